@@ -1,0 +1,76 @@
+"""Bayesian evidence synthesis of return-to-work programmes.
+
+A model is a sum of terms, seen through a likelihood, perhaps thinned by a selection; an analysis is
+a model, evidence and questions, fixed before the fit. Public names are resolved when they are first
+used, so that importing the package costs nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bayesrtw.analysis.catalog import open_analysis as open_analysis
+    from bayesrtw.analysis.catalog import open_dataset as open_dataset
+    from bayesrtw.analysis.run import Synthesis as Synthesis
+    from bayesrtw.analysis.run import run as run
+    from bayesrtw.analysis.spec import Analysis as Analysis
+    from bayesrtw.engine import fit as fit
+    from bayesrtw.engine.exact import Exact as Exact
+    from bayesrtw.engine.nuts import Nuts as Nuts
+    from bayesrtw.errors import Finding as Finding
+    from bayesrtw.evidence.table import Evidence as Evidence
+    from bayesrtw.model import likelihood as likelihood
+    from bayesrtw.model import prior as prior
+    from bayesrtw.model.heterogeneity import Common as Common
+    from bayesrtw.model.heterogeneity import Exchangeable as Exchangeable
+    from bayesrtw.model.moderator import Categorical as Categorical
+    from bayesrtw.model.moderator import Group as Group
+    from bayesrtw.model.moderator import Indicator as Indicator
+    from bayesrtw.model.moderator import Intercept as Intercept
+    from bayesrtw.model.moderator import Linear as Linear
+    from bayesrtw.model.spec import Model as Model
+    from bayesrtw.plot.forest import plot_forest as plot_forest
+    from bayesrtw.posterior.summarise import summarise as summarise
+
+_HOMES = {
+    "Analysis": "bayesrtw.analysis.spec",
+    "Categorical": "bayesrtw.model.moderator",
+    "Common": "bayesrtw.model.heterogeneity",
+    "Evidence": "bayesrtw.evidence.table",
+    "Exact": "bayesrtw.engine.exact",
+    "Exchangeable": "bayesrtw.model.heterogeneity",
+    "Finding": "bayesrtw.errors",
+    "Group": "bayesrtw.model.moderator",
+    "Indicator": "bayesrtw.model.moderator",
+    "Intercept": "bayesrtw.model.moderator",
+    "Linear": "bayesrtw.model.moderator",
+    "Model": "bayesrtw.model.spec",
+    "Nuts": "bayesrtw.engine.nuts",
+    "Synthesis": "bayesrtw.analysis.run",
+    "fit": "bayesrtw.engine",
+    "open_analysis": "bayesrtw.analysis.catalog",
+    "open_dataset": "bayesrtw.analysis.catalog",
+    "plot_forest": "bayesrtw.plot.forest",
+    "run": "bayesrtw.analysis.run",
+    "summarise": "bayesrtw.posterior.summarise",
+}
+
+#: Modules that are public as a whole: ``brw.prior.HalfNormal(0.25)``.
+_MODULES = {"likelihood": "bayesrtw.model.likelihood", "prior": "bayesrtw.model.prior"}
+
+__all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - the one list of public names is the table above
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        value = import_module(_MODULES[name])
+    elif name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'bayesrtw' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,201 @@
+"""What is shipped: analyses in models/, data sets in data/, and the register of both."""
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from bayesrtw.analysis.spec import Analysis, parse
+from bayesrtw.errors import EvidenceError, SpecError
+from bayesrtw.evidence.read import read_csv, read_folder
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.registry import suggestion
+
+
+def models_folder() -> Traversable:
+    """Give the folder of the shipped analyses.
+
+    Returns
+    -------
+    Traversable
+        In an editable install the checkout's ``models``.
+    """
+    return files("bayesrtw.models")
+
+
+def _data() -> Traversable:
+    return files("bayesrtw.data")
+
+
+def analysis_ids() -> tuple[str, ...]:
+    """Ids of the shipped analyses.
+
+    Returns
+    -------
+    tuple of str
+        In alphabetical order.
+    """
+    names = (item.name for item in models_folder().iterdir())
+    return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
+
+
+def dataset_ids() -> tuple[str, ...]:
+    """Ids of the shipped data sets.
+
+    Returns
+    -------
+    tuple of str
+        In alphabetical order.
+    """
+    folders = (item for item in _data().iterdir() if item.is_dir())
+    return tuple(sorted(item.name for item in folders if item.joinpath("dataset.toml").is_file()))
+
+
+def open_analysis(name: str | Path) -> Analysis:
+    """Open an analysis, shipped or one's own.
+
+    Parameters
+    ----------
+    name
+        Id of a shipped analysis, or the path of a TOML file (anything that ends in ``.toml``).
+
+    Returns
+    -------
+    Analysis
+        The decoded analysis.
+
+    Raises
+    ------
+    SpecError
+        If there is none of that name, or with every fault of the file.
+
+    Examples
+    --------
+    >>> import bayesrtw as brw
+    >>> brw.open_analysis("time-to-rtw").evidence.dataset
+    'rtw-trials'
+    """
+    path = Path(name)
+    if path.suffix == ".toml":
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise SpecError(f"{path}: cannot be read ({error.strerror}); check the path.") from None
+        except UnicodeDecodeError as error:
+            raise SpecError(f"{path}: must be UTF-8 text; byte {error.start} is not.") from None
+        analysis = parse(text, path.name)
+        stem = path.stem
+    else:
+        stem = str(name)
+        if stem not in analysis_ids():
+            hint = suggestion(stem, list(analysis_ids()))
+            raise SpecError(f"no analysis {stem!r}; {hint} A file's path ends in .toml.")
+        text = models_folder().joinpath(f"{stem}.toml").read_text(encoding="utf-8")
+        analysis = parse(text, f"models/{stem}.toml")
+    if analysis.id != stem:
+        raise SpecError(
+            f"{name}: id is {analysis.id!r}; the file's stem is {stem!r}; make them equal."
+        )
+    return analysis
+
+
+def open_dataset(name: str | Path) -> Evidence:
+    """Open evidence, shipped or one's own.
+
+    Parameters
+    ----------
+    name
+        Id of a shipped data set, or the path of a data set folder or a CSV file.
+
+    Returns
+    -------
+    Evidence
+        Every row of it.
+
+    Raises
+    ------
+    EvidenceError
+        If there is none of that name, or with every fault of the files.
+
+    Examples
+    --------
+    >>> import bayesrtw as brw
+    >>> brw.open_dataset("rtw-trials").size
+    259
+    """
+    if str(name) in dataset_ids():
+        return _shipped(str(name))
+    path = Path(name)
+    if path.is_dir():
+        return read_folder(path.resolve())
+    if path.is_file():
+        return read_csv(path)
+    hint = suggestion(str(name), list(dataset_ids()))
+    raise EvidenceError(f"no data set {str(name)!r}, and no such file or folder; {hint}")
+
+
+@cache
+def _shipped(name: str) -> Evidence:
+    return read_folder(_data().joinpath(name))
+
+
+def register() -> Mapping[str, Mapping[str, object]]:
+    """Read the register of the shipped analyses.
+
+    Returns
+    -------
+    Mapping
+        Id to ``revision``, ``registered`` and ``digest``.
+    """
+    return tomllib.loads(models_folder().joinpath("register.lock").read_text(encoding="utf-8"))
+
+
+def registration_faults() -> list[str]:
+    """Hold the shipped analyses against the register.
+
+    Returns
+    -------
+    list of str
+        One sentence for each analysis that changed without a new revision, is not registered, or is
+        registered and gone; empty if all is well.
+    """
+    lock = dict(register())
+    faults = []
+    for name in analysis_ids():
+        analysis = open_analysis(name)
+        entry = lock.pop(name, None)
+        if entry is None:
+            faults.append(f"models/{name}.toml: is not in register.lock; register it.")
+        elif entry["digest"] != analysis.digest:
+            hint = (
+                "its digest differs from the registered one; raise revision, say why in CHANGELOG.md "
+                "and register it"
+                if entry["revision"] == analysis.revision
+                else "its revision is new; register it"
+            )
+            faults.append(f"models/{name}.toml: {hint} (bayesrtw check --register).")
+    faults += [f"models/{name}.toml: is registered and missing." for name in lock]
+    return faults
+
+
+def register_text() -> str:
+    """Write the register anew from the shipped analyses.
+
+    Returns
+    -------
+    str
+        TOML text for ``models/register.lock``.
+    """
+    lines = ["# Written by `bayesrtw check --register`; a changed digest needs a higher revision."]
+    for name in analysis_ids():
+        analysis = open_analysis(name)
+        lines += [
+            "",
+            f"[{name}]",
+            f"revision = {analysis.revision}",
+            f"registered = {analysis.registered}",
+            f'digest = "{analysis.digest}"',
+        ]
+    return "\n".join(lines) + "\n"

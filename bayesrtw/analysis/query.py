@@ -1,0 +1,127 @@
+"""From a data set to the rows of an analysis; everything left out is named."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.analysis.spec import Query
+from bayesrtw.dims import ESTIMATE
+from bayesrtw.errors import EvidenceError, Finding, shown
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.registry import suggestion
+
+#: Rows named in one finding before the rest is only counted.
+NAMED = 12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """The rows of an analysis, and what was left out.
+
+    Attributes
+    ----------
+    evidence
+        Rows with an effect and a standard error in the wanted measure.
+    findings
+        One for each reason why rows were left out.
+    """
+
+    evidence: Evidence
+    findings: tuple[Finding, ...]
+
+
+def select(query: Query, evidence: Evidence) -> Selection:
+    """Take the rows that an analysis pools.
+
+    Parameters
+    ----------
+    query
+        What it wants.
+    evidence
+        The data set.
+
+    Returns
+    -------
+    Selection
+        The rows, and findings that name what was left out and why.
+
+    Raises
+    ------
+    EvidenceError
+        If a column or value is not in the data set, or no row remains; the message says at which
+        step the last one went.
+    """
+    steps = [f"{evidence.size} rows"]
+    findings: list[Finding] = []
+    rows = evidence
+    for column, wanted in query.where.items():
+        keep = rows.matches(column, wanted)
+        if not keep.any():
+            present = sorted({str(value) for value in rows.data[column].to_numpy()})
+            raise EvidenceError(
+                f"{evidence.where}: no rows are selected: {column} is none of {shown(wanted)} in the "
+                f"{rows.size} rows left ({'; '.join(steps)}); {column} is {shown(present, 8)} there."
+            )
+        rows = rows.rows(keep)
+        steps.append(f"{column}: {rows.size}")
+    for between in query.between:
+        values = _numeric(rows, between.column)
+        keep = (values >= between.low) & (values <= between.high)
+        if between.empty:
+            keep |= np.isnan(values)
+        text = f"{between.column} is not between {between.low:g} and {between.high:g}"
+        rows = _without(rows, ~keep, text, "out-of-range", "note", findings)
+        steps.append(f"{between.column}: {rows.size}")
+    for exclusion in query.exclude:
+        drop = rows.matches(exclusion.column, exclusion.values)
+        rows = _without(rows, drop, exclusion.reason, "left-out", "note", findings)
+    measures = rows.data["measure"].to_numpy()
+    other = measures != query.measure
+    if other.any():
+        found = ", ".join(sorted({str(name) or "none" for name in measures[other]}))
+        text = f"reported as {found}, not {query.measure}"
+        rows = _without(rows, other, text, "other-measure", "warning", findings)
+    effect, se = rows.data["effect"].to_numpy(), rows.data["se"].to_numpy()
+    bare = ~(np.isfinite(effect) & np.isfinite(se))
+    text = "no standard error follows from what was printed"
+    rows = _without(rows, bare, text, "no-standard-error", "warning", findings)
+    if rows.size == 0:
+        reasons = "; ".join(finding.message for finding in findings)
+        raise EvidenceError(
+            f"{evidence.where}: no rows are selected ({'; '.join(steps)}). {reasons} Widen the "
+            "selection."
+        )
+    return Selection(rows, tuple(findings))
+
+
+def _numeric(rows: Evidence, column: str) -> NDArray[np.float64]:
+    if column not in rows.data:
+        have = [str(name) for name in rows.data.data_vars]
+        raise EvidenceError(f"{rows.where}: no column {column!r}; {suggestion(column, have)}")
+    values = rows.data[column].to_numpy()
+    if values.dtype == object:
+        if all(str(value) == "" for value in values):
+            return np.full(rows.size, np.nan)
+        raise EvidenceError(f"{rows.where}: column {column!r} holds text; a range needs numbers.")
+    return np.asarray(values, dtype=np.float64)
+
+
+def _without(
+    rows: Evidence,
+    drop: NDArray[np.bool_],
+    reason: str,
+    check: str,
+    severity: str,
+    findings: list[Finding],
+) -> Evidence:
+    """Leave rows out and say so."""
+    if not drop.any():
+        return rows
+    names = [str(name) for name in rows.data[ESTIMATE].to_numpy()[drop]]
+    listed = ", ".join(names[:NAMED]) + (
+        f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    )
+    text = f"Left out ({len(names)}): {listed}. Reason: {reason.rstrip('.')}."
+    findings.append(Finding(check, "warning" if severity == "warning" else "note", text))
+    return rows.rows(~drop)

@@ -1,0 +1,305 @@
+"""An analysis: evidence, a model and questions, read from one TOML file and hashed."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from bayesrtw.engine import Engine
+from bayesrtw.engine.exact import Exact  # noqa: F401 - registers the engine's kind
+from bayesrtw.engine.nuts import Nuts  # noqa: F401 - the same
+from bayesrtw.errors import Faults, SpecError
+from bayesrtw.model import heterogeneity, moderator, prior, reference_prior  # noqa: F401 - the same
+from bayesrtw.model.likelihood import Likelihood, Normal
+from bayesrtw.model.spec import Model
+from bayesrtw.model.term import Term
+from bayesrtw.registry import decode, digest, encode, suggestion
+
+#: Version of the layout of analysis files.
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Rows that are left out on purpose.
+
+    Parameters
+    ----------
+    column
+        A column of the evidence.
+    values
+        Its values that are left out.
+    reason
+        Why; printed with the result.
+    """
+
+    column: str
+    values: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """A range of a numeric column.
+
+    Parameters
+    ----------
+    column
+        A numeric column of the evidence.
+    low, high
+        Ends, both included.
+    empty
+        Whether rows with an empty cell are kept.
+    """
+
+    column: str
+    low: float
+    high: float
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which rows of which data set an analysis pools.
+
+    Parameters
+    ----------
+    dataset
+        Id of a data set.
+    measure
+        The one measure to pool; rows in others are left out and named.
+    where
+        Column to the values that are wanted.
+    between
+        Ranges of numeric columns.
+    exclude
+        Rows that are left out, with reasons.
+    """
+
+    dataset: str
+    measure: str
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    between: tuple[Between, ...] = ()
+    exclude: tuple[Exclusion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Estimand:
+    """A question to the posterior.
+
+    Parameters
+    ----------
+    name
+        What the answer is called.
+    of
+        The quantity: ``mu``, ``theta_new``, ``tau``, ``beta[...]``, ``mu_level[...]``, ``theta[...]``.
+    above, below
+        Threshold on the analysis scale whose probability is reported; at most one. Without either,
+        the probability is that of benefit, beyond no effect.
+    ci_prob
+        Probability of the central interval.
+    """
+
+    name: str
+    of: str
+    above: float | None = None
+    below: float | None = None
+    ci_prob: float = 0.95
+
+    def __post_init__(self) -> None:
+        if self.above is not None and self.below is not None:
+            raise SpecError("above and below are both given; a question has one threshold.")
+        if not 0 < self.ci_prob < 1:
+            raise SpecError(f"ci_prob must lie in (0, 1); found {self.ci_prob!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """The same analysis with some settings changed, to show what they matter.
+
+    Parameters
+    ----------
+    name
+        What it is called in tables.
+    set
+        Path of a setting to its new value, e.g. ``"term.exchangeable.tau.scale" = 0.5``.
+    """
+
+    name: str
+    set: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When the analysis is due again.
+
+    Parameters
+    ----------
+    every_days
+        Days after which it is stale even if nothing has changed.
+    """
+
+    every_days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """A question fixed before the fit.
+
+    Parameters
+    ----------
+    id, title, question
+        Name (the file's stem), heading, and the question in one sentence.
+    registered, revision
+        Date of registration and number of the revision; a change of anything else raises it. An
+        analysis without a date is not registered, and its results say so.
+    seed
+        Seed of every draw.
+    evidence
+        Which rows are pooled.
+    term
+        The model's terms.
+    likelihood
+        How estimates scatter; normal unless given.
+    engine
+        None: exact where it can, NUTS where it must.
+    estimand
+        Questions; without any, the pooled mean.
+    variant
+        Sensitivity variants.
+    rationale
+        Why these rows, terms and priors: one sentence each, printed with the result.
+    schedule
+        When it is due again.
+    schema
+        Version of the file's layout.
+    """
+
+    id: str
+    title: str
+    question: str
+    evidence: Query
+    term: tuple[Term, ...]
+    seed: int
+    registered: date | None = None
+    revision: int = 0
+    likelihood: Likelihood = field(default_factory=Normal)
+    engine: Engine | None = None
+    estimand: tuple[Estimand, ...] = (Estimand("pooled", "mu"),)
+    variant: tuple[Variant, ...] = ()
+    rationale: tuple[str, ...] = ()
+    schedule: Schedule | None = None
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        if self.schema != SCHEMA:
+            raise SpecError(f"schema is {self.schema!r}; this version reads schema {SCHEMA}.")
+        Model(terms=self.term, likelihood=self.likelihood)
+
+    @property
+    def model(self) -> Model:
+        """The terms seen through the likelihood."""
+        return Model(terms=self.term, likelihood=self.likelihood)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of every setting; layout, comments and key order of the file do not count."""
+        return digest(self)
+
+
+def parse(text: str, where: str) -> Analysis:
+    """Read an analysis from TOML text.
+
+    Parameters
+    ----------
+    text
+        The file's content.
+    where
+        How messages call the file.
+
+    Returns
+    -------
+    Analysis
+        The decoded analysis.
+
+    Raises
+    ------
+    SpecError
+        With every fault of the file: TOML syntax, unknown or missing keys, kinds, values.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{where}: is not TOML: {error}.") from None
+    return _decoded(table, where)
+
+
+def _decoded(table: Mapping[str, Any], where: str) -> Analysis:
+    faults = Faults(SpecError)
+    found = decode(Analysis, table, where=where, faults=faults)
+    faults.raise_if_any()
+    if found is None:
+        faults.stop()
+    return found
+
+
+def vary(analysis: Analysis, variant: Variant) -> Analysis:
+    """Apply a variant's settings.
+
+    Parameters
+    ----------
+    analysis
+        The registered analysis.
+    variant
+        What changes.
+
+    Returns
+    -------
+    Analysis
+        The changed analysis, without variants of its own.
+
+    Raises
+    ------
+    SpecError
+        If a path leads nowhere, or a value is not allowed there.
+    """
+    table = encode(analysis)
+    where = f"{analysis.id}: variant {variant.name!r}"
+    for path, value in variant.set.items():
+        keys = path.split(".")
+        spot: Any = table
+        for key in keys[:-1]:
+            spot = _child(spot, key, f"{where}: {path}")
+        if isinstance(spot, list):
+            spot[_place(spot, keys[-1], f"{where}: {path}")] = encode(value)
+        else:
+            spot[keys[-1]] = encode(value)
+    table["variant"] = []
+    return _decoded(table, where)
+
+
+def _child(spot: Any, key: str, where: str) -> Any:
+    if isinstance(spot, list):
+        return spot[_place(spot, key, where)]
+    if isinstance(spot, dict) and key in spot:
+        return spot[key]
+    raise SpecError(f"{where} leads nowhere at {key!r}; {suggestion(key, list(spot))}")
+
+
+def _place(items: list[Any], key: str, where: str) -> int:
+    """Find an item of a list by its kind, its column, its name or its place from 0."""
+    names = [
+        [str(item.get(field)) for field in ("kind", "column", "name") if field in item]
+        if isinstance(item, dict)
+        else [str(item)]
+        for item in items
+    ]
+    fitting = [place for place, own in enumerate(names) if key in own]
+    if len(fitting) == 1:
+        return fitting[0]
+    if key.isdigit() and int(key) < len(items):
+        return int(key)
+    what = "is ambiguous" if fitting else "leads nowhere"
+    choices = [name for own in names for name in own]
+    raise SpecError(f"{where} {what} at {key!r}; {suggestion(key, choices)}")

@@ -1,0 +1,92 @@
+"""How we compute: engines that turn a model and evidence into one kind of DataTree."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from bayesrtw.errors import EngineRefusal
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.spec import Model, check
+from bayesrtw.registry import role
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@role("engine")
+class Engine(Protocol):
+    """What every engine offers."""
+
+    def refuses(self, model: Model, evidence: Evidence) -> str | None:
+        """Say in a sentence why the model cannot be fitted, or None."""
+
+    def fit(self, model: Model, evidence: Evidence, *, seed: int) -> "xr.DataTree":
+        """Fit the model; see `bayesrtw.engine.tree` for what comes back."""
+
+
+def choose(model: Model, evidence: Evidence) -> Engine:
+    """Choose the engine: exact where it can, NUTS where it must.
+
+    Parameters
+    ----------
+    model
+        The model.
+    evidence
+        The rows to pool.
+
+    Returns
+    -------
+    Engine
+        With its default settings.
+    """
+    from bayesrtw.engine.exact import Exact  # noqa: PLC0415
+    from bayesrtw.engine.nuts import Nuts  # noqa: PLC0415
+
+    exact = Exact()
+    return Nuts() if exact.refuses(model, evidence) else exact
+
+
+def fit(
+    model: Model, evidence: Evidence, *, engine: Engine | None = None, seed: int = 20260301
+) -> "xr.DataTree":
+    """Fit a model to evidence.
+
+    Parameters
+    ----------
+    model
+        Terms and likelihood.
+    evidence
+        The rows to pool, all in one measure.
+    engine
+        `Exact()` or `Nuts()` with their settings; None takes the exact one where it can.
+    seed
+        Seed of every draw. The same seed gives the same digits on the same platform and versions.
+
+    Returns
+    -------
+    DataTree
+        Groups ``posterior`` (dims chain, draw, ...), ``observed_data``, ``constant_data``, and
+        ``quadrature`` (exact) or ``sample_stats`` (NUTS). All on the analysis scale.
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence cannot be used with this model.
+    EngineRefusal
+        If the engine cannot fit the model; the message says which can.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import bayesrtw as brw
+    >>> frame = pd.DataFrame({"study": list("ABC"), "effect": [0.3, 0.1, 0.2], "se": [0.1] * 3})
+    >>> model = brw.Model(terms=(brw.Intercept(brw.prior.Normal(0, 0.5)),
+    ...                          brw.Exchangeable(brw.prior.HalfNormal(0.25))))
+    >>> tree = brw.fit(model, brw.Evidence.from_frame(frame))
+    >>> round(float(tree["posterior"]["mu"].mean()), 1)
+    0.2
+    """
+    check(model, evidence)
+    chosen = engine or choose(model, evidence)
+    reason = chosen.refuses(model, evidence)
+    if reason is not None:
+        raise EngineRefusal(reason)
+    return chosen.fit(model, evidence, seed=seed)

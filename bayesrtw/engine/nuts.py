@@ -1,0 +1,266 @@
+"""Inference by NUTS: a PyMC graph built from the terms, sampled by nutpie.
+
+It shares the specification with the exact engine and none of its numerics, so their agreement is
+evidence for both.
+"""
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, LEVEL, MODERATOR
+from bayesrtw.engine.tree import assemble, attributes
+from bayesrtw.errors import ConvergenceError, SpecError
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.design import Design, build
+from bayesrtw.model.moderator import Intercept
+from bayesrtw.model.spec import Model
+from bayesrtw.registry import component
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+#: Gates of a fit (Vehtari et al. 2021, doi:10.1214/20-BA1221; Betancourt 2016, arXiv:1604.00695).
+MOST_RHAT = 1.01
+LEAST_ESS = 400.0
+LEAST_BFMI = 0.3
+
+
+@component("engine", "nuts")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nuts:
+    """The no-U-turn sampler.
+
+    Parameters
+    ----------
+    chains, draws, tune
+        Chains, kept draws and warm-up draws of each.
+    target_accept
+        Step-size target in (0, 1); raise it when divergences occur.
+    allow_unconverged
+        Return a fit whose diagnostics fail their gates instead of refusing it.
+    """
+
+    chains: int = 4
+    draws: int = 1000
+    tune: int = 1000
+    target_accept: float = 0.95
+    allow_unconverged: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("chains", "draws", "tune"):
+            if getattr(self, name) < 1:
+                raise SpecError(f"{name} must be at least 1; found {getattr(self, name)!r}.")
+        if not 0 < self.target_accept < 1:
+            raise SpecError(f"target_accept must lie in (0, 1); found {self.target_accept!r}.")
+
+    def refuses(self, model: Model, evidence: Evidence) -> str | None:  # noqa: ARG002
+        """See `Engine`.
+
+        Parameters
+        ----------
+        model
+            The model.
+        evidence
+            The rows to pool.
+
+        Returns
+        -------
+        str or None
+            None: every term and likelihood has a PyMC twin, or says itself that it has none.
+        """
+        return None
+
+    def fit(self, model: Model, evidence: Evidence, *, seed: int) -> xr.DataTree:
+        """See `Engine`.
+
+        Parameters
+        ----------
+        model
+            The model.
+        evidence
+            The rows to pool.
+        seed
+            Seed of the sampler and of the new-setting draws.
+
+        Returns
+        -------
+        DataTree
+            As `bayesrtw.engine.tree` says, with the group ``sample_stats``.
+
+        Raises
+        ------
+        ConvergenceError
+            If a diagnostic fails its gate and `allow_unconverged` is false.
+        """
+        import nutpie  # noqa: PLC0415
+
+        design = build(model, evidence)
+        with warnings.catch_warnings():
+            # The compiler and the sampler warn about their own deprecations.
+            warnings.simplefilter("ignore")
+            compiled = nutpie.compile_pymc_model(graph(model, evidence, design))
+            sampled = nutpie.sample(
+                compiled,
+                draws=self.draws,
+                tune=self.tune,
+                chains=self.chains,
+                seed=seed,
+                save_warmup=False,
+                progress_bar=False,
+                target_accept=self.target_accept,
+            )
+        groups = conform(sampled, design, np.random.default_rng(seed))
+        attrs = attributes(model, evidence, self, seed)
+        tree = assemble(groups, design, evidence, attrs)
+        failed = failures(tree)
+        if failed and not self.allow_unconverged:
+            raise ConvergenceError(
+                f"Nuts: {'; '.join(failed)}. Draw more (draws, tune), raise target_accept, or use "
+                "Exact(); allow_unconverged=True returns the fit with these findings."
+            )
+        return tree
+
+
+def graph(model: Model, evidence: Evidence, design: Design) -> "pm.Model":
+    """Build the PyMC model: the sum of the terms, seen through the likelihood.
+
+    Parameters
+    ----------
+    model
+        The model.
+    evidence
+        The rows to pool.
+    design
+        Names of what is reported.
+
+    Returns
+    -------
+    pymc.Model
+        With the variables ``mu``, ``tau``, ``beta``, ``mu_level`` and ``theta`` where they apply.
+    """
+    import pymc as pm  # noqa: PLC0415
+    import pytensor.tensor as pt  # noqa: PLC0415
+
+    with pm.Model() as built:
+        eta: Any = 0.0
+        mu: Any = None
+        reported, level = [], []
+        for term in model.terms:
+            part = term.pymc(evidence)
+            eta = eta + part.eta
+            if isinstance(term, Intercept):
+                mu = part.eta
+            elif part.reported is not None:
+                reported.append(part.reported)
+                fixed = term.gaussian(evidence)
+                if getattr(fixed, "levels", None) is not None:
+                    level.append(part.reported)
+        if reported:
+            pm.Deterministic("beta", pt.concatenate(reported))
+        if level and mu is not None:
+            pm.Deterministic("mu_level", mu + pt.concatenate(level))
+        theta = pm.Deterministic("theta", eta + pt.zeros(len(design.se)))
+        model.likelihood.pymc(theta, evidence)
+    return built
+
+
+#: Reported variables and the dimension of their last axis.
+_DIMS = {"mu": None, "tau": None, "beta": MODERATOR, "mu_level": LEVEL, "theta": ESTIMATE}
+
+
+def conform(
+    sampled: xr.DataTree, design: Design, rng: np.random.Generator
+) -> dict[str, xr.Dataset]:
+    """Bring nutpie's tree to the schema: names, labels, the new-setting effect, no warm-up.
+
+    Parameters
+    ----------
+    sampled
+        What nutpie returned.
+    design
+        Names of what is reported.
+    rng
+        Generator of the new-setting draws.
+
+    Returns
+    -------
+    dict
+        The groups ``posterior`` and ``sample_stats``.
+    """
+    raw = sampled["posterior"].to_dataset()
+    data: dict[str, Any] = {}
+    coords: dict[str, Any] = {
+        CHAIN: np.arange(raw.sizes[CHAIN]),
+        DRAW: np.arange(raw.sizes[DRAW]),
+    }
+    labels: dict[str, Any] = {ESTIMATE: design.labels}
+    for quantity in design.quantities.values():
+        if quantity.dim is not None:
+            labels[quantity.dim] = np.array(quantity.labels, dtype=object)
+    for name, dim in _DIMS.items():
+        if name not in raw:
+            continue
+        values = raw[name].to_numpy()
+        if dim is None:
+            data[name] = ((CHAIN, DRAW), values)
+        else:
+            data[name] = ((CHAIN, DRAW, dim), values)
+            coords[dim] = labels[dim]
+    if "mu" in data and "tau" in data:
+        new = data["mu"][1] + data["tau"][1] * rng.standard_normal(data["mu"][1].shape)
+        data["theta_new"] = ((CHAIN, DRAW), new)
+    stats = sampled["sample_stats"].to_dataset()
+    kept = [name for name in ("diverging", "energy", "depth", "n_steps") if name in stats]
+    plain = {
+        str(name): ((CHAIN, DRAW), stats[name].to_numpy())
+        for name in kept
+        if stats[name].dims == (CHAIN, DRAW)
+    }
+    return {
+        "posterior": xr.Dataset(data, coords=coords),
+        "sample_stats": xr.Dataset(plain, coords={CHAIN: coords[CHAIN], DRAW: coords[DRAW]}),
+    }
+
+
+def failures(tree: xr.DataTree) -> list[str]:
+    """Hold a sampled tree against the gates.
+
+    Parameters
+    ----------
+    tree
+        A tree with the groups ``posterior`` and ``sample_stats``.
+
+    Returns
+    -------
+    list of str
+        What failed, with its figure; empty if nothing did.
+    """
+    import arviz_stats as azs  # noqa: PLC0415
+
+    posterior = tree["posterior"].to_dataset()
+    failed = []
+    rhat = _extreme(azs.rhat(posterior), np.nanmax)
+    bulk = _extreme(azs.ess(posterior, method="bulk"), np.nanmin)
+    tail = _extreme(azs.ess(posterior, method="tail"), np.nanmin)
+    if rhat > MOST_RHAT:
+        failed.append(f"R-hat is {rhat:.3f} (at most {MOST_RHAT})")
+    for name, value in (("bulk", bulk), ("tail", tail)):
+        if value < LEAST_ESS:
+            failed.append(f"{name} ESS is {value:.0f} (at least {LEAST_ESS:.0f})")
+    stats = tree["sample_stats"].to_dataset()
+    divergent = int(stats["diverging"].sum())
+    if divergent:
+        failed.append(f"{divergent} transitions diverged (none may)")
+    energy = stats["energy"].to_numpy()
+    bfmi = np.mean(np.diff(energy, axis=1) ** 2, axis=1) / np.var(energy, axis=1)
+    if np.min(bfmi) < LEAST_BFMI:
+        failed.append(f"E-BFMI is {np.min(bfmi):.2f} (at least {LEAST_BFMI})")
+    return failed
+
+
+def _extreme(values: xr.Dataset, pick: Any) -> float:
+    return float(pick([pick(variable.to_numpy()) for variable in values.data_vars.values()]))

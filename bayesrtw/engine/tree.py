@@ -1,0 +1,159 @@
+"""The DataTree that every engine returns: its groups, its names, its attributes.
+
+Groups
+------
+``posterior`` (dims chain, draw): ``mu``; ``beta`` (moderator): slopes, differences and the
+deviations of levels from the mean over levels; ``mu_level`` (level): mean effect at a level; ``tau``;
+``theta`` (estimate): the effect behind each estimate; ``theta_new``: the effect in a new setting.
+
+``quadrature`` (exact engine): ``tau`` and ``weight`` (node), and for every Gaussian quantity ``q``
+its mean and SD given the node, ``q_mean`` and ``q_sd`` (node, ...); scalars ``log_evidence`` and
+``error`` (largest relative movement when the nodes were doubled).
+
+``sample_stats`` (NUTS), ``observed_data`` (``effect``) and ``constant_data`` (``se``, ``study``,
+levels of categorical moderators, prior precision and design of the mean).
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesrtw.dims import COLUMN, ESTIMATE, MODERATOR
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.design import Design
+from bayesrtw.model.spec import Model
+from bayesrtw.registry import digest, encode
+
+#: Packages whose version can move a digit.
+PACKAGES = {
+    "exact": ("bayesrtw", "numpy", "scipy"),
+    "nuts": ("bayesrtw", "numpy", "scipy", "pymc", "pytensor", "numba", "nutpie"),
+}
+
+
+@cache
+def versions(kind: str) -> str:
+    """Say which versions of which packages an engine computes with.
+
+    Parameters
+    ----------
+    kind
+        Kind of the engine.
+
+    Returns
+    -------
+    str
+        A JSON object, package to version.
+    """
+    return json.dumps({name: version(name) for name in PACKAGES[kind]}, sort_keys=True)
+
+
+def attributes(model: Model, evidence: Evidence, engine: object, seed: int) -> dict[str, Any]:
+    """Say what a fit was: the root attributes of its tree.
+
+    Parameters
+    ----------
+    model, evidence, engine, seed
+        What was fitted, and how.
+
+    Returns
+    -------
+    dict
+        Text and numbers only, so that any file format keeps them; no time stamps.
+    """
+    settings = encode(engine)
+    kind = str(settings["kind"])
+    origin = evidence.provenance
+    return {
+        "engine": kind,
+        "engine_settings": json.dumps(settings, sort_keys=True),
+        "seed": seed,
+        "model": json.dumps(encode(model), sort_keys=True, default=str),
+        "model_digest": digest(model),
+        "evidence_sha256": evidence.digest(),
+        "dataset": origin.dataset,
+        "dataset_version": origin.version,
+        "caveat": origin.caveat,
+        "measure": evidence.measure.name,
+        "benefit": evidence.benefit,
+        "unit": evidence.unit,
+        "outcomes": ", ".join(evidence.outcome_names),
+        "versions": versions(kind),
+    }
+
+
+def assemble(
+    groups: Mapping[str, xr.Dataset], design: Design, evidence: Evidence, attrs: Mapping[str, Any]
+) -> xr.DataTree:
+    """Put an engine's groups and the data together.
+
+    Parameters
+    ----------
+    groups
+        The engine's own groups, e.g. ``posterior`` and ``quadrature``.
+    design
+        The arrays that were fitted.
+    evidence
+        Where they come from.
+    attrs
+        Root attributes, see `attributes`.
+
+    Returns
+    -------
+    DataTree
+        As the module says.
+    """
+    constant: dict[str, Any] = {
+        "se": (ESTIMATE, design.se),
+        "study": (ESTIMATE, design.studies.astype(str).astype(object)),
+        "columns": ((ESTIMATE, COLUMN), design.columns),
+        "precision": (COLUMN, design.precision),
+    }
+    if "mu" in design.quantities:
+        constant["mu_columns"] = (COLUMN, design.quantities["mu"].combine[0])
+    names: dict[str, Any] = {ESTIMATE: design.labels}
+    if "beta" in design.quantities and np.all(design.precision > 0):
+        beta = design.quantities["beta"]
+        constant["beta_prior_sd"] = (MODERATOR, np.sqrt(beta.combine**2 @ (1.0 / design.precision)))
+        names[MODERATOR] = np.array(beta.labels, dtype=object)
+    for column, levels in design.levels.items():
+        constant[f"level_{column}"] = (ESTIMATE, levels)
+    for column in ("design", "outcome"):
+        if column in evidence.data and f"level_{column}" not in constant:
+            constant[column] = (
+                ESTIMATE,
+                evidence.data[column].to_numpy().astype(str).astype(object),
+            )
+    tree = {
+        **groups,
+        "observed_data": xr.Dataset(
+            {"effect": (ESTIMATE, design.effect)}, coords={ESTIMATE: design.labels}
+        ),
+        "constant_data": xr.Dataset(constant, coords=names),
+    }
+    root = xr.DataTree.from_dict(tree)
+    root.attrs.update(attrs)
+    return root
+
+
+def shaped(values: np.ndarray, chains: int, draws: int) -> np.ndarray:
+    """Split draws along the first axis into chains.
+
+    Parameters
+    ----------
+    values
+        Shape (chains * draws, ...).
+    chains, draws
+        How to split.
+
+    Returns
+    -------
+    ndarray
+        Shape (chain, draw, ...).
+    """
+    return values.reshape(chains, draws, *values.shape[1:])

@@ -1,0 +1,479 @@
+"""Evidence: reported results as one validated, labelled table with its provenance."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesrtw.dims import ESTIMATE
+from bayesrtw.errors import EvidenceError, Faults, shown
+from bayesrtw.evidence.measure import Benefit, Measure, measure_named
+from bayesrtw.registry import suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What a value of a `where` clause may be.
+Choice = str | float | Sequence[str] | Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where evidence comes from.
+
+    Attributes
+    ----------
+    dataset
+        Id of the data set; empty for a data frame.
+    version
+        Version of the data set's rows.
+    sha256
+        Hash of the files it was read from; empty for a data frame.
+    title, citation, doi, licence, retrieved
+        As the data set states them.
+    caveat
+        What must stand beside every result of it.
+    disagreements, limits
+        Known disagreements with the publications, and what was not obtained.
+    studies
+        How many studies the source lists, with or without a readable result.
+    """
+
+    dataset: str = ""
+    version: int = 0
+    sha256: str = ""
+    title: str = ""
+    citation: str = ""
+    doi: str = ""
+    licence: str = ""
+    retrieved: str = ""
+    caveat: str = ""
+    disagreements: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    studies: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An outcome and its direction of benefit.
+
+    Attributes
+    ----------
+    name, title
+        Id and heading.
+    benefit
+        ``"higher"`` if a larger effect on the analysis scale is good for the worker.
+    unit
+        Unit of differences, e.g. ``"days"``; empty for ratios.
+    """
+
+    name: str
+    title: str
+    benefit: Benefit
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """Reported results on the scale of analysis, one row (`estimate`) a result.
+
+    Attributes
+    ----------
+    data
+        Dims (estimate,). ``effect`` and ``se`` on the analysis scale (NaN where a source gives
+        none), ``study``, ``outcome``, ``measure``, moderators, and the numbers as printed.
+    provenance
+        Source, licence, version, caveat.
+    outcomes
+        Outcome id to its title and direction of benefit.
+    """
+
+    data: xr.Dataset
+    provenance: Provenance = field(default_factory=Provenance)
+    outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: "pd.DataFrame",
+        *,
+        effect: str = "effect",
+        se: str = "se",
+        study: str = "study",
+        measure: str = "generic",
+        benefit: Benefit = "higher",
+        unit: str = "",
+    ) -> Self:
+        """Make evidence of a data frame whose effects are already on the analysis scale.
+
+        Parameters
+        ----------
+        frame
+            One row a reported result. Further columns are kept and may serve as moderators.
+        effect, se, study
+            Names of its columns: effect and standard error on the scale of `measure`, and the
+            study's label. metafor's ``yi`` and ``sei`` are welcome as arguments.
+        measure
+            Name of the effect measure, e.g. ``"log_hazard_ratio"``.
+        benefit
+            Whether a larger effect is good (``"higher"``) or bad (``"lower"``) for the worker.
+        unit
+            Unit of differences, e.g. ``"days"``.
+
+        Returns
+        -------
+        Evidence
+            The same rows in the same order.
+
+        Raises
+        ------
+        EvidenceError
+            If a column is missing, or a row's effect or standard error is no usable number; every
+            fault is named at once.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from bayesrtw.evidence.table import Evidence
+        >>> frame = pd.DataFrame({"study": ["A", "B"], "effect": [0.3, 0.1], "se": [0.1, 0.2]})
+        >>> Evidence.from_frame(frame).size
+        2
+        """
+        measure_named(measure)
+        faults = Faults(EvidenceError)
+        for wanted in (effect, se, study):
+            if wanted not in frame.columns:
+                have = [str(column) for column in frame.columns]
+                faults.add(f"data frame: column {wanted!r} is missing; {suggestion(wanted, have)}")
+        if benefit not in ("higher", "lower"):
+            faults.add(f"benefit is {benefit!r}; Choices: higher, lower.")
+        faults.raise_if_any()
+        columns: dict[str, NDArray[np.generic]] = {}
+        for name in frame.columns:
+            kept = {effect: "effect", se: "se", study: "study"}.get(str(name), str(name))
+            columns[kept] = _column(frame[name].to_numpy(), kept, faults)
+        faults.raise_if_any()
+        count = len(frame)
+        columns.setdefault("outcome", np.full(count, "effect", dtype=object))
+        columns["measure"] = np.full(count, measure, dtype=object)
+        labels = columns["study"]
+        for name in ("effect", "se"):
+            values = np.asarray(columns[name], dtype=np.float64)
+            bad = (
+                ~np.isfinite(values) if name == "effect" else ~(np.isfinite(values) & (values > 0))
+            )
+            rule = "finite" if name == "effect" else "positive and finite"
+            for row in np.flatnonzero(bad)[:5]:
+                faults.add(
+                    f"data frame: {name} must be {rule}; found {float(values[row])!r} in row "
+                    f"{row + 1} (study={str(labels[row])!r}); mend or leave out the row."
+                )
+        faults.extend(duplicates(columns, "data frame"))
+        faults.raise_if_any()
+        names = sorted({str(name) for name in columns["outcome"]})
+        outcomes = {name: Outcome(name, name.replace("_", " "), benefit, unit) for name in names}
+        return cls(dataset_of(columns), Provenance(title="data frame"), outcomes)
+
+    @property
+    def size(self) -> int:
+        """How many estimates there are."""
+        return int(self.data.sizes[ESTIMATE])
+
+    @property
+    def measure(self) -> Measure:
+        """The one measure of all rows.
+
+        Raises
+        ------
+        EvidenceError
+            If there are no rows or several measures, which no model may pool.
+        """
+        found = sorted({str(name) for name in self.data["measure"].to_numpy()})
+        if len(found) != 1:
+            raise EvidenceError(
+                f"{self.where}: rows are in {len(found)} measures ({shown(found)}); one model pools "
+                "one measure; select one with measure=."
+            )
+        return measure_named(found[0])
+
+    @property
+    def where(self) -> str:
+        """How messages call this evidence."""
+        return self.provenance.dataset or self.provenance.title or "evidence"
+
+    @property
+    def benefit(self) -> Benefit:
+        """The one direction of benefit of all outcomes present.
+
+        Raises
+        ------
+        EvidenceError
+            If outcomes with opposite directions are mixed.
+        """
+        directions = {self.outcomes[name].benefit for name in self.outcome_names}
+        if len(directions) != 1:
+            names = [f"{name} ({self.outcomes[name].benefit})" for name in self.outcome_names]
+            raise EvidenceError(
+                f"{self.where}: outcomes with opposite directions of benefit are mixed: "
+                f"{', '.join(names)}; select one direction with outcome=."
+            )
+        return directions.pop()
+
+    @property
+    def outcome_names(self) -> tuple[str, ...]:
+        """Ids of the outcomes present, in order of appearance."""
+        return tuple(dict.fromkeys(str(name) for name in self.data["outcome"].to_numpy()))
+
+    @property
+    def unit(self) -> str:
+        """Unit of differences, where the outcomes present share one."""
+        units = {self.outcomes[name].unit for name in self.outcome_names}
+        return units.pop() if len(units) == 1 else ""
+
+    def select(self, **where: Choice) -> Self:
+        """Keep the rows whose columns have the given values.
+
+        Parameters
+        ----------
+        **where
+            Column to one value or to several, e.g. ``design=["rct", "cluster_rct"]``.
+
+        Returns
+        -------
+        Evidence
+            The rows that meet every condition, in their order; perhaps none.
+
+        Raises
+        ------
+        EvidenceError
+            If a column does not exist.
+        """
+        keep = np.ones(self.size, dtype=bool)
+        for column, wanted in where.items():
+            keep &= self.matches(column, wanted)
+        return self.rows(keep)
+
+    def matches(self, column: str, wanted: Choice) -> NDArray[np.bool_]:
+        """Say which rows have one of the wanted values in a column.
+
+        Parameters
+        ----------
+        column
+            Name of a column.
+        wanted
+            One value or several.
+
+        Returns
+        -------
+        ndarray, shape (estimate,)
+            True where it matches.
+
+        Raises
+        ------
+        EvidenceError
+            If the column does not exist.
+        """
+        if column not in self.data:
+            have = [str(name) for name in self.data.variables]
+            raise EvidenceError(f"{self.where}: no column {column!r}; {suggestion(column, have)}")
+        values = [wanted] if isinstance(wanted, str | int | float) else list(wanted)
+        present = self.data[column].to_numpy()
+        if present.dtype == object:
+            texts = {str(value) for value in values}
+            return np.array([str(value) in texts for value in present], dtype=bool)
+        return np.isin(present, np.asarray(values, dtype=present.dtype))
+
+    def rows(self, keep: NDArray[np.bool_]) -> Self:
+        """Keep the rows of a mask.
+
+        Parameters
+        ----------
+        keep
+            Shape (estimate,).
+
+        Returns
+        -------
+        Evidence
+            The rows where `keep` is true, labelled anew.
+        """
+        columns = {
+            str(name): variable.to_numpy()[keep] for name, variable in self.data.data_vars.items()
+        }
+        return replace(self, data=dataset_of(columns))
+
+    def digest(self) -> str:
+        """Hash the rows: every column, every value, in order.
+
+        Returns
+        -------
+        str
+            64 hexadecimal digits of SHA-256.
+        """
+        sha = hashlib.sha256()
+        for name in sorted(str(key) for key in self.data.data_vars):
+            values = self.data[name].to_numpy()
+            sha.update(name.encode())
+            if values.dtype == object:
+                sha.update("\x1f".join(str(value) for value in values).encode())
+            else:
+                sha.update(np.ascontiguousarray(values, dtype=np.float64).tobytes())
+            sha.update(b"\x1e")
+        return sha.hexdigest()
+
+
+def combine(first: Evidence, second: Evidence) -> Evidence:
+    """Put two sets of rows below one another; columns that only one has are empty in the other.
+
+    Parameters
+    ----------
+    first, second
+        The evidence to join; the provenance names both.
+
+    Returns
+    -------
+    Evidence
+        The rows of `first`, then those of `second`.
+
+    Raises
+    ------
+    EvidenceError
+        If they declare one outcome with different directions of benefit.
+    """
+    for name in first.outcomes.keys() & second.outcomes.keys():
+        if first.outcomes[name].benefit != second.outcomes[name].benefit:
+            raise EvidenceError(
+                f"outcome {name!r}: benefit is {first.outcomes[name].benefit!r} in {first.where} "
+                f"and {second.outcomes[name].benefit!r} in {second.where}; rename one outcome."
+            )
+    columns: dict[str, NDArray[np.generic]] = {}
+    for name in dict.fromkeys([*first.data.data_vars, *second.data.data_vars]):
+        parts = []
+        for evidence, other in ((first, second), (second, first)):
+            if name in evidence.data:
+                parts.append(evidence.data[name].to_numpy())
+            else:
+                text = other.data[name].dtype == object
+                blank: NDArray[np.generic] = np.full(
+                    evidence.size, "" if text else np.nan, dtype=object if text else float
+                )
+                parts.append(blank)
+        columns[str(name)] = np.concatenate(parts)
+    provenance = replace(
+        first.provenance,
+        dataset="+".join(filter(None, (first.provenance.dataset, second.provenance.dataset))),
+        caveat=" ".join(
+            dict.fromkeys(filter(None, (first.provenance.caveat, second.provenance.caveat)))
+        ),
+    )
+    return Evidence(dataset_of(columns), provenance, {**first.outcomes, **second.outcomes})
+
+
+def duplicates(columns: Mapping[str, NDArray[np.generic]], where: str) -> list[str]:
+    """Find rows that repeat another row in every column.
+
+    Parameters
+    ----------
+    columns
+        Column to values, all of one length.
+    where
+        Where the rows stand, for the message.
+
+    Returns
+    -------
+    list of str
+        One sentence a repeated row.
+    """
+    seen: dict[tuple[str, ...], int] = {}
+    faults = []
+    arrays = [columns[name] for name in sorted(columns)]
+    for row in range(len(arrays[0]) if arrays else 0):
+        key = tuple(str(values[row]) for values in arrays)
+        if key in seen:
+            faults.append(
+                f"{where}: row {row + 1} repeats row {seen[key] + 1} "
+                f"(study={str(columns['study'][row])!r}); a result enters once: leave one out, or "
+                "tell them apart in a column."
+            )
+        seen.setdefault(key, row)
+    return faults
+
+
+def dataset_of(columns: Mapping[str, NDArray[np.generic]]) -> xr.Dataset:
+    """Put columns into a labelled table whose rows have unique, readable names.
+
+    Parameters
+    ----------
+    columns
+        Column to values; text as object arrays. ``study`` must be there.
+
+    Returns
+    -------
+    Dataset, dims (estimate,)
+        Rows are called by study, and by stratum, contrast, outcome or number where that is not
+        enough to tell them apart. A column ``estimate`` (the printed number) becomes
+        ``estimate_printed``, since the dimension has that name.
+    """
+    data = {
+        f"{ESTIMATE}_printed" if name == ESTIMATE else name: (ESTIMATE, values)
+        for name, values in columns.items()
+    }
+    return xr.Dataset(data, coords={ESTIMATE: _labels(columns)})
+
+
+def _labels(columns: Mapping[str, NDArray[np.generic]]) -> NDArray[np.object_]:
+    study = columns["label"] if "label" in columns else columns["study"]
+    labels = [str(value) for value in study]
+    for extra in ("stratum", "arm", "contrast", "comparison", "outcome", "follow_up_months"):
+        count = _counts(labels)
+        if extra not in columns or len(count) == len(labels):
+            continue
+        unit = " months" if extra == "follow_up_months" else ""
+        values = [
+            f"{value:g}{unit}" if isinstance(value, float) else str(value)
+            for value in columns[extra]
+        ]
+        differs: dict[str, set[str]] = {}
+        for label, value in zip(labels, values, strict=True):
+            differs.setdefault(label, set()).add(value)
+        labels = [
+            f"{label} ({value})"
+            if count[label] > 1 and len(differs[label]) > 1 and value not in ("", f"nan{unit}")
+            else label
+            for label, value in zip(labels, values, strict=True)
+        ]
+    count, seen = _counts(labels), dict.fromkeys(labels, 0)
+    for index, label in enumerate(labels):
+        if count[label] > 1:
+            seen[label] += 1
+            labels[index] = f"{label} #{seen[label]}"
+    return np.array(labels, dtype=object)
+
+
+def _counts(labels: Sequence[str]) -> dict[str, int]:
+    count: dict[str, int] = {}
+    for label in labels:
+        count[label] = count.get(label, 0) + 1
+    return count
+
+
+def _column(values: NDArray[np.generic], name: str, faults: Faults) -> NDArray[np.generic]:
+    """Bring a data frame's column to float64 or to text, noting what is neither."""
+    if values.dtype.kind in "fiub" and name != "study":
+        return values.astype(np.float64)
+    if name in ("effect", "se"):
+        numbers = np.full(len(values), np.nan)
+        for row, value in enumerate(values):
+            try:
+                numbers[row] = float(value)
+            except (TypeError, ValueError):
+                faults.add(
+                    f"data frame: {name} must be a number; found {value!r} in row {row + 1}; "
+                    "write a decimal number."
+                )
+        return numbers
+    text = ["" if value is None or value != value else str(value) for value in values]  # noqa: PLR0124
+    return np.array(text, dtype=object)

@@ -1,0 +1,1 @@
+"""What we assume: priors, terms, likelihoods, and the model as their sum."""

@@ -1,0 +1,140 @@
+"""A model and its evidence as arrays with names: what an engine computes with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.prior import Prior
+from bayesrtw.model.spec import Model
+from bayesrtw.model.term import Fixed, Grouped
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A reported linear combination of the fixed coefficients.
+
+    Attributes
+    ----------
+    dim
+        Its dimension, or None for a scalar.
+    labels
+        Coordinate of that dimension; one empty label for a scalar.
+    combine
+        Shape (label, column): the quantity is ``combine @ b``.
+    """
+
+    dim: str | None
+    labels: tuple[str, ...]
+    combine: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Design:
+    """Labelled arrays of a Gaussian model: effect ~ N(X b, se^2 + tau^2), b ~ N(mean, 1/precision).
+
+    Attributes
+    ----------
+    effect, se
+        Shape (estimate,), analysis scale.
+    columns
+        X, shape (estimate, column).
+    mean, precision
+        Prior of b, shape (column,); precision 0 is flat.
+    quantities
+        What is reported of b: ``mu``, ``beta``, ``mu_level``.
+    grouped
+        The random terms.
+    hyper
+        Hyperparameters, name to prior.
+    labels, studies
+        Names of the estimates and of their studies, shape (estimate,).
+    levels
+        Categorical column to the level of each estimate.
+    """
+
+    effect: Array
+    se: Array
+    columns: Array
+    mean: Array
+    precision: Array
+    quantities: Mapping[str, Quantity]
+    grouped: tuple[Grouped, ...]
+    hyper: Mapping[str, Prior]
+    labels: NDArray[np.object_]
+    studies: NDArray[np.object_]
+    levels: Mapping[str, NDArray[np.object_]]
+
+
+def build(model: Model, evidence: Evidence) -> Design:
+    """Turn a model and evidence into arrays.
+
+    Parameters
+    ----------
+    model
+        A model whose terms are all Gaussian.
+    evidence
+        Rows that passed `bayesrtw.model.spec.check`.
+
+    Returns
+    -------
+    Design
+        The arrays, with their names.
+    """
+    parts = [term.gaussian(evidence) for term in model.terms]
+    fixed = [part for part in parts if isinstance(part, Fixed)]
+    count = evidence.size
+    columns = np.hstack([part.columns for part in fixed] or [np.zeros((count, 0))])
+    return Design(
+        effect=np.asarray(evidence.data["effect"].to_numpy(), dtype=np.float64),
+        se=np.asarray(evidence.data["se"].to_numpy(), dtype=np.float64),
+        columns=columns,
+        mean=np.concatenate([part.mean for part in fixed] or [np.zeros(0)]),
+        precision=np.concatenate([part.precision for part in fixed] or [np.zeros(0)]),
+        quantities=_quantities(fixed, columns.shape[1]),
+        grouped=tuple(part for part in parts if isinstance(part, Grouped)),
+        hyper=model.hyper,
+        labels=evidence.data[ESTIMATE].to_numpy(),
+        studies=evidence.data["study"].to_numpy(),
+        levels={
+            part.labels[0].split("[", 1)[0]: part.levels
+            for part in fixed
+            if part.levels is not None
+        },
+    )
+
+
+def _quantities(fixed: list[Fixed], width: int) -> dict[str, Quantity]:
+    """Place each term's reported combinations into rows over all columns."""
+    start = 0
+    mu: Array | None = None
+    beta: list[Array] = []
+    names: list[str] = []
+    categorical: list[bool] = []
+    for part in fixed:
+        rows = np.zeros((len(part.labels), width))
+        stop = start + part.columns.shape[1]
+        rows[:, start:stop] = part.combine
+        start = stop
+        if part.intercept:
+            mu = rows
+            continue
+        beta.append(rows)
+        names += part.labels
+        categorical += [part.levels is not None] * len(part.labels)
+    quantities: dict[str, Quantity] = {}
+    if mu is not None:
+        quantities["mu"] = Quantity(None, ("",), mu)
+    if beta:
+        stacked = np.vstack(beta)
+        quantities["beta"] = Quantity(MODERATOR, tuple(names), stacked)
+        mask = np.array(categorical)
+        if mu is not None and mask.any():
+            labels = tuple(name for name, keep in zip(names, mask, strict=True) if keep)
+            quantities["mu_level"] = Quantity(LEVEL, labels, mu + stacked[mask])
+    return quantities

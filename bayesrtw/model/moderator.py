@@ -1,0 +1,405 @@
+"""Fixed terms: the pooled mean and what moves it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import null_space
+
+from bayesrtw.dims import ESTIMATE
+from bayesrtw.errors import Finding, SpecError, shown
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.prior import Flat, Normal, Prior
+from bayesrtw.model.term import Contribution, Fixed
+from bayesrtw.registry import component, suggestion
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
+
+Array = NDArray[np.float64]
+
+
+def _moments(prior: Prior) -> tuple[float, float]:
+    """Mean and precision of a normal or flat prior."""
+    if isinstance(prior, Normal):
+        return prior.mean, prior.sd**-2
+    return 0.0, 0.0
+
+
+def _has_column(evidence: Evidence, column: str) -> list[str]:
+    if column in evidence.data:
+        return []
+    have = [str(name) for name in evidence.data.data_vars]
+    return [f"{evidence.where}: no column {column!r}; {suggestion(column, have)}"]
+
+
+@component("term", "intercept")
+@dataclass(frozen=True, slots=True)
+class Intercept:
+    """The pooled mean `mu`; with categorical moderators the unweighted mean over levels.
+
+    Parameters
+    ----------
+    prior
+        `Normal` or `Flat`, on the analysis scale.
+    """
+
+    prior: Prior
+
+    def __post_init__(self) -> None:
+        _normal_or_flat(self.prior, "intercept")
+
+    def faults(self, evidence: Evidence) -> list[str]:  # noqa: ARG002
+        """See `Term`."""
+        return []
+
+    def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
+        """See `Term`."""
+        return []
+
+    def hyper(self) -> Mapping[str, Prior]:
+        """See `Term`."""
+        return {}
+
+    def gaussian(self, evidence: Evidence) -> Fixed:
+        """See `Term`."""
+        mean, precision = _moments(self.prior)
+        return Fixed(
+            columns=np.ones((evidence.size, 1)),
+            mean=np.array([mean]),
+            precision=np.array([precision]),
+            labels=("mu",),
+            combine=np.ones((1, 1)),
+            intercept=True,
+        )
+
+    def pymc(self, evidence: Evidence) -> Contribution:  # noqa: ARG002
+        """See `Term`."""
+        return Contribution(self.prior.pymc("mu"), None)
+
+
+@component("term", "linear")
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """A numeric moderator with one slope.
+
+    Parameters
+    ----------
+    column
+        A numeric column of the evidence, without empty cells.
+    prior
+        `Normal` or `Flat`, for the slope: analysis scale per unit of the column.
+    centre
+        Whether the column is centred at its mean over the estimates, so that `mu` is the effect
+        there.
+    """
+
+    column: str
+    prior: Prior
+    centre: bool = True
+
+    def __post_init__(self) -> None:
+        _normal_or_flat(self.prior, f"moderator {self.column!r}")
+
+    def faults(self, evidence: Evidence) -> list[str]:
+        """See `Term`."""
+        missing = _has_column(evidence, self.column)
+        if missing:
+            return missing
+        values = evidence.data[self.column].to_numpy()
+        if values.dtype == object:
+            return [
+                f"{evidence.where}: column {self.column!r} holds text, found "
+                f"{shown(sorted({str(v) for v in values}))}; a linear moderator needs numbers: use "
+                'kind = "categorical".'
+            ]
+        empty = np.flatnonzero(np.isnan(values))
+        if len(empty):
+            names = evidence.data[ESTIMATE].to_numpy()[empty]
+            return [
+                f"{evidence.where}: column {self.column!r} is empty in {len(empty)} rows "
+                f"({shown(str(name) for name in names)}); select rows that have it."
+            ]
+        return []
+
+    def findings(self, evidence: Evidence) -> list[Finding]:
+        """See `Term`."""
+        values = evidence.data[self.column].to_numpy()
+        if np.ptp(values) > 0:
+            return []
+        text = (
+            f"Moderator {self.column!r} has one value ({values[0]:g}) in all rows: its slope's "
+            "posterior is its prior."
+        )
+        return [Finding("constant-moderator", "warning", text)]
+
+    def hyper(self) -> Mapping[str, Prior]:
+        """See `Term`."""
+        return {}
+
+    def _values(self, evidence: Evidence) -> Array:
+        values = np.asarray(evidence.data[self.column].to_numpy(), dtype=np.float64)
+        return values - values.mean() if self.centre else values
+
+    def gaussian(self, evidence: Evidence) -> Fixed:
+        """See `Term`."""
+        mean, precision = _moments(self.prior)
+        return Fixed(
+            columns=self._values(evidence)[:, None],
+            mean=np.array([mean]),
+            precision=np.array([precision]),
+            labels=(self.column,),
+            combine=np.ones((1, 1)),
+        )
+
+    def pymc(self, evidence: Evidence) -> Contribution:
+        """See `Term`."""
+        return _slope(self.prior, self.column, self._values(evidence))
+
+
+@component("term", "indicator")
+@dataclass(frozen=True, slots=True)
+class Indicator:
+    """The difference of some rows from all others, so that `mu` speaks of the others.
+
+    Parameters
+    ----------
+    name
+        What the difference is called in results.
+    column
+        A text column of the evidence.
+    values
+        The values that mark a row, e.g. ``["cohort", "non_randomised"]`` of ``design``.
+    prior
+        `Normal` or `Flat`, for the difference on the analysis scale.
+    """
+
+    name: str
+    column: str
+    values: tuple[str, ...]
+    prior: Prior
+
+    def __post_init__(self) -> None:
+        _normal_or_flat(self.prior, f"indicator {self.name!r}")
+        if not self.values:
+            raise SpecError("values is empty; name at least one value that marks a row.")
+
+    def faults(self, evidence: Evidence) -> list[str]:
+        """See `Term`."""
+        return _has_column(evidence, self.column)
+
+    def findings(self, evidence: Evidence) -> list[Finding]:
+        """See `Term`."""
+        marked = self._values(evidence)
+        if 0 < marked.sum() < len(marked):
+            return []
+        which = "all rows" if marked.any() else "no row"
+        text = (
+            f"The difference {self.name!r} marks {which}: it cannot be told from "
+            f"{'the pooled mean' if marked.any() else 'its prior'} by these data."
+        )
+        return [Finding("constant-moderator", "warning", text)]
+
+    def hyper(self) -> Mapping[str, Prior]:
+        """See `Term`."""
+        return {}
+
+    def _values(self, evidence: Evidence) -> Array:
+        return evidence.matches(self.column, self.values).astype(np.float64)
+
+    def gaussian(self, evidence: Evidence) -> Fixed:
+        """See `Term`."""
+        mean, precision = _moments(self.prior)
+        return Fixed(
+            columns=self._values(evidence)[:, None],
+            mean=np.array([mean]),
+            precision=np.array([precision]),
+            labels=(self.name,),
+            combine=np.ones((1, 1)),
+        )
+
+    def pymc(self, evidence: Evidence) -> Contribution:
+        """See `Term`."""
+        return _slope(self.prior, self.name, self._values(evidence))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Values of a categorical moderator that are treated as one level.
+
+    Parameters
+    ----------
+    name
+        The level.
+    members
+        The values of the column that belong to it.
+    reason
+        Why they belong together; registered with the analysis.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    reason: str
+
+
+@component("term", "categorical")
+@dataclass(frozen=True, slots=True)
+class Categorical:
+    """A categorical moderator with level effects that sum to zero.
+
+    The K effects are jointly N(0, sd^2 (I - 11'/K)): the same prior for every level, whichever
+    comes first.
+
+    Parameters
+    ----------
+    column
+        A text column of the evidence, without empty cells.
+    prior
+        `Normal` with mean 0; its sd is the prior SD of one level's effect before centring.
+    groups
+        How values are collapsed to fewer levels; every value that occurs must belong to one. Without
+        groups every value is a level, in alphabetical order.
+    """
+
+    column: str
+    prior: Prior
+    groups: tuple[Group, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.prior, Normal) or self.prior.mean != 0:
+            raise SpecError(
+                f"categorical {self.column!r} needs a normal prior with mean 0 (level effects sum to "
+                "zero)."
+            )
+        members = [member for group in self.groups for member in group.members]
+        twice = sorted({member for member in members if members.count(member) > 1})
+        if twice:
+            raise SpecError(f"{shown(twice)} of {self.column!r} belong to two groups; choose one.")
+
+    def faults(self, evidence: Evidence) -> list[str]:
+        """See `Term`."""
+        missing = _has_column(evidence, self.column)
+        if missing:
+            return missing
+        values = [_text(value) for value in evidence.data[self.column].to_numpy()]
+        faults = []
+        if "" in values:
+            names = evidence.data[ESTIMATE].to_numpy()[[value == "" for value in values]]
+            faults.append(
+                f"{evidence.where}: column {self.column!r} is empty in rows "
+                f"{shown(str(name) for name in names)}; select rows that have it, or give the empty "
+                "ones a value of their own."
+            )
+        if self.groups:
+            known = {member for group in self.groups for member in group.members}
+            loose = sorted(set(values) - known - {""})
+            if loose:
+                faults.append(
+                    f"{evidence.where}: {shown(loose)} of {self.column!r} belong to no group; add "
+                    "them to one, or leave these rows out."
+                )
+        return faults
+
+    def findings(self, evidence: Evidence) -> list[Finding]:
+        """See `Term`."""
+        labels, index = self._levels(evidence)
+        found = [
+            Finding("collapsed-levels", "note", self._collapsed(group, evidence))
+            for group in self.groups
+            if group.name in labels and len(group.members) > 1
+        ]
+        if len(labels) == 1:
+            text = (
+                f"Moderator {self.column!r} has one level ({labels[0]!r}): it moves nothing, and its "
+                "level mean is the pooled mean."
+            )
+            found.append(Finding("one-level", "warning", text))
+        small = [
+            f"{label} ({count})"
+            for label, count in zip(labels, np.bincount(index), strict=True)
+            if count < 3
+        ]
+        if small and len(labels) > 1:
+            text = (
+                f"Levels of {self.column!r} with fewer than 3 rows: {', '.join(small)}. Their means "
+                "lean on the prior."
+            )
+            found.append(Finding("small-level", "note", text))
+        return found
+
+    def _collapsed(self, group: Group, evidence: Evidence) -> str:
+        present = {_text(value) for value in evidence.data[self.column].to_numpy()}
+        members = ", ".join(member for member in group.members if member in present)
+        return f"{self.column} level {group.name!r} is {members}: {group.reason}"
+
+    def hyper(self) -> Mapping[str, Prior]:
+        """See `Term`."""
+        return {}
+
+    def _levels(self, evidence: Evidence) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+        group_of = {member: group.name for group in self.groups for member in group.members}
+        values = [_text(value) for value in evidence.data[self.column].to_numpy()]
+        named = [group_of.get(value, value) for value in values]
+        order = [group.name for group in self.groups] or sorted(set(named))
+        labels = tuple(name for name in order if name in set(named))
+        position = {name: place for place, name in enumerate(labels)}
+        return labels, np.array([position[name] for name in named], dtype=np.intp)
+
+    def gaussian(self, evidence: Evidence) -> Fixed:
+        """See `Term`."""
+        labels, index = self._levels(evidence)
+        contrasts = null_space(np.ones((1, len(labels))))
+        contrasts = _fixed_sign(contrasts)
+        _, precision = _moments(self.prior)
+        count = contrasts.shape[1]
+        return Fixed(
+            columns=contrasts[index],
+            mean=np.zeros(count),
+            precision=np.full(count, precision),
+            labels=tuple(f"{self.column}[{label}]" for label in labels),
+            combine=contrasts,
+            levels=np.array(labels, dtype=object)[index],
+        )
+
+    def pymc(self, evidence: Evidence) -> Contribution:
+        """See `Term`."""
+        import pymc as pm  # noqa: PLC0415
+        import pytensor.tensor as pt  # noqa: PLC0415
+
+        labels, index = self._levels(evidence)
+        data = pm.Data(f"{self.column}_index", index)
+        if len(labels) == 1:
+            effects = pt.zeros(1)
+        else:
+            sd = self.prior.sd if isinstance(self.prior, Normal) else 0.0
+            effects = pm.ZeroSumNormal(f"beta_{self.column}", sigma=sd, shape=len(labels))
+        return Contribution(effects[data], effects)
+
+
+def _fixed_sign(basis: Array) -> Array:
+    """Give each basis vector a positive largest entry, so that results do not hang on the library."""
+    if not basis.size:
+        return basis
+    largest = np.argmax(np.abs(np.round(basis, 12)), axis=0)
+    signs = np.sign(basis[largest, np.arange(basis.shape[1])])
+    return np.asarray(basis * signs)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:g}"
+    return str(value)
+
+
+def _normal_or_flat(prior: Prior, what: str) -> None:
+    if not isinstance(prior, Normal | Flat):
+        raise SpecError(f"{what} needs a normal or flat prior; found {type(prior).__name__}.")
+
+
+def _slope(prior: Prior, name: str, values: Array) -> Contribution:
+    import pymc as pm  # noqa: PLC0415
+
+    slope: TensorVariable = prior.pymc(f"beta_{name}")
+    return Contribution(slope * pm.Data(f"{name}_values", values), slope[None])

@@ -1,0 +1,438 @@
+"""Prior distributions: values with a log density, a quantile function and a PyMC twin.
+
+A prior never sees an effect. Densities are normalised where they are proper, so that log evidence
+is meaningful; improper ones say so.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import special
+
+from bayesrtw.errors import EngineRefusal, SpecError
+from bayesrtw.registry import component, kind_of, role
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
+
+Array = NDArray[np.float64]
+
+#: Logarithm of two: half distributions have twice the density of their parents.
+LOG2 = math.log(2.0)
+
+
+@role("prior")
+class Prior(Protocol):
+    """What every prior offers; see the module for the contract."""
+
+    @property
+    def proper(self) -> bool:
+        """Whether it integrates to one."""
+
+    @property
+    def positive(self) -> bool:
+        """Whether its support is [0, inf)."""
+
+    @property
+    def tail_power(self) -> float:
+        """Its density falls as x ** -tail_power; inf where it falls faster than any power."""
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """Log density; -inf outside the support."""
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """Quantile function; raises SpecError where improper."""
+
+    def pymc(self, name: str) -> "TensorVariable":
+        """Add a variable with this prior to the PyMC model in context."""
+
+
+def _positive(value: float, name: str) -> None:
+    if not (value > 0 and math.isfinite(value)):
+        raise SpecError(f"{name} must be positive and finite; found {value!r}.")
+
+
+def _on_half_line(x: ArrayLike, logpdf: Any) -> Array:
+    values = np.asarray(x, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
+        inside = logpdf(np.where(values >= 0, values, 1.0))
+    return np.where(values >= 0, inside, -np.inf)
+
+
+@component("prior", "normal")
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """Normal prior for an effect or a coefficient.
+
+    Parameters
+    ----------
+    mean, sd
+        On the analysis scale; sd > 0.
+    """
+
+    mean: float = 0.0
+    sd: float = 1.0
+
+    proper: ClassVar[bool] = True
+    positive: ClassVar[bool] = False
+    tail_power: ClassVar[float] = math.inf
+
+    def __post_init__(self) -> None:
+        _positive(self.sd, "sd")
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """See `Prior`."""
+        z = (np.asarray(x, dtype=np.float64) - self.mean) / self.sd
+        return np.asarray(-0.5 * (z**2 + math.log(2 * math.pi)) - math.log(self.sd))
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """See `Prior`."""
+        return np.asarray(self.mean + self.sd * special.ndtri(np.asarray(q, dtype=np.float64)))
+
+    def pymc(self, name: str) -> "TensorVariable":
+        """See `Prior`."""
+        import pymc as pm  # noqa: PLC0415
+
+        return pm.Normal(name, self.mean, self.sd)
+
+
+@component("prior", "flat")
+@dataclass(frozen=True, slots=True)
+class Flat:
+    """Improper uniform prior on the real line, density 1."""
+
+    proper: ClassVar[bool] = False
+    positive: ClassVar[bool] = False
+    tail_power: ClassVar[float] = 0.0
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """See `Prior`."""
+        return np.zeros_like(np.asarray(x, dtype=np.float64))
+
+    def ppf(self, q: ArrayLike) -> Array:  # noqa: ARG002
+        """See `Prior`."""
+        return _no_quantiles(self)
+
+    def pymc(self, name: str) -> "TensorVariable":
+        """See `Prior`."""
+        import pymc as pm  # noqa: PLC0415
+
+        return pm.Flat(name)
+
+
+@component("prior", "half_normal")
+@dataclass(frozen=True, slots=True)
+class HalfNormal:
+    """Half-normal prior for a standard deviation.
+
+    Parameters
+    ----------
+    scale
+        Scale of the parent normal, on the analysis scale; > 0. Median 0.674 scale.
+    """
+
+    scale: float
+
+    proper: ClassVar[bool] = True
+    positive: ClassVar[bool] = True
+    tail_power: ClassVar[float] = math.inf
+
+    def __post_init__(self) -> None:
+        _positive(self.scale, "scale")
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """See `Prior`."""
+        constant = LOG2 - 0.5 * math.log(2 * math.pi) - math.log(self.scale)
+        return _on_half_line(x, lambda v: constant - 0.5 * (v / self.scale) ** 2)
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """See `Prior`."""
+        return np.asarray(self.scale * special.ndtri(0.5 + 0.5 * np.asarray(q, dtype=np.float64)))
+
+    def pymc(self, name: str) -> "TensorVariable":
+        """See `Prior`."""
+        import pymc as pm  # noqa: PLC0415
+
+        return pm.HalfNormal(name, self.scale)
+
+
+@component("prior", "half_student_t")
+@dataclass(frozen=True, slots=True)
+class HalfStudentT:
+    """Half-t prior for a standard deviation.
+
+    Parameters
+    ----------
+    df
+        Degrees of freedom; > 0.
+    scale
+        On the analysis scale; > 0.
+    """
+
+    df: float
+    scale: float
+
+    proper: ClassVar[bool] = True
+    positive: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _positive(self.df, "df")
+        _positive(self.scale, "scale")
+
+    @property
+    def tail_power(self) -> float:
+        """See `Prior`."""
+        return self.df + 1.0
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """See `Prior`."""
+        nu = self.df
+        constant = (
+            LOG2
+            + math.lgamma((nu + 1) / 2)
+            - math.lgamma(nu / 2)
+            - 0.5 * math.log(nu * math.pi)
+            - math.log(self.scale)
+        )
+        return _on_half_line(
+            x, lambda v: constant - (nu + 1) / 2 * np.log1p((v / self.scale) ** 2 / nu)
+        )
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """See `Prior`."""
+        upper = 0.5 + 0.5 * np.asarray(q, dtype=np.float64)
+        return np.asarray(self.scale * special.stdtrit(self.df, upper))
+
+    def pymc(self, name: str) -> "TensorVariable":
+        """See `Prior`."""
+        import pymc as pm  # noqa: PLC0415
+
+        return pm.HalfStudentT(name, nu=self.df, sigma=self.scale)
+
+
+@component("prior", "half_cauchy")
+@dataclass(frozen=True, slots=True)
+class HalfCauchy:
+    """Half-Cauchy prior for a standard deviation.
+
+    Parameters
+    ----------
+    scale
+        Its median, on the analysis scale; > 0.
+    """
+
+    scale: float
+
+    proper: ClassVar[bool] = True
+    positive: ClassVar[bool] = True
+    tail_power: ClassVar[float] = 2.0
+
+    def __post_init__(self) -> None:
+        _positive(self.scale, "scale")
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """See `Prior`."""
+        constant = LOG2 - math.log(math.pi * self.scale)
+        return _on_half_line(x, lambda v: constant - np.log1p((v / self.scale) ** 2))
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """See `Prior`."""
+        return np.asarray(self.scale * np.tan(0.5 * math.pi * np.asarray(q, dtype=np.float64)))
+
+    def pymc(self, name: str) -> "TensorVariable":
+        """See `Prior`."""
+        import pymc as pm  # noqa: PLC0415
+
+        return pm.HalfCauchy(name, self.scale)
+
+
+@component("prior", "exponential")
+@dataclass(frozen=True, slots=True)
+class Exponential:
+    """Exponential prior for a standard deviation.
+
+    Parameters
+    ----------
+    scale
+        Its mean (1 / rate), on the analysis scale; > 0.
+    """
+
+    scale: float
+
+    proper: ClassVar[bool] = True
+    positive: ClassVar[bool] = True
+    tail_power: ClassVar[float] = math.inf
+
+    def __post_init__(self) -> None:
+        _positive(self.scale, "scale")
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """See `Prior`."""
+        return _on_half_line(x, lambda v: -math.log(self.scale) - v / self.scale)
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """See `Prior`."""
+        return np.asarray(-self.scale * np.log1p(-np.asarray(q, dtype=np.float64)))
+
+    def pymc(self, name: str) -> "TensorVariable":
+        """See `Prior`."""
+        import pymc as pm  # noqa: PLC0415
+
+        return pm.Exponential(name, scale=self.scale)
+
+
+@component("prior", "uniform")
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    """Uniform prior for a standard deviation on [0, upper].
+
+    Parameters
+    ----------
+    upper
+        Upper end, on the analysis scale; > 0.
+    """
+
+    upper: float
+
+    proper: ClassVar[bool] = True
+    positive: ClassVar[bool] = True
+    tail_power: ClassVar[float] = math.inf
+
+    def __post_init__(self) -> None:
+        _positive(self.upper, "upper")
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """See `Prior`."""
+        return _on_half_line(x, lambda v: np.where(v <= self.upper, -math.log(self.upper), -np.inf))
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """See `Prior`."""
+        return self.upper * np.asarray(q, dtype=np.float64)
+
+    def pymc(self, name: str) -> "TensorVariable":
+        """See `Prior`."""
+        import pymc as pm  # noqa: PLC0415
+
+        return pm.Uniform(name, 0.0, self.upper)
+
+
+@component("prior", "log_normal")
+@dataclass(frozen=True, slots=True)
+class LogNormal:
+    """Log-normal prior for a standard deviation.
+
+    Parameters
+    ----------
+    mean_log, sd_log
+        Mean and SD of the logarithm of the *standard deviation* (halve the values of a paper that
+        states them for the variance); sd_log > 0.
+    """
+
+    mean_log: float
+    sd_log: float
+
+    proper: ClassVar[bool] = True
+    positive: ClassVar[bool] = True
+    tail_power: ClassVar[float] = math.inf
+
+    def __post_init__(self) -> None:
+        _positive(self.sd_log, "sd_log")
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """See `Prior`."""
+        constant = -0.5 * math.log(2 * math.pi) - math.log(self.sd_log)
+
+        def inside(v: Array) -> Array:
+            log = np.log(v)
+            return np.where(
+                v > 0, constant - log - 0.5 * ((log - self.mean_log) / self.sd_log) ** 2, -np.inf
+            )
+
+        return _on_half_line(x, inside)
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """See `Prior`."""
+        return np.asarray(
+            np.exp(self.mean_log + self.sd_log * special.ndtri(np.asarray(q, dtype=np.float64)))
+        )
+
+    def pymc(self, name: str) -> "TensorVariable":
+        """See `Prior`."""
+        import pymc as pm  # noqa: PLC0415
+
+        return pm.LogNormal(name, self.mean_log, self.sd_log)
+
+
+@component("prior", "inverse_gamma")
+@dataclass(frozen=True, slots=True)
+class InverseGamma:
+    """Inverse-gamma prior for a standard deviation (not for the variance).
+
+    Parameters
+    ----------
+    shape, scale
+        Both > 0; scale on the analysis scale. Mean scale / (shape - 1) where shape > 1.
+    """
+
+    shape: float
+    scale: float
+
+    proper: ClassVar[bool] = True
+    positive: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _positive(self.shape, "shape")
+        _positive(self.scale, "scale")
+
+    @property
+    def tail_power(self) -> float:
+        """See `Prior`."""
+        return self.shape + 1.0
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """See `Prior`."""
+        constant = self.shape * math.log(self.scale) - math.lgamma(self.shape)
+        return _on_half_line(
+            x,
+            lambda v: np.where(
+                v > 0, constant - (self.shape + 1) * np.log(v) - self.scale / v, -np.inf
+            ),
+        )
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """See `Prior`."""
+        return np.asarray(self.scale / special.gammainccinv(self.shape, np.asarray(q)))
+
+    def pymc(self, name: str) -> "TensorVariable":
+        """See `Prior`."""
+        import pymc as pm  # noqa: PLC0415
+
+        return pm.InverseGamma(name, alpha=self.shape, beta=self.scale)
+
+
+def _no_quantiles(prior: object) -> Array:
+    raise SpecError(
+        f"prior {kind_of(prior)!r} is improper and has no quantiles; choose a proper prior to "
+        "simulate from it."
+    )
+
+
+def refuse_pymc(prior: object) -> "TensorVariable":
+    """Say that a prior has no PyMC twin.
+
+    Parameters
+    ----------
+    prior
+        A registered prior.
+
+    Raises
+    ------
+    EngineRefusal
+        Always.
+    """
+    raise EngineRefusal(
+        f'Nuts has no prior {kind_of(prior)!r}; use engine = {{ kind = "exact" }} or another prior.'
+    )

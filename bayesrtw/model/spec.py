@@ -1,0 +1,189 @@
+"""The model: a sum of terms seen through a likelihood, and what evidence says about it."""
+
+from dataclasses import dataclass, field
+from itertools import combinations
+
+import numpy as np
+
+from bayesrtw.dims import ESTIMATE
+from bayesrtw.errors import EvidenceError, Faults, Finding, SpecError, shown
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.heterogeneity import Common, Exchangeable
+from bayesrtw.model.likelihood import Likelihood, Normal
+from bayesrtw.model.moderator import Categorical, Intercept
+from bayesrtw.model.prior import Prior
+from bayesrtw.model.term import Fixed, Term
+
+#: Rows a numeric or categorical moderator should have before its coefficient is taken seriously
+#: (Cochrane Handbook 10.11.5.1: ten studies for each characteristic).
+ROWS_PER_MODERATOR = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A sum of terms, seen through a likelihood.
+
+    Parameters
+    ----------
+    terms
+        Fixed and random terms. At most one `Intercept`; at least one random term (`Exchangeable`,
+        or `Common` for none on purpose).
+    likelihood
+        How estimates scatter around their effects.
+
+    Examples
+    --------
+    >>> from bayesrtw.model.heterogeneity import Exchangeable
+    >>> from bayesrtw.model.moderator import Intercept
+    >>> from bayesrtw.model.prior import HalfNormal, Normal
+    >>> Model(terms=(Intercept(Normal(0, 0.5)), Exchangeable(HalfNormal(0.25)))).hyper
+    {'tau': HalfNormal(scale=0.25)}
+    """
+
+    terms: tuple[Term, ...]
+    likelihood: Likelihood = field(default_factory=Normal)
+
+    def __post_init__(self) -> None:
+        if sum(isinstance(term, Intercept) for term in self.terms) > 1:
+            raise SpecError(
+                "terms hold two intercepts; a model has one pooled mean: leave one out."
+            )
+        if not any(isinstance(term, Exchangeable | Common) for term in self.terms):
+            raise SpecError(
+                "terms hold no heterogeneity; add exchangeable, or common to say on purpose that all "
+                "studies share one effect."
+            )
+        if sum(isinstance(term, Exchangeable | Common) for term in self.terms) > 1:
+            raise SpecError("terms hold two heterogeneity terms; leave one out.")
+        columns = [term.column for term in self.terms if isinstance(term, Categorical)]
+        if len(set(columns)) < len(columns):
+            raise SpecError("a column is categorical twice; leave one term out.")
+
+    @property
+    def hyper(self) -> dict[str, Prior]:
+        """The scalar hyperparameters, name to prior."""
+        return {name: prior for term in self.terms for name, prior in term.hyper().items()}
+
+
+def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
+    """Hold a model against evidence before fitting.
+
+    Parameters
+    ----------
+    model
+        The model.
+    evidence
+        The rows to pool.
+
+    Returns
+    -------
+    tuple of Finding
+        What limits the conclusions: few studies, aliased moderators, repeated studies.
+
+    Raises
+    ------
+    EvidenceError
+        If there are no rows, if measures are mixed, if numbers that the likelihood reads are
+        missing, or if a term's column cannot be used; every fault at once.
+    """
+    faults = Faults(EvidenceError)
+    if evidence.size == 0:
+        faults.add(f"{evidence.where}: no rows are selected; widen the selection.")
+        faults.stop()
+    evidence.measure  # noqa: B018 - raises if measures are mixed
+    names = evidence.data[ESTIMATE].to_numpy()
+    for column in model.likelihood.columns():
+        values = evidence.data[column].to_numpy()
+        bad = ~np.isfinite(values) if column != "se" else ~(np.isfinite(values) & (values > 0))
+        if bad.any():
+            faults.add(
+                f"{evidence.where}: {column} is missing or not usable in rows "
+                f"{shown(str(name) for name in names[bad])}; leave them out or complete them."
+            )
+    for term in model.terms:
+        faults.extend(term.faults(evidence))
+    faults.raise_if_any()
+    found = [finding for term in model.terms for finding in term.findings(evidence)]
+    found += _few(evidence)
+    found += _aliased(model, evidence)
+    found += _per_moderator(model, evidence)
+    return tuple(found)
+
+
+def _few(evidence: Evidence) -> list[Finding]:
+    studies = len(set(evidence.data["study"].to_numpy()))
+    if evidence.size == 1:
+        text = (
+            "One estimate only: the pooled mean is that study seen through the prior, and "
+            "heterogeneity is the prior's alone."
+        )
+        return [Finding("one-estimate", "warning", text)]
+    if studies <= 4:
+        text = (
+            f"{studies} studies only: the result leans on the priors; read the prior's weight and do "
+            "not headline the new-study interval."
+        )
+        return [Finding("few-studies", "warning", text)]
+    return []
+
+
+def _aliased(model: Model, evidence: Evidence) -> list[Finding]:
+    """Name moderators that the rows cannot tell apart."""
+    fixed = [
+        part
+        for term in model.terms
+        if isinstance(part := term.gaussian(evidence), Fixed) and part.columns.shape[1]
+    ]
+    found = []
+    columns = [term.column for term in model.terms if isinstance(term, Categorical)]
+    for first, second in combinations(columns, 2):
+        found += _nested(evidence, first, second)
+        found += _nested(evidence, second, first)
+    if fixed:
+        design = np.hstack([part.columns for part in fixed])
+        lost = design.shape[1] - int(np.linalg.matrix_rank(design))
+        if lost:
+            names = [label for part in fixed for label in part.labels]
+            text = (
+                f"{lost} combination(s) of the coefficients {shown(names, 12)} are fixed by the prior "
+                "alone: the rows do not identify them."
+            )
+            found.append(Finding("aliased", "warning", text))
+    return found
+
+
+def _nested(evidence: Evidence, inner: str, outer: str) -> list[Finding]:
+    """Name values of one column whose rows all have one value of another."""
+    within, other = (evidence.data[column].to_numpy().astype(str) for column in (inner, outer))
+    if len(set(other)) < 2:
+        return []
+    found = []
+    for value in sorted(set(within)):
+        rows = within == value
+        met = sorted(set(other[rows]))
+        if len(met) == 1 and rows.sum() > 1:
+            text = (
+                f"Aliased in part: all {rows.sum()} rows with {inner} {str(value)!r} have {outer} "
+                f"{str(met[0])!r}; what belongs to which is decided by other rows and by the priors."
+            )
+            found.append(Finding("aliased", "warning", text))
+    return found
+
+
+def _per_moderator(model: Model, evidence: Evidence) -> list[Finding]:
+    count = sum(
+        part.columns.shape[1]
+        for term in model.terms
+        if isinstance(part := term.gaussian(evidence), Fixed) and not part.intercept
+    )
+    if count and evidence.size < ROWS_PER_MODERATOR * count:
+        text = (
+            f"{evidence.size} rows for {count} moderator coefficient(s); fewer than "
+            f"{ROWS_PER_MODERATOR} for each. Moderators of study results are ecological: they compare "
+            "studies, not workers."
+        )
+        return [Finding("moderators", "warning", text)]
+    if count:
+        text = "Moderators of study results are ecological: they compare studies, not workers."
+        return [Finding("moderators", "note", text)]
+    return []

@@ -1,0 +1,108 @@
+"""What all figures share: journal width, colours, style, and writing them byte for byte alike."""
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any, Final
+from xml.sax.saxutils import escape
+
+import matplotlib.style
+from matplotlib.figure import Figure
+
+from bayesrtw.errors import OutputError
+from bayesrtw.registry import suggestion
+
+#: Points in a centimetre; figures are laid out in points, as their type is.
+CM: Final = 72.0 / 2.54
+
+#: Width of a figure across both columns of a journal page (Elsevier and Springer allow 17.4 to 19 cm).
+PAGE_WIDTH: Final = 17.0 * CM
+
+#: Resolution of PNG files, in dots an inch: what journals ask of pictures that hold type.
+DPI: Final = 300
+
+#: Okabe & Ito (2008), https://jfly.uni-koeln.de/color/: told apart with any colour vision. Marks
+#: differ in shape too, and the lightness differs wherever two colours meet, so grey print is enough.
+INK: Final = "#1a1a1a"
+QUIET: Final = "#595959"
+FAINT: Final = "#b3b3b3"
+BLUE: Final = "#0072B2"
+SKY: Final = "#56B4E9"
+VERMILLION: Final = "#D55E00"
+
+#: Laid over matplotlib's defaults while a figure is built or written, whatever the user's own style.
+#: Text stays text in SVG: it can be searched, edited and read aloud, and file names in comments or
+#: glyph outlines never hold a study's name. Layout is measured in DejaVu Sans, which matplotlib
+#: ships; it is wider than what replaces it where it is missing, so nothing comes to overlap.
+STYLE: Final[dict[str, Any]] = {
+    "font.family": ["DejaVu Sans", "sans-serif"],
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bayesrtw",
+    "text.parse_math": False,
+    "figure.facecolor": "white",
+    "savefig.dpi": DPI,
+}
+
+#: Formats that are written, and metadata that would change with the day or the version, left out.
+_METADATA: Final[dict[str, dict[str, Any]]] = {
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+}
+
+
+def figure_style() -> Any:
+    """Give the context in which figures are built and written.
+
+    Returns
+    -------
+    context manager
+        Matplotlib's defaults with `STYLE` over them; the user's settings come back afterwards.
+    """
+    return matplotlib.style.context(["default", STYLE])
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as SVG or PNG; the same figure gives the same bytes.
+
+    The figure's label is written as the file's title and the labels of its axes as the description:
+    what a screen reader says of the picture.
+
+    Parameters
+    ----------
+    figure
+        The figure, e.g. ``plot_forest(tree).get_figure()``.
+    path
+        Where to; its suffix, ``.svg`` or ``.png``, decides the format.
+
+    Raises
+    ------
+    OutputError
+        If the suffix is another one, or the file cannot be written.
+    """
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in _METADATA:
+        raise OutputError(f"{path}: the format is {kind!r}; {suggestion(kind, list(_METADATA))}")
+    title = str(figure.get_label())
+    said = [str(axes.get_label()) for axes in figure.axes]
+    description = " ".join(text for text in said if text and not text.startswith("_"))
+    metadata = {**_METADATA[kind], "Title": title, "Description": description}
+    with figure_style(), warnings.catch_warnings():
+        if kind == "svg":
+            # The reader's fonts draw the text of an SVG, not the ones found here.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+    content = buffer.getvalue()
+    if kind == "svg":
+        content = _described(content.decode(), description).encode()
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: {error.strerror or error}; choose a folder that exists."
+        ) from error
+
+
+def _described(svg: str, description: str) -> str:
+    """Add the element that screen readers read; matplotlib writes the description for catalogues only."""
+    return svg.replace("</title>", f"</title>\n <desc>{escape(description)}</desc>", 1)

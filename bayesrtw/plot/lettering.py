@@ -1,0 +1,157 @@
+"""Text that fits: measured, shortened in the middle, wrapped into lines."""
+
+import math
+import unicodedata
+import warnings
+from dataclasses import dataclass
+from typing import Final
+
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
+
+#: DejaVu Sans comes with matplotlib, so the layout is the same on every machine.
+FAMILY: Final = ["DejaVu Sans", "sans-serif"]
+
+ELLIPSIS: Final = "…"
+
+#: Share of a shortened text that is kept in front of the ellipsis: names begin with the author, and
+#: end with what tells two rows of one study apart.
+FRONT: Final = 0.6
+
+#: Characters that would break a line, or that XML forbids.
+_UNWRITABLE: Final = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A size and a weight of type.
+
+    Attributes
+    ----------
+    size
+        In points.
+    bold
+        Whether it is bold.
+    """
+
+    size: float
+    bold: bool = False
+
+    def properties(self) -> FontProperties:
+        """Give matplotlib's name for it.
+
+        Returns
+        -------
+        FontProperties
+            With an explicit family, so that nothing depends on settings at the time of drawing.
+        """
+        return FontProperties(
+            family=FAMILY,
+            size=self.size,
+            weight="bold" if self.bold else "normal",
+            style="normal",
+        )
+
+
+def one_line(text: str) -> str:
+    """Bring a name from a data file to one printable line.
+
+    Parameters
+    ----------
+    text
+        Any text.
+
+    Returns
+    -------
+    str
+        The same with line breaks, runs of blanks and characters that XML forbids as single blanks.
+    """
+    kept = (" " if unicodedata.category(c) in _UNWRITABLE else c for c in text)
+    return " ".join("".join(kept).split())
+
+
+def width(text: str, face: Face) -> float:
+    """Measure a line of text.
+
+    Parameters
+    ----------
+    text
+        One line.
+    face
+        Its type.
+
+    Returns
+    -------
+    float
+        In points.
+    """
+    with warnings.catch_warnings():
+        # Drawing will say so, if it matters there.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        measured = text_to_path.get_text_width_height_descent(text, face.properties(), ismath=False)
+    return float(measured[0])
+
+
+def shorten(text: str, room: float, face: Face) -> str:
+    """Shorten a line in its middle until it fits.
+
+    Parameters
+    ----------
+    text
+        One line.
+    room
+        Points there are.
+    face
+        Its type.
+
+    Returns
+    -------
+    str
+        The text itself where it fits, else its beginning and end around an ellipsis.
+    """
+    if width(text, face) <= room:
+        return text
+    least, most = 0, len(text) - 1
+    while least < most:
+        middle = (least + most + 1) // 2
+        if width(_middle_out(text, middle), face) <= room:
+            least = middle
+        else:
+            most = middle - 1
+    return _middle_out(text, least)
+
+
+def _middle_out(text: str, kept: int) -> str:
+    front = math.ceil(FRONT * kept)
+    back = text[len(text) - (kept - front) :]
+    while back and unicodedata.combining(back[0]):
+        back = back[1:]
+    return f"{text[:front].rstrip()}{ELLIPSIS}{back.lstrip()}"
+
+
+def wrap(text: str, room: float, face: Face) -> list[str]:
+    """Break text into lines that fit.
+
+    Parameters
+    ----------
+    text
+        Words between blanks.
+    room
+        Points there are in a line.
+    face
+        Its type.
+
+    Returns
+    -------
+    list of str
+        The lines; a word that is wider than a line is shortened.
+    """
+    lines: list[str] = []
+    current = ""
+    for word in text.split():
+        longer = f"{current} {word}".lstrip()
+        if current and width(longer, face) > room:
+            lines.append(current)
+            longer = word
+        current = longer if longer != word else shorten(word, room, face)
+    return [*lines, current] if current else lines

@@ -1,0 +1,1 @@
+"""What we learned: summaries of posteriors, and what they say about themselves."""

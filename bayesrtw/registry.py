@@ -1,0 +1,275 @@
+"""The closed vocabulary: components by role and kind, to and from plain tables, and digests.
+
+A component is a frozen dataclass. Its fields are its settings, so a TOML table with a ``kind`` and
+the settings describes it completely: nothing is imported by path and no file can run code.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import math
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from bayesrtw.errors import Faults, SpecError
+
+_KINDS: dict[str, dict[str, type]] = {}
+_ROLE_OF_PROTOCOL: dict[object, str] = {}
+
+
+def role[T](name: str) -> Callable[[type[T]], type[T]]:
+    """Declare a protocol as the type of a role, so that fields annotated with it decode.
+
+    Parameters
+    ----------
+    name
+        Name of the role, e.g. ``"prior"``.
+
+    Returns
+    -------
+    Callable
+        A class decorator that returns its class.
+    """
+
+    def declare(protocol: type[T]) -> type[T]:
+        _ROLE_OF_PROTOCOL[protocol] = name
+        _KINDS.setdefault(name, {})
+        return protocol
+
+    return declare
+
+
+def component[T](role_name: str, kind: str) -> Callable[[type[T]], type[T]]:
+    """Register a frozen dataclass under a role and a kind.
+
+    Parameters
+    ----------
+    role_name
+        The role it plays, e.g. ``"prior"``.
+    kind
+        Its name in TOML files, e.g. ``"half_normal"``.
+
+    Returns
+    -------
+    Callable
+        A class decorator that returns its class.
+    """
+
+    def register(cls: type[T]) -> type[T]:
+        _KINDS.setdefault(role_name, {})[kind] = cls
+        return cls
+
+    return register
+
+
+def kinds(role_name: str) -> Mapping[str, type]:
+    """Give the components of a role.
+
+    Parameters
+    ----------
+    role_name
+        The role, e.g. ``"prior"``.
+
+    Returns
+    -------
+    Mapping
+        Kind to class, sorted by kind.
+    """
+    return dict(sorted(_KINDS[role_name].items()))
+
+
+def kind_of(value: object) -> str:
+    """Give the kind under which a component's class is registered.
+
+    Parameters
+    ----------
+    value
+        An instance of a registered component.
+
+    Returns
+    -------
+    str
+        The kind, as in TOML.
+
+    Raises
+    ------
+    SpecError
+        If its class is not registered.
+    """
+    for table in _KINDS.values():
+        for kind, cls in table.items():
+            if type(value) is cls:
+                return kind
+    raise SpecError(f"{type(value).__name__} is not a registered component.")
+
+
+def suggestion(name: str, choices: Sequence[str]) -> str:
+    """Say what may have been meant, and what the choices are.
+
+    Parameters
+    ----------
+    name
+        What was written.
+    choices
+        What is allowed.
+
+    Returns
+    -------
+    str
+        ``"; did you mean 'x'? Choices: x, y."``
+    """
+    near = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}Choices: {', '.join(sorted(choices))}."
+
+
+def decode[T](cls: type[T], table: object, *, where: str, faults: Faults) -> T | None:
+    """Build a dataclass from a plain table, noting every fault on the way.
+
+    Parameters
+    ----------
+    cls
+        A dataclass, or the protocol of a role (then the table needs a ``kind``).
+    table
+        The table, as a TOML parser gives it.
+    where
+        Where the table stands, for messages.
+    faults
+        Collector of faults.
+
+    Returns
+    -------
+    T or None
+        The value; None if a fault was noted.
+    """
+    before = len(faults.messages)
+    if not isinstance(table, Mapping):
+        faults.add(f"{where} must be a table; found {table!r}.")
+        return None
+    settings = dict(table)
+    target: type = cls
+    if cls in _ROLE_OF_PROTOCOL:
+        choices = _KINDS[_ROLE_OF_PROTOCOL[cls]]
+        kind = settings.pop("kind", None)
+        if not isinstance(kind, str) or kind not in choices:
+            found = f"is {kind!r}" if kind is not None else "is missing"
+            hint = suggestion(kind if isinstance(kind, str) else "", list(choices))
+            faults.add(f"{where}.kind {found}; {hint}")
+            return None
+        target = choices[kind]
+    hints = get_type_hints(target)
+    fields = {f.name: f for f in dataclasses.fields(target) if f.init}
+    for name in settings:
+        if name not in fields:
+            faults.add(f"{where}.{name} is not known; {suggestion(name, list(fields))}")
+    values: dict[str, Any] = {}
+    for name, f in fields.items():
+        if name in settings:
+            values[name] = _value(hints[name], settings[name], f"{where}.{name}", faults)
+        elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
+            faults.add(f"{where}.{name} is missing; add it.")
+    if len(faults.messages) > before:
+        return None
+    try:
+        return typing.cast("T", target(**values))
+    except SpecError as error:
+        faults.add(f"{where}: {error}")
+        return None
+
+
+def _value(hint: Any, raw: object, where: str, faults: Faults) -> Any:
+    origin = get_origin(hint)
+    if origin in (Union, types.UnionType):
+        options = [option for option in get_args(hint) if option is not type(None)]
+        return _value(options[0], raw, where, faults)
+    if origin is tuple:
+        if not isinstance(raw, list):
+            faults.add(f"{where} must be a list; found {raw!r}.")
+            return ()
+        inner = get_args(hint)[0]
+        return tuple(_value(inner, item, f"{where}[{i}]", faults) for i, item in enumerate(raw))
+    if origin is Mapping:
+        if not isinstance(raw, dict):
+            faults.add(f"{where} must be a table; found {raw!r}.")
+            return {}
+        inner = get_args(hint)[1]
+        return {key: _value(inner, item, f"{where}.{key}", faults) for key, item in raw.items()}
+    if hint is Any:
+        return raw
+    if origin is typing.Literal:
+        if raw not in get_args(hint):
+            allowed = [str(choice) for choice in get_args(hint)]
+            faults.add(f"{where} is {raw!r}; {suggestion(str(raw), allowed)}")
+        return raw
+    if dataclasses.is_dataclass(hint) or hint in _ROLE_OF_PROTOCOL:
+        return decode(typing.cast("type", hint), raw, where=where, faults=faults)
+    return _scalar(hint, raw, where, faults)
+
+
+#: What a field of each plain type accepts, in words.
+_PLAIN: dict[type, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a finite number",
+    bool: "true or false",
+    date: "a date such as 2026-11-22",
+}
+
+
+def _scalar(hint: Any, raw: object, where: str, faults: Faults) -> Any:
+    if hint is float and type(raw) is int:
+        return float(raw)
+    if type(raw) is hint and not (isinstance(raw, float) and not math.isfinite(raw)):
+        return raw
+    faults.add(f"{where} must be {_PLAIN[hint]}; found {raw!r}.")
+    return None
+
+
+def encode(value: object) -> Any:
+    """Turn a value into plain tables, lists and scalars: the inverse of `decode`.
+
+    Parameters
+    ----------
+    value
+        A component, another dataclass, or a plain value.
+
+    Returns
+    -------
+    Any
+        Nothing but dict, list, str, int, float, bool, date; None settings are left out.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        table: dict[str, Any] = {}
+        if any(type(value) is cls for group in _KINDS.values() for cls in group.values()):
+            table["kind"] = kind_of(value)
+        for f in dataclasses.fields(value):
+            inner = getattr(value, f.name)
+            if inner is not None:
+                table[f.name] = encode(inner)
+        return table
+    if isinstance(value, tuple | list):
+        return [encode(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in sorted(value.items())}
+    return value
+
+
+def digest(value: object) -> str:
+    """Hash a value by its settings alone: key order, comments and layout do not count.
+
+    Parameters
+    ----------
+    value
+        Anything that `encode` takes.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits of SHA-256.
+    """
+    text = json.dumps(encode(value), sort_keys=True, default=str, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""A finished synthesis for people and for machines: JSON, tables, folders of results."""

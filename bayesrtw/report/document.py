@@ -1,0 +1,177 @@
+"""A synthesis as one JSON document: everything needed to read it and to repeat it."""
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.registry import encode
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Version of the document's layout; additions do not raise it.
+SCHEMA = 1
+
+_SCALE = ("mean", "sd", "median", "lower", "upper")
+
+
+def document(synthesis: Synthesis) -> dict[str, Any]:
+    """Write a synthesis as plain data.
+
+    Parameters
+    ----------
+    synthesis
+        What `run` returned.
+
+    Returns
+    -------
+    dict
+        Text, numbers, lists and dicts only; None where a number does not exist. ``estimates`` holds
+        every reported quantity and ``estimands`` the registered questions; each has ``mean, sd,
+        median, lower, upper, ci_prob, ci_kind, probability`` on the analysis scale and
+        ``back_transformed`` on the reported one.
+    """
+    analysis, tree = synthesis.analysis, synthesis.posterior
+    attrs = tree.attrs
+    table = json.loads(json.dumps(encode(analysis), default=str))
+    return {
+        "schema": SCHEMA,
+        "id": analysis.id,
+        "title": analysis.title,
+        "question": analysis.question,
+        "registered": str(analysis.registered) if analysis.registered else None,
+        "revision": analysis.revision,
+        "digest": analysis.digest,
+        "seed": analysis.seed,
+        "rationale": list(analysis.rationale),
+        "evidence": _evidence(synthesis),
+        "measure": attrs["measure"],
+        "benefit": attrs["benefit"],
+        "unit": attrs["unit"],
+        "engine": _engine(synthesis),
+        "estimands": {name: _question(row) for name, row in _rows(synthesis.estimates)},
+        "estimates": {name: _estimate(row) for name, row in _rows(synthesis.quantities)},
+        "weights": _weights(synthesis),
+        "variants": {
+            variant: {name: _question(row) for name, row in _rows(estimates)}
+            for variant, estimates in synthesis.variants.items()
+        },
+        "findings": [
+            {"check": f.check, "severity": f.severity, "message": f.message}
+            for f in synthesis.findings
+        ],
+        "analysis": table,
+        "versions": json.loads(str(attrs["versions"])),
+    }
+
+
+def as_json(content: object) -> str:
+    """Print plain data as JSON that never holds NaN or infinity.
+
+    Parameters
+    ----------
+    content
+        Plain data.
+
+    Returns
+    -------
+    str
+        Indented, UTF-8 text as it is, with a final line break.
+    """
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _rows(frame: "pd.DataFrame") -> list[tuple[str, dict[str, Any]]]:
+    return [(str(name), dict(row)) for name, row in frame.iterrows()]
+
+
+def number(value: Any) -> float | None:
+    """Turn a figure into a JSON number, None where it does not exist.
+
+    Parameters
+    ----------
+    value
+        A number.
+
+    Returns
+    -------
+    float or None
+        The same figure, or None for NaN and infinities.
+    """
+    return float(value) if math.isfinite(float(value)) else None
+
+
+def _estimate(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        **{name: number(row[name]) for name in _SCALE},
+        "ci_prob": number(row["ci_prob"]),
+        "ci_kind": row["ci_kind"],
+        "probability": number(row["probability"]),
+        "back_transformed": {name: number(row[f"{name}_back"]) for name in _SCALE},
+    }
+
+
+def _question(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "of": row["of"],
+        **_estimate(row),
+        "threshold": number(row["threshold"]),
+        "side": "above" if row["above"] else "below",
+    }
+
+
+def _evidence(synthesis: Synthesis) -> dict[str, Any]:
+    data, origin = synthesis.evidence.data, synthesis.evidence.provenance
+    designs: dict[str, int] = {}
+    if "design" in data:
+        for name in data["design"].to_numpy():
+            designs[str(name)] = designs.get(str(name), 0) + 1
+    return {
+        "dataset": origin.dataset,
+        "version": origin.version,
+        "sha256": origin.sha256,
+        "rows_sha256": synthesis.posterior.attrs["evidence_sha256"],
+        "citation": origin.citation,
+        "doi": origin.doi,
+        "licence": origin.licence,
+        "retrieved": origin.retrieved,
+        "caveat": origin.caveat,
+        "estimates": synthesis.evidence.size,
+        "studies": len({str(name) for name in data["study"].to_numpy()}),
+        "estimates_by_design": dict(sorted(designs.items())),
+    }
+
+
+def _engine(synthesis: Synthesis) -> dict[str, Any]:
+    tree = synthesis.posterior
+    found: dict[str, Any] = {
+        "kind": tree.attrs["engine"],
+        "settings": json.loads(str(tree.attrs["engine_settings"])),
+    }
+    if "quadrature" in tree.children:
+        source = tree["quadrature"].to_dataset()
+        found["nodes"] = int(source.sizes["node"])
+        found["error"] = float(source["error"])
+        proper = bool(np.all(tree["constant_data"]["precision"].to_numpy() > 0)) and all(
+            prior.proper for prior in synthesis.analysis.model.hyper.values()
+        )
+        found["log_evidence"] = float(source["log_evidence"]) if proper else None
+    return found
+
+
+def _weights(synthesis: Synthesis) -> dict[str, Any] | None:
+    """Share of each estimate and of the prior in the pooled mean."""
+    if "quadrature" not in synthesis.posterior.children:
+        return None
+    source = synthesis.posterior["quadrature"].to_dataset()
+    if "weight_in_mu" not in source:
+        return None
+    names = source["estimate"].to_numpy()
+    shares = source["weight_in_mu"].to_numpy()
+    return {
+        "estimates": {str(name): float(share) for name, share in zip(names, shares, strict=True)},
+        "prior": float(source["prior_weight_in_mu"]),
+    }

@@ -1,0 +1,122 @@
+"""A synthesis as a table that a person reads in a terminal."""
+
+import math
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.evidence.measure import Measure, measure_named
+
+_COLOUR = {"failed": "bold red", "warning": "yellow", "note": "dim"}
+
+
+def show(synthesis: Synthesis, console: Console, *, notes: bool = False) -> None:
+    """Print a synthesis.
+
+    Parameters
+    ----------
+    synthesis
+        What `run` returned.
+    console
+        Where to print.
+    notes
+        Whether findings of severity ``note`` are listed too.
+    """
+    analysis = synthesis.analysis
+    registered = (
+        f"registered {analysis.registered}, revision {analysis.revision}"
+        if analysis.registered
+        else "not registered"
+    )
+    console.print()
+    console.print(Text(analysis.title, style="bold"))
+    console.print(Text(f"{analysis.id} ({registered})  {analysis.question}", style="dim"))
+    console.print(Text(headline(synthesis)))
+    console.print(Padding(_table(synthesis), (0, 0, 0, 2)))
+    listed = [f for f in synthesis.findings if notes or f.severity != "note"]
+    for finding in listed:
+        line = Text(f"{finding.severity}: ", style=_COLOUR[finding.severity])
+        console.print(Padding(line + Text(finding.message, style="default"), (0, 0, 0, 2)))
+    hidden = len(synthesis.findings) - len(listed)
+    if hidden:
+        text = f"{hidden} note(s) in synthesis.json, or with --notes"
+        console.print(Padding(Text(text, style="dim"), (0, 0, 0, 2)))
+
+
+def headline(synthesis: Synthesis) -> str:
+    """Say the answer in one sentence.
+
+    Parameters
+    ----------
+    synthesis
+        What `run` returned.
+
+    Returns
+    -------
+    str
+        Studies, pooled effect, interval, probability of benefit.
+    """
+    data = synthesis.evidence.data
+    studies = len({str(name) for name in data["study"].to_numpy()})
+    opening = f"{synthesis.evidence.size} estimates of {studies} studies"
+    if "mu" not in synthesis.quantities.index:
+        return f"{opening}."
+    row = synthesis.quantities.loc["mu"]
+    measure = measure_named(str(synthesis.posterior.attrs["measure"]))
+    unit = f" {synthesis.posterior.attrs['unit']}" if synthesis.posterior.attrs["unit"] else ""
+    return (
+        f"{opening}: pooled {measure.title.lower()} {interval(row, measure)}{unit}; probability of "
+        f"benefit {row['probability']:.2f}."
+    )
+
+
+def interval(row: Any, measure: Measure) -> str:
+    """Print a median with its interval on the reported scale.
+
+    Parameters
+    ----------
+    row
+        A row of `summarise`.
+    measure
+        The measure.
+
+    Returns
+    -------
+    str
+        E.g. ``1.08 (0.91 to 1.28)``.
+    """
+    ends = [row[f"{name}_back"] for name in ("median", "lower", "upper")]
+    if not all(math.isfinite(end) for end in ends):
+        ends = [row[name] for name in ("median", "lower", "upper")]
+    digits = 2 if measure.log or max(abs(end) for end in ends) < 10 else 1
+    middle, low, high = (_figure(end, digits) for end in ends)
+    return f"{middle} ({low} to {high})"
+
+
+def _figure(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.replace("-", "−") if float(text) else text.lstrip("-")
+
+
+def _table(synthesis: Synthesis) -> Table:
+    measure = measure_named(str(synthesis.posterior.attrs["measure"]))
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column("", overflow="fold")
+    percent = 100 * synthesis.estimates["ci_prob"].iloc[0]
+    table.add_column(f"{measure.abbreviation} ({percent:g} % CrI)", justify="right")
+    table.add_column("probability", justify="right")
+    benefit = "above" if synthesis.posterior.attrs["benefit"] == "higher" else "below"
+    for name, row in synthesis.estimates.iterrows():
+        side = "above" if row["above"] else "below"
+        plain = row["threshold"] == 0 and side == benefit
+        if math.isnan(row["probability"]):
+            chance = "SD, analysis scale" if row["variable"] == "tau" else ""
+        else:
+            what = "benefit" if plain else f"{side} {float(measure.back(row['threshold'])):g}"
+            chance = f"P({what}) = {row['probability']:.2f}"
+        table.add_row(str(name), interval(row, measure), chance)
+    return table

@@ -1,0 +1,1 @@
+"""Shipped data sets, one folder each; read with bayesrtw.open_dataset."""
