@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bayesrtw.evidence.table import Evidence as Evidence
     from bayesrtw.model import likelihood as likelihood
     from bayesrtw.model import prior as prior
+    from bayesrtw.model.heterogeneity import ByGroup as ByGroup
     from bayesrtw.model.heterogeneity import Common as Common
     from bayesrtw.model.heterogeneity import Exchangeable as Exchangeable
     from bayesrtw.model.moderator import Categorical as Categorical
@@ -29,11 +30,13 @@ if TYPE_CHECKING:
     from bayesrtw.model.moderator import Intercept as Intercept
     from bayesrtw.model.moderator import Linear as Linear
     from bayesrtw.model.spec import Model as Model
+    from bayesrtw.plot.figure import write_figure as write_figure
     from bayesrtw.plot.forest import plot_forest as plot_forest
     from bayesrtw.posterior.summarise import summarise as summarise
 
 _HOMES = {
     "Analysis": "bayesrtw.analysis.spec",
+    "ByGroup": "bayesrtw.model.heterogeneity",
     "Categorical": "bayesrtw.model.moderator",
     "Common": "bayesrtw.model.heterogeneity",
     "Evidence": "bayesrtw.evidence.table",
@@ -53,6 +56,7 @@ _HOMES = {
     "plot_forest": "bayesrtw.plot.forest",
     "run": "bayesrtw.analysis.run",
     "summarise": "bayesrtw.posterior.summarise",
+    "write_figure": "bayesrtw.plot.figure",
 }
 
 #: Modules that are public as a whole: ``brw.prior.HalfNormal(0.25)``.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bayesrtw.errors import BayesrtwError
+from bayesrtw.errors import BayesrtwError, SpecError, shown
 
 if TYPE_CHECKING:
     from bayesrtw.analysis.run import Synthesis
@@ -109,7 +109,15 @@ def _chosen(
     evidence = open_dataset(source) if source is not None else None
     if evidence is not None and not ids:
         return evidence, default_analyses(evidence)
-    return evidence, tuple(open_analysis(name) for name in ids or analysis_ids())
+    analyses = tuple(open_analysis(name) for name in ids or analysis_ids())
+    names = [analysis.id for analysis in analyses]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SpecError(
+            f"analyses {shown(twice)} are asked for twice; each has one folder of results: leave one "
+            "out, or run it with another --out."
+        )
+    return evidence, analyses
 
 
 def _run_one(
@@ -164,7 +172,7 @@ def check(paths: tuple[Path, ...], register: bool) -> None:
     faults = [] if paths else catalog.registration_faults()
     names = [str(path) for path in paths] or [*catalog.dataset_ids(), *catalog.analysis_ids()]
     for name in names:
-        analysis = name.endswith(".toml") or (not paths and name in catalog.analysis_ids())
+        analysis = name.lower().endswith(".toml") or (not paths and name in catalog.analysis_ids())
         try:
             if analysis:
                 catalog.open_analysis(name)

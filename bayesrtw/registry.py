@@ -244,7 +244,7 @@ def encode(value: object) -> Any:
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         table: dict[str, Any] = {}
-        if any(type(value) is cls for group in _KINDS.values() for cls in group.values()):
+        if _is_component(value):
             table["kind"] = kind_of(value)
         for f in dataclasses.fields(value):
             inner = getattr(value, f.name)
@@ -258,8 +258,32 @@ def encode(value: object) -> Any:
     return value
 
 
+def _stated(value: object) -> Any:
+    """Encode without the settings that have their default, so that a new setting changes no hash."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        table = {"kind": kind_of(value)} if _is_component(value) else {}
+        for f in dataclasses.fields(value):
+            inner = getattr(value, f.name)
+            default = f.default_factory() if callable(f.default_factory) else f.default
+            if inner is not None and inner != default:
+                table[f.name] = _stated(inner)
+        return table
+    if isinstance(value, tuple | list):
+        return [_stated(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(key): _stated(item) for key, item in sorted(value.items())}
+    return value
+
+
+def _is_component(value: object) -> bool:
+    return any(type(value) is cls for group in _KINDS.values() for cls in group.values())
+
+
 def digest(value: object) -> str:
     """Hash a value by its settings alone: key order, comments and layout do not count.
+
+    Settings that have their default do not count either: writing a default out changes nothing, and
+    a setting that a later version adds leaves old hashes as they are.
 
     Parameters
     ----------
@@ -271,5 +295,5 @@ def digest(value: object) -> str:
     str
         64 hexadecimal digits of SHA-256.
     """
-    text = json.dumps(encode(value), sort_keys=True, default=str, ensure_ascii=True)
+    text = json.dumps(_stated(value), sort_keys=True, default=str, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()

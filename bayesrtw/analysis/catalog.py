@@ -78,9 +78,9 @@ def open_analysis(name: str | Path) -> Analysis:
     'rtw-trials'
     """
     path = Path(name)
-    if path.suffix == ".toml":
+    if path.suffix.lower() == ".toml":
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
         except OSError as error:
             raise SpecError(f"{path}: cannot be read ({error.strerror}); check the path.") from None
         except UnicodeDecodeError as error:
@@ -128,10 +128,13 @@ def open_dataset(name: str | Path) -> Evidence:
     if str(name) in dataset_ids():
         return _shipped(str(name))
     path = Path(name)
-    if path.is_dir():
-        return read_folder(path.resolve())
-    if path.is_file():
-        return read_csv(path)
+    try:
+        if path.is_dir():
+            return read_folder(path.resolve())
+        if path.is_file():
+            return read_csv(path)
+    except OSError as error:
+        raise EvidenceError(f"{str(name)[:80]!r} cannot be read ({error.strerror}).") from None
     hint = suggestion(str(name), list(dataset_ids()))
     raise EvidenceError(f"no data set {str(name)!r}, and no such file or folder; {hint}")
 

@@ -37,14 +37,16 @@ def default_analyses(evidence: Evidence) -> tuple[Analysis, ...]:
     pairs = dict.fromkeys(
         zip(usable.data["outcome"].to_numpy(), usable.data["measure"].to_numpy(), strict=True)
     )
-    found = []
+    found: list[Analysis] = []
     for outcome, measure in pairs:
         rows = usable.select(outcome=str(outcome), measure=str(measure))
         name = f"{outcome}-{measure}" if len(pairs) > 1 else str(outcome)
+        stem = re.sub(r"[^a-z0-9]+", "-", name.lower())[:80].strip("-") or "analysis"
+        taken = sum(other.id == stem or other.id.startswith(f"{stem}--") for other in found)
         title = evidence.outcomes[str(outcome)].title
         found.append(
             Analysis(
-                id=re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "analysis",
+                id=f"{stem}--{taken + 1}" if taken else stem,
                 title=f"{title[:1].upper()}{title[1:]}, {rows.measure.title.lower()}",
                 question=f"What is the effect on {title}?",
                 seed=SEED,

@@ -55,6 +55,7 @@ def select(query: Query, evidence: Evidence) -> Selection:
     steps = [f"{evidence.size} rows"]
     findings: list[Finding] = []
     rows = evidence
+    findings += _unmet(query, evidence)
     for column, wanted in query.where.items():
         keep = rows.matches(column, wanted)
         if not keep.any():
@@ -93,6 +94,22 @@ def select(query: Query, evidence: Evidence) -> Selection:
             "selection."
         )
     return Selection(rows, tuple(findings))
+
+
+def _unmet(query: Query, evidence: Evidence) -> list[Finding]:
+    """Name wanted and excluded values that the data set does not have: misspelt, or gone."""
+    asked = [(column, wanted, "wanted") for column, wanted in query.where.items()]
+    asked += [(each.column, each.values, "left out") for each in query.exclude]
+    found = []
+    for column, values, what in asked:
+        absent = [value for value in values if not evidence.matches(column, value).any()]
+        if not absent:
+            continue
+        present = sorted({str(value) for value in evidence.data[column].to_numpy()})
+        hint = suggestion(absent[0], present) if len(present) < NAMED else ""
+        text = f"{column} {shown(absent)} is {what} and occurs in no row. {hint}".strip()
+        found.append(Finding("unmet-value", "warning", text))
+    return found
 
 
 def _numeric(rows: Evidence, column: str) -> NDArray[np.float64]:

@@ -133,7 +133,8 @@ def _answers(tree: xr.DataTree, questions: tuple[Estimand, ...], where: str) -> 
         above = question.above is not None or (question.below is None and higher)
         given = question.above if question.above is not None else question.below
         threshold = 0.0 if given is None else given
-        if row["variable"] != "tau" or given is not None:
+        spread = row["variable"] in str(tree.attrs["hyper"]).split()
+        if not spread or given is not None:
             row["probability"] = probability_beyond(
                 tree, row["variable"], row["label"], threshold, above=above
             )

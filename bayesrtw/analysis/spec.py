@@ -1,5 +1,6 @@
 """An analysis: evidence, a model and questions, read from one TOML file and hashed."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +10,8 @@ from typing import Any
 from bayesrtw.engine import Engine
 from bayesrtw.engine.exact import Exact  # noqa: F401 - registers the engine's kind
 from bayesrtw.engine.nuts import Nuts  # noqa: F401 - the same
-from bayesrtw.errors import Faults, SpecError
+from bayesrtw.errors import Faults, SpecError, shown
+from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.model import heterogeneity, moderator, prior, reference_prior  # noqa: F401 - the same
 from bayesrtw.model.likelihood import Likelihood, Normal
 from bayesrtw.model.spec import Model
@@ -18,6 +20,12 @@ from bayesrtw.registry import decode, digest, encode, suggestion
 
 #: Version of the layout of analysis files.
 SCHEMA = 1
+
+#: What an analysis may be called: its name is a file's stem and a folder of results.
+ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+#: Seeds end here, so that every file format can hold them.
+MOST_SEED = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,15 @@ class Query:
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     between: tuple[Between, ...] = ()
     exclude: tuple[Exclusion, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.measure not in MEASURES:
+            raise SpecError(
+                f"measure is {self.measure!r}; {suggestion(self.measure, list(MEASURES))}"
+            )
+        empty = sorted(column for column, values in self.where.items() if not values)
+        if empty:
+            raise SpecError(f"where asks {shown(empty)} for no value; name at least one.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +212,22 @@ class Analysis:
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
             raise SpecError(f"schema is {self.schema!r}; this version reads schema {SCHEMA}.")
+        if not ID.fullmatch(self.id):
+            raise SpecError(
+                f"id is {self.id!r}; use 1 to 100 lower-case letters, digits, dots, dashes and "
+                "underscores, a letter or digit first."
+            )
+        if not 0 <= self.seed < MOST_SEED:
+            raise SpecError(f"seed must be at least 0 and below 2^63; found {self.seed!r}.")
+        if not self.estimand:
+            raise SpecError("estimand is an empty list; ask at least one question.")
+        for what, names in (
+            ("estimand", [estimand.name for estimand in self.estimand]),
+            ("variant", [variant.name for variant in self.variant]),
+        ):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            if twice:
+                raise SpecError(f"{what} {shown(twice)} stands twice; give each a name of its own.")
         Model(terms=self.term, likelihood=self.likelihood)
 
     @property
@@ -232,7 +265,15 @@ def parse(text: str, where: str) -> Analysis:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{where}: is not TOML: {error}.") from None
-    return _decoded(table, where)
+    found = _decoded(table, where)
+    faults = Faults(SpecError)
+    for variant in found.variant:
+        try:
+            vary(found, variant)
+        except SpecError as error:
+            faults.add(str(error))
+    faults.raise_if_any()
+    return found
 
 
 def _decoded(table: Mapping[str, Any], where: str) -> Analysis:
@@ -273,8 +314,12 @@ def vary(analysis: Analysis, variant: Variant) -> Analysis:
             spot = _child(spot, key, f"{where}: {path}")
         if isinstance(spot, list):
             spot[_place(spot, keys[-1], f"{where}: {path}")] = encode(value)
-        else:
+        elif isinstance(spot, dict):
             spot[keys[-1]] = encode(value)
+        else:
+            raise SpecError(
+                f"{where}: {path} leads nowhere: {'.'.join(keys[:-1])} has no settings."
+            )
     table["variant"] = []
     return _decoded(table, where)
 
@@ -284,7 +329,10 @@ def _child(spot: Any, key: str, where: str) -> Any:
         return spot[_place(spot, key, where)]
     if isinstance(spot, dict) and key in spot:
         return spot[key]
-    raise SpecError(f"{where} leads nowhere at {key!r}; {suggestion(key, list(spot))}")
+    if not isinstance(spot, dict):
+        raise SpecError(f"{where} leads nowhere at {key!r}: what stands before has no settings.")
+    hint = suggestion(key, list(spot))
+    raise SpecError(f"{where} leads nowhere at {key!r}; {hint} Quote the whole path in TOML.")
 
 
 def _place(items: list[Any], key: str, where: str) -> int:
@@ -298,7 +346,7 @@ def _place(items: list[Any], key: str, where: str) -> int:
     fitting = [place for place, own in enumerate(names) if key in own]
     if len(fitting) == 1:
         return fitting[0]
-    if key.isdigit() and int(key) < len(items):
+    if key.isdecimal() and int(key) < len(items):
         return int(key)
     what = "is ambiguous" if fitting else "leads nowhere"
     choices = [name for own in names for name in own]

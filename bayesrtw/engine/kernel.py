@@ -1,19 +1,123 @@
 """Closed-form algebra of a Gaussian model given its hyperparameters; every axis may be batched.
 
-For effects y ~ N(X b, diag(v)) with b ~ N(m0, diag(1/p0)): P = diag(p0) + X'WX, W = diag(1/v),
-b | y ~ N(P^-1 (p0 m0 + X'W y), P^-1), and the marginal density of y follows from completing the
-square. The quadratic form is summed over residuals, never as a difference of large sums.
+For effects y ~ N(X b, V) with b ~ N(m0, diag(1/p0)): P = diag(p0) + X'V^-1 X, b | y is
+N(P^-1 (p0 m0 + X'V^-1 y), P^-1), and the marginal density of y follows from completing the square.
+
+V is sampling covariance plus nested random effects. It is never formed: random effects are passed
+upwards as messages (precision, weighted mean) from units to the groups that hold them, so that cost
+and memory are linear in the number of estimates, and passed down again for the effect behind each
+estimate. Only sampling errors that are correlated in known blocks need a small Cholesky each.
+
+Precisions only ever shrink on the way up and deviations are taken from group means, so that no
+large numbers are subtracted: a group's contribution is exact for tau from 0 to 1e150.
 """
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+#: Units times groups up to which a matrix of memberships adds up groups faster than running sums.
+DENSE = 20_000
 
 LOG_2PI = math.log(2.0 * math.pi)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Level:
+    """Groups of units of the level below, in the order of the units.
+
+    Attributes
+    ----------
+    starts
+        First unit of each group, shape (group,).
+    parent
+        Group of each unit of the level below, shape (unit,).
+    """
+
+    starts: Index
+    parent: Index
+
+    def sums(self, values: Array) -> Array:
+        """Add up units within groups, shape (..., unit) to (..., group)."""
+        units, groups = len(self.parent), len(self.starts)
+        if units * groups > DENSE:
+            return np.asarray(np.add.reduceat(values, self.starts, axis=-1))
+        member = np.zeros((units, groups))
+        member[np.arange(units), self.parent] = 1.0
+        return np.asarray(values @ member)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """Which estimates stand alone, which in blocks, and how they are grouped.
+
+    Attributes
+    ----------
+    singles
+        Estimates with independent sampling errors, shape (single,).
+    blocks
+        The others: for each size of block an array of shape (block, member).
+    order
+        Units (singles, then blocks) in the order that makes groups contiguous, shape (unit,).
+    levels
+        From the innermost groups to the outermost.
+    """
+
+    singles: Index
+    blocks: tuple[Index, ...]
+    order: Index
+    levels: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class System:
+    """The data of a Gaussian model.
+
+    Attributes
+    ----------
+    effect
+        y, shape (..., estimate).
+    columns
+        X, shape (..., estimate, column).
+    mean, precision
+        Prior of b, shape (..., column); precision 0 is flat.
+    layout
+        Structure of V.
+    """
+
+    effect: Array
+    columns: Array
+    mean: Array
+    precision: Array
+    layout: Layout
+
+
+class Variances(NamedTuple):
+    """What the hyperparameters give.
+
+    Attributes
+    ----------
+    sampling
+        Sampling variance of each estimate, shape (..., estimate).
+    own
+        Variance of each estimate's own random effect, shape (..., estimate) or broadcast to it.
+    groups
+        Variance of each group's effect, one array of shape (..., group) for each level.
+    blocks
+        Sampling covariance of correlated estimates, shape (..., block, member, member), one array
+        for each entry of the layout's blocks.
+    """
+
+    sampling: Array
+    own: Array
+    groups: tuple[Array, ...] = ()
+    blocks: tuple[Array, ...] = ()
 
 
 class Conditional(NamedTuple):
@@ -34,52 +138,283 @@ class Conditional(NamedTuple):
     covariance: Array
 
 
-def conditional(
-    effect: Array, variance: Array, columns: Array, mean: Array, precision: Array
-) -> Conditional:
+class _Message(NamedTuple):
+    """What a level's units say upwards: precision (..., unit) and mean (column + 1, ..., unit)."""
+
+    precision: Array
+    mean: Array
+
+
+def conditional(system: System, variances: Variances) -> Conditional:
     """Condition the coefficients on the data and integrate them out.
 
     Parameters
     ----------
-    effect
-        y, shape (..., estimate), broadcast against `variance`.
-    variance
-        v, shape (..., estimate): sampling variance plus heterogeneity; > 0.
-    columns
-        X, shape (..., estimate, column).
-    mean, precision
-        Prior of b, shape (..., column); precision 0 is flat.
+    system
+        The data.
+    variances
+        What the hyperparameters give; leading axes are nodes and batches.
 
     Returns
     -------
     Conditional
         Leading shape that of the broadcast of all arguments.
     """
-    weight = 1.0 / variance
-    width = columns.shape[-1]
-    base = -0.5 * (variance.shape[-1] * LOG_2PI + np.sum(np.log(variance), axis=-1))
+    gram, log_det, _ = _upwards(system, variances)
+    count, width = system.effect.shape[-1], system.columns.shape[-1]
+    base = -0.5 * (count * LOG_2PI + log_det)
+    square = gram[..., width, width]
     if width == 0:
-        quadratic = np.sum(weight * effect**2, axis=-1)
-        lead = quadratic.shape
-        empty = np.zeros((*lead, 0))
-        return Conditional(base - 0.5 * quadratic, empty, np.zeros((*lead, 0, 0)))
+        return Conditional(base - 0.5 * square, gram[..., 0, :0], gram[..., :0, :0])
+    prior = system.precision
+    h = prior * system.mean + gram[..., :width, width]
     if width == 1:
-        x, m0, p0 = columns[..., 0], mean[..., 0], precision[..., 0]
-        wx = weight * x
-        p = p0 + np.sum(wx * x, axis=-1)
-        b = (p0 * m0 + np.sum(wx * effect, axis=-1)) / p
-        log_p, covariance, b = np.log(p), (1.0 / p)[..., None, None], b[..., None]
+        p = prior[..., 0] + gram[..., 0, 0]
+        covariance = (1.0 / p)[..., None, None]
+        b = h / p[..., None]
+        log_p = np.log(p)
     else:
-        wx = weight[..., None] * columns
-        across = np.swapaxes(wx, -1, -2)
-        p = across @ columns + precision[..., None] * np.eye(width)
-        h = precision * mean + (across @ effect[..., None])[..., 0]
-        log_p = np.linalg.slogdet(p)[1]
-        covariance = np.linalg.inv(p)
+        p = gram[..., :width, :width] + prior[..., None] * np.eye(width)
+        # To unit diagonal first: precisions of flat coefficients vanish where tau is huge.
+        root = 1.0 / np.sqrt(np.diagonal(p, axis1=-2, axis2=-1))
+        unit = root[..., :, None] * p * root[..., None, :]
+        log_p = np.linalg.slogdet(unit)[1] - 2.0 * np.sum(np.log(root), axis=-1)
+        covariance = root[..., :, None] * np.linalg.inv(unit) * root[..., None, :]
         b = (covariance @ h[..., None])[..., 0]
-    residual = effect - (columns @ b[..., None])[..., 0]
-    quadratic = np.sum(weight * residual**2, axis=-1)
-    quadratic = quadratic + np.sum(precision * (b - mean) ** 2, axis=-1)
-    proper = precision > 0
-    constant = 0.5 * np.sum(np.log(np.where(proper, precision, 2.0 * math.pi)), axis=-1)
+    # The data are centred at a pilot fit by whoever poses the problem, so this difference is of the
+    # size of the residuals, not of the effects.
+    quadratic = square + np.sum(prior * system.mean**2, axis=-1) - np.sum(b * h, axis=-1)
+    proper = prior > 0
+    constant = 0.5 * np.sum(np.log(np.where(proper, prior, 2.0 * math.pi)), axis=-1)
     return Conditional(base - 0.5 * (quadratic + log_p) + constant, b, covariance)
+
+
+def _upwards(system: System, variances: Variances) -> tuple[Array, Array, list[_Message]]:
+    """Pass messages up: Gram matrix of [X, y] under V^-1, log det V, and each level's messages."""
+    layout = system.layout
+    joined = _joined(system, variances)
+    gram, log_det, message = _leaves(layout, joined, variances)
+    heard = [message]
+    for level, variance in zip(layout.levels, variances.groups, strict=True):
+        total = level.sums(message.precision)
+        centre = level.sums(message.precision * message.mean) / total
+        deviation = message.mean - np.take(centre, level.parent, axis=-1)
+        gram = gram + _cross(message.precision, deviation)
+        grown = 1.0 + variance * total
+        log_det = log_det + np.sum(np.log(grown), axis=-1)
+        heard.append(_Message(total, centre))
+        message = _Message(total / grown, centre)
+    if layout.levels:
+        gram = gram + _cross(message.precision, message.mean)
+    return gram, log_det, heard
+
+
+def _joined(system: System, variances: Variances) -> Array:
+    """Put [X, y] column by column, shape (column + 1, ..., estimate), with axes for the variances'."""
+    columns = np.moveaxis(system.columns, -1, 0)
+    shape = np.broadcast_shapes(columns.shape[1:], system.effect.shape)
+    joined = np.concatenate(
+        [
+            np.broadcast_to(columns, (len(columns), *shape)),
+            np.broadcast_to(system.effect, (1, *shape)),
+        ]
+    )
+    given = (variances.sampling, variances.own, *variances.groups)
+    axes = max([array.ndim for array in given] + [array.ndim - 2 for array in variances.blocks])
+    return joined.reshape(len(joined), *(1,) * (axes - len(shape)), *shape)
+
+
+def _cross(weight: Array, values: Array) -> Array:
+    """Sum of weight * value value' over the units: (column, ..., unit) to (..., column, column)."""
+    width = len(values)
+    weighted = weight * values
+    out = np.empty((*weighted.shape[1:-1], width, width))
+    for i in range(width):
+        for j in range(i + 1):
+            out[..., i, j] = np.einsum("...u,...u->...", weighted[i], values[j])
+            out[..., j, i] = out[..., i, j]
+    return out
+
+
+def _leaves(layout: Layout, joined: Array, variances: Variances) -> tuple[Array, Array, _Message]:
+    """Say what single estimates and blocks say.
+
+    Without levels above, the Gram matrix is complete and the message is not passed on.
+    """
+    rows = layout.singles
+    total = variances.sampling + variances.own
+    alone = len(rows) == joined.shape[-1]
+    variance = total if alone else total[..., rows]
+    values = joined if alone else joined[..., rows]
+    weight = 1.0 / variance
+    log_det = np.sum(np.log(variance), axis=-1)
+    if not layout.levels:
+        gram = _gram(weight, values)
+        for members, sampling in zip(layout.blocks, variances.blocks, strict=True):
+            inverse, more = _block_inverse(members, sampling, variances)
+            inside = np.moveaxis(joined[..., members], 0, -1)
+            gram = gram + np.sum(np.swapaxes(inside, -1, -2) @ (inverse @ inside), axis=-3)
+            log_det = log_det + more
+        return gram, log_det, _Message(weight, values)
+    width = len(joined)
+    gram = np.zeros((width, width))
+    precisions, means = [weight], [values]
+    for members, sampling in zip(layout.blocks, variances.blocks, strict=True):
+        inverse, more = _block_inverse(members, sampling, variances)
+        inside = np.moveaxis(joined[..., members], 0, -1)
+        row = np.sum(inverse, axis=-2)
+        precision = np.sum(row, axis=-1)
+        mean = (row[..., None, :] @ inside)[..., 0, :] / precision[..., None]
+        deviation = inside - mean[..., None, :]
+        gram = gram + np.sum(np.swapaxes(deviation, -1, -2) @ (inverse @ deviation), axis=-3)
+        log_det = log_det + more
+        precisions.append(precision)
+        means.append(np.moveaxis(mean, -1, 0))
+    order = layout.order
+    lead = np.broadcast_shapes(
+        *(piece.shape[:-1] for piece in precisions), *(piece.shape[1:-1] for piece in means)
+    )
+    precisions = [np.broadcast_to(piece, (*lead, piece.shape[-1])) for piece in precisions]
+    means = [np.broadcast_to(piece, (width, *lead, piece.shape[-1])) for piece in means]
+    message = _Message(
+        np.concatenate(precisions, axis=-1)[..., order], np.concatenate(means, axis=-1)[..., order]
+    )
+    return gram, log_det, message
+
+
+def _gram(weight: Array, values: Array) -> Array:
+    """Gram matrix of columns under diagonal weights; one matrix product where columns are shared."""
+    width, size = len(values), values.shape[-1]
+    if values.size == width * size:
+        flat = values.reshape(width, size)
+        products = (flat[:, None, :] * flat[None, :, :]).reshape(width * width, size)
+        return (weight @ products.T).reshape(*weight.shape[:-1], width, width)
+    return _cross(weight, values)
+
+
+def _block_inverse(members: Index, sampling: Array, variances: Variances) -> tuple[Array, Array]:
+    """Inverse of each block's covariance with own effects added, and the sum of log determinants."""
+    covariance = sampling + _own(variances, members)[..., None] * np.eye(members.shape[-1])
+    log_det = np.sum(np.linalg.slogdet(covariance)[1], axis=-1)
+    return np.linalg.inv(covariance), log_det
+
+
+def _own(variances: Variances, rows: Index) -> Array:
+    """Variances of the own effects of some estimates."""
+    shape = np.broadcast_shapes(variances.own.shape, variances.sampling.shape)
+    return np.broadcast_to(variances.own, shape)[..., rows]
+
+
+class Smoothed(NamedTuple):
+    """Random effects given the coefficients.
+
+    Attributes
+    ----------
+    mean
+        Coefficients on [X, y]: the sum of an estimate's random effects has conditional mean
+        ``mean[..., -1] - mean[..., :-1] @ b``; shape (..., estimate, column + 1).
+    variance
+        Its conditional variance, shape (..., estimate).
+    """
+
+    mean: Array
+    variance: Array
+
+
+def smooth(system: System, variances: Variances) -> Smoothed:
+    """Pass messages up and down: the random effects behind each estimate.
+
+    Parameters
+    ----------
+    system
+        The data.
+    variances
+        What the hyperparameters give.
+
+    Returns
+    -------
+    Smoothed
+        Conditional mean and variance of each estimate's random effects, given b.
+    """
+    layout = system.layout
+    joined = _joined(system, variances)
+    gram, _, heard = _upwards(system, variances)
+    lead, width = gram.shape[:-2], len(joined)
+    units = len(layout.singles) + sum(len(members) for members in layout.blocks)
+    above = (np.zeros((width, *lead, 1)), np.zeros((*lead, 1)))
+    parent = np.zeros(len(layout.levels[-1].starts) if layout.levels else units, dtype=np.intp)
+    for place in range(len(layout.levels) - 1, -1, -1):
+        message, variance = heard[place + 1], variances.groups[place]
+        kept = variance * message.precision / (1.0 + variance * message.precision)
+        above = _downwards(above, parent, kept, message.mean, variance)
+        parent = layout.levels[place].parent
+    back = np.argsort(layout.order)
+    given = (above[0][..., parent[back]], above[1][..., parent[back]])
+    mean = np.zeros((width, *lead, joined.shape[-1]))
+    spread = np.zeros((*lead, joined.shape[-1]))
+    rows = layout.singles
+    own, sampling = _own(variances, rows), variances.sampling[..., rows]
+    kept = own / (own + sampling)
+    count = len(rows)
+    start = given[0][..., :count]
+    mean[..., rows] = start + kept * (joined[..., rows] - start)
+    spread[..., rows] = (1 - kept) ** 2 * given[1][..., :count] + kept * sampling
+    for members, covariance in zip(layout.blocks, variances.blocks, strict=True):
+        stop = count + len(members)
+        block = _block_effects(
+            (members, covariance),
+            joined,
+            variances,
+            (given[0][..., count:stop], given[1][..., count:stop]),
+        )
+        mean[..., members], spread[..., members] = block
+        count = stop
+    return Smoothed(np.moveaxis(mean, 0, -1), spread)
+
+
+def _downwards(
+    above: tuple[Array, Array], parent: Index, kept: Array, centre: Array, variance: Array
+) -> tuple[Array, Array]:
+    """One step down: from the groups' effects to those of the units that they hold."""
+    mean, spread = above[0][..., parent], above[1][..., parent]
+    down = mean + kept * (centre - mean)
+    return down, (1 - kept) ** 2 * spread + variance * (1 - kept)
+
+
+def _block_effects(
+    block: tuple[Index, Array], joined: Array, variances: Variances, given: tuple[Array, Array]
+) -> tuple[Array, Array]:
+    """Effects behind the estimates of correlated blocks."""
+    members, sampling = block
+    inverse, _ = _block_inverse(members, sampling, variances)
+    own = _own(variances, members)
+    kept = own[..., None] * inverse
+    start = given[0][..., None]
+    mean = start + (kept @ (joined[..., members] - start)[..., None])[..., 0]
+    left = 1.0 - np.sum(kept, axis=-1)
+    inner = own * (1.0 - np.diagonal(kept, axis1=-2, axis2=-1))
+    return mean, left**2 * given[1][..., None] + inner
+
+
+def solve_columns(system: System, variances: Variances, smoothed: Smoothed) -> Array:
+    """V^-1 X, from the smoothed random effects: S^-1 (X - effects of X).
+
+    Parameters
+    ----------
+    system
+        The data.
+    variances
+        What the hyperparameters give.
+    smoothed
+        What `smooth` returned for them.
+
+    Returns
+    -------
+    ndarray, shape (..., estimate, column)
+        Each estimate's coefficient in X'V^-1 y.
+    """
+    residual = system.columns - smoothed.mean[..., :-1]
+    solved = residual / variances.sampling[..., None]
+    for members, covariance in zip(system.layout.blocks, variances.blocks, strict=True):
+        solved[..., members, :] = np.linalg.inv(covariance) @ residual[..., members, :]
+    return solved

@@ -169,7 +169,7 @@ def graph(model: Model, evidence: Evidence, design: Design) -> "pm.Model":
 
 
 #: Reported variables and the dimension of their last axis.
-_DIMS = {"mu": None, "tau": None, "beta": MODERATOR, "mu_level": LEVEL, "theta": ESTIMATE}
+_DIMS = {"mu": None, "beta": MODERATOR, "mu_level": LEVEL, "theta": ESTIMATE}
 
 
 def conform(
@@ -201,7 +201,7 @@ def conform(
     for quantity in design.quantities.values():
         if quantity.dim is not None:
             labels[quantity.dim] = np.array(quantity.labels, dtype=object)
-    for name, dim in _DIMS.items():
+    for name, dim in {**_DIMS, **dict.fromkeys(design.hyper)}.items():
         if name not in raw:
             continue
         values = raw[name].to_numpy()
@@ -210,8 +210,13 @@ def conform(
         else:
             data[name] = ((CHAIN, DRAW, dim), values)
             coords[dim] = labels[dim]
-    if "mu" in data and "tau" in data:
-        new = data["mu"][1] + data["tau"][1] * rng.standard_normal(data["mu"][1].shape)
+    spreads = [
+        data[part.hyper[part.new]][1] ** 2
+        for part in design.grouped
+        if part.hyper and part.new is not None
+    ]
+    if "mu" in data and spreads:
+        new = data["mu"][1] + np.sqrt(sum(spreads)) * rng.standard_normal(data["mu"][1].shape)
         data["theta_new"] = ((CHAIN, DRAW), new)
     stats = sampled["sample_stats"].to_dataset()
     kept = [name for name in ("diverging", "energy", "depth", "n_steps") if name in stats]

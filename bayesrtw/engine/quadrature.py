@@ -1,14 +1,18 @@
-"""Integration over one standard deviation on [0, inf): look first, then lay the nodes.
+"""Integration over hyperparameters: look first, then lay the nodes.
 
-With tau = exp(u) - shift the posterior of u is smooth; the mode and the range in which it exceeds
+In a coordinate u in which a hyperparameter's posterior is smooth (``tau = exp(u) - shift`` for a
+standard deviation, the logit for a correlation) the mode and the range in which the density exceeds
 1e-16 of its maximum are located, and Gauss-Legendre nodes are laid on that range, so the same code
-serves two studies and a hundred thousand. Leading axes of every array are independent problems.
+serves two studies and a hundred thousand. With several hyperparameters this is done for the first,
+and for the others at every node of the first, so that ranges follow the posterior's shape. Leading
+axes of every array are independent problems.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -27,130 +31,266 @@ ROUNDING = 1e-16
 
 #: The range of integration ends where the density has fallen by this much (log scale): 1e-16.
 DROP = 37.0
-#: First step of the search away from the mode, in u; steps double from here.
-FIRST_STEP = 1e-4
-#: Doublings of that step: 1e-4 * 2^22 = 419 units of u, a factor 1e182 in tau.
-DOUBLINGS = 23
-#: Points of the first look, from 1e-5 to 1e5 times the typical standard error.
-COARSE = 49
-#: Points of one zoom onto the mode, and number of zooms.
-ZOOM = 13
-ZOOMS = 5
+#: Rounds and points of the look at several hyperparameters together.
+LOOKS = 3
+POINTS = 17
+#: Points of one zoom onto the mode.
+ZOOM = 9
+#: The search away from the mode goes no further than this in u: a factor 1e130 in tau, whose
+#: square is still a double.
+FAR = 300.0
+#: Nodes on which the marginal distribution of an inner hyperparameter is kept.
+MARGINAL = 128
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Nodes:
-    """Quadrature nodes of one or many posteriors of tau.
+class Axis(Protocol):
+    """The coordinate u in which one hyperparameter is integrated."""
+
+    @property
+    def floor(self) -> float:
+        """Smallest u; -inf if there is none."""
+
+    @property
+    def ceiling(self) -> float:
+        """Largest u; inf if there is none."""
+
+    @property
+    def look(self) -> Array:
+        """Points of the first look, increasing."""
+
+    def value(self, u: Array) -> Array:
+        """Give the hyperparameter at u."""
+
+    def log_jacobian(self, u: Array) -> Array:
+        """Log of its derivative with respect to u."""
+
+    def coordinate(self, value: Array) -> Array:
+        """Give u: the inverse of `value`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Positive:
+    """A standard deviation in [0, inf): value = exp(u) - shift.
 
     Attributes
     ----------
-    tau
-        Shape (..., node).
-    log_weight
-        Log of the node's share of the posterior, normalised to sum to one, shape (..., node).
-    log_total
-        Log of the integral of the density over tau, shape (...,).
-    low, high
-        Ends of the range in u = log(tau + shift), shape (...,).
+    scale
+        A typical standard error; the first look spans ten decades around it.
     shift
-        The shift.
+        >= 0; 0 where the prior vanishes or diverges at 0, else 0 is the end of the range.
+    upper
+        Where the prior ends; inf if it does not.
     """
 
-    tau: Array
-    log_weight: Array
-    log_total: Array
-    low: Array
-    high: Array
+    scale: float
     shift: float
+    upper: float = math.inf
+
+    @property
+    def floor(self) -> float:
+        """See `Axis`."""
+        return math.log(self.shift) if self.shift > 0 else -math.inf
+
+    @property
+    def look(self) -> Array:
+        """See `Axis`."""
+        points = np.log(self.scale * np.logspace(-5, 5, 33) + self.shift)
+        if self.shift > 0:
+            points = np.concatenate([[self.floor], points])
+        if math.isfinite(self.upper):
+            points = np.concatenate([points[points < self.ceiling], [self.ceiling]])
+        return points
+
+    @property
+    def ceiling(self) -> float:
+        """See `Axis`."""
+        return math.log(self.upper + self.shift) if math.isfinite(self.upper) else math.inf
+
+    def value(self, u: Array) -> Array:
+        """See `Axis`."""
+        return np.maximum(np.exp(u) - self.shift, 0.0) if self.shift > 0 else np.exp(u)
+
+    def log_jacobian(self, u: Array) -> Array:
+        """See `Axis`."""
+        return u
+
+    def coordinate(self, value: Array) -> Array:
+        """See `Axis`."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(value + self.shift))
 
 
-#: Unnormalised log density of tau, shape (..., point) to the same shape.
-LogDensity = Callable[[Array], Array]
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A probability or a positive correlation in (0, 1): value = 1 / (1 + exp(-u))."""
+
+    @property
+    def floor(self) -> float:
+        """See `Axis`."""
+        return -math.inf
+
+    @property
+    def ceiling(self) -> float:
+        """See `Axis`."""
+        return math.inf
+
+    @property
+    def look(self) -> Array:
+        """See `Axis`."""
+        return np.linspace(-12.0, 12.0, 33)
+
+    def value(self, u: Array) -> Array:
+        """See `Axis`."""
+        return np.asarray(1.0 / (1.0 + np.exp(-u)))
+
+    def log_jacobian(self, u: Array) -> Array:
+        """See `Axis`."""
+        return np.asarray(-np.logaddexp(0.0, u) - np.logaddexp(0.0, -u))
+
+    def coordinate(self, value: Array) -> Array:
+        """See `Axis`."""
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(value) - np.log1p(-value))
+
+
+#: Unnormalised log density of the hyperparameters: one array for each, all of shape
+#: (..., point), to that shape.
+LogDensity = Callable[[tuple[Array, ...]], Array]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Range:
-    """Where the posteriors of u = log(tau + shift) live: ends of shape (...,)."""
+    """Where posteriors of one coordinate live: ends of shape (...,)."""
 
     low: Array
     high: Array
-    shift: float
 
 
-def locate(log_density: LogDensity, *, scale: float, shift: float, moment: int = 0) -> Range:
-    """Find where a posterior of tau is not negligible.
+@dataclass(frozen=True, slots=True, eq=False)
+class Nodes:
+    """Quadrature nodes of one or many posteriors.
+
+    Attributes
+    ----------
+    values
+        One array for each hyperparameter, shape (..., node).
+    log_weight
+        Log of each node's share of the posterior, normalised to sum to one, shape (..., node).
+    log_total
+        Log of the integral of the density, shape (...,).
+    ranges
+        For each hyperparameter the range of its coordinate: for the first one of shape (...,), for
+        the next one range at each node of the first, and so on.
+    counts
+        Nodes laid for each hyperparameter.
+    """
+
+    values: tuple[Array, ...]
+    log_weight: Array
+    log_total: Array
+    ranges: tuple[Range, ...]
+    counts: tuple[int, ...]
+
+
+def locate(
+    f: Callable[[Array], Array], axis: Axis, look: Array, *, size: int, moment: int = 0
+) -> Range:
+    """Find where a posterior of one coordinate is not negligible.
 
     Parameters
     ----------
-    log_density
-        Unnormalised log density of tau.
-    scale
-        A typical standard error; the first look spans ten decades around it.
-    shift
-        Shift of the map, >= 0; 0 where the prior vanishes or diverges at tau = 0.
+    f
+        Unnormalised log density of u, shape (..., point) to the same shape.
+    axis
+        The coordinate.
+    look
+        Points of the first look, increasing.
+    size
+        Number of estimates: the posterior is about 1 / sqrt(2 size) wide at its narrowest.
     moment
-        Highest moment of tau that the range must hold to the same precision.
+        Highest moment that the range must hold to the same precision.
 
     Returns
     -------
     Range
-        Ends where the density, times tau^moment above the mode, is 1e-16 of its maximum, or at
-        tau = 0.
+        Ends where the density, times value^moment above the mode, is 1e-16 of its maximum, or at
+        the floor.
 
     Raises
     ------
     ArithmeticError
         If the density does not fall off: the posterior is improper.
     """
-    floor = math.log(shift) if shift > 0 else -math.inf
-
-    def f(u: Array) -> Array:
-        tau = np.maximum(np.exp(u) - shift, 0.0) if shift > 0 else np.exp(u)
-        with np.errstate(invalid="ignore", over="ignore"):
-            value = log_density(tau) + u
-        return np.where(np.isnan(value), -np.inf, value)
-
-    coarse = np.log(scale * np.logspace(-5, 5, COARSE) + shift)
-    if shift > 0:
-        coarse = np.concatenate([[floor], coarse])
-    look = f(coarse[None, :] if f(coarse[:1]).ndim > 1 else coarse)
-    top = np.argmax(look, axis=-1)
-    left = coarse[np.maximum(top - 1, 0)]
-    right = coarse[np.minimum(top + 1, len(coarse) - 1)]
-    for _ in range(ZOOMS):
+    fine = 1.0 / math.sqrt(2.0 * size)
+    seen = f(look)
+    top = np.argmax(seen, axis=-1)
+    left = look[np.maximum(top - 1, 0)]
+    right = look[np.minimum(top + 1, len(look) - 1)]
+    widest = float(np.max(np.diff(look)[1:]))
+    for _ in range(max(1, math.ceil(math.log(2.0 * widest / fine) / math.log((ZOOM - 1) / 2)))):
         grid = np.linspace(left, right, ZOOM, axis=-1)
         best = np.argmax(f(grid), axis=-1)[..., None]
         left = np.take_along_axis(grid, np.maximum(best - 1, 0), -1)[..., 0]
         right = np.take_along_axis(grid, np.minimum(best + 1, ZOOM - 1), -1)[..., 0]
-    mode = (
-        np.where(left <= floor, floor, 0.5 * (left + right)) if shift > 0 else 0.5 * (left + right)
-    )
+    mode = np.where(left <= axis.floor, axis.floor, 0.5 * (left + right))
+    mode = np.where(right >= axis.ceiling, axis.ceiling, mode)
     peak = f(mode[..., None])
-    steps: Array = FIRST_STEP * 2.0 ** np.arange(DOUBLINGS, dtype=np.float64)
-    high = _end(lambda u: f(u) + moment * np.maximum(u - mode[..., None], 0.0), mode, peak, steps)
-    low = _end(f, mode, peak, -steps, floor)
-    # A second hump that the search from the mode has missed shows in the first look.
-    alive = look > peak - DROP
-    low = np.minimum(low, np.min(np.where(alive, coarse, np.inf), axis=-1))
-    high = np.maximum(high, np.max(np.where(alive, coarse, -np.inf), axis=-1))
-    return Range(low, high, shift)
-
-
-def _end(f: LogDensity, mode: Array, peak: Array, steps: Array, floor: float = -math.inf) -> Array:
-    """Walk from the mode until the density has fallen by DROP, then close in on the place."""
-    u = np.maximum(mode[..., None] + steps, floor)
-    fallen = (f(u) < peak - DROP) | (u <= floor)
-    if not np.all(np.any(fallen, axis=-1)):
-        raise ArithmeticError("the posterior of tau does not fall off")
-    first = np.argmax(fallen, axis=-1)[..., None]
-    outer = np.take_along_axis(u, first, -1)
-    inner = np.where(
-        first > 0, np.take_along_axis(u, np.maximum(first - 1, 0), -1), mode[..., None]
+    steps = 0.25 * fine * 2.0 ** np.arange(math.ceil(math.log2(4.0 * FAR / fine)) + 1.0)
+    high = _end(
+        lambda u: f(u) + moment * np.maximum(u - mode[..., None], 0.0),
+        mode,
+        peak,
+        steps,
+        axis.ceiling,
     )
-    grid = inner + (outer - inner) * np.linspace(0.0, 1.0, 9)
-    fallen = (f(grid) < peak - DROP) | (grid <= floor)
-    first = np.argmax(fallen, axis=-1)[..., None]
+    low = _end(f, mode, peak, -steps, axis.floor)
+    # A second hump that the search from the mode has missed shows in the first look.
+    alive = seen > peak - DROP
+    low = np.minimum(low, np.min(np.where(alive, look, np.inf), axis=-1))
+    high = np.maximum(high, np.max(np.where(alive, look, -np.inf), axis=-1))
+    return Range(low, high)
+
+
+def _end(
+    f: Callable[[Array], Array], mode: Array, peak: Array, steps: Array, limit: float
+) -> Array:
+    """Walk from the mode until the density has fallen by DROP, then close in on the place."""
+    down = bool(steps[0] < 0)
+
+    def fallen(u: Array) -> NDArray[np.bool_]:
+        beyond = u <= limit if down else u >= limit
+        return np.asarray((f(u) < peak - DROP) | beyond)
+
+    u = mode[..., None] + steps
+    if math.isfinite(limit):
+        u = np.maximum(u, limit) if down else np.minimum(u, limit)
+    gone = fallen(u)
+    if not np.all(np.any(gone, axis=-1)):
+        raise ArithmeticError("the posterior does not fall off")
+    first = np.argmax(gone, axis=-1)[..., None]
+    outer = np.take_along_axis(u, first, -1)
+    before = np.take_along_axis(u, np.maximum(first - 1, 0), -1)
+    inner = np.where(first > 0, before, mode[..., None])
+    grid = inner + (outer - inner) * np.linspace(0.0, 1.0, ZOOM)
+    gone = fallen(grid)
+    gone[..., -1] = True
+    first = np.argmax(gone, axis=-1)[..., None]
     return np.asarray(np.take_along_axis(grid, first, -1)[..., 0])
+
+
+def _between(f: Callable[[Array], Array], look: Array) -> Range:
+    """Take the range from two looks alone: a little wider than need be, and cheap."""
+    for _ in range(2):
+        seen = f(look)
+        alive = seen > np.max(seen, axis=-1, keepdims=True) - DROP
+        count = look.shape[-1]
+        first = np.maximum(np.argmax(alive, axis=-1) - 1, 0)
+        last = np.minimum(count - np.argmax(alive[..., ::-1], axis=-1), count - 1)
+        each = np.broadcast_to(look, seen.shape)
+        low = np.take_along_axis(each, first[..., None], -1)[..., 0]
+        high = np.take_along_axis(each, last[..., None], -1)[..., 0]
+        look = np.linspace(low, high, count, axis=-1)
+    return Range(low, high)
 
 
 @cache
@@ -173,68 +313,211 @@ def rule(count: int) -> tuple[Array, Array]:
     return x, w
 
 
-def nodes(log_density: LogDensity, where: Range, count: int) -> Nodes:
-    """Lay nodes on a located range and weigh them.
+def _in_u(log_density: LogDensity, axis: Axis) -> Callable[[Array], Array]:
+    """Turn a density of one hyperparameter into one of its coordinate."""
+
+    def f(u: Array) -> Array:
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            value = log_density((axis.value(u),)) + axis.log_jacobian(u)
+        return np.where(np.isnan(value), -np.inf, value)
+
+    return f
+
+
+def _grid(looks: Sequence[Array]) -> list[Array]:
+    """Every combination of points, one flat array for each axis."""
+    return [grid.reshape(-1) for grid in np.meshgrid(*looks, indexing="ij")]
+
+
+def looks(log_density: LogDensity, axes: Sequence[Axis]) -> list[Array]:
+    """Find points of a first look that suit several hyperparameters together.
 
     Parameters
     ----------
     log_density
-        Unnormalised log density of tau.
-    where
-        The range.
-    count
-        Nodes for each problem.
+        Unnormalised log density of the hyperparameters.
+    axes
+        Their coordinates.
+
+    Returns
+    -------
+    list of ndarray
+        One array of increasing points for each: the widest range in which the density is not
+        negligible, over all problems.
+    """
+    if len(axes) == 1:
+        return [axes[0].look]
+    found = [axis.look for axis in axes]
+    for _ in range(LOOKS):
+        flat = _grid(found)
+        each = tuple(axis.value(u) for axis, u in zip(axes, flat, strict=True))
+        jacobian = sum(axis.log_jacobian(u) for axis, u in zip(axes, flat, strict=True))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            seen = log_density(each) + jacobian
+        seen = np.where(np.isnan(seen), -np.inf, seen)
+        seen = seen - np.max(seen, axis=-1, keepdims=True)
+        alive = np.max(seen.reshape(-1, seen.shape[-1]), axis=0) > -DROP
+        alive = alive.reshape([len(points) for points in found])
+        for place, points in enumerate(found):
+            others = tuple(axis for axis in range(len(axes)) if axis != place)
+            kept = np.flatnonzero(np.any(alive, axis=others))
+            low, high = max(kept[0] - 1, 0), min(kept[-1] + 1, len(points) - 1)
+            found[place] = np.linspace(points[low], points[high], POINTS)
+    return found
+
+
+def _profile(log_density: LogDensity, axes: Sequence[Axis], at: Sequence[Array]) -> LogDensity:
+    """Take the first hyperparameter's density at the best of a grid of the others."""
+    grids = _grid(at[1:])
+    others = [axis.value(u) for axis, u in zip(axes[1:], grids, strict=True)]
+    jacobian = sum(axis.log_jacobian(u) for axis, u in zip(axes[1:], grids, strict=True))
+
+    def profile(values: tuple[Array, ...]) -> Array:
+        first = values[0][..., None]
+        shape = np.broadcast_shapes(first.shape, others[0].shape)
+        flat = (*shape[:-2], shape[-2] * shape[-1])
+        each = [np.broadcast_to(value, shape).reshape(flat) for value in (first, *others)]
+        seen = log_density(tuple(each))
+        seen = seen.reshape(*seen.shape[:-1], *shape[-2:]) + jacobian
+        return np.max(np.where(np.isnan(seen), -np.inf, seen), axis=-1)
+
+    return profile
+
+
+def lay(
+    log_density: LogDensity,
+    axes: Sequence[Axis],
+    counts: Sequence[int],
+    at: Sequence[Array],
+    *,
+    size: int,
+    moments: Sequence[int],
+) -> Nodes:
+    """Lay nodes and weigh them.
+
+    Parameters
+    ----------
+    log_density
+        Unnormalised log density of the hyperparameters.
+    axes
+        Their coordinates.
+    counts
+        Nodes for each.
+    at
+        Points of the first look for every hyperparameter of the problem, from `looks`. Where `axes`
+        are fewer, they are the last ones, and the others are held.
+    size
+        Number of estimates.
+    moments
+        Highest moment of each hyperparameter that the ranges must hold.
 
     Returns
     -------
     Nodes
         With normalised weights.
+
+    Raises
+    ------
+    ArithmeticError
+        If the posterior is improper.
     """
-    x, w = rule(count)
-    half = 0.5 * (where.high - where.low)[..., None]
-    u = where.low[..., None] + half * (x + 1.0)
-    tau = np.maximum(np.exp(u) - where.shift, 0.0) if where.shift > 0 else np.exp(u)
-    log = log_density(tau) + u + np.log(w) + np.log(half)
+    place = len(at) - len(axes)
+    outer = log_density if len(axes) == 1 else _profile(log_density, axes, at[place:])
+    density = _in_u(outer, axes[0])
+    if place == 0:
+        first = locate(density, axes[0], at[0], size=size, moment=moments[0])
+    else:
+        first = _between(density, at[place])
+    x, w = rule(counts[0])
+    half = 0.5 * (first.high - first.low)[..., None]
+    u = first.low[..., None] + half * (x + 1.0)
+    value = axes[0].value(u)
+    log = np.log(w) + np.log(half) + axes[0].log_jacobian(u)
+    if len(axes) == 1:
+        log = log + log_density((value,))
+        total = _log_sum(log)
+        return Nodes((value,), log - total[..., None], total, (first,), tuple(counts))
+
+    inner = held_at(log_density, (value,))
+    found = lay(inner, axes[1:], counts[1:], at, size=size, moments=moments[1:])
+    log = log + found.log_total
+    total = _log_sum(log)
+    joint = (log - total[..., None])[..., None] + found.log_weight
+    lead = joint.shape[:-2]
+    flat = (*lead, joint.shape[-2] * joint.shape[-1])
+    spread = np.broadcast_to(value[..., None], joint.shape).reshape(flat)
+    values = (spread, *(other.reshape(flat) for other in found.values))
+    return Nodes(values, joint.reshape(flat), total, (first, *found.ranges), tuple(counts))
+
+
+def held_at(log_density: LogDensity, held: tuple[Array, ...]) -> LogDensity:
+    """Fix the first hyperparameters of a density at many values: one problem for each.
+
+    Parameters
+    ----------
+    log_density
+        Of all hyperparameters.
+    held
+        Values of the first ones, of one shape (...,), which become leading axes.
+
+    Returns
+    -------
+    callable
+        The log density of the others, shape (..., point) or (point,) to (..., point).
+    """
+
+    def rest(values: tuple[Array, ...]) -> Array:
+        lead = held[0].shape
+        # Axes of the arguments beyond those of the problems are points.
+        points = values[0].shape[len(lead) :] if values[0].ndim > len(lead) else values[0].shape
+        shape = (*lead, *points)
+        spread = [value.reshape(*lead, *(1,) * len(points)) for value in held]
+        return log_density(tuple(np.broadcast_to(value, shape) for value in (*spread, *values)))
+
+    return rest
+
+
+def _log_sum(log: Array) -> Array:
     peak = np.max(log, axis=-1, keepdims=True)
-    total = np.log(np.sum(np.exp(log - peak), axis=-1)) + peak[..., 0]
-    return Nodes(tau, log - total[..., None], total, where.low, where.high, where.shift)
+    return np.asarray(np.log(np.sum(np.exp(log - peak), axis=-1)) + peak[..., 0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distribution:
-    """The continuous posterior of one tau, as a Legendre series of its density in u.
+    """The continuous posterior of one hyperparameter, as a Legendre series of its density in u.
 
     Attributes
     ----------
-    low, high, shift
-        The range in u = log(tau + shift).
+    axis
+        The coordinate.
+    low, high
+        Its range.
     density
         Legendre coefficients of the density on x in [-1, 1].
     cumulative
         Legendre coefficients of its integral from -1.
     """
 
+    axis: Axis
     low: float
     high: float
-    shift: float
     density: Array
     cumulative: Array
 
-    def cdf(self, tau: Array) -> Array:
-        """P(tau <= t).
+    def cdf(self, value: Array) -> Array:
+        """P(hyperparameter <= value).
 
         Parameters
         ----------
-        tau
-            Any shape; >= 0.
+        value
+            Any shape, in its support.
 
         Returns
         -------
         ndarray
             Same shape, in [0, 1].
         """
-        with np.errstate(divide="ignore"):
-            u = np.log(np.asarray(tau, dtype=np.float64) + self.shift)
+        u = self.axis.coordinate(np.asarray(value, dtype=np.float64))
         x = np.clip(2.0 * (u - self.low) / (self.high - self.low) - 1.0, -1.0, 1.0)
         return np.asarray(np.clip(legendre.legval(x, self.cumulative), 0.0, 1.0))
 
@@ -249,7 +532,7 @@ class Distribution:
         Returns
         -------
         ndarray
-            Same shape, on the scale of tau.
+            Same shape, on the hyperparameter's scale.
         """
         wanted = np.asarray(q, dtype=np.float64)
         table = -np.cos(np.linspace(0.0, math.pi, TABLE))
@@ -266,34 +549,94 @@ class Distribution:
             x = np.where((step >= lower) & (step <= upper), step, 0.5 * (lower + upper))
             if np.max(np.abs(error)) < PRECISION:
                 break
-        u = self.low + 0.5 * (self.high - self.low) * (x + 1.0)
-        return np.asarray(np.maximum(np.exp(u) - self.shift, 0.0))
+        return self.axis.value(self.low + 0.5 * (self.high - self.low) * (x + 1.0))
 
 
-def distribution(found: Nodes) -> Distribution:
-    """Interpolate the posterior of one tau between its nodes.
+def series(weight: Array, axis: Axis, low: float, high: float) -> Distribution:
+    """Interpolate a posterior between the nodes of a Gauss-Legendre rule.
 
     Parameters
     ----------
-    found
-        Nodes of a single problem.
+    weight
+        Posterior share of each node of the rule, shape (node,).
+    axis
+        The coordinate.
+    low, high
+        Its range.
 
     Returns
     -------
     Distribution
         Spectrally accurate where the nodes resolve the density.
     """
-    count = found.tau.shape[-1]
+    count = weight.shape[-1]
     x, _ = rule(count)
     # weight_j = density(x_j) * w_j, so the projection on P_k needs no further weights.
-    basis = legendre.legvander(x, count - 1)
-    coefficients = (np.arange(count) + 0.5) * (np.exp(found.log_weight) @ basis)
+    coefficients = (np.arange(count) + 0.5) * (weight @ legendre.legvander(x, count - 1))
     large = np.flatnonzero(np.abs(coefficients) > ROUNDING * np.max(np.abs(coefficients)))
-    coefficients = coefficients[: large[-1] + 1]
-    return Distribution(
-        low=float(found.low),
-        high=float(found.high),
-        shift=found.shift,
-        density=coefficients,
-        cumulative=np.asarray(legendre.legint(coefficients, lbnd=-1), dtype=np.float64),
-    )
+    coefficients = np.asarray(coefficients[: large[-1] + 1])
+    cumulative = np.asarray(legendre.legint(coefficients, lbnd=-1), dtype=np.float64)
+    return Distribution(axis, low, high, coefficients, cumulative)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Marginal:
+    """Marginal posterior of one hyperparameter on a Gauss-Legendre rule.
+
+    Attributes
+    ----------
+    weight
+        Share of each node of the rule, shape (node,).
+    low, high
+        Range of the coordinate.
+    """
+
+    weight: Array
+    low: float
+    high: float
+
+
+def marginals(found: Nodes, axes: Sequence[Axis]) -> tuple[Marginal, ...]:
+    """Marginal posteriors of every hyperparameter of a single problem.
+
+    Parameters
+    ----------
+    found
+        Its nodes.
+    axes
+        The coordinates.
+
+    Returns
+    -------
+    tuple of Marginal
+        In the order of `axes`.
+    """
+    weight = np.exp(found.log_weight).reshape(found.counts)
+    first = found.ranges[0]
+    outer = weight.reshape(found.counts[0], -1).sum(axis=1)
+    kept = [Marginal(outer, float(first.low), float(first.high))]
+    for place in range(1, len(axes)):
+        count = found.counts[place]
+        lead = int(np.prod(found.counts[:place]))
+        each = weight.reshape(lead, count, -1).sum(axis=2)
+        low, high = found.ranges[place].low.reshape(lead), found.ranges[place].high.reshape(lead)
+        kept.append(_mixed(each, low, high, count))
+    return tuple(kept)
+
+
+def _mixed(each: Array, low: Array, high: Array, count: int) -> Marginal:
+    """Sum densities that live on ranges of their own onto one rule over all of them."""
+    carried = each.sum(axis=1) > ROUNDING
+    each, low, high = each[carried], low[carried], high[carried]
+    bottom, top = float(np.min(low)), float(np.max(high))
+    x, _ = rule(count)
+    coefficients = (np.arange(count) + 0.5) * (each @ legendre.legvander(x, count - 1))
+    points, w = rule(MARGINAL)
+    u = bottom + 0.5 * (top - bottom) * (points + 1.0)
+    z = 2.0 * (u - low[:, None]) / (high - low)[:, None] - 1.0
+    inside = np.abs(z) <= 1.0
+    values = legendre.legval(np.where(inside, z, 0.0), coefficients.T[..., None], tensor=False)
+    stretch = (top - bottom) / (high - low)[:, None]
+    density = np.sum(np.where(inside, values * stretch, 0.0), axis=0)
+    weight = np.maximum(density, 0.0) * w
+    return Marginal(weight / weight.sum(), bottom, top)

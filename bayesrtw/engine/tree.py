@@ -6,9 +6,11 @@ Groups
 deviations of levels from the mean over levels; ``mu_level`` (level): mean effect at a level; ``tau``;
 ``theta`` (estimate): the effect behind each estimate; ``theta_new``: the effect in a new setting.
 
-``quadrature`` (exact engine): ``tau`` and ``weight`` (node), and for every Gaussian quantity ``q``
-its mean and SD given the node, ``q_mean`` and ``q_sd`` (node, ...); scalars ``log_evidence`` and
-``error`` (largest relative movement when the nodes were doubled).
+``quadrature`` (exact engine): ``weight`` and each hyperparameter (node), and for every Gaussian
+quantity ``q`` its mean and SD given the node, ``q_mean`` and ``q_sd`` (node, ...); the marginal
+posterior of a hyperparameter ``h`` on a Gauss-Legendre rule, ``h_marginal``, with the range of its
+coordinate, ``h_range`` (low, high, shift); scalars ``log_evidence`` and ``error`` (largest relative
+movement when the nodes were doubled).
 
 ``sample_stats`` (NUTS), ``observed_data`` (``effect``) and ``constant_data`` (``se``, ``study``,
 levels of categorical moderators, prior precision and design of the mean).
@@ -79,6 +81,7 @@ def attributes(model: Model, evidence: Evidence, engine: object, seed: int) -> d
         "dataset": origin.dataset,
         "dataset_version": origin.version,
         "caveat": origin.caveat,
+        "hyper": " ".join(model.hyper),
         "measure": evidence.measure.name,
         "benefit": evidence.benefit,
         "unit": evidence.unit,

@@ -2,7 +2,12 @@
 
 Every function works on arrays of equal shape and names its equation. Equation numbers of Borenstein
 et al. are those of *Introduction to Meta-Analysis* (2009), doi:10.1002/9780470743386; the Cochrane
-Handbook is version 6 (2023), https://training.cochrane.org/handbook.
+Handbook is version 6 (2023), https://training.cochrane.org/handbook. Medians, change scores and
+incomplete tables first pass through `bayesrtw.evidence.summaries`.
+
+Quantiles of the normal distribution are SciPy's. The rest is written out here: PyMARE converts only
+means and correlations, `scipy.stats.contingency` works on one table and gives no standard error, and
+statsmodels' formulas for risks have no correction for empty cells.
 """
 
 from typing import NamedTuple
@@ -85,6 +90,50 @@ def from_p_value(estimate: ArrayLike, p_value: ArrayLike, measure: Measure) -> C
     return Converted(effect, np.abs(effect) / z)
 
 
+def from_z(estimate: ArrayLike, z: ArrayLike, measure: Measure) -> Converted:
+    """Take an estimate and its Wald statistic.
+
+    Parameters
+    ----------
+    estimate
+        As printed (a ratio for log measures); not the null value.
+    z
+        Estimate over standard error, on the analysis scale; not 0. Its sign is not used, since many
+        papers print it without one.
+    measure
+        Says whether the test is on the log scale.
+
+    Returns
+    -------
+    Converted
+        se = |effect| / |z|, Cochrane Handbook 6.3.1.
+    """
+    effect = measure.forward(estimate)
+    return Converted(effect, np.abs(effect) / np.abs(np.asarray(z, dtype=np.float64)))
+
+
+def asymmetry(
+    estimate: ArrayLike, low: ArrayLike, high: ArrayLike, measure: Measure
+) -> NDArray[np.float64]:
+    """Distance of an estimate from the centre of its interval, in half-widths.
+
+    Parameters
+    ----------
+    estimate, low, high
+        As printed (ratios for log measures); low < high.
+    measure
+        Says on which scale the interval ought to be symmetric.
+
+    Returns
+    -------
+    ndarray
+        0 for a Wald interval, which `from_interval` takes it to be; 1 for an estimate at an end.
+    """
+    ends = measure.forward(low), measure.forward(high)
+    centre, half = (ends[0] + ends[1]) / 2.0, (ends[1] - ends[0]) / 2.0
+    return np.asarray(np.abs(measure.forward(estimate) - centre) / half)
+
+
 def _cells(
     events_t: ArrayLike, n_t: ArrayLike, events_c: ArrayLike, n_c: ArrayLike
 ) -> tuple[NDArray[np.float64], ...]:
@@ -155,6 +204,178 @@ def risk_difference(
     return Converted(a / n1 - c / n0, np.sqrt(variance))
 
 
+def from_o_minus_e(o_minus_e: ArrayLike, variance: ArrayLike) -> Converted:
+    """Log odds or log hazard ratio from observed minus expected events and their variance.
+
+    Parameters
+    ----------
+    o_minus_e
+        Events observed in the programme's group minus those expected under no effect.
+    variance
+        Hypergeometric variance of that difference (of a log-rank test summed over times); > 0.
+
+    Returns
+    -------
+    Converted
+        effect = (O - E) / V, se = 1 / sqrt(V): a log hazard ratio if the numbers come from a
+        log-rank test, a log Peto odds ratio if from counts. Parmar et al. [1]_, Tierney et al. [2]_,
+        Cochrane Handbook 6.8.2 and 10.4.2.
+
+    References
+    ----------
+    .. [1] Parmar, Torri & Stewart (1998), Statistics in Medicine 17:2815-2834.
+    .. [2] Tierney et al. (2007), Trials 8:16. doi:10.1186/1745-6215-8-16
+    """
+    v = np.asarray(variance, dtype=np.float64)
+    return Converted(np.asarray(o_minus_e, dtype=np.float64) / v, 1.0 / np.sqrt(v))
+
+
+def log_peto_odds_ratio(
+    events_t: ArrayLike, n_t: ArrayLike, events_c: ArrayLike, n_c: ArrayLike
+) -> Converted:
+    """Log odds ratio of a 2x2 table by Peto's one-step method.
+
+    Parameters
+    ----------
+    events_t, n_t, events_c, n_c
+        Events and people of the programme's and the comparison group; at least 1 person in each.
+
+    Returns
+    -------
+    Converted
+        `from_o_minus_e` with E = n1 m / N and V = n1 n0 m (N - m) / (N^2 (N - 1)), m events in all;
+        Yusuf et al. [1]_, Cochrane Handbook 10.4.2. An empty cell needs no correction; a table in
+        which nobody or everybody has the event says nothing and gives NaN.
+
+    References
+    ----------
+    .. [1] Yusuf, Peto, Lewis, Collins & Sleight (1985), Progress in Cardiovascular Diseases
+       27:335-371. doi:10.1016/S0033-0620(85)80003-7
+    """
+    a, n1, c, n0 = (np.asarray(v, dtype=np.float64) for v in (events_t, n_t, events_c, n_c))
+    total, events = n1 + n0, a + c
+    variance = n1 * n0 * events * (total - events) / (total**2 * (total - 1))
+    informative = np.where(variance > 0, variance, np.nan)
+    return from_o_minus_e(a - n1 * events / total, informative)
+
+
+def complementary_log_log(
+    events_t: ArrayLike, n_t: ArrayLike, events_c: ArrayLike, n_c: ArrayLike
+) -> Converted:
+    """Log hazard ratio from the people with an event by the end of one follow-up.
+
+    Under proportional hazards the survivor functions are powers of one another, so that the ratio of
+    hazards is the ratio of the logarithms of the shares without an event. Everybody must have been
+    followed equally long.
+
+    Parameters
+    ----------
+    events_t, n_t, events_c, n_c
+        People with an event and all people of the programme's and the comparison group.
+
+    Returns
+    -------
+    Converted
+        log(-log(1 - p1)) - log(-log(1 - p0)), Woods et al. [1]_; the variance by the delta method,
+        p / (n (1 - p) log(1 - p)^2) for each group, which is the inverse Fisher information of a
+        binomial with this link. 0.5 is added to each cell of a table with an empty cell.
+
+    References
+    ----------
+    .. [1] Woods, Hawkins & Scott (2010), BMC Medical Research Methodology 10:54.
+       doi:10.1186/1471-2288-10-54
+    """
+    a, b, c, d = _cells(events_t, n_t, events_c, n_c)
+    hazard1, hazard0 = -np.log1p(-a / (a + b)), -np.log1p(-c / (c + d))
+    variance = a / (b * (a + b) * hazard1**2) + c / (d * (c + d) * hazard0**2)
+    return Converted(np.log(hazard1) - np.log(hazard0), np.sqrt(variance))
+
+
+def log_rate_ratio(
+    events_t: ArrayLike, person_time_t: ArrayLike, events_c: ArrayLike, person_time_c: ArrayLike
+) -> Converted:
+    """Log rate ratio from events and person-time.
+
+    Parameters
+    ----------
+    events_t, person_time_t, events_c, person_time_c
+        Events (a person may have several) and time at risk of each group, in one unit.
+
+    Returns
+    -------
+    Converted
+        log(a / T1) - log(c / T0), variance 1/a + 1/c; Cochrane Handbook 6.7.1. Where a group has no
+        event, 0.5 is added to the events of both.
+    """
+    a, c = (np.asarray(v, dtype=np.float64) for v in (events_t, events_c))
+    add = np.where((a == 0) | (c == 0), CONTINUITY, 0.0)
+    a, c = a + add, c + add
+    effect = np.log(a / np.asarray(person_time_t, dtype=np.float64)) - np.log(
+        c / np.asarray(person_time_c, dtype=np.float64)
+    )
+    return Converted(effect, np.sqrt(1 / a + 1 / c))
+
+
+def rate_difference(
+    events_t: ArrayLike, person_time_t: ArrayLike, events_c: ArrayLike, person_time_c: ArrayLike
+) -> Converted:
+    """Rate difference from events and person-time.
+
+    Parameters
+    ----------
+    events_t, person_time_t, events_c, person_time_c
+        Events (a person may have several) and time at risk of each group, in one unit.
+
+    Returns
+    -------
+    Converted
+        a / T1 - c / T0 per unit of time, variance a / T1^2 + c / T0^2; Cochrane Handbook 6.7.1. Where
+        a group has no event, 0.5 is added to both for the standard error only.
+    """
+    a, c = (np.asarray(v, dtype=np.float64) for v in (events_t, events_c))
+    t1, t0 = (np.asarray(v, dtype=np.float64) for v in (person_time_t, person_time_c))
+    add = np.where((a == 0) | (c == 0), CONTINUITY, 0.0)
+    return Converted(a / t1 - c / t0, np.sqrt((a + add) / t1**2 + (c + add) / t0**2))
+
+
+def log_hazard_ratio_of_medians(
+    median_t: ArrayLike, events_t: ArrayLike, median_c: ArrayLike, events_c: ArrayLike
+) -> Converted:
+    """Log hazard ratio from median times to an event, if survival is exponential.
+
+    Parameters
+    ----------
+    median_t, median_c
+        Median time to the event in each group, in one unit; > 0.
+    events_t, events_c
+        Events of each group; > 0.
+
+    Returns
+    -------
+    Converted
+        effect = log(median_c / median_t), se^2 = (1 / events_t + 1 / events_c) / log(2)^2.
+
+    Notes
+    -----
+    An exponential hazard is log(2) / median. A sample median has variance 1 / (4 n f^2), f the density
+    there [1]_, and log(2)^2 = 0.48 turns that into the variance of its logarithm: a median holds half of
+    what the times themselves hold, for which 1/events alone would stand. It is exact where everybody
+    has the event; under exponential censoring of half, two thirds or four fifths of the people it is
+    1.33, 1.29 or 0.81 times the true variance. Medians are a poor substitute for hazard ratios even so [2]_.
+
+    References
+    ----------
+    .. [1] Simes (1987), Statistics in Medicine 6:11-29. doi:10.1002/sim.4780060104
+    .. [2] Michiels et al. (2005), International Journal of Technology Assessment in Health Care
+       21:119-125. doi:10.1017/S0266462305050154
+    """
+    d1, d0 = np.asarray(events_t, dtype=np.float64), np.asarray(events_c, dtype=np.float64)
+    effect = np.log(np.asarray(median_c, dtype=np.float64)) - np.log(
+        np.asarray(median_t, dtype=np.float64)
+    )
+    return Converted(effect, np.sqrt(1 / d1 + 1 / d0) / np.log(2.0))
+
+
 def mean_difference(
     mean_t: ArrayLike, se_mean_t: ArrayLike, mean_c: ArrayLike, se_mean_c: ArrayLike
 ) -> Converted:
@@ -204,3 +425,30 @@ def standardised_mean_difference(
     difference = np.asarray(mean_t, dtype=np.float64) - np.asarray(mean_c, dtype=np.float64)
     g = difference / pooled * (1 - 3 / (4 * total - 9))
     return Converted(g, np.sqrt(total / (n1 * n0) + g**2 / (2 * (total - 3.94))))
+
+
+def log_ratio_of_means(
+    mean_t: ArrayLike, se_mean_t: ArrayLike, mean_c: ArrayLike, se_mean_c: ArrayLike
+) -> Converted:
+    """Log ratio of two independent means.
+
+    Parameters
+    ----------
+    mean_t, mean_c
+        Means in their unit; > 0.
+    se_mean_t, se_mean_c
+        Standard errors of the means (SD / sqrt(n)).
+
+    Returns
+    -------
+    Converted
+        log(m1 / m0), variance (se1 / m1)^2 + (se0 / m0)^2; Friedrich et al. [1]_.
+
+    References
+    ----------
+    .. [1] Friedrich, Adhikari & Beyene (2008), BMC Medical Research Methodology 8:32.
+       doi:10.1186/1471-2288-8-32
+    """
+    m1, m0 = np.asarray(mean_t, dtype=np.float64), np.asarray(mean_c, dtype=np.float64)
+    se = np.hypot(se_mean_t / m1, se_mean_c / m0)
+    return Converted(np.log(m1) - np.log(m0), np.asarray(se))

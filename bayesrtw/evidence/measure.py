@@ -78,6 +78,7 @@ MEASURES: Final[dict[str, Measure]] = {
         Measure("log_hazard_ratio", "Hazard ratio", log=True, abbreviation="HR"),
         Measure("log_risk_ratio", "Risk ratio", log=True, abbreviation="RR"),
         Measure("log_odds_ratio", "Odds ratio", log=True, abbreviation="OR"),
+        Measure("log_peto_odds_ratio", "Peto odds ratio", log=True, abbreviation="Peto OR"),
         Measure("log_rate_ratio", "Rate ratio", log=True, abbreviation="IRR"),
         Measure("log_ratio_of_means", "Ratio of means", log=True, abbreviation="RoM"),
         Measure("mean_difference", "Mean difference", log=False, abbreviation="MD"),
@@ -88,6 +89,7 @@ MEASURES: Final[dict[str, Measure]] = {
             abbreviation="SMD",
         ),
         Measure("risk_difference", "Risk difference", log=False, abbreviation="RD"),
+        Measure("rate_difference", "Rate difference", log=False, abbreviation="IRD"),
         Measure("generic", "Effect", log=False, abbreviation="effect"),
     )
 }

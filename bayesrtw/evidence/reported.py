@@ -65,6 +65,9 @@ REPORTED: Final[dict[str, str]] = {
     "medians": "mean_difference",
 }
 
+#: A standardised mean difference needs more people than this for its variance (N - 3.94 > 0).
+SMALLEST_SMD = 3
+
 #: Measures that counts can be turned into.
 FROM_COUNTS: Final[dict[str, Callable[..., convert.Converted]]] = {
     "log_risk_ratio": convert.log_risk_ratio,
@@ -111,17 +114,19 @@ def analysis_scale(text: Mapping[str, str], number: Mapping[str, float]) -> OnSc
     OnScale
         Effect and standard error, or the faults that prevent them.
     """
-    reported = text.get("reported") or _reported_kind(number)
+    get = _Getter(number)
+    reported = text.get("reported") or _reported_kind(get)
     if reported not in REPORTED:
-        hint = suggestion(reported, list(REPORTED))
+        hint = suggestion(reported, list(REPORTED)).rstrip(".")
         return OnScale("generic", faults=(f"reported is {reported!r}; {hint}",))
     name = text.get("measure") or REPORTED[reported]
     if name not in MEASURES:
-        hint = suggestion(name, list(MEASURES))
+        hint = suggestion(name, list(MEASURES)).rstrip(".")
         return OnScale("generic", faults=(f"measure is {name!r}; {hint}",))
     measure = MEASURES[name]
-    get = _Getter(number)
-    faults = _faults(get, reported, measure)
+    faults = [*_words(text, reported, name, get), *_faults(get, reported, measure)]
+    if not faults:
+        faults += _p_value_faults(text.get("p_value", ""))
     if faults:
         return OnScale(name, faults=tuple(faults))
     effect, se, how = _converted(reported, measure, get, text.get("p_value", ""))
@@ -148,29 +153,75 @@ class _Getter:
         return not any(math.isnan(self(column)) for column in columns)
 
 
-def _reported_kind(number: Mapping[str, float]) -> str:
-    get = _Getter(number)
-    if "effect" in number:
+def _reported_kind(get: _Getter) -> str:
+    if get.has("effect") or get.has("estimate"):
         return "effect"
-    if get.has("events_t", "n_t"):
+    if get.has("events_t") or get.has("events_c"):
         return "counts"
     return "means" if get.has("mean_t") else "effect"
+
+
+#: Measures that what was reported may be analysed in.
+_POSSIBLE: Final[dict[str, tuple[str, ...]]] = {
+    "counts": tuple(FROM_COUNTS),
+    "percentages": tuple(FROM_COUNTS),
+    "means": ("mean_difference", "standardised_mean_difference"),
+    "medians": ("mean_difference",),
+    "effect": tuple(MEASURES),
+}
+
+
+def _words(text: Mapping[str, str], reported: str, name: str, get: _Getter) -> list[str]:
+    """Say which words of a row contradict each other."""
+    faults = []
+    if text.get("reversed", "") not in ("", "yes", "no"):
+        faults.append(f"reversed is {text['reversed']!r}; write yes, no or nothing")
+    if "study" in text and not text["study"]:
+        faults.append("study must not be empty; give the study a name")
+    possible = _POSSIBLE.get(reported, (REPORTED[reported],))
+    if name not in possible:
+        choices = suggestion(name, list(possible)).rstrip(".")
+        faults.append(f"measure is {name!r} and reported is {reported!r}; {choices}")
+    bare = not text.get("reported") and get.has("estimate") and not get.has("effect")
+    if bare and MEASURES[name].log:
+        ratio = name.removeprefix("log_")
+        faults.append(
+            f"reported is empty and measure is {name!r}: the estimate may be a ratio or its logarithm; "
+            f"write reported={ratio} or reported={name}"
+        )
+    return faults
+
+
+def _p_value_faults(printed: str) -> list[str]:
+    value = _exact_p(printed)
+    if math.isnan(value) or 0 <= value <= 1:
+        return []
+    return [f"p_value must lie between 0 and 1; found {printed!r}; correct it against the source"]
 
 
 def _faults(get: _Getter, reported: str, measure: Measure) -> list[str]:
     """Say which numbers contradict each other or their own meaning."""
     faults = []
-    low, high, estimate = get("ci_low"), get("ci_high"), get("estimate")
-    if low > high:
+    low, high = get("ci_low"), get("ci_high")
+    column = "effect" if get.has("effect") else "estimate"
+    estimate = get(column)
+    if low >= high:
         faults.append(
-            f"ci_low must not exceed ci_high; found ci_low={low:g}, ci_high={high:g}; swap them or "
+            f"ci_low must be less than ci_high; found ci_low={low:g}, ci_high={high:g}; swap them or "
             "correct them against the source"
         )
-    elif get.has("estimate") and (estimate < low or estimate > high):
+    elif estimate < low or estimate > high:
         faults.append(
-            f"estimate must lie in its interval; found estimate={estimate:g}, ci_low={low:g}, "
+            f"{column} must lie in its interval; found {column}={estimate:g}, ci_low={low:g}, "
             f"ci_high={high:g}; correct it against the source"
         )
+    for arm in ("t", "c"):
+        low, high = get(f"ci_low_mean_{arm}"), get(f"ci_high_mean_{arm}")
+        if low >= high:
+            faults.append(
+                f"ci_low_mean_{arm} must be less than ci_high_mean_{arm}; found {low:g} and {high:g}; "
+                "correct them against the source"
+            )
     if measure.log and reported not in ("counts", "means", "effect") and "log_" not in reported:
         faults += [
             f"{column} of a ratio must be positive; found {get(column):g}; correct it, or name the "
@@ -181,7 +232,7 @@ def _faults(get: _Getter, reported: str, measure: Measure) -> list[str]:
     faults += [
         f"{column} must be positive; found {get(column):g}; leave the cell empty where the source "
         "gives none"
-        for column in ("se", "sd_t", "sd_c", "se_mean_t", "se_mean_c")
+        for column in ("se", "sd_t", "sd_c", "se_mean_t", "se_mean_c", "multiplier")
         if get(column) <= 0 and not (reported in ("counts", "percentages") and get(column) == 0)
     ]
     for arm in ("t", "c"):
@@ -255,8 +306,8 @@ def _from_means(measure: Measure, get: _Getter) -> tuple[float, float, str]:
         return math.nan, math.nan, "means incomplete"
     spread = ("sd_t", "n_t", "sd_c", "n_c")
     if measure.name == "standardised_mean_difference":
-        if not get.has(*spread):
-            return math.nan, math.nan, "means without standard deviations"
+        if not get.has(*spread) or get("n_t") + get("n_c") <= SMALLEST_SMD:
+            return math.nan, math.nan, "means without standard deviations, or fewer than 4 people"
         found = convert.standardised_mean_difference(
             get("mean_t"), get("sd_t"), get("n_t"), get("mean_c"), get("sd_c"), get("n_c")
         )

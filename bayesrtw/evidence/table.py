@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import xarray as xr
@@ -16,6 +16,28 @@ from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Columns that hold words, even where every word happens to look like a number.
+TEXT = frozenset(
+    {
+        "study",
+        "label",
+        "outcome",
+        "measure",
+        "reported",
+        "reversed",
+        "benefit",
+        "design",
+        "role",
+        "stratum",
+        "arm",
+        "contrast",
+        "comparison",
+        "trial_family",
+        "shared_control",
+        "p_value",
+    }
+)
 
 #: What a value of a `where` clause may be.
 Choice = str | float | Sequence[str] | Sequence[float]
@@ -78,6 +100,25 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Dependence:
+    """Estimates whose sampling errors are correlated, with their covariance.
+
+    Attributes
+    ----------
+    rows
+        Which estimates, by position, shape (member,).
+    covariance
+        Sampling covariance on the analysis scale, shape (member, member).
+    origin
+        Where it comes from, in words.
+    """
+
+    rows: NDArray[np.intp]
+    covariance: NDArray[np.float64]
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """Reported results on the scale of analysis, one row (`estimate`) a result.
 
@@ -90,11 +131,14 @@ class Evidence:
         Source, licence, version, caveat.
     outcomes
         Outcome id to its title and direction of benefit.
+    dependence
+        Disjoint sets of estimates with correlated sampling errors; all others are independent.
     """
 
     data: xr.Dataset
     provenance: Provenance = field(default_factory=Provenance)
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
+    dependence: tuple[Dependence, ...] = ()
 
     @classmethod
     def from_frame(
@@ -144,18 +188,38 @@ class Evidence:
         2
         """
         measure_named(measure)
+        effect, se, study = str(effect), str(se), str(study)
         faults = Faults(EvidenceError)
+        if not hasattr(frame, "columns"):
+            raise EvidenceError(
+                f"data frame: found {type(frame).__name__}; give a pandas DataFrame."
+            )
+        names = [str(column) for column in frame.columns]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            faults.add(f"data frame: columns {shown(repeated)} stand twice; rename one.")
+        renamed = {effect: "effect", se: "se", study: "study"}
+        for old, new in renamed.items():
+            if old != new and new in names:
+                faults.add(
+                    f"data frame: column {old!r} is to be {new!r}, and there is a column {new!r} too; "
+                    "leave one out."
+                )
+        if "measure" in names:
+            faults.add(
+                "data frame: column 'measure' stands in the frame; one frame has one measure: give "
+                "measure= and leave the column out."
+            )
         for wanted in (effect, se, study):
-            if wanted not in frame.columns:
-                have = [str(column) for column in frame.columns]
-                faults.add(f"data frame: column {wanted!r} is missing; {suggestion(wanted, have)}")
+            if wanted not in names:
+                faults.add(f"data frame: column {wanted!r} is missing; {suggestion(wanted, names)}")
         if benefit not in ("higher", "lower"):
             faults.add(f"benefit is {benefit!r}; Choices: higher, lower.")
         faults.raise_if_any()
         columns: dict[str, NDArray[np.generic]] = {}
-        for name in frame.columns:
-            kept = {effect: "effect", se: "se", study: "study"}.get(str(name), str(name))
-            columns[kept] = _column(frame[name].to_numpy(), kept, faults)
+        for place, name in enumerate(names):
+            kept = renamed.get(name, name)
+            columns[kept] = _column(list(frame.iloc[:, place]), kept, faults)
         faults.raise_if_any()
         count = len(frame)
         columns.setdefault("outcome", np.full(count, "effect", dtype=object))
@@ -215,6 +279,8 @@ class Evidence:
             If outcomes with opposite directions are mixed.
         """
         directions = {self.outcomes[name].benefit for name in self.outcome_names}
+        if not directions:
+            raise EvidenceError(f"{self.where}: there are no rows, so no direction of benefit.")
         if len(directions) != 1:
             names = [f"{name} ({self.outcomes[name].benefit})" for name in self.outcome_names]
             raise EvidenceError(
@@ -285,7 +351,14 @@ class Evidence:
         if present.dtype == object:
             texts = {str(value) for value in values}
             return np.array([str(value) in texts for value in present], dtype=bool)
-        return np.isin(present, np.asarray(values, dtype=present.dtype))
+        try:
+            wanted_numbers = np.asarray([float(str(value)) for value in values])
+        except ValueError:
+            raise EvidenceError(
+                f"{self.where}: column {column!r} holds numbers; found {shown(values)} to match; give "
+                "numbers."
+            ) from None
+        return np.isin(present, wanted_numbers)
 
     def rows(self, keep: NDArray[np.bool_]) -> Self:
         """Keep the rows of a mask.
@@ -303,7 +376,7 @@ class Evidence:
         columns = {
             str(name): variable.to_numpy()[keep] for name, variable in self.data.data_vars.items()
         }
-        return replace(self, data=dataset_of(columns))
+        return replace(self, data=dataset_of(columns), dependence=_kept(self.dependence, keep))
 
     def digest(self) -> str:
         """Hash the rows: every column, every value, in order.
@@ -322,7 +395,22 @@ class Evidence:
             else:
                 sha.update(np.ascontiguousarray(values, dtype=np.float64).tobytes())
             sha.update(b"\x1e")
+        for block in self.dependence:
+            sha.update(np.ascontiguousarray(block.rows, dtype=np.int64).tobytes())
+            sha.update(np.ascontiguousarray(block.covariance, dtype=np.float64).tobytes())
         return sha.hexdigest()
+
+
+def _kept(dependence: tuple[Dependence, ...], keep: NDArray[np.bool_]) -> tuple[Dependence, ...]:
+    """Dependence among the rows of a mask, renumbered."""
+    place = np.cumsum(keep) - 1
+    found = []
+    for block in dependence:
+        stays = keep[block.rows]
+        if stays.sum() > 1:
+            rows = np.asarray(place[block.rows[stays]], dtype=np.intp)
+            found.append(Dependence(rows, block.covariance[np.ix_(stays, stays)], block.origin))
+    return tuple(found)
 
 
 def combine(first: Evidence, second: Evidence) -> Evidence:
@@ -369,10 +457,18 @@ def combine(first: Evidence, second: Evidence) -> Evidence:
             dict.fromkeys(filter(None, (first.provenance.caveat, second.provenance.caveat)))
         ),
     )
-    return Evidence(dataset_of(columns), provenance, {**first.outcomes, **second.outcomes})
+    moved = tuple(replace(block, rows=block.rows + first.size) for block in second.dependence)
+    return Evidence(
+        dataset_of(columns),
+        provenance,
+        {**first.outcomes, **second.outcomes},
+        (*first.dependence, *moved),
+    )
 
 
-def duplicates(columns: Mapping[str, NDArray[np.generic]], where: str) -> list[str]:
+def duplicates(
+    columns: Mapping[str, NDArray[np.generic]], where: str, lines: Sequence[int] = ()
+) -> list[str]:
     """Find rows that repeat another row in every column.
 
     Parameters
@@ -381,6 +477,8 @@ def duplicates(columns: Mapping[str, NDArray[np.generic]], where: str) -> list[s
         Column to values, all of one length.
     where
         Where the rows stand, for the message.
+    lines
+        Line of each row in its file; without them rows are counted from 1.
 
     Returns
     -------
@@ -394,12 +492,16 @@ def duplicates(columns: Mapping[str, NDArray[np.generic]], where: str) -> list[s
         key = tuple(str(values[row]) for values in arrays)
         if key in seen:
             faults.append(
-                f"{where}: row {row + 1} repeats row {seen[key] + 1} "
+                f"{where}: row {_line(lines, row)} repeats row {_line(lines, seen[key])} "
                 f"(study={str(columns['study'][row])!r}); a result enters once: leave one out, or "
                 "tell them apart in a column."
             )
         seen.setdefault(key, row)
     return faults
+
+
+def _line(lines: Sequence[int], row: int) -> int:
+    return lines[row] if lines else row + 1
 
 
 def dataset_of(columns: Mapping[str, NDArray[np.generic]]) -> xr.Dataset:
@@ -460,20 +562,21 @@ def _counts(labels: Sequence[str]) -> dict[str, int]:
     return count
 
 
-def _column(values: NDArray[np.generic], name: str, faults: Faults) -> NDArray[np.generic]:
+def _column(cells: Sequence[Any], name: str, faults: Faults) -> NDArray[np.generic]:
     """Bring a data frame's column to float64 or to text, noting what is neither."""
-    if values.dtype.kind in "fiub" and name != "study":
-        return values.astype(np.float64)
-    if name in ("effect", "se"):
+    import pandas as pd  # noqa: PLC0415
+
+    values: list[Any] = [None if pd.isna(value) else value for value in cells]
+    numeric = all(value is None or isinstance(value, int | float | np.number) for value in values)
+    if name in ("effect", "se") or (numeric and name not in TEXT):
         numbers = np.full(len(values), np.nan)
         for row, value in enumerate(values):
             try:
-                numbers[row] = float(value)
+                numbers[row] = np.nan if value is None else float(value)
             except (TypeError, ValueError):
                 faults.add(
                     f"data frame: {name} must be a number; found {value!r} in row {row + 1}; "
                     "write a decimal number."
                 )
         return numbers
-    text = ["" if value is None or value != value else str(value) for value in values]  # noqa: PLR0124
-    return np.array(text, dtype=object)
+    return np.array(["" if value is None else str(value) for value in values], dtype=object)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.likelihood import correlated
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Fixed, Grouped
@@ -35,8 +36,28 @@ class Quantity:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Estimates whose sampling errors are correlated.
+
+    Attributes
+    ----------
+    rows
+        Which estimates, shape (member,).
+    covariance
+        Their sampling covariance, shape (member, member); with a correlation of one where that is
+        unknown.
+    correlation
+        Name of the hyperparameter that multiplies what is off the diagonal; empty if it is known.
+    """
+
+    rows: NDArray[np.intp]
+    covariance: Array
+    correlation: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Design:
-    """Labelled arrays of a Gaussian model: effect ~ N(X b, se^2 + tau^2), b ~ N(mean, 1/precision).
+    """Labelled arrays of a Gaussian model: effect ~ N(X b + random effects, sampling covariance).
 
     Attributes
     ----------
@@ -56,6 +77,8 @@ class Design:
         Names of the estimates and of their studies, shape (estimate,).
     levels
         Categorical column to the level of each estimate.
+    blocks
+        Estimates whose sampling errors are correlated; disjoint.
     """
 
     effect: Array
@@ -69,6 +92,7 @@ class Design:
     labels: NDArray[np.object_]
     studies: NDArray[np.object_]
     levels: Mapping[str, NDArray[np.object_]]
+    blocks: tuple[Block, ...] = ()
 
 
 def build(model: Model, evidence: Evidence) -> Design:
@@ -106,6 +130,18 @@ def build(model: Model, evidence: Evidence) -> Design:
             for part in fixed
             if part.levels is not None
         },
+        blocks=_blocks(model, evidence),
+    )
+
+
+def _blocks(model: Model, evidence: Evidence) -> tuple[Block, ...]:
+    """Known covariance from the evidence; an unknown correlation from the likelihood elsewhere."""
+    known = len(evidence.dependence)
+    return tuple(
+        Block(rows, covariance, "" if place < known else "rho")
+        for place, (rows, covariance) in enumerate(
+            correlated(model.likelihood.correlation, evidence)
+        )
     )
 
 

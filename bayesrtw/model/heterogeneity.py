@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.errors import Finding, SpecError
+from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.moderator import Group, cell_text, has_column
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import Contribution, Grouped
 from bayesrtw.registry import component
@@ -16,46 +17,152 @@ from bayesrtw.registry import component
 @component("term", "exchangeable")
 @dataclass(frozen=True, slots=True)
 class Exchangeable:
-    """Effects that differ between estimates, N(0, tau^2) around their mean.
+    """Effects that differ between groups of estimates, N(0, tau^2) around their mean.
+
+    Without `by` every estimate has an effect of its own. With it, estimates that share a value of
+    that column share an effect; two terms, one by study and one without, are the three-level model.
 
     Parameters
     ----------
     tau
         Prior of the heterogeneity SD, on the analysis scale; support [0, inf).
+    by
+        Column whose equal values share an effect, e.g. ``study``; empty cells stand alone.
+    name
+        What the SD is called in results; different for every term.
     """
 
     tau: Prior
+    by: str = ""
+    name: str = "tau"
 
     def __post_init__(self) -> None:
-        if not self.tau.positive:
-            raise SpecError(
-                f"tau is a standard deviation and needs a prior on [0, inf); found "
-                f"{type(self.tau).__name__}."
-            )
+        _spread_prior(self.tau)
+        if not self.name.isidentifier():
+            raise SpecError(f"name is {self.name!r}; use letters, digits and underscores.")
 
-    def faults(self, evidence: Evidence) -> list[str]:  # noqa: ARG002
+    def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
-        return []
+        return has_column(evidence, self.by) if self.by else []
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """See `Term`."""
-        return dependence(evidence)
+        if not self.by:
+            return []
+        group = group_numbers(evidence, self.by)
+        if len(set(group.tolist())) < len(group):
+            return []
+        text = (
+            f"No two estimates share a value of {self.by!r}: {self.name} adds to the other "
+            "heterogeneity and cannot be told from it."
+        )
+        return [Finding("constant-moderator", "warning", text)]
 
     def hyper(self) -> Mapping[str, Prior]:
         """See `Term`."""
-        return {"tau": self.tau}
+        return {self.name: self.tau}
 
     def gaussian(self, evidence: Evidence) -> Grouped:
         """See `Term`."""
-        group = np.arange(evidence.size, dtype=np.intp)
-        return Grouped(group, ("tau",), np.zeros(evidence.size, dtype=np.intp))
+        return Grouped(
+            group_numbers(evidence, self.by), (self.name,), np.zeros(evidence.size, dtype=np.intp)
+        )
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
         import pymc as pm  # noqa: PLC0415
 
-        tau = self.tau.pymc("tau")
-        return Contribution(tau * pm.Normal("z", 0.0, 1.0, shape=evidence.size), None)
+        group = group_numbers(evidence, self.by)
+        tau = self.tau.pymc(self.name)
+        z = pm.Normal(f"{self.name}_z", 0.0, 1.0, shape=int(group.max()) + 1)
+        return Contribution(tau * z[group], None)
+
+
+@component("term", "by_group")
+@dataclass(frozen=True, slots=True)
+class ByGroup:
+    """Heterogeneity with an SD of its own in each group of studies, e.g. in each design.
+
+    Parameters
+    ----------
+    column
+        A text column of the evidence, without empty cells.
+    groups
+        Which values share an SD; every value that occurs must belong to one. The SDs are called
+        ``tau_<name of the group>``, and a new setting uses that of the first group.
+    tau
+        Prior of each SD, on the analysis scale; support [0, inf).
+    """
+
+    column: str
+    groups: tuple[Group, ...]
+    tau: Prior
+
+    def __post_init__(self) -> None:
+        _spread_prior(self.tau)
+        if len(self.groups) < 2:
+            raise SpecError("groups needs at least two groups; with one, use exchangeable.")
+        for what in ([g.name for g in self.groups], [m for g in self.groups for m in g.members]):
+            twice = sorted({name for name in what if what.count(name) > 1})
+            if twice:
+                raise SpecError(f"{shown(twice)} stands in two groups; choose one.")
+        bad = [group.name for group in self.groups if not group.name.isidentifier()]
+        if bad:
+            raise SpecError(f"groups are called {shown(bad)}; use letters, digits and underscores.")
+
+    def faults(self, evidence: Evidence) -> list[str]:
+        """See `Term`."""
+        missing = has_column(evidence, self.column)
+        if missing:
+            return missing
+        known = {member for group in self.groups for member in group.members}
+        loose = sorted(
+            {cell_text(value) for value in evidence.data[self.column].to_numpy()} - known
+        )
+        if loose:
+            return [
+                f"{evidence.where}: {shown(loose)} of {self.column!r} belong to no group; add them to "
+                "one, or leave these rows out."
+            ]
+        return []
+
+    def findings(self, evidence: Evidence) -> list[Finding]:
+        """See `Term`."""
+        counts = np.bincount(self._which(evidence), minlength=len(self.groups))
+        few = [
+            f"tau_{group.name} ({count})"
+            for group, count in zip(self.groups, counts, strict=True)
+            if count < 3
+        ]
+        if not few:
+            return []
+        text = f"Heterogeneity SDs with fewer than 3 estimates: {', '.join(few)}. They are the prior's."
+        return [Finding("small-level", "warning", text)]
+
+    def hyper(self) -> Mapping[str, Prior]:
+        """See `Term`."""
+        return {f"tau_{group.name}": self.tau for group in self.groups}
+
+    def _which(self, evidence: Evidence) -> NDArray[np.intp]:
+        place = {
+            member: number for number, group in enumerate(self.groups) for member in group.members
+        }
+        values = evidence.data[self.column].to_numpy()
+        return np.array([place[cell_text(value)] for value in values], dtype=np.intp)
+
+    def gaussian(self, evidence: Evidence) -> Grouped:
+        """See `Term`."""
+        group = np.arange(evidence.size, dtype=np.intp)
+        return Grouped(group, tuple(self.hyper()), self._which(evidence))
+
+    def pymc(self, evidence: Evidence) -> Contribution:
+        """See `Term`."""
+        import pymc as pm  # noqa: PLC0415
+        import pytensor.tensor as pt  # noqa: PLC0415
+
+        taus = pt.stack([prior.pymc(name) for name, prior in self.hyper().items()])
+        z = pm.Normal("tau_group_z", 0.0, 1.0, shape=evidence.size)
+        return Contribution(taus[self._which(evidence)] * z, None)
 
 
 @component("term", "common")
@@ -89,6 +196,39 @@ class Common:
         import pytensor.tensor as pt  # noqa: PLC0415
 
         return Contribution(pt.zeros(evidence.size), None)
+
+
+def _spread_prior(prior: Prior) -> None:
+    if not prior.positive:
+        raise SpecError(
+            f"tau is a standard deviation and needs a prior on [0, inf); found "
+            f"{type(prior).__name__}."
+        )
+
+
+def group_numbers(evidence: Evidence, by: str) -> NDArray[np.intp]:
+    """Give each row the number of its group; without a column, or in an empty cell, it is alone.
+
+    Parameters
+    ----------
+    evidence
+        The rows.
+    by
+        Name of a column, or empty.
+
+    Returns
+    -------
+    ndarray, shape (estimate,)
+        Integers from 0, in order of appearance.
+    """
+    if not by:
+        return np.arange(evidence.size, dtype=np.intp)
+    numbers: dict[object, int] = {}
+    found = []
+    for row, value in enumerate(evidence.data[by].to_numpy()):
+        key: object = str(value) if str(value) not in ("", "nan") else row
+        found.append(numbers.setdefault(key, len(numbers)))
+    return np.array(found, dtype=np.intp)
 
 
 def dependence(evidence: Evidence) -> list[Finding]:

@@ -1,9 +1,15 @@
 """How an estimate scatters around its study's effect."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.prior import Beta, Prior
 from bayesrtw.registry import component, role
 
 if TYPE_CHECKING:
@@ -18,17 +24,53 @@ class Likelihood(Protocol):
     def gaussian(self) -> bool:
         """Whether estimates are normal given their mean, with known variance."""
 
+    @property
+    def correlation(self) -> "Correlation | None":
+        """How sampling errors of one study correlate, where that is unknown."""
+
     def columns(self) -> tuple[str, ...]:
         """Give the columns of the evidence that it reads."""
+
+    def hyper(self) -> Mapping[str, Prior]:
+        """Give the scalar hyperparameters, name to prior."""
 
     def pymc(self, eta: "TensorVariable", evidence: Evidence) -> None:
         """Add the observed variable to the PyMC model in context."""
 
 
+@dataclass(frozen=True, slots=True)
+class Correlation:
+    """Sampling errors of estimates that come from the same people.
+
+    Parameters
+    ----------
+    by
+        Column whose equal values mark estimates of the same people, e.g. ``study``.
+    rho
+        Prior of the correlation, on (0, 1).
+    """
+
+    by: str
+    rho: Prior
+
+    def __post_init__(self) -> None:
+        if self.rho.positive or not isinstance(self.rho, Beta):
+            raise SpecError("rho is a correlation in (0, 1) and needs a beta prior.")
+
+
 @component("likelihood", "normal")
 @dataclass(frozen=True, slots=True)
 class Normal:
-    """Estimates normal around their effects with known standard errors."""
+    """Estimates normal around their effects with known standard errors.
+
+    Parameters
+    ----------
+    correlation
+        An unknown correlation of the sampling errors of the same people; None takes all estimates
+        that the evidence does not call dependent as independent.
+    """
+
+    correlation: Correlation | None = None
 
     @property
     def gaussian(self) -> bool:
@@ -39,10 +81,58 @@ class Normal:
         """See `Likelihood`."""
         return ("effect", "se")
 
+    def hyper(self) -> Mapping[str, Prior]:
+        """See `Likelihood`."""
+        return {} if self.correlation is None else {"rho": self.correlation.rho}
+
     def pymc(self, eta: "TensorVariable", evidence: Evidence) -> None:
         """See `Likelihood`."""
         import pymc as pm  # noqa: PLC0415
+        import pytensor.tensor as pt  # noqa: PLC0415
 
-        effect = pm.Data("effect_data", evidence.data["effect"].to_numpy())
-        se = pm.Data("se_data", evidence.data["se"].to_numpy())
-        pm.Normal("effect", eta, se, observed=effect)
+        effect = evidence.data["effect"].to_numpy()
+        se = evidence.data["se"].to_numpy()
+        rho: Any = self.correlation.rho.pymc("rho") if self.correlation else None
+        together = correlated(self.correlation, evidence)
+        alone = np.ones(len(se), dtype=bool)
+        for place, (rows, covariance) in enumerate(together):
+            alone[rows] = False
+            factor: Any = pt.as_tensor(covariance)
+            if place >= len(evidence.dependence):
+                eye = np.eye(len(rows))
+                factor = covariance * (eye + (1.0 - eye) * rho)
+            pm.MvNormal(f"effect_block_{place}", eta[rows], factor, observed=effect[rows])
+        rows = np.flatnonzero(alone)
+        observed = pm.Data("effect_data", effect[rows])
+        pm.Normal("effect", eta[rows], pm.Data("se_data", se[rows]), observed=observed)
+
+
+def correlated(
+    correlation: Correlation | None, evidence: Evidence
+) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    """Find the estimates with correlated sampling errors.
+
+    Parameters
+    ----------
+    correlation
+        How estimates of the same people correlate, if that is unknown.
+    evidence
+        The rows.
+
+    Returns
+    -------
+    list of tuple
+        Rows and covariance of each set: first those that the evidence knows, then those of
+        `correlation` with the covariance of a correlation of one.
+    """
+    found = [(block.rows, block.covariance) for block in evidence.dependence]
+    if correlation is None:
+        return found
+    taken = {int(row) for rows, _ in found for row in rows}
+    se = np.asarray(evidence.data["se"].to_numpy(), dtype=np.float64)
+    key = evidence.data[correlation.by].to_numpy().astype(str)
+    for name in sorted(set(key) - {"", "nan"}):
+        rows = np.flatnonzero(key == name)
+        if len(rows) > 1 and not taken & {int(row) for row in rows}:
+            found.append((rows, np.outer(se[rows], se[rows])))
+    return found

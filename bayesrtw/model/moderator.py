@@ -28,7 +28,21 @@ def _moments(prior: Prior) -> tuple[float, float]:
     return 0.0, 0.0
 
 
-def _has_column(evidence: Evidence, column: str) -> list[str]:
+def has_column(evidence: Evidence, column: str) -> list[str]:
+    """Say what is wrong if evidence lacks a column.
+
+    Parameters
+    ----------
+    evidence
+        The rows.
+    column
+        Name of the column.
+
+    Returns
+    -------
+    list of str
+        One sentence, or none.
+    """
     if column in evidence.data:
         return []
     have = [str(name) for name in evidence.data.data_vars]
@@ -105,7 +119,7 @@ class Linear:
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
-        missing = _has_column(evidence, self.column)
+        missing = has_column(evidence, self.column)
         if missing:
             return missing
         values = evidence.data[self.column].to_numpy()
@@ -115,11 +129,11 @@ class Linear:
                 f"{shown(sorted({str(v) for v in values}))}; a linear moderator needs numbers: use "
                 'kind = "categorical".'
             ]
-        empty = np.flatnonzero(np.isnan(values))
+        empty = np.flatnonzero(~np.isfinite(values))
         if len(empty):
             names = evidence.data[ESTIMATE].to_numpy()[empty]
             return [
-                f"{evidence.where}: column {self.column!r} is empty in {len(empty)} rows "
+                f"{evidence.where}: column {self.column!r} is empty or infinite in {len(empty)} rows "
                 f"({shown(str(name) for name in names)}); select rows that have it."
             ]
         return []
@@ -188,7 +202,7 @@ class Indicator:
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
-        return _has_column(evidence, self.column)
+        return has_column(evidence, self.column)
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """See `Term`."""
@@ -280,10 +294,10 @@ class Categorical:
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
-        missing = _has_column(evidence, self.column)
+        missing = has_column(evidence, self.column)
         if missing:
             return missing
-        values = [_text(value) for value in evidence.data[self.column].to_numpy()]
+        values = [cell_text(value) for value in evidence.data[self.column].to_numpy()]
         faults = []
         if "" in values:
             names = evidence.data[ESTIMATE].to_numpy()[[value == "" for value in values]]
@@ -330,7 +344,7 @@ class Categorical:
         return found
 
     def _collapsed(self, group: Group, evidence: Evidence) -> str:
-        present = {_text(value) for value in evidence.data[self.column].to_numpy()}
+        present = {cell_text(value) for value in evidence.data[self.column].to_numpy()}
         members = ", ".join(member for member in group.members if member in present)
         return f"{self.column} level {group.name!r} is {members}: {group.reason}"
 
@@ -340,7 +354,7 @@ class Categorical:
 
     def _levels(self, evidence: Evidence) -> tuple[tuple[str, ...], NDArray[np.intp]]:
         group_of = {member: group.name for group in self.groups for member in group.members}
-        values = [_text(value) for value in evidence.data[self.column].to_numpy()]
+        values = [cell_text(value) for value in evidence.data[self.column].to_numpy()]
         named = [group_of.get(value, value) for value in values]
         order = [group.name for group in self.groups] or sorted(set(named))
         labels = tuple(name for name in order if name in set(named))
@@ -387,7 +401,19 @@ def _fixed_sign(basis: Array) -> Array:
     return np.asarray(basis * signs)
 
 
-def _text(value: object) -> str:
+def cell_text(value: object) -> str:
+    """Give a cell as the text that a level is called.
+
+    Parameters
+    ----------
+    value
+        Text or a number.
+
+    Returns
+    -------
+    str
+        Empty for an empty cell; 1 for 1.0.
+    """
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:g}"
     return str(value)

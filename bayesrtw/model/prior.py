@@ -50,9 +50,15 @@ class Prior(Protocol):
         """Add a variable with this prior to the PyMC model in context."""
 
 
+#: Scales outside these have squares that are no double; no measure of the field comes near.
+SMALLEST, LARGEST = 1e-100, 1e100
+
+
 def _positive(value: float, name: str) -> None:
     if not (value > 0 and math.isfinite(value)):
         raise SpecError(f"{name} must be positive and finite; found {value!r}.")
+    if not SMALLEST <= value <= LARGEST:
+        raise SpecError(f"{name} must lie between {SMALLEST:g} and {LARGEST:g}; found {value!r}.")
 
 
 def _on_half_line(x: ArrayLike, logpdf: Any) -> Array:
@@ -411,6 +417,47 @@ class InverseGamma:
         import pymc as pm  # noqa: PLC0415
 
         return pm.InverseGamma(name, alpha=self.shape, beta=self.scale)
+
+
+@component("prior", "beta")
+@dataclass(frozen=True, slots=True)
+class Beta:
+    """Beta prior for a probability or a correlation in (0, 1).
+
+    Parameters
+    ----------
+    a, b
+        Both > 0; mean a / (a + b), the weight of a + b observations.
+    """
+
+    a: float
+    b: float
+
+    proper: ClassVar[bool] = True
+    positive: ClassVar[bool] = False
+    tail_power: ClassVar[float] = math.inf
+
+    def __post_init__(self) -> None:
+        _positive(self.a, "a")
+        _positive(self.b, "b")
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """See `Prior`."""
+        values = np.asarray(x, dtype=np.float64)
+        inside = (values > 0) & (values < 1)
+        v = np.where(inside, values, 0.5)
+        log = (self.a - 1) * np.log(v) + (self.b - 1) * np.log1p(-v)
+        return np.where(inside, log - special.betaln(self.a, self.b), -np.inf)
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """See `Prior`."""
+        return np.asarray(special.betaincinv(self.a, self.b, np.asarray(q, dtype=np.float64)))
+
+    def pymc(self, name: str) -> "TensorVariable":
+        """See `Prior`."""
+        import pymc as pm  # noqa: PLC0415
+
+        return pm.Beta(name, self.a, self.b)
 
 
 def _no_quantiles(prior: object) -> Array:

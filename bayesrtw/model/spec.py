@@ -8,11 +8,27 @@ import numpy as np
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.heterogeneity import Common, Exchangeable
+from bayesrtw.model.heterogeneity import ByGroup, Common, Exchangeable, dependence
 from bayesrtw.model.likelihood import Likelihood, Normal
-from bayesrtw.model.moderator import Categorical, Intercept
+from bayesrtw.model.moderator import Categorical, Indicator, Intercept, Linear, has_column
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import Fixed, Term
+
+#: Names of results that a heterogeneity SD may not take.
+RESERVED = frozenset(
+    {
+        "mu",
+        "beta",
+        "mu_level",
+        "theta",
+        "theta_new",
+        "rho",
+        "weight",
+        "node",
+        "error",
+        "log_evidence",
+    }
+)
 
 #: Rows a numeric or categorical moderator should have before its coefficient is taken seriously
 #: (Cochrane Handbook 10.11.5.1: ten studies for each characteristic).
@@ -48,21 +64,46 @@ class Model:
             raise SpecError(
                 "terms hold two intercepts; a model has one pooled mean: leave one out."
             )
-        if not any(isinstance(term, Exchangeable | Common) for term in self.terms):
+        spread = [term for term in self.terms if isinstance(term, Exchangeable | ByGroup | Common)]
+        if not spread:
             raise SpecError(
                 "terms hold no heterogeneity; add exchangeable, or common to say on purpose that all "
                 "studies share one effect."
             )
-        if sum(isinstance(term, Exchangeable | Common) for term in self.terms) > 1:
-            raise SpecError("terms hold two heterogeneity terms; leave one out.")
-        columns = [term.column for term in self.terms if isinstance(term, Categorical)]
-        if len(set(columns)) < len(columns):
-            raise SpecError("a column is categorical twice; leave one term out.")
+        if len(spread) > 1 and any(isinstance(term, Common) for term in spread):
+            raise SpecError(
+                "common says that there is no heterogeneity; leave the other terms out."
+            )
+        names = [name for term in spread for name in term.hyper()]
+        if len(set(names)) < len(names):
+            raise SpecError(
+                "two heterogeneity SDs have one name; give each exchangeable term a name of its own."
+            )
+        moderators = [
+            term.name if isinstance(term, Indicator) else term.column
+            for term in self.terms
+            if isinstance(term, Categorical | Linear | Indicator)
+        ]
+        twice = sorted({name for name in moderators if moderators.count(name) > 1})
+        if twice:
+            raise SpecError(f"moderators {shown(twice)} stand twice; leave one term out.")
+        odd = sorted(name for name in moderators if set("/[]") & set(name) or not name)
+        if odd:
+            raise SpecError(
+                f"moderators are called {shown(odd)}; names without '/', '[' and ']' only: rename the "
+                "column."
+            )
+        reserved = sorted(set(names) & RESERVED)
+        if reserved:
+            raise SpecError(
+                f"heterogeneity SDs are called {shown(reserved)}, names of other results; choose others."
+            )
 
     @property
     def hyper(self) -> dict[str, Prior]:
         """The scalar hyperparameters, name to prior."""
-        return {name: prior for term in self.terms for name, prior in term.hyper().items()}
+        found = {name: prior for term in self.terms for name, prior in term.hyper().items()}
+        return {**found, **self.likelihood.hyper()}
 
 
 def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
@@ -90,7 +131,7 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
     if evidence.size == 0:
         faults.add(f"{evidence.where}: no rows are selected; widen the selection.")
         faults.stop()
-    evidence.measure  # noqa: B018 - raises if measures are mixed
+    _one_scale(evidence, faults)
     names = evidence.data[ESTIMATE].to_numpy()
     for column in model.likelihood.columns():
         values = evidence.data[column].to_numpy()
@@ -102,12 +143,26 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
             )
     for term in model.terms:
         faults.extend(term.faults(evidence))
+    correlation = model.likelihood.correlation
+    if correlation is not None:
+        faults.extend(has_column(evidence, correlation.by))
     faults.raise_if_any()
     found = [finding for term in model.terms for finding in term.findings(evidence)]
+    if not any(isinstance(term, Exchangeable) and term.by for term in model.terms):
+        found += dependence(evidence)
     found += _few(evidence)
     found += _aliased(model, evidence)
     found += _per_moderator(model, evidence)
     return tuple(found)
+
+
+def _one_scale(evidence: Evidence, faults: Faults) -> None:
+    """Note mixed measures and mixed directions of benefit."""
+    for ask in ("measure", "benefit"):
+        try:
+            getattr(evidence, ask)
+        except EvidenceError as error:
+            faults.add(str(error))
 
 
 def _few(evidence: Evidence) -> list[Finding]:
@@ -120,7 +175,7 @@ def _few(evidence: Evidence) -> list[Finding]:
         return [Finding("one-estimate", "warning", text)]
     if studies <= 4:
         text = (
-            f"{studies} studies only: the result leans on the priors; read the prior's weight and do "
+            f"Studies: {studies} only. The result leans on the priors; read the prior's weight and do "
             "not headline the new-study interval."
         )
         return [Finding("few-studies", "warning", text)]

@@ -59,16 +59,24 @@ class Grouped:
         Names of the hyperparameters that are the standard deviations.
     which
         Which of `hyper` each estimate's group uses, shape (estimate,).
+    new
+        Which of `hyper` a new setting's group uses; None if a new setting has no such effect.
     """
 
     group: NDArray[np.intp]
     hyper: tuple[str, ...]
     which: NDArray[np.intp]
+    new: int | None = 0
+
+    @property
+    def count(self) -> int:
+        """How many groups there are."""
+        return int(self.group.max()) + 1
 
     @property
     def distinct(self) -> bool:
         """Whether every estimate is a group of its own."""
-        return len(np.unique(self.group)) == len(self.group)
+        return self.count == len(self.group)
 
 
 class Contribution(NamedTuple):

@@ -61,7 +61,7 @@ def figure_style() -> Any:
     return matplotlib.style.context(["default", STYLE])
 
 
-def write_figure(figure: Figure, path: Path) -> None:
+def write_figure(figure: Figure, path: Path | str) -> None:
     """Write a figure as SVG or PNG; the same figure gives the same bytes.
 
     The figure's label is written as the file's title and the labels of its axes as the description:
@@ -79,6 +79,7 @@ def write_figure(figure: Figure, path: Path) -> None:
     OutputError
         If the suffix is another one, or the file cannot be written.
     """
+    path = Path(path)
     kind = path.suffix.lower().removeprefix(".")
     if kind not in _METADATA:
         raise OutputError(f"{path}: the format is {kind!r}; {suggestion(kind, list(_METADATA))}")
@@ -104,5 +105,5 @@ def write_figure(figure: Figure, path: Path) -> None:
 
 
 def _described(svg: str, description: str) -> str:
-    """Add the element that screen readers read; matplotlib writes the description for catalogues only."""
+    """Add what screen readers read; matplotlib writes the description for catalogues only."""
     return svg.replace("</title>", f"</title>\n <desc>{escape(description)}</desc>", 1)

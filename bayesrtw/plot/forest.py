@@ -5,22 +5,22 @@ beside it is placed by its distance from the left edge. Widths are measured befo
 so labels cannot meet.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Polygon
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+from numpy.typing import NDArray
 
 from bayesrtw.errors import SpecError
-from bayesrtw.plot.figure import BLUE, FAINT, INK, PAGE_WIDTH, QUIET, SKY, VERMILLION, figure_style
+from bayesrtw.plot.figure import BLUE, FAINT, INK, PAGE_WIDTH, QUIET, figure_style
 from bayesrtw.plot.lettering import FAMILY, Face, one_line, shorten, width, wrap
-from bayesrtw.plot.rows import Forest, Interval, Row, read_forest
+from bayesrtw.plot.marks import SAMPLE_WIDTH, SAMPLES, draw_marks, draw_sample
+from bayesrtw.plot.rows import Forest, Role, Row, read_forest
 from bayesrtw.plot.scale import limits, spell_share, ticks
 
 TITLE: Final = Face(9.0, bold=True)
@@ -28,62 +28,84 @@ BODY: Final = Face(7.5)
 STRONG: Final = Face(7.5, bold=True)
 SMALL: Final = Face(7.0)
 
-#: Distance between rows in points: generous for few rows; from `CROWDED` rows on as close as
-#: two marks and a line of type allow, so that 60 rows still stand on a page of A4.
-WIDE, CLOSE, CROWDED = 13.5, 11.0, 34
+#: Distance between rows in points: generous up to `CROWDED` rows, of which each further one adds no
+#: more than `FURTHER` until they are as close as two marks and a line of type allow: 60 studies still
+#: stand on a page of A4.
+WIDE, CLOSE, CROWDED, FURTHER = 13.5, 10.5, 34, 6.5
 
-#: Largest and smallest side of a square, in points; the largest leaves room for the mark beneath.
-LARGEST, SMALLEST = 6.6, 1.8
-
-#: Offsets of the two marks from the middle of a row: the own estimate above, the shrunken beneath.
-ABOVE, BENEATH = 2.3, -3.1
-
-#: Blank between columns, around the canvas, before a heading and before the summary.
+#: Blank between columns, around everything, before a heading and before the summary.
 GAP, EDGE, BEFORE_HEADING, BEFORE_SUMMARY = 9.0, 5.0, 4.0, 9.0
 
 #: Indent of what stands under a heading.
 INDENT: Final = 7.0
 
-#: A name takes at most this share of the width, and the names' column at least this many points,
-#: which is what "favours comparison" needs when no effect is at the left end of the axis.
-NAME_SHARE, NAME_LEAST = 0.33, 78.0
+#: Names take at most this share of the width, and at least these points: what "favours comparison"
+#: needs when no effect is at the left end of the axis.
+NAME_SHARE, NAME_LEAST = 0.36, 78.0
 
-#: Less than this and the axis of effects shows nothing.
-PANEL_LEAST: Final = 90.0
+#: The axis of effects shows little in less than this; names give way before.
+PANEL_LEAST: Final = 120.0
 
-#: Height of the axis with its ticks, directions and title; of a line of the legend; of a note.
-AXIS_HEIGHT, LEGEND_LINE, NOTE_LINE, TITLE_LINE = 42.0, 11.5, 9.3, 12.0
+#: A heading of the estimates that is wider leaves its unit to the title of the axis.
+HEADING_MOST: Final = 110.0
 
-#: Names of the groups of marks: ids in an SVG, `get_gid` in matplotlib.
-OWN_SQUARES: Final = "own-estimates"
-SHRUNKEN_DOTS: Final = "shrunken-estimates"
+#: Height of the column headings; of the axis with its ticks, directions and title; of one line of the
+#: strip of marks, of a note, of a title.
+HEAD_HEIGHT, AXIS_HEIGHT, STRIP_LINE, NOTE_LINE, TITLE_LINE = 16.0, 46.0, 11.5, 9.3, 12.0
+
+_WEIGHT: Final = "Weight, %"
+_SUMMARY: Final = ("prior", "pooled", "new")
+
+Align = Literal["left", "center", "right"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An explanation in the strip of marks: which mark, what it is, how far from the left edge."""
+
+    kind: str
+    text: str
+    x: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Where everything goes, in points; x from the left edge, y up from the top of the axes."""
+    """Where everything goes, in points: x from the left edge, y up from the top of the axes."""
 
     width: float
     left: float
-    panel: float
+    right: float
     text_end: float
-    weight_end: float
-    above: float
+    ends: tuple[float, float]
     rows: tuple[float, ...]
     pitch: float
     bottom: float
     title: tuple[str, ...]
-    legend: tuple[tuple[tuple[str, str, float], ...], ...]
+    strip: tuple[tuple[_Entry, ...], ...]
     notes: tuple[str, ...]
+
+    @property
+    def panel(self) -> float:
+        """Length of the axis of effects."""
+        return self.right - self.left
+
+    @property
+    def above(self) -> float:
+        """What stands above the axes."""
+        return EDGE + TITLE_LINE * len(self.title) + HEAD_HEIGHT
+
+    @property
+    def notes_top(self) -> float:
+        """Where the notes begin."""
+        return self.bottom - AXIS_HEIGHT - STRIP_LINE * len(self.strip) - 6.0
 
     @property
     def height(self) -> float:
         """Of everything."""
-        lines = LEGEND_LINE * len(self.legend) + NOTE_LINE * len(self.notes)
-        return self.above - self.bottom + AXIS_HEIGHT + 12.0 + lines + EDGE
+        return self.above - self.notes_top + NOTE_LINE * len(self.notes) + EDGE
 
     def across(self, x: float) -> float:
-        """Bring points from the left edge to the axes' own units."""
+        """Bring points from the left edge to shares of the axes' width."""
         return (x - self.left) / self.panel
 
 
@@ -98,9 +120,9 @@ def plot_forest(
     """Draw a forest plot.
 
     Each estimate has two marks: its own value, a square whose area is its weight in the pooled mean,
-    and beneath it, lighter, the shrunken value, which is what the model believes of that study given
-    all others. The prior is shown with the weight it has. An interval that leaves the axis ends in an
-    arrow head; the limits of the axis follow the typical interval, not the widest.
+    and beneath it, lighter, the shrunken value: what the model believes of that study given all
+    others. The prior stands in a row of its own with the weight it has. An interval that leaves the
+    axis ends in an arrow head; the axis follows the typical interval, not the widest.
 
     Parameters
     ----------
@@ -114,29 +136,37 @@ def plot_forest(
     title
         Heading of the plot.
     ax
-        Axes whose place on their figure is used; they must be large enough. None makes a figure 17 cm
-        wide and as high as the rows need.
+        Empty axes whose place on their figure is used; they must be large enough. None makes a
+        figure 17 cm wide and as high as the rows need.
 
     Returns
     -------
     Axes
-        The axis of effects, in units of the reported scale (ratios on a logarithmic axis) across and
-        in points from the top downwards. ``get_figure()`` gives the figure.
+        The axis of effects: across in units of the reported scale (ratios on a logarithmic axis),
+        downwards in points. ``get_figure()`` gives the figure.
 
     Raises
     ------
     SpecError
         If `group_by` is not a column of the tree, `ci_prob` is not in (0, 1), or `ax` is too small.
 
+    Notes
+    -----
+    Own intervals are normal, ``effect ± z se``. Where the engine gives no weights (NUTS), the area of
+    a square is a precision, ``1 / (se^2 + tau^2)`` at the median of a single tau and else
+    ``1 / se^2``, and no weight is printed.
+
     Examples
     --------
     >>> import pandas as pd
     >>> import bayesrtw as brw
     >>> frame = pd.DataFrame({"study": list("ABC"), "effect": [0.3, 0.1, 0.2], "se": [0.1] * 3})
+    >>> evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
     >>> model = brw.Model(terms=(brw.Intercept(brw.prior.Normal(0, 0.5)),
     ...                          brw.Exchangeable(brw.prior.HalfNormal(0.25))))
-    >>> axes = brw.plot_forest(brw.fit(model, brw.Evidence.from_frame(frame)))
-    >>> [label.get_text() for label in axes.get_xticklabels()]  # doctest: +SKIP
+    >>> axes = brw.plot_forest(brw.fit(model, evidence))
+    >>> [label.get_text() for label in axes.get_xticklabels()]
+    ['0.8', '1', '1.2', '1.4', '1.6', '1.8']
     """
     forest = read_forest(tree, group_by=group_by, ci_prob=ci_prob)
     heading = one_line(title)
@@ -148,91 +178,148 @@ def plot_forest(
             axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         else:
             axes = ax
-            page = _fitted(forest, heading, axes)
+            page = _layout(forest, heading, _size(axes)[0])
+            _refuse_small(axes, forest, page)
         axes.set_label(forest.describe())
-        _frame(axes, forest, page)
+        _place(axes, page)
+        _draw_scale(axes, forest, page)
+        _directions(axes, forest, page)
         _columns(axes, forest, page)
-        _marks(axes, forest, page)
-        _legend(axes, forest, page)
-        _footer(axes, page)
+        draw_marks(axes, forest, page.rows, page.ends)
+        _below(axes, page)
     return axes
 
 
-def _fitted(forest: Forest, title: str, axes: Axes) -> _Page:
-    """Lay out within given axes, or say how large they must be."""
+def _size(axes: Axes) -> tuple[float, float]:
+    """Width and height of axes in points."""
     root = axes.get_figure(root=True)
-    scale = 72.0 / (root.dpi if root is not None else 72.0)
-    have = axes.bbox.width * scale, axes.bbox.height * scale
-    page = _layout(forest, title, have[0])
-    # Half a point is lost in converting inches to points and back.
-    if page.height > have[1] + 0.5 or page.panel < PANEL_LEAST:
-        least = max(have[0], page.width - page.panel + PANEL_LEAST) / 72
-        raise SpecError(
-            f"plot_forest: ax is {have[0] / 72:.1f} by {have[1] / 72:.1f} inches; {len(forest.rows)} "
-            f"rows need {least:.1f} by {page.height / 72:.1f}; give larger axes, or leave ax out."
-        )
-    return page
+    scale = 72.0 if root is None else 72.0 / root.dpi
+    return axes.bbox.width * scale, axes.bbox.height * scale
+
+
+def _refuse_small(axes: Axes, forest: Forest, page: _Page) -> None:
+    """Say how large given axes must be, if they are not."""
+    have_width, have_height = _size(axes)
+    # Half a point is what converting inches to pixels and back may lose.
+    if page.height <= have_height + 0.5 and page.panel >= PANEL_LEAST - 0.5:
+        return
+    least = have_width + max(0.0, PANEL_LEAST - page.panel)
+    raise SpecError(
+        f"plot_forest: ax is {have_width / 72:.1f} by {have_height / 72:.1f} inches; its "
+        f"{len(forest.rows)} rows need {least / 72:.1f} by {page.height / 72:.1f}; give larger axes, "
+        "or leave ax out."
+    )
 
 
 def _layout(forest: Forest, title: str, room: float) -> _Page:
     """Measure every text and divide the width and the height."""
-    texts = [_row_text(forest, row) for row in forest.rows] + [_text_heading(forest)]
-    text_width = max(width(text, STRONG) for text in texts)
+    texts = [width(_own_text(forest, row), _face(row)) for row in forest.rows]
+    text_width = max(*texts, width(_text_heading(forest), STRONG))
     weight_width = width(_WEIGHT, STRONG) + GAP if forest.weighted else 0.0
+    text_end = room - EDGE - weight_width
+    right = text_end - text_width - GAP
     names = max(width(row.label, _face(row)) + _indent(forest, row) for row in forest.rows)
-    names = max(min(names, NAME_SHARE * room), NAME_LEAST)
-    left = EDGE + names + GAP
-    right = room - EDGE - weight_width - text_width - GAP
-    rows, bottom, pitch = _places(forest)
-    heading = wrap(title, room - 2 * EDGE, TITLE)
-    caveat = f"Caveat: {forest.caveat}" if forest.caveat else ""
-    notes = [*wrap(" ".join(forest.notes), room - 2 * EDGE, SMALL)]
-    notes += wrap(caveat, room - 2 * EDGE, SMALL)
+    most = min(NAME_SHARE * room, right - EDGE - GAP - PANEL_LEAST)
+    left = EDGE + max(min(names, most), NAME_LEAST) + GAP
+    rows, bottom, pitch = _rows(forest)
+    inner = room - 2 * EDGE
+    notes = wrap(" ".join(forest.notes), inner, SMALL)
+    if forest.caveat:
+        notes += wrap(f"Caveat: {forest.caveat}", inner, SMALL)
+    ends = _limits(forest)
     return _Page(
         width=room,
         left=left,
-        panel=right - left,
-        text_end=room - EDGE - weight_width,
-        weight_end=room - EDGE,
-        above=EDGE + TITLE_LINE * len(heading) + 16.0,
+        right=right,
+        text_end=text_end,
+        ends=ends,
         rows=rows,
         pitch=pitch,
         bottom=bottom,
-        title=tuple(heading),
-        legend=_legend_lines(forest, room - 2 * EDGE),
+        title=tuple(wrap(title, inner, TITLE)),
+        strip=_strip(forest, ends, inner),
         notes=tuple(notes),
     )
 
 
-def _places(forest: Forest) -> tuple[tuple[float, ...], float, float]:
+def _rows(forest: Forest) -> tuple[tuple[float, ...], float, float]:
     """Middle of each row, the lower end of the axes, and the distance between rows."""
     count = len(forest.rows)
-    pitch = max(CLOSE, min(WIDE, CROWDED * WIDE / count))
+    pitch = max(CLOSE, (min(count, CROWDED) * WIDE + max(0, count - CROWDED) * FURTHER) / count)
     y = -2.0
-    places = []
-    summary = False
-    for number, row in enumerate(forest.rows):
-        if row.role == "heading" and number:
+    middles = []
+    above: Row | None = None
+    for row in forest.rows:
+        if row.role == "heading" and above is not None:
             y -= BEFORE_HEADING
-        if row.role in ("prior", "pooled", "new") and not summary:
+        if row.role in _SUMMARY and (above is None or above.role not in _SUMMARY):
             y -= BEFORE_SUMMARY
-            summary = True
-        places.append(y - pitch / 2)
+        middles.append(y - pitch / 2)
         y -= pitch
-    return tuple(places), y - 3.0, pitch
+        above = row
+    return tuple(middles), y - 3.0, pitch
 
 
-_WEIGHT: Final = "Weight, %"
+def _limits(forest: Forest) -> tuple[float, float]:
+    """Choose the ends of the axis on the analysis scale."""
+    own = _numbers(forest, "estimate")
+    return limits(
+        own[:, 0],
+        own[:, 2],
+        pooled=_numbers(forest, "pooled").ravel(),
+        levels=_numbers(forest, "level")[:, ::2].ravel(),
+        new=_numbers(forest, "new")[:, ::2].ravel(),
+        log=forest.measure.log,
+    )
+
+
+def _numbers(forest: Forest, role: Role) -> NDArray[np.float64]:
+    """Give lower end, centre and upper end of the rows of one role, shape (row, 3)."""
+    found = [row.interval for row in forest.of(role) if row.interval is not None]
+    return np.array([(it.lower, it.centre, it.upper) for it in found]).reshape(-1, 3)
+
+
+def _strip(
+    forest: Forest, ends: tuple[float, float], room: float
+) -> tuple[tuple[_Entry, ...], ...]:
+    """Explain the marks that occur, in lines that fit."""
+    percent = forest.percent
+    mean = "mean or pooled effect" if forest.of("level") else "pooled effect"
+    shown = [seen for row in forest.rows for seen in (row.interval, row.shrunken) if seen]
+    cut = any(seen.lower < ends[0] or seen.upper > ends[1] for seen in shown)
+    entries = (
+        ("own", f"own estimate, {percent} confidence interval; area: {forest.area}", True),
+        ("negative", "negative weight", any(row.weight < 0 for row in forest.rows)),
+        ("shrunken", "shrunken estimate", any(row.shrunken for row in forest.rows)),
+        ("mean", mean, bool(forest.of("pooled"))),
+        ("new", "effect in a new setting", bool(forest.of("new"))),
+        ("prior", "prior of the pooled effect", any(row.interval for row in forest.of("prior"))),
+        ("arrow", "goes on beyond the axis", cut),
+    )
+    lines: list[list[_Entry]] = [[]]
+    x = EDGE
+    for kind, text, occurs in entries:
+        if not occurs:
+            continue
+        needs = SAMPLE_WIDTH + 4.0 + width(text, SMALL)
+        if lines[-1] and x + needs > room + EDGE:
+            lines.append([])
+            x = EDGE
+        lines[-1].append(_Entry(kind, text, x))
+        x += needs + 12.0
+    return tuple(tuple(line) for line in lines)
 
 
 def _text_heading(forest: Forest) -> str:
     short = forest.measure.abbreviation
     short = short[0].upper() + short[1:]
-    unit = f", {forest.unit}" if forest.unit else ""
-    return f"{short}{unit} ({forest.percent} CI)"
+    full = f"{short}, {forest.unit} ({forest.percent} CI)"
+    if forest.unit and width(full, STRONG) <= HEADING_MOST:
+        return full
+    return f"{short} ({forest.percent} CI)"
 
 
-def _row_text(forest: Forest, row: Row) -> str:
+def _own_text(forest: Forest, row: Row) -> str:
     return forest.spell(row.interval) if row.interval is not None else ""
 
 
@@ -244,17 +331,16 @@ def _indent(forest: Forest, row: Row) -> float:
     return INDENT if forest.grouped and row.role in ("estimate", "level") else 0.0
 
 
-def _frame(axes: Axes, forest: Forest, page: _Page) -> None:
-    """Place the axes and draw their scale, the line of no effect and the directions."""
+def _place(axes: Axes, page: _Page) -> None:
+    """Shrink the axes to where the marks go, at the top of the room they had."""
     outer = axes.get_position()
-    figure_height = outer.height * page.height / max(page.height, _height(axes))
-    top = outer.y1 - figure_height * page.above / page.height
+    across, down = outer.width / page.width, outer.height / max(page.height, _size(axes)[1])
     axes.set_position(
         (
-            outer.x0 + outer.width * page.left / page.width,
-            top + figure_height * page.bottom / page.height,
-            outer.width * page.panel / page.width,
-            -figure_height * page.bottom / page.height,
+            outer.x0 + across * page.left,
+            outer.y1 - down * (page.above - page.bottom),
+            across * page.panel,
+            -down * page.bottom,
         )
     )
     axes.set_facecolor("none")
@@ -262,8 +348,12 @@ def _frame(axes: Axes, forest: Forest, page: _Page) -> None:
     for side in ("left", "right", "top"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set(color=INK, linewidth=0.6)
+
+
+def _draw_scale(axes: Axes, forest: Forest, page: _Page) -> None:
+    """Set scale, limits and ticks."""
+    low, high = page.ends
     axes.set_xscale("log" if forest.measure.log else "linear")
-    low, high = _limits(forest)
     axes.set_xlim(*(float(end) for end in forest.measure.back([low, high])))
     axes.set_ylim(page.bottom, 0.0)
     values, labels = ticks(
@@ -287,310 +377,107 @@ def _frame(axes: Axes, forest: Forest, page: _Page) -> None:
         labelsize=BODY.size,
         labelfontfamily=FAMILY[0],
     )
-    _directions(axes, forest, page)
-
-
-def _height(axes: Axes) -> float:
-    root = axes.get_figure(root=True)
-    return axes.bbox.height * 72.0 / (root.dpi if root is not None else 72.0)
-
-
-def _limits(forest: Forest) -> tuple[float, float]:
-    own = [row.interval for row in forest.of("estimate") if row.interval is not None]
-    rest = [
-        row.interval
-        for row in forest.rows
-        if row.role in ("level", "pooled", "new") and row.interval is not None
-    ]
-    pooled = [row.interval.centre for row in forest.of("pooled") if row.interval is not None]
-    return limits(
-        np.array([interval.lower for interval in own]),
-        np.array([interval.upper for interval in own]),
-        [end for interval in rest for end in (interval.lower, interval.upper)],
-        [0.0, *pooled],
-        log=forest.measure.log,
-    )
 
 
 def _directions(axes: Axes, forest: Forest, page: _Page) -> None:
-    """Say under the axis which side is good, and what is measured."""
-    null = forest.measure.null
-    axes.plot([null, null], [0, page.bottom], color=INK, linewidth=0.6, zorder=1)
-    pooled = [row.interval for row in forest.of("pooled")]
-    if pooled and pooled[0] is not None:
-        centre = float(forest.measure.back(pooled[0].centre))
-        line = dict(color=BLUE, linewidth=0.6, linestyle=(0, (1.5, 2.0)), zorder=1)
-        axes.plot([centre, centre], [0, page.bottom], **line)
-    low, high = _limits(forest)
-    at = page.left - page.panel * low / (high - low)
-    good = forest.benefit == "higher"
-    for side, right in (("left", False), ("right", True)):
-        name = "programme" if right == good else "comparison"
-        text = f"favours {name} →" if right else f"← favours {name}"
-        x = at + 4.0 if right else at - 4.0
-        _write(axes, page, x, page.bottom - 21.0, text, BODY, ha="left" if right else "right")
-    unit = f", {forest.unit}" if forest.unit else ""
-    label = f"{forest.measure.title}{' (log scale)' if forest.measure.log else unit}"
-    _write(axes, page, page.left + page.panel / 2, page.bottom - 32.0, label, BODY, ha="center")
+    """Draw the lines of no effect and of the pooled effect; say under the axis what is good."""
+    measure = forest.measure
+    axes.plot([measure.null] * 2, [0.0, page.bottom], color=INK, linewidth=0.6, zorder=1)
+    for row in forest.of("pooled"):
+        if row.interval is not None:
+            x = float(measure.back(row.interval.centre))
+            dots = (0.0, (1.5, 2.0))
+            axes.plot(
+                [x, x], [0.0, page.bottom], color=BLUE, linewidth=0.6, linestyle=dots, zorder=1
+            )
+    low, high = page.ends
+    null = page.left - page.panel * low / (high - low)
+    better = forest.benefit == "higher"
+    y = page.bottom - 21.0
+    left = f"← favours {'comparison' if better else 'programme'}"
+    right = f"favours {'programme' if better else 'comparison'} →"
+    _write(axes, page, (null - 4.0, y), left, BODY, ha="right")
+    _write(axes, page, (null + 4.0, y), right, BODY)
+    scale = " (log scale)" if measure.log else f", {forest.unit}" if forest.unit else ""
+    middle = page.left + page.panel / 2
+    _write(axes, page, (middle, y - 11.0), f"{measure.title}{scale}", BODY, ha="center")
 
 
 def _write(
     axes: Axes,
     page: _Page,
-    x: float,
-    y: float,
+    at: tuple[float, float],
     text: str,
     face: Face,
     *,
-    ha: str = "left",
+    ha: Align = "left",
     color: str = INK,
 ) -> None:
     """Put one line of text at points from the left edge and from the top of the axes."""
-    if text:
-        axes.text(
-            page.across(x),
-            y,
-            text,
-            transform=axes.get_yaxis_transform(),
-            ha=ha,
-            va="center_baseline",
-            color=color,
-            fontproperties=face.properties(),
-            parse_math=False,
-            usetex=False,
-        )
+    if not text:
+        return
+    axes.text(
+        page.across(at[0]),
+        at[1],
+        text,
+        transform=axes.get_yaxis_transform(),
+        ha=ha,
+        va="center_baseline",
+        color=color,
+        fontproperties=face.properties(),
+        parse_math=False,
+        usetex=False,
+    )
 
 
 def _columns(axes: Axes, forest: Forest, page: _Page) -> None:
     """Write title, headings, names, estimates and weights."""
+    weight_end = page.width - EDGE
     for number, line in enumerate(page.title):
-        _write(axes, page, EDGE, page.above - EDGE - TITLE_LINE * (number + 0.5), line, TITLE)
-    _write(axes, page, EDGE, 8.0, "Study", STRONG)
-    _write(axes, page, page.text_end, 8.0, _text_heading(forest), STRONG, ha="right")
-    _rule(axes, page, 1.0)
+        _write(axes, page, (EDGE, page.above - EDGE - TITLE_LINE * (number + 0.5)), line, TITLE)
+    _write(axes, page, (EDGE, 8.0), "Study", STRONG)
+    _write(axes, page, (page.text_end, 8.0), _text_heading(forest), STRONG, ha="right")
     if forest.weighted:
-        _write(axes, page, page.weight_end, 8.0, _WEIGHT, STRONG, ha="right")
+        _write(axes, page, (weight_end, 8.0), _WEIGHT, STRONG, ha="right")
+    _rule(axes, page, 1.0, INK, 0.8)
     summary = [y for row, y in zip(forest.rows, page.rows, strict=True) if row.role in _SUMMARY]
     if summary:
-        _rule(axes, page, summary[0] + page.pitch / 2 + BEFORE_SUMMARY / 2, faint=True)
+        _rule(axes, page, summary[0] + page.pitch / 2 + BEFORE_SUMMARY / 2, FAINT, 0.5)
     for row, y in zip(forest.rows, page.rows, strict=True):
         face, indent = _face(row), _indent(forest, row)
         room = page.left - EDGE - GAP - indent
-        # Half a point for what hinting adds on a screen.
-        _write(axes, page, EDGE + indent, y, shorten(row.label, room + 0.5, face), face)
-        _write(axes, page, page.text_end, y, _row_text(forest, row), face, ha="right")
+        # A name that just fits must not be shortened because a sum was rounded.
+        label = shorten(row.label, room + 0.01, face)
+        _write(axes, page, (EDGE + indent, y), label, face)
+        _write(axes, page, (page.text_end, y), _own_text(forest, row), face, ha="right")
         if not np.isnan(row.weight):
             share = "100" if row.role == "pooled" else spell_share(row.weight)
-            _write(axes, page, page.weight_end, y, share, face, ha="right")
+            _write(axes, page, (weight_end, y), share, face, ha="right")
 
 
-_SUMMARY: Final = ("prior", "pooled", "new")
-
-
-def _rule(axes: Axes, page: _Page, y: float, *, faint: bool = False) -> None:
+def _rule(axes: Axes, page: _Page, y: float, color: str, linewidth: float) -> None:
+    """Draw a line across everything."""
     line = Line2D(
         [page.across(EDGE), page.across(page.width - EDGE)],
         [y, y],
         transform=axes.get_yaxis_transform(),
-        color=FAINT if faint else INK,
-        linewidth=0.5 if faint else 0.8,
+        color=color,
+        linewidth=linewidth,
         clip_on=False,
+        zorder=0.5,
     )
     axes.add_line(line)
 
 
-@dataclass(frozen=True, slots=True)
-class _Bar:
-    """An interval to draw: ends on the analysis scale, height, and how."""
-
-    interval: Interval
-    y: float
-    color: str
-    line: float
-    dashed: bool = False
-
-
-def _marks(axes: Axes, forest: Forest, page: _Page) -> None:
-    """Draw every interval, square, dot and diamond."""
-    bars: list[_Bar] = []
-    squares: list[tuple[Row, float]] = []
-    dots: list[tuple[Interval, float]] = []
-    for row, y in zip(forest.rows, page.rows, strict=True):
-        if row.interval is None:
-            continue
-        if row.role == "estimate":
-            squares.append((row, y + (ABOVE if row.shrunken else 0.0)))
-            bars.append(_Bar(row.interval, squares[-1][1], INK, 0.8))
-            if row.shrunken is not None:
-                dots.append((row.shrunken, y + BENEATH))
-                bars.append(_Bar(row.shrunken, y + BENEATH, SKY, 0.8))
-        elif row.role in ("level", "pooled"):
-            half = 4.2 if row.role == "pooled" else 3.0
-            _diamond(axes, forest, row.interval, y, half)
-        elif row.role == "new":
-            bars.append(_Bar(row.interval, y, VERMILLION, 2.2))
-        else:
-            bars.append(_Bar(row.interval, y, QUIET, 0.8, dashed=True))
-    low, high = _limits(forest)
-    for bar in bars:
-        _draw_bar(axes, forest, bar, low, high)
-    heads = [row.interval for row in forest.rows if row.role in ("level", "pooled")]
-    for interval, y in zip(heads, _heights(forest, page), strict=True):
-        if interval is not None:
-            _arrows(axes, forest, _Bar(interval, y, BLUE, 0.8), low, high)
-    _scatter(axes, forest, squares, dots, low, high)
-
-
-def _heights(forest: Forest, page: _Page) -> list[float]:
-    pairs = zip(forest.rows, page.rows, strict=True)
-    return [y for row, y in pairs if row.role in ("level", "pooled")]
-
-
-def _draw_bar(axes: Axes, forest: Forest, bar: _Bar, low: float, high: float) -> None:
-    """Draw an interval as far as the axis goes."""
-    ends = np.clip([bar.interval.lower, bar.interval.upper], low, high)
-    x = forest.measure.back(ends)
-    style = (0, (3, 1.5)) if bar.dashed else "-"
-    axes.plot(
-        x, [bar.y, bar.y], color=bar.color, linewidth=bar.line, linestyle=style,
-        solid_capstyle="butt", zorder=2, clip_on=False,
-    )  # fmt: skip
-    _arrows(axes, forest, bar, low, high)
-
-
-def _arrows(axes: Axes, forest: Forest, bar: _Bar, low: float, high: float) -> None:
-    """Put arrow heads where an interval leaves the axis."""
-    for leaves, end, marker in (
-        (bar.interval.lower < low, low, "<"),
-        (bar.interval.upper > high, high, ">"),
-    ):
-        if leaves:
-            at = float(forest.measure.back(end))
-            axes.plot(
-                [at], [bar.y], marker=marker, markersize=3.6, color=bar.color,
-                markeredgewidth=0, linestyle="none", clip_on=False, zorder=3,
-            )  # fmt: skip
-
-
-def _scatter(
-    axes: Axes,
-    forest: Forest,
-    squares: Sequence[tuple[Row, float]],
-    dots: Sequence[tuple[Interval, float]],
-    low: float,
-    high: float,
-) -> None:
-    """Draw the squares and dots whose centre is on the axis."""
-    shown = [(row, y) for row, y in squares if row.interval and low <= row.interval.centre <= high]
-    back = forest.measure.back
-    axes.scatter(
-        back([row.interval.centre for row, _ in shown if row.interval]),
-        [y for _, y in shown],
-        s=[max(LARGEST**2 * row.size, SMALLEST**2) for row, _ in shown],
-        marker="s",
-        facecolors=["white" if row.weight < 0 else INK for row, _ in shown],
-        edgecolors=[INK if row.weight < 0 else "none" for row, _ in shown],
-        linewidths=0.6,
-        zorder=3,
-        gid=OWN_SQUARES,
-    )
-    inside = [(interval.centre, y) for interval, y in dots if low <= interval.centre <= high]
-    axes.scatter(
-        back([centre for centre, _ in inside]),
-        [y for _, y in inside],
-        s=3.0**2,
-        marker="o",
-        color=SKY,
-        linewidths=0,
-        zorder=3,
-        gid=SHRUNKEN_DOTS,
-    )
-
-
-def _diamond(axes: Axes, forest: Forest, interval: Interval, y: float, half: float) -> None:
-    """Draw a mean as a diamond as wide as its interval; the axes cut it where it leaves them."""
-    low, high = _limits(forest)
-    ends = np.clip(
-        [interval.lower, interval.centre, interval.upper, interval.centre],
-        2 * low - high,
-        2 * high - low,
-    )
-    x = forest.measure.back(ends)
-    corners = np.column_stack([x, [y, y + half, y, y - half]])
-    axes.add_patch(Polygon(corners, closed=True, facecolor=BLUE, edgecolor="none", zorder=3))
-
-
-def _legend_lines(forest: Forest, room: float) -> tuple[tuple[tuple[str, str, float], ...], ...]:
-    """Divide the explanations of the marks into lines: kind, text, place from the left."""
-    size = "weight in the pooled effect" if forest.weighted else "precision, 1/(se² + τ²)"
-    percent = forest.percent
-    entries = [("own", f"own estimate, {percent} interval; area: {size}")]
-    if any(row.weight < 0 for row in forest.rows):
-        entries.append(("negative", "negative weight"))
-    if any(row.shrunken for row in forest.rows):
-        entries.append(("shrunken", f"shrunken estimate, {percent} interval"))
-    if forest.of("pooled"):
-        entries.append(("mean", f"mean effect, {percent} interval"))
-    if forest.of("new"):
-        entries.append(("new", f"effect in a new setting, {percent} interval"))
-    if any(row.interval for row in forest.of("prior")):
-        entries.append(("prior", "prior of the pooled effect"))
-    low, high = _limits(forest)
-    shown = [end for row in forest.rows for end in (row.interval, row.shrunken) if end]
-    if any(interval.lower < low or interval.upper > high for interval in shown):
-        entries.append(("arrow", "goes on beyond the axis"))
-    lines: list[list[tuple[str, str, float]]] = [[]]
-    x = EDGE
-    for kind, text in entries:
-        needs = 19.0 + width(text, SMALL)
-        if lines[-1] and x + needs > room + EDGE:
-            lines.append([])
-            x = EDGE
-        lines[-1].append((kind, text, x))
-        x += needs + 12.0
-    return tuple(tuple(line) for line in lines)
-
-
-def _legend(axes: Axes, forest: Forest, page: _Page) -> None:
-    """Explain the marks in a strip below the axis."""
-    for number, line in enumerate(page.legend):
-        y = page.bottom - AXIS_HEIGHT - 4.0 - LEGEND_LINE * (number + 0.5)
-        for kind, text, x in line:
-            _sample(axes, page, kind, x, y)
-            _write(axes, page, x + 19.0, y, text, SMALL)
-
-
-#: Colour, width and dashes of the line, marker and its size: what each mark looks like in the strip.
-_SAMPLES: Final[dict[str, tuple[str, float, str, str, float]]] = {
-    "own": (INK, 0.8, "-", "s", 5.0),
-    "negative": (INK, 0.0, "none", "s", 4.0),
-    "shrunken": (SKY, 0.8, "-", "o", 3.0),
-    "mean": (BLUE, 0.0, "none", "D", 4.5),
-    "new": (VERMILLION, 2.2, "-", "none", 0.0),
-    "prior": (QUIET, 0.8, "--", "none", 0.0),
-    "arrow": (INK, 0.8, "-", ">", 3.6),
-}
-
-
-def _sample(axes: Axes, page: _Page, kind: str, x: float, y: float) -> None:
-    """Draw one mark as the strip shows it."""
-    color, line, style, marker, size = _SAMPLES[kind]
-    place = dict(transform=axes.get_yaxis_transform(), color=color, clip_on=False)
-    if line:
-        ends = [page.across(x), page.across(x + 15.0)]
-        axes.add_line(Line2D(ends, [y, y], linewidth=line, linestyle=style, **place))
-    if marker != "none":
-        at = page.across(x + (15.0 if kind == "arrow" else 7.5))
-        fill = "white" if kind == "negative" else color
-        edge = 0.6 if kind == "negative" else 0.0
-        axes.add_line(
-            Line2D([at], [y], marker=marker, markersize=size, markerfacecolor=fill,
-                   markeredgewidth=edge, linestyle="none", **place)
-        )  # fmt: skip
-
-
-def _footer(axes: Axes, page: _Page) -> None:
-    """Write the notes and the caveat."""
-    top = page.bottom - AXIS_HEIGHT - 10.0 - LEGEND_LINE * len(page.legend)
-    for number, line in enumerate(page.notes):
-        _write(axes, page, EDGE, top - NOTE_LINE * (number + 0.5), line, SMALL, color=QUIET)
+def _below(axes: Axes, page: _Page) -> None:
+    """Explain the marks, and write the notes and the caveat."""
+    for number, line in enumerate(page.strip):
+        y = page.bottom - AXIS_HEIGHT - STRIP_LINE * (number + 0.5)
+        for entry in line:
+            end = entry.x + SAMPLE_WIDTH
+            across = (page.across(entry.x), page.across(end))
+            draw_sample(axes, SAMPLES[entry.kind], across, y)
+            _write(axes, page, (end + 4.0, y), entry.text, SMALL)
+    for number, note in enumerate(page.notes):
+        y = page.notes_top - NOTE_LINE * (number + 0.5)
+        _write(axes, page, (EDGE, y), note, SMALL, color=QUIET)

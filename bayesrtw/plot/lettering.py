@@ -18,6 +18,9 @@ ELLIPSIS: Final = "…"
 #: end with what tells two rows of one study apart.
 FRONT: Final = 0.6
 
+#: On a screen of 100 dots an inch letters are set on whole dots, which can make a line longer by 4%.
+HINTED: Final = 0.96
+
 #: Characters that would break a line, or that XML forbids.
 _UNWRITABLE: Final = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
 
@@ -135,7 +138,7 @@ def wrap(text: str, room: float, face: Face) -> list[str]:
     Parameters
     ----------
     text
-        Words between blanks.
+        Words between blanks; no-break spaces do not break.
     room
         Points there are in a line.
     face
@@ -146,9 +149,10 @@ def wrap(text: str, room: float, face: Face) -> list[str]:
     list of str
         The lines; a word that is wider than a line is shortened.
     """
+    room *= HINTED
     lines: list[str] = []
     current = ""
-    for word in text.split():
+    for word in filter(None, text.split(" ")):
         longer = f"{current} {word}".lstrip()
         if current and width(longer, face) > room:
             lines.append(current)

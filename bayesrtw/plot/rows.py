@@ -29,6 +29,15 @@ Role = Literal["heading", "estimate", "level", "prior", "pooled", "new"]
 #: Prefix of the levels of categorical moderators in ``constant_data``.
 LEVEL_OF: Final = "level_"
 
+#: What the names of heterogeneity SDs begin with, and the name of a correlation of sampling errors.
+SPREAD, CORRELATION = "tau", "rho"
+
+#: Heading of rows whose group is empty.
+NOT_GIVEN: Final = "not given"
+
+#: Keeps an estimate and its interval on one line.
+NO_BREAK: Final = "\u00a0"
+
 #: Kinds of posterior interval in words.
 _INTERVAL_KINDS: Final = {"eti": "central (equal-tailed)", "hdi": "highest-density"}
 
@@ -89,9 +98,11 @@ class Forest:
     ci_prob
         Probability of every interval.
     places
-        Decimals of differences.
+        Decimals of effects.
     weighted
         Whether weights in the pooled mean are known.
+    area
+        What the area of a square is.
     grouped
         Whether rows stand under headings.
     notes
@@ -107,6 +118,7 @@ class Forest:
     ci_prob: float
     places: int
     weighted: bool
+    area: str
     grouped: bool
     notes: tuple[str, ...]
     caveat: str
@@ -114,7 +126,7 @@ class Forest:
     @property
     def percent(self) -> str:
         """Probability of the intervals as printed."""
-        return f"{100 * self.ci_prob:g}%"
+        return _percent(self.ci_prob)
 
     def of(self, role: Role) -> list[Row]:
         """Give the rows of one role.
@@ -144,7 +156,8 @@ class Forest:
         str
             ``1.09 (0.92 to 1.29)``.
         """
-        back = self.measure.back([interval.centre, interval.lower, interval.upper])
+        with np.errstate(over="ignore"):
+            back = self.measure.back([interval.centre, interval.lower, interval.upper])
         centre, lower, upper = (
             spell(float(value), log=self.measure.log, places=self.places) for value in back
         )
@@ -192,12 +205,10 @@ def read_forest(tree: xr.DataTree, *, group_by: str | None, ci_prob: float) -> F
     groups = None if group_by is None else _groups(tree, group_by)
     summary = summarise(tree, ci_prob=ci_prob)
     measure = measure_named(str(tree.attrs["measure"]))
-    estimates = _estimates(tree, summary, ci_prob)
+    area, sizes = _sizes(tree, summary)
+    estimates = _estimates(tree, summary, sizes, ci_prob)
     rows = estimates if groups is None else _grouped(estimates, groups, str(group_by), summary)
-    half_widths = [
-        (row.interval.upper - row.interval.lower) / 2 for row in estimates if row.interval
-    ]
-    places = decimals(np.array(half_widths))
+    places = _places(estimates, summary, log=measure.log)
     return Forest(
         rows=(*rows, *_summary_rows(tree, summary, ci_prob)),
         measure=measure,
@@ -206,10 +217,22 @@ def read_forest(tree: xr.DataTree, *, group_by: str | None, ci_prob: float) -> F
         ci_prob=ci_prob,
         places=places,
         weighted=_weights(tree) is not None,
+        area=area,
         grouped=groups is not None,
-        notes=_notes(tree, summary, measure, places),
+        notes=_notes(tree, summary, measure, places, _percent(ci_prob)),
         caveat=one_line(str(tree.attrs["caveat"])),
     )
+
+
+def _places(estimates: Sequence[Row], summary: "pd.DataFrame", *, log: bool) -> int:
+    """Decimals that suit the pooled interval and a typical own one."""
+    own = [row.interval.upper - row.interval.lower for row in estimates if row.interval]
+    pooled = _interval(summary, "mu")
+    typical = decimals(np.array(own) / 2, log=log)
+    if pooled is None:
+        return typical
+    mean = decimals(np.array([pooled.upper - pooled.lower]) / 2, log=log)
+    return mean if log else max(mean, typical)
 
 
 def _groups(tree: xr.DataTree, group_by: str) -> list[str]:
@@ -234,15 +257,27 @@ def _weights(tree: xr.DataTree) -> Array | None:
     return np.asarray(tree["quadrature"].to_dataset()["weight_in_mu"].to_numpy(), dtype=np.float64)
 
 
-def _estimates(tree: xr.DataTree, summary: "pd.DataFrame", ci_prob: float) -> list[Row]:
+def _sizes(tree: xr.DataTree, summary: "pd.DataFrame") -> tuple[str, Array]:
+    """Say what the areas of squares are, and give them relative to the largest."""
+    said, shares = "weight in the pooled effect", _weights(tree)
+    if shares is None:
+        variance = tree["constant_data"].to_dataset()["se"].to_numpy() ** 2
+        said = "precision, 1/se²"
+        if _hyper(tree, summary) == [SPREAD]:
+            said = "precision, 1/(se² + τ²)"
+            variance = variance + _number(summary, SPREAD, "median") ** 2
+        shares = 1.0 / variance
+    largest = float(np.max(np.abs(shares))) or 1.0
+    return said, np.abs(shares) / largest
+
+
+def _estimates(
+    tree: xr.DataTree, summary: "pd.DataFrame", sizes: Array, ci_prob: float
+) -> list[Row]:
     """One row an estimate, in the order of the evidence."""
     effect = tree["observed_data"].to_dataset()["effect"]
     se = tree["constant_data"].to_dataset()["se"].to_numpy()
     weights = _weights(tree)
-    # Without weights of its own a square says how precise the estimate is within this heterogeneity.
-    tau = float(_number(summary, "tau", "median")) if "tau" in summary.index else 0.0
-    shares = 1.0 / (se**2 + tau**2) if weights is None else weights
-    largest = float(np.max(np.abs(shares))) or 1.0
     reach = float(ndtri(0.5 + ci_prob / 2)) * se
     rows = []
     for place, (name, value) in enumerate(
@@ -256,7 +291,7 @@ def _estimates(tree: xr.DataTree, summary: "pd.DataFrame", ci_prob: float) -> li
             ),
             shrunken=_interval(summary, f"theta[{name}]"),
             weight=math.nan if weights is None else float(weights[place]),
-            size=float(abs(shares[place]) / largest),
+            size=float(sizes[place]),
         )
         rows.append(row)
     return rows
@@ -270,8 +305,9 @@ def _grouped(
     levels = [name for name in _level_names(labels, column) if name in set(groups)]
     rows: list[Row] = []
     for group in dict.fromkeys([*levels, *groups]):
-        heading = f"{_words(column).capitalize()}: {_words(group)}"
-        rows.append(Row("heading", one_line(heading)))
+        name = one_line(_words(column))
+        heading = f"{name[:1].upper()}{name[1:]}: {one_line(_words(group)) or NOT_GIVEN}"
+        rows.append(Row("heading", heading))
         rows += [row for row, of in zip(estimates, groups, strict=True) if of == group]
         mean = _interval(summary, f"mu_level[{column}[{group}]]")
         if mean is not None:
@@ -319,14 +355,10 @@ def _prior(tree: xr.DataTree, ci_prob: float) -> Interval | None:
 
 
 def _notes(
-    tree: xr.DataTree, summary: "pd.DataFrame", measure: Measure, places: int
+    tree: xr.DataTree, summary: "pd.DataFrame", measure: Measure, places: int, percent: str
 ) -> tuple[str, ...]:
-    kind = str(summary["ci_kind"].iloc[0])
-    notes = [
-        "CI: confidence interval of an own estimate; of model results, posterior median and "
-        f"{_INTERVAL_KINDS.get(kind, kind)} credible interval."
-    ]
-    scale = "on the log scale" if measure.log else f"in {tree.attrs['unit']}"
+    """Say what the numbers are, how likely benefit is, and how much effects differ."""
+    notes = []
     if "mu" in summary.index:
         side = "above" if tree.attrs["benefit"] == "higher" else "below"
         probability = spell_probability(_number(summary, "mu", "probability"))
@@ -335,16 +367,47 @@ def _notes(
             f"{measure.null:g}): {probability}."
         )
         notes += _meaning(tree)
-    if "tau" in summary.index:
+    notes += _heterogeneity(tree, summary, measure, places)
+    kind = str(summary["ci_kind"].iloc[0])
+    notes.append(
+        f"CI: {percent} confidence interval of a study's own estimate; for all else the posterior "
+        f"median and its {percent} {_INTERVAL_KINDS.get(kind, kind)} credible interval."
+    )
+    return tuple(notes)
+
+
+def _heterogeneity(
+    tree: xr.DataTree, summary: "pd.DataFrame", measure: Measure, places: int
+) -> list[str]:
+    """Say how much true effects differ, one sentence a hyperparameter."""
+    unit = str(tree.attrs["unit"])
+    scale = " on the log scale" if measure.log else f" in {unit}" if unit else ""
+    notes = []
+    for name in _hyper(tree, summary):
+        spread = name.startswith(SPREAD)
+        digits = places if spread else 2
         median, lower, upper = (
-            spell(_number(summary, "tau", end), log=False, places=2 if measure.log else places)
+            spell(_number(summary, name, end), log=False, places=digits)
             for end in ("median", "lower", "upper")
         )
-        where = f" {scale}" if measure.log or tree.attrs["unit"] else ""
-        notes.append(
-            f"Heterogeneity τ, the SD of true effects{where}: {median} ({lower} to {upper})."
-        )
-    return tuple(notes)
+        figures = f"{median} ({lower} to {upper})".replace(" ", NO_BREAK)
+        if spread:
+            which = _words(name.removeprefix(SPREAD)).strip()
+            said = f"Heterogeneity τ{f' ({which})' if which else ''}, the SD of true effects{scale}"
+        elif name == CORRELATION:
+            said = "Correlation ρ of sampling errors"
+        else:
+            said = _words(name)
+        notes.append(f"{said}: {figures}.")
+    firsts = [term["groups"][0]["name"] for term in _terms(tree) if term["kind"] == "by_group"]
+    notes += [one_line(f"The new setting has the τ of {_words(name)}.") for name in firsts]
+    return notes
+
+
+def _hyper(tree: xr.DataTree, summary: "pd.DataFrame") -> list[str]:
+    """Names of the hyperparameters that are summarised."""
+    names = str(tree.attrs.get("hyper", SPREAD)).split()
+    return [name for name in names if name in summary.index]
 
 
 def _meaning(tree: xr.DataTree) -> list[str]:
@@ -352,13 +415,13 @@ def _meaning(tree: xr.DataTree) -> list[str]:
     parts = []
     for term in _terms(tree):
         if term["kind"] == "categorical":
-            parts.append(f"the mean over the levels of {_words(term['column'])}, each counted once")
+            parts.append(f"mean over the levels of {_words(term['column'])}, each counted once")
         elif term["kind"] == "linear":
-            where = "the mean of {}" if term["centre"] else "{} = 0"
-            parts.append(f"the effect at {where.format(_words(term['column']))}")
+            where = "at the mean of {}" if term["centre"] else "at {} = 0"
+            parts.append(where.format(_words(term["column"])))
         elif term["kind"] == "indicator":
-            parts.append(f"the effect without {_words(term['name'])}")
-    return [one_line(f"The pooled effect is {'; '.join(parts)}.")] if parts else []
+            parts.append(f"where {_words(term['name'])!r} does not apply")
+    return [one_line(f"Pooled effect: {'; '.join(parts)}.")] if parts else []
 
 
 def _interval(summary: "pd.DataFrame", quantity: str) -> Interval | None:
@@ -371,7 +434,11 @@ def _interval(summary: "pd.DataFrame", quantity: str) -> Interval | None:
 
 
 def _number(summary: "pd.DataFrame", quantity: str, column: str) -> float:
-    return float(np.asarray(summary.at[quantity, column], dtype=np.float64))
+    return float(np.asarray(summary.loc[quantity, column], dtype=np.float64))
+
+
+def _percent(probability: float) -> str:
+    return f"{100 * probability:g}%"
 
 
 def _words(name: object) -> str:

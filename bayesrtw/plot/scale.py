@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -10,9 +11,14 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-#: An interval end that lies further than this many typical intervals from the typical end does not
-#: stretch the axis; it gets an arrow head. Two keeps all but the wildest study of every data set here.
+#: An interval end that lies further than this many typical intervals from the typical end is wild: it
+#: gets an arrow head instead of stretching the axis. In the analyses shipped here these are the two
+#: trials of supported employment whose intervals end beyond a risk ratio of 75.
 REACH: Final = 2.0
+
+#: What is not part of the typical picture, and the interval of a new setting, which one wild study
+#: widens through tau, may make the axis longer by this share on either side.
+STRETCH: Final = 0.35
 
 #: Empty share of the axis beyond the outermost end, on either side.
 MARGIN: Final = 0.03
@@ -26,12 +32,15 @@ WANTED_TICKS: Final = 5
 #: Least blank between two tick labels, in points.
 TICK_GAP: Final = 7.0
 
+#: Differences from here on are printed with a power of ten.
+MOST_PLAIN: Final = 1e9
+
 #: Printed ratios beyond these are cut to ``>9999`` and ``<0.01``.
 MOST_RATIO, LEAST_RATIO = 9999.5, 0.005
 
 
 def limits(
-    lower: Array, upper: Array, others: Sequence[float], inside: Sequence[float], *, log: bool
+    lower: Array, upper: Array, *, pooled: Array, levels: Array, new: Array, log: bool
 ) -> tuple[float, float]:
     """Choose the ends of the axis so that one wild study does not squeeze the rest.
 
@@ -39,10 +48,11 @@ def limits(
     ----------
     lower, upper
         Interval ends of the estimates on the analysis scale, shape (estimate,).
-    others
-        Further ends to show where they are not wild.
-    inside
-        Values that must be on the axis: no effect, the pooled effect.
+    pooled
+        The pooled effect and the ends of its interval, shape (3,), or nothing, shape (0,). It must be
+        on the axis, and no effect too.
+    levels, new
+        Further interval ends, of level means and of the new setting, shown where they are not wild.
     log
         Whether the analysis scale is logarithmic.
 
@@ -53,15 +63,17 @@ def limits(
     """
     centre = 0.5 * (lower + upper)
     # The lower of two middle values throughout: of two studies, the precise one sets the scale.
-    typical = _middle(upper - lower)
+    typical = max(_middle(upper - lower), float(np.ptp(pooled)) if pooled.size else 0.0)
     spread = _middle(np.abs(centre - _middle(centre)))
-    reach = REACH * (typical + 2.0 * spread)
-    low_fence = -_middle(-lower) - reach
-    high_fence = _middle(upper) + reach
-    ends = np.concatenate([lower, upper, np.asarray(others, dtype=np.float64)])
-    ends = ends[(ends >= low_fence) & (ends <= high_fence)]
-    ends = np.concatenate([ends, np.asarray(inside, dtype=np.float64)])
-    low, high = float(ends.min()), float(ends.max())
+    reach = REACH * max(typical, 2.0 * spread)
+    ends = np.concatenate([lower, upper, levels])
+    calm = (ends >= -_middle(-lower) - reach) & (ends <= _middle(upper) + reach)
+    core = np.concatenate([ends[calm], pooled, [0.0]])
+    stretch = STRETCH * np.ptp(core)
+    near = np.concatenate([ends, new])
+    near = near[(near >= core.min() - stretch) & (near <= core.max() + stretch)]
+    shown = np.concatenate([core, near])
+    low, high = float(shown.min()), float(shown.max())
     margin = MARGIN * (high - low)
     low, high = low - margin, high + margin
     if log:
@@ -142,27 +154,32 @@ def _differences(low: float, high: float) -> Iterator[list[float]]:
 def _tick_labels(values: Sequence[float], *, log: bool) -> list[str]:
     if log:
         return [f"{value:.10f}".rstrip("0").rstrip(".") for value in values]
-    step = min((abs(b - a) for a, b in zip(values, values[1:], strict=False)), default=1.0)
-    decimals = max(0, -math.floor(math.log10(step) + 1e-9))
-    if max(map(abs, values)) >= 1e6 or decimals > 4:
+    step = min((abs(b - a) for a, b in pairwise(values)), default=1.0)
+    places = max(0, -math.floor(math.log10(step) + 1e-9))
+    if max(map(abs, values)) >= MOST_PLAIN or places > 4:
         return [_signed(f"{value:.3g}") for value in values]
-    return [_signed(f"{value:.{decimals}f}") for value in values]
+    return [_signed(f"{value:,.{places}f}") for value in values]
 
 
-def decimals(half_widths: Array) -> int:
-    """Choose the decimals of differences: two digits of a typical half interval.
+def decimals(half_widths: Array, *, log: bool) -> int:
+    """Choose the decimals of effects so that a typical interval has two digits.
 
     Parameters
     ----------
     half_widths
-        Half the widths of the intervals, > 0.
+        Half the widths of the intervals on the analysis scale, > 0.
+    log
+        Whether it is logarithmic: ratios have two decimals, three where intervals are within 2.5%.
 
     Returns
     -------
     int
-        From 0 to 4.
+        2 or 3 for ratios, else from 0 to 4.
     """
-    return int(np.clip(1 - math.floor(math.log10(_middle(half_widths))), 0, 4))
+    typical = _middle(half_widths)
+    if log:
+        return 2 if typical >= 0.025 else 3
+    return int(np.clip(1 - math.floor(math.log10(typical)), 0, 4))
 
 
 def spell(value: float, *, log: bool, places: int) -> str:
@@ -173,24 +190,22 @@ def spell(value: float, *, log: bool, places: int) -> str:
     value
         On the reported scale.
     log
-        Whether it is a ratio; ratios have two decimals, fewer from 10 on.
+        Whether it is a ratio; from 10 on it has one decimal, from 100 on none.
     places
-        Decimals of a difference.
+        Decimals of other values.
 
     Returns
     -------
     str
-        With a true minus sign.
+        With a true minus sign, and commas between thousands.
     """
-    if log:
-        if value >= MOST_RATIO:
-            return ">9999"
-        if value < LEAST_RATIO:
-            return "<0.01"
-        return f"{value:.{2 if value < 9.995 else 1 if value < 99.95 else 0}f}"
-    if abs(value) >= 1e6:
-        return _signed(f"{value:.2e}")
-    return _signed(f"{value:.{places}f}")
+    if not log:
+        return _signed(f"{value:,.{places}f}" if abs(value) < MOST_PLAIN else f"{value:.2e}")
+    if value >= MOST_RATIO:
+        return ">9999"
+    if value < LEAST_RATIO:
+        return "<0.01"
+    return f"{value:.{places if value < 9.995 else 1 if value < 99.95 else 0}f}"
 
 
 def spell_share(value: float) -> str:
@@ -227,4 +242,4 @@ def spell_probability(value: float) -> str:
 
 def _signed(text: str) -> str:
     """Take the sign off a zero, and write minus as minus."""
-    return (text.lstrip("-") if float(text) == 0 else text).replace("-", "−")
+    return (text.lstrip("-") if not text.strip("-0.") else text).replace("-", "−")

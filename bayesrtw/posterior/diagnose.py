@@ -5,8 +5,9 @@ import xarray as xr
 
 from bayesrtw.engine.nuts import failures
 from bayesrtw.errors import Finding, Severity
+from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
-from bayesrtw.posterior.summarise import probability_beyond, tau_distribution
+from bayesrtw.posterior.summarise import hyper_distribution, probability_beyond, summarise
 
 #: Posterior-to-prior ratio of the interquartile range of tau above which the data say little.
 LITTLE_LEARNED = 0.8
@@ -42,13 +43,13 @@ def diagnose(tree: xr.DataTree, model: Model) -> tuple[Finding, ...]:
         )
         found.append(Finding("quadrature", "note", text))
         found += _prior_share(source)
-        if "tau" in model.hyper and "tau" in source:
-            found += _learned(source, model)
+        found += [
+            finding for name in model.hyper for finding in _learned(source, name, model.hyper[name])
+        ]
     else:
         found += [Finding("sampler", "failed", f"Nuts: {text}.") for text in failures(tree)]
     found += _leaning(tree)
-    posterior = tree["posterior"]
-    if "theta_new" in posterior and "mu" in posterior:
+    if "mu_columns" in tree["constant_data"] and model.hyper:
         up = probability_beyond(tree, "mu", "", 0.0, above=True) >= 0.5
         against = probability_beyond(tree, "theta_new", "", 0.0, above=not up)
         if against >= HETEROGENEOUS:
@@ -69,32 +70,35 @@ def _prior_share(source: xr.Dataset) -> list[Finding]:
     return [Finding("prior-weight", severity, text)]
 
 
-def _learned(source: xr.Dataset, model: Model) -> list[Finding]:
-    prior = model.hyper["tau"]
+def _learned(source: xr.Dataset, name: str, prior: Prior) -> list[Finding]:
     if not prior.proper:
         return []
     levels = np.array([0.25, 0.75])
     before = np.diff(prior.ppf(levels))[0]
-    after = np.diff(tau_distribution(source).quantile(levels))[0]
+    after = np.diff(hyper_distribution(source, name).quantile(levels))[0]
     ratio = float(after / before)
     if ratio <= LITTLE_LEARNED:
         return []
+    what = "heterogeneity" if name.startswith("tau") else "this correlation"
     text = (
-        f"The data say almost nothing about heterogeneity: the interquartile range of tau is "
+        f"The data say almost nothing about {what}: the interquartile range of {name} is "
         f"{ratio:.2f} of its prior's."
     )
-    return [Finding("tau-from-prior", "warning", text)]
+    return [Finding("hyper-from-prior", "warning", text)]
 
 
 def _leaning(tree: xr.DataTree) -> list[Finding]:
     """Name coefficients whose posterior is hardly narrower than their prior."""
-    constant, posterior = tree["constant_data"].to_dataset(), tree["posterior"].to_dataset()
+    constant = tree["constant_data"].to_dataset()
     if "beta_prior_sd" not in constant:
         return []
-    ratio = posterior["beta"].std(("chain", "draw")) / constant["beta_prior_sd"]
+    rows = summarise(tree)
+    after = rows.loc[rows["variable"] == "beta", "sd"].to_numpy()
+    before = constant["beta_prior_sd"].to_numpy()
+    ratio = np.divide(after, before, out=np.zeros_like(after), where=before > 0)
     names = [
-        f"{name} ({float(value):.2f})"
-        for name, value in zip(ratio["moderator"].to_numpy(), ratio.to_numpy(), strict=True)
+        f"{name} ({value:.2f})"
+        for name, value in zip(constant["moderator"].to_numpy(), ratio, strict=True)
         if value > LITTLE_LEARNED
     ]
     if not names:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, NODE
 from bayesrtw.engine import mixture
-from bayesrtw.engine.quadrature import Distribution, Nodes, distribution
+from bayesrtw.engine.integrate import MARGIN
+from bayesrtw.engine.quadrature import Distribution, Positive, Unit, series
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, measure_named
 
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: Reported variables, in the order of a table. ``tau`` is a spread: it has no direction of benefit.
-VARIABLES = ("mu", "beta", "mu_level", "theta_new", "tau", "theta")
+#: Reported variables, in the order of a table; hyperparameters follow, and ``theta`` last.
+VARIABLES = ("mu", "beta", "mu_level", "theta_new")
 
 #: An integrand that is still this large, relative to its peak, where the nodes end is not resolved:
 #: its moment is left empty.
@@ -81,27 +82,28 @@ def summarise(tree: xr.DataTree, *, ci_prob: float = 0.95) -> "pd.DataFrame":
         raise SpecError(f"ci_prob must lie in (0, 1); found {ci_prob!r}.")
     measure = measure_named(str(tree.attrs["measure"]))
     higher = tree.attrs["benefit"] == "higher"
-    posterior = tree["posterior"].to_dataset()
     exact = "quadrature" in tree.children
+    posterior = tree["posterior"].to_dataset() if not exact else xr.Dataset()
     source = tree["quadrature"].to_dataset() if exact else posterior
     levels = (0.5 - ci_prob / 2, 0.5, 0.5 + ci_prob / 2)
     parts: list[dict[str, Any]] = []
-    for variable in VARIABLES:
-        names = _names(source if exact else posterior, variable, exact=exact)
+    spreads = str(tree.attrs["hyper"]).split()
+    for variable in (*VARIABLES, *spreads, "theta"):
+        names = _names(source, variable, exact=exact and variable not in spreads)
         if names is None:
             continue
-        if exact and variable == "tau":
-            figures = _exact_tau(source, levels)
+        if exact and variable in spreads:
+            figures = _exact_hyper(source, variable, levels)
         elif exact:
             figures = _exact_normal(source, variable, levels, measure, higher=higher)
         else:
             figures = _sampled(posterior[variable], levels, measure, higher=higher)
-        if variable == "tau":
+        if variable in spreads:
             figures = {
                 **figures,
                 **dict.fromkeys(("probability", "mean_back", "sd_back"), np.array([math.nan])),
             }
-        back = measure.back if variable != "tau" else lambda x: np.full_like(x, np.nan)
+        back = measure.back if variable not in spreads else lambda x: np.full_like(x, np.nan)
         for end in ("median", "lower", "upper"):
             figures[f"{end}_back"] = back(figures[end])
         parts.append({"variable": variable, "label": names, **figures})
@@ -117,57 +119,49 @@ def summarise(tree: xr.DataTree, *, ci_prob: float = 0.95) -> "pd.DataFrame":
     return frame[list(COLUMNS)]
 
 
-def tau_distribution(quadrature: xr.Dataset) -> Distribution:
-    """Rebuild the continuous posterior of tau from a stored ``quadrature`` group.
+def hyper_distribution(quadrature: xr.Dataset, name: str) -> Distribution:
+    """Rebuild the continuous posterior of a hyperparameter from a stored ``quadrature`` group.
 
     Parameters
     ----------
     quadrature
         The group, with a single posterior.
+    name
+        The hyperparameter, e.g. ``"tau"``.
 
     Returns
     -------
     Distribution
         With `cdf` and `quantile`.
     """
-    low, high, shift = quadrature["tau_range"].to_numpy()
-    with np.errstate(divide="ignore"):
-        log_weight = np.log(quadrature["weight"].to_numpy())
-    none = np.zeros(())
-    found = Nodes(
-        quadrature["tau"].to_numpy(),
-        log_weight,
-        none,
-        np.asarray(low),
-        np.asarray(high),
-        float(shift),
-    )
-    return distribution(found)
+    low, high, shift = (float(value) for value in quadrature[f"{name}_range"].to_numpy())
+    axis = Unit() if shift < 0 else Positive(1.0, shift)
+    return series(quadrature[f"{name}_marginal"].to_numpy(), axis, low, high)
 
 
 def _names(source: xr.Dataset, variable: str, *, exact: bool) -> list[str] | None:
     """Labels of a variable, one empty label for a scalar, None if the tree does not have it."""
-    name = variable if not exact or variable == "tau" else f"{variable}_mean"
+    name = f"{variable}_mean" if exact else variable
     if name not in source:
         return None
     dims = [dim for dim in source[name].dims if dim not in (NODE, CHAIN, DRAW)]
     return [str(label) for label in source[dims[0]].to_numpy()] if dims else [""]
 
 
-def _exact_tau(source: xr.Dataset, levels: tuple[float, ...]) -> dict[str, Array]:
-    weight, tau = source["weight"].to_numpy(), source["tau"].to_numpy()
-    mean = weight @ tau
-    sd = np.sqrt(weight @ (tau - mean) ** 2)
-    lower, median, upper = tau_distribution(source).quantile(np.array(levels))
+def _exact_hyper(source: xr.Dataset, name: str, levels: tuple[float, ...]) -> dict[str, Array]:
+    weight, value = source["weight"].to_numpy(), source[name].to_numpy()
+    mean = weight @ value
+    sd = np.sqrt(weight @ (value - mean) ** 2)
+    lower, median, upper = hyper_distribution(source, name).quantile(np.array(levels))
     tail = source.attrs["tail_power"]
     figures = {
-        "mean": mean if tail > 2 else math.nan,
-        "sd": sd if tail > 3 else math.nan,
+        "mean": mean if tail > 2 + MARGIN else math.nan,
+        "sd": sd if tail > 3 + MARGIN else math.nan,
         "median": median,
         "lower": lower,
         "upper": upper,
     }
-    return {name: np.atleast_1d(value) for name, value in figures.items()}
+    return {label: np.atleast_1d(figure) for label, figure in figures.items()}
 
 
 def _exact_normal(
@@ -184,8 +178,8 @@ def _exact_normal(
     centre, spread = mixture.moments(weight, mean, sd)
     tail = source.attrs["tail_power"]
     if variable in str(source.attrs["grows_with_tau"]).split():
-        centre = centre if tail > 2 else np.full_like(centre, np.nan)
-        spread = spread if tail > 3 else np.full_like(spread, np.nan)
+        centre = centre if tail > 2 + MARGIN else np.full_like(centre, np.nan)
+        spread = spread if tail > 3 + MARGIN else np.full_like(spread, np.nan)
     below = mixture.cdf(np.zeros(mean.shape[1]), weight, mean, sd)
     lower, median, upper = (mixture.quantile(q, weight, mean, sd) for q in levels)
     back = _back_moments(weight, mean, sd, measure, centre, spread)
@@ -270,8 +264,8 @@ def probability_beyond(
     """
     if "quadrature" in tree.children:
         source = tree["quadrature"].to_dataset()
-        if variable == "tau":
-            below = float(tau_distribution(source).cdf(np.array(threshold)))
+        if variable in str(tree.attrs["hyper"]).split():
+            below = float(hyper_distribution(source, variable).cdf(np.array(threshold)))
         else:
             mean, sd = (
                 _pick(source, f"{variable}_mean", label),

@@ -33,12 +33,13 @@ def write_results(synthesis: Synthesis, out: Path) -> Path:
         If the folder cannot be written; an earlier result is then still there.
     """
     target = out / synthesis.analysis.id
-    if target.exists() and not (target / "synthesis.json").is_file():
-        raise OutputError(
-            f"{target}: exists and holds no synthesis; nothing was written. Choose another --out, or "
-            "move it away."
-        )
     try:
+        taken = target.exists() and not (target / "synthesis.json").is_file()
+        if taken:
+            raise OutputError(
+                f"{target}: exists and holds no synthesis; nothing was written. Choose another --out, "
+                "or move it away."
+            )
         out.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{synthesis.analysis.id}-", dir=out))
     except OSError as error:
@@ -66,10 +67,13 @@ def _fill(synthesis: Synthesis, folder: Path) -> None:
     synthesis.posterior.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
     columns = [term.column for term in synthesis.analysis.term if isinstance(term, Categorical)]
     for place, column in enumerate(columns or [None]):
-        axes = plot_forest(synthesis.posterior, group_by=column, title=synthesis.analysis.title)
+        title = synthesis.analysis.title
+        axes = plot_forest(synthesis.posterior, group_by=column, title=title)
+        figure = axes.get_figure(root=True)
+        assert figure is not None
         name = "forest" if place == 0 else f"forest-{column}"
         for suffix in ("svg", "png"):
-            write_figure(axes.get_figure(root=True), folder / f"{name}.{suffix}")
+            write_figure(figure, folder / f"{name}.{suffix}")
 
 
 def _swap(partial: Path, target: Path) -> None:

@@ -62,7 +62,11 @@ def headline(synthesis: Synthesis) -> str:
     """
     data = synthesis.evidence.data
     studies = len({str(name) for name in data["study"].to_numpy()})
-    opening = f"{synthesis.evidence.size} estimates of {studies} studies"
+    size = synthesis.evidence.size
+    opening = (
+        f"{size} estimate{'s' if size > 1 else ''} of {studies} "
+        f"{'studies' if studies > 1 else 'study'}"
+    )
     if "mu" not in synthesis.quantities.index:
         return f"{opening}."
     row = synthesis.quantities.loc["mu"]
@@ -118,5 +122,5 @@ def _table(synthesis: Synthesis) -> Table:
         else:
             what = "benefit" if plain else f"{side} {float(measure.back(row['threshold'])):g}"
             chance = f"P({what}) = {row['probability']:.2f}"
-        table.add_row(str(name), interval(row, measure), chance)
+        table.add_row(Text(str(name)), interval(row, measure), chance)
     return table

@@ -1,0 +1,167 @@
+"""The posterior of the hyperparameters of one problem: more nodes until nothing moves."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.engine.problem import Problem
+from bayesrtw.engine.quadrature import Marginal, Nodes, Positive, lay, looks, marginals, series
+from bayesrtw.errors import ConvergenceError
+from bayesrtw.model.design import Design
+
+Array = NDArray[np.float64]
+
+#: Most nodes that doubling may reach. A posterior that these do not resolve is not smooth.
+MOST_NODES = 1_048_576
+
+#: Nodes with less weight than this are dropped where there are several hyperparameters.
+NEGLIGIBLE = 1e-14
+
+#: A moment whose integral converges more slowly than this power is not reported.
+MARGIN = 0.2
+
+
+def pruned(found: Nodes) -> tuple[tuple[Array, ...], Array]:
+    """Drop nodes that carry nothing, where there are many.
+
+    Parameters
+    ----------
+    found
+        Nodes of a single problem.
+
+    Returns
+    -------
+    tuple
+        Values of the hyperparameters, each of shape (node,), and weights that sum to one.
+    """
+    weight = np.exp(found.log_weight)
+    keep = weight > NEGLIGIBLE if len(found.counts) > 1 else np.ones(len(weight), dtype=bool)
+    return tuple(value[keep] for value in found.values), weight[keep] / weight[keep].sum()
+
+
+def tail_power(design: Design) -> float:
+    """Power with which the posterior of tau falls: p(tau | y) ~ tau^-power.
+
+    Parameters
+    ----------
+    design
+        The arrays.
+
+    Returns
+    -------
+    float
+        The prior's power plus one for each estimate that no flat coefficient uses up; inf where the
+        tail is lighter than any power, or there is no tau. With several SDs the heaviest tail, each
+        with one degree of freedom for each of its groups.
+    """
+    flat = int(np.sum(design.precision == 0))
+    powers = [float("inf")]
+    for part in design.grouped:
+        for place, name in enumerate(part.hyper):
+            groups = len(np.unique(part.group[part.which == place]))
+            powers.append(design.hyper[name].tail_power + max(groups - flat, 0))
+    return float(min(powers))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Integral:
+    """The posterior of the hyperparameters of one problem.
+
+    Attributes
+    ----------
+    nodes
+        Nodes that every sum over the posterior uses.
+    marginals
+        Marginal posterior of each hyperparameter.
+    error
+        Largest relative movement of the answer between the last two sets of nodes.
+    """
+
+    nodes: Nodes
+    marginals: tuple[Marginal, ...]
+    error: float
+
+
+def integrate(problem: Problem, start: int, tolerance: float) -> Integral:
+    """Lay nodes over the hyperparameters, more and more, until nothing reported moves.
+
+    One hyperparameter: their number doubles. Several: half as many again for each.
+
+    Parameters
+    ----------
+    problem
+        The integral.
+    start
+        Nodes to begin with for one hyperparameter; half and a quarter of it for two and three.
+    tolerance
+        Largest relative movement allowed.
+
+    Returns
+    -------
+    Integral
+        With the movement at the last step as its error.
+
+    Raises
+    ------
+    ConvergenceError
+        If `MOST_NODES` do not suffice, or the posterior does not fall off.
+    """
+    dims = len(problem.names)
+    if not dims:
+        total = problem.given(()).log_density[0]
+        return Integral(Nodes((), np.zeros(1), total, (), ()), (), 0.0)
+    tail = tail_power(problem.design)
+    most = 2 if tail > 3 + MARGIN else 1 if tail > 2 + MARGIN else 0
+    moments = [most if isinstance(axis, Positive) else 0 for axis in problem.axes]
+    size = len(problem.design.se)
+    try:
+        at = looks(problem.log_density, problem.axes)
+        coarser, before, moved = None, None, np.inf
+        each = max(8, start // 2 ** (dims - 1))
+        growth = 4 if dims == 1 else 3
+        while each**dims <= MOST_NODES:
+            counts = (each,) * dims
+            found = lay(problem.log_density, problem.axes, counts, at, size=size, moments=moments)
+            after = _answer(problem, found)
+            if coarser is not None and before is not None:
+                moved = float(np.max(np.abs(after - before)))
+                if moved <= tolerance:
+                    # Interpolation needs the finer nodes; for sums the coarser ones are as good,
+                    # and with several hyperparameters far fewer.
+                    kept = found if dims == 1 else coarser
+                    return Integral(kept, marginals(found, problem.axes), moved)
+            coarser, before, each = found, after, growth * each // 2
+    except ArithmeticError as error:
+        raise ConvergenceError(
+            f"Exact: {error}: it is improper, or its tail is beyond 1e150 standard errors. Use a "
+            "proper prior."
+        ) from None
+    raise ConvergenceError(
+        f"Exact: {MOST_NODES} nodes still move the answer by {moved:.1e}; the prior is not smooth "
+        "enough for quadrature. Use a smooth prior, or Nuts()."
+    )
+
+
+def _answer(problem: Problem, found: Nodes) -> Array:
+    """Everything that must stand still, each scaled so that movements are relative."""
+    weight = np.exp(found.log_weight)
+    given = problem.given(found.values)
+    share = weight[:, None]
+    mean = np.sum(share * given.mean, axis=0)
+    within = np.diagonal(given.covariance, axis1=-2, axis2=-1)
+    sd = np.sqrt(np.sum(share * (within + (given.mean - mean) ** 2), axis=0))
+    parts: list[Array] = [
+        np.atleast_1d(found.log_total),
+        np.log(sd),
+        mean / np.where(sd > 0, sd, 1.0),
+    ]
+    for value in found.values:
+        centre = np.sum(weight * value)
+        parts.append(np.log([centre, np.sqrt(np.sum(weight * (value - centre) ** 2))]))
+    if len(found.values) == 1:
+        first, axis = found.ranges[0], problem.axes[0]
+        places = first.low + (first.high - first.low) * np.array([0.2, 0.4, 0.5, 0.6, 0.8])
+        distribution = series(weight, axis, float(first.low), float(first.high))
+        parts.append(distribution.cdf(axis.value(places)))
+    return np.concatenate(parts)

@@ -1,0 +1,310 @@
+"""A design as one or many integrals: the arrays of the kernel and how hyperparameters enter them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.engine.kernel import (
+    Conditional,
+    Index,
+    Layout,
+    Level,
+    System,
+    Variances,
+    conditional,
+)
+from bayesrtw.engine.quadrature import Axis, Positive, Unit
+from bayesrtw.errors import EngineRefusal
+from bayesrtw.model.design import Design
+from bayesrtw.model.prior import Prior
+from bayesrtw.model.term import Grouped
+
+Array = NDArray[np.float64]
+
+#: Shift of the map tau = exp(u) - shift, as a share of the typical standard error at k = 1. It
+#: shrinks with k^(1/4), as the posterior of a small tau does.
+SHIFT = 0.3
+
+#: Numbers in one intermediate array of a pass of the kernel: half a megabyte stays in the cache.
+AT_ONCE = 65_536
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correlated:
+    """Sampling covariance of blocks of one size, some of it scaled by an unknown correlation.
+
+    Attributes
+    ----------
+    covariance
+        Shape (block, member, member); where scaled, that of a correlation of one.
+    scaled
+        Name of the correlation that multiplies what is off the diagonal, one for each block; empty
+        where the covariance is known.
+    """
+
+    covariance: Array
+    scaled: tuple[str, ...]
+
+    def at(self, values: dict[str, Array]) -> Array:
+        """Give the covariance at values of the hyperparameters.
+
+        Parameters
+        ----------
+        values
+            Name to array of shape (...,).
+
+        Returns
+        -------
+        ndarray, shape (..., block, member, member)
+            Or without the leading axes where nothing is scaled.
+        """
+        if not any(self.scaled):
+            return self.covariance
+        lead = next(np.shape(values[name]) for name in self.scaled if name)
+        factor = np.stack(
+            [np.asarray(values[name]) if name else np.ones(lead) for name in self.scaled], axis=-1
+        )
+        eye = np.eye(self.covariance.shape[-1])
+        return np.asarray(self.covariance * (eye + (1.0 - eye) * factor[..., None, None]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Problem:
+    """The integral over the hyperparameters of one design.
+
+    Attributes
+    ----------
+    design
+        Names and priors.
+    system
+        The kernel's data, centred at `pilot`.
+    pilot
+        Coefficients that the data were centred at, shape (column,).
+    names
+        Hyperparameters, in the order of integration.
+    priors, axes
+        Their priors and coordinates.
+    own
+        Random effects with one group for each estimate.
+    nested
+        The others, from the innermost groups to the outermost.
+    blocks
+        Sampling covariance of correlated estimates, one entry a size of block.
+    """
+
+    design: Design
+    system: System
+    pilot: Array
+    names: tuple[str, ...]
+    priors: tuple[Prior, ...]
+    axes: tuple[Axis, ...]
+    own: tuple[Grouped, ...]
+    nested: tuple[Grouped, ...]
+    blocks: tuple["Correlated", ...]
+
+    def variances(self, values: Sequence[Array]) -> Variances:
+        """Say what hyperparameters make of the variances.
+
+        Parameters
+        ----------
+        values
+            One array of shape (...,) for each hyperparameter.
+
+        Returns
+        -------
+        Variances
+            Leading shape (...,).
+        """
+        at = dict(zip(self.names, values, strict=True))
+        own: Array = np.zeros(1)
+        for part in self.own:
+            own = own + _spread(part, at, part.which)
+        groups = []
+        rows = _leading_rows(self.system.layout)
+        for level, part in zip(self.system.layout.levels, self.nested, strict=True):
+            rows = rows[level.starts]
+            groups.append(_spread(part, at, part.which[rows]))
+        blocks = tuple(correlated.at(at) for correlated in self.blocks)
+        return Variances(self.design.se**2, own, tuple(groups), blocks)
+
+    def given(self, values: Sequence[Array]) -> Conditional:
+        """Condition on hyperparameters, in passes that fit into memory.
+
+        Parameters
+        ----------
+        values
+            One array of shape (...,) for each hyperparameter.
+
+        Returns
+        -------
+        Conditional
+            Of the coefficients, on the scale of the data.
+        """
+        lead = np.broadcast_shapes(*(np.shape(value) for value in values)) if values else ()
+        flat = [np.broadcast_to(value, lead).reshape(-1) for value in values]
+        width = self.system.columns.shape[-1]
+        points = len(flat[0]) if flat else 1
+        room = max(1, AT_ONCE // len(self.design.se))
+        parts = []
+        for start in range(0, points, room):
+            here = [value[start : start + room] for value in flat]
+            parts.append(conditional(self.system, self.variances(here)))
+        found = (
+            parts[0]
+            if len(parts) == 1
+            else Conditional(*(np.concatenate(pieces) for pieces in zip(*parts, strict=True)))
+        )
+        shape = lead if flat else (1,)
+        return Conditional(
+            found.log_density.reshape(shape),
+            found.mean.reshape(*shape, width) + self.pilot,
+            found.covariance.reshape(*shape, width, width),
+        )
+
+    def log_density(self, values: tuple[Array, ...]) -> Array:
+        """Log posterior density of the hyperparameters, not normalised.
+
+        Parameters
+        ----------
+        values
+            One array of shape (...,) for each.
+
+        Returns
+        -------
+        ndarray, shape (...,)
+            Log of likelihood times prior.
+        """
+        log = self.given(values).log_density
+        for value, prior in zip(values, self.priors, strict=True):
+            log = log + prior.logpdf(value)
+        return log
+
+
+def _spread(part: Grouped, at: dict[str, Array], which: Index) -> Array:
+    """Variances of a term's groups: one column where all share a hyperparameter."""
+    if not part.hyper:
+        return np.zeros(1)
+    if len(part.hyper) == 1:
+        return np.asarray(at[part.hyper[0]])[..., None] ** 2
+    return np.stack([at[name] for name in part.hyper], axis=-1)[..., which] ** 2
+
+
+def _leading_rows(layout: Layout) -> Index:
+    """One estimate of each unit, in the layout's order."""
+    rows = [layout.singles, *(members[:, 0] for members in layout.blocks)]
+    return np.concatenate(rows)[layout.order]
+
+
+def pose(design: Design) -> Problem:
+    """Prepare a design for integration.
+
+    Parameters
+    ----------
+    design
+        The arrays.
+
+    Returns
+    -------
+    Problem
+        With data centred at a pilot fit.
+
+    Raises
+    ------
+    EngineRefusal
+        If groups of two random terms cross, or correlated estimates lie in different groups.
+    """
+    own = tuple(part for part in design.grouped if part.distinct)
+    nested = tuple(
+        sorted((part for part in design.grouped if not part.distinct), key=lambda part: -part.count)
+    )
+    layout = _layout(design, nested)
+    pilot = _pilot(design)
+    system = System(
+        effect=design.effect - design.columns @ pilot,
+        columns=design.columns,
+        mean=np.where(design.precision > 0, design.mean - pilot, 0.0),
+        precision=design.precision,
+        layout=layout,
+    )
+    names = tuple(design.hyper)
+    count = len(design.se)
+    typical = float(np.sqrt(count / np.sum(design.se**-2.0)))
+    axes: list[Axis] = []
+    for name in names:
+        prior = design.hyper[name]
+        if not prior.positive:
+            axes.append(Unit())
+            continue
+        at_zero = bool(np.isfinite(prior.logpdf(np.zeros(1))[0]))
+        shift = SHIFT * typical * count**-0.25 if at_zero else 0.0
+        # The quantile function of a bounded prior ends where the prior does.
+        with np.errstate(all="ignore"):
+            upper = float(prior.ppf(np.ones(1))[0]) if prior.proper else np.inf
+        axes.append(Positive(typical, shift, upper))
+    priors = tuple(design.hyper.values())
+    return Problem(
+        design, system, pilot, names, priors, tuple(axes), own, nested, _correlated(design, layout)
+    )
+
+
+def _correlated(design: Design, layout: Layout) -> tuple[Correlated, ...]:
+    """Stack the covariance of equally large blocks in the layout's order."""
+    by_row = {int(block.rows[0]): block for block in design.blocks}
+    stacked = []
+    for members in layout.blocks:
+        chosen = [by_row[int(row)] for row in members[:, 0]]
+        stacked.append(
+            Correlated(
+                np.stack([block.covariance for block in chosen]),
+                tuple(block.correlation for block in chosen),
+            )
+        )
+    return tuple(stacked)
+
+
+def _pilot(design: Design) -> Array:
+    """Coefficients near the posterior: least squares with the variances' scale, and the prior."""
+    if not design.columns.shape[1]:
+        return np.zeros(0)
+    weight = 1.0 / (design.se**2 + np.var(design.effect))
+    weighted = weight[:, None] * design.columns
+    matrix = weighted.T @ design.columns + np.diag(design.precision)
+    right = weighted.T @ design.effect + design.precision * design.mean
+    return np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0])
+
+
+def _layout(design: Design, nested: Sequence[Grouped]) -> Layout:
+    """Order the units so that the groups of every level are contiguous."""
+    count = len(design.se)
+    by_size: dict[int, list[Index]] = {}
+    for block in design.blocks:
+        by_size.setdefault(len(block.rows), []).append(block.rows)
+    blocks = tuple(np.array(by_size[size], dtype=np.intp) for size in sorted(by_size))
+    inside = {int(row) for members in blocks for row in members.reshape(-1)}
+    singles = np.array([row for row in range(count) if row not in inside], dtype=np.intp)
+    for part in nested:
+        for members in blocks:
+            if np.any(part.group[members] != part.group[members[:, :1]]):
+                raise EngineRefusal(
+                    "Exact cannot fit this model: estimates with correlated errors lie in different "
+                    'groups of a random term. Use engine = { kind = "nuts" }.'
+                )
+    leading = np.concatenate([singles, *(members[:, 0] for members in blocks)])
+    if not nested:
+        return Layout(singles, blocks, np.arange(len(leading), dtype=np.intp), ())
+    keys = [part.group[leading] for part in nested]
+    order = np.asarray(np.lexsort(tuple(keys)), dtype=np.intp)
+    levels, numbers = [], [key[order] for key in keys]
+    for place, number in enumerate(numbers):
+        starts = np.flatnonzero(np.r_[True, number[1:] != number[:-1]])
+        if len(starts) != len(np.unique(number)):
+            raise EngineRefusal(
+                "Exact cannot fit this model: the groups of two random terms cross; they must be "
+                'nested. Use engine = { kind = "nuts" }.'
+            )
+        parent = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(number)]))
+        levels.append(Level(np.asarray(starts, dtype=np.intp), np.asarray(parent, dtype=np.intp)))
+        numbers[place + 1 :] = [other[starts] for other in numbers[place + 1 :]]
+    return Layout(singles, blocks, order, tuple(levels))

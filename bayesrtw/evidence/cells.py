@@ -1,0 +1,153 @@
+"""CSV files as named columns of text, with the line of every row."""
+
+import csv
+import io
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.errors import Faults, shown
+
+
+@dataclass(slots=True)
+class Table:
+    """A CSV file as text.
+
+    Attributes
+    ----------
+    where
+        How messages call the file.
+    columns
+        Column to its cells, in the order of the file.
+    lines
+        Line of each data row in the file.
+    """
+
+    where: str
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    lines: list[int] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Number of data rows."""
+        return len(self.lines)
+
+
+def read_table(raw: bytes, where: str, faults: Faults) -> Table:
+    """Parse a CSV file: UTF-8, a header, as many cells in each row as in the header.
+
+    Parameters
+    ----------
+    raw
+        The file's bytes.
+    where
+        How messages call the file.
+    faults
+        Collector of faults.
+
+    Returns
+    -------
+    Table
+        Its cells, stripped of surrounding white space; empty if the header is unusable.
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        faults.add(f"{where}: must be UTF-8 text; byte {error.start} is not; save it as UTF-8.")
+        return Table(where)
+    if "\x00" in text:
+        faults.add(f"{where}: holds a NUL character; save it as plain CSV.")
+        return Table(where)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        faults.add(f"{where}: is not CSV: {error}; save it as comma-separated text.")
+        return Table(where)
+    if not rows:
+        faults.add(f"{where}: is empty; give a header row and one row a result.")
+        return Table(where)
+    header = [cell.strip() for cell in rows[0][1]]
+    while header and not header[-1]:
+        header.pop()
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated or "" in header:
+        what = f"columns {shown(repeated)} stand twice" if repeated else "a column has no name"
+        faults.add(f"{where}: {what} in the header; name every column, each once.")
+        return Table(where)
+    if len(header) == 1 and ";" in header[0]:
+        faults.add(f"{where}: cells are separated by semicolons; save it comma-separated.")
+        return Table(where)
+    if len(rows) == 1:
+        faults.add(f"{where}: has a header and no rows; give one row a result.")
+    table = Table(where, {name: [] for name in header})
+    for line, row in rows[1:]:
+        if len(row) != len(header) and any(cell.strip() for cell in row[len(header) :]):
+            faults.add(
+                f"{where}: row {line} has {len(row)} cells; the header has {len(header)}; quote cells "
+                "that hold commas."
+            )
+        elif len(row) < len(header):
+            faults.add(
+                f"{where}: row {line} has {len(row)} cells; the header has {len(header)}; add the "
+                "missing commas."
+            )
+        table.lines.append(line)
+        padded = [*row, *([""] * len(header))][: len(header)]
+        for name, cell in zip(header, padded, strict=True):
+            table.columns[name].append(cell.strip())
+    return table
+
+
+def numbers(table: Table, column: str, faults: Faults) -> NDArray[np.float64]:
+    """Read a column of numbers; empty cells are NaN.
+
+    Parameters
+    ----------
+    table
+        The file.
+    column
+        Name of its column.
+    faults
+        Collector of faults: text where a number belongs, infinities.
+
+    Returns
+    -------
+    ndarray, shape (count,)
+        float64.
+    """
+    values = np.full(table.count, np.nan)
+    for row, cell in enumerate(table.columns[column]):
+        if not cell:
+            continue
+        try:
+            values[row] = math.inf if "_" in cell else float(cell)
+        except ValueError:
+            values[row] = math.inf
+        if not math.isfinite(values[row]):
+            values[row] = math.nan
+            faults.add(
+                f"{table.where}: {column} must be a number; found {cell!r} in row {table.lines[row]}"
+                f"{of_study(table, row)}; write a decimal number or leave the cell empty."
+            )
+    return values
+
+
+def of_study(table: Table, row: int) -> str:
+    """Name a row's study for a message.
+
+    Parameters
+    ----------
+    table
+        The file.
+    row
+        The row, from 0.
+
+    Returns
+    -------
+    str
+        `` (study='...')``, or nothing where the file has no such column.
+    """
+    return f" (study={table.columns['study'][row]!r})" if "study" in table.columns else ""

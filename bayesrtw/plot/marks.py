@@ -1,0 +1,273 @@
+"""The marks of a forest plot: intervals, squares, dots, diamonds and arrow heads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
+
+from bayesrtw.plot.figure import BLUE, INK, QUIET, SKY, VERMILLION
+from bayesrtw.plot.rows import Forest, Interval, Row
+
+#: Largest and smallest side of a square, in points; the largest leaves room for the mark beneath.
+LARGEST, SMALLEST = 5.8, 1.8
+
+#: Diameter of the dot of a shrunken estimate, and half the height of the diamonds, in points.
+DOT, POOLED_HALF, LEVEL_HALF = 2.8, 4.2, 3.0
+
+#: Offsets of the two marks from the middle of a row: the own estimate above, the shrunken beneath.
+#: They are closer to one another than to the next row even where rows are closest.
+ABOVE, BENEATH = 1.9, -2.5
+
+#: Widths of lines, in points.
+THIN, THICK = 0.8, 2.2
+
+#: Width of a mark in the strip that explains the marks, in points.
+SAMPLE_WIDTH: Final = 15.0
+
+#: Names of groups of marks: ids in an SVG, ``get_gid()`` in matplotlib.
+OWN_SQUARES: Final = "own-estimates"
+SHRUNKEN_DOTS: Final = "shrunken-estimates"
+POOLED_DIAMOND: Final = "pooled-effect"
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An interval to draw as a line.
+
+    Attributes
+    ----------
+    interval
+        On the analysis scale.
+    y
+        Height in the axes.
+    color
+        Of the line and its arrow heads.
+    line
+        Width in points; 0 draws arrow heads only.
+    dashed
+        Whether it is dashed.
+    """
+
+    interval: Interval
+    y: float
+    color: str
+    line: float = THIN
+    dashed: bool = False
+
+
+def draw_marks(
+    axes: Axes, forest: Forest, heights: Sequence[float], ends: tuple[float, float]
+) -> None:
+    """Draw every row's marks.
+
+    Parameters
+    ----------
+    axes
+        With limits and scale set.
+    forest
+        The rows.
+    heights
+        Middle of each row, in the axes' units, which are points.
+    ends
+        Limits of the axis on the analysis scale.
+    """
+    bars: list[Bar] = []
+    squares: list[tuple[Row, Interval, float]] = []
+    dots: list[tuple[Interval, float]] = []
+    for row, y in zip(forest.rows, heights, strict=True):
+        if row.interval is None:
+            continue
+        if row.role == "estimate":
+            at = y if row.shrunken is None else y + ABOVE
+            squares.append((row, row.interval, at))
+            bars.append(Bar(row.interval, at, INK))
+            if row.shrunken is not None:
+                dots.append((row.shrunken, y + BENEATH))
+                bars.append(Bar(row.shrunken, y + BENEATH, SKY))
+        elif row.role == "new":
+            bars.append(Bar(row.interval, y, VERMILLION, THICK))
+        elif row.role == "prior":
+            bars.append(Bar(row.interval, y, QUIET, dashed=True))
+        else:
+            _diamond(axes, forest, row, y, ends)
+            bars.append(Bar(row.interval, y, BLUE, 0.0))
+    for bar in bars:
+        _bar(axes, forest, bar, ends)
+    _squares(axes, forest, squares, ends)
+    _dots(axes, forest, dots, ends)
+
+
+def _bar(axes: Axes, forest: Forest, bar: Bar, ends: tuple[float, float]) -> None:
+    """Draw an interval as far as the axis goes, with arrow heads where it goes on."""
+    low, high = ends
+    if bar.line:
+        x = forest.measure.back(np.clip([bar.interval.lower, bar.interval.upper], low, high))
+        line = Line2D(
+            x,
+            [bar.y, bar.y],
+            color=bar.color,
+            linewidth=bar.line,
+            linestyle=(0, (3, 1.5)) if bar.dashed else "-",
+            solid_capstyle="butt",
+            zorder=2,
+        )
+        axes.add_line(line)
+    for leaves, end, marker in (
+        (bar.interval.lower < low, low, "<"),
+        (bar.interval.upper > high, high, ">"),
+    ):
+        if leaves:
+            head = Line2D(
+                [float(forest.measure.back(end))],
+                [bar.y],
+                marker=marker,
+                markersize=3.8,
+                color=bar.color,
+                markeredgewidth=0,
+                linestyle="none",
+                clip_on=False,
+                zorder=4,
+            )
+            axes.add_line(head)
+
+
+def _squares(
+    axes: Axes,
+    forest: Forest,
+    squares: Sequence[tuple[Row, Interval, float]],
+    ends: tuple[float, float],
+) -> None:
+    """Draw own estimates that are on the axis; a negative weight is an open square."""
+    shown = [found for found in squares if ends[0] <= found[1].centre <= ends[1]]
+    axes.scatter(
+        forest.measure.back([interval.centre for _, interval, _ in shown]),
+        [y for _, _, y in shown],
+        s=[max(LARGEST**2 * row.size, SMALLEST**2) for row, _, _ in shown],
+        marker="s",
+        facecolors=["white" if row.weight < 0 else INK for row, _, _ in shown],
+        edgecolors=[INK if row.weight < 0 else "none" for row, _, _ in shown],
+        linewidths=0.6,
+        zorder=3,
+        gid=OWN_SQUARES,
+    )
+
+
+def _dots(
+    axes: Axes,
+    forest: Forest,
+    dots: Sequence[tuple[Interval, float]],
+    ends: tuple[float, float],
+) -> None:
+    """Draw shrunken estimates that are on the axis."""
+    shown = [found for found in dots if ends[0] <= found[0].centre <= ends[1]]
+    axes.scatter(
+        forest.measure.back([interval.centre for interval, _ in shown]),
+        [y for _, y in shown],
+        s=DOT**2,
+        marker="o",
+        color=SKY,
+        linewidths=0,
+        zorder=3,
+        gid=SHRUNKEN_DOTS,
+    )
+
+
+def _diamond(axes: Axes, forest: Forest, row: Row, y: float, ends: tuple[float, float]) -> None:
+    """Draw a mean as a diamond as wide as its interval; the axes cut it where it leaves them."""
+    if row.interval is None:
+        return
+    half = POOLED_HALF if row.role == "pooled" else LEVEL_HALF
+    length = ends[1] - ends[0]
+    tips = [row.interval.lower, row.interval.centre, row.interval.upper, row.interval.centre]
+    # Far outside, the place of a tip is not seen, but could overflow on the ratio scale.
+    x = forest.measure.back(np.clip(tips, ends[0] - length, ends[1] + length))
+    corners = np.column_stack([x, [y, y + half, y, y - half]])
+    diamond = Polygon(corners, closed=True, facecolor=BLUE, edgecolor="none", zorder=3)
+    diamond.set_gid(POOLED_DIAMOND if row.role == "pooled" else None)
+    axes.add_patch(diamond)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How a mark looks in the strip that explains the marks.
+
+    Attributes
+    ----------
+    color
+        Of everything.
+    line
+        Width of its line in points; 0 for none.
+    marker
+        Name of its marker; empty for none.
+    size
+        Of the marker, in points.
+    dashed, hollow, at_end
+        Whether the line is dashed, the marker open, the marker at the end of the line.
+    """
+
+    color: str
+    line: float = 0.0
+    marker: str = ""
+    size: float = 0.0
+    dashed: bool = False
+    hollow: bool = False
+    at_end: bool = False
+
+
+SAMPLES: Final = {
+    "own": Sample(INK, THIN, "s", 5.0),
+    "negative": Sample(INK, marker="s", size=4.0, hollow=True),
+    "shrunken": Sample(SKY, THIN, "o", DOT),
+    "mean": Sample(BLUE, marker="D", size=4.5),
+    "new": Sample(VERMILLION, THICK),
+    "prior": Sample(QUIET, THIN, dashed=True),
+    "arrow": Sample(INK, THIN, ">", 3.8, at_end=True),
+}
+
+
+def draw_sample(axes: Axes, sample: Sample, across: tuple[float, float], y: float) -> None:
+    """Draw one mark of the strip.
+
+    Parameters
+    ----------
+    axes
+        The axes.
+    sample
+        How it looks.
+    across
+        Its left and right end, in shares of the axes' width.
+    y
+        Height in the axes.
+    """
+    transform = axes.get_yaxis_transform()
+    left, right = across
+    if sample.line:
+        line = Line2D(
+            [left, right],
+            [y, y],
+            color=sample.color,
+            linewidth=sample.line,
+            linestyle=(0, (3, 1.5)) if sample.dashed else "-",
+            solid_capstyle="butt",
+            transform=transform,
+            clip_on=False,
+        )
+        axes.add_line(line)
+    if sample.marker:
+        marker = Line2D(
+            [right if sample.at_end else (left + right) / 2],
+            [y],
+            marker=sample.marker,
+            markersize=sample.size,
+            markerfacecolor="white" if sample.hollow else sample.color,
+            markeredgecolor=sample.color,
+            markeredgewidth=0.6 if sample.hollow else 0.0,
+            linestyle="none",
+            transform=transform,
+            clip_on=False,
+        )
+        axes.add_line(marker)

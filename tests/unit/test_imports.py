@@ -1,0 +1,54 @@
+"""Importing costs nothing: what takes seconds to load is loaded when it is first used."""
+
+import subprocess
+import sys
+
+import pytest
+
+import bayesrtw
+
+HEAVY = ("pymc", "pytensor", "arviz", "matplotlib")
+SLOW = ("xarray", "pandas", "scipy")
+
+
+def modules(code):
+    script = f"import sys\n{code}\nprint(*sorted(sys.modules), file=sys.__stdout__)"
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    return set(run.stdout.split())
+
+
+def test_the_package_loads_nothing_heavy():
+    loaded = modules("import bayesrtw")
+    assert "bayesrtw" in loaded
+    assert loaded.isdisjoint((*HEAVY, *SLOW))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+def test_help_loads_nothing_slow(arguments):
+    loaded = modules(
+        "from bayesrtw.cli import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit as stop:\n    assert stop.code == 0"
+    )
+    assert "bayesrtw.cli" in loaded
+    assert loaded.isdisjoint((*HEAVY, *SLOW))
+
+
+def test_reading_evidence_and_analyses_needs_no_sampler_and_no_plots():
+    loaded = modules(
+        "import bayesrtw as brw\nbrw.open_dataset('cancer-rtw')\nbrw.open_analysis('cancer-rtw')"
+    )
+    assert "xarray" in loaded
+    assert loaded.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("name", bayesrtw.__all__)
+def test_every_public_name_resolves(name):
+    assert getattr(bayesrtw, name) is not None
+    assert name in dir(bayesrtw)
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'bayesrtw' has no attribute 'fitt'"):
+        _ = bayesrtw.fitt
