@@ -6,15 +6,18 @@ command was not understood.
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from bayesrtw.errors import BayesrtwError, SpecError, shown
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from bayesrtw.analysis.run import Synthesis
     from bayesrtw.analysis.spec import Analysis
+    from bayesrtw.evidence.doubt import Doubt
     from bayesrtw.evidence.table import Evidence
 
 
@@ -130,6 +133,53 @@ def _run_one(
     return synthesis, write_results(synthesis, out)
 
 
+@main.command("import")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--to",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="New folder of the data set; its name becomes the data set's id.",
+)
+@click.option(
+    "--benefit",
+    type=click.Choice(["higher", "lower"]),
+    help="Direction of benefit of every outcome. Without it: as the source states it, else higher.",
+)
+@click.option(
+    "--retrieved",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Day on which the source was obtained; today unless given.",
+)
+def import_(
+    source: Path,
+    folder: Path,
+    benefit: "Literal['higher', 'lower'] | None",
+    retrieved: "datetime | None",
+) -> None:
+    """Write a data set folder from a RevMan 5 file, a Cochrane data package, Excel or CSV.
+
+    SOURCE is a .rm5 file, a data package (.zip, or its folder), an .xlsx workbook (first sheet) or a
+    flat CSV file. Rows of a review that cannot be used are kept beside the cause and named. Nothing is
+    written unless everything is.
+    """
+    from bayesrtw.evidence.imported import findings  # noqa: PLC0415
+    from bayesrtw.evidence.source import read_source, usable  # noqa: PLC0415
+    from bayesrtw.evidence.write import write_folder  # noqa: PLC0415
+
+    day = retrieved.date() if retrieved is not None else None
+    evidence = write_folder(read_source(source, benefit=benefit), folder, retrieved=day)
+    for finding in findings(evidence):
+        click.echo(str(finding), err=True)
+    for limit in evidence.provenance.limits:
+        click.echo(f"note: {limit}", err=True)
+    click.echo(
+        f"written: {folder}: {len(evidence.outcomes)} outcomes, {evidence.provenance.studies} studies, "
+        f"{evidence.size} results, {usable(evidence)} of them usable"
+    )
+
+
 @main.command("list")
 def list_() -> None:
     """List the shipped analyses and data sets."""
@@ -156,36 +206,100 @@ def list_() -> None:
         )
 
 
-@main.command()
-@click.argument(
-    "paths", nargs=-1, type=click.Path(exists=True, path_type=Path), metavar="[PATH]..."
-)
-@click.option("--register", is_flag=True, help="Write models/register.lock anew first.")
-def check(paths: tuple[Path, ...], register: bool) -> None:
-    """Check data sets and analyses: everything shipped, or the given folders, CSV and TOML files."""
+def _known(ctx: click.Context, param: click.Parameter, paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what is neither a file or folder nor the id of something shipped."""
     from bayesrtw.analysis import catalog  # noqa: PLC0415
+
+    for path in paths:
+        shipped = (*catalog.dataset_ids(), *catalog.analysis_ids())
+        if path not in shipped and not Path(path).exists():
+            raise click.BadParameter(f"Path {path!r} does not exist.", ctx, param)
+    return paths
+
+
+@main.command()
+@click.argument("paths", nargs=-1, callback=_known, metavar="[PATH_OR_ID]...")
+@click.option("--register", is_flag=True, help="Write models/register.lock anew first.")
+@click.option("--strict", is_flag=True, help="Exit with 3 if there are doubts and no faults.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def check(paths: tuple[str, ...], register: bool, strict: bool, as_json: bool) -> None:
+    """Check data sets and analyses: everything shipped, or the given folders, CSV and TOML files.
+
+    A fault keeps a row out of every analysis; a doubt is a number that somebody should look up; a note
+    explains itself. What was found is listed on stderr, gravest first. Without a path, everything
+    shipped is checked and only faults are listed; --json lists all.
+
+    Exit codes: 0 no faults; 1 faults; 2 the command was not understood; 3 doubts, with --strict.
+    """
+    from bayesrtw.analysis import catalog  # noqa: PLC0415
+    from bayesrtw.evidence.doubt import counts, in_words  # noqa: PLC0415
 
     if register:
         lock = Path(str(catalog.models_folder())) / "register.lock"
         lock.write_text(catalog.register_text(), encoding="utf-8")
-        click.echo(f"written: {lock.name}")
-    faults = [] if paths else catalog.registration_faults()
-    names = [str(path) for path in paths] or [*catalog.dataset_ids(), *catalog.analysis_ids()]
-    for name in names:
-        analysis = name.lower().endswith(".toml") or (not paths and name in catalog.analysis_ids())
-        try:
-            if analysis:
-                catalog.open_analysis(name)
-            else:
-                catalog.open_dataset(name)
-        except BayesrtwError as error:
-            faults.append(str(error))
-        else:
-            click.echo(f"ok: {name}")
-    for fault in faults:
-        click.echo(f"fault: {fault}", err=True)
-    if faults:
+        click.echo(f"written: {lock.name}", err=as_json)
+    checked = _checked(paths)
+    listed = [each for _, found in checked for each in found]
+    if as_json:
+        _echo_findings(checked)
+    else:
+        for name, found in checked:
+            if not any(each.severity == "fault" for each in found):
+                click.echo(f"ok: {name}")
+        shown_ = [each for each in listed if paths or each.severity == "fault"]
+        for line in in_words(shown_):
+            click.echo(line, err=True)
+        for name, found in checked if paths else []:
+            if found:
+                click.echo(f"{name}: {counts(found)}", err=True)
+    if any(each.severity == "fault" for each in listed):
         sys.exit(1)
+    if strict and any(each.severity == "doubt" for each in listed):
+        sys.exit(3)
+
+
+def _checked(paths: tuple[str, ...]) -> "list[tuple[str, tuple[Doubt, ...]]]":
+    """Check what was asked for, or everything shipped and the register."""
+    from importlib.resources import files  # noqa: PLC0415
+
+    from bayesrtw.analysis import catalog  # noqa: PLC0415
+    from bayesrtw.evidence.doubt import inspect, whole  # noqa: PLC0415
+
+    shipped, analyses = catalog.dataset_ids(), catalog.analysis_ids()
+    found: list[tuple[str, tuple[Doubt, ...]]] = []
+    for name in paths or shipped:
+        path = Path(name)
+        if paths and path.exists():
+            if path.suffix.lower() != ".toml":
+                found.append((name, inspect(path.resolve() if path.is_dir() else path).doubts))
+        elif name in shipped:
+            found.append((name, inspect(files("bayesrtw.data").joinpath(name)).doubts))
+    own = [name for name in paths if name.lower().endswith(".toml") or name in analyses]
+    for name in own if paths else analyses:
+        try:
+            catalog.open_analysis(name)
+        except BayesrtwError as error:
+            found.append((name, (whole(name, str(error)),)))
+        else:
+            found.append((name, ()))
+    if not paths:
+        lost = tuple(whole("register.lock", text) for text in catalog.registration_faults())
+        found += [("register.lock", lost)] if lost else []
+    return found
+
+
+def _echo_findings(checked: "list[tuple[str, tuple[Doubt, ...]]]") -> None:
+    import json  # noqa: PLC0415
+    from dataclasses import asdict  # noqa: PLC0415
+
+    listed = [each.severity for _, found in checked for each in found]
+    document = {
+        "counts": {f"{name}s": listed.count(name) for name in ("fault", "doubt", "note")},
+        "checked": [
+            {"name": name, "findings": [asdict(each) for each in found]} for name, found in checked
+        ],
+    }
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 if __name__ == "__main__":

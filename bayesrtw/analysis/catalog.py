@@ -10,6 +10,7 @@ from pathlib import Path
 from bayesrtw.analysis.spec import Analysis, parse
 from bayesrtw.errors import EvidenceError, SpecError
 from bayesrtw.evidence.read import read_csv, read_folder
+from bayesrtw.evidence.source import read_foreign
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.registry import suggestion
 
@@ -107,12 +108,14 @@ def open_dataset(name: str | Path) -> Evidence:
     Parameters
     ----------
     name
-        Id of a shipped data set, or the path of a data set folder or a CSV file.
+        Id of a shipped data set, or the path of a data set folder, a CSV file, an Excel workbook
+        (.xlsx), a RevMan 5 file (.rm5) or a Cochrane data package (.zip or its folder).
 
     Returns
     -------
     Evidence
-        Every row of it.
+        Every row of it. Rows of reviews that cannot be used have no effect, and column
+        ``quarantined`` says why.
 
     Raises
     ------
@@ -129,6 +132,9 @@ def open_dataset(name: str | Path) -> Evidence:
         return _shipped(str(name))
     path = Path(name)
     try:
+        foreign = read_foreign(path) if path.exists() else None
+        if foreign is not None:
+            return foreign
         if path.is_dir():
             return read_folder(path.resolve())
         if path.is_file():

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from bayesrtw.analysis.spec import Query
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Finding, shown
+from bayesrtw.evidence.dependence import shared_groups
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.registry import suggestion
 
@@ -93,6 +94,9 @@ def select(query: Query, evidence: Evidence) -> Selection:
             f"{evidence.where}: no rows are selected ({'; '.join(steps)}). {reasons} Widen the "
             "selection."
         )
+    if query.shared_groups:
+        rows, said = shared_groups(rows)
+        findings += said
     return Selection(rows, tuple(findings))
 
 

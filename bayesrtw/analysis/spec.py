@@ -83,6 +83,9 @@ class Query:
         Ranges of numeric columns.
     exclude
         Rows that are left out, with reasons.
+    shared_groups
+        Whether estimates that share a control or treated group get the covariance that it brings
+        (`bayesrtw.evidence.dependence.shared_groups`); otherwise they count as independent.
     """
 
     dataset: str
@@ -90,6 +93,7 @@ class Query:
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     between: tuple[Between, ...] = ()
     exclude: tuple[Exclusion, ...] = ()
+    shared_groups: bool = False
 
     def __post_init__(self) -> None:
         if self.measure not in MEASURES:

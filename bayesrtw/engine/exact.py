@@ -148,7 +148,7 @@ class Exact:
         Raises
         ------
         ConvergenceError
-            If doubling the nodes up to 16,384 still moves the answer.
+            If more and more nodes still move the answer.
         """
         problem = pose(build(model, evidence))
         found = integrate(problem, self.nodes, self.tolerance)

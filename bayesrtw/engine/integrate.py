@@ -15,6 +15,9 @@ Array = NDArray[np.float64]
 #: Most nodes that doubling may reach. A posterior that these do not resolve is not smooth.
 MOST_NODES = 1_048_576
 
+#: The same for one hyperparameter alone.
+MOST_ALONE = 8_192
+
 #: Nodes with less weight than this are dropped where there are several hyperparameters.
 NEGLIGIBLE = 1e-14
 
@@ -120,7 +123,7 @@ def integrate(problem: Problem, start: int, tolerance: float) -> Integral:
         coarser, before, moved = None, None, np.inf
         each = max(8, start // 2 ** (dims - 1))
         growth = 4 if dims == 1 else 3
-        while each**dims <= MOST_NODES:
+        while each**dims <= (MOST_ALONE if dims == 1 else MOST_NODES):
             counts = (each,) * dims
             found = lay(problem.log_density, problem.axes, counts, at, size=size, moments=moments)
             after = _answer(problem, found)
@@ -138,8 +141,9 @@ def integrate(problem: Problem, start: int, tolerance: float) -> Integral:
             "proper prior."
         ) from None
     raise ConvergenceError(
-        f"Exact: {MOST_NODES} nodes still move the answer by {moved:.1e}; the prior is not smooth "
-        "enough for quadrature. Use a smooth prior, or Nuts()."
+        f"Exact: the answer still moves by {moved:.1e} at the most nodes that are tried; the prior "
+        "and the data live on scales too far apart, or the prior is not smooth. Use a prior of tau on "
+        "the scale of the effects, or Nuts()."
     )
 
 

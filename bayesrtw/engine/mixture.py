@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from bayesrtw.errors import ConvergenceError
+
 Array = NDArray[np.float64]
 
 #: Components with less weight than this do not move a quantile at double precision.
@@ -89,8 +91,15 @@ def quantile(q: float, weight: Array, mean: Array, sd: Array) -> Array:
         carried = np.ones((len(weight), 1), dtype=bool)
     else:
         carried = weight > NEGLIGIBLE
-    low = np.min(np.where(carried, mean - 12.0 * sd, math.inf), axis=0)
-    high = np.max(np.where(carried, mean + 12.0 * sd, -math.inf), axis=0)
+    # Halving goes by the orders of magnitude around a centre, so that no spread is too wide for it.
+    with np.errstate(invalid="ignore"):
+        low = np.min(np.where(carried, mean - 12.0 * sd, math.inf), axis=0)
+        high = np.max(np.where(carried, mean + 12.0 * sd, -math.inf), axis=0)
+        unit = np.min(np.where(carried & (sd > 0), sd, math.inf), axis=0)
+    unit = np.where(np.isfinite(unit), unit, 1.0)
+    shares = np.broadcast_to(weight if weight.ndim > 1 else weight[:, None], mean.shape)
+    heaviest = np.argmax(shares, axis=0)
+    centre = np.take_along_axis(mean, heaviest[None, :], 0)[0]
     x = np.clip(_sum(weight, mean), low, high)
     before = high - low
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -102,10 +111,15 @@ def quantile(q: float, weight: Array, mean: Array, sd: Array) -> Array:
             low, high = np.where(error < 0, x, low), np.where(error >= 0, x, high)
             newton = x - error / density
             fast = (newton > low) & (newton < high) & (np.abs(2.0 * error) < before * density)
-            new = np.where(fast, newton, 0.5 * (low + high))
+            ends = np.arcsinh((low - centre) / unit), np.arcsinh((high - centre) / unit)
+            middle = centre + unit * np.sinh(0.5 * (ends[0] + ends[1]))
+            new = np.where(fast, newton, np.clip(middle, low, high))
             done = (np.abs(error) <= PRECISION) | (high - low <= 4e-16 * np.abs(x))
             if np.all(done):
-                break
+                return np.asarray(x)
             before = np.where(done, before, np.abs(new - x))
             x = np.where(done, x, new)
+    points = ~np.any(sd > 0, axis=0)
+    if not np.all(done | points | (high - low <= 1e-12 * (np.abs(x) + unit))):
+        raise ConvergenceError("a quantile of a mixture of normals could not be found.")
     return np.asarray(x)

@@ -92,6 +92,8 @@ class Problem:
         The others, from the innermost groups to the outermost.
     blocks
         Sampling covariance of correlated estimates, one entry a size of block.
+    sampling
+        Sampling variances, shape (estimate,).
     """
 
     design: Design
@@ -103,6 +105,7 @@ class Problem:
     own: tuple[Grouped, ...]
     nested: tuple[Grouped, ...]
     blocks: tuple["Correlated", ...]
+    sampling: Array
 
     def variances(self, values: Sequence[Array]) -> Variances:
         """Say what hyperparameters make of the variances.
@@ -122,12 +125,15 @@ class Problem:
         for part in self.own:
             own = own + _spread(part, at, part.which)
         groups = []
-        rows = _leading_rows(self.system.layout)
+        rows = _leading_rows(self.system.layout) if self.nested else self.system.layout.singles
         for level, part in zip(self.system.layout.levels, self.nested, strict=True):
             rows = rows[level.starts]
             groups.append(_spread(part, at, part.which[rows]))
         blocks = tuple(correlated.at(at) for correlated in self.blocks)
-        return Variances(self.design.se**2, own, tuple(groups), blocks)
+        sampling = self.sampling
+        if self.design.excess is not None:
+            sampling = sampling * (1.0 + self.design.excess * np.asarray(at["icc"])[..., None])
+        return Variances(sampling, own, tuple(groups), blocks)
 
     def given(self, values: Sequence[Array]) -> Conditional:
         """Condition on hyperparameters, in passes that fit into memory.
@@ -239,13 +245,25 @@ def pose(design: Design) -> Problem:
             continue
         at_zero = bool(np.isfinite(prior.logpdf(np.zeros(1))[0]))
         shift = SHIFT * typical * count**-0.25 if at_zero else 0.0
-        # The quantile function of a bounded prior ends where the prior does.
-        with np.errstate(all="ignore"):
-            upper = float(prior.ppf(np.ones(1))[0]) if prior.proper else np.inf
+        upper = np.inf
+        if prior.proper:
+            # The quantile function of a bounded prior ends where the prior does.
+            with np.errstate(all="ignore"):
+                middle, upper = (float(end) for end in prior.ppf(np.array([0.5, 1.0])))
+            shift = min(shift, SHIFT * middle)
         axes.append(Positive(typical, shift, upper))
     priors = tuple(design.hyper.values())
     return Problem(
-        design, system, pilot, names, priors, tuple(axes), own, nested, _correlated(design, layout)
+        design=design,
+        system=system,
+        pilot=pilot,
+        names=names,
+        priors=priors,
+        axes=tuple(axes),
+        own=own,
+        nested=nested,
+        blocks=_correlated(design, layout),
+        sampling=design.se**2,
     )
 
 

@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
+from scipy import special
 
 Array = NDArray[np.float64]
 
@@ -236,6 +237,7 @@ def locate(
     mode = np.where(right >= axis.ceiling, axis.ceiling, mode)
     peak = f(mode[..., None])
     steps = 0.25 * fine * 2.0 ** np.arange(math.ceil(math.log2(4.0 * FAR / fine)) + 1.0)
+    steps = np.minimum(steps, FAR)
     high = _end(
         lambda u: f(u) + moment * np.maximum(u - mode[..., None], 0.0),
         mode,
@@ -307,7 +309,7 @@ def rule(count: int) -> tuple[Array, Array]:
     tuple of ndarray, shape (count,)
         Nodes and weights; shared, do not write into them.
     """
-    x, w = legendre.leggauss(count)
+    x, w = special.roots_legendre(count)
     x.setflags(write=False)
     w.setflags(write=False)
     return x, w

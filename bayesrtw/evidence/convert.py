@@ -7,7 +7,7 @@ incomplete tables first pass through `bayesrtw.evidence.summaries`.
 
 Quantiles of the normal distribution are SciPy's. The rest is written out here: PyMARE converts only
 means and correlations, `scipy.stats.contingency` works on one table and gives no standard error, and
-statsmodels' formulas for risks have no correction for empty cells.
+statsmodels' four formulas for risks, with which these agree, are too few for a dependency.
 """
 
 from typing import NamedTuple
@@ -113,7 +113,11 @@ def from_z(estimate: ArrayLike, z: ArrayLike, measure: Measure) -> Converted:
 
 
 def asymmetry(
-    estimate: ArrayLike, low: ArrayLike, high: ArrayLike, measure: Measure
+    estimate: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    measure: Measure,
+    rounding: ArrayLike = 0.0,
 ) -> NDArray[np.float64]:
     """Distance of an estimate from the centre of its interval, in half-widths.
 
@@ -123,15 +127,23 @@ def asymmetry(
         As printed (ratios for log measures); low < high.
     measure
         Says on which scale the interval ought to be symmetric.
+    rounding
+        Most by which rounding may have changed each of the three numbers, less than any ratio: the
+        result is what no choice of unprinted digits can remove.
 
     Returns
     -------
     ndarray
         0 for a Wald interval, which `from_interval` takes it to be; 1 for an estimate at an end.
     """
-    ends = measure.forward(low), measure.forward(high)
-    centre, half = (ends[0] + ends[1]) / 2.0, (ends[1] - ends[0]) / 2.0
-    return np.asarray(np.abs(measure.forward(estimate) - centre) / half)
+    x, a, b, off = (np.asarray(v, dtype=np.float64) for v in (estimate, low, high, rounding))
+    centre_low = (measure.forward(a - off) + measure.forward(b - off)) / 2.0
+    centre_high = (measure.forward(a + off) + measure.forward(b + off)) / 2.0
+    beyond = np.maximum(
+        measure.forward(x - off) - centre_high, centre_low - measure.forward(x + off)
+    )
+    half = (measure.forward(b) - measure.forward(a)) / 2.0
+    return np.asarray(np.maximum(beyond, 0.0) / half)
 
 
 def _cells(
@@ -219,7 +231,7 @@ def from_o_minus_e(o_minus_e: ArrayLike, variance: ArrayLike) -> Converted:
     Converted
         effect = (O - E) / V, se = 1 / sqrt(V): a log hazard ratio if the numbers come from a
         log-rank test, a log Peto odds ratio if from counts. Parmar et al. [1]_, Tierney et al. [2]_,
-        Cochrane Handbook 6.8.2 and 10.4.2.
+        Cochrane Handbook 6.8.2, 10.4.2 and 10.9.
 
     References
     ----------
@@ -256,7 +268,8 @@ def log_peto_odds_ratio(
     total, events = n1 + n0, a + c
     variance = n1 * n0 * events * (total - events) / (total**2 * (total - 1))
     informative = np.where(variance > 0, variance, np.nan)
-    return from_o_minus_e(a - n1 * events / total, informative)
+    # (ad - bc) / N is O - E without subtracting like numbers
+    return from_o_minus_e((a * (n0 - c) - (n1 - a) * c) / total, informative)
 
 
 def complementary_log_log(
@@ -276,14 +289,15 @@ def complementary_log_log(
     Returns
     -------
     Converted
-        log(-log(1 - p1)) - log(-log(1 - p0)), Woods et al. [1]_; the variance by the delta method,
-        p / (n (1 - p) log(1 - p)^2) for each group, which is the inverse Fisher information of a
-        binomial with this link. 0.5 is added to each cell of a table with an empty cell.
+        log(-log(1 - p1)) - log(-log(1 - p0)), Woods et al. [1]_, Perneger [2]_; the variance by the
+        delta method, p / (n (1 - p) log(1 - p)^2) for each group, which is the inverse Fisher
+        information of a binomial with this link. 0.5 is added to each cell of a table with an empty cell.
 
     References
     ----------
     .. [1] Woods, Hawkins & Scott (2010), BMC Medical Research Methodology 10:54.
        doi:10.1186/1471-2288-10-54
+    .. [2] Perneger (2008), Contemporary Clinical Trials 29:762-766. PMID 18639651
     """
     a, b, c, d = _cells(events_t, n_t, events_c, n_c)
     hazard1, hazard0 = -np.log1p(-a / (a + b)), -np.log1p(-c / (c + d))
@@ -304,7 +318,7 @@ def log_rate_ratio(
     Returns
     -------
     Converted
-        log(a / T1) - log(c / T0), variance 1/a + 1/c; Cochrane Handbook 6.7.1. Where a group has no
+        log(a / T1) - log(c / T0), variance 1/a + 1/c; Cochrane Handbook 10.8. Where a group has no
         event, 0.5 is added to the events of both.
     """
     a, c = (np.asarray(v, dtype=np.float64) for v in (events_t, events_c))
@@ -329,7 +343,7 @@ def rate_difference(
     Returns
     -------
     Converted
-        a / T1 - c / T0 per unit of time, variance a / T1^2 + c / T0^2; Cochrane Handbook 6.7.1. Where
+        a / T1 - c / T0 per unit of time, variance a / T1^2 + c / T0^2; Cochrane Handbook 10.8. Where
         a group has no event, 0.5 is added to both for the standard error only.
     """
     a, c = (np.asarray(v, dtype=np.float64) for v in (events_t, events_c))
@@ -361,7 +375,8 @@ def log_hazard_ratio_of_medians(
     there [1]_, and log(2)^2 = 0.48 turns that into the variance of its logarithm: a median holds half of
     what the times themselves hold, for which 1/events alone would stand. It is exact where everybody
     has the event; under exponential censoring of half, two thirds or four fifths of the people it is
-    1.33, 1.29 or 0.81 times the true variance. Medians are a poor substitute for hazard ratios even so [2]_.
+    1.33, 1.29 or about 0.8 times the true variance. Even so, medians are a poor substitute for
+    hazard ratios [2]_.
 
     References
     ----------
@@ -450,5 +465,5 @@ def log_ratio_of_means(
        doi:10.1186/1471-2288-8-32
     """
     m1, m0 = np.asarray(mean_t, dtype=np.float64), np.asarray(mean_c, dtype=np.float64)
-    se = np.hypot(se_mean_t / m1, se_mean_c / m0)
-    return Converted(np.log(m1) - np.log(m0), np.asarray(se))
+    se1, se0 = np.asarray(se_mean_t, dtype=np.float64), np.asarray(se_mean_c, dtype=np.float64)
+    return Converted(np.log(m1) - np.log(m0), np.hypot(se1 / m1, se0 / m0))

@@ -2,8 +2,10 @@
 
 import hashlib
 import math
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -12,12 +14,14 @@ from numpy.typing import NDArray
 
 from bayesrtw.errors import EvidenceError, Faults, shown
 from bayesrtw.evidence.cells import Table, numbers, of_study, read_table
+from bayesrtw.evidence.quality import Judgements, read_judgements
 from bayesrtw.evidence.reported import NUMBERS, analysis_scale
 from bayesrtw.evidence.schema import check_fields, check_keys
 from bayesrtw.evidence.table import (
     TEXT,
     Evidence,
     Outcome,
+    Places,
     Provenance,
     dataset_of,
     duplicates,
@@ -45,7 +49,59 @@ class Folder(Protocol):
         """Read the whole file."""
 
 
-def read_csv(path: Path) -> Evidence:
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault with its place.
+
+    Attributes
+    ----------
+    file
+        How messages call the file.
+    row
+        Line in the file; 0 where the fault is not of one row.
+    column, value
+        The column at fault and what stands there; empty where the fault is not of one column.
+    message
+        The whole sentence.
+    """
+
+    file: str
+    row: int
+    column: str
+    value: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What could be read of a source.
+
+    Attributes
+    ----------
+    evidence
+        Its clean rows; None where a fault concerns more than single rows, or no row is clean.
+    faults
+        Every fault; the rows that have one are not among the evidence.
+    """
+
+    evidence: Evidence | None
+    faults: tuple[Fault, ...]
+
+
+#: Builds evidence of tables, noting faults; None where that makes no sense.
+_Build = Callable[[Mapping[str, Table], Faults], Evidence | None]
+
+
+@dataclass(slots=True)
+class _Source:
+    """The files of a source, before rows are joined and converted."""
+
+    build: _Build
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    faults: Faults = field(default_factory=lambda: Faults(EvidenceError))
+
+
+def read_csv(path: Path, *, strict: bool = True) -> Evidence:
     """Read one flat CSV file: one row a reported result.
 
     Parameters
@@ -54,6 +110,9 @@ def read_csv(path: Path) -> Evidence:
         The file. Column ``study`` and either ``effect`` and ``se`` on the analysis scale, or the
         numbers as printed (``estimate, ci_low, ci_high``, counts or means; see `NUMBERS`). Optional:
         ``measure``, ``reported``, ``outcome``, ``benefit``, moderators of any name.
+    strict
+        Whether any fault is an error; if not, rows with a fault are left out and named in
+        `Evidence.quarantined`.
 
     Returns
     -------
@@ -63,28 +122,153 @@ def read_csv(path: Path) -> Evidence:
     Raises
     ------
     EvidenceError
-        With every fault of the file.
+        With every fault of the file; if not strict, only where a fault concerns more than single
+        rows or no row is clean.
     """
-    faults = Faults(EvidenceError)
+    return _read(_csv_source(path), strict=strict)
+
+
+def read_folder(folder: Folder, *, strict: bool = True) -> Evidence:
+    """Read a data set folder: ``dataset.toml``, ``studies.csv`` and ``results.csv``.
+
+    Parameters
+    ----------
+    folder
+        A path or a packaged resource. A file ``risk_of_bias.csv`` is read if there is one.
+    strict
+        Whether any fault is an error; if not, rows with a fault are left out and named in
+        `Evidence.quarantined`, and so are results of a study whose own row has one.
+
+    Returns
+    -------
+    Evidence
+        One row a result, with its study's columns beside it.
+
+    Raises
+    ------
+    EvidenceError
+        With every fault of the data set: unknown or missing keys and columns, cells that break a
+        declared rule, results of unknown studies, files whose hash differs from the declared one. If
+        not strict, only where a fault concerns more than single rows or no row is clean.
+    """
+    return _read(_folder_source(folder), strict=strict)
+
+
+def attempt(source: Any) -> Reading:
+    """Read as much of a CSV file or a data set folder as can be read.
+
+    Parameters
+    ----------
+    source
+        Path of a CSV file, or a folder as `read_folder` takes it.
+
+    Returns
+    -------
+    Reading
+        The clean rows and every fault.
+    """
+    try:
+        found = _csv_source(source) if source.is_file() else _folder_source(source)
+    except EvidenceError as error:
+        return Reading(None, (Fault(source.name, 0, "", "", str(error)),))
+    return _clean(found)
+
+
+def _read(source: _Source, *, strict: bool) -> Evidence:
+    if strict:
+        evidence = source.build(source.tables, source.faults)
+        if evidence is None or source.faults.messages:
+            source.faults.stop()
+        return evidence
+    reading = _clean(source)
+    if reading.evidence is None:
+        Faults(EvidenceError, list(dict.fromkeys(f.message for f in reading.faults))).stop()
+    return reading.evidence
+
+
+def _clean(source: _Source) -> Reading:
+    """Build evidence of the rows without faults: leave faulty rows out until none is found."""
+    tables, noted = dict(source.tables), list(source.faults.messages)
+    found: list[Fault] = []
+    while True:
+        faults = Faults(EvidenceError, noted)
+        evidence = source.build(tables, faults)
+        new = [place for message in faults.messages for place in _located(message, tables)]
+        found += new
+        if not new and evidence is not None and evidence.size:
+            named = tuple(dict.fromkeys(fault.message for fault in found))
+            return Reading(replace(evidence, quarantined=named), tuple(found))
+        if not new or any(fault.row == 0 for fault in new):
+            return Reading(None, tuple(found))
+        bad = {(fault.file, fault.row) for fault in new}
+        tables = {file: _without(table, bad) for file, table in tables.items()}
+        noted = []
+
+
+def _without(table: Table, bad: set[tuple[str, int]]) -> Table:
+    keep = [place for place, line in enumerate(table.lines) if (table.where, line) not in bad]
+    columns = {name: [cells[place] for place in keep] for name, cells in table.columns.items()}
+    return Table(table.where, columns, [table.lines[place] for place in keep])
+
+
+#: Text between quotes in a message, as ``repr`` writes it: a cell may hold "in row 7".
+_QUOTED: Final = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
+#: Where a message names rows, and how many.
+_ROWS: Final = re.compile(r"\brows? (\d+)(?: and (\d+)\b)?")
+#: A fault of a whole outcome: leaving out the rows of one side would decide its direction.
+_WHOLE: Final = "benefit of outcome "
+
+
+def _located(message: str, tables: Mapping[str, Table]) -> list[Fault]:
+    """Find the place of a fault: every message begins with its file and names its row."""
+    for table in tables.values():
+        if not message.startswith(f"{table.where}: "):
+            continue
+        text = message[len(table.where) + 2 :]
+        rows = _ROWS.search(_QUOTED.sub("''", text))
+        if rows is None or text.startswith(_WHOLE):
+            return [Fault(table.where, 0, "", "", message)]
+        word = re.match(r"(?:row \d+(?: \(study=.*?\))?: )?(\w+)\b", text)
+        column = word[1] if word is not None and word[1] in table.columns else ""
+        found = []
+        for row in (int(number) for number in rows.groups() if number):
+            value = table.columns[column][table.lines.index(row)] if column else ""
+            found.append(Fault(table.where, row, column, value, message))
+        return found
+    return [Fault(message.split(":", maxsplit=1)[0], 0, "", "", message)]
+
+
+def _csv_source(path: Path) -> _Source:
     raw = _bytes(path, str(path))
-    table = read_table(raw, path.name, faults)
-    if not table.columns:
-        faults.stop()
-    _need(table, ("study",), faults)
-    _need_result(table, faults)
-    if "study" not in table.columns or not table.count:
-        faults.stop()
+    provenance = Provenance(title=path.name, sha256=hashlib.sha256(raw).hexdigest())
+
+    def build(tables: Mapping[str, Table], faults: Faults) -> Evidence | None:
+        return _flat(tables[""], provenance, faults) if tables[""].count else None
+
+    source = _Source(build)
+    table = read_table(raw, path.name, source.faults)
+    source.tables = {"": table}
+    if table.columns:
+        _need(table, ("study",), source.faults)
+        _need_result(table, source.faults)
+    return source
+
+
+def _flat(table: Table, provenance: Provenance, faults: Faults) -> Evidence | None:
+    """Build evidence of a flat file."""
+    if "study" not in table.columns:
+        return None
     columns = _results(table, faults)
     outcomes, said = _flat_outcomes(table, columns, faults)
-    faults.raise_if_any()
-    provenance = Provenance(
-        title=path.name,
-        sha256=hashlib.sha256(raw).hexdigest(),
-        limits=()
-        if said
-        else ("No direction of benefit was stated; higher was taken as benefit.",),
+    if faults.messages:
+        return None
+    limits = () if said else ("No direction of benefit was stated; higher was taken as benefit.",)
+    return Evidence(
+        dataset_of(columns),
+        replace(provenance, limits=limits),
+        outcomes,
+        places=Places(table.where, tuple(table.lines)),
     )
-    return Evidence(dataset_of(columns), provenance, outcomes)
 
 
 def _flat_outcomes(
@@ -111,38 +295,32 @@ def _flat_outcomes(
     return outcomes, stated is not None
 
 
-def read_folder(folder: Folder) -> Evidence:
-    """Read a data set folder: ``dataset.toml``, ``studies.csv`` and ``results.csv``.
-
-    Parameters
-    ----------
-    folder
-        A path or a packaged resource.
-
-    Returns
-    -------
-    Evidence
-        One row a result, with its study's columns beside it.
-
-    Raises
-    ------
-    EvidenceError
-        With every fault of the data set: unknown or missing keys and columns, cells that break a
-        declared rule, results of unknown studies, files whose hash differs from the declared one.
-    """
-    faults = Faults(EvidenceError)
+def _folder_source(folder: Folder) -> _Source:
     name = folder.name
+    faults = Faults(EvidenceError)
     raw_toml = _bytes(folder.joinpath("dataset.toml"), f"{name}/dataset.toml")
     meta = _toml(raw_toml, f"{name}/dataset.toml", faults)
-    faults.raise_if_any()
-    check_keys(meta, f"{name}/dataset.toml", faults)
-    if meta.get("id") != name:
-        faults.add(
-            f"{name}/dataset.toml: id is {meta.get('id')!r}; the folder is called {name!r}; make "
-            "them equal."
-        )
-    faults.raise_if_any()
+    if not faults.messages:
+        check_keys(meta, f"{name}/dataset.toml", faults)
+        if meta.get("id") != name:
+            faults.add(
+                f"{name}/dataset.toml: id is {meta.get('id')!r}; the folder is called {name!r}; make "
+                "them equal."
+            )
+    if faults.messages:
+        return _Source(lambda _tables, _faults: None, faults=faults)
     tables, sha = _tables(folder, meta, hashlib.sha256(raw_toml), faults)
+
+    def build(tables: Mapping[str, Table], faults: Faults) -> Evidence | None:
+        return _joined(tables, meta, sha, faults)
+
+    return _Source(build, tables, faults)
+
+
+def _joined(
+    tables: Mapping[str, Table], meta: Mapping[str, Any], sha: str, faults: Faults
+) -> Evidence | None:
+    """Build evidence of the files of a folder."""
     for file, table in tables.items():
         check_fields(table, file, meta, faults)
     for file, wanted in (("studies.csv", ("study",)), ("results.csv", ("study", "outcome"))):
@@ -158,16 +336,26 @@ def read_folder(folder: Folder) -> Evidence:
         or "study" not in studies.columns
         or not studies.count
     ):
-        faults.stop()
+        return None
     columns = _results(results, faults)
     _check_outcomes(results, meta, faults)
     _join_studies(columns, results, studies, faults)
-    faults.raise_if_any()
-    outcomes = {row["name"]: Outcome(**row) for row in meta.get("outcome", [])}
+    judgements = Judgements()
+    if "risk_of_bias.csv" in tables:
+        judgements = read_judgements(tables["risk_of_bias.csv"], studies.columns["study"], faults)
+    if faults.messages:
+        return None
     return Evidence(
         dataset_of(columns),
         _provenance(meta, sha, studies.count),
-        outcomes,
+        {row["name"]: Outcome(**row) for row in meta.get("outcome", [])},
+        judgements=judgements,
+        places=Places(
+            results.where,
+            tuple(results.lines),
+            studies.where,
+            dict(zip(studies.columns["study"], studies.lines, strict=True)),
+        ),
     )
 
 

@@ -5,13 +5,37 @@ the conversion is recorded beside it.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
-from bayesrtw.evidence import convert
+from bayesrtw.evidence import convert, summaries
 from bayesrtw.evidence.measure import MEASURES, Measure
 from bayesrtw.registry import suggestion
+
+#: Columns that stand once for each group, with _t for the programme's and _c for the comparison.
+_BY_GROUP: Final = (
+    "events",
+    "n",
+    "person_time",
+    "pct",
+    "mean",
+    "sd",
+    "se_mean",
+    "ci_low_mean",
+    "ci_high_mean",
+    "median",
+    "min",
+    "q1",
+    "q3",
+    "max",
+    "mean_change",
+    "sd_change",
+    "sd_baseline",
+    "sd_final",
+)
 
 #: Columns of a result that hold numbers.
 NUMBERS: Final = (
@@ -22,24 +46,11 @@ NUMBERS: Final = (
     "ci_high",
     "ci_level",
     "se",
-    "events_t",
-    "n_t",
-    "events_c",
-    "n_c",
-    "pct_t",
-    "pct_c",
-    "mean_t",
-    "sd_t",
-    "se_mean_t",
-    "ci_low_mean_t",
-    "ci_high_mean_t",
-    "mean_c",
-    "sd_c",
-    "se_mean_c",
-    "ci_low_mean_c",
-    "ci_high_mean_c",
-    "median_t",
-    "median_c",
+    "z",
+    "o_minus_e",
+    "variance",
+    "correlation",
+    *(f"{name}_{group}" for name in _BY_GROUP for group in ("t", "c")),
     "multiplier",
 )
 
@@ -62,8 +73,16 @@ REPORTED: Final[dict[str, str]] = {
     "counts": "log_risk_ratio",
     "percentages": "log_risk_ratio",
     "means": "mean_difference",
+    "mean_changes": "mean_difference",
     "medians": "mean_difference",
+    "rates": "log_rate_ratio",
+    "o_minus_e": "log_hazard_ratio",
 }
+
+#: What is printed group by group, or as a sum, instead of as an estimate.
+_SUMMARIES: Final = frozenset(
+    {"counts", "percentages", "means", "mean_changes", "medians", "rates", "o_minus_e"}
+)
 
 #: A standardised mean difference needs more people than this for its variance (N - 3.94 > 0).
 SMALLEST_SMD = 3
@@ -73,7 +92,30 @@ FROM_COUNTS: Final[dict[str, Callable[..., convert.Converted]]] = {
     "log_risk_ratio": convert.log_risk_ratio,
     "log_odds_ratio": convert.log_odds_ratio,
     "risk_difference": convert.risk_difference,
+    "log_peto_odds_ratio": convert.log_peto_odds_ratio,
+    "log_hazard_ratio": convert.complementary_log_log,
 }
+
+#: Measures that rates can be turned into.
+FROM_RATES: Final[dict[str, Callable[..., convert.Converted]]] = {
+    "log_rate_ratio": convert.log_rate_ratio,
+    "rate_difference": convert.rate_difference,
+}
+
+#: A median with quartiles or range says something about a mean from this many people on: the critical
+#: values of `summaries.skewness` begin here.
+SMALLEST_FOR_MEDIANS = 5
+
+#: An interval is said to be asymmetric if its centre is further from the estimate than this, in
+#: half-widths, whatever the unprinted digits. 0.1 half-widths of a 95 % interval are 0.196 standard
+#: errors: were the centre right, taking the estimate would raise its mean squared error by 0.196^2 =
+#: 4 %. Less than that no reader would act on.
+ASYMMETRY = 0.1
+
+#: How papers write that a test was not significant.
+_NOT_SIGNIFICANT: Final = frozenset({"n.s.", "ns", "n.s", "not significant"})
+
+_P_VALUE: Final = re.compile(r"\s*(<=|>=|[<>=≤≥]?)\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE]-?\d+)?)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +132,10 @@ class OnScale:
         How they follow from the printed numbers, in words.
     faults
         What is wrong with the row: each "column: rule; found ...; what to do".
+    notes
+        Doubts about the row that do not stop it, e.g. an interval that is not symmetric.
+    bound
+        Where `se` is NaN, what the source says about it: "p < .01", "n.s.", "n = 120".
     """
 
     measure: str
@@ -97,6 +143,8 @@ class OnScale:
     se: float = math.nan
     conversion: str = ""
     faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    bound: str = ""
 
 
 def analysis_scale(text: Mapping[str, str], number: Mapping[str, float]) -> OnScale:
@@ -135,7 +183,8 @@ def analysis_scale(text: Mapping[str, str], number: Mapping[str, float]) -> OnSc
         effect, se, how = effect * factor, se * factor, f"{how}, times {factor:g}"
     if text.get("reversed") == "yes":
         effect, how = -effect, f"{how}, turned round"
-    return OnScale(name, effect, se, how)
+    bound = _bound(text.get("p_value", ""), get) if math.isnan(se) else ""
+    return OnScale(name, effect, se, how, notes=_doubts(reported, measure, get), bound=bound)
 
 
 class _Getter:
@@ -157,16 +206,28 @@ def _reported_kind(get: _Getter) -> str:
     if get.has("effect") or get.has("estimate"):
         return "effect"
     if get.has("events_t") or get.has("events_c"):
-        return "counts"
-    return "means" if get.has("mean_t") else "effect"
+        return "rates" if get.has("person_time_t") and not get.has("n_t") else "counts"
+    if get.has("mean_t"):
+        return "means"
+    if get.has("mean_change_t"):
+        return "mean_changes"
+    return "o_minus_e" if get.has("o_minus_e") else "effect"
 
 
 #: Measures that what was reported may be analysed in.
 _POSSIBLE: Final[dict[str, tuple[str, ...]]] = {
     "counts": tuple(FROM_COUNTS),
     "percentages": tuple(FROM_COUNTS),
-    "means": ("mean_difference", "standardised_mean_difference"),
-    "medians": ("mean_difference",),
+    "means": ("mean_difference", "standardised_mean_difference", "log_ratio_of_means"),
+    "mean_changes": ("mean_difference",),
+    "medians": (
+        "mean_difference",
+        "standardised_mean_difference",
+        "log_ratio_of_means",
+        "log_hazard_ratio",
+    ),
+    "rates": tuple(FROM_RATES),
+    "o_minus_e": ("log_hazard_ratio", "log_peto_odds_ratio"),
     "effect": tuple(MEASURES),
 }
 
@@ -182,6 +243,11 @@ def _words(text: Mapping[str, str], reported: str, name: str, get: _Getter) -> l
     if name not in possible:
         choices = suggestion(name, list(possible)).rstrip(".")
         faults.append(f"measure is {name!r} and reported is {reported!r}; {choices}")
+    if reported == "o_minus_e" and not text.get("measure"):
+        faults.append(
+            "measure is empty and reported is 'o_minus_e': write log_hazard_ratio for a log-rank test, "
+            "log_peto_odds_ratio for counts"
+        )
     bare = not text.get("reported") and get.has("estimate") and not get.has("effect")
     if bare and MEASURES[name].log:
         ratio = name.removeprefix("log_")
@@ -193,8 +259,14 @@ def _words(text: Mapping[str, str], reported: str, name: str, get: _Getter) -> l
 
 
 def _p_value_faults(printed: str) -> list[str]:
-    value = _exact_p(printed)
-    if math.isnan(value) or 0 <= value <= 1:
+    if not printed or printed.casefold() in _NOT_SIGNIFICANT:
+        return []
+    found = _P_VALUE.fullmatch(printed)
+    if found is None:
+        return [
+            f"p_value is {printed!r}; write a number (.03), a bound (<.01), n.s., or leave the cell empty"
+        ]
+    if 0 <= float(found[2]) <= 1:
         return []
     return [f"p_value must lie between 0 and 1; found {printed!r}; correct it against the source"]
 
@@ -222,7 +294,7 @@ def _faults(get: _Getter, reported: str, measure: Measure) -> list[str]:
                 f"ci_low_mean_{arm} must be less than ci_high_mean_{arm}; found {low:g} and {high:g}; "
                 "correct them against the source"
             )
-    if measure.log and reported not in ("counts", "means", "effect") and "log_" not in reported:
+    if measure.log and reported not in (*_SUMMARIES, "effect") and "log_" not in reported:
         faults += [
             f"{column} of a ratio must be positive; found {get(column):g}; correct it, or name the "
             f"logarithm in reported (log_{reported})"
@@ -232,12 +304,15 @@ def _faults(get: _Getter, reported: str, measure: Measure) -> list[str]:
     faults += [
         f"{column} must be positive; found {get(column):g}; leave the cell empty where the source "
         "gives none"
-        for column in ("se", "sd_t", "sd_c", "se_mean_t", "se_mean_c", "multiplier")
+        for column in _POSITIVE
         if get(column) <= 0 and not (reported in ("counts", "percentages") and get(column) == 0)
     ]
     for arm in ("t", "c"):
         events, size = get(f"events_{arm}"), get(f"n_{arm}")
-        if events < 0 or events > size or size <= 0:
+        if reported == "rates":  # a person may have several events
+            if events < 0:
+                faults.append(f"events_{arm} must not be negative; found {events:g}; correct it")
+        elif events < 0 or events > size or size <= 0:
             faults.append(
                 f"events_{arm} must lie between 0 and n_{arm}; found events_{arm}={events:g}, "
                 f"n_{arm}={size:g}; correct them against the source"
@@ -246,34 +321,103 @@ def _faults(get: _Getter, reported: str, measure: Measure) -> list[str]:
         faults.append(
             f"ci_level must lie between 0 and 1; found {get('ci_level'):g}; write 0.95 for 95 %"
         )
+    if not -1 <= get("correlation", 0.0) <= 1:
+        faults.append(
+            f"correlation must lie between -1 and 1; found {get('correlation'):g}; correct it"
+        )
+    faults += _location_faults(get, reported, measure)
+    return faults
+
+
+#: Columns that may not be zero or negative.
+_POSITIVE: Final = (
+    "se",
+    "variance",
+    "multiplier",
+    *(
+        f"{name}_{group}"
+        for name in ("sd", "se_mean", "sd_change", "sd_baseline", "sd_final", "person_time")
+        for group in ("t", "c")
+    ),
+)
+
+
+def _location_faults(get: _Getter, reported: str, measure: Measure) -> list[str]:
+    """Say which means and medians cannot be: of a ratio, or out of their order."""
+    faults = []
+    for arm in ("t", "c"):
+        column = {"means": f"mean_{arm}", "medians": f"median_{arm}"}.get(reported, "")
+        if measure.log and get(column) <= 0:
+            faults.append(
+                f"{column} must be positive for a ratio; found {get(column):g}; correct it, or analyse "
+                "the difference (measure=mean_difference)"
+            )
+        names = [f"{name}_{arm}" for name in ("min", "q1", "median", "q3", "max")]
+        there = [name for name in names if get.has(name)]
+        values = [get(name) for name in there]
+        flat = any(
+            get(f"{a}_{arm}") == get(f"{b}_{arm}") for a, b in (("q1", "q3"), ("min", "max"))
+        )
+        if values != sorted(values) or flat:
+            found = ", ".join(f"{name}={get(name):g}" for name in there)
+            faults.append(
+                f"{', '.join(there)} must be in rising order; found {found}; correct them against the "
+                "source"
+            )
     return faults
 
 
 def _converted(
     reported: str, measure: Measure, get: _Getter, p_value: str
 ) -> tuple[float, float, str]:
-    if reported == "counts":
-        return _from_counts(measure, get)
+    if reported == "percentages":
+        return math.nan, math.nan, _UNCONVERTED
+    if reported in ("counts", "rates"):
+        return _from_events(reported, measure, get)
     if reported == "means":
         return _from_means(measure, get)
-    if reported in ("medians", "percentages"):
-        return (
-            math.nan,
-            math.nan,
-            "not converted: no standard error follows from the printed numbers",
-        )
+    if reported == "mean_changes":
+        return _from_changes(get)
+    if reported == "medians":
+        if measure.name == "log_hazard_ratio":
+            return _from_times(get)
+        return _from_medians(measure, get)
+    if reported == "o_minus_e":
+        if not get.has("o_minus_e", "variance"):
+            return math.nan, math.nan, "O - E or V missing"
+        found = convert.from_o_minus_e(get("o_minus_e"), get("variance"))
+        return float(found.effect), float(found.se), f"{_words_of(measure)} from O - E and V"
+    return _from_estimate(_scale_of(reported, measure), get, p_value)
+
+
+#: What is said where nothing can be made of a row.
+_UNCONVERTED: Final = "not converted: no standard error follows from the printed numbers"
+
+
+def _scale_of(reported: str, measure: Measure) -> Measure:
+    """Scale of what is printed: the measure's own, or none where the logarithm is printed already."""
     logged = reported.startswith("log_") or reported == "effect"
-    scale = MEASURES["generic"] if logged else measure
+    return MEASURES["generic"] if logged else measure
+
+
+def _words_of(measure: Measure) -> str:
+    return measure.name.replace("_", " ").replace("peto", "Peto")
+
+
+def _from_estimate(scale: Measure, get: _Getter, p_value: str) -> tuple[float, float, str]:
     estimate = get("effect", get("estimate"))
     if math.isnan(estimate):
         return math.nan, math.nan, "no estimate printed"
     effect = float(scale.forward(estimate))
-    if get.has("se") and (logged or not measure.log):
+    if get.has("se") and not scale.log:
         return effect, get("se"), "estimate and standard error as printed"
     if get.has("ci_low", "ci_high"):
         level = get("ci_level", 0.95)
         found = convert.from_interval(estimate, get("ci_low"), get("ci_high"), level, scale)
         return effect, float(found.se), f"estimate and {100 * level:g} % interval"
+    if effect != 0 and get("z", 0.0) != 0:
+        found = convert.from_z(estimate, get("z"), scale)
+        return effect, float(found.se), f"estimate and z = {get('z'):g}"
     p = _exact_p(p_value)
     if 0 < p < 1 and effect != 0:
         found = convert.from_p_value(estimate, p, scale)
@@ -283,41 +427,54 @@ def _converted(
 
 def _exact_p(printed: str) -> float:
     """Read a p value; NaN where only a bound ("<.01") or nothing is printed."""
-    try:
-        return float(printed)
-    except ValueError:
-        return math.nan
+    found = _P_VALUE.fullmatch(printed)
+    return float(found[2]) if found is not None and found[1] in ("", "=") else math.nan
 
 
-def _from_counts(measure: Measure, get: _Getter) -> tuple[float, float, str]:
-    cells = ("events_t", "n_t", "events_c", "n_c")
-    if measure.name not in FROM_COUNTS or not get.has(*cells):
-        return math.nan, math.nan, "counts incomplete"
+def _from_events(reported: str, measure: Measure, get: _Getter) -> tuple[float, float, str]:
+    """Convert counts or rates: events of both groups with the people or the time they come from."""
+    base = "n" if reported == "counts" else "person_time"
+    cells = ("events_t", f"{base}_t", "events_c", f"{base}_c")
+    if not get.has(*cells):
+        return math.nan, math.nan, f"{reported} incomplete"
+    function = (FROM_COUNTS if reported == "counts" else FROM_RATES)[measure.name]
     values = [get(cell) for cell in cells]
-    found = FROM_COUNTS[measure.name](*values)
-    zero = 0 in (values[0], values[2]) or values[0] == values[1] or values[2] == values[3]
-    added = f", {convert.CONTINUITY:g} added to each cell" if zero else ""
-    name = measure.name.replace("_", " ")
-    return float(found.effect), float(found.se), f"{name} from counts{added}"
+    found = function(*values)
+    how = f"{_words_of(measure)} from {reported}"
+    if math.isnan(float(found.effect)):
+        return math.nan, math.nan, f"{how}: nobody or everybody has the event, which says nothing"
+    if function is convert.complementary_log_log:
+        how += " by complementary log-log, assumes proportional hazards and equal follow-up"
+    zero = 0 in (values[0], values[2])
+    if reported == "counts":
+        zero = zero or values[0] == values[1] or values[2] == values[3]
+    if zero and function is not convert.log_peto_odds_ratio:
+        where = "each cell" if reported == "counts" else "the events of both groups"
+        how += f", {convert.CONTINUITY:g} added to {where}"
+    return float(found.effect), float(found.se), how
 
 
 def _from_means(measure: Measure, get: _Getter) -> tuple[float, float, str]:
     if not get.has("mean_t", "mean_c"):
         return math.nan, math.nan, "means incomplete"
-    spread = ("sd_t", "n_t", "sd_c", "n_c")
-    if measure.name == "standardised_mean_difference":
-        if not get.has(*spread) or get("n_t") + get("n_c") <= SMALLEST_SMD:
-            return math.nan, math.nan, "means without standard deviations, or fewer than 4 people"
-        found = convert.standardised_mean_difference(
-            get("mean_t"), get("sd_t"), get("n_t"), get("mean_c"), get("sd_c"), get("n_c")
-        )
-        return float(found.effect), float(found.se), "Hedges' g from means and SDs"
     se_t, how_t = _se_of_mean(get, "t")
     se_c, how_c = _se_of_mean(get, "c")
-    found = convert.mean_difference(get("mean_t"), se_t, get("mean_c"), se_c)
-    how = f"difference of means, {how_t}" if how_t == how_c else "difference of means"
+    n_t, n_c = get("n_t"), get("n_c")
+    if measure.name == "standardised_mean_difference":
+        sd_t, sd_c = get("sd_t", se_t * math.sqrt(n_t)), get("sd_c", se_c * math.sqrt(n_c))
+        if math.isnan(sd_t + sd_c + n_t + n_c) or n_t + n_c <= SMALLEST_SMD:
+            return math.nan, math.nan, "means without standard deviations, or fewer than 4 people"
+        found = convert.standardised_mean_difference(
+            get("mean_t"), sd_t, n_t, get("mean_c"), sd_c, n_c
+        )
+        return float(found.effect), float(found.se), "Hedges' g from means and SDs"
+    ratio = measure.name == "log_ratio_of_means"
+    function = convert.log_ratio_of_means if ratio else convert.mean_difference
+    found = function(get("mean_t"), se_t, get("mean_c"), se_c)
+    what = "log ratio of means" if ratio else "difference of means"
+    how = f"{what}, {how_t}" if how_t == how_c else what
     if math.isnan(float(found.se)):
-        how = "difference of means only: no standard error follows from the printed numbers"
+        how = f"{what} only: no standard error follows from the printed numbers"
     return float(found.effect), float(found.se), how
 
 
@@ -329,3 +486,111 @@ def _se_of_mean(get: _Getter, arm: str) -> tuple[float, str]:
     low, high = get(f"ci_low_mean_{arm}"), get(f"ci_high_mean_{arm}")
     z = float(convert.normal_quantile(get("ci_level", 0.95)))
     return (high - low) / (2 * z), "standard errors from the interval of each mean"
+
+
+def _from_changes(get: _Getter) -> tuple[float, float, str]:
+    if not get.has("mean_change_t", "mean_change_c"):
+        return math.nan, math.nan, "mean changes incomplete"
+    r = get("correlation")
+    number: dict[str, float] = {}
+    how = "difference of mean changes, SE = SD / sqrt(n)"
+    for arm in ("t", "c"):
+        sd = get(f"sd_change_{arm}")
+        if math.isnan(sd) and get.has(f"sd_baseline_{arm}", f"sd_final_{arm}", "correlation"):
+            sd = float(summaries.sd_of_change(get(f"sd_baseline_{arm}"), get(f"sd_final_{arm}"), r))
+            how = f"difference of mean changes, their SDs from those before and after, correlation {r:g}"
+        number |= {f"mean_{arm}": get(f"mean_change_{arm}"), f"sd_{arm}": sd}
+        number[f"n_{arm}"] = get(f"n_{arm}")
+    effect, se, _ = _from_means(MEASURES["mean_difference"], _Getter(number))
+    if math.isnan(se):
+        how = "difference of mean changes only: no standard error follows from the printed numbers"
+    return effect, se, how
+
+
+def _from_times(get: _Getter) -> tuple[float, float, str]:
+    if not get.has("median_t", "median_c"):
+        return math.nan, math.nan, "medians incomplete"
+    events_t, events_c = (get(f"events_{arm}") or math.nan for arm in ("t", "c"))
+    found = convert.log_hazard_ratio_of_medians(
+        get("median_t"), events_t, get("median_c"), events_c
+    )
+    how = "log hazard ratio from medians, assumes exponential survival"
+    if math.isnan(float(found.se)):
+        how += "; no standard error without the events of both groups"
+    return float(found.effect), float(found.se), how
+
+
+def _from_medians(measure: Measure, get: _Getter) -> tuple[float, float, str]:
+    number: dict[str, float] = {}
+    for arm in ("t", "c"):
+        median, size, spread = _spread(get, arm)
+        if not size >= SMALLEST_FOR_MEDIANS:
+            return math.nan, math.nan, _UNCONVERTED
+        found = summaries.mean_and_sd(median, size, **spread)
+        number |= {f"mean_{arm}": float(found.mean), f"sd_{arm}": float(found.sd), f"n_{arm}": size}
+    if any(math.isnan(value) for value in number.values()):
+        return math.nan, math.nan, _UNCONVERTED
+    if measure.log and min(number["mean_t"], number["mean_c"]) <= 0:
+        return math.nan, math.nan, "not converted: an estimated mean is not positive"
+    effect, se, how = _from_means(measure, _Getter(number))
+    return effect, se, f"{how}; means and SDs from medians (Luo, Wan), assumes normal values"
+
+
+def _spread(get: _Getter, arm: str) -> tuple[float, float, dict[str, float]]:
+    """Median, size and the quartiles and range of a group."""
+    printed = {"minimum": "min", "q1": "q1", "q3": "q3", "maximum": "max"}
+    spread = {name: get(f"{column}_{arm}") for name, column in printed.items()}
+    return get(f"median_{arm}"), get(f"n_{arm}"), spread
+
+
+def _bound(p_value: str, get: _Getter) -> str:
+    """Say what the source tells about a standard error it does not give."""
+    said = []
+    found = _P_VALUE.fullmatch(p_value)
+    if found is not None:
+        said.append(f"p {found[1] or '='} {found[2]}")
+    elif p_value:
+        said.append("n.s.")
+    size = get("n_t") + get("n_c") if get.has("n_t", "n_c") else get("n")
+    if not math.isnan(size):
+        said.append(f"n = {size:g}")
+    return "; ".join(said)
+
+
+def _doubts(reported: str, measure: Measure, get: _Getter) -> tuple[str, ...]:
+    """Say what makes the numbers of a row doubtful without making them wrong."""
+    if reported == "medians" and measure.name != "log_hazard_ratio":
+        return tuple(
+            f"median_{arm} lies too far from the middle of its quartiles or range for normal values: "
+            f"skewness {float(skew):.2g} times the critical value"
+            for arm in ("t", "c")
+            for median, size, spread in (_spread(get, arm),)
+            if size >= SMALLEST_FOR_MEDIANS
+            and (skew := summaries.skewness(median, size, **spread)) > 1
+        )
+    if reported in _SUMMARIES:
+        return ()
+    scale, notes = _scale_of(reported, measure), []
+    estimate = get("effect", get("estimate"))
+    if get("z") * float(scale.forward(estimate)) < 0:
+        notes.append(f"z = {get('z'):g} and the estimate {estimate:g} point in opposite directions")
+    low, high = get("ci_low"), get("ci_high")
+    rounding = _rounding(estimate, low, high)
+    if convert.asymmetry(estimate, low, high, scale, rounding) > ASYMMETRY:
+        centre = float(scale.back((scale.forward(low) + scale.forward(high)) / 2))
+        size = float(convert.asymmetry(estimate, low, high, scale))
+        notes.append(
+            f"interval is not symmetric{' on the log scale' if scale.log else ''}: centre {centre:.3g}, "
+            f"printed {estimate:g}, asymmetry {size:.2f} of its half-width"
+        )
+    return tuple(notes)
+
+
+def _rounding(*printed: float) -> float:
+    """Half a unit of the last decimal of numbers printed alike.
+
+    The number with most decimals speaks for all, since trailing zeros are lost when cells are read.
+    """
+    finite = [value for value in printed if not math.isnan(value)]
+    exponents = [int(Decimal(f"{value:.12g}").as_tuple().exponent) for value in finite]
+    return 0.5 * 10.0 ** min([0, *exponents])

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, shown
 from bayesrtw.evidence.measure import Benefit, Measure, measure_named
+from bayesrtw.evidence.quality import Judgements
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
@@ -118,6 +120,28 @@ class Dependence:
     origin: str
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where rows stand in their files, for messages to people.
+
+    Attributes
+    ----------
+    file
+        How messages call the file of the results; empty if there is none.
+    lines
+        Line of each estimate in it.
+    studies_file
+        How messages call the file of the studies; empty if there is none.
+    studies
+        Id of a study to its line in that file.
+    """
+
+    file: str = ""
+    lines: tuple[int, ...] = ()
+    studies_file: str = ""
+    studies: Mapping[str, int] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evidence:
     """Reported results on the scale of analysis, one row (`estimate`) a result.
@@ -133,12 +157,21 @@ class Evidence:
         Outcome id to its title and direction of benefit.
     dependence
         Disjoint sets of estimates with correlated sampling errors; all others are independent.
+    judgements
+        Risk-of-bias judgements of the source's studies, also of those without a row here.
+    quarantined
+        Rows of the source that were left out because of a fault, one sentence each.
+    places
+        Where the rows stand in their files.
     """
 
     data: xr.Dataset
     provenance: Provenance = field(default_factory=Provenance)
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     dependence: tuple[Dependence, ...] = ()
+    judgements: Judgements = field(default_factory=Judgements)
+    quarantined: tuple[str, ...] = ()
+    places: Places = field(default_factory=Places)
 
     @classmethod
     def from_frame(
@@ -376,7 +409,12 @@ class Evidence:
         columns = {
             str(name): variable.to_numpy()[keep] for name, variable in self.data.data_vars.items()
         }
-        return replace(self, data=dataset_of(columns), dependence=_kept(self.dependence, keep))
+        return replace(
+            self,
+            data=dataset_of(columns),
+            dependence=_kept(self.dependence, keep),
+            places=replace(self.places, lines=tuple(compress(self.places.lines, keep))),
+        )
 
     def digest(self) -> str:
         """Hash the rows: every column, every value, in order.
@@ -463,6 +501,8 @@ def combine(first: Evidence, second: Evidence) -> Evidence:
         provenance,
         {**first.outcomes, **second.outcomes},
         (*first.dependence, *moved),
+        Judgements((*first.judgements.rows, *second.judgements.rows)),
+        (*first.quarantined, *second.quarantined),
     )
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.likelihood import correlated
+from bayesrtw.model.likelihood import correlated, excess
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Fixed, Grouped
@@ -79,6 +79,9 @@ class Design:
         Categorical column to the level of each estimate.
     blocks
         Estimates whose sampling errors are correlated; disjoint.
+    excess
+        Cluster sizes minus one, shape (estimate,): the hyperparameter ``icc`` times these inflates
+        sampling variances; None if nothing does.
     """
 
     effect: Array
@@ -93,6 +96,7 @@ class Design:
     studies: NDArray[np.object_]
     levels: Mapping[str, NDArray[np.object_]]
     blocks: tuple[Block, ...] = ()
+    excess: Array | None = None
 
 
 def build(model: Model, evidence: Evidence) -> Design:
@@ -113,6 +117,7 @@ def build(model: Model, evidence: Evidence) -> Design:
     parts = [term.gaussian(evidence) for term in model.terms]
     fixed = [part for part in parts if isinstance(part, Fixed)]
     count = evidence.size
+    clustering = model.likelihood.clustering
     columns = np.hstack([part.columns for part in fixed] or [np.zeros((count, 0))])
     return Design(
         effect=np.asarray(evidence.data["effect"].to_numpy(), dtype=np.float64),
@@ -131,6 +136,7 @@ def build(model: Model, evidence: Evidence) -> Design:
             if part.levels is not None
         },
         blocks=_blocks(model, evidence),
+        excess=excess(clustering, evidence) if clustering is not None else None,
     )
 
 

@@ -262,6 +262,8 @@ def dependence(evidence: Evidence) -> list[Finding]:
         if column not in evidence.data:
             continue
         key = evidence.data[column].to_numpy().astype(str)
+        if column == "shared_control":
+            key = np.where(_settled(evidence), "", key)
         shared = _repeated(
             key, study if column == "trial_family" else np.arange(len(key)).astype(str)
         )
@@ -271,12 +273,25 @@ def dependence(evidence: Evidence) -> list[Finding]:
     return found
 
 
+def _settled(evidence: Evidence) -> NDArray[np.bool_]:
+    """Mark the rows whose shared group is in the covariance, or was split by the source."""
+    done = np.zeros(evidence.size, dtype=bool)
+    for block in evidence.dependence:
+        done[block.rows] = True
+    if "control_parts" in evidence.data:
+        parts = evidence.data["control_parts"].to_numpy()
+        done |= np.array([str(part) not in ("", "nan", "1.0") for part in parts])
+    return done
+
+
 def _repeated(key: NDArray[np.str_], member: NDArray[np.str_]) -> list[str]:
     """Keys that several rows have; with a member column other than the key, several members."""
+    members: dict[str, list[str]] = {}
+    for name, one in zip(key.tolist(), member.tolist(), strict=True):
+        members.setdefault(name, []).append(one)
     found = []
-    for name in sorted(set(key) - {"", "nan"}):
-        rows = key == name
-        count = int(rows.sum()) if key is member else len(set(member[rows]))
+    for name in sorted(members.keys() - {"", "nan"}):
+        count = len(members[name]) if key is member else len(set(members[name]))
         if count > 1:
             found.append(f"{name} ({count})")
     return found

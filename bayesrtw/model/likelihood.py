@@ -28,6 +28,10 @@ class Likelihood(Protocol):
     def correlation(self) -> "Correlation | None":
         """How sampling errors of one study correlate, where that is unknown."""
 
+    @property
+    def clustering(self) -> "Clustering | None":
+        """How clusters inflate variances, where that is unknown."""
+
     def columns(self) -> tuple[str, ...]:
         """Give the columns of the evidence that it reads."""
 
@@ -58,6 +62,26 @@ class Correlation:
             raise SpecError("rho is a correlation in (0, 1) and needs a beta prior.")
 
 
+@dataclass(frozen=True, slots=True)
+class Clustering:
+    """Cluster trials whose standard errors ignore the clusters.
+
+    Parameters
+    ----------
+    size
+        Column with the mean cluster size of the rows to correct; empty elsewhere.
+    icc
+        Beta prior of the intracluster correlation, e.g. ``Beta(1.5, 50)`` with mean 0.03.
+    """
+
+    size: str
+    icc: Prior
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.icc, Beta):
+            raise SpecError("icc is a correlation in (0, 1) and needs a beta prior.")
+
+
 @component("likelihood", "normal")
 @dataclass(frozen=True, slots=True)
 class Normal:
@@ -68,9 +92,13 @@ class Normal:
     correlation
         An unknown correlation of the sampling errors of the same people; None takes all estimates
         that the evidence does not call dependent as independent.
+    clustering
+        Variances are multiplied by the design effect 1 + (size - 1) icc, integrated over the prior of
+        icc; None takes standard errors as they are.
     """
 
     correlation: Correlation | None = None
+    clustering: Clustering | None = None
 
     @property
     def gaussian(self) -> bool:
@@ -83,7 +111,8 @@ class Normal:
 
     def hyper(self) -> Mapping[str, Prior]:
         """See `Likelihood`."""
-        return {} if self.correlation is None else {"rho": self.correlation.rho}
+        found = {} if self.correlation is None else {"rho": self.correlation.rho}
+        return found if self.clustering is None else {**found, "icc": self.clustering.icc}
 
     def pymc(self, eta: "TensorVariable", evidence: Evidence) -> None:
         """See `Likelihood`."""
@@ -104,7 +133,30 @@ class Normal:
             pm.MvNormal(f"effect_block_{place}", eta[rows], factor, observed=effect[rows])
         rows = np.flatnonzero(alone)
         observed = pm.Data("effect_data", effect[rows])
-        pm.Normal("effect", eta[rows], pm.Data("se_data", se[rows]), observed=observed)
+        spread: Any = pm.Data("se_data", se[rows])
+        if self.clustering:
+            icc = self.clustering.icc.pymc("icc")
+            spread = spread * pt.sqrt(1.0 + excess(self.clustering, evidence)[rows] * icc)
+        pm.Normal("effect", eta[rows], spread, observed=observed)
+
+
+def excess(clustering: Clustering, evidence: Evidence) -> NDArray[np.float64]:
+    """Give cluster sizes minus one.
+
+    Parameters
+    ----------
+    clustering
+        Says which column holds the sizes.
+    evidence
+        The rows.
+
+    Returns
+    -------
+    ndarray, shape (estimate,)
+        0 where no size is given: such a row is not corrected.
+    """
+    size = np.asarray(evidence.data[clustering.size].to_numpy(), dtype=np.float64)
+    return np.where(np.isfinite(size), np.maximum(size, 1.0) - 1.0, 0.0)
 
 
 def correlated(

@@ -22,6 +22,7 @@ RESERVED = frozenset(
         "mu_level",
         "theta",
         "theta_new",
+        "icc",
         "rho",
         "weight",
         "node",
@@ -146,6 +147,13 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
     correlation = model.likelihood.correlation
     if correlation is not None:
         faults.extend(has_column(evidence, correlation.by))
+    clustering = model.likelihood.clustering
+    if clustering is not None:
+        faults.extend(has_column(evidence, clustering.size))
+        if not faults.messages and evidence.data[clustering.size].dtype == object:
+            faults.add(
+                f"{evidence.where}: column {clustering.size!r} holds text; cluster sizes are numbers."
+            )
     faults.raise_if_any()
     found = [finding for term in model.terms for finding in term.findings(evidence)]
     if not any(isinstance(term, Exchangeable) and term.by for term in model.terms):

@@ -10,11 +10,13 @@ same figure lay at 3.0; hence 20,000.
 
 import arviz_stats as azs
 import numpy as np
+import pandas as pd
 import pytest
 
 import bayesrtw as brw
 from bayesrtw.analysis.catalog import analysis_ids
 from bayesrtw.analysis.query import select
+from bayesrtw.evidence.dependence import assumed_correlation
 
 #: Fitted in every run of the suite; the others with ``-m slow``.
 ALWAYS = ("sick-leave-days", "time-to-rtw-moderators")
@@ -46,3 +48,45 @@ def test_exact_and_nuts_agree(name):
             allowed = 4 * np.atleast_1d(error[variable].to_numpy())
             worst = float(np.max(gap / allowed))
             assert worst < 1, f"{name}: {column} of {variable} differs by {4 * worst:.1f} MCSE"
+
+
+def dependent(clustering):
+    rng = np.random.default_rng(11)
+    count = 12
+    frame = pd.DataFrame(
+        {
+            "study": [f"s{place // 2}" for place in range(count)],
+            "effect": rng.normal(0.2, 0.3, count),
+            "se": rng.uniform(0.1, 0.3, count),
+            "size": [10.0, np.nan] * (count // 2),
+        }
+    )
+    evidence = brw.Evidence.from_frame(frame)
+    prior = brw.prior
+    random = (
+        brw.Exchangeable(prior.HalfNormal(0.3), by="study", name="tau_study"),
+        brw.Exchangeable(prior.HalfNormal(0.3)),
+    )
+    if clustering:
+        likelihood = brw.likelihood.Normal(
+            clustering=brw.likelihood.Clustering("size", prior.Beta(1.5, 50))
+        )
+    else:
+        evidence = assumed_correlation(evidence, by="study", rho=0.6)
+        likelihood = brw.likelihood.Normal()
+    terms = (brw.Intercept(prior.Normal(0, 0.5)), *random)
+    return brw.Model(terms=terms, likelihood=likelihood), evidence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clustering", [False, True])
+def test_exact_and_nuts_agree_on_dependent_estimates(clustering):
+    model, evidence = dependent(clustering)
+    exact = brw.summarise(brw.fit(model, evidence, engine=brw.Exact()))
+    tree = brw.fit(model, evidence, engine=brw.Nuts(draws=DRAWS, target_accept=0.99), seed=4)
+    sampled = brw.summarise(tree)
+    error = azs.mcse(tree["posterior"].to_dataset(), method="mean")
+    for variable in tree["posterior"].data_vars:
+        rows = exact["variable"] == variable
+        gap = np.abs(exact.loc[rows, "mean"] - sampled.loc[rows, "mean"]).to_numpy()
+        assert np.all(gap < 4 * np.atleast_1d(error[variable].to_numpy())), variable

@@ -23,13 +23,13 @@ import typing
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import bayesrtw as brw
 from bayesrtw.engine import integrate, mixture
-from bayesrtw.errors import Faults, SpecError
+from bayesrtw.errors import ConvergenceError, Faults, SpecError
 from bayesrtw.model import reference_prior
 from bayesrtw.model.prior import Prior
 from bayesrtw.posterior.summarise import hyper_distribution, probability_beyond
@@ -249,20 +249,40 @@ heavy = st.sampled_from(
 )
 
 
-@given(frame=studies(), tau=heavy)
-@example(
-    pd.DataFrame({"study": ["A"], "effect": [0.3], "se": [0.15]}), brw.prior.InverseGamma(1.0, 0.15)
-)
-@example(
-    pd.DataFrame({"study": ["A"], "effect": [0.3], "se": [0.15]}), reference_prior.Lomax(0.5, 1.0)
-)
-def test_reported_quantiles_have_their_probability(frame, tau):
-    tree = fitted(frame, brw.prior.Flat(), tau)
+def assert_quantiles_have_their_probability(tree):
     for _, row in brw.summarise(tree).iterrows():
         for level, column in ((0.025, "lower"), (0.5, "median"), (0.975, "upper")):
             place = row["variable"], row["label"], row[column]
             below = probability_beyond(tree, *place, above=False)
             assert_allclose(below, level, rtol=0, atol=INVERSE, err_msg=f"{place[:2]} at {level}")
+
+
+@given(frame=studies(), tau=heavy)
+def test_reported_quantiles_have_their_probability(frame, tau):
+    assert_quantiles_have_their_probability(fitted(frame, brw.prior.Flat(), tau))
+
+
+ONE = pd.DataFrame({"study": ["A"], "effect": [0.3], "se": [0.15]})
+
+
+@pytest.mark.parametrize(
+    "tau",
+    [
+        brw.prior.InverseGamma(1.0, 0.15),
+        reference_prior.Lomax(0.5, 1.0),
+        brw.prior.HalfStudentT(0.2, 0.3),
+        reference_prior.Lomax(0.2, 1.0),
+    ],
+    ids=repr,
+)
+def test_quantiles_of_one_study_under_a_heavy_prior_have_their_probability(tau):
+    # One study and a flat mean leave tau its prior: spreads range over up to a hundred decades.
+    assert_quantiles_have_their_probability(fitted(ONE, brw.prior.Flat(), tau))
+
+
+def test_a_tail_that_does_not_end_is_refused():
+    with pytest.raises(ConvergenceError, match="does not fall off"):
+        fitted(ONE, brw.prior.Flat(), reference_prior.Lomax(0.1, 1.0))
 
 
 @given(frame=studies(), tau=heavy, q=st.lists(st.floats(1e-6, 1 - 1e-6), min_size=1, max_size=9))
@@ -277,7 +297,6 @@ def test_a_spread_is_right_or_not_reported(df):
     # p(tau | y) falls as tau^-(df + 2): the SD exists, and its integral converges slowly. Reference: the
     # trapezoidal rule in log tau, where the integrand falls as exp(-(df - 1) u), up to exp(-20) of it.
     prior = brw.prior.HalfStudentT(df, 0.3)
-    frame = pd.DataFrame({"study": ["A"], "effect": [0.3], "se": [0.15]})
     u = np.arange(-40, 20 / (df - 1), 0.05)
     tau = np.exp(u)
     variance = 1.0 + 0.15**2 + tau**2
@@ -285,7 +304,7 @@ def test_a_spread_is_right_or_not_reported(df):
     weight /= weight.sum()
     mean = weight @ tau
     sd = math.sqrt(weight @ tau**2 - mean**2)
-    found = brw.summarise(fitted(frame, brw.prior.Normal(0, 1), prior)).loc["tau", "sd"]
+    found = brw.summarise(fitted(ONE, brw.prior.Normal(0, 1), prior)).loc["tau", "sd"]
     assert math.isnan(found) or abs(found / sd - 1) < LIMIT
 
 

@@ -1,0 +1,383 @@
+"""Read and fit every analysis of the 97 Cochrane reviews, and count what became of each.
+
+    uv run python tests/bench/corpus.py /path/to/rows.csv.gz [--summaries] [--json FILE]
+
+The file (781 kB; public package Pairwise70) is no part of the project. Each review goes through the
+importers' own path (`bayesrtw.evidence.review`, `bayesrtw.evidence.imported`) and each analysis with at
+least two usable rows is fitted by quadrature under the default priors; with ``--summaries`` through
+`bayesrtw.fit` and `bayesrtw.summarise`, as a user would, else through the engine's own functions.
+
+Effects are recomputed from counts, means or contrasts and compared with the displayed estimates and
+interval ends (1e-3, relatively, and the rounding of the display). The exit code is 1 if a fit failed or
+if a difference has no known cause.
+"""
+
+import argparse
+import csv
+import gzip
+import hashlib
+import json
+import math
+import os
+import sys
+import time
+import traceback
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from bayesrtw.engine import fit, mixture
+from bayesrtw.engine.exact import Exact
+from bayesrtw.engine.integrate import integrate, pruned
+from bayesrtw.engine.problem import pose
+from bayesrtw.errors import BayesrtwError
+from bayesrtw.evidence.imported import QUARANTINED, gather
+from bayesrtw.evidence.measure import MEASURES
+from bayesrtw.evidence.reported import FROM_COUNTS, analysis_scale
+from bayesrtw.evidence.review import AGREES, ROUNDING, Entry, Setting, row_of
+from bayesrtw.evidence.table import Evidence, Provenance, dataset_of
+from bayesrtw.model.defaults import default_priors, default_terms
+from bayesrtw.model.design import build
+from bayesrtw.model.spec import Model, check
+from bayesrtw.posterior.summarise import summarise
+
+#: Column "measure" of the file: what it is called in a review, and what its rows hold.
+MEASURE = {
+    "RR": ("dichotomous", "Risk Ratio", None),
+    "OR": ("dichotomous", "Odds Ratio", None),
+    "RD": ("dichotomous", "Risk Difference", None),
+    "PETO_OR": ("dichotomous", "Peto Odds Ratio", None),
+    "MD": ("continuous", "Mean Difference", None),
+    "SMD": ("continuous", "Std. Mean Difference", None),
+    "PETO_OE": ("o_minus_e", "Peto Odds Ratio", None),
+    "GIV_LOG": ("contrast", "", True),
+    "GIV_RAW": ("contrast", "", False),
+}
+
+#: Marks a measure of those without the event.
+NON_EVENTS = " (non-event)"
+
+CELLS = {
+    "events_t": "events_t",
+    "n_t": "n_t",
+    "events_c": "events_c",
+    "n_c": "n_c",
+    "mean_t": "mean_t",
+    "sd_t": "sd_t",
+    "mean_c": "mean_c",
+    "sd_c": "sd_c",
+    "giv_effect": "contrast",
+    "giv_se": "contrast_se",
+    "o_minus_e": "o_minus_e",
+    "o_minus_e_variance": "variance",
+    "estimate": "review_estimate",
+    "ci_low": "review_ci_low",
+    "ci_high": "review_ci_high",
+    "weight": "review_weight",
+}
+
+#: Standard errors in half a 95 % interval.
+Z = 1.959963984540054
+
+#: Columns that a fit needs; a slim table is selected from faster.
+NEEDED = ("study", "outcome", "measure", "effect", "se", "sd_t", "sd_c")
+
+
+def read(path):
+    """Group the rows by review, in the order of the file."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    reviews = {}
+    with opened(path, "rt", encoding="utf-8", newline="") as file:
+        for line, row in enumerate(csv.DictReader(file), 2):
+            reviews.setdefault(row["review"], []).append((line, row))
+    return reviews
+
+
+def setting(rows, measure):
+    swapped = measure.endswith(NON_EVENTS)
+    kind, name, log = MEASURE.get(measure.removesuffix(NON_EVENTS), ("dichotomous", "", None))
+    first = rows[0][1]
+    group, number = first["analysis"].split(":")[1].split(".", 1)
+    return Setting(
+        group=group,
+        number=number,
+        name=first["analysis_name"],
+        comparison="",
+        kind=kind,
+        measure=name,
+        log=log,
+        swapped=swapped,
+    )
+
+
+def entries(rows, measure):
+    chosen = setting(rows, measure)
+    return [
+        Entry(
+            setting=chosen,
+            study=row["study"],
+            year=row["year"],
+            subgroup=row["subgroup"],
+            locator=f"line {line}",
+            cells={ours: row[theirs] for theirs, ours in CELLS.items()},
+        )
+        for line, row in rows
+    ]
+
+
+def infer(rows):
+    """Find the measure of an analysis that the file leaves open: the one all its rows agree with."""
+    for measure in ("RR", "OR", "PETO_OR", "RD", f"RR{NON_EVENTS}"):
+        compared = agreed = 0
+        for entry in entries(rows, measure):
+            cells = row_of(entry)
+            printed = entry.cells["review_estimate"]
+            if cells.cause or not printed or everybody(cells.text):
+                continue
+            numeric = {name: float(cells.text[name]) for name in COUNTS}
+            found = analysis_scale(cells.text, numeric)
+            shown = float(MEASURES[found.measure].back(found.effect))
+            compared += 1
+            agreed += close(shown, float(printed))
+        if compared and agreed == compared:
+            return measure
+    return ""
+
+
+COUNTS = ("events_t", "n_t", "events_c", "n_c")
+
+
+def everybody(cells):
+    """Whether everybody in both arms had the event."""
+    a, n1, c, n0 = (float(cells.get(name) or math.nan) for name in COUNTS)
+    return a == n1 and c == n0
+
+
+def close(found, printed):
+    return abs(found - printed) <= AGREES * abs(printed) + ROUNDING
+
+
+def compare(evidence, measure):
+    """Hold effects and intervals against what is displayed; name the rows that differ."""
+    columns = {str(name): values.to_numpy() for name, values in evidence.data.data_vars.items()}
+    if "review_estimate" not in columns:
+        return 0, []
+    differ, compared = [], 0
+    for row in range(evidence.size):
+        effect, se = float(columns["effect"][row]), float(columns["se"][row])
+        printed = [
+            float(columns[f"review_{name}"][row]) for name in ("estimate", "ci_low", "ci_high")
+        ]
+        kind = measure[str(columns["outcome"][row])]
+        if not (kind and math.isfinite(effect) and all(map(math.isfinite, printed))):
+            continue
+        compared += 1
+        ends = effect + np.array([0.0, -1.0, 1.0]) * Z * se
+        log = kind == "GIV_LOG" or MEASURES[str(columns["measure"][row])].log
+        shown = np.exp(ends) if log else ends
+        off = [not close(a, b) for a, b in zip(shown, printed, strict=True)]
+        if any(off):
+            counts = {name: columns.get(name, [math.nan] * (row + 1))[row] for name in COUNTS}
+            # An uncorrected ratio of 1 lies in the middle of its interval; ours has the same width.
+            width = close(shown[2] / shown[1], printed[2] / printed[1]) if log else False
+            cause = why([*off[:2], not width], counts, printed, str(columns["measure"][row]))
+            where = f"{columns['outcome'][row]}, {columns['study'][row]}, {columns['locator'][row]}"
+            differ.append((cause, where, kind, shown.tolist(), printed))
+    return compared, differ
+
+
+def why(off, counts, printed, measure):
+    """Give the cause of a difference that is known, else nothing."""
+    if everybody(counts) and not off[2] and close(printed[0], 1.0):
+        return "everybody had the event: the display corrects the interval, but not the ratio"
+    if all(math.isfinite(float(cell)) for cell in counts.values()):
+        for other in ("log_odds_ratio", "log_risk_ratio", "log_peto_odds_ratio"):
+            found = FROM_COUNTS[other](*(float(counts[name]) for name in COUNTS))
+            ends = np.exp(found.effect + np.array([0.0, -1.0, 1.0]) * Z * found.se)
+            if other != measure and all(map(close, ends, printed)):
+                return f"the display is a {other}; the file says {measure}"
+    return ""
+
+
+def job(task):
+    """Import one review and fit its analyses."""
+    review, rows, summaries = task
+    begun = time.process_time()
+    by_analysis = {}
+    for line, row in rows:
+        by_analysis.setdefault(row["analysis"], []).append((line, row))
+    every, measures, inferred = [], {}, 0
+    for analysis, own in by_analysis.items():
+        measure = own[0][1]["measure"]
+        if not measure:
+            measure = infer(own)
+            inferred += bool(measure)
+        measures[analysis] = measure, bool(own[0][1]["measure"])
+        every += entries(own, measure)
+    imported = gather(every, Provenance(title=review), studies={})
+    evidence = imported.evidence
+    outcomes = list(evidence.outcomes)
+    kinds = dict(zip(outcomes, measures.values(), strict=True))
+    compared, differ = compare(evidence, {name: kind for name, (kind, _) in kinds.items()})
+    counts = Counter(inferred=inferred, loaded=len(outcomes), rows=evidence.size)
+    counts["compared"] = compared
+    causes = Counter()
+    if QUARANTINED in evidence.data:
+        for cause in evidence.data[QUARANTINED].to_numpy():
+            if cause:
+                causes[str(cause).split(" [", 1)[0].split(":  found", 1)[0]] += 1
+    counts["quarantined"] = causes.total()
+    read_time = time.process_time() - begun
+    failures, priors, sha = [], Counter(), hashlib.sha256()
+    slim = {name: evidence.data[name].to_numpy() for name in NEEDED if name in evidence.data}
+    usable = np.isfinite(slim["effect"]) & np.isfinite(slim["se"])
+    places = {}
+    for row in np.flatnonzero(usable):
+        places.setdefault(str(slim["outcome"][row]), []).append(row)
+    few = Counter()
+    results = []
+    for name in outcomes:
+        own = places.get(name, [])
+        if len(own) < 2:
+            few[few_cause(len(own), name, evidence)] += 1
+            continue
+        try:
+            columns = {column: values[own] for column, values in slim.items()}
+            chosen = Evidence(
+                dataset_of(columns), evidence.provenance, {name: evidence.outcomes[name]}
+            )
+            prior = default_priors(chosen)
+            model = Model(terms=default_terms(chosen))
+            result = public(model, chosen) if summaries else direct(model, chosen)
+            if not all(map(math.isfinite, result)):
+                failures.append((review, name, f"not finite: {result}"))
+                continue
+        except BayesrtwError as error:
+            failures.append((review, name, f"{type(error).__name__}: {error}"))
+            continue
+        except Exception:
+            failures.append((review, name, traceback.format_exc()))
+            continue
+        results.append((review, name, *result))
+        sha.update(repr((name, [f"{value:.10g}" for value in result])).encode())
+        counts["fitted"] += 1
+        known, stated = kinds[name]
+        counts["fitted, measure stated in the file"] += stated and bool(known)
+        priors["data-scaled" if prior.why.startswith("data-scaled") else "from the table"] += 1
+    times = read_time, time.process_time() - begun
+    return (
+        counts,
+        causes,
+        few,
+        priors,
+        failures,
+        [(review, *each) for each in differ],
+        times,
+        results,
+    )
+
+
+def few_cause(count, name, evidence):
+    if count == 1:
+        return "one usable row"
+    rows = evidence.data["outcome"].to_numpy() == name
+    causes = {str(cause).split(" [", 1)[0] for cause in evidence.data[QUARANTINED].to_numpy()[rows]}
+    return f"no usable row: {' and '.join(sorted(causes))}"
+
+
+def direct(model, evidence):
+    """Mean, SD, interval and probability of the pooled mean; interval of a new setting; mean tau."""
+    check(model, evidence)
+    problem = pose(build(model, evidence))
+    found = integrate(problem, 64, 1e-8)
+    values, weight = pruned(found.nodes)
+    given = problem.given(values)
+    combine = problem.design.quantities["mu"].combine
+    mean = given.mean @ combine.T
+    variance = np.sum((combine @ given.covariance) * combine, axis=-1)
+    tau = values[0]
+    both = np.hstack([mean, mean])
+    sd = np.sqrt(np.hstack([variance, variance + tau[:, None] ** 2]))
+    centre, spread = mixture.moments(weight, both, sd)
+    low, high = (mixture.quantile(q, weight, both, sd) for q in (0.025, 0.975))
+    below = mixture.cdf(np.zeros(2), weight, both, sd)
+    return (
+        *(float(each) for each in (centre[0], spread[0], low[0], high[0], 1 - below[0])),
+        *(float(each) for each in (low[1], high[1], weight @ tau, found.nodes.log_total)),
+    )
+
+
+def public(model, evidence):
+    table = summarise(fit(model, evidence, engine=Exact(draws=0)))
+    mu, new, tau = (table.loc[name] for name in ("mu", "theta_new", "tau"))
+    names = ("mean", "sd", "lower", "upper")
+    return (
+        *(float(mu[each]) for each in names),
+        float(new["lower"]),
+        float(new["upper"]),
+        float(tau["mean"]),
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("path", type=Path)
+    parser.add_argument(
+        "--summaries", action="store_true", help="fit and summarise, as a user would"
+    )
+    parser.add_argument("--json", type=Path, help="write every result and every difference there")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    begun = time.perf_counter()
+    reviews = read(options.path)
+    tasks = [(name, rows, options.summaries) for name, rows in reviews.items()]
+    tasks.sort(key=lambda task: -len(task[1]))
+    counts, causes, few, priors = Counter(), Counter(), Counter(), Counter()
+    failures, differ, results, spent = [], [], [], np.zeros(2)
+    with ProcessPoolExecutor(options.workers) as pool:
+        for done in pool.map(job, tasks, chunksize=1):
+            for total, part in zip((counts, causes, few, priors), done[:4], strict=True):
+                total.update(part)
+            failures += done[4]
+            differ += done[5]
+            spent += done[6]
+            results += done[7]
+    elapsed = time.perf_counter() - begun
+    unexplained = [each for each in differ if not each[1]]
+    print(f"{len(reviews)} reviews, {counts['rows']} rows, {counts['loaded']} analyses loaded")
+    print(f"  measure left open by the file, found by recomputing: {counts['inferred']}")
+    print(
+        f"{counts['fitted']} fitted ({counts['fitted, measure stated in the file']} stated measures)"
+    )
+    show(priors, "priors")
+    show(few, f"{few.total()} not fitted, fewer than 2 usable rows")
+    show(causes, f"{counts['quarantined']} rows quarantined")
+    print(f"{counts['compared']} rows compared with the display, {len(differ)} differ")
+    show(Counter(each[1] or "UNEXPLAINED" for each in differ), "differences")
+    for review, _, where, kind, ours, theirs in unexplained[:20]:
+        print(f"  {review}, {where} ({kind}): {np.round(ours, 6)} for {theirs}")
+    print(f"{len(failures)} failures")
+    for review, name, text in failures[:10]:
+        print(f"  {review}, {name}: {text}")
+    print(
+        f"{elapsed:.1f} s from file to results with {options.workers} workers; "
+        f"CPU {spent[1]:.1f} s, of it reading {spent[0]:.1f} s; load {os.getloadavg()[0]:.1f}"
+    )
+    if options.json:
+        options.json.write_text(
+            json.dumps({"results": results, "differ": differ, "failures": failures}), "utf-8"
+        )
+    return bool(failures or unexplained)
+
+
+def show(counter, title):
+    print(f"  {title}:" if counter else f"  {title}: none")
+    for name, count in counter.most_common():
+        print(f"    {count:6} {name}")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.exit(main())
