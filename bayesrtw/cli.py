@@ -1,7 +1,7 @@
 """The command line: parse, call one function, print.
 
 Exit codes: 0 all went well; 1 something could not be read, fitted or written, and is named; 2 the
-command was not understood.
+command was not understood; 3 `check --strict` found doubts.
 """
 
 import sys
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bayesrtw.analysis.run import Synthesis
     from bayesrtw.analysis.spec import Analysis
-    from bayesrtw.evidence.doubt import Doubt
+    from bayesrtw.evidence.rule import Doubt
     from bayesrtw.evidence.table import Evidence
 
 
@@ -109,7 +109,7 @@ def _chosen(
     from bayesrtw.analysis.catalog import analysis_ids, open_analysis, open_dataset  # noqa: PLC0415
     from bayesrtw.analysis.default import default_analyses  # noqa: PLC0415
 
-    evidence = open_dataset(source) if source is not None else None
+    evidence = open_dataset(source, strict=False) if source is not None else None
     if evidence is not None and not ids:
         return evidence, default_analyses(evidence)
     analyses = tuple(open_analysis(name) for name in ids or analysis_ids())

@@ -1,14 +1,15 @@
 """What is shipped: analyses in models/, data sets in data/, and the register of both."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from bayesrtw.analysis.spec import Analysis, parse
-from bayesrtw.errors import EvidenceError, SpecError
+from bayesrtw.errors import BayesrtwError, EvidenceError, SpecError
 from bayesrtw.evidence.read import read_csv, read_folder
 from bayesrtw.evidence.source import read_foreign
 from bayesrtw.evidence.table import Evidence
@@ -86,7 +87,8 @@ def open_analysis(name: str | Path) -> Analysis:
             raise SpecError(f"{path}: cannot be read ({error.strerror}); check the path.") from None
         except UnicodeDecodeError as error:
             raise SpecError(f"{path}: must be UTF-8 text; byte {error.start} is not.") from None
-        analysis = parse(text, path.name)
+        with _limited(path.name, SpecError):
+            analysis = parse(text, path.name)
         stem = path.stem
     else:
         stem = str(name)
@@ -102,7 +104,22 @@ def open_analysis(name: str | Path) -> Analysis:
     return analysis
 
 
-def open_dataset(name: str | Path) -> Evidence:
+@contextmanager
+def _limited(where: str, error: type[BayesrtwError]) -> Iterator[None]:
+    """Turn what `tomllib` lets through into an error: nesting and numbers without end."""
+    try:
+        yield
+    except RecursionError:
+        raise error(
+            f"{where}: is nested too deeply; TOML of this package needs few levels."
+        ) from None
+    except ValueError as found:
+        if "integer string conversion" not in str(found):
+            raise
+        raise error(f"{where}: holds a number with thousands of digits; correct it.") from None
+
+
+def open_dataset(name: str | Path, *, strict: bool = True) -> Evidence:
     """Open evidence, shipped or one's own.
 
     Parameters
@@ -110,6 +127,9 @@ def open_dataset(name: str | Path) -> Evidence:
     name
         Id of a shipped data set, or the path of a data set folder, a CSV file, an Excel workbook
         (.xlsx), a RevMan 5 file (.rm5) or a Cochrane data package (.zip or its folder).
+    strict
+        Whether a fault in any row is an error. Without it rows with faults are left out and named in
+        ``Evidence.quarantined``; shipped data sets are always strict.
 
     Returns
     -------
@@ -132,13 +152,14 @@ def open_dataset(name: str | Path) -> Evidence:
         return _shipped(str(name))
     path = Path(name)
     try:
-        foreign = read_foreign(path) if path.exists() else None
-        if foreign is not None:
-            return foreign
-        if path.is_dir():
-            return read_folder(path.resolve())
-        if path.is_file():
-            return read_csv(path)
+        with _limited(path.name, EvidenceError):
+            foreign = read_foreign(path) if path.exists() else None
+            if foreign is not None:
+                return foreign
+            if path.is_dir():
+                return read_folder(path.resolve(), strict=strict)
+            if path.is_file():
+                return read_csv(path, strict=strict)
     except OSError as error:
         raise EvidenceError(f"{str(name)[:80]!r} cannot be read ({error.strerror}).") from None
     hint = suggestion(str(name), list(dataset_ids()))

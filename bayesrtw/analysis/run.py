@@ -112,6 +112,9 @@ def _origin(evidence: Evidence) -> list[Finding]:
     found = [Finding("source", "warning", caveat)] if caveat else []
     if not evidence.provenance.dataset:
         found += [Finding("source", "note", text) for text in evidence.provenance.limits]
+    for text in evidence.quarantined:
+        message = f"Left out because of a fault: {text}"
+        found.append(Finding("quarantined", "warning", message))
     return found
 
 

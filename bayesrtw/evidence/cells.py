@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -151,3 +152,25 @@ def of_study(table: Table, row: int) -> str:
         `` (study='...')``, or nothing where the file has no such column.
     """
     return f" (study={table.columns['study'][row]!r})" if "study" in table.columns else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where rows stand in their files, for messages to people.
+
+    Attributes
+    ----------
+    file
+        How messages call the file of the results; empty if there is none.
+    lines
+        Line of each estimate in it.
+    studies_file
+        How messages call the file of the studies; empty if there is none.
+    studies
+        Id of a study to its line in that file.
+    """
+
+    file: str = ""
+    lines: tuple[int, ...] = ()
+    studies_file: str = ""
+    studies: Mapping[str, int] = field(default_factory=dict)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.errors import EvidenceError, Faults, shown
-from bayesrtw.evidence.cells import Table, numbers, of_study, read_table
+from bayesrtw.evidence.cells import Places, Table, numbers, of_study, read_table
 from bayesrtw.evidence.quality import Judgements, read_judgements
 from bayesrtw.evidence.reported import NUMBERS, analysis_scale
 from bayesrtw.evidence.schema import check_fields, check_keys
@@ -21,7 +21,6 @@ from bayesrtw.evidence.table import (
     TEXT,
     Evidence,
     Outcome,
-    Places,
     Provenance,
     dataset_of,
     duplicates,
@@ -441,7 +440,7 @@ def _results(table: Table, faults: Faults) -> dict[str, NDArray[np.generic]]:
     numeric = [name for name in columns if columns[name].dtype != object]
     texts = [name for name in columns if columns[name].dtype == object]
     effect, se = np.full(table.count, np.nan), np.full(table.count, np.nan)
-    measure, how = [], []
+    measure, how, doubted, bound = [], [], [], []
     for row in range(table.count):
         found = analysis_scale(
             {name: str(columns[name][row]) for name in texts},
@@ -452,6 +451,8 @@ def _results(table: Table, faults: Faults) -> dict[str, NDArray[np.generic]]:
         effect[row], se[row] = found.effect, found.se
         measure.append(found.measure)
         how.append(found.conversion)
+        doubted.append("; ".join(found.notes))
+        bound.append(found.bound)
     if "study" in columns:
         faults.extend(duplicates(columns, table.where, table.lines))
     if "se" in columns and "effect" not in columns:
@@ -459,6 +460,8 @@ def _results(table: Table, faults: Faults) -> dict[str, NDArray[np.generic]]:
     columns |= {"effect": effect, "se": se}
     columns["measure"] = np.array(measure, dtype=object)
     columns["conversion"] = np.array(how, dtype=object)
+    columns["doubts"] = np.array(doubted, dtype=object)
+    columns["bound"] = np.array(bound, dtype=object)
     return columns
 
 

@@ -51,9 +51,13 @@ _NON_EVENT: Final = "(non-event)"
 AGREES: Final = 1e-3
 ROUNDING: Final = 1e-6
 
+#: Numbers beyond this overflow when they are squared and summed.
+LARGEST: Final = 1e100
+
 #: Why a row cannot be used; each is a cause of quarantine.
 MISSING: Final = "numbers are missing"
 NOT_A_NUMBER: Final = "a cell holds no number"
+TOO_LARGE: Final = "a number is too large to compute with"
 NO_PEOPLE: Final = "no people in an arm"
 EVENTS_OUTSIDE: Final = "events are not between 0 and the people of the arm"
 NO_EVENTS: Final = "no events in either arm: the measure is undefined"
@@ -235,6 +239,8 @@ def row_of(entry: Entry) -> Cells:
     }
     if not row.cause and any(math.isinf(value.get(name, 0.0)) for name in wanted):
         row.cause = NOT_A_NUMBER
+    if not row.cause and any(abs(value.get(name, 0.0)) > LARGEST for name in wanted):
+        row.cause = TOO_LARGE
     if not row.cause and not entry.pooled:
         row.cause = NOT_POOLED
     row.text |= {

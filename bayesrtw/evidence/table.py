@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, shown
+from bayesrtw.evidence.cells import Places
 from bayesrtw.evidence.measure import Benefit, Measure, measure_named
 from bayesrtw.evidence.quality import Judgements
 from bayesrtw.registry import suggestion
@@ -118,28 +119,6 @@ class Dependence:
     rows: NDArray[np.intp]
     covariance: NDArray[np.float64]
     origin: str
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where rows stand in their files, for messages to people.
-
-    Attributes
-    ----------
-    file
-        How messages call the file of the results; empty if there is none.
-    lines
-        Line of each estimate in it.
-    studies_file
-        How messages call the file of the studies; empty if there is none.
-    studies
-        Id of a study to its line in that file.
-    """
-
-    file: str = ""
-    lines: tuple[int, ...] = ()
-    studies_file: str = ""
-    studies: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

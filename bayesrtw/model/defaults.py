@@ -46,6 +46,7 @@ TABLE: dict[str, Default] = {
     "log_ratio_of_means": Default(Normal(0, 0.5), HalfNormal(0.25), _JUDGED),
     "log_risk_ratio": Default(Normal(0, 0.5), InverseGamma(1.50, 0.26), _WORK),
     "log_odds_ratio": Default(Normal(0, 1.0), InverseGamma(1.79, 0.73), _WORK),
+    "log_peto_odds_ratio": Default(Normal(0, 1.0), InverseGamma(1.79, 0.73), _WORK),
     "standardised_mean_difference": Default(Normal(0, 1.0), InverseGamma(1.76, 0.39), _WORK),
     "risk_difference": Default(Normal(0, 0.25), HalfNormal(0.123), _WORK),
 }

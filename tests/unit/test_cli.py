@@ -192,7 +192,7 @@ def test_evidence_may_stand_in_for_that_of_an_analysis(here):
         (
             ["run", "at-work", "--evidence", "mine.csv"],
             1,
-            "error: at-work: mine.csv: no column 'design'; Choices: conversion, effect, estimate, ",
+            "error: at-work: mine.csv: no column 'design'; Choices: bound, conversion, doubts, effect, ",
         ),
         (["run", "bin.toml"], 1, "error: bin.toml: must be UTF-8 text; byte 0 is not."),
         (["run", "gone.toml"], 1, "no data set 'gone.csv', and no such file or folder; Choices: "),

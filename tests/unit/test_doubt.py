@@ -18,9 +18,10 @@ from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.cli import main
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence import read as reading
-from bayesrtw.evidence.doubt import RULES, SEVERITIES, doubts, in_words, inspect
+from bayesrtw.evidence.doubt import doubts, in_words, inspect
 from bayesrtw.evidence.quality import Judgement, Judgements
 from bayesrtw.evidence.read import read_csv, read_folder
+from bayesrtw.evidence.rule import RULES, SEVERITIES
 from bayesrtw.evidence.table import Evidence, combine
 
 HEAD = "study,outcome,benefit,follow_up_months,"

@@ -1,0 +1,65 @@
+"""Doubts about data and the rules that raise them, in words."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+#: How grave a finding about data is.
+Severity = Literal["fault", "doubt", "note"]
+
+#: From the gravest to the least.
+SEVERITIES: Final[tuple[Severity, ...]] = ("fault", "doubt", "note")
+
+#: Every rule for doubts and notes, in words.
+RULES: Final[dict[str, str]] = {
+    "interval-off-centre": "An estimate lies in the middle of its interval, on its own scale.",
+    "p-value-disagrees": "The printed p value fits the effect and its standard error.",
+    "crude-disagrees": "An estimate agrees with what the counts or means of the same people give.",
+    "turned-round": "An estimate points where the counts, means or medians point.",
+    "percentages-disagree": "A printed percentage is that of its counts.",
+    "sd-or-se": "Standard deviations of one outcome are alike; an SE typed as SD is sqrt(n) times smaller.",
+    "se-too-small": "A standard error is not smaller than this number of people allows.",
+    "se-too-large": "A standard error is not larger than a handful of events would give.",
+    "people-do-not-add-up": "Not more people are analysed than the study has.",
+    "same-trial-twice": "A trial stands under one name: registry number, size and year, family.",
+    "same-figures": "Two studies do not share an estimate and both limits, or all four counts.",
+    "two-primary-rows": "A study has one primary row an outcome and follow-up, or says what differs.",
+    "direction-contradicted": "Clear results of one study do not point to benefit and harm at once.",
+    "direction-unlikely": "The direction of benefit fits the outcome's name.",
+    "direction-not-stated": "Every outcome states its direction of benefit.",
+    "wrong-instrument": "Trials are judged by RoB 2, other designs by ROBINS-I.",
+    "overall-too-low": "An overall judgement is at least as grave as that of every domain.",
+    "judgements-missing": "Risk of bias was judged.",
+    "zero-cells": "No cell of a table of counts is empty.",
+    "no-standard-error": "A standard error follows from what was printed.",
+    "follow-up-missing": "The length of follow-up is stated.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something about a data set that a person should look at.
+
+    Attributes
+    ----------
+    severity
+        ``"fault"`` (the row cannot be used), ``"doubt"`` (it is used, and may be wrong) or ``"note"``.
+    file, row
+        Where it stands: the file, and the line in it; 0 for the file as a whole.
+    column, value
+        The column or columns concerned, and what stands there.
+    rule
+        Short name of the rule, in kebab case; see `RULES`.
+    message
+        A whole sentence: where, what was found, what to do.
+    """
+
+    severity: Severity
+    file: str
+    row: int
+    column: str
+    value: str
+    rule: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.message} [{self.rule}]"
