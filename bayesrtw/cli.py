@@ -180,6 +180,38 @@ def import_(
     )
 
 
+@main.command()
+@click.argument("name", metavar="ID_OR_TOML")
+@click.option(
+    "--evidence",
+    "source",
+    type=click.Path(exists=True, path_type=Path),
+    help="A data set folder or a CSV file in place of the shipped evidence.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def sensitivity(name: str, source: Path | None, as_json: bool) -> None:
+    """Hold an analysis against its alternatives: studies left out, priors, variants, years."""
+    from rich.console import Console  # noqa: PLC0415
+
+    from bayesrtw.analysis.catalog import open_analysis, open_dataset  # noqa: PLC0415
+    from bayesrtw.analysis.sensitivity import sensitivity as panel_of  # noqa: PLC0415
+    from bayesrtw.report import document, text  # noqa: PLC0415
+
+    analysis = open_analysis(name)
+    evidence = open_dataset(source, strict=False) if source is not None else None
+    panel = panel_of(analysis, evidence)
+    if as_json:
+        tables = {
+            heading: json.loads(table.to_json(orient="index"))
+            for heading, table in panel.tables.items()
+        }
+        content = {"id": analysis.id, "robustness": panel.robustness, "tables": tables}
+        click.echo(document.as_json(content), nl=False)
+        return
+    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    text.show_panel(panel, analysis, console)
+
+
 @main.command("list")
 def list_() -> None:
     """List the shipped analyses and data sets."""

@@ -193,9 +193,10 @@ def gather(
     _label(rows)
     table = _table(rows, provenance.title)
     columns = _columns(table)
+    if "se" in columns:
+        columns["se_printed"] = columns["se"]
     columns |= {
         "effect": np.array([each.effect for each in found]),
-        "se_printed": columns.pop("se", np.full(len(rows), np.nan)),
         "se": np.array([each.se for each in found]),
         "measure": np.array([each.measure for each in found], dtype=object),
         "conversion": np.array([each.conversion for each in found], dtype=object),
@@ -314,7 +315,7 @@ def _quarantined(row: dict[str, str], cells: Cells) -> tuple[dict[str, str], OnS
     measure = row["measure"] if row["measure"] in MEASURES else "generic"
     held = f" [{', '.join(numbers)}]" if numbers else ""
     kept |= {"reported": "effect", "measure": measure, QUARANTINED: f"{cells.cause}{held}"}
-    return kept, OnScale(measure, conversion=f"quarantined: {cells.cause}")
+    return kept, analysis_scale(kept, {})
 
 
 def _label(rows: Sequence[dict[str, str]]) -> None:

@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bayesrtw.analysis.run import Synthesis
+from bayesrtw.analysis.sensitivity import Panel
+from bayesrtw.analysis.spec import Analysis
 from bayesrtw.evidence.measure import Measure, measure_named
 
 _COLOUR = {"failed": "bold red", "warning": "yellow", "note": "dim"}
@@ -124,3 +126,38 @@ def _table(synthesis: Synthesis) -> Table:
             chance = f"P({what}) = {row['probability']:.2f}"
         table.add_row(Text(str(name)), interval(row, measure), chance)
     return table
+
+
+def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
+    """Print a sensitivity panel.
+
+    Parameters
+    ----------
+    panel
+        What `bayesrtw.analysis.sensitivity.sensitivity` returned.
+    analysis
+        What it was run for.
+    console
+        Where to print.
+    """
+    measure = measure_named(analysis.evidence.measure)
+    console.print()
+    console.print(Text(analysis.title, style="bold"))
+    console.print(Text(panel.robustness))
+    if panel.caveat:
+        console.print(
+            Text("warning: ", style=_COLOUR["warning"]) + Text(panel.caveat, style="default")
+        )
+    for heading, frame in panel.tables.items():
+        table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+        table.add_column(heading, overflow="fold")
+        table.add_column(f"{measure.abbreviation} (95 % CrI)", justify="right")
+        table.add_column("P(benefit)", justify="right")
+        for name, row in frame.iterrows():
+            ends = {
+                f"{end}_back": float(measure.back(row[end])) for end in ("median", "lower", "upper")
+            }
+            shown = interval({**dict(row), **ends}, measure)
+            table.add_row(Text(str(name)), shown, f"{row['probability']:.2f}")
+        console.print()
+        console.print(Padding(table, (0, 0, 0, 2)))

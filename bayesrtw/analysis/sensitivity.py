@@ -1,0 +1,164 @@
+"""The sensitivity panel of an analysis, and how robust its conclusion is, in one line."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bayesrtw.analysis.catalog import open_dataset
+from bayesrtw.analysis.query import select
+from bayesrtw.analysis.spec import Analysis, vary
+from bayesrtw.engine import fit
+from bayesrtw.errors import SpecError
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.heterogeneity import Exchangeable
+from bayesrtw.model.prior import HalfNormal
+from bayesrtw.model.published import panel
+from bayesrtw.posterior.sensitivity import cumulative, leave_one_out, prior_sensitivity
+from bayesrtw.posterior.summarise import summarise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Classes of a conclusion by the probability of benefit of the average programme, best first, each
+#: with its lower bound. Reasoned, not a standard; an analysis decides what follows from them.
+CLASSES: tuple[tuple[str, float], ...] = (
+    ("probably a benefit", 0.90),
+    ("benefit more likely than not", 0.65),
+    ("unclear", 0.35),
+    ("harm more likely than not", 0.10),
+    ("probably a harm", 0.0),
+)
+
+
+def conclusion(probability: float) -> str:
+    """Put a probability of benefit into words.
+
+    Parameters
+    ----------
+    probability
+        In [0, 1].
+
+    Returns
+    -------
+    str
+        The class.
+    """
+    return next(name for name, bound in CLASSES if probability >= bound)
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A result under everything that was tried.
+
+    Attributes
+    ----------
+    tables
+        Heading to table; every table has ``median, lower, upper, probability`` on the analysis scale.
+    robustness
+        One sentence: the share of specifications with the registered conclusion, and what breaks it.
+    caveat
+        What must stand beside every result of the evidence.
+    """
+
+    tables: "dict[str, pd.DataFrame]"
+    robustness: str
+    caveat: str
+
+
+def sensitivity(analysis: Analysis, evidence: Evidence | None = None) -> Panel:
+    """Run the panel: each study and family left out, priors of tau, variants, years.
+
+    Parameters
+    ----------
+    analysis
+        What is held against its alternatives; its model has an intercept.
+    evidence
+        In place of the data set that it names.
+
+    Returns
+    -------
+    Panel
+        Tables and the one line.
+
+    Raises
+    ------
+    SpecError
+        If the model has no pooled mean.
+    """
+    source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
+    rows = select(analysis.evidence, source).evidence
+    model = analysis.model
+    tables = {"Leaving out each study": leave_one_out(model, rows)}
+    families = _families(rows)
+    if families:
+        table = leave_one_out(model, rows, by="trial_family")
+        tables["Leaving out families of studies"] = table.loc[["none left out", *families]]
+    spread = [term for term in model.terms if isinstance(term, Exchangeable)]
+    if len(spread) == 1:
+        log = rows.measure.log or "standardised" in rows.measure.name
+        tau = spread[0].tau
+        unit = 1.0 if log else (tau.scale if isinstance(tau, HalfNormal) else 1.0)
+        priors = {"registered": tau, **panel(rows.measure.name, unit)}
+        tables["Priors of heterogeneity"] = prior_sensitivity(model, rows, priors)
+    if "year" in rows.data and rows.data["year"].dtype != object:
+        tables["Cumulative by year"] = cumulative(model, rows)
+    if analysis.variant:
+        tables["Registered variants"] = _variants(analysis, source)
+    return Panel(tables, _robustness(tables), rows.provenance.caveat)
+
+
+def _families(rows: Evidence) -> list[str]:
+    """Families with several studies; the others are left out as studies."""
+    if "trial_family" not in rows.data:
+        return []
+    studies: dict[str, set[str]] = {}
+    pairs = zip(rows.data["trial_family"].to_numpy(), rows.data["study"].to_numpy(), strict=True)
+    for family, study in pairs:
+        studies.setdefault(str(family), set()).add(str(study))
+    several = [family for family, own in studies.items() if family and len(own) > 1]
+    return several if len(studies) > 1 else []
+
+
+def _variants(analysis: Analysis, source: Evidence) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415
+
+    found = {}
+    for variant in analysis.variant:
+        changed = vary(analysis, variant)
+        rows = select(changed.evidence, source).evidence
+        table = summarise(fit(changed.model, rows, engine=changed.engine, seed=changed.seed))
+        found[variant.name] = table.loc[
+            "mu", ["mean", "sd", "median", "lower", "upper", "probability"]
+        ]
+    frame = pd.DataFrame(found).T.astype(float)
+    frame.index.name = "variant"
+    return frame
+
+
+def _robustness(tables: "dict[str, pd.DataFrame]") -> str:
+    """Count the specifications that agree; the cumulative table is history, not a specification."""
+    first = next(iter(tables.values()))
+    if "none left out" not in first.index:
+        raise SpecError("no registered result to hold the others against.")
+    registered = conclusion(_chance(first, "none left out"))
+    agree, total = 0, 0
+    worst: tuple[float, str] | None = None
+    for heading, table in tables.items():
+        if heading.startswith("Cumulative"):
+            continue
+        for name, probability in table["probability"].items():
+            if name in ("none left out", "registered"):
+                continue
+            total += 1
+            same = conclusion(float(probability)) == registered
+            agree += same
+            gap = abs(float(probability) - _chance(first, "none left out"))
+            if not same and (worst is None or gap > worst[0]):
+                worst = (gap, f"{heading.lower()}: {name} (P(benefit) = {probability:.2f})")
+    text = f"{agree} of {total} specifications give the same conclusion, {registered!r}"
+    return (
+        f"{text}; the one that moves it most: {worst[1]}." if worst else f"{text}; none breaks it."
+    )
+
+
+def _chance(table: "pd.DataFrame", name: str) -> float:
+    return float(table["probability"].to_dict()[name])

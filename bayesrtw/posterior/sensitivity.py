@@ -1,0 +1,293 @@
+"""How much a result hangs on single studies and on the prior of heterogeneity.
+
+Every question is a set of refits. Models with one heterogeneity SD and independent estimates go
+through one batched call; others are integrated one by one. Nothing is sampled.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.engine import mixture
+from bayesrtw.engine.batch import Solved, batch_of, prior_panel, solve
+from bayesrtw.engine.integrate import integrate, pruned
+from bayesrtw.engine.problem import pose
+from bayesrtw.errors import EngineRefusal, SpecError
+from bayesrtw.evidence.dependence import assumed_correlation
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.design import Design, build
+from bayesrtw.model.heterogeneity import Exchangeable
+from bayesrtw.model.prior import Prior
+from bayesrtw.model.spec import Model, check
+from bayesrtw.registry import suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+#: Nodes to begin with, and the movement that ends it, where problems are integrated one by one.
+START, TOLERANCE = 64, 1e-8
+
+
+def leave_one_out(
+    model: Model, evidence: Evidence, *, by: str = "study", ci_prob: float = 0.95
+) -> "pd.DataFrame":
+    """Pool again without each study, or each family of studies.
+
+    Parameters
+    ----------
+    model, evidence
+        What is pooled; the model has an intercept.
+    by
+        Column whose equal values are left out together, e.g. ``study`` or ``trial_family``.
+    ci_prob
+        Probability of the central interval.
+
+    Returns
+    -------
+    DataFrame
+        First row ``none left out``, then one row a value: pooled ``mean, sd, median, lower, upper,
+        probability`` (of benefit) on the analysis scale, ``tau`` (posterior mean),
+        ``log_evidence``, and ``elpd``: the exact log predictive density of what was left out given
+        the rest, log p(y) - log p(y without it).
+
+    Raises
+    ------
+    SpecError
+        If the model has no intercept or the column does not exist.
+    """
+    if by not in evidence.data:
+        have = [str(name) for name in evidence.data.data_vars]
+        raise SpecError(f"by is {by!r}; {suggestion(by, have)}")
+    key = evidence.data[by].to_numpy().astype(str)
+    values = [value for value in dict.fromkeys(key.tolist()) if not np.all(key == value)]
+    masks = np.array([np.ones(len(key), dtype=bool), *(key != value for value in values)])
+    frame = _pooled_masks(model, evidence, masks, ci_prob)
+    frame.index = _index(["none left out", *values], "left_out")
+    whole = frame["log_evidence"].iloc[0]
+    frame["elpd"] = whole - frame["log_evidence"]
+    frame.loc["none left out", "elpd"] = np.nan
+    return frame
+
+
+def cumulative(
+    model: Model, evidence: Evidence, *, by: str = "year", ci_prob: float = 0.95
+) -> "pd.DataFrame":
+    """Pool what was known at each step of a numeric column, most often the year.
+
+    Parameters
+    ----------
+    model, evidence
+        What is pooled; the model has an intercept.
+    by
+        A numeric column; rows where it is empty come last.
+    ci_prob
+        Probability of the central interval.
+
+    Returns
+    -------
+    DataFrame
+        One row a step, with the columns of `leave_one_out` and ``estimates``, the number pooled.
+
+    Raises
+    ------
+    SpecError
+        If the model has no intercept, or the column does not exist or holds text.
+    """
+    if by not in evidence.data or evidence.data[by].dtype == object:
+        have = [str(n) for n in evidence.data.data_vars if evidence.data[n].dtype != object]
+        raise SpecError(f"by is {by!r}; a numeric column is needed. {suggestion(by, have)}")
+    times = np.asarray(evidence.data[by].to_numpy(), dtype=np.float64)
+    steps = np.unique(times[np.isfinite(times)])
+    masks = [times <= step for step in steps]
+    names: list[object] = [f"{step:g}" for step in steps]
+    if not np.all(np.isfinite(times)):
+        masks.append(np.ones(len(times), dtype=bool))
+        names.append("and those without")
+    frame = _pooled_masks(model, evidence, np.array(masks), ci_prob)
+    frame.index = _index(names, by)
+    frame["estimates"] = [int(mask.sum()) for mask in masks]
+    return frame
+
+
+def prior_sensitivity(
+    model: Model, evidence: Evidence, priors: Mapping[str, Prior], *, ci_prob: float = 0.95
+) -> "pd.DataFrame":
+    """Pool under each of several priors of the heterogeneity SD.
+
+    Parameters
+    ----------
+    model, evidence
+        What is pooled; the model has an intercept and one exchangeable term.
+    priors
+        Name to prior of tau.
+    ci_prob
+        Probability of the central interval.
+
+    Returns
+    -------
+    DataFrame
+        One row a prior, with the columns of `leave_one_out` and the interval of the effect in a new
+        setting (``new_lower``, ``new_upper``).
+
+    Raises
+    ------
+    SpecError
+        If the model has no intercept, or not exactly one exchangeable term.
+    """
+    check(model, evidence)
+    spread = [term for term in model.terms if isinstance(term, Exchangeable)]
+    if len(spread) != 1:
+        raise SpecError("a prior panel needs exactly one exchangeable term.")
+    design = build(model, evidence)
+    try:
+        batch = batch_of(design)
+    except EngineRefusal:
+        rows = [
+            _one(_with_tau(model, spread[0], prior), evidence, ci_prob) for prior in priors.values()
+        ]
+    else:
+        log_prior, bounded = prior_panel(list(priors.values()))
+        mean = np.broadcast_to(batch.mean, (len(priors), len(batch.mean)))
+        wide = replace(batch, mean=mean, log_prior=log_prior, bounded=bounded)
+        rows = _rows(solve(wide), design, evidence, ci_prob)
+    frame = _frame(rows)
+    frame.index = _index(list(priors), "prior")
+    return frame
+
+
+def correlation_sweep(
+    model: Model,
+    evidence: Evidence,
+    *,
+    by: str = "study",
+    rhos: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8),
+    ci_prob: float = 0.95,
+) -> "pd.DataFrame":
+    """Pool under several assumed correlations of estimates of the same people.
+
+    Parameters
+    ----------
+    model, evidence
+        What is pooled; the model has an intercept.
+    by
+        Column whose equal values mark the same people.
+    rhos
+        Correlations in [0, 1).
+    ci_prob
+        Probability of the central interval.
+
+    Returns
+    -------
+    DataFrame
+        One row a correlation, with the columns of `leave_one_out`.
+
+    Raises
+    ------
+    EvidenceError
+        If the column does not exist or a correlation is out of range.
+    """
+    rows = [_one(model, assumed_correlation(evidence, by=by, rho=rho), ci_prob) for rho in rhos]
+    frame = _frame(rows)
+    frame.index = _index([f"{rho:g}" for rho in rhos], "rho")
+    return frame
+
+
+def _with_tau(model: Model, old: Exchangeable, prior: Prior) -> Model:
+    terms = tuple(replace(old, tau=prior) if term is old else term for term in model.terms)
+    return replace(model, terms=terms)
+
+
+def _pooled_masks(
+    model: Model, evidence: Evidence, masks: NDArray[np.bool_], ci_prob: float
+) -> "pd.DataFrame":
+    """Pool the rows of each mask, in one call where that can be."""
+    check(model, evidence)
+    design = build(model, evidence)
+    try:
+        batch = batch_of(design)
+    except EngineRefusal:
+        return _frame([_one(model, evidence.rows(mask), ci_prob) for mask in masks])
+    return _frame(_rows(solve(replace(batch, mask=masks)), design, evidence, ci_prob))
+
+
+def _combine(design: Design) -> Array:
+    if "mu" not in design.quantities:
+        raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
+    return np.asarray(design.quantities["mu"].combine[0])
+
+
+def _rows(
+    solved: Solved, design: Design, evidence: Evidence, ci_prob: float
+) -> list[dict[str, Any]]:
+    combine = _combine(design)
+    pooled, new = solved.mixture(combine), solved.mixture(combine, new=True)
+    table = {
+        **_figures(pooled, evidence, ci_prob),
+        "new_lower": mixture.quantile(0.5 - ci_prob / 2, *new),
+        "new_upper": mixture.quantile(0.5 + ci_prob / 2, *new),
+        "tau": np.sum(solved.weight * solved.tau, axis=-1),
+        "log_evidence": solved.log_evidence,
+    }
+    return [
+        {name: float(values[row]) for name, values in table.items()}
+        for row in range(len(solved.log_evidence))
+    ]
+
+
+def _figures(
+    parts: tuple[Array, Array, Array], evidence: Evidence, ci_prob: float
+) -> dict[str, Array]:
+    mean, sd = mixture.moments(*parts)
+    below = mixture.cdf(np.zeros(len(mean)), *parts)
+    return {
+        "mean": mean,
+        "sd": sd,
+        "median": mixture.quantile(0.5, *parts),
+        "lower": mixture.quantile(0.5 - ci_prob / 2, *parts),
+        "upper": mixture.quantile(0.5 + ci_prob / 2, *parts),
+        "probability": 1.0 - below if evidence.benefit == "higher" else below,
+    }
+
+
+def _one(model: Model, evidence: Evidence, ci_prob: float) -> dict[str, Any]:
+    """Pool one set of rows by itself."""
+    check(model, evidence)
+    design = build(model, evidence)
+    combine = _combine(design)
+    problem = pose(design)
+    found = integrate(problem, START, TOLERANCE)
+    values, weight = pruned(found.nodes)
+    given = problem.given(values)
+    mean = (given.mean @ combine)[:, None]
+    variance = np.einsum("nij,i,j->n", given.covariance, combine, combine)
+    spread = np.zeros(len(weight))
+    at = dict(zip(problem.names, values, strict=True))
+    for part in design.grouped:
+        if part.hyper and part.new is not None:
+            spread = spread + at[part.hyper[part.new]] ** 2
+    figures = _figures((weight, mean, np.sqrt(variance)[:, None]), evidence, ci_prob)
+    new = (weight, mean, np.sqrt(variance + spread)[:, None])
+    return {
+        **{name: float(value[0]) for name, value in figures.items()},
+        "new_lower": float(mixture.quantile(0.5 - ci_prob / 2, *new)[0]),
+        "new_upper": float(mixture.quantile(0.5 + ci_prob / 2, *new)[0]),
+        "tau": float(weight @ np.sqrt(spread)),
+        "log_evidence": float(found.nodes.log_total),
+    }
+
+
+def _frame(rows: list[dict[str, Any]]) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415
+
+    return pd.DataFrame(rows)
+
+
+def _index(names: Sequence[object], name: str) -> Any:
+    import pandas as pd  # noqa: PLC0415
+
+    return pd.Index([str(value) for value in names], name=name)

@@ -1,0 +1,187 @@
+"""Leave-one-out, prior panels and sweeps: batched results against published figures and refits.
+
+The batch uses 48 nodes and the single fit doubles until 1e-8: they share the algebra of the
+conjugate step and no code for it, so 1e-8 is the tolerance for both.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+import bayesrtw as brw
+from bayesrtw.engine import mixture
+from bayesrtw.engine.batch import batch_of, solve
+from bayesrtw.errors import EngineRefusal, SpecError
+from bayesrtw.model.design import build
+from bayesrtw.model.published import PUBLISHED, panel
+from bayesrtw.posterior.sensitivity import (
+    correlation_sweep,
+    cumulative,
+    leave_one_out,
+    prior_sensitivity,
+)
+
+prior = brw.prior
+
+
+def toy():
+    # The four-study example: y = .30, .05, .42, .18 with s = .15, .12, .25, .20.
+    return brw.Evidence.from_frame(
+        pd.DataFrame(
+            {
+                "study": ["A", "B", "C", "D"],
+                "effect": [0.30, 0.05, 0.42, 0.18],
+                "se": [0.15, 0.12, 0.25, 0.20],
+                "year": [2001.0, 2003.0, 2003.0, np.nan],
+            }
+        )
+    )
+
+
+def plain(tau, sd=1.0):
+    return brw.Model(terms=(brw.Intercept(prior.Normal(0, sd)), brw.Exchangeable(tau)))
+
+
+def test_exact_leave_one_out_densities_are_the_independent_ones():
+    # independent computation, 5 decimals
+    found = leave_one_out(plain(prior.HalfNormal(0.5)), toy())
+    assert_allclose(found["elpd"].to_numpy()[1:], [0.16447, -0.10726, -0.18058, 0.22158], atol=5e-6)
+    assert_allclose(found.loc["none left out", "log_evidence"], -1.4298778, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("tau", "figures"),
+    [
+        (prior.HalfNormal(0.25), (0.197, -0.029, 0.442, 0.960, -0.216, 0.638)),
+        (prior.HalfNormal(0.5), (0.200, -0.071, 0.494, 0.943, -0.349, 0.777)),
+        (prior.HalfNormal(1.0), (0.200, -0.111, 0.533, 0.931, -0.464, 0.888)),
+        (prior.HalfCauchy(0.5), (0.199, -0.068, 0.489, 0.945, -0.339, 0.766)),
+        (prior.InverseGamma(2.42, 0.30), (0.198, -0.021, 0.428, 0.963, -0.178, 0.592)),
+    ],
+)
+def test_a_prior_panel_gives_the_independent_figures(tau, figures):
+    found = prior_sensitivity(plain(prior.HalfNormal(0.5)), toy(), {"it": tau, "again": tau})
+    columns = ["mean", "lower", "upper", "probability", "new_lower", "new_upper"]
+    assert_allclose(found.loc["it", columns].to_numpy(dtype=float), figures, atol=6e-4)
+    assert found.loc["it"].equals(found.loc["again"])
+
+
+def test_leaving_a_study_out_is_fitting_without_it():
+    evidence = toy()
+    model = plain(prior.HalfCauchy(0.3))
+    found = leave_one_out(model, evidence)
+    for place, name in enumerate("ABCD"):
+        rest = evidence.rows(np.arange(4) != place)
+        refit = brw.summarise(brw.fit(model, rest)).loc["mu"]
+        for column in ("mean", "sd", "median", "lower", "upper", "probability"):
+            assert_allclose(found.loc[name, column], refit[column], atol=1e-8)
+
+
+def test_families_are_left_out_together_and_nested_models_go_one_by_one():
+    rng = np.random.default_rng(4)
+    frame = pd.DataFrame(
+        {
+            "study": list("aabbccdd"),
+            "trial_family": list("xxxxyyzz"),
+            "effect": rng.normal(0.2, 0.3, 8),
+            "se": 0.2,
+        }
+    )
+    evidence = brw.Evidence.from_frame(frame)
+    terms = (
+        brw.Intercept(prior.Normal(0, 0.5)),
+        brw.Exchangeable(prior.HalfNormal(0.3), by="study", name="tau_study"),
+        brw.Exchangeable(prior.HalfNormal(0.3)),
+    )
+    model = brw.Model(terms=terms)
+    found = leave_one_out(model, evidence, by="trial_family")
+    assert list(found.index) == ["none left out", "x", "y", "z"]
+    refit = brw.summarise(brw.fit(model, evidence.rows(frame["trial_family"].to_numpy() != "x")))
+    assert_allclose(found.loc["x", "mean"], refit.loc["mu", "mean"], atol=1e-7)
+    with pytest.raises(EngineRefusal, match="one by one"):
+        batch_of(build(model, evidence))
+
+
+def test_cumulative_pooling_ends_with_everything():
+    model = plain(prior.HalfNormal(0.5))
+    found = cumulative(model, toy())
+    assert list(found.index) == ["2001", "2003", "and those without"]
+    assert found["estimates"].tolist() == [1, 3, 4]
+    whole = brw.summarise(brw.fit(model, toy())).loc["mu"]
+    assert_allclose(found["mean"].iloc[-1], whole["mean"], atol=1e-8)
+
+
+def test_correlation_widens_the_interval_of_repeated_estimates():
+    frame = pd.DataFrame(
+        {"study": list("aabb"), "effect": [0.2, 0.3, 0.1, 0.2], "se": [0.1, 0.12, 0.1, 0.15]}
+    )
+    model = brw.Model(terms=(brw.Intercept(prior.Flat()), brw.Common()))
+    found = correlation_sweep(model, brw.Evidence.from_frame(frame), rhos=(0.0, 0.5))
+    # generalised least squares by hand
+    se = frame["se"].to_numpy()
+    block = np.where(np.equal.outer(list("aabb"), list("aabb")), 0.5, 0.0)
+    np.fill_diagonal(block, 1.0)
+    precision = np.linalg.inv(block * np.outer(se, se)).sum()
+    assert_allclose(found.loc["0.5", "sd"], precision**-0.5, rtol=1e-10)
+    assert_allclose(found.loc["0", "sd"], np.sum(se**-2.0) ** -0.5, rtol=1e-10)
+
+
+def test_thousands_of_problems_in_one_call_agree_with_twice_the_nodes():
+    rng = np.random.default_rng(0)
+    se = rng.uniform(0.1, 0.4, 14)
+    effect = rng.normal(0.1, np.hypot(0.2, se), (2000, 14))
+    frame = pd.DataFrame({"study": [str(i) for i in range(14)], "effect": effect[0], "se": se})
+    evidence = brw.Evidence.from_frame(frame)
+    one = batch_of(build(plain(prior.HalfNormal(0.5)), evidence))
+    many = replace(one, effect=effect)
+    few, more = solve(many), solve(many, 128)
+    assert_allclose(few.log_evidence, more.log_evidence, atol=1e-8)
+    parts = few.mixture(np.ones(1)), more.mixture(np.ones(1))
+    for left, right in zip(mixture.moments(*parts[0]), mixture.moments(*parts[1]), strict=True):
+        assert_allclose(left, right, atol=1e-8)
+    single = brw.fit(plain(prior.HalfNormal(0.5)), evidence)
+    assert_allclose(few.log_evidence[0], float(single["quadrature"]["log_evidence"]), atol=1e-8)
+
+
+def test_published_priors_are_those_of_their_source():
+    # Cochrane Work, log risk ratio: 5, 50 and 95 % quantiles of tau, to half a unit of the last digit
+    (work,) = (e for e in PUBLISHED if e.measures == ("log_risk_ratio",))
+    gap = np.abs(work.tau.ppf(np.array([0.05, 0.5, 0.95])) - [0.067, 0.220, 1.48])
+    assert np.all(gap <= [5e-4, 5e-4, 5e-3])
+    assert "Cochrane, all (doi:10.1002/sim.9170)" in panel("log_hazard_ratio")
+
+
+def test_an_unknown_column_and_a_model_without_mean_are_refused():
+    with pytest.raises(SpecError, match="by is 'yeer'; a numeric column is needed"):
+        cumulative(plain(prior.HalfNormal(0.5)), toy(), by="yeer")
+    bare = brw.Model(
+        terms=(brw.Linear("year", prior.Normal(0, 1)), brw.Exchangeable(prior.HalfNormal(1)))
+    )
+    known = toy().rows(np.array([True, True, True, False]))
+    with pytest.raises(SpecError, match="no intercept"):
+        leave_one_out(bare, known)
+
+
+def test_the_command_prints_the_line_the_caveat_and_whole_numbers():
+    import json
+
+    from click.testing import CliRunner
+
+    from bayesrtw.cli import main
+
+    result = CliRunner().invoke(main, ["sensitivity", "sick-leave-days", "--json"])
+    assert result.exit_code == 0
+    found = json.loads(result.stdout)
+    assert found["caveat"].startswith("A convenience sample")
+    assert "specifications give the same conclusion" in found["robustness"]
+    whole = found["tables"]["Leaving out each study"]["none left out"]
+    again = brw.run(brw.open_analysis("sick-leave-days")).quantities.loc["mu"]
+    assert_allclose(whole["mean"], again["mean"], atol=1e-7)
+    assert_allclose(
+        found["tables"]["Priors of heterogeneity"]["registered"]["probability"],
+        again["probability"],
+        atol=1e-8,
+    )
