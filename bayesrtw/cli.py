@@ -202,10 +202,18 @@ def sensitivity(name: str, source: Path | None, as_json: bool) -> None:
     panel = panel_of(analysis, evidence)
     if as_json:
         tables = {
-            heading: json.loads(table.to_json(orient="index"))
+            heading: {
+                str(row): {str(column): document.number(value) for column, value in cells.items()}
+                for row, cells in table.to_dict(orient="index").items()
+            }
             for heading, table in panel.tables.items()
         }
-        content = {"id": analysis.id, "robustness": panel.robustness, "tables": tables}
+        content = {
+            "id": analysis.id,
+            "robustness": panel.robustness,
+            "caveat": panel.caveat,
+            "tables": tables,
+        }
         click.echo(document.as_json(content), nl=False)
         return
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)

@@ -4,14 +4,17 @@ The batch uses 48 nodes and the single fit doubles until 1e-8: they share the al
 conjugate step and no code for it, so 1e-8 is the tolerance for both.
 """
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from numpy.testing import assert_allclose
 
 import bayesrtw as brw
+from bayesrtw.cli import main
 from bayesrtw.engine import mixture
 from bayesrtw.engine.batch import batch_of, solve
 from bayesrtw.errors import EngineRefusal, SpecError
@@ -166,12 +169,6 @@ def test_an_unknown_column_and_a_model_without_mean_are_refused():
 
 
 def test_the_command_prints_the_line_the_caveat_and_whole_numbers():
-    import json
-
-    from click.testing import CliRunner
-
-    from bayesrtw.cli import main
-
     result = CliRunner().invoke(main, ["sensitivity", "sick-leave-days", "--json"])
     assert result.exit_code == 0
     found = json.loads(result.stdout)
