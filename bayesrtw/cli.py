@@ -56,7 +56,8 @@ def main() -> None:
     "--evidence",
     "source",
     type=click.Path(exists=True, path_type=Path),
-    help="A data set folder or a CSV file in place of the shipped evidence.",
+    help="A data set folder, a CSV, Excel or RevMan 5 file, or a Cochrane data package, in place of "
+    "the shipped evidence.",
 )
 @click.option(
     "--out",
@@ -186,7 +187,8 @@ def import_(
     "--evidence",
     "source",
     type=click.Path(exists=True, path_type=Path),
-    help="A data set folder or a CSV file in place of the shipped evidence.",
+    help="A data set folder, a CSV, Excel or RevMan 5 file, or a Cochrane data package, in place of "
+    "the shipped evidence.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def sensitivity(name: str, source: Path | None, as_json: bool) -> None:

@@ -106,6 +106,13 @@ def draw_effects(
     """
     design = problem.design
     count, size = len(b), len(design.se)
+    variances = problem.variances(values)
+    if not problem.nested and not problem.blocks:
+        # Estimates of no common group are independent given the coefficients.
+        linear = b @ design.columns.T
+        kept = variances.own / (variances.own + variances.sampling)
+        spread = np.sqrt(kept * variances.sampling) * rng.standard_normal((count, size))
+        return np.asarray(linear + kept * (design.effect - linear) + spread)
     at = dict(zip(problem.names, values, strict=True))
     effects = np.zeros((count, size))
     for part in design.grouped:
@@ -113,7 +120,6 @@ def draw_effects(
             continue
         sd = np.stack([at[name] for name in part.hyper], axis=-1)[:, part.which]
         effects += sd * rng.standard_normal((count, part.count))[:, part.group]
-    variances = problem.variances(values)
     noise = design.se * rng.standard_normal((count, size))
     for members, covariance in zip(problem.system.layout.blocks, variances.blocks, strict=True):
         factor = np.linalg.cholesky(covariance)

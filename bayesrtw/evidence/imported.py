@@ -138,7 +138,7 @@ def findings(evidence: Evidence) -> tuple[Finding, ...]:
 
 def _short(cause: str) -> str:
     """Cause without the row's own numbers."""
-    return cause.split(" [", 1)[0].split(": found", 1)[0]
+    return CONTRADICTORY if cause.startswith(CONTRADICTORY) else cause.split(" [", 1)[0]
 
 
 def _listed(names: Sequence[str]) -> str:

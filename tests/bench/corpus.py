@@ -227,7 +227,7 @@ def job(task):
     if QUARANTINED in evidence.data:
         for cause in evidence.data[QUARANTINED].to_numpy():
             if cause:
-                causes[str(cause).split(" [", 1)[0].split(":  found", 1)[0]] += 1
+                causes[str(cause).split(" [", 1)[0]] += 1
     counts["quarantined"] = causes.total()
     read_time = time.process_time() - begun
     failures, priors, sha = [], Counter(), hashlib.sha256()
