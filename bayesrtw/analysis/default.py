@@ -47,8 +47,16 @@ def default_analyses(evidence: Evidence) -> tuple[Analysis, ...]:
         found.append(
             Analysis(
                 id=f"{stem}--{taken + 1}" if taken else stem,
-                title=f"{title[:1].upper()}{title[1:]}, {rows.measure.title.lower()}",
-                question=f"What is the effect on {title}?",
+                title=(
+                    f"Pooled {rows.measure.title.lower()}"
+                    if str(outcome) == "effect"
+                    else f"{title[:1].upper()}{title[1:]}, {rows.measure.title.lower()}"
+                ),
+                question=(
+                    "What is the pooled effect?"
+                    if str(outcome) == "effect"
+                    else f"What is the effect on {title}?"
+                ),
                 seed=SEED,
                 evidence=Query(
                     evidence.provenance.dataset, str(measure), {"outcome": (str(outcome),)}
