@@ -79,7 +79,9 @@ def select(query: Query, evidence: Evidence) -> Selection:
         drop = rows.matches(exclusion.column, exclusion.values)
         rows = _without(rows, drop, exclusion.reason, "left-out", "note", findings)
     if "quarantined" in rows.data:
-        causes = np.array([str(cause) for cause in rows.data["quarantined"].to_numpy()], dtype=object)
+        causes = np.array(
+            [str(cause) for cause in rows.data["quarantined"].to_numpy()], dtype=object
+        )
         for cause in sorted(set(causes) - {"", "nan"}):
             current = rows.data["quarantined"].to_numpy().astype(str)
             rows = _without(rows, current == cause, cause, "quarantined", "warning", findings)

@@ -4,6 +4,7 @@ It shares the specification with the exact engine and none of its numerics, so t
 evidence for both.
 """
 
+import hashlib
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.spec import Model
-from bayesrtw.registry import component
+from bayesrtw.registry import component, digest
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -102,9 +103,8 @@ class Nuts:
         with warnings.catch_warnings():
             # The compiler and the sampler warn about their own deprecations.
             warnings.simplefilter("ignore")
-            compiled = nutpie.compile_pymc_model(graph(model, evidence, design))
             sampled = nutpie.sample(
-                compiled,
+                compiled(model, evidence, design),
                 draws=self.draws,
                 tune=self.tune,
                 chains=self.chains,
@@ -123,6 +123,63 @@ class Nuts:
                 "Exact(); allow_unconverged=True returns the fit with these findings."
             )
         return tree
+
+
+#: Compiled models by structure, the last used last; a compiled model takes some ten megabytes.
+_COMPILED: dict[str, Any] = {}
+MOST_COMPILED = 16
+
+
+def compiled(model: Model, evidence: Evidence, design: Design) -> Any:
+    """Compile a model, or give one of the same structure and shape the new data.
+
+    Parameters
+    ----------
+    model, evidence, design
+        What is to be sampled.
+
+    Returns
+    -------
+    nutpie.CompiledModel
+        Holding these data. Compiling takes seconds, new data milliseconds.
+    """
+    import nutpie  # noqa: PLC0415
+
+    built = graph(model, evidence, design)
+    key = structure(model, evidence, design)
+    if key not in _COMPILED:
+        _COMPILED[key] = nutpie.compile_pymc_model(built)
+        while len(_COMPILED) > MOST_COMPILED:
+            _COMPILED.pop(next(iter(_COMPILED)))
+        return _COMPILED[key]
+    found = _COMPILED.pop(key)
+    _COMPILED[key] = found
+    data = {variable.name: variable.get_value() for variable in built.data_vars}
+    return found.with_data(**data)
+
+
+def structure(model: Model, evidence: Evidence, design: Design) -> str:
+    """Hash what a compiled model cannot change: its terms, groups, levels and shapes.
+
+    Parameters
+    ----------
+    model, evidence, design
+        What is to be sampled.
+
+    Returns
+    -------
+    str
+        Equal for evidence that differs only in numbers that enter as data.
+    """
+    sha = hashlib.sha256(f"{digest(model)} {evidence.size}".encode())
+    for part in design.grouped:
+        sha.update(part.group.tobytes() + part.which.tobytes())
+    for quantity in design.quantities.values():
+        sha.update("\x1f".join(quantity.labels).encode())
+    if design.blocks or design.excess is not None:
+        # Covariances and cluster sizes are constants of the graph.
+        sha.update(evidence.digest().encode())
+    return sha.hexdigest()
 
 
 def graph(model: Model, evidence: Evidence, design: Design) -> "pm.Model":

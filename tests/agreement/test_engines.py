@@ -90,3 +90,45 @@ def test_exact_and_nuts_agree_on_dependent_estimates(clustering):
         rows = exact["variable"] == variable
         gap = np.abs(exact.loc[rows, "mean"] - sampled.loc[rows, "mean"]).to_numpy()
         assert np.all(gap < 4 * np.atleast_1d(error[variable].to_numpy())), variable
+
+
+@pytest.mark.slow
+def test_new_data_of_the_same_shape_are_sampled_without_a_compile(monkeypatch):
+    def evidence(seed):
+        rng = np.random.default_rng(seed)
+        frame = pd.DataFrame(
+            {
+                "study": [f"s{place}" for place in range(12)],
+                "effect": rng.normal(0.3 * seed, 0.2, 12),
+                "se": rng.uniform(0.1, 0.3, 12),
+                "kind": ["a", "b", "c"] * 4,
+                "dose": rng.normal(size=12),
+            }
+        )
+        return brw.Evidence.from_frame(frame)
+
+    prior = brw.prior
+    model = brw.Model(
+        terms=(
+            brw.Intercept(prior.Normal(0, 1)),
+            brw.Categorical("kind", prior.Normal(0, 0.25)),
+            brw.Linear("dose", prior.Normal(0, 0.25)),
+            brw.Exchangeable(prior.HalfNormal(0.5)),
+        )
+    )
+    brw.fit(model, evidence(1), engine=brw.Nuts(draws=10, tune=10, allow_unconverged=True))
+
+    def refuse(*_, **__):
+        message = "compiled again"
+        raise AssertionError(message)
+
+    monkeypatch.setattr("nutpie.compile_pymc_model", refuse)
+    for seed in (2, 3):
+        tree = brw.fit(model, evidence(seed), engine=brw.Nuts(draws=DRAWS), seed=seed)
+        exact = brw.summarise(brw.fit(model, evidence(seed)))
+        sampled = brw.summarise(tree)
+        error = azs.mcse(tree["posterior"].to_dataset(), method="mean")
+        for variable in tree["posterior"].data_vars:
+            rows = exact["variable"] == variable
+            gap = np.abs(exact.loc[rows, "mean"] - sampled.loc[rows, "mean"]).to_numpy()
+            assert np.all(gap < 4 * np.atleast_1d(error[variable].to_numpy())), variable
