@@ -9,7 +9,8 @@ import xarray as xr
 from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.analysis.query import select
 from bayesrtw.analysis.spec import Analysis, Estimand, vary
-from bayesrtw.engine import fit
+from bayesrtw.engine import choose, fit
+from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import check
@@ -93,7 +94,10 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
     for variant in analysis.variant:
         changed = vary(analysis, variant)
         rows = select(changed.evidence, source).evidence
-        other = fit(changed.model, rows, engine=changed.engine, seed=changed.seed)
+        engine = changed.engine or Exact(draws=0, study_effects=False)
+        if engine.refuses(changed.model, rows):
+            engine = choose(changed.model, rows)
+        other = fit(changed.model, rows, engine=engine, seed=changed.seed)
         variants[variant.name] = _answers(other, changed.estimand, analysis.id)
     findings = (*_origin(chosen.evidence), *chosen.findings, *checked, *diagnose(tree, model))
     return Synthesis(

@@ -12,7 +12,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.prior import HalfNormal
 from bayesrtw.model.published import panel
-from bayesrtw.posterior.sensitivity import cumulative, leave_one_out, prior_sensitivity
+from bayesrtw.posterior.sensitivity import between, cumulative, leave_one_out, prior_sensitivity
 from bayesrtw.posterior.summarise import summarise
 
 if TYPE_CHECKING:
@@ -92,10 +92,9 @@ def sensitivity(analysis: Analysis, evidence: Evidence | None = None) -> Panel:
     if families:
         table = leave_one_out(model, rows, by="trial_family")
         tables["Leaving out families of studies"] = table.loc[["none left out", *families]]
-    spread = [term for term in model.terms if isinstance(term, Exchangeable)]
-    if len(spread) == 1:
+    if any(isinstance(term, Exchangeable) for term in model.terms):
         log = rows.measure.log or "standardised" in rows.measure.name
-        tau = spread[0].tau
+        tau = between(model).tau
         unit = 1.0 if log else (tau.scale if isinstance(tau, HalfNormal) else 1.0)
         priors = {"registered": tau, **panel(rows.measure.name, unit)}
         tables["Priors of heterogeneity"] = prior_sensitivity(model, rows, priors)

@@ -8,18 +8,29 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.kernel import smooth
 from bayesrtw.engine.problem import Problem
-from bayesrtw.engine.quadrature import Axis, Marginal, held_at, lay, looks, rule, series
+from bayesrtw.engine.quadrature import (
+    Axis,
+    Marginal,
+    Nodes,
+    Range,
+    held_at,
+    lay,
+    looks,
+    rule,
+    series,
+)
 
 Array = NDArray[np.float64]
 
 #: Nodes of the inner integrals at each draw of the outer hyperparameter.
 INNER = 48
-#: Halvings when an inner distribution is inverted: 2^-50 of its range.
+#: Most steps when an inner distribution is inverted, and the error in probability that ends them.
 HALVINGS = 50
+PRECISION = 1e-10
 
 
 def draw_hyper(
-    problem: Problem, first: Marginal, count: int, rng: np.random.Generator
+    problem: Problem, nodes: Nodes, first: Marginal, count: int, rng: np.random.Generator
 ) -> tuple[Array, ...]:
     """Draw the hyperparameters.
 
@@ -27,6 +38,8 @@ def draw_hyper(
     ----------
     problem
         The integral.
+    nodes
+        Its nodes, with the ranges of the inner hyperparameters.
     first
         Marginal posterior of the first hyperparameter.
     count
@@ -41,16 +54,48 @@ def draw_hyper(
     """
     outer = series(first.weight, problem.axes[0], first.low, first.high)
     values = [outer.quantile(rng.random(count))]
-    at = looks(problem.log_density, problem.axes)
-    while len(values) < len(problem.names):
-        values.append(_next(problem, tuple(values), at, rng))
+    if len(problem.names) == 2:
+        where = _near(problem.axes[0], nodes, values[0])
+        values.append(_inner(problem, tuple(values), where, rng))
+    elif len(problem.names) > 2:
+        at = looks(problem.log_density, problem.axes)
+        while len(values) < len(problem.names):
+            values.append(_next(problem, tuple(values), at, rng))
     return tuple(values)
+
+
+def _near(axis: Axis, nodes: Nodes, values: Array) -> Range:
+    """Take the range of the second hyperparameter from the nodes on both sides of each draw."""
+    count = nodes.counts[0]
+    x, _ = rule(count)
+    low, high = float(nodes.ranges[0].low), float(nodes.ranges[0].high)
+    u = low + 0.5 * (high - low) * (x + 1.0)
+    right = np.searchsorted(u, axis.coordinate(values))
+    left, right = np.clip(right - 1, 0, count - 1), np.clip(right, 0, count - 1)
+    second = nodes.ranges[1]
+    return Range(
+        np.minimum(second.low[left], second.low[right]),
+        np.maximum(second.high[left], second.high[right]),
+    )
+
+
+def _inner(
+    problem: Problem, held: tuple[Array, ...], where: Range, rng: np.random.Generator
+) -> Array:
+    """Draw the last hyperparameter given the others, on known ranges."""
+    axis = problem.axes[-1]
+    x, w = rule(INNER)
+    u = where.low[:, None] + 0.5 * (where.high - where.low)[:, None] * (x + 1.0)
+    log = held_at(problem.log_density, held)((axis.value(u),)) + axis.log_jacobian(u) + np.log(w)
+    each = np.exp(log - log.max(axis=1, keepdims=True))
+    each = each / each.sum(axis=1, keepdims=True)
+    return _invert(each, axis, where.low, where.high, rng.random(len(held[0])))
 
 
 def _next(
     problem: Problem, held: tuple[Array, ...], at: list[Array], rng: np.random.Generator
 ) -> Array:
-    """Draw one more hyperparameter given draws of the earlier ones."""
+    """Draw one more of three hyperparameters given draws of the earlier ones."""
     axes = problem.axes[len(held) :]
     density = held_at(problem.log_density, held)
     found = lay(
@@ -67,16 +112,29 @@ def _next(
 
 
 def _invert(each: Array, axis: Axis, low: Array, high: Array, q: Array) -> Array:
-    """Invert one distribution for each draw by halving; weights of shape (draw, node)."""
+    """Invert one distribution for each draw, by Newton steps inside a bracket that halves.
+
+    Weights have the shape (draw, node).
+    """
     x, _ = rule(INNER)
     coefficients = (np.arange(INNER) + 0.5) * (each @ legendre.legvander(x, INNER - 1))
     cumulative = np.asarray(legendre.legint(coefficients, lbnd=-1, axis=1))
     left, right = -np.ones_like(q), np.ones_like(q)
+    # Weights of a Gauss-Legendre rule, added up, are the distribution function between its nodes.
+    steps = np.cumsum(each, axis=1)
+    place = np.minimum(np.sum(steps < q[:, None], axis=1), INNER - 1)
+    z = x[place]
     for _ in range(HALVINGS):
-        middle = 0.5 * (left + right)
-        below = np.sum(legendre.legvander(middle, INNER) * cumulative, axis=1) < q
-        left, right = np.where(below, middle, left), np.where(below, right, middle)
-    return axis.value(low + 0.5 * (high - low) * (left + 1.0))
+        basis = legendre.legvander(z, INNER)
+        error = np.sum(basis * cumulative, axis=1) - q
+        if np.max(np.abs(error)) < PRECISION:
+            break
+        density = np.sum(basis[:, :INNER] * coefficients, axis=1)
+        left, right = np.where(error < 0, z, left), np.where(error >= 0, z, right)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = z - error / density
+        z = np.where((step > left) & (step < right), step, 0.5 * (left + right))
+    return axis.value(low + 0.5 * (high - low) * (z + 1.0))
 
 
 def draw_effects(

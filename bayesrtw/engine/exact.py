@@ -209,7 +209,9 @@ class Exact:
         """Draw independently and exactly: hyperparameters by inversion, the rest given them."""
         design, rng = problem.design, np.random.default_rng(seed)
         count = self.chains * self.draws
-        values = draw_hyper(problem, found.marginals[0], count, rng) if problem.names else ()
+        values: tuple[Array, ...] = ()
+        if problem.names:
+            values = draw_hyper(problem, found.nodes, found.marginals[0], count, rng)
         given = problem.given(values)
         width = design.columns.shape[1]
         factor = np.linalg.cholesky(given.covariance) if width else given.covariance

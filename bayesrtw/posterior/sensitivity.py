@@ -122,9 +122,9 @@ def prior_sensitivity(
     Parameters
     ----------
     model, evidence
-        What is pooled; the model has an intercept and one exchangeable term.
+        What is pooled; the model has an intercept and an exchangeable term.
     priors
-        Name to prior of tau.
+        Name to prior of the heterogeneity SD, that between groups where the model has several.
     ci_prob
         Probability of the central interval.
 
@@ -137,19 +137,15 @@ def prior_sensitivity(
     Raises
     ------
     SpecError
-        If the model has no intercept, or not exactly one exchangeable term.
+        If the model has no intercept or no exchangeable term.
     """
     check(model, evidence)
-    spread = [term for term in model.terms if isinstance(term, Exchangeable)]
-    if len(spread) != 1:
-        raise SpecError("a prior panel needs exactly one exchangeable term.")
+    term = between(model)
     design = build(model, evidence)
     try:
         batch = batch_of(design)
     except EngineRefusal:
-        rows = [
-            _one(_with_tau(model, spread[0], prior), evidence, ci_prob) for prior in priors.values()
-        ]
+        rows = [_one(_with_tau(model, term, prior), evidence, ci_prob) for prior in priors.values()]
     else:
         log_prior, bounded = prior_panel(list(priors.values()))
         mean = np.broadcast_to(batch.mean, (len(priors), len(batch.mean)))
@@ -195,6 +191,30 @@ def correlation_sweep(
     frame = _frame(rows)
     frame.index = _index([f"{rho:g}" for rho in rhos], "rho")
     return frame
+
+
+def between(model: Model) -> Exchangeable:
+    """Give the term whose SD is the heterogeneity between studies.
+
+    Parameters
+    ----------
+    model
+        A model with at least one exchangeable term.
+
+    Returns
+    -------
+    Exchangeable
+        The first with groups; without any, the one for estimates.
+
+    Raises
+    ------
+    SpecError
+        If there is none.
+    """
+    spread = [term for term in model.terms if isinstance(term, Exchangeable)]
+    if not spread:
+        raise SpecError("a panel of priors of heterogeneity needs an exchangeable term.")
+    return next((term for term in spread if term.by), spread[0])
 
 
 def _with_tau(model: Model, old: Exchangeable, prior: Prior) -> Model:
