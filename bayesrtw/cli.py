@@ -4,6 +4,7 @@ Exit codes: 0 all went well; 1 something could not be read, fitted or written, a
 command was not understood; 3 `check --strict` found doubts.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from bayesrtw.analysis.spec import Analysis
     from bayesrtw.evidence.rule import Doubt
     from bayesrtw.evidence.table import Evidence
+
+
+#: Matrices here are small: threads of a linear algebra library would only wait for each other, and
+#: their number would decide the order of sums. Set before NumPy is loaded; a user's setting stands.
+for _library in ("OPENBLAS", "MKL", "OMP"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 
 class _Commands(click.Group):
