@@ -37,11 +37,13 @@ def choose(model: Model, evidence: Evidence) -> Engine:
     Engine
         With its default settings.
     """
-    from bayesrtw.engine.exact import Exact  # noqa: PLC0415
+    from bayesrtw.engine.exact import IMPROPER, Exact  # noqa: PLC0415
     from bayesrtw.engine.nuts import Nuts  # noqa: PLC0415
 
     exact = Exact()
-    return Nuts() if exact.refuses(model, evidence) else exact
+    reason = exact.refuses(model, evidence)
+    # Sampling an improper posterior would give numbers; the exact engine says what is wrong.
+    return exact if reason is None or reason.startswith(IMPROPER) else Nuts()
 
 
 def fit(

@@ -101,7 +101,9 @@ def batch_of(design: Design) -> Batch:
     EngineRefusal
         If the design has nested groups, several hyperparameters or correlated estimates.
     """
-    if len(design.hyper) > 1 or design.blocks or not all(p.distinct for p in design.grouped):
+    spreads = [name for part in design.grouped for name in part.hyper]
+    simple = spreads == list(design.hyper) and len(spreads) <= 1 and design.excess is None
+    if not simple or design.blocks or not all(part.distinct for part in design.grouped):
         raise EngineRefusal(
             "a batch serves one heterogeneity SD and independent estimates; fit the problems one by one."
         )

@@ -24,6 +24,8 @@ Array = NDArray[np.float64]
 
 #: Nodes of the inner integrals at each draw of the outer hyperparameter.
 INNER = 48
+#: Draws whose inner integrals are laid at once where there are three hyperparameters.
+PIECE = 100
 #: Most steps when an inner distribution is inverted, and the error in probability that ends them.
 HALVINGS = 50
 PRECISION = 1e-10
@@ -60,7 +62,11 @@ def draw_hyper(
     elif len(problem.names) > 2:
         at = looks(problem.log_density, problem.axes)
         while len(values) < len(problem.names):
-            values.append(_next(problem, tuple(values), at, rng))
+            pieces = [
+                _next(problem, tuple(value[start : start + PIECE] for value in values), at, rng)
+                for start in range(0, count, PIECE)
+            ]
+            values.append(np.concatenate(pieces))
     return tuple(values)
 
 
@@ -178,7 +184,7 @@ def draw_effects(
             continue
         sd = np.stack([at[name] for name in part.hyper], axis=-1)[:, part.which]
         effects += sd * rng.standard_normal((count, part.count))[:, part.group]
-    noise = design.se * rng.standard_normal((count, size))
+    noise = np.sqrt(variances.sampling) * rng.standard_normal((count, size))
     for members, covariance in zip(problem.system.layout.blocks, variances.blocks, strict=True):
         factor = np.linalg.cholesky(covariance)
         z = rng.standard_normal((count, *members.shape, 1))

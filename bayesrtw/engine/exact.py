@@ -22,9 +22,9 @@ from bayesrtw.engine.quadrature import Positive
 from bayesrtw.engine.tree import assemble, attributes, shaped
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.design import build
+from bayesrtw.model.design import Design, build
+from bayesrtw.model.prior import HalfNormal, Uniform
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Fixed
 from bayesrtw.registry import component, kind_of
 
 Array = NDArray[np.float64]
@@ -34,6 +34,9 @@ MOST_HYPER = 3
 
 #: Stands in a range for the shift of a coordinate that has none.
 UNIT = -1.0
+
+#: How a refusal begins that no other engine can mend.
+IMPROPER = "The posterior is improper"
 
 #: Draws of study effects that a tree may hold (8 bytes each): 400 MB.
 MOST_DRAWS = 50_000_000
@@ -108,25 +111,7 @@ class Exact:
                 f"Exact will not hold {evidence.size * self.chains * self.draws:.1e} draws of study "
                 "effects; use Exact(study_effects=False), or fewer draws."
             )
-        fixed = [part for _, part in parts if isinstance(part, Fixed)]
-        flat = np.hstack(
-            [part.columns[:, part.precision == 0] for part in fixed] or [np.zeros((1, 0))]
-        )
-        count, width = flat.shape
-        if width and np.linalg.matrix_rank(flat) < width:
-            return (
-                "The posterior is improper: coefficients with flat priors cannot be told apart by "
-                f"these {count} rows. Give them normal priors, or leave moderators out."
-            )
-        for name, prior in model.hyper.items():
-            # The likelihood of tau falls as tau^-(k - p); the tail of the product must be integrable.
-            if not prior.proper and count - width + prior.tail_power <= 1:
-                return (
-                    f"The posterior is improper: {name} has the improper prior {kind_of(prior)!r} and "
-                    f"{count} rows with {width} flat coefficients do not bound it. Use a proper prior "
-                    f"for {name}."
-                )
-        return None
+        return improper(build(model, evidence))
 
     def fit(self, model: Model, evidence: Evidence, *, seed: int) -> xr.DataTree:
         """See `Engine`.
@@ -201,6 +186,7 @@ class Exact:
                 data["prior_weight_in_mu"] = float(share[-1])
         attrs = {
             "tail_power": tail_power(design),
+            "back_moments": back_moments(design),
             "grows_with_tau": " ".join(name for name, does in grows.items() if does),
         }
         return xr.Dataset(data, coords=coords, attrs=attrs)
@@ -236,6 +222,66 @@ class Exact:
             data["theta"] = ((CHAIN, DRAW, ESTIMATE), shaped(theta, self.chains, self.draws))
             coords[ESTIMATE] = design.labels
         return xr.Dataset(data, coords=coords)
+
+
+def improper(design: Design) -> str | None:
+    """Say why a posterior would be improper.
+
+    Parameters
+    ----------
+    design
+        The arrays.
+
+    Returns
+    -------
+    str or None
+        A sentence with what to change; None if the posterior is proper.
+    """
+    flat = design.columns[:, design.precision == 0]
+    count, width = flat.shape
+    if width and np.linalg.matrix_rank(flat) < width:
+        return (
+            f"{IMPROPER}: coefficients with flat priors cannot be told apart by these "
+            f"{count} rows. Give them normal priors, or leave moderators out."
+        )
+    for part in design.grouped:
+        for place, name in enumerate(part.hyper):
+            prior = design.hyper[name]
+            groups = len(np.unique(part.group[part.which == place]))
+            # The likelihood of an SD falls as tau^-(groups - p); the product must be integrable.
+            if not prior.proper and groups - width + prior.tail_power <= 1:
+                return (
+                    f"{IMPROPER}: {name} has the improper prior {kind_of(prior)!r} and "
+                    f"{groups} groups with {width} flat coefficients do not bound it. Use a proper "
+                    f"prior for {name}."
+                )
+    return None
+
+
+def back_moments(design: Design) -> int:
+    """Count the moments that exp(effect in a new setting) has: 0, 1 or 2.
+
+    Parameters
+    ----------
+    design
+        The arrays.
+
+    Returns
+    -------
+    int
+        exp(m tau^2 m / 2) must be integrable against the priors of every SD that a new setting has:
+        half-normal with scale below 1 for the mean, below 1/2 for the SD, or bounded.
+    """
+    most = 2
+    for part in design.grouped:
+        if part.new is None or not part.hyper:
+            continue
+        prior = design.hyper[part.hyper[part.new]]
+        if isinstance(prior, HalfNormal):
+            most = min(most, 2 if prior.scale < 0.5 else 1 if prior.scale < 1.0 else 0)
+        elif not isinstance(prior, Uniform):
+            most = 0
+    return most
 
 
 def _new_variance(problem: Problem, values: tuple[Array, ...]) -> Array:

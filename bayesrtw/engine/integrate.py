@@ -13,7 +13,7 @@ from bayesrtw.model.design import Design
 Array = NDArray[np.float64]
 
 #: Most nodes that doubling may reach. A posterior that these do not resolve is not smooth.
-MOST_NODES = 1_048_576
+MOST_NODES = 2_097_152
 
 #: The same for one hyperparameter alone.
 MOST_ALONE = 8_192

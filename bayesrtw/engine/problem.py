@@ -163,6 +163,13 @@ class Problem:
             else Conditional(*(np.concatenate(pieces) for pieces in zip(*parts, strict=True)))
         )
         shape = lead if flat else (1,)
+        if np.size(found.log_density) < points:
+            # Nothing depends on the hyperparameters: one answer serves all points.
+            found = Conditional(
+                np.broadcast_to(found.log_density, (points,)),
+                np.broadcast_to(found.mean, (points, width)),
+                np.broadcast_to(found.covariance, (points, width, width)),
+            )
         return Conditional(
             found.log_density.reshape(shape),
             found.mean.reshape(*shape, width) + self.pilot,

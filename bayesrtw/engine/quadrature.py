@@ -32,6 +32,10 @@ ROUNDING = 1e-16
 
 #: The range of integration ends where the density has fallen by this much (log scale): 1e-16.
 DROP = 37.0
+#: A logit of 30 is a probability that differs from one by 1e-13.
+LOGIT_END = 30.0
+#: Rounds in which a look may be widened by half its span at either end.
+WIDENINGS = 16
 #: Rounds and points of the look at several hyperparameters together.
 LOOKS = 3
 POINTS = 17
@@ -41,7 +45,7 @@ ZOOM = 9
 #: square is still a double.
 FAR = 300.0
 #: Nodes on which the marginal distribution of an inner hyperparameter is kept.
-MARGINAL = 128
+MARGINAL = 256
 
 
 class Axis(Protocol):
@@ -128,12 +132,12 @@ class Unit:
     @property
     def floor(self) -> float:
         """See `Axis`."""
-        return -math.inf
+        return -LOGIT_END
 
     @property
     def ceiling(self) -> float:
         """See `Axis`."""
-        return math.inf
+        return LOGIT_END
 
     @property
     def look(self) -> Array:
@@ -350,22 +354,54 @@ def looks(log_density: LogDensity, axes: Sequence[Axis]) -> list[Array]:
     if len(axes) == 1:
         return [axes[0].look]
     found = [axis.look for axis in axes]
+    for _ in range(WIDENINGS):
+        kept = _alive(log_density, axes, found)
+        wider = [
+            _widened(points, own, axis) for points, own, axis in zip(found, kept, axes, strict=True)
+        ]
+        if all(new is old for new, old in zip(wider, found, strict=True)):
+            break
+        found = wider
     for _ in range(LOOKS):
-        flat = _grid(found)
-        each = tuple(axis.value(u) for axis, u in zip(axes, flat, strict=True))
-        jacobian = sum(axis.log_jacobian(u) for axis, u in zip(axes, flat, strict=True))
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            seen = log_density(each) + jacobian
-        seen = np.where(np.isnan(seen), -np.inf, seen)
-        seen = seen - np.max(seen, axis=-1, keepdims=True)
-        alive = np.max(seen.reshape(-1, seen.shape[-1]), axis=0) > -DROP
-        alive = alive.reshape([len(points) for points in found])
-        for place, points in enumerate(found):
-            others = tuple(axis for axis in range(len(axes)) if axis != place)
-            kept = np.flatnonzero(np.any(alive, axis=others))
-            low, high = max(kept[0] - 1, 0), min(kept[-1] + 1, len(points) - 1)
+        for place, own in enumerate(_alive(log_density, axes, found)):
+            points = found[place]
+            low, high = max(own[0] - 1, 0), min(own[-1] + 1, len(points) - 1)
             found[place] = np.linspace(points[low], points[high], POINTS)
     return found
+
+
+def _alive(
+    log_density: LogDensity, axes: Sequence[Axis], at: Sequence[Array]
+) -> list[NDArray[np.intp]]:
+    """Find which points of each axis carry something, in any of the problems."""
+    flat = _grid(at)
+    each = tuple(axis.value(u) for axis, u in zip(axes, flat, strict=True))
+    jacobian = sum(axis.log_jacobian(u) for axis, u in zip(axes, flat, strict=True))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        seen = log_density(each) + jacobian
+    seen = np.where(np.isnan(seen), -np.inf, seen)
+    seen = seen - np.max(seen, axis=-1, keepdims=True)
+    alive = np.max(seen.reshape(-1, seen.shape[-1]), axis=0) > -DROP
+    alive = alive.reshape([len(points) for points in at])
+    kept = []
+    for place in range(len(axes)):
+        others = tuple(axis for axis in range(len(axes)) if axis != place)
+        kept.append(np.flatnonzero(np.any(alive, axis=others)))
+    return kept
+
+
+def _widened(points: Array, kept: NDArray[np.intp], axis: Axis) -> Array:
+    """Widen a look by half its span at an end where the density is not negligible yet."""
+    low, high = float(points[0]), float(points[-1])
+    half = 0.5 * (high - low)
+    if kept[-1] == len(points) - 1 and high < axis.ceiling:
+        high = min(high + half, axis.ceiling)
+    if kept[0] == 0 and low > axis.floor:
+        low = max(low - half, axis.floor)
+    if high > FAR or low < -FAR:
+        raise ArithmeticError("the posterior does not fall off")
+    unchanged = low == points[0] and high == points[-1]
+    return points if unchanged else np.linspace(low, high, len(points))
 
 
 def _profile(log_density: LogDensity, axes: Sequence[Axis], at: Sequence[Array]) -> LogDensity:

@@ -4,6 +4,7 @@ Every question is a set of refits. Models with one heterogeneity SD and independ
 through one batched call; others are integrated one by one. Nothing is sampled.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -12,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine import mixture
-from bayesrtw.engine.batch import Solved, batch_of, prior_panel, solve
-from bayesrtw.engine.integrate import integrate, pruned
+from bayesrtw.engine.batch import NODES, Solved, batch_of, solve
+from bayesrtw.engine.exact import improper
+from bayesrtw.engine.integrate import MARGIN, integrate, pruned, tail_power
 from bayesrtw.engine.problem import pose
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.dependence import assumed_correlation
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.heterogeneity import Exchangeable
-from bayesrtw.model.prior import Prior
+from bayesrtw.model.prior import Prior, Uniform
 from bayesrtw.model.spec import Model, check
 from bayesrtw.registry import suggestion
 
@@ -32,11 +34,28 @@ Array = NDArray[np.float64]
 #: Nodes to begin with, and the movement that ends it, where problems are integrated one by one.
 START, TOLERANCE = 64, 1e-8
 
+#: Figures of one set of rows, in the order of a table.
+FIGURES = (
+    "mean",
+    "sd",
+    "median",
+    "lower",
+    "upper",
+    "probability",
+    "new_lower",
+    "new_upper",
+    "tau",
+    "log_evidence",
+)
+
 
 def leave_one_out(
     model: Model, evidence: Evidence, *, by: str = "study", ci_prob: float = 0.95
 ) -> "pd.DataFrame":
     """Pool again without each study, or each family of studies.
+
+    The design stays that of all rows: covariates keep their centre and moderators their levels, so
+    that the pooled mean means the same in every row. A row whose posterior would be improper is empty.
 
     Parameters
     ----------
@@ -51,7 +70,7 @@ def leave_one_out(
     -------
     DataFrame
         First row ``none left out``, then one row a value: pooled ``mean, sd, median, lower, upper,
-        probability`` (of benefit) on the analysis scale, ``tau`` (posterior mean),
+        probability`` (of benefit) on the analysis scale, ``tau`` (posterior mean of the SD of a new setting),
         ``log_evidence``, and ``elpd``: the exact log predictive density of what was left out given
         the rest, log p(y) - log p(y without it).
 
@@ -64,7 +83,7 @@ def leave_one_out(
         have = [str(name) for name in evidence.data.data_vars]
         raise SpecError(f"by is {by!r}; {suggestion(by, have)}")
     key = evidence.data[by].to_numpy().astype(str)
-    values = [value for value in dict.fromkeys(key.tolist()) if not np.all(key == value)]
+    values = [value for value in dict.fromkeys(key.tolist()) if value and not np.all(key == value)]
     masks = np.array([np.ones(len(key), dtype=bool), *(key != value for value in values)])
     frame = _pooled_masks(model, evidence, masks, ci_prob)
     frame.index = _index(["none left out", *values], "left_out")
@@ -141,16 +160,10 @@ def prior_sensitivity(
     """
     check(model, evidence)
     term = between(model)
-    design = build(model, evidence)
-    try:
-        batch = batch_of(design)
-    except EngineRefusal:
-        rows = [_one(_with_tau(model, term, prior), evidence, ci_prob) for prior in priors.values()]
-    else:
-        log_prior, bounded = prior_panel(list(priors.values()))
-        mean = np.broadcast_to(batch.mean, (len(priors), len(batch.mean)))
-        wide = replace(batch, mean=mean, log_prior=log_prior, bounded=bounded)
-        rows = _rows(solve(wide), design, evidence, ci_prob)
+    rows = [
+        _one(build(_with_tau(model, term, prior), evidence), evidence, ci_prob)
+        for prior in priors.values()
+    ]
     frame = _frame(rows)
     frame.index = _index(list(priors), "prior")
     return frame
@@ -187,7 +200,11 @@ def correlation_sweep(
     EvidenceError
         If the column does not exist or a correlation is out of range.
     """
-    rows = [_one(model, assumed_correlation(evidence, by=by, rho=rho), ci_prob) for rho in rhos]
+    check(model, evidence)
+    rows = []
+    for rho in rhos:
+        other = assumed_correlation(evidence, by=by, rho=rho)
+        rows.append(_one(build(model, other), other, ci_prob))
     frame = _frame(rows)
     frame.index = _index([f"{rho:g}" for rho in rhos], "rho")
     return frame
@@ -225,14 +242,95 @@ def _with_tau(model: Model, old: Exchangeable, prior: Prior) -> Model:
 def _pooled_masks(
     model: Model, evidence: Evidence, masks: NDArray[np.bool_], ci_prob: float
 ) -> "pd.DataFrame":
-    """Pool the rows of each mask, in one call where that can be."""
+    """Pool the rows of each mask under the whole design, in one call where that can be."""
     check(model, evidence)
     design = build(model, evidence)
+    parts = [masked(design, mask) for mask in masks]
+    usable = [improper(part) is None for part in parts]
+    solved = _checked(design, masks[usable]) if any(usable) else None
+    if solved is not None:
+        done = iter(_rows(solved, design, evidence, ci_prob))
+        rows = [next(done) if use else {} for use in usable]
+    else:
+        rows = [
+            _one(part, evidence, ci_prob) if use else {}
+            for part, use in zip(parts, usable, strict=True)
+        ]
+    for row, part in zip(rows, parts, strict=True):
+        _blank(row, part)
+    return _frame(rows)
+
+
+def _checked(design: Design, masks: NDArray[np.bool_]) -> Solved | None:
+    """Solve masked problems in one call; None where that call would not be exact."""
     try:
         batch = batch_of(design)
     except EngineRefusal:
-        return _frame([_one(model, evidence.rows(mask), ci_prob) for mask in masks])
-    return _frame(_rows(solve(replace(batch, mask=masks)), design, evidence, ci_prob))
+        return None
+    prior = next(iter(design.hyper.values()), None)
+    if prior is not None and (not batch.bounded or isinstance(prior, Uniform)):
+        # Ranges without a natural end, or with a jump, need nodes of their own.
+        return None
+    few, more = (solve(replace(batch, mask=masks), nodes) for nodes in (NODES, 2 * NODES))
+    moved = np.max(np.abs(few.log_evidence - more.log_evidence))
+    return more if moved <= TOLERANCE else None
+
+
+def masked(design: Design, keep: NDArray[np.bool_]) -> Design:
+    """Take rows of a design, with its columns, levels and centring as they are.
+
+    Parameters
+    ----------
+    design
+        The whole design.
+    keep
+        Which estimates stay, shape (estimate,).
+
+    Returns
+    -------
+    Design
+        The kept rows; a level that none of them has is known from its prior alone.
+    """
+    place = np.cumsum(keep) - 1
+    grouped = []
+    for part in design.grouped:
+        group = np.unique(part.group[keep], return_inverse=True)[1]
+        grouped.append(
+            replace(part, group=np.asarray(group, dtype=np.intp), which=part.which[keep])
+        )
+    blocks = []
+    for block in design.blocks:
+        stays = keep[block.rows]
+        if stays.sum() > 1:
+            rows = np.asarray(place[block.rows[stays]], dtype=np.intp)
+            blocks.append(
+                replace(block, rows=rows, covariance=block.covariance[np.ix_(stays, stays)])
+            )
+    return replace(
+        design,
+        effect=design.effect[keep],
+        se=design.se[keep],
+        columns=design.columns[keep],
+        grouped=tuple(grouped),
+        labels=design.labels[keep],
+        studies=design.studies[keep],
+        levels={column: levels[keep] for column, levels in design.levels.items()},
+        blocks=tuple(blocks),
+        excess=None if design.excess is None else design.excess[keep],
+    )
+
+
+def _blank(row: dict[str, Any], design: Design) -> None:
+    """Empty the figures that do not exist: of an improper posterior all, of a heavy tail moments."""
+    for name in FIGURES:
+        row.setdefault(name, math.nan)
+    tail = tail_power(design)
+    flat = np.any(design.quantities["mu"].combine[:, design.precision == 0] != 0)
+    if tail <= 2 + MARGIN:
+        row["tau"] = math.nan
+        row["mean"] = math.nan if flat else row["mean"]
+    if tail <= 3 + MARGIN and flat:
+        row["sd"] = math.nan
 
 
 def _combine(design: Design) -> Array:
@@ -274,11 +372,12 @@ def _figures(
     }
 
 
-def _one(model: Model, evidence: Evidence, ci_prob: float) -> dict[str, Any]:
-    """Pool one set of rows by itself."""
-    check(model, evidence)
-    design = build(model, evidence)
+def _one(design: Design, evidence: Evidence, ci_prob: float) -> dict[str, Any]:
+    """Pool one design by itself."""
     combine = _combine(design)
+    reason = improper(design)
+    if reason is not None:
+        raise EngineRefusal(reason)
     problem = pose(design)
     found = integrate(problem, START, TOLERANCE)
     values, weight = pruned(found.nodes)
@@ -292,13 +391,15 @@ def _one(model: Model, evidence: Evidence, ci_prob: float) -> dict[str, Any]:
             spread = spread + at[part.hyper[part.new]] ** 2
     figures = _figures((weight, mean, np.sqrt(variance)[:, None]), evidence, ci_prob)
     new = (weight, mean, np.sqrt(variance + spread)[:, None])
-    return {
+    row = {
         **{name: float(value[0]) for name, value in figures.items()},
         "new_lower": float(mixture.quantile(0.5 - ci_prob / 2, *new)[0]),
         "new_upper": float(mixture.quantile(0.5 + ci_prob / 2, *new)[0]),
         "tau": float(weight @ np.sqrt(spread)),
         "log_evidence": float(found.nodes.log_total),
     }
+    _blank(row, design)
+    return row
 
 
 def _frame(rows: list[dict[str, Any]]) -> "pd.DataFrame":

@@ -153,7 +153,8 @@ def _exact_hyper(source: xr.Dataset, name: str, levels: tuple[float, ...]) -> di
     mean = weight @ value
     sd = np.sqrt(weight @ (value - mean) ** 2)
     lower, median, upper = hyper_distribution(source, name).quantile(np.array(levels))
-    tail = source.attrs["tail_power"]
+    bounded = float(source[f"{name}_range"].to_numpy()[2]) < 0
+    tail = math.inf if bounded else source.attrs["tail_power"]
     figures = {
         "mean": mean if tail > 2 + MARGIN else math.nan,
         "sd": sd if tail > 3 + MARGIN else math.nan,
@@ -183,6 +184,11 @@ def _exact_normal(
     below = mixture.cdf(np.zeros(mean.shape[1]), weight, mean, sd)
     lower, median, upper = (mixture.quantile(q, weight, mean, sd) for q in levels)
     back = _back_moments(weight, mean, sd, measure, centre, spread)
+    if measure.log and variable in str(source.attrs["grows_with_tau"]).split():
+        most = int(source.attrs["back_moments"])
+        for place, name in enumerate(("mean_back", "sd_back")):
+            if most <= place:
+                back[name] = np.full_like(centre, np.nan)
     return {
         "mean": centre,
         "sd": spread,
