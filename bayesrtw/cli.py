@@ -6,8 +6,9 @@ command was not understood; 3 `check --strict` found doubts.
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -16,11 +17,13 @@ from bayesrtw.errors import BayesrtwError, SpecError, shown
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bayesrtw.analysis.run import Synthesis
     from bayesrtw.analysis.spec import Analysis
     from bayesrtw.evidence.rule import Doubt
     from bayesrtw.evidence.table import Evidence
 
+
+#: Processes that several analyses are spread over unless --jobs says otherwise.
+MOST_JOBS = 4
 
 #: Matrices here are small: threads of a linear algebra library would only wait for each other, and
 #: their number would decide the order of sums. Set before NumPy is loaded; a user's setting stands.
@@ -75,38 +78,58 @@ def main() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.option("--notes", is_flag=True, help="List findings of severity 'note' too.")
-def run(ids: tuple[str, ...], source: Path | None, out: Path, as_json: bool, notes: bool) -> None:
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Processes for several analyses; as many as there are cores, at most 4.",
+)
+def run(
+    ids: tuple[str, ...],
+    source: Path | None,
+    out: Path,
+    as_json: bool,
+    notes: bool,
+    jobs: int | None,
+) -> None:
     """Run analyses: all shipped ones, or those named by id or by the path of a TOML file.
 
     With --evidence and no id, one unregistered random-effects analysis for each outcome and measure
     of that evidence is run with default priors.
     """
+    from contextlib import ExitStack  # noqa: PLC0415
+
     from rich.console import Console  # noqa: PLC0415
 
-    from bayesrtw.report import document, text  # noqa: PLC0415
+    from bayesrtw.parallel import map_tasks, processes  # noqa: PLC0415
+    from bayesrtw.report import document  # noqa: PLC0415
 
     evidence, analyses = _chosen(ids, source)
-    progress = Console(stderr=True)
-    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    progress = Console(stderr=True, soft_wrap=True)
+    colour = sys.stdout.isatty()
+    width = Console().width if colour else 110
+    tasks = [_Task(analysis, evidence, out, as_json, notes, width, colour) for analysis in analyses]
     documents, failed = {}, []
-    for place, analysis in enumerate(analyses, 1):
-        label = f"[{place}/{len(analyses)}] {analysis.id}"
-        progress.print(f"{label} ...", markup=False, highlight=False)
-        try:
-            synthesis, folder = _run_one(analysis, evidence, out)
-        except BayesrtwError as error:
-            failed.append(analysis.id)
-            progress.print(f"error: {analysis.id}: {error}", markup=False, highlight=False)
-            continue
-        progress.print(f"{label} written to {folder}", markup=False, highlight=False)
-        if as_json:
-            documents[analysis.id] = document.document(synthesis)
-        else:
-            text.show(synthesis, console, notes=notes)
+    workers = min(jobs or min(MOST_JOBS, os.cpu_count() or 1), len(tasks))
+    with ExitStack() as stack:
+        # A fresh process costs seconds to load the libraries: worth it for several analyses only.
+        executor = (
+            stack.enter_context(processes(workers)) if workers > 1 and len(tasks) > 2 else None
+        )
+        for place, done in enumerate(map_tasks(_do, tasks, executor), 1):
+            label = f"[{place}/{len(tasks)}] {done.id}"
+            if done.error:
+                failed.append(done.id)
+                progress.print(f"error: {done.id}: {done.error}", markup=False, highlight=False)
+                continue
+            progress.print(f"{label} written to {done.folder}", markup=False, highlight=False)
+            if as_json:
+                documents[done.id] = done.document
+            else:
+                click.echo(done.shown, nl=False, color=colour or None)
     if as_json:
         click.echo(document.as_json(documents), nl=False)
     if failed:
-        click.echo(f"error: {len(failed)} of {len(analyses)} failed: {', '.join(failed)}", err=True)
+        click.echo(f"error: {len(failed)} of {len(tasks)} failed: {', '.join(failed)}", err=True)
         sys.exit(1)
 
 
@@ -131,14 +154,52 @@ def _chosen(
     return evidence, analyses
 
 
-def _run_one(
-    analysis: "Analysis", evidence: "Evidence | None", out: Path
-) -> "tuple[Synthesis, Path]":
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One analysis to run and to write, and how its table is printed."""
+
+    analysis: "Analysis"
+    evidence: "Evidence | None"
+    out: Path
+    as_json: bool
+    notes: bool
+    width: int
+    colour: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What became of a task: plain data, so that it can come from another process."""
+
+    id: str
+    folder: str = ""
+    shown: str = ""
+    document: dict[str, Any] | None = None
+    error: str = ""
+
+
+def _do(task: _Task) -> _Done:
+    """Run one analysis; errors of this package come back as text."""
+    import io  # noqa: PLC0415
+
+    from rich.console import Console  # noqa: PLC0415
+
     from bayesrtw.analysis.run import run as run_analysis  # noqa: PLC0415
+    from bayesrtw.report import document, text  # noqa: PLC0415
     from bayesrtw.report.folder import write_results  # noqa: PLC0415
 
-    synthesis = run_analysis(analysis, evidence)
-    return synthesis, write_results(synthesis, out)
+    name = task.analysis.id
+    try:
+        synthesis = run_analysis(task.analysis, task.evidence)
+        folder = str(write_results(synthesis, task.out))
+    except BayesrtwError as error:
+        return _Done(name, error=str(error))
+    if task.as_json:
+        return _Done(name, folder, document=document.document(synthesis))
+    page = io.StringIO()
+    console = Console(file=page, width=task.width, force_terminal=task.colour, highlight=False)
+    text.show(synthesis, console, notes=task.notes)
+    return _Done(name, folder, shown=page.getvalue())
 
 
 @main.command("import")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from bayesrtw.analysis.catalog import open_dataset
+from bayesrtw.analysis.catalog import open_dataset, register
 from bayesrtw.analysis.query import select
 from bayesrtw.analysis.spec import Analysis, Estimand, vary
 from bayesrtw.engine import choose, fit
@@ -93,13 +93,20 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
     variants = {}
     for variant in analysis.variant:
         changed = vary(analysis, variant)
-        rows = select(changed.evidence, source).evidence
+        same = changed.evidence == analysis.evidence
+        rows = chosen.evidence if same else select(changed.evidence, source).evidence
         engine = changed.engine or Exact(draws=0, study_effects=False)
         if engine.refuses(changed.model, rows):
             engine = choose(changed.model, rows)
         other = fit(changed.model, rows, engine=engine, seed=changed.seed)
         variants[variant.name] = _answers(other, changed.estimand, analysis.id)
-    findings = (*_origin(chosen.evidence), *chosen.findings, *checked, *diagnose(tree, model))
+    findings = (
+        *_registration(analysis),
+        *_origin(chosen.evidence),
+        *chosen.findings,
+        *checked,
+        *diagnose(tree, model),
+    )
     return Synthesis(
         analysis=analysis,
         evidence=chosen.evidence,
@@ -109,6 +116,20 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
         findings=findings,
         variants=variants,
     )
+
+
+def _registration(analysis: Analysis) -> list[Finding]:
+    """Say so if an analysis bears a date and is not the one in the register."""
+    if analysis.registered is None:
+        return []
+    entry = register().get(analysis.id)
+    if entry is not None and entry["digest"] == analysis.digest:
+        return []
+    text = (
+        f"The analysis is dated {analysis.registered} and is not in the register of this package: nothing "
+        "shows that it was fixed before the data were seen."
+    )
+    return [Finding("unregistered", "warning", text)]
 
 
 def _origin(evidence: Evidence) -> list[Finding]:

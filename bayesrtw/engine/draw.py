@@ -23,7 +23,7 @@ from bayesrtw.engine.quadrature import (
 Array = NDArray[np.float64]
 
 #: Nodes of the inner integrals at each draw of the outer hyperparameter.
-INNER = 48
+INNER = 32
 #: Draws whose inner integrals are laid at once where there are three hyperparameters.
 PIECE = 100
 #: Most steps when an inner distribution is inverted, and the error in probability that ends them.

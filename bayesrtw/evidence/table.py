@@ -15,6 +15,7 @@ from bayesrtw.errors import EvidenceError, Faults, shown
 from bayesrtw.evidence.cells import Places
 from bayesrtw.evidence.measure import Benefit, Measure, measure_named
 from bayesrtw.evidence.quality import Judgements
+from bayesrtw.evidence.reported import beyond_limits
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ TEXT = frozenset(
         "p_value",
     }
 )
+
+#: Faults of one kind that are listed of a data frame.
+MOST_FAULTS = 20
 
 #: What a value of a `where` clause may be.
 Choice = str | float | Sequence[str] | Sequence[float]
@@ -248,6 +252,12 @@ class Evidence:
                     f"data frame: {name} must be {rule}; found {float(values[row])!r} in row "
                     f"{row + 1} (study={str(labels[row])!r}); mend or leave out the row."
                 )
+        for row in range(count):
+            numbers = float(columns["effect"][row]), float(columns["se"][row])
+            usable = np.isfinite(numbers).all() and numbers[1] > 0
+            found = beyond_limits(*numbers, measure_named(measure)) if usable else ""
+            if found and len(faults.messages) < MOST_FAULTS:
+                faults.add(f"data frame: row {row + 1} (study={str(labels[row])!r}): {found}.")
         faults.extend(duplicates(columns, "data frame"))
         faults.raise_if_any()
         names = sorted({str(name) for name in columns["outcome"]})

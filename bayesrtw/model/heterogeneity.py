@@ -231,13 +231,15 @@ def group_numbers(evidence: Evidence, by: str) -> NDArray[np.intp]:
     return np.array(found, dtype=np.intp)
 
 
-def dependence(evidence: Evidence) -> list[Finding]:
+def dependence(evidence: Evidence, by: tuple[str, ...] = ()) -> list[Finding]:
     """Name estimates that are not independent, which a single variance does not know.
 
     Parameters
     ----------
     evidence
         The rows to pool.
+    by
+        Columns whose groups have a heterogeneity of their own in the model, which covers them.
 
     Returns
     -------
@@ -247,7 +249,8 @@ def dependence(evidence: Evidence) -> list[Finding]:
     """
     study = evidence.data["study"].to_numpy().astype(str)
     found = []
-    several = _repeated(study, study)
+    covered = {"study", "trial_family"} & set(by)
+    several = [] if covered else _repeated(study, study)
     if several:
         text = (
             f"Studies with several estimates: {', '.join(several)}. Each estimate counts as one, as "
@@ -259,7 +262,7 @@ def dependence(evidence: Evidence) -> list[Finding]:
         ("trial_family", "Families of studies that share people or a team", "family"),
         ("shared_control", "Groups that several estimates share", "shared-group"),
     ):
-        if column not in evidence.data:
+        if column not in evidence.data or column in by:
             continue
         key = evidence.data[column].to_numpy().astype(str)
         if column == "shared_control":

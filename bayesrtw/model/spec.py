@@ -156,8 +156,8 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
             )
     faults.raise_if_any()
     found = [finding for term in model.terms for finding in term.findings(evidence)]
-    if not any(isinstance(term, Exchangeable) and term.by for term in model.terms):
-        found += dependence(evidence)
+    grouped = (term.by for term in model.terms if isinstance(term, Exchangeable))
+    found += dependence(evidence, tuple(by for by in grouped if by))
     found += _few(evidence)
     found += _aliased(model, evidence)
     found += _per_moderator(model, evidence)

@@ -1,12 +1,13 @@
 """A folder of results: it appears whole, or not at all."""
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
 
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.errors import OutputError
+from bayesrtw.errors import OutputError, shown
 from bayesrtw.model.moderator import Categorical
 from bayesrtw.report.document import as_json, document
 
@@ -40,6 +41,12 @@ def write_results(synthesis: Synthesis, out: Path) -> Path:
                 f"{target}: exists and holds no synthesis; nothing was written. Choose another --out, "
                 "or move it away."
             )
+        foreign = _foreign(target)
+        if foreign:
+            raise OutputError(
+                f"{target}: holds {shown(foreign)}, which this program did not write and would delete; "
+                "move it away, or choose another --out."
+            )
         out.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{synthesis.analysis.id}-", dir=out))
     except OSError as error:
@@ -55,6 +62,14 @@ def write_results(synthesis: Synthesis, out: Path) -> Path:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
+
+
+def _foreign(target: Path) -> list[str]:
+    """Names in a folder of results that no run of this program wrote."""
+    if not target.is_dir():
+        return []
+    own = re.compile(r"estimates\.csv|synthesis\.json|posterior\.nc|forest[^/]*\.(svg|png)")
+    return sorted(item.name for item in target.iterdir() if not own.fullmatch(item.name))
 
 
 def _fill(synthesis: Synthesis, folder: Path) -> None:

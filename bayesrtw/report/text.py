@@ -29,11 +29,11 @@ def show(synthesis: Synthesis, console: Console, *, notes: bool = False) -> None
         Whether findings of severity ``note`` are listed too.
     """
     analysis = synthesis.analysis
-    registered = (
-        f"registered {analysis.registered}, revision {analysis.revision}"
-        if analysis.registered
-        else "not registered"
-    )
+    known = all(finding.check != "unregistered" for finding in synthesis.findings)
+    registered = "not registered"
+    if analysis.registered:
+        word = "registered" if known else "not in the register; dated"
+        registered = f"{word} {analysis.registered}, revision {analysis.revision}"
     console.print()
     console.print(Text(analysis.title, style="bold"))
     console.print(Text(f"{analysis.id} ({registered})  {analysis.question}", style="dim"))
@@ -120,7 +120,8 @@ def _table(synthesis: Synthesis) -> Table:
         side = "above" if row["above"] else "below"
         plain = row["threshold"] == 0 and side == benefit
         if math.isnan(row["probability"]):
-            chance = "SD, analysis scale" if row["variable"] == "tau" else ""
+            spread = str(row["variable"]).startswith("tau")
+            chance = "SD, analysis scale" if spread else ""
         else:
             what = "benefit" if plain else f"{side} {float(measure.back(row['threshold'])):g}"
             chance = f"P({what}) = {row['probability']:.2f}"

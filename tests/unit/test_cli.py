@@ -265,3 +265,8 @@ def test_a_process_of_its_own_ends_with_a_message_too(here, arguments, code, mes
     assert message in " ".join(found.stderr.split())
     assert "Traceback" not in found.stderr
     assert found.stdout == ""
+
+
+def test_an_analysis_outside_the_register_is_not_called_registered(here):
+    result = call("run", "mine.toml")
+    assert "(registered" not in result.stdout

@@ -48,10 +48,19 @@ def test_results_appear_with_their_folders(synthesis, tmp_path):
 
 def test_an_earlier_result_is_replaced_as_a_whole(synthesis, tmp_path):
     target = write_results(synthesis, tmp_path)
-    (target / "stale.txt").write_text("of an earlier revision")
+    (target / "forest-stale.svg").write_text("of an earlier revision")
     write_results(synthesis, tmp_path)
     assert set(content(target)) == FILES
     assert [item.name for item in tmp_path.iterdir()] == ["small"]
+
+
+def test_what_somebody_put_beside_a_result_is_never_deleted(synthesis, tmp_path):
+    target = write_results(synthesis, tmp_path)
+    (target / "notes.txt").write_text("mine")
+    with pytest.raises(OutputError, match=r"holds 'notes\.txt', which this program did not write"):
+        write_results(synthesis, tmp_path)
+    assert (target / "notes.txt").read_text() == "mine"
+    assert set(content(target)) == FILES | {"notes.txt"}
 
 
 @pytest.mark.parametrize("kind", ["folder", "file"])

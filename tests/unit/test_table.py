@@ -204,3 +204,17 @@ def test_the_order_of_columns_does_not_move_the_digest():
         Evidence.from_frame(table).digest()
         == Evidence.from_frame(table[table.columns[::-1]]).digest()
     )
+
+
+@pytest.mark.parametrize(
+    ("effect", "se", "message"),
+    [
+        (1e40, 1.0, r"row 1 \(study='A'\): the effect must lie within 1e\+30"),
+        (1.0, 1e-40, r"the standard error must lie between 1e-30 and 1e\+30; found 1e-40"),
+        (1e16, 1e-5, r"the effect is 1e\+21 standard errors from zero"),
+    ],
+)
+def test_numbers_beyond_any_study_are_named(effect, se, message):
+    table = pd.DataFrame({"study": ["A"], "effect": [effect], "se": [se]})
+    with pytest.raises(EvidenceError, match=message):
+        Evidence.from_frame(table)
