@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesrtw.engine.axis import Positive
 from bayesrtw.engine.problem import SHIFT
-from bayesrtw.engine.quadrature import Nodes, Positive, lay
+from bayesrtw.engine.quadrature import Nodes, lay
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.design import Design
 from bayesrtw.model.prior import Prior

@@ -6,19 +6,10 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
+from bayesrtw.engine.axis import Axis
 from bayesrtw.engine.kernel import smooth
 from bayesrtw.engine.problem import Problem
-from bayesrtw.engine.quadrature import (
-    Axis,
-    Marginal,
-    Nodes,
-    Range,
-    held_at,
-    lay,
-    looks,
-    rule,
-    series,
-)
+from bayesrtw.engine.quadrature import Marginal, Nodes, Range, held_at, lay, looks, rule, series
 
 Array = NDArray[np.float64]
 

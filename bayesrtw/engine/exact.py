@@ -14,11 +14,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
+from bayesrtw.engine.axis import Positive
 from bayesrtw.engine.draw import draw_effects, draw_hyper
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, solve_columns
 from bayesrtw.engine.problem import Problem, pose
-from bayesrtw.engine.quadrature import Positive
 from bayesrtw.engine.tree import assemble, attributes, shaped
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence

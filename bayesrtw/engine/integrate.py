@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesrtw.engine.axis import Positive
 from bayesrtw.engine.problem import Problem
-from bayesrtw.engine.quadrature import Marginal, Nodes, Positive, lay, looks, marginals, series
+from bayesrtw.engine.quadrature import Marginal, Nodes, lay, looks, marginals, series
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import Design
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesrtw.engine.axis import Axis, Positive, Unit
 from bayesrtw.engine.kernel import (
     Conditional,
     Index,
@@ -15,7 +16,6 @@ from bayesrtw.engine.kernel import (
     Variances,
     conditional,
 )
-from bayesrtw.engine.quadrature import Axis, Positive, Unit
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.design import Design
 from bayesrtw.model.prior import Prior

@@ -12,12 +12,13 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
 
 import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 from scipy import special
+
+from bayesrtw.engine.axis import Axis
 
 Array = NDArray[np.float64]
 
@@ -32,8 +33,6 @@ ROUNDING = 1e-16
 
 #: The range of integration ends where the density has fallen by this much (log scale): 1e-16.
 DROP = 37.0
-#: A logit of 30 is a probability that differs from one by 1e-13.
-LOGIT_END = 30.0
 #: Rounds in which a look may be widened by half its span at either end.
 WIDENINGS = 16
 #: Rounds and points of the look at several hyperparameters together.
@@ -46,116 +45,6 @@ ZOOM = 9
 FAR = 300.0
 #: Nodes on which the marginal distribution of an inner hyperparameter is kept.
 MARGINAL = 256
-
-
-class Axis(Protocol):
-    """The coordinate u in which one hyperparameter is integrated."""
-
-    @property
-    def floor(self) -> float:
-        """Smallest u; -inf if there is none."""
-
-    @property
-    def ceiling(self) -> float:
-        """Largest u; inf if there is none."""
-
-    @property
-    def look(self) -> Array:
-        """Points of the first look, increasing."""
-
-    def value(self, u: Array) -> Array:
-        """Give the hyperparameter at u."""
-
-    def log_jacobian(self, u: Array) -> Array:
-        """Log of its derivative with respect to u."""
-
-    def coordinate(self, value: Array) -> Array:
-        """Give u: the inverse of `value`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Positive:
-    """A standard deviation in [0, inf): value = exp(u) - shift.
-
-    Attributes
-    ----------
-    scale
-        A typical standard error; the first look spans ten decades around it.
-    shift
-        >= 0; 0 where the prior vanishes or diverges at 0, else 0 is the end of the range.
-    upper
-        Where the prior ends; inf if it does not.
-    """
-
-    scale: float
-    shift: float
-    upper: float = math.inf
-
-    @property
-    def floor(self) -> float:
-        """See `Axis`."""
-        return math.log(self.shift) if self.shift > 0 else -math.inf
-
-    @property
-    def look(self) -> Array:
-        """See `Axis`."""
-        points = np.log(self.scale * np.logspace(-5, 5, 33) + self.shift)
-        if self.shift > 0:
-            points = np.concatenate([[self.floor], points])
-        if math.isfinite(self.upper):
-            points = np.concatenate([points[points < self.ceiling], [self.ceiling]])
-        return points
-
-    @property
-    def ceiling(self) -> float:
-        """See `Axis`."""
-        return math.log(self.upper + self.shift) if math.isfinite(self.upper) else math.inf
-
-    def value(self, u: Array) -> Array:
-        """See `Axis`."""
-        return np.maximum(np.exp(u) - self.shift, 0.0) if self.shift > 0 else np.exp(u)
-
-    def log_jacobian(self, u: Array) -> Array:
-        """See `Axis`."""
-        return u
-
-    def coordinate(self, value: Array) -> Array:
-        """See `Axis`."""
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(value + self.shift))
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A probability or a positive correlation in (0, 1): value = 1 / (1 + exp(-u))."""
-
-    @property
-    def floor(self) -> float:
-        """See `Axis`."""
-        return -LOGIT_END
-
-    @property
-    def ceiling(self) -> float:
-        """See `Axis`."""
-        return LOGIT_END
-
-    @property
-    def look(self) -> Array:
-        """See `Axis`."""
-        return np.linspace(-12.0, 12.0, 33)
-
-    def value(self, u: Array) -> Array:
-        """See `Axis`."""
-        return np.asarray(1.0 / (1.0 + np.exp(-u)))
-
-    def log_jacobian(self, u: Array) -> Array:
-        """See `Axis`."""
-        return np.asarray(-np.logaddexp(0.0, u) - np.logaddexp(0.0, -u))
-
-    def coordinate(self, value: Array) -> Array:
-        """See `Axis`."""
-        with np.errstate(divide="ignore"):
-            return np.asarray(np.log(value) - np.log1p(-value))
 
 
 #: Unnormalised log density of the hyperparameters: one array for each, all of shape

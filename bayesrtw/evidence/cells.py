@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -174,3 +174,41 @@ class Places:
     lines: tuple[int, ...] = ()
     studies_file: str = ""
     studies: Mapping[str, int] = field(default_factory=dict)
+
+
+def duplicates(
+    columns: Mapping[str, NDArray[np.generic]], where: str, lines: Sequence[int] = ()
+) -> list[str]:
+    """Find rows that repeat another row in every column.
+
+    Parameters
+    ----------
+    columns
+        Column to values, all of one length.
+    where
+        Where the rows stand, for the message.
+    lines
+        Line of each row in its file; without them rows are counted from 1.
+
+    Returns
+    -------
+    list of str
+        One sentence a repeated row.
+    """
+    seen: dict[tuple[str, ...], int] = {}
+    faults = []
+    arrays = [columns[name] for name in sorted(columns)]
+    for row in range(len(arrays[0]) if arrays else 0):
+        key = tuple(str(values[row]) for values in arrays)
+        if key in seen:
+            faults.append(
+                f"{where}: row {_line(lines, row)} repeats row {_line(lines, seen[key])} "
+                f"(study={str(columns['study'][row])!r}); a result enters once: leave one out, or "
+                "tell them apart in a column."
+            )
+        seen.setdefault(key, row)
+    return faults
+
+
+def _line(lines: Sequence[int], row: int) -> int:
+    return lines[row] if lines else row + 1

@@ -13,6 +13,13 @@ from bayesrtw.registry import suggestion
 Benefit = Literal["higher", "lower"]
 
 
+#: Limits of an effect and a standard error, of a log ratio (e^50), and of their quotient: no study
+#: comes near, and beyond them squares and exponentials are no numbers.
+LARGEST = 1e30
+LARGEST_LOG = 50.0
+LARGEST_Z = 1e8
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
     """An effect measure.
@@ -116,3 +123,35 @@ def measure_named(name: str) -> Measure:
     if name not in MEASURES:
         raise EvidenceError(f"measure {name!r} is not known; {suggestion(name, list(MEASURES))}")
     return MEASURES[name]
+
+
+def beyond_limits(effect: float, se: float, measure: Measure) -> str:
+    """Say if numbers are beyond what any study gives, and what arithmetic can hold.
+
+    Parameters
+    ----------
+    effect, se
+        On the analysis scale; NaN where unknown.
+    measure
+        The measure.
+
+    Returns
+    -------
+    str
+        What is wrong, empty if nothing is.
+    """
+    most = LARGEST_LOG if measure.log else LARGEST
+    if abs(effect) > most:
+        return f"the effect must lie within {most:g} on the analysis scale; found {effect:g}; correct it"
+    if se < 1 / LARGEST or se > LARGEST:
+        return (
+            f"the standard error must lie between {1 / LARGEST:g} and {LARGEST:g}; found {se:g}; correct "
+            "it"
+        )
+    if abs(effect) > LARGEST_Z * se:
+        ratio = f"{abs(effect) / se:.2g}"
+        return (
+            f"the effect is {ratio} standard errors from zero; found effect={effect:g} and se={se:g}; "
+            "correct one of them"
+        )
+    return ""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.errors import EvidenceError, Faults, shown
-from bayesrtw.evidence.cells import Places, Table, numbers, of_study, read_table
+from bayesrtw.evidence.cells import Places, Table, duplicates, numbers, of_study, read_table
 from bayesrtw.evidence.quality import Judgements, read_judgements
 from bayesrtw.evidence.reported import NUMBERS, analysis_scale
 from bayesrtw.evidence.schema import check_fields, check_keys
@@ -23,7 +23,6 @@ from bayesrtw.evidence.table import (
     Outcome,
     Provenance,
     dataset_of,
-    duplicates,
 )
 from bayesrtw.registry import suggestion
 

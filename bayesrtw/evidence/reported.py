@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from bayesrtw.evidence import convert, summaries
-from bayesrtw.evidence.measure import MEASURES, Measure
+from bayesrtw.evidence.measure import MEASURES, Measure, beyond_limits
 from bayesrtw.registry import suggestion
 
 #: Columns that stand once for each group, with _t for the programme's and _c for the comparison.
@@ -86,12 +86,6 @@ _SUMMARIES: Final = frozenset(
 
 #: A standardised mean difference needs more people than this for its variance (N - 3.94 > 0).
 SMALLEST_SMD = 3
-
-#: Limits of an effect and a standard error, of a log ratio (e^50), and of their quotient: no study
-#: comes near, and beyond them squares and exponentials are no numbers.
-LARGEST = 1e30
-LARGEST_LOG = 50.0
-LARGEST_Z = 1e8
 
 #: Measures that counts can be turned into.
 FROM_COUNTS: Final[dict[str, Callable[..., convert.Converted]]] = {
@@ -209,38 +203,6 @@ class _Getter:
     def has(self, *columns: str) -> bool:
         """Whether every one of the columns holds a number."""
         return not any(math.isnan(self(column)) for column in columns)
-
-
-def beyond_limits(effect: float, se: float, measure: Measure) -> str:
-    """Say if numbers are beyond what any study gives, and what arithmetic can hold.
-
-    Parameters
-    ----------
-    effect, se
-        On the analysis scale; NaN where unknown.
-    measure
-        The measure.
-
-    Returns
-    -------
-    str
-        What is wrong, empty if nothing is.
-    """
-    most = LARGEST_LOG if measure.log else LARGEST
-    if abs(effect) > most:
-        return f"the effect must lie within {most:g} on the analysis scale; found {effect:g}; correct it"
-    if se < 1 / LARGEST or se > LARGEST:
-        return (
-            f"the standard error must lie between {1 / LARGEST:g} and {LARGEST:g}; found {se:g}; correct "
-            "it"
-        )
-    if abs(effect) > LARGEST_Z * se:
-        ratio = f"{abs(effect) / se:.2g}"
-        return (
-            f"the effect is {ratio} standard errors from zero; found effect={effect:g} and se={se:g}; "
-            "correct one of them"
-        )
-    return ""
 
 
 def _reported_kind(get: _Getter) -> str:

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, shown
-from bayesrtw.evidence.cells import Places
-from bayesrtw.evidence.measure import Benefit, Measure, measure_named
+from bayesrtw.evidence.cells import Places, duplicates
+from bayesrtw.evidence.measure import Benefit, Measure, beyond_limits, measure_named
 from bayesrtw.evidence.quality import Judgements
-from bayesrtw.evidence.reported import beyond_limits
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
@@ -493,44 +492,6 @@ def combine(first: Evidence, second: Evidence) -> Evidence:
         Judgements((*first.judgements.rows, *second.judgements.rows)),
         (*first.quarantined, *second.quarantined),
     )
-
-
-def duplicates(
-    columns: Mapping[str, NDArray[np.generic]], where: str, lines: Sequence[int] = ()
-) -> list[str]:
-    """Find rows that repeat another row in every column.
-
-    Parameters
-    ----------
-    columns
-        Column to values, all of one length.
-    where
-        Where the rows stand, for the message.
-    lines
-        Line of each row in its file; without them rows are counted from 1.
-
-    Returns
-    -------
-    list of str
-        One sentence a repeated row.
-    """
-    seen: dict[tuple[str, ...], int] = {}
-    faults = []
-    arrays = [columns[name] for name in sorted(columns)]
-    for row in range(len(arrays[0]) if arrays else 0):
-        key = tuple(str(values[row]) for values in arrays)
-        if key in seen:
-            faults.append(
-                f"{where}: row {_line(lines, row)} repeats row {_line(lines, seen[key])} "
-                f"(study={str(columns['study'][row])!r}); a result enters once: leave one out, or "
-                "tell them apart in a column."
-            )
-        seen.setdefault(key, row)
-    return faults
-
-
-def _line(lines: Sequence[int], row: int) -> int:
-    return lines[row] if lines else row + 1
 
 
 def dataset_of(columns: Mapping[str, NDArray[np.generic]]) -> xr.Dataset:

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, NODE
 from bayesrtw.engine import mixture
+from bayesrtw.engine.axis import Positive, Unit
 from bayesrtw.engine.integrate import MARGIN
-from bayesrtw.engine.quadrature import Distribution, Positive, Unit, series
+from bayesrtw.engine.quadrature import Distribution, series
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, measure_named
 
