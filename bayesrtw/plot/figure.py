@@ -19,7 +19,7 @@ CM: Final = 72.0 / 2.54
 PAGE_WIDTH: Final = 17.0 * CM
 
 #: Resolution of PNG files, in dots an inch: what journals ask of pictures that hold type.
-DPI: Final = 200
+DPI: Final = 300
 
 #: Okabe & Ito (2008), https://jfly.uni-koeln.de/color/: told apart with any colour vision. Marks
 #: differ in shape too, and the lightness differs wherever two colours meet, so grey print is enough.
