@@ -28,7 +28,7 @@ def median(action, repeats):
 
 def command(*words):
     return lambda: subprocess.run(
-        [sys.executable, "-m", "bayesrtw.cli", *words], check=True, capture_output=True
+        [sys.executable, "-m", "bayesrtw", *words], check=True, capture_output=True
     )
 
 

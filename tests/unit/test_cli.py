@@ -259,7 +259,7 @@ def test_a_folder_that_is_no_result_is_left_alone(here):
 )
 def test_a_process_of_its_own_ends_with_a_message_too(here, arguments, code, message):
     (here / "bad.csv").write_text("study,effect,se\nA,1,0\n")
-    command = [sys.executable, "-m", "bayesrtw.cli", *arguments]
+    command = [sys.executable, "-m", "bayesrtw", *arguments]
     found = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert found.returncode == code
     assert message in " ".join(found.stderr.split())

@@ -75,7 +75,7 @@ def here(folder):
 @pytest.fixture(scope="module")
 def there(folder):
     """What another process writes, whose hashes of text have another seed."""
-    command = [sys.executable, "-m", "bayesrtw.cli", "run", "small.toml", "--out", "there"]
+    command = [sys.executable, "-m", "bayesrtw", "run", "small.toml", "--out", "there"]
     subprocess.run(
         [*command, "--evidence", "mine.csv"],
         cwd=folder,

@@ -1,0 +1,6 @@
+"""`python -m bayesrtw`: the command line where the script is not on the path."""
+
+from bayesrtw.cli import main
+
+if __name__ == "__main__":
+    main()

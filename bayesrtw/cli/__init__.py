@@ -1,0 +1,54 @@
+"""The command line: parse, call one function, print. One command a file.
+
+Exit codes: 0 all went well; 1 something could not be read, fitted or written, and is named; 2 the
+command was not understood; 3 `check --strict` found doubts.
+"""
+
+import os
+
+import click
+
+from bayesrtw.cli.check import check
+from bayesrtw.cli.import_ import import_
+from bayesrtw.cli.list_ import list_
+from bayesrtw.cli.run import run
+from bayesrtw.cli.sensitivity import sensitivity
+from bayesrtw.errors import BayesrtwError
+
+#: Matrices here are small: threads of a linear algebra library would only wait for each other, and
+#: their number would decide the order of sums. Set before NumPy is loaded; a user's setting stands.
+for _library in ("OPENBLAS", "MKL", "OMP"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+
+class _Commands(click.Group):
+    """Turns the package's errors into one message and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command.
+
+        Parameters
+        ----------
+        ctx
+            Click's context.
+
+        Returns
+        -------
+        object
+            What the command returned.
+        """
+        try:
+            return super().invoke(ctx)
+        except BayesrtwError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Commands)
+@click.version_option(package_name="bayesrtw")
+def main() -> None:
+    """Pool what trials and cohorts say about return-to-work programmes."""
+
+
+for _command in (run, sensitivity, check, import_, list_):
+    main.add_command(_command)

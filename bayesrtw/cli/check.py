@@ -1,0 +1,108 @@
+"""`bayesrtw check`: faults, doubts and notes of data sets and analyses."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bayesrtw.errors import BayesrtwError
+
+if TYPE_CHECKING:
+    from bayesrtw.evidence.rule import Doubt
+
+
+def _known(ctx: click.Context, param: click.Parameter, paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what is neither a file or folder nor the id of something shipped."""
+    from bayesrtw.analysis import catalog
+
+    for path in paths:
+        shipped = (*catalog.dataset_ids(), *catalog.analysis_ids())
+        if path not in shipped and not Path(path).exists():
+            raise click.BadParameter(f"Path {path!r} does not exist.", ctx, param)
+    return paths
+
+
+@click.command()
+@click.argument("paths", nargs=-1, callback=_known, metavar="[PATH_OR_ID]...")
+@click.option("--register", is_flag=True, help="Write models/register.lock anew first.")
+@click.option("--strict", is_flag=True, help="Exit with 3 if there are doubts and no faults.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def check(paths: tuple[str, ...], register: bool, strict: bool, as_json: bool) -> None:
+    """Check data sets and analyses: everything shipped, or the given folders, CSV and TOML files.
+
+    A fault keeps a row out of every analysis; a doubt is a number that somebody should look up; a note
+    explains itself. What was found is listed on stderr, gravest first. Without a path, everything
+    shipped is checked and only faults are listed; --json lists all.
+
+    Exit codes: 0 no faults; 1 faults; 2 the command was not understood; 3 doubts, with --strict.
+    """
+    from bayesrtw.analysis import catalog
+    from bayesrtw.evidence.doubt import counts, in_words
+
+    if register:
+        lock = Path(str(catalog.models_folder())) / "register.lock"
+        lock.write_text(catalog.register_text(), encoding="utf-8")
+        click.echo(f"written: {lock.name}", err=as_json)
+    checked = _checked(paths)
+    listed = [each for _, found in checked for each in found]
+    if as_json:
+        _echo_findings(checked)
+    else:
+        for name, found in checked:
+            if not any(each.severity == "fault" for each in found):
+                click.echo(f"ok: {name}")
+        shown_ = [each for each in listed if paths or each.severity == "fault"]
+        for line in in_words(shown_):
+            click.echo(line, err=True)
+        for name, found in checked if paths else []:
+            if found:
+                click.echo(f"{name}: {counts(found)}", err=True)
+    if any(each.severity == "fault" for each in listed):
+        sys.exit(1)
+    if strict and any(each.severity == "doubt" for each in listed):
+        sys.exit(3)
+
+
+def _checked(paths: tuple[str, ...]) -> "list[tuple[str, tuple[Doubt, ...]]]":
+    """Check what was asked for, or everything shipped and the register."""
+    from importlib.resources import files
+
+    from bayesrtw.analysis import catalog
+    from bayesrtw.evidence.doubt import inspect, whole
+
+    shipped, analyses = catalog.dataset_ids(), catalog.analysis_ids()
+    found: list[tuple[str, tuple[Doubt, ...]]] = []
+    for name in paths or shipped:
+        path = Path(name)
+        if paths and path.exists():
+            if path.suffix.lower() != ".toml":
+                found.append((name, inspect(path.resolve() if path.is_dir() else path).doubts))
+        elif name in shipped:
+            found.append((name, inspect(files("bayesrtw.data").joinpath(name)).doubts))
+    own = [name for name in paths if name.lower().endswith(".toml") or name in analyses]
+    for name in own if paths else analyses:
+        try:
+            catalog.open_analysis(name)
+        except BayesrtwError as error:
+            found.append((name, (whole(name, str(error)),)))
+        else:
+            found.append((name, ()))
+    if not paths:
+        lost = tuple(whole("register.lock", text) for text in catalog.registration_faults())
+        found += [("register.lock", lost)] if lost else []
+    return found
+
+
+def _echo_findings(checked: "list[tuple[str, tuple[Doubt, ...]]]") -> None:
+    import json
+    from dataclasses import asdict
+
+    listed = [each.severity for _, found in checked for each in found]
+    document = {
+        "counts": {f"{name}s": listed.count(name) for name in ("fault", "doubt", "note")},
+        "checked": [
+            {"name": name, "findings": [asdict(each) for each in found]} for name, found in checked
+        ],
+    }
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))

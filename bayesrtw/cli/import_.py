@@ -1,0 +1,56 @@
+"""`bayesrtw import`: a reviewer's file becomes a data set folder."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@click.command("import")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--to",
+    "folder",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="New folder of the data set; its name becomes the data set's id.",
+)
+@click.option(
+    "--benefit",
+    type=click.Choice(["higher", "lower"]),
+    help="Direction of benefit of every outcome. Without it: as the source states it, else higher.",
+)
+@click.option(
+    "--retrieved",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Day on which the source was obtained; today unless given.",
+)
+def import_(
+    source: Path,
+    folder: Path,
+    benefit: "Literal['higher', 'lower'] | None",
+    retrieved: "datetime | None",
+) -> None:
+    """Write a data set folder from a RevMan 5 file, a Cochrane data package, Excel or CSV.
+
+    SOURCE is a .rm5 file, a data package (.zip, or its folder), an .xlsx workbook (first sheet) or a
+    flat CSV file. Rows of a review that cannot be used are kept beside the cause and named. Nothing is
+    written unless everything is.
+    """
+    from bayesrtw.evidence.imported import findings
+    from bayesrtw.evidence.source import read_source, usable
+    from bayesrtw.evidence.write import write_folder
+
+    day = retrieved.date() if retrieved is not None else None
+    evidence = write_folder(read_source(source, benefit=benefit), folder, retrieved=day)
+    for finding in findings(evidence):
+        click.echo(str(finding), err=True)
+    for limit in evidence.provenance.limits:
+        click.echo(f"note: {limit}", err=True)
+    click.echo(
+        f"written: {folder}: {len(evidence.outcomes)} outcomes, {evidence.provenance.studies} studies, "
+        f"{evidence.size} results, {usable(evidence)} of them usable"
+    )

@@ -1,0 +1,160 @@
+"""`bayesrtw run`: fit analyses, print their answers, write their results."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bayesrtw.errors import BayesrtwError, SpecError, shown
+
+if TYPE_CHECKING:
+    from bayesrtw.analysis.spec import Analysis
+    from bayesrtw.evidence.table import Evidence
+
+#: Processes that several analyses are spread over unless --jobs says otherwise.
+MOST_JOBS = 4
+
+
+@click.command()
+@click.argument("ids", nargs=-1, metavar="[ID_OR_TOML]...")
+@click.option(
+    "--evidence",
+    "source",
+    type=click.Path(exists=True, path_type=Path),
+    help="A data set folder, a CSV, Excel or RevMan 5 file, or a Cochrane data package, in place of "
+    "the shipped evidence.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of results; one folder an analysis.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@click.option("--notes", is_flag=True, help="List findings of severity 'note' too.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Processes for several analyses; as many as there are cores, at most 4.",
+)
+def run(
+    ids: tuple[str, ...],
+    source: Path | None,
+    out: Path,
+    as_json: bool,
+    notes: bool,
+    jobs: int | None,
+) -> None:
+    """Run analyses: all shipped ones, or those named by id or by the path of a TOML file.
+
+    With --evidence and no id, one unregistered random-effects analysis for each outcome and measure
+    of that evidence is run with default priors.
+    """
+    from contextlib import ExitStack
+
+    from rich.console import Console
+
+    from bayesrtw.parallel import map_tasks, processes
+    from bayesrtw.report import document
+
+    evidence, analyses = _chosen(ids, source)
+    progress = Console(stderr=True, soft_wrap=True)
+    colour = sys.stdout.isatty()
+    width = Console().width if colour else 110
+    tasks = [_Task(analysis, evidence, out, as_json, notes, width, colour) for analysis in analyses]
+    documents, failed = {}, []
+    workers = min(jobs or min(MOST_JOBS, os.cpu_count() or 1), len(tasks))
+    with ExitStack() as stack:
+        # A fresh process costs seconds to load the libraries: worth it for several analyses only.
+        executor = (
+            stack.enter_context(processes(workers)) if workers > 1 and len(tasks) > 2 else None
+        )
+        for place, done in enumerate(map_tasks(_do, tasks, executor), 1):
+            label = f"[{place}/{len(tasks)}] {done.id}"
+            if done.error:
+                failed.append(done.id)
+                progress.print(f"error: {done.id}: {done.error}", markup=False, highlight=False)
+                continue
+            progress.print(f"{label} written to {done.folder}", markup=False, highlight=False)
+            if as_json:
+                documents[done.id] = done.document
+            else:
+                click.echo(done.shown, nl=False, color=colour or None)
+    if as_json:
+        click.echo(document.as_json(documents), nl=False)
+    if failed:
+        click.echo(f"error: {len(failed)} of {len(tasks)} failed: {', '.join(failed)}", err=True)
+        sys.exit(1)
+
+
+def _chosen(
+    ids: tuple[str, ...], source: Path | None
+) -> "tuple[Evidence | None, tuple[Analysis, ...]]":
+    """Open what was asked for; every file is read before anything is fitted."""
+    from bayesrtw.analysis.catalog import analysis_ids, open_analysis, open_dataset
+    from bayesrtw.analysis.default import default_analyses
+
+    evidence = open_dataset(source, strict=False) if source is not None else None
+    if evidence is not None and not ids:
+        return evidence, default_analyses(evidence)
+    analyses = tuple(open_analysis(name) for name in ids or analysis_ids())
+    names = [analysis.id for analysis in analyses]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise SpecError(
+            f"analyses {shown(twice)} are asked for twice; each has one folder of results: leave one "
+            "out, or run it with another --out."
+        )
+    return evidence, analyses
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """One analysis to run and to write, and how its table is printed."""
+
+    analysis: "Analysis"
+    evidence: "Evidence | None"
+    out: Path
+    as_json: bool
+    notes: bool
+    width: int
+    colour: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What became of a task: plain data, so that it can come from another process."""
+
+    id: str
+    folder: str = ""
+    shown: str = ""
+    document: dict[str, Any] | None = None
+    error: str = ""
+
+
+def _do(task: _Task) -> _Done:
+    """Run one analysis; errors of this package come back as text."""
+    import io
+
+    from rich.console import Console
+
+    from bayesrtw.analysis.run import run as run_analysis
+    from bayesrtw.report import document, text
+    from bayesrtw.report.folder import write_results
+
+    name = task.analysis.id
+    try:
+        synthesis = run_analysis(task.analysis, task.evidence)
+        folder = str(write_results(synthesis, task.out))
+    except BayesrtwError as error:
+        return _Done(name, error=str(error))
+    if task.as_json:
+        return _Done(name, folder, document=document.document(synthesis))
+    page = io.StringIO()
+    console = Console(file=page, width=task.width, force_terminal=task.colour, highlight=False)
+    text.show(synthesis, console, notes=task.notes)
+    return _Done(name, folder, shown=page.getvalue())

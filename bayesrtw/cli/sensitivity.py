@@ -1,0 +1,47 @@
+"""`bayesrtw sensitivity`: an analysis against its alternatives."""
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("name", metavar="ID_OR_TOML")
+@click.option(
+    "--evidence",
+    "source",
+    type=click.Path(exists=True, path_type=Path),
+    help="A data set folder, a CSV, Excel or RevMan 5 file, or a Cochrane data package, in place of "
+    "the shipped evidence.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def sensitivity(name: str, source: Path | None, as_json: bool) -> None:
+    """Hold an analysis against its alternatives: studies left out, priors, variants, years."""
+    from rich.console import Console
+
+    from bayesrtw.analysis.catalog import open_analysis, open_dataset
+    from bayesrtw.analysis.sensitivity import sensitivity as panel_of
+    from bayesrtw.report import document, text
+
+    analysis = open_analysis(name)
+    evidence = open_dataset(source, strict=False) if source is not None else None
+    panel = panel_of(analysis, evidence)
+    if as_json:
+        tables = {
+            heading: {
+                str(row): {str(column): document.number(value) for column, value in cells.items()}
+                for row, cells in table.to_dict(orient="index").items()
+            }
+            for heading, table in panel.tables.items()
+        }
+        content = {
+            "id": analysis.id,
+            "robustness": panel.robustness,
+            "caveat": panel.caveat,
+            "tables": tables,
+        }
+        click.echo(document.as_json(content), nl=False)
+        return
+    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    text.show_panel(panel, analysis, console)
