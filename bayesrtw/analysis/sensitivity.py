@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bayesrtw.analysis.catalog import open_dataset
+from bayesrtw.analysis.conclusion import Rules, classify
 from bayesrtw.analysis.query import select
 from bayesrtw.analysis.spec import Analysis, vary
 from bayesrtw.engine import fit
@@ -17,32 +18,6 @@ from bayesrtw.posterior.summarise import summarise
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: Classes of a conclusion by the probability of benefit of the average programme, best first, each
-#: with its lower bound. Reasoned, not a standard; an analysis decides what follows from them.
-CLASSES: tuple[tuple[str, float], ...] = (
-    ("probably a benefit", 0.90),
-    ("benefit more likely than not", 0.65),
-    ("unclear", 0.35),
-    ("harm more likely than not", 0.10),
-    ("probably a harm", 0.0),
-)
-
-
-def conclusion(probability: float) -> str:
-    """Put a probability of benefit into words.
-
-    Parameters
-    ----------
-    probability
-        In [0, 1].
-
-    Returns
-    -------
-    str
-        The class.
-    """
-    return next(name for name, bound in CLASSES if probability >= bound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +77,7 @@ def sensitivity(analysis: Analysis, evidence: Evidence | None = None) -> Panel:
         tables["Cumulative by year"] = cumulative(model, rows)
     if analysis.variant:
         tables["Registered variants"] = _variants(analysis, source)
-    return Panel(tables, _robustness(tables), rows.provenance.caveat)
+    return Panel(tables, _robustness(tables, analysis.conclusion), rows.provenance.caveat)
 
 
 def _families(rows: Evidence) -> list[str]:
@@ -133,12 +108,12 @@ def _variants(analysis: Analysis, source: Evidence) -> "pd.DataFrame":
     return frame
 
 
-def _robustness(tables: "dict[str, pd.DataFrame]") -> str:
+def _robustness(tables: "dict[str, pd.DataFrame]", rules: Rules) -> str:
     """Count the specifications that agree; the cumulative table is history, not a specification."""
     first = next(iter(tables.values()))
     if "none left out" not in first.index:
         raise SpecError("no registered result to hold the others against.")
-    registered = conclusion(_chance(first, "none left out"))
+    registered = classify(rules, _chance(first, "none left out"))
     agree, total = 0, 0
     worst: tuple[float, str] | None = None
     for heading, table in tables.items():
@@ -148,7 +123,7 @@ def _robustness(tables: "dict[str, pd.DataFrame]") -> str:
             if name in ("none left out", "registered"):
                 continue
             total += 1
-            same = conclusion(float(probability)) == registered
+            same = classify(rules, float(probability)) == registered
             agree += same
             gap = abs(float(probability) - _chance(first, "none left out"))
             if not same and (worst is None or gap > worst[0]):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from bayesrtw.analysis.conclusion import Rules
 from bayesrtw.engine import Engine
 from bayesrtw.engine.exact import Exact  # noqa: F401 - registers the engine's kind
 from bayesrtw.engine.nuts import Nuts  # noqa: F401 - the same
@@ -193,6 +194,8 @@ class Analysis:
         Why these rows, terms and priors: one sentence each, printed with the result.
     schedule
         When it is due again.
+    conclusion
+        How probabilities become a conclusion.
     schema
         Version of the file's layout.
     """
@@ -211,6 +214,7 @@ class Analysis:
     variant: tuple[Variant, ...] = ()
     rationale: tuple[str, ...] = ()
     schedule: Schedule | None = None
+    conclusion: Rules = field(default_factory=Rules)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

@@ -1,0 +1,237 @@
+"""What is concluded from a posterior: classes by the probability of benefit, and their rules.
+
+Reasoned defaults, not a standard of the literature; an analysis registers its own under
+``[conclusion]``. A class is a statement about probability, not about the certainty of the evidence.
+"""
+
+from dataclasses import dataclass, replace
+
+import xarray as xr
+
+from bayesrtw.errors import SpecError
+from bayesrtw.model.moderator import Intercept
+from bayesrtw.model.prior import Normal
+from bayesrtw.model.spec import Model
+from bayesrtw.posterior.summarise import probability_beyond
+
+#: Classes, best first, with no threshold of importance.
+CLASSES = (
+    "probably a benefit",
+    "benefit more likely than not",
+    "unclear",
+    "harm more likely than not",
+    "probably a harm",
+)
+
+#: The same where an analysis registers the smallest important effect.
+IMPORTANT = (
+    "probably an important benefit",
+    "important benefit more likely than not",
+    "unclear",
+    "important harm more likely than not",
+    "probably an important harm",
+)
+
+#: The sceptical prior of the mean has this share of the registered SD: 0.2 where that is 0.5 on the
+#: log scale, a ratio between 0.68 and 1.48 with 95 % probability.
+SCEPTICAL_SHARE = 0.4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How probabilities become a conclusion, fixed before the fit.
+
+    Parameters
+    ----------
+    threshold
+        Size of the smallest important effect, on the analysis scale; 0 is no effect. Benefit is
+        beyond it on the side of benefit, harm beyond it on the other.
+    probable
+        Probability from which a class is called probable.
+    likely
+        Probability from which it is called more likely than not.
+    hold
+        A class once published is left only when its bound is missed by this much, so that updates
+        do not flap.
+    sceptical
+        The best class also needs this probability of benefit under the sceptical prior.
+    sceptical_sd
+        SD of that prior of the mean, analysis scale; `SCEPTICAL_SHARE` of the registered SD unless
+        given.
+    heterogeneous
+        Probability of an effect below zero benefit in a new setting from which settings are said to
+        differ.
+    """
+
+    threshold: float = 0.0
+    probable: float = 0.90
+    likely: float = 0.65
+    hold: float = 0.05
+    sceptical: float = 0.80
+    sceptical_sd: float | None = None
+    heterogeneous: float = 0.20
+
+    def __post_init__(self) -> None:
+        if self.threshold < 0:
+            raise SpecError(
+                f"threshold is the size of an effect and cannot be negative; found {self.threshold!r}."
+            )
+        if not 0.5 < self.likely < self.probable < 1:
+            raise SpecError(
+                "likely and probable must rise between 0.5 and 1; found "
+                f"{self.likely!r} and {self.probable!r}."
+            )
+        if not 0 <= self.hold < min(self.probable - self.likely, self.likely - 0.5):
+            raise SpecError(
+                "hold must be at least 0 and smaller than the gaps between 0.5, likely and probable; "
+                f"found {self.hold!r}."
+            )
+        for name in ("sceptical", "heterogeneous"):
+            if not 0 < getattr(self, name) < 1:
+                raise SpecError(f"{name} must lie in (0, 1); found {getattr(self, name)!r}.")
+        if self.sceptical_sd is not None and not self.sceptical_sd > 0:
+            raise SpecError(f"sceptical_sd must be positive; found {self.sceptical_sd!r}.")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, best first."""
+        return IMPORTANT if self.threshold else CLASSES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """A conclusion and what it rests on.
+
+    Attributes
+    ----------
+    name
+        The class, one of ``Rules.classes``.
+    benefit, harm
+        Probability that the average effect is beyond the threshold on either side.
+    opposite
+        Probability of an effect on the side of harm in a new setting; None without a new setting.
+    heterogeneous
+        Whether that is large enough to say that settings differ.
+    sceptical
+        Probability of benefit under the sceptical prior; None if it was not asked.
+    """
+
+    name: str
+    benefit: float
+    harm: float
+    opposite: float | None
+    heterogeneous: bool
+    sceptical: float | None
+
+
+def classify(rules: Rules, benefit: float, harm: float | None = None, *, before: str = "") -> str:
+    """Put probabilities into words.
+
+    Parameters
+    ----------
+    rules
+        Classes and bounds.
+    benefit, harm
+        Probability of an effect beyond the threshold on either side, in [0, 1]; harm is the rest
+        unless given.
+    before
+        The class that was published last, if any: it is kept until its bound is missed by
+        ``rules.hold``.
+
+    Returns
+    -------
+    str
+        One of ``rules.classes``.
+    """
+    against = 1.0 - benefit if harm is None else harm
+    held = rules.classes.index(before) if before in rules.classes else None
+
+    def reached(place: int, chance: float, bound: float) -> bool:
+        outward = held is not None and (held <= place if place < 2 else held >= place)
+        return chance >= bound - (rules.hold if outward else 0.0)
+
+    order = (
+        (0, benefit, rules.probable),
+        (1, benefit, rules.likely),
+        (4, against, rules.probable),
+        (3, against, rules.likely),
+    )
+    found = next((place for place, *rest in order if reached(place, *rest)), 2)
+    return rules.classes[found]
+
+
+def conclude(
+    tree: xr.DataTree,
+    rules: Rules,
+    *,
+    sceptical: float | None = None,
+    passed: bool = True,
+    before: str = "",
+) -> Conclusion:
+    """Conclude from a fit.
+
+    Parameters
+    ----------
+    tree
+        What `fit` returned, of a model with an intercept.
+    rules
+        Classes and bounds.
+    sceptical
+        Probability of benefit under `sceptical_model`, if it was fitted; the best class needs it to
+        reach ``rules.sceptical``.
+    passed
+        Whether no check of the fit failed; otherwise the best class is not given.
+    before
+        The class that was published last.
+
+    Returns
+    -------
+    Conclusion
+        With the probabilities that it rests on.
+    """
+    higher = tree.attrs["benefit"] == "higher"
+    side = rules.threshold if higher else -rules.threshold
+    benefit = probability_beyond(tree, "mu", "", side, above=higher)
+    harm = probability_beyond(tree, "mu", "", -side, above=not higher)
+    group = tree["quadrature" if "quadrature" in tree.children else "posterior"]
+    has_new = any(str(name).startswith("theta_new") for name in group.data_vars)
+    opposite = probability_beyond(tree, "theta_new", "", 0.0, above=not higher) if has_new else None
+    name = classify(rules, benefit, harm, before=before)
+    doubted = sceptical is not None and sceptical < rules.sceptical
+    if name == rules.classes[0] and (doubted or not passed):
+        name = rules.classes[1]
+    return Conclusion(
+        name=name,
+        benefit=benefit,
+        harm=harm,
+        opposite=opposite,
+        heterogeneous=opposite is not None and opposite >= rules.heterogeneous,
+        sceptical=sceptical,
+    )
+
+
+def sceptical_model(model: Model, rules: Rules) -> Model | None:
+    """Give the model with a sceptical prior of the mean: centred at no effect, narrow.
+
+    Parameters
+    ----------
+    model
+        The registered model.
+    rules
+        With the SD of the sceptical prior, or none.
+
+    Returns
+    -------
+    Model or None
+        None if the model has no intercept, or a flat one and no SD is given.
+    """
+    for place, term in enumerate(model.terms):
+        if isinstance(term, Intercept):
+            sd = rules.sceptical_sd
+            if sd is None and isinstance(term.prior, Normal):
+                sd = SCEPTICAL_SHARE * term.prior.sd
+            if sd is None:
+                return None
+            new = replace(term, prior=Normal(0.0, sd))
+            return replace(model, terms=(*model.terms[:place], new, *model.terms[place + 1 :]))
+    return None

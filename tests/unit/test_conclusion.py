@@ -1,0 +1,81 @@
+"""Conclusion classes: bounds, the mirror of harm, holding a class, and the sceptical prior."""
+
+import pandas as pd
+import pytest
+
+import bayesrtw as brw
+from bayesrtw.analysis.conclusion import CLASSES, Rules, classify, conclude, sceptical_model
+from bayesrtw.errors import SpecError
+
+prior = brw.prior
+
+
+@pytest.mark.parametrize(
+    ("benefit", "place"),
+    [
+        (0.95, 0),
+        (0.90, 0),
+        (0.89, 1),
+        (0.65, 1),
+        (0.64, 2),
+        (0.36, 2),
+        (0.34, 3),
+        (0.11, 3),
+        (0.09, 4),
+    ],
+)
+def test_classes_follow_their_bounds(benefit, place):
+    assert classify(Rules(), benefit) == CLASSES[place]
+    # the mirror: swapping benefit and harm swaps the classes
+    assert classify(Rules(), 1 - benefit, benefit) == CLASSES[4 - place]
+
+
+def test_with_an_important_effect_a_small_probability_of_benefit_is_no_harm():
+    rules = Rules(threshold=0.1)
+    assert classify(rules, 0.05, 0.02) == "unclear"
+    assert classify(rules, 0.0, 0.93) == "probably an important harm"
+
+
+def test_a_published_class_is_left_only_beyond_its_hold():
+    rules = Rules()
+    assert classify(rules, 0.86, before=CLASSES[0]) == CLASSES[0]
+    assert classify(rules, 0.84, before=CLASSES[0]) == CLASSES[1]
+    assert classify(rules, 0.86, before=CLASSES[1]) == CLASSES[1]
+    assert classify(rules, 0.61, before=CLASSES[1]) == CLASSES[1]
+    assert classify(rules, 0.61, before=CLASSES[2]) == CLASSES[2]
+    assert classify(rules, 0.39, before=CLASSES[3]) == CLASSES[3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"threshold": -0.1}, "cannot be negative"),
+        ({"likely": 0.95}, "must rise between"),
+        ({"hold": 0.3}, "hold must be at least 0"),
+        ({"sceptical_sd": 0.0}, "sceptical_sd must be positive"),
+    ],
+)
+def test_rules_that_contradict_themselves_are_refused(settings, match):
+    with pytest.raises(SpecError, match=match):
+        Rules(**settings)
+
+
+def test_a_conclusion_reads_both_sides_from_the_posterior():
+    # one study, tau = 0, flat mean: mu ~ N(0.3, 0.15^2); P(mu > 0.1) = Phi(4/3), P(mu < -0.1) = Phi(-8/3)
+    frame = pd.DataFrame({"study": ["A"], "effect": [0.3], "se": [0.15]})
+    evidence = brw.Evidence.from_frame(frame)
+    model = brw.Model(terms=(brw.Intercept(prior.Flat()), brw.Common()))
+    found = conclude(brw.fit(model, evidence), Rules(threshold=0.1))
+    assert found.benefit == pytest.approx(0.9087888, abs=1e-6)
+    assert found.harm == pytest.approx(0.0038304, abs=1e-6)
+    assert found.name == "probably an important benefit"
+    doubted = conclude(brw.fit(model, evidence), Rules(threshold=0.1), sceptical=0.7)
+    assert doubted.name == "important benefit more likely than not"
+
+
+def test_the_sceptical_prior_scales_with_the_registered_one():
+    model = brw.Model(terms=(brw.Intercept(prior.Normal(0.3, 0.5)), brw.Common()))
+    assert sceptical_model(model, Rules()).terms[0].prior == prior.Normal(0.0, 0.2)
+    flat = brw.Model(terms=(brw.Intercept(prior.Flat()), brw.Common()))
+    assert sceptical_model(flat, Rules()) is None
+    assert sceptical_model(flat, Rules(sceptical_sd=0.1)).terms[0].prior == prior.Normal(0.0, 0.1)
