@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bayesrtw.model.moderator import Indicator as Indicator
     from bayesrtw.model.moderator import Intercept as Intercept
     from bayesrtw.model.moderator import Linear as Linear
+    from bayesrtw.model.simulate import simulate as simulate
     from bayesrtw.model.spec import Model as Model
     from bayesrtw.plot.figure import write_figure as write_figure
     from bayesrtw.plot.forest import plot_forest as plot_forest
@@ -55,6 +56,7 @@ _HOMES = {
     "open_dataset": "bayesrtw.analysis.catalog",
     "plot_forest": "bayesrtw.plot.forest",
     "run": "bayesrtw.analysis.run",
+    "simulate": "bayesrtw.model.simulate",
     "summarise": "bayesrtw.posterior.summarise",
     "write_figure": "bayesrtw.plot.figure",
 }

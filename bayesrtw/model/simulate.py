@@ -1,0 +1,231 @@
+"""Evidence drawn from a model: parameters from their priors, estimates given them.
+
+Everything is read off the arrays of `bayesrtw.model.design`, so a term that gives its part of them
+(`Fixed` or `Grouped`, a hyperparameter, a block of covariance) is drawn without a line here. The design
+stays that of the evidence: standard errors, groups, moderators and known covariance are kept, and only
+effects are new.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.dims import ESTIMATE
+from bayesrtw.errors import Faults, SpecError, shown
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.design import Block, Design, build
+from bayesrtw.model.spec import Model
+from bayesrtw.registry import kind_of
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Simulated:
+    """Data sets drawn from a model, with what they were drawn from.
+
+    Attributes
+    ----------
+    effect
+        Estimates, shape (replicate, estimate), analysis scale.
+    truth
+        True value of every reported quantity, name (``mu``, ``beta[dose]``, ``theta[Study 1]``,
+        ``theta_new``, ``tau`` ...) to shape (replicate,); in the order of summaries.
+    variables
+        Name of each quantity to its variable and label, e.g. ``("theta", "Study 1")``; an empty label
+        for a scalar.
+    """
+
+    effect: Array
+    truth: Mapping[str, Array]
+    variables: Mapping[str, tuple[str, str]]
+
+    @property
+    def size(self) -> int:
+        """How many data sets there are."""
+        return len(self.effect)
+
+
+def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) -> Simulated:
+    """Draw data sets from a model, with the design of given evidence.
+
+    Parameters
+    ----------
+    model
+        Its priors are all proper.
+    evidence
+        Rows whose standard errors, groups, moderators and known covariance every data set has; their
+        effects are not used.
+    replicates
+        How many data sets; >= 1.
+    seed
+        Seed of every draw. The same seed gives the same digits on the same platform and versions.
+
+    Returns
+    -------
+    Simulated
+        The estimates and the true values.
+
+    Raises
+    ------
+    SpecError
+        If a prior is improper, if a term or the likelihood is not Gaussian, or if `replicates` is not
+        positive.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import bayesrtw as brw
+    >>> frame = pd.DataFrame({"study": list("ABC"), "effect": [0.3, 0.1, 0.2], "se": [0.1] * 3})
+    >>> model = brw.Model(terms=(brw.Intercept(brw.prior.Normal(0, 0.5)),
+    ...                          brw.Exchangeable(brw.prior.HalfNormal(0.25))))
+    >>> drawn = simulate(model, brw.Evidence.from_frame(frame), 100, seed=1)
+    >>> drawn.effect.shape
+    (100, 3)
+    >>> list(drawn.truth)
+    ['mu', 'theta_new', 'tau', 'theta[A]', 'theta[B]', 'theta[C]']
+    """
+    if replicates < 1:
+        raise SpecError(f"replicates must be at least 1; found {replicates!r}.")
+    if not model.likelihood.gaussian:
+        raise SpecError(
+            f"simulate draws normal estimates only; likelihood {kind_of(model.likelihood)!r} is not "
+            "Gaussian: use a model with a normal likelihood."
+        )
+    other = [kind_of(term) for term in model.terms if term.gaussian(evidence) is None]
+    if other:
+        raise SpecError(
+            f"simulate draws Gaussian terms only; {shown(other)} of this model is not: leave it out."
+        )
+    design = build(model, evidence)
+    _refuse_improper(design)
+    return draw(design, replicates, np.random.default_rng(seed))
+
+
+def draw(design: Design, replicates: int, rng: np.random.Generator) -> Simulated:
+    """Draw data sets from a design whose priors are proper.
+
+    Parameters
+    ----------
+    design
+        The arrays of a model.
+    replicates
+        How many data sets.
+    rng
+        Random generator.
+
+    Returns
+    -------
+    Simulated
+        The estimates and the true values.
+    """
+    hyper = {name: prior.ppf(rng.random(replicates)) for name, prior in design.hyper.items()}
+    width = len(design.mean)
+    b = design.mean + rng.standard_normal((replicates, width)) / np.sqrt(design.precision)
+    theta = b @ design.columns.T
+    new = np.zeros(replicates)
+    for part in design.grouped:
+        if not part.hyper:
+            continue
+        sd = np.stack([hyper[name] for name in part.hyper], axis=-1)
+        effects = rng.standard_normal((replicates, part.count))[:, part.group]
+        theta = theta + sd[:, part.which] * effects
+        if part.new is not None:
+            new = new + sd[:, part.new] * rng.standard_normal(replicates)
+    effect = theta + _errors(design, hyper, replicates, rng)
+    drawn: dict[tuple[str, str], Array] = {}
+    for variable, quantity in design.quantities.items():
+        values = b @ quantity.combine.T
+        for place, label in enumerate(quantity.labels):
+            drawn[variable, label] = values[:, place]
+    if "mu" in design.quantities and design.hyper:
+        drawn["theta_new", ""] = drawn["mu", ""] + new
+    for name, values in hyper.items():
+        drawn[name, ""] = values
+    for place, label in enumerate(design.labels):
+        drawn["theta", str(label)] = theta[:, place]
+    named = {key: f"{key[0]}[{key[1]}]" if key[1] else key[0] for key in drawn}
+    return Simulated(
+        effect=effect,
+        truth={named[key]: values for key, values in drawn.items()},
+        variables={name: key for key, name in named.items()},
+    )
+
+
+def with_effects(evidence: Evidence, effect: Array) -> Evidence:
+    """Put other effects in place of those of the evidence.
+
+    Parameters
+    ----------
+    evidence
+        The rows.
+    effect
+        Shape (estimate,), analysis scale.
+
+    Returns
+    -------
+    Evidence
+        The same rows otherwise.
+    """
+    return replace(evidence, data=evidence.data.assign(effect=(ESTIMATE, effect)))
+
+
+def _errors(
+    design: Design, hyper: Mapping[str, Array], replicates: int, rng: np.random.Generator
+) -> Array:
+    """Draw sampling errors, shape (replicate, estimate)."""
+    z = rng.standard_normal((replicates, len(design.se)))
+    spread = np.broadcast_to(design.se, z.shape)
+    if design.excess is not None:
+        spread = spread * np.sqrt(1.0 + design.excess * hyper["icc"][:, None])
+    errors = spread * z
+    for block in design.blocks:
+        errors[:, block.rows] = _block_errors(block, hyper, z[:, block.rows], rng)
+    return np.asarray(errors)
+
+
+def _block_errors(
+    block: Block, hyper: Mapping[str, Array], z: Array, rng: np.random.Generator
+) -> Array:
+    """Correlated errors; z has the shape (replicate, member).
+
+    An unknown correlation rho scales what is off the diagonal: (1 - rho) diag(C) + rho C, a sum of two
+    covariances, so that no matrix is factored for each replicate.
+    """
+    root = _root(block.covariance)
+    if not block.correlation:
+        return np.asarray(z @ root.T)
+    rho = hyper[block.correlation][:, None]
+    alone = np.sqrt(np.diagonal(block.covariance)) * z
+    together = rng.standard_normal(z.shape) @ root.T
+    return np.asarray(np.sqrt(1.0 - rho) * alone + np.sqrt(rho) * together)
+
+
+def _root(covariance: Array) -> Array:
+    """Square root of a covariance that may be singular: a correlation of one is."""
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
+
+
+def _refuse_improper(design: Design) -> None:
+    faults = Faults(SpecError)
+    flat = design.precision == 0
+    for variable, quantity in design.quantities.items():
+        if variable == "mu_level":
+            continue
+        for label, row in zip(quantity.labels, quantity.combine, strict=True):
+            if np.any(row[flat] != 0):
+                name = f"{variable}[{label}]" if label else variable
+                faults.add(
+                    f"simulate: {name} has a flat prior, which nothing can be drawn from; give it a "
+                    "normal prior."
+                )
+    for name, prior in design.hyper.items():
+        if not prior.proper:
+            faults.add(
+                f"simulate: {name} has the improper prior {kind_of(prior)!r}, which nothing can be "
+                "drawn from; give it a proper prior."
+            )
+    faults.raise_if_any()
