@@ -11,8 +11,9 @@ from bayesrtw.engine import fit
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.heterogeneity import Exchangeable
-from bayesrtw.model.prior import HalfNormal
+from bayesrtw.model.prior import HalfNormal, Prior
 from bayesrtw.model.published import panel
+from bayesrtw.model.spec import Model
 from bayesrtw.posterior.sensitivity import between, cumulative, leave_one_out, prior_sensitivity
 from bayesrtw.posterior.summarise import summarise
 
@@ -63,15 +64,12 @@ def sensitivity(analysis: Analysis, evidence: Evidence | None = None) -> Panel:
     rows = select(analysis.evidence, source).evidence
     model = analysis.model
     tables = {"Leaving out each study": leave_one_out(model, rows)}
-    families = _families(rows)
-    if families:
+    several = families(rows)
+    if several:
         table = leave_one_out(model, rows, by="trial_family")
-        tables["Leaving out families of studies"] = table.loc[["none left out", *families]]
+        tables["Leaving out families of studies"] = table.loc[["none left out", *several]]
     if any(isinstance(term, Exchangeable) for term in model.terms):
-        log = rows.measure.log or "standardised" in rows.measure.name
-        tau = between(model).tau
-        unit = 1.0 if log else (tau.scale if isinstance(tau, HalfNormal) else 1.0)
-        priors = {"registered": tau, **panel(rows.measure.name, unit)}
+        priors = prior_choices(model, rows)
         tables["Priors of heterogeneity"] = prior_sensitivity(model, rows, priors)
     if "year" in rows.data and rows.data["year"].dtype != object:
         tables["Cumulative by year"] = cumulative(model, rows)
@@ -80,8 +78,40 @@ def sensitivity(analysis: Analysis, evidence: Evidence | None = None) -> Panel:
     return Panel(tables, _robustness(tables, analysis.conclusion), rows.provenance.caveat)
 
 
-def _families(rows: Evidence) -> list[str]:
-    """Families with several studies; the others are left out as studies."""
+def prior_choices(model: Model, rows: Evidence) -> dict[str, Prior]:
+    """Give the priors of the heterogeneity SD that a result is held against.
+
+    Parameters
+    ----------
+    model
+        A model with an exchangeable term.
+    rows
+        What is pooled.
+
+    Returns
+    -------
+    dict
+        Name to prior, ``registered`` first.
+    """
+    log = rows.measure.log or "standardised" in rows.measure.name
+    tau = between(model).tau
+    unit = 1.0 if log else (tau.scale if isinstance(tau, HalfNormal) else 1.0)
+    return {"registered": tau, **panel(rows.measure.name, unit)}
+
+
+def families(rows: Evidence) -> list[str]:
+    """List families with several studies; the others are left out as studies.
+
+    Parameters
+    ----------
+    rows
+        What is pooled.
+
+    Returns
+    -------
+    list of str
+        Values of ``trial_family``; none if all rows are one study.
+    """
     if "trial_family" not in rows.data:
         return []
     studies: dict[str, set[str]] = {}

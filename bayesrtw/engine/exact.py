@@ -172,16 +172,16 @@ class Exact:
                 coords[quantity.dim] = np.array(quantity.labels, dtype=object)
         if "mu" in design.quantities and design.hyper:
             data["theta_new_mean"] = data["mu_mean"]
-            new = np.sqrt(data["mu_sd"][1] ** 2 + _new_variance(problem, values))
+            new = np.sqrt(data["mu_sd"][1] ** 2 + new_variance(problem, values))
             data["theta_new_sd"] = (NODE, new)
             grows["theta_new"] = True
         if self.study_effects:
             smoothed = smooth(problem.system, problem.variances(values))
-            mean, sd = _study_effects(problem, given, smoothed)
+            mean, sd = study_effects(problem, given, smoothed)
             data["theta_mean"], data["theta_sd"] = ((NODE, ESTIMATE), mean), ((NODE, ESTIMATE), sd)
             coords[ESTIMATE] = design.labels
             if "mu" in design.quantities:
-                share = _weights(problem, given, smoothed, values, weight)
+                share = weight @ shares_in_mean(problem, given, smoothed, values)
                 data["weight_in_mu"] = (ESTIMATE, share[:-1])
                 data["prior_weight_in_mu"] = float(share[-1])
         attrs = {
@@ -214,7 +214,7 @@ class Exact:
         for name, value in zip(problem.names, values, strict=True):
             data[name] = ((CHAIN, DRAW), shaped(value, self.chains, self.draws))
         if "mu" in design.quantities and design.hyper:
-            spread = shaped(np.sqrt(_new_variance(problem, values)), self.chains, self.draws)
+            spread = shaped(np.sqrt(new_variance(problem, values)), self.chains, self.draws)
             new = data["mu"][1] + spread * rng.standard_normal((self.chains, self.draws))
             data["theta_new"] = ((CHAIN, DRAW), new)
         if self.study_effects:
@@ -284,8 +284,21 @@ def back_moments(design: Design) -> int:
     return most
 
 
-def _new_variance(problem: Problem, values: tuple[Array, ...]) -> Array:
-    """Variance of the random effects of a new setting."""
+def new_variance(problem: Problem, values: tuple[Array, ...]) -> Array:
+    """Give the variance of the random effects of a new setting.
+
+    Parameters
+    ----------
+    problem
+        The integral.
+    values
+        One array of shape (node,) for each hyperparameter.
+
+    Returns
+    -------
+    ndarray, shape (node,)
+        On the squared analysis scale; one zero where there are no hyperparameters.
+    """
     at = dict(zip(problem.names, values, strict=True))
     total: Array = np.zeros_like(values[0]) if values else np.zeros(1)
     for part in problem.design.grouped:
@@ -301,8 +314,21 @@ def _combined(given: Conditional, combine: Array) -> tuple[Array, Array]:
     return mean, np.sqrt(variance)
 
 
-def _study_effects(problem: Problem, given: Conditional, smoothed: Smoothed) -> tuple[Array, Array]:
-    """Mean and SD of the effect behind each estimate given each node (shrinkage)."""
+def study_effects(problem: Problem, given: Conditional, smoothed: Smoothed) -> tuple[Array, Array]:
+    """Give mean and SD of the effect behind each estimate at each node (shrinkage).
+
+    Parameters
+    ----------
+    problem
+        The integral.
+    given, smoothed
+        What it gives at the nodes.
+
+    Returns
+    -------
+    tuple of ndarray, shape (node, estimate)
+        On the analysis scale.
+    """
     slope = problem.design.columns - smoothed.mean[..., :-1]
     centred = given.mean - problem.pilot
     mean = smoothed.mean[..., -1] + (slope @ centred[..., None])[..., 0]
@@ -310,22 +336,31 @@ def _study_effects(problem: Problem, given: Conditional, smoothed: Smoothed) -> 
     return mean + problem.design.columns @ problem.pilot, np.sqrt(variance)
 
 
-def _weights(
-    problem: Problem,
-    given: Conditional,
-    smoothed: Smoothed,
-    values: tuple[Array, ...],
-    weight: Array,
+def shares_in_mean(
+    problem: Problem, given: Conditional, smoothed: Smoothed, values: tuple[Array, ...]
 ) -> Array:
-    """Share of each estimate, and last of the priors, in the pooled mean; sums to one.
+    """Share of each estimate, and last of the priors, in the pooled mean given each node.
 
-    mu given the hyperparameters is linear in the estimates and the prior means; its coefficients are
-    averaged over the posterior.
+    mu given the hyperparameters is linear in the estimates and the prior means.
+
+    Parameters
+    ----------
+    problem
+        The integral; its design has ``mu``.
+    given, smoothed
+        What it gives at the nodes.
+    values
+        The nodes, one array of shape (node,) for each hyperparameter.
+
+    Returns
+    -------
+    ndarray, shape (node, estimate + 1)
+        Coefficients, which sum to one in each row.
     """
     design = problem.design
     combine = design.quantities["mu"].combine
     row = combine @ given.covariance
     solved = solve_columns(problem.system, problem.variances(values), smoothed)
-    data = weight @ (solved @ np.swapaxes(row, -1, -2))[..., 0]
-    prior = weight @ (row[..., 0, :] @ (design.precision * combine[0]))
-    return np.append(data, prior)
+    data = (solved @ np.swapaxes(row, -1, -2))[..., 0]
+    prior = row[..., 0, :] @ (design.precision * combine[0])
+    return np.concatenate([data, prior[:, None]], axis=-1)

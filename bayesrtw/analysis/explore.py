@@ -1,0 +1,341 @@
+"""Answers worked out beforehand, so that a reader can turn knobs without an engine at hand.
+
+A grid: every prior of heterogeneity of the panel, crossed with every study and family left out. Each
+cell is an exact posterior. The nodes of one integral serve all smooth priors: they are laid under the
+equal mixture of the priors, from which each prior's own weights follow by a ratio that is at most the
+number of priors, so nothing is extrapolated.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
+
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.analysis.sensitivity import families, prior_choices
+from bayesrtw.analysis.spec import Estimand
+from bayesrtw.engine import mixture
+from bayesrtw.engine.exact import Exact, improper, new_variance, shares_in_mean, study_effects
+from bayesrtw.engine.integrate import integrate
+from bayesrtw.engine.kernel import smooth
+from bayesrtw.engine.problem import Problem, pose
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.design import Design, build
+from bayesrtw.model.heterogeneity import Exchangeable
+from bayesrtw.model.prior import Prior, Uniform
+from bayesrtw.model.spec import Model
+from bayesrtw.posterior.sensitivity import between, masked
+
+Array = NDArray[np.float64]
+
+#: Nodes to begin with, and the movement of log evidence, means and SDs that ends it. A page prints
+#: three digits.
+START, TOLERANCE = 48, 1e-6
+
+#: Nodes with less weight than this under every prior are dropped.
+NEGLIGIBLE = 1e-10
+
+#: Name of the prior that was registered, and of the rows when nothing is left out.
+REGISTERED, EVERYTHING = "registered", "nothing left out"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Rows that are left out together.
+
+    Attributes
+    ----------
+    kind
+        ``"nothing"``, ``"study"`` or ``"family"``.
+    name
+        The study's or the family's id.
+    label
+        How it is called on a page.
+    rows
+        Which estimates, by position.
+    """
+
+    kind: str
+    name: str
+    label: str
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One exact posterior.
+
+    Attributes
+    ----------
+    answers
+        For each estimand: median, lower, upper on the analysis scale, and its probability.
+    tau
+        Posterior mean of the SD of the effect in a new setting around the pooled one.
+    effects
+        For each estimate: median, lower and upper of the effect behind it; None if left out.
+    weights
+        Share of each estimate in the pooled mean, the prior's last; None if left out.
+    """
+
+    answers: tuple[tuple[float, float, float, float], ...]
+    tau: float
+    effects: tuple[tuple[float, float, float] | None, ...]
+    weights: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Every cell, and what its axes are.
+
+    Attributes
+    ----------
+    priors
+        Name to prior of the heterogeneity SD (of the one between groups, if there are several).
+    left_out
+        What is left out, nothing first.
+    estimands
+        The questions answered in each cell.
+    cells
+        ``cells[left_out][prior]``; None where the posterior would be improper.
+    """
+
+    priors: tuple[tuple[str, Prior | None], ...]
+    left_out: tuple[LeftOut, ...]
+    estimands: tuple[Estimand, ...]
+    cells: tuple[tuple[Cell | None, ...], ...]
+
+
+def explore(synthesis: Synthesis) -> Grid | None:
+    """Work out the grid of a synthesis.
+
+    Parameters
+    ----------
+    synthesis
+        What `run` returned.
+
+    Returns
+    -------
+    Grid or None
+        None where the exact engine does not serve, or the model has no pooled mean. The cell of the
+        registered prior with nothing left out holds the synthesis's own answers.
+    """
+    model, evidence = synthesis.analysis.model, synthesis.evidence
+    if "quadrature" not in synthesis.posterior.children or "mu" not in synthesis.quantities.index:
+        return None
+    if Exact(draws=0).refuses(model, evidence) is not None:
+        return None
+    priors = _priors(model, evidence)
+    asked = tuple(
+        each
+        for each in synthesis.analysis.estimand
+        if each.of not in model.hyper and not each.of.startswith("theta[")
+    )
+    left = _left_out(evidence)
+    whole = build(model, evidence)
+    cells = []
+    for each in left:
+        keep = np.ones(evidence.size, dtype=bool)
+        keep[list(each.rows)] = False
+        cells.append(_cells(masked(whole, keep), keep, model, priors, asked, evidence))
+    own = synthesis.estimates
+    first = cells[0][0]
+    if first is not None:
+        same = tuple(_answered(dict(own.loc[each.name])) for each in asked)
+        cells[0] = (replace(first, answers=same), *cells[0][1:])
+    return Grid(tuple(priors.items()), left, asked, tuple(cells))
+
+
+def _answered(row: dict[Any, Any]) -> tuple[float, float, float, float]:
+    """Take a registered answer from its row of the synthesis."""
+    return float(row["median"]), float(row["lower"]), float(row["upper"]), float(row["probability"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Blend:
+    """The equal mixture of several priors of one SD: nodes laid under it serve them all."""
+
+    parts: tuple[Prior, ...]
+
+    @property
+    def proper(self) -> bool:
+        """Whether all of them are."""
+        return all(part.proper for part in self.parts)
+
+    @property
+    def positive(self) -> bool:
+        """Whether the support is [0, inf)."""
+        return True
+
+    @property
+    def tail_power(self) -> float:
+        """Of the heaviest."""
+        return min(part.tail_power for part in self.parts)
+
+    def logpdf(self, x: ArrayLike) -> Array:
+        """Log density of the mixture."""
+        found = np.stack([part.logpdf(x) for part in self.parts])
+        return np.asarray(logsumexp(found, axis=0) - math.log(len(self.parts)))
+
+    def ppf(self, q: ArrayLike) -> Array:
+        """Lower bound of the quantile function, and its limit at 1: what laying nodes asks for."""
+        found = np.stack([part.ppf(q) for part in self.parts])
+        ends = np.asarray(q, dtype=np.float64) >= 1.0
+        return np.where(ends, found.max(axis=0), found.min(axis=0))
+
+    def pymc(self, name: str) -> Any:
+        """Refuse: the blend is a proposal, never a model."""
+        raise NotImplementedError(name)
+
+
+def _priors(model: Model, evidence: Evidence) -> Mapping[str, Prior | None]:
+    if not any(isinstance(term, Exchangeable) for term in model.terms):
+        return {REGISTERED: None}
+    return prior_choices(model, evidence)
+
+
+def _left_out(evidence: Evidence) -> tuple[LeftOut, ...]:
+    """List studies in the order of their names on the page, then families of several studies."""
+    found = [LeftOut("nothing", EVERYTHING, EVERYTHING, ())]
+    studies = evidence.data["study"].to_numpy().astype(str)
+    labels = evidence.data["label"].to_numpy().astype(str) if "label" in evidence.data else studies
+    groups: list[tuple[str, NDArray[np.str_], Sequence[str]]] = [
+        ("study", studies, list(dict.fromkeys(studies.tolist())))
+    ]
+    several = families(evidence)
+    if several:
+        groups.append(("family", evidence.data["trial_family"].to_numpy().astype(str), several))
+    for kind, column, names in groups:
+        for name in names:
+            rows = tuple(int(row) for row in np.flatnonzero(column == name))
+            if len(rows) < evidence.size:
+                label = labels[rows[0]] if kind == "study" else name
+                found.append(LeftOut(kind, name, str(label) or name, rows))
+    return tuple(found)
+
+
+def _cells(
+    design: Design,
+    keep: NDArray[np.bool_],
+    model: Model,
+    priors: Mapping[str, Prior | None],
+    asked: tuple[Estimand, ...],
+    evidence: Evidence,
+) -> tuple[Cell | None, ...]:
+    """Solve one set of rows under every prior."""
+    names = list(priors)
+    answers = _Answers(keep, asked, higher=evidence.benefit == "higher")
+    found: dict[str, Cell | None] = dict.fromkeys(names)
+    if priors[names[0]] is None:
+        if improper(design) is None:
+            (found[names[0]],) = _solve(pose(design), [None], "", answers)
+        return tuple(found.values())
+    term = between(model)
+    smooth_ones = [name for name in names if _blends(priors[name])]
+    rough = [[name] for name in names if name not in smooth_ones]
+    for group in [*([smooth_ones] if smooth_ones else []), *rough]:
+        parts = [prior for prior in (priors[name] for name in group) if prior is not None]
+        blend: Prior = _Blend(tuple(parts)) if len(parts) > 1 else parts[0]
+        under = replace(design, hyper={**design.hyper, term.name: blend})
+        if improper(under) is None:
+            found.update(zip(group, _solve(pose(under), parts, term.name, answers), strict=True))
+    return tuple(found[name] for name in names)
+
+
+def _blends(prior: Prior | None) -> bool:
+    """Whether nodes of a mixture resolve a prior: proper, and without a jump."""
+    return prior is not None and prior.proper and not isinstance(prior, Uniform)
+
+
+def _solve(
+    problem: Problem, parts: Sequence[Prior | None], name: str, answers: "_Answers"
+) -> list[Cell]:
+    """Integrate once; give each prior its own weights on the same nodes."""
+    found = integrate(problem, START, TOLERANCE).nodes
+    log = np.asarray(found.log_weight, dtype=np.float64).reshape(-1)
+    values = found.values
+    shares = np.exp(log)[None, :]
+    if name:
+        value = values[problem.names.index(name)]
+        base = problem.priors[problem.names.index(name)].logpdf(value)
+        logs = np.stack([log + part.logpdf(value) - base for part in parts if part is not None])
+        shares = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
+    matter = np.any(shares > NEGLIGIBLE, axis=0)
+    values = tuple(each[matter] for each in values)
+    shares = shares[:, matter] / shares[:, matter].sum(axis=1, keepdims=True)
+    return answers.of(problem, values, shares)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Answers:
+    """What is asked of every cell."""
+
+    keep: NDArray[np.bool_]
+    asked: tuple[Estimand, ...]
+    higher: bool
+
+    def of(self, problem: Problem, values: tuple[Array, ...], shares: Array) -> list[Cell]:
+        """Summarise the mixtures of one integral, one cell a row of weights, shape (prior, node)."""
+        design = problem.design
+        given = problem.given(values)
+        spread = np.broadcast_to(new_variance(problem, values), shares.shape[1:])
+        smoothed = smooth(problem.system, problem.variances(values))
+        effect_mean, effect_sd = study_effects(problem, given, smoothed)
+        weights = shares @ shares_in_mean(problem, given, smoothed, values)
+        questions = [self._answer(each, design, given, spread, shares) for each in self.asked]
+        many = np.repeat(shares.T, effect_mean.shape[1], axis=1)
+        ends = _ends(many, np.tile(effect_mean, len(shares)), np.tile(effect_sd, len(shares)), 0.95)
+        effects = ends.reshape(3, len(shares), -1)
+        return [
+            Cell(
+                answers=tuple(tuple(map(float, question[:, row])) for question in questions),  # type: ignore[misc]
+                tau=float(shares[row] @ np.sqrt(spread)),
+                effects=self._spread(list(map(tuple, effects[:, row].T.tolist()))),
+                weights=(*self._spread(weights[row, :-1].tolist()), float(weights[row, -1])),
+            )
+            for row in range(len(shares))
+        ]
+
+    def _answer(
+        self, question: Estimand, design: Design, given: Any, spread: Array, shares: Array
+    ) -> Array:
+        """Median, lower, upper and probability under each row of weights, shape (4, prior)."""
+        combine = _combination(question.of, design)
+        mean = given.mean @ combine
+        variance = np.einsum("nij,i,j->n", given.covariance, combine, combine)
+        if question.of == "theta_new":
+            variance = variance + spread
+        count = len(shares)
+        mixed = (
+            shares.T,
+            np.repeat(mean[:, None], count, axis=1),
+            np.repeat(np.sqrt(variance)[:, None], count, axis=1),
+        )
+        above = question.above is not None or (question.below is None and self.higher)
+        given_threshold = question.above if question.above is not None else question.below
+        threshold = 0.0 if given_threshold is None else given_threshold
+        below = mixture.cdf(np.full(count, threshold), *mixed)
+        chance = 1.0 - below if above else below
+        return np.concatenate([_ends(*mixed, question.ci_prob), chance[None]])
+
+    def _spread[T](self, kept: list[T]) -> tuple[T | None, ...]:
+        """Put figures of the kept estimates in the places of all."""
+        rest = iter(kept)
+        return tuple(next(rest) if stays else None for stays in self.keep)
+
+
+def _ends(weight: Array, mean: Array, sd: Array, ci_prob: float) -> Array:
+    """Median, lower and upper end, shape (3, quantity)."""
+    quantile: Callable[[float], Array] = lambda q: mixture.quantile(q, weight, mean, sd)  # noqa: E731
+    return np.stack([quantile(0.5), quantile(0.5 - ci_prob / 2), quantile(0.5 + ci_prob / 2)])
+
+
+def _combination(of: str, design: Design) -> Array:
+    """Coefficients of a quantity: ``mu``, ``theta_new``, ``beta[...]`` or ``mu_level[...]``."""
+    name, _, label = of.partition("[")
+    quantity = design.quantities["mu" if name == "theta_new" else name]
+    place = quantity.labels.index(label[:-1]) if label else 0
+    return np.asarray(quantity.combine[place])
