@@ -8,6 +8,9 @@ from bayesrtw.errors import Faults, shown
 from bayesrtw.evidence.cells import Table, numbers, of_study
 from bayesrtw.registry import suggestion
 
+#: What separates the words of a cell that may hold several.
+SEPARATOR: Final = ";"
+
 #: Types a [[field]] may declare, with what to write.
 _TYPES: Final = {"string": "text", "number": "a number", "integer": "a whole number"}
 
@@ -38,6 +41,7 @@ _TOML_KEYS: Final = {
         "minimum",
         "maximum",
         "enum",
+        "words",
     },
     "dependence": {"kind", "members", "note"},
 }
@@ -69,6 +73,7 @@ _TOML_TYPES: Final[dict[str, tuple[str, type | tuple[type, ...]]]] = {
     "minimum": ("a number", (int, float)),
     "maximum": ("a number", (int, float)),
     "enum": ("a list of words", list),
+    "words": ("a list of words", list),
     "kind": ("text", str),
     "members": ("a list of words", list),
     "note": ("text", str),
@@ -180,6 +185,8 @@ def _check_field(table: Table, name: str, rule: Mapping[str, Any], faults: Fault
             for row, cell in enumerate(cells)
             if cell and cell not in allowed
         ]
+    if "words" in rule:
+        wrong += [(row, what) for row, cell in enumerate(cells) for what in _words(cell, rule)]
     if rule.get("unique"):
         wrong += [
             (row, "must be unique")
@@ -205,3 +212,18 @@ def _check_field(table: Table, name: str, rule: Mapping[str, Any], faults: Fault
             f"{table.where}: {name}: found {cells[row]!r} in row {table.lines[row]}{of_study(table, row)}; "
             f"{what.rstrip('.')}."
         )
+
+
+def _words(cell: str, rule: Mapping[str, Any]) -> list[str]:
+    """Say what is wrong with a cell that holds words of a list, separated by semicolons."""
+    if not cell:
+        return []
+    allowed = [str(word) for word in rule["words"]]
+    found = cell.split(SEPARATOR)
+    wrong = [
+        f"{word!r} is not a word of the list; {suggestion(word, allowed)}"
+        for word in found
+        if word not in allowed
+    ]
+    twice = sorted({word for word in found if found.count(word) > 1})
+    return [*wrong, *(f"{word!r} stands twice; name it once" for word in twice)]

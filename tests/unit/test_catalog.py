@@ -26,7 +26,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 ROUNDED = 5.0001e-7
 WIDTH = 2 * float(normal_quantile(0.95))
 
-DATASETS = ("cancer-rtw", "published-pools", "rtw-trials")
+DATASETS = ("cancer-rtw", "published-pools", "rapid-rtw-cohort", "rtw-trials")
 ANALYSES = (
     "at-work",
     "cancer-rtw",
@@ -178,6 +178,29 @@ def test_the_trials_are_138_studies_with_259_results():
     design = Counter(row["design"] for row in rows)
     assert design["rct"] + design["cluster_rct"] == 115
     assert design["non_randomised"] + design["cohort"] == 23
+
+
+def test_every_non_randomised_result_says_what_it_was_adjusted_for():
+    found = catalog.open_dataset("rtw-trials").data
+    loose = np.isin(found["design"].to_numpy(), ["non_randomised", "cohort"])
+    said = found["adjusted_for"].to_numpy()
+    assert loose.sum() == 65
+    assert all(said[loose])
+    assert Counter(said[~loose]) == {"": 193, "age_sex": 1}
+    # Skarpaas 2019: crude, adjusted without and with programme type (BMJ Open 9(2):e024597).
+    own = found["study"].to_numpy() == "skarpaas2019"
+    ratios = np.round(np.exp(found["effect"].to_numpy()), 4)[own]
+    of = dict(zip(ratios, said[own], strict=True))
+    assert (of[0.70], of[0.72], of[0.75]) == ("none", "not_stated", "programme_type;not_stated")
+
+
+def test_programme_types_of_the_norwegian_cohort_differ_fourfold_in_time():
+    found = catalog.open_dataset("rapid-rtw-cohort")
+    rows = found.select(outcome="median_days_to_first_rtw").data
+    of_type = ["vs medical" in each for each in rows["contrast"].to_numpy()]
+    medians = np.r_[rows["median_t"].to_numpy()[of_type], rows["median_c"].to_numpy()[of_type]]
+    assert sorted(set(medians)) == [55, 109, 238]
+    assert all(found.data["locator"].to_numpy())
 
 
 def test_the_eight_pools_of_vogel_2017_are_as_printed():

@@ -426,6 +426,29 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
         ),
         (
             {
+                "toml": TOML
+                + DECLARED.replace(
+                    '"reported"\n', '"reported"\nwords = ["risk_ratio", "counts"]\n'
+                ),
+                "results": RESULTS.replace("risk_ratio", "counts;risk_rato"),
+            },
+            "trials/results.csv: reported: found 'counts;risk_rato' in row 2 (study='a2001'); "
+            "'risk_rato' is not a word of the list; did you mean 'risk_ratio'? Choices: counts, "
+            "risk_ratio.",
+        ),
+        (
+            {
+                "toml": TOML
+                + DECLARED.replace(
+                    '"reported"\n', '"reported"\nwords = ["risk_ratio", "counts"]\n'
+                ),
+                "results": RESULTS.replace("risk_ratio", "counts;counts"),
+            },
+            "trials/results.csv: reported: found 'counts;counts' in row 2 (study='a2001'); 'counts' "
+            "stands twice; name it once.",
+        ),
+        (
+            {
                 "toml": TOML + DECLARED.replace('"ci_low"\n', '"ci_low"\nrequired = true\n'),
                 "results": RESULTS.replace(",1,", ",,"),
             },
