@@ -12,6 +12,11 @@ Array = NDArray[np.float64]
 #: A logit of 30 is a probability that differs from one by 1e-13.
 LOGIT_END = 30.0
 
+#: Reach of the first look at a standard deviation, in typical standard errors.
+FARTHEST = 1e5
+#: Most that its points lie apart in u.
+APART = 0.72
+
 
 class Axis(Protocol):
     """The coordinate u in which one hyperparameter is integrated."""
@@ -45,7 +50,8 @@ class Positive:
     Attributes
     ----------
     scale
-        A typical standard error; the first look spans ten decades around it.
+        A typical standard error; the first look reaches from 0, or five decades below it, to five
+        decades above.
     shift
         >= 0; 0 where the prior vanishes or diverges at 0, else 0 is the end of the range.
     upper
@@ -64,9 +70,9 @@ class Positive:
     @property
     def look(self) -> Array:
         """See `Axis`."""
-        points = np.log(self.scale * np.logspace(-5, 5, 33) + self.shift)
-        if self.shift > 0:
-            points = np.concatenate([[self.floor], points])
+        top = math.log(self.scale * FARTHEST + self.shift)
+        low = self.floor if self.shift > 0 else math.log(self.scale / FARTHEST)
+        points = np.linspace(low, top, math.ceil((top - low) / APART) + 1)
         if math.isfinite(self.upper):
             points = np.concatenate([points[points < self.ceiling], [self.ceiling]])
         return points

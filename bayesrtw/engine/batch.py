@@ -2,39 +2,46 @@
 
 Leading axes run over evidence, masks, priors and designs, so that leave-one-out, a panel of priors,
 thousands of simulated data sets or a curve of tipping points are one set of array operations. The
-algebra is that of `bayesrtw.engine.kernel` without nested groups; the nodes are laid by
-`bayesrtw.engine.quadrature`, one range for each problem.
+algebra is that of `bayesrtw.engine.kernel` without nested groups; ranges are found by
+`bayesrtw.engine.quadrature`, one for each problem.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.axis import Positive
+from bayesrtw.engine.integrate import moment_order
+from bayesrtw.engine.kernel import inverse
 from bayesrtw.engine.problem import SHIFT
-from bayesrtw.engine.quadrature import Nodes, lay
-from bayesrtw.errors import EngineRefusal
+from bayesrtw.engine.quadrature import Range, locate, rule
+from bayesrtw.errors import ConvergenceError, EngineRefusal
 from bayesrtw.model.design import Design
-from bayesrtw.model.prior import Prior
+from bayesrtw.model.prior import Prior, Uniform
 
 Array = NDArray[np.float64]
 
+#: Log prior density of tau: shape (problem, node) to the same shape.
+LogPrior = Callable[[Array], Array]
+
 LOG_2PI = math.log(2.0 * math.pi)
 
-#: Nodes for each problem. Against 128 nodes no log evidence, mean, SD or probability of 10,000
-#: simulated data sets moves by more than 1e-8 (tests/unit/test_batch.py).
+#: Nodes for each problem. Against 128 nodes no log evidence, mean or SD of 2,000 simulated data sets
+#: moves by more than 1e-8 (tests/unit/test_sensitivity.py); `settle` doubles them until that holds.
 NODES = 48
 
 #: Numbers in one intermediate array: half a megabyte stays in the cache.
 AT_ONCE = 65_536
 
-#: Variance ratios multiplied before one logarithm is taken; four cannot overflow below 1e38
-#: standard errors.
-TOGETHER = 4
+#: Most nodes that doubling may reach, as for a single problem.
+MOST_NODES = 8_192
+
+#: Powers of ten that a product may span before a logarithm is taken; a double spans 308.
+DECADES = 280.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,6 +64,10 @@ class Batch:
         Which estimates a problem has, shape (problem, estimate) or (estimate,).
     power
         Power of the likelihood, shape (problem,) or (); 1 is the posterior.
+    moment
+        Highest moment of tau that the nodes must hold, shape (problem,) or ().
+    upper
+        Where the prior of tau ends, of all problems; inf if it does not.
     """
 
     effect: Array
@@ -64,10 +75,12 @@ class Batch:
     columns: Array
     mean: Array
     precision: Array
-    log_prior: Callable[[Array], Array] | None
+    log_prior: LogPrior | None
     bounded: bool
     mask: NDArray[np.bool_]
     power: Array
+    moment: NDArray[np.intp]
+    upper: float
 
     @property
     def size(self) -> int:
@@ -80,6 +93,7 @@ class Batch:
             self.precision.shape[:-1],
             self.mask.shape[:-1],
             np.shape(self.power),
+            np.shape(self.moment),
         )
         return int(lead[0]) if lead else 1
 
@@ -119,10 +133,12 @@ def batch_of(design: Design) -> Batch:
         bounded=prior is not None and bool(np.isfinite(prior.logpdf(np.zeros(1))[0])),
         mask=np.ones(len(design.se), dtype=bool),
         power=np.ones(()),
+        moment=np.asarray(moment_order(design)),
+        upper=prior.upper if isinstance(prior, Uniform) else math.inf,
     )
 
 
-def prior_panel(priors: Sequence[Prior]) -> tuple[Callable[[Array], Array], bool]:
+def prior_panel(priors: Sequence[Prior]) -> tuple[LogPrior, bool]:
     """Give one log density for problems that differ in the prior of tau.
 
     Parameters
@@ -201,12 +217,62 @@ def solve(batch: Batch, nodes: int = NODES) -> Solved:
     Solved
         In the order of the problems.
     """
-    count = batch.effect.shape[-1]
-    room = max(1, AT_ONCE // (count * 16))
-    parts = [
-        _solve(_part(batch, start, min(start + room, batch.size)), nodes)
-        for start in range(0, batch.size, room)
-    ]
+    return _joined([_solved(part, nodes) for part in _placed(batch, nodes)])
+
+
+def settle(batch: Batch, tolerance: float, nodes: int = NODES) -> Solved:
+    """Solve every problem with more and more nodes until no answer moves.
+
+    Parameters
+    ----------
+    batch
+        The problems.
+    tolerance
+        Largest relative movement allowed when nodes are doubled, of log evidence, means and SDs.
+    nodes
+        Nodes to begin with.
+
+    Returns
+    -------
+    Solved
+        In the order of the problems, on the finer nodes.
+
+    Raises
+    ------
+    ConvergenceError
+        If `MOST_NODES` do not suffice.
+    """
+    parts = list(_placed(batch, nodes))
+    before = _joined([_solved(part, nodes) for part in parts])
+    moved = math.inf
+    while 2 * nodes <= MOST_NODES:
+        nodes *= 2
+        after = _joined([_solved(part, nodes) for part in parts])
+        moved = float(np.max(np.abs(_answers(after) - _answers(before)), initial=0.0))
+        if moved <= tolerance:
+            return after
+        before = after
+    raise ConvergenceError(
+        f"a batch still moves by {moved:.1e} at the most nodes that are tried; a prior and the data "
+        "live on scales too far apart, or the prior is not smooth. Fit the problems one by one."
+    )
+
+
+def _answers(solved: Solved) -> Array:
+    """Everything that must stand still, shape (answer, problem), scaled to be relative."""
+    share = solved.weight[..., None]
+    mean = np.sum(share * solved.mean, axis=1)
+    within = np.diagonal(solved.covariance, axis1=-2, axis2=-1)
+    sd = np.sqrt(np.sum(share * (within + (solved.mean - mean[:, None]) ** 2), axis=1))
+    tau = np.sum(solved.weight * solved.tau, axis=1)
+    spread = np.sqrt(np.sum(solved.weight * (solved.tau - tau[:, None]) ** 2, axis=1))
+    tiny = np.finfo(float).tiny
+    rows = [solved.log_evidence, np.log(np.maximum(tau, tiny)), np.log(np.maximum(spread, tiny))]
+    return np.concatenate([rows, np.log(sd).T, (mean / sd).T])
+
+
+def _joined(parts: Sequence[Solved]) -> Solved:
+    """Put the parts of a batch together again."""
     if len(parts) == 1:
         return parts[0]
     return Solved(
@@ -243,75 +309,96 @@ def _part(batch: Batch, start: int, stop: int) -> Batch:
         precision=rows(batch.precision, 1),
         mask=rows(batch.mask, 1),
         power=rows(batch.power, 0),
+        moment=rows(batch.moment, 0),
         log_prior=log_prior,
     )
 
 
 class _Sums:
-    """Everything of a part of a batch that does not depend on tau."""
+    """Everything of a part of a batch that does not depend on tau.
+
+    Arrays have the node as their last axis and the estimate before it, so that sums over estimates
+    are products of matrices and everything else runs along nodes.
+    """
 
     def __init__(self, batch: Batch) -> None:
         self.problems = batch.size
-        included = np.broadcast_to(batch.mask, (self.problems, batch.mask.shape[-1])).astype(float)
-        se2 = np.broadcast_to(batch.se**2, included.shape)
-        self.se2 = np.where(included > 0, se2, np.inf)
-        # A masked estimate has infinite variance: no weight, and a ratio of one below.
-        self.ratio = np.where(included > 0, 1.0 / se2, 0.0)
-        self.power = np.broadcast_to(batch.power, (self.problems,))
-        self.log_det = np.sum(np.where(included > 0, np.log(se2), 0.0), axis=-1)
-        self.number = included.sum(axis=-1)
-        columns = np.broadcast_to(batch.columns, (*included.shape, batch.columns.shape[-1]))
-        effect = np.broadcast_to(batch.effect, included.shape)
-        weight = self.ratio + np.finfo(float).tiny
+        # Standard errors and masks that all problems share keep a problem axis of length one.
+        included = np.atleast_2d(batch.mask)
+        with np.errstate(divide="ignore"):
+            self.ratio = np.where(included, np.atleast_2d(batch.se) ** -2.0, 0.0)
+        used = np.broadcast_to(included, self.ratio.shape)
+        self.log_det = -np.sum(np.log(np.where(used, self.ratio, 1.0)), axis=-1)[:, None]
+        self.number = used.sum(axis=-1)
+        self.most = float(np.max(self.ratio, initial=0.0))
+        shape = (self.problems, self.ratio.shape[-1])
+        self.width = batch.columns.shape[-1]
+        columns = np.broadcast_to(batch.columns, (*shape, self.width))
+        effect = np.broadcast_to(batch.effect, shape)
+        weight = np.broadcast_to(self.ratio, shape) + np.finfo(float).tiny
         self.pilot = _pilot(columns, effect, weight, batch)
-        residual = effect - np.einsum("bnq,bq->bn", columns, self.pilot)
-        joined = np.concatenate([columns, residual[..., None]], axis=-1)
-        self.width = columns.shape[-1]
+        residual = effect - (columns @ self.pilot[..., None])[..., 0]
+        joined = np.concatenate([np.moveaxis(columns, -1, 1), residual[:, None, :]], axis=1)
         i, j = np.tril_indices(self.width + 1)
         self.pairs = (i, j)
-        self.products = np.where(included[..., None] > 0, joined[..., i] * joined[..., j], 0.0)
+        self.products = joined[:, i] * joined[:, j]
+        self.powered = bool(np.any(batch.power != 1.0))
+        self.power = np.broadcast_to(batch.power, (self.problems,))[:, None]
         precision = np.broadcast_to(batch.precision, (self.problems, self.width))
         self.precision = precision
-        mean = np.broadcast_to(batch.mean, precision.shape)
-        self.mean = np.where(precision > 0, mean - self.pilot, 0.0)
         proper = precision > 0
+        self.mean = np.where(proper, np.broadcast_to(batch.mean, precision.shape) - self.pilot, 0.0)
         safe = np.where(proper, precision, 2.0 * math.pi)
-        self.constant = 0.5 * np.sum(np.log(safe), axis=-1)
+        constant = 0.5 * np.sum(np.log(safe) - precision * self.mean**2, axis=-1)
+        base = -0.5 * self.power[:, 0] * (self.number * LOG_2PI + self.log_det[:, 0])
+        self.constant = (constant + base)[:, None]
 
     def given(self, tau: Array) -> tuple[Array, Array, Array]:
-        """Log density of the data, mean and covariance of the coefficients; tau (problem, node)."""
-        tau2 = np.broadcast_to(tau, (self.problems, tau.shape[-1]))[..., None] ** 2
-        weight = 1.0 / (self.se2[:, None, :] + tau2)
-        grown = 1.0 + tau2 * self.ratio[:, None, :]
-        log_det = self.log_det[:, None] + _log_product(grown)
-        power = self.power[:, None]
-        sums = (weight @ self.products) * power[..., None]
-        gram = np.zeros((*sums.shape[:-1], self.width + 1, self.width + 1))
+        """Log density of the data, mean and covariance of the coefficients given tau.
+
+        Parameters
+        ----------
+        tau
+            Shape (problem, node), or (1, node) where problems share them.
+
+        Returns
+        -------
+        tuple of ndarray
+            Shapes (problem, node), (problem, node, column), (problem, node, column, column).
+        """
+        tau2 = (tau * tau)[:, None, :]
+        ratio = self.ratio[:, :, None]
+        grown = tau2 * ratio
+        largest = 1.0 + float(np.max(tau2)) * self.most
+        grown += 1.0
+        sums = self.products @ (ratio / grown)
+        half_log = 0.5 * _log_product(grown, largest)
+        if self.powered:
+            sums *= self.power[..., None]
+            half_log = half_log * self.power
+        if self.width == 1:
+            return self._single(sums, half_log)
         i, j = self.pairs
-        gram[..., i, j] = sums
-        gram[..., j, i] = sums
-        width = self.width
-        square = gram[..., width, width]
-        base = -0.5 * power * (self.number[:, None] * LOG_2PI + log_det)
+        width, nodes = self.width, sums.shape[-1]
+        gram = np.empty((self.problems, nodes, width + 1, width + 1))
+        gram[..., i, j] = gram[..., j, i] = np.moveaxis(sums, 1, -1)
+        log = self.constant - half_log - 0.5 * gram[..., width, width]
         if width == 0:
-            return base - 0.5 * square, gram[..., 0, :0], gram[..., :0, :0]
+            return log, gram[..., 0, :0], gram[..., :0, :0]
         prior = self.precision[:, None, :]
         h = prior * self.mean[:, None, :] + gram[..., :width, width]
-        if width == 1:
-            p = prior[..., 0] + gram[..., 0, 0]
-            covariance, log_p = (1.0 / p)[..., None, None], np.log(p)
-            b = h / p[..., None]
-        else:
-            p = gram[..., :width, :width] + prior[..., None] * np.eye(width)
-            root = 1.0 / np.sqrt(np.diagonal(p, axis1=-2, axis2=-1))
-            unit = root[..., :, None] * p * root[..., None, :]
-            log_p = np.linalg.slogdet(unit)[1] - 2.0 * np.sum(np.log(root), axis=-1)
-            covariance = root[..., :, None] * np.linalg.inv(unit) * root[..., None, :]
-            b = (covariance @ h[..., None])[..., 0]
-        prior_square = np.sum(self.precision * self.mean**2, axis=-1)[:, None]
-        quadratic = square + prior_square - np.sum(b * h, axis=-1)
-        log = base - 0.5 * (quadratic + log_p) + self.constant[:, None]
+        covariance, log_p = inverse(gram[..., :width, :width] + prior[..., None] * np.eye(width))
+        b = (covariance @ h[..., None])[..., 0]
+        log += 0.5 * (np.sum(b * h, axis=-1) - log_p)
         return log, b + self.pilot[:, None, :], covariance
+
+    def _single(self, sums: Array, half_log: Array) -> tuple[Array, Array, Array]:
+        """Finish `given` where there is one column, from its three sums."""
+        p = sums[:, 0] + self.precision
+        h = sums[:, 1] + self.precision * self.mean
+        b = h / p
+        log = self.constant - half_log + 0.5 * (b * h - sums[:, 2] - np.log(p))
+        return log, (b + self.pilot)[..., None], (1.0 / p)[..., None, None]
 
 
 def _pilot(columns: Array, effect: Array, weight: Array, batch: Batch) -> Array:
@@ -325,34 +412,65 @@ def _pilot(columns: Array, effect: Array, weight: Array, batch: Batch) -> Array:
     return np.asarray(np.linalg.solve(matrix, right[..., None])[..., 0])
 
 
-def _log_product(grown: Array) -> Array:
-    """Sum of logarithms over the last axis, few logarithms for many numbers."""
-    count = grown.shape[-1]
-    whole = count - count % TOGETHER
-    total = np.zeros(grown.shape[:-1])
-    if whole:
-        packed = grown[..., :whole].reshape(*grown.shape[:-1], whole // TOGETHER, TOGETHER)
-        total = total + np.sum(np.log(np.prod(packed, axis=-1)), axis=-1)
-    if whole < count:
-        total = total + np.log(np.prod(grown[..., whole:], axis=-1))
-    return total
+def _log_product(grown: Array, largest: float) -> Array:
+    """Sum of logarithms over the middle axis, few logarithms for many numbers up to `largest`."""
+    count = grown.shape[1]
+    together = int(DECADES / max(math.log10(largest), 1e-3))
+    if together >= count:
+        return np.asarray(np.log(np.multiply.reduce(grown, axis=1)))
+    starts = np.arange(0, count, max(1, together))
+    return np.asarray(np.sum(np.log(np.multiply.reduceat(grown, starts, axis=1)), axis=1))
 
 
-def _solve(batch: Batch, nodes: int) -> Solved:
-    sums = _Sums(batch)
-    if batch.log_prior is None:
+class _Place(NamedTuple):
+    """A part of a batch with the range of its coordinate; without heterogeneity there is none."""
+
+    batch: Batch
+    sums: _Sums
+    axis: Positive | None
+    where: Range | None
+
+
+def _placed(batch: Batch, nodes: int) -> Iterator[_Place]:
+    """Cut a batch into parts that stay in the cache, and find where each posterior lives."""
+    room = max(1, AT_ONCE // (batch.effect.shape[-1] * nodes))
+    for start in range(0, batch.size, room):
+        part = _part(batch, start, min(start + room, batch.size))
+        sums, log_prior = _Sums(part), part.log_prior
+        if log_prior is None:
+            yield _Place(part, sums, None, None)
+            continue
+        number = int(np.max(sums.number))
+        typical = float(np.median(np.sqrt(sums.number / np.sum(sums.ratio, axis=-1))))
+        shift = SHIFT * min(typical * number**-0.25, part.upper / 2) if part.bounded else 0.0
+        axis = Positive(typical, shift, part.upper)
+
+        def density(
+            u: Array, axis: Positive = axis, sums: _Sums = sums, prior: LogPrior = log_prior
+        ) -> Array:
+            tau = np.atleast_2d(axis.value(u))
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                return sums.given(tau)[0] + prior(tau) + axis.log_jacobian(u)
+
+        moment = np.asarray(part.moment, dtype=np.float64)[..., None]
+        yield _Place(part, sums, axis, locate(density, axis, axis.look, size=number, moment=moment))
+
+
+def _solved(place: _Place, nodes: int) -> Solved:
+    """Lay nodes and weigh them."""
+    batch, sums, axis, where = place
+    if axis is None or where is None or batch.log_prior is None:
         zero = np.zeros((sums.problems, 1))
         log, mean, covariance = sums.given(zero)
         return Solved(log[:, 0], zero, np.ones_like(zero), mean, covariance)
-    log_prior = batch.log_prior
-
-    def log_density(values: tuple[Array, ...]) -> Array:
-        tau = np.broadcast_to(values[0], (sums.problems, values[0].shape[-1]))
-        return np.asarray(sums.given(tau)[0] + log_prior(tau))
-
-    number = int(np.max(sums.number))
-    typical = float(np.median(np.sqrt(sums.number / np.sum(sums.ratio, axis=-1))))
-    axis = Positive(typical, SHIFT * typical * number**-0.25 if batch.bounded else 0.0)
-    found: Nodes = lay(log_density, (axis,), (nodes,), [axis.look], size=number, moments=[0])
-    _, mean, covariance = sums.given(found.values[0])
-    return Solved(found.log_total, found.values[0], np.exp(found.log_weight), mean, covariance)
+    x, w = rule(nodes)
+    half = 0.5 * (where.high - where.low)[:, None]
+    u = where.low[:, None] + half * (x + 1.0)
+    tau = axis.value(u)
+    log, mean, covariance = sums.given(tau)
+    log += batch.log_prior(tau) + axis.log_jacobian(u)
+    peak = np.max(log, axis=-1, keepdims=True)
+    weight = np.exp(log - peak) * w
+    total = np.sum(weight, axis=-1, keepdims=True)
+    log_total = (np.log(half * total) + peak)[:, 0]
+    return Solved(log_total, tau, weight / total, mean, covariance)

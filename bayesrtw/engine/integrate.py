@@ -68,6 +68,23 @@ def tail_power(design: Design) -> float:
     return float(min(powers))
 
 
+def moment_order(design: Design) -> int:
+    """Count the moments of an SD that the posterior has and that are reported: 0, 1 or 2.
+
+    Parameters
+    ----------
+    design
+        The arrays.
+
+    Returns
+    -------
+    int
+        From `tail_power`, with `MARGIN` to spare.
+    """
+    tail = tail_power(design)
+    return 2 if tail > 3 + MARGIN else 1 if tail > 2 + MARGIN else 0
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Integral:
     """The posterior of the hyperparameters of one problem.
@@ -115,8 +132,7 @@ def integrate(problem: Problem, start: int, tolerance: float) -> Integral:
     if not dims:
         total = problem.given(()).log_density[0]
         return Integral(Nodes((), np.zeros(1), total, (), ()), (), 0.0)
-    tail = tail_power(problem.design)
-    most = 2 if tail > 3 + MARGIN else 1 if tail > 2 + MARGIN else 0
+    most = moment_order(problem.design)
     moments = [most if isinstance(axis, Positive) else 0 for axis in problem.axes]
     size = len(problem.design.se)
     try:

@@ -175,11 +175,7 @@ def conditional(system: System, variances: Variances) -> Conditional:
         log_p = np.log(p)
     else:
         p = gram[..., :width, :width] + prior[..., None] * np.eye(width)
-        # To unit diagonal first: precisions of flat coefficients vanish where tau is huge.
-        root = 1.0 / np.sqrt(np.diagonal(p, axis1=-2, axis2=-1))
-        unit = root[..., :, None] * p * root[..., None, :]
-        log_p = np.linalg.slogdet(unit)[1] - 2.0 * np.sum(np.log(root), axis=-1)
-        covariance = root[..., :, None] * np.linalg.inv(unit) * root[..., None, :]
+        covariance, log_p = inverse(p)
         b = (covariance @ h[..., None])[..., 0]
     # The data are centred at a pilot fit by whoever poses the problem, so this difference is of the
     # size of the residuals, not of the effects.
@@ -187,6 +183,37 @@ def conditional(system: System, variances: Variances) -> Conditional:
     proper = prior > 0
     constant = 0.5 * np.sum(np.log(np.where(proper, prior, 2.0 * math.pi)), axis=-1)
     return Conditional(base - 0.5 * (quadratic + log_p) + constant, b, covariance)
+
+
+def inverse(matrix: Array) -> tuple[Array, Array]:
+    """Invert small positive definite matrices.
+
+    Parameters
+    ----------
+    matrix
+        Shape (..., column, column).
+
+    Returns
+    -------
+    tuple of ndarray
+        The inverses, and the logs of the determinants of shape (...,).
+    """
+    # To unit diagonal first: precisions of flat coefficients vanish where tau is huge.
+    width = matrix.shape[-1]
+    diagonal = np.diagonal(matrix, axis1=-2, axis2=-1)
+    if width == 2:
+        scale = np.sqrt(diagonal[..., 0] * diagonal[..., 1])
+        r = matrix[..., 1, 0] / scale
+        left = (1.0 - r) * (1.0 + r)
+        found = np.empty(matrix.shape)
+        found[..., 0, 0] = 1.0 / (diagonal[..., 0] * left)
+        found[..., 1, 1] = 1.0 / (diagonal[..., 1] * left)
+        found[..., 0, 1] = found[..., 1, 0] = -r / (scale * left)
+        return found, np.log(left) + 2.0 * np.log(scale)
+    root = 1.0 / np.sqrt(diagonal)
+    unit = root[..., :, None] * matrix * root[..., None, :]
+    log_det = np.linalg.slogdet(unit)[1] - 2.0 * np.sum(np.log(root), axis=-1)
+    return root[..., :, None] * np.linalg.inv(unit) * root[..., None, :], log_det
 
 
 def _upwards(system: System, variances: Variances) -> tuple[Array, Array, list[_Message]]:

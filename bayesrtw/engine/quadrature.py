@@ -40,6 +40,11 @@ LOOKS = 3
 POINTS = 17
 #: Points of one zoom onto the mode.
 ZOOM = 9
+#: Estimates up to which points 0.72 apart in u miss no more than exp(-17) of the peak of an SD's
+#: posterior: the first look then shows where it lives, without a search for the mode.
+COARSE = 128
+#: Points between the last point of a look that carries something and the first that does not.
+SPLIT = 7
 #: The search away from the mode goes no further than this in u: a factor 1e130 in tau, whose
 #: square is still a double.
 FAR = 300.0
@@ -87,7 +92,7 @@ class Nodes:
 
 
 def locate(
-    f: Callable[[Array], Array], axis: Axis, look: Array, *, size: int, moment: int = 0
+    f: Callable[[Array], Array], axis: Axis, look: Array, *, size: int, moment: int | Array = 0
 ) -> Range:
     """Find where a posterior of one coordinate is not negligible.
 
@@ -102,7 +107,8 @@ def locate(
     size
         Number of estimates: the posterior is about 1 / sqrt(2 size) wide at its narrowest.
     moment
-        Highest moment that the range must hold to the same precision.
+        Highest moment that the range must hold to the same precision; one for each problem, shape
+        (..., 1), or one for all.
 
     Returns
     -------
@@ -117,6 +123,9 @@ def locate(
     """
     fine = 1.0 / math.sqrt(2.0 * size)
     seen = f(look)
+    near = _seen(f, axis, look, seen, moment) if size <= COARSE else None
+    if near is not None:
+        return near
     top = np.argmax(seen, axis=-1)
     left = look[np.maximum(top - 1, 0)]
     right = look[np.minimum(top + 1, len(look) - 1)]
@@ -144,6 +153,33 @@ def locate(
     low = np.minimum(low, np.min(np.where(alive, look, np.inf), axis=-1))
     high = np.maximum(high, np.max(np.where(alive, look, -np.inf), axis=-1))
     return Range(low, high)
+
+
+def _seen(
+    f: Callable[[Array], Array], axis: Axis, look: Array, seen: Array, moment: int | Array
+) -> Range | None:
+    """Take the range from the first look and a closer one at its ends; None if it is too short."""
+    top = np.argmax(seen, axis=-1)[..., None]
+    mode, least = look[top], np.take_along_axis(seen, top, -1) - DROP
+
+    def alive(u: Array, value: Array) -> NDArray[np.bool_]:
+        return np.asarray(value + moment * np.maximum(u - mode, 0.0) > least)
+
+    each = alive(look, seen)
+    last = len(look) - 1
+    first, final = np.argmax(each, axis=-1), last - np.argmax(each[..., ::-1], axis=-1)
+    open_low, open_high = look[0] > axis.floor, look[-1] < axis.ceiling
+    if (open_low and np.any(first == 0)) or (open_high and np.any(final == last)):
+        return None
+    outer = np.stack([look[np.maximum(first - 1, 0)], look[np.minimum(final + 1, last)]], axis=-1)
+    inner = np.stack([look[first], look[final]], axis=-1)
+    grid = outer[..., None] + (inner - outer)[..., None] * (np.arange(SPLIT + 1.0) / (SPLIT + 1))
+    flat = grid.reshape(*grid.shape[:-2], -1)
+    carries = alive(flat, f(flat)).reshape(grid.shape)
+    # From outside: the last point that carries nothing, or the one next to what does.
+    place = np.where(np.any(carries, axis=-1), np.argmax(carries, axis=-1) - 1, SPLIT)
+    ends = np.take_along_axis(grid, np.maximum(place, 0)[..., None], -1)[..., 0]
+    return Range(ends[..., 0], ends[..., 1])
 
 
 def _end(
@@ -318,7 +354,7 @@ def lay(
     at: Sequence[Array],
     *,
     size: int,
-    moments: Sequence[int],
+    moments: Sequence[int | Array],
 ) -> Nodes:
     """Lay nodes and weigh them.
 

@@ -13,16 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine import mixture
-from bayesrtw.engine.batch import NODES, Solved, batch_of, solve
+from bayesrtw.engine.batch import Batch, Solved, batch_of, prior_panel, settle
 from bayesrtw.engine.exact import improper
-from bayesrtw.engine.integrate import MARGIN, integrate, pruned, tail_power
+from bayesrtw.engine.integrate import MARGIN, integrate, moment_order, pruned, tail_power
 from bayesrtw.engine.problem import pose
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.dependence import assumed_correlation
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.heterogeneity import Exchangeable
-from bayesrtw.model.prior import Prior, Uniform
+from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model, check
 from bayesrtw.registry import suggestion
 
@@ -160,11 +160,10 @@ def prior_sensitivity(
     """
     check(model, evidence)
     term = between(model)
-    rows = [
-        _one(build(_with_tau(model, term, prior), evidence), evidence, ci_prob)
-        for prior in priors.values()
-    ]
-    frame = _frame(rows)
+    name = next(iter(term.hyper()))
+    design = build(model, evidence)
+    parts = [replace(design, hyper={**design.hyper, name: tau}) for tau in priors.values()]
+    frame = _frame(_panel_rows(parts, evidence, ci_prob))
     frame.index = _index(list(priors), "prior")
     return frame
 
@@ -234,9 +233,31 @@ def between(model: Model) -> Exchangeable:
     return next((term for term in spread if term.by), spread[0])
 
 
-def _with_tau(model: Model, old: Exchangeable, prior: Prior) -> Model:
-    terms = tuple(replace(old, tau=prior) if term is old else term for term in model.terms)
-    return replace(model, terms=terms)
+def _panel_rows(parts: list[Design], evidence: Evidence, ci_prob: float) -> list[dict[str, Any]]:
+    """Pool designs that differ in the prior of heterogeneity; those of one kind in one call."""
+    for part in parts:
+        reason = improper(part)
+        if reason is not None:
+            raise EngineRefusal(reason)
+    found = [_batch(part) for part in parts]
+    batches = [batch for batch in found if batch is not None]
+    if len(batches) < len(parts):
+        return [_one(part, evidence, ci_prob) for part in parts]
+    kinds: dict[tuple[bool, float], list[int]] = {}
+    for place, batch in enumerate(batches):
+        kinds.setdefault((batch.bounded, batch.upper), []).append(place)
+    rows: list[dict[str, Any]] = [{} for _ in parts]
+    for places in kinds.values():
+        first = batches[places[0]]
+        log_prior, _ = prior_panel([next(iter(parts[place].hyper.values())) for place in places])
+        moment = np.array([int(batches[place].moment) for place in places])
+        solved = settle(replace(first, log_prior=log_prior, moment=moment), TOLERANCE)
+        for place, row in zip(
+            places, _rows(solved, parts[places[0]], evidence, ci_prob), strict=True
+        ):
+            _blank(row, parts[place])
+            rows[place] = row
+    return rows
 
 
 def _pooled_masks(
@@ -247,8 +268,11 @@ def _pooled_masks(
     design = build(model, evidence)
     parts = [masked(design, mask) for mask in masks]
     usable = [improper(part) is None for part in parts]
-    solved = _checked(design, masks[usable]) if any(usable) else None
-    if solved is not None:
+    batch = _batch(design)
+    if batch is not None and any(usable):
+        kept = [part for part, use in zip(parts, usable, strict=True) if use]
+        moment = np.array([moment_order(part) for part in kept])
+        solved = settle(replace(batch, mask=masks[usable], moment=moment), TOLERANCE)
         done = iter(_rows(solved, design, evidence, ci_prob))
         rows = [next(done) if use else {} for use in usable]
     else:
@@ -261,19 +285,12 @@ def _pooled_masks(
     return _frame(rows)
 
 
-def _checked(design: Design, masks: NDArray[np.bool_]) -> Solved | None:
-    """Solve masked problems in one call; None where that call would not be exact."""
+def _batch(design: Design) -> Batch | None:
+    """Give the design as a batch; None where it has to be integrated by itself."""
     try:
-        batch = batch_of(design)
+        return batch_of(design)
     except EngineRefusal:
         return None
-    prior = next(iter(design.hyper.values()), None)
-    if prior is not None and (not batch.bounded or isinstance(prior, Uniform)):
-        # Ranges without a natural end, or with a jump, need nodes of their own.
-        return None
-    few, more = (solve(replace(batch, mask=masks), nodes) for nodes in (NODES, 2 * NODES))
-    moved = np.max(np.abs(few.log_evidence - more.log_evidence))
-    return more if moved <= TOLERANCE else None
 
 
 def masked(design: Design, keep: NDArray[np.bool_]) -> Design:

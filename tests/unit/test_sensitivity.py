@@ -1,7 +1,7 @@
 """Leave-one-out, prior panels and sweeps: batched results against published figures and refits.
 
-The batch uses 48 nodes and the single fit doubles until 1e-8: they share the algebra of the
-conjugate step and no code for it, so 1e-8 is the tolerance for both.
+Both double their nodes until nothing moves by 1e-8: they share the algebra of the conjugate step and
+no code for it, so 1e-8 is the tolerance for both.
 """
 
 import json
