@@ -32,6 +32,10 @@ class OutputError(BayesrtwError):
     """Results that cannot be written where they were asked for."""
 
 
+class WorkerError(BayesrtwError):
+    """Processes or a cluster that cannot be reached, or that died over their work."""
+
+
 class BayesrtwWarning(UserWarning):
     """Base of every warning of this package."""
 

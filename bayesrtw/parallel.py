@@ -1,9 +1,137 @@
-"""Many independent tasks on any executor, results in the order of the tasks."""
+"""Many independent tasks on any executor: in order, in bounded memory, and past a dead worker.
+
+Nothing here knows what a task is. Tasks and results travel between processes, so both are plain values;
+compiled models do not travel, and each worker compiles a structure once (`bayesrtw.engine.nuts`).
+"""
 
 import multiprocessing
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from bayesrtw.errors import WorkerError
+
+#: Tasks sent away and not yet handed over, for each worker: enough that a long task does not keep the
+#: others idle, few enough that a collection of any length fits into memory.
+AHEAD = 8
+
+#: The same in total, where the number of workers is not known.
+WINDOW = 64
+
+#: How often a task may be in work when a worker dies. One that was there twice is likely the cause.
+MOST_DEATHS = 2
+
+#: Seconds to wait for a scheduler.
+PATIENCE = 10
+
+
+@runtime_checkable
+class Renewable(Protocol):
+    """An executor that can be replaced when one of its workers has died."""
+
+    jobs: int
+
+    def fresh(self) -> Executor:
+        """Make another executor like this one."""
+
+
+class Processes(ProcessPoolExecutor):
+    """Processes on this machine that `map_tasks` replaces when one of them dies.
+
+    Parameters
+    ----------
+    jobs
+        How many; >= 1.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        methods = multiprocessing.get_all_start_methods()
+        alone = threading.active_count() == 1
+        # A fork has the libraries loaded already; it is safe only while there is one thread.
+        method = "fork" if "fork" in methods and alone else "spawn"
+        super().__init__(jobs, mp_context=multiprocessing.get_context(method))
+        self.jobs = jobs
+
+    def fresh(self) -> "Processes":
+        """See `Renewable`.
+
+        Returns
+        -------
+        Processes
+            As many; none of them has done anything yet.
+        """
+        return Processes(self.jobs)
+
+
+def processes(jobs: int) -> Processes:
+    """Make an executor of processes.
+
+    Parameters
+    ----------
+    jobs
+        How many; >= 1.
+
+    Returns
+    -------
+    Processes
+        To be used in a ``with`` block.
+    """
+    return Processes(jobs)
+
+
+@contextmanager
+def dask_cluster(address: str) -> Iterator[Executor]:
+    """Use the workers of a Dask cluster.
+
+    Parameters
+    ----------
+    address
+        Of its scheduler, e.g. ``tcp://10.0.0.1:8786``. Its workers have this version of the package.
+
+    Yields
+    ------
+    Executor
+        Tasks of a worker that dies are given to the others by the scheduler.
+
+    Raises
+    ------
+    WorkerError
+        If Dask is not installed, no scheduler answers, or a task has killed several workers.
+    """
+    try:
+        from distributed import Client, KilledWorker  # noqa: PLC0415
+    except ImportError:
+        raise WorkerError(
+            f"--dask {address}: Dask is not installed; install it with pip install 'bayesrtw[dask]', or "
+            "use --jobs for processes on this machine."
+        ) from None
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise WorkerError(
+            f"--dask {address}: no scheduler answers there ({error}); start one with 'dask scheduler', or "
+            "mend the address."
+        ) from None
+    with client:
+        try:
+            # Without keys of their own, equal tasks would be one task.
+            yield client.get_executor(pure=False)
+        except KilledWorker as error:
+            raise WorkerError(f"--dask {address}: {error}") from None
+
+
+@dataclass(slots=True, eq=False)
+class _Flight[Task, Result]:
+    """A task that was sent away."""
+
+    place: int
+    task: Task
+    future: "Future[Result]"
+    deaths: int = 0
 
 
 def map_tasks[Task, Result](
@@ -16,33 +144,104 @@ def map_tasks[Task, Result](
     function
         A function that an executor can send away: importable, and pure.
     tasks
-        Its arguments, one by one.
+        Its arguments, one by one; read no faster than they are worked off.
     executor
-        Any `concurrent.futures.Executor`, e.g. of processes or of a Dask client; None works here.
+        Any `concurrent.futures.Executor`, e.g. `processes` or that of a Dask client; None works here.
 
-    Returns
-    -------
-    iterator
-        Results in the order of the tasks, each as soon as it and those before it are there.
+    Yields
+    ------
+    object
+        Results in the order of the tasks, each as soon as it and those before it are there. Where a
+        worker of `processes` dies, the tasks that it and the others had not finished are done by fresh
+        ones.
+
+    Raises
+    ------
+    WorkerError
+        If workers died twice while one task was in work, or the executor cannot be renewed.
     """
-    return map(function, tasks) if executor is None else executor.map(function, tasks)
+    if executor is None:
+        yield from map(function, tasks)
+        return
+    crew = _Crew(function, executor)
+    remaining = iter(tasks)
+    try:
+        more = True
+        while True:
+            while more and len(crew.flights) < crew.window:
+                try:
+                    task = next(remaining)
+                except StopIteration:
+                    more = False
+                else:
+                    crew.send(task)
+            if not crew.flights:
+                return
+            yield crew.next()
+    finally:
+        crew.close()
 
 
-def processes(jobs: int) -> ProcessPoolExecutor:
-    """Make an executor of processes.
+class _Crew[Task, Result]:
+    """The executor in use, and what it was sent and has not handed over yet."""
 
-    Parameters
-    ----------
-    jobs
-        How many; >= 1.
+    def __init__(self, function: Callable[[Task], Result], executor: Executor) -> None:
+        self.function, self.given, self.executor = function, executor, executor
+        self.window = AHEAD * executor.jobs if isinstance(executor, Renewable) else WINDOW
+        self.flights: deque[_Flight[Task, Result]] = deque()
+        self.sent = 0
 
-    Returns
-    -------
-    ProcessPoolExecutor
-        To be used in a ``with`` block.
-    """
-    methods = multiprocessing.get_all_start_methods()
-    alone = threading.active_count() == 1
-    # A fork has the libraries loaded already; it is safe only while there is one thread.
-    method = "fork" if "fork" in methods and alone else "spawn"
-    return ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context(method))
+    def send(self, task: Task) -> None:
+        """Send one more task away."""
+        self.sent += 1
+        while True:
+            try:
+                future = self.executor.submit(self.function, task)
+            except BrokenExecutor as error:
+                self._renew(error)
+            else:
+                self.flights.append(_Flight(self.sent, task, future))
+                return
+
+    def next(self) -> Result:
+        """Hand over the result of the first task that was sent."""
+        while True:
+            try:
+                result = self.flights[0].future.result()
+            except BrokenExecutor as error:
+                self._renew(error)
+            else:
+                self.flights.popleft()
+                return result
+
+    def _renew(self, error: BrokenExecutor) -> None:
+        """Take fresh workers, and send them what the dead ones had not finished."""
+        if not isinstance(self.executor, Renewable):
+            raise WorkerError(
+                f"a worker died ({error}) and {type(self.executor).__name__} cannot be renewed; use "
+                "bayesrtw.parallel.processes."
+            ) from None
+        fresh = self.executor.fresh()
+        self._retire()
+        self.executor = fresh
+        for flight in self.flights:
+            # Blocks no longer than it takes to mark every task of a broken executor.
+            if not isinstance(flight.future.exception(), BrokenExecutor):
+                continue
+            flight.deaths += 1
+            if flight.deaths >= MOST_DEATHS:
+                raise WorkerError(
+                    f"workers died {flight.deaths} times while task {flight.place} was in work, the last "
+                    "time without a word: likely for want of memory. Use fewer --jobs."
+                ) from None
+            flight.future = fresh.submit(self.function, flight.task)
+
+    def _retire(self) -> None:
+        if self.executor is not self.given:
+            self.executor.shutdown(wait=False, cancel_futures=True)
+
+    def close(self) -> None:
+        """Forget what nobody waits for any more."""
+        for flight in self.flights:
+            flight.future.cancel()
+        self._retire()

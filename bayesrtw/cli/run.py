@@ -1,6 +1,5 @@
 """`bayesrtw run`: fit analyses, print their answers, write their results."""
 
-import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bayesrtw.cli.workers import Workers
+from bayesrtw.cli.workers import workers as with_workers
 from bayesrtw.errors import BayesrtwError, SpecError, shown
 
 if TYPE_CHECKING:
     from bayesrtw.analysis.spec import Analysis
     from bayesrtw.evidence.table import Evidence
 
-#: Processes that several analyses are spread over unless --jobs says otherwise.
-MOST_JOBS = 4
+#: A fresh process costs seconds to load the libraries: worth it for several analyses only.
+LEAST_TASKS = 3
 
 
 @click.command()
@@ -36,29 +37,23 @@ MOST_JOBS = 4
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.option("--notes", is_flag=True, help="List findings of severity 'note' too.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    help="Processes for several analyses; as many as there are cores, at most 4.",
-)
+@with_workers
 def run(
     ids: tuple[str, ...],
     source: Path | None,
     out: Path,
     as_json: bool,
     notes: bool,
-    jobs: int | None,
+    workers: Workers,
 ) -> None:
     """Run analyses: all shipped ones, or those named by id or by the path of a TOML file.
 
     With --evidence and no id, one unregistered random-effects analysis for each outcome and measure
     of that evidence is run with default priors.
     """
-    from contextlib import ExitStack
-
     from rich.console import Console
 
-    from bayesrtw.parallel import map_tasks, processes
+    from bayesrtw.parallel import map_tasks
     from bayesrtw.report import document
 
     evidence, analyses = _chosen(ids, source)
@@ -67,12 +62,7 @@ def run(
     width = Console().width if colour else 110
     tasks = [_Task(analysis, evidence, out, as_json, notes, width, colour) for analysis in analyses]
     documents, failed = {}, []
-    workers = min(jobs or min(MOST_JOBS, os.cpu_count() or 1), len(tasks))
-    with ExitStack() as stack:
-        # A fresh process costs seconds to load the libraries: worth it for several analyses only.
-        executor = (
-            stack.enter_context(processes(workers)) if workers > 1 and len(tasks) > 2 else None
-        )
+    with workers.executor(len(tasks), least=LEAST_TASKS) as executor:
         for place, done in enumerate(map_tasks(_do, tasks, executor), 1):
             label = f"[{place}/{len(tasks)}] {done.id}"
             if done.error:

@@ -1,6 +1,6 @@
 """Read and fit every analysis of the 97 Cochrane reviews, and count what became of each.
 
-    uv run python tests/bench/corpus.py /path/to/rows.csv.gz [--summaries] [--json FILE]
+    uv run python tests/bench/corpus.py /path/to/rows.csv.gz [--summaries] [--json FILE] [--jobs N]
 
 The file (781 kB; public package Pairwise70) is no part of the project. Each review goes through the
 importers' own path (`bayesrtw.evidence.review`, `bayesrtw.evidence.imported`) and each analysis with at
@@ -23,7 +23,6 @@ import sys
 import time
 import traceback
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +40,7 @@ from bayesrtw.evidence.table import Evidence, Provenance, dataset_of
 from bayesrtw.model.defaults import default_priors, default_terms
 from bayesrtw.model.design import build
 from bayesrtw.model.spec import Model, check
+from bayesrtw.parallel import map_tasks, processes
 from bayesrtw.posterior.summarise import summarise
 
 #: Column "measure" of the file: what it is called in a review, and what its rows hold.
@@ -328,7 +328,7 @@ def main():
         "--summaries", action="store_true", help="fit and summarise, as a user would"
     )
     parser.add_argument("--json", type=Path, help="write every result and every difference there")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     begun = time.perf_counter()
     reviews = read(options.path)
@@ -336,8 +336,8 @@ def main():
     tasks.sort(key=lambda task: -len(task[1]))
     counts, causes, few, priors = Counter(), Counter(), Counter(), Counter()
     failures, differ, results, spent = [], [], [], np.zeros(2)
-    with ProcessPoolExecutor(options.workers) as pool:
-        for done in pool.map(job, tasks, chunksize=1):
+    with processes(options.jobs) as pool:
+        for done in map_tasks(job, tasks, pool):
             for total, part in zip((counts, causes, few, priors), done[:4], strict=True):
                 total.update(part)
             failures += done[4]
@@ -362,7 +362,7 @@ def main():
     for review, name, text in failures[:10]:
         print(f"  {review}, {name}: {text}")
     print(
-        f"{elapsed:.1f} s from file to results with {options.workers} workers; "
+        f"{elapsed:.1f} s from file to results with {options.jobs} processes; "
         f"CPU {spent[1]:.1f} s, of it reading {spent[0]:.1f} s; load {os.getloadavg()[0]:.1f}"
     )
     if options.json:

@@ -270,3 +270,9 @@ def test_a_process_of_its_own_ends_with_a_message_too(here, arguments, code, mes
 def test_an_analysis_outside_the_register_is_not_called_registered(here):
     result = call("run", "mine.toml")
     assert "(registered" not in result.stdout
+
+
+def test_jobs_and_dask_exclude_each_other():
+    result = CliRunner().invoke(main, ["run", "at-work", "--jobs", "2", "--dask", "tcp://x:1"])
+    assert result.exit_code == 1
+    assert "--jobs and --dask are both given" in result.stderr
