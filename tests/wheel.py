@@ -15,7 +15,7 @@ def main() -> int:
         (wheel,) = Path(folder).glob("*.whl")
         held = set(zipfile.ZipFile(wheel).namelist())
     wanted = {f"bayesrtw/models/{path.name}" for path in (ROOT / "models").glob("*.toml")}
-    wanted |= {"bayesrtw/models/register.lock", "bayesrtw/py.typed"}
+    wanted |= {"bayesrtw/models/register.lock", "bayesrtw/py.typed", "bayesrtw/model/published.csv"}
     wanted |= {
         f"bayesrtw/data/{path.parent.name}/{path.name}"
         for pattern in ("*/*.csv", "*/*.toml")

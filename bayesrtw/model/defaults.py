@@ -1,8 +1,9 @@
 """Default priors by measure, for evidence that nobody has registered an analysis for.
 
 One table, each entry with its source or called a judgement. Effects: normal with mean 0. Published
-heterogeneity priors: Bartos et al. (2021), *Statistics in Medicine* 40:6743-6762,
-doi:10.1002/sim.9170 (Cochrane Work group).
+heterogeneity priors of the Cochrane Work group: Bartos et al. (2021), *Statistics in Medicine*
+40:6743-6761, doi:10.1002/sim.9170, for standardised differences, and Bartos et al. (2023),
+doi:10.48550/arXiv.2306.11468, for the others.
 """
 
 from dataclasses import dataclass
@@ -37,7 +38,8 @@ class Default:
 
 
 _JUDGED = "reasoned default, not a standard of the literature"
-_WORK = "heterogeneity in reviews of the Cochrane Work group (doi:10.1002/sim.9170)"
+_WORK = "heterogeneity in reviews of the Cochrane Work group (doi:10.48550/arXiv.2306.11468)"
+_WORK_SMD = "heterogeneity in reviews of the Cochrane Work group (doi:10.1002/sim.9170)"
 
 #: Measure to priors; log hazard ratios and their like widen with the number of estimates.
 TABLE: dict[str, Default] = {
@@ -47,7 +49,7 @@ TABLE: dict[str, Default] = {
     "log_risk_ratio": Default(Normal(0, 0.5), InverseGamma(1.50, 0.26), _WORK),
     "log_odds_ratio": Default(Normal(0, 1.0), InverseGamma(1.79, 0.73), _WORK),
     "log_peto_odds_ratio": Default(Normal(0, 1.0), InverseGamma(1.79, 0.73), _WORK),
-    "standardised_mean_difference": Default(Normal(0, 1.0), InverseGamma(1.76, 0.39), _WORK),
+    "standardised_mean_difference": Default(Normal(0, 1.0), InverseGamma(1.76, 0.39), _WORK_SMD),
     "risk_difference": Default(Normal(0, 0.25), HalfNormal(0.123), _WORK),
 }
 

@@ -1,59 +1,208 @@
-"""Published heterogeneity priors as a table: what each is for, and where it comes from.
+"""Published priors, one row a cell of ``published.csv`` beside this file.
 
-All are priors of the standard deviation tau on the measure's own scale. Sources: Bartos et al. (2021),
-*Statistics in Medicine* 40:6743-6762, doi:10.1002/sim.9170 (Cochrane groups); Turner et al. (2015),
-*Statistics in Medicine* 34:984-998, doi:10.1002/sim.6381 (predictive distributions for binary
-outcomes, printed for tau^2: log-normal with mean -2.56 and SD 1.74, halved here for tau).
+Heterogeneity of log odds ratios (Turner et al. 2015) and of standardised mean differences (Rhodes et
+al. 2015) by outcome and comparison, and of five measures in Cochrane reviews, with priors of the
+effect (Bartos et al. 2021, 2023). The table says where in the paper a number stands, from which
+software it was read, and what is doubtful about it; numbers are kept on the scale they are printed
+on, mostly that of tau^2, and put on the scale of tau here.
 """
 
+import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 
-from bayesrtw.model.prior import HalfNormal, InverseGamma, LogNormal, Prior
+from bayesrtw.errors import SpecError
+from bayesrtw.model.prior import HalfNormal, InverseGamma, LogNormal, LogStudentT, Prior
+from bayesrtw.registry import suggestion
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """A published prior.
 
     Attributes
     ----------
-    name
-        Short name, for tables.
-    measures
-        Measures that it was fitted to.
-    tau
-        The prior.
-    source
-        Where it is printed.
+    collection
+        ``Turner``, ``Rhodes`` or ``Cochrane``.
+    group
+        Review group or medical area; empty if there is none, ``all`` for the whole database.
+    measure
+        The measure that it was fitted to.
+    parameter
+        ``tau``, or ``mu`` for a prior of the effect.
+    scale
+        What the printed parameters describe: ``tau``, ``tau2`` or ``mu``.
+    outcomes, comparisons
+        Types of outcome and of comparison that it is for; empty means any.
+    distribution
+        Family, as printed.
+    location, spread, shape, df
+        Its parameters, as printed; 0 where the family has none.
+    source, place, read_from
+        The paper, where it stands there, and the software in which the numbers were read.
+    flag
+        What is doubtful about the cell; printed wherever the prior is offered. Empty if nothing is.
     """
 
-    name: str
-    measures: tuple[str, ...]
-    tau: Prior
+    collection: str
+    group: str
+    measure: str
+    parameter: str
+    scale: str
+    outcomes: tuple[str, ...]
+    comparisons: tuple[str, ...]
+    distribution: str
+    location: float
+    spread: float
+    shape: float
+    df: float
     source: str
+    place: str
+    read_from: str
+    flag: str
+
+    @property
+    def name(self) -> str:
+        """Short name, for tables."""
+        parts = [
+            f"{self.collection} {self.group}".strip() if self.group != "all" else "Cochrane, all"
+        ]
+        if self.outcomes:
+            parts.append(" or ".join(self.outcomes).replace("_", " "))
+        if self.comparisons:
+            shared = self.comparisons[0] if len(self.comparisons) == 1 else "non-pharma"
+            parts.append(shared.replace("non_pharma", "non-pharma").replace("_", " "))
+        if not self.outcomes and self.collection != "Cochrane":
+            parts.append("any outcome")
+        return ", ".join(parts)
+
+    @property
+    def tau(self) -> Prior:
+        """The prior of the heterogeneity SD.
+
+        Raises
+        ------
+        SpecError
+            If it is a prior of the effect.
+        """
+        if self.parameter != "tau":
+            raise SpecError(f"{self.name} ({self.measure}) is a prior of the effect, not of tau.")
+        half = 0.5 if self.scale == "tau2" else 1.0
+        if self.distribution == "log_normal":
+            return LogNormal(half * self.location, half * self.spread)
+        if self.distribution == "log_student_t":
+            return LogStudentT(self.df, half * self.location, half * self.spread)
+        if self.distribution == "inverse_gamma":
+            return InverseGamma(self.shape, self.spread)
+        return HalfNormal(self.spread)
 
 
-_BARTOS = "doi:10.1002/sim.9170"
+@cache
+def published() -> tuple[Published, ...]:
+    """Read the table of published priors.
 
-PUBLISHED: tuple[Published, ...] = (
-    Published("Cochrane Work", ("log_odds_ratio",), InverseGamma(1.79, 0.73), _BARTOS),
-    Published("Cochrane Work", ("log_risk_ratio",), InverseGamma(1.50, 0.26), _BARTOS),
-    Published(
-        "Cochrane Work", ("standardised_mean_difference",), InverseGamma(1.76, 0.39), _BARTOS
-    ),
-    Published("Cochrane Work", ("risk_difference",), HalfNormal(0.123), _BARTOS),
-    Published("Cochrane, all", ("log_hazard_ratio",), InverseGamma(2.42, 0.30), _BARTOS),
-    Published(
-        "Turner, marginal", ("log_odds_ratio",), LogNormal(-1.28, 0.87), "doi:10.1002/sim.6381"
-    ),
-)
+    Returns
+    -------
+    tuple of Published
+        In the order of the file.
+    """
+    text = files("bayesrtw.model").joinpath("published.csv").read_text(encoding="utf-8")
+    return tuple(_entry(row) for row in csv.DictReader(text.splitlines()))
+
+
+def _entry(row: dict[str, str]) -> Published:
+    location, spread, shape, df = (
+        float(row[name] or 0.0) for name in ("location", "spread", "shape", "df")
+    )
+    return Published(
+        collection=row["collection"],
+        group=row["group"],
+        measure=row["measure"],
+        parameter=row["parameter"],
+        scale=row["scale"],
+        outcomes=tuple(row["outcome"].split()),
+        comparisons=tuple(row["comparison"].split()),
+        distribution=row["distribution"],
+        location=location,
+        spread=spread,
+        shape=shape,
+        df=df,
+        source=row["source"],
+        place=row["place"],
+        read_from=row["read_from"],
+        flag=row["flag"],
+    )
+
+
+def priors_for(
+    measure: str,
+    *,
+    parameter: str = "tau",
+    outcome: str = "",
+    comparison: str = "",
+    groups: Sequence[str] = ("", "other", "Work", "all"),
+) -> tuple[Published, ...]:
+    """Give the published priors that fit a measure.
+
+    Parameters
+    ----------
+    measure
+        Name of the measure.
+    parameter
+        ``tau`` or ``mu``.
+    outcome, comparison
+        Type of outcome (e.g. ``function``) and of comparison (e.g. ``non_pharma_v_control``). Cells
+        of a type come only where both are given; without them the marginal distributions do.
+    groups
+        Review groups and medical areas that are wanted.
+
+    Returns
+    -------
+    tuple of Published
+        Maybe none.
+
+    Raises
+    ------
+    SpecError
+        If the type of outcome, the comparison or a group is not in the table.
+    """
+    table = published()
+    for what, asked, known in (
+        ("outcome", [outcome] if outcome else [], {o for e in table for o in e.outcomes}),
+        (
+            "comparison",
+            [comparison] if comparison else [],
+            {c for e in table for c in e.comparisons},
+        ),
+        ("group", list(groups), {entry.group for entry in table}),
+        ("parameter", [parameter], {entry.parameter for entry in table}),
+    ):
+        for one in asked:
+            if one not in known:
+                raise SpecError(f"{what} is {one!r}; {suggestion(one, sorted(known))}")
+    return tuple(
+        entry
+        for entry in table
+        if entry.measure == measure
+        and entry.parameter == parameter
+        and entry.group in groups
+        and (
+            (not entry.outcomes and not entry.comparisons)
+            or (outcome in entry.outcomes and comparison in entry.comparisons)
+        )
+    )
+
 
 #: Half-normal scales that are tried on log scales and for standardised differences, from sceptical
 #: to wide; for differences in a unit they are multiplied by the registered scale.
 SCALES: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
 
 
-def panel(measure: str, unit_scale: float = 1.0) -> dict[str, Prior]:
+def panel(
+    measure: str, unit_scale: float = 1.0, *, outcome: str = "", comparison: str = ""
+) -> dict[str, Prior]:
     """Give the priors of tau that a result should be held against.
 
     Parameters
@@ -62,16 +211,20 @@ def panel(measure: str, unit_scale: float = 1.0) -> dict[str, Prior]:
         Name of the measure.
     unit_scale
         What the half-normal scales are multiplied by: 1 for ratios and standardised differences.
+    outcome, comparison
+        See `priors_for`.
 
     Returns
     -------
     dict
-        Name to prior: half-normal ones, then those published for the measure.
+        Name to prior: half-normal ones, then those published for the measure; a doubtful one says so
+        in its name.
     """
     found: dict[str, Prior] = {
         f"half-normal({scale * unit_scale:g})": HalfNormal(scale * unit_scale) for scale in SCALES
     }
-    for entry in PUBLISHED:
-        if measure in entry.measures:
-            found[f"{entry.name} ({entry.source})"] = entry.tau
+    for entry in priors_for(measure, outcome=outcome, comparison=comparison):
+        doi = entry.source.rsplit(" ", 1)[-1]
+        doubt = f"; DOUBTFUL: {entry.flag}" if entry.flag else ""
+        found[f"{entry.name} ({doi}{doubt})"] = entry.tau
     return found

@@ -26,6 +26,7 @@ from bayesrtw.model.prior import (
     HalfStudentT,
     InverseGamma,
     LogNormal,
+    LogStudentT,
     Normal,
     Uniform,
 )
@@ -76,6 +77,10 @@ IMPROPER = [
     Conventional(SE),
 ]
 
+#: Its density is not bounded at 0 and has mass at 1e-100: no integral over x sees that. In log(x) it
+#: is the t distribution of scipy, to which it is held below.
+LOG_TAILED = [LogStudentT(5.0, -1.72, 1.295)]
+
 #: Our prior and the same distribution of scipy.
 TWINS = [
     (Normal(0.3, 2.0), stats.norm(0.3, 2.0)),
@@ -89,6 +94,7 @@ TWINS = [
     (Beta(2.5, 0.5), stats.beta(2.5, 0.5)),
     (HalfStudentT(4.0, 0.5), None),
     (UniformShrinkage(0.3), None),
+    (LogStudentT(5.0, -1.72, 1.295), None),
 ]
 
 LEVELS = np.array([1e-6, 0.001, 0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975, 0.999])
@@ -135,7 +141,7 @@ def probability(prior, low, high):
 
 
 def test_every_registered_prior_is_tested_here():
-    assert {type(prior) for prior in PROPER + IMPROPER} == set(kinds("prior").values())
+    assert {type(prior) for prior in PROPER + IMPROPER + LOG_TAILED} == set(kinds("prior").values())
 
 
 @pytest.mark.parametrize("prior", PROPER, ids=repr)
@@ -157,6 +163,9 @@ def scipy_density(prior, twin, x):
         return twin.logpdf(x)
     if isinstance(prior, HalfStudentT):
         return stats.t(prior.df, scale=prior.scale).logpdf(x) + math.log(2.0)
+    if isinstance(prior, LogStudentT):
+        log = np.log(x)
+        return stats.t(prior.df, prior.location, prior.scale).logpdf(log) - log
     # Uniform shrinkage: x^2 / scale^2 is Lomax with shape 1.
     return stats.lomax(1.0, scale=prior.scale**2).logpdf(x**2) + np.log(2.0 * x)
 
@@ -166,6 +175,8 @@ def scipy_quantile(prior, twin, q):
         return twin.ppf(q)
     if isinstance(prior, HalfStudentT):
         return stats.t(prior.df, scale=prior.scale).ppf(0.5 + 0.5 * q)
+    if isinstance(prior, LogStudentT):
+        return np.exp(stats.t(prior.df, prior.location, prior.scale).ppf(q))
     return np.sqrt(stats.lomax(1.0, scale=prior.scale**2).ppf(q))
 
 

@@ -19,7 +19,6 @@ from bayesrtw.engine import mixture
 from bayesrtw.engine.batch import batch_of, solve
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.model.design import build
-from bayesrtw.model.published import PUBLISHED, panel
 from bayesrtw.posterior.sensitivity import (
     correlation_sweep,
     cumulative,
@@ -147,14 +146,6 @@ def test_thousands_of_problems_in_one_call_agree_with_twice_the_nodes():
         assert_allclose(left, right, atol=1e-8)
     single = brw.fit(plain(prior.HalfNormal(0.5)), evidence)
     assert_allclose(few.log_evidence[0], float(single["quadrature"]["log_evidence"]), atol=1e-8)
-
-
-def test_published_priors_are_those_of_their_source():
-    # Cochrane Work, log risk ratio: 5, 50 and 95 % quantiles of tau, to half a unit of the last digit
-    (work,) = (e for e in PUBLISHED if e.measures == ("log_risk_ratio",))
-    gap = np.abs(work.tau.ppf(np.array([0.05, 0.5, 0.95])) - [0.067, 0.220, 1.48])
-    assert np.all(gap <= [5e-4, 5e-4, 5e-3])
-    assert "Cochrane, all (doi:10.1002/sim.9170)" in panel("log_hazard_ratio")
 
 
 def test_an_unknown_column_and_a_model_without_mean_are_refused():
