@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bayesrtw.model.heterogeneity import ByGroup as ByGroup
     from bayesrtw.model.heterogeneity import Common as Common
     from bayesrtw.model.heterogeneity import Exchangeable as Exchangeable
+    from bayesrtw.model.interaction import Interaction as Interaction
     from bayesrtw.model.moderator import Categorical as Categorical
     from bayesrtw.model.moderator import Group as Group
     from bayesrtw.model.moderator import Indicator as Indicator
@@ -46,6 +47,7 @@ _HOMES = {
     "Finding": "bayesrtw.errors",
     "Group": "bayesrtw.model.moderator",
     "Indicator": "bayesrtw.model.moderator",
+    "Interaction": "bayesrtw.model.interaction",
     "Intercept": "bayesrtw.model.moderator",
     "Linear": "bayesrtw.model.moderator",
     "Model": "bayesrtw.model.spec",

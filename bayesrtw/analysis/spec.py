@@ -13,7 +13,13 @@ from bayesrtw.engine.exact import Exact  # noqa: F401 - registers the engine's k
 from bayesrtw.engine.nuts import Nuts  # noqa: F401 - the same
 from bayesrtw.errors import Faults, SpecError, shown
 from bayesrtw.evidence.measure import MEASURES
-from bayesrtw.model import heterogeneity, moderator, prior, reference_prior  # noqa: F401 - the same
+from bayesrtw.model import (  # noqa: F401 - the same
+    heterogeneity,
+    interaction,
+    moderator,
+    prior,
+    reference_prior,
+)
 from bayesrtw.model.likelihood import Likelihood, Normal
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term

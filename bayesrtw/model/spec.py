@@ -9,6 +9,7 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.heterogeneity import ByGroup, Common, Exchangeable, dependence
+from bayesrtw.model.interaction import Interaction
 from bayesrtw.model.likelihood import Likelihood, Normal
 from bayesrtw.model.moderator import Categorical, Indicator, Intercept, Linear, has_column
 from bayesrtw.model.prior import Prior
@@ -85,6 +86,8 @@ class Model:
             for term in self.terms
             if isinstance(term, Categorical | Linear | Indicator)
         ]
+        crossed = [term for term in self.terms if isinstance(term, Interaction)]
+        moderators += [name for term in crossed for name in term.owns]
         twice = sorted({name for name in moderators if moderators.count(name) > 1})
         if twice:
             raise SpecError(f"moderators {shown(twice)} stand twice; leave one term out.")
@@ -160,6 +163,7 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
     found += dependence(evidence, tuple(by for by in grouped if by))
     found += _few(evidence)
     found += _aliased(model, evidence)
+    found += _marginal(model)
     found += _per_moderator(model, evidence)
     return tuple(found)
 
@@ -212,6 +216,28 @@ def _aliased(model: Model, evidence: Evidence) -> list[Finding]:
                 "alone: the rows do not identify them."
             )
             found.append(Finding("aliased", "warning", text))
+    return found
+
+
+def _marginal(model: Model) -> list[Finding]:
+    """Name interactions without the main effects that they modify, or with other levels."""
+    categorical = {t.column: t.groups for t in model.terms if isinstance(t, Categorical)}
+    marked = {(t.column, frozenset(t.values)) for t in model.terms if isinstance(t, Indicator)}
+    found = []
+    for term in model.terms:
+        if not isinstance(term, Interaction):
+            continue
+        sides = [] if term.main is not None else [(term.column, term.groups)]
+        sides += [] if term.values else [(term.by, term.by_groups)]
+        loose = [column for column, groups in sides if categorical.get(column) != groups]
+        if term.values and (term.by, frozenset(term.values)) not in marked:
+            loose.append(term.by)
+        if loose:
+            text = (
+                f"The interaction {term.label!r} stands without a term of the same levels for "
+                f"{shown(loose)}: it takes up that main effect too, which shifts what it says."
+            )
+            found.append(Finding("interaction-alone", "warning", text))
     return found
 
 
