@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from bayesrtw.engine.nuts import Nuts as Nuts
     from bayesrtw.errors import Finding as Finding
     from bayesrtw.evidence.table import Evidence as Evidence
+    from bayesrtw.model import bias as bias
     from bayesrtw.model import likelihood as likelihood
+    from bayesrtw.model import mixture_prior as mixture_prior
     from bayesrtw.model import prior as prior
     from bayesrtw.model.heterogeneity import ByGroup as ByGroup
     from bayesrtw.model.heterogeneity import Common as Common
@@ -64,7 +66,12 @@ _HOMES = {
 }
 
 #: Modules that are public as a whole: ``brw.prior.HalfNormal(0.25)``.
-_MODULES = {"likelihood": "bayesrtw.model.likelihood", "prior": "bayesrtw.model.prior"}
+_MODULES = {
+    "bias": "bayesrtw.model.bias",
+    "likelihood": "bayesrtw.model.likelihood",
+    "mixture_prior": "bayesrtw.model.mixture_prior",
+    "prior": "bayesrtw.model.prior",
+}
 
 __all__ = sorted([*_HOMES, *_MODULES])  # noqa: PLE0605 - the one list of public names is the table above
 

@@ -280,11 +280,13 @@ class _Answers:
     def of(self, problem: Problem, values: tuple[Array, ...], shares: Array) -> list[Cell]:
         """Summarise the mixtures of one integral, one cell a row of weights, shape (prior, node)."""
         design = problem.design
-        given = problem.given(values)
+        normals = problem.normals(values, shares.max(axis=0))
+        values, given = normals.hyper, normals.given
+        shares = shares[:, normals.origin] * normals.part
         spread = np.broadcast_to(new_variance(problem, values), shares.shape[1:])
-        smoothed = smooth(problem.system, problem.variances(values))
+        smoothed = smooth(problem.system_at(values), problem.variances(values))
         effect_mean, effect_sd = study_effects(problem, given, smoothed)
-        weights = shares @ shares_in_mean(problem, given, smoothed, values)
+        weights = shares @ shares_in_mean(problem, normals, smoothed)
         questions = [self._answer(each, design, given, spread, shares) for each in self.asked]
         many = np.repeat(shares.T, effect_mean.shape[1], axis=1)
         ends = _ends(many, np.tile(effect_mean, len(shares)), np.tile(effect_sd, len(shares)), 0.95)

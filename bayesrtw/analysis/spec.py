@@ -14,8 +14,10 @@ from bayesrtw.engine.nuts import Nuts  # noqa: F401 - the same
 from bayesrtw.errors import Faults, SpecError, shown
 from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.model import (  # noqa: F401 - the same
+    bias,
     heterogeneity,
     interaction,
+    mixture_prior,
     moderator,
     prior,
     reference_prior,

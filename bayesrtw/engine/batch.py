@@ -114,11 +114,17 @@ def batch_of(design: Design) -> Batch:
     Raises
     ------
     EngineRefusal
-        If the design has nested groups, several hyperparameters or correlated estimates.
+        If the design has nested groups, several hyperparameters, correlated estimates, or a prior
+        that is a mixture.
     """
     spreads = [name for part in design.grouped for name in part.hyper]
     simple = spreads == list(design.hyper) and len(spreads) <= 1 and design.excess is None
-    if not simple or design.blocks or not all(part.distinct for part in design.grouped):
+    if (
+        not simple
+        or design.blocks
+        or design.mixture is not None
+        or not all(part.distinct for part in design.grouped)
+    ):
         raise EngineRefusal(
             "a batch serves one heterogeneity SD and independent estimates; fit the problems one by one."
         )

@@ -162,12 +162,14 @@ def draw_effects(
     design = problem.design
     count, size = len(b), len(design.se)
     variances = problem.variances(values)
+    system = problem.system_at(values)
+    linear = b @ design.of_effects.T
     if not problem.nested and not problem.blocks:
         # Estimates of no common group are independent given the coefficients.
-        linear = b @ design.columns.T
+        residual = system.effect - (b - problem.pilot) @ design.columns.T
         kept = variances.own / (variances.own + variances.sampling)
         spread = np.sqrt(kept * variances.sampling) * rng.standard_normal((count, size))
-        return np.asarray(linear + kept * (design.effect - linear) + spread)
+        return np.asarray(linear + kept * residual + spread)
     at = dict(zip(problem.names, values, strict=True))
     effects = np.zeros((count, size))
     for part in design.grouped:
@@ -181,8 +183,7 @@ def draw_effects(
         z = rng.standard_normal((count, *members.shape, 1))
         noise[:, members] = (factor @ z)[..., 0]
     # Conditional mean of the random effects is linear in the residuals: E(u | r) - E(u | r') + u'.
-    smoothed = smooth(problem.system, variances)
-    linear = b @ design.columns.T
+    smoothed = smooth(system, variances)
     of_data = (
         smoothed.mean[..., -1] - (smoothed.mean[..., :-1] @ (b - problem.pilot)[..., None])[..., 0]
     )

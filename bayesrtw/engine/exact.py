@@ -18,7 +18,7 @@ from bayesrtw.engine.axis import Positive
 from bayesrtw.engine.draw import draw_effects, draw_hyper
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, solve_columns
-from bayesrtw.engine.problem import Problem, pose
+from bayesrtw.engine.problem import Normals, Problem, pose
 from bayesrtw.engine.tree import assemble, attributes, shaped
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
@@ -155,15 +155,15 @@ class Exact:
             data[f"{name}_marginal"] = (f"{name}_point", marginal.weight)
             shift = axis.shift if isinstance(axis, Positive) else UNIT
             data[f"{name}_range"] = ("end", np.array([marginal.low, marginal.high, shift]))
-        values, weight = pruned(found.nodes)
+        normals = problem.normals(*pruned(found.nodes))
+        values, weight, given = normals.hyper, normals.weight, normals.given
         data["weight"] = (NODE, weight)
         for name, value in zip(problem.names, values, strict=True):
             data[name] = (NODE, value)
-        given = problem.given(values)
         grows = {}
         for name, quantity in design.quantities.items():
             mean, sd = _combined(given, quantity.combine)
-            grows[name] = bool(np.any(quantity.combine[:, design.precision == 0] != 0))
+            grows[name] = bool(np.any(quantity.combine[:, design.flat] != 0))
             if quantity.dim is None:
                 data[f"{name}_mean"], data[f"{name}_sd"] = (NODE, mean[:, 0]), (NODE, sd[:, 0])
             else:
@@ -176,12 +176,12 @@ class Exact:
             data["theta_new_sd"] = (NODE, new)
             grows["theta_new"] = True
         if self.study_effects:
-            smoothed = smooth(problem.system, problem.variances(values))
+            smoothed = smooth(problem.system_at(values), problem.variances(values))
             mean, sd = study_effects(problem, given, smoothed)
             data["theta_mean"], data["theta_sd"] = ((NODE, ESTIMATE), mean), ((NODE, ESTIMATE), sd)
             coords[ESTIMATE] = design.labels
             if "mu" in design.quantities:
-                share = weight @ shares_in_mean(problem, given, smoothed, values)
+                share = weight @ shares_in_mean(problem, normals, smoothed)
                 data["weight_in_mu"] = (ESTIMATE, share[:-1])
                 data["prior_weight_in_mu"] = float(share[-1])
         attrs = {
@@ -198,7 +198,7 @@ class Exact:
         values: tuple[Array, ...] = ()
         if problem.names:
             values = draw_hyper(problem, found.nodes, found.marginals[0], count, rng)
-        given = problem.given(values)
+        given = problem.drawn(values, rng, count)
         width = design.columns.shape[1]
         factor = np.linalg.cholesky(given.covariance) if width else given.covariance
         b = given.mean + (factor @ rng.standard_normal((count, width, 1)))[..., 0]
@@ -237,7 +237,7 @@ def improper(design: Design) -> str | None:
     str or None
         A sentence with what to change; None if the posterior is proper.
     """
-    flat = design.columns[:, design.precision == 0]
+    flat = design.columns[:, design.flat]
     count, width = flat.shape
     if width and np.linalg.matrix_rank(flat) < width:
         return (
@@ -327,18 +327,17 @@ def study_effects(problem: Problem, given: Conditional, smoothed: Smoothed) -> t
     Returns
     -------
     tuple of ndarray, shape (node, estimate)
-        On the analysis scale.
+        On the analysis scale; biases are not part of it.
     """
-    slope = problem.design.columns - smoothed.mean[..., :-1]
+    own = problem.design.of_effects
+    slope = own - smoothed.mean[..., :-1]
     centred = given.mean - problem.pilot
     mean = smoothed.mean[..., -1] + (slope @ centred[..., None])[..., 0]
     variance = smoothed.variance + np.sum((slope @ given.covariance) * slope, axis=-1)
-    return mean + problem.design.columns @ problem.pilot, np.sqrt(variance)
+    return mean + own @ problem.pilot, np.sqrt(variance)
 
 
-def shares_in_mean(
-    problem: Problem, given: Conditional, smoothed: Smoothed, values: tuple[Array, ...]
-) -> Array:
+def shares_in_mean(problem: Problem, normals: Normals, smoothed: Smoothed) -> Array:
     """Share of each estimate, and last of the priors, in the pooled mean given each node.
 
     mu given the hyperparameters is linear in the estimates and the prior means.
@@ -347,10 +346,8 @@ def shares_in_mean(
     ----------
     problem
         The integral; its design has ``mu``.
-    given, smoothed
+    normals, smoothed
         What it gives at the nodes.
-    values
-        The nodes, one array of shape (node,) for each hyperparameter.
 
     Returns
     -------
@@ -359,8 +356,8 @@ def shares_in_mean(
     """
     design = problem.design
     combine = design.quantities["mu"].combine
-    row = combine @ given.covariance
-    solved = solve_columns(problem.system, problem.variances(values), smoothed)
+    row = combine @ normals.given.covariance
+    solved = solve_columns(problem.system, problem.variances(normals.hyper), smoothed)
     data = (solved @ np.swapaxes(row, -1, -2))[..., 0]
-    prior = row[..., 0, :] @ (design.precision * combine[0])
+    prior = np.sum(row[..., 0, :] * normals.precision * combine[0], axis=-1)
     return np.concatenate([data, prior[:, None]], axis=-1)

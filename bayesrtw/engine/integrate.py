@@ -59,7 +59,7 @@ def tail_power(design: Design) -> float:
         tail is lighter than any power, or there is no tau. With several SDs the heaviest tail, each
         with one degree of freedom for each of its groups.
     """
-    flat = int(np.sum(design.precision == 0))
+    flat = int(np.sum(design.flat))
     powers = [float("inf")]
     for part in design.grouped:
         for place, name in enumerate(part.hyper):

@@ -240,6 +240,10 @@ def _joined(system: System, variances: Variances) -> Array:
     """Put [X, y] column by column, shape (column + 1, ..., estimate), with axes for the variances'."""
     columns = np.moveaxis(system.columns, -1, 0)
     shape = np.broadcast_shapes(columns.shape[1:], system.effect.shape)
+    if columns.ndim - 1 < len(shape):
+        columns = columns.reshape(
+            len(columns), *(1,) * (len(shape) + 1 - columns.ndim), *columns.shape[1:]
+        )
     joined = np.concatenate(
         [
             np.broadcast_to(columns, (len(columns), *shape)),

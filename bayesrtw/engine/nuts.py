@@ -16,9 +16,11 @@ from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, LEVEL, MODERATOR
 from bayesrtw.engine.tree import assemble, attributes
 from bayesrtw.errors import ConvergenceError, SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.bias import discounted
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.spec import Model
+from bayesrtw.model.term import Noise
 from bayesrtw.registry import component, digest
 
 if TYPE_CHECKING:
@@ -202,13 +204,26 @@ def graph(model: Model, evidence: Evidence, design: Design) -> "pm.Model":
     import pymc as pm  # noqa: PLC0415
     import pytensor.tensor as pt  # noqa: PLC0415
 
+    share = np.ones(evidence.size)
+    for gaussian in (term.gaussian(evidence) for term in model.terms):
+        if isinstance(gaussian, Noise):
+            share = share * gaussian.share
+    seen = discounted(evidence, share)
     with pm.Model() as built:
         eta: Any = 0.0
+        bias: Any = 0.0
         mu: Any = None
-        reported, level = [], []
+        reported, biases, level, allocations = [], [], [], []
         for term in model.terms:
             part = term.pymc(evidence)
             eta = eta + part.eta
+            if part.bias is not None:
+                bias = bias + part.bias
+                if part.reported is not None:
+                    biases.append(part.reported)
+                continue
+            if part.allocation is not None:
+                allocations.append(part.allocation)
             if isinstance(term, Intercept):
                 mu = part.eta
             elif part.reported is not None:
@@ -216,12 +231,13 @@ def graph(model: Model, evidence: Evidence, design: Design) -> "pm.Model":
                 fixed = term.gaussian(evidence)
                 if getattr(fixed, "levels", None) is not None:
                     level.append(part.reported)
-        if reported:
-            pm.Deterministic("beta", pt.concatenate(reported))
+        if reported or biases:
+            # The design's order: coefficients of effects, then those of biases.
+            pm.Deterministic("beta", pt.concatenate([*reported, *biases]))
         if level and mu is not None:
             pm.Deterministic("mu_level", mu + pt.concatenate(level))
         theta = pm.Deterministic("theta", eta + pt.zeros(len(design.se)))
-        model.likelihood.pymc(theta, evidence)
+        model.likelihood.pymc(theta + bias, seen, tuple(allocations))
     return built
 
 

@@ -1,7 +1,8 @@
 """A design as one or many integrals: the arrays of the kernel and how hyperparameters enter them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from bayesrtw.engine.kernel import (
     Variances,
     conditional,
 )
+from bayesrtw.engine.reprior import moments, reweigh
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.design import Design
 from bayesrtw.model.prior import Prior
@@ -29,6 +31,9 @@ SHIFT = 0.3
 
 #: Numbers in one intermediate array of a pass of the kernel: half a megabyte stays in the cache.
 AT_ONCE = 65_536
+
+#: A node's part of a prior with less than this share of the largest is dropped.
+NEGLIGIBLE = 1e-14
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +138,35 @@ class Problem:
         sampling = self.sampling
         if self.design.excess is not None:
             sampling = sampling * (1.0 + self.design.excess * np.asarray(at["icc"])[..., None])
+        for carried in self.design.scatter:
+            more = carried.factor * np.asarray(at[carried.name])[..., None] ** 2
+            sampling = sampling + more
+            blocks = tuple(
+                block + more[..., members, None] * np.eye(members.shape[-1])
+                for block, members in zip(blocks, self.system.layout.blocks, strict=True)
+            )
         return Variances(sampling, own, tuple(groups), blocks)
+
+    def system_at(self, values: Sequence[Array]) -> System:
+        """Give the data with biases that are hyperparameters taken off.
+
+        Parameters
+        ----------
+        values
+            One array of shape (...,) for each hyperparameter.
+
+        Returns
+        -------
+        System
+            Effects of shape (..., estimate) where there are such biases, else those of the problem.
+        """
+        if not self.design.shift:
+            return self.system
+        at = dict(zip(self.names, values, strict=True))
+        effect = self.system.effect
+        for part in self.design.shift:
+            effect = effect - part.factor * np.asarray(at[part.name])[..., None]
+        return replace(self.system, effect=effect)
 
     def given(self, values: Sequence[Array]) -> Conditional:
         """Condition on hyperparameters, in passes that fit into memory.
@@ -146,8 +179,83 @@ class Problem:
         Returns
         -------
         Conditional
-            Of the coefficients, on the scale of the data.
+            Moments of the coefficients, on the scale of the data.
         """
+        found = self._given(values)
+        if self.design.mixture is None:
+            return found
+        return moments(reweigh(found, self.design.mixture))
+
+    def normals(self, values: Sequence[Array], weight: Array) -> "Normals":
+        """Write the posterior over nodes as a mixture of normals.
+
+        Parameters
+        ----------
+        values
+            One array of shape (node,) for each hyperparameter.
+        weight
+            Shares of the nodes, shape (node,).
+
+        Returns
+        -------
+        Normals
+            One for each node; where a prior is a mixture itself, one for each node and part that
+            carries something.
+        """
+        found, mixture = self._given(values), self.design.mixture
+        if mixture is None:
+            every = np.arange(len(weight))
+            precision = self.design.precision
+            return Normals(tuple(values), weight, found, precision, every, np.ones(len(weight)))
+        parts = reweigh(found, mixture)
+        share = (weight[:, None] * parts.weight).reshape(-1)
+        keep = share > NEGLIGIBLE * share.max()
+        node = np.repeat(np.arange(len(weight)), parts.weight.shape[1])[keep]
+        width = parts.mean.shape[-1]
+        precision = np.tile(self.design.precision, (len(node), 1))
+        inverse = np.tile(mixture.parts.sd**-2.0, len(weight))[keep]
+        precision[:, mixture.column] = inverse
+        flat = Conditional(
+            found.log_density[node],
+            parts.mean.reshape(-1, width)[keep],
+            parts.covariance.reshape(-1, width, width)[keep],
+        )
+        each = tuple(np.asarray(value)[node] for value in values)
+        part = parts.weight.reshape(-1)[keep]
+        return Normals(each, share[keep] / share[keep].sum(), flat, precision, node, part)
+
+    def drawn(self, values: Sequence[Array], rng: np.random.Generator, count: int) -> Conditional:
+        """Condition on draws of the hyperparameters, and on a draw of the prior's part.
+
+        Parameters
+        ----------
+        values
+            One array of shape (draw,) for each hyperparameter.
+        rng
+            Random generator.
+        count
+            Number of draws.
+
+        Returns
+        -------
+        Conditional
+            Leading shape (draw,), or (1,) where there are no hyperparameters and no mixture.
+        """
+        found, mixture = self._given(values), self.design.mixture
+        if mixture is None:
+            return found
+        parts = reweigh(found, mixture)
+        upto = np.broadcast_to(np.cumsum(parts.weight, axis=-1), (count, parts.weight.shape[-1]))
+        chosen = np.minimum(
+            np.sum(upto < rng.random((count, 1)), axis=-1), parts.weight.shape[-1] - 1
+        )
+        node = np.arange(count) if len(parts.weight) > 1 else np.zeros(count, dtype=np.intp)
+        return Conditional(
+            found.log_density[node], parts.mean[node, chosen], parts.covariance[node, chosen]
+        )
+
+    def _given(self, values: Sequence[Array]) -> Conditional:
+        """Condition on hyperparameters, with a flat prior in place of one that is a mixture."""
         lead = np.broadcast_shapes(*(np.shape(value) for value in values)) if values else ()
         flat = [np.broadcast_to(value, lead).reshape(-1) for value in values]
         width = self.system.columns.shape[-1]
@@ -156,7 +264,7 @@ class Problem:
         parts = []
         for start in range(0, points, room):
             here = [value[start : start + room] for value in flat]
-            parts.append(conditional(self.system, self.variances(here)))
+            parts.append(conditional(self.system_at(here), self.variances(here)))
         found = (
             parts[0]
             if len(parts) == 1
@@ -193,6 +301,33 @@ class Problem:
         for value, prior in zip(values, self.priors, strict=True):
             log = log + prior.logpdf(value)
         return log
+
+
+class Normals(NamedTuple):
+    """A posterior as a mixture of normals.
+
+    Attributes
+    ----------
+    hyper
+        Hyperparameters, each of shape (node,).
+    weight
+        Shares, shape (node,); they sum to one.
+    given
+        Coefficients given the node.
+    precision
+        Prior precision of the coefficients, shape (column,) or (node, column).
+    origin
+        Which of the nodes asked for each one comes from, shape (node,).
+    part
+        Its share of that node, shape (node,).
+    """
+
+    hyper: tuple[Array, ...]
+    weight: Array
+    given: Conditional
+    precision: Array
+    origin: Index
+    part: Array
 
 
 def _spread(part: Grouped, at: dict[str, Array], which: Index) -> Array:

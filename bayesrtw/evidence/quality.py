@@ -214,6 +214,27 @@ class Judgements:
         """
         return tuple(row for row in self.of(study) if row.domain == OVERALL)
 
+    def gravest(self, study: str) -> str:
+        """Give the gravest overall judgement of a study by a listed instrument.
+
+        Parameters
+        ----------
+        study
+            Its id.
+
+        Returns
+        -------
+        str
+            The instrument's word; empty where no listed instrument judged the study as a whole, or
+            the judgement is that there is no information.
+        """
+        words = [
+            row.judgement
+            for row in self.overall(study)
+            if listed(row.instrument, row.version) is not None and row.judgement in _GRAVITY
+        ]
+        return max(words, key=lambda word: _GRAVITY[word], default="")
+
     def missing(self, study: str) -> Mapping[str, tuple[str, ...]]:
         """Name the domains of listed instruments that were not judged.
 

@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR
+from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.likelihood import correlated, excess
+from bayesrtw.model.mixture_prior import NormalParts
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Fixed, Grouped
+from bayesrtw.model.term import Carried, Fixed, Grouped, Noise
 
 Array = NDArray[np.float64]
 
@@ -56,13 +58,29 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PriorMixture:
+    """A coefficient whose prior is a mixture of normals.
+
+    Attributes
+    ----------
+    column
+        Which column it multiplies.
+    parts
+        The normals.
+    """
+
+    column: int
+    parts: NormalParts
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Design:
     """Labelled arrays of a Gaussian model: effect ~ N(X b + random effects, sampling covariance).
 
     Attributes
     ----------
     effect, se
-        Shape (estimate,), analysis scale.
+        Shape (estimate,), analysis scale; known biases are taken off, and their variance is in se.
     columns
         X, shape (estimate, column).
     mean, precision
@@ -82,6 +100,14 @@ class Design:
     excess
         Cluster sizes minus one, shape (estimate,): the hyperparameter ``icc`` times these inflates
         sampling variances; None if nothing does.
+    mixture
+        The coefficient whose prior is a mixture of normals, if there is one; its precision is 0.
+    biased
+        Columns that belong to biases and not to effects, shape (column,); None if there are none.
+    scatter
+        Hyperparameters whose square, times the factor, is added to sampling variances.
+    shift
+        Hyperparameters that, times the factor, are added to estimates.
     """
 
     effect: Array
@@ -97,6 +123,23 @@ class Design:
     levels: Mapping[str, NDArray[np.object_]]
     blocks: tuple[Block, ...] = ()
     excess: Array | None = None
+    mixture: PriorMixture | None = None
+    biased: NDArray[np.bool_] | None = None
+    scatter: tuple[Carried, ...] = ()
+    shift: tuple[Carried, ...] = ()
+
+    @property
+    def flat(self) -> NDArray[np.bool_]:
+        """Which columns have a flat prior, shape (column,)."""
+        found: NDArray[np.bool_] = self.precision == 0
+        if self.mixture is not None:
+            found[self.mixture.column] = False
+        return found
+
+    @property
+    def of_effects(self) -> Array:
+        """X without the columns of biases, shape (estimate, column)."""
+        return self.columns if self.biased is None else self.columns * ~self.biased
 
 
 def build(model: Model, evidence: Evidence) -> Design:
@@ -115,13 +158,24 @@ def build(model: Model, evidence: Evidence) -> Design:
         The arrays, with their names.
     """
     parts = [term.gaussian(evidence) for term in model.terms]
-    fixed = [part for part in parts if isinstance(part, Fixed)]
+    noise = [part for part in parts if isinstance(part, Noise)]
+    common = [part.common for part in noise if part.common is not None]
+    own = [part for part in parts if isinstance(part, Fixed)]
+    fixed = [*own, *common]
     count = evidence.size
-    clustering = model.likelihood.clustering
     columns = np.hstack([part.columns for part in fixed] or [np.zeros((count, 0))])
+    biased = np.repeat(
+        [False] * len(own) + [True] * len(common), [part.columns.shape[1] for part in fixed]
+    )
+    effect = np.asarray(evidence.data["effect"].to_numpy(), dtype=np.float64)
+    seen = np.asarray(evidence.data["se"].to_numpy(), dtype=np.float64) ** 2
+    share, mean, variance = _disturbance(noise, count)
+    se = np.sqrt(seen / share + variance)
+    clustering = model.likelihood.clustering
+    clusters = None if clustering is None else excess(clustering, evidence) * seen / share / se**2
     return Design(
-        effect=np.asarray(evidence.data["effect"].to_numpy(), dtype=np.float64),
-        se=np.asarray(evidence.data["se"].to_numpy(), dtype=np.float64),
+        effect=effect - mean,
+        se=se,
         columns=columns,
         mean=np.concatenate([part.mean for part in fixed] or [np.zeros(0)]),
         precision=np.concatenate([part.precision for part in fixed] or [np.zeros(0)]),
@@ -135,16 +189,51 @@ def build(model: Model, evidence: Evidence) -> Design:
             for part in fixed
             if part.levels is not None
         },
-        blocks=_blocks(model, evidence),
-        excess=excess(clustering, evidence) if clustering is not None else None,
+        blocks=_blocks(model, evidence, share, variance),
+        excess=clusters,
+        mixture=_mixture(fixed),
+        biased=biased if common else None,
+        scatter=tuple(carried for part in noise for carried in part.scatter),
+        shift=tuple(carried for part in noise for carried in part.shift),
     )
 
 
-def _blocks(model: Model, evidence: Evidence) -> tuple[Block, ...]:
-    """Known covariance from the evidence; an unknown correlation from the likelihood elsewhere."""
+def _mixture(fixed: list[Fixed]) -> PriorMixture | None:
+    """Place the prior that is a mixture."""
+    start, found = 0, []
+    for part in fixed:
+        if part.mixture is not None:
+            found.append(PriorMixture(start, part.mixture))
+        start += part.columns.shape[1]
+    if len(found) > 1:
+        raise SpecError(
+            "two coefficients have priors that are mixtures of normals; one may: give the others "
+            "normal priors."
+        )
+    return found[0] if found else None
+
+
+def _disturbance(noise: list[Noise], count: int) -> tuple[Array, Array, Array]:
+    """Share of information kept, and mean and variance of the known biases, of each estimate."""
+    share, mean, variance = np.ones(count), np.zeros(count), np.zeros(count)
+    for part in noise:
+        share, mean, variance = share * part.share, mean + part.mean, variance + part.variance
+    return share, mean, variance
+
+
+def _blocks(model: Model, evidence: Evidence, share: Array, variance: Array) -> tuple[Block, ...]:
+    """Known covariance from the evidence; an unknown correlation from the likelihood elsewhere.
+
+    Biases of different estimates are independent: their variances stand on the diagonal.
+    """
     known = len(evidence.dependence)
+    wider = share**-0.5
     return tuple(
-        Block(rows, covariance, "" if place < known else "rho")
+        Block(
+            rows,
+            covariance * np.outer(wider[rows], wider[rows]) + np.diag(variance[rows]),
+            "" if place < known else "rho",
+        )
         for place, (rows, covariance) in enumerate(
             correlated(model.likelihood.correlation, evidence)
         )

@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.prior import Beta, Prior
+from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component, role
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
+
+
+Array = NDArray[np.float64]
 
 
 @role("likelihood")
@@ -38,8 +42,10 @@ class Likelihood(Protocol):
     def hyper(self) -> Mapping[str, Prior]:
         """Give the scalar hyperparameters, name to prior."""
 
-    def pymc(self, eta: "TensorVariable", evidence: Evidence) -> None:
-        """Add the observed variable to the PyMC model in context."""
+    def pymc(
+        self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
+    ) -> None:
+        """Add the observed variable, of mean `eta`, to the PyMC model in context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,9 @@ class Normal:
         found = {} if self.correlation is None else {"rho": self.correlation.rho}
         return found if self.clustering is None else {**found, "icc": self.clustering.icc}
 
-    def pymc(self, eta: "TensorVariable", evidence: Evidence) -> None:
+    def pymc(
+        self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
+    ) -> None:
         """See `Likelihood`."""
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
@@ -131,13 +139,35 @@ class Normal:
                 eye = np.eye(len(rows))
                 factor = covariance * (eye + (1.0 - eye) * rho)
             pm.MvNormal(f"effect_block_{place}", eta[rows], factor, observed=effect[rows])
+        for place, at_risk in enumerate(allocations):
+            alone[at_risk.rows] = False
+            _mixture(f"effect_mixture_{place}", eta, (effect, se), at_risk)
         rows = np.flatnonzero(alone)
+        if not len(rows):
+            return
         observed = pm.Data("effect_data", effect[rows])
         spread: Any = pm.Data("se_data", se[rows])
         if self.clustering:
             icc = self.clustering.icc.pymc("icc")
             spread = spread * pt.sqrt(1.0 + excess(self.clustering, evidence)[rows] * icc)
         pm.Normal("effect", eta[rows], spread, observed=observed)
+
+
+def _mixture(
+    name: str, eta: "TensorVariable", data: tuple[Array, Array], at_risk: Allocation
+) -> None:
+    """Estimates that are biased or not: a mixture of two normal densities each."""
+    import pymc as pm  # noqa: PLC0415
+    import pytensor.tensor as pt  # noqa: PLC0415
+
+    effect, se = (values[at_risk.rows] for values in data)
+    variance = pm.Data(f"{name}_variance", se**2)
+    mean = eta[at_risk.rows]
+    weight = pt.stack([1.0 - at_risk.probability, at_risk.probability], axis=-1)
+    centre = pt.stack([mean, mean + at_risk.shift], axis=-1)
+    spread = pt.stack([variance + 0.0 * mean, variance + at_risk.spread**2], axis=-1)
+    observed = pm.Data(f"{name}_data", effect)
+    pm.NormalMixture(name, w=weight, mu=centre, sigma=pt.sqrt(spread), observed=observed)
 
 
 def excess(clustering: Clustering, evidence: Evidence) -> NDArray[np.float64]:

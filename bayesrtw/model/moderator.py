@@ -11,6 +11,7 @@ from scipy.linalg import null_space
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.mixture_prior import NormalMixed, NormalParts
 from bayesrtw.model.prior import Flat, Normal, Prior
 from bayesrtw.model.term import Contribution, Fixed
 from bayesrtw.registry import component, suggestion
@@ -22,10 +23,15 @@ Array = NDArray[np.float64]
 
 
 def _moments(prior: Prior) -> tuple[float, float]:
-    """Mean and precision of a normal or flat prior."""
+    """Mean and precision of a normal prior; zeros of a flat one or a mixture."""
     if isinstance(prior, Normal):
         return prior.mean, prior.sd**-2
     return 0.0, 0.0
+
+
+def _mixture(prior: Prior) -> NormalParts | None:
+    """Give the normals of a prior that is a mixture of them."""
+    return prior.parts() if isinstance(prior, NormalMixed) else None
 
 
 def has_column(evidence: Evidence, column: str) -> list[str]:
@@ -57,13 +63,15 @@ class Intercept:
     Parameters
     ----------
     prior
-        `Normal` or `Flat`, on the analysis scale.
+        `Normal`, `Flat`, or a mixture of normals (`StudentT`, `NormalMixture`), on the analysis
+        scale.
     """
 
     prior: Prior
 
     def __post_init__(self) -> None:
-        _normal_or_flat(self.prior, "intercept")
+        if not isinstance(self.prior, NormalMixed):
+            _normal_or_flat(self.prior, "intercept")
 
     def faults(self, evidence: Evidence) -> list[str]:  # noqa: ARG002
         """See `Term`."""
@@ -87,6 +95,7 @@ class Intercept:
             labels=("mu",),
             combine=np.ones((1, 1)),
             intercept=True,
+            mixture=_mixture(self.prior),
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:  # noqa: ARG002

@@ -8,6 +8,7 @@ import numpy as np
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.bias import AdditiveBias, BiasHierarchy
 from bayesrtw.model.heterogeneity import ByGroup, Common, Exchangeable, dependence
 from bayesrtw.model.interaction import Interaction
 from bayesrtw.model.likelihood import Likelihood, Normal
@@ -76,15 +77,15 @@ class Model:
             raise SpecError(
                 "common says that there is no heterogeneity; leave the other terms out."
             )
-        names = [name for term in spread for name in term.hyper()]
+        names = [name for term in self.terms for name in term.hyper()]
         if len(set(names)) < len(names):
             raise SpecError(
-                "two heterogeneity SDs have one name; give each exchangeable term a name of its own."
+                "two heterogeneity SDs or biases have one name; give each term a name of its own."
             )
         moderators = [
-            term.name if isinstance(term, Indicator) else term.column
+            term.column if isinstance(term, Categorical | Linear) else term.name
             for term in self.terms
-            if isinstance(term, Categorical | Linear | Indicator)
+            if isinstance(term, Categorical | Linear | Indicator | BiasHierarchy | AdditiveBias)
         ]
         crossed = [term for term in self.terms if isinstance(term, Interaction)]
         moderators += [name for term in crossed for name in term.owns]
@@ -100,7 +101,8 @@ class Model:
         reserved = sorted(set(names) & RESERVED)
         if reserved:
             raise SpecError(
-                f"heterogeneity SDs are called {shown(reserved)}, names of other results; choose others."
+                f"heterogeneity SDs or biases are called {shown(reserved)}, names of other results; "
+                "choose others."
             )
 
     @property

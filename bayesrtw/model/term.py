@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.errors import Finding
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.mixture_prior import NormalParts
 from bayesrtw.model.prior import Prior
 from bayesrtw.registry import role
 
@@ -36,6 +37,9 @@ class Fixed:
         Whether the term is the pooled mean itself.
     levels
         Level of each estimate where the term is categorical, shape (estimate,); else None.
+    mixture
+        The prior of b where that is a mixture of normals, for a term of one column; its `precision`
+        is then 0.
     """
 
     columns: Array
@@ -45,6 +49,7 @@ class Fixed:
     combine: Array
     intercept: bool = False
     levels: NDArray[np.object_] | None = None
+    mixture: NormalParts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +84,89 @@ class Grouped:
         return self.count == len(self.group)
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A hyperparameter that acts on estimates, each with a factor of its own.
+
+    Attributes
+    ----------
+    name
+        The hyperparameter.
+    factor
+        Shape (estimate,).
+    """
+
+    name: str
+    factor: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """What stands between an estimate and its study's effect, besides sampling error.
+
+    y = theta + b + e with e ~ N(0, s^2 / share), b ~ N(mean + common + shift, variance + scatter^2).
+    None of it belongs to theta.
+
+    Attributes
+    ----------
+    mean, variance
+        Of the part that is known, shape (estimate,), analysis scale.
+    share
+        Share of its information that an estimate keeps, in (0, 1], shape (estimate,).
+    common
+        Coefficients that biases share, with their priors.
+    scatter
+        Standard deviations of biases that are hyperparameters.
+    shift
+        Biases that are hyperparameters.
+    """
+
+    mean: Array
+    variance: Array
+    share: Array
+    common: Fixed | None = None
+    scatter: tuple[Carried, ...] = ()
+    shift: tuple[Carried, ...] = ()
+
+
+class Allocation(NamedTuple):
+    """A bias that an estimate has or has not, inside a PyMC model.
+
+    Attributes
+    ----------
+    rows
+        Estimates at risk, shape (row,).
+    probability
+        That the estimate is biased, shape (row,).
+    shift, spread
+        Mean and SD of its bias, shape (row,).
+    """
+
+    rows: NDArray[np.intp]
+    probability: "TensorVariable"
+    shift: "TensorVariable"
+    spread: "TensorVariable"
+
+
 class Contribution(NamedTuple):
-    """A term inside a PyMC model: its part of the mean, and what is reported of it."""
+    """A term inside a PyMC model.
+
+    Attributes
+    ----------
+    eta
+        Its part of the effects.
+    reported
+        What is reported of it, or None.
+    bias
+        What it adds to the estimates and not to the effects, or None.
+    allocation
+        Biases that estimates may have, or None.
+    """
 
     eta: "TensorVariable"
     reported: "TensorVariable | None"
+    bias: "TensorVariable | None" = None
+    allocation: Allocation | None = None
 
 
 @role("term")
@@ -99,7 +182,7 @@ class Term(Protocol):
     def hyper(self) -> Mapping[str, Prior]:
         """Give the scalar hyperparameters, name to prior."""
 
-    def gaussian(self, evidence: Evidence) -> Fixed | Grouped | None:
+    def gaussian(self, evidence: Evidence) -> Fixed | Grouped | Noise | None:
         """Give the contribution as linear algebra, or None if it is not Gaussian."""
 
     def pymc(self, evidence: Evidence) -> Contribution:

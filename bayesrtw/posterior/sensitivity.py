@@ -342,7 +342,7 @@ def _blank(row: dict[str, Any], design: Design) -> None:
     for name in FIGURES:
         row.setdefault(name, math.nan)
     tail = tail_power(design)
-    flat = np.any(design.quantities["mu"].combine[:, design.precision == 0] != 0)
+    flat = np.any(design.quantities["mu"].combine[:, design.flat] != 0)
     if tail <= 2 + MARGIN:
         row["tau"] = math.nan
         row["mean"] = math.nan if flat else row["mean"]
@@ -397,8 +397,8 @@ def _one(design: Design, evidence: Evidence, ci_prob: float) -> dict[str, Any]:
         raise EngineRefusal(reason)
     problem = pose(design)
     found = integrate(problem, START, TOLERANCE)
-    values, weight = pruned(found.nodes)
-    given = problem.given(values)
+    normals = problem.normals(*pruned(found.nodes))
+    values, weight, given = normals.hyper, normals.weight, normals.given
     mean = (given.mean @ combine)[:, None]
     variance = np.einsum("nij,i,j->n", given.covariance, combine, combine)
     spread = np.zeros(len(weight))
