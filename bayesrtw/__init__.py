@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bayesrtw.model.heterogeneity import Common as Common
     from bayesrtw.model.heterogeneity import Exchangeable as Exchangeable
     from bayesrtw.model.interaction import Interaction as Interaction
+    from bayesrtw.model.judged import JudgedBias as JudgedBias
     from bayesrtw.model.moderator import Categorical as Categorical
     from bayesrtw.model.moderator import Group as Group
     from bayesrtw.model.moderator import Indicator as Indicator
@@ -51,6 +52,7 @@ _HOMES = {
     "Indicator": "bayesrtw.model.moderator",
     "Interaction": "bayesrtw.model.interaction",
     "Intercept": "bayesrtw.model.moderator",
+    "JudgedBias": "bayesrtw.model.judged",
     "Linear": "bayesrtw.model.moderator",
     "Model": "bayesrtw.model.spec",
     "Nuts": "bayesrtw.engine.nuts",

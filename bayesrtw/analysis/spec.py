@@ -17,6 +17,7 @@ from bayesrtw.model import (  # noqa: F401 - the same
     bias,
     heterogeneity,
     interaction,
+    judged,
     mixture_prior,
     moderator,
     prior,

@@ -312,6 +312,26 @@ def bias_moments(evidence: Evidence, cells: Sequence[BiasCell]) -> BiasMoments:
        summed, assessors averaged with the variance between them).
     """
     faults = Faults(EvidenceError)
+    found = look_up(evidence, cells, faults)
+    faults.raise_if_any()
+    return found
+
+
+def look_up(evidence: Evidence, cells: Sequence[BiasCell], faults: Faults) -> BiasMoments:
+    """Do what `bias_moments` does, noting faults instead of raising them.
+
+    Parameters
+    ----------
+    evidence, cells
+        As for `bias_moments`.
+    faults
+        Collector of faults.
+
+    Returns
+    -------
+    BiasMoments
+        Of every row; without meaning where a fault was noted.
+    """
     _ratio(evidence, faults)
     table = {cell.key: cell for cell in cells}
     studies = [str(study) for study in evidence.data["study"].to_numpy()]
@@ -336,7 +356,6 @@ def bias_moments(evidence: Evidence, cells: Sequence[BiasCell]) -> BiasMoments:
             if not randomised and not set(words) - {"not_stated"}:
                 silent.append(study)
         parts.append(part)
-    faults.raise_if_any()
     known = list(dict.fromkeys(studies))
     return BiasMoments(
         mean=np.array([part.mean for part in parts]),

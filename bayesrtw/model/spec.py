@@ -11,6 +11,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy
 from bayesrtw.model.heterogeneity import ByGroup, Common, Exchangeable, dependence
 from bayesrtw.model.interaction import Interaction
+from bayesrtw.model.judged import JudgedBias
 from bayesrtw.model.likelihood import Likelihood, Normal
 from bayesrtw.model.moderator import Categorical, Indicator, Intercept, Linear, has_column
 from bayesrtw.model.prior import Prior
@@ -85,7 +86,9 @@ class Model:
         moderators = [
             term.column if isinstance(term, Categorical | Linear) else term.name
             for term in self.terms
-            if isinstance(term, Categorical | Linear | Indicator | BiasHierarchy | AdditiveBias)
+            if isinstance(
+                term, Categorical | Linear | Indicator | BiasHierarchy | AdditiveBias | JudgedBias
+            )
         ]
         crossed = [term for term in self.terms if isinstance(term, Interaction)]
         moderators += [name for term in crossed for name in term.owns]

@@ -184,8 +184,8 @@ def test_an_instrument_that_the_table_does_not_map_changes_nothing_and_is_named(
             "not have; did you mean 'high'",
         ),
         (
-            {"judgements": [judged("mesurement", "high")]},
-            "'mesurement' is no domain of RoB 2 2019; did you mean 'measurement'",
+            {"judgements": [judged("measuremnt", "high")]},
+            "'measuremnt' is no domain of RoB 2 2019; did you mean 'measurement'",
         ),
         (
             {"design": "quasi"},
