@@ -15,7 +15,7 @@ from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import check
 from bayesrtw.posterior.diagnose import diagnose
-from bayesrtw.posterior.summarise import probability_beyond, summarise
+from bayesrtw.posterior.summarise import IntervalKind, probability_beyond, summarise
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
@@ -148,12 +148,13 @@ def _answers(tree: xr.DataTree, questions: tuple[Estimand, ...], where: str) -> 
     import pandas as pd  # noqa: PLC0415
 
     higher = tree.attrs["benefit"] == "higher"
-    tables: dict[float, pd.DataFrame] = {}
+    tables: dict[tuple[float, IntervalKind], pd.DataFrame] = {}
     rows = []
     for question in questions:
-        if question.ci_prob not in tables:
-            tables[question.ci_prob] = summarise(tree, ci_prob=question.ci_prob)
-        table = tables[question.ci_prob]
+        asked = (question.ci_prob, question.ci_kind)
+        if asked not in tables:
+            tables[asked] = summarise(tree, ci_prob=asked[0], ci_kind=asked[1])
+        table = tables[asked]
         if question.of not in table.index:
             hint = suggestion(question.of, [str(name) for name in table.index])
             raise SpecError(f"{where}: estimand {question.name!r} asks for {question.of!r}; {hint}")

@@ -26,6 +26,7 @@ from bayesrtw.model import (  # noqa: F401 - the same
 from bayesrtw.model.likelihood import Likelihood, Normal
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term
+from bayesrtw.posterior.summarise import IntervalKind
 from bayesrtw.registry import decode, digest, encode, suggestion
 
 #: Version of the layout of analysis files.
@@ -129,7 +130,9 @@ class Estimand:
         Threshold on the analysis scale whose probability is reported; at most one. Without either,
         the probability is that of benefit, beyond no effect.
     ci_prob
-        Probability of the central interval.
+        Probability of the interval.
+    ci_kind
+        ``"eti"``, equal-tailed, or ``"hdi"``, the shortest on the analysis scale.
     """
 
     name: str
@@ -137,6 +140,7 @@ class Estimand:
     above: float | None = None
     below: float | None = None
     ci_prob: float = 0.95
+    ci_kind: IntervalKind = "eti"
 
     def __post_init__(self) -> None:
         if self.above is not None and self.below is not None:

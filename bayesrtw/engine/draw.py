@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.axis import Axis
 from bayesrtw.engine.kernel import smooth
+from bayesrtw.engine.marginal import Marginal, series
 from bayesrtw.engine.problem import Problem
-from bayesrtw.engine.quadrature import Marginal, Nodes, Range, held_at, lay, looks, rule, series
+from bayesrtw.engine.quadrature import Nodes, Range, held_at, lay, looks, rule
 
 Array = NDArray[np.float64]
 

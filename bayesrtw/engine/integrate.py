@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.axis import Positive
+from bayesrtw.engine.marginal import Marginal, marginals, series
 from bayesrtw.engine.problem import Problem
-from bayesrtw.engine.quadrature import Marginal, Nodes, lay, looks, marginals, series
+from bayesrtw.engine.quadrature import Nodes, lay, looks
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import Design
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from bayesrtw.errors import ConvergenceError
 
@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 NEGLIGIBLE = 1e-14
 #: Most steps; halving alone needs about 110 from 1e17 times the scale of a quantile.
 STEPS = 200
+#: Density of the standard normal at 0.
+ROOT = 1.0 / math.sqrt(2.0 * math.pi)
 #: Error in probability at which a quantile is done.
 PRECISION = 2e-15
 
@@ -68,13 +70,40 @@ def cdf(x: Array, weight: Array, mean: Array, sd: Array) -> Array:
     return _sum(weight, ndtr(z))
 
 
-def quantile(q: float, weight: Array, mean: Array, sd: Array) -> Array:
+def log_density(x: Array, weight: Array, mean: Array, sd: Array) -> Array:
+    """Log density of mixtures.
+
+    Parameters
+    ----------
+    x
+        Shape (quantity,).
+    weight
+        Shape (node,) or (node, quantity).
+    mean, sd
+        Of the components, shape (node, quantity); components with sd 0 have no density and are left
+        out.
+
+    Returns
+    -------
+    ndarray, shape (quantity,)
+        -inf where nothing is left.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        z = (x - mean) / sd
+        each = np.where(sd > 0, -0.5 * z**2 - np.log(sd), -math.inf)
+        peak = np.max(each, axis=0)
+        base = np.where(np.isfinite(peak), peak, 0.0)
+        found = np.log(_sum(weight, np.exp(each - base)))
+    return np.asarray(found + base - 0.5 * math.log(2.0 * math.pi))
+
+
+def quantile(q: float | Array, weight: Array, mean: Array, sd: Array) -> Array:
     """Quantile of mixtures: Newton steps, halving wherever they do not close in fast enough.
 
     Parameters
     ----------
     q
-        Probability in (0, 1).
+        Probability in (0, 1), one for all or one for each, shape (quantity,).
     weight
         Shape (node,) or (node, quantity).
     mean, sd
@@ -88,38 +117,54 @@ def quantile(q: float, weight: Array, mean: Array, sd: Array) -> Array:
     if weight.ndim == 1:
         keep = weight > NEGLIGIBLE
         weight, mean, sd = weight[keep] / weight[keep].sum(), mean[keep], sd[keep]
-        carried = np.ones((len(weight), 1), dtype=bool)
-    else:
-        carried = weight > NEGLIGIBLE
-    # Halving goes by the orders of magnitude around a centre, so that no spread is too wide for it.
-    with np.errstate(invalid="ignore"):
-        low = np.min(np.where(carried, mean - 12.0 * sd, math.inf), axis=0)
-        high = np.max(np.where(carried, mean + 12.0 * sd, -math.inf), axis=0)
-        unit = np.min(np.where(carried & (sd > 0), sd, math.inf), axis=0)
-    unit = np.where(np.isfinite(unit), unit, 1.0)
-    shares = np.broadcast_to(weight if weight.ndim > 1 else weight[:, None], mean.shape)
-    heaviest = np.argmax(shares, axis=0)
-    centre = np.take_along_axis(mean, heaviest[None, :], 0)[0]
-    x = np.clip(_sum(weight, mean), low, high)
-    before = high - low
+    points = sd <= 0
+    some = bool(np.any(points))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        scale = 1.0 / np.where(points, math.inf, sd) if some else 1.0 / sd
+        low, high, unit, centre = _bounds(weight, mean, sd)
+        middle, spread = moments(weight, mean, sd)
+        start = middle + spread * ndtri(q)
+        x = np.clip(np.where(np.isfinite(start), start, middle), low, high)
+        before = high - low
         for _ in range(STEPS):
-            z = np.where(sd > 0, (x - mean) / sd, np.where(x >= mean, math.inf, -math.inf))
+            z = (x - mean) * scale
+            if some:
+                z = np.where(points, np.where(x >= mean, math.inf, -math.inf), z)
             error = _sum(weight, ndtr(z)) - q
-            slope = np.exp(-0.5 * z**2) / (sd * math.sqrt(2.0 * math.pi))
-            density = _sum(weight, np.where(sd > 0, slope, 0.0))
+            density = _sum(weight, np.exp(-0.5 * z * z) * scale) * ROOT
             low, high = np.where(error < 0, x, low), np.where(error >= 0, x, high)
             newton = x - error / density
             fast = (newton > low) & (newton < high) & (np.abs(2.0 * error) < before * density)
-            ends = np.arcsinh((low - centre) / unit), np.arcsinh((high - centre) / unit)
-            middle = centre + unit * np.sinh(0.5 * (ends[0] + ends[1]))
-            new = np.where(fast, newton, np.clip(middle, low, high))
+            new = np.where(fast, newton, x)
+            if not np.all(fast):
+                # Halving goes by the orders of magnitude around a centre, so that no spread is too
+                # wide for it.
+                ends = np.arcsinh((low - centre) / unit), np.arcsinh((high - centre) / unit)
+                halved = centre + unit * np.sinh(0.5 * (ends[0] + ends[1]))
+                new = np.where(fast, newton, np.clip(halved, low, high))
             done = (np.abs(error) <= PRECISION) | (high - low <= 4e-16 * np.abs(x))
             if np.all(done):
                 return np.asarray(x)
             before = np.where(done, before, np.abs(new - x))
             x = np.where(done, x, new)
-    points = ~np.any(sd > 0, axis=0)
-    if not np.all(done | points | (high - low <= 1e-12 * (np.abs(x) + unit))):
+    if not np.all(done | np.all(points, axis=0) | (high - low <= 1e-12 * (np.abs(x) + unit))):
         raise ConvergenceError("a quantile of a mixture of normals could not be found.")
     return np.asarray(x)
+
+
+def _bounds(weight: Array, mean: Array, sd: Array) -> tuple[Array, Array, Array, Array]:
+    """Find ends that hold every quantile, the smallest spread, and the heaviest component's mean."""
+    carried = weight > NEGLIGIBLE
+    if np.all(carried) and np.all(sd > 0):
+        low, high = np.min(mean - 12.0 * sd, axis=0), np.max(mean + 12.0 * sd, axis=0)
+        unit = np.min(sd, axis=0)
+    else:
+        carried = carried[:, None] if weight.ndim == 1 else carried
+        low = np.min(np.where(carried, mean - 12.0 * sd, math.inf), axis=0)
+        high = np.max(np.where(carried, mean + 12.0 * sd, -math.inf), axis=0)
+        unit = np.min(np.where(carried & (sd > 0), sd, math.inf), axis=0)
+        unit = np.where(np.isfinite(unit), unit, 1.0)
+    if weight.ndim == 1:
+        return low, high, unit, mean[int(np.argmax(weight))]
+    heaviest = np.argmax(weight, axis=0)
+    return low, high, unit, np.take_along_axis(mean, heaviest[None, :], 0)[0]

@@ -1,13 +1,14 @@
 """Summaries of a fitted tree: moments, quantiles and probabilities, on both scales.
 
 Where the exact engine's quadrature is in the tree, every number comes from it: moments are sums over
-the nodes, quantiles invert the mixture's distribution function, and no draw is used. Otherwise the
-draws are summarised.
+the nodes, quantiles and shortest intervals come from the mixture's distribution function, and no draw is
+used. Otherwise the draws are summarised.
 """
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import xarray as xr
@@ -17,9 +18,11 @@ from bayesrtw.dims import CHAIN, DRAW, NODE
 from bayesrtw.engine import mixture
 from bayesrtw.engine.axis import Positive, Unit
 from bayesrtw.engine.integrate import MARGIN
-from bayesrtw.engine.quadrature import Distribution, series
+from bayesrtw.engine.marginal import Distribution, series
+from bayesrtw.engine.shortest import shortest
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, measure_named
+from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +35,13 @@ VARIABLES = ("mu", "beta", "mu_level", "theta_new")
 #: An integrand that is still this large, relative to its peak, where the nodes end is not resolved:
 #: its moment is left empty.
 UNRESOLVED = 1e-9
+
+#: Kinds of interval: equal-tailed, or the shortest (of highest density where there is one mode). The
+#: shortest interval depends on the scale: it is that of the analysis scale, its ends transformed.
+IntervalKind = Literal["eti", "hdi"]
+
+#: Numbers in one intermediate array of a quantile: the search stays in the cache.
+AT_ONCE = 65_536
 
 #: Columns of a summary, as `summarise` explains them.
 COLUMNS = (
@@ -52,8 +62,13 @@ COLUMNS = (
     "upper_back",
 )
 
+#: Those that are computed, in an order of their own.
+FIGURES = ("mean", "sd", "median", "lower", "upper", "probability", "mean_back", "sd_back")
 
-def summarise(tree: xr.DataTree, *, ci_prob: float = 0.95) -> "pd.DataFrame":
+
+def summarise(
+    tree: xr.DataTree, *, ci_prob: float = 0.95, ci_kind: IntervalKind = "eti"
+) -> "pd.DataFrame":
     """Summarise every reported quantity of a fit.
 
     Parameters
@@ -61,7 +76,10 @@ def summarise(tree: xr.DataTree, *, ci_prob: float = 0.95) -> "pd.DataFrame":
     tree
         What `fit` returned.
     ci_prob
-        Probability of the central (equal-tailed) interval, in (0, 1).
+        Probability of the interval, in (0, 1).
+    ci_kind
+        ``"eti"`` for the central (equal-tailed) interval, ``"hdi"`` for the shortest one on the analysis
+        scale: that of a log ratio, not of the ratio, since shortest intervals move with the scale.
 
     Returns
     -------
@@ -75,49 +93,65 @@ def summarise(tree: xr.DataTree, *, ci_prob: float = 0.95) -> "pd.DataFrame":
     Raises
     ------
     SpecError
-        If `ci_prob` is not in (0, 1).
+        If `ci_prob` is not in (0, 1) or `ci_kind` is not known.
     """
     import pandas as pd  # noqa: PLC0415
 
     if not 0 < ci_prob < 1:
         raise SpecError(f"ci_prob must lie in (0, 1); found {ci_prob!r}.")
+    if ci_kind not in get_args(IntervalKind):
+        raise SpecError(f"ci_kind is {ci_kind!r}; {suggestion(ci_kind, get_args(IntervalKind))}")
     measure = measure_named(str(tree.attrs["measure"]))
-    higher = tree.attrs["benefit"] == "higher"
+    asked = _Asked(ci_prob, ci_kind, measure, higher=tree.attrs["benefit"] == "higher")
     exact = "quadrature" in tree.children
-    posterior = tree["posterior"].to_dataset() if not exact else xr.Dataset()
-    source = tree["quadrature"].to_dataset() if exact else posterior
-    levels = (0.5 - ci_prob / 2, 0.5, 0.5 + ci_prob / 2)
-    parts: list[dict[str, Any]] = []
+    source = tree["quadrature" if exact else "posterior"].dataset
     spreads = str(tree.attrs["hyper"]).split()
+    names: dict[str, list[str]] = {}
     for variable in (*VARIABLES, *spreads, "theta"):
-        names = _names(source, variable, exact=exact and variable not in spreads)
-        if names is None:
-            continue
-        if exact and variable in spreads:
-            figures = _exact_hyper(source, variable, levels)
-        elif exact:
-            figures = _exact_normal(source, variable, levels, measure, higher=higher)
-        else:
-            figures = _sampled(posterior[variable], levels, measure, higher=higher)
+        found = _names(source, variable, exact=exact and variable not in spreads)
+        if found is not None:
+            names[variable] = found
+    normal = [variable for variable in names if variable not in spreads]
+    figures = (_exact_normal if exact else _sampled)(source, normal, asked)
+    place, parts = 0, []
+    for variable, labels in names.items():
         if variable in spreads:
-            figures = {
-                **figures,
-                **dict.fromkeys(("probability", "mean_back", "sd_back"), np.array([math.nan])),
-            }
-        back = measure.back if variable not in spreads else lambda x: np.full_like(x, np.nan)
-        for end in ("median", "lower", "upper"):
-            figures[f"{end}_back"] = back(figures[end])
-        parts.append({"variable": variable, "label": names, **figures})
-    frame = pd.concat([pd.DataFrame(part) for part in parts], ignore_index=True)
-    frame["ci_prob"], frame["ci_kind"] = ci_prob, "eti"
-    frame.index = pd.Index(
-        [
-            f"{variable}[{label}]" if label else variable
-            for variable, label in zip(frame["variable"], frame["label"], strict=True)
-        ],
-        name="quantity",
+            spread = _exact_hyper(source, variable, asked) if exact else None
+            parts.append(spread if spread is not None else _sampled_hyper(source, variable, asked))
+        else:
+            parts.append(figures[:, place : place + len(labels)])
+            place += len(labels)
+    table = np.concatenate(parts, axis=1)
+    shown = [np.repeat(variable in spreads, len(labels)) for variable, labels in names.items()]
+    empty = np.concatenate(shown)
+    columns = dict(zip(FIGURES, table, strict=True))
+    for end in ("median", "lower", "upper"):
+        columns[f"{end}_back"] = np.where(empty, np.nan, measure.back(columns[end]))
+    index = [
+        (variable, label, f"{variable}[{label}]" if label else variable)
+        for variable, labels in names.items()
+        for label in labels
+    ]
+    text = dict(zip(("variable", "label", "quantity"), zip(*index, strict=True), strict=True))
+    data = {**text, **columns, "ci_prob": ci_prob, "ci_kind": ci_kind}
+    return pd.DataFrame(
+        {name: data[name] for name in COLUMNS}, index=pd.Index(text["quantity"], name="quantity")
     )
-    return frame[list(COLUMNS)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a summary is asked for."""
+
+    ci_prob: float
+    ci_kind: IntervalKind
+    measure: Measure
+    higher: bool
+
+    @property
+    def levels(self) -> Array:
+        """Probabilities of the lower end, the median and the upper end of a central interval."""
+        return np.array([0.5 - self.ci_prob / 2, 0.5, 0.5 + self.ci_prob / 2])
 
 
 def hyper_distribution(quadrature: xr.Dataset, name: str) -> Distribution:
@@ -133,7 +167,7 @@ def hyper_distribution(quadrature: xr.Dataset, name: str) -> Distribution:
     Returns
     -------
     Distribution
-        With `cdf` and `quantile`.
+        With `cdf`, `quantile` and `log_density`.
     """
     low, high, shift = (float(value) for value in quadrature[f"{name}_range"].to_numpy())
     axis = Unit() if shift < 0 else Positive(1.0, shift)
@@ -149,75 +183,100 @@ def _names(source: xr.Dataset, variable: str, *, exact: bool) -> list[str] | Non
     return [str(label) for label in source[dims[0]].to_numpy()] if dims else [""]
 
 
-def _exact_hyper(source: xr.Dataset, name: str, levels: tuple[float, ...]) -> dict[str, Array]:
+def _exact_hyper(source: xr.Dataset, name: str, asked: _Asked) -> Array:
+    """Figures of one hyperparameter, shape (figure, 1)."""
     weight, value = source["weight"].to_numpy(), source[name].to_numpy()
     mean = weight @ value
     sd = np.sqrt(weight @ (value - mean) ** 2)
-    lower, median, upper = hyper_distribution(source, name).quantile(np.array(levels))
+    distribution = hyper_distribution(source, name)
+    lower, median, upper = distribution.quantile(asked.levels)
+    if asked.ci_kind == "hdi":
+        support = distribution.axis.value(np.array([distribution.low, distribution.high]))
+        ends = shortest(
+            distribution.quantile,
+            distribution.log_density,
+            asked.ci_prob,
+            (support[:1], support[1:]),
+        )
+        lower, upper = ends[0][0], ends[1][0]
     bounded = float(source[f"{name}_range"].to_numpy()[2]) < 0
     tail = math.inf if bounded else source.attrs["tail_power"]
-    figures = {
-        "mean": mean if tail > 2 + MARGIN else math.nan,
-        "sd": sd if tail > 3 + MARGIN else math.nan,
-        "median": median,
-        "lower": lower,
-        "upper": upper,
-    }
-    return {label: np.atleast_1d(figure) for label, figure in figures.items()}
+    mean = mean if tail > 2 + MARGIN else math.nan
+    sd = sd if tail > 3 + MARGIN else math.nan
+    return np.array([mean, sd, median, lower, upper, math.nan, math.nan, math.nan])[:, None]
 
 
-def _exact_normal(
-    source: xr.Dataset,
-    variable: str,
-    levels: tuple[float, ...],
-    measure: Measure,
-    *,
-    higher: bool,
-) -> dict[str, Array]:
+def _exact_normal(source: xr.Dataset, variables: Sequence[str], asked: _Asked) -> Array:
+    """Figures of all quantities that are mixtures of normals, shape (figure, quantity)."""
     weight = source["weight"].to_numpy()
-    mean = source[f"{variable}_mean"].to_numpy().reshape(len(weight), -1)
-    sd = source[f"{variable}_sd"].to_numpy().reshape(len(weight), -1)
+    grows = str(source.attrs["grows_with_tau"]).split()
+    mean, sd, heavy = [], [], []
+    for variable in variables:
+        mean.append(source[f"{variable}_mean"].to_numpy().reshape(len(weight), -1))
+        sd.append(source[f"{variable}_sd"].to_numpy().reshape(len(weight), -1))
+        heavy.append(np.repeat(variable in grows, mean[-1].shape[1]))
+    means, sds = np.concatenate(mean, axis=1), np.concatenate(sd, axis=1)
+    grown = np.concatenate(heavy)
+    room = max(1, AT_ONCE // len(weight))
+    return np.concatenate(
+        [
+            _piece(source, (weight, means[:, at : at + room], sds[:, at : at + room]), asked, grow)
+            for at in range(0, means.shape[1], room)
+            for grow in [grown[at : at + room]]
+        ],
+        axis=1,
+    )
+
+
+def _piece(
+    source: xr.Dataset, parts: tuple[Array, Array, Array], asked: _Asked, grows: NDArray[np.bool_]
+) -> Array:
+    """Figures of a few mixtures; `grows` says whose moments need those of tau."""
+    weight, mean, sd = parts
+    count = mean.shape[1]
     centre, spread = mixture.moments(weight, mean, sd)
     tail = source.attrs["tail_power"]
-    if variable in str(source.attrs["grows_with_tau"]).split():
-        centre = centre if tail > 2 + MARGIN else np.full_like(centre, np.nan)
-        spread = spread if tail > 3 + MARGIN else np.full_like(spread, np.nan)
-    below = mixture.cdf(np.zeros(mean.shape[1]), weight, mean, sd)
-    lower, median, upper = (mixture.quantile(q, weight, mean, sd) for q in levels)
-    back = _back_moments(weight, mean, sd, measure, centre, spread)
-    if measure.log and variable in str(source.attrs["grows_with_tau"]).split():
+    centre = np.where(grows & (tail <= 2 + MARGIN), np.nan, centre)
+    spread = np.where(grows & (tail <= 3 + MARGIN), np.nan, spread)
+    below = mixture.cdf(np.zeros(count), weight, mean, sd)
+    levels = asked.levels if asked.ci_kind == "eti" else asked.levels[1:2]
+    times = len(levels)
+    wide = (weight, np.tile(mean, times), np.tile(sd, times))
+    found = mixture.quantile(np.repeat(levels, count), *wide).reshape(times, count)
+    if asked.ci_kind == "hdi":
+        whole = np.full(count, math.inf)
+        ends = shortest(
+            lambda q: mixture.quantile(q, weight, mean, sd),
+            lambda x: mixture.log_density(x, weight, mean, sd),
+            asked.ci_prob,
+            (-whole, whole),
+        )
+        found = np.stack([ends[0], found[0], ends[1]])
+    back = _back_moments(weight, mean, sd, asked.measure, centre, spread)
+    if asked.measure.log:
         most = int(source.attrs["back_moments"])
-        for place, name in enumerate(("mean_back", "sd_back")):
-            if most <= place:
-                back[name] = np.full_like(centre, np.nan)
-    return {
-        "mean": centre,
-        "sd": spread,
-        "median": median,
-        "lower": lower,
-        "upper": upper,
-        "probability": 1.0 - below if higher else below,
-        **back,
-    }
+        back = [
+            np.where(grows & (most <= place), np.nan, moment) for place, moment in enumerate(back)
+        ]
+    chance = 1.0 - below if asked.higher else below
+    return np.stack([centre, spread, found[1], found[0], found[2], chance, *back])
 
 
 def _back_moments(
     weight: Array, mean: Array, sd: Array, measure: Measure, centre: Array, spread: Array
-) -> dict[str, Array]:
+) -> list[Array]:
     """Mean and SD on the reported scale; for ratios those of a log-normal mixture, where they exist."""
     if not measure.log:
-        return {"mean_back": centre, "sd_back": spread}
+        return [centre, spread]
     with np.errstate(over="ignore", invalid="ignore"):
         first = weight[:, None] * np.exp(mean + 0.5 * sd**2)
         second = weight[:, None] * np.exp(2.0 * mean + 2.0 * sd**2)
         ratio = first.sum(axis=0)
         variance = second.sum(axis=0) - ratio**2
-    return {
-        "mean_back": np.where(_resolved(first), ratio, np.nan),
-        "sd_back": np.where(
-            _resolved(first) & _resolved(second), np.sqrt(np.maximum(variance, 0)), np.nan
-        ),
-    }
+    exists = _resolved(first)
+    both = exists & _resolved(second)
+    sd_back = np.sqrt(np.maximum(variance, 0.0), where=both, out=np.full_like(variance, np.nan))
+    return [np.where(exists, ratio, np.nan), sd_back]
 
 
 def _resolved(integrand: Array) -> NDArray[np.bool_]:
@@ -229,23 +288,51 @@ def _resolved(integrand: Array) -> NDArray[np.bool_]:
     return np.asarray(np.isfinite(integrand).all(axis=0) & died)
 
 
-def _sampled(
-    draws: xr.DataArray, levels: tuple[float, ...], measure: Measure, *, higher: bool
-) -> dict[str, Array]:
-    values = draws.to_numpy().reshape(draws.sizes[CHAIN] * draws.sizes[DRAW], -1)
-    back = measure.back(values)
-    lower, median, upper = np.quantile(values, levels, axis=0)
-    side = values > 0 if higher else values < 0
-    return {
-        "mean": values.mean(axis=0),
-        "sd": values.std(axis=0, ddof=1),
-        "median": median,
-        "lower": lower,
-        "upper": upper,
-        "probability": side.mean(axis=0),
-        "mean_back": back.mean(axis=0),
-        "sd_back": back.std(axis=0, ddof=1),
-    }
+def _draws(source: xr.Dataset, variable: str) -> Array:
+    """Draws of a variable, shape (draw, quantity)."""
+    values = source[variable]
+    return np.asarray(values.to_numpy().reshape(values.sizes[CHAIN] * values.sizes[DRAW], -1))
+
+
+def _sampled(source: xr.Dataset, variables: Sequence[str], asked: _Asked) -> Array:
+    """Figures of effects from draws, shape (figure, quantity)."""
+    values = np.concatenate([_draws(source, variable) for variable in variables], axis=1)
+    back = asked.measure.back(values)
+    lower, median, upper = _from_draws(values, asked)
+    side = values > 0 if asked.higher else values < 0
+    return np.stack(
+        [
+            values.mean(axis=0),
+            values.std(axis=0, ddof=1),
+            median,
+            lower,
+            upper,
+            side.mean(axis=0),
+            back.mean(axis=0),
+            back.std(axis=0, ddof=1),
+        ]
+    )
+
+
+def _sampled_hyper(source: xr.Dataset, name: str, asked: _Asked) -> Array:
+    """Figures of one hyperparameter from draws, shape (figure, 1)."""
+    values = _draws(source, name)
+    lower, median, upper = _from_draws(values, asked)
+    none = np.full(1, np.nan)
+    return np.stack(
+        [values.mean(axis=0), values.std(axis=0, ddof=1), median, lower, upper, none, none, none]
+    )
+
+
+def _from_draws(values: Array, asked: _Asked) -> Array:
+    """Lower end, median and upper end, shape (3, quantity)."""
+    found = np.quantile(values, asked.levels, axis=0)
+    if asked.ci_kind == "hdi":
+        import arviz_stats as azs  # noqa: PLC0415
+
+        ends = np.asarray(azs.hdi(values, prob=asked.ci_prob, axis=0)).reshape(-1, 2)
+        found[0], found[2] = ends[:, 0], ends[:, 1]
+    return np.asarray(found)
 
 
 def probability_beyond(
@@ -270,7 +357,7 @@ def probability_beyond(
         In [0, 1].
     """
     if "quadrature" in tree.children:
-        source = tree["quadrature"].to_dataset()
+        source = tree["quadrature"].dataset
         if variable in str(tree.attrs["hyper"]).split():
             below = float(hyper_distribution(source, variable).cdf(np.array(threshold)))
         else:
@@ -281,7 +368,7 @@ def probability_beyond(
             weight = source["weight"].to_numpy()
             below = float(mixture.cdf(np.array([threshold]), weight, mean[:, None], sd[:, None])[0])
     else:
-        below = float(np.mean(_pick(tree["posterior"].to_dataset(), variable, label) <= threshold))
+        below = float(np.mean(_pick(tree["posterior"].dataset, variable, label) <= threshold))
     return 1.0 - below if above else below
 
 

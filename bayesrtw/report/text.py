@@ -108,15 +108,22 @@ def _figure(value: float, digits: int) -> str:
     return text.replace("-", "−") if float(text) else text.lstrip("-")
 
 
+#: Kinds of interval, as a heading says them.
+_KINDS = {"eti": "CrI", "hdi": "HDI"}
+
+
 def _table(synthesis: Synthesis) -> Table:
     measure = measure_named(str(synthesis.posterior.attrs["measure"]))
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     table.add_column("", overflow="fold")
-    percent = 100 * synthesis.estimates["ci_prob"].iloc[0]
-    table.add_column(f"{measure.abbreviation} ({percent:g} % CrI)", justify="right")
+    kinds = [
+        f"{100 * prob:g} % {_KINDS[kind]}"
+        for prob, kind in synthesis.estimates[["ci_prob", "ci_kind"]].itertuples(index=False)
+    ]
+    table.add_column(f"{measure.abbreviation} ({kinds[0]})", justify="right")
     table.add_column("probability", justify="right")
     benefit = "above" if synthesis.posterior.attrs["benefit"] == "higher" else "below"
-    for name, row in synthesis.estimates.iterrows():
+    for kind, (name, row) in zip(kinds, synthesis.estimates.iterrows(), strict=True):
         side = "above" if row["above"] else "below"
         plain = row["threshold"] == 0 and side == benefit
         if math.isnan(row["probability"]):
@@ -125,7 +132,8 @@ def _table(synthesis: Synthesis) -> Table:
         else:
             what = "benefit" if plain else f"{side} {float(measure.back(row['threshold'])):g}"
             chance = f"P({what}) = {row['probability']:.2f}"
-        table.add_row(Text(str(name)), interval(row, measure), chance)
+        other = "" if kind == kinds[0] else f", {kind}"
+        table.add_row(Text(str(name)), f"{interval(row, measure)}{other}", chance)
     return table
 
 

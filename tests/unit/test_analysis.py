@@ -126,7 +126,7 @@ def test_every_fault_of_a_file_comes_in_one_error():
     with pytest.raises(SpecError, match=r"^6 faults:") as caught:
         analysis(text)
     for part in (
-        "mine.toml.titlex is not known; did you mean 'title'? Choices: engine, estimand,",
+        "mine.toml.titlex is not known; did you mean 'title'? Choices: conclusion,",
         "mine.toml.title is missing; add it.",
         "mine.toml.term[2].tau.kind is 'halfnormal'; did you mean 'half_normal'? Choices: ",
         "mine.toml.evidence.measure must be text; found 1.",
