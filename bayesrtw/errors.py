@@ -36,6 +36,10 @@ class WorkerError(BayesrtwError):
     """Processes or a cluster that cannot be reached, or that died over their work."""
 
 
+class StoreError(BayesrtwError):
+    """A store of runs that cannot be read or written as it stands; nothing in it was deleted."""
+
+
 class BayesrtwWarning(UserWarning):
     """Base of every warning of this package."""
 

@@ -179,6 +179,29 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Living:
+    """What counts as news when the analysis is run again.
+
+    Parameters
+    ----------
+    tolerance
+        Changes of means and widths up to this, on the analysis scale, are not news; changes below the
+        numerical error never are.
+    surprise
+        A new result whose two-sided predictive tail probability is below this is called surprising.
+    """
+
+    tolerance: float = 0.0
+    surprise: float = 0.01
+
+    def __post_init__(self) -> None:
+        if not self.tolerance >= 0:
+            raise SpecError(f"tolerance must be at least 0; found {self.tolerance!r}.")
+        if not 0 < self.surprise < 1:
+            raise SpecError(f"surprise must lie in (0, 1); found {self.surprise!r}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """A question fixed before the fit.
 
@@ -209,6 +232,8 @@ class Analysis:
         When it is due again.
     conclusion
         How probabilities become a conclusion.
+    living
+        What counts as news when it is run again.
     schema
         Version of the file's layout.
     """
@@ -228,6 +253,7 @@ class Analysis:
     rationale: tuple[str, ...] = ()
     schedule: Schedule | None = None
     conclusion: Rules = field(default_factory=Rules)
+    living: Living = field(default_factory=Living)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

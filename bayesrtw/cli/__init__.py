@@ -1,7 +1,8 @@
 """The command line: parse, call one function, print. One command a file.
 
 Exit codes: 0 all went well; 1 something could not be read, fitted or written, and is named; 2 the
-command was not understood; 3 `check --strict` found doubts.
+command was not understood; 3 `check --strict` found doubts; 10 to 50 what an update came to
+(`bayesrtw.living.outcome`).
 """
 
 import os
@@ -9,10 +10,17 @@ import os
 import click
 
 from bayesrtw.cli.check import check
+from bayesrtw.cli.diff import diff
+from bayesrtw.cli.history import history
 from bayesrtw.cli.import_ import import_
 from bayesrtw.cli.list_ import list_
+from bayesrtw.cli.publish import publish
+from bayesrtw.cli.replay import replay
 from bayesrtw.cli.run import run
 from bayesrtw.cli.sensitivity import sensitivity
+from bayesrtw.cli.update import update
+from bayesrtw.cli.verify import verify
+from bayesrtw.cli.watch import watch
 from bayesrtw.errors import BayesrtwError
 
 #: Matrices here are small: threads of a linear algebra library would only wait for each other, and
@@ -50,5 +58,18 @@ def main() -> None:
     """Pool what trials and cohorts say about return-to-work programmes."""
 
 
-for _command in (run, sensitivity, check, import_, list_):
+for _command in (
+    run,
+    sensitivity,
+    check,
+    import_,
+    list_,
+    update,
+    history,
+    diff,
+    replay,
+    verify,
+    publish,
+    watch,
+):
     main.add_command(_command)

@@ -16,6 +16,7 @@ from bayesrtw.errors import EvidenceError, Faults, shown
 from bayesrtw.evidence.cells import Places, Table, duplicates, numbers, of_study, read_table
 from bayesrtw.evidence.quality import Judgements, read_judgements
 from bayesrtw.evidence.reported import NUMBERS, analysis_scale
+from bayesrtw.evidence.revision import mark
 from bayesrtw.evidence.schema import check_fields, check_keys
 from bayesrtw.evidence.table import (
     TEXT,
@@ -257,6 +258,7 @@ def _flat(table: Table, provenance: Provenance, faults: Faults) -> Evidence | No
     if "study" not in table.columns:
         return None
     columns = _results(table, faults)
+    columns |= mark(columns, table.where, table.lines, faults)
     outcomes, said = _flat_outcomes(table, columns, faults)
     if faults.messages:
         return None
@@ -338,6 +340,7 @@ def _joined(
     columns = _results(results, faults)
     _check_outcomes(results, meta, faults)
     _join_studies(columns, results, studies, faults)
+    columns |= mark(columns, results.where, results.lines, faults)
     judgements = Judgements()
     if "risk_of_bias.csv" in tables:
         judgements = read_judgements(tables["risk_of_bias.csv"], studies.columns["study"], faults)

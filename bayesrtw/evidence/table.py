@@ -39,6 +39,11 @@ TEXT = frozenset(
         "trial_family",
         "shared_control",
         "p_value",
+        "result",
+        "corrects",
+        "withdrawn",
+        "extracted_by",
+        "signed_by",
     }
 )
 

@@ -1,0 +1,30 @@
+"""What commands about stored runs share: the option --store, and the exit codes in --help."""
+
+from pathlib import Path
+
+import click
+
+from bayesrtw.living.outcome import CODES
+
+#: Where runs are kept unless --store says otherwise.
+STORE = Path("store")
+
+store_option = click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=STORE,
+    show_default=True,
+    help="Folder of the store of runs.",
+)
+
+
+def exit_codes() -> str:
+    """Say what the exit codes mean.
+
+    Returns
+    -------
+    str
+        One sentence, the gravest last.
+    """
+    listed = "; ".join(f"{code} {meaning}" for code, meaning in CODES.items())
+    return f"Exit codes, the gravest of all analyses: {listed}; 2 the command was not understood."

@@ -1,0 +1,347 @@
+"""How much of a change is due to data, model, prior and software.
+
+Every mixture of old and new is fitted, and each factor gets the average, over all orders in which the
+factors could have changed, of what its change did (Shapley's value): shares add up to the change.
+Old software cannot be run again here; its share is what a refit of the old inputs differs by from the
+stored numbers.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import factorial
+from typing import Any
+
+from bayesrtw.analysis.query import select
+from bayesrtw.analysis.spec import Analysis
+from bayesrtw.engine import choose, fit
+from bayesrtw.engine.exact import Exact
+from bayesrtw.errors import Faults, SpecError
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.posterior.summarise import summarise
+from bayesrtw.registry import decode, digest, encode, kinds
+
+#: Numbers that are attributed.
+NUMBERS = ("mean", "width", "probability")
+
+#: Factors, in the order in which they are printed.
+FACTORS = ("data", "model", "prior")
+
+#: New studies that are left out one by one; more would make an update of many studies slow.
+MOST_LEFT_OUT = 8
+
+Numbers = dict[str, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """One end of a change.
+
+    Attributes
+    ----------
+    analysis
+        The analysis.
+    source
+        The evidence before rows are selected.
+    """
+
+    analysis: Analysis
+    source: Evidence
+
+
+def attribute(
+    old: Side, new: Side, stored: Numbers, found: Numbers, *, of: str, software: bool
+) -> dict[str, Any]:
+    """Attribute the change of a quantity.
+
+    Parameters
+    ----------
+    old, new
+        The ends of the change.
+    stored, found
+        The quantity's numbers at both ends: ``mean, width, probability``.
+    of
+        The quantity, e.g. ``"mu"``.
+    software
+        Whether versions or code changed between the ends.
+
+    Returns
+    -------
+    dict
+        ``of``, ``shares`` (factor to its share of each number), ``total``, ``refits`` and ``note``.
+    """
+    changed = changed_factors(old, new)
+    refits = 0
+
+    def value(own: frozenset[str]) -> Numbers:
+        nonlocal refits
+        if own == frozenset(changed):
+            return found
+        if not own and not software:
+            return stored
+        refits += 1
+        analysis = mixed(old.analysis, new.analysis, model="model" in own, prior="prior" in own)
+        return numbers(analysis, new.source if "data" in own else old.source, of)
+
+    corners = {
+        frozenset(own): value(frozenset(own))
+        for size in range(len(changed) + 1)
+        for own in combinations(changed, size)
+    }
+    start = corners[frozenset()] if changed or not software else found
+    shares = {
+        name: {
+            number: shapley(changed, name, lambda own, n=number: corners[own][n])  # type: ignore[misc]
+            for number in NUMBERS
+        }
+        for name in changed
+    }
+    note = ""
+    if software:
+        shares["software"] = {number: start[number] - stored[number] for number in NUMBERS}
+        note = (
+            "The software changed and its earlier version cannot be run here: its share is the refit of "
+            "the old inputs against the stored numbers, taken first, and not averaged over orders."
+        )
+    total = {number: found[number] - stored[number] for number in NUMBERS}
+    return {"of": of, "shares": shares, "total": total, "refits": refits, "note": note}
+
+
+def changed_factors(old: Side, new: Side) -> tuple[str, ...]:
+    """Name the factors in which two sides differ.
+
+    Parameters
+    ----------
+    old, new
+        The ends of a change.
+
+    Returns
+    -------
+    tuple of str
+        Of `FACTORS`.
+    """
+    differs = {
+        "data": old.source.digest() != new.source.digest(),
+        "model": _structure(old.analysis) != _structure(new.analysis),
+        "prior": _priors(encode(old.analysis)) != _priors(encode(new.analysis)),
+    }
+    return tuple(name for name in FACTORS if differs[name])
+
+
+def shapley(players: Sequence[str], player: str, value: Callable[[frozenset[str]], float]) -> float:
+    """Average what a player adds over all orders in which the players may come.
+
+    Parameters
+    ----------
+    players
+        All of them.
+    player
+        The one whose share is asked.
+    value
+        Worth of a set of players.
+
+    Returns
+    -------
+    float
+        Its share; the shares of all players add up to the worth of all less that of none.
+
+    References
+    ----------
+    .. [1] Shapley (1953), A value for n-person games, Contributions to the Theory of Games II, 307-317.
+    """
+    others = [name for name in players if name != player]
+    count = len(players)
+    total = 0.0
+    for size in range(count):
+        weight = factorial(size) * factorial(count - size - 1) / factorial(count)
+        for before in combinations(others, size):
+            own = frozenset(before)
+            total += weight * (value(own | {player}) - value(own))
+    return total
+
+
+def numbers(analysis: Analysis, source: Evidence, of: str) -> Numbers:
+    """Fit an analysis for its numbers alone.
+
+    Parameters
+    ----------
+    analysis, source
+        What to fit to what.
+    of
+        The quantity.
+
+    Returns
+    -------
+    dict
+        ``mean, width, probability`` of it.
+    """
+    return fitted(analysis, select(analysis.evidence, source).evidence, of)
+
+
+def fitted(analysis: Analysis, rows: Evidence, of: str) -> Numbers:
+    """Fit rows that are selected already, for the numbers alone.
+
+    Parameters
+    ----------
+    analysis
+        Model, engine and seed.
+    rows
+        The rows to pool.
+    of
+        The quantity.
+
+    Returns
+    -------
+    dict
+        ``mean, width, probability`` of it.
+
+    Raises
+    ------
+    SpecError
+        If the model does not report it.
+    """
+    model = analysis.model
+    engine = analysis.engine or Exact(draws=0, study_effects=False)
+    if analysis.engine is None and engine.refuses(model, rows):
+        engine = choose(model, rows)
+    table = summarise(fit(model, rows, engine=engine, seed=analysis.seed))
+    if of not in table.index:
+        raise SpecError(
+            f"{analysis.id}: the model does not report {of!r}; nothing can be attributed."
+        )
+    return of_row(dict(table.loc[of]))
+
+
+def of_row(row: Mapping[str, Any]) -> Numbers:
+    """Take the attributed numbers of a row of a summary.
+
+    Parameters
+    ----------
+    row
+        With ``mean, lower, upper, probability``; a mean that does not exist is replaced by the median.
+
+    Returns
+    -------
+    dict
+        ``mean, width, probability``.
+    """
+    mean = row["mean"]
+    centre = row["median"] if mean is None or mean != mean else mean  # noqa: PLR0124 - NaN
+    return {
+        "mean": float(centre),
+        "width": float(row["upper"]) - float(row["lower"]),
+        "probability": float(row["probability"]),
+    }
+
+
+def left_out(side: Side, studies: Sequence[str], found: Numbers, of: str) -> list[dict[str, Any]]:
+    """Say what each new study did: the result with it less the result without it.
+
+    Parameters
+    ----------
+    side
+        The new side.
+    studies
+        Its new studies.
+    found
+        The numbers with all of them.
+    of
+        The quantity.
+
+    Returns
+    -------
+    list of dict
+        ``study, mean, width, probability`` for at most `MOST_LEFT_OUT` studies.
+    """
+    rows = select(side.analysis.evidence, side.source).evidence
+    names = rows.data["study"].to_numpy().astype(str)
+    effects = []
+    for study in studies[:MOST_LEFT_OUT]:
+        keep = names != study
+        if not keep.any():
+            continue
+        without = fitted(side.analysis, rows.rows(keep), of)
+        effects.append(
+            {"study": study, **{number: found[number] - without[number] for number in NUMBERS}}
+        )
+    return effects
+
+
+def mixed(old: Analysis, new: Analysis, *, model: bool, prior: bool) -> Analysis:
+    """Take the model of one analysis and the priors of another.
+
+    Parameters
+    ----------
+    old, new
+        The ends of a change.
+    model, prior
+        Whether each comes from the new one.
+
+    Returns
+    -------
+    Analysis
+        Priors of terms that only one of them has stay with the model.
+
+    Raises
+    ------
+    SpecError
+        If the mixture is no analysis.
+    """
+    base, other = (new, old) if model else (old, new)
+    if model == prior:
+        return base
+    table = encode(base)
+    table["variant"] = []
+    _replace(table, "", _priors(encode(other)))
+    faults = Faults(SpecError)
+    found = decode(Analysis, table, where=f"{old.id}: mixture of old and new", faults=faults)
+    if found is None:
+        faults.stop()
+    return found
+
+
+def _structure(analysis: Analysis) -> str:
+    """Hash rows, terms and likelihood, whatever the priors."""
+    table = {name: encode(getattr(analysis, name)) for name in ("evidence", "term", "likelihood")}
+    blank = dict.fromkeys(_priors(table), "prior")
+    _replace(table, "", blank)
+    return digest(table)
+
+
+def _priors(table: Any, path: str = "") -> dict[str, Any]:
+    """Every prior of an encoded analysis, by a path that does not depend on the order of terms."""
+    found: dict[str, Any] = {}
+    for name, item in _items(table):
+        here = f"{path}/{name}"
+        if _is_prior(item):
+            found[here] = item
+        elif not here.startswith(("/variant", "/conclusion")):
+            found |= _priors(item, here)
+    return found
+
+
+def _replace(table: Any, path: str, priors: Mapping[str, Any]) -> None:
+    for place, (name, item) in enumerate(_items(table)):
+        here = f"{path}/{name}"
+        if here in priors:
+            table[name if isinstance(table, dict) else place] = priors[here]
+        elif not _is_prior(item):
+            _replace(item, here, priors)
+
+
+def _items(table: Any) -> list[tuple[str, Any]]:
+    if isinstance(table, dict):
+        return list(table.items())
+    if isinstance(table, list):
+        return [(_key(item, place), item) for place, item in enumerate(table)]
+    return []
+
+
+def _key(item: Any, place: int) -> str:
+    if not isinstance(item, dict) or "kind" not in item:
+        return str(place)
+    return ":".join(str(item.get(part, "")) for part in ("kind", "name", "column", "by"))
+
+
+def _is_prior(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("kind") in kinds("prior")

@@ -1,0 +1,315 @@
+"""What changed between two runs, and why."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesrtw.analysis.conclusion import Conclusion, Rules
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.errors import BayesrtwError
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.living.attribution import Numbers, Side, attribute, left_out, of_row
+from bayesrtw.living.figures import Figures, moved
+from bayesrtw.living.rows import Rows, compare_rows, plain_rows
+from bayesrtw.living.surprise import drift, surprise
+
+#: Version of the layout of diff.json; additions do not raise it.
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Before:
+    """The run that an update is compared with.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    figures, rows
+        Its numbers and its pooled rows.
+    identity
+        Analysis digest, evidence hash, engine, seed, versions.
+    revision, version
+        Of the analysis, and of the data set.
+    conclusion
+        Its class; empty if it has none.
+    set_aside
+        Rows that were not used, one sentence each.
+    pits
+        Predictive distribution functions at all new results of the series so far.
+    pooled
+        ``mean, width, probability`` of its pooled mean; None without one.
+    reopen
+        Gives its analysis and evidence; called only where something must be refitted.
+    tree
+        Gives its posterior; called only where the exact engine cannot predict.
+    """
+
+    name: str
+    figures: Figures
+    rows: Rows
+    identity: Mapping[str, Any]
+    revision: int
+    version: int
+    conclusion: str
+    set_aside: tuple[str, ...]
+    pits: tuple[float, ...]
+    pooled: Numbers | None
+    reopen: Callable[[], Side]
+    tree: Callable[[], xr.DataTree]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class After:
+    """The run that an update made.
+
+    Attributes
+    ----------
+    synthesis
+        What was run.
+    source
+        The evidence before rows were selected.
+    figures
+        Its numbers.
+    identity
+        Analysis digest, evidence hash, engine, seed, versions.
+    conclusion
+        Its class and what it rests on; None without a pooled mean.
+    """
+
+    synthesis: Synthesis
+    source: Evidence
+    figures: Figures
+    identity: Mapping[str, Any]
+    conclusion: Conclusion | None
+
+
+def set_aside(synthesis: Synthesis) -> tuple[str, ...]:
+    """Give the rows that wait for a signature or were refused, one sentence each.
+
+    Parameters
+    ----------
+    synthesis
+        What was run.
+
+    Returns
+    -------
+    tuple of str
+        Sentences.
+    """
+    return tuple(
+        finding.message for finding in synthesis.findings if finding.check == "quarantined"
+    )
+
+
+def pooled(synthesis: Synthesis) -> Numbers | None:
+    """Give the numbers of the pooled mean.
+
+    Parameters
+    ----------
+    synthesis
+        What was run.
+
+    Returns
+    -------
+    dict or None
+        ``mean, width, probability``; None if the model has no pooled mean.
+    """
+    if "mu" not in synthesis.quantities.index:
+        return None
+    return of_row(dict(synthesis.quantities.loc["mu"]))
+
+
+def difference(before: Before, after: After) -> dict[str, Any]:
+    """Say what changed between two runs, and why.
+
+    Parameters
+    ----------
+    before, after
+        The runs.
+
+    Returns
+    -------
+    dict
+        Plain data: ``label``, ``inputs``, ``results``, ``conclusion``, ``attribution``,
+        ``left_out``, ``surprise``, ``drift``, ``set_aside``, ``conflicts``, ``notes``.
+    """
+    synthesis = after.synthesis
+    analysis = synthesis.analysis
+    rows = compare_rows(before.rows, plain_rows(synthesis.evidence))
+    method = before.identity["analysis"] != after.identity["analysis"]
+    versions = _versions(before.identity["versions"], after.identity["versions"])
+    evidence = any(rows[key] for key in ("added", "withdrawn", "corrected"))
+    results = moved(before.figures, after.figures, tolerance=analysis.living.tolerance)
+    side = Side(analysis, after.source)
+    found: dict[str, Any] = {
+        "schema": SCHEMA,
+        "analysis": analysis.id,
+        "title": analysis.title,
+        "from": before.name,
+        "label": _label(rows, method=method, software=bool(versions)),
+        "inputs": {
+            **rows,
+            "versions": versions,
+            "method": _method(before, after) if method else {},
+        },
+        "results": results,
+        "conclusion": _conclusion(before, after, analysis.conclusion),
+        "set_aside": [
+            {"text": text, "new": text not in before.set_aside} for text in set_aside(synthesis)
+        ],
+        "conflicts": _conflicts(before, after, rows, method=method),
+    }
+    now = pooled(synthesis)
+    any_moved = any(entry["moved"] for entry in results)
+    found["attribution"], found["left_out"] = None, []
+    if any_moved and now is not None and before.pooled is not None:
+        found["attribution"] = _attributed(before, side, now, software=bool(versions))
+        if rows["new_studies"]:
+            found["left_out"] = left_out(side, rows["new_studies"], now, "mu")
+    found["surprise"], found["notes"] = _surprise(before, after, rows) if evidence else ([], [])
+    pits = [*before.pits, *(entry["pit"] for entry in found["surprise"])]
+    found["pits"], found["drift"] = pits, drift(pits)
+    limit = analysis.living.surprise
+    for entry in found["surprise"]:
+        entry["surprising"] = entry["tail"] < limit
+    return found
+
+
+def first(after: After) -> dict[str, Any]:
+    """Give the difference of a run that has nothing before it.
+
+    Parameters
+    ----------
+    after
+        The run.
+
+    Returns
+    -------
+    dict
+        As `difference` gives it, with nothing in it but the present state.
+    """
+    analysis = after.synthesis.analysis
+    name = after.conclusion.name if after.conclusion else ""
+    return {
+        "schema": SCHEMA,
+        "analysis": analysis.id,
+        "title": analysis.title,
+        "from": None,
+        "label": "first run",
+        "inputs": {},
+        "results": [],
+        "conclusion": {"old": "", "new": name, "changed": False},
+        "set_aside": [{"text": text, "new": True} for text in set_aside(after.synthesis)],
+        "conflicts": [],
+        "attribution": None,
+        "left_out": [],
+        "surprise": [],
+        "pits": [],
+        "drift": None,
+        "notes": [],
+    }
+
+
+def _label(rows: Mapping[str, Any], *, method: bool, software: bool) -> str:
+    if method:
+        return "method revision"
+    words = [
+        word
+        for word, key in (
+            ("new results", "added"),
+            ("withdrawn results", "withdrawn"),
+            ("corrections", "corrected"),
+        )
+        if rows[key]
+    ]
+    if words:
+        return ", ".join(words)
+    return "method revision (software)" if software else "nothing in the pooled rows"
+
+
+def _versions(old: Mapping[str, str], new: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"package": name, "old": old.get(name), "new": new.get(name)}
+        for name in sorted({*old, *new})
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _method(before: Before, after: After) -> dict[str, Any]:
+    return {
+        "revision": {"old": before.revision, "new": after.synthesis.analysis.revision},
+        "digest": {"old": before.identity["analysis"], "new": after.identity["analysis"]},
+    }
+
+
+def _conclusion(before: Before, after: After, rules: Rules) -> dict[str, Any]:
+    """Old and new class, and by how much the bound of the new one is exceeded."""
+    found = after.conclusion
+    new = found.name if found else ""
+    entry: dict[str, Any] = {
+        "old": before.conclusion,
+        "new": new,
+        "changed": bool(before.conclusion) and new != before.conclusion,
+    }
+    if found:
+        entry |= {
+            "benefit": found.benefit,
+            "harm": found.harm,
+            "opposite": found.opposite,
+            "heterogeneous": found.heterogeneous,
+            "sceptical": found.sceptical,
+            "bounds": {"probable": rules.probable, "likely": rules.likely, "hold": rules.hold},
+        }
+    return entry
+
+
+def _conflicts(before: Before, after: After, rows: Mapping[str, Any], *, method: bool) -> list[str]:
+    """Breaches of the rules that keep a series honest."""
+    analysis = after.synthesis.analysis
+    found = []
+    if method and analysis.revision <= before.revision:
+        found.append(
+            f"The analysis changed and its revision is still {analysis.revision}; a change of an analysis "
+            "is a new revision: raise it and register it."
+        )
+    version = after.source.provenance.version
+    in_place = [entry["row"] for entry in rows["corrected"] if entry["how"] == "in place"]
+    if in_place and version <= before.version:
+        found.append(
+            f"Rows were changed in place ({', '.join(in_place[:5])}"
+            f"{f' and {len(in_place) - 5} more' if len(in_place) > 5 else ''}) and the data set has no "
+            "higher version; a correction is a new row (columns result and corrects), or a new version "
+            "of the data set."
+        )
+    return found
+
+
+def _attributed(before: Before, side: Side, now: Numbers, *, software: bool) -> dict[str, Any]:
+    assert before.pooled is not None
+    try:
+        old = before.reopen()
+        return attribute(old, side, before.pooled, now, of="mu", software=software)
+    except BayesrtwError as error:
+        total = {name: now[name] - before.pooled[name] for name in now}
+        text = f"Not attributed: a mixture of old and new cannot be fitted ({error})"
+        return {"of": "mu", "shares": {}, "total": total, "refits": 0, "note": text}
+
+
+def _surprise(
+    before: Before, after: After, rows: Mapping[str, Any]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Hold the new rows against the previous analysis with all other rows."""
+    names = {entry["row"] for entry in rows["added"]}
+    evidence = after.synthesis.evidence
+    labels = evidence.data["estimate"].to_numpy()
+    new = np.array([str(label) in names for label in labels], dtype=bool)
+    same = before.identity["analysis"] == after.identity["analysis"]
+    try:
+        analysis = after.synthesis.analysis if same else before.reopen().analysis
+        return surprise(analysis.model, evidence, new, before.tree), []
+    except BayesrtwError as error:
+        return [], [f"The previous analysis predicts nothing about the new rows ({error})"]

@@ -1,0 +1,169 @@
+"""Files that are on the disk when a function returns, and one writer at a time.
+
+A file or a folder is written under a name that no reader looks at, flushed to the disk, and renamed:
+whatever happens in between, readers see all of it or nothing.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bayesrtw.errors import StoreError
+
+#: Seconds between two attempts to become the one writer.
+PAUSE = 0.02
+
+
+def write_synced(path: Path, content: bytes) -> None:
+    """Write a file and flush it to the disk.
+
+    Parameters
+    ----------
+    path
+        A name that no reader looks at yet.
+    content
+        All of it.
+    """
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk, where the platform can.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    """
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_tree(folder: Path) -> None:
+    """Flush every file and folder below a folder to the disk, the folder itself last.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    """
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            handle = os.open(Path(place) / name, os.O_RDWR)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        sync_folder(Path(place))
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Put a file in the place of an earlier one: readers see the old or the new, never half.
+
+    Parameters
+    ----------
+    path
+        Where.
+    content
+        All of it.
+    """
+    draft = path.with_name(f".partial-{os.getpid()}-{os.urandom(4).hex()}")
+    try:
+        write_synced(draft, content)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append one line to a file, whole or not at all; the caller is the only writer.
+
+    Parameters
+    ----------
+    path
+        The file; made if it does not exist.
+    line
+        Without a line break.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+    try:
+        before = os.fstat(handle).st_size
+        torn = False
+        if before:
+            os.lseek(handle, -1, os.SEEK_END)
+            torn = os.read(handle, 1) != b"\n"
+        content = (b"\n" if torn else b"") + line.encode() + b"\n"
+        try:
+            if os.write(handle, content) != len(content):
+                raise OSError(28, "No space left on device")  # noqa: TRY301 - undone right below
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, before)
+            raise
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def only_writer(path: Path, *, wait: float, what: str) -> Iterator[None]:
+    """Be the only writer while the block runs; the system lets go when a process dies.
+
+    Parameters
+    ----------
+    path
+        The lock's file; made if it does not exist, and left.
+    wait
+        Seconds to wait for another writer.
+    what
+        What is written to, for the message.
+
+    Yields
+    ------
+    None
+        While no other process is in such a block.
+
+    Raises
+    ------
+    StoreError
+        If another writer is still at work after `wait` seconds.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        until = time.monotonic() + wait
+        while not _taken(handle):
+            if time.monotonic() >= until:
+                raise StoreError(
+                    f"{what}: another process has been writing for {wait:g} s; wait for it, or raise --wait."
+                )
+            time.sleep(PAUSE)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _taken(handle: int) -> bool:
+    """Try to take the lock of an open file."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt  # noqa: PLC0415
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl  # noqa: PLC0415
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True

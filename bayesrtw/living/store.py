@@ -1,0 +1,531 @@
+"""The append-only store of runs.
+
+::
+
+    STORE/store.json                        what this folder is, and the version of its layout
+    STORE/runs/<analysis>/journal.jsonl     heartbeats and decisions, one a line
+    STORE/runs/<analysis>/000007-3f9c.../   one run: run.json, run.sha256, and the files that it lists
+
+A run's name is its place in the series, counted and not dated, and its identity: a hash of the
+analysis, the evidence, the engine, the seed and the versions. Nothing is ever changed or deleted but
+unfinished folders of writers that no longer run. Reads nothing but JSON: no numerical library.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bayesrtw.errors import StoreError
+from bayesrtw.living.durable import (
+    only_writer,
+    replace_file,
+    sync_folder,
+    sync_tree,
+    write_synced,
+)
+
+#: Version of the layout of stores and runs; readers refuse higher ones.
+SCHEMA = 1
+
+#: What store.json says first.
+FORMAT = "bayesrtw store of runs"
+
+#: A run's folder: place in the series, then the beginning of its identity.
+RUN = re.compile(r"(\d{6,})-([0-9a-f]{16})")
+
+#: Unfinished work of a writer.
+PARTIAL = re.compile(r"\.partial-[\w-]+")
+
+#: What an analysis's folder holds beside runs.
+LOCK, JOURNAL = ".lock", "journal.jsonl"
+
+#: Files of a run that the list of files cannot hold.
+MANIFEST, SEAL = "run.json", "run.sha256"
+
+#: Names in a store's folder that are its own; the lock is of the index page.
+OWN = ("store.json", "runs", "index.html", ".lock")
+
+#: Seconds that a writer waits for another one.
+WAIT = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A store that was opened.
+
+    Attributes
+    ----------
+    folder
+        Where it is.
+    """
+
+    folder: Path
+
+    def of(self, analysis: str) -> Path:
+        """Give the folder of an analysis's runs.
+
+        Parameters
+        ----------
+        analysis
+            Id of the analysis.
+
+        Returns
+        -------
+        Path
+            It may not exist.
+        """
+        return self.folder / "runs" / analysis
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One stored run.
+
+    Attributes
+    ----------
+    folder
+        Where it is.
+    manifest
+        What ``run.json`` says.
+    """
+
+    folder: Path
+    manifest: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Name of the run: place in the series and identity."""
+        return self.folder.name
+
+    @property
+    def sequence(self) -> int:
+        """Place among the runs of its analysis, from 1."""
+        return int(self.manifest["sequence"])
+
+
+def now() -> str:
+    """Give the time, for people: nothing is ordered by it.
+
+    Returns
+    -------
+    str
+        ISO 8601, UTC, whole seconds.
+    """
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def open_store(folder: Path, *, create: bool = False) -> Store:
+    """Open a store.
+
+    Parameters
+    ----------
+    folder
+        Where it is.
+    create
+        Whether to make it, in a new or an empty folder.
+
+    Returns
+    -------
+    Store
+        The store.
+
+    Raises
+    ------
+    StoreError
+        If the folder is no store, cannot be read or written, or is of a later layout.
+    """
+    marker = folder / "store.json"
+    try:
+        if not marker.is_file():
+            if not create:
+                raise StoreError(
+                    f"{folder}: is no store; there is no store.json. `bayesrtw update --store {folder}` "
+                    "makes one in a new or an empty folder."
+                )
+            _make(folder, marker)
+        found = json.loads(marker.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise StoreError(f"{folder}: cannot be used as a store ({said(error)}).") from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise StoreError(
+            f"{marker}: is not the file of a store; nothing was touched. Choose another --store."
+        )
+    if found.get("schema", 0) > SCHEMA:
+        raise StoreError(
+            f"{folder}: was written by a later version (schema {found['schema']}; this one reads {SCHEMA}); "
+            "update bayesrtw. Nothing was touched."
+        )
+    if (folder / "runs").is_symlink():
+        raise StoreError(
+            f"{folder / 'runs'}: is a symbolic link; a store holds its own runs. Put the folder itself there."
+        )
+    return Store(folder)
+
+
+def _make(folder: Path, marker: Path) -> None:
+    if folder.exists() and any(not PARTIAL.fullmatch(item.name) for item in folder.iterdir()):
+        # Another process may be making the same store: its marker is the last thing to appear.
+        if marker.is_file():
+            return
+        raise StoreError(
+            f"{folder}: holds other things and is no store; nothing was touched. Choose a new or an "
+            "empty folder."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(marker, as_line({"format": FORMAT, "schema": SCHEMA}).encode() + b"\n")
+
+
+def analyses(store: Store) -> tuple[str, ...]:
+    """Name the analyses that have a folder in a store.
+
+    Parameters
+    ----------
+    store
+        The store.
+
+    Returns
+    -------
+    tuple of str
+        In alphabetical order; symbolic links are not followed.
+    """
+    root = store.folder / "runs"
+    if not root.is_dir():
+        return ()
+    with os.scandir(root) as items:
+        return tuple(sorted(item.name for item in items if item.is_dir(follow_symlinks=False)))
+
+
+def run_names(store: Store, analysis: str) -> tuple[str, ...]:
+    """Name the runs of an analysis without reading them.
+
+    Parameters
+    ----------
+    store, analysis
+        Where.
+
+    Returns
+    -------
+    tuple of str
+        In the order of the series.
+    """
+    folder = store.of(analysis)
+    if folder.is_symlink() or not folder.is_dir():
+        return ()
+    with os.scandir(folder) as items:
+        names = [
+            item.name
+            for item in items
+            if RUN.fullmatch(item.name) and item.is_dir(follow_symlinks=False)
+        ]
+    return tuple(sorted(names, key=lambda name: (int(name.split("-")[0]), name)))
+
+
+def read_run(store: Store, analysis: str, name: str) -> Run:
+    """Read one run's manifest.
+
+    Parameters
+    ----------
+    store, analysis, name
+        Which run.
+
+    Returns
+    -------
+    Run
+        The run.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be read, is not as it was written, or is of a later layout.
+    """
+    folder = store.of(analysis) / name
+    try:
+        for part in (MANIFEST, SEAL):
+            if (folder / part).is_symlink():
+                raise StoreError(
+                    f"{folder / part}: is a symbolic link; it was not followed. `bayesrtw verify` says more."
+                )
+        raw = (folder / MANIFEST).read_bytes()
+        sealed = (folder / SEAL).read_text(encoding="ascii").strip()
+        manifest = json.loads(raw)
+    except (OSError, ValueError) as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(
+            f"{folder}: cannot be read ({said(error)}); `bayesrtw verify` says more. Nothing was touched."
+        ) from None
+    if not isinstance(manifest, dict):
+        raise StoreError(f"{folder / MANIFEST}: is not the file of a run; nothing was touched.")
+    schema = manifest.get("schema")
+    if not isinstance(schema, int) or schema > SCHEMA:
+        raise StoreError(
+            f"{folder}: was written by a later version (schema {schema!r}; this one reads {SCHEMA}); "
+            "update bayesrtw. Nothing was touched."
+        )
+    if hashlib.sha256(raw).hexdigest() != sealed:
+        raise StoreError(
+            f"{folder / MANIFEST}: is not as it was written; `bayesrtw verify` says more. Restore it from "
+            "a copy; nothing was touched."
+        )
+    return Run(folder, manifest)
+
+
+def runs(store: Store, analysis: str) -> tuple[Run, ...]:
+    """Read the manifests of all runs of an analysis.
+
+    Parameters
+    ----------
+    store, analysis
+        Where.
+
+    Returns
+    -------
+    tuple of Run
+        In the order of the series.
+
+    Raises
+    ------
+    StoreError
+        If one cannot be read.
+    """
+    return tuple(read_run(store, analysis, name) for name in run_names(store, analysis))
+
+
+def find_run(store: Store, name: str) -> Run:
+    """Find a run by what a person writes.
+
+    Parameters
+    ----------
+    store
+        The store.
+    name
+        ``analysis`` (its latest run), ``analysis/7``, ``analysis/000007-3f9c...``, or the beginning of
+        an identity.
+
+    Returns
+    -------
+    Run
+        The one run that is meant.
+
+    Raises
+    ------
+    StoreError
+        If there is none, or several.
+    """
+    analysis, _, rest = name.strip("/").removeprefix("runs/").partition("/")
+    known = analyses(store)
+    found: list[tuple[str, str]] = []
+    if analysis in known:
+        names = run_names(store, analysis)
+        if rest in ("", "latest"):
+            names = names[-1:]
+        elif rest.isdecimal():
+            names = tuple(each for each in names if int(each.split("-")[0]) == int(rest))
+        else:
+            names = tuple(each for each in names if each.startswith(rest) or _tail(each, rest))
+        found = [(analysis, each) for each in names]
+    elif not rest:
+        found = [
+            (own, each)
+            for own in known
+            for each in run_names(store, own)
+            if each == name or _tail(each, name)
+        ]
+    if len(found) != 1:
+        what = "names no run" if not found else f"names {len(found)} runs"
+        raise StoreError(
+            f"{name!r} {what} of {store.folder}; write ANALYSIS, ANALYSIS/NUMBER or ANALYSIS/NAME as "
+            "`bayesrtw history` prints it."
+        )
+    return read_run(store, *found[0])
+
+
+def _tail(name: str, start: str) -> bool:
+    return len(start) >= 4 and name.split("-")[1].startswith(start)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """The one process that may add to an analysis.
+
+    Attributes
+    ----------
+    store
+        The store.
+    analysis
+        Id of the analysis.
+    """
+
+    store: Store
+    analysis: str
+
+
+@contextmanager
+def writing(store: Store, analysis: str, *, wait: float = WAIT) -> Iterator[Writer]:
+    """Be the one writer of an analysis while the block runs.
+
+    Unfinished folders found here belong to writers that no longer run, since a living one would hold
+    the lock; they are removed.
+
+    Parameters
+    ----------
+    store, analysis
+        Where.
+    wait
+        Seconds to wait for another writer.
+
+    Yields
+    ------
+    Writer
+        What `drafting`, `put` and `bayesrtw.living.journal.note` take.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be written, or another writer does not finish.
+    """
+    folder = store.of(analysis)
+    try:
+        for level in (folder.parent, folder):
+            if level.is_symlink():
+                raise StoreError(f"{level}: is a symbolic link; nothing is written through it.")
+            if not level.is_dir():
+                level.mkdir(exist_ok=True)
+                sync_folder(level.parent)
+        if (folder / LOCK).is_symlink():
+            raise StoreError(f"{folder / LOCK}: is a symbolic link; nothing is written through it.")
+        with only_writer(folder / LOCK, wait=wait, what=str(folder)):
+            for item in folder.iterdir():
+                if PARTIAL.fullmatch(item.name) and item.is_dir() and not item.is_symlink():
+                    shutil.rmtree(item)
+            yield Writer(store, analysis)
+    except OSError as error:
+        raise StoreError(
+            f"{folder}: cannot be written ({said(error)}); nothing was added."
+        ) from None
+
+
+@contextmanager
+def drafting(writer: Writer) -> Iterator[Path]:
+    """Make a folder that no reader looks at, to be filled before it becomes a run.
+
+    Parameters
+    ----------
+    writer
+        The writer.
+
+    Yields
+    ------
+    Path
+        The folder; it is removed at the end unless `put` has made a run of it.
+    """
+    draft = Path(tempfile.mkdtemp(prefix=".partial-", dir=writer.store.of(writer.analysis)))
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def put(writer: Writer, draft: Path, run_id: str, manifest: Mapping[str, Any]) -> Run:
+    """Turn a filled draft into a run: it appears whole, or not at all.
+
+    Parameters
+    ----------
+    writer
+        The writer.
+    draft
+        A folder of `drafting` with the run's files.
+    run_id
+        Identity of the run, 64 hexadecimal digits.
+    manifest
+        What ``run.json`` says; place, name, previous run and files are added.
+
+    Returns
+    -------
+    Run
+        The stored run.
+
+    Raises
+    ------
+    StoreError
+        If its place is taken by something that is no run.
+    """
+    names = run_names(writer.store, writer.analysis)
+    sequence = int(names[-1].split("-")[0]) + 1 if names else 1
+    folder = writer.store.of(writer.analysis) / f"{sequence:06d}-{run_id[:16]}"
+    previous = None
+    if names:
+        last = read_run(writer.store, writer.analysis, names[-1])
+        sealed = (last.folder / SEAL).read_text(encoding="ascii").strip()
+        previous = {"name": last.name, "sha256": sealed}
+    full = {
+        "schema": SCHEMA,
+        "analysis": writer.analysis,
+        "sequence": sequence,
+        "run_id": run_id,
+        "previous": previous,
+        **manifest,
+        "files": _files(draft),
+    }
+    raw = (json.dumps(full, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    write_synced(draft / MANIFEST, raw)
+    write_synced(draft / SEAL, (hashlib.sha256(raw).hexdigest() + "\n").encode())
+    draft.chmod(0o755)
+    sync_tree(draft)
+    if folder.exists() or folder.is_symlink():
+        raise StoreError(f"{folder}: is in the way; nothing was touched. Move it out of the store.")
+    draft.rename(folder)
+    sync_folder(folder.parent)
+    return Run(folder, full)
+
+
+def as_line(content: object) -> str:
+    """Write plain data as one line of JSON with sorted keys.
+
+    Parameters
+    ----------
+    content
+        Plain data.
+
+    Returns
+    -------
+    str
+        The same text for the same content.
+    """
+    return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def _files(folder: Path) -> dict[str, list[Any]]:
+    """List the files below a folder with hash and size."""
+    found: dict[str, list[Any]] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            raw = path.read_bytes()
+            name = path.relative_to(folder).as_posix()
+            found[name] = [hashlib.sha256(raw).hexdigest(), len(raw)]
+    return found
+
+
+def said(error: Exception) -> str:
+    """Say what an error of the system says, without its number and path.
+
+    Parameters
+    ----------
+    error
+        The error.
+
+    Returns
+    -------
+    str
+        A few words.
+    """
+    return str(error.strerror) if isinstance(error, OSError) and error.strerror else str(error)

@@ -1,0 +1,186 @@
+"""The scheduled re-analysis: what is not due gets a heartbeat, what is due is fitted.
+
+The common case costs hashes and a line in a journal; numerical libraries are loaded only where
+something is fitted.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bayesrtw.errors import (
+    BayesrtwError,
+    ConvergenceError,
+    EngineRefusal,
+    EvidenceError,
+    StoreError,
+)
+from bayesrtw.living.fresh import Standing, standing
+from bayesrtw.living.inputs import Inputs, analysis_id, gather
+from bayesrtw.living.journal import note
+from bayesrtw.living.outcome import Outcome
+from bayesrtw.living.store import WAIT, Store, Writer, analyses, open_store, writing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One analysis to bring up to date.
+
+    Attributes
+    ----------
+    name
+        Id of a shipped analysis, or the path of a TOML file.
+    store
+        Folder of the store.
+    data
+        Folder of data set folders, used in place of shipped ones of the same id.
+    evidence
+        One source in place of the data set that the analysis names.
+    force
+        Fit even if nothing is due.
+    wait
+        Seconds to wait for another writer.
+    """
+
+    name: str
+    store: Path
+    data: Path | None = None
+    evidence: Path | None = None
+    force: bool = False
+    wait: float = WAIT
+
+
+def beat(task: Task) -> Outcome | None:
+    """Give an analysis a heartbeat if nothing is due.
+
+    Parameters
+    ----------
+    task
+        What to look at.
+
+    Returns
+    -------
+    Outcome or None
+        None if it is due: then `renew` it. Errors come back as outcomes.
+    """
+
+    def do(store: Store, inputs: Inputs) -> Outcome | None:
+        if task.force or standing(store, inputs).reasons:
+            return None
+        with writing(store, inputs.analysis, wait=task.wait) as writer:
+            found = standing(store, inputs)
+            return None if found.reasons else heartbeat(writer, inputs, found)
+
+    return _guarded(task, do)
+
+
+def renew(task: Task) -> Outcome:
+    """Fit an analysis that is due, and store the run.
+
+    Parameters
+    ----------
+    task
+        What to fit.
+
+    Returns
+    -------
+    Outcome
+        What became of it; errors come back as outcomes, so that one analysis does not stop others.
+    """
+
+    def do(store: Store, inputs: Inputs) -> Outcome:
+        from bayesrtw.living.refit import refit  # noqa: PLC0415
+
+        with writing(store, inputs.analysis, wait=task.wait) as writer:
+            found = standing(store, inputs)
+            if not found.reasons and not task.force:
+                return heartbeat(writer, inputs, found)
+            try:
+                return refit(writer, inputs, found, force=task.force)
+            except (EvidenceError, ConvergenceError, EngineRefusal) as error:
+                kind = "rejected" if isinstance(error, EvidenceError) else "failed"
+                note(writer, kind, message=str(error), seen=inputs.hashes())
+                raise
+
+    return _guarded(task, do)
+
+
+def heartbeat(
+    writer: Writer, inputs: Inputs, found: Standing, *, refitted: str = "", text: str = ""
+) -> Outcome:
+    """Note that nothing changed.
+
+    Parameters
+    ----------
+    writer
+        The writer.
+    inputs
+        What was looked at.
+    found
+        How the analysis stands.
+    refitted
+        When it was fitted again with the same digits; empty if it was not.
+    text
+        What to say in place of "nothing is due".
+
+    Returns
+    -------
+    Outcome
+        Code 0.
+    """
+    assert found.latest is not None
+    note(
+        writer,
+        "heartbeat",
+        run=found.latest.name,
+        seen=inputs.hashes(),
+        fitted=refitted or found.fitted,
+        refit=bool(refitted),
+    )
+    return Outcome(
+        writer.analysis,
+        0,
+        "refit" if refitted else "heartbeat",
+        text or "nothing is due",
+        run=found.latest.name,
+        conclusion=str(found.latest.manifest["result"]["class"]),
+        reasons=found.reasons,
+    )
+
+
+def removed(store: Store, names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Name analyses that have runs in a store and are not among those that exist.
+
+    Parameters
+    ----------
+    store
+        The store.
+    names
+        What is updated: ids or paths.
+    known
+        Ids of the shipped analyses.
+
+    Returns
+    -------
+    list of str
+        Ids; their runs stay as they are.
+    """
+    own = {analysis_id(name) for name in names} | set(known)
+    return [name for name in analyses(store) if name not in own]
+
+
+def _guarded[Found](task: Task, do: Callable[[Store, Inputs], Found]) -> Found | Outcome:
+    """Turn errors of one analysis into an outcome."""
+    name = analysis_id(task.name)
+    start = time.monotonic()
+    try:
+        store = open_store(task.store, create=True)
+        return do(store, gather(task.name, data=task.data, evidence=task.evidence))
+    except EvidenceError as error:
+        code, state, text = 40, "rejected", str(error)
+    except (ConvergenceError, EngineRefusal) as error:
+        code, state, text = 50, "gate", str(error)
+    except (StoreError, BayesrtwError) as error:
+        code, state, text = 1, "failed", str(error)
+    return Outcome(name, code, state, text, seconds=time.monotonic() - start)

@@ -1,0 +1,197 @@
+"""Whether a store is as it was written: every byte, every link, every name. Nothing is changed."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bayesrtw.errors import StoreError
+from bayesrtw.living.journal import journal
+from bayesrtw.living.store import (
+    FORMAT,
+    JOURNAL,
+    LOCK,
+    MANIFEST,
+    OWN,
+    PARTIAL,
+    RUN,
+    SCHEMA,
+    SEAL,
+    Run,
+    Store,
+    analyses,
+    as_line,
+    read_run,
+    run_names,
+    said,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Oddity:
+    """Something in a store that is not as it was written.
+
+    Attributes
+    ----------
+    where
+        Path below the store.
+    severity
+        ``"fault"`` if something cannot be trusted; ``"note"`` if something else lies there.
+    message
+        One sentence.
+    """
+
+    where: str
+    severity: Literal["fault", "note"]
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.where}: {self.message}"
+
+
+def verify(store: Store) -> list[Oddity]:
+    """Check every run, journal and name of a store.
+
+    Parameters
+    ----------
+    store
+        The store.
+
+    Returns
+    -------
+    list of Oddity
+        Empty if the store is whole and holds nothing else.
+
+    Raises
+    ------
+    StoreError
+        If a folder cannot be read.
+    """
+    found: list[Oddity] = []
+    try:
+        marker = (store.folder / "store.json").read_bytes()
+        if marker != as_line({"format": FORMAT, "schema": SCHEMA}).encode() + b"\n":
+            found.append(Oddity("store.json", "fault", "is not as it was written."))
+        found += _links(store)
+        found += _foreign(store, store.folder, lambda name: name in OWN)
+        runs = store.folder / "runs"
+        if runs.is_dir():
+            known = analyses(store)
+            found += _foreign(store, runs, lambda name: name in known)
+        for analysis in analyses(store):
+            found += _analysis(store, analysis)
+    except OSError as error:
+        raise StoreError(f"{store.folder}: cannot be read ({said(error)}).") from None
+    return found
+
+
+def verify_run(run: Run) -> list[Oddity]:
+    """Check the files of one run against its list.
+
+    Parameters
+    ----------
+    run
+        The run.
+
+    Returns
+    -------
+    list of Oddity
+        Empty if every byte is as it was written.
+    """
+    where = f"runs/{run.manifest['analysis']}/{run.name}"
+    found = []
+    listed: dict[str, Any] = run.manifest["files"]
+    for name, (sha, size) in listed.items():
+        path = run.folder / name
+        if not _inside(path, run.folder):
+            found.append(
+                Oddity(f"{where}/{name}", "fault", "leads out of the run; it was not read.")
+            )
+        elif not path.is_file():
+            found.append(Oddity(f"{where}/{name}", "fault", "is missing."))
+        else:
+            raw = path.read_bytes()
+            if len(raw) != size or hashlib.sha256(raw).hexdigest() != sha:
+                found.append(Oddity(f"{where}/{name}", "fault", "is not as it was written."))
+    own = {*listed, MANIFEST, SEAL}
+    for path in sorted(run.folder.rglob("*")):
+        name = path.relative_to(run.folder).as_posix()
+        if path.is_file() and name not in own:
+            found.append(Oddity(f"{where}/{name}", "note", "was not written by this program."))
+    identity = hashlib.sha256(as_line(run.manifest["identity"]).encode()).hexdigest()
+    if identity != run.manifest["run_id"] or not run.name.endswith(identity[:16]):
+        found.append(Oddity(where, "fault", "its name is not the identity of its inputs."))
+    if run.sequence != int(run.name.split("-")[0]):
+        found.append(Oddity(where, "fault", "its name is not its place in the series."))
+    return found
+
+
+def _analysis(store: Store, analysis: str) -> Iterator[Oddity]:
+    folder = store.of(analysis)
+    yield from _foreign(
+        store, folder, lambda name: name in (LOCK, JOURNAL) or bool(RUN.fullmatch(name))
+    )
+    last: Run | None = None
+    broken = False
+    for name in run_names(store, analysis):
+        where = f"runs/{analysis}/{name}"
+        try:
+            run = read_run(store, analysis, name)
+        except StoreError as error:
+            yield Oddity(where, "fault", str(error))
+            last, broken = None, True
+            continue
+        yield from verify_run(run)
+        if not broken:
+            yield from _chained(where, run, last)
+        last, broken = run, False
+    try:
+        lines = journal(store, analysis).damaged
+    except StoreError as error:
+        yield Oddity(f"runs/{analysis}/{JOURNAL}", "fault", str(error))
+        return
+    for number in lines:
+        yield Oddity(
+            f"runs/{analysis}/{JOURNAL}", "fault", f"line {number} is not as it was written."
+        )
+
+
+def _chained(where: str, run: Run, last: Run | None) -> Iterator[Oddity]:
+    """Hold a run's word about the one before it against that one."""
+    previous = run.manifest["previous"]
+    if previous is None and last is None:
+        return
+    if previous is None or last is None or previous["name"] != last.name:
+        told = previous["name"] if previous else "none"
+        yield Oddity(where, "fault", f"the run before it was {told}, and is not there.")
+    elif (last.folder / SEAL).read_text(encoding="ascii").strip() != previous["sha256"]:
+        yield Oddity(where, "fault", f"the run before it, {last.name}, was written anew since.")
+
+
+def _foreign(store: Store, folder: Path, own: Any) -> Iterator[Oddity]:
+    for item in sorted(folder.iterdir()):
+        where = item.relative_to(store.folder).as_posix()
+        if item.is_symlink() or own(item.name):
+            continue
+        if PARTIAL.fullmatch(item.name):
+            yield Oddity(where, "note", "unfinished work of a writer; the next update removes it.")
+        else:
+            yield Oddity(where, "note", "was not written by this program; it stays as it is.")
+
+
+def _links(store: Store) -> Iterator[Oddity]:
+    """Name symbolic links; none is followed."""
+    for place, folders, files in os.walk(store.folder):
+        for name in sorted([*folders, *files]):
+            path = Path(place) / name
+            if not path.is_symlink():
+                continue
+            where = path.relative_to(store.folder).as_posix()
+            out = "" if _inside(path, store.folder) else " that leaves the store"
+            yield Oddity(where, "fault", f"is a symbolic link{out}; it was not followed.")
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
