@@ -28,7 +28,8 @@ from bayesrtw.model.design import Design, build
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.prior import Prior, Uniform
 from bayesrtw.model.spec import Model
-from bayesrtw.posterior.sensitivity import between, masked
+from bayesrtw.posterior.pool import masked
+from bayesrtw.posterior.sensitivity import between
 
 Array = NDArray[np.float64]
 

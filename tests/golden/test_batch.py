@@ -18,7 +18,8 @@ from bayesrtw.engine.integrate import integrate
 from bayesrtw.engine.kernel import inverse
 from bayesrtw.engine.problem import pose
 from bayesrtw.model.design import build
-from bayesrtw.posterior.sensitivity import masked, prior_sensitivity
+from bayesrtw.posterior.pool import masked
+from bayesrtw.posterior.sensitivity import prior_sensitivity
 from golden.test_exact import EXACT, fitted, log_evidence
 
 PROMISE = 1e-8
