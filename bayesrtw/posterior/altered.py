@@ -93,12 +93,17 @@ def lay_out(design: Design, direction: Array | None = None) -> Laid:
     Raises
     ------
     EngineRefusal
-        If the posterior is improper.
+        If the posterior is improper, or a coefficient's prior is a mixture of normals.
     SpecError
         If the model has no intercept.
     """
     mean_of(design)
     reason = improper(design)
+    if reason is None and design.mixture is not None:
+        reason = (
+            "a coefficient has a prior that is a mixture of normals; powers and shifts are exact for "
+            "normal and flat priors only: give it one of these."
+        )
     if reason is not None:
         raise EngineRefusal(reason)
     problem = pose(design)
@@ -111,6 +116,7 @@ def lay_out(design: Design, direction: Array | None = None) -> Laid:
         columns=np.column_stack([design.columns, along]),
         mean=np.append(design.mean, 0.0),
         precision=np.append(design.precision, size),
+        biased=None,
     )
     wider = pose(wide)
     given = wider.given(found.nodes.values)

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine import mixture
 from bayesrtw.engine.axis import Positive
-from bayesrtw.engine.quadrature import Distribution, marginals, rule, series
+from bayesrtw.engine.marginal import Distribution, marginals, series
+from bayesrtw.engine.quadrature import rule
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.prior import Prior
