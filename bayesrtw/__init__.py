@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from bayesrtw.model.spec import Model as Model
     from bayesrtw.plot.figure import write_figure as write_figure
     from bayesrtw.plot.forest import plot_forest as plot_forest
+    from bayesrtw.posterior.calibrate import calibrate as calibrate
+    from bayesrtw.posterior.calibrate import judge as judge
     from bayesrtw.posterior.summarise import summarise as summarise
 
 _HOMES = {
@@ -57,7 +59,9 @@ _HOMES = {
     "Model": "bayesrtw.model.spec",
     "Nuts": "bayesrtw.engine.nuts",
     "Synthesis": "bayesrtw.analysis.run",
+    "calibrate": "bayesrtw.posterior.calibrate",
     "fit": "bayesrtw.engine",
+    "judge": "bayesrtw.posterior.calibrate",
     "open_analysis": "bayesrtw.analysis.catalog",
     "open_dataset": "bayesrtw.analysis.catalog",
     "plot_forest": "bayesrtw.plot.forest",

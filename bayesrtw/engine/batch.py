@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
 from bayesrtw.engine.axis import Positive
@@ -179,6 +180,8 @@ class Solved:
     mean, covariance
         Of the coefficients given the node, shapes (problem, node, column) and
         (problem, node, column, column).
+    low, high, shift
+        Range of each problem's coordinate log(tau + shift), shape (problem,); empty without tau.
     """
 
     log_evidence: Array
@@ -186,6 +189,9 @@ class Solved:
     weight: Array
     mean: Array
     covariance: Array
+    low: Array
+    high: Array
+    shift: Array
 
     def mixture(self, combine: Array, *, new: bool = False) -> tuple[Array, Array, Array]:
         """Give a linear combination of the coefficients as mixtures for `bayesrtw.engine.mixture`.
@@ -206,6 +212,28 @@ class Solved:
         variance = np.einsum("...ij,i,j->...", self.covariance, combine, combine)
         sd = np.sqrt(variance + self.tau**2 if new else variance)
         return self.weight.T, mean.T, sd.T
+
+    def spread_cdf(self, value: Array) -> Array:
+        """P(tau <= value), from the Legendre series of each posterior density between its nodes.
+
+        Parameters
+        ----------
+        value
+            Shape (problem,); >= 0.
+
+        Returns
+        -------
+        ndarray, shape (problem,)
+            In [0, 1].
+        """
+        count = self.weight.shape[1]
+        x, _ = rule(count)
+        density = (np.arange(count) + 0.5) * (self.weight @ legendre.legvander(x, count - 1))
+        cumulative = np.asarray(legendre.legint(density, lbnd=-1, axis=1))
+        with np.errstate(divide="ignore"):
+            u = np.log(value + self.shift)
+        z = np.clip(2.0 * (u - self.low) / (self.high - self.low) - 1.0, -1.0, 1.0)
+        return np.clip(np.sum(legendre.legvander(z, count) * cumulative, axis=1), 0.0, 1.0)
 
 
 def solve(batch: Batch, nodes: int = NODES) -> Solved:
@@ -284,7 +312,7 @@ def _joined(parts: Sequence[Solved]) -> Solved:
     return Solved(
         *(
             np.concatenate([getattr(part, name) for part in parts])
-            for name in ("log_evidence", "tau", "weight", "mean", "covariance")
+            for name in Solved.__dataclass_fields__
         )
     )
 
@@ -468,7 +496,8 @@ def _solved(place: _Place, nodes: int) -> Solved:
     if axis is None or where is None or batch.log_prior is None:
         zero = np.zeros((sums.problems, 1))
         log, mean, covariance = sums.given(zero)
-        return Solved(log[:, 0], zero, np.ones_like(zero), mean, covariance)
+        none = np.zeros(0)
+        return Solved(log[:, 0], zero, np.ones_like(zero), mean, covariance, none, none, none)
     x, w = rule(nodes)
     half = 0.5 * (where.high - where.low)[:, None]
     u = where.low[:, None] + half * (x + 1.0)
@@ -479,4 +508,6 @@ def _solved(place: _Place, nodes: int) -> Solved:
     weight = np.exp(log - peak) * w
     total = np.sum(weight, axis=-1, keepdims=True)
     log_total = (np.log(half * total) + peak)[:, 0]
-    return Solved(log_total, tau, weight / total, mean, covariance)
+    low, high = (np.broadcast_to(end, total.shape[:1]) for end in (where.low, where.high))
+    shift = np.full(len(total), axis.shift)
+    return Solved(log_total, tau, weight / total, mean, covariance, low, high, shift)

@@ -178,9 +178,8 @@ def structure(model: Model, evidence: Evidence, design: Design) -> str:
         sha.update(part.group.tobytes() + part.which.tobytes())
     for quantity in design.quantities.values():
         sha.update("\x1f".join(quantity.labels).encode())
-    if design.blocks or design.excess is not None:
-        # Covariances and cluster sizes are constants of the graph.
-        sha.update(evidence.digest().encode())
+    for block in design.blocks:
+        sha.update(f"{block.rows.tolist()} {block.correlation}".encode())
     return sha.hexdigest()
 
 

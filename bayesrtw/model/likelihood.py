@@ -134,11 +134,13 @@ class Normal:
         alone = np.ones(len(se), dtype=bool)
         for place, (rows, covariance) in enumerate(together):
             alone[rows] = False
-            factor: Any = pt.as_tensor(covariance)
+            # Data, not constants: a compiled model takes new evidence of the same structure.
+            factor: Any = pm.Data(f"covariance_block_{place}", covariance)
+            seen = pm.Data(f"effect_block_{place}_data", effect[rows])
             if place >= len(evidence.dependence):
                 eye = np.eye(len(rows))
-                factor = covariance * (eye + (1.0 - eye) * rho)
-            pm.MvNormal(f"effect_block_{place}", eta[rows], factor, observed=effect[rows])
+                factor = factor * (eye + (1.0 - eye) * rho)
+            pm.MvNormal(f"effect_block_{place}", eta[rows], factor, observed=seen)
         for place, at_risk in enumerate(allocations):
             alone[at_risk.rows] = False
             _mixture(f"effect_mixture_{place}", eta, (effect, se), at_risk)
@@ -149,7 +151,8 @@ class Normal:
         spread: Any = pm.Data("se_data", se[rows])
         if self.clustering:
             icc = self.clustering.icc.pymc("icc")
-            spread = spread * pt.sqrt(1.0 + excess(self.clustering, evidence)[rows] * icc)
+            larger = pm.Data("excess_data", excess(self.clustering, evidence)[rows])
+            spread = spread * pt.sqrt(1.0 + larger * icc)
         pm.Normal("effect", eta[rows], spread, observed=observed)
 
 

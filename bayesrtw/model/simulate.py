@@ -1,9 +1,9 @@
 """Evidence drawn from a model: parameters from their priors, estimates given them.
 
 Everything is read off the arrays of `bayesrtw.model.design`, so a term that gives its part of them
-(`Fixed` or `Grouped`, a hyperparameter, a block of covariance) is drawn without a line here. The design
-stays that of the evidence: standard errors, groups, moderators and known covariance are kept, and only
-effects are new.
+(`Fixed`, `Grouped` or `Noise`, a hyperparameter, a block of covariance) is drawn without a line here. The
+design stays that of the evidence: standard errors, groups, moderators and known covariance are kept, and
+only effects are new.
 """
 
 from collections.abc import Mapping
@@ -101,7 +101,8 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
         )
     design = build(model, evidence)
     _refuse_improper(design)
-    return draw(design, replicates, np.random.default_rng(seed))
+    drawn = draw(design, replicates, np.random.default_rng(seed))
+    return replace(drawn, effect=drawn.effect + offset(design, evidence))
 
 
 def draw(design: Design, replicates: int, rng: np.random.Generator) -> Simulated:
@@ -119,12 +120,11 @@ def draw(design: Design, replicates: int, rng: np.random.Generator) -> Simulated
     Returns
     -------
     Simulated
-        The estimates and the true values.
+        The estimates, known biases taken off, and the true values.
     """
     hyper = {name: prior.ppf(rng.random(replicates)) for name, prior in design.hyper.items()}
-    width = len(design.mean)
-    b = design.mean + rng.standard_normal((replicates, width)) / np.sqrt(design.precision)
-    theta = b @ design.columns.T
+    b = _coefficients(design, replicates, rng)
+    theta = b @ design.of_effects.T
     new = np.zeros(replicates)
     for part in design.grouped:
         if not part.hyper:
@@ -134,7 +134,7 @@ def draw(design: Design, replicates: int, rng: np.random.Generator) -> Simulated
         theta = theta + sd[:, part.which] * effects
         if part.new is not None:
             new = new + sd[:, part.new] * rng.standard_normal(replicates)
-    effect = theta + _errors(design, hyper, replicates, rng)
+    effect = theta + _biases(design, hyper, b, rng) + _errors(design, hyper, replicates, rng)
     drawn: dict[tuple[str, str], Array] = {}
     for variable, quantity in design.quantities.items():
         values = b @ quantity.combine.T
@@ -154,6 +154,24 @@ def draw(design: Design, replicates: int, rng: np.random.Generator) -> Simulated
     )
 
 
+def offset(design: Design, evidence: Evidence) -> Array:
+    """Give the known biases that a design has taken off its evidence.
+
+    Parameters
+    ----------
+    design
+        What `build` made of a model and `evidence`.
+    evidence
+        The rows.
+
+    Returns
+    -------
+    ndarray, shape (estimate,)
+        Analysis scale.
+    """
+    return np.asarray(evidence.data["effect"].to_numpy(), dtype=np.float64) - design.effect
+
+
 def with_effects(evidence: Evidence, effect: Array) -> Evidence:
     """Put other effects in place of those of the evidence.
 
@@ -170,6 +188,35 @@ def with_effects(evidence: Evidence, effect: Array) -> Evidence:
         The same rows otherwise.
     """
     return replace(evidence, data=evidence.data.assign(effect=(ESTIMATE, effect)))
+
+
+def _coefficients(design: Design, replicates: int, rng: np.random.Generator) -> Array:
+    """Draw coefficients, shape (replicate, column); one of them may have a mixture for a prior."""
+    mixed = None if design.mixture is None else design.mixture.column
+    precision = design.precision.copy()
+    if mixed is not None:
+        precision[mixed] = 1.0
+    z = rng.standard_normal((replicates, len(precision)))
+    b = np.asarray(design.mean + z / np.sqrt(precision))
+    if design.mixture is not None:
+        parts = design.mixture.parts
+        share = np.exp(parts.log_weight)
+        chosen = rng.choice(len(share), size=replicates, p=share / share.sum())
+        b[:, mixed] = parts.mean[chosen] + parts.sd[chosen] * z[:, mixed]
+    return b
+
+
+def _biases(
+    design: Design, hyper: Mapping[str, Array], b: Array, rng: np.random.Generator
+) -> Array:
+    """Draw what is between estimates and effects besides sampling error and known biases."""
+    found = b @ (design.columns - design.of_effects).T
+    for part in design.shift:
+        found = found + part.factor * hyper[part.name][:, None]
+    for part in design.scatter:
+        sd = np.sqrt(part.factor) * np.abs(hyper[part.name])[:, None]
+        found = found + sd * rng.standard_normal(found.shape)
+    return np.asarray(found)
 
 
 def _errors(
@@ -211,7 +258,7 @@ def _root(covariance: Array) -> Array:
 
 def _refuse_improper(design: Design) -> None:
     faults = Faults(SpecError)
-    flat = design.precision == 0
+    flat = design.flat
     for variable, quantity in design.quantities.items():
         if variable == "mu_level":
             continue

@@ -1,4 +1,4 @@
-"""Are ranks uniform? Exact simultaneous bands for an empirical distribution function, and P values.
+"""Uniformity of ranks: exact simultaneous bands for a distribution function, and P values.
 
 The empirical distribution function of N independent uniform values is looked at in K - 1 equidistant
 points. In each its count is binomial, and a band takes the central part of every binomial distribution
@@ -68,7 +68,7 @@ def stays(lower: Counts, upper: Counts, count: int) -> float:
         base = low
     rest = count - base - np.arange(len(state))
     reached = np.where((rest >= 0) & (rest < len(step)), step[np.clip(rest, 0, len(step) - 1)], 0.0)
-    return float(min(1.0, state @ reached / stats.poisson.pmf(count, count)))
+    return min(1.0, float(state @ reached) / float(stats.poisson.pmf(count, count)))
 
 
 def bounds(count: int, points: int, gamma: float) -> tuple[Counts, Counts]:
@@ -89,7 +89,8 @@ def bounds(count: int, points: int, gamma: float) -> tuple[Counts, Counts]:
         Least and largest count inside: those with more than gamma/2 at and beyond them.
     """
     places = np.arange(1, points) / points
-    lower = stats.binom.ppf(min(0.5, 0.5 * gamma * (1.0 + TIES)), count, places).astype(np.int64)
+    share = min(0.5, 0.5 * gamma * (1.0 + TIES))
+    lower = np.asarray(stats.binom.ppf(share, count, places)).astype(np.int64)
     # Counts above a point are those below its mirror image.
     return lower, count - lower[::-1]
 

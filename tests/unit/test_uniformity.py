@@ -93,4 +93,6 @@ def test_a_band_of_ten_thousand_values_is_as_wide_as_normal_theory_says():
     assert len(places) == len(lower) == len(upper) == 1001
     gamma = share_outside(10_000, 1000, 0.999)
     width = stats.norm.isf(gamma / 2) * 0.5 / 100
-    assert_allclose([upper[500] - 0.5, 0.5 - lower[500]], width, rtol=0.02)  # one count is 0.005 of it
+    assert_allclose(
+        [upper[500] - 0.5, 0.5 - lower[500]], width, rtol=0.02
+    )  # one count is 0.005 of it
