@@ -15,6 +15,7 @@ from bayesrtw.errors import Faults, SpecError, shown
 from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.model import (  # noqa: F401 - the same
     bias,
+    bias_mixture,
     heterogeneity,
     interaction,
     judged,

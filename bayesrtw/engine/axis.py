@@ -127,3 +127,80 @@ class Unit:
         """See `Axis`."""
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(value) - np.log1p(-value))
+
+
+@dataclass(frozen=True, slots=True)
+class Real:
+    """An effect on the whole line: value = centre + scale * u.
+
+    Attributes
+    ----------
+    centre, scale
+        Where the first look is laid, and a typical standard error.
+    """
+
+    centre: float = 0.0
+    scale: float = 1.0
+
+    @property
+    def floor(self) -> float:
+        """See `Axis`."""
+        return -math.inf
+
+    @property
+    def ceiling(self) -> float:
+        """See `Axis`."""
+        return math.inf
+
+    @property
+    def look(self) -> Array:
+        """See `Axis`."""
+        return np.linspace(-16.0, 16.0, 33)
+
+    def value(self, u: Array) -> Array:
+        """See `Axis`."""
+        return np.asarray(self.centre + self.scale * u)
+
+    def log_jacobian(self, u: Array) -> Array:
+        """See `Axis`."""
+        return np.full_like(u, math.log(self.scale))
+
+    def coordinate(self, value: Array) -> Array:
+        """See `Axis`."""
+        return np.asarray((value - self.centre) / self.scale)
+
+
+#: What stands in a stored range for the shift of a coordinate that has none.
+UNIT, REAL = -1.0, -2.0
+
+
+def stored(axis: Axis) -> float:
+    """Give the number that a coordinate is stored as, beside the range of a marginal.
+
+    Parameters
+    ----------
+    axis
+        The coordinate; an effect's range is stored on its own scale.
+
+    Returns
+    -------
+    float
+        The shift of a standard deviation's coordinate, or a negative number.
+    """
+    return axis.shift if isinstance(axis, Positive) else UNIT if isinstance(axis, Unit) else REAL
+
+
+def restored(number: float) -> Axis:
+    """Give the coordinate that was stored.
+
+    Parameters
+    ----------
+    number
+        What `stored` gave.
+
+    Returns
+    -------
+    Axis
+        With scale 1, which values do not depend on.
+    """
+    return Real() if number == REAL else Unit() if number == UNIT else Positive(1.0, number)

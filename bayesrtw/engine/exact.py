@@ -14,7 +14,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
-from bayesrtw.engine.axis import Positive
+from bayesrtw.engine import biased
+from bayesrtw.engine.allocation import serves, solve
+from bayesrtw.engine.axis import stored
 from bayesrtw.engine.draw import draw_effects, draw_hyper
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, solve_columns
@@ -22,6 +24,7 @@ from bayesrtw.engine.problem import Normals, Problem, pose
 from bayesrtw.engine.tree import assemble, attributes, shaped
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.bias_mixture import BiasMixture
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.prior import HalfNormal, Uniform
 from bayesrtw.model.spec import Model
@@ -31,9 +34,6 @@ Array = NDArray[np.float64]
 
 #: Hyperparameters that quadrature serves; the number of nodes grows with their power.
 MOST_HYPER = 3
-
-#: Stands in a range for the shift of a coordinate that has none.
-UNIT = -1.0
 
 #: How a refusal begins that no other engine can mend.
 IMPROPER = "The posterior is improper"
@@ -94,9 +94,13 @@ class Exact:
                 f"Exact cannot fit this model: likelihood {kind!r} is not Gaussian. Use engine = "
                 '{ kind = "nuts" }.'
             )
+        mixed = any(isinstance(term, BiasMixture) for term in model.terms)
+        reason = serves(model, evidence) if mixed else None
+        if reason is not None:
+            return f'Exact cannot fit this model: {reason}. Use engine = {{ kind = "nuts" }}.'
         parts = [(term, term.gaussian(evidence)) for term in model.terms]
         for term, part in parts:
-            if part is None:
+            if part is None and not mixed:
                 return (
                     f"Exact cannot fit this model: term {kind_of(term)!r} is not Gaussian. Use "
                     'engine = { kind = "nuts" }.'
@@ -135,14 +139,28 @@ class Exact:
         ConvergenceError
             If more and more nodes still move the answer.
         """
-        problem = pose(build(model, evidence))
+        design = build(model, evidence)
+        attrs = attributes(model, evidence, self, seed)
+        if any(isinstance(term, BiasMixture) for term in model.terms):
+            return assemble(self._biased(model, evidence, design, seed), design, evidence, attrs)
+        problem = pose(design)
         found = integrate(problem, self.nodes, self.tolerance)
         quadrature = self._quadrature(problem, found)
         groups = {"quadrature": quadrature}
         if self.draws:
             groups = {"posterior": self._draw(problem, found, seed), **groups}
-        attrs = attributes(model, evidence, self, seed)
         return assemble(groups, problem.design, evidence, attrs)
+
+    def _biased(
+        self, model: Model, evidence: Evidence, design: Design, seed: int
+    ) -> dict[str, xr.Dataset]:
+        """Fit a model with a bias mixture."""
+        allocated, found = solve(model, evidence, design, self.nodes, self.tolerance)
+        groups = {"quadrature": biased.quadrature(allocated, found, back_moments(design))}
+        if self.draws:
+            drawn = biased.posterior(allocated, found, self.chains, self.draws, seed)
+            groups = {"posterior": drawn, **groups}
+        return groups
 
     def _quadrature(self, problem: Problem, found: Integral) -> xr.Dataset:
         design = problem.design
@@ -153,8 +171,7 @@ class Exact:
         coords: dict[str, Any] = {}
         for name, axis, marginal in zip(problem.names, problem.axes, found.marginals, strict=True):
             data[f"{name}_marginal"] = (f"{name}_point", marginal.weight)
-            shift = axis.shift if isinstance(axis, Positive) else UNIT
-            data[f"{name}_range"] = ("end", np.array([marginal.low, marginal.high, shift]))
+            data[f"{name}_range"] = ("end", np.array([marginal.low, marginal.high, stored(axis)]))
         normals = problem.normals(*pruned(found.nodes))
         values, weight, given = normals.hyper, normals.weight, normals.given
         data["weight"] = (NODE, weight)

@@ -1,13 +1,14 @@
 """The posterior of the hyperparameters of one problem: more nodes until nothing moves."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.axis import Positive
+from bayesrtw.engine.axis import Axis, Positive, Real
+from bayesrtw.engine.kernel import Conditional
 from bayesrtw.engine.marginal import Marginal, marginals, series
-from bayesrtw.engine.problem import Problem
 from bayesrtw.engine.quadrature import Nodes, lay, looks
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import Design
@@ -94,6 +95,8 @@ class Integral:
     ----------
     nodes
         Nodes that every sum over the posterior uses.
+    finest
+        The last nodes that were laid, for interpolation.
     marginals
         Marginal posterior of each hyperparameter.
     error
@@ -101,11 +104,34 @@ class Integral:
     """
 
     nodes: Nodes
+    finest: Nodes
     marginals: tuple[Marginal, ...]
     error: float
 
 
-def integrate(problem: Problem, start: int, tolerance: float) -> Integral:
+class Integrand(Protocol):
+    """A posterior of hyperparameters that can be integrated; see `bayesrtw.engine.problem.Problem`."""
+
+    @property
+    def design(self) -> Design:
+        """The arrays."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hyperparameters, in the order of integration."""
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Their coordinates."""
+
+    def log_density(self, values: tuple[Array, ...]) -> Array:
+        """Log posterior density, not normalised."""
+
+    def given(self, values: tuple[Array, ...]) -> Conditional:
+        """Moments of the coefficients given the hyperparameters."""
+
+
+def integrate(problem: Integrand, start: int, tolerance: float) -> Integral:
     """Lay nodes over the hyperparameters, more and more, until nothing reported moves.
 
     One hyperparameter: their number doubles. Several: half as many again for each.
@@ -132,7 +158,8 @@ def integrate(problem: Problem, start: int, tolerance: float) -> Integral:
     dims = len(problem.names)
     if not dims:
         total = problem.given(()).log_density[0]
-        return Integral(Nodes((), np.zeros(1), total, (), ()), (), 0.0)
+        none = Nodes((), np.zeros(1), total, (), ())
+        return Integral(none, none, (), 0.0)
     most = moment_order(problem.design)
     moments = [most if isinstance(axis, Positive) else 0 for axis in problem.axes]
     size = len(problem.design.se)
@@ -151,7 +178,7 @@ def integrate(problem: Problem, start: int, tolerance: float) -> Integral:
                     # Interpolation needs the finer nodes; for sums the coarser ones are as good,
                     # and with several hyperparameters far fewer.
                     kept = found if dims == 1 else coarser
-                    return Integral(kept, marginals(found, problem.axes), moved)
+                    return Integral(kept, found, marginals(found, problem.axes), moved)
             coarser, before, each = found, after, growth * each // 2
     except ArithmeticError as error:
         raise ConvergenceError(
@@ -165,7 +192,7 @@ def integrate(problem: Problem, start: int, tolerance: float) -> Integral:
     )
 
 
-def _answer(problem: Problem, found: Nodes) -> Array:
+def _answer(problem: Integrand, found: Nodes) -> Array:
     """Everything that must stand still, each scaled so that movements are relative."""
     weight = np.exp(found.log_weight)
     given = problem.given(found.values)
@@ -178,9 +205,11 @@ def _answer(problem: Problem, found: Nodes) -> Array:
         np.log(sd),
         mean / np.where(sd > 0, sd, 1.0),
     ]
-    for value in found.values:
+    for value, axis in zip(found.values, problem.axes, strict=True):
         centre = np.sum(weight * value)
-        parts.append(np.log([centre, np.sqrt(np.sum(weight * (value - centre) ** 2))]))
+        spread = np.sqrt(np.sum(weight * (value - centre) ** 2))
+        size = centre / spread if isinstance(axis, Real) else np.log(centre)
+        parts.append(np.array([size, np.log(spread)]))
     if len(found.values) == 1:
         first, axis = found.ranges[0], problem.axes[0]
         places = first.low + (first.high - first.low) * np.array([0.2, 0.4, 0.5, 0.6, 0.8])

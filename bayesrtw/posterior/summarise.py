@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, NODE
 from bayesrtw.engine import mixture
-from bayesrtw.engine.axis import Positive, Unit
+from bayesrtw.engine.axis import restored
 from bayesrtw.engine.integrate import MARGIN
 from bayesrtw.engine.marginal import Distribution, series
+from bayesrtw.engine.quadrature import rule
 from bayesrtw.engine.shortest import shortest
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, measure_named
@@ -111,11 +112,14 @@ def summarise(
         found = _names(source, variable, exact=exact and variable not in spreads)
         if found is not None:
             names[variable] = found
-    normal = [variable for variable in names if variable not in spreads]
-    figures = (_exact_normal if exact else _sampled)(source, normal, asked)
+    continuous = [name for name in names if exact and f"{name}_marginal" in source]
+    normal = [name for name in names if name not in spreads and name not in continuous]
+    figures = (_exact_normal if exact else _sampled)(source, normal, asked) if normal else None
     place, parts = 0, []
     for variable, labels in names.items():
-        if variable in spreads:
+        if variable in continuous and variable not in spreads:
+            parts.append(_exact_effect(source, variable, asked))
+        elif figures is None or variable in spreads:
             spread = _exact_hyper(source, variable, asked) if exact else None
             parts.append(spread if spread is not None else _sampled_hyper(source, variable, asked))
         else:
@@ -170,12 +174,13 @@ def hyper_distribution(quadrature: xr.Dataset, name: str) -> Distribution:
         With `cdf`, `quantile` and `log_density`.
     """
     low, high, shift = (float(value) for value in quadrature[f"{name}_range"].to_numpy())
-    axis = Unit() if shift < 0 else Positive(1.0, shift)
-    return series(quadrature[f"{name}_marginal"].to_numpy(), axis, low, high)
+    return series(quadrature[f"{name}_marginal"].to_numpy(), restored(shift), low, high)
 
 
 def _names(source: xr.Dataset, variable: str, *, exact: bool) -> list[str] | None:
     """Labels of a variable, one empty label for a scalar, None if the tree does not have it."""
+    if exact and f"{variable}_marginal" in source:
+        return [""]
     name = f"{variable}_mean" if exact else variable
     if name not in source:
         return None
@@ -189,6 +194,16 @@ def _exact_hyper(source: xr.Dataset, name: str, asked: _Asked) -> Array:
     mean = weight @ value
     sd = np.sqrt(weight @ (value - mean) ** 2)
     distribution = hyper_distribution(source, name)
+    lower, median, upper = _ends(distribution, asked)
+    bounded = float(source[f"{name}_range"].to_numpy()[2]) < 0
+    tail = math.inf if bounded else source.attrs["tail_power"]
+    mean = mean if tail > 2 + MARGIN else math.nan
+    sd = sd if tail > 3 + MARGIN else math.nan
+    return np.array([mean, sd, median, lower, upper, math.nan, math.nan, math.nan])[:, None]
+
+
+def _ends(distribution: Distribution, asked: _Asked) -> tuple[float, float, float]:
+    """Lower end, median and upper end of the interval that is asked for."""
     lower, median, upper = distribution.quantile(asked.levels)
     if asked.ci_kind == "hdi":
         support = distribution.axis.value(np.array([distribution.low, distribution.high]))
@@ -199,11 +214,28 @@ def _exact_hyper(source: xr.Dataset, name: str, asked: _Asked) -> Array:
             (support[:1], support[1:]),
         )
         lower, upper = ends[0][0], ends[1][0]
-    bounded = float(source[f"{name}_range"].to_numpy()[2]) < 0
-    tail = math.inf if bounded else source.attrs["tail_power"]
-    mean = mean if tail > 2 + MARGIN else math.nan
-    sd = sd if tail > 3 + MARGIN else math.nan
-    return np.array([mean, sd, median, lower, upper, math.nan, math.nan, math.nan])[:, None]
+    return float(lower), float(median), float(upper)
+
+
+def _exact_effect(source: xr.Dataset, name: str, asked: _Asked) -> Array:
+    """Figures of an effect that is kept as a continuous marginal, shape (figure, 1)."""
+    distribution = hyper_distribution(source, name)
+    weight = source[f"{name}_marginal"].to_numpy()
+    x, _ = rule(len(weight))
+    low, high = distribution.low, distribution.high
+    value = low + 0.5 * (high - low) * (x + 1.0)
+    mean, sd = (float(moment) for moment in source[f"{name}_moments"].to_numpy())
+    lower, median, upper = _ends(distribution, asked)
+    below = float(distribution.cdf(np.array(0.0)))
+    back = [mean, sd]
+    if asked.measure.log:
+        first, second = float(weight @ np.exp(value)), float(weight @ np.exp(2.0 * value))
+        back = [first, math.sqrt(max(second - first**2, 0.0))]
+        if name in str(source.attrs["grows_with_tau"]).split():
+            most = int(source.attrs["back_moments"])
+            back = [moment if most > place else math.nan for place, moment in enumerate(back)]
+    chance = 1.0 - below if asked.higher else below
+    return np.array([mean, sd, median, lower, upper, chance, *back])[:, None]
 
 
 def _exact_normal(source: xr.Dataset, variables: Sequence[str], asked: _Asked) -> Array:
@@ -358,7 +390,7 @@ def probability_beyond(
     """
     if "quadrature" in tree.children:
         source = tree["quadrature"].dataset
-        if variable in str(tree.attrs["hyper"]).split():
+        if f"{variable}_marginal" in source:
             below = float(hyper_distribution(source, variable).cdf(np.array(threshold)))
         else:
             mean, sd = (
