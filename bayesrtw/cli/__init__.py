@@ -16,6 +16,7 @@ from bayesrtw.cli.import_ import import_
 from bayesrtw.cli.list_ import list_
 from bayesrtw.cli.publish import publish
 from bayesrtw.cli.replay import replay
+from bayesrtw.cli.report import report
 from bayesrtw.cli.run import run
 from bayesrtw.cli.sensitivity import sensitivity
 from bayesrtw.cli.update import update
@@ -60,6 +61,7 @@ def main() -> None:
 
 for _command in (
     run,
+    report,
     sensitivity,
     check,
     import_,

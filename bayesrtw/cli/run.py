@@ -37,6 +37,11 @@ LEAST_TASKS = 3
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.option("--notes", is_flag=True, help="List findings of severity 'note' too.")
+@click.option(
+    "--report/--no-report",
+    default=True,
+    help="Hold each analysis against its alternatives and write report.html and an index of all.",
+)
 @with_workers
 def run(
     ids: tuple[str, ...],
@@ -44,6 +49,7 @@ def run(
     out: Path,
     as_json: bool,
     notes: bool,
+    report: bool,
     workers: Workers,
 ) -> None:
     """Run analyses: all shipped ones, or those named by id or by the path of a TOML file.
@@ -60,7 +66,10 @@ def run(
     progress = Console(stderr=True, soft_wrap=True)
     colour = sys.stdout.isatty()
     width = Console().width if colour else 110
-    tasks = [_Task(analysis, evidence, out, as_json, notes, width, colour) for analysis in analyses]
+    tasks = [
+        _Task(analysis, evidence, out, as_json, notes, report, width, colour)
+        for analysis in analyses
+    ]
     documents, failed = {}, []
     with workers.executor(len(tasks), least=LEAST_TASKS) as executor:
         for place, done in enumerate(map_tasks(_do, tasks, executor), 1):
@@ -76,6 +85,11 @@ def run(
                 click.echo(done.shown, nl=False, color=colour or None)
     if as_json:
         click.echo(document.as_json(documents), nl=False)
+    if report and len(failed) < len(tasks):
+        from bayesrtw.report.folder import write_index
+
+        index = write_index(out)
+        progress.print(f"open {index} in a browser", markup=False, highlight=False)
     if failed:
         click.echo(f"error: {len(failed)} of {len(tasks)} failed: {', '.join(failed)}", err=True)
         sys.exit(1)
@@ -111,6 +125,7 @@ class _Task:
     out: Path
     as_json: bool
     notes: bool
+    report: bool
     width: int
     colour: bool
 
@@ -139,7 +154,7 @@ def _do(task: _Task) -> _Done:
     name = task.analysis.id
     try:
         synthesis = run_analysis(task.analysis, task.evidence)
-        folder = str(write_results(synthesis, task.out))
+        folder = str(write_results(synthesis, task.out, source=task.evidence, report=task.report))
     except BayesrtwError as error:
         return _Done(name, error=str(error))
     if task.as_json:

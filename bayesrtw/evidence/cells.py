@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from bayesrtw.errors import Faults, shown
 
+#: What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"; full-width forms count
+#: in Japanese and Chinese editions).
+FORMULA = tuple("=+-@\t\r＝＋－＠")
+
 
 @dataclass(slots=True)
 class Table:
@@ -51,7 +55,8 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
     Returns
     -------
     Table
-        Its cells, stripped of surrounding white space; empty if the header is unusable.
+        Its cells, stripped of surrounding white space and of the apostrophe of `guarded`; empty if
+        the header is unusable.
     """
     try:
         text = raw.decode("utf-8-sig")
@@ -70,7 +75,7 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
     if not rows:
         faults.add(f"{where}: is empty; give a header row and one row a result.")
         return Table(where)
-    header = [cell.strip() for cell in rows[0][1]]
+    header = [unguarded(cell.strip()) for cell in rows[0][1]]
     while header and not header[-1]:
         header.pop()
     repeated = sorted({name for name in header if header.count(name) > 1})
@@ -98,8 +103,51 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
         table.lines.append(line)
         padded = [*row, *([""] * len(header))][: len(header)]
         for name, cell in zip(header, padded, strict=True):
-            table.columns[name].append(cell.strip())
+            table.columns[name].append(unguarded(cell.strip()))
     return table
+
+
+def guarded(cell: str) -> str:
+    """Write a cell so that no spreadsheet runs it as a formula.
+
+    Parameters
+    ----------
+    cell
+        Text or a printed number.
+
+    Returns
+    -------
+    str
+        With an apostrophe before it, the sign for text in spreadsheets, if it is not a number and
+        begins like a formula, after apostrophes or not; `unguarded` takes off what this put on.
+    """
+    return f"'{cell}" if _dangerous(cell) else cell
+
+
+def unguarded(cell: str) -> str:
+    """Read a cell that `guarded` wrote.
+
+    Parameters
+    ----------
+    cell
+        As it stands in the file.
+
+    Returns
+    -------
+    str
+        The same without the one apostrophe that marks text.
+    """
+    return cell[1:] if cell.startswith("'") and _dangerous(cell[1:]) else cell
+
+
+def _dangerous(cell: str) -> bool:
+    if not cell.lstrip("'").startswith(FORMULA):
+        return False
+    try:
+        float(cell)
+    except ValueError:
+        return True
+    return "_" in cell
 
 
 def numbers(table: Table, column: str, faults: Faults) -> NDArray[np.float64]:

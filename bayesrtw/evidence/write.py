@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from bayesrtw.errors import EvidenceError, OutputError
-from bayesrtw.evidence.cells import Table
+from bayesrtw.evidence.cells import Table, guarded
 from bayesrtw.evidence.imported import QUARANTINED, Imported, all_numbers
 from bayesrtw.evidence.read import read_folder
 from bayesrtw.evidence.reported import NUMBERS
@@ -191,8 +191,9 @@ def _field(file: str, column: str, cells: list[str]) -> list[str]:
 def _csv(table: Table) -> bytes:
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(table.columns)
-    writer.writerows(zip(*table.columns.values(), strict=True))
+    writer.writerow(map(guarded, table.columns))
+    for row in zip(*table.columns.values(), strict=True):
+        writer.writerow(map(guarded, row))
     return buffer.getvalue().encode("utf-8", errors="replace")
 
 

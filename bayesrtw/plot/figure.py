@@ -83,6 +83,30 @@ def write_figure(figure: Figure, path: Path | str) -> None:
     kind = path.suffix.lower().removeprefix(".")
     if kind not in _METADATA:
         raise OutputError(f"{path}: the format is {kind!r}; {suggestion(kind, list(_METADATA))}")
+    content = figure_bytes(figure, kind)
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise OutputError(
+            f"{path}: {error.strerror or error}; choose a folder that exists."
+        ) from error
+
+
+def figure_bytes(figure: Figure, kind: str) -> bytes:
+    """Give what `write_figure` writes.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+    kind
+        ``"svg"`` or ``"png"``.
+
+    Returns
+    -------
+    bytes
+        The same for the same figure.
+    """
     title = str(figure.get_label())
     said = [str(axes.get_label()) for axes in figure.axes]
     description = " ".join(text for text in said if text and not text.startswith("_"))
@@ -94,14 +118,7 @@ def write_figure(figure: Figure, path: Path | str) -> None:
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
     content = buffer.getvalue()
-    if kind == "svg":
-        content = _described(content.decode(), description).encode()
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: {error.strerror or error}; choose a folder that exists."
-        ) from error
+    return _described(content.decode(), description).encode() if kind == "svg" else content
 
 
 def _described(svg: str, description: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.registry import encode
+from bayesrtw.report.rows import participants, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,8 +49,11 @@ def document(synthesis: Synthesis) -> dict[str, Any]:
         "seed": analysis.seed,
         "rationale": list(analysis.rationale),
         "evidence": _evidence(synthesis),
+        "rows": rows(synthesis),
+        "participants": participants(synthesis),
         "measure": attrs["measure"],
         "benefit": attrs["benefit"],
+        "outcome": _outcome(synthesis),
         "unit": attrs["unit"],
         "engine": _engine(synthesis),
         "estimands": {name: _question(row) for name, row in _rows(synthesis.estimates)},
@@ -143,6 +147,11 @@ def _evidence(synthesis: Synthesis) -> dict[str, Any]:
         "studies": len({str(name) for name in data["study"].to_numpy()}),
         "estimates_by_design": dict(sorted(designs.items())),
     }
+
+
+def _outcome(synthesis: Synthesis) -> str:
+    evidence = synthesis.evidence
+    return "; ".join(evidence.outcomes[name].title for name in evidence.outcome_names)
 
 
 def _engine(synthesis: Synthesis) -> dict[str, Any]:

@@ -1,18 +1,24 @@
-"""A folder of results: it appears whole, or not at all."""
+"""A folder of results: it appears whole, or not at all; and the index over all of them."""
 
+import json
 import os
 import re
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import OutputError, shown
+from bayesrtw.evidence.cells import guarded
+from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.moderator import Categorical
 from bayesrtw.report.document import as_json, document
 
 
-def write_results(synthesis: Synthesis, out: Path) -> Path:
+def write_results(
+    synthesis: Synthesis, out: Path, *, source: Evidence | None = None, report: bool = False
+) -> Path:
     """Write a synthesis into ``out/<id>``, in place of an earlier one.
 
     Parameters
@@ -21,12 +27,17 @@ def write_results(synthesis: Synthesis, out: Path) -> Path:
         What `run` returned.
     out
         Folder of results; made if it does not exist.
+    source
+        The evidence that the synthesis was selected from, where that is not the data set it names.
+    report
+        Whether the synthesis is held against its alternatives and ``report.html`` is written.
 
     Returns
     -------
     Path
-        The analysis's folder: ``estimates.csv``, ``synthesis.json``, ``posterior.nc``, and
-        ``forest.svg`` and ``forest.png`` (one more pair for each further categorical moderator).
+        The analysis's folder: ``estimates.csv``, ``synthesis.json``, ``posterior.nc``,
+        ``forest.svg`` and ``forest.png`` (one more pair for each further categorical moderator), and
+        ``report.html``.
 
     Raises
     ------
@@ -54,7 +65,7 @@ def write_results(synthesis: Synthesis, out: Path) -> Path:
             f"{out}: cannot be written ({error.strerror}); choose another --out."
         ) from None
     try:
-        _fill(synthesis, partial)
+        _fill(synthesis, partial, source, report=report)
         partial.chmod(0o755)
         _swap(partial, target)
     except OSError as error:
@@ -68,16 +79,23 @@ def _foreign(target: Path) -> list[str]:
     """Names in a folder of results that no run of this program wrote."""
     if not target.is_dir():
         return []
-    own = re.compile(r"estimates\.csv|synthesis\.json|posterior\.nc|forest[^/]*\.(svg|png)")
+    own = re.compile(
+        r"estimates\.csv|synthesis\.json|posterior\.nc|report\.html|forest[^/]*\.(svg|png)"
+    )
     return sorted(item.name for item in target.iterdir() if not own.fullmatch(item.name))
 
 
-def _fill(synthesis: Synthesis, folder: Path) -> None:
+def _fill(synthesis: Synthesis, folder: Path, source: Evidence | None, *, report: bool) -> None:
     from bayesrtw.plot.figure import write_figure  # noqa: PLC0415
     from bayesrtw.plot.forest import plot_forest  # noqa: PLC0415
+    from bayesrtw.report.record import record  # noqa: PLC0415
+    from bayesrtw.report.render import page  # noqa: PLC0415
 
-    (folder / "synthesis.json").write_text(as_json(document(synthesis)), encoding="utf-8")
+    content = record(synthesis, source) if report else document(synthesis)
+    (folder / "synthesis.json").write_text(as_json(content), encoding="utf-8")
     table = synthesis.quantities.rename(columns={"variable": "kind"})
+    table["label"] = [guarded(str(label)) for label in table["label"]]
+    table.index = table.index.map(lambda name: guarded(str(name)))
     table.to_csv(folder / "estimates.csv", lineterminator="\n")
     synthesis.posterior.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
     columns = [term.column for term in synthesis.analysis.term if isinstance(term, Categorical)]
@@ -89,6 +107,50 @@ def _fill(synthesis: Synthesis, folder: Path) -> None:
         name = "forest" if place == 0 else f"forest-{column}"
         for suffix in ("svg", "png"):
             write_figure(figure, folder / f"{name}.{suffix}")
+    if report:
+        (folder / "report.html").write_text(page(synthesis, content), encoding="utf-8")
+
+
+def write_index(out: Path) -> Path:
+    """Write ``index.html`` over the results in a folder, whichever run they are of.
+
+    Parameters
+    ----------
+    out
+        Folder of results.
+
+    Returns
+    -------
+    Path
+        The index.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written.
+    """
+    from bayesrtw.report.html import render_index  # noqa: PLC0415
+
+    found = []
+    for place in sorted(out.glob("*/synthesis.json")):
+        if (place.parent / "report.html").is_file():
+            found.append(_read(place))
+    path = out / "index.html"
+    try:
+        path.write_text(render_index([each for each in found if each]), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}).") from None
+    return path
+
+
+def _read(place: Path) -> dict[str, Any] | None:
+    """Read a synthesis; None where another version or another hand wrote it."""
+    try:
+        content = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(content, dict) and {"id", "estimates", "rows", "measure"} <= content.keys()
+    return content if whole and content["id"] == place.parent.name else None
 
 
 def _swap(partial: Path, target: Path) -> None:

@@ -43,7 +43,8 @@ prior = {{ kind = "normal", sd = 0.25 }}
 kind = "exchangeable"
 tau = {{ kind = "half_normal", scale = 0.25 }}
 """
-FILES = ("synthesis.json", "estimates.csv", "posterior.nc", "forest.svg", "forest.png")
+TABLES = ("synthesis.json", "estimates.csv", "posterior.nc")
+FILES = (*TABLES, "report.html", "forest.svg", "forest.png")
 
 
 def digests(folder):
@@ -66,7 +67,12 @@ def here(folder):
     evidence = read_csv(folder / "mine.csv")
     return {
         name: digests(
-            write_results(run(open_analysis(folder / f"{name}.toml"), evidence), folder / "here")
+            write_results(
+                run(open_analysis(folder / f"{name}.toml"), evidence),
+                folder / "here",
+                source=evidence,
+                report=True,
+            )
         )
         for name in ("small", "other")
     }

@@ -26,7 +26,8 @@ term = [
   { kind = "exchangeable", tau = { kind = "half_normal", scale = 0.25 } },
 ]
 """
-FILES = {"synthesis.json", "estimates.csv", "posterior.nc", "forest.svg", "forest.png"}
+PICTURES = {"forest.svg", "forest.png"}
+FILES = {"synthesis.json", "estimates.csv", "posterior.nc"} | PICTURES
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,225 @@
+"""Numbers on a page: each printed from the record, and marked with the place that it comes from."""
+
+import html
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from markupsafe import Markup
+
+from bayesrtw.evidence.measure import Measure, measure_named
+from bayesrtw.plot.scale import decimals, spell, spell_probability
+
+#: Printed where a number does not exist.
+NONE: Final = "–"
+
+#: Control characters, which neither HTML nor XML may hold, and halves of characters.
+_UNFIT: Final = {
+    **dict.fromkeys([*range(9), 11, 12, *range(14, 32), *range(127, 160), 65534, 65535], "�"),
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
+}
+
+
+def clean(text: object) -> str:
+    """Take out what no page can hold.
+
+    Parameters
+    ----------
+    text
+        Words from data.
+
+    Returns
+    -------
+    str
+        The same, with U+FFFD in place of control characters and unpaired surrogates.
+    """
+    return str(text).translate(_UNFIT)
+
+
+def pointer(*keys: object) -> str:
+    """Write a JSON pointer (RFC 6901).
+
+    Parameters
+    ----------
+    *keys
+        Names and positions from the root.
+
+    Returns
+    -------
+    str
+        ``/estimates/mu/median``.
+    """
+    return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
+
+
+def resolve(content: Any, path: str) -> Any:
+    """Follow a JSON pointer.
+
+    Parameters
+    ----------
+    content
+        Plain data.
+    path
+        What `pointer` wrote.
+
+    Returns
+    -------
+    object
+        What stands there.
+    """
+    for key in path.split("/")[1:]:
+        name = key.replace("~1", "/").replace("~0", "~")
+        content = content[int(name)] if isinstance(content, list) else content[name]
+    return content
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """How the numbers of one record are printed.
+
+    Attributes
+    ----------
+    content
+        The record.
+    measure
+        Its measure.
+    places
+        Decimals of effects.
+    """
+
+    content: dict[str, Any]
+    measure: Measure
+    places: int
+
+    @classmethod
+    def of(cls, content: dict[str, Any]) -> "Numbers":
+        """Choose the decimals that the record's intervals deserve.
+
+        Parameters
+        ----------
+        content
+            A record.
+
+        Returns
+        -------
+        Numbers
+            Its way to print.
+        """
+        measure = measure_named(content["measure"])
+        ends = [1.96 * row["se"] for row in content["rows"] if row["se"]]
+        return cls(content, measure, decimals(np.array(ends), log=measure.log))
+
+    def text(self, path: str, style: str = "effect") -> str:
+        """Print a number.
+
+        Parameters
+        ----------
+        path
+            Where it stands.
+        style
+            ``effect`` (reported scale), ``analysis`` (effect on the analysis scale, printed on the
+            reported one), ``spread``, ``probability``, ``percent``, ``people``, ``signed``, ``count``,
+            ``plain``, ``se``, ``two`` or ``error``.
+
+        Returns
+        -------
+        str
+            With a true minus sign; an en dash where there is none.
+        """
+        value = resolve(self.content, path)
+        return self.spelt(value, style)
+
+    def spelt(self, value: float | None, style: str) -> str:
+        """Print a value in a style.
+
+        Parameters
+        ----------
+        value
+            The number, None where it does not exist.
+        style
+            As for `text`.
+
+        Returns
+        -------
+        str
+            As it stands on the page.
+        """
+        if value is None or not math.isfinite(value):
+            return NONE
+        if style == "analysis":
+            value, style = float(self.measure.back(value)), "effect"
+        if style == "effect":
+            return spell(value, log=self.measure.log, places=self.places)
+        if style == "probability":
+            return spell_probability(value)
+        if style == "spread":
+            return signed(f"{value:.{2 if self.measure.log else self.places}f}")
+        if style == "percent":
+            return signed(f"{100 * value:.{0 if value in (0.25, 0.5, 0.75) else 1}f}")
+        if style == "people":
+            return signed(f"{value:.0f}")
+        if style == "signed":
+            text = signed(f"{value:.0f}")
+            return text if text[0] in "−0" else f"+{text}"
+        plain = {"plain": "{:.10g}", "se": "{:#.3g}", "two": "{:.2f}", "error": "{:.0e}"}
+        return signed(plain.get(style, "{:,.0f}").format(value))
+
+    def show(self, path: str, style: str = "effect", cell: str = "") -> Markup:
+        """Print a number as an element that says where it stands.
+
+        Parameters
+        ----------
+        path, style
+            As for `text`.
+        cell
+            Its place within a cell of the grid, where a reader's choices change it.
+
+        Returns
+        -------
+        Markup
+            A ``data`` element.
+        """
+        value = resolve(self.content, path)
+        own = f' data-cell="{html.escape(cell)}"' if cell else ""
+        at = f' value="{value!r}"' if value is not None else ""
+        return Markup(
+            f'<data class="n" data-path="{html.escape(path)}" data-style="{style}"{own}{at}>'
+            f"{html.escape(self.text(path, style))}</data>"
+        )
+
+    def interval(self, path: str, style: str = "effect") -> Markup:
+        """Print a median with its interval.
+
+        Parameters
+        ----------
+        path
+            Where ``median``, ``lower`` and ``upper`` stand.
+        style
+            As for `text`.
+
+        Returns
+        -------
+        Markup
+            ``1.08 (0.91 to 1.29)``, each number with its place.
+        """
+        middle, low, high = (
+            self.show(f"{path}/{end}", style) for end in ("median", "lower", "upper")
+        )
+        return Markup('<span class="iv">{} ({} to {})</span>').format(middle, low, high)
+
+
+def signed(text: str) -> str:
+    """Write minus as minus, and take it off a zero.
+
+    Parameters
+    ----------
+    text
+        A printed number.
+
+    Returns
+    -------
+    str
+        The same for people.
+    """
+    return (text.lstrip("-") if not text.strip("-0.") else text).replace("-", "−")

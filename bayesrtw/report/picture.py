@@ -1,0 +1,131 @@
+"""Pictures inside a page: SVG without styles, scripts or foreign names, read aloud by its description."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from defusedxml.ElementTree import fromstring
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
+
+from bayesrtw.plot.figure import figure_bytes
+
+#: Elements and attributes that pictures need; anything else is dropped.
+ELEMENTS: Final = frozenset(
+    ["svg", "g", "defs", "path", "rect", "use", "text", "tspan", "clipPath", "circle", "line"]
+)
+ATTRIBUTES: Final = frozenset(
+    [
+        *("id", "d", "x", "y", "x1", "x2", "y1", "y2", "r", "cx", "cy", "width", "height", "href"),
+        *("viewBox", "transform", "clip-path", "opacity", "fill", "fill-opacity", "fill-rule"),
+        *("stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-dashoffset"),
+        *("stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "text-anchor"),
+        *("font-size", "font-weight", "font-style"),
+    ]
+)
+
+_NAMESPACE: Final = re.compile(r"\{[^}]*\}")
+_REFERENCE: Final = re.compile(r"url\(#([^)]+)\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture with its words.
+
+    Attributes
+    ----------
+    name
+        Its id in the page, unique there.
+    title, description
+        What a screen reader says.
+    caption
+        What stands under it.
+    svg
+        Markup for the page.
+    """
+
+    name: str
+    title: str
+    description: str
+    caption: str
+    svg: Markup
+
+
+def picture(figure: Figure, name: str, caption: str) -> Picture:
+    """Bring a figure into a page.
+
+    Parameters
+    ----------
+    figure
+        Drawn by a function of `bayesrtw.plot`.
+    name
+        Prefix of every id in it: lower-case letters, digits and dashes.
+    caption
+        What stands under it.
+
+    Returns
+    -------
+    Picture
+        The figure's label is the title and the labels of its axes are the description, as in files.
+    """
+    root = fromstring(figure_bytes(figure, "svg"))
+    title = str(figure.get_label()) or name
+    said = [str(axes.get_label()) for axes in figure.axes]
+    description = " ".join(text for text in said if text and not text.startswith("_"))
+    return Picture(name, title, description, caption, _inline(root, name, title, description))
+
+
+def _inline(root: Element, name: str, title: str, description: str) -> Markup:
+    """Write the tree anew with what a page needs of it."""
+    parts: list[str] = []
+    box = root.get("viewBox", "")
+    parts.append(
+        f'<svg viewBox="{escape(box)}" role="img" aria-labelledby="{name}-title" '
+        f'aria-describedby="{name}-desc" preserveAspectRatio="xMidYMid meet" '
+        f'stroke-linejoin="round" stroke-linecap="butt">'
+        f'<title id="{name}-title">{escape(title)}</title>'
+        f'<desc id="{name}-desc">{escape(description)}</desc>'
+    )
+    for child in root:
+        _write(child, name, parts)
+    parts.append("</svg>")
+    return Markup("".join(parts))
+
+
+def _write(element: Element, name: str, parts: list[str]) -> None:
+    tag = _NAMESPACE.sub("", str(element.tag))
+    if tag not in ELEMENTS:
+        return
+    attributes = {_NAMESPACE.sub("", key): value for key, value in element.attrib.items()}
+    attributes |= _declarations(attributes.pop("style", ""))
+    parts.append(f"<{tag}")
+    for key, value in attributes.items():
+        text = _attribute(key, value, name)
+        if text is not None:
+            parts.append(f' {key}="{escape(text)}"')
+    parts.append(">")
+    if tag in ("text", "tspan") and element.text:
+        parts.append(str(escape(element.text.strip("\n"))))
+    for child in element:
+        _write(child, name, parts)
+        if tag in ("text", "tspan") and child.tail:
+            parts.append(str(escape(child.tail.strip("\n"))))
+    parts.append(f"</{tag}>")
+
+
+def _declarations(style: str) -> dict[str, str]:
+    """Turn a style into attributes: a page that allows no inline style still draws it."""
+    pairs = (part.split(":", 1) for part in style.split(";") if ":" in part)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def _attribute(key: str, value: str, name: str) -> str | None:
+    """Keep a known attribute, with ids that no other picture has."""
+    if key not in ATTRIBUTES:
+        return None
+    if key == "id":
+        return f"{name}-{value}"
+    if key == "href":
+        return f"#{name}-{value[1:]}" if value.startswith("#") else None
+    return _REFERENCE.sub(lambda found: f"url(#{name}-{found.group(1)})", value)

@@ -1,0 +1,179 @@
+"""Everything that a report says, as one JSON document: the synthesis and what it is held against."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayesrtw.analysis.conclusion import classify
+from bayesrtw.analysis.explore import Grid, explore
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.analysis.sensitivity import Panel, sensitivity
+from bayesrtw.errors import BayesrtwError
+from bayesrtw.evidence.measure import Measure, measure_named
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.report.absolute import BASELINES, MEASURES, per_thousand, risk
+from bayesrtw.report.checklist import checklist
+from bayesrtw.report.document import document, number
+from bayesrtw.report.words import prior_in_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Significant digits of the grid's numbers: a page prints three or four.
+DIGITS = 9
+
+
+def record(synthesis: Synthesis, source: Evidence | None = None) -> dict[str, Any]:
+    """Hold a synthesis against its alternatives, and write all of it as plain data.
+
+    Parameters
+    ----------
+    synthesis
+        What `run` returned.
+    source
+        The evidence that it was selected from, where that is not the data set that it names; else the
+        pooled rows serve.
+
+    Returns
+    -------
+    dict
+        `document`'s keys, and ``conclusion``, ``sensitivity`` (None where there is no pooled mean),
+        ``explore`` (None where the exact engine does not serve), ``absolute`` (None where the measure
+        moves no risk) and ``checklist``.
+    """
+    found = document(synthesis)
+    measure = measure_named(found["measure"])
+    panel, why = _panel(synthesis, source)
+    found["conclusion"] = _conclusion(synthesis)
+    found["sensitivity"] = _sensitivity(panel, measure) if panel else None
+    found["sensitivity_missing"] = why
+    grid = explore(synthesis)
+    found["explore"] = _explore(grid) if grid else None
+    found["ladder"] = None
+    found["absolute"] = _absolute(found)
+    found["checklist"] = checklist(found)
+    return found
+
+
+def _panel(synthesis: Synthesis, source: Evidence | None) -> tuple[Panel | None, str]:
+    """Run the panel; say why where a model has none."""
+    origin = synthesis.evidence.provenance.dataset
+    named = origin != "" and origin == synthesis.analysis.evidence.dataset
+    rows = source if source is not None or named else synthesis.evidence
+    try:
+        return sensitivity(synthesis.analysis, rows), ""
+    except BayesrtwError as error:
+        return None, str(error)
+
+
+def _conclusion(synthesis: Synthesis) -> str | None:
+    if "mu" not in synthesis.quantities.index:
+        return None
+    rules = synthesis.analysis.conclusion
+    if rules.threshold != 0:
+        return None
+    return classify(rules, float(synthesis.quantities.loc["mu"].to_dict()["probability"]))
+
+
+def _sensitivity(panel: Panel, measure: Measure) -> dict[str, Any]:
+    return {
+        "robustness": panel.robustness,
+        "caveat": panel.caveat,
+        "tables": {heading: _table(table, measure) for heading, table in panel.tables.items()},
+    }
+
+
+def _table(table: "pd.DataFrame", measure: Measure) -> list[dict[str, Any]]:
+    """Write a table of the panel as rows, with its ends on the reported scale too."""
+    found = []
+    for name, cells in table.iterrows():
+        row: dict[str, Any] = {"name": str(name)}
+        row |= {str(key): _figure(value) for key, value in cells.items()}
+        row["back_transformed"] = {
+            key: number(measure.back(value))
+            for key, value in cells.items()
+            if key in ("median", "lower", "upper") and np.isfinite(value)
+        }
+        found.append(row)
+    return found
+
+
+def _figure(value: Any) -> Any:
+    return value if isinstance(value, str | bool) else number(value)
+
+
+def _explore(grid: Grid) -> dict[str, Any]:
+    """Write the grid; ``cells[rung][left_out][prior]``, None where a posterior would be improper."""
+    return {
+        "priors": [{"name": name, "label": prior_in_words(prior)} for name, prior in grid.priors],
+        "left_out": [
+            {"kind": each.kind, "name": each.name, "label": each.label, "rows": list(each.rows)}
+            for each in grid.left_out
+        ],
+        "rungs": [{"name": "registered", "label": "as registered"}],
+        "estimands": [
+            {"name": each.name, "of": each.of, "ci_prob": each.ci_prob} for each in grid.estimands
+        ],
+        "cells": [
+            [
+                [
+                    None
+                    if cell is None
+                    else {
+                        "answers": [[_short(value) for value in each] for each in cell.answers],
+                        "tau": _short(cell.tau),
+                        "effects": [
+                            None if each is None else [_short(value) for value in each]
+                            for each in cell.effects
+                        ],
+                        "weights": [
+                            None if each is None else _short(each) for each in cell.weights
+                        ],
+                    }
+                    for cell in row
+                ]
+                for row in grid.cells
+            ]
+        ],
+    }
+
+
+def _short(value: float) -> float | None:
+    found = number(value)
+    return None if found is None else float(f"{found:.{DIGITS}g}")
+
+
+def _absolute(found: dict[str, Any]) -> dict[str, Any] | None:
+    """Work out people of 1000 at a few baseline risks, for the mean and for a new setting."""
+    if found["measure"] not in MEASURES or "mu" not in found["estimates"]:
+        return None
+    counted = [row["baseline"] for row in found["rows"] if row.get("baseline") is not None]
+    baselines = sorted({*BASELINES, *([_middle(counted)] if counted else [])})
+    return {
+        "counted": _middle(counted) if counted else None,
+        "counted_rows": len(counted),
+        "rows": [
+            {
+                "baseline": baseline,
+                **{
+                    name: _people(found, name, baseline)
+                    for name in ("mu", "theta_new")
+                    if name in found["estimates"]
+                },
+            }
+            for baseline in baselines
+        ],
+    }
+
+
+def _middle(values: list[float]) -> float:
+    return round(float(np.median(values)), 2)
+
+
+def _people(found: dict[str, Any], name: str, baseline: float) -> dict[str, float]:
+    row = found["estimates"][name]
+    ends = {end: row[end] for end in ("median", "lower", "upper")}
+    return {
+        "with": 1000.0 * risk(found["measure"], ends["median"], baseline),
+        **{end: per_thousand(found["measure"], value, baseline) for end, value in ends.items()},
+    }

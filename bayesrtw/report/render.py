@@ -1,0 +1,72 @@
+"""From a finished synthesis to a report in the format that was asked for."""
+
+from typing import Any
+
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.errors import OutputError
+from bayesrtw.plot.figure import figure_bytes
+from bayesrtw.registry import suggestion
+from bayesrtw.report.document import as_json
+from bayesrtw.report.figures import figures
+from bayesrtw.report.html import render_html
+from bayesrtw.report.markdown import render_markdown
+from bayesrtw.report.picture import picture
+from bayesrtw.report.word import render_docx
+
+
+def render(synthesis: Synthesis, content: dict[str, Any], kind: str) -> bytes:
+    """Write a report.
+
+    Parameters
+    ----------
+    synthesis
+        What `run` returned.
+    content
+        What `bayesrtw.report.record.record` made of it.
+    kind
+        ``html``, ``md``, ``docx`` or ``json``.
+
+    Returns
+    -------
+    bytes
+        The file; the same synthesis gives the same bytes.
+
+    Raises
+    ------
+    OutputError
+        If the format is another one.
+    """
+    if kind == "html":
+        return page(synthesis, content).encode()
+    if kind == "md":
+        return render_markdown(content).encode()
+    if kind == "docx":
+        drawn = figures(synthesis)
+        pictures = {
+            name: (figure_bytes(figure, "png"), caption)
+            for name, (figure, caption) in drawn.items()
+        }
+        return render_docx(content, pictures)
+    if kind == "json":
+        return as_json(content).encode()
+    raise OutputError(f"format is {kind!r}; {suggestion(kind, ['html', 'md', 'docx', 'json'])}")
+
+
+def page(synthesis: Synthesis, content: dict[str, Any]) -> str:
+    """Write a synthesis as one HTML page with its pictures.
+
+    Parameters
+    ----------
+    synthesis
+        What `run` returned.
+    content
+        What `bayesrtw.report.record.record` made of it.
+
+    Returns
+    -------
+    str
+        The page.
+    """
+    drawn = figures(synthesis)
+    pictures = [picture(figure, name, caption) for name, (figure, caption) in drawn.items()]
+    return render_html(content, pictures)

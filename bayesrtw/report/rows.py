@@ -1,0 +1,191 @@
+"""The rows behind a synthesis: each number with where it was read and how it was converted."""
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri
+
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.dims import ESTIMATE
+from bayesrtw.evidence.measure import measure_named
+from bayesrtw.model.moderator import Categorical, Linear
+
+#: Columns that a reader may ask of a row, in order; those that evidence does not have are left out.
+WORDS = (
+    "study",
+    "outcome",
+    "design",
+    "country",
+    "condition",
+    "contrast",
+    "stratum",
+    "adjusted",
+    "adjusted_for",
+    "role",
+    "conversion",
+    "locator",
+    "source",
+    "text_level",
+    "note",
+    "doubts",
+    "trial_family",
+)
+#: Words that every row has, empty where the evidence does not.
+ALWAYS = ("study", "design", "conversion", "locator", "note", "doubts")
+
+NUMBERS = ("year", "follow_up_months", "effect", "se")
+
+
+def rows(synthesis: Synthesis) -> list[dict[str, Any]]:
+    """List the pooled rows as plain data.
+
+    Parameters
+    ----------
+    synthesis
+        What `run` returned.
+
+    Returns
+    -------
+    list of dict
+        ``estimate`` (its label), words as in the data set, ``effect`` and ``se`` on the analysis scale,
+        ``own`` with median and ends of the row's own 95 % interval on the reported scale, ``printed``
+        as one line, ``n`` (people in both groups, None if not printed), ``baseline`` (share of the
+        comparison group with the event), ``moderators`` and ``bias``, the judgements on its study.
+    """
+    data = synthesis.evidence.data
+    measure = measure_named(str(synthesis.posterior.attrs["measure"]))
+    columns = {str(name): data[name].to_numpy() for name in data.data_vars}
+    asked = [
+        term.column for term in synthesis.analysis.term if isinstance(term, Categorical | Linear)
+    ]
+    judged: dict[str, list[dict[str, str]]] = {}
+    for each in synthesis.evidence.judgements.rows:
+        judged.setdefault(each.study, []).append(
+            {"instrument": each.instrument, "domain": each.domain, "judgement": each.judgement}
+        )
+    found = []
+    for place, label in enumerate(data[ESTIMATE].to_numpy()):
+        effect, se = float(columns["effect"][place]), float(columns["se"][place])
+        ends = [effect, effect + float(ndtri(0.025)) * se, effect - float(ndtri(0.025)) * se]
+        back = dict(zip(("median", "lower", "upper"), measure.back(ends).tolist(), strict=True))
+        row: dict[str, Any] = {"estimate": str(label), **dict.fromkeys(ALWAYS, "")}
+        row |= {name: _word(columns[name][place]) for name in WORDS if name in columns}
+        row |= {name: _number(columns[name][place]) for name in NUMBERS if name in columns}
+        row["own"] = {name: value if math.isfinite(value) else None for name, value in back.items()}
+        row["printed"] = _printed(columns, place)
+        row["n"] = _people(columns, place)
+        row["baseline"] = _baseline(columns, place)
+        row["moderators"] = {name: _cell(columns[name][place]) for name in asked if name in columns}
+        row["bias"] = judged.get(str(columns["study"][place]), [])
+        found.append(row)
+    return found
+
+
+def participants(synthesis: Synthesis) -> dict[str, Any]:
+    """Count the people behind a synthesis, each study once.
+
+    Parameters
+    ----------
+    synthesis
+        What `run` returned.
+
+    Returns
+    -------
+    dict
+        ``known``, people in studies that print their number; ``studies_without``, studies that do not;
+        ``designs``: design to ``estimates``, ``studies``, ``known`` and ``studies_without``. A study's
+        number is its column ``n``, else the largest number behind one of its rows.
+    """
+    columns = {
+        str(name): values.to_numpy() for name, values in synthesis.evidence.data.data_vars.items()
+    }
+    count = synthesis.evidence.size
+    designs = columns.get("design", np.full(count, "", dtype=object))
+    of: dict[str, dict[str, float]] = {}
+    estimates: dict[str, int] = {}
+    for place in range(count):
+        design = str(designs[place]) or "not given"
+        estimates[design] = estimates.get(design, 0) + 1
+        whole = _number(columns["n"][place]) if "n" in columns else None
+        people = whole if whole is not None else _people(columns, place)
+        study = str(columns["study"][place])
+        own = of.setdefault(design, {})
+        own[study] = max(own.get(study, 0.0), people or 0.0)
+    table = {
+        design: {
+            "estimates": estimates[design],
+            "studies": len(own),
+            "known": int(sum(own.values())),
+            "studies_without": sum(1 for people in own.values() if people == 0),
+        }
+        for design, own in sorted(of.items())
+    }
+    return {
+        "known": sum(each["known"] for each in table.values()),
+        "studies_without": sum(each["studies_without"] for each in table.values()),
+        "designs": table,
+    }
+
+
+def _word(value: Any) -> str:
+    text = str(value)
+    return "" if text == "nan" else text
+
+
+def _number(value: Any) -> float | None:
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _cell(value: Any) -> str | float | None:
+    return str(value) if isinstance(value, str) else _number(value)
+
+
+def _people(columns: dict[str, Any], place: int) -> float | None:
+    """People in the two groups of a row, where both are printed."""
+    arms = [_number(columns[name][place]) for name in ("n_t", "n_c") if name in columns]
+    known = [arm for arm in arms if arm is not None]
+    return sum(known) if len(known) == 2 else None
+
+
+def _baseline(columns: dict[str, Any], place: int) -> float | None:
+    """Share of the comparison group with the event, where counts are printed."""
+    pair = [_number(columns[name][place]) for name in ("events_c", "n_c") if name in columns]
+    if len(pair) < 2 or pair[0] is None or not pair[1]:
+        return None
+    return pair[0] / pair[1]
+
+
+def _printed(columns: dict[str, Any], place: int) -> str:
+    """Put the numbers as the source prints them into one line."""
+
+    def at(name: str) -> str:
+        number = _number(columns[name][place]) if name in columns else None
+        return "" if number is None else f"{number:.10g}"
+
+    parts = []
+    if at("estimate_printed"):
+        ends = f" ({at('ci_low') or '?'} to {at('ci_high') or '?'})"
+        parts.append(at("estimate_printed") + (ends if at("ci_low") or at("ci_high") else ""))
+    if at("se_printed"):
+        parts.append(f"SE {at('se_printed')}")
+    if at("events_t"):
+        parts.append(f"{at('events_t')}/{at('n_t')} against {at('events_c')}/{at('n_c')}")
+    elif at("n_t"):
+        parts.append(f"n = {at('n_t')} and {at('n_c') or '?'}")
+    for what in ("mean", "median"):
+        if at(f"{what}_t"):
+            arms = [
+                at(f"{what}_{arm}") + (f" (SD {at(f'sd_{arm}')})" if at(f"sd_{arm}") else "")
+                for arm in ("t", "c")
+            ]
+            parts.append(f"{what} {arms[0]} against {arms[1] or '?'}")
+    if "p_value" in columns and _word(columns["p_value"][place]):
+        sign = _word(columns["p_value"][place])
+        parts.append(f"P = {sign}" if sign[:1] in ".01" else f"P {sign}")
+    kind = _word(columns["reported"][place]).replace("_", " ") if "reported" in columns else ""
+    return " ".join(filter(None, [kind, "; ".join(parts)]))

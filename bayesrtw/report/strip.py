@@ -1,0 +1,198 @@
+"""The small plots of the page's own forest: one line a row, on one axis, moved by the reader's choices."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from bayesrtw.evidence.measure import Measure
+from bayesrtw.plot.lettering import Face, width
+from bayesrtw.plot.scale import limits, ticks
+
+#: Size of one plot in the page's pixels.
+WIDTH, HEIGHT = 240, 30
+
+#: Type of the tick labels.
+_TICK = Face(7.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """One axis for all rows.
+
+    Attributes
+    ----------
+    content
+        The record, with a grid.
+    measure
+        Its measure.
+    low, high
+        Ends of the axis on the analysis scale.
+    """
+
+    content: dict[str, Any]
+    measure: Measure
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, content: dict[str, Any], measure: Measure) -> "Strip":
+        """Choose the axis.
+
+        Parameters
+        ----------
+        content
+            A record with a grid.
+        measure
+            Its measure.
+
+        Returns
+        -------
+        Strip
+            The plots.
+        """
+        effect = np.array([row["effect"] for row in content["rows"]])
+        half = 1.96 * np.array([row["se"] for row in content["rows"]])
+        first = content["explore"]["cells"][0][0][0]
+        answers = {
+            each["of"]: np.array(answer[:3], dtype=float)
+            for each, answer in zip(
+                content["explore"]["estimands"], first["answers"] if first else [], strict=False
+            )
+        }
+        nothing = np.zeros(0)
+        low, high = limits(
+            effect - half,
+            effect + half,
+            pooled=answers.get("mu", nothing),
+            levels=nothing,
+            new=answers.get("theta_new", nothing),
+            log=measure.log,
+        )
+        return cls(content, measure, low, high)
+
+    def across(self, effect: float) -> float:
+        """Place an effect.
+
+        Parameters
+        ----------
+        effect
+            On the analysis scale.
+
+        Returns
+        -------
+        float
+            From the left edge, held within it.
+        """
+        place = (effect - self.low) / (self.high - self.low) * WIDTH
+        return round(min(float(WIDTH), max(0.0, place)), 3)
+
+    def estimate(self, row: int) -> Markup:
+        """Draw a row: what the study reports, and what the model makes of it.
+
+        Parameters
+        ----------
+        row
+            Position of the estimate.
+
+        Returns
+        -------
+        Markup
+            An SVG element that screen readers skip: the numbers stand beside it.
+        """
+        own = self.content["rows"][row]
+        first = self.content["explore"]["cells"][0][0][0]
+        effect = first["effects"][row] if first else None
+        weight = max(0.0, first["weights"][row] or 0.0) if first else 0.0
+        side = round(3 + 12 * weight**0.5, 3)
+        middle = self.across(own["effect"])
+        ends = [self.across(own["effect"] + z * own["se"]) for z in (-1.96, 1.96)]
+        parts = [
+            Markup('<line class="mine" x1="{}" x2="{}" y1="10" y2="10"/>').format(*ends),
+            Markup(
+                '<rect class="mine" data-effect="{!r}" x="{}" y="{}" width="{}" height="{}"/>'
+            ).format(
+                own["effect"], round(middle - side / 2, 3), round(10 - side / 2, 3), side, side
+            ),
+        ]
+        x = [self.across(each) for each in effect] if effect else [0.0, 0.0, 0.0]
+        parts.append(
+            Markup('<line class="given" x1="{}" x2="{}" y1="20" y2="20"/>').format(x[1], x[2])
+        )
+        parts.append(Markup('<circle class="given" cx="{}" cy="20" r="3"/>').format(x[0]))
+        return self._plot(parts)
+
+    def summary(self, place: int, of: str) -> Markup:
+        """Draw the pooled effect as a diamond, the new setting as a line.
+
+        Parameters
+        ----------
+        place
+            Position among the grid's questions.
+        of
+            ``mu`` or ``theta_new``.
+
+        Returns
+        -------
+        Markup
+            An SVG element.
+        """
+        first = self.content["explore"]["cells"][0][0][0]
+        middle, left, right = (self.across(each) for each in first["answers"][place][:3])
+        if of == "mu":
+            points = f"{left},15 {middle},8 {right},15 {middle},22"
+            part = Markup('<polygon class="pool" data-summary="{}" points="{}"/>').format(
+                place, points
+            )
+        else:
+            part = Markup(
+                '<line class="given" data-summary="{}" x1="{}" x2="{}" y1="15" y2="15"/>'
+            ).format(place, left, right)
+        return self._plot([part])
+
+    def axis(self) -> Markup:
+        """Write the ticks.
+
+        Returns
+        -------
+        Markup
+            An SVG element.
+        """
+        values, labels = ticks(
+            self.low,
+            self.high,
+            log=self.measure.log,
+            length=WIDTH,
+            label_width=lambda label: width(label, _TICK),
+        )
+        parts = []
+        for value, label in zip(values, labels, strict=True):
+            x = self.across(float(self.measure.forward(value)))
+            parts.append(Markup('<line class="null" x1="{}" x2="{}" y1="0" y2="5"/>').format(x, x))
+            at = min(WIDTH - 8.0, max(8.0, x))
+            parts.append(Markup('<text class="tick" x="{}" y="18">{}</text>').format(at, label))
+        return self._plot(parts, lines=False)
+
+    def _plot(self, parts: list[Markup], *, lines: bool = True) -> Markup:
+        if lines:
+            null = self.across(0.0)
+            parts = [
+                Markup('<line class="null" x1="{}" x2="{}" y1="-1" y2="31"/>').format(null, null),
+                self._mean(),
+                *parts,
+            ]
+        whole = Markup("").join(parts)
+        return Markup(
+            '<svg viewBox="0 0 {} {}" aria-hidden="true" focusable="false">{}</svg>'
+        ).format(WIDTH, HEIGHT, whole)
+
+    def _mean(self) -> Markup:
+        first = self.content["explore"]["cells"][0][0][0]
+        for each, answer in zip(
+            self.content["explore"]["estimands"], first["answers"], strict=False
+        ):
+            if each["of"] == "mu":
+                x = self.across(answer[0])
+                return Markup('<line class="mean" x1="{}" x2="{}" y1="-1" y2="31"/>').format(x, x)
+        return Markup("")

@@ -1,0 +1,168 @@
+"use strict";
+(() => {
+  const source = document.getElementById("data");
+  const record = JSON.parse(source.textContent);
+  const { log, places, measure, low, high, width } = record.view;
+  const minus = (text) => (/[1-9]/.test(text) ? text : text.replace(/^-/, "")).replace("-", "−");
+  const grouped = (text) => text.replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ","));
+
+  // The same digits as the Python that printed this page: bayesrtw.report.numbers.
+  function spell(value, style) {
+    if (value === null || value === undefined) return "–";
+    if (style === "analysis") return spell(log ? Math.exp(value) : value, "effect");
+    if (style === "effect") {
+      if (!log) return minus(Math.abs(value) < 1e9 ? grouped(value.toFixed(places)) : value.toExponential(2));
+      if (value >= 9999.5) return ">9999";
+      if (value < 0.005) return "<0.01";
+      return value.toFixed(value < 9.995 ? places : value < 99.95 ? 1 : 0);
+    }
+    if (style === "probability") return value > 0.99 ? ">0.99" : value < 0.01 ? "<0.01" : value.toFixed(2);
+    if (style === "spread") return minus(value.toFixed(log ? 2 : places));
+    if (style === "percent") return minus((100 * value).toFixed(1));
+    const text = minus(value.toFixed(0));
+    return /^[−0]/.test(text) ? text : "+" + text;
+  }
+
+  function risk(effect, baseline) {
+    if (measure === "log_hazard_ratio") return 1 - (1 - baseline) ** Math.exp(effect);
+    if (measure === "log_risk_ratio") return Math.min(1, baseline * Math.exp(effect));
+    if (measure === "risk_difference") return Math.min(1, Math.max(0, baseline + effect));
+    const odds = (baseline / (1 - baseline)) * Math.exp(effect);
+    return odds / (1 + odds);
+  }
+
+  const at = (content, path) => path.split("/").reduce((found, key) => (found == null ? found : found[key]), content);
+  const across = (effect) => Math.min(width, Math.max(0, ((effect - low) / (high - low)) * width));
+  const element = (id) => document.getElementById(id);
+  const set = (node, pairs) => Object.entries(pairs).forEach(([name, value]) => node.setAttribute(name, value));
+
+  function line(node, ends) {
+    node.toggleAttribute("hidden", !ends);
+    node.setAttribute("visibility", ends ? "visible" : "hidden");
+    if (ends) set(node, { x1: across(ends[1]), x2: across(ends[2]) });
+  }
+
+  function draw(cell) {
+    const mean = cell && record.explore.estimands.findIndex((each) => each.of === "mu");
+    document.querySelectorAll("[data-row]").forEach((row) => {
+      const place = Number(row.dataset.row);
+      const effect = cell && cell.effects[place];
+      row.classList.toggle("out", !effect);
+      line(row.querySelector("line.given"), effect);
+      const dot = row.querySelector("circle.given");
+      dot.setAttribute("visibility", effect ? "visible" : "hidden");
+      if (effect) dot.setAttribute("cx", across(effect[0]));
+      const share = cell && cell.weights[place] ? Math.sqrt(Math.max(0, cell.weights[place])) : 0;
+      const side = 3 + 12 * share;
+      const box = row.querySelector("rect.mine");
+      const middle = across(Number(box.dataset.effect));
+      set(box, { x: middle - side / 2, y: 10 - side / 2, width: side, height: side });
+    });
+    document.querySelectorAll("line.mean").forEach((node) => {
+      const answer = cell && mean >= 0 ? cell.answers[mean] : null;
+      node.setAttribute("visibility", answer ? "visible" : "hidden");
+      if (answer) set(node, { x1: across(answer[0]), x2: across(answer[0]) });
+    });
+    document.querySelectorAll("[data-summary]").forEach((node) => {
+      const ends = cell && cell.answers[Number(node.dataset.summary)];
+      if (node.tagName === "polygon") {
+        node.setAttribute("visibility", ends ? "visible" : "hidden");
+        if (ends) {
+          const [middle, left, right] = [ends[0], ends[1], ends[2]].map(across);
+          node.setAttribute("points", `${left},15 ${middle},8 ${right},15 ${middle},22`);
+        }
+      } else line(node, ends);
+    });
+  }
+
+  function baseline() {
+    const range = element("knob-baseline");
+    return range ? Number(range.value) / 100 : null;
+  }
+
+  function people(cell) {
+    const share = baseline();
+    document.querySelectorAll("[data-people]").forEach((node) => {
+      const [place, end] = node.dataset.people.split("/").map(Number);
+      const effect = cell ? cell.answers[place][end] : null;
+      const value = effect === null ? null : 1000 * (risk(effect, share) - share);
+      node.textContent = spell(value, "signed");
+    });
+    document.querySelectorAll("[data-baseline]").forEach((node) => { node.textContent = (1000 * share).toFixed(0); });
+  }
+
+  function update() {
+    const rung = element("knob-rung") ? Number(element("knob-rung").value) : 0;
+    const left = Number(element("knob-left").value);
+    const prior = Number(element("knob-prior").value);
+    const cell = record.explore.cells[rung][left][prior];
+    document.querySelectorAll("[data-cell]").forEach((node) => {
+      const value = cell ? at(cell, node.dataset.cell) : null;
+      node.dataset.path = `/explore/cells/${rung}/${left}/${prior}/${node.dataset.cell}`;
+      node.textContent = spell(value, node.dataset.style);
+      if (value === null || value === undefined) node.removeAttribute("value");
+      else node.setAttribute("value", String(value));
+    });
+    const said = [
+      prior ? `Prior of heterogeneity: ${record.explore.priors[prior].name}` : "Prior as registered",
+      left ? `left out: ${record.explore.left_out[left].label}` : "nothing left out",
+    ];
+    if (element("knob-rung")) said.push(record.explore.rungs[rung].label);
+    element("now-what").textContent = `${said.join("; ")}.${cell ? "" : " Without these rows no proper posterior exists."}`;
+    draw(cell);
+    people(cell);
+  }
+
+  function explore() {
+    if (!record.explore) return;
+    const knobs = element("knobs");
+    knobs.hidden = false;
+    ["knob-prior", "knob-left", "knob-rung"].forEach((id) => element(id) && element(id).addEventListener("change", update));
+    const range = element("knob-baseline");
+    const exact = element("knob-baseline-number");
+    if (range) {
+      range.addEventListener("input", () => { exact.value = range.value; update(); });
+      exact.addEventListener("input", () => {
+        const value = Math.round(Number(exact.value));
+        if (value >= 1 && value <= 99) { range.value = String(value); update(); }
+      });
+    }
+    element("knob-reset").addEventListener("click", () => {
+      knobs.querySelectorAll("select").forEach((select) => { select.selectedIndex = 0; });
+      if (range) { range.value = range.defaultValue; exact.value = range.value; }
+      update();
+    });
+    update();
+  }
+
+  function sortable(table) {
+    table.querySelectorAll("thead th").forEach((head, column) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "sort";
+      button.append(...head.childNodes);
+      head.append(button);
+      button.addEventListener("click", () => {
+        const ascending = head.getAttribute("aria-sort") !== "ascending";
+        table.querySelectorAll("th[aria-sort]").forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+        const body = table.tBodies[0];
+        const key = (row) => {
+          const cell = row.cells[column];
+          return cell.dataset.sort === undefined ? cell.textContent.trim() : cell.dataset.sort;
+        };
+        const numeric = head.classList.contains("num");
+        const rows = Array.from(body.rows).sort((a, b) => {
+          const [x, y] = [key(a), key(b)];
+          if (x === "" || y === "") return (x === "") - (y === "");
+          const order = numeric ? Number(x) - Number(y) : x.localeCompare(y, "en", { numeric: true });
+          return ascending ? order : -order;
+        });
+        body.append(...rows);
+      });
+    });
+  }
+
+  explore();
+  document.querySelectorAll("table.sortable").forEach(sortable);
+})();

@@ -1,0 +1,104 @@
+"""Models in words: what a term, a prior and a rung of settings say to a reader."""
+
+from typing import Any
+
+from bayesrtw.model.prior import Prior
+from bayesrtw.registry import encode
+
+
+def prior_in_words(prior: Prior | None) -> str:
+    """Name a prior with its settings.
+
+    Parameters
+    ----------
+    prior
+        A prior, or None for no heterogeneity at all.
+
+    Returns
+    -------
+    str
+        E.g. ``half-normal(0.25)``.
+    """
+    return "no heterogeneity" if prior is None else settings_in_words(encode(prior))
+
+
+def settings_in_words(table: Any) -> str:
+    """Name an encoded component with its settings.
+
+    Parameters
+    ----------
+    table
+        A dict with ``kind``, as analysis files hold it.
+
+    Returns
+    -------
+    str
+        E.g. ``normal(mean = 0, sd = 0.5)``.
+    """
+    kind = str(table.get("kind", "")).replace("_", "-")
+    given = {
+        name: value
+        for name, value in table.items()
+        if name != "kind" and value not in (None, "", [], {})
+    }
+    settings = ", ".join(
+        f"{name.replace('_', ' ')} = {_value(each)}" for name, each in given.items()
+    )
+    if len(given) == 1:
+        settings = _value(next(iter(given.values())))
+    return f"{kind}({settings})" if settings else kind
+
+
+def term_in_words(term: dict[str, Any]) -> tuple[str, str]:
+    """Say what a term of a model does, and with which prior.
+
+    Parameters
+    ----------
+    term
+        A term as ``synthesis.json`` holds it.
+
+    Returns
+    -------
+    tuple of str
+        What it is, and its priors.
+    """
+    kind = str(term.get("kind"))
+    priors = "; ".join(
+        f"{'coefficients' if key == 'prior' and kind != 'intercept' else _symbol(key, term)} ~ "
+        f"{settings_in_words(value)}"
+        for key, value in term.items()
+        if isinstance(value, dict) and "kind" in value
+    )
+    what = {
+        "intercept": "Pooled mean μ",
+        "exchangeable": f"Exchangeable effects {_of(term)}",
+        "common": "One common effect: no heterogeneity",
+        "categorical": f"Moderator {term.get('column')}, one effect a level, summing to zero",
+        "linear": f"Moderator {term.get('column')}, linear",
+        "indicator": f"Shift for rows with {term.get('column')} in {_value(term.get('values', []))}",
+        "by_group": f"Heterogeneity of its own in each group of {term.get('column')}",
+    }.get(kind, kind.replace("_", " "))
+    return what, priors or "none"
+
+
+def _of(term: dict[str, Any]) -> str:
+    by = term.get("by")
+    return f"of {str(by).replace('_', ' ')}" if by else "of estimates"
+
+
+def _symbol(key: str, term: dict[str, Any]) -> str:
+    if key == "tau":
+        return str(term.get("name") or "tau")
+    return "μ" if key == "prior" else key
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return settings_in_words(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(_value(each) for each in value)
+    return (
+        f"{value:g}"
+        if isinstance(value, int | float) and not isinstance(value, bool)
+        else str(value)
+    )

@@ -1,0 +1,289 @@
+"""Reports as bytes: numbers against the record, hostile words, and the same file twice.
+
+Absolute effects are held against figures worked out elsewhere (Weibull curves with a median of 90 days,
+hazard ratio 1.25), checklists against the points of the publication.
+"""
+
+import io
+import json
+import math
+import re
+import zipfile
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import bayesrtw as brw
+from bayesrtw.analysis.default import default_analyses
+from bayesrtw.analysis.run import Synthesis, run
+from bayesrtw.analysis.spec import Estimand
+from bayesrtw.errors import Faults, SpecError
+from bayesrtw.evidence.cells import guarded, read_table, unguarded
+from bayesrtw.report.absolute import per_thousand, risk
+from bayesrtw.report.checklist import POINTS
+from bayesrtw.report.document import as_json
+from bayesrtw.report.folder import write_index, write_results
+from bayesrtw.report.numbers import clean, resolve
+from bayesrtw.report.record import record
+from bayesrtw.report.render import page, render
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "\" onmouseover='alert(2)'",
+    "javascript:alert(3)//",
+    "\u202eevil\u202c <b>",
+    "=cmd|'/C calc'!A0",
+    "</bdi></td></table><img src=x onerror=alert(4)>",
+)
+
+
+def _synthesis(names: tuple[str, ...], **columns: Any) -> Synthesis:
+    count = len(names)
+    frame = pd.DataFrame(
+        {
+            "study": names,
+            "effect": [0.42, 0.05, 0.11, -0.21, 0.33, 0.2][:count],
+            "se": [0.15, 0.12, 0.30, 0.25, 0.09, 0.2][:count],
+            **columns,
+        }
+    )
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    (analysis,) = default_analyses(evidence)
+    words = {"title": f"Small {names[0]}", "question": f"Does {names[1]} help?"}
+    asked = (Estimand("pooled", "mu"), Estimand("new setting", "theta_new"), Estimand("SD", "tau"))
+    return run(replace(analysis, **words, rationale=(names[2],), estimand=asked), evidence)
+
+
+@pytest.fixture(scope="module")
+def plain() -> tuple[Synthesis, dict[str, Any]]:
+    made = _synthesis(("A 2001", "B 2002", "C 2003", "D 2004", "E 2005"))
+    return made, record(made)
+
+
+@pytest.fixture(scope="module")
+def hostile() -> tuple[Synthesis, dict[str, Any]]:
+    made = _synthesis(
+        HOSTILE,
+        note=list(HOSTILE),
+        locator=[f"{text} doi 10.1000/ab<script>" for text in HOSTILE],
+        design=["rct"] * 6,
+        trial_family=[HOSTILE[0]] * 2 + list("abcd"),
+    )
+    return made, record(made)
+
+
+class _Reader(HTMLParser):
+    """Reads what a browser would: elements with their attributes, and the text of numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.numbers: list[tuple[dict[str, str], str]] = []
+        self._open: dict[str, str] | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.tags.append((tag, found))
+        self._open = found if tag == "data" and "data-path" in found else None
+
+    def handle_data(self, data: str) -> None:
+        if self._open is not None:
+            self.numbers.append((self._open, data))
+            self._open = None
+
+
+def _read(text: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(text)
+    return reader
+
+
+def same_number(shown: str, value: float | None, style: str, *, log: bool) -> bool:
+    """Whether printed digits are a rounding of a value, by a rule of this test's own."""
+    if value is None or shown == "–":
+        return value is None and shown == "–"
+    if style == "analysis" and log:
+        value = math.exp(value)
+    bound = re.fullmatch(r"([<>])(\d+(?:\.\d+)?)", shown)
+    if bound:
+        limit = float(bound.group(2))
+        return value < limit if bound.group(1) == "<" else value > limit - 0.5
+    text = shown.replace("−", "-").replace(",", "").lstrip("+")
+    scaled = 100 * value if style == "percent" else value
+    if style in ("plain", "se", "error"):
+        return math.isclose(float(text), scaled, rel_tol=0.5 if style == "error" else 5e-3)
+    places = len(text.partition(".")[2])
+    return abs(float(text) - scaled) <= 0.5 * 10**-places * (1 + 1e-9)
+
+
+def test_every_number_on_the_page_is_the_one_in_the_document(
+    plain: tuple[Synthesis, dict[str, Any]],
+) -> None:
+    made, content = plain
+    written = json.loads(as_json(content))
+    numbers = _read(page(made, content)).numbers
+    assert len(numbers) > 120
+    for attributes, shown in numbers:
+        value = resolve(written, attributes["data-path"])
+        assert same_number(shown, value, attributes["data-style"], log=True), (attributes, shown)
+        if value is not None:
+            assert float(attributes["value"]) == value
+    paths = [attributes["data-path"] for attributes, _ in numbers]
+    for wanted in ("/estimates/mu/probability", "/estimates/theta_new/back_transformed/lower"):
+        assert wanted in paths
+
+
+def test_a_wrong_digit_would_be_seen() -> None:
+    assert not same_number("1.09", 1.0818, "effect", log=True)
+    assert not same_number("0.82", 0.8251, "probability", log=True)
+    assert not same_number("–", 0.5, "effect", log=True)
+
+
+def test_a_page_holds_no_style_no_handler_and_no_address_but_dois(
+    hostile: tuple[Synthesis, dict[str, Any]],
+) -> None:
+    made, content = hostile
+    text = page(made, content)
+    seen = _read(text)
+    kinds = Counter(tag for tag, _ in seen.tags)
+    assert kinds["script"] == 2
+    assert kinds["img"] == kinds["b"] == kinds["iframe"] == kinds["link"] == kinds["form"] == 0
+    ids = [attributes["id"] for _, attributes in seen.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in seen.tags:
+        assert not [name for name in attributes if name.startswith("on") or name == "style"]
+        for name in ("href", "src", "xlink:href"):
+            address = attributes.get(name, "#")
+            assert address.startswith(("#", "https://doi.org/10.", "../index.html")), address
+    policy = next(a["content"] for t, a in seen.tags if a.get("http-equiv"))
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+
+
+def test_hostile_words_are_shown_as_they_are(hostile: tuple[Synthesis, dict[str, Any]]) -> None:
+    made, content = hostile
+    text = page(made, content)
+    for raw in HOSTILE:
+        if "<" in raw:
+            assert raw not in text
+    assert "<bdi>&lt;script&gt;alert(1)&lt;/script&gt;</bdi>" in text
+    markdown = render(made, content, "md").decode()
+    assert "<script>" not in re.sub(r"\\<", "", markdown)
+    assert not re.search(r"(?<!\\)<(script|img|b)\b", markdown)
+    assert not re.search(r"(?<!\\)\]\(", markdown)
+
+
+def test_hostile_words_stay_text_in_word(hostile: tuple[Synthesis, dict[str, Any]]) -> None:
+    made, content = hostile
+    with zipfile.ZipFile(io.BytesIO(render(made, content, "docx"))) as archive:
+        body = archive.read("word/document.xml").decode()
+        links = archive.read("word/_rels/document.xml.rels").decode()
+    assert "w:instrText" not in body
+    assert "w:hyperlink" not in body
+    assert "fldSimple" not in body
+    assert "<script" not in body
+    assert "&lt;script&gt;alert(1)" in body
+    assert "External" not in links
+
+
+def test_hostile_words_are_no_formula_in_estimates_csv(
+    hostile: tuple[Synthesis, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder = write_results(hostile[0], tmp_path, report=False)
+    raw = (folder / "estimates.csv").read_bytes()
+    faults = Faults(SpecError)
+    table = read_table(raw, "estimates.csv", faults)
+    assert not faults.messages
+    assert b",'=cmd|" in raw
+    assert not re.search(rb'(^|,)"?=', raw, flags=re.M)
+    assert "=cmd|'/C calc'!A0" in table.columns["label"]
+
+
+@given(st.text(alphabet="'=+-@1a.\t＝ _", max_size=8))
+def test_guarded_cells_come_back(cell: str) -> None:
+    assert unguarded(guarded(cell)) == cell
+    safe = guarded(cell)
+    try:
+        float(safe)
+    except ValueError:
+        assert not safe.startswith(("=", "+", "-", "@", "\t", "＝"))
+
+
+def test_numbers_are_not_guarded() -> None:
+    assert [guarded(cell) for cell in ("-0.3", "+1e5", "-.5", "12")] == [
+        "-0.3",
+        "+1e5",
+        "-.5",
+        "12",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["html", "md", "docx", "json"])
+def test_the_same_synthesis_gives_the_same_bytes(
+    plain: tuple[Synthesis, dict[str, Any]], kind: str
+) -> None:
+    made, content = plain
+    assert render(made, content, kind) == render(made, record(made), kind)
+
+
+def test_control_characters_are_replaced() -> None:
+    assert clean("half \ud83d") == "half \ufffd"
+    made = _synthesis(("nul\x0b", "b", "bell\x07", "d"))
+    content = record(made)
+    for kind in ("md", "docx"):
+        assert render(made, content, kind)
+    text = page(made, content)
+    assert "\x0b" not in text
+    assert "nul\ufffd" in text
+
+
+@pytest.mark.parametrize(
+    ("baseline", "wanted"), [(0.799, 0.866), (0.881, 0.930), (0.940, 0.970), (0.986, 0.995)]
+)
+def test_hazard_ratio_moves_a_risk_as_a_weibull_curve_does(baseline: float, wanted: float) -> None:
+    assert risk("log_hazard_ratio", math.log(1.25), baseline) == pytest.approx(wanted, abs=1.1e-3)
+
+
+def test_other_ratios_move_a_risk_as_their_definitions_say() -> None:
+    assert per_thousand("log_risk_ratio", math.log(1.5), 0.2) == pytest.approx(100)
+    assert risk("log_risk_ratio", math.log(3), 0.5) == 1.0
+    new = risk("log_odds_ratio", math.log(2), 0.25)
+    assert new / (1 - new) == pytest.approx(2 * 0.25 / 0.75)
+    assert risk("risk_difference", -0.3, 0.1) == 0.0
+    with pytest.raises(SpecError, match="moves no risk"):
+        risk("mean_difference", 1.0, 0.5)
+    with pytest.raises(SpecError, match="baseline must lie"):
+        risk("log_risk_ratio", 0.0, 1.0)
+
+
+def test_the_checklist_answers_every_point(plain: tuple[Synthesis, dict[str, Any]]) -> None:
+    points = plain[1]["checklist"]
+    assert [each["point"] for each in points] == [point for point, _, _ in POINTS]
+    assert {each["point"][0] for each in points} == set("0123456")
+    known = {"reported", "in part", "not reported", "does not apply"}
+    assert {each["status"] for each in points} <= known
+    assert all(each["text"] for each in points)
+    said = {each["point"]: each["text"] for each in points}
+    assert plain[1]["digest"] in said["6.C"]
+    assert "half-normal(0.1)" in said["5.A"]
+
+
+def test_the_index_lists_what_the_folder_holds(
+    plain: tuple[Synthesis, dict[str, Any]], tmp_path: Path
+) -> None:
+    made, content = plain
+    folder = write_results(made, tmp_path, report=True)
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "synthesis.json").write_text("[]")
+    (tmp_path / "foreign" / "report.html").write_text("")
+    text = write_index(tmp_path).read_text(encoding="utf-8")
+    assert f'href="{made.analysis.id}/report.html"' in text
+    assert "foreign" not in text
+    assert json.loads((folder / "synthesis.json").read_text(encoding="utf-8")) == content
