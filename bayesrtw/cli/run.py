@@ -144,11 +144,12 @@ class _Done:
 def _do(task: _Task) -> _Done:
     """Run one analysis; errors of this package come back as text."""
     import io
+    import json
 
     from rich.console import Console
 
     from bayesrtw.analysis.run import run as run_analysis
-    from bayesrtw.report import document, text
+    from bayesrtw.report import text
     from bayesrtw.report.folder import write_results
 
     name = task.analysis.id
@@ -158,7 +159,8 @@ def _do(task: _Task) -> _Done:
     except BayesrtwError as error:
         return _Done(name, error=str(error))
     if task.as_json:
-        return _Done(name, folder, document=document.document(synthesis))
+        written = (Path(folder) / "synthesis.json").read_text(encoding="utf-8")
+        return _Done(name, folder, document=json.loads(written))
     page = io.StringIO()
     console = Console(file=page, width=task.width, force_terminal=task.colour, highlight=False)
     text.show(synthesis, console, notes=task.notes)
