@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bayesrtw.model.moderator import Linear as Linear
     from bayesrtw.model.simulate import simulate as simulate
     from bayesrtw.model.spec import Model as Model
+    from bayesrtw.plot.calibration import plot_calibration as plot_calibration
     from bayesrtw.plot.figure import write_figure as write_figure
     from bayesrtw.plot.forest import plot_forest as plot_forest
     from bayesrtw.posterior.calibrate import calibrate as calibrate
@@ -64,6 +65,7 @@ _HOMES = {
     "judge": "bayesrtw.posterior.calibrate",
     "open_analysis": "bayesrtw.analysis.catalog",
     "open_dataset": "bayesrtw.analysis.catalog",
+    "plot_calibration": "bayesrtw.plot.calibration",
     "plot_forest": "bayesrtw.plot.forest",
     "run": "bayesrtw.analysis.run",
     "simulate": "bayesrtw.model.simulate",

@@ -1,7 +1,8 @@
 """The command line: parse, call one function, print. One command a file.
 
 Exit codes: 0 all went well; 1 something could not be read, fitted or written, and is named; 2 the
-command was not understood; 3 `check --strict` found doubts; 10 to 50 what an update came to
+command was not understood; 3 `check --strict` found doubts, or
+`calibrate` a quantity outside its band; 10 to 50 what an update came to
 (`bayesrtw.living.outcome`).
 """
 
@@ -9,6 +10,7 @@ import os
 
 import click
 
+from bayesrtw.cli.calibrate import calibrate
 from bayesrtw.cli.check import check
 from bayesrtw.cli.diff import diff
 from bayesrtw.cli.history import history
@@ -63,6 +65,7 @@ for _command in (
     run,
     report,
     sensitivity,
+    calibrate,
     check,
     import_,
     list_,

@@ -1,0 +1,164 @@
+"""Calibration: how the ranks of the truth differ from uniform ones, with the band that holds for all.
+
+ArviZ's `plot_ecdf_pit` simulates its band, which cannot be done at levels such as 1 - 0.05/500, and takes
+no other; so the curves are drawn here.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from bayesrtw.plot.figure import BLUE, FAINT, INK, PAGE_WIDTH, QUIET, VERMILLION, figure_style
+from bayesrtw.posterior.calibrate import Calibration, level_of
+from bayesrtw.posterior.uniformity import band, excess, look
+from bayesrtw.registry import kind_of
+
+Array = NDArray[np.float64]
+
+#: Sizes of type in points, as in forest plots.
+TITLE, BODY, SMALL = 9.0, 7.5, 7.0
+
+#: Panels in a row; height of a row of panels; room for the title and for the axis below, in points.
+ACROSS: Final = 3
+ROW, HEAD, FOOT, LEFT, RIGHT, BETWEEN, ABOVE = 108.0, 46.0, 34.0, 46.0, 8.0, 10.0, 16.0
+
+#: Names of curves outside the band that a panel has room for.
+NAMED: Final = 3
+
+#: What the engines' ranks are.
+_RANKS: Final = {"exact": "posterior probability below the truth", "nuts": "rank of the truth"}
+
+
+def plot_calibration(
+    calibration: Calibration, *, level: float | None = None, title: str = ""
+) -> Figure:
+    """Draw the difference of each quantity's rank distribution from the uniform one.
+
+    Parameters
+    ----------
+    calibration
+        What `calibrate` returned.
+    level
+        Of each band, in (0, 1); None lets the bands of this calibration hold together with 95 %.
+    title
+        Heading; the calibration's name if empty.
+
+    Returns
+    -------
+    Figure
+        One panel a variable; curves that leave the band are vermillion and named.
+    """
+    level = level_of([calibration]) if level is None else level
+    panels: dict[str, list[str]] = {}
+    for name in calibration.pit:
+        panels.setdefault(name.split("[", 1)[0], []).append(name)
+    rows = -(-len(panels) // ACROSS)
+    across = min(ACROSS, len(panels))
+    height = HEAD + rows * (ROW + ABOVE) + FOOT
+    points, _ = look(next(iter(calibration.pit.values())), calibration.cells)
+    shape = band(calibration.size, points, level)
+    most = _most(calibration, shape)
+    with figure_style():
+        figure = Figure(figsize=(PAGE_WIDTH / 72, height / 72))
+        figure.set_label(title or calibration.name)
+        wide = (PAGE_WIDTH - LEFT - RIGHT - BETWEEN * (ACROSS - 1)) / ACROSS
+        for place, (variable, names) in enumerate(panels.items()):
+            row, column = divmod(place, across)
+            left = LEFT + column * (wide + BETWEEN)
+            bottom = height - HEAD - (row + 1) * (ROW + ABOVE) + ABOVE / 2
+            axes = figure.add_axes(
+                (left / PAGE_WIDTH, bottom / height, wide / PAGE_WIDTH, ROW / height)
+            )
+            _panel(axes, calibration, variable, names, shape, level)
+            axes.set_ylim(-most, most)
+            axes.tick_params(labelleft=column == 0, labelbottom=place + across >= len(panels))
+        _letter(figure, calibration, level, title, height)
+    return figure
+
+
+def _most(calibration: Calibration, shape: tuple[Array, Array, Array]) -> float:
+    """Half the height of the panels: the band and every curve fit."""
+    places, lower, upper = shape
+    widest = [np.max(upper - places), np.max(places - lower)]
+    for pit in calibration.pit.values():
+        _, counts = look(pit, calibration.cells)
+        widest.append(np.max(np.abs(counts / len(pit) - places[1:-1])))
+    return 1.15 * float(np.max(widest))
+
+
+def _panel(
+    axes: Axes,
+    calibration: Calibration,
+    variable: str,
+    names: Sequence[str],
+    shape: tuple[Array, Array, Array],
+    level: float,
+) -> None:
+    places, lower, upper = shape
+    axes.fill_between(
+        places, lower - places, upper - places, color=FAINT, alpha=0.45, linewidth=0, zorder=1
+    )
+    axes.axhline(0.0, color=QUIET, linewidth=0.6, zorder=2)
+    outside = []
+    for name in names:
+        pit = calibration.pit[name]
+        _, counts = look(pit, calibration.cells)
+        curve = np.concatenate([[0.0], counts / len(pit), [1.0]]) - places
+        beyond = excess(pit, level, calibration.cells) > 0
+        if beyond:
+            outside.append(name)
+        axes.plot(
+            places,
+            curve,
+            color=VERMILLION if beyond else BLUE,
+            linewidth=1.0 if beyond else 0.8 if len(names) == 1 else 0.5,
+            alpha=1.0 if beyond or len(names) == 1 else 0.7,
+            zorder=4 if beyond else 3,
+        )
+    heading = variable if len(names) == 1 else f"{variable} ({len(names)})"
+    axes.set_title(heading, loc="left", fontsize=BODY, fontweight="bold", color=INK, pad=3.0)
+    if outside:
+        more = f" and {len(outside) - NAMED} more" if len(outside) > NAMED else ""
+        text = "outside: " + ", ".join(outside[:NAMED]) + more
+        axes.text(
+            0.02, 0.03, text, transform=axes.transAxes, fontsize=SMALL, color=VERMILLION, zorder=5
+        )
+    axes.set_xlim(0.0, 1.0)
+    axes.xaxis.set_major_locator(FixedLocator([0.0, 0.25, 0.5, 0.75, 1.0]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], symmetric=True))
+    axes.tick_params(labelsize=SMALL, colors=QUIET, length=2.5, width=0.6)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set(color=QUIET, linewidth=0.6)
+    state = f"{len(outside)} outside" if outside else "all inside"
+    axes.set_label(f"{heading}: {state} the band.")
+
+
+def _letter(
+    figure: Figure, calibration: Calibration, level: float, title: str, height: float
+) -> None:
+    """Write the heading, what is shown, and the names of the axes."""
+    kind = kind_of(calibration.engine)
+    edge = 5.0 / PAGE_WIDTH
+    figure.text(
+        edge, 1 - 14.0 / height, title or calibration.name, fontsize=TITLE, fontweight="bold",
+        color=INK,
+    )  # fmt: skip
+    text = (
+        f"{kind} engine, {calibration.size:,} replicates; grey: where the curve of a right posterior "
+        f"stays with probability {level:.6g}"
+    )
+    figure.text(edge, 1 - 26.0 / height, text, fontsize=BODY, color=QUIET)
+    figure.text(0.5, 9.0 / height, _RANKS[kind], fontsize=BODY, color=INK, ha="center")
+    figure.text(
+        7.0 / PAGE_WIDTH, 0.5 * (1 - HEAD / height) + 0.5 * FOOT / height,
+        "share of replicates up to here, minus uniform", fontsize=BODY, color=INK, rotation=90,
+        va="center", ha="left",
+    )  # fmt: skip
