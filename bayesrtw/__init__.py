@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from bayesrtw.posterior.calibrate import calibrate as calibrate
     from bayesrtw.posterior.calibrate import judge as judge
     from bayesrtw.posterior.summarise import summarise as summarise
+    from bayesrtw.posterior.within_between import within_between as within_between
 
 _HOMES = {
     "Analysis": "bayesrtw.analysis.spec",
@@ -70,6 +71,7 @@ _HOMES = {
     "run": "bayesrtw.analysis.run",
     "simulate": "bayesrtw.model.simulate",
     "summarise": "bayesrtw.posterior.summarise",
+    "within_between": "bayesrtw.posterior.within_between",
     "write_figure": "bayesrtw.plot.figure",
 }
 

@@ -159,7 +159,7 @@ class Interaction:
             )
             for few in (0, 1)
         )
-        found = []
+        found = self._of_levels(evidence)
         if empty:
             text = f"Cells of {self.label!r} with no row ({empty}): the priors alone speak of them."
             found.append(Finding("empty-cell", "warning", text))
@@ -167,6 +167,12 @@ class Interaction:
             text = f"Cells of {self.label!r} with one row ({single}): it and the priors decide."
             found.append(Finding("small-cell", "note", text))
         return found
+
+    def _of_levels(self, evidence: Evidence) -> list[Finding]:
+        """Say what there is to say of the levels, unless a term of their own says it."""
+        if self.main is None:
+            return []
+        return self._categoricals()[0].findings(evidence)
 
     def hyper(self) -> Mapping[str, Prior]:
         """See `Term`."""
