@@ -52,7 +52,7 @@ def draw_hyper(
         where = _near(problem.axes[0], nodes, values[0])
         values.append(_inner(problem, tuple(values), where, rng))
     elif len(problem.names) > 2:
-        at = looks(problem.log_density, problem.axes)
+        at = looks(problem.log_density, problem.axes, [0] * len(problem.axes))
         while len(values) < len(problem.names):
             pieces = [
                 _next(problem, tuple(value[start : start + PIECE] for value in values), at, rng)

@@ -164,7 +164,7 @@ def integrate(problem: Integrand, start: int, tolerance: float) -> Integral:
     moments = [most if isinstance(axis, Positive) else 0 for axis in problem.axes]
     size = len(problem.design.se)
     try:
-        at = looks(problem.log_density, problem.axes)
+        at = looks(problem.log_density, problem.axes, moments)
         coarser, before, moved = None, None, np.inf
         each = max(8, start // 2 ** (dims - 1))
         growth = 4 if dims == 1 else 3

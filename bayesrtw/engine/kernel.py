@@ -161,6 +161,26 @@ def conditional(system: System, variances: Variances) -> Conditional:
         Leading shape that of the broadcast of all arguments.
     """
     gram, log_det, _ = _upwards(system, variances)
+    return finish(system, gram, log_det)
+
+
+def finish(system: System, gram: Array, log_det: Array) -> Conditional:
+    """Condition on the data, given their Gram matrix.
+
+    Parameters
+    ----------
+    system
+        The data.
+    gram
+        Of [X, y] under V^-1, shape (..., column + 1, column + 1).
+    log_det
+        log det V, shape (...,).
+
+    Returns
+    -------
+    Conditional
+        Of the coefficients.
+    """
     count, width = system.effect.shape[-1], system.columns.shape[-1]
     base = -0.5 * (count * LOG_2PI + log_det)
     square = gram[..., width, width]

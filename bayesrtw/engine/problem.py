@@ -15,8 +15,8 @@ from bayesrtw.engine.kernel import (
     Level,
     System,
     Variances,
-    conditional,
 )
+from bayesrtw.engine.many import conditional_many
 from bayesrtw.engine.reprior import moments, reweigh
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.design import Design
@@ -264,7 +264,7 @@ class Problem:
         parts = []
         for start in range(0, points, room):
             here = [value[start : start + room] for value in flat]
-            parts.append(conditional(self.system_at(here), self.variances(here)))
+            parts.append(conditional_many(self.system_at(here), self.variances(here)))
         found = (
             parts[0]
             if len(parts) == 1

@@ -197,15 +197,17 @@ def _end(
     return np.asarray(np.take_along_axis(grid, first, -1)[..., 0])
 
 
-def _between(f: Callable[[Array], Array], look: Array) -> Range:
+def _between(f: Callable[[Array], Array], look: Array, moment: int | Array) -> Range:
     """Take the range from two looks alone: a little wider than need be, and cheap."""
     for _ in range(2):
         seen = f(look)
-        alive = seen > np.max(seen, axis=-1, keepdims=True) - DROP
+        peak = np.argmax(seen, axis=-1)[..., None]
+        each = np.broadcast_to(look, seen.shape)
+        above = np.maximum(each - np.take_along_axis(each, peak, -1), 0.0)
+        alive = seen + moment * above > np.take_along_axis(seen, peak, -1) - DROP
         count = look.shape[-1]
         first = np.maximum(np.argmax(alive, axis=-1) - 1, 0)
         last = np.minimum(count - np.argmax(alive[..., ::-1], axis=-1), count - 1)
-        each = np.broadcast_to(look, seen.shape)
         low = np.take_along_axis(each, first[..., None], -1)[..., 0]
         high = np.take_along_axis(each, last[..., None], -1)[..., 0]
         look = np.linspace(low, high, count, axis=-1)
@@ -248,7 +250,9 @@ def _grid(looks: Sequence[Array]) -> list[Array]:
     return [grid.reshape(-1) for grid in np.meshgrid(*looks, indexing="ij")]
 
 
-def looks(log_density: LogDensity, axes: Sequence[Axis]) -> list[Array]:
+def looks(
+    log_density: LogDensity, axes: Sequence[Axis], moments: Sequence[int | Array]
+) -> list[Array]:
     """Find points of a first look that suit several hyperparameters together.
 
     Parameters
@@ -257,6 +261,8 @@ def looks(log_density: LogDensity, axes: Sequence[Axis]) -> list[Array]:
         Unnormalised log density of the hyperparameters.
     axes
         Their coordinates.
+    moments
+        Highest moment of each that the looks must hold.
 
     Returns
     -------
@@ -268,7 +274,7 @@ def looks(log_density: LogDensity, axes: Sequence[Axis]) -> list[Array]:
         return [axes[0].look]
     found = [axis.look for axis in axes]
     for _ in range(WIDENINGS):
-        kept = _alive(log_density, axes, found)
+        kept = _alive(log_density, axes, found, moments)
         wider = [
             _widened(points, own, axis) for points, own, axis in zip(found, kept, axes, strict=True)
         ]
@@ -276,7 +282,7 @@ def looks(log_density: LogDensity, axes: Sequence[Axis]) -> list[Array]:
             break
         found = wider
     for _ in range(LOOKS):
-        for place, own in enumerate(_alive(log_density, axes, found)):
+        for place, own in enumerate(_alive(log_density, axes, found, moments)):
             points = found[place]
             low, high = max(own[0] - 1, 0), min(own[-1] + 1, len(points) - 1)
             found[place] = np.linspace(points[low], points[high], POINTS)
@@ -284,7 +290,10 @@ def looks(log_density: LogDensity, axes: Sequence[Axis]) -> list[Array]:
 
 
 def _alive(
-    log_density: LogDensity, axes: Sequence[Axis], at: Sequence[Array]
+    log_density: LogDensity,
+    axes: Sequence[Axis],
+    at: Sequence[Array],
+    moments: Sequence[int | Array],
 ) -> list[NDArray[np.intp]]:
     """Find which points of each axis carry something, in any of the problems."""
     flat = _grid(at)
@@ -293,13 +302,16 @@ def _alive(
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         seen = log_density(each) + jacobian
     seen = np.where(np.isnan(seen), -np.inf, seen)
-    seen = seen - np.max(seen, axis=-1, keepdims=True)
-    alive = np.max(seen.reshape(-1, seen.shape[-1]), axis=0) > -DROP
-    alive = alive.reshape([len(points) for points in at])
+    top = np.argmax(seen, axis=-1)[..., None]
+    seen = seen - np.take_along_axis(seen, top, -1)
     kept = []
-    for place in range(len(axes)):
+    for place, (u, moment) in enumerate(zip(flat, moments, strict=True)):
+        alive = np.max(
+            (seen + moment * np.maximum(u - u[top], 0.0)).reshape(-1, seen.shape[-1]), axis=0
+        )
         others = tuple(axis for axis in range(len(axes)) if axis != place)
-        kept.append(np.flatnonzero(np.any(alive, axis=others)))
+        each = (alive > -DROP).reshape([len(points) for points in at])
+        kept.append(np.flatnonzero(np.any(each, axis=others)))
     return kept
 
 
@@ -378,7 +390,7 @@ def lay(
     if place == 0:
         first = locate(density, axes[0], at[0], size=size, moment=moments[0])
     else:
-        first = _between(density, at[place])
+        first = _between(density, at[place], moments[0])
     x, w = rule(counts[0])
     half = 0.5 * (first.high - first.low)[..., None]
     u = first.low[..., None] + half * (x + 1.0)
