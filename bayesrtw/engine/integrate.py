@@ -24,6 +24,9 @@ MOST_ALONE = 8_192
 #: Nodes with less weight than this are dropped where there are several hyperparameters.
 NEGLIGIBLE = 1e-14
 
+#: Least second moment that is divided by.
+TINY = 1e-300
+
 #: A moment whose integral converges more slowly than this power is not reported.
 MARGIN = 0.2
 
@@ -42,7 +45,13 @@ def pruned(found: Nodes) -> tuple[tuple[Array, ...], Array]:
         Values of the hyperparameters, each of shape (node,), and weights that sum to one.
     """
     weight = np.exp(found.log_weight)
-    keep = weight > NEGLIGIBLE if len(found.counts) > 1 else np.ones(len(weight), dtype=bool)
+    if len(found.counts) < 2:
+        return found.values, weight / weight.sum()
+    # Far out in a heavy tail a node counts for second moments that does not for probabilities.
+    counts = np.ones_like(weight)
+    for value in found.values:
+        counts = np.maximum(counts, value**2 / max(float(weight @ value**2), TINY))
+    keep = weight * counts > NEGLIGIBLE
     return tuple(value[keep] for value in found.values), weight[keep] / weight[keep].sum()
 
 

@@ -77,7 +77,7 @@ def _around(
 
 
 def _cross(precision: Array, values: list[Array | None]) -> Array:
-    """Sums of precision times products of two columns, lower triangle by rows, shape (pair, value)."""
+    """Sum precision times products of two columns, lower triangle by rows, shape (pair, value)."""
     nil = np.zeros(1)
     rows = []
     for place, one in enumerate(values):
