@@ -83,10 +83,10 @@ def _cross(precision: Array, values: list[Array | None]) -> Array:
     for place, one in enumerate(values):
         weighted = None if one is None else precision * one
         for other in values[: place + 1]:
-            none = weighted is None or other is None
-            rows.append(
-                nil if none else np.einsum("up,up->p", *np.broadcast_arrays(weighted, other))
-            )
+            if weighted is None or other is None:
+                rows.append(nil)
+            else:
+                rows.append(np.einsum("up,up->p", *np.broadcast_arrays(weighted, other)))
     return np.stack(np.broadcast_arrays(*rows))
 
 

@@ -306,12 +306,12 @@ def _alive(
     seen = seen - np.take_along_axis(seen, top, -1)
     kept = []
     for place, (u, moment) in enumerate(zip(flat, moments, strict=True)):
-        alive = np.max(
+        carried = np.max(
             (seen + moment * np.maximum(u - u[top], 0.0)).reshape(-1, seen.shape[-1]), axis=0
         )
         others = tuple(axis for axis in range(len(axes)) if axis != place)
-        each = (alive > -DROP).reshape([len(points) for points in at])
-        kept.append(np.flatnonzero(np.any(each, axis=others)))
+        lives = (carried > -DROP).reshape([len(points) for points in at])
+        kept.append(np.flatnonzero(np.any(lives, axis=others)))
     return kept
 
 
