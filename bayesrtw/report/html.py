@@ -84,18 +84,12 @@ def render_index(contents: Sequence[dict[str, Any]]) -> str:
         The page; each analysis links to ``<id>/report.html``.
     """
     css = _asset("report.css")
-    by_caveat: dict[str, list[str]] = {}
-    for content in contents:
-        if content["evidence"]["caveat"]:
-            by_caveat.setdefault(content["evidence"]["caveat"], []).append(content["title"])
-    whole = len(contents)
-    caveats = [
-        {
-            "text": text,
-            "titles": "every analysis" if len(titles) == whole else "; ".join(map(clean, titles)),
-        }
-        for text, titles in by_caveat.items()
-    ]
+    seen = {
+        (_dataset(content), content["evidence"]["caveat"]): None
+        for content in contents
+        if content["evidence"]["caveat"]
+    }
+    caveats = [{"dataset": dataset, "text": text} for dataset, text in seen]
     return (
         _environment()
         .get_template("index.html")
@@ -108,6 +102,10 @@ def render_index(contents: Sequence[dict[str, Any]]) -> str:
     )
 
 
+def _dataset(content: dict[str, Any]) -> str:
+    return str(content["evidence"]["dataset"] or "your own")
+
+
 def _line(content: dict[str, Any]) -> dict[str, Any]:
     n = Numbers.of(content)
     found = content["estimates"]
@@ -117,6 +115,7 @@ def _line(content: dict[str, Any]) -> dict[str, Any]:
         "title": content["title"],
         "question": content["question"],
         "studies": content["evidence"]["studies"],
+        "dataset": _dataset(content),
         "effect": "–",
         "probability": "–",
         "new": "–",
@@ -140,11 +139,7 @@ def _context(content: dict[str, Any]) -> dict[str, Any]:
     higher = content["benefit"] == "higher"
     usable = content["explore"] and content["explore"]["cells"][0][0][0]
     strip = Strip.of(content, measure) if usable else None
-    asked = (
-        [dict(each, place=place) for place, each in enumerate(content["explore"]["estimands"])]
-        if usable
-        else []
-    )
+    asked = _asked(content["explore"]["estimands"]) if usable else []
     shown = {**content, "explore": {**content["explore"], "estimands": asked} if usable else None}
     start = _start(content)
     unit = f" {content['unit']}" if content["unit"] else ""
@@ -201,6 +196,15 @@ def _context(content: dict[str, Any]) -> dict[str, Any]:
         "right_means": "favours " + ("programme" if higher else "comparison") + " →",
         "panel_table": panel_table,
     }
+
+
+def _asked(estimands: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Give the grid's questions their places, and mark the first of each quantity."""
+    seen = [each["of"] for each in estimands]
+    return [
+        {**each, "place": place, "first": each["of"] not in seen[:place]}
+        for place, each in enumerate(estimands)
+    ]
 
 
 _FORMULAS: Final = {

@@ -26,7 +26,7 @@ from bayesrtw.analysis.spec import Estimand
 from bayesrtw.plot.scale import spell, spell_probability
 from bayesrtw.report.absolute import per_thousand
 from bayesrtw.report.document import as_json
-from bayesrtw.report.html import render_index
+from bayesrtw.report.html import render_html, render_index
 from bayesrtw.report.render import page as page_of
 
 pytestmark = pytest.mark.browser
@@ -144,6 +144,31 @@ def test_the_baseline_risk_gives_the_people_that_python_gives(
         shown = page.locator(f'[data-people="0/{place}"]').first.inner_text()
         assert abs(float(shown.replace("−", "-")) - value) <= 0.5
     assert page.locator("[data-baseline]").first.inner_text() == str(10 * percent)
+
+
+def test_rungs_of_a_ladder_are_a_choice_where_there_are_several(
+    visit: Open, main_report: Made, tmp_path: Path
+) -> None:
+    grid = main_report.content["explore"]
+    moved = [
+        [{**cell, "answers": [[0.5, 0.4, 0.6, 0.75]] * 2} for cell in row]
+        for row in grid["cells"][0]
+    ]
+    rungs = [grid["rungs"][0], {"name": "trials", "label": "trials alone"}]
+    explore = {**grid, "rungs": rungs, "cells": [grid["cells"][0], moved]}
+    row = {
+        "name": "trials alone",
+        "probability": 0.75,
+        "back_transformed": {"median": 1.5, "lower": 1.2, "upper": 1.9},
+    }
+    content = {**main_report.content, "explore": explore, "ladder": {"rungs": [row]}}
+    path = tmp_path / "report.html"
+    path.write_text(render_html(content), encoding="utf-8")
+    page = visit(path).page
+    page.select_option("#knob-rung", label="trials alone")
+    assert shown_answer(page, 0) == (effect(0.5), effect(0.4), effect(0.6), "0.75")
+    assert "1.50 (1.20 to 1.90)" in page.inner_text("#ladder")
+    assert visit(main_report.path).page.locator("#knob-rung, #ladder").count() == 0
 
 
 def test_everything_is_reached_by_keyboard(visit: Open, main_report: Made) -> None:

@@ -25,7 +25,8 @@ from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.run import Synthesis, run
 from bayesrtw.analysis.spec import Estimand
 from bayesrtw.errors import Faults, SpecError
-from bayesrtw.evidence.cells import guarded, read_table, unguarded
+from bayesrtw.evidence.cells import Table, guarded, read_table, unguarded
+from bayesrtw.evidence.write import _csv
 from bayesrtw.report.absolute import per_thousand, risk
 from bayesrtw.report.checklist import POINTS
 from bayesrtw.report.document import as_json
@@ -214,6 +215,20 @@ def test_guarded_cells_come_back(cell: str) -> None:
         float(safe)
     except ValueError:
         assert not safe.startswith(("=", "+", "-", "@", "\t", "＝"))
+
+
+def test_a_data_set_with_formulas_comes_back_as_it_was() -> None:
+    columns = {"study": ["=cmd()", "'=x", "-1 day"], "@note": ["+x", "-0.3", "'plain'"]}
+    raw = _csv(Table("results.csv", columns, [2, 3, 4]))
+    assert raw.splitlines() == [
+        b"study,'@note",
+        b"'=cmd(),'+x",
+        b"''=x,-0.3",
+        b"'-1 day,'plain'",
+    ]
+    faults = Faults(SpecError)
+    assert read_table(raw, "results.csv", faults).columns == columns
+    assert not faults.messages
 
 
 def test_numbers_are_not_guarded() -> None:
