@@ -1,24 +1,53 @@
 """The sensitivity panel of an analysis, and how robust its conclusion is, in one line."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bayesrtw.analysis.catalog import open_dataset
-from bayesrtw.analysis.conclusion import Rules, classify
+from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model
 from bayesrtw.analysis.query import select
 from bayesrtw.analysis.spec import Analysis, vary
-from bayesrtw.engine import fit
-from bayesrtw.errors import SpecError
+from bayesrtw.engine import choose, fit
+from bayesrtw.engine.exact import Exact
+from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.design import build
 from bayesrtw.model.heterogeneity import Exchangeable
-from bayesrtw.model.prior import HalfNormal, Prior
+from bayesrtw.model.moderator import Intercept
+from bayesrtw.model.prior import HalfNormal, Normal, Prior
 from bayesrtw.model.published import panel
 from bayesrtw.model.spec import Model
-from bayesrtw.posterior.sensitivity import between, cumulative, leave_one_out, prior_sensitivity
-from bayesrtw.posterior.summarise import summarise
+from bayesrtw.posterior.compare import compare, submodels
+from bayesrtw.posterior.influence import measured
+from bayesrtw.posterior.pool import FIGURES, pool, table
+from bayesrtw.posterior.scaling import learned, power_scaling
+from bayesrtw.posterior.sensitivity import (
+    between,
+    correlation_sweep,
+    cumulative,
+    leave_out,
+    prior_sensitivity,
+)
+from bayesrtw.posterior.summarise import probability_beyond, summarise
+from bayesrtw.posterior.tipping import Sides, fewest_removed, tipping_prior, tipping_shift
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Prior SDs of the pooled mean that are tried, as multiples of the registered one.
+MEAN_SCALES = (0.2, 0.4, 1.0, 2.0, 10.0)
+
+#: Correlations that are assumed between estimates of the same study.
+CORRELATIONS = (0.2, 0.5, 0.8)
+
+#: Rows that are the registered result itself and no specification.
+REGISTERED = frozenset({"none left out", "registered"})
+
+#: Columns that are read as a result: they make a table one of specifications.
+RESULT = ("median", "lower", "upper", "probability")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +57,35 @@ class Panel:
     Attributes
     ----------
     tables
-        Heading to table; every table has ``median, lower, upper, probability`` on the analysis scale.
+        Heading to table of specifications and history; every table has ``median, lower, upper,
+        probability`` (of benefit beyond the registered threshold) on the analysis scale.
     robustness
         One sentence: the share of specifications with the registered conclusion, and what breaks it.
     caveat
         What must stand beside every result of the evidence.
+    questions
+        Heading to table of another shape: influence, power scaling, what was learned, tipping points,
+        moderators. Not counted.
+    notes
+        What was left out of the panel, and why.
     """
 
     tables: "dict[str, pd.DataFrame]"
     robustness: str
     caveat: str
+    questions: "dict[str, pd.DataFrame]"
+    notes: tuple[str, ...] = ()
 
 
-def sensitivity(analysis: Analysis, evidence: Evidence | None = None) -> Panel:
-    """Run the panel: each study and family left out, priors of tau, variants, years.
+#: Gives more tables for an analysis and its rows: heading to table, of specifications where it has the
+#: columns `RESULT`.
+More = Callable[[Analysis, Evidence], "dict[str, pd.DataFrame]"]
+
+
+def sensitivity(
+    analysis: Analysis, evidence: Evidence | None = None, *, more: Sequence[More] = ()
+) -> Panel:
+    """Run the panel: studies and families left out, priors, variants, correlations, years, questions.
 
     Parameters
     ----------
@@ -49,6 +93,8 @@ def sensitivity(analysis: Analysis, evidence: Evidence | None = None) -> Panel:
         What is held against its alternatives; its model has an intercept.
     evidence
         In place of the data set that it names.
+    more
+        Makers of further tables, e.g. a ladder of biases; counted where they are specifications.
 
     Returns
     -------
@@ -58,24 +104,177 @@ def sensitivity(analysis: Analysis, evidence: Evidence | None = None) -> Panel:
     Raises
     ------
     SpecError
-        If the model has no pooled mean.
+        If the model has no pooled mean, or one study only.
+    EngineRefusal
+        If the exact engine cannot fit the model.
     """
     source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
     rows = select(analysis.evidence, source).evidence
-    model = analysis.model
-    tables = {"Leaving out each study": leave_one_out(model, rows)}
+    model, rules = analysis.model, analysis.conclusion
+    _fit_for_a_panel(analysis, rows)
+    far = rules.threshold
+    left = leave_out(model, rows, threshold=far)
+    tables = {"Leaving out each study": left.table}
+    questions = {"Influence of each study": _changes(measured(left, model, rows))}
     several = families(rows)
     if several:
-        table = leave_one_out(model, rows, by="trial_family")
-        tables["Leaving out families of studies"] = table.loc[["none left out", *several]]
+        by_family = leave_out(model, rows, by="trial_family", only=several, threshold=far)
+        tables["Leaving out families of studies"] = by_family.table
+        questions["Influence of families"] = _changes(measured(by_family, model, rows))
     if any(isinstance(term, Exchangeable) for term in model.terms):
-        priors = prior_choices(model, rows)
-        tables["Priors of heterogeneity"] = prior_sensitivity(model, rows, priors)
+        choices = prior_choices(model, rows)
+        own = choices["registered"]
+        # The registered prior under another name is no further specification.
+        priors = {name: p for name, p in choices.items() if name == "registered" or p != own}
+        tables["Priors of heterogeneity"] = prior_sensitivity(model, rows, priors, threshold=far)
+    notes: list[str] = []
+    means = _means(analysis, rows)
+    if means is not None:
+        tables["Priors of the mean"] = means
+    if rows.size > len(set(rows.data["study"].to_numpy())) and not rows.dependence:
+        tables["Correlation within studies"] = correlation_sweep(
+            model, rows, rhos=CORRELATIONS, threshold=far
+        )
     if "year" in rows.data and rows.data["year"].dtype != object:
-        tables["Cumulative by year"] = cumulative(model, rows)
+        tables["Cumulative by year"] = cumulative(model, rows, threshold=far)
     if analysis.variant:
-        tables["Registered variants"] = _variants(analysis, source)
-    return Panel(tables, _robustness(tables, analysis.conclusion), rows.provenance.caveat)
+        tables["Registered variants"] = _variants(analysis, source, rows, notes)
+    questions |= _questions(analysis, rows, notes)
+    questions["Studies whose absence changes the class"] = fewest_removed(
+        left, _classes(rules), Sides(rows.benefit == "higher", far)
+    )
+    for maker in more:
+        for heading, further in maker(analysis, rows).items():
+            where = tables if set(RESULT) <= set(further.columns) else questions
+            where[heading] = further
+    line = _robustness(tables, rules)
+    return Panel(tables, line, rows.provenance.caveat, questions, tuple(notes))
+
+
+def _fit_for_a_panel(analysis: Analysis, rows: Evidence) -> None:
+    if not any(isinstance(term, Intercept) for term in analysis.term):
+        raise SpecError(
+            f"{analysis.id}: the model has no intercept, so there is no pooled mean to be robust; a panel "
+            "needs one."
+        )
+    if len(set(rows.data["study"].to_numpy())) == 1:
+        raise SpecError(
+            f"{analysis.id}: one study is pooled; a panel that leaves studies out needs at least two."
+        )
+    refusal = Exact(draws=0).refuses(analysis.model, rows)
+    if refusal is not None:
+        raise EngineRefusal(f"{analysis.id}: a panel is made of exact refits. {refusal}")
+
+
+def _classes(rules: Rules) -> Callable[[float, float], str]:
+    def words(benefit: float, harm: float) -> str:
+        return classify(rules, benefit, harm)
+
+    return words
+
+
+def _changes(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Keep what is not in the table of specifications already."""
+    return frame.drop(
+        columns=[name for name in FIGURES if name != "median"], errors="ignore"
+    ).rename(columns={"median": "median_without"})
+
+
+def _means(analysis: Analysis, rows: Evidence) -> "pd.DataFrame | None":
+    """Pool under several prior SDs of the mean; None where it has no normal prior."""
+    import pandas as pd  # noqa: PLC0415
+
+    place = next(i for i, term in enumerate(analysis.term) if isinstance(term, Intercept))
+    term = analysis.term[place]
+    if not (isinstance(term, Intercept) and isinstance(term.prior, Normal)):
+        return None
+    own = term.prior
+    models = {}
+    for share in MEAN_SCALES:
+        changed = replace(term, prior=replace(own, sd=share * own.sd))
+        name = "registered" if share == 1.0 else f"normal({own.mean:g}, {share * own.sd:g})"
+        terms = (*analysis.term[:place], changed, *analysis.term[place + 1 :])
+        models[name] = replace(analysis.model, terms=terms)
+    sceptical = sceptical_model(analysis.model, analysis.conclusion)
+    known = [model.terms[place] for model in models.values()]
+    if sceptical is not None and sceptical.terms[place] not in known:
+        models["sceptical"] = sceptical
+    parts = [build(model, rows) for model in models.values()]
+    frame = table(
+        [pool(part) for part in parts],
+        parts,
+        higher=rows.benefit == "higher",
+        ci_prob=0.95,
+        threshold=analysis.conclusion.threshold,
+    )
+    frame.index = pd.Index(list(models), name="prior")
+    return frame
+
+
+def _result(
+    model: Model, rows: Evidence, rules: Rules, seed: int, engine: object = None
+) -> "dict[str, float]":
+    """Pooled mean of one specification, benefit counted beyond the registered threshold."""
+    chosen = engine if engine is not None else Exact(draws=0, study_effects=False)
+    if chosen.refuses(model, rows):  # type: ignore[attr-defined]
+        chosen = choose(model, rows)
+    tree = fit(model, rows, engine=chosen, seed=seed)  # type: ignore[arg-type]
+    found = summarise(tree).loc["mu"].to_dict()
+    row = {name: float(found[name]) for name in ("mean", "sd", *RESULT)}
+    higher = rows.benefit == "higher"
+    side = rules.threshold if higher else -rules.threshold
+    row["probability"] = probability_beyond(tree, "mu", "", side, above=higher)
+    row["harm"] = probability_beyond(tree, "mu", "", -side, above=not higher)
+    return row
+
+
+def _questions(analysis: Analysis, rows: Evidence, notes: list[str]) -> "dict[str, pd.DataFrame]":
+    """Power scaling, what was learned, tipping points and moderators; what cannot be asked is noted."""
+    model, rules = analysis.model, analysis.conclusion
+    far = rules.threshold
+    found: dict[str, pd.DataFrame] = {}
+    asked: dict[str, Callable[[], pd.DataFrame]] = {
+        "Power scaling": lambda: power_scaling(model, rows),
+        "Learned from the data": lambda: learned(model, rows),
+        "Tipping shift of effects": lambda: _one_index(
+            tipping_shift(model, rows, _groups(rows), threshold=far)
+        ),
+        "Tipping prior of the mean": lambda: tipping_prior(
+            model, rows, _classes(rules), threshold=far
+        ),
+    }
+    for heading, ask in asked.items():
+        try:
+            found[heading] = ask()
+        except (SpecError, EngineRefusal) as error:
+            notes.append(f"{heading}: not asked, because {error}")
+    try:
+        models = submodels(model)
+        if len(models) > 1:
+            compared = compare(models, rows)
+            found["Inclusion of moderators"] = compared.inclusion
+            found["Models"] = compared.models
+    except (SpecError, EngineRefusal) as error:
+        notes.append(f"Inclusion of moderators: not asked, because {error}")
+    return found
+
+
+def _one_index(found: "pd.DataFrame") -> "pd.DataFrame":
+    """Name each row of a table of groups and levels in words."""
+    frame = found.reset_index()
+    frame.index = frame["group"] + ", P(benefit) = " + frame["level"].map("{:g}".format)
+    return frame.drop(columns=["group", "level"])
+
+
+def _groups(rows: Evidence) -> "dict[str, np.ndarray]":
+    """Rows that are shifted together: all, and those of each design where there are several."""
+    groups = {"all": np.ones(rows.size, dtype=bool)}
+    if "design" in rows.data:
+        designs = rows.data["design"].to_numpy().astype(str)
+        kinds = list(dict.fromkeys(designs.tolist()))
+        if len(kinds) > 1:
+            groups |= {f"design {kind}": designs == kind for kind in kinds if kind}
+    return groups
 
 
 def prior_choices(model: Model, rows: Evidence) -> dict[str, Prior]:
@@ -122,47 +321,58 @@ def families(rows: Evidence) -> list[str]:
     return several if len(studies) > 1 else []
 
 
-def _variants(analysis: Analysis, source: Evidence) -> "pd.DataFrame":
+def _variants(
+    analysis: Analysis, source: Evidence, rows: Evidence, notes: list[str]
+) -> "pd.DataFrame":
+    """Run the registered variants; one of another measure or direction is noted and not counted."""
     import pandas as pd  # noqa: PLC0415
 
     found = {}
     for variant in analysis.variant:
         changed = vary(analysis, variant)
-        rows = select(changed.evidence, source).evidence
-        table = summarise(fit(changed.model, rows, engine=changed.engine, seed=changed.seed))
-        found[variant.name] = table.loc[
-            "mu", ["mean", "sd", "median", "lower", "upper", "probability"]
-        ]
+        own = select(changed.evidence, source).evidence
+        alike = own.measure == rows.measure and own.benefit == rows.benefit
+        if not alike or not any(isinstance(term, Intercept) for term in changed.term):
+            notes.append(f"Variant {variant.name!r} asks for another quantity and is not counted.")
+            continue
+        rules = changed.conclusion
+        found[variant.name] = _result(changed.model, own, rules, changed.seed, changed.engine)
     frame = pd.DataFrame(found).T.astype(float)
     frame.index.name = "variant"
-    return frame
+    return frame if found else pd.DataFrame(columns=["mean", "sd", *RESULT])
 
 
 def _robustness(tables: "dict[str, pd.DataFrame]", rules: Rules) -> str:
-    """Count the specifications that agree; the cumulative table is history, not a specification."""
+    """Count the specifications that agree; history and empty rows are no specifications."""
     first = next(iter(tables.values()))
-    if "none left out" not in first.index:
-        raise SpecError("no registered result to hold the others against.")
-    registered = classify(rules, _chance(first, "none left out"))
+    now, against = (
+        float(str(first.loc["none left out", name])) for name in ("probability", "harm")
+    )
+    registered = classify(rules, now, against)
     agree, total = 0, 0
-    worst: tuple[float, str] | None = None
-    for heading, table in tables.items():
+    others: list[tuple[float, str]] = []
+    for heading, rows in tables.items():
         if heading.startswith("Cumulative"):
             continue
-        for name, probability in table["probability"].items():
-            if name in ("none left out", "registered"):
+        # Without a threshold harm is the rest of benefit, and a further table need not say it.
+        harms = rows["harm"] if "harm" in rows else 1.0 - rows["probability"]
+        for name, probability, harm in zip(rows.index, rows["probability"], harms, strict=True):
+            chance = float(str(probability))
+            if name in REGISTERED or not np.isfinite(chance):
                 continue
             total += 1
-            same = classify(rules, float(probability)) == registered
-            agree += same
-            gap = abs(float(probability) - _chance(first, "none left out"))
-            if not same and (worst is None or gap > worst[0]):
-                worst = (gap, f"{heading.lower()}: {name} (P(benefit) = {probability:.2f})")
-    text = f"{agree} of {total} specifications give the same conclusion, {registered!r}"
-    return (
-        f"{text}; the one that moves it most: {worst[1]}." if worst else f"{text}; none breaks it."
+            other = classify(rules, chance, float(str(harm)))
+            if other == registered:
+                agree += 1
+                continue
+            words = f"{heading.lower()}: {name} (P(benefit) = {chance:.2f}, {other!r})"
+            others.append((abs(chance - now), words))
+    share = f"{100 * agree / total:.0f} %" if total else "none"
+    text = (
+        f"{agree} of {total} specifications ({share}) give the same conclusion, {registered!r} "
+        f"(P(benefit) = {now:.2f})"
     )
-
-
-def _chance(table: "pd.DataFrame", name: str) -> float:
-    return float(table["probability"].to_dict()[name])
+    if not others:
+        return f"{text}; none breaks it."
+    worst = max(others)[1]
+    return f"{text}; {len(others)} break it, most of all {worst}."

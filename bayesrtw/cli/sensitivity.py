@@ -17,7 +17,11 @@ import click
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def sensitivity(name: str, source: Path | None, as_json: bool) -> None:
-    """Hold an analysis against its alternatives: studies left out, priors, variants, years."""
+    """Hold an analysis against its alternatives, and say how robust its conclusion is.
+
+    Studies and families left out, priors, variants, correlations and years; then influence, power
+    scaling, tipping points and, where there are moderators, their inclusion. Nothing is sampled.
+    """
     from rich.console import Console
 
     from bayesrtw.analysis.catalog import open_analysis, open_dataset
@@ -28,18 +32,13 @@ def sensitivity(name: str, source: Path | None, as_json: bool) -> None:
     evidence = open_dataset(source, strict=False) if source is not None else None
     panel = panel_of(analysis, evidence)
     if as_json:
-        tables = {
-            heading: {
-                str(row): {str(column): document.number(value) for column, value in cells.items()}
-                for row, cells in table.to_dict(orient="index").items()
-            }
-            for heading, table in panel.tables.items()
-        }
         content = {
             "id": analysis.id,
             "robustness": panel.robustness,
             "caveat": panel.caveat,
-            "tables": tables,
+            "tables": {name: document.cells(table) for name, table in panel.tables.items()},
+            "questions": {name: document.cells(table) for name, table in panel.questions.items()},
+            "notes": list(panel.notes),
         }
         click.echo(document.as_json(content), nl=False)
         return

@@ -4,8 +4,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesrtw.engine.axis import Axis, Positive, Unit
-from bayesrtw.engine.exact import UNIT
+from bayesrtw.engine.axis import Axis, restored
 from bayesrtw.engine.marginal import Distribution
 from bayesrtw.engine.quadrature import rule
 from bayesrtw.posterior.summarise import hyper_distribution
@@ -43,7 +42,7 @@ def averaged_spread(sources: list[xr.Dataset], shares: Array, name: str) -> tupl
     each = [hyper_distribution(source, name) for source in sources]
     shifts = [float(source[f"{name}_range"].to_numpy()[2]) for source in sources]
     shift = min(shifts)
-    axis: Axis = Unit() if shift < 0 else Positive(1.0, shift)
+    axis: Axis = restored(shift)
     if len(set(shifts)) == 1:
         low, high = min(own.low for own in each), max(own.high for own in each)
     else:
@@ -58,7 +57,7 @@ def averaged_spread(sources: list[xr.Dataset], shares: Array, name: str) -> tupl
     for own, chance in zip(each, shares, strict=True):
         density += chance * _density(own, value) * np.exp(axis.log_jacobian(u))
     weight = np.maximum(density, 0.0) * w
-    return weight / weight.sum(), np.array([low, high, shift if shift >= 0 else UNIT])
+    return weight / weight.sum(), np.array([low, high, shift])
 
 
 def _density(own: Distribution, value: Array) -> Array:

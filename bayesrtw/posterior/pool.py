@@ -36,6 +36,7 @@ FIGURES = (
     "lower",
     "upper",
     "probability",
+    "harm",
     "new_lower",
     "new_upper",
     "tau",
@@ -318,7 +319,7 @@ def _figures(
     )
     centre, spread = mixture.moments(weight, mean, sd)
     side = np.full(len(alike), threshold if higher else -threshold)
-    below = mixture.cdf(side, weight, mean, sd)
+    below, under = (mixture.cdf(end, weight, mean, sd) for end in (side, -side))
     low, high = 0.5 - ci_prob / 2, 0.5 + ci_prob / 2
     return {
         "mean": centre,
@@ -327,6 +328,7 @@ def _figures(
         "lower": mixture.quantile(low, weight, mean, sd),
         "upper": mixture.quantile(high, weight, mean, sd),
         "probability": 1.0 - below if higher else below,
+        "harm": under if higher else 1.0 - under,
         "new_lower": mixture.quantile(low, weight, mean, new_sd),
         "new_upper": mixture.quantile(high, weight, mean, new_sd),
         "tau": [one.tau for one in alike],

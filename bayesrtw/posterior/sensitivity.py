@@ -45,7 +45,8 @@ def leave_one_out(
     -------
     DataFrame
         First row ``none left out``, then one row a value: pooled ``mean, sd, median, lower, upper,
-        probability`` (of benefit) on the analysis scale, ``tau`` (posterior mean of the SD of a new setting),
+        probability`` (of benefit) and ``harm`` on the analysis scale, ``tau`` (posterior mean of the
+        SD of a new setting),
         ``log_evidence``, and ``elpd``: the exact log predictive density of what was left out given
         the rest, log p(y) - log p(y without it).
 
@@ -84,6 +85,7 @@ def leave_out(
     evidence: Evidence,
     *,
     by: str = "study",
+    only: Sequence[str] | None = None,
     ci_prob: float = 0.95,
     threshold: float = 0.0,
 ) -> LeftOut:
@@ -93,6 +95,8 @@ def leave_out(
     ----------
     model, evidence, by, ci_prob
         See `leave_one_out`.
+    only
+        The values that are left out; all unless given.
     threshold
         Size of an effect beyond which benefit counts; 0 is no effect.
 
@@ -111,6 +115,7 @@ def leave_out(
         raise SpecError(f"by is {by!r}; {suggestion(by, have)}")
     key = evidence.data[by].to_numpy().astype(str)
     values = [value for value in dict.fromkeys(key.tolist()) if value and not np.all(key == value)]
+    values = [value for value in values if only is None or value in only]
     masks = np.array([np.ones(len(key), dtype=bool), *(key != value for value in values)])
     check(model, evidence)
     design = build(model, evidence)

@@ -108,6 +108,28 @@ def number(value: Any) -> float | None:
     return float(value) if math.isfinite(float(value)) else None
 
 
+def cells(table: "pd.DataFrame") -> dict[str, dict[str, float | str | None]]:
+    """Turn a table of numbers and words into plain data.
+
+    Parameters
+    ----------
+    table
+        With an index of names.
+
+    Returns
+    -------
+    dict
+        Row to column to cell; numbers with every digit, None where they do not exist.
+    """
+    return {
+        str(row): {
+            str(column): value if isinstance(value, str) else number(value)
+            for column, value in own.items()
+        }
+        for row, own in table.to_dict(orient="index").items()
+    }
+
+
 def _estimate(row: dict[str, Any]) -> dict[str, Any]:
     return {
         **{name: number(row[name]) for name in _SCALE},

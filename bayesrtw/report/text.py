@@ -170,3 +170,30 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
             table.add_row(Text(str(name)), shown, f"{row['probability']:.2f}")
         console.print()
         console.print(Padding(table, (0, 0, 0, 2)))
+    for heading, frame in panel.questions.items():
+        console.print()
+        console.print(Padding(_any_table(heading, frame), (0, 0, 0, 2)))
+    for note in panel.notes:
+        console.print(Padding(Text(f"note: {note}", style="dim"), (1, 0, 0, 2)))
+
+
+def _any_table(heading: str, frame: Any) -> Table:
+    """Show a table of any shape: three significant digits, empty cells where nothing is."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column(heading, overflow="fold", min_width=18)
+    if frame.empty:
+        table.add_row(Text("none found", style="dim"))
+        return table
+    for column in frame.columns:
+        text = frame[column].map(lambda value: isinstance(value, str)).any()
+        table.add_column(str(column).replace("_", " "), justify="left" if text else "right")
+    for name, row in frame.iterrows():
+        table.add_row(Text(str(name)), *(_any_cell(value) for value in row))
+    return table
+
+
+def _any_cell(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    number = float(value)
+    return "" if math.isnan(number) else f"{number:.3g}".replace("-", "−")

@@ -14,6 +14,8 @@ from click.testing import CliRunner
 from numpy.testing import assert_allclose
 
 import bayesrtw as brw
+from bayesrtw.analysis.conclusion import Rules
+from bayesrtw.analysis.sensitivity import sensitivity as panel_of
 from bayesrtw.cli import main
 from bayesrtw.engine import mixture
 from bayesrtw.engine.batch import batch_of, solve
@@ -25,6 +27,7 @@ from bayesrtw.posterior.sensitivity import (
     leave_one_out,
     prior_sensitivity,
 )
+from bayesrtw.posterior.summarise import probability_beyond
 
 prior = brw.prior
 
@@ -164,7 +167,7 @@ def test_the_command_prints_the_line_the_caveat_and_whole_numbers():
     assert result.exit_code == 0
     found = json.loads(result.stdout)
     assert found["caveat"].startswith("A convenience sample")
-    assert "specifications give the same conclusion" in found["robustness"]
+    assert "give the same conclusion" in found["robustness"]
     whole = found["tables"]["Leaving out each study"]["none left out"]
     again = brw.run(brw.open_analysis("sick-leave-days")).quantities.loc["mu"]
     assert_allclose(whole["mean"], again["mean"], atol=1e-7)
@@ -173,3 +176,44 @@ def test_the_command_prints_the_line_the_caveat_and_whole_numbers():
         again["probability"],
         atol=1e-8,
     )
+
+
+def test_the_panel_counts_specifications_and_names_what_breaks_it():
+    analysis = brw.open_analysis("sick-leave-days")
+    found = panel_of(analysis)
+    counted = [
+        (heading, name)
+        for heading, table in found.tables.items()
+        for name in table.index
+        if not heading.startswith("Cumulative") and name not in {"none left out", "registered"}
+    ]
+    assert found.robustness.startswith(f"{len(counted)} of {len(counted)} specifications (100 %)")
+    assert {"Power scaling", "Tipping prior of the mean"} <= set(found.questions)
+    # the registered prior under another name is not counted twice
+    assert "half-normal(20)" not in found.tables["Priors of heterogeneity"].index
+    # with an important effect of 12 days fewer the answer hangs on the studies; tables of others join
+    rules = Rules(threshold=12.0)
+    bias = pd.DataFrame(
+        {"median": [0.0], "lower": [-1.0], "upper": [1.0], "probability": [0.01], "harm": [0.95]},
+        index=["biased"],
+    )
+    other = panel_of(replace(analysis, conclusion=rules), more=[lambda *_: {"Biases": bias}])
+    assert "break it, most of all biases: biased" in other.robustness
+    assert "probably an important harm" in other.robustness
+    table = other.tables["Leaving out each study"]
+    tree = brw.fit(analysis.model, brw.run(analysis).evidence)
+    assert_allclose(
+        table.loc["none left out", "probability"],
+        probability_beyond(tree, "mu", "", -12.0, above=False),
+        atol=1e-8,
+    )
+
+
+def test_a_panel_without_a_pooled_mean_is_refused_kindly():
+    analysis = brw.open_analysis("sick-leave-days")
+    bare = replace(
+        analysis,
+        term=(brw.Linear("year", prior.Normal(0, 1)), brw.Exchangeable(prior.HalfNormal(1))),
+    )
+    with pytest.raises(SpecError, match="no pooled mean to be robust; a panel needs one"):
+        panel_of(bare)
