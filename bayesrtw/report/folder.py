@@ -97,7 +97,9 @@ def _fill(synthesis: Synthesis, folder: Path, source: Evidence | None, *, report
     table["label"] = [guarded(str(label)) for label in table["label"]]
     table.index = table.index.map(lambda name: guarded(str(name)))
     table.to_csv(folder / "estimates.csv", lineterminator="\n")
-    synthesis.posterior.to_netcdf(folder / "posterior.nc", engine="h5netcdf")
+    # Made in memory: on a disk that fills up, the HDF5 library would end the process.
+    tree = synthesis.posterior.to_netcdf(engine="h5netcdf")
+    (folder / "posterior.nc").write_bytes(tree)
     columns = [term.column for term in synthesis.analysis.term if isinstance(term, Categorical)]
     for place, column in enumerate(columns or [None]):
         title = synthesis.analysis.title
