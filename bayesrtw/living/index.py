@@ -198,7 +198,7 @@ def _row(entry: Entry) -> str:
     due = _due(entry)
     series = f", series {run.manifest['series']}" if run.manifest["series"] > 1 else ""
     return f"""<tr{f' data-due="{_text(due)}"' if due else ""}>
-<th scope="row"><a href="{_text(link)}/diff.md">{_text(result["title"])}</a><br>
+<th scope="row"><a href="{_text(link)}/report.html">{_text(result["title"])}</a><br>
 <small>{_text(entry.analysis)}</small></th>
 <td>{_text(result["headline"])}{banner}
 <p class="banner stale" hidden>Stale: nobody has looked at this for longer than its schedule.</p></td>

@@ -3,6 +3,7 @@
 Texts from data sets are data: nothing in them is taken for markup, a mention or a link.
 """
 
+import html
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -54,6 +55,44 @@ def as_markdown(diff: Mapping[str, Any], *, headline: str = "", caveat: str = ""
     lines += _attribution(diff)
     lines += _listed("Notes", diff["notes"])
     return "\n".join(lines).rstrip() + "\n"
+
+
+def blocks(text: str) -> list[dict[str, Any]]:
+    """Take the Markdown of `as_markdown` apart for a page.
+
+    Parameters
+    ----------
+    text
+        What `as_markdown` wrote, without its title.
+
+    Returns
+    -------
+    list of dict
+        Plain texts in order: ``heading``, ``text``, or ``name``, ``head`` and ``rows``.
+    """
+    found: list[dict[str, Any]] = []
+    name = "What changed"
+    for line in text.splitlines():
+        if line.startswith("## "):
+            name = _plain(line[3:])
+            found.append({"heading": name})
+        elif line.startswith("| ---") or not line or line.startswith(("# ", "> ", "|--", "| -")):
+            continue
+        elif line.startswith("|"):
+            cells = [_plain(cell) for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+            if found and found[-1].get("table"):
+                found[-1]["rows"].append(cells)
+            else:
+                found.append({"table": True, "name": name, "head": cells, "rows": []})
+        else:
+            found.append({"text": _plain(line.removeprefix("- "))})
+    return found
+
+
+def _plain(text: str) -> str:
+    """Undo `safe`, and drop what marks bold text and code."""
+    bare = re.sub(r"(?<!\\)(\*\*|`)", "", text.strip())
+    return html.unescape(re.sub(r"\\(.)", r"\1", bare))
 
 
 def safe(value: object) -> str:

@@ -25,7 +25,7 @@ from bayesrtw.living.figures import figures, moved
 from bayesrtw.living.fresh import Standing
 from bayesrtw.living.inputs import Inputs, software, stored_inputs, write_inputs
 from bayesrtw.living.journal import published
-from bayesrtw.living.markdown import as_markdown
+from bayesrtw.living.markdown import as_markdown, blocks
 from bayesrtw.living.outcome import Outcome
 from bayesrtw.living.rows import plain_rows
 from bayesrtw.living.store import Run, Writer, as_line, drafting, now, put, run_names
@@ -120,7 +120,7 @@ def refit(writer: Writer, inputs: Inputs, found: Standing, *, force: bool = Fals
             "seconds": round(time.monotonic() - start, 3),
             "result": _result(synthesis, after, diff),
         }
-        _fill(draft, synthesis, diff, manifest)
+        _fill(draft, synthesis, opened.source, diff, manifest)
         stored = put(writer, draft, opened.run_id, manifest)
     name = concluded.name if concluded else ""
     text = "; ".join(reasons) if reasons else ("first run" if base is None else "no number moved")
@@ -329,21 +329,27 @@ def _result(synthesis: Synthesis, after: After, diff: Mapping[str, Any]) -> dict
 
 
 def _fill(
-    draft: Path, synthesis: Synthesis, diff: Mapping[str, Any], manifest: Mapping[str, Any]
+    draft: Path,
+    synthesis: Synthesis,
+    source: Evidence,
+    diff: Mapping[str, Any],
+    manifest: Mapping[str, Any],
 ) -> None:
     """Write everything but the manifest into a draft."""
-    folder = write_results(synthesis, draft)
+    result = manifest["result"]
+    text = as_markdown(diff, headline=result["headline"], caveat=result["caveat"])
+    folder = write_results(
+        synthesis, draft, source=source, report=True, alternatives=False, change=blocks(text)
+    )
     for item in folder.iterdir():
         item.rename(draft / item.name)
     folder.rmdir()
-    result = manifest["result"]
     (draft / "rows.json").write_text(as_json(plain_rows(synthesis.evidence)), encoding="utf-8")
     (draft / "analysis.json").write_text(
         json.dumps(encode(synthesis.analysis), indent=2, default=str, ensure_ascii=False) + "\n",
         encoding="utf-8",
     )
     (draft / "diff.json").write_text(as_json(diff), encoding="utf-8")
-    text = as_markdown(diff, headline=result["headline"], caveat=result["caveat"])
     (draft / "diff.md").write_text(text, encoding="utf-8")
     (draft / "checks.json").write_text(as_json(_checks(synthesis, manifest)), encoding="utf-8")
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,13 @@ from bayesrtw.report.document import as_json, document
 
 
 def write_results(
-    synthesis: Synthesis, out: Path, *, source: Evidence | None = None, report: bool = False
+    synthesis: Synthesis,
+    out: Path,
+    *,
+    source: Evidence | None = None,
+    report: bool = False,
+    alternatives: bool = True,
+    change: Sequence[Mapping[str, Any]] = (),
 ) -> Path:
     """Write a synthesis into ``out/<id>``, in place of an earlier one.
 
@@ -30,7 +37,12 @@ def write_results(
     source
         The evidence that the synthesis was selected from, where that is not the data set it names.
     report
-        Whether the synthesis is held against its alternatives and ``report.html`` is written.
+        Whether ``report.html`` is written.
+    alternatives
+        Whether the report holds the synthesis against its alternatives.
+    change
+        What changed since an earlier run, in order: blocks with ``heading``, ``text``, or ``name``,
+        ``head`` and ``rows``; a section of the report.
 
     Returns
     -------
@@ -65,7 +77,8 @@ def write_results(
             f"{out}: cannot be written ({error.strerror}); choose another --out."
         ) from None
     try:
-        _fill(synthesis, partial, source, report=report)
+        content = _content(synthesis, source, alternatives, change) if report else None
+        _fill(synthesis, partial, content)
         partial.chmod(0o755)
         _swap(partial, target)
     except OSError as error:
@@ -85,13 +98,26 @@ def _foreign(target: Path) -> list[str]:
     return sorted(item.name for item in target.iterdir() if not own.fullmatch(item.name))
 
 
-def _fill(synthesis: Synthesis, folder: Path, source: Evidence | None, *, report: bool) -> None:
+def _content(
+    synthesis: Synthesis,
+    source: Evidence | None,
+    alternatives: bool,
+    change: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    from bayesrtw.report.record import record  # noqa: PLC0415
+
+    return {
+        **record(synthesis, source, alternatives=alternatives),
+        "change": list(change) or None,
+    }
+
+
+def _fill(synthesis: Synthesis, folder: Path, report: dict[str, Any] | None) -> None:
     from bayesrtw.plot.figure import write_figure  # noqa: PLC0415
     from bayesrtw.plot.forest import plot_forest  # noqa: PLC0415
-    from bayesrtw.report.record import record  # noqa: PLC0415
     from bayesrtw.report.render import page  # noqa: PLC0415
 
-    content = record(synthesis, source) if report else document(synthesis)
+    content = report or document(synthesis)
     (folder / "synthesis.json").write_text(as_json(content), encoding="utf-8")
     table = synthesis.quantities.rename(columns={"variable": "kind"})
     table["label"] = [guarded(str(label)) for label in table["label"]]

@@ -168,6 +168,7 @@ def _context(content: dict[str, Any]) -> dict[str, Any]:
         )
 
     return {
+        "change": content.get("change"),
         "r": shown,
         "n": n,
         "mini": strip,

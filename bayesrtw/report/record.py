@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 DIGITS = 9
 
 
-def record(synthesis: Synthesis, source: Evidence | None = None) -> dict[str, Any]:
+#: What a report says in place of the alternatives where they were not asked for.
+NOT_NOW = "The alternatives were not computed for this report; `bayesrtw run` computes them."
+
+
+def record(
+    synthesis: Synthesis, source: Evidence | None = None, *, alternatives: bool = True
+) -> dict[str, Any]:
     """Hold a synthesis against its alternatives, and write all of it as plain data.
 
     Parameters
@@ -33,6 +39,8 @@ def record(synthesis: Synthesis, source: Evidence | None = None) -> dict[str, An
     source
         The evidence that it was selected from, where that is not the data set that it names; else the
         pooled rows serve.
+    alternatives
+        Whether it is held against its alternatives; without, that part and the explorer are left out.
 
     Returns
     -------
@@ -43,13 +51,14 @@ def record(synthesis: Synthesis, source: Evidence | None = None) -> dict[str, An
     """
     found = document(synthesis)
     measure = measure_named(found["measure"])
-    panel, why = _panel(synthesis, source)
+    panel, why = _panel(synthesis, source) if alternatives else (None, NOT_NOW)
     found["conclusion"] = _conclusion(synthesis)
     found["sensitivity"] = _sensitivity(panel, measure) if panel else None
     found["sensitivity_missing"] = why
-    grid = explore(synthesis)
+    grid = explore(synthesis) if alternatives else None
     found["explore"] = _explore(grid) if grid else None
     found["ladder"] = None
+    found["change"] = None
     found["absolute"] = _absolute(found)
     found["checklist"] = checklist(found)
     return found

@@ -42,13 +42,13 @@ def evidence(effects, se=0.1, studies=None):
 
 def test_shapley_shares_of_a_game_that_was_worked_out_by_hand():
     """The glove game: one has a left glove, two a right one; a pair is worth 1."""
-    worth = {"L": 0.0, "A": 0.0, "B": 0.0, "AL": 1.0, "BL": 1.0, "AB": 0.0, "ABL": 1.0, "": 0.0}
+    worth = {"X": 0.0, "Y": 0.0, "Z": 0.0, "XY": 1.0, "XZ": 1.0, "YZ": 0.0, "XYZ": 1.0, "": 0.0}
 
     def value(own):
         return worth["".join(sorted(own))]
 
-    shares = {name: shapley("LAB", name, value) for name in "LAB"}
-    assert shares == pytest.approx({"L": 2 / 3, "A": 1 / 6, "B": 1 / 6})
+    shares = {name: shapley("XYZ", name, value) for name in "XYZ"}
+    assert shares == pytest.approx({"X": 2 / 3, "Y": 1 / 6, "Z": 1 / 6})
 
 
 def test_shares_of_data_model_and_prior_add_up_to_the_change():
