@@ -1,29 +1,43 @@
-"""Print the figures that the project promises: run with ``uv run python tests/bench/bench.py``.
+"""Print the figures that the project promises beside their targets.
 
-Medians of several runs; processes are started afresh where the figure is that of a command.
+Run with ``uv run python tests/bench/bench.py``; ``--json`` prints them as JSON, ``--long`` adds sampling
+and the command that runs every shipped analysis. Medians of several runs in a warm process, wall and CPU
+time; processes are started afresh where the figure is that of a command.
 """
 
 import json
 import platform
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 import bayesrtw as brw
+from bayesrtw.engine.batch import batch_of, solve
+from bayesrtw.engine.integrate import integrate
+from bayesrtw.engine.problem import pose
+from bayesrtw.model.design import build
+from bayesrtw.posterior.sensitivity import leave_one_out, prior_sensitivity
+
+prior = brw.prior
 
 
 def median(action, repeats):
-    times = []
+    """Median wall and CPU seconds, after one run that is not counted."""
+    action()
+    wall, cpu = [], []
     for _ in range(repeats):
-        begin = time.perf_counter()
+        begin, spent = time.perf_counter(), time.process_time()
         action()
-        times.append(time.perf_counter() - begin)
-    return statistics.median(times)
+        wall.append(time.perf_counter() - begin)
+        cpu.append(time.process_time() - spent)
+    return statistics.median(wall), statistics.median(cpu)
 
 
 def command(*words):
@@ -32,36 +46,121 @@ def command(*words):
     )
 
 
-def evidence(count):
-    rng = np.random.default_rng(1)
+def evidence(count, seed=1):
+    rng = np.random.default_rng(seed)
     se = rng.uniform(0.1, 0.3, count)
     effect = rng.normal(0.1, np.hypot(0.2, se))
     names = [f"Study {place}" for place in range(count)]
-    return brw.Evidence.from_frame(pd.DataFrame({"study": names, "effect": effect, "se": se}))
+    frame = {"study": names, "effect": effect, "se": se}
+    frame["site"] = [f"Site {place // 2}" for place in range(count)]
+    frame["trial_family"] = [f"Family {place // 10}" for place in range(count)]
+    return brw.Evidence.from_frame(pd.DataFrame(frame))
+
+
+def model(*by):
+    spread = [
+        brw.Exchangeable(prior.HalfNormal(0.5), by=column, name=f"tau_{column or 'own'}")
+        for column in by or ("",)
+    ]
+    return brw.Model(terms=(brw.Intercept(prior.Normal(0, 0.5)), *spread))
+
+
+def panel():
+    scales = [0.05 * (place + 1) for place in range(10)]
+    return (
+        {f"half-normal {scale:g}": prior.HalfNormal(scale) for scale in scales}
+        | {f"half-Cauchy {scale:g}": prior.HalfCauchy(scale) for scale in scales[:5]}
+        | {f"inverse gamma {shape:g}": prior.InverseGamma(1 + shape, 0.3) for shape in scales[:5]}
+    )
+
+
+def engine_figures():
+    """Figure, unit, seconds in that unit, target, and what is measured how often."""
+    rows, plain = evidence(14), model()
+    design = build(plain, rows)
+    one = batch_of(design)
+    rng = np.random.default_rng(0)
+    many = replace(one, effect=rng.normal(0.1, np.hypot(0.2, design.se), (10_000, 14)))
+    large, hundred = evidence(100_000), evidence(100)
+    quick = brw.Exact(study_effects=False, draws=0)
+
+    def solved(*by):
+        problem = pose(build(model(*by), hundred))
+        return lambda: integrate(problem, 64, 1e-8)
+
+    return [
+        ("kernel, one fit, k = 14", "ms", 1e3, 0.3, lambda: solve(one), 101),
+        ("batched, a fit of 10,000, k = 14", "us", 1e6 / 10_000, 30, lambda: solve(many), 5),
+        (
+            "fit and summarise, DataTree and draws, k = 14",
+            "ms",
+            1e3,
+            20,
+            lambda: brw.summarise(brw.fit(plain, rows)),
+            21,
+        ),
+        ("leave-one-out, k = 14", "ms", 1e3, 15, lambda: leave_one_out(plain, rows), 21),
+        (
+            "panel of 20 priors, k = 14",
+            "ms",
+            1e3,
+            15,
+            lambda: prior_sensitivity(plain, rows, panel()),
+            21,
+        ),
+        (
+            "pooled quantities, k = 100,000",
+            "s",
+            1.0,
+            1.0,
+            lambda: brw.fit(plain, large, engine=quick),
+            3,
+        ),
+        ("two SDs (site, family), k = 100", "ms", 1e3, 50, solved("site", "trial_family"), 7),
+        ("two SDs (estimate, site), k = 100", "ms", 1e3, 50, solved("", "site"), 7),
+        ("three SDs, k = 100", "s", 1.0, 1.0, solved("", "site", "trial_family"), 1),
+    ]
+
+
+def long_figures(out):
+    """Sampling, and the main job."""
+    rows, other, plain = evidence(14), evidence(14, seed=2), model()
+    sampler = brw.Nuts(allow_unconverged=True)
+    brw.fit(plain, other, engine=sampler)
+    return [
+        (
+            "refit with NUTS, 4 x 1000 draws, k = 14",
+            "s",
+            1.0,
+            0.5,
+            lambda: brw.fit(plain, rows, engine=sampler),
+            5,
+        ),
+        ("bayesrtw run, all shipped analyses", "s", 1.0, None, command("run", "--out", out), 1),
+    ]
 
 
 def main():
-    model = brw.Model(
-        terms=(
-            brw.Intercept(brw.prior.Normal(0, 0.5)),
-            brw.Exchangeable(brw.prior.HalfNormal(0.5)),
-        )
-    )
-    rows = evidence(14)
-    brw.summarise(brw.fit(model, rows))
-    wide = evidence(100_000)
-    figures = {
-        "one exact fit with all summaries, k = 14 (ms)": 1e3
-        * median(lambda: brw.summarise(brw.fit(model, rows)), 21),
-        "pooled quantities, k = 100,000 (s)": median(
-            lambda: brw.fit(model, wide, engine=brw.Exact(study_effects=False, draws=0)), 3
-        ),
-        "bayesrtw --help (s)": median(command("--help"), 5),
-    }
     with tempfile.TemporaryDirectory() as out:
-        figures["bayesrtw run, all shipped analyses (s)"] = median(command("run", "--out", out), 3)
+        figures = engine_figures()
+        figures.append(("bayesrtw --help", "s", 1.0, None, command("--help"), 5))
+        if "--long" in sys.argv:
+            figures += long_figures(out)
+        found = []
+        for figure, unit, scale, target, action, repeats in figures:
+            wall, cpu = (scale * seconds for seconds in median(action, repeats))
+            found.append((figure, unit, wall, cpu, target))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    found.append(("memory at its peak", "GB", peak, peak, 1.0))
+    names = ("figure", "unit", "measured", "cpu", "target")
+    if "--json" in sys.argv:
+        print(json.dumps([dict(zip(names, row, strict=True)) for row in found], indent=2))
+        return
     print(f"{platform.machine()}, Python {platform.python_version()}")
-    print(json.dumps({name: round(value, 3) for name, value in figures.items()}, indent=2))
+    print(f"{'figure':48} {'measured':>10} {'CPU':>10} {'target':>10}")
+    for figure, unit, wall, cpu, target in found:
+        wanted = "" if target is None else f"<= {target:g}"
+        print(f"{figure:48} {wall:10.3g} {cpu:10.3g} {wanted:>10} {unit}")
 
 
 if __name__ == "__main__":
