@@ -35,6 +35,10 @@ Array = NDArray[np.float64]
 #: Hyperparameters that quadrature serves; the number of nodes grows with their power.
 MOST_HYPER = 3
 
+#: Singular value, of columns scaled to length one, below which they count as collinear: precisions go
+#: by its square, and 1e-14 of them is left to rounding.
+COLLINEAR = 1e-7
+
 #: How a refusal begins that no other engine can mend.
 IMPROPER = "The posterior is improper"
 
@@ -256,7 +260,8 @@ def improper(design: Design) -> str | None:
     """
     flat = design.columns[:, design.flat]
     count, width = flat.shape
-    if width and np.linalg.matrix_rank(flat) < width:
+    size = np.maximum(np.linalg.norm(flat, axis=0), 1e-300)
+    if width and np.linalg.matrix_rank(flat / size, tol=COLLINEAR) < width:
         return (
             f"{IMPROPER}: coefficients with flat priors cannot be told apart by these "
             f"{count} rows. Give them normal priors, or leave moderators out."
