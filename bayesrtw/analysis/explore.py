@@ -23,6 +23,7 @@ from bayesrtw.engine.exact import Exact, improper, new_variance, shares_in_mean,
 from bayesrtw.engine.integrate import integrate
 from bayesrtw.engine.kernel import smooth
 from bayesrtw.engine.problem import Problem, pose
+from bayesrtw.errors import EngineRefusal
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.heterogeneity import Exchangeable
@@ -36,6 +37,9 @@ Array = NDArray[np.float64]
 #: Nodes to begin with, and the movement of log evidence, means and SDs that ends it. A page prints
 #: three digits.
 START, TOLERANCE = 48, 1e-6
+
+#: The registered answer and the grid's own may differ by this much, relative to the largest figure.
+AGREES = 1e-4
 
 #: Nodes with less weight than this under every prior are dropped.
 NEGLIGIBLE = 1e-10
@@ -123,6 +127,11 @@ def explore(synthesis: Synthesis) -> Grid | None:
     Grid or None
         None where the exact engine does not serve, or the model has no pooled mean. The cell of the
         registered prior with nothing left out holds the synthesis's own answers.
+
+    Raises
+    ------
+    EngineRefusal
+        If the grid does not give the registered answer, so that it would not give the others either.
     """
     model, evidence = synthesis.analysis.model, synthesis.evidence
     if "quadrature" not in synthesis.posterior.children or "mu" not in synthesis.quantities.index:
@@ -146,8 +155,22 @@ def explore(synthesis: Synthesis) -> Grid | None:
     first = cells[0][0]
     if first is not None:
         same = tuple(_answered(dict(own.loc[each.name])) for each in asked)
+        _hold_against(first.answers, same, synthesis.analysis.id)
         cells[0] = (replace(first, answers=same), *cells[0][1:])
     return Grid(tuple(priors.items()), left, asked, tuple(cells))
+
+
+def _hold_against(
+    found: Sequence[Sequence[float]], registered: Sequence[Sequence[float]], where: str
+) -> None:
+    """Refuse a grid that does not give the registered answer: its model is more than it integrates."""
+    moved = np.max(np.abs(np.array(found) - np.array(registered)), initial=0.0)
+    scale = max(1.0, float(np.max(np.abs(np.array(registered)), initial=0.0)))
+    if not moved <= AGREES * scale:
+        raise EngineRefusal(
+            f"{where}: the grid of other answers does not serve this model: its registered answer moves "
+            f"by {moved:.1e}."
+        )
 
 
 def _answered(row: dict[Any, Any]) -> tuple[float, float, float, float]:

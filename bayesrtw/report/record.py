@@ -55,7 +55,9 @@ def record(
     found["conclusion"] = _conclusion(synthesis)
     found["sensitivity"] = _sensitivity(panel, measure) if panel else None
     found["sensitivity_missing"] = why
-    grid = explore(synthesis) if alternatives else None
+    grid, found["explore_missing"] = (
+        _grid(synthesis) if alternatives else (None, "no alternatives were worked out.")
+    )
     found["explore"] = _explore(grid) if grid else None
     found["ladder"] = None
     found["change"] = None
@@ -73,6 +75,16 @@ def _panel(synthesis: Synthesis, source: Evidence | None) -> tuple[Panel | None,
         return sensitivity(synthesis.analysis, rows), ""
     except BayesrtwError as error:
         return None, str(error)
+
+
+def _grid(synthesis: Synthesis) -> tuple[Grid | None, str]:
+    """Work out the grid; say why where a model has none."""
+    try:
+        grid = explore(synthesis)
+    except BayesrtwError as error:
+        return None, str(error)
+    why = "the analysis was not fitted by the exact engine, or it has no pooled mean."
+    return grid, "" if grid else why
 
 
 def _conclusion(synthesis: Synthesis) -> str | None:

@@ -18,8 +18,11 @@ from bayesrtw.analysis.explore import Grid, explore
 from bayesrtw.analysis.run import Synthesis, run
 from bayesrtw.analysis.sensitivity import prior_choices
 from bayesrtw.analysis.spec import Estimand
+from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.prior import Uniform
 from bayesrtw.posterior.summarise import probability_beyond
+from bayesrtw.report.html import render_html
+from bayesrtw.report.record import record
 
 CLOSE = 1e-5
 
@@ -136,3 +139,16 @@ def test_a_common_effect_has_no_priors_to_choose() -> None:
     assert [name for name, _ in grid.priors] == ["registered"]
     assert grid.cells[1][0] is not None
     assert grid.cells[1][0].tau == 0.0
+
+
+def test_a_grid_that_misses_the_registered_answer_is_refused(
+    three_levels: tuple[Synthesis, Grid],
+) -> None:
+    found, _ = three_levels
+    other = found.estimates.copy()
+    other.loc["pooled", "lower"] -= 0.01
+    with pytest.raises(EngineRefusal, match=r"registered answer moves by 1\.0e-02"):
+        explore(replace(found, estimates=other))
+    content = record(replace(found, estimates=other))
+    assert content["explore"] is None
+    assert "does not serve this model" in render_html(content)
