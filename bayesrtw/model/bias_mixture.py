@@ -216,6 +216,41 @@ class BiasMixture:
         """See `Term`."""
         return
 
+    def draw(
+        self, evidence: Evidence, replicates: int, rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """Draw the biases of simulated data sets.
+
+        Parameters
+        ----------
+        evidence
+            The rows.
+        replicates
+            How many data sets.
+        rng
+            Random generator.
+
+        Returns
+        -------
+        ndarray, shape (replicate, estimate)
+            0 where an estimate is not biased; analysis scale.
+        """
+        found = np.zeros((replicates, evidence.size))
+        shared = {
+            group.name: (
+                orientation(evidence) * group.common.ppf(rng.random(replicates)),
+                group.spread.ppf(rng.random(replicates)),
+            )
+            for group in self.groups
+        }
+        for rows, group, place in self.allotted(evidence):
+            common, spread = (values[:, None] for values in shared[group.name])
+            probability = group.prior(place).ppf(rng.random(replicates))[:, None]
+            shape = replicates, len(rows)
+            biased = rng.random(shape) < probability
+            found[:, rows] = biased * (common + spread * rng.standard_normal(shape))
+        return found
+
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
         import pytensor.tensor as pt  # noqa: PLC0415

@@ -8,6 +8,7 @@ only effects are new.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,14 @@ from bayesrtw.model.spec import Model
 from bayesrtw.registry import kind_of
 
 Array = NDArray[np.float64]
+
+
+@runtime_checkable
+class Disturbing(Protocol):
+    """A term that is not linear algebra and says itself how it is drawn."""
+
+    def draw(self, evidence: Evidence, replicates: int, rng: np.random.Generator) -> Array:
+        """Draw what it adds to estimates and not to effects, shape (replicate, estimate)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,8 +80,8 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
     Raises
     ------
     SpecError
-        If a prior is improper, if a term or the likelihood is not Gaussian, or if `replicates` is not
-        positive.
+        If a prior is improper, if a term or the likelihood is not Gaussian and does not say how it is
+        drawn, or if `replicates` is not positive.
 
     Examples
     --------
@@ -94,15 +103,22 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
             f"simulate draws normal estimates only; likelihood {kind_of(model.likelihood)!r} is not "
             "Gaussian: use a model with a normal likelihood."
         )
-    other = [kind_of(term) for term in model.terms if term.gaussian(evidence) is None]
-    if other:
+    other = [term for term in model.terms if term.gaussian(evidence) is None]
+    unknown = [kind_of(term) for term in other if not isinstance(term, Disturbing)]
+    if unknown:
         raise SpecError(
-            f"simulate draws Gaussian terms only; {shown(other)} of this model is not: leave it out."
+            f"simulate draws Gaussian terms, and those that say how; {shown(unknown)} of this model does "
+            "not: leave it out."
         )
     design = build(model, evidence)
     _refuse_improper(design)
-    drawn = draw(design, replicates, np.random.default_rng(seed))
-    return replace(drawn, effect=drawn.effect + offset(design, evidence))
+    rng = np.random.default_rng(seed)
+    drawn = draw(design, replicates, rng)
+    effect = drawn.effect + offset(design, evidence)
+    for term in other:
+        if isinstance(term, Disturbing):
+            effect = effect + term.draw(evidence, replicates, rng)
+    return replace(drawn, effect=effect)
 
 
 def draw(design: Design, replicates: int, rng: np.random.Generator) -> Simulated:

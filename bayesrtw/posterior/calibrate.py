@@ -162,7 +162,8 @@ def calibrate(
     reason = used.refuses(model, evidence)
     if reason is not None:
         raise EngineRefusal(reason)
-    batched = kind == "exact" and _batchable(build(model, evidence))
+    linear = all(term.gaussian(evidence) is not None for term in model.terms)
+    batched = kind == "exact" and linear and _batchable(build(model, evidence))
     size = TOGETHER["batch" if batched else kind]
     truth = np.stack(list(drawn.truth.values()), axis=-1)
     variables = tuple(drawn.variables.values())
@@ -181,14 +182,18 @@ def calibrate(
         if progress is not None:
             progress(min(size * len(done), count), count)
     pit = np.concatenate([placed.pit for placed in done])
-    kept = np.all(np.isfinite(pit), axis=1)
-    if not kept.any():
+    # What an engine does not report of a model is empty in every replicate.
+    known = np.any(np.isfinite(pit), axis=0)
+    kept = np.all(np.isfinite(pit[:, known]), axis=1)
+    if not known.any():
         raise ConvergenceError(f"no replicate could be fitted; the first: {done[0].failed[0]}")
     return Calibration(
         name=name,
         engine=used,
         seed=seed,
-        pit={quantity: pit[kept, place] for place, quantity in enumerate(drawn.truth)},
+        pit={
+            quantity: pit[kept, place] for place, quantity in enumerate(drawn.truth) if known[place]
+        },
         cells=0 if kind == "exact" else CELLS,
         failed=tuple(text for placed in done for text in placed.failed),
         unconverged=tuple(text for placed in done for text in placed.unconverged),
@@ -345,13 +350,14 @@ def _place(part: _Part) -> _Placed:
 
 
 def _below(quadrature: xr.Dataset, truth: Array, variables: Sequence[tuple[str, str]]) -> Array:
-    """Posterior probability of values up to the truth, one for each quantity."""
+    """Posterior probability of values up to the truth; empty where a quantity is not reported."""
     weight = quadrature["weight"].to_numpy()
-    found = np.empty(len(truth))
+    found = np.full(len(truth), np.nan)
     for variable in dict.fromkeys(variable for variable, _ in variables):
         own = [place for place, (name, _) in enumerate(variables) if name == variable]
-        if f"{variable}_mean" not in quadrature:
+        if f"{variable}_marginal" in quadrature:
             found[own] = hyper_distribution(quadrature, variable).cdf(truth[own])
+        if f"{variable}_mean" not in quadrature:
             continue
         mean = quadrature[f"{variable}_mean"].to_numpy().reshape(len(weight), -1)
         sd = quadrature[f"{variable}_sd"].to_numpy().reshape(len(weight), -1)

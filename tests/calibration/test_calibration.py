@@ -17,6 +17,7 @@ from bayesrtw.engine.nuts import Nuts
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Dependence, Evidence
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, DirectedBias, Studies
+from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
 from bayesrtw.model.heterogeneity import Common, Exchangeable
 from bayesrtw.model.mixture_prior import StudentT
 from bayesrtw.model.moderator import Categorical, Intercept
@@ -110,6 +111,19 @@ def test_bias_terms_and_mixtures_are_calibrated(name):
     found = calibrate(model, evidence(), replicates=100, seed=13, name=name)
     table = judge([found])
     assert table["inside"].all(), table[~table["inside"]]
+
+
+@pytest.mark.slow
+def test_a_mixture_of_biased_and_unbiased_studies_is_calibrated():
+    group = RiskGroup(
+        "second", ("y",), Normal(0.3, 0.2), HalfNormal(0.2), (RiskClass("", 0.5),), size=4.0
+    )
+    model = Model(terms=(*POOLED.terms, BiasMixture((group,), column="kind")))
+    found = calibrate(
+        model, evidence(), engine=Exact(nodes=32, tolerance=1e-4), replicates=100, seed=14
+    )
+    assert list(found.pit) == ["mu", "theta_new", "tau"]
+    assert judge([found])["inside"].all()
 
 
 def test_batch_and_single_fits_place_the_truth_alike(monkeypatch):
