@@ -1,6 +1,7 @@
 """The sensitivity panel of an analysis, and how robust its conclusion is, in one line."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import HalfNormal, Normal, Prior
 from bayesrtw.model.published import panel
 from bayesrtw.model.spec import Model
+from bayesrtw.parallel import map_tasks
 from bayesrtw.posterior.compare import compare, submodels
 from bayesrtw.posterior.influence import measured
 from bayesrtw.posterior.pool import FIGURES, pool, table
@@ -83,7 +85,11 @@ More = Callable[[Analysis, Evidence], "dict[str, pd.DataFrame]"]
 
 
 def sensitivity(
-    analysis: Analysis, evidence: Evidence | None = None, *, more: Sequence[More] = ()
+    analysis: Analysis,
+    evidence: Evidence | None = None,
+    *,
+    more: Sequence[More] = (),
+    executor: Executor | None = None,
 ) -> Panel:
     """Run the panel: studies and families left out, priors, variants, correlations, years, questions.
 
@@ -95,6 +101,8 @@ def sensitivity(
         In place of the data set that it names.
     more
         Makers of further tables, e.g. a ladder of biases; counted where they are specifications.
+    executor
+        Where the registered variants are fitted; None works here.
 
     Returns
     -------
@@ -138,7 +146,7 @@ def sensitivity(
     if "year" in rows.data and rows.data["year"].dtype != object:
         tables["Cumulative by year"] = cumulative(model, rows, threshold=far)
     if analysis.variant:
-        tables["Registered variants"] = _variants(analysis, source, rows, notes)
+        tables["Registered variants"] = _variants(analysis, source, rows, notes, executor)
     questions |= _questions(analysis, rows, notes)
     questions["Studies whose absence changes the class"] = fewest_removed(
         left, _classes(rules), Sides(rows.benefit == "higher", far)
@@ -322,12 +330,16 @@ def families(rows: Evidence) -> list[str]:
 
 
 def _variants(
-    analysis: Analysis, source: Evidence, rows: Evidence, notes: list[str]
+    analysis: Analysis,
+    source: Evidence,
+    rows: Evidence,
+    notes: list[str],
+    executor: Executor | None,
 ) -> "pd.DataFrame":
     """Run the registered variants; one of another measure or direction is noted and not counted."""
     import pandas as pd  # noqa: PLC0415
 
-    found = {}
+    tasks: dict[str, tuple[Analysis, Evidence]] = {}
     for variant in analysis.variant:
         changed = vary(analysis, variant)
         own = select(changed.evidence, source).evidence
@@ -335,11 +347,17 @@ def _variants(
         if not alike or not any(isinstance(term, Intercept) for term in changed.term):
             notes.append(f"Variant {variant.name!r} asks for another quantity and is not counted.")
             continue
-        rules = changed.conclusion
-        found[variant.name] = _result(changed.model, own, rules, changed.seed, changed.engine)
+        tasks[variant.name] = changed, own
+    found = dict(zip(tasks, map_tasks(_variant, tasks.values(), executor), strict=True))
     frame = pd.DataFrame(found).T.astype(float)
     frame.index.name = "variant"
     return frame if found else pd.DataFrame(columns=["mean", "sd", *RESULT])
+
+
+def _variant(task: tuple[Analysis, Evidence]) -> dict[str, float]:
+    """Fit one variant, here or in another process."""
+    changed, rows = task
+    return _result(changed.model, rows, changed.conclusion, changed.seed, changed.engine)
 
 
 def _robustness(tables: "dict[str, pd.DataFrame]", rules: Rules) -> str:

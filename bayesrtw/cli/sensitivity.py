@@ -5,6 +5,12 @@ from pathlib import Path
 
 import click
 
+from bayesrtw.cli.workers import Workers
+from bayesrtw.cli.workers import workers as with_workers
+
+#: An exact variant takes less time than starting a process: none is started unasked for fewer.
+LEAST_VARIANTS = 50
+
 
 @click.command()
 @click.argument("name", metavar="ID_OR_TOML")
@@ -16,7 +22,8 @@ import click
     "the shipped evidence.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def sensitivity(name: str, source: Path | None, as_json: bool) -> None:
+@with_workers
+def sensitivity(name: str, source: Path | None, as_json: bool, workers: Workers) -> None:
     """Hold an analysis against its alternatives, and say how robust its conclusion is.
 
     Studies and families left out, priors, variants, correlations and years; then influence, power
@@ -30,7 +37,8 @@ def sensitivity(name: str, source: Path | None, as_json: bool) -> None:
 
     analysis = open_analysis(name)
     evidence = open_dataset(source, strict=False) if source is not None else None
-    panel = panel_of(analysis, evidence)
+    with workers.executor(len(analysis.variant), least=LEAST_VARIANTS) as executor:
+        panel = panel_of(analysis, evidence, executor=executor)
     if as_json:
         content = {
             "id": analysis.id,

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bayesrtw.analysis.catalog import open_analysis
+from bayesrtw.analysis.sensitivity import sensitivity
 from bayesrtw.errors import WorkerError
 from bayesrtw.parallel import AHEAD, WINDOW, dask_cluster, map_tasks, processes
 
@@ -24,6 +26,15 @@ def refuse_three(number):
     if number == 3:
         raise ValueError("three")
     return number
+
+
+def test_variants_of_a_panel_go_through_the_executor():
+    analysis = open_analysis("sick-leave-days")
+    wanted = sensitivity(analysis).tables["Registered variants"]
+    executor = Counting()
+    found = sensitivity(analysis, executor=executor).tables["Registered variants"]
+    assert executor.sent == len(found) == 2
+    assert found.equals(wanted)
 
 
 def die_once(task):
