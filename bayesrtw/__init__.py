@@ -35,9 +35,44 @@ if TYPE_CHECKING:
     from bayesrtw.model.moderator import Linear as Linear
     from bayesrtw.model.simulate import simulate as simulate
     from bayesrtw.model.spec import Model as Model
+    from bayesrtw.plot.bias_summary import describe_bias_summary as describe_bias_summary
+    from bayesrtw.plot.bias_summary import plot_bias_summary as plot_bias_summary
+    from bayesrtw.plot.bubble import describe_bubble as describe_bubble
+    from bayesrtw.plot.bubble import plot_bubble as plot_bubble
     from bayesrtw.plot.calibration import plot_calibration as plot_calibration
+    from bayesrtw.plot.categories import describe_categories as describe_categories
+    from bayesrtw.plot.categories import plot_categories as plot_categories
+    from bayesrtw.plot.cumulative import describe_cumulative as describe_cumulative
+    from bayesrtw.plot.cumulative import plot_cumulative as plot_cumulative
     from bayesrtw.plot.figure import write_figure as write_figure
+    from bayesrtw.plot.forest import describe_forest as describe_forest
     from bayesrtw.plot.forest import plot_forest as plot_forest
+    from bayesrtw.plot.funnel import describe_funnel as describe_funnel
+    from bayesrtw.plot.funnel import plot_funnel as plot_funnel
+    from bayesrtw.plot.history import describe_history as describe_history
+    from bayesrtw.plot.history import plot_history as plot_history
+    from bayesrtw.plot.ladder import describe_ladder as describe_ladder
+    from bayesrtw.plot.ladder import plot_ladder as plot_ladder
+    from bayesrtw.plot.leave_one_out import describe_leave_one_out as describe_leave_one_out
+    from bayesrtw.plot.leave_one_out import plot_leave_one_out as plot_leave_one_out
+    from bayesrtw.plot.new_setting import describe_new_setting as describe_new_setting
+    from bayesrtw.plot.new_setting import plot_new_setting as plot_new_setting
+    from bayesrtw.plot.prior_panel import describe_prior_panel as describe_prior_panel
+    from bayesrtw.plot.prior_panel import plot_prior_panel as plot_prior_panel
+    from bayesrtw.plot.prior_posterior import describe_prior_posterior as describe_prior_posterior
+    from bayesrtw.plot.prior_posterior import plot_prior_posterior as plot_prior_posterior
+    from bayesrtw.plot.specification_curve import (
+        describe_specification_curve as describe_specification_curve,
+    )
+    from bayesrtw.plot.specification_curve import (
+        plot_specification_curve as plot_specification_curve,
+    )
+    from bayesrtw.plot.tau import describe_tau as describe_tau
+    from bayesrtw.plot.tau import plot_tau as plot_tau
+    from bayesrtw.plot.tipping import describe_tipping as describe_tipping
+    from bayesrtw.plot.tipping import plot_tipping as plot_tipping
+    from bayesrtw.plot.traffic_light import describe_traffic_light as describe_traffic_light
+    from bayesrtw.plot.traffic_light import plot_traffic_light as plot_traffic_light
     from bayesrtw.posterior.calibrate import calibrate as calibrate
     from bayesrtw.posterior.calibrate import judge as judge
     from bayesrtw.posterior.summarise import summarise as summarise
@@ -62,12 +97,43 @@ _HOMES = {
     "Nuts": "bayesrtw.engine.nuts",
     "Synthesis": "bayesrtw.analysis.run",
     "calibrate": "bayesrtw.posterior.calibrate",
+    "describe_bias_summary": "bayesrtw.plot.bias_summary",
+    "describe_bubble": "bayesrtw.plot.bubble",
+    "describe_categories": "bayesrtw.plot.categories",
+    "describe_cumulative": "bayesrtw.plot.cumulative",
+    "describe_forest": "bayesrtw.plot.forest",
+    "describe_funnel": "bayesrtw.plot.funnel",
+    "describe_history": "bayesrtw.plot.history",
+    "describe_ladder": "bayesrtw.plot.ladder",
+    "describe_leave_one_out": "bayesrtw.plot.leave_one_out",
+    "describe_new_setting": "bayesrtw.plot.new_setting",
+    "describe_prior_panel": "bayesrtw.plot.prior_panel",
+    "describe_prior_posterior": "bayesrtw.plot.prior_posterior",
+    "describe_specification_curve": "bayesrtw.plot.specification_curve",
+    "describe_tau": "bayesrtw.plot.tau",
+    "describe_tipping": "bayesrtw.plot.tipping",
+    "describe_traffic_light": "bayesrtw.plot.traffic_light",
     "fit": "bayesrtw.engine",
     "judge": "bayesrtw.posterior.calibrate",
     "open_analysis": "bayesrtw.analysis.catalog",
     "open_dataset": "bayesrtw.analysis.catalog",
     "plot_calibration": "bayesrtw.plot.calibration",
+    "plot_bias_summary": "bayesrtw.plot.bias_summary",
+    "plot_bubble": "bayesrtw.plot.bubble",
+    "plot_categories": "bayesrtw.plot.categories",
+    "plot_cumulative": "bayesrtw.plot.cumulative",
     "plot_forest": "bayesrtw.plot.forest",
+    "plot_funnel": "bayesrtw.plot.funnel",
+    "plot_history": "bayesrtw.plot.history",
+    "plot_ladder": "bayesrtw.plot.ladder",
+    "plot_leave_one_out": "bayesrtw.plot.leave_one_out",
+    "plot_new_setting": "bayesrtw.plot.new_setting",
+    "plot_prior_panel": "bayesrtw.plot.prior_panel",
+    "plot_prior_posterior": "bayesrtw.plot.prior_posterior",
+    "plot_specification_curve": "bayesrtw.plot.specification_curve",
+    "plot_tau": "bayesrtw.plot.tau",
+    "plot_tipping": "bayesrtw.plot.tipping",
+    "plot_traffic_light": "bayesrtw.plot.traffic_light",
     "run": "bayesrtw.analysis.run",
     "simulate": "bayesrtw.model.simulate",
     "summarise": "bayesrtw.posterior.summarise",

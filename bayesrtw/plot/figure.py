@@ -18,6 +18,9 @@ CM: Final = 72.0 / 2.54
 #: Width of a figure across both columns of a journal page (Elsevier and Springer allow 17.4 to 19 cm).
 PAGE_WIDTH: Final = 17.0 * CM
 
+#: Points in a millimetre; widths are asked for in millimetres, as journals state them.
+MM: Final = 72.0 / 25.4
+
 #: Resolution of PNG files, in dots an inch: what journals ask of pictures that hold type.
 DPI: Final = 300
 
@@ -29,6 +32,10 @@ FAINT: Final = "#b3b3b3"
 BLUE: Final = "#0072B2"
 SKY: Final = "#56B4E9"
 VERMILLION: Final = "#D55E00"
+YELLOW: Final = "#F0E442"
+GREEN: Final = "#009E73"
+PURPLE: Final = "#CC79A7"
+ORANGE: Final = "#E69F00"
 
 #: Laid over matplotlib's defaults while a figure is built or written, whatever the user's own style.
 #: Text stays text in SVG: it can be searched, edited and read aloud, and file names in comments or

@@ -1,120 +1,45 @@
 """Forest plot: every estimate, what the model makes of it, and the pooled effect.
 
-Everything is laid out in points: the y axis of the plot counts points down from its top, and text
-beside it is placed by its distance from the left edge. Widths are measured before anything is drawn,
-so labels cannot meet.
+arviz-plots has a `plot_forest` of posterior draws; it knows no own estimates, weights, prior rows,
+back-transformed axes or columns of text, so this one is drawn here.
 """
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
-from numpy.typing import NDArray
 
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import SpecError
-from bayesrtw.plot.figure import BLUE, FAINT, INK, PAGE_WIDTH, QUIET, figure_style
-from bayesrtw.plot.lettering import FAMILY, Face, one_line, shorten, width, wrap
-from bayesrtw.plot.marks import SAMPLE_WIDTH, SAMPLES, draw_marks, draw_sample
-from bayesrtw.plot.rows import Forest, Role, Row, read_forest
-from bayesrtw.plot.scale import limits, spell_share, ticks
+from bayesrtw.evidence.quality import Judgements
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.plot.fitted import read_forest
+from bayesrtw.plot.judgement import Dots, Mark, sheet_of
+from bayesrtw.plot.lettering import one_line
+from bayesrtw.plot.page import draw_page
+from bayesrtw.plot.rows import Column, Forest
+from bayesrtw.plot.subject import evidence_of, tree_of
+from bayesrtw.registry import suggestion
 
-TITLE: Final = Face(9.0, bold=True)
-BODY: Final = Face(7.5)
-STRONG: Final = Face(7.5, bold=True)
-SMALL: Final = Face(7.0)
-
-#: Distance between rows in points: generous up to `CROWDED` rows, of which each further one adds no
-#: more than `FURTHER` until they are as close as two marks and a line of type allow: 60 studies still
-#: stand on a page of A4.
-WIDE, CLOSE, CROWDED, FURTHER = 13.5, 10.5, 34, 6.5
-
-#: Blank between columns, around everything, before a heading and before the summary.
-GAP, EDGE, BEFORE_HEADING, BEFORE_SUMMARY = 9.0, 5.0, 4.0, 9.0
-
-#: Indent of what stands under a heading.
-INDENT: Final = 7.0
-
-#: Names take at most this share of the width, and at least these points: what "favours comparison"
-#: needs when no effect is at the left end of the axis.
-NAME_SHARE, NAME_LEAST = 0.36, 78.0
-
-#: The axis of effects shows little in less than this; names give way before.
-PANEL_LEAST: Final = 120.0
-
-#: A heading of the estimates that is wider leaves its unit to the title of the axis.
-HEADING_MOST: Final = 110.0
-
-#: Height of the column headings; of the axis with its ticks, directions and title; of one line of the
-#: strip of marks, of a note, of a title.
-HEAD_HEIGHT, AXIS_HEIGHT, STRIP_LINE, NOTE_LINE, TITLE_LINE = 16.0, 46.0, 11.5, 9.3, 12.0
-
-_WEIGHT: Final = "Weight, %"
-_SUMMARY: Final = ("prior", "pooled", "new")
-
-Align = Literal["left", "center", "right"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """An explanation in the strip of marks: which mark, what it is, how far from the left edge."""
-
-    kind: str
-    text: str
-    x: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """Where everything goes, in points: x from the left edge, y up from the top of the axes."""
-
-    width: float
-    left: float
-    right: float
-    text_end: float
-    ends: tuple[float, float]
-    rows: tuple[float, ...]
-    pitch: float
-    bottom: float
-    title: tuple[str, ...]
-    strip: tuple[tuple[_Entry, ...], ...]
-    notes: tuple[str, ...]
-
-    @property
-    def panel(self) -> float:
-        """Length of the axis of effects."""
-        return self.right - self.left
-
-    @property
-    def above(self) -> float:
-        """What stands above the axes."""
-        return EDGE + TITLE_LINE * len(self.title) + HEAD_HEIGHT
-
-    @property
-    def notes_top(self) -> float:
-        """Where the notes begin."""
-        return self.bottom - AXIS_HEIGHT - STRIP_LINE * len(self.strip) - 6.0
-
-    @property
-    def height(self) -> float:
-        """Of everything."""
-        return self.above - self.notes_top + NOTE_LINE * len(self.notes) + EDGE
-
-    def across(self, x: float) -> float:
-        """Bring points from the left edge to shares of the axes' width."""
-        return (x - self.left) / self.panel
+#: Columns of counts: heading, events and people of an arm.
+_ARMS: Final = (("Programme", "events_t", "n_t"), ("Comparison", "events_c", "n_c"))
 
 
 def plot_forest(
-    tree: xr.DataTree,
+    source: Synthesis | xr.DataTree,
     *,
     group_by: str | None = None,
     ci_prob: float = 0.95,
+    counts: bool = False,
+    columns: Sequence[str] = (),
+    judged_by: str | None = None,
+    evidence: Evidence | None = None,
     title: str = "",
+    width_mm: float = 170.0,
     ax: Axes | None = None,
 ) -> Axes:
     """Draw a forest plot.
@@ -126,18 +51,29 @@ def plot_forest(
 
     Parameters
     ----------
-    tree
-        What `fit` returned.
+    source
+        A synthesis, or what `fit` returned.
     group_by
         A column of text in ``constant_data``: a categorical moderator of the model, whose level
         means are then shown too, or e.g. ``"design"``.
     ci_prob
         Probability of every interval, in (0, 1).
+    counts
+        Whether events and people of each arm stand before the axis, where the evidence has them.
+    columns
+        Columns of the evidence that stand before the axis, e.g. ``("country",)``.
+    judged_by
+        Name of the instrument whose judgements of risk of bias stand beside the rows; ``""`` for the
+        only one, None for no judgements. Domains that do not fit are left to the overall judgement.
+    evidence
+        What was pooled, where `source` is a tree and `counts`, `columns` or `judged_by` need it.
     title
         Heading of the plot.
+    width_mm
+        Width of the figure in millimetres; columns that do not fit are left out.
     ax
         Empty axes whose place on their figure is used; they must be large enough. None makes a
-        figure 17 cm wide and as high as the rows need.
+        figure as high as the rows need.
 
     Returns
     -------
@@ -148,7 +84,8 @@ def plot_forest(
     Raises
     ------
     SpecError
-        If `group_by` is not a column of the tree, `ci_prob` is not in (0, 1), or `ax` is too small.
+        If `group_by` or one of `columns` does not exist, `ci_prob` is not in (0, 1), evidence is
+        needed and not there, or `ax` or `width_mm` is too small.
 
     Notes
     -----
@@ -168,316 +105,115 @@ def plot_forest(
     >>> [label.get_text() for label in axes.get_xticklabels()]
     ['0.8', '1', '1.2', '1.4', '1.6', '1.8']
     """
-    forest = read_forest(tree, group_by=group_by, ci_prob=ci_prob)
-    heading = one_line(title)
-    with figure_style():
-        if ax is None:
-            page = _layout(forest, heading, PAGE_WIDTH)
-            figure = Figure(figsize=(page.width / 72, page.height / 72))
-            figure.set_label(heading or f"Forest plot: {forest.measure.title}")
-            axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        else:
-            axes = ax
-            page = _layout(forest, heading, _size(axes)[0])
-            _refuse_small(axes, forest, page)
-        axes.set_label(forest.describe())
-        _place(axes, page)
-        _draw_scale(axes, forest, page)
-        _directions(axes, forest, page)
-        _columns(axes, forest, page)
-        draw_marks(axes, forest, page.rows, page.ends)
-        _below(axes, page)
-    return axes
+    forest = read_forest(tree_of(source), group_by=group_by, ci_prob=ci_prob)
+    if counts or columns:
+        rows = evidence_of(source, evidence, "a column of counts or words")
+        before = _before(forest, rows, columns, counts=counts)
+        arms = {heading for heading, *_ in _ARMS} & {column.heading for column in before}
+        said = ["Counts of programme and comparison: events/people, or people."] if arms else []
+        forest = replace(forest, before=before, notes=(*forest.notes, *said))
+    if judged_by is not None:
+        rows = evidence_of(source, evidence, "a column of judgements")
+        forest = replace(forest, dots=_dots(forest, rows, judged_by))
+    return draw_page(forest, title=title, ax=ax, width_mm=width_mm)
 
 
-def _size(axes: Axes) -> tuple[float, float]:
-    """Width and height of axes in points."""
-    root = axes.get_figure(root=True)
-    scale = 72.0 if root is None else 72.0 / root.dpi
-    return axes.bbox.width * scale, axes.bbox.height * scale
+def describe_forest(
+    source: Synthesis | xr.DataTree, *, group_by: str | None = None, ci_prob: float = 0.95
+) -> str:
+    """Put a forest plot in words for who cannot see it.
+
+    Parameters
+    ----------
+    source
+        A synthesis, or what `fit` returned.
+    group_by
+        As in `plot_forest`.
+    ci_prob
+        Probability of every interval, in (0, 1).
+
+    Returns
+    -------
+    str
+        Sentences: what is shown, the pooled effect, the new setting, the notes, the caveat.
+    """
+    return read_forest(tree_of(source), group_by=group_by, ci_prob=ci_prob).describe()
 
 
-def _refuse_small(axes: Axes, forest: Forest, page: _Page) -> None:
-    """Say how large given axes must be, if they are not."""
-    have_width, have_height = _size(axes)
-    # Half a point is what converting inches to pixels and back may lose.
-    if page.height <= have_height + 0.5 and page.panel >= PANEL_LEAST - 0.5:
-        return
-    least = have_width + max(0.0, PANEL_LEAST - page.panel)
-    raise SpecError(
-        f"plot_forest: ax is {have_width / 72:.1f} by {have_height / 72:.1f} inches; its "
-        f"{len(forest.rows)} rows need {least / 72:.1f} by {page.height / 72:.1f}; give larger axes, "
-        "or leave ax out."
+def _places(forest: Forest, evidence: Evidence) -> list[int | None]:
+    """Where the estimate of each row stands in the evidence."""
+    names = [one_line(str(name)) for name in evidence.data[ESTIMATE].to_numpy()]
+    at = {name: place for place, name in enumerate(names)}
+    return [at.get(row.label) if row.role == "estimate" else None for row in forest.rows]
+
+
+def _before(
+    forest: Forest, evidence: Evidence, columns: Sequence[str], *, counts: bool
+) -> tuple[Column, ...]:
+    """Columns of counts and of words."""
+    places = _places(forest, evidence)
+    found = []
+    for name in columns:
+        if name not in evidence.data:
+            have = [str(each) for each in evidence.data.data_vars]
+            raise SpecError(f"plot_forest: no column {name!r}; {suggestion(name, have)}")
+        values = [_word(value) for value in evidence.data[name].to_numpy()]
+        heading = one_line(name.replace("_", " "))
+        found.append(_column(heading[:1].upper() + heading[1:], values, places))
+    for heading, events, people in _ARMS if counts else ():
+        of = {name: _whole(evidence, name) for name in (events, people)}
+        texts = [
+            f"{event}/{size}" if event and size else size
+            for event, size in zip(of[events], of[people], strict=True)
+        ]
+        if any(texts):
+            found.append(_column(heading, texts, places))
+    return tuple(found)
+
+
+def _column(heading: str, values: Sequence[str], places: Sequence[int | None]) -> Column:
+    return Column(heading, tuple("" if place is None else values[place] for place in places))
+
+
+def _word(value: object) -> str:
+    if isinstance(value, float | np.floating):
+        return "" if np.isnan(value) else f"{value:g}"
+    text = one_line(str(value)).replace("_", " ")
+    return text if len(text) <= 24 else f"{text[:14].rstrip()}…{text[-8:].lstrip()}"
+
+
+def _whole(evidence: Evidence, name: str) -> list[str]:
+    """Spell counts; empty where there is none."""
+    if name not in evidence.data or evidence.data[name].dtype == object:
+        return [""] * evidence.size
+    return ["" if np.isnan(value) else f"{value:,.0f}" for value in evidence.data[name].to_numpy()]
+
+
+def _dots(forest: Forest, evidence: Evidence, instrument: str) -> Dots:
+    """Judgements of the study of each row, by one instrument and one assessor."""
+    studies = [str(study) for study in evidence.data["study"].to_numpy()]
+    first = _first_assessor(evidence.judgements)
+    sheet = sheet_of(first, studies, instrument=instrument)
+    overall = sheet.domains[-1] == "overall"
+    count = len(sheet.domains)
+    headings = [f"D{place + 1}" for place in range(count - overall)] + ["All"] * overall
+    cells = dict(zip(sheet.studies, sheet.cells, strict=True))
+    marks: list[tuple[Mark | None, ...]] = []
+    for place in _places(forest, evidence):
+        found = () if place is None else cells.get(studies[place], ())
+        marks.append(found)
+    named = "; ".join(
+        f"{short}: {title[:1].lower()}{title[1:]}"
+        for short, title in zip(headings, sheet.titles, strict=True)
     )
+    return Dots(tuple(headings), sheet.instrument, f"{named}.", tuple(marks))
 
 
-def _layout(forest: Forest, title: str, room: float) -> _Page:
-    """Measure every text and divide the width and the height."""
-    texts = [width(_own_text(forest, row), _face(row)) for row in forest.rows]
-    text_width = max(*texts, width(_text_heading(forest), STRONG))
-    weight_width = width(_WEIGHT, STRONG) + GAP if forest.weighted else 0.0
-    text_end = room - EDGE - weight_width
-    right = text_end - text_width - GAP
-    names = max(width(row.label, _face(row)) + _indent(forest, row) for row in forest.rows)
-    most = min(NAME_SHARE * room, right - EDGE - GAP - PANEL_LEAST)
-    left = EDGE + max(min(names, most), NAME_LEAST) + GAP
-    rows, bottom, pitch = _rows(forest)
-    inner = room - 2 * EDGE
-    notes = wrap(" ".join(forest.notes), inner, SMALL)
-    if forest.caveat:
-        notes += wrap(f"Caveat: {forest.caveat}", inner, SMALL)
-    ends = _limits(forest)
-    return _Page(
-        width=room,
-        left=left,
-        right=right,
-        text_end=text_end,
-        ends=ends,
-        rows=rows,
-        pitch=pitch,
-        bottom=bottom,
-        title=tuple(wrap(title, inner, TITLE)),
-        strip=_strip(forest, ends, inner),
-        notes=tuple(notes),
+def _first_assessor(judgements: Judgements) -> Judgements:
+    """Keep one assessor's judgements of a study: a row has room for one."""
+    kept: dict[tuple[str, str], str] = {}
+    for row in judgements.rows:
+        kept.setdefault((row.study, row.instrument), row.assessor)
+    return Judgements(
+        tuple(r for r in judgements.rows if kept[(r.study, r.instrument)] == r.assessor)
     )
-
-
-def _rows(forest: Forest) -> tuple[tuple[float, ...], float, float]:
-    """Middle of each row, the lower end of the axes, and the distance between rows."""
-    count = len(forest.rows)
-    pitch = max(CLOSE, (min(count, CROWDED) * WIDE + max(0, count - CROWDED) * FURTHER) / count)
-    y = -2.0
-    middles = []
-    above: Row | None = None
-    for row in forest.rows:
-        if row.role == "heading" and above is not None:
-            y -= BEFORE_HEADING
-        if row.role in _SUMMARY and (above is None or above.role not in _SUMMARY):
-            y -= BEFORE_SUMMARY
-        middles.append(y - pitch / 2)
-        y -= pitch
-        above = row
-    return tuple(middles), y - 3.0, pitch
-
-
-def _limits(forest: Forest) -> tuple[float, float]:
-    """Choose the ends of the axis on the analysis scale."""
-    own = _numbers(forest, "estimate")
-    return limits(
-        own[:, 0],
-        own[:, 2],
-        pooled=_numbers(forest, "pooled").ravel(),
-        levels=_numbers(forest, "level")[:, ::2].ravel(),
-        new=_numbers(forest, "new")[:, ::2].ravel(),
-        log=forest.measure.log,
-    )
-
-
-def _numbers(forest: Forest, role: Role) -> NDArray[np.float64]:
-    """Give lower end, centre and upper end of the rows of one role, shape (row, 3)."""
-    found = [row.interval for row in forest.of(role) if row.interval is not None]
-    return np.array([(it.lower, it.centre, it.upper) for it in found]).reshape(-1, 3)
-
-
-def _strip(
-    forest: Forest, ends: tuple[float, float], room: float
-) -> tuple[tuple[_Entry, ...], ...]:
-    """Explain the marks that occur, in lines that fit."""
-    percent = forest.percent
-    mean = "mean or pooled effect" if forest.of("level") else "pooled effect"
-    shown = [seen for row in forest.rows for seen in (row.interval, row.shrunken) if seen]
-    cut = any(seen.lower < ends[0] or seen.upper > ends[1] for seen in shown)
-    entries = (
-        ("own", f"own estimate, {percent} confidence interval; area: {forest.area}", True),
-        ("negative", "negative weight", any(row.weight < 0 for row in forest.rows)),
-        ("shrunken", "shrunken estimate", any(row.shrunken for row in forest.rows)),
-        ("mean", mean, bool(forest.of("pooled"))),
-        ("new", "effect in a new setting", bool(forest.of("new"))),
-        ("prior", "prior of the pooled effect", any(row.interval for row in forest.of("prior"))),
-        ("arrow", "goes on beyond the axis", cut),
-    )
-    lines: list[list[_Entry]] = [[]]
-    x = EDGE
-    for kind, text, occurs in entries:
-        if not occurs:
-            continue
-        needs = SAMPLE_WIDTH + 4.0 + width(text, SMALL)
-        if lines[-1] and x + needs > room + EDGE:
-            lines.append([])
-            x = EDGE
-        lines[-1].append(_Entry(kind, text, x))
-        x += needs + 12.0
-    return tuple(tuple(line) for line in lines)
-
-
-def _text_heading(forest: Forest) -> str:
-    short = forest.measure.abbreviation
-    short = short[0].upper() + short[1:]
-    full = f"{short}, {forest.unit} ({forest.percent} CI)"
-    if forest.unit and width(full, STRONG) <= HEADING_MOST:
-        return full
-    return f"{short} ({forest.percent} CI)"
-
-
-def _own_text(forest: Forest, row: Row) -> str:
-    return forest.spell(row.interval) if row.interval is not None else ""
-
-
-def _face(row: Row) -> Face:
-    return STRONG if row.role in ("heading", "pooled") else BODY
-
-
-def _indent(forest: Forest, row: Row) -> float:
-    return INDENT if forest.grouped and row.role in ("estimate", "level") else 0.0
-
-
-def _place(axes: Axes, page: _Page) -> None:
-    """Shrink the axes to where the marks go, at the top of the room they had."""
-    outer = axes.get_position()
-    across, down = outer.width / page.width, outer.height / max(page.height, _size(axes)[1])
-    axes.set_position(
-        (
-            outer.x0 + across * page.left,
-            outer.y1 - down * (page.above - page.bottom),
-            across * page.panel,
-            -down * page.bottom,
-        )
-    )
-    axes.set_facecolor("none")
-    axes.grid(visible=False)
-    for side in ("left", "right", "top"):
-        axes.spines[side].set_visible(False)
-    axes.spines["bottom"].set(color=INK, linewidth=0.6)
-
-
-def _draw_scale(axes: Axes, forest: Forest, page: _Page) -> None:
-    """Set scale, limits and ticks."""
-    low, high = page.ends
-    axes.set_xscale("log" if forest.measure.log else "linear")
-    axes.set_xlim(*(float(end) for end in forest.measure.back([low, high])))
-    axes.set_ylim(page.bottom, 0.0)
-    values, labels = ticks(
-        low,
-        high,
-        log=forest.measure.log,
-        length=page.panel,
-        label_width=lambda label: width(label, BODY),
-    )
-    axes.xaxis.set_major_locator(FixedLocator(values))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FixedFormatter(labels))
-    axes.yaxis.set_major_locator(NullLocator())
-    axes.tick_params(
-        axis="x",
-        length=3,
-        width=0.6,
-        pad=2,
-        color=INK,
-        labelcolor=INK,
-        labelsize=BODY.size,
-        labelfontfamily=FAMILY[0],
-    )
-
-
-def _directions(axes: Axes, forest: Forest, page: _Page) -> None:
-    """Draw the lines of no effect and of the pooled effect; say under the axis what is good."""
-    measure = forest.measure
-    axes.plot([measure.null] * 2, [0.0, page.bottom], color=INK, linewidth=0.6, zorder=1)
-    for row in forest.of("pooled"):
-        if row.interval is not None:
-            x = float(measure.back(row.interval.centre))
-            dots = (0.0, (1.5, 2.0))
-            axes.plot(
-                [x, x], [0.0, page.bottom], color=BLUE, linewidth=0.6, linestyle=dots, zorder=1
-            )
-    low, high = page.ends
-    null = page.left - page.panel * low / (high - low)
-    better = forest.benefit == "higher"
-    y = page.bottom - 21.0
-    left = f"← favours {'comparison' if better else 'programme'}"
-    right = f"favours {'programme' if better else 'comparison'} →"
-    _write(axes, page, (null - 4.0, y), left, BODY, ha="right")
-    _write(axes, page, (null + 4.0, y), right, BODY)
-    scale = " (log scale)" if measure.log else f", {forest.unit}" if forest.unit else ""
-    middle = page.left + page.panel / 2
-    _write(axes, page, (middle, y - 11.0), f"{measure.title}{scale}", BODY, ha="center")
-
-
-def _write(
-    axes: Axes,
-    page: _Page,
-    at: tuple[float, float],
-    text: str,
-    face: Face,
-    *,
-    ha: Align = "left",
-    color: str = INK,
-) -> None:
-    """Put one line of text at points from the left edge and from the top of the axes."""
-    if not text:
-        return
-    axes.text(
-        page.across(at[0]),
-        at[1],
-        text,
-        transform=axes.get_yaxis_transform(),
-        ha=ha,
-        va="center_baseline",
-        color=color,
-        fontproperties=face.properties(),
-        parse_math=False,
-        usetex=False,
-    )
-
-
-def _columns(axes: Axes, forest: Forest, page: _Page) -> None:
-    """Write title, headings, names, estimates and weights."""
-    weight_end = page.width - EDGE
-    for number, line in enumerate(page.title):
-        _write(axes, page, (EDGE, page.above - EDGE - TITLE_LINE * (number + 0.5)), line, TITLE)
-    _write(axes, page, (EDGE, 8.0), "Study", STRONG)
-    _write(axes, page, (page.text_end, 8.0), _text_heading(forest), STRONG, ha="right")
-    if forest.weighted:
-        _write(axes, page, (weight_end, 8.0), _WEIGHT, STRONG, ha="right")
-    _rule(axes, page, 1.0, INK, 0.8)
-    summary = [y for row, y in zip(forest.rows, page.rows, strict=True) if row.role in _SUMMARY]
-    if summary:
-        _rule(axes, page, summary[0] + page.pitch / 2 + BEFORE_SUMMARY / 2, FAINT, 0.5)
-    for row, y in zip(forest.rows, page.rows, strict=True):
-        face, indent = _face(row), _indent(forest, row)
-        room = page.left - EDGE - GAP - indent
-        # A name that just fits must not be shortened because a sum was rounded.
-        label = shorten(row.label, room + 0.01, face)
-        _write(axes, page, (EDGE + indent, y), label, face)
-        _write(axes, page, (page.text_end, y), _own_text(forest, row), face, ha="right")
-        if not np.isnan(row.weight):
-            share = "100" if row.role == "pooled" else spell_share(row.weight)
-            _write(axes, page, (weight_end, y), share, face, ha="right")
-
-
-def _rule(axes: Axes, page: _Page, y: float, color: str, linewidth: float) -> None:
-    """Draw a line across everything."""
-    line = Line2D(
-        [page.across(EDGE), page.across(page.width - EDGE)],
-        [y, y],
-        transform=axes.get_yaxis_transform(),
-        color=color,
-        linewidth=linewidth,
-        clip_on=False,
-        zorder=0.5,
-    )
-    axes.add_line(line)
-
-
-def _below(axes: Axes, page: _Page) -> None:
-    """Explain the marks, and write the notes and the caveat."""
-    for number, line in enumerate(page.strip):
-        y = page.bottom - AXIS_HEIGHT - STRIP_LINE * (number + 0.5)
-        for entry in line:
-            end = entry.x + SAMPLE_WIDTH
-            across = (page.across(entry.x), page.across(end))
-            draw_sample(axes, SAMPLES[entry.kind], across, y)
-            _write(axes, page, (end + 4.0, y), entry.text, SMALL)
-    for number, note in enumerate(page.notes):
-        y = page.notes_top - NOTE_LINE * (number + 0.5)
-        _write(axes, page, (EDGE, y), note, SMALL, color=QUIET)

@@ -24,6 +24,14 @@ HINTED: Final = 0.96
 #: Characters that would break a line, or that XML forbids.
 _UNWRITABLE: Final = frozenset({"Cc", "Cs", "Cn", "Zl", "Zp"})
 
+#: Marks that turn the direction of writing: of a name, they would turn what stands beside it too.
+_TURNING: Final = frozenset(
+    "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+)
+
+#: Figures narrower than this, in points, stand in one column of a journal and have smaller type.
+NARROW: Final = 340.0
+
 
 @dataclass(frozen=True, slots=True)
 class Face:
@@ -56,6 +64,43 @@ class Face:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Type:
+    """The faces of a figure.
+
+    Attributes
+    ----------
+    title, body, strong, small
+        Of headings of the figure, of names and numbers, of column headings, of notes.
+    """
+
+    title: Face
+    body: Face
+    strong: Face
+    small: Face
+
+
+#: No journal asks for more than 7 points in a full page; in one column 6 are the least (Nature: 5).
+PAGE_TYPE: Final = Type(Face(9.0, bold=True), Face(7.5), Face(7.5, bold=True), Face(7.0))
+COLUMN_TYPE: Final = Type(Face(8.0, bold=True), Face(6.5), Face(6.5, bold=True), Face(6.0))
+
+
+def type_for(room: float) -> Type:
+    """Choose the faces of a figure.
+
+    Parameters
+    ----------
+    room
+        Its width, in points.
+
+    Returns
+    -------
+    Type
+        Smaller in one column of a journal than on a page.
+    """
+    return COLUMN_TYPE if room < NARROW else PAGE_TYPE
+
+
 def one_line(text: str) -> str:
     """Bring a name from a data file to one printable line.
 
@@ -67,9 +112,10 @@ def one_line(text: str) -> str:
     Returns
     -------
     str
-        The same with line breaks, runs of blanks and characters that XML forbids as single blanks.
+        The same with line breaks, runs of blanks and characters that XML forbids as single blanks,
+        and without marks that turn the direction of writing.
     """
-    kept = (" " if unicodedata.category(c) in _UNWRITABLE else c for c in text)
+    kept = (" " if unicodedata.category(c) in _UNWRITABLE else c for c in text if c not in _TURNING)
     return " ".join("".join(kept).split())
 
 

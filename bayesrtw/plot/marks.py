@@ -11,6 +11,7 @@ from matplotlib.patches import Polygon
 
 from bayesrtw.plot.figure import BLUE, INK, QUIET, SKY, VERMILLION
 from bayesrtw.plot.rows import Forest, Interval, Row
+from bayesrtw.plot.strip import DASHES, THICK, THIN
 
 #: Largest and smallest side of a square, in points; the largest leaves room for the mark beneath.
 LARGEST, SMALLEST = 5.8, 1.8
@@ -22,16 +23,14 @@ DOT, POOLED_HALF, LEVEL_HALF = 2.8, 4.2, 3.0
 #: They are closer to one another than to the next row even where rows are closest.
 ABOVE, BENEATH = 1.9, -2.5
 
-#: Widths of lines, in points.
-THIN, THICK = 0.8, 2.2
-
-#: Width of a mark in the strip that explains the marks, in points.
-SAMPLE_WIDTH: Final = 15.0
+#: Diameter of the dot of a result and width of its line; width of a new setting's line beneath.
+RESULT, RESULT_LINE, NEW_LINE = 4.2, 1.2, 1.4
 
 #: Names of groups of marks: ids in an SVG, ``get_gid()`` in matplotlib.
 OWN_SQUARES: Final = "own-estimates"
 SHRUNKEN_DOTS: Final = "shrunken-estimates"
 POOLED_DIAMOND: Final = "pooled-effect"
+RESULT_DOTS: Final = "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +77,17 @@ def draw_marks(
     bars: list[Bar] = []
     squares: list[tuple[Row, Interval, float]] = []
     dots: list[tuple[Interval, float]] = []
+    results: list[tuple[Row, Interval, float]] = []
     for row, y in zip(forest.rows, heights, strict=True):
         if row.interval is None:
             continue
-        if row.role == "estimate":
+        if row.new is not None:
+            bars.append(Bar(row.new, y + BENEATH, VERMILLION, NEW_LINE))
+        if row.role == "result":
+            at = y if row.new is None else y + ABOVE
+            results.append((row, row.interval, at))
+            bars.append(Bar(row.interval, at, BLUE, RESULT_LINE))
+        elif row.role == "estimate":
             at = y if row.shrunken is None else y + ABOVE
             squares.append((row, row.interval, at))
             bars.append(Bar(row.interval, at, INK))
@@ -93,12 +99,14 @@ def draw_marks(
         elif row.role == "prior":
             bars.append(Bar(row.interval, y, QUIET, dashed=True))
         else:
-            _diamond(axes, forest, row, y, ends)
-            bars.append(Bar(row.interval, y, BLUE, 0.0))
+            at = y if row.new is None else y + ABOVE
+            _diamond(axes, forest, row, at, ends)
+            bars.append(Bar(row.interval, at, BLUE, 0.0))
     for bar in bars:
         _bar(axes, forest, bar, ends)
     _squares(axes, forest, squares, ends)
     _dots(axes, forest, dots, ends)
+    _results(axes, forest, results, ends)
 
 
 def _bar(axes: Axes, forest: Forest, bar: Bar, ends: tuple[float, float]) -> None:
@@ -111,7 +119,7 @@ def _bar(axes: Axes, forest: Forest, bar: Bar, ends: tuple[float, float]) -> Non
             [bar.y, bar.y],
             color=bar.color,
             linewidth=bar.line,
-            linestyle=(0, (3, 1.5)) if bar.dashed else "-",
+            linestyle=DASHES if bar.dashed else "-",
             solid_capstyle="butt",
             zorder=2,
         )
@@ -176,6 +184,27 @@ def _dots(
     )
 
 
+def _results(
+    axes: Axes,
+    forest: Forest,
+    results: Sequence[tuple[Row, Interval, float]],
+    ends: tuple[float, float],
+) -> None:
+    """Draw results that are on the axis; one that was not registered is open."""
+    shown = [found for found in results if ends[0] <= found[1].centre <= ends[1]]
+    axes.scatter(
+        forest.measure.back([interval.centre for _, interval, _ in shown]),
+        [y for _, _, y in shown],
+        s=RESULT**2,
+        marker="o",
+        facecolors=["white" if row.hollow else BLUE for row, _, _ in shown],
+        edgecolors=BLUE,
+        linewidths=0.8,
+        zorder=3,
+        gid=RESULT_DOTS,
+    )
+
+
 def _diamond(axes: Axes, forest: Forest, row: Row, y: float, ends: tuple[float, float]) -> None:
     """Draw a mean as a diamond as wide as its interval; the axes cut it where it leaves them."""
     if row.interval is None:
@@ -189,85 +218,3 @@ def _diamond(axes: Axes, forest: Forest, row: Row, y: float, ends: tuple[float, 
     diamond = Polygon(corners, closed=True, facecolor=BLUE, edgecolor="none", zorder=3)
     diamond.set_gid(POOLED_DIAMOND if row.role == "pooled" else None)
     axes.add_patch(diamond)
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """How a mark looks in the strip that explains the marks.
-
-    Attributes
-    ----------
-    color
-        Of everything.
-    line
-        Width of its line in points; 0 for none.
-    marker
-        Name of its marker; empty for none.
-    size
-        Of the marker, in points.
-    dashed, hollow, at_end
-        Whether the line is dashed, the marker open, the marker at the end of the line.
-    """
-
-    color: str
-    line: float = 0.0
-    marker: str = ""
-    size: float = 0.0
-    dashed: bool = False
-    hollow: bool = False
-    at_end: bool = False
-
-
-SAMPLES: Final = {
-    "own": Sample(INK, THIN, "s", 5.0),
-    "negative": Sample(INK, marker="s", size=4.0, hollow=True),
-    "shrunken": Sample(SKY, THIN, "o", DOT),
-    "mean": Sample(BLUE, marker="D", size=4.5),
-    "new": Sample(VERMILLION, THICK),
-    "prior": Sample(QUIET, THIN, dashed=True),
-    "arrow": Sample(INK, THIN, ">", 3.8, at_end=True),
-}
-
-
-def draw_sample(axes: Axes, sample: Sample, across: tuple[float, float], y: float) -> None:
-    """Draw one mark of the strip.
-
-    Parameters
-    ----------
-    axes
-        The axes.
-    sample
-        How it looks.
-    across
-        Its left and right end, in shares of the axes' width.
-    y
-        Height in the axes.
-    """
-    transform = axes.get_yaxis_transform()
-    left, right = across
-    if sample.line:
-        line = Line2D(
-            [left, right],
-            [y, y],
-            color=sample.color,
-            linewidth=sample.line,
-            linestyle=(0, (3, 1.5)) if sample.dashed else "-",
-            solid_capstyle="butt",
-            transform=transform,
-            clip_on=False,
-        )
-        axes.add_line(line)
-    if sample.marker:
-        marker = Line2D(
-            [right if sample.at_end else (left + right) / 2],
-            [y],
-            marker=sample.marker,
-            markersize=sample.size,
-            markerfacecolor="white" if sample.hollow else sample.color,
-            markeredgecolor=sample.color,
-            markeredgewidth=0.6 if sample.hollow else 0.0,
-            linestyle="none",
-            transform=transform,
-            clip_on=False,
-        )
-        axes.add_line(marker)

@@ -16,10 +16,10 @@ import bayesrtw as brw
 from bayesrtw.errors import OutputError, SpecError
 from bayesrtw.model.heterogeneity import ByGroup
 from bayesrtw.plot.figure import PAGE_WIDTH, write_figure
-from bayesrtw.plot.forest import SMALL, plot_forest
-from bayesrtw.plot.lettering import Face, one_line, shorten, width, wrap
+from bayesrtw.plot.fitted import read_forest
+from bayesrtw.plot.forest import plot_forest
+from bayesrtw.plot.lettering import PAGE_TYPE, Face, one_line, shorten, width, wrap
 from bayesrtw.plot.marks import OWN_SQUARES, POOLED_DIAMOND, SHRUNKEN_DOTS
-from bayesrtw.plot.rows import read_forest
 from bayesrtw.plot.scale import decimals, limits, spell, spell_probability, spell_share, ticks
 
 LONG = "Þórður Ægisson–Müller, Gülşen Öztürk και η Ελληνική ομάδα: work-focused rehabilitation 2019"
@@ -477,8 +477,8 @@ def test_shortening_keeps_both_ends_and_fits():
 
 
 def test_wrapped_lines_fit_and_lose_nothing():
-    lines = wrap("one two three four " * 10, 90.0, SMALL)
-    assert all(width(line, SMALL) <= 90.0 for line in lines)
+    lines = wrap("one two three four " * 10, 90.0, PAGE_TYPE.small)
+    assert all(width(line, PAGE_TYPE.small) <= 90.0 for line in lines)
     assert " ".join(lines).split() == ("one two three four " * 10).split()
 
 

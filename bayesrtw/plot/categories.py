@@ -1,0 +1,150 @@
+"""Effects by category: the mean of each level of a moderator, and a new setting of that level.
+
+arviz-plots' `plot_forest` could draw the level means from draws; the intervals here are exact, on the
+reported scale, and stand beside the number of estimates that carry them.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.dims import CHAIN, DRAW, LEVEL
+from bayesrtw.engine import mixture
+from bayesrtw.errors import SpecError
+from bayesrtw.plot.density import Quantity, mixture_of
+from bayesrtw.plot.fitted import LEVEL_OF, interval_in, number_in, read_forest
+from bayesrtw.plot.lettering import one_line
+from bayesrtw.plot.page import draw_page
+from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column
+from bayesrtw.plot.scale import spell_probability
+from bayesrtw.plot.subject import tree_of
+from bayesrtw.posterior.summarise import summarise
+from bayesrtw.registry import suggestion
+
+
+def plot_categories(
+    source: Synthesis | xr.DataTree,
+    moderator: str,
+    *,
+    ci_prob: float = 0.95,
+    width_mm: float = 170.0,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the mean effect of each level of a moderator, and beneath it that in a new setting.
+
+    Parameters
+    ----------
+    source
+        A synthesis, or what `fit` returned.
+    moderator
+        Column of a categorical moderator of the model.
+    ci_prob
+        Probability of every interval, in (0, 1).
+    width_mm
+        Width of the figure in millimetres; columns that do not fit are left out.
+    ax
+        Empty axes whose place on their figure is used; None makes a figure.
+
+    Returns
+    -------
+    Axes
+        The axis of effects, as of `plot_forest`.
+
+    Raises
+    ------
+    SpecError
+        If the model has no such moderator, or `ax` or `width_mm` is too small.
+    """
+    return draw_page(_read(tree_of(source), moderator, ci_prob), ax=ax, width_mm=width_mm)
+
+
+def describe_categories(
+    source: Synthesis | xr.DataTree, moderator: str, *, ci_prob: float = 0.95
+) -> str:
+    """Put the picture in words for who cannot see it.
+
+    Parameters
+    ----------
+    source, moderator, ci_prob
+        As in `plot_categories`.
+
+    Returns
+    -------
+    str
+        The mean of each level with its interval.
+    """
+    return _read(tree_of(source), moderator, ci_prob).describe()
+
+
+def _read(tree: xr.DataTree, moderator: str, ci_prob: float) -> Forest:
+    whole = read_forest(tree, group_by=None, ci_prob=ci_prob)
+    summary = summarise(tree, ci_prob=ci_prob)
+    prefix = f"mu_level[{moderator}["
+    names = [str(name) for name in summary.index if str(name).startswith(prefix)]
+    if not names:
+        have = {
+            str(label).split("[", 1)[0]
+            for label in summary.loc[summary["variable"] == "mu_level", "label"]
+        }
+        raise SpecError(
+            f"plot_categories: moderator is {moderator!r}; {suggestion(moderator, sorted(have))}"
+        )
+    groups = [str(it) for it in tree["constant_data"].to_dataset()[LEVEL_OF + moderator].to_numpy()]
+    rows, counts, chances = [], [], []
+    for name in names:
+        level = name[len(prefix) : -2]
+        label = one_line(level.replace("_", " "))
+        new = _new(tree, f"{moderator}[{level}]", ci_prob)
+        rows.append(
+            Row("level", label[:1].upper() + label[1:], interval_in(summary, name), new=new)
+        )
+        counts.append(str(groups.count(level)))
+        chances.append(spell_probability(number_in(summary, name, "probability")))
+    rows.append(Row("pooled", "Mean over levels", interval_in(summary, "mu")))
+    counts.append(str(len(groups)))
+    chances.append(spell_probability(number_in(summary, "mu", "probability")))
+    heading = one_line(moderator.replace("_", " "))
+    legend = [("mean", f"mean effect, {whole.percent} interval")]
+    if any(row.new for row in rows):
+        legend.append(
+            ("beneath", f"effect in a new setting of that kind, {whole.percent} interval")
+        )
+    return replace(
+        whole,
+        kind=f"Effects by {heading}",
+        subject=heading[:1].upper() + heading[1:],
+        rows=tuple(rows),
+        before=(Column("Estimates", tuple(counts)),),
+        columns=(
+            effect_column(rows, whole.measure, whole.unit, whole.percent, whole.places),
+            Column("P(benefit)", tuple(chances)),
+        ),
+        legend=tuple(legend),
+        phrases=True,
+        notes=(
+            "Levels are compared across studies, not within them: other differences between the "
+            "studies may stand behind them.",
+        ),
+    )
+
+
+def _new(tree: xr.DataTree, label: str, ci_prob: float) -> Interval | None:
+    """Give the effect in a new setting of a level: its mean, and the heterogeneity of a new setting."""
+    ends = (0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2)
+    if "quadrature" in tree.children:
+        source = tree["quadrature"].to_dataset()
+        if "theta_new_sd" not in source:
+            return None
+        weight, mean, sd = mixture_of(source, Quantity("mu_level", label))
+        apart = mixture_of(source, Quantity("theta_new", ""))[2] ** 2
+        spread = np.maximum(apart - mixture_of(source, Quantity("mu", ""))[2] ** 2, 0.0)
+        new = weight, mean[:, None], np.sqrt(sd**2 + spread)[:, None]
+        return Interval(*(float(mixture.quantile(q, *new)[0]) for q in ends))
+    draws = tree["posterior"].to_dataset()
+    if "theta_new" not in draws:
+        return None
+    values = draws["mu_level"].sel({LEVEL: label}) + draws["theta_new"] - draws["mu"]
+    return Interval(*(float(values.quantile(q, dim=(CHAIN, DRAW))) for q in ends))

@@ -1,0 +1,263 @@
+"""Densities of posteriors and priors as curves.
+
+Where the exact engine's quadrature is in the tree, a density is the mixture of normals over its nodes,
+or the Legendre series of a hyperparameter's marginal: no draw and no bandwidth. arviz-plots draws
+densities from draws only (`plot_dist`, `plot_prior_posterior`), on the analysis scale; of trees without
+quadrature its kernel estimate, from arviz-stats, is what is drawn here.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesrtw.dims import CHAIN, DRAW, NODE
+from bayesrtw.engine import mixture
+from bayesrtw.errors import Faults, SpecError
+from bayesrtw.model.moderator import Categorical, Indicator, Intercept, Linear
+from bayesrtw.model.prior import Normal, Prior
+from bayesrtw.model.spec import Model
+from bayesrtw.posterior.summarise import VARIABLES, hyper_distribution
+from bayesrtw.registry import decode, suggestion
+
+Array = NDArray[np.float64]
+
+#: Points of a curve: at 300 dots an inch a page is 2000 dots wide, and curves are smooth.
+POINTS: Final = 400
+
+#: Probability that a curve leaves out at either end.
+TAIL: Final = 5e-4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """A density.
+
+    Attributes
+    ----------
+    x
+        Shape (point,), ascending, on the analysis scale.
+    density
+        Shape (point,), per unit of x.
+    """
+
+    x: Array
+    density: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A variable of a tree and the label of one of its values; empty for a scalar."""
+
+    variable: str
+    label: str
+
+
+def quantity_named(tree: xr.DataTree, name: str) -> Quantity:
+    """Find a quantity by the name that `summarise` gives it.
+
+    Parameters
+    ----------
+    tree
+        What `fit` returned.
+    name
+        E.g. ``"mu"``, ``"tau"``, ``"beta[year]"``.
+
+    Returns
+    -------
+    Quantity
+        Its variable and label.
+
+    Raises
+    ------
+    SpecError
+        If the tree does not have it.
+    """
+    exact = "quadrature" in tree.children
+    source = (tree["quadrature"] if exact else tree["posterior"]).to_dataset()
+    spreads = str(tree.attrs["hyper"]).split()
+    have: dict[str, Quantity] = {}
+    for variable in (*VARIABLES, *spreads, "theta"):
+        stored = f"{variable}_mean" if exact and variable not in spreads else variable
+        if stored not in source:
+            continue
+        dims = [dim for dim in source[stored].dims if dim not in (NODE, CHAIN, DRAW)]
+        labels = [str(label) for label in source[dims[0]].to_numpy()] if dims else [""]
+        have |= {f"{variable}[{it}]" if it else variable: Quantity(variable, it) for it in labels}
+    if name not in have:
+        raise SpecError(f"quantity is {name!r}; {suggestion(name, list(have))}")
+    return have[name]
+
+
+def posterior_curve(tree: xr.DataTree, quantity: Quantity) -> Curve:
+    """Give the posterior density of a quantity.
+
+    Parameters
+    ----------
+    tree
+        What `fit` returned.
+    quantity
+        Which.
+
+    Returns
+    -------
+    Curve
+        From its 0.0005 to its 0.9995 quantile; of an SD from 0.
+    """
+    spread = quantity.variable in str(tree.attrs["hyper"]).split()
+    if "quadrature" not in tree.children:
+        return _sampled(tree, quantity)
+    source = tree["quadrature"].to_dataset()
+    if spread:
+        found = hyper_distribution(source, quantity.variable)
+        # Twice the 0.995 quantile lies beyond what is seen of any tail.
+        end = float(found.quantile(np.array(1.0 - 10 * TAIL)))
+        x = np.linspace(0.0, end, POINTS + 1)[1:]
+        # An SD's density at 0 itself may be where the series ends: the first step carries it there.
+        return Curve(np.concatenate([[0.0], x]), _to_zero(x, np.exp(found.log_density(x))))
+    weight, mean, sd = mixture_of(source, quantity)
+    ends = [
+        float(mixture.quantile(q, weight, mean[:, None], sd[:, None])[0]) for q in (TAIL, 1 - TAIL)
+    ]
+    x = np.linspace(ends[0], ends[1], POINTS)
+    log = mixture.log_density(x, weight, mean[:, None], sd[:, None])
+    return Curve(x, np.exp(log))
+
+
+def _to_zero(x: Array, density: Array) -> Array:
+    """Carry a density on to 0 along its first two points."""
+    slope = (density[1] - density[0]) / (x[1] - x[0])
+    return np.concatenate([[max(0.0, density[0] - slope * x[0])], density])
+
+
+def mixture_of(quadrature: xr.Dataset, quantity: Quantity) -> tuple[Array, Array, Array]:
+    """Give the mixture of normals that a quantity is.
+
+    Parameters
+    ----------
+    quadrature
+        The group of an exact tree.
+    quantity
+        Any but a hyperparameter.
+
+    Returns
+    -------
+    tuple of ndarray
+        Weight, mean and SD, each of shape (node,), of the nodes that carry weight.
+    """
+    mean, sd = (quadrature[f"{quantity.variable}_{part}"] for part in ("mean", "sd"))
+    dims = [dim for dim in mean.dims if dim != NODE]
+    if dims:
+        mean, sd = mean.sel({dims[0]: quantity.label}), sd.sel({dims[0]: quantity.label})
+    weight = quadrature["weight"].to_numpy()
+    keep = weight > mixture.NEGLIGIBLE
+    return weight[keep], mean.to_numpy()[keep], sd.to_numpy()[keep]
+
+
+def _sampled(tree: xr.DataTree, quantity: Quantity) -> Curve:
+    from arviz_stats.base import array_stats  # noqa: PLC0415 - it takes a second to load
+
+    draws = tree["posterior"].to_dataset()[quantity.variable]
+    dims = [dim for dim in draws.dims if dim not in (CHAIN, DRAW)]
+    values = (draws.sel({dims[0]: quantity.label}) if dims else draws).to_numpy().ravel()
+    x, density, _ = array_stats.kde(values)
+    return Curve(np.asarray(x, dtype=np.float64), np.asarray(density, dtype=np.float64))
+
+
+def prior_of(tree: xr.DataTree, quantity: Quantity) -> Prior | None:
+    """Give the prior of a quantity.
+
+    Parameters
+    ----------
+    tree
+        What `fit` returned.
+    quantity
+        Which.
+
+    Returns
+    -------
+    Prior or None
+        None where it is not one of the model's priors or a sum of normal ones, e.g. of an effect in
+        a new setting.
+    """
+    model = model_of(tree)
+    if quantity.variable in model.hyper:
+        return model.hyper[quantity.variable]
+    mean = next((term.prior for term in model.terms if isinstance(term, Intercept)), None)
+    if quantity.variable == "mu":
+        return mean
+    for term in model.terms:
+        name = getattr(term, "column", getattr(term, "name", ""))
+        if quantity.variable == "beta" and isinstance(term, Linear | Indicator):
+            if name == quantity.label:
+                return term.prior
+        elif isinstance(term, Categorical) and quantity.label.startswith(f"{name}["):
+            sd = _level_sd(tree, quantity.label)
+            if sd is None or quantity.variable == "beta":
+                return None if sd is None else Normal(0.0, sd)
+            if isinstance(mean, Normal):
+                return Normal(mean.mean, math.hypot(mean.sd, sd))
+    return None
+
+
+def _level_sd(tree: xr.DataTree, label: str) -> float | None:
+    """Prior SD of a level's effect, which the constraint that levels sum to zero makes smaller."""
+    constant = tree["constant_data"].to_dataset()
+    if "beta_prior_sd" not in constant:
+        return None
+    [dim] = constant["beta_prior_sd"].dims
+    return float(constant["beta_prior_sd"].sel({dim: label}))
+
+
+def model_of(tree: xr.DataTree) -> Model:
+    """Read the model back from a tree.
+
+    Parameters
+    ----------
+    tree
+        What `fit` returned.
+
+    Returns
+    -------
+    Model
+        As it was fitted.
+
+    Raises
+    ------
+    SpecError
+        If this version does not know a part of it.
+    """
+    faults = Faults(SpecError)
+    model = decode(Model, json.loads(str(tree.attrs["model"])), where="tree", faults=faults)
+    faults.raise_if_any()
+    if model is None:
+        raise SpecError("tree: the model could not be read; fit it again.")
+    return model
+
+
+def prior_curve(prior: Prior, low: float, high: float) -> Curve:
+    """Give the density of a prior over a range.
+
+    Parameters
+    ----------
+    prior
+        Proper or not.
+    low, high
+        The range, on the analysis scale.
+
+    Returns
+    -------
+    Curve
+        Its density; of an improper one the log density is taken as it is.
+    """
+    x = np.linspace(low, high, POINTS)
+    if prior.positive:
+        x = x[x >= 0]
+    with np.errstate(over="ignore"):
+        density = np.exp(prior.logpdf(x))
+    # A density that is infinite at 0 leaves the picture there; a line cannot.
+    return Curve(x[np.isfinite(density)], density[np.isfinite(density)])

@@ -1,0 +1,370 @@
+"""What a forest plot says, taken from a fitted tree: its rows, their weights, and its notes."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from bayesrtw.dims import ESTIMATE
+from bayesrtw.errors import SpecError
+from bayesrtw.evidence.measure import Measure, measure_named
+from bayesrtw.plot.lettering import one_line
+from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column, percentage
+from bayesrtw.plot.scale import decimals, spell, spell_probability, spell_share
+from bayesrtw.posterior.summarise import summarise
+from bayesrtw.registry import suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+#: Prefix of the levels of categorical moderators in ``constant_data``.
+LEVEL_OF: Final = "level_"
+
+#: What the names of heterogeneity SDs begin with, and the name of a correlation of sampling errors.
+SPREAD, CORRELATION = "tau", "rho"
+
+#: Heading of rows whose group is empty.
+NOT_GIVEN: Final = "not given"
+
+#: Keeps an estimate and its interval on one line.
+NO_BREAK: Final = "\u00a0"
+
+#: Kinds of posterior interval in words.
+_INTERVAL_KINDS: Final = {"eti": "central (equal-tailed)", "hdi": "highest-density"}
+
+
+def read_forest(tree: xr.DataTree, *, group_by: str | None, ci_prob: float) -> Forest:
+    """Take what a forest plot says from a tree.
+
+    Parameters
+    ----------
+    tree
+        What `fit` returned.
+    group_by
+        Column whose values make groups, or None.
+    ci_prob
+        Probability of every interval, in (0, 1).
+
+    Returns
+    -------
+    Forest
+        The content.
+
+    Raises
+    ------
+    SpecError
+        If `group_by` names no text column of the tree, or `ci_prob` is not in (0, 1).
+    """
+    groups = None if group_by is None else _groups(tree, group_by)
+    summary = summarise(tree, ci_prob=ci_prob)
+    measure = measure_named(str(tree.attrs["measure"]))
+    area, sizes = _sizes(tree, summary)
+    estimates = _estimates(tree, summary, sizes, ci_prob)
+    rows = estimates if groups is None else _grouped(estimates, groups, str(group_by), summary)
+    rows = [*rows, *_summary_rows(tree, summary, ci_prob)]
+    places = _places(estimates, summary, log=measure.log)
+    unit, percent = str(tree.attrs["unit"]), percentage(ci_prob)
+    return Forest(
+        kind="Forest plot",
+        subject="Study",
+        rows=tuple(rows),
+        before=(),
+        columns=_columns(rows, measure, unit, percent, places, weighted=_weights(tree) is not None),
+        legend=_legend(rows, percent),
+        measure=measure,
+        unit=unit,
+        benefit=str(tree.attrs["benefit"]),
+        ci_prob=ci_prob,
+        places=places,
+        grouped=groups is not None,
+        notes=(
+            *_notes(tree, summary, measure, places, percent),
+            one_line(f"The area of a square is its {area}."),
+        ),
+        caveat=one_line(str(tree.attrs["caveat"])),
+    )
+
+
+def _columns(
+    rows: Sequence[Row], measure: Measure, unit: str, percent: str, places: int, *, weighted: bool
+) -> tuple[Column, ...]:
+    """Estimates, and weights where they are known."""
+    columns = [effect_column(rows, measure, unit, percent, places)]
+    if weighted:
+        texts = (
+            ""
+            if math.isnan(row.weight)
+            else "100"
+            if row.role == "pooled"
+            else spell_share(row.weight)
+            for row in rows
+        )
+        columns.append(Column("Weight, %", tuple(texts)))
+    return tuple(columns)
+
+
+def _legend(rows: Sequence[Row], percent: str) -> tuple[tuple[str, str], ...]:
+    """Name the marks that occur."""
+    roles = {row.role for row in rows}
+    mean = "mean or pooled effect" if "level" in roles else "pooled effect"
+    prior = any(row.role == "prior" and row.interval for row in rows)
+    entries = (
+        ("own", f"own estimate, {percent} confidence interval", True),
+        ("negative", "negative weight", any(row.weight < 0 for row in rows)),
+        ("shrunken", "shrunken estimate", any(row.shrunken for row in rows)),
+        ("mean", mean, "pooled" in roles),
+        ("new", "effect in a new setting", "new" in roles),
+        ("prior", "prior of the pooled effect", prior),
+    )
+    return tuple((kind, text) for kind, text, occurs in entries if occurs)
+
+
+def _places(estimates: Sequence[Row], summary: "pd.DataFrame", *, log: bool) -> int:
+    """Decimals that suit the pooled interval and a typical own one."""
+    own = [row.interval.upper - row.interval.lower for row in estimates if row.interval]
+    pooled = interval_in(summary, "mu")
+    typical = decimals(np.array(own) / 2, log=log)
+    if pooled is None:
+        return typical
+    mean = decimals(np.array([pooled.upper - pooled.lower]) / 2, log=log)
+    return mean if log else max(mean, typical)
+
+
+def _groups(tree: xr.DataTree, group_by: str) -> list[str]:
+    """Group of each estimate."""
+    constant = tree["constant_data"].to_dataset()
+    texts = {
+        str(name).removeprefix(LEVEL_OF): values.to_numpy()
+        for name, values in constant.data_vars.items()
+        if values.dims == (ESTIMATE,) and values.to_numpy().dtype.kind in "OUT"
+    }
+    if group_by not in texts:
+        raise SpecError(
+            f"plot_forest: group_by is {group_by!r}; {suggestion(group_by, list(texts))}"
+        )
+    return [str(value) for value in texts[group_by]]
+
+
+def _weights(tree: xr.DataTree) -> Array | None:
+    """Shares of the estimates in the pooled mean, if the engine gives them."""
+    if "quadrature" not in tree.children or "weight_in_mu" not in tree["quadrature"].data_vars:
+        return None
+    return np.asarray(tree["quadrature"].to_dataset()["weight_in_mu"].to_numpy(), dtype=np.float64)
+
+
+def _sizes(tree: xr.DataTree, summary: "pd.DataFrame") -> tuple[str, Array]:
+    """Say what the areas of squares are, and give them relative to the largest."""
+    said, shares = "weight in the pooled effect", _weights(tree)
+    if shares is None:
+        variance = tree["constant_data"].to_dataset()["se"].to_numpy() ** 2
+        said = "precision, 1/se²"
+        if _hyper(tree, summary) == [SPREAD]:
+            said = "precision, 1/(se² + τ²)"
+            variance = variance + number_in(summary, SPREAD, "median") ** 2
+        shares = 1.0 / variance
+    largest = float(np.max(np.abs(shares))) or 1.0
+    return said, np.abs(shares) / largest
+
+
+def _estimates(
+    tree: xr.DataTree, summary: "pd.DataFrame", sizes: Array, ci_prob: float
+) -> list[Row]:
+    """One row an estimate, in the order of the evidence."""
+    effect = tree["observed_data"].to_dataset()["effect"]
+    se = tree["constant_data"].to_dataset()["se"].to_numpy()
+    weights = _weights(tree)
+    reach = float(ndtri(0.5 + ci_prob / 2)) * se
+    rows = []
+    for place, (name, value) in enumerate(
+        zip(effect[ESTIMATE].to_numpy(), effect.to_numpy(), strict=True)
+    ):
+        row = Row(
+            role="estimate",
+            label=one_line(str(name)),
+            interval=Interval(
+                float(value), float(value - reach[place]), float(value + reach[place])
+            ),
+            shrunken=interval_in(summary, f"theta[{name}]"),
+            weight=math.nan if weights is None else float(weights[place]),
+            size=float(sizes[place]),
+        )
+        rows.append(row)
+    return rows
+
+
+def _grouped(
+    estimates: Sequence[Row], groups: Sequence[str], column: str, summary: "pd.DataFrame"
+) -> list[Row]:
+    """Put estimates under headings, each with the level's mean where the model has one."""
+    labels = summary.loc[summary["variable"] == "mu_level", "label"].tolist()
+    levels = [name for name in _level_names(labels, column) if name in set(groups)]
+    rows: list[Row] = []
+    for group in dict.fromkeys([*levels, *groups]):
+        name = one_line(_words(column))
+        heading = f"{name[:1].upper()}{name[1:]}: {one_line(_words(group)) or NOT_GIVEN}"
+        rows.append(Row("heading", heading))
+        rows += [row for row, of in zip(estimates, groups, strict=True) if of == group]
+        mean = interval_in(summary, f"mu_level[{column}[{group}]]")
+        if mean is not None:
+            rows.append(Row("level", "Mean effect", mean))
+    return rows
+
+
+def _level_names(labels: Sequence[object], column: str) -> list[str]:
+    prefix = f"{column}["
+    return [str(label)[len(prefix) : -1] for label in labels if str(label).startswith(prefix)]
+
+
+def _summary_rows(tree: xr.DataTree, summary: "pd.DataFrame", ci_prob: float) -> list[Row]:
+    """Prior, pooled effect and new setting, as far as the model has them."""
+    rows: list[Row] = []
+    pooled = interval_in(summary, "mu")
+    if pooled is None:
+        return rows
+    share, interval = math.nan, _prior(tree, ci_prob)
+    if _weights(tree) is not None:
+        share = float(tree["quadrature"].to_dataset()["prior_weight_in_mu"])
+    if interval is not None or share > 0:
+        rows.append(Row("prior", "Prior", interval, weight=share))
+    total = 1.0 if _weights(tree) is not None else math.nan
+    rows.append(Row("pooled", "Pooled effect", pooled, weight=total))
+    new = interval_in(summary, "theta_new")
+    if new is not None:
+        rows.append(Row("new", "New setting", new))
+    return rows
+
+
+def _terms(tree: xr.DataTree) -> list[dict[str, Any]]:
+    terms: list[dict[str, Any]] = json.loads(str(tree.attrs["model"]))["terms"]
+    return terms
+
+
+def _prior(tree: xr.DataTree, ci_prob: float) -> Interval | None:
+    """Prior of the pooled effect, where it is normal."""
+    for term in _terms(tree):
+        if term["kind"] == "intercept" and term["prior"]["kind"] == "normal":
+            mean, sd = float(term["prior"]["mean"]), float(term["prior"]["sd"])
+            reach = float(ndtri(0.5 + ci_prob / 2)) * sd
+            return Interval(mean, mean - reach, mean + reach)
+    return None
+
+
+def _notes(
+    tree: xr.DataTree, summary: "pd.DataFrame", measure: Measure, places: int, percent: str
+) -> tuple[str, ...]:
+    """Say what the numbers are, how likely benefit is, and how much effects differ."""
+    notes = []
+    if "mu" in summary.index:
+        side = "above" if tree.attrs["benefit"] == "higher" else "below"
+        probability = spell_probability(number_in(summary, "mu", "probability"))
+        notes.append(
+            f"Probability that the pooled effect is a benefit ({measure.title.lower()} {side} "
+            f"{measure.null:g}): {probability}."
+        )
+        notes += _meaning(tree)
+    notes += _heterogeneity(tree, summary, measure, places)
+    kind = str(summary["ci_kind"].iloc[0])
+    notes.append(
+        f"CI: {percent} confidence interval of a study's own estimate; for all else the posterior "
+        f"median and its {percent} {_INTERVAL_KINDS.get(kind, kind)} credible interval."
+    )
+    return tuple(notes)
+
+
+def _heterogeneity(
+    tree: xr.DataTree, summary: "pd.DataFrame", measure: Measure, places: int
+) -> list[str]:
+    """Say how much true effects differ, one sentence a hyperparameter."""
+    unit = str(tree.attrs["unit"])
+    scale = " on the log scale" if measure.log else f" in {unit}" if unit else ""
+    notes = []
+    for name in _hyper(tree, summary):
+        spread = name.startswith(SPREAD)
+        digits = places if spread else 2
+        median, lower, upper = (
+            spell(number_in(summary, name, end), log=False, places=digits)
+            for end in ("median", "lower", "upper")
+        )
+        figures = f"{median} ({lower} to {upper})".replace(" ", NO_BREAK)
+        if spread:
+            which = _words(name.removeprefix(SPREAD)).strip()
+            said = f"Heterogeneity τ{f' ({which})' if which else ''}, the SD of true effects{scale}"
+        elif name == CORRELATION:
+            said = "Correlation ρ of sampling errors"
+        else:
+            said = _words(name)
+        notes.append(f"{said}: {figures}.")
+    firsts = [term["groups"][0]["name"] for term in _terms(tree) if term["kind"] == "by_group"]
+    notes += [one_line(f"The new setting has the τ of {_words(name)}.") for name in firsts]
+    return notes
+
+
+def _hyper(tree: xr.DataTree, summary: "pd.DataFrame") -> list[str]:
+    """Names of the hyperparameters that are summarised."""
+    names = str(tree.attrs.get("hyper", SPREAD)).split()
+    return [name for name in names if name in summary.index]
+
+
+def _meaning(tree: xr.DataTree) -> list[str]:
+    """Say what the pooled effect is the effect of, where moderators make that a choice."""
+    parts = []
+    for term in _terms(tree):
+        if term["kind"] == "categorical":
+            parts.append(f"mean over the levels of {_words(term['column'])}, each counted once")
+        elif term["kind"] == "linear":
+            where = "at the mean of {}" if term["centre"] else "at {} = 0"
+            parts.append(where.format(_words(term["column"])))
+        elif term["kind"] == "indicator":
+            parts.append(f"where {_words(term['name'])!r} does not apply")
+    return [one_line(f"Pooled effect: {'; '.join(parts)}.")] if parts else []
+
+
+def interval_in(summary: "pd.DataFrame", quantity: str) -> Interval | None:
+    """Take median and interval of a quantity from a summary.
+
+    Parameters
+    ----------
+    summary
+        What `summarise` gives.
+    quantity
+        Name of the row.
+
+    Returns
+    -------
+    Interval or None
+        None if the model does not have the quantity.
+    """
+    if quantity not in summary.index:
+        return None
+    return Interval(
+        *(number_in(summary, quantity, column) for column in ("median", "lower", "upper"))
+    )
+
+
+def number_in(summary: "pd.DataFrame", quantity: str, column: str) -> float:
+    """Take one number from a summary.
+
+    Parameters
+    ----------
+    summary
+        What `summarise` gives.
+    quantity, column
+        Names of row and column.
+
+    Returns
+    -------
+    float
+        NaN where it is empty.
+    """
+    return float(np.asarray(summary.loc[quantity, column], dtype=np.float64))
+
+
+def _words(name: object) -> str:
+    return str(name).replace("_", " ")

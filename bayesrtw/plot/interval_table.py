@@ -1,0 +1,293 @@
+"""A table of refits as rows of intervals: leave-one-out, cumulative, priors, rungs of a ladder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.errors import SpecError, shown
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.plot.lettering import one_line
+from bayesrtw.plot.rows import Column, Forest, Interval, Role, Row, effect_column
+from bayesrtw.plot.scale import decimals, spell, spell_probability
+from bayesrtw.plot.subject import Source, subject_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+#: Columns that every table of refits has, on the analysis scale.
+NEEDED: Final = ("median", "lower", "upper", "probability")
+
+#: What stands where a posterior would be improper.
+EMPTY: Final = "not estimable"
+
+
+@dataclass(frozen=True, slots=True)
+class Extra:
+    """A further column of a table that is printed.
+
+    Attributes
+    ----------
+    name
+        In the table.
+    heading
+        In the picture.
+    places
+        Decimals.
+    before
+        Whether it stands before the axis.
+    """
+
+    name: str
+    heading: str
+    places: int = 2
+    before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a table becomes rows.
+
+    Attributes
+    ----------
+    kind
+        What the picture is, e.g. ``"Leave-one-out"``.
+    subject
+        Heading of the names.
+    reference
+        Row that the others are held against, drawn last as a diamond; empty for none.
+    called
+        What the reference is called in the picture.
+    extras
+        Further columns, printed where the table has them.
+    notes
+        Sentences beneath.
+    result
+        What a dot is.
+    new
+        Whether effects in a new setting are drawn, where the table has them.
+    phrases
+        Whether names are phrases, and not studies.
+    """
+
+    kind: str
+    subject: str
+    reference: str = ""
+    called: str = ""
+    extras: tuple[Extra, ...] = ()
+    notes: tuple[str, ...] = ()
+    result: str = "pooled effect"
+    new: bool = True
+    phrases: bool = True
+
+
+def read_table(
+    table: "pd.DataFrame",
+    source: Source,
+    layout: Layout,
+    *,
+    ci_prob: float = 0.95,
+    labels: Mapping[str, str] | None = None,
+    hollow: Sequence[bool] | None = None,
+) -> Forest:
+    """Take what a picture of refits says from their table.
+
+    Parameters
+    ----------
+    table
+        One row a refit, index its name, with `NEEDED` and perhaps ``new_lower`` and ``new_upper``.
+    source
+        What says on which scale effects are.
+    layout
+        How it is shown.
+    ci_prob
+        Probability of the table's intervals, for the heading.
+    labels
+        Names by index; None keeps the index.
+    hollow
+        Which marks are open, one a row.
+
+    Returns
+    -------
+    Forest
+        The content.
+
+    Raises
+    ------
+    SpecError
+        If a column is missing or there is no row.
+    """
+    require(table, NEEDED, layout.kind)
+    subject = subject_of(source)
+    rows, sequence = _rows(table, layout, labels or {}, hollow)
+    shown_rows = [row.interval for row in rows if row.interval is not None]
+    if not shown_rows:
+        raise SpecError(f"{layout.kind.lower()}: no row of the table has an interval.")
+    halves = np.array([(it.upper - it.lower) / 2 for it in shown_rows])
+    places = decimals(halves, log=subject.measure.log)
+    percent = f"{100 * ci_prob:g}%"
+    effect = effect_column(rows, subject.measure, subject.unit, percent, places)
+    texts = tuple(text or EMPTY for text in effect.texts)
+    chance = Column(
+        "P(benefit)",
+        tuple(_chance(value) for value in numbers(table, "probability")[sequence]),
+    )
+    extras = [
+        (extra, _column(extra, numbers(table, extra.name)[sequence]))
+        for extra in layout.extras
+        if extra.name in table.columns
+    ]
+    return Forest(
+        kind=layout.kind,
+        subject=layout.subject,
+        rows=tuple(rows),
+        before=tuple(column for extra, column in extras if extra.before),
+        columns=(
+            Column(effect.heading, texts, needed=True),
+            chance,
+            *(column for extra, column in extras if not extra.before),
+        ),
+        legend=_legend(rows, layout, percent),
+        measure=subject.measure,
+        unit=subject.unit,
+        benefit=subject.benefit,
+        ci_prob=ci_prob,
+        places=places,
+        grouped=False,
+        notes=layout.notes,
+        caveat=subject.caveat,
+        phrases=layout.phrases,
+    )
+
+
+def _rows(
+    table: "pd.DataFrame",
+    layout: Layout,
+    labels: Mapping[str, str],
+    hollow: Sequence[bool] | None,
+) -> tuple[list[Row], list[int]]:
+    """Make a row of each row of the table, the reference last; and give their order in the table."""
+    order = [place for place, name in enumerate(table.index) if str(name) != layout.reference]
+    last = [place for place, name in enumerate(table.index) if str(name) == layout.reference]
+    rows = []
+    for place in (*order, *last):
+        name = one_line(str(table.index[place]))
+        role: Role = "pooled" if place in last else "result"
+        label = layout.called if place in last else labels.get(name, name)
+        rows.append(
+            Row(
+                role,
+                one_line(label),
+                _interval(table, place, ("median", "lower", "upper")),
+                new=_interval(table, place, ("new_lower", "new_lower", "new_upper"))
+                if layout.new
+                else None,
+                hollow=bool(hollow[place]) if hollow is not None else False,
+            )
+        )
+    return rows, [*order, *last]
+
+
+def require(table: "pd.DataFrame", needed: Sequence[str], kind: str) -> None:
+    """Refuse a table that lacks columns.
+
+    Parameters
+    ----------
+    table
+        The table.
+    needed
+        Names of columns.
+    kind
+        What the table is for.
+
+    Raises
+    ------
+    SpecError
+        If a column is missing, or the table is empty.
+    """
+    if not hasattr(table, "columns"):
+        raise SpecError(f"{kind.lower()}: found {type(table).__name__}; give a pandas DataFrame.")
+    missing = [name for name in needed if name not in table.columns]
+    if missing:
+        have = shown(str(name) for name in table.columns)
+        raise SpecError(f"{kind.lower()}: columns {shown(missing)} are missing; found {have}.")
+    if not len(table):
+        raise SpecError(f"{kind.lower()}: the table has no rows.")
+
+
+def numbers(table: "pd.DataFrame", column: str) -> Array:
+    """Give a column as numbers.
+
+    Parameters
+    ----------
+    table
+        The table.
+    column
+        Its name.
+
+    Returns
+    -------
+    ndarray, shape (row,)
+        NaN where a cell is empty.
+    """
+    return table[column].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def labels_of(source: Source, column: str) -> dict[str, str]:
+    """Name studies as a reader knows them.
+
+    Parameters
+    ----------
+    source
+        A synthesis or evidence; a tree has no labels.
+    column
+        Whose values are to be named; only ids of studies have labels.
+
+    Returns
+    -------
+    dict
+        Id to label, where one id has one label.
+    """
+    evidence = source.evidence if isinstance(source, Synthesis) else source
+    if column != "study" or not isinstance(evidence, Evidence) or "label" not in evidence.data:
+        return {}
+    found: dict[str, set[str]] = {}
+    for study, label in zip(
+        evidence.data["study"].to_numpy(), evidence.data["label"].to_numpy(), strict=True
+    ):
+        found.setdefault(one_line(str(study)), set()).add(one_line(str(label)))
+    return {study: min(names) for study, names in found.items() if len(names) == 1 and min(names)}
+
+
+def _interval(table: "pd.DataFrame", place: int, columns: tuple[str, str, str]) -> Interval | None:
+    if any(column not in table.columns for column in columns):
+        return None
+    values = [float(numbers(table, column)[place]) for column in columns]
+    return Interval(*values) if np.isfinite(values).all() else None
+
+
+def _chance(value: float) -> str:
+    return "" if np.isnan(value) else spell_probability(value)
+
+
+def _column(extra: Extra, values: Array) -> Column:
+    texts = (
+        "" if np.isnan(value) else spell(float(value), log=False, places=extra.places)
+        for value in values
+    )
+    return Column(extra.heading, tuple(texts))
+
+
+def _legend(rows: Sequence[Row], layout: Layout, percent: str) -> tuple[tuple[str, str], ...]:
+    entries = (
+        ("result", f"{layout.result}, {percent} interval", any(not row.hollow for row in rows)),
+        ("unregistered", "not registered beforehand", any(row.hollow for row in rows)),
+        ("mean", layout.called[:1].lower() + layout.called[1:], bool(layout.reference)),
+        ("beneath", f"effect in a new setting, {percent} interval", any(row.new for row in rows)),
+    )
+    return tuple((kind, text) for kind, text, occurs in entries if occurs)

@@ -1,0 +1,108 @@
+"""Leave-one-out: the pooled effect without each study.
+
+arviz-plots has no such picture; the rows are drawn by `bayesrtw.plot.page`.
+"""
+
+from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+
+from bayesrtw.plot.interval_table import Extra, Layout, labels_of, read_table
+from bayesrtw.plot.page import draw_page
+from bayesrtw.plot.rows import Forest
+from bayesrtw.plot.scale import spell_probability
+from bayesrtw.plot.subject import Source
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_WHOLE = "none left out"
+
+
+def plot_leave_one_out(
+    table: "pd.DataFrame",
+    source: Source,
+    *,
+    ci_prob: float = 0.95,
+    width_mm: float = 170.0,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the pooled effect without each study.
+
+    Parameters
+    ----------
+    table
+        What `bayesrtw.posterior.sensitivity.leave_one_out` returned: index what was left out, columns
+        ``median, lower, upper, probability`` on the analysis scale; ``elpd`` and ``tau`` are printed too.
+    source
+        The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
+    ci_prob
+        Probability of the table's intervals.
+    width_mm
+        Width of the figure in millimetres; columns that do not fit are left out.
+    ax
+        Empty axes whose place on their figure is used; None makes a figure.
+
+    Returns
+    -------
+    Axes
+        The axis of effects, as of `plot_forest`.
+
+    Raises
+    ------
+    SpecError
+        If a column is missing, or `ax` or `width_mm` is too small.
+    """
+    return draw_page(_read(table, source, ci_prob), ax=ax, width_mm=width_mm)
+
+
+def describe_leave_one_out(table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95) -> str:
+    """Put the picture in words for who cannot see it.
+
+    Parameters
+    ----------
+    table, source, ci_prob
+        As in `plot_leave_one_out`.
+
+    Returns
+    -------
+    str
+        The result of all rows, and how far the probability of benefit moves.
+    """
+    return _read(table, source, ci_prob).describe()
+
+
+def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
+    others = table.loc[[str(name) != _WHOLE for name in table.index]]
+    notes = []
+    if "probability" in table.columns and others["probability"].notna().any():
+        low, high = others["probability"].min(), others["probability"].max()
+        notes.append(
+            f"The probability of benefit lies between {spell_probability(float(low))} (without "
+            f"{_named(source, others, low)}) and {spell_probability(float(high))} (without "
+            f"{_named(source, others, high)})."
+        )
+    if "elpd" in table.columns:
+        notes.append(
+            "elpd: log predictive density of what was left out given the rest; the lowest are the "
+            "estimates that the others foresee least."
+        )
+    layout = Layout(
+        kind="Leave-one-out",
+        subject="Left out",
+        reference=_WHOLE,
+        called="None left out",
+        extras=(Extra("tau", "τ"), Extra("elpd", "elpd", 1)),
+        notes=tuple(notes),
+        result="pooled effect of the rest",
+        new=False,
+        phrases=False,
+    )
+    labels = labels_of(source, "study")
+    return read_table(table, source, layout, ci_prob=ci_prob, labels=labels)
+
+
+def _named(source: Source, table: "pd.DataFrame", probability: float) -> str:
+    """Name the row with a probability."""
+    name = str(table.index[int((table["probability"] == probability).to_numpy().argmax())])
+    return labels_of(source, "study").get(name, name)

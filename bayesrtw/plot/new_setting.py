@@ -1,0 +1,156 @@
+"""The effect in a new setting: how likely the next programme is a benefit, as areas under a curve.
+
+arviz-plots' `plot_dist` can mark a reference value on a density of draws, but shades neither side and
+knows no direction of benefit; the density here is the exact mixture.
+"""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.plot.density import Curve, posterior_curve, quantity_named
+from bayesrtw.plot.figure import BLUE, INK, ORANGE, SKY, VERMILLION, figure_style
+from bayesrtw.plot.fitted import number_in
+from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
+from bayesrtw.plot.prior_posterior import axis_title, draw_interval
+from bayesrtw.plot.rows import Interval, spell_interval
+from bayesrtw.plot.scale import decimals, spell_probability
+from bayesrtw.plot.strip import THICK, Sample
+from bayesrtw.plot.subject import Subject, subject_of, tree_of
+from bayesrtw.posterior.summarise import summarise
+
+#: Names of the areas: ids in an SVG.
+BENEFIT_AREA, HARM_AREA = "benefit", "harm"
+
+#: Room beneath the curve for the intervals, as a share of its height.
+BENEATH = 0.2
+
+_QUANTITY = "theta_new"
+
+
+def plot_new_setting(
+    source: Synthesis | xr.DataTree,
+    *,
+    ci_prob: float = 0.95,
+    width_mm: float = COLUMN_MM,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the distribution of the effect in a new setting, with the probability of benefit shaded.
+
+    Parameters
+    ----------
+    source
+        A synthesis, or what `fit` returned.
+    ci_prob
+        Probability of the intervals beneath, in (0, 1).
+    width_mm
+        Width of the figure in millimetres.
+    ax
+        Empty axes whose place on their figure is used; None makes a figure.
+
+    Returns
+    -------
+    Axes
+        Across in units of the reported scale; the density is per unit of the analysis scale.
+
+    Raises
+    ------
+    SpecError
+        If the model has no heterogeneity, so that a new setting has the pooled effect.
+    """
+    tree, subject = tree_of(source), subject_of(source)
+    quantity = quantity_named(tree, _QUANTITY)
+    summary = summarise(tree, ci_prob=ci_prob)
+    curve = posterior_curve(tree, quantity)
+    chance = number_in(summary, _QUANTITY, "probability")
+    new, pooled = (
+        summary.loc[name, ["lower", "median", "upper"]].to_numpy(dtype=np.float64)
+        for name in (_QUANTITY, "mu")
+    )
+    # The tails of a mixture are long: the interval and no effect decide what is shown.
+    reach = 0.25 * (new[2] - new[0])
+    low = min(max(float(curve.x[0]), new[0] - reach), -0.1 * reach)
+    high = max(min(float(curve.x[-1]), new[2] + reach), 0.1 * reach)
+    tall = float(curve.density.max())
+    frame = Frame(
+        kind="New setting",
+        described=describe_new_setting(source, ci_prob=ci_prob),
+        x=Side(
+            axis_title(quantity, subject, spread=False), low, high, subject.measure, subject.benefit
+        ),
+        y=Side("", -BENEATH * tall, 1.06 * tall, bare=True),
+        height=0.55,
+        legend=(
+            (Sample(SKY, area=True), f"benefit: probability {spell_probability(chance)}"),
+            (Sample(ORANGE, area=True, hatch="////"), f"harm: {spell_probability(1 - chance)}"),
+            (Sample(VERMILLION, THICK, "o", 4.5), f"new setting, {100 * ci_prob:g}% interval"),
+            (Sample(BLUE, THICK, "o", 4.5), f"pooled effect, {100 * ci_prob:g}% interval"),
+        ),
+        caveat=subject.caveat,
+    )
+    with figure_style():
+        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+        _areas(axes, curve, subject)
+        back = subject.measure.back
+        axes.plot(back(curve.x), curve.density, color=INK, linewidth=1.0, zorder=3)
+        axes.axvline(subject.measure.null, color=INK, linewidth=0.6, zorder=1)
+        draw_interval(axes, back(new), -0.3 * BENEATH * tall, VERMILLION)
+        draw_interval(axes, back(pooled), -0.7 * BENEATH * tall, BLUE)
+    return axes
+
+
+def describe_new_setting(source: Synthesis | xr.DataTree, *, ci_prob: float = 0.95) -> str:
+    """Put the picture in words for who cannot see it.
+
+    Parameters
+    ----------
+    source, ci_prob
+        As in `plot_new_setting`.
+
+    Returns
+    -------
+    str
+        The probability of benefit, and both intervals.
+    """
+    tree, subject = tree_of(source), subject_of(source)
+    summary = summarise(tree, ci_prob=ci_prob)
+    quantity_named(tree, _QUANTITY)
+    said = []
+    for name in (_QUANTITY, "mu"):
+        interval = Interval(
+            *(number_in(summary, name, end) for end in ("median", "lower", "upper"))
+        )
+        places = decimals(
+            np.array([(interval.upper - interval.lower) / 2]), log=subject.measure.log
+        )
+        said.append(spell_interval(interval, subject.measure, places))
+    chance = spell_probability(number_in(summary, _QUANTITY, "probability"))
+    return (
+        f"Distribution of the effect in a new setting: the probability of benefit is {chance}; "
+        f"{subject.measure.title.lower()} {said[0]}, {100 * ci_prob:g}% interval; pooled effect {said[1]}."
+    )
+
+
+def _areas(axes: Axes, curve: Curve, subject: Subject) -> None:
+    """Fill the areas of benefit and of harm."""
+    back, higher = subject.measure.back, subject.benefit == "higher"
+    # Both areas end exactly at no effect.
+    x = np.sort(np.append(curve.x, 0.0)) if curve.x[0] < 0 < curve.x[-1] else curve.x
+    density = np.interp(x, curve.x, curve.density)
+    for good, gid, color, hatch in (
+        (True, BENEFIT_AREA, SKY, None),
+        (False, HARM_AREA, ORANGE, "////"),
+    ):
+        side = x >= 0 if good == higher else x <= 0
+        axes.fill_between(
+            back(x[side]),
+            0.0,
+            density[side],
+            facecolor=color,
+            edgecolor=INK if hatch else "none",
+            hatch=hatch,
+            linewidth=0,
+            gid=gid,
+            zorder=1.5,
+        )

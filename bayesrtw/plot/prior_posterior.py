@@ -1,0 +1,296 @@
+"""Prior against posterior of one quantity: what the data added.
+
+arviz-plots has `plot_prior_posterior`; it draws kernel estimates of draws of both groups on the
+analysis scale. Here the prior is its own density and the posterior that of the exact engine.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.plot.density import (
+    Curve,
+    Quantity,
+    posterior_curve,
+    prior_curve,
+    prior_of,
+    quantity_named,
+)
+from bayesrtw.plot.figure import BLUE, INK, QUIET, SKY, figure_style
+from bayesrtw.plot.fitted import number_in
+from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
+from bayesrtw.plot.lettering import one_line
+from bayesrtw.plot.rows import Interval, spell_interval
+from bayesrtw.plot.scale import decimals, spell, spell_probability
+from bayesrtw.plot.strip import DASHES, THICK, Sample
+from bayesrtw.plot.subject import Subject, subject_of, tree_of
+from bayesrtw.posterior.summarise import summarise
+
+#: Names of the curves: ids in an SVG.
+PRIOR_CURVE, POSTERIOR_CURVE = "prior-density", "posterior-density"
+
+#: The axis shows a prior as far as this many widths of the posterior; a vague one goes on beyond.
+REACH = 2.0
+
+#: Room beneath a curve for the interval, as a share of its height.
+BENEATH = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    title: str
+    subject: Subject
+    spread: bool
+    coefficient: bool
+    interval: Interval
+    posterior: Curve
+    prior: Curve | None
+    numbers: str
+
+    @property
+    def described(self) -> str:
+        """The picture in words."""
+        return f"Prior and posterior density. {self.title}. {self.numbers}"
+
+
+def plot_prior_posterior(
+    source: Synthesis | xr.DataTree,
+    quantity: str = "mu",
+    *,
+    ci_prob: float = 0.95,
+    width_mm: float = COLUMN_MM,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the prior and the posterior density of a quantity.
+
+    Parameters
+    ----------
+    source
+        A synthesis, or what `fit` returned.
+    quantity
+        Its name in `summarise`: ``"mu"``, ``"tau"``, ``"beta[year]"``, ``"mu_level[setting[clinic]]"``.
+    ci_prob
+        Probability of the interval drawn beneath, in (0, 1).
+    width_mm
+        Width of the figure in millimetres.
+    ax
+        Empty axes whose place on their figure is used; None makes a figure.
+
+    Returns
+    -------
+    Axes
+        Across in units of the reported scale (ratios on a logarithmic axis, the density per unit of
+        the log ratio); a heterogeneity SD on the analysis scale.
+
+    Raises
+    ------
+    SpecError
+        If the fit has no such quantity.
+    """
+    content = _read(source, quantity, ci_prob)
+    subject = content.subject
+    effect = not content.spread
+    favours = subject.benefit if effect and not content.coefficient else ""
+    low, high = _range(content)
+    tall = max(
+        float(curve.density[(curve.x >= low) & (curve.x <= high)].max(initial=0.0))
+        for curve in (content.posterior, content.prior)
+        if curve is not None
+    )
+    legend = [
+        (Sample(BLUE, 1.4), "posterior"),
+        (Sample(BLUE, THICK, "o", 4.5), f"median and {100 * ci_prob:g}% interval"),
+    ]
+    if content.prior is not None:
+        legend.insert(1, (Sample(QUIET, 1.0, dash=DASHES), "prior"))
+    frame = Frame(
+        kind="Prior and posterior",
+        described=content.described,
+        x=Side(content.title, low, high, subject.measure if effect else None, favours),
+        y=Side("", -BENEATH * tall, 1.06 * tall, bare=True),
+        height=0.55,
+        legend=tuple(legend),
+        notes=(content.numbers,),
+        caveat=subject.caveat,
+    )
+    with figure_style():
+        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+        back = subject.measure.back if effect else np.asarray
+        draw_posterior(axes, content.posterior, back(content.posterior.x), fill=True)
+        if content.prior is not None:
+            axes.plot(
+                back(content.prior.x),
+                content.prior.density,
+                color=QUIET,
+                linewidth=1.0,
+                linestyle=DASHES,
+                gid=PRIOR_CURVE,
+                zorder=3,
+            )
+        if effect:
+            null = 1.0 if content.coefficient and subject.measure.log else subject.measure.null
+            axes.axvline(null, color=INK, linewidth=0.6, zorder=1)
+        it = content.interval
+        draw_interval(axes, back([it.lower, it.centre, it.upper]), -0.5 * BENEATH * tall, BLUE)
+    return axes
+
+
+def describe_prior_posterior(
+    source: Synthesis | xr.DataTree, quantity: str = "mu", *, ci_prob: float = 0.95
+) -> str:
+    """Put the picture in words for who cannot see it.
+
+    Parameters
+    ----------
+    source, quantity, ci_prob
+        As in `plot_prior_posterior`.
+
+    Returns
+    -------
+    str
+        One or two sentences with the posterior's median and interval, and the prior's.
+    """
+    return _read(source, quantity, ci_prob).described
+
+
+def draw_posterior(axes: Axes, curve: Curve, x: np.ndarray, *, fill: bool) -> None:
+    """Draw a posterior density.
+
+    Parameters
+    ----------
+    axes
+        With limits.
+    curve
+        The density.
+    x
+        Its places on the axis, shape (point,).
+    fill
+        Whether the area beneath is filled.
+    """
+    if fill:
+        axes.fill_between(x, 0.0, curve.density, color=SKY, alpha=0.35, linewidth=0, zorder=1.5)
+    axes.plot(x, curve.density, color=BLUE, linewidth=1.4, gid=POSTERIOR_CURVE, zorder=3)
+
+
+def draw_interval(axes: Axes, places: np.ndarray, y: float, color: str) -> None:
+    """Draw an interval and its median beneath a curve.
+
+    Parameters
+    ----------
+    axes
+        With limits.
+    places
+        Lower end, median and upper end on the axis, shape (3,).
+    y
+        Height.
+    color
+        Of both.
+    """
+    axes.plot(places[[0, 2]], [y, y], color=color, linewidth=THICK, solid_capstyle="butt", zorder=3)
+    axes.plot(places[1:2], [y], "o", color=color, markersize=4.5, markeredgewidth=0, zorder=4)
+
+
+def _read(source: Synthesis | xr.DataTree, name: str, ci_prob: float) -> _Content:
+    tree, subject = tree_of(source), subject_of(source)
+    quantity = quantity_named(tree, name)
+    summary = summarise(tree, ci_prob=ci_prob)
+    spread = quantity.variable in str(tree.attrs["hyper"]).split()
+    interval = Interval(*(number_in(summary, name, end) for end in ("median", "lower", "upper")))
+    posterior, prior = posterior_curve(tree, quantity), prior_of(tree, quantity)
+    title = axis_title(quantity, subject, spread=spread)
+    percent = f"{100 * ci_prob:g}%"
+    numbers = (
+        f"Posterior median {_spelt(interval, interval, subject, spread=spread)}, {percent} interval"
+    )
+    if not spread and quantity.variable != "beta":
+        numbers += (
+            f"; probability of benefit {spell_probability(number_in(summary, name, 'probability'))}"
+        )
+    drawn = None
+    if prior is not None:
+        low, high = float(posterior.x[0]), float(posterior.x[-1])
+        reach = REACH * (high - low)
+        drawn = prior_curve(prior, 0.0 if spread else low - reach, high + reach)
+        if prior.proper:
+            at = [float(prior.ppf(q)) for q in (0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2)]
+            numbers += f". Prior: {_spelt(Interval(*at), interval, subject, spread=spread)}"
+    return _Content(
+        title,
+        subject,
+        spread,
+        quantity.variable == "beta",
+        interval,
+        posterior,
+        drawn,
+        f"{numbers}.",
+    )
+
+
+def _spelt(shown: Interval, like: Interval, subject: Subject, *, spread: bool) -> str:
+    """Print an interval with the decimals that suit another one."""
+    half = np.array([(like.upper - like.lower) / 2])
+    if not spread:
+        return spell_interval(shown, subject.measure, decimals(half, log=subject.measure.log))
+    places = max(2, decimals(half, log=False))
+    centre, lower, upper = (
+        spell(value, log=False, places=places) for value in (shown.centre, shown.lower, shown.upper)
+    )
+    return f"{centre} ({lower} to {upper})"
+
+
+def axis_title(quantity: Quantity, subject: Subject, *, spread: bool) -> str:
+    """Say what is on the axis of a quantity.
+
+    Parameters
+    ----------
+    quantity
+        Which.
+    subject
+        Its scale.
+    spread
+        Whether it is a hyperparameter.
+
+    Returns
+    -------
+    str
+        With the unit.
+    """
+    measure, variable = subject.measure, quantity.variable
+    column, _, level = one_line(quantity.label.replace("_", " ")).partition("[")
+    words = f"{column}: {level.removesuffix(']')}" if level else column
+    if spread:
+        if not variable.startswith("tau"):
+            return (
+                "Correlation of sampling errors"
+                if variable == "rho"
+                else "Intracluster correlation"
+            )
+        scale = " on the log scale" if measure.log else f", {subject.unit}" if subject.unit else ""
+        which = variable.removeprefix("tau").replace("_", " ").strip()
+        return f"Heterogeneity τ{f' ({which})' if which else ''}, SD of true effects{scale}"
+    kind = subject.axis_title[:1].lower() + subject.axis_title[1:]
+    if variable == "beta":
+        per = f"{words}, against the mean" if level else f"for one more of {words}"
+        short = measure.title[:1].lower() + measure.title[1:]
+        return f"Ratio of {short}s, {per}" if measure.log else f"Difference of {short}s, {per}"
+    named = {"mu": "Pooled effect", "theta_new": "Effect in a new setting"}
+    name = named.get(variable, words[:1].upper() + words[1:])
+    return f"{name}, {kind}"
+
+
+def _range(content: _Content) -> tuple[float, float]:
+    """Limits: the posterior, no effect, and the prior as far as it can be seen beside it."""
+    x = content.posterior.x
+    if content.spread:
+        return 0.0, float(x[-1])
+    low, high = float(x[0]), float(x[-1])
+    width = high - low
+    if content.prior is not None:
+        seen = content.prior.density > 0.02 * content.prior.density.max()
+        inside = content.prior.x[seen]
+        low = min(low, max(float(inside[0]), low - 0.6 * width))
+        high = max(high, min(float(inside[-1]), high + 0.6 * width))
+    return min(low, -0.05 * width), max(high, 0.05 * width)

@@ -1,0 +1,127 @@
+"""What a picture is of: the scale, the direction of benefit and the caveat, from whatever was given."""
+
+from dataclasses import dataclass
+
+import xarray as xr
+
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.errors import SpecError
+from bayesrtw.evidence.measure import Measure, measure_named
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.plot.lettering import one_line
+
+#: Whatever says on which scale effects are.
+Source = Synthesis | xr.DataTree | Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Scale and direction of effects.
+
+    Attributes
+    ----------
+    measure, unit, benefit
+        Of the effects.
+    caveat
+        What must stand beside every result; may be empty.
+    """
+
+    measure: Measure
+    unit: str
+    benefit: str
+    caveat: str
+
+    @property
+    def axis_title(self) -> str:
+        """What stands along an axis of effects."""
+        scale = " (log scale)" if self.measure.log else f", {self.unit}" if self.unit else ""
+        return f"{self.measure.title}{scale}"
+
+
+def subject_of(source: Source) -> Subject:
+    """Take scale, direction and caveat from a synthesis, a tree or evidence.
+
+    Parameters
+    ----------
+    source
+        One of these.
+
+    Returns
+    -------
+    Subject
+        With the caveat on one line.
+
+    Raises
+    ------
+    SpecError
+        If it is something else.
+    """
+    if isinstance(source, Evidence):
+        return Subject(
+            source.measure, source.unit, source.benefit, one_line(source.provenance.caveat)
+        )
+    attrs = tree_of(source).attrs
+    return Subject(
+        measure_named(str(attrs["measure"])),
+        str(attrs["unit"]),
+        str(attrs["benefit"]),
+        one_line(str(attrs["caveat"])),
+    )
+
+
+def tree_of(source: Synthesis | xr.DataTree) -> xr.DataTree:
+    """Give the fitted tree of a synthesis, or the tree itself.
+
+    Parameters
+    ----------
+    source
+        A synthesis or what `fit` returned.
+
+    Returns
+    -------
+    DataTree
+        The fitted tree.
+
+    Raises
+    ------
+    SpecError
+        If it is something else.
+    """
+    if isinstance(source, Synthesis):
+        return source.posterior
+    if not isinstance(source, xr.DataTree):
+        raise SpecError(
+            f"found {type(source).__name__}; give a Synthesis, or the DataTree that fit returned."
+        )
+    return source
+
+
+def evidence_of(source: Source, evidence: Evidence | None, why: str) -> Evidence:
+    """Give the evidence that was pooled.
+
+    Parameters
+    ----------
+    source
+        A synthesis carries its evidence, a tree does not.
+    evidence
+        What was given beside a tree.
+    why
+        What it is needed for.
+
+    Returns
+    -------
+    Evidence
+        The rows.
+
+    Raises
+    ------
+    SpecError
+        If there is none.
+    """
+    if evidence is not None:
+        return evidence
+    if isinstance(source, Evidence):
+        return source
+    if isinstance(source, Synthesis):
+        return source.evidence
+    raise SpecError(f"{why} needs the evidence, which a tree does not hold; give a Synthesis.")

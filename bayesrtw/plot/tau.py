@@ -1,0 +1,143 @@
+"""Heterogeneity: the posterior of every SD of true effects, with its prior.
+
+Densities come from the exact engine (see `bayesrtw.plot.density` for why not from arviz-plots).
+"""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.errors import SpecError
+from bayesrtw.plot.density import posterior_curve, prior_curve, prior_of, quantity_named
+from bayesrtw.plot.figure import BLUE, INK, PURPLE, VERMILLION, figure_style
+from bayesrtw.plot.fitted import SPREAD
+from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
+from bayesrtw.plot.prior_posterior import draw_interval
+from bayesrtw.plot.scale import decimals, spell
+from bayesrtw.plot.strip import DASHES, Sample
+from bayesrtw.plot.subject import Subject, subject_of, tree_of
+from bayesrtw.posterior.summarise import summarise
+
+#: Colours of the SDs in their order, told apart in grey print by their lightness too.
+COLORS = (BLUE, VERMILLION, PURPLE)
+
+#: Room beneath the curves for one interval, as a share of the height.
+BENEATH = 0.08
+
+
+def plot_tau(
+    source: Synthesis | xr.DataTree,
+    *,
+    ci_prob: float = 0.95,
+    width_mm: float = COLUMN_MM,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the posterior of every heterogeneity SD, with its prior dashed.
+
+    Parameters
+    ----------
+    source
+        A synthesis, or what `fit` returned.
+    ci_prob
+        Probability of the intervals beneath, in (0, 1).
+    width_mm
+        Width of the figure in millimetres.
+    ax
+        Empty axes whose place on their figure is used; None makes a figure.
+
+    Returns
+    -------
+    Axes
+        Across the SD on the analysis scale; upwards its density.
+
+    Raises
+    ------
+    SpecError
+        If the model has no heterogeneity.
+    """
+    tree, subject = tree_of(source), subject_of(source)
+    names = _names(tree)
+    summary = summarise(tree, ci_prob=ci_prob)
+    curves = [posterior_curve(tree, quantity_named(tree, name)) for name in names]
+    high = max(float(curve.x[-1]) for curve in curves)
+    priors = [prior_of(tree, quantity_named(tree, name)) for name in names]
+    drawn = [None if prior is None else prior_curve(prior, 0.0, high) for prior in priors]
+    tall = max(float(curve.density.max()) for curve in curves)
+    legend = [
+        (Sample(color, 1.4, "o", 4.0), _called(name))
+        for name, color in zip(names, COLORS, strict=False)
+    ]
+    legend.append((Sample(INK, 1.0, dash=DASHES), "prior"))
+    scale = (
+        " on the log scale" if subject.measure.log else f", {subject.unit}" if subject.unit else ""
+    )
+    frame = Frame(
+        kind="Heterogeneity",
+        described=describe_tau(source, ci_prob=ci_prob),
+        x=Side(f"Heterogeneity τ, SD of true effects{scale}", 0.0, high),
+        y=Side("", -BENEATH * tall * len(names) - 0.02 * tall, 1.06 * tall, bare=True),
+        height=0.55,
+        legend=tuple(legend),
+        notes=(_numbers(tree, subject, ci_prob),),
+        caveat=subject.caveat,
+    )
+    with figure_style():
+        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+        for place, (name, curve) in enumerate(zip(names, curves, strict=True)):
+            color = COLORS[place % len(COLORS)]
+            axes.plot(curve.x, curve.density, color=color, linewidth=1.4, gid=f"posterior: {name}")
+            prior = drawn[place]
+            if prior is not None:
+                axes.plot(prior.x, prior.density, color=color, linewidth=1.0, linestyle=DASHES)
+            ends = summary.loc[name, ["lower", "median", "upper"]].to_numpy(dtype=np.float64)
+            draw_interval(axes, ends, -BENEATH * tall * (place + 0.6), color)
+    return axes
+
+
+def describe_tau(source: Synthesis | xr.DataTree, *, ci_prob: float = 0.95) -> str:
+    """Put the picture in words for who cannot see it.
+
+    Parameters
+    ----------
+    source, ci_prob
+        As in `plot_tau`.
+
+    Returns
+    -------
+    str
+        The median and interval of each SD.
+    """
+    numbers = _numbers(tree_of(source), subject_of(source), ci_prob)
+    return f"Posterior and prior density of heterogeneity. {numbers}"
+
+
+def _names(tree: xr.DataTree) -> list[str]:
+    names = [name for name in str(tree.attrs["hyper"]).split() if name.startswith(SPREAD)]
+    if not names:
+        raise SpecError("plot_tau: the model has no heterogeneity SD; nothing is to be drawn.")
+    return names
+
+
+def _called(name: str) -> str:
+    which = name.removeprefix(SPREAD).replace("_", " ").strip()
+    return f"τ ({which})" if which else "τ"
+
+
+def _numbers(tree: xr.DataTree, subject: Subject, ci_prob: float) -> str:
+    """Print medians and intervals; on log scales also what they mean for ratios."""
+    summary = summarise(tree, ci_prob=ci_prob)
+    said = []
+    for name in _names(tree):
+        values = summary.loc[name, ["median", "lower", "upper"]].to_numpy(dtype=np.float64)
+        places = max(2, decimals(np.array([(values[2] - values[1]) / 2]), log=False))
+        centre, lower, upper = (spell(float(v), log=False, places=places) for v in values)
+        said.append(
+            f"{_called(name)}: median {centre} ({100 * ci_prob:g}% interval {lower} to {upper})."
+        )
+        if subject.measure.log:
+            factor = float(np.exp(1.959964 * values[0]))
+            said.append(
+                f"At that median, 95% of true effects lie within a factor of {factor:.2f} of their mean."
+            )
+    return " ".join(said)
