@@ -16,6 +16,7 @@ from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.model import (  # noqa: F401 - the same
     bias,
     bias_mixture,
+    borrow,
     heterogeneity,
     interaction,
     judged,
@@ -27,6 +28,7 @@ from bayesrtw.model import (  # noqa: F401 - the same
 from bayesrtw.model.likelihood import Likelihood, Normal
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term
+from bayesrtw.posterior.ladder import Rungs
 from bayesrtw.posterior.summarise import IntervalKind
 from bayesrtw.registry import decode, digest, encode, suggestion
 
@@ -235,6 +237,9 @@ class Analysis:
         How probabilities become a conclusion.
     living
         What counts as news when it is run again.
+    ladder
+        How trials and non-randomised studies are pooled under one assumption after another, and
+        which of them decides.
     schema
         Version of the file's layout.
     """
@@ -255,6 +260,7 @@ class Analysis:
     schedule: Schedule | None = None
     conclusion: Rules = field(default_factory=Rules)
     living: Living = field(default_factory=Living)
+    ladder: Rungs = field(default_factory=Rungs)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from bayesrtw.cli.check import check
 from bayesrtw.cli.diff import diff
 from bayesrtw.cli.history import history
 from bayesrtw.cli.import_ import import_
+from bayesrtw.cli.ladder import ladder
 from bayesrtw.cli.list_ import list_
 from bayesrtw.cli.publish import publish
 from bayesrtw.cli.replay import replay
@@ -65,6 +66,7 @@ for _command in (
     run,
     report,
     sensitivity,
+    ladder,
     calibrate,
     check,
     import_,

@@ -1,26 +1,28 @@
 """The posterior of a bias mixture by quadrature: allocations are summed exactly, not sampled.
 
-Given mu and tau the estimates are independent. Which of the n studies of a class are biased enters a
-beta-binomial prior through their number alone, so the sum over 2^n allocations is a sum over numbers of
-biased studies, each with an elementary symmetric polynomial of the likelihood ratios: n^2 operations
-instead of 2^n. A group's mean bias and SD of biases are integrated inside, and mu and tau outside, by
-`bayesrtw.engine.integrate`.
+Given mu, tau, a group's mean bias and the SD of its biases, the estimates of a class with probability pi of
+bias have the density prod (1 - pi) f0 + pi f1, a polynomial in pi: a Gauss-Jacobi rule of half its degree
+integrates it over the beta prior of pi without error, which is the sum over all 2^n allocations at the
+cost of n^2. Mean bias and mu are summed on lattices of one step, so that their sum lies on a lattice too
+and every density is computed once; for analytic densities such sums converge faster than any power. The SD
+of biases has a Gauss-Legendre rule, and tau is left to `bayesrtw.engine.integrate`.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.polynomial import hermite_e, legendre
+from numpy.polynomial import hermite_e
 from numpy.typing import NDArray
 from scipy import special
 
-from bayesrtw.engine.axis import Axis, Positive, Real
-from bayesrtw.engine.integrate import Integral, integrate
+from bayesrtw.engine.axis import Axis, Positive
+from bayesrtw.engine.integrate import Integral, integrate, pruned
 from bayesrtw.engine.kernel import LOG_2PI, Conditional
+from bayesrtw.engine.lattice import CUT, AtRisk, Lattice
 from bayesrtw.engine.marginal import Marginal, series
 from bayesrtw.engine.problem import SHIFT
-from bayesrtw.engine.quadrature import Nodes, rule
+from bayesrtw.engine.quadrature import rule
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import orientation
@@ -34,17 +36,19 @@ from bayesrtw.model.term import Noise
 
 Array = NDArray[np.float64]
 
-#: A normal prior of a mean bias is cut here, in SDs: 8e-11 of it lies outside.
-CUT = 6.5
-#: Step of the trapezoidal rule over a mean bias, in SDs of its narrowest possible posterior; the rule
-#: is exact for a normal density to exp(-2 pi^2 / step^2) = 3e-11.
+#: The prior of mu is cut here, in SDs: 4e-16 of it lies outside.
+CUT_MU = 8.2
+#: Step of the lattices, in SDs of the narrowest posterior that mu can have. A lattice sum of a normal
+#: density is exact to 2 exp(-2 pi^2 / step^2) = 5e-11.
 STEP = 0.9
-#: Most nodes of that rule: estimates much more precise than the prior need sampling.
-MOST = 512
-#: Gauss-Legendre nodes over an SD of biases, and the share of its prior that is cut off.
-SPREADS, TAIL = 20, 1e-12
-#: Numbers in one intermediate array.
-AT_ONCE = 100_000
+#: Most points of a mean bias: estimates much more precise than its prior need sampling.
+MOST = 400
+#: Nodes over an SD of biases, and the share of its prior that is cut off.
+SPREADS, TAIL = 12, 1e-12
+#: A point of mu with less than exp(-DROP) of the largest density is left out.
+DROP = 37.0
+#: Every so many lattice points are looked at before the others.
+STRIDE = 4
 
 
 def serves(model: Model, evidence: Evidence) -> str | None:
@@ -75,8 +79,9 @@ def serves(model: Model, evidence: Evidence) -> str | None:
             "a bias mixture is integrated beside a pooled mean, one heterogeneity SD and known biases "
             "only"
         )
-    if not any(isinstance(term, Intercept) for term in model.terms) or model.likelihood.hyper():
-        return "a bias mixture needs a pooled mean and independent estimates"
+    intercepts = [term for term in model.terms if isinstance(term, Intercept)]
+    if not intercepts or not isinstance(intercepts[0].prior, Normal) or model.likelihood.hyper():
+        return "a bias mixture needs a pooled mean with a normal prior and independent estimates"
     if evidence.dependence:
         return "a bias mixture needs independent estimates"
     for group in mixtures[0].groups:
@@ -84,214 +89,178 @@ def serves(model: Model, evidence: Evidence) -> str | None:
             return f"the SD of biases of {group.name!r} has a heavy-tailed prior"
         rows = evidence.matches(mixtures[0].column, group.values)
         se = evidence.data["se"].to_numpy()[rows]
-        if len(se) and _count(group, se) > MOST:
+        assert isinstance(group.common, Normal)
+        if len(se) and 2 * CUT * group.common.sd > MOST * STEP * _narrowest(se, math.inf):
             return f"the estimates of {group.name!r} are much more precise than the prior of their bias"
     return None
 
 
-def _count(group: RiskGroup, se: Array) -> int:
-    """How many nodes the mean bias needs: by the narrowest posterior that it can have."""
-    assert isinstance(group.common, Normal)
-    narrow = 1.0 / math.sqrt(group.common.sd**-2 + float(np.sum(se**-2.0)))
-    return max(17, math.ceil(2.0 * CUT * group.common.sd / (STEP * narrow)) + 1)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Group:
-    """A group at risk: its rows by class, and nodes of its mean bias and SD of biases.
-
-    Attributes
-    ----------
-    effect, variance
-        Shape (row,).
-    classes
-        Rows of each class, and the log probability of each number of biased ones for one allocation.
-    bias, spread2
-        Nodes of the mean bias, shape (bias,), and of the squared SD of biases, shape (spread,).
-    log_weight
-        Log prior weight, shape (bias, spread).
-    """
-
-    effect: Array
-    variance: Array
-    classes: tuple[tuple[slice, Array], ...]
-    bias: Array
-    spread2: Array
-    log_weight: Array
-
-    def log_density(self, mu: Array, tau2: Array) -> Array:
-        """Log density of the group's estimates, shape (point,)."""
-        log, chance = self._ratios(mu, tau2)
-        for rows, of_number in self.classes:
-            log += np.log(np.tensordot(np.exp(of_number), _numbers(chance[rows]), axes=1))
-        log = log.reshape(len(mu), -1)
-        peak = np.max(log, axis=1)
-        return np.asarray(peak + np.log(np.sum(np.exp(log - peak[:, None]), axis=1)))
-
-    def biased(self, mu: Array, tau2: Array) -> tuple[Array, Array]:
-        """Probability that each estimate is biased and the mean bias given mu and tau.
-
-        Shapes (row, point) and (point,).
-        """
-        log, chance = self._ratios(mu, tau2)
-        inside = np.zeros_like(chance)
-        for rows, of_number in self.classes:
-            own = np.exp(of_number)
-            whole = np.tensordot(own, _numbers(chance[rows]), axes=1)
-            log += np.log(whole)
-            for row in range(rows.start, rows.stop):
-                others = [other for other in range(rows.start, rows.stop) if other != row]
-                rest = np.tensordot(own[1:], _numbers(chance[others]), axes=1)
-                inside[row] = chance[row] * rest / whole
-        log = log.reshape(len(mu), -1)
-        share = np.exp(log - special.logsumexp(log, axis=1, keepdims=True))
-        inside = inside.reshape(len(inside), len(mu), -1)
-        return np.einsum("pn,rpn->rp", share, inside), share @ np.repeat(
-            self.bias, len(self.spread2)
-        )
-
-    def _ratios(self, mu: Array, tau2: Array) -> tuple[Array, Array]:
-        """Log weight of each inner node with both densities summed, and the biased one's part.
-
-        Shapes (point, bias, spread) and (row, point, bias, spread). Only the squares depend on every
-        axis; logarithms of variances do not on the mean bias.
-        """
-        v0 = self.variance[:, None] + tau2
-        gap = self.effect[:, None] - mu
-        log0 = np.log(v0) + gap**2 / v0
-        v1 = v0[..., None] + self.spread2
-        off = (gap[..., None] - self.bias) ** 2
-        ratio = off[..., None] * (-0.5 / v1)[:, :, None, :]
-        ratio += (0.5 * (log0[..., None] - np.log(v1)))[:, :, None, :]
-        both = np.logaddexp(0.0, ratio)
-        log = np.sum(both, axis=0) + self.log_weight
-        log -= 0.5 * np.sum(LOG_2PI + log0, axis=0)[:, None, None]
-        ratio -= both
-        return log, np.exp(ratio, out=ratio)
-
-
-def _numbers(chance: Array) -> Array:
-    """Distribution of the number of successes of independent trials, (trial, ...) to (trial + 1, ...)."""
-    count = len(chance)
-    found = np.zeros((count + 1, *chance.shape[1:]))
-    found[0] = 1.0
-    for place, p in enumerate(chance):
-        upper = found[: place + 1] * p
-        found[: place + 1] -= upper
-        found[1 : place + 2] += upper
-    return found
+def _narrowest(se: Array, prior_sd: float, tau: float = 0.0) -> float:
+    """SD of the pooled mean if no study were biased: nothing in the posterior is narrower."""
+    return float(1.0 / math.sqrt(prior_sd**-2.0 + float(np.sum(1.0 / (se**2 + tau**2)))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Allocated:
-    """The integral over mu and tau of a model with a bias mixture.
-
-    It offers what `bayesrtw.engine.problem.Problem` offers to `integrate`.
+    """The integral over tau of a model with a bias mixture; see `bayesrtw.engine.integrate.Integrand`.
 
     Attributes
     ----------
     design
-        Without the mixture.
+        Without the mixture; its one column is that of mu.
     names, axes, priors
-        ``tau``, where there is heterogeneity, and ``mu``.
+        The heterogeneity SD, or nothing where there is none.
+    prior
+        Of mu.
     groups
         The estimates at risk.
-    rows
-        Their rows, in the order of the groups.
+    rows, labels
+        Their rows and the groups' names, in the order of the groups.
     safe
         Rows that are not at risk.
-    labels
-        Names of the groups.
+    seen
+        Posteriors of mu that were computed, by tau.
     """
 
     design: Design
     names: tuple[str, ...]
     axes: tuple[Axis, ...]
     priors: tuple[Prior, ...]
-    groups: tuple[_Group, ...]
+    prior: Normal
+    groups: tuple[AtRisk, ...]
     rows: tuple[NDArray[np.intp], ...]
-    safe: NDArray[np.intp]
     labels: tuple[str, ...]
+    safe: NDArray[np.intp]
+    seen: dict[float, Lattice] = field(default_factory=dict)
+
+    def given_tau(self, tau: float) -> Lattice:
+        """Give the posterior of mu given tau.
+
+        Parameters
+        ----------
+        tau
+            Heterogeneity SD, >= 0.
+
+        Returns
+        -------
+        Lattice
+            Where its density is not negligible.
+        """
+        if tau in self.seen:
+            return self.seen[tau]
+        step = STEP * _narrowest(self.design.se, self.prior.sd, tau)
+        reach = math.ceil(CUT_MU * self.prior.sd / step)
+        mu = self.prior.mean + step * np.arange(-reach, reach + 1.0)
+        if len(mu) > 8 * STRIDE:
+            coarse = self._log(mu, step, tau, STRIDE)
+            alive = np.flatnonzero(coarse > np.max(coarse) - DROP)
+            first = max(STRIDE * (int(alive[0]) - 1), 0)
+            mu = mu[first : STRIDE * (int(alive[-1]) + 1) + 1]
+        log = self._log(mu, step, tau)
+        peak = float(np.max(log))
+        share = np.exp(log - peak)
+        total = float(share.sum())
+        found = Lattice(mu, step, share / total, peak + math.log(step * total))
+        self.seen[tau] = found
+        return found
+
+    def between(self, tau: float) -> Lattice:
+        """Give the posterior of mu given tau on twice as many points: a sum needs half of what a curve does.
+
+        Parameters
+        ----------
+        tau
+            Heterogeneity SD, >= 0.
+
+        Returns
+        -------
+        Lattice
+            With half the step.
+        """
+        at = self.given_tau(tau)
+        mu = at.mu + 0.5 * at.step
+        log = self._log(mu, at.step, tau)
+        other = np.exp(log - at.log_total) * at.step
+        both = np.column_stack([at.share, other]).reshape(-1)
+        where = np.column_stack([at.mu, mu]).reshape(-1)
+        return Lattice(where, 0.5 * at.step, both / both.sum(), at.log_total)
+
+    def _log(self, mu: Array, step: float, tau: float, every: int = 1) -> Array:
+        """Log of prior times density of the data, at every so many points of a lattice."""
+        at = mu[::every]
+        log = self.prior.logpdf(at)
+        if len(self.safe):
+            variance = self.design.se[self.safe] ** 2 + tau**2
+            gap = self.design.effect[self.safe] - at[:, None]
+            log = log - 0.5 * np.sum(LOG_2PI + np.log(variance) + gap**2 / variance, axis=-1)
+        for group in self.groups:
+            log = log + group.log_density(mu, step, tau, every)
+        return np.asarray(log)
 
     def log_density(self, values: tuple[Array, ...]) -> Array:
-        """Log posterior density, not normalised.
+        """Log posterior density of tau, not normalised.
 
         Parameters
         ----------
         values
-            Arrays of shape (...,), in the order of the names.
+            One array of shape (...,).
 
         Returns
         -------
         ndarray, shape (...,)
-            Log of likelihood times priors.
+            Log of likelihood times prior.
         """
-        shape = np.broadcast_shapes(*(value.shape for value in values))
-        log = sum(prior.logpdf(value) for prior, value in zip(self.priors, values, strict=True))
-        mu, tau2 = self._flat(values, shape)
-        found = np.zeros(len(mu))
-        if len(self.safe):
-            variance = self.design.se[self.safe] ** 2 + tau2[:, None]
-            gap = self.design.effect[self.safe] - mu[:, None]
-            found += -0.5 * np.sum(LOG_2PI + np.log(variance) + gap**2 / variance, axis=-1)
-        for group in self.groups:
-            room = max(1, AT_ONCE // (group.log_weight.size * len(group.effect)))
-            for start in range(0, len(mu), room):
-                here = slice(start, start + room)
-                found[here] += group.log_density(mu[here], tau2[here])
-        return np.asarray(log + found.reshape(shape))
+        (tau,) = values
+        flat = [self.given_tau(float(one)).log_total for one in tau.reshape(-1)]
+        return np.asarray(self.priors[0].logpdf(tau) + np.reshape(flat, tau.shape))
 
     def given(self, values: tuple[Array, ...]) -> Conditional:
-        """Give the coefficients that are left given mu and tau: none.
+        """Give moments of mu given tau.
 
         Parameters
         ----------
         values
-            Arrays of shape (...,).
+            One array of shape (...,), or nothing.
 
         Returns
         -------
         Conditional
-            Of no columns.
+            Of one column.
         """
-        shape = np.broadcast_shapes(*(value.shape for value in values))
-        return Conditional(np.zeros(shape), np.zeros((*shape, 0)), np.zeros((*shape, 0, 0)))
+        tau = values[0] if values else np.zeros(1)
+        flat = [self.given_tau(float(one)) for one in tau.reshape(-1)]
+        shape = tau.shape
+        return Conditional(
+            np.reshape([each.log_total for each in flat], shape),
+            np.reshape([each.mean for each in flat], (*shape, 1)),
+            np.reshape([each.variance for each in flat], (*shape, 1, 1)),
+        )
 
-    def biased(self, values: tuple[Array, ...], weight: Array) -> tuple[Array, list[float]]:
+    def biased(self, taus: Array, weight: Array) -> tuple[Array, list[float]]:
         """Give each estimate's probability of being biased, and each group's mean bias.
 
         Parameters
         ----------
-        values
-            Nodes, each of shape (node,).
-        weight
-            Their shares.
+        taus, weight
+            Nodes and their shares, shape (node,).
 
         Returns
         -------
         tuple
-            Shape (estimate,), 0 for estimates that are not at risk; one number a group, in the
-            direction of the analysis scale.
+            Shape (estimate,), 0 for estimates that are not at risk; one number a group, on the
+            analysis scale.
         """
-        mu, tau2 = self._flat(values, weight.shape)
         chance = np.zeros(len(self.design.se))
-        means = []
-        for group, rows in zip(self.groups, self.rows, strict=True):
-            room = max(1, AT_ONCE // (group.log_weight.size * len(group.effect)))
-            mean = 0.0
-            for start in range(0, len(mu), room):
-                here = slice(start, start + room)
-                inside, bias = group.biased(mu[here], tau2[here])
-                chance[rows] += inside @ weight[here]
-                mean += float(weight[here] @ bias)
-            means.append(mean)
-        return chance, means
-
-    def _flat(self, values: tuple[Array, ...], shape: tuple[int, ...]) -> tuple[Array, Array]:
-        each = dict(zip(self.names, values, strict=True))
-        mu = np.broadcast_to(each["mu"], shape).reshape(-1)
-        tau = np.broadcast_to(each.get("tau", np.zeros(1)), shape).reshape(-1)
-        return mu, tau**2
+        means = np.zeros(len(self.groups))
+        for tau, own in zip(taus.tolist(), weight.tolist(), strict=True):
+            if own < 1e-10:
+                continue
+            at = self.given_tau(tau)
+            for place, (group, rows) in enumerate(zip(self.groups, self.rows, strict=True)):
+                inside, bias = group.biased(at.mu, at.step, tau)
+                chance[rows] += own * (inside @ at.share)
+                means[place] += own * float(bias @ at.share)
+        return chance, means.tolist()
 
 
 def allocate(model: Model, evidence: Evidence, design: Design, *, finer: int = 1) -> Allocated:
@@ -304,7 +273,7 @@ def allocate(model: Model, evidence: Evidence, design: Design, *, finer: int = 1
     design
         Its arrays.
     finer
-        How many times as many inner nodes as the default.
+        How many times as many nodes over SDs of biases as the default.
 
     Returns
     -------
@@ -313,6 +282,7 @@ def allocate(model: Model, evidence: Evidence, design: Design, *, finer: int = 1
     """
     term = next(term for term in model.terms if isinstance(term, BiasMixture))
     intercept = next(term for term in model.terms if isinstance(term, Intercept))
+    assert isinstance(intercept.prior, Normal)
     sign = orientation(evidence)
     by_group: dict[str, tuple[RiskGroup, list[tuple[NDArray[np.intp], int]]]] = {}
     for rows, group, place in term.allotted(evidence):
@@ -324,24 +294,22 @@ def allocate(model: Model, evidence: Evidence, design: Design, *, finer: int = 1
         where.append(rows)
     safe = np.setdiff1d(np.arange(evidence.size), np.concatenate([*where, np.zeros(0, np.intp)]))
     typical = float(np.sqrt(len(design.se) / np.sum(design.se**-2.0)))
-    centre = float(np.average(design.effect, weights=1.0 / (design.se**2 + np.var(design.effect))))
-    names, axes, priors = ["mu"], [Real(centre, typical)], [intercept.prior]
-    inner: list[Axis] = list(axes)
-    if design.hyper:
-        ((name, prior),) = design.hyper.items()
+    axes: list[Axis] = []
+    for prior in design.hyper.values():
         at_zero = bool(np.isfinite(prior.logpdf(np.zeros(1))[0]))
-        shift = SHIFT * typical * len(design.se) ** -0.25 if at_zero else 0.0
-        names, priors = [name, *names], [prior, *priors]
-        inner = [Positive(typical, shift), *inner]
+        axes.append(
+            Positive(typical, SHIFT * typical * len(design.se) ** -0.25 if at_zero else 0.0)
+        )
     return Allocated(
-        design,
-        tuple(names),
-        tuple(inner),
-        tuple(priors),
-        tuple(groups),
-        tuple(where),
-        safe,
-        tuple(by_group),
+        design=design,
+        names=tuple(design.hyper),
+        axes=tuple(axes),
+        priors=tuple(design.hyper.values()),
+        prior=intercept.prior,
+        groups=tuple(groups),
+        rows=tuple(where),
+        labels=tuple(by_group),
+        safe=safe,
     )
 
 
@@ -352,31 +320,28 @@ def _group(
     rows: NDArray[np.intp],
     sign: float,
     finer: int,
-) -> _Group:
-    """Lay the inner nodes of a group."""
+) -> AtRisk:
+    """Lay the nodes of a group's probabilities and SD of biases."""
     assert isinstance(group.common, Normal)
-    count = finer * _count(group, design.se[rows])
-    z = np.linspace(-CUT, CUT, count)
-    log_bias = -0.5 * z**2 - special.logsumexp(-0.5 * z**2)
     x, w = rule(finer * SPREADS)
     end = float(group.spread.ppf(np.array([1.0 - TAIL]))[0])
     spread = 0.5 * end * (x + 1.0)
-    log_spread = np.log(0.5 * end * w) + group.spread.logpdf(spread)
-    bias = sign * (group.common.mean + group.common.sd * z)
+    of_spread = 0.5 * end * w * np.exp(group.spread.logpdf(spread))
     parts, start = [], 0
     for own, place in classes:
-        number = np.arange(len(own) + 1.0)
         prior = group.prior(place)
-        of_number = special.betaln(prior.a + number, prior.b + len(own) - number)
-        parts.append((slice(start, start + len(own)), of_number - special.betaln(prior.a, prior.b)))
+        # Exact for polynomials of degree 2 count - 1; the integrand's degree is the number of rows.
+        node, weight = special.roots_jacobi(len(own) // 2 + 1, prior.b - 1.0, prior.a - 1.0)
+        parts.append((slice(start, start + len(own)), 0.5 * (node + 1.0), weight / weight.sum()))
         start += len(own)
-    return _Group(
+    return AtRisk(
         effect=design.effect[rows],
         variance=design.se[rows] ** 2,
         classes=tuple(parts),
-        bias=bias,
+        mean=sign * group.common.mean,
+        sd=group.common.sd,
         spread2=spread**2,
-        log_weight=log_bias[:, None] + log_spread,
+        of_spread=of_spread / of_spread.sum(),
     )
 
 
@@ -415,8 +380,8 @@ def solve(
         found = integrate(problem, start, tolerance)
         heavy = np.exp(found.nodes.log_weight) > HEAVY
         values = tuple(value[heavy] for value in found.nodes.values)
-        moved = better.log_density(values) - problem.log_density(values)
-        inner = float(np.max(np.abs(moved)))
+        before, after = (each.given(values).log_density for each in (problem, better))
+        inner = float(np.max(np.abs(after - before)))
         if inner <= max(tolerance, INNER_TOLERANCE):
             return problem, replace(found, error=max(found.error, inner))
         finer, problem = 2 * finer, better
@@ -425,64 +390,64 @@ def solve(
     )
 
 
-#: Nodes of the rule for a small normal deviation, and the share of the range of mu below which the
-#: deviation counts as small: a twentieth of the range is some two thirds of an SD.
-DEVIATIONS, SMALL = 48, 1.0 / 20.0
-#: Points on which the effect in a new setting is kept, and the log density at which its range ends.
-POINTS, DROP = 512, 25.0
+#: Nodes of the rule for a normal deviation that is small, and how many steps of the lattice make it
+#: large: beyond that the lattice resolves the deviation's own density.
+DEVIATIONS, LARGE = 24, 2.0
+#: Points on which effects are kept, and the log share at which their range ends.
+POINTS, END = 512, 25.0
 
 
-def new_setting(problem: Allocated, found: Nodes) -> Marginal:
-    """Give the effect in a new setting: mu plus a normal deviation with SD tau.
+def marginal(problem: Allocated, found: Integral, *, new: bool) -> Marginal:
+    """Give the posterior of mu, or of the effect in a new setting: mu plus a deviation with SD tau.
 
     Parameters
     ----------
-    problem
-        With heterogeneity.
-    found
-        Its nodes: tau outside, mu inside.
+    problem, found
+        What `solve` returned.
+    new
+        Whether the deviation is added.
 
     Returns
     -------
     Marginal
         On the analysis scale itself.
     """
-    outer, inner = found.counts
-    weight = np.exp(found.log_weight).reshape(outer, inner)
-    tau = found.values[0].reshape(outer, inner)[:, 0]
-    mu = found.values[1].reshape(outer, inner)
-    axis = problem.axes[1]
-    low, high = axis.value(found.ranges[1].low), axis.value(found.ranges[1].high)
-    share = weight.sum(axis=1)
-    kept = share > math.exp(-DROP)
-    centre = np.sum(weight * mu, axis=1)[kept] / share[kept]
-    spread = np.sum(weight[kept] * (mu[kept] - centre[:, None]) ** 2, axis=1) / share[kept]
-    reach = np.sqrt(2.0 * (DROP + np.log(share[kept])) * (spread + tau[kept] ** 2))
-    bottom, top = float(np.min(centre - reach)), float(np.max(centre + reach))
+    values, weight = pruned(found.finest)
+    taus = values[0] if values else np.zeros(1)
+    each = [
+        (own, problem.between(tau), tau if new else 0.0)
+        for own, tau in zip(weight.tolist(), taus.tolist(), strict=True)
+        if own > math.exp(-END)
+    ]
+    ends = [_reach(*part) for part in each]
+    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
     x, w = rule(POINTS)
-    point = bottom + 0.5 * (top - bottom) * (x + 1.0)
+    point = low + 0.5 * (high - low) * (x + 1.0)
     z, of_z = hermite_e.hermegauss(DEVIATIONS)
-    of_z = of_z / of_z.sum()
-    nodes, _ = rule(inner)
     density = np.zeros(POINTS)
-    for place in np.flatnonzero(kept):
-        width = high[place] - low[place]
-        if tau[place] > SMALL * width:
-            gap = (point[:, None] - mu[place]) / tau[place]
-            density += np.exp(-0.5 * gap**2) @ weight[place] / (tau[place] * math.sqrt(2 * math.pi))
-            continue
-        orders = np.arange(inner) + 0.5
-        coefficients = orders * (weight[place] @ legendre.legvander(nodes, inner - 1))
-        at = 2.0 * (point[:, None] - tau[place] * z - low[place]) / width - 1.0
-        inside = np.abs(at) <= 1.0
-        values = legendre.legval(np.where(inside, at, 0.0), coefficients) * 2.0 / width
-        density += np.where(inside, np.maximum(values, 0.0), 0.0) @ of_z
-    total = density * w
-    return Marginal(total / total.sum(), bottom, top)
+    for own, at, tau in each:
+        if tau > LARGE * at.step:
+            gap = (point[:, None] - at.mu) / tau
+            here = np.exp(-0.5 * gap**2) @ at.share / (tau * math.sqrt(2.0 * math.pi))
+        elif tau > 0:
+            here = at.density(point[:, None] - tau * z) @ (of_z / of_z.sum())
+        else:
+            here = at.density(point)
+        density += own * here
+    total = np.maximum(density, 0.0) * w
+    return Marginal(total / total.sum(), low, high)
 
 
-def draw(problem: Allocated, found: Integral, count: int, rng: np.random.Generator) -> list[Array]:
-    """Draw the hyperparameters: tau from its posterior, mu given a neighbouring node of tau.
+def _reach(own: float, at: Lattice, tau: float) -> tuple[float, float]:
+    """Where a part of the posterior with a given share is not negligible."""
+    apart = math.sqrt(2.0 * (END + math.log(own)) * (at.variance + tau**2))
+    return at.mean - apart, at.mean + apart
+
+
+def draw(
+    problem: Allocated, found: Integral, count: int, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Draw tau from its posterior, and mu given a neighbouring node of tau.
 
     Parameters
     ----------
@@ -495,29 +460,24 @@ def draw(problem: Allocated, found: Integral, count: int, rng: np.random.Generat
 
     Returns
     -------
-    list of ndarray, shape (count,)
-        In the order of the names.
+    tuple of ndarray, shape (count,)
+        tau and mu.
     """
-    first = found.marginals[0]
-    outer = series(first.weight, problem.axes[0], first.low, first.high)
-    values = [outer.quantile(rng.random(count))]
-    if len(problem.names) == 1:
-        return values
-    nodes = found.nodes
-    size, inner = nodes.counts
-    x, _ = rule(size)
-    low, high = float(nodes.ranges[0].low), float(nodes.ranges[0].high)
-    u = low + 0.5 * (high - low) * (x + 1.0)
-    at = problem.axes[0].coordinate(values[0])
-    right = np.clip(np.searchsorted(u, at), 1, size - 1)
-    share = np.clip((at - u[right - 1]) / (u[right] - u[right - 1]), 0.0, 1.0)
-    place = np.where(rng.random(count) < share, right, right - 1)
-    weight = np.exp(nodes.log_weight).reshape(size, inner)
+    tau, nodes = np.zeros(count), np.zeros(1)
+    place = np.zeros(count, dtype=np.intp)
+    if problem.names:
+        first = found.marginals[0]
+        outer = series(first.weight, problem.axes[0], first.low, first.high)
+        tau, nodes = outer.quantile(rng.random(count)), found.finest.values[0]
+        right = np.clip(np.searchsorted(nodes, tau), 1, len(nodes) - 1)
+        share = np.clip((tau - nodes[right - 1]) / (nodes[right] - nodes[right - 1]), 0.0, 1.0)
+        place = np.where(rng.random(count) < share, right, right - 1)
     q, mu = rng.random(count), np.zeros(count)
     for node in np.unique(place):
-        here = place == node
-        own = weight[node] / weight[node].sum()
-        span = nodes.ranges[1]
-        given = series(own, problem.axes[1], float(span.low[node]), float(span.high[node]))
-        mu[here] = given.quantile(q[here])
-    return [*values, mu]
+        at, here = problem.between(float(nodes[node])), place == node
+        # The lattice's distribution function, by the integral of the interpolating kernel.
+        x = np.linspace(at.mu[0], at.mu[-1], 16 * len(at.mu))
+        sine = special.sici(np.pi * (x[:, None] - at.mu) / at.step)[0]
+        below = np.maximum.accumulate((0.5 + sine / np.pi) @ at.share)
+        mu[here] = np.interp(q[here], below, x)
+    return tau, mu

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
-from bayesrtw.engine.allocation import Allocated, draw, new_setting
+from bayesrtw.engine.allocation import Allocated, draw, marginal
 from bayesrtw.engine.axis import Real, stored
 from bayesrtw.engine.integrate import Integral, pruned, tail_power
 from bayesrtw.engine.marginal import Marginal
@@ -34,34 +34,31 @@ def quadrature(problem: Allocated, found: Integral, back_moments: int) -> xr.Dat
         Nodes, marginals, log evidence, error, and who is biased.
     """
     values, weight = pruned(found.nodes)
-    biased, means = problem.biased(values, weight)
+    taus = values[0] if values else np.zeros(1)
+    biased, means = problem.biased(taus, weight)
+    given = problem.given(values)
+    mean = given.mean[..., 0]
+    centre = float(weight @ mean)
+    spread = float(weight @ (given.covariance[..., 0, 0] + (mean - centre) ** 2))
     data: dict[str, Any] = {
         "log_evidence": float(found.nodes.log_total),
         "error": found.error,
         "weight": (NODE, weight),
         "biased": (ESTIMATE, biased),
         "mean_bias": ("group", np.array(means)),
+        "mu_moments": ("moment", np.array([centre, spread**0.5])),
+        **_marginal("mu", marginal(problem, found, new=False), stored(Real())),
     }
-    each = dict(zip(problem.names, values, strict=True))
-    mu = each.pop("mu")
-    centre, tau2 = float(weight @ mu), sum(weight @ tau**2 for tau in each.values())
-    spread = float(weight @ (mu - centre) ** 2)
-    data["mu_moments"] = ("moment", np.array([centre, spread**0.5]))
-    for name, tau in each.items():
-        data[name] = (NODE, tau)
-        data["theta_new_moments"] = ("moment", np.array([centre, float(spread + tau2) ** 0.5]))
-    for name, axis, marginal in zip(problem.names, problem.axes, found.marginals, strict=True):
-        own = marginal
-        if isinstance(axis, Real):
-            ends = axis.value(np.array([marginal.low, marginal.high]))
-            own = Marginal(marginal.weight, float(ends[0]), float(ends[1]))
+    for name, axis, own in zip(problem.names, problem.axes, found.marginals, strict=True):
+        total = spread + float(weight @ taus**2)
+        data[name] = (NODE, taus)
+        data["theta_new_moments"] = ("moment", np.array([centre, total**0.5]))
         data |= _marginal(name, own, stored(axis))
-    if len(problem.names) > 1:
-        data |= _marginal("theta_new", new_setting(problem, found.finest), stored(Real()))
+        data |= _marginal("theta_new", marginal(problem, found, new=True), stored(Real()))
     attrs = {
         "tail_power": tail_power(problem.design),
         "back_moments": back_moments,
-        "grows_with_tau": "theta_new" if len(problem.names) > 1 else "",
+        "grows_with_tau": "theta_new" if problem.names else "",
     }
     coords = {ESTIMATE: problem.design.labels, "group": np.array(problem.labels, dtype=object)}
     return xr.Dataset(data, coords=coords, attrs=attrs)
@@ -92,9 +89,9 @@ def posterior(
         Draws of ``mu``, the heterogeneity SD and ``theta_new``.
     """
     rng = np.random.default_rng(seed)
-    values = dict(zip(problem.names, draw(problem, found, chains * draws, rng), strict=True))
-    if len(values) > 1:
-        tau = next(value for name, value in values.items() if name != "mu")
-        values["theta_new"] = values["mu"] + tau * rng.standard_normal(len(tau))
+    tau, mu = draw(problem, found, chains * draws, rng)
+    values = {"mu": mu}
+    for name in problem.names:
+        values |= {name: tau, "theta_new": mu + tau * rng.standard_normal(len(tau))}
     data = {name: ((CHAIN, DRAW), shaped(value, chains, draws)) for name, value in values.items()}
     return xr.Dataset(data, coords={CHAIN: np.arange(chains), DRAW: np.arange(draws)})

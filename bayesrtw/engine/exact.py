@@ -17,6 +17,7 @@ from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
 from bayesrtw.engine import biased
 from bayesrtw.engine.allocation import serves, solve
 from bayesrtw.engine.axis import stored
+from bayesrtw.engine.borrow import prediction, robust, split, with_prior
 from bayesrtw.engine.draw import draw_effects, draw_hyper
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, solve_columns
@@ -25,6 +26,7 @@ from bayesrtw.engine.tree import assemble, attributes, shaped
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias_mixture import BiasMixture
+from bayesrtw.model.borrow import RobustMap
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.prior import HalfNormal, Uniform
 from bayesrtw.model.spec import Model
@@ -98,6 +100,9 @@ class Exact:
                 f"Exact cannot fit this model: likelihood {kind!r} is not Gaussian. Use engine = "
                 '{ kind = "nuts" }.'
             )
+        halves = split(model, evidence)
+        if halves is not None:
+            return self.refuses(*halves[:2]) or self.refuses(*halves[2:])
         mixed = any(isinstance(term, BiasMixture) for term in model.terms)
         reason = serves(model, evidence) if mixed else None
         if reason is not None:
@@ -143,8 +148,9 @@ class Exact:
         ConvergenceError
             If more and more nodes still move the answer.
         """
-        design = build(model, evidence)
         attrs = attributes(model, evidence, self, seed)
+        model, evidence = self._borrowed(model, evidence)
+        design = build(model, evidence)
         if any(isinstance(term, BiasMixture) for term in model.terms):
             return assemble(self._biased(model, evidence, design, seed), design, evidence, attrs)
         problem = pose(design)
@@ -154,6 +160,15 @@ class Exact:
         if self.draws:
             groups = {"posterior": self._draw(problem, found, seed), **groups}
         return assemble(groups, problem.design, evidence, attrs)
+
+    def _borrowed(self, model: Model, evidence: Evidence) -> tuple[Model, Evidence]:
+        """Put a robust MAP prior in the place of the studies that give it."""
+        halves = split(model, evidence)
+        if halves is None:
+            return model, evidence
+        term = next(term for term in model.terms if isinstance(term, RobustMap))
+        predicted = prediction(halves[0], halves[1], self.nodes, self.tolerance)
+        return with_prior(model, robust(predicted, term)), halves[3]
 
     def _biased(
         self, model: Model, evidence: Evidence, design: Design, seed: int
@@ -179,6 +194,8 @@ class Exact:
         normals = problem.normals(*pruned(found.nodes))
         values, weight, given = normals.hyper, normals.weight, normals.given
         data["weight"] = (NODE, weight)
+        if design.mixture is not None:
+            data["prior_part"] = ("part", problem.parts(*pruned(found.nodes)))
         for name, value in zip(problem.names, values, strict=True):
             data[name] = (NODE, value)
         grows = {}

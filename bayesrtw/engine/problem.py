@@ -224,6 +224,25 @@ class Problem:
         part = parts.weight.reshape(-1)[keep]
         return Normals(each, share[keep] / share[keep].sum(), flat, precision, node, part)
 
+    def parts(self, values: Sequence[Array], weight: Array) -> Array:
+        """Give the posterior weight of each part of a prior that is a mixture.
+
+        Parameters
+        ----------
+        values
+            One array of shape (node,) for each hyperparameter.
+        weight
+            Shares of the nodes, shape (node,).
+
+        Returns
+        -------
+        ndarray, shape (part,)
+            In the order of the prior's parts; empty where no prior is a mixture.
+        """
+        if self.design.mixture is None:
+            return np.zeros(0)
+        return np.asarray(weight @ reweigh(self._given(values), self.design.mixture).weight)
+
     def drawn(self, values: Sequence[Array], rng: np.random.Generator, count: int) -> Conditional:
         """Condition on draws of the hyperparameters, and on a draw of the prior's part.
 

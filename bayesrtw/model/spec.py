@@ -9,6 +9,7 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy
+from bayesrtw.model.borrow import RobustMap
 from bayesrtw.model.heterogeneity import ByGroup, Common, Exchangeable, dependence
 from bayesrtw.model.interaction import Interaction
 from bayesrtw.model.judged import JudgedBias
@@ -64,7 +65,7 @@ class Model:
     likelihood: Likelihood = field(default_factory=Normal)
 
     def __post_init__(self) -> None:
-        if sum(isinstance(term, Intercept) for term in self.terms) > 1:
+        if sum(isinstance(term, Intercept | RobustMap) for term in self.terms) > 1:
             raise SpecError(
                 "terms hold two intercepts; a model has one pooled mean: leave one out."
             )

@@ -6,6 +6,7 @@ import numpy as np
 
 from bayesrtw.analysis.conclusion import classify
 from bayesrtw.analysis.explore import Grid, explore
+from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import Panel, sensitivity
 from bayesrtw.errors import BayesrtwError
@@ -14,6 +15,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.report.absolute import BASELINES, MEASURES, per_thousand, risk
 from bayesrtw.report.checklist import checklist
 from bayesrtw.report.document import document, number
+from bayesrtw.report.ladder import as_data
 from bayesrtw.report.words import prior_in_words
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def record(
         _grid(synthesis) if alternatives else (None, "no alternatives were worked out.")
     )
     found["explore"] = _explore(grid) if grid else None
-    found["ladder"] = None
+    found["ladder"] = _ladder(synthesis, source) if alternatives else None
     found["change"] = None
     found["absolute"] = _absolute(found)
     found["checklist"] = checklist(found)
@@ -85,6 +87,19 @@ def _grid(synthesis: Synthesis) -> tuple[Grid | None, str]:
         return None, str(error)
     why = "the analysis was not fitted by the exact engine, or it has no pooled mean."
     return grid, "" if grid else why
+
+
+def _ladder(synthesis: Synthesis, source: Evidence | None) -> dict[str, Any] | None:
+    """Climb the ladder where trials and cohorts are pooled; what must be sampled is left out."""
+    evidence, studies = synthesis.evidence, synthesis.analysis.ladder.studies
+    if studies.column not in evidence.data or "mu" not in synthesis.quantities.index:
+        return None
+    rows = studies.among(evidence)
+    if rows.all() or not rows.any():
+        return None
+    named = evidence.provenance.dataset == synthesis.analysis.evidence.dataset
+    origin = source if source is not None or named else evidence
+    return as_data(ladder(synthesis.analysis, origin, sampled=False), synthesis.analysis)
 
 
 def _conclusion(synthesis: Synthesis) -> str | None:

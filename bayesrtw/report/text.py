@@ -13,7 +13,8 @@ from bayesrtw.analysis.sensitivity import Panel
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.evidence.measure import Measure, measure_named
 
-_COLOUR = {"failed": "bold red", "warning": "yellow", "note": "dim"}
+#: Style of each severity of finding.
+COLOUR = {"failed": "bold red", "warning": "yellow", "note": "dim"}
 
 
 def show(synthesis: Synthesis, console: Console, *, notes: bool = False) -> None:
@@ -41,7 +42,7 @@ def show(synthesis: Synthesis, console: Console, *, notes: bool = False) -> None
     console.print(Padding(_table(synthesis), (0, 0, 0, 2)))
     listed = [f for f in synthesis.findings if notes or f.severity != "note"]
     for finding in listed:
-        line = Text(f"{finding.severity}: ", style=_COLOUR[finding.severity])
+        line = Text(f"{finding.severity}: ", style=COLOUR[finding.severity])
         console.print(Padding(line + Text(finding.message, style="default"), (0, 0, 0, 2)))
     hidden = len(synthesis.findings) - len(listed)
     if hidden:
@@ -155,7 +156,7 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
     console.print(Text(panel.robustness))
     if panel.caveat:
         console.print(
-            Text("warning: ", style=_COLOUR["warning"]) + Text(panel.caveat, style="default")
+            Text("warning: ", style=COLOUR["warning"]) + Text(panel.caveat, style="default")
         )
     for heading, frame in panel.tables.items():
         table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)

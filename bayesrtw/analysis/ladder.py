@@ -1,0 +1,277 @@
+"""The ladder of an analysis: every assumption about its cohorts beside the registered one."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from bayesrtw.analysis.catalog import open_dataset
+from bayesrtw.analysis.conclusion import conclude
+from bayesrtw.analysis.query import select
+from bayesrtw.analysis.spec import Analysis
+from bayesrtw.engine import fit
+from bayesrtw.engine.exact import Exact
+from bayesrtw.errors import BayesrtwError, Finding, SpecError
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.bias import Discount, orientation
+from bayesrtw.model.design import Design, build
+from bayesrtw.model.spec import Model, check
+from bayesrtw.posterior.ground import Ground, differs, ground
+from bayesrtw.posterior.ladder import (
+    Conflict,
+    Rungs,
+    bare,
+    climb,
+    conflict,
+    contributions,
+    failed,
+    row,
+    rungs,
+)
+from bayesrtw.posterior.pool import masked, pool
+from bayesrtw.posterior.tipping import Sides
+from bayesrtw.registry import suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+#: Mean biases of the curve, in the direction of benefit on the analysis scale as multiples of the
+#: ladder's bias SD: ratios of ratios from 0.45 to 2.2 where that is 0.2.
+BIASES = np.linspace(-4.0, 4.0, 33)
+#: Pools on shared nodes may be off by this share of the SD at the ends of a curve; else every point
+#: gets nodes of its own.
+SAME = 1e-6
+#: A smaller share of information than this is none.
+NEGLIGIBLE = 1e-9
+#: Shares of information of the curve; 0 is the trials alone.
+SHARES = np.linspace(0.0, 1.0, 11)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ladder:
+    """What trials and cohorts say together, rung by rung.
+
+    Attributes
+    ----------
+    rungs
+        One row a rung: ``mean, sd, median, lower, upper, probability, new_lower, new_upper`` (analysis
+        scale), ``estimates``, ``engine``, ``conclusion`` and ``registered``.
+    curves
+        ``bias``: P(benefit) of the naive pool if the cohorts exaggerate the benefit by ``x`` (analysis
+        scale); ``share``: if they keep the share ``x`` of their information.
+    tipping
+        One row a probability of benefit: ``now``, the smallest mean ``bias`` and the ``share`` at which
+        the naive pool crosses it; empty where none does.
+    conflict
+        Trials against the adjusted cohorts; None with one kind only.
+    contributions
+        Weight of each design and of the prior in the registered rung, where it is exact.
+    findings
+        What a reader must know.
+    caveat
+        What must stand beside every result of the evidence.
+    """
+
+    rungs: "pd.DataFrame"
+    curves: "dict[str, pd.DataFrame]"
+    tipping: "pd.DataFrame"
+    conflict: Conflict | None
+    contributions: "pd.DataFrame | None"
+    findings: tuple[Finding, ...]
+    caveat: str
+
+
+def ladder(analysis: Analysis, evidence: Evidence | None = None, *, sampled: bool = True) -> Ladder:
+    """Climb the ladder of an analysis.
+
+    Parameters
+    ----------
+    analysis
+        What is asked; its model has a pooled mean.
+    evidence
+        In place of the data set that it names.
+    sampled
+        Whether rungs that the exact engine cannot fit are sampled, which takes seconds to a minute.
+
+    Returns
+    -------
+    Ladder
+        Rungs, curves and what follows from them.
+
+    Raises
+    ------
+    SpecError
+        If the model has no pooled mean, or the registered rung does not exist.
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
+    rows = select(analysis.evidence, source).evidence
+    spec = analysis.ladder
+    built, notes = rungs(analysis.model, rows, spec)
+    names = [each.name for each in built]
+    deciding = spec.registered
+    if deciding == "registered" and deciding not in names:
+        deciding = "naive" if "naive" in names else names[-1]
+    if deciding not in names:
+        raise SpecError(
+            f"{analysis.id}: ladder.registered is {deciding!r}; {suggestion(deciding, names)}"
+        )
+    findings = list(notes)
+    table: dict[str, dict[str, Any]] = {}
+    for each in built:
+        try:
+            tree = climb(each, seed=analysis.seed, sampled=sampled)
+        except BayesrtwError as error:
+            findings.append(failed(each, error))
+            continue
+        if tree is None:
+            text = f"The rung {each.name} must be sampled and was left out."
+            findings.append(Finding("ladder", "note", text))
+            continue
+        table[each.name] = {
+            **row(tree),
+            "estimates": each.evidence.size,
+            "engine": str(tree.attrs["engine"]),
+            "conclusion": conclude(tree, analysis.conclusion).name,
+            "registered": each.name == deciding,
+        }
+        if each.name == deciding:
+            findings += [found for found in check(each.model, each.evidence) if _of_bias(found)]
+        if each.name == "robust_map":
+            share = float(tree["quadrature"].dataset["prior_part"].to_numpy()[-1])
+            text = (
+                f"Robust MAP: the vague part has {100 * share:.0f} % of the posterior weight "
+                f"({100 * spec.weight:g} % before)."
+            )
+            findings.append(Finding("robust-map", "note", text))
+    naive = bare(analysis.model, spec.studies)
+    against = conflict(naive, rows, spec)
+    if against is not None:
+        findings.append(against.finding)
+    curves, tipping = (
+        _curves(naive, rows, analysis) if against is not None else ({}, pd.DataFrame())
+    )
+    own = next(each for each in built if each.name == deciding)
+    frame = pd.DataFrame.from_dict(table, orient="index")
+    frame.index.name = "rung"
+    return Ladder(
+        rungs=frame,
+        curves=curves,
+        tipping=tipping,
+        conflict=against,
+        contributions=_contributions(own.model, own.evidence, spec),
+        findings=tuple(findings),
+        caveat=rows.provenance.caveat,
+    )
+
+
+def _of_bias(found: Finding) -> bool:
+    names = ("bias", "discount", "directed-bias", "robust-map", "judg")
+    return any(name in found.check for name in names)
+
+
+def _contributions(model: Model, evidence: Evidence, spec: Rungs) -> "pd.DataFrame | None":
+    """Weights in the registered rung, where it is exact and its rows are those of the evidence."""
+    engine = Exact(draws=0)
+    if engine.refuses(model, evidence) is not None:
+        return None
+    tree = fit(model, evidence, engine=engine)
+    source = tree["quadrature"].dataset
+    if source.sizes.get("estimate") != evidence.size or "weight_in_mu" not in source:
+        return None
+    return contributions(tree, evidence, spec.studies)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Naive:
+    """The naive pool with the cohorts' bias or their share of information set."""
+
+    model: Model
+    evidence: Evidence
+    spec: Rungs
+    sides: Sides
+
+    @property
+    def towards(self) -> Array:
+        """What a unit of bias takes off each effect, shape (estimate,)."""
+        rows = self.spec.studies.among(self.evidence)
+        return np.asarray(-orientation(self.evidence) * rows, dtype=np.float64)
+
+    def biased(self, bias: float) -> Design:
+        """Give the pool after the cohorts' bias was taken off."""
+        design = build(self.model, self.evidence)
+        return replace(design, effect=design.effect + bias * self.towards)
+
+    def discounted(self, share: float) -> Design:
+        """Give the pool with the cohorts at a share of their information; 0 leaves them out."""
+        if share < NEGLIGIBLE:
+            return masked(build(self.model, self.evidence), ~self.spec.studies.among(self.evidence))
+        terms = (*self.model.terms, Discount(self.spec.studies, share))
+        return build(replace(self.model, terms=terms), self.evidence)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Curve:
+    """P(benefit) over one setting: on shared nodes where that is exact, else on nodes of its own."""
+
+    at: Callable[[float], Design]
+    sides: Sides
+    base: Ground | None
+
+    def chance(self, x: float) -> float:
+        """Probability of benefit."""
+        design = self.at(x)
+        pooled = self.base.pool(design) if self.base is not None else pool(design)
+        return self.sides.chances(pooled)[0]
+
+    def crossing(self, level: float, grid: Array, seen: Array, start: int) -> float:
+        """Solve for the crossing nearest to a point of the grid; NaN without one."""
+        above = seen > level
+        changes = np.flatnonzero(above[1:] != above[:-1])
+        if not len(changes):
+            return math.nan
+        place = int(changes[np.argmin(np.abs(changes + 0.5 - start))])
+        low, high = float(grid[place]), float(grid[place + 1])
+        return float(brentq(lambda x: self.chance(x) - level, low, high, xtol=1e-9))
+
+
+def _curve(at: Callable[[float], Design], grid: Array, sides: Sides) -> _Curve:
+    """Decide whether one set of nodes serves the whole grid."""
+    ends = [at(float(grid[0])), at(float(grid[-1]))]
+    # Where the ends agree with trials and cohorts the middle is wanted least: nodes are laid there.
+    base = ground(at(float(grid[len(grid) // 2])))
+    return _Curve(at, sides, base if differs(base, ends) <= SAME else None)
+
+
+def _curves(
+    naive: Model, evidence: Evidence, analysis: Analysis
+) -> "tuple[dict[str, pd.DataFrame], pd.DataFrame]":
+    """P(benefit) over the cohorts' mean bias and over their share of information."""
+    import pandas as pd  # noqa: PLC0415
+
+    spec, rules = analysis.ladder, analysis.conclusion
+    sides = Sides(evidence.benefit == "higher", rules.threshold)
+    pools = _Naive(naive, evidence, spec, sides)
+    levels = sorted({rules.probable, rules.likely, 0.5}, reverse=True)
+    curves: dict[str, pd.DataFrame] = {}
+    found: dict[float, dict[str, float]] = {level: {} for level in levels}
+    for name, grid, at, start in (
+        ("bias", spec.bias_sd * BIASES, pools.biased, len(BIASES) // 2),
+        ("share", SHARES, pools.discounted, len(SHARES) - 1),
+    ):
+        curve = _curve(at, grid, sides)
+        seen = np.array([curve.chance(float(x)) for x in grid])
+        curves[name] = pd.DataFrame({"x": grid, "probability": seen})
+        for level in levels:
+            found[level]["now"] = float(seen[start])
+            found[level][name] = curve.crossing(level, grid, seen, start)
+    tipping = pd.DataFrame.from_dict(found, orient="index")
+    tipping.index.name = "P(benefit)"
+    return curves, tipping

@@ -1,0 +1,43 @@
+"""`bayesrtw ladder`: trials and cohorts under one assumption after another."""
+
+import sys
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("name", metavar="ID_OR_TOML")
+@click.option(
+    "--evidence",
+    "source",
+    type=click.Path(exists=True, path_type=Path),
+    help="A data set folder, a CSV, Excel or RevMan 5 file, or a Cochrane data package, in place of "
+    "the shipped evidence.",
+)
+@click.option("--exact", "exact_only", is_flag=True, help="Leave out rungs that must be sampled.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+def ladder(name: str, source: Path | None, exact_only: bool, as_json: bool) -> None:
+    """Pool trials and cohorts under one assumption after another, from the trials alone to all at their word.
+
+    The rung that the analysis registers decides; the others stand beside it. Then: how biased the
+    cohorts would have to be, and how little they would have to count, to change the answer.
+    """
+    from rich.console import Console
+
+    from bayesrtw.analysis.catalog import open_analysis, open_dataset
+    from bayesrtw.analysis.ladder import ladder as climb
+    from bayesrtw.report import document
+    from bayesrtw.report.ladder import as_data, show
+
+    analysis = open_analysis(name)
+    evidence = open_dataset(source, strict=False) if source is not None else None
+    if not exact_only:
+        click.echo(
+            "Rungs that must be sampled take up to a minute; --exact leaves them out.", err=True
+        )
+    found = climb(analysis, evidence, sampled=not exact_only)
+    if as_json:
+        click.echo(document.as_json({"id": analysis.id, **as_data(found, analysis)}), nl=False)
+        return
+    show(found, analysis, Console(width=None if sys.stdout.isatty() else 110, highlight=False))

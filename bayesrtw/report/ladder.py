@@ -1,0 +1,189 @@
+"""A ladder as a table that a person reads, and as plain data."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bayesrtw.analysis.ladder import Ladder
+from bayesrtw.analysis.spec import Analysis
+from bayesrtw.evidence.measure import Measure, measure_named
+from bayesrtw.report.document import number
+from bayesrtw.report.text import COLOUR, interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: What each rung takes for granted, in a reader's words.
+MEANING = {
+    "randomised": "the trials alone",
+    "robust_map": "cohorts give a prior for the trials, with a vague part beside it",
+    "mixture": "each study is biased or not, by design and judgement",
+    "naive": "every study at its word",
+    "registered": "as the analysis states it",
+}
+
+
+def meaning(rung: str) -> str:
+    """Say what a rung takes for granted.
+
+    Parameters
+    ----------
+    rung
+        Its name.
+
+    Returns
+    -------
+    str
+        A few words.
+    """
+    if rung.startswith("discount "):
+        return f"cohorts keep {100 * float(rung.split()[1]):g} % of their information"
+    return MEANING.get(rung, rung)
+
+
+def show(found: Ladder, analysis: Analysis, console: Console) -> None:
+    """Print a ladder.
+
+    Parameters
+    ----------
+    found
+        What `bayesrtw.analysis.ladder.ladder` returned.
+    analysis
+        What it was climbed for.
+    console
+        Where to print.
+    """
+    measure = measure_named(analysis.evidence.measure)
+    console.print()
+    console.print(Text(analysis.title, style="bold"))
+    if found.caveat:
+        console.print(
+            Text("warning: ", style=COLOUR["warning"]) + Text(found.caveat, style="default")
+        )
+    console.print()
+    console.print(Padding(_rungs(found, measure), (0, 0, 0, 2)))
+    if len(found.tipping):
+        console.print()
+        console.print(Padding(_tipping(found, measure), (0, 0, 0, 2)))
+    if found.contributions is not None:
+        parts = [
+            f"{name} {100 * float(row['weight']):.1f} %"
+            for name, row in found.contributions.to_dict(orient="index").items()
+        ]
+        console.print()
+        console.print(
+            Padding(Text(f"Weight in the registered answer: {', '.join(parts)}."), (0, 0, 0, 2))
+        )
+    console.print()
+    for finding in found.findings:
+        line = Text(f"{finding.severity}: ", style=COLOUR[finding.severity])
+        console.print(Padding(line + Text(finding.message, style="default"), (0, 0, 0, 2)))
+
+
+def _rungs(found: Ladder, measure: Measure) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column("Rung", no_wrap=True)
+    table.add_column("Takes for granted", overflow="fold")
+    table.add_column(f"{measure.abbreviation} (95 % CrI)", justify="right", no_wrap=True)
+    table.add_column("P(benefit)", justify="right")
+    table.add_column("k", justify="right")
+    table.add_column("Engine")
+    for name, row in found.rungs.to_dict(orient="index").items():
+        mark = " *" if row["registered"] else ""
+        shown = interval({**row, **_back(row, measure)}, measure)
+        cells = (f"{row['probability']:.2f}", str(row["estimates"]), str(row["engine"]))
+        table.add_row(Text(f"{name}{mark}"), Text(meaning(str(name))), shown, *cells)
+    table.caption = "* decides the conclusion"
+    table.caption_justify = "left"
+    return table
+
+
+def _tipping(found: Ladder, measure: Measure) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column("P(benefit) of the naive pool crosses")
+    what = f"ratio of {measure.abbreviation}s" if measure.log else "bias"
+    table.add_column(f"if cohorts exaggerate by ({what})", justify="right")
+    table.add_column("if cohorts keep (% of information)", justify="right")
+    for level, row in found.tipping.to_dict(orient="index").items():
+        bias, share = float(row["bias"]), float(row["share"])
+        shown = math.exp(bias) if measure.log else bias
+        table.add_row(
+            f"{float(str(level)):.2f} (now {row['now']:.2f})",
+            f"{shown:.2f}" if math.isfinite(bias) else "never",
+            f"{100 * share:.0f}" if math.isfinite(share) else "never",
+        )
+    return table
+
+
+def _back(row: dict[Any, Any], measure: Measure) -> dict[str, float]:
+    return {f"{end}_back": float(measure.back(row[end])) for end in ("median", "lower", "upper")}
+
+
+def as_data(found: Ladder, analysis: Analysis) -> dict[str, Any]:
+    """Write a ladder as plain data.
+
+    Parameters
+    ----------
+    found
+        What `bayesrtw.analysis.ladder.ladder` returned.
+    analysis
+        What it was climbed for.
+
+    Returns
+    -------
+    dict
+        ``rungs`` (a list, in order), ``curves``, ``tipping``, ``conflict``, ``contributions``,
+        ``findings`` and ``caveat``; figures that do not exist are None.
+    """
+    measure = measure_named(analysis.evidence.measure)
+    rungs = []
+    for name, row in found.rungs.to_dict(orient="index").items():
+        figures = {str(key): _plain(value) for key, value in row.items()}
+        back = {end: number(value) for end, value in _back(row, measure).items()}
+        rungs.append(
+            {
+                "name": str(name),
+                "meaning": meaning(str(name)),
+                **figures,
+                "back_transformed": {
+                    end.removesuffix("_back"): value for end, value in back.items()
+                },
+            }
+        )
+    tipping = [
+        {"level": float(str(level)), **{str(key): number(value) for key, value in row.items()}}
+        for level, row in found.tipping.to_dict(orient="index").items()
+    ]
+    against = found.conflict
+    weights = found.contributions
+    return {
+        "rungs": rungs,
+        "curves": {name: _points(curve) for name, curve in found.curves.items()},
+        "tipping": tipping,
+        "conflict": None
+        if against is None
+        else {"below": against.below, "p": against.p, "z": against.z},
+        "contributions": None
+        if weights is None
+        else {
+            str(name): {"estimates": int(row["estimates"]), "weight": number(row["weight"])}
+            for name, row in weights.to_dict(orient="index").items()
+        },
+        "findings": [
+            {"check": each.check, "severity": each.severity, "message": each.message}
+            for each in found.findings
+        ],
+        "caveat": found.caveat,
+    }
+
+
+def _points(curve: "pd.DataFrame") -> list[list[Any]]:
+    return [[number(x), number(p)] for x, p in zip(curve["x"], curve["probability"], strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | bool | int) else number(value)

@@ -1,0 +1,120 @@
+"""The robust MAP prior against a plain grid of means and heterogeneities."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import bayesrtw as brw
+from bayesrtw.errors import EvidenceError, SpecError
+from bayesrtw.model.bias import AdditiveBias, Studies
+from bayesrtw.model.borrow import RobustMap
+from bayesrtw.model.prior import HalfNormal, Normal
+
+EFFECT = np.array([0.30, 0.05, 0.42, -0.35, -0.10, 0.15])
+SE = np.array([0.15, 0.12, 0.25, 0.10, 0.22, 0.18])
+TRIALS, COHORTS = slice(0, 3), slice(3, 6)
+
+
+def rows(effect=EFFECT):
+    frame = pd.DataFrame(
+        {
+            "study": [f"s{place}" for place in range(len(effect))],
+            "effect": effect,
+            "se": SE,
+            "design": ["rct"] * 3 + ["cohort"] * 3,
+        }
+    )
+    return brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+
+
+def term(weight=0.2):
+    return RobustMap(
+        Studies(("cohort",)), Normal(0, 0.5), HalfNormal(0.3), robust=Normal(0, 0.6), weight=weight
+    )
+
+
+def fitted(*terms, evidence=None):
+    made = brw.Model(terms=(*terms, brw.Exchangeable(HalfNormal(0.25))))
+    tree = brw.fit(made, evidence or rows(), engine=brw.Exact(draws=0))
+    return brw.summarise(tree), tree
+
+
+def given_tau(which, tau, v0):
+    """Mean, variance and density of the data given tau: inverse-variance pooling with a prior."""
+    weight = 1 / (SE[which][:, None] ** 2 + tau**2)
+    variance = 1 / (1 / v0 + weight.sum(axis=0))
+    mean = variance * (weight * EFFECT[which][:, None]).sum(axis=0)
+    square = (weight * (EFFECT[which][:, None] - mean) ** 2).sum(axis=0) + mean**2 / v0
+    log = 0.5 * (np.log(weight).sum(axis=0) + np.log(variance / v0) - square)
+    return mean, variance, np.exp(log - 1.5 * np.log(2 * np.pi))
+
+
+def by_grid(weight):
+    """Density of the prediction on a grid of mu, then the trials on it; evidence of both parts."""
+    mu, tau = np.linspace(-3, 3, 1201), np.linspace(0, 2.6, 1041)
+    m, v, joint = given_tau(COHORTS, tau, 0.25)
+    joint = joint * stats.halfnorm.pdf(tau, scale=0.3)
+    share = joint / np.trapezoid(joint, tau)
+    each = stats.norm.pdf(mu[:, None], m, np.sqrt(v + tau**2))
+    predicted = np.trapezoid(share * each, tau, axis=1)
+    data = stats.halfnorm.pdf(tau, scale=0.25)
+    for y, s in zip(EFFECT[TRIALS], SE[TRIALS], strict=True):
+        data = data * stats.norm.pdf(y, mu[:, None], np.sqrt(s**2 + tau**2))
+    data = np.trapezoid(data, tau, axis=1)
+    informed = np.trapezoid(data * predicted, mu)
+    vague = np.trapezoid(data * stats.norm.pdf(mu, 0, 0.6), mu)
+    total = (1 - weight) * informed + weight * vague
+    density = data * ((1 - weight) * predicted + weight * stats.norm.pdf(mu, 0, 0.6)) / total
+    mean = np.trapezoid(density * mu, mu)
+    sd = np.sqrt(np.trapezoid(density * mu**2, mu) - mean**2)
+    return mean, sd, np.log(total), weight * vague / total
+
+
+def test_it_is_the_prior_that_the_cohorts_give():
+    mean, sd, log, robust = by_grid(0.2)
+    table, tree = fitted(term())
+    assert table.loc["mu", "mean"] == pytest.approx(mean, abs=1e-6)
+    assert table.loc["mu", "sd"] == pytest.approx(sd, abs=1e-6)
+    assert float(tree["quadrature"]["log_evidence"]) == pytest.approx(log, abs=1e-5)
+    assert float(tree["quadrature"]["prior_part"][-1]) == pytest.approx(robust, abs=1e-6)
+
+
+def test_the_vague_part_takes_over_where_trials_contradict_cohorts():
+    near, far = (
+        float(fitted(term(), evidence=rows(effect))[1]["quadrature"]["prior_part"][-1])
+        for effect in ([0.2, 0.1, 0.2, 0.15, 0.2, 0.15], [0.2, 0.1, 0.2, -1.35, -1.3, -1.35])
+    )
+    assert near < 0.2
+    assert far > 0.9
+
+
+def test_all_weight_on_the_vague_part_is_the_trials_alone():
+    table, _ = fitted(term(weight=1 - 1e-12))
+    alone, _ = fitted(brw.Intercept(Normal(0, 0.6)), evidence=rows().select(design="rct"))
+    for column in ("mean", "sd", "lower", "upper"):
+        assert table.loc["mu", column] == pytest.approx(alone.loc["mu", column], abs=1e-8)
+
+
+def test_known_biases_concern_the_cohorts_before_they_become_a_prior():
+    """Huge independent biases leave the prior of the cohorts' mean, and the SD of their prediction."""
+    table, tree = fitted(term(), AdditiveBias(Studies(("cohort",)), mean=0.0, sd=1e4))
+    part = fitted(term())[1]["quadrature"]["prior_part"]
+    assert float(tree["quadrature"]["prior_part"].sum()) == pytest.approx(1.0)
+    assert float(tree["quadrature"]["prior_part"][-1]) != pytest.approx(float(part[-1]), abs=1e-3)
+    assert list(table.loc[table["variable"] == "theta", "label"]) == list(
+        rows().select(design="rct").data["estimate"].to_numpy()
+    )
+
+
+def test_studies_are_needed_on_both_sides():
+    for design in ("rct", "cohort"):
+        with pytest.raises(EvidenceError, match="needs studies on both sides"):
+            fitted(term(), evidence=rows().select(design=design))
+
+
+def test_what_makes_no_sense_is_refused():
+    with pytest.raises(SpecError, match="two intercepts"):
+        fitted(term(), brw.Intercept(Normal(0, 1)))
+    with pytest.raises(SpecError, match=r"must lie in \(0, 1\)"):
+        term(weight=0.0)

@@ -1,0 +1,200 @@
+"""The ladder: its ends are the plain pools, its curves exact, and one-sided evidence is named."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from scipy import stats
+
+import bayesrtw as brw
+from bayesrtw.analysis.ladder import ladder
+from bayesrtw.analysis.spec import Analysis, Query, parse
+from bayesrtw.cli import main
+from bayesrtw.errors import SpecError
+from bayesrtw.model.bias import BiasHierarchy, Studies
+from bayesrtw.model.prior import HalfNormal, Normal
+from bayesrtw.posterior.ladder import NON_RANDOMISED, Rungs, conflict
+
+EFFECT = np.array([0.30, 0.15, 0.42, 0.18, -0.25, -0.10, 0.12])
+SE = np.array([0.15, 0.12, 0.25, 0.20, 0.15, 0.22, 0.10])
+
+
+def rows(design=None):
+    frame = pd.DataFrame(
+        {
+            "study": [f"s{place}" for place in range(len(EFFECT))],
+            "effect": EFFECT,
+            "se": SE,
+            "design": design or ["rct"] * 4 + ["cohort"] * 3,
+        }
+    )
+    return brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+
+
+def analysis(**settings):
+    terms = (
+        brw.Intercept(Normal(0, 0.5)),
+        BiasHierarchy(Studies(NON_RANDOMISED), Normal(0, 0.2)),
+        brw.Exchangeable(HalfNormal(0.25)),
+    )
+    return Analysis(
+        **{
+            "id": "small",
+            "title": "Small",
+            "question": "Does it?",
+            "seed": 1,
+            "evidence": Query(dataset="none", measure="log_hazard_ratio"),
+            "term": terms,
+            **settings,
+        }
+    )
+
+
+PLAIN = brw.Model(terms=(brw.Intercept(Normal(0, 0.5)), brw.Exchangeable(HalfNormal(0.25))))
+
+
+def plain(evidence):
+    return brw.summarise(brw.fit(PLAIN, evidence, engine=brw.Exact(draws=0)))
+
+
+@pytest.fixture(scope="module")
+def climbed():
+    return ladder(analysis(), rows())
+
+
+def test_its_ends_are_the_plain_pools(climbed):
+    everything, trials = plain(rows()), plain(rows().select(design="rct"))
+    for column in ("mean", "sd", "lower", "median", "upper", "probability"):
+        assert climbed.rungs.loc["naive", column] == pytest.approx(
+            everything.loc["mu", column], abs=1e-8
+        )
+        assert climbed.rungs.loc["randomised", column] == pytest.approx(
+            trials.loc["mu", column], abs=1e-8
+        )
+    share = climbed.curves["share"].set_index("x")["probability"]
+    assert share.loc[1.0] == pytest.approx(everything.loc["mu", "probability"], abs=1e-7)
+    assert share.loc[0.0] == pytest.approx(trials.loc["mu", "probability"], abs=1e-7)
+
+
+def test_every_rung_is_there_and_one_decides(climbed):
+    assert list(climbed.rungs.index) == [
+        "randomised",
+        "discount 0.25",
+        "discount 0.5",
+        "robust_map",
+        "mixture",
+        "naive",
+        "registered",
+    ]
+    assert set(climbed.rungs["engine"]) == {"exact"}
+    assert list(climbed.rungs.index[climbed.rungs["registered"]]) == ["registered"]
+    own = brw.summarise(brw.fit(analysis().model, rows(), engine=brw.Exact(draws=0)))
+    assert climbed.rungs.loc["registered", "mean"] == pytest.approx(own.loc["mu", "mean"], abs=1e-9)
+    assert climbed.contributions["weight"].sum() == pytest.approx(1.0)
+    assert list(climbed.contributions.index) == ["rct", "cohort", "prior"]
+    checks = [found.check for found in climbed.findings]
+    assert "bias-hierarchy" in checks
+    assert "design-conflict" in checks
+
+
+def test_discounts_lie_between_the_ends(climbed):
+    means = climbed.rungs["mean"]
+    assert means["naive"] < means["discount 0.5"] < means["discount 0.25"] < means["randomised"]
+
+
+@pytest.mark.parametrize("bias", [-0.8, -0.3, 0.1, 0.8])
+def test_the_curve_of_bias_is_that_of_shifted_cohorts(climbed, bias):
+    frame = pd.DataFrame({name: rows().data[name].to_numpy() for name in ("study", "se", "design")})
+    shifted = EFFECT - np.array([0] * 4 + [bias] * 3)
+    moved = brw.Evidence.from_frame(frame.assign(effect=shifted), measure="log_hazard_ratio")
+    curve = climbed.curves["bias"]
+    near = np.argmin(np.abs(curve["x"] - bias))
+    assert curve["x"][near] == pytest.approx(bias, abs=1e-9)
+    wanted = plain(moved).loc["mu", "probability"]
+    assert curve["probability"][near] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_the_tipping_bias_is_where_the_pool_crosses(climbed):
+    for level, row in climbed.tipping.to_dict(orient="index").items():
+        if not np.isfinite(row["bias"]):
+            continue
+        shifted = EFFECT - np.array([0] * 4 + [row["bias"]] * 3)
+        frame = pd.DataFrame({"study": [f"s{i}" for i in range(7)], "effect": shifted, "se": SE})
+        moved = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+        assert plain(moved).loc["mu", "probability"] == pytest.approx(level, abs=1e-6)
+    assert np.isfinite(climbed.tipping["bias"]).any()
+
+
+def test_conflict_is_the_tail_of_what_cohorts_predict():
+    """By drawing both sides: the cohorts' predicted effect and the trials' mean, independently."""
+    found = conflict(PLAIN, rows(), Rungs())
+    ours = brw.fit(PLAIN, rows().select(design="rct"), engine=brw.Exact(draws=50_000), seed=1)
+    biased = brw.Model(terms=(*PLAIN.terms, BiasHierarchy(Studies(NON_RANDOMISED), Normal(0, 0.2))))
+    theirs = brw.fit(biased, rows().select(design="cohort"), engine=brw.Exact(draws=50_000), seed=2)
+    gap = ours["posterior"]["mu"].to_numpy() - theirs["posterior"]["theta_new"].to_numpy()
+    error = 0.5 / np.sqrt(gap.size)
+    assert found.below == pytest.approx(np.mean(gap < 0), abs=4 * error)
+    assert found.p == pytest.approx(2 * min(np.mean(gap < 0), np.mean(gap > 0)), abs=8 * error)
+    assert found.z == pytest.approx(gap.mean() / gap.std(), abs=0.02)
+    assert stats.norm.sf(abs(found.z)) * 2 == pytest.approx(found.p, abs=0.1)
+
+
+def test_one_sided_evidence_is_named():
+    short = analysis(ladder=Rungs(mixture=None))
+    trials = ladder(short, rows(["rct"] * 7))
+    assert list(trials.rungs.index) == ["randomised"]
+    assert "No non-randomised study" in trials.findings[0].message
+    cohorts = ladder(short, rows(["cohort"] * 7))
+    assert "randomised" not in cohorts.rungs.index
+    assert "robust_map" not in cohorts.rungs.index
+    assert "registered" in cohorts.rungs.index
+    assert "No randomised study" in cohorts.findings[0].message
+    assert cohorts.conflict is None
+    one = ladder(short, rows(["rct"] * 6 + ["cohort"]))
+    assert any("One non-randomised estimate only" in found.message for found in one.findings)
+
+
+def test_the_registered_rung_must_exist():
+    with pytest.raises(SpecError, match=r"small: ladder.registered is 'robust'.*robust_map"):
+        ladder(analysis(ladder=Rungs(registered="robust")), rows())
+
+
+def test_a_ladder_is_registered_in_toml():
+    text = """
+schema = 1
+id = "small"
+title = "Small"
+question = "Does it?"
+seed = 1
+[evidence]
+dataset = "none"
+measure = "log_hazard_ratio"
+[[term]]
+kind = "intercept"
+prior = { kind = "normal", sd = 0.5 }
+[[term]]
+kind = "exchangeable"
+tau = { kind = "half_normal", scale = 0.25 }
+[ladder]
+registered = "robust_map"
+shares = [0.1]
+bias_sd = 0.3
+studies = { values = ["cohort"] }
+"""
+    found = ladder(parse(text, "small.toml"), rows(), sampled=False)
+    assert list(found.rungs.index[found.rungs["registered"]]) == ["robust_map"]
+    assert "discount 0.1" in found.rungs.index
+
+
+def test_the_command_prints_one_document():
+    done = CliRunner().invoke(main, ["ladder", "time-to-rtw-all-designs", "--exact", "--json"])
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)
+    by_name = {rung["name"]: rung for rung in found["rungs"]}
+    assert by_name["registered"]["registered"]
+    assert "mixture" not in by_name
+    assert any("must be sampled" in each["message"] for each in found["findings"])
+    assert "convenience sample" in found["caveat"]
+    assert len(found["curves"]["bias"]) == 33
