@@ -1,0 +1,22 @@
+"""
+History of a living analysis
+============================
+
+Dated runs of one analysis. Here each run is what was known at the end of a year.
+"""
+
+import bayesrtw as brw
+from bayesrtw.analysis.conclusion import CLASSES
+from bayesrtw.posterior.sensitivity import cumulative
+
+synthesis = brw.run(brw.open_analysis("time-to-rtw"))
+table = cumulative(synthesis.analysis.model, synthesis.evidence).iloc[2:-1]
+bounds = (0.90, 0.65, 0.35, 0.10, 0.0)
+classes = [
+    next(name for name, bound in zip(CLASSES, bounds, strict=True) if chance >= bound)
+    for chance in table["probability"]
+]
+table = table.assign(
+    date=[f"{year}-12-31" for year in table.index], studies=table["estimates"]
+).assign(**{"class": classes})
+axes = brw.plot_history(table, synthesis)
