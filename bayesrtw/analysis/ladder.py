@@ -74,6 +74,8 @@ class Ladder:
         Weight of each design and of the prior in the registered rung, where it is exact.
     findings
         What a reader must know.
+    evidence
+        The rows of all designs.
     caveat
         What must stand beside every result of the evidence.
     """
@@ -84,6 +86,7 @@ class Ladder:
     conflict: Conflict | None
     contributions: "pd.DataFrame | None"
     findings: tuple[Finding, ...]
+    evidence: Evidence
     caveat: str
 
 
@@ -168,6 +171,7 @@ def ladder(analysis: Analysis, evidence: Evidence | None = None, *, sampled: boo
         conflict=against,
         contributions=_contributions(own.model, own.evidence, spec),
         findings=tuple(findings),
+        evidence=rows,
         caveat=rows.provenance.caveat,
     )
 

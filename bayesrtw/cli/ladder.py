@@ -16,8 +16,15 @@ import click
     "the shipped evidence.",
 )
 @click.option("--exact", "exact_only", is_flag=True, help="Leave out rungs that must be sampled.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Also write table and pictures into a folder of the analysis's name in this one.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-def ladder(name: str, source: Path | None, exact_only: bool, as_json: bool) -> None:
+def ladder(
+    name: str, source: Path | None, exact_only: bool, out: Path | None, as_json: bool
+) -> None:
     """Pool trials and cohorts under one assumption after another, from the trials alone to all at their word.
 
     The rung that the analysis registers decides; the others stand beside it. Then: how biased the
@@ -28,7 +35,7 @@ def ladder(name: str, source: Path | None, exact_only: bool, as_json: bool) -> N
     from bayesrtw.analysis.catalog import open_analysis, open_dataset
     from bayesrtw.analysis.ladder import ladder as climb
     from bayesrtw.report import document
-    from bayesrtw.report.ladder import as_data, show
+    from bayesrtw.report.ladder import as_data, show, write
 
     analysis = open_analysis(name)
     evidence = open_dataset(source, strict=False) if source is not None else None
@@ -37,6 +44,8 @@ def ladder(name: str, source: Path | None, exact_only: bool, as_json: bool) -> N
             "Rungs that must be sampled take up to a minute; --exact leaves them out.", err=True
         )
     found = climb(analysis, evidence, sampled=not exact_only)
+    if out is not None:
+        click.echo(f"written to {write(found, analysis, out)}", err=True)
     if as_json:
         click.echo(document.as_json({"id": analysis.id, **as_data(found, analysis)}), nl=False)
         return

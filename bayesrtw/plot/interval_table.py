@@ -69,6 +69,8 @@ class Layout:
         Sentences beneath.
     result
         What a dot is.
+    hollow
+        What a hollow dot is.
     new
         Whether effects in a new setting are drawn, where the table has them.
     phrases
@@ -82,6 +84,7 @@ class Layout:
     extras: tuple[Extra, ...] = ()
     notes: tuple[str, ...] = ()
     result: str = "pooled effect"
+    hollow: str = "not registered beforehand"
     new: bool = True
     phrases: bool = True
 
@@ -286,7 +289,7 @@ def _column(extra: Extra, values: Array) -> Column:
 def _legend(rows: Sequence[Row], layout: Layout, percent: str) -> tuple[tuple[str, str], ...]:
     entries = (
         ("result", f"{layout.result}, {percent} interval", any(not row.hollow for row in rows)),
-        ("unregistered", "not registered beforehand", any(row.hollow for row in rows)),
+        ("unregistered", layout.hollow, any(row.hollow for row in rows)),
         ("mean", layout.called[:1].lower() + layout.called[1:], bool(layout.reference)),
         ("beneath", f"effect in a new setting, {percent} interval", any(row.new for row in rows)),
     )

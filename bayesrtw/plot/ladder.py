@@ -31,8 +31,8 @@ def plot_ladder(
     ----------
     table
         One row a rung: ``rung`` (its name), ``median, lower, upper`` on the analysis scale,
-        ``probability`` of benefit, and ``registered``, whether the rung was fixed before the fit
-        (all are taken as registered without it). ``new_lower`` and ``new_upper`` are drawn if there.
+        ``probability`` of benefit, and ``registered``, whether the rung decides the conclusion
+        (all are taken to without it). ``new_lower`` and ``new_upper`` are drawn if there.
     source
         The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
     ci_prob
@@ -84,6 +84,6 @@ def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
         if "registered" in table.columns
         else np.ones(len(table), dtype=bool)
     )
-    layout = Layout(kind="Bias ladder", subject="Rung")
+    layout = Layout(kind="Bias ladder", subject="Rung", hollow="beside it: does not decide")
     named = table.set_index("rung")
     return read_table(named, source, layout, ci_prob=ci_prob, hollow=[not it for it in fixed])

@@ -1,6 +1,7 @@
 """A ladder as a table that a person reads, and as plain data."""
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -10,8 +11,9 @@ from rich.text import Text
 
 from bayesrtw.analysis.ladder import Ladder
 from bayesrtw.analysis.spec import Analysis
+from bayesrtw.errors import OutputError
 from bayesrtw.evidence.measure import Measure, measure_named
-from bayesrtw.report.document import number
+from bayesrtw.report.document import as_json, number
 from bayesrtw.report.text import COLOUR, interval
 
 if TYPE_CHECKING:
@@ -187,3 +189,73 @@ def _points(curve: "pd.DataFrame") -> list[list[Any]]:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, str | bool | int) else number(value)
+
+
+def write(found: Ladder, analysis: Analysis, folder: Path) -> Path:
+    """Write a ladder with its pictures.
+
+    Parameters
+    ----------
+    found
+        What `bayesrtw.analysis.ladder.ladder` returned.
+    analysis
+        What it was climbed for.
+    folder
+        Where results go; a folder of the analysis's name is made in it.
+
+    Returns
+    -------
+    Path
+        The folder with ``ladder.json``, ``ladder.csv``, and as SVG and PNG ``ladder`` and, where there
+        are trials and cohorts, ``tipping-bias`` and ``tipping-share``.
+
+    Raises
+    ------
+    OutputError
+        If something cannot be written.
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    from bayesrtw.plot.figure import write_figure  # noqa: PLC0415
+    from bayesrtw.plot.ladder import plot_ladder  # noqa: PLC0415
+    from bayesrtw.plot.tipping import plot_tipping  # noqa: PLC0415
+
+    measure = measure_named(analysis.evidence.measure)
+    to = folder / analysis.id
+    pictures = {"ladder": plot_ladder(found.rungs.reset_index(), found.evidence)}
+    levels = tuple(float(level) for level in found.tipping.index)
+    scale = "log ratio of ratios" if measure.log else "analysis scale"
+    titles = {
+        "bias": f"Bias of the cohorts towards benefit ({scale})",
+        "share": "Share of information that the cohorts keep",
+    }
+    for name, curve in found.curves.items():
+        pictures[f"tipping-{name}"] = plot_tipping(
+            curve.assign(design="every study at its word"),
+            found.evidence,
+            x_title=titles[name],
+            thresholds=levels,
+        )
+    table = pd.DataFrame([{**row, **row.pop("back_transformed")} for row in _flat(found, analysis)])
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+        data = {"id": analysis.id, **as_data(found, analysis)}
+        (to / "ladder.json").write_text(as_json(data), encoding="utf-8")
+        table.to_csv(to / "ladder.csv", index=False)
+        for name, axes in pictures.items():
+            figure = axes.get_figure(root=True)
+            assert figure is not None
+            for suffix in ("svg", "png"):
+                write_figure(figure, to / f"{name}.{suffix}")
+    except OSError as error:
+        raise OutputError(f"{to}: cannot be written: {error}.") from None
+    return to
+
+
+def _flat(found: Ladder, analysis: Analysis) -> list[dict[str, Any]]:
+    """Rows of the ladder with the reported scale beside the analysis scale."""
+    rows = []
+    for rung in as_data(found, analysis)["rungs"]:
+        back = {f"{end}_back": value for end, value in rung["back_transformed"].items()}
+        rows.append({**rung, "back_transformed": back})
+    return rows

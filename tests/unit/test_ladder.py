@@ -12,10 +12,12 @@ import bayesrtw as brw
 from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.spec import Analysis, Query, parse
 from bayesrtw.cli import main
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import Faults, SpecError
 from bayesrtw.model.bias import BiasHierarchy, Studies
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.posterior.ladder import NON_RANDOMISED, Rungs, conflict
+from bayesrtw.registry import decode, encode
+from bayesrtw.report.ladder import write
 
 EFFECT = np.array([0.30, 0.15, 0.42, 0.18, -0.25, -0.10, 0.12])
 SE = np.array([0.15, 0.12, 0.25, 0.20, 0.15, 0.22, 0.10])
@@ -198,3 +200,94 @@ def test_the_command_prints_one_document():
     assert any("must be sampled" in each["message"] for each in found["findings"])
     assert "convenience sample" in found["caveat"]
     assert len(found["curves"]["bias"]) == 33
+
+
+def test_table_and_pictures_are_written(climbed, tmp_path):
+    folder = write(climbed, analysis(), tmp_path)
+    assert {path.name for path in folder.iterdir()} == {
+        "ladder.json",
+        "ladder.csv",
+        *(
+            f"{name}.{end}"
+            for name in ("ladder", "tipping-bias", "tipping-share")
+            for end in ("svg", "png")
+        ),
+    }
+    table = pd.read_csv(folder / "ladder.csv").set_index("name")
+    assert table.loc["naive", "median_back"] == pytest.approx(
+        np.exp(climbed.rungs.loc["naive", "median"])
+    )
+    assert "robust_map" in (folder / "ladder.svg").read_text(encoding="utf-8")
+
+
+def test_every_bias_is_reached_from_toml():
+    """One file with each kind; what is read back is what was written."""
+    text = """
+schema = 1
+id = "biases"
+title = "Biases"
+question = "Does it?"
+seed = 1
+[evidence]
+dataset = "none"
+measure = "log_hazard_ratio"
+[[term]]
+kind = "robust_map"
+studies = { values = ["cohort"] }
+prior = { kind = "normal", sd = 0.5 }
+tau = { kind = "half_normal", scale = 0.25 }
+robust = { kind = "normal", sd = 0.5 }
+[[term]]
+kind = "discount"
+studies = { values = ["cohort"] }
+share = 0.5
+[[term]]
+kind = "additive_bias"
+name = "stated"
+studies = { values = ["cohort"] }
+mean = 0.0
+sd = 0.2
+[[term]]
+kind = "bias_hierarchy"
+studies = { values = ["cohort"] }
+common = { kind = "normal", sd = 0.2 }
+[[term]]
+kind = "directed_bias"
+name = "inflation"
+studies = { values = ["rct"], judged = ["high"] }
+size = { kind = "half_normal", scale = 0.1 }
+[[term]]
+kind = "bias_mixture"
+[[term.groups]]
+name = "cohorts"
+values = ["cohort"]
+common = { kind = "normal", sd = 0.2 }
+spread = { kind = "half_normal", scale = 0.15 }
+[[term.groups.classes]]
+judgement = ""
+mean = 0.6
+[[term]]
+kind = "by_group"
+column = "design"
+tau = { kind = "half_normal", scale = 0.25 }
+[[term.groups]]
+name = "trials"
+members = ["rct"]
+reason = "randomised"
+[[term.groups]]
+name = "others"
+members = ["cohort"]
+reason = "not randomised"
+"""
+    found = parse(text, "biases.toml")
+    kinds = [table["kind"] for table in encode(found)["term"]]
+    assert kinds == [
+        "robust_map",
+        "discount",
+        "additive_bias",
+        "bias_hierarchy",
+        "directed_bias",
+        "bias_mixture",
+        "by_group",
+    ]
+    assert decode(Analysis, encode(found), where="again", faults=Faults(SpecError)) == found
