@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -52,3 +54,13 @@ def test_every_public_name_resolves(name):
 def test_a_name_that_is_not_public_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'bayesrtw' has no attribute 'fitt'"):
         _ = bayesrtw.fitt
+
+
+def test_no_two_test_files_have_one_name():
+    # pytest imports a file in a folder without __init__.py by its bare name, and stops at a second one.
+    tests = Path(__file__).parents[1]
+    files = [
+        file for file in tests.rglob("test_*.py") if not (file.parent / "__init__.py").exists()
+    ]
+    assert len(files) > 40
+    assert [name for name, times in Counter(file.name for file in files).items() if times > 1] == []
