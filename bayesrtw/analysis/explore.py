@@ -1,9 +1,10 @@
 """Answers worked out beforehand, so that a reader can turn knobs without an engine at hand.
 
-A grid: every prior of heterogeneity of the panel, crossed with every study and family left out. Each
-cell is an exact posterior. The nodes of one integral serve all smooth priors: they are laid under the
-equal mixture of the priors, from which each prior's own weights follow by a ratio that is at most the
-number of priors, so nothing is extrapolated.
+A grid: every prior of heterogeneity of the panel, crossed with every study and family left out, and
+where trials and cohorts are pooled with rungs of the bias ladder. Each cell is an exact posterior. The
+nodes of one integral serve all smooth priors: they are laid under the equal mixture of the priors, from
+which each prior's own weights follow by a ratio that is at most the number of priors, so nothing is
+extrapolated.
 """
 
 import math
@@ -23,12 +24,13 @@ from bayesrtw.engine.exact import Exact, improper, new_variance, shares_in_mean,
 from bayesrtw.engine.integrate import integrate
 from bayesrtw.engine.kernel import smooth
 from bayesrtw.engine.problem import Problem, pose
-from bayesrtw.errors import EngineRefusal
+from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.prior import Prior, Uniform
 from bayesrtw.model.spec import Model
+from bayesrtw.posterior.ladder import Rung, rungs
 from bayesrtw.posterior.pool import masked
 from bayesrtw.posterior.sensitivity import between
 
@@ -77,7 +79,8 @@ class Cell:
     Attributes
     ----------
     answers
-        For each estimand: median, lower, upper on the analysis scale, and its probability.
+        For each estimand: median, lower, upper on the analysis scale, and its probability; None where
+        the rung's model has no such quantity.
     tau
         Posterior mean of the SD of the effect in a new setting around the pooled one.
     effects
@@ -86,7 +89,7 @@ class Cell:
         Share of each estimate in the pooled mean, the prior's last; None if left out.
     """
 
-    answers: tuple[tuple[float, float, float, float], ...]
+    answers: tuple[tuple[float, float, float, float] | None, ...]
     tau: float
     effects: tuple[tuple[float, float, float] | None, ...]
     weights: tuple[float | None, ...]
@@ -104,14 +107,18 @@ class Grid:
         What is left out, nothing first.
     estimands
         The questions answered in each cell.
+    rungs
+        Of the bias ladder, ``registered`` first: the model as the analysis states it. Further ones only
+        where trials and cohorts are pooled.
     cells
-        ``cells[left_out][prior]``; None where the posterior would be improper.
+        ``cells[rung][left_out][prior]``; None where the posterior would be improper.
     """
 
     priors: tuple[tuple[str, Prior | None], ...]
     left_out: tuple[LeftOut, ...]
     estimands: tuple[Estimand, ...]
-    cells: tuple[tuple[Cell | None, ...], ...]
+    rungs: tuple[str, ...]
+    cells: tuple[tuple[tuple[Cell | None, ...], ...], ...]
 
 
 def explore(synthesis: Synthesis) -> Grid | None:
@@ -145,19 +152,76 @@ def explore(synthesis: Synthesis) -> Grid | None:
         if each.of not in model.hyper and not each.of.startswith("theta[")
     )
     left = _left_out(evidence)
-    whole = build(model, evidence)
-    cells = []
-    for each in left:
-        keep = np.ones(evidence.size, dtype=bool)
-        keep[list(each.rows)] = False
-        cells.append(_cells(masked(whole, keep), keep, model, priors, asked, evidence))
+    steps = [(Rung(REGISTERED, model, evidence), np.ones(evidence.size, dtype=bool))]
+    steps += _further(synthesis)
+    names: list[str] = []
+    cells: list[tuple[tuple[Cell | None, ...], ...]] = []
+    for rung, rows in steps:
+        try:
+            whole = build(rung.model, rung.evidence)
+        except SpecError:
+            # Trials alone may lack a level of a moderator; the ladder's findings say so.
+            continue
+        names.append(rung.name)
+        cells.append(_climbed(rung, whole, rows, left, priors, asked))
     own = synthesis.estimates
-    first = cells[0][0]
+    first = cells[0][0][0]
     if first is not None:
         same = tuple(_answered(dict(own.loc[each.name])) for each in asked)
-        _hold_against(first.answers, same, synthesis.analysis.id)
-        cells[0] = (replace(first, answers=same), *cells[0][1:])
-    return Grid(tuple(priors.items()), left, asked, tuple(cells))
+        _hold_against([each for each in first.answers if each], same, synthesis.analysis.id)
+        row = (replace(first, answers=same), *cells[0][0][1:])
+        cells[0] = (row, *cells[0][1:])
+    return Grid(tuple(priors.items()), left, asked, tuple(names), tuple(cells))
+
+
+def _further(synthesis: Synthesis) -> list[tuple[Rung, NDArray[np.bool_]]]:
+    """List rungs that the grid has beside the registered one, and which estimates each has.
+
+    They are the trials alone, the discounts and every study at its word: one normal posterior a node,
+    as in the registered model. None where there is one kind of design only.
+    """
+    model, evidence = synthesis.analysis.model, synthesis.evidence
+    spec = replace(synthesis.analysis.ladder, mixture=None)
+    if spec.studies.column not in evidence.data:
+        return []
+    cohort = spec.studies.among(evidence)
+    if cohort.all() or not cohort.any():
+        return []
+    found = []
+    for each in rungs(model, evidence, spec)[0]:
+        alone = each.name == "randomised"
+        chosen = alone or each.name == "naive" or each.name.startswith("discount ")
+        if not chosen or (not alone and each.model == model):
+            continue
+        if Exact(draws=0).refuses(each.model, each.evidence) is None:
+            found.append((each, ~cohort if alone else np.ones(evidence.size, dtype=bool)))
+    return found
+
+
+def _climbed(
+    rung: Rung,
+    whole: Design,
+    rows: NDArray[np.bool_],
+    left: Sequence[LeftOut],
+    priors: Mapping[str, Prior | None],
+    asked: tuple[Estimand, ...],
+) -> tuple[tuple[Cell | None, ...], ...]:
+    """Solve one rung without each of what is left out; what it never had changes nothing."""
+    seen: dict[bytes, tuple[Cell | None, ...]] = {}
+    found = []
+    for each in left:
+        keep = rows.copy()
+        keep[list(each.rows)] = False
+        key = keep.tobytes()
+        if key not in seen:
+            part = masked(whole, keep[rows]) if keep.any() else None
+            seen[key] = (
+                (None,) * len(priors)
+                if part is None
+                else _cells(part, keep, rung.model, priors, asked, rung.evidence)
+            )
+        found.append(seen[key])
+    return tuple(found)
 
 
 def _hold_against(
@@ -311,13 +375,16 @@ class _Answers:
         smoothed = smooth(problem.system_at(values), problem.variances(values))
         effect_mean, effect_sd = study_effects(problem, given, smoothed)
         weights = shares @ shares_in_mean(problem, normals, smoothed)
-        questions = [self._answer(each, design, given, spread, shares) for each in self.asked]
+        questions = [
+            self._answer(each, design, given, spread, shares) if _has(each.of, design) else None
+            for each in self.asked
+        ]
         many = np.repeat(shares.T, effect_mean.shape[1], axis=1)
         ends = _ends(many, np.tile(effect_mean, len(shares)), np.tile(effect_sd, len(shares)), 0.95)
         effects = ends.reshape(3, len(shares), -1)
         return [
             Cell(
-                answers=tuple(tuple(map(float, question[:, row])) for question in questions),  # type: ignore[misc]
+                answers=tuple(_column(question, row) for question in questions),
                 tau=float(shares[row] @ np.sqrt(spread)),
                 effects=self._spread(list(map(tuple, effects[:, row].T.tolist()))),
                 weights=(*self._spread(weights[row, :-1].tolist()), float(weights[row, -1])),
@@ -357,6 +424,20 @@ def _ends(weight: Array, mean: Array, sd: Array, ci_prob: float) -> Array:
     """Median, lower and upper end, shape (3, quantity)."""
     quantile: Callable[[float], Array] = lambda q: mixture.quantile(q, weight, mean, sd)  # noqa: E731
     return np.stack([quantile(0.5), quantile(0.5 - ci_prob / 2), quantile(0.5 + ci_prob / 2)])
+
+
+def _column(question: Array | None, row: int) -> tuple[float, float, float, float] | None:
+    if question is None:
+        return None
+    middle, low, high, chance = map(float, question[:, row])
+    return middle, low, high, chance
+
+
+def _has(of: str, design: Design) -> bool:
+    """Whether a rung's design has a quantity: the difference between designs is not in all of them."""
+    name, _, label = of.partition("[")
+    quantity = design.quantities.get("mu" if name == "theta_new" else name)
+    return quantity is not None and (not label or label[:-1] in quantity.labels)
 
 
 def _combination(of: str, design: Design) -> Array:

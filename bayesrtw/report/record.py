@@ -1,11 +1,12 @@
 """Everything that a report says, as one JSON document: the synthesis and what it is held against."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayesrtw.analysis.conclusion import classify
-from bayesrtw.analysis.explore import Grid, explore
+from bayesrtw.analysis.explore import Cell, Grid, explore
 from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import Panel, sensitivity
@@ -15,7 +16,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.report.absolute import BASELINES, MEASURES, per_thousand, risk
 from bayesrtw.report.checklist import checklist
 from bayesrtw.report.document import document, number
-from bayesrtw.report.ladder import as_data
+from bayesrtw.report.ladder import as_data, meaning
 from bayesrtw.report.words import prior_in_words
 
 if TYPE_CHECKING:
@@ -146,32 +147,30 @@ def _explore(grid: Grid) -> dict[str, Any]:
             {"kind": each.kind, "name": each.name, "label": each.label, "rows": list(each.rows)}
             for each in grid.left_out
         ],
-        "rungs": [{"name": "registered", "label": "as registered"}],
+        "rungs": [
+            {"name": name, "label": meaning(name) if place else "as registered"}
+            for place, name in enumerate(grid.rungs)
+        ],
         "estimands": [
             {"name": each.name, "of": each.of, "ci_prob": each.ci_prob} for each in grid.estimands
         ],
-        "cells": [
-            [
-                [
-                    None
-                    if cell is None
-                    else {
-                        "answers": [[_short(value) for value in each] for each in cell.answers],
-                        "tau": _short(cell.tau),
-                        "effects": [
-                            None if each is None else [_short(value) for value in each]
-                            for each in cell.effects
-                        ],
-                        "weights": [
-                            None if each is None else _short(each) for each in cell.weights
-                        ],
-                    }
-                    for cell in row
-                ]
-                for row in grid.cells
-            ]
-        ],
+        "cells": [[[_cell(each) for each in row] for row in rung] for rung in grid.cells],
     }
+
+
+def _cell(cell: Cell | None) -> dict[str, Any] | None:
+    if cell is None:
+        return None
+    return {
+        "answers": [_shortened(each) for each in cell.answers],
+        "tau": _short(cell.tau),
+        "effects": [_shortened(each) for each in cell.effects],
+        "weights": [None if each is None else _short(each) for each in cell.weights],
+    }
+
+
+def _shortened(values: Sequence[float] | None) -> list[float | None] | None:
+    return None if values is None else [_short(value) for value in values]
 
 
 def _short(value: float) -> float | None:

@@ -15,6 +15,7 @@ from numpy.testing import assert_allclose
 import bayesrtw as brw
 from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.explore import Grid, explore
+from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis, run
 from bayesrtw.analysis.sensitivity import prior_choices
 from bayesrtw.analysis.spec import Estimand
@@ -27,13 +28,14 @@ from bayesrtw.report.record import record
 CLOSE = 1e-5
 
 
-def _synthesis(**changes: object) -> Synthesis:
+def _synthesis(design: list[str] | None = None, **changes: object) -> Synthesis:
     frame = pd.DataFrame(
         {
             "study": ["A", "B", "B2", "C", "D"],
             "effect": [0.42, 0.05, 0.11, -0.21, 0.33],
             "se": [0.15, 0.12, 0.30, 0.25, 0.09],
             "trial_family": ["a", "b", "b", "c", "d"],
+            **({"design": design} if design else {}),
         }
     )
     evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="lower")
@@ -71,7 +73,7 @@ def test_every_cell_is_the_posterior_fitted_by_itself(
         for name in ("registered", "half-normal(0.1)", list(priors)[-1]):
             between = replace(found.analysis.term[1], tau=priors[name])  # type: ignore[arg-type]
             terms = (found.analysis.term[0], between, found.analysis.term[2])
-            cell = grid.cells[place][[each for each, _ in grid.priors].index(name)]
+            cell = grid.cells[0][place][[each for each, _ in grid.priors].index(name)]
             assert cell is not None
             model = brw.Model(terms=terms)
             tree = brw.fit(model, found.evidence.rows(keep), engine=brw.Exact(draws=0), seed=1)
@@ -94,7 +96,7 @@ def test_every_cell_is_the_posterior_fitted_by_itself(
 
 def test_the_first_cell_holds_the_registered_answers(three_levels: tuple[Synthesis, Grid]) -> None:
     found, grid = three_levels
-    first = grid.cells[0][0]
+    first = grid.cells[0][0][0]
     assert first is not None
     wanted = found.estimates.loc[["pooled", "new"], ["median", "lower", "upper", "probability"]]
     assert np.array_equal(np.array(first.answers), wanted.to_numpy(dtype=float))
@@ -111,9 +113,90 @@ def test_studies_and_families_are_left_out(three_levels: tuple[Synthesis, Grid])
         ("study", "D", (4,)),
         ("family", "b", (1, 2)),
     ]
-    family = grid.cells[-1][0]
+    family = grid.cells[0][-1][0]
     assert family is not None
     assert [effect is None for effect in family.effects] == [False, True, True, False, False]
+
+
+@pytest.fixture(scope="module")
+def both_designs() -> tuple[Synthesis, Grid]:
+    terms = (
+        brw.Intercept(brw.prior.Normal(0, 0.5)),
+        brw.Indicator("non_randomised", "design", ("cohort",), brw.prior.Normal(0, 0.2)),
+        brw.Exchangeable(brw.prior.HalfNormal(0.25)),
+    )
+    questions = (
+        Estimand("pooled", "mu"),
+        Estimand("difference", "beta[non_randomised]"),
+        Estimand("new", "theta_new"),
+    )
+    found = _synthesis(["rct", "cohort", "rct", "cohort", "rct"], term=terms, estimand=questions)
+    grid = explore(found)
+    assert grid is not None
+    return found, grid
+
+
+def test_one_kind_of_design_has_the_registered_rung_alone(
+    three_levels: tuple[Synthesis, Grid],
+) -> None:
+    assert three_levels[1].rungs == ("registered",)
+    assert len(three_levels[1].cells) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "share"), [("randomised", 0.0), ("discount 0.25", 0.25), ("discount 0.5", 0.5)]
+)
+def test_every_rung_is_the_posterior_fitted_by_itself(
+    both_designs: tuple[Synthesis, Grid], name: str, share: float
+) -> None:
+    """Held against fits whose cohorts have variances divided by their share, written out here."""
+    found, grid = both_designs
+    assert grid.rungs == ("registered", "randomised", "discount 0.25", "discount 0.5", "naive")
+    frame = found.evidence.data.to_dataframe().reset_index()
+    cohort = (frame["design"] == "cohort").to_numpy()
+    if share:
+        frame["se"] = np.where(cohort, frame["se"] / np.sqrt(share), frame["se"])
+    # Nothing, a trial and a cohort are left out, under two priors.
+    for place, (prior, tau) in enumerate(
+        (("registered", 0.25), ("half-normal(0.1)", 0.1), ("registered", 0.25))
+    ):
+        rows = np.ones(5, dtype=bool)
+        rows[list(grid.left_out[place].rows)] = False
+        rows &= ~cohort if not share else True
+        cell = grid.cells[grid.rungs.index(name)][place][
+            [each for each, _ in grid.priors].index(prior)
+        ]
+        assert cell is not None
+        columns = frame.loc[rows, ["study", "effect", "se"]]
+        evidence = brw.Evidence.from_frame(columns, measure="log_hazard_ratio", benefit="lower")
+        terms = (
+            brw.Intercept(brw.prior.Normal(0, 0.5)),
+            brw.Exchangeable(brw.prior.HalfNormal(tau)),
+        )
+        table = brw.summarise(brw.fit(brw.Model(terms=terms), evidence, seed=1))
+        for at, quantity in ((0, "mu"), (2, "theta_new")):
+            wanted = table.loc[quantity, ["median", "lower", "upper", "probability"]]
+            assert_allclose(cell.answers[at], wanted.to_numpy(dtype=float), atol=CLOSE)
+        assert cell.answers[1] is None
+        assert [effect is not None for effect in cell.effects] == rows.tolist()
+        theta = table.loc[table["variable"] == "theta", ["median", "lower", "upper"]]
+        kept = [effect for effect in cell.effects if effect is not None]
+        assert_allclose(kept, theta.to_numpy(dtype=float), atol=CLOSE)
+
+
+def test_rungs_agree_with_the_ladder_and_registered_keeps_its_own_answers(
+    both_designs: tuple[Synthesis, Grid],
+) -> None:
+    found, grid = both_designs
+    climbed = ladder(found.analysis, found.evidence, sampled=False).rungs
+    for name, cells in zip(grid.rungs, grid.cells, strict=True):
+        assert cells[0][0] is not None
+        wanted = climbed.loc[name, ["median", "lower", "upper", "probability"]].astype(float)
+        assert_allclose(cells[0][0].answers[0], wanted.to_numpy(), atol=CLOSE)
+    first = grid.cells[0][0][0]
+    assert first is not None
+    own = found.estimates.loc["difference", ["median", "lower", "upper", "probability"]]
+    assert np.array_equal(first.answers[1], own.to_numpy(dtype=float))
 
 
 def test_a_prior_with_a_jump_gets_nodes_of_its_own() -> None:
@@ -121,7 +204,7 @@ def test_a_prior_with_a_jump_gets_nodes_of_its_own() -> None:
     found = _synthesis(term=terms)
     grid = explore(found)
     assert grid is not None
-    wide = grid.cells[2][0]
+    wide = grid.cells[0][2][0]
     assert wide is not None
     keep = np.array([True, False, True, True, True])
     tree = brw.fit(found.analysis.model, found.evidence.rows(keep), seed=1)
@@ -137,8 +220,8 @@ def test_a_common_effect_has_no_priors_to_choose() -> None:
     grid = explore(found)
     assert grid is not None
     assert [name for name, _ in grid.priors] == ["registered"]
-    assert grid.cells[1][0] is not None
-    assert grid.cells[1][0].tau == 0.0
+    assert grid.cells[0][1][0] is not None
+    assert grid.cells[0][1][0].tau == 0.0
 
 
 def test_a_grid_that_misses_the_registered_answer_is_refused(

@@ -84,7 +84,7 @@
     const share = baseline();
     document.querySelectorAll("[data-people]").forEach((node) => {
       const [place, end] = node.dataset.people.split("/").map(Number);
-      const effect = cell ? cell.answers[place][end] : null;
+      const effect = cell && cell.answers[place] ? cell.answers[place][end] : null;
       const value = effect === null ? null : 1000 * (risk(effect, share) - share);
       node.textContent = spell(value, "signed");
     });
@@ -102,6 +102,11 @@
       node.textContent = spell(value, node.dataset.style);
       if (value === null || value === undefined) node.removeAttribute("value");
       else node.setAttribute("value", String(value));
+    });
+    record.explore.estimands.forEach((_, place) => {
+      const absent = Boolean(cell) && cell.answers[place] === null;
+      document.querySelectorAll(`[data-absent="${place}"]`).forEach((node) => { node.hidden = !absent; });
+      document.querySelectorAll(`[data-present="${place}"]`).forEach((node) => { node.hidden = absent; });
     });
     const said = [
       prior ? `Prior of heterogeneity: ${record.explore.priors[prior].name}` : "Prior as registered",
