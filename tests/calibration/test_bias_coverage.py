@@ -7,6 +7,7 @@ what docs/cohorts.md says of the former holds of the latter. Seeds are fixed.
 
 import bias_coverage
 import ladder
+import ladder_page
 import numpy as np
 import pandas as pd
 import pytest
@@ -127,3 +128,10 @@ def test_a_finished_setting_is_read_back(tmp_path, capsys):
     assert again[: len(first)] == first
     assert [row["rung"] for row in first] == list(ladder.RUNGS)
     assert capsys.readouterr().err.count("s of CPU") == 2
+
+
+def test_the_page_shows_the_figures_beside_it():
+    page = ladder_page.PAGE.read_text(encoding="utf-8")
+    assert ladder_page.filled(page) == page
+    frame = pd.read_csv(ladder_page.SETTINGS)
+    assert len(frame) == len(ladder.settings()) * len(ladder.RUNGS)
