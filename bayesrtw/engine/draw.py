@@ -103,6 +103,7 @@ def _next(
         at,
         size=len(problem.design.se),
         moments=[0] * len(axes),
+        lead=1,
     )
     each = np.exp(found.log_weight).reshape(len(held[0]), INNER, -1).sum(axis=2)
     where = found.ranges[0]

@@ -1,8 +1,10 @@
 """The algebra of `bayesrtw.engine.kernel` for one data set at many values of the hyperparameters.
 
-The same messages go up the same groups, laid out so that values of the hyperparameters are the last axis:
-sums over groups then run along it. What no value changes has an axis of length one and costs nothing: a
-column that is constant within groups, such as the intercept, has no deviations at all.
+The same messages go up the same groups, laid out so that values of the hyperparameters are the last axes:
+sums over groups then run along them. Several hyperparameters may have an axis each: what one of them does
+not change has an axis of length one there and costs nothing, so that messages of the innermost groups are
+worked out once for each value of the innermost SD. A column that is constant within groups, such as the
+intercept, has no deviations at all.
 """
 
 import math
@@ -27,7 +29,7 @@ def conditional_many(system: System, variances: Variances) -> Conditional:
     system
         The data.
     variances
-        What the hyperparameters give, with one leading axis.
+        What the hyperparameters give; leading axes may have length one where nothing depends on them.
 
     Returns
     -------
@@ -38,17 +40,22 @@ def conditional_many(system: System, variances: Variances) -> Conditional:
     if system.layout.blocks or system.effect.ndim > 1:
         return conditional(system, variances)
     levels = system.layout.levels
-    precision = np.atleast_2d(variances.sampling + variances.own).T
+    precision = _first(variances.sampling + variances.own)
     if levels:
         precision = precision[system.layout.order]
     log_det = _log_sum(precision)
     precision = 1.0 / precision
     width = system.columns.shape[-1] + 1
     if not levels:
-        sums = _products(system) @ precision
-        return _finished(system, sums, log_det, width)
-    sums = np.zeros((width * (width + 1) // 2, 1))
-    values = [column[:, None] for column in _ordered(system)]
+        sums = _products(system) @ precision.reshape(len(precision), -1)
+        return _finished(system, sums.reshape(-1, *precision.shape[1:]), log_det, width)
+    axes = max(precision.ndim, *(np.ndim(variance) for variance in variances.groups)) - 1
+    precision = precision.reshape(
+        len(precision), *(1,) * (axes + 1 - precision.ndim), *precision.shape[1:]
+    )
+    log_det = log_det.reshape((1,) * (axes - log_det.ndim) + log_det.shape)
+    sums = np.zeros((width * (width + 1) // 2, *(1,) * axes))
+    values = [column.reshape(-1, *(1,) * axes) for column in _ordered(system)]
     for level, variance in zip(levels, variances.groups, strict=True):
         total = np.add.reduceat(precision, level.starts, axis=0)
         centres, deviations = [], []
@@ -57,10 +64,15 @@ def conditional_many(system: System, variances: Variances) -> Conditional:
             centres.append(centre)
             deviations.append(deviation)
         sums = sums + _cross(precision, deviations)
-        grown = 1.0 + np.atleast_2d(variance).T * total
+        grown = 1.0 + _first(variance) * total
         log_det = log_det + _log_sum(grown)
         values, precision = centres, total / grown
     return _finished(system, sums + _cross(precision, [*values]), log_det, width)
+
+
+def _first(variance: Array) -> Array:
+    """Put units first and values last, shape (..., unit) to (unit, ...), with an axis of values at least."""
+    return np.moveaxis(np.atleast_2d(variance), -1, 0)
 
 
 def _around(
@@ -78,7 +90,7 @@ def _around(
 
 def _cross(precision: Array, values: list[Array | None]) -> Array:
     """Sum precision times products of two columns, lower triangle by rows, shape (pair, value)."""
-    nil = np.zeros(1)
+    nil = np.zeros((1,) * (precision.ndim - 1))
     rows = []
     for place, one in enumerate(values):
         weighted = None if one is None else precision * one
@@ -86,15 +98,15 @@ def _cross(precision: Array, values: list[Array | None]) -> Array:
             if weighted is None or other is None:
                 rows.append(nil)
             else:
-                rows.append(np.einsum("up,up->p", *np.broadcast_arrays(weighted, other)))
+                rows.append(np.einsum("u...,u...->...", weighted, other))
     return np.stack(np.broadcast_arrays(*rows))
 
 
 def _finished(system: System, sums: Array, log_det: Array, width: int) -> Conditional:
     """Put the sums into matrices and finish."""
     i, j = np.tril_indices(width)
-    gram = np.empty((sums.shape[-1], width, width))
-    gram[:, i, j] = gram[:, j, i] = sums.T
+    gram = np.empty((*sums.shape[1:], width, width))
+    gram[..., i, j] = gram[..., j, i] = np.moveaxis(sums, 0, -1)
     return finish(system, gram, log_det)
 
 
@@ -107,7 +119,7 @@ def _log_sum(values: Array) -> Array:
     reach = max(abs(math.log10(low)), abs(math.log10(high)), 1e-3)
     together = max(1, min(count, int(DECADES / reach)))
     whole = count - count % together
-    packed = values[:whole].reshape(together, whole // together, -1)
+    packed = values[:whole].reshape(together, whole // together, *values.shape[1:])
     found = np.sum(np.log(np.multiply.reduce(packed, axis=0)), axis=0)
     if whole < count:
         found = found + np.log(np.multiply.reduce(values[whole:], axis=0))

@@ -26,6 +26,9 @@ ROUNDING = 1e-16
 #: Nodes on which the marginal distribution of an inner hyperparameter is kept.
 MARGINAL = 256
 
+#: Densities of an inner hyperparameter that are summed at once: their series stay in the cache.
+ROWS = 64
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distribution:
@@ -227,10 +230,15 @@ def _mixed(each: Array, low: Array, high: Array, count: int) -> Marginal:
     coefficients = (np.arange(count) + 0.5) * (each @ legendre.legvander(x, count - 1))
     points, w = rule(MARGINAL)
     u = bottom + 0.5 * (top - bottom) * (points + 1.0)
-    z = 2.0 * (u - low[:, None]) / (high - low)[:, None] - 1.0
-    inside = np.abs(z) <= 1.0
-    values = legendre.legval(np.where(inside, z, 0.0), coefficients.T[..., None], tensor=False)
-    stretch = (top - bottom) / (high - low)[:, None]
-    density = np.sum(np.where(inside, values * stretch, 0.0), axis=0)
+    density = np.zeros(MARGINAL)
+    for start in range(0, len(low), ROWS):
+        part = slice(start, start + ROWS)
+        z = 2.0 * (u - low[part, None]) / (high - low)[part, None] - 1.0
+        inside = np.abs(z) <= 1.0
+        values = legendre.legval(
+            np.where(inside, z, 0.0), coefficients[part].T[..., None], tensor=False
+        )
+        stretch = (top - bottom) / (high - low)[part, None]
+        density += np.sum(np.where(inside, values * stretch, 0.0), axis=0)
     weight = np.maximum(density, 0.0) * w
     return Marginal(weight / weight.sum(), bottom, top)

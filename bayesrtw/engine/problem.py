@@ -1,7 +1,9 @@
 """A design as one or many integrals: the arrays of the kernel and how hyperparameters enter them."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -174,7 +176,8 @@ class Problem:
         Parameters
         ----------
         values
-            One array of shape (...,) for each hyperparameter.
+            One array for each hyperparameter; together they broadcast to (...,). Give each an axis of
+            its own where every combination is wanted: what it does not change is worked out once.
 
         Returns
         -------
@@ -275,33 +278,52 @@ class Problem:
 
     def _given(self, values: Sequence[Array]) -> Conditional:
         """Condition on hyperparameters, with a flat prior in place of one that is a mixture."""
-        lead = np.broadcast_shapes(*(np.shape(value) for value in values)) if values else ()
-        flat = [np.broadcast_to(value, lead).reshape(-1) for value in values]
+        shape = np.broadcast_shapes(*(np.shape(value) for value in values)) if values else (1,)
+        each = [
+            np.asarray(value).reshape((1,) * (len(shape) - np.ndim(value)) + np.shape(value))
+            for value in values
+        ]
         width = self.system.columns.shape[-1]
-        points = len(flat[0]) if flat else 1
-        room = max(1, AT_ONCE // len(self.design.se))
-        parts = []
-        for start in range(0, points, room):
-            here = [value[start : start + room] for value in flat]
-            parts.append(conditional_many(self.system_at(here), self.variances(here)))
-        found = (
-            parts[0]
-            if len(parts) == 1
-            else Conditional(*(np.concatenate(pieces) for pieces in zip(*parts, strict=True)))
-        )
-        shape = lead if flat else (1,)
-        if np.size(found.log_density) < points:
-            # Nothing depends on the hyperparameters: one answer serves all points.
-            found = Conditional(
-                np.broadcast_to(found.log_density, (points,)),
-                np.broadcast_to(found.mean, (points, width)),
-                np.broadcast_to(found.covariance, (points, width, width)),
-            )
-        return Conditional(
-            found.log_density.reshape(shape),
-            found.mean.reshape(*shape, width) + self.pilot,
-            found.covariance.reshape(*shape, width, width),
-        )
+        log = np.empty(shape)
+        mean, covariance = np.empty((*shape, width)), np.empty((*shape, width, width))
+        for where in self._passes(each, shape):
+            here = [_cut(value, where) for value in each]
+            part = conditional_many(self.system_at(here), self.variances(here))
+            # What no hyperparameter changes is one answer that serves all points.
+            log[where], mean[where], covariance[where] = part
+        mean += self.pilot
+        return Conditional(log, mean, covariance)
+
+    def _passes(
+        self, values: Sequence[Array], shape: tuple[int, ...]
+    ) -> Iterator[tuple[slice, ...]]:
+        """Cut points of hyperparameters into passes, later axes whole as long as they fit."""
+        steps = list(shape)
+        for axis in range(len(shape)):
+            while steps[axis] > 1 and self._numbers(values, steps) > AT_ONCE:
+                steps[axis] = (steps[axis] + 1) // 2
+        starts = [range(0, size, step) for size, step in zip(shape, steps, strict=True)]
+        for corner in product(*starts):
+            yield tuple(slice(at, at + step) for at, step in zip(corner, steps, strict=True))
+
+    def _numbers(self, values: Sequence[Array], steps: Sequence[int]) -> int:
+        """Count the numbers of the largest intermediate array of a pass."""
+        shapes = {
+            name: [min(size, step) for size, step in zip(value.shape, steps, strict=True)]
+            for name, value in zip(self.names, values, strict=True)
+        }
+        above = [name for part in self.nested for name in part.hyper]
+        axes = [1] * len(steps)
+        for name in self.names:
+            if name not in above:
+                axes = [max(pair) for pair in zip(axes, shapes[name], strict=True)]
+        units, most = len(self.design.se), 0
+        for level, part in zip(self.system.layout.levels, self.nested, strict=True):
+            most = max(most, units * math.prod(axes))
+            units = len(level.starts)
+            for name in part.hyper:
+                axes = [max(pair) for pair in zip(axes, shapes[name], strict=True)]
+        return max(most, units * math.prod(axes))
 
     def log_density(self, values: tuple[Array, ...]) -> Array:
         """Log posterior density of the hyperparameters, not normalised.
@@ -309,7 +331,7 @@ class Problem:
         Parameters
         ----------
         values
-            One array of shape (...,) for each.
+            One array for each; together they broadcast to (...,).
 
         Returns
         -------
@@ -349,13 +371,22 @@ class Normals(NamedTuple):
     part: Array
 
 
+def _cut(value: Array, where: tuple[slice, ...]) -> Array:
+    """Take a pass out of values that may have axes of length one."""
+    every = slice(None)
+    return value[
+        tuple(at if size > 1 else every for at, size in zip(where, value.shape, strict=True))
+    ]
+
+
 def _spread(part: Grouped, at: dict[str, Array], which: Index) -> Array:
     """Variances of a term's groups: one column where all share a hyperparameter."""
     if not part.hyper:
         return np.zeros(1)
     if len(part.hyper) == 1:
         return np.asarray(at[part.hyper[0]])[..., None] ** 2
-    return np.stack([at[name] for name in part.hyper], axis=-1)[..., which] ** 2
+    each = np.broadcast_arrays(*(at[name] for name in part.hyper))
+    return np.stack(each, axis=-1)[..., which] ** 2
 
 
 def _leading_rows(layout: Layout) -> Index:
@@ -395,7 +426,7 @@ def pose(design: Design) -> Problem:
         precision=design.precision,
         layout=layout,
     )
-    names = tuple(design.hyper)
+    names = _order(design, nested)
     count = len(design.se)
     typical = float(np.sqrt(count / np.sum(design.se**-2.0)))
     axes: list[Axis] = []
@@ -413,7 +444,7 @@ def pose(design: Design) -> Problem:
                 middle, upper = (float(end) for end in prior.ppf(np.array([0.5, 1.0])))
             shift = min(shift, SHIFT * middle)
         axes.append(Positive(typical, shift, upper))
-    priors = tuple(design.hyper.values())
+    priors = tuple(design.hyper[name] for name in names)
     return Problem(
         design=design,
         system=system,
@@ -426,6 +457,15 @@ def pose(design: Design) -> Problem:
         blocks=_correlated(design, layout),
         sampling=design.se**2,
     )
+
+
+def _order(design: Design, nested: Sequence[Grouped]) -> tuple[str, ...]:
+    """Order hyperparameters for integration, what acts on estimates first and on outer groups last.
+
+    An inner integral then changes nothing below its own groups, of which there are fewest.
+    """
+    above = [name for part in nested for name in part.hyper]
+    return (*(name for name in design.hyper if name not in above), *dict.fromkeys(above))
 
 
 def _correlated(design: Design, layout: Layout) -> tuple[Correlated, ...]:

@@ -40,7 +40,7 @@ SPLIT = 7
 FAR = 300.0
 
 
-#: Unnormalised log density of the hyperparameters: one array for each, all of shape
+#: Unnormalised log density of the hyperparameters: one array for each, which broadcast together to
 #: (..., point), to that shape.
 LogDensity = Callable[[tuple[Array, ...]], Array]
 
@@ -77,6 +77,21 @@ class Nodes:
     log_total: Array
     ranges: tuple[Range, ...]
     counts: tuple[int, ...]
+
+    def on_axes(self) -> tuple[Array, ...]:
+        """Give the values of a single problem with an axis for each hyperparameter.
+
+        Returns
+        -------
+        tuple of ndarray
+            The first of shape (node, 1, ...), the next of shape (node, node, 1, ...), and so on: each
+            depends on those before it only.
+        """
+        places = range(len(self.counts))
+        return tuple(
+            value.reshape(self.counts)[tuple(slice(None if at <= own else 1) for at in places)]
+            for own, value in enumerate(self.values)
+        )
 
 
 def locate(
@@ -246,8 +261,8 @@ def _in_u(log_density: LogDensity, axis: Axis) -> Callable[[Array], Array]:
 
 
 def _grid(looks: Sequence[Array]) -> list[Array]:
-    """Every combination of points, one flat array for each axis."""
-    return [grid.reshape(-1) for grid in np.meshgrid(*looks, indexing="ij")]
+    """Every combination of points: an axis for each array, which has length one elsewhere."""
+    return list(np.meshgrid(*looks, indexing="ij", sparse=True))
 
 
 def looks(
@@ -296,12 +311,14 @@ def _alive(
     moments: Sequence[int | Array],
 ) -> list[NDArray[np.intp]]:
     """Find which points of each axis carry something, in any of the problems."""
-    flat = _grid(at)
-    each = tuple(axis.value(u) for axis, u in zip(axes, flat, strict=True))
-    jacobian = sum(axis.log_jacobian(u) for axis, u in zip(axes, flat, strict=True))
+    grid = _grid(at)
+    each = tuple(axis.value(u) for axis, u in zip(axes, grid, strict=True))
+    jacobian = sum(axis.log_jacobian(u) for axis, u in zip(axes, grid, strict=True))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         seen = log_density(each) + jacobian
     seen = np.where(np.isnan(seen), -np.inf, seen)
+    seen = seen.reshape(*seen.shape[: -len(axes)], -1)
+    flat = [np.broadcast_to(u, [len(points) for points in at]).reshape(-1) for u in grid]
     top = np.argmax(seen, axis=-1)[..., None]
     seen = seen - np.take_along_axis(seen, top, -1)
     kept = []
@@ -331,18 +348,15 @@ def _widened(points: Array, kept: NDArray[np.intp], axis: Axis) -> Array:
 
 def _profile(log_density: LogDensity, axes: Sequence[Axis], at: Sequence[Array]) -> LogDensity:
     """Take the first hyperparameter's density at the best of a grid of the others."""
-    grids = _grid(at[1:])
+    grids, own = _grid(at[1:]), (1,) * len(at[1:])
     others = [axis.value(u) for axis, u in zip(axes[1:], grids, strict=True)]
     jacobian = sum(axis.log_jacobian(u) for axis, u in zip(axes[1:], grids, strict=True))
 
     def profile(values: tuple[Array, ...]) -> Array:
-        first = values[0][..., None]
-        shape = np.broadcast_shapes(first.shape, others[0].shape)
-        flat = (*shape[:-2], shape[-2] * shape[-1])
-        each = [np.broadcast_to(value, shape).reshape(flat) for value in (first, *others)]
-        seen = log_density(tuple(each))
-        seen = seen.reshape(*seen.shape[:-1], *shape[-2:]) + jacobian
-        return np.max(np.where(np.isnan(seen), -np.inf, seen), axis=-1)
+        first = values[0].reshape(*values[0].shape, *own)
+        seen = log_density((first, *others)) + jacobian
+        seen = np.where(np.isnan(seen), -np.inf, seen)
+        return np.max(seen.reshape(*seen.shape[: -len(own)], -1), axis=-1)
 
     return profile
 
@@ -355,6 +369,7 @@ def lay(
     *,
     size: int,
     moments: Sequence[int | Array],
+    lead: int = 0,
 ) -> Nodes:
     """Lay nodes and weigh them.
 
@@ -373,6 +388,8 @@ def lay(
         Number of estimates.
     moments
         Highest moment of each hyperparameter that the ranges must hold.
+    lead
+        Leading axes of the density: those of the hyperparameters that are held.
 
     Returns
     -------
@@ -390,7 +407,7 @@ def lay(
     if place == 0:
         first = locate(density, axes[0], at[0], size=size, moment=moments[0])
     else:
-        first = _between(density, at[place], moments[0])
+        first = _between(density, at[place].reshape(*(1,) * lead, -1), moments[0])
     x, w = rule(counts[0])
     half = 0.5 * (first.high - first.low)[..., None]
     u = first.low[..., None] + half * (x + 1.0)
@@ -402,12 +419,11 @@ def lay(
         return Nodes((value,), log - total[..., None], total, (first,), tuple(counts))
 
     inner = held_at(log_density, (value,))
-    found = lay(inner, axes[1:], counts[1:], at, size=size, moments=moments[1:])
+    found = lay(inner, axes[1:], counts[1:], at, size=size, moments=moments[1:], lead=lead + 1)
     log = log + found.log_total
     total = _log_sum(log)
     joint = (log - total[..., None])[..., None] + found.log_weight
-    lead = joint.shape[:-2]
-    flat = (*lead, joint.shape[-2] * joint.shape[-1])
+    flat = (*joint.shape[:-2], joint.shape[-2] * joint.shape[-1])
     spread = np.broadcast_to(value[..., None], joint.shape).reshape(flat)
     values = (spread, *(other.reshape(flat) for other in found.values))
     return Nodes(values, joint.reshape(flat), total, (first, *found.ranges), tuple(counts))
@@ -426,16 +442,14 @@ def held_at(log_density: LogDensity, held: tuple[Array, ...]) -> LogDensity:
     Returns
     -------
     callable
-        The log density of the others, shape (..., point) or (point,) to (..., point).
+        The log density of the others. Its arguments have the leading axes, perhaps of length one, and
+        one axis or more of points.
     """
 
     def rest(values: tuple[Array, ...]) -> Array:
-        lead = held[0].shape
-        # Axes of the arguments beyond those of the problems are points.
-        points = values[0].shape[len(lead) :] if values[0].ndim > len(lead) else values[0].shape
-        shape = (*lead, *points)
-        spread = [value.reshape(*lead, *(1,) * len(points)) for value in held]
-        return log_density(tuple(np.broadcast_to(value, shape) for value in (*spread, *values)))
+        points = max(value.ndim for value in values) - held[0].ndim
+        spread = [value.reshape(*value.shape, *(1,) * points) for value in held]
+        return log_density((*spread, *values))
 
     return rest
 

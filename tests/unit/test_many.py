@@ -14,6 +14,8 @@ from bayesrtw.engine.kernel import conditional
 from bayesrtw.engine.many import conditional_many
 from bayesrtw.engine.problem import pose
 from bayesrtw.model.design import build
+from bayesrtw.model.likelihood import Correlation
+from bayesrtw.model.likelihood import Normal as NormalLikelihood
 
 prior = brw.prior
 
@@ -32,6 +34,7 @@ def evidence(count=24, scale=1.0):
                 "se": se,
                 "dose": rng.normal(size=count),
                 "year": 2000.0 + study,
+                "half": np.where(np.arange(count) < count // 2, "a", "b"),
             }
         )
     )
@@ -61,6 +64,43 @@ def test_messages_laid_out_by_value_say_the_same(by, moderators, scale):
     for left, right in zip(found, wanted, strict=True):
         size = np.max(np.abs(right), axis=0)
         assert_allclose(left / size, right / size, atol=1e-11)
+
+
+@pytest.mark.parametrize("at_once", [65_536, 400])
+@pytest.mark.parametrize("grouped", ["exchangeable", "by_group", "correlated"])
+def test_an_axis_for_each_sd_gives_every_combination(grouped, at_once, monkeypatch):
+    monkeypatch.setattr("bayesrtw.engine.problem.AT_ONCE", at_once)
+    # Outermost groups first in the model: the problem orders them from the estimates outwards.
+    scales, rows = model("trial_family", "site", ""), evidence()
+    if grouped == "exchangeable":
+        wanted_names = ("tau_own", "tau_site", "tau_trial_family")
+    elif grouped == "by_group":
+        groups = tuple(brw.Group(name, (name,), "test") for name in ("a", "b"))
+        scales = brw.Model(
+            terms=(
+                scales.terms[0],
+                brw.ByGroup("half", groups, prior.HalfNormal(0.3)),
+                scales.terms[1],
+            )
+        )
+        wanted_names = ("tau_a", "tau_b", "tau_trial_family")
+    else:
+        unknown = NormalLikelihood(Correlation("site", prior.Beta(2.0, 2.0)))
+        scales = brw.Model(
+            terms=scales.terms[:1] + scales.terms[1:2] + scales.terms[3:], likelihood=unknown
+        )
+        wanted_names = ("tau_own", "rho", "tau_trial_family")
+    problem = pose(build(scales, rows))
+    assert problem.names == wanted_names
+    points = [np.geomspace(0.01, 0.9, 3 + place) for place in range(3)]
+    sparse = np.meshgrid(*points, indexing="ij", sparse=True)
+    flat = [grid.reshape(-1) for grid in np.meshgrid(*points, indexing="ij")]
+    found, wanted = problem.given(sparse), problem.given(flat)
+    assert found.log_density.shape == (3, 4, 5)
+    for left, right in zip(found, wanted, strict=True):
+        assert_allclose(left.reshape(right.shape), right, rtol=1e-11, atol=1e-12)
+    joint = problem.log_density(tuple(sparse)).reshape(-1)
+    assert_allclose(joint, problem.log_density(tuple(flat)), rtol=1e-12)
 
 
 def test_sds_under_two_heavy_tails_are_those_of_a_dense_grid():
