@@ -211,8 +211,8 @@ def _answer(problem: Integrand, found: Nodes) -> Array:
     weight = np.exp(found.log_weight)
     given = problem.given(found.on_axes())
     width = given.mean.shape[-1]
-    means = given.mean.reshape(-1, width)
-    within = np.diagonal(given.covariance, axis1=-2, axis2=-1).reshape(-1, width)
+    means = given.mean.reshape(len(weight), width)
+    within = np.diagonal(given.covariance, axis1=-2, axis2=-1).reshape(len(weight), width)
     mean = weight @ means
     sd = np.sqrt(weight @ (within + (means - mean) ** 2))
     parts: list[Array] = [
