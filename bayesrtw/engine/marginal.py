@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.polynomial import legendre
@@ -25,6 +25,9 @@ ROUNDING = 1e-16
 
 #: Nodes on which the marginal distribution of an inner hyperparameter is kept.
 MARGINAL = 256
+
+#: Nodes up to which the polynomials of a rule are kept: two megabytes.
+KEPT = 512
 
 #: Densities of an inner hyperparameter that are summed at once: their series stay in the cache.
 ROWS = 64
@@ -88,7 +91,15 @@ class Distribution:
         place = np.clip(np.searchsorted(levels, wanted), 1, TABLE - 1)
         lower, upper = table[place - 1], table[place]
         x = np.clip(self._between(wanted, levels, place), lower, upper)
+        found = self._refined(wanted.reshape(-1), *(each.reshape(-1) for each in (x, lower, upper)))
+        return self.axis.value(
+            self.low + 0.5 * (self.high - self.low) * (found.reshape(wanted.shape) + 1.0)
+        )
+
+    def _refined(self, wanted: Array, x: Array, lower: Array, upper: Array) -> Array:
+        """Take Newton steps inside brackets, for those points that still move."""
         both = np.stack([self.cumulative, np.append(self.density, 0.0)], axis=-1)
+        found, left = x.copy(), np.arange(len(x))
         for _ in range(STEPS):
             level, slope = legendre.legval(x, both)
             error = level - wanted
@@ -96,9 +107,16 @@ class Distribution:
             with np.errstate(divide="ignore", invalid="ignore"):
                 step = x - error / slope
             x = np.where((step >= lower) & (step <= upper), step, 0.5 * (lower + upper))
-            if np.max(np.abs(error)) < PRECISION:
+            found[left] = x
+            # After a Newton step the error is about its square over the probability of the tail.
+            tail = np.minimum(wanted, 1.0 - wanted)
+            moving = (error * error >= PRECISION * tail) | (x != step)
+            moving &= np.abs(error) >= PRECISION
+            if not np.any(moving):
                 break
-        return self.axis.value(self.low + 0.5 * (self.high - self.low) * (x + 1.0))
+            left, x, wanted = left[moving], x[moving], wanted[moving]
+            lower, upper = lower[moving], upper[moving]
+        return found
 
     def log_density(self, value: Array) -> Array:
         """Log density of the hyperparameter on its own scale.
@@ -149,6 +167,18 @@ def _table(count: int) -> tuple[Array, Array]:
     return points, np.asarray(legendre.legvander(points, count - 1), dtype=np.float64)
 
 
+def _basis(count: int) -> Array:
+    """Legendre polynomials at the nodes of a rule, shape (node, degree); small ones are kept."""
+    return _kept_basis(count) if count <= KEPT else _new_basis(count)
+
+
+def _new_basis(count: int) -> Array:
+    return np.asarray(legendre.legvander(rule(count)[0], count - 1), dtype=np.float64)
+
+
+_kept_basis = lru_cache(maxsize=8)(_new_basis)
+
+
 def series(weight: Array, axis: Axis, low: float, high: float) -> Distribution:
     """Interpolate a posterior between the nodes of a Gauss-Legendre rule.
 
@@ -167,9 +197,8 @@ def series(weight: Array, axis: Axis, low: float, high: float) -> Distribution:
         Spectrally accurate where the nodes resolve the density.
     """
     count = weight.shape[-1]
-    x, _ = rule(count)
     # weight_j = density(x_j) * w_j, so the projection on P_k needs no further weights.
-    coefficients = (np.arange(count) + 0.5) * (weight @ legendre.legvander(x, count - 1))
+    coefficients = (np.arange(count) + 0.5) * (weight @ _basis(count))
     large = np.flatnonzero(np.abs(coefficients) > ROUNDING * np.max(np.abs(coefficients)))
     coefficients = np.asarray(coefficients[: large[-1] + 1])
     cumulative = np.asarray(legendre.legint(coefficients, lbnd=-1), dtype=np.float64)

@@ -6,6 +6,7 @@ evidence for both.
 
 import hashlib
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,12 @@ from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, LEVEL, MODERATOR
 from bayesrtw.engine.tree import assemble, attributes
 from bayesrtw.errors import ConvergenceError, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.bias import discounted
+from bayesrtw.model.bias import discounted, orientation
+from bayesrtw.model.bias_mixture import BiasMixture
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Noise
+from bayesrtw.model.term import Noise, Term
 from bayesrtw.registry import component, digest
 
 if TYPE_CHECKING:
@@ -174,6 +176,9 @@ def structure(model: Model, evidence: Evidence, design: Design) -> str:
         Equal for evidence that differs only in numbers that enter as data.
     """
     sha = hashlib.sha256(f"{digest(model)} {evidence.size}".encode())
+    for term in model.terms:
+        for name, array in _constants(term, evidence):
+            sha.update(name.encode() + np.ascontiguousarray(array).tobytes())
     for part in design.grouped:
         sha.update(part.group.tobytes() + part.which.tobytes())
     for quantity in design.quantities.values():
@@ -181,6 +186,23 @@ def structure(model: Model, evidence: Evidence, design: Design) -> str:
     for block in design.blocks:
         sha.update(f"{block.rows.tolist()} {block.correlation}".encode())
     return sha.hexdigest()
+
+
+def _constants(term: Term, evidence: Evidence) -> Iterator[tuple[str, np.ndarray]]:
+    """Give what graphs of biases take from the evidence as constants: which rows, and how large."""
+    if isinstance(term, BiasMixture):
+        yield "orientation", np.array(orientation(evidence))
+        for rows, group, place in term.allotted(evidence):
+            yield f"{group.name}[{place}]", rows
+    part = term.gaussian(evidence)
+    if not isinstance(part, Noise):
+        return
+    yield "mean", part.mean
+    yield "variance", part.variance
+    if part.common is not None:
+        yield "common", part.common.columns
+    for carried in (*part.scatter, *part.shift):
+        yield carried.name, carried.factor
 
 
 def graph(model: Model, evidence: Evidence, design: Design) -> "pm.Model":

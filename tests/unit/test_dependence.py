@@ -19,6 +19,7 @@ from bayesrtw.evidence.dependence import (
     repaired,
     shared_groups,
 )
+from bayesrtw.evidence.table import Dependence
 
 ARMS = {"n1": 400, "p1": 0.55, "n2": 500, "p2": 0.4, "n0": 450, "p0": 0.45}
 CONVERSIONS = {
@@ -168,3 +169,27 @@ def test_clusters_widen_the_interval_and_nothing_else_does():
     assert_allclose(widened.loc["mu", "sd"], np.sqrt(1 / np.sum(1 / se2)), rtol=0.06)
     assert widened.loc["mu", "sd"] > 1.05 * plain
     assert "icc" in widened.index
+
+
+@pytest.mark.parametrize(
+    ("covariance", "message"),
+    [
+        ([[0.04, 0.05], [0.05, 0.04]], r"rows \[1, 2\] \(typed\): not positive definite \(least"),
+        ([[0.04, 0.04], [0.04, 0.04]], "not positive definite .*Check variances and correlations"),
+        ([[0.04, 0.01], [0.02, 0.04]], "not symmetric; a covariance is symmetric and positive"),
+        ([[0.0, 0.0], [0.0, 0.04]], "found a variance that is not positive"),
+        ([[0.04, np.nan], [np.nan, 0.04]], "a number that is not finite"),
+        ([[0.04]], r"found the shape \(1, 1\) for 2 estimates"),
+    ],
+)
+def test_what_is_no_covariance_is_refused_with_what_to_do(covariance, message):
+    with pytest.raises(EvidenceError, match=message):
+        Dependence(np.array([0, 1]), np.array(covariance), "typed")
+
+
+def test_a_refused_covariance_may_be_repaired():
+    indefinite = np.array([[0.04, 0.05], [0.05, 0.04]])
+    mended, moved = repaired(indefinite)
+    kept = Dependence(np.array([0, 1]), mended, "repaired")
+    assert moved > 0
+    assert_allclose(np.diag(kept.covariance), np.diag(indefinite), rtol=1e-12)
