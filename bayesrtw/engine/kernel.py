@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-#: Units times groups up to which a matrix of memberships adds up groups faster than running sums.
-DENSE = 20_000
+#: Units times groups up to which a matrix of memberships adds up groups faster than running sums: beyond
+#: it BLAS starts threads, which take 15 times as long here where nobody has pinned them to one.
+DENSE = 1_000
 
 LOG_2PI = math.log(2.0 * math.pi)
 
