@@ -7,6 +7,7 @@ the settings describes it completely: nothing is imported by path and no file ca
 import dataclasses
 import difflib
 import hashlib
+import inspect
 import json
 import math
 import types
@@ -80,6 +81,51 @@ def kinds(role_name: str) -> Mapping[str, type]:
         Kind to class, sorted by kind.
     """
     return dict(sorted(_KINDS[role_name].items()))
+
+
+def role_of(hint: object) -> str | None:
+    """Give the role that a protocol stands for.
+
+    Parameters
+    ----------
+    hint
+        What a field is annotated with.
+
+    Returns
+    -------
+    str or None
+        The role; None if it is not the protocol of one.
+    """
+    return _ROLE_OF_PROTOCOL.get(hint)
+
+
+def described(cls: type) -> dict[str, str]:
+    """Read what a class says about its settings.
+
+    Parameters
+    ----------
+    cls
+        A class with a numpydoc section ``Parameters``.
+
+    Returns
+    -------
+    dict
+        Name to text in one line; settings that share an entry share its text.
+    """
+    found: dict[str, str] = {}
+    names: list[str] = []
+    section = ""
+    lines = (inspect.getdoc(cls) or "").splitlines()
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        if below and set(below) == {"-"}:
+            section = line
+        elif section != "Parameters" or not line.strip() or set(line) == {"-"}:
+            continue
+        elif line.startswith(" "):
+            found |= {name: f"{found.get(name, '')} {line.strip()}".strip() for name in names}
+        else:
+            names = [name.strip() for name in line.split(":")[0].split(",")]
+    return found
 
 
 def kind_of(value: object) -> str:
