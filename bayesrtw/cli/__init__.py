@@ -17,6 +17,7 @@ from bayesrtw.cli.history import history
 from bayesrtw.cli.import_ import import_
 from bayesrtw.cli.ladder import ladder
 from bayesrtw.cli.list_ import list_
+from bayesrtw.cli.new import new
 from bayesrtw.cli.publish import publish
 from bayesrtw.cli.replay import replay
 from bayesrtw.cli.report import report
@@ -71,6 +72,7 @@ for _command in (
     check,
     import_,
     list_,
+    new,
     update,
     history,
     diff,

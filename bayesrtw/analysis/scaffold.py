@@ -1,0 +1,137 @@
+"""First drafts of an analysis and of a data set, valid as they stand and meant to be edited."""
+
+from bayesrtw.analysis.spec import ID, SCHEMA, parse
+from bayesrtw.errors import SpecError
+from bayesrtw.evidence.measure import MEASURES
+from bayesrtw.model.defaults import DAYS, TABLE
+from bayesrtw.registry import encode, suggestion
+
+#: Seed of a drafted analysis: any will do, as long as it stays.
+SEED = 20261124
+
+
+def analysis_text(
+    name: str, *, dataset: str = "my-dataset", measure: str = "log_hazard_ratio"
+) -> str:
+    """Draft an analysis file with the default priors of its measure.
+
+    Parameters
+    ----------
+    name
+        The analysis's id, and the file's stem.
+    dataset
+        Id of the data set that it pools.
+    measure
+        The one measure that it pools, e.g. ``"log_hazard_ratio"``.
+
+    Returns
+    -------
+    str
+        TOML that `bayesrtw.analysis.spec.parse` reads.
+
+    Raises
+    ------
+    SpecError
+        If the id or the measure is not allowed.
+    """
+    _name(name)
+    if measure not in MEASURES:
+        raise SpecError(f"measure is {measure!r}; {suggestion(measure, list(MEASURES))}")
+    default = TABLE.get(measure, DAYS)
+    text = f'''\
+schema = {SCHEMA}
+id = "{name}"
+title = "What is pooled, and for which outcome"
+question = "The question in one sentence, fixed before the fit?"
+seed = {SEED}
+rationale = ["Priors of the measure's defaults: {default.why}."]
+
+[evidence]
+dataset = "{dataset}"
+measure = "{measure}"
+
+[[term]]
+kind = "intercept"
+prior = {_table(default.mu)}
+
+[[term]]
+kind = "exchangeable"
+tau = {_table(default.tau)}
+
+[[estimand]]
+name = "pooled"
+of = "mu"
+
+[[estimand]]
+name = "new setting"
+of = "theta_new"
+
+[[estimand]]
+name = "heterogeneity"
+of = "tau"
+'''
+    parse(text, f"{name}.toml")
+    return text
+
+
+def dataset_files(name: str) -> dict[str, str]:
+    """Draft a data set folder with one row that says what it is.
+
+    Parameters
+    ----------
+    name
+        The data set's id, and the folder's name.
+
+    Returns
+    -------
+    dict
+        File name to text.
+
+    Raises
+    ------
+    SpecError
+        If the id is not allowed.
+    """
+    _name(name)
+    about = f'''\
+schema = 1
+id = "{name}"
+version = 1
+title = "What these studies are about"
+caveat = "A draft: its one row is invented. Replace it before anything is read from a result."
+
+[source]
+citation = "Where the studies were found, and how."
+licence = "Terms of the source."
+known_disagreements = []
+limits = ["What was not read."]
+
+[[outcome]]
+name = "time_to_rtw"
+title = "Time to return to work (hazard of returning)"
+benefit = "higher"
+unit = ""
+'''
+    results = (
+        "result,study,outcome,reported,estimate,ci_low,ci_high,locator\n"
+        "r01,invented2026,time_to_rtw,hazard_ratio,1.00,0.50,2.00,replace this row\n"
+    )
+    studies = "study,label,year,design,programme_type\ninvented2026,Invented 2026,2026,rct,other\n"
+    return {"dataset.toml": about, "studies.csv": studies, "results.csv": results}
+
+
+def _name(name: str) -> None:
+    if not ID.fullmatch(name):
+        raise SpecError(
+            f"id is {name!r}; use 1 to 100 lower-case letters, digits, dots, dashes and underscores, a "
+            "letter or digit first."
+        )
+
+
+def _table(prior: object) -> str:
+    """Write a component as an inline TOML table."""
+    settings = ", ".join(
+        f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}"
+        for key, value in encode(prior).items()
+    )
+    return f"{{ {settings} }}"
