@@ -1,0 +1,176 @@
+"""What the pages must say: every public name, component, command and key; the start page's blocks run."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import bayesrtw as brw
+from bayesrtw import registry
+from bayesrtw.analysis.spec import Analysis
+from bayesrtw.cli import main
+from bayesrtw.engine import Engine
+from bayesrtw.errors import Faults, SpecError
+from bayesrtw.evidence.schema import _TOML_KEYS
+from bayesrtw.living.outcome import CODES
+from bayesrtw.model.likelihood import Likelihood
+from bayesrtw.model.prior import Prior
+from bayesrtw.model.term import Term
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+ROLES = {"prior": Prior, "term": Term, "likelihood": Likelihood, "engine": Engine}
+COMPONENTS = tomllib.loads((DOCS / "components.toml").read_text("utf-8"))
+PAGES = sorted(
+    path
+    for path in DOCS.rglob("*.md")
+    if not {"_build", "generated"} & set(path.relative_to(DOCS).parts)
+)
+
+
+def test_every_public_name_has_its_place():
+    listed = tomllib.loads((DOCS / "public.toml").read_text("utf-8"))
+    names = [name for group in listed.values() for name in group]
+    assert sorted(names) == sorted(brw.__all__)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_component_is_described(role):
+    assert Analysis.__name__  # its module registers every component
+    assert set(COMPONENTS[role]) == set(registry.kinds(role))
+
+
+@pytest.mark.parametrize(
+    ("role", "kind"), [(role, kind) for role, table in COMPONENTS.items() for kind in table]
+)
+def test_the_example_of_a_component_is_read_as_that_kind(role, kind):
+    entry = COMPONENTS[role][kind]
+    assert set(entry) == {"example", "formula", "not_when"}
+    table = tomllib.loads(f"x = {entry['example']}")["x"]
+    faults = Faults(SpecError)
+    value = registry.decode(ROLES[role], table, where="example", faults=faults)
+    faults.raise_if_any()
+    assert registry.kind_of(value) == kind
+    assert len(entry["not_when"]) > 40
+
+
+def commands(group, before=()):
+    for name, command in group.commands.items():
+        yield (*before, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, (*before, name))
+
+
+def test_every_command_and_option_explains_itself():
+    bare = []
+    for name, command in commands(main):
+        if not command.help:
+            bare.append(" ".join(name))
+        bare += [
+            f"{' '.join(name)} {option.opts[0]}"
+            for option in command.params
+            if isinstance(option, click.Option) and not option.help
+        ]
+    assert bare == []
+
+
+def test_commands_that_the_pages_name_exist():
+    known = {" ".join(name) for name, _ in commands(main)}
+    wrong = []
+    for page in [*PAGES, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
+        for line in re.findall(
+            r"^(?:[$!] ?)?(?:uv run )?bayesrtw ([a-z].*)$", page.read_text("utf-8"), re.M
+        ):
+            words = line.split()
+            if words[0] not in known or (words[0] == "new" and " ".join(words[:2]) not in known):
+                wrong.append(f"{page.name}: {line}")
+    assert wrong == []
+
+
+def test_every_key_of_a_data_set_is_explained():
+    page = (DOCS / "reference/evidence-files.md").read_text("utf-8")
+    bare = {key for keys in _TOML_KEYS.values() for key in keys if f"`{key}`" not in page} - {
+        "source",
+        "files",
+        "outcome",
+        "field",
+        "dependence",
+    }
+    assert bare == set()
+    assert all(f"`[[{key}]]`" in page for key in ("outcome", "field", "dependence"))
+    assert all(f"`[{key}]`" in page for key in ("source", "files"))
+
+
+def test_every_exit_code_stands_in_the_table_of_living_evidence():
+    page = (DOCS / "living.md").read_text("utf-8")
+    assert all(f"| {code} |" in page for code in (*CODES, 2, 3))
+
+
+def test_links_between_pages_lead_somewhere():
+    wrong = []
+    for page in PAGES:
+        text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
+        for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+            if "://" in target or "generated/" in target or target.startswith("mailto:"):
+                continue
+            if not (page.parent / target).exists():
+                wrong.append(f"{page.relative_to(DOCS)}: {target}")
+    assert wrong == []
+
+
+def test_the_layers_of_the_architecture_page_are_those_of_the_build():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    layers = settings["tool"]["importlinter"]["contracts"][0]["layers"]
+    drawn = " > ".join(layer.replace("bayesrtw.", "").replace(" | ", ", ") for layer in layers)
+    assert drawn in (DOCS / "architecture.md").read_text("utf-8")
+
+
+def test_every_module_stands_on_the_architecture_page():
+    page = (DOCS / "architecture.md").read_text("utf-8")
+    missing = [
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "bayesrtw").glob("*/*.py"))
+        if path.name != "__init__.py"
+        and path.parent.name not in {"cli", "plot"}
+        and not re.search(rf"\b{path.stem}\.py\b", page)
+    ]
+    assert missing == []
+
+
+def blocks(page):
+    """Give the code of a page in order: (language, text)."""
+    text = page.read_text("utf-8")
+    found = re.findall(r"^```(?:\{code-cell\} )?(bash|python)\n(.*?)^```", text, re.S | re.M)
+    return [
+        (language, "\n".join(line for line in code.splitlines() if not line.startswith(":")))
+        for language, code in found
+        if "remove-cell" not in code
+    ]
+
+
+@pytest.mark.parametrize("name", ["first-answer", "spreadsheet"])
+def test_the_blocks_of_a_start_page_run_pasted_in_order(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    session = {}
+    ran = 0
+    for language, code in blocks(DOCS / f"start/{name}.md"):
+        if language == "python":
+            exec(compile(code, name, "exec"), session)
+            ran += 1
+            continue
+        for line in code.splitlines():
+            words = shlex.split(line.removeprefix("uv run "))
+            assert words[0] == "bayesrtw"
+            if words[1] == "run":
+                words += [
+                    "--out",
+                    str(tmp_path),
+                    *(() if "--no-report" in words else ("--no-report",)),
+                ]
+            assert CliRunner().invoke(main, words[1:]).exit_code == 0
+            ran += 1
+    assert ran >= 4
