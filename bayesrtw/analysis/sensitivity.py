@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,10 +23,11 @@ from bayesrtw.model.prior import HalfNormal, Normal, Prior
 from bayesrtw.model.published import panel
 from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks
+from bayesrtw.posterior.altered import lay_out
 from bayesrtw.posterior.compare import compare, submodels
 from bayesrtw.posterior.influence import measured
 from bayesrtw.posterior.pool import FIGURES, pool, table
-from bayesrtw.posterior.scaling import learned, power_scaling
+from bayesrtw.posterior.scaling import learned_of, power_scaling_of
 from bayesrtw.posterior.sensitivity import (
     between,
     correlation_sweep,
@@ -34,7 +36,7 @@ from bayesrtw.posterior.sensitivity import (
     prior_sensitivity,
 )
 from bayesrtw.posterior.summarise import probability_beyond, summarise
-from bayesrtw.posterior.tipping import Sides, fewest_removed, tipping_prior, tipping_shift
+from bayesrtw.posterior.tipping import Sides, fewest_removed, tipping_prior_of, tipping_shift
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -241,15 +243,14 @@ def _questions(analysis: Analysis, rows: Evidence, notes: list[str]) -> "dict[st
     model, rules = analysis.model, analysis.conclusion
     far = rules.threshold
     found: dict[str, pd.DataFrame] = {}
+    laid = cache(lambda: lay_out(build(model, rows)))
     asked: dict[str, Callable[[], pd.DataFrame]] = {
-        "Power scaling": lambda: power_scaling(model, rows),
-        "Learned from the data": lambda: learned(model, rows),
+        "Power scaling": lambda: power_scaling_of(laid()),
+        "Learned from the data": lambda: learned_of(laid()),
         "Tipping shift of effects": lambda: _one_index(
             tipping_shift(model, rows, _groups(rows), threshold=far)
         ),
-        "Tipping prior of the mean": lambda: tipping_prior(
-            model, rows, _classes(rules), threshold=far
-        ),
+        "Tipping prior of the mean": lambda: tipping_prior_of(laid(), rows, _classes(rules), far),
     }
     for heading, ask in asked.items():
         try:

@@ -13,6 +13,7 @@ from bayesrtw.engine.marginal import Marginal, marginals, series
 from bayesrtw.engine.quadrature import Nodes, lay, looks
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import Design
+from bayesrtw.model.prior import Prior
 
 Array = NDArray[np.float64]
 
@@ -138,11 +139,36 @@ class Integrand(Protocol):
     def axes(self) -> tuple[Axis, ...]:
         """Their coordinates."""
 
-    def log_density(self, values: tuple[Array, ...]) -> Array:
-        """Log posterior density, not normalised."""
+    @property
+    def priors(self) -> tuple[Prior, ...]:
+        """Their priors."""
 
     def given(self, values: tuple[Array, ...]) -> Conditional:
-        """Moments of the coefficients given the hyperparameters."""
+        """Log density of the data, and moments of the coefficients, given the hyperparameters."""
+
+
+class _Recalled:
+    """A posterior that keeps its last pass of the kernel: nodes are laid and weighed in one."""
+
+    def __init__(self, problem: Integrand) -> None:
+        self.problem = problem
+        self.values: tuple[Array, ...] = ()
+        self.last: Conditional | None = None
+
+    def log_density(self, values: tuple[Array, ...]) -> Array:
+        """Log posterior density, not normalised."""
+        self.values, self.last = values, self.problem.given(values)
+        log = self.last.log_density
+        for value, prior in zip(values, self.problem.priors, strict=True):
+            log = log + prior.logpdf(value)
+        return log
+
+    def given(self, values: tuple[Array, ...]) -> Conditional:
+        """Moments of the coefficients; those of the last pass if it was at the same values."""
+        same = self.last is not None and all(
+            np.array_equal(old, new) for old, new in zip(self.values, values, strict=True)
+        )
+        return self.last if self.last is not None and same else self.problem.given(values)
 
 
 def integrate(problem: Integrand, start: int, tolerance: float) -> Integral:
@@ -177,15 +203,16 @@ def integrate(problem: Integrand, start: int, tolerance: float) -> Integral:
     most = moment_order(problem.design)
     moments = [most if isinstance(axis, Positive) else 0 for axis in problem.axes]
     size = len(problem.design.se)
+    seen = _Recalled(problem)
     try:
-        at = looks(problem.log_density, problem.axes, moments)
+        at = looks(seen.log_density, problem.axes, moments)
         coarser, before, moved = None, None, np.inf
         each = max(8, start // 2 ** (dims - 1))
         growth = GROWTH[dims - 1]
         while each**dims <= (MOST_ALONE if dims == 1 else MOST_NODES):
             counts = (each,) * dims
-            found = lay(problem.log_density, problem.axes, counts, at, size=size, moments=moments)
-            after = _answer(problem, found)
+            found = lay(seen.log_density, problem.axes, counts, at, size=size, moments=moments)
+            after = _answer(problem, found, seen.given(found.on_axes()))
             if coarser is not None and before is not None:
                 moved = float(np.max(np.abs(after - before)))
                 if moved <= tolerance:
@@ -206,10 +233,9 @@ def integrate(problem: Integrand, start: int, tolerance: float) -> Integral:
     )
 
 
-def _answer(problem: Integrand, found: Nodes) -> Array:
+def _answer(problem: Integrand, found: Nodes, given: Conditional) -> Array:
     """Everything that must stand still, each scaled so that movements are relative."""
     weight = np.exp(found.log_weight)
-    given = problem.given(found.on_axes())
     width = given.mean.shape[-1]
     means = given.mean.reshape(len(weight), width)
     within = np.diagonal(given.covariance, axis1=-2, axis2=-1).reshape(len(weight), width)

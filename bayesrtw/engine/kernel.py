@@ -233,8 +233,35 @@ def inverse(matrix: Array) -> tuple[Array, Array]:
         return found, np.log(left) + 2.0 * np.log(scale)
     root = 1.0 / np.sqrt(diagonal)
     unit = root[..., :, None] * matrix * root[..., None, :]
-    log_det = np.linalg.slogdet(unit)[1] - 2.0 * np.sum(np.log(root), axis=-1)
-    return root[..., :, None] * np.linalg.inv(unit) * root[..., None, :], log_det
+    found, log_det = _by_cholesky(unit)
+    if not np.all(np.isfinite(log_det)):
+        # Rounding has made a nearly singular one indefinite: elimination with pivots still serves.
+        found, log_det = np.linalg.inv(unit), np.linalg.slogdet(unit)[1]
+    log_det = log_det - 2.0 * np.sum(np.log(root), axis=-1)
+    return root[..., :, None] * found * root[..., None, :], log_det
+
+
+def _by_cholesky(unit: Array) -> tuple[Array, Array]:
+    """Invert many small matrices at once, column by column: LAPACK takes them one by one."""
+    width = unit.shape[-1]
+    lower = np.array(unit.reshape(-1, width, width).transpose(1, 2, 0), order="C")
+    upside = np.zeros_like(lower)
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        for j in range(width):
+            if j:
+                lower[j:, j] -= np.einsum("kn,ikn->in", lower[j, :j], lower[j:, :j])
+            lower[j:, j] /= np.sqrt(lower[j, j])
+        for i in range(width):
+            upside[i, i] = 1.0 / lower[i, i]
+            if i:
+                row = np.einsum("kn,kjn->jn", lower[i, :i], upside[:i, :i])
+                upside[i, :i] = -row * upside[i, i]
+        log_det = 2.0 * np.sum(np.log(lower[range(width), range(width)]), axis=0)
+        found = np.empty_like(lower)
+        for i in range(width):
+            row = np.einsum("kn,kjn->jn", upside[i:, i], upside[i:, : i + 1])
+            found[i, : i + 1] = found[: i + 1, i] = row
+    return found.transpose(2, 0, 1).reshape(unit.shape), log_det.reshape(unit.shape[:-2])
 
 
 def _upwards(system: System, variances: Variances) -> tuple[Array, Array, list[_Message]]:

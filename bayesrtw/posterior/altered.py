@@ -14,6 +14,7 @@ from scipy.special import logsumexp
 
 from bayesrtw.engine.exact import improper
 from bayesrtw.engine.integrate import Integral, integrate
+from bayesrtw.engine.kernel import inverse
 from bayesrtw.engine.problem import Problem, pose
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.design import Design
@@ -42,6 +43,8 @@ class Laid:
         Coefficients that the effects are centred at, with that of the direction.
     log_prior
         Log prior of the hyperparameters at each node, shape (node,).
+    unaltered
+        Log density of the data at each node as `alter` works it out, shape (node,).
     """
 
     design: Design
@@ -52,6 +55,7 @@ class Laid:
     misfit: Array
     pilot: Array
     log_prior: Array
+    unaltered: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +79,7 @@ class Altered:
     pooled: Pooled
 
 
-def lay_out(design: Design, direction: Array | None = None) -> Laid:
+def lay_out(design: Design, direction: Array | None = None, found: Integral | None = None) -> Laid:
     """Fit a design and keep what alterations need.
 
     Parameters
@@ -84,6 +88,8 @@ def lay_out(design: Design, direction: Array | None = None) -> Laid:
         A design with an intercept.
     direction
         How effects can be shifted, shape (estimate,): 1 for those of a group; none unless given.
+    found
+        The integral of this design, where it is known already.
 
     Returns
     -------
@@ -107,7 +113,7 @@ def lay_out(design: Design, direction: Array | None = None) -> Laid:
     if reason is not None:
         raise EngineRefusal(reason)
     problem = pose(design)
-    found = integrate(problem, START, TOLERANCE)
+    found = integrate(problem, START, TOLERANCE) if found is None else found
     along = np.zeros(len(design.se)) if direction is None else direction
     # A precision of the size of the data's keeps the reconstruction well conditioned.
     size = max(float(np.sum(along**2 * design.se**-2.0)), 1.0)
@@ -137,7 +143,7 @@ def lay_out(design: Design, direction: Array | None = None) -> Laid:
     log_prior = np.zeros(len(given.log_density))
     for value, prior in zip(found.nodes.values, problem.priors, strict=True):
         log_prior = log_prior + prior.logpdf(value)
-    return Laid(
+    laid = Laid(
         design=design,
         problem=problem,
         found=found,
@@ -146,7 +152,9 @@ def lay_out(design: Design, direction: Array | None = None) -> Laid:
         misfit=misfit,
         pilot=pilot,
         log_prior=log_prior,
+        unaltered=np.zeros(0),
     )
+    return replace(laid, unaltered=_given(laid, 1.0, design.mean, design.precision, 0.0)[0])
 
 
 def alter(
@@ -178,7 +186,6 @@ def alter(
         Exact while the posterior of the hyperparameters stays where the nodes are.
     """
     design, width = laid.design, laid.design.columns.shape[1]
-    first = _given(laid, 1.0, design.mean, design.precision, 0.0)[0]
     log, b, covariance = _given(
         laid,
         likelihood,
@@ -186,7 +193,7 @@ def alter(
         prior * (design.precision if precision is None else precision),
         shift,
     )
-    change = log - first + (prior - 1.0) * laid.log_prior
+    change = log - laid.unaltered + (prior - 1.0) * laid.log_prior
     log_weight = laid.found.nodes.log_weight + change
     gained = float(logsumexp(log_weight))
     combine = mean_of(design)
@@ -223,14 +230,14 @@ def _given(
     gap = np.where(proper, mean - pilot, 0.0)
     total = power * laid.information[:, :width, :width] + np.diag(precision)
     right = score + precision * gap
-    covariance = np.linalg.inv(total)
+    covariance, log_det = inverse(total)
     b = (covariance @ right[..., None])[..., 0]
     log = -0.5 * (
         power * misfit
         + np.sum(precision * gap**2)
         - np.sum(b * right, axis=-1)
         - np.sum(np.log(precision[proper]))
-        + np.linalg.slogdet(total)[1]
+        + log_det
         - np.sum(~proper) * LOG_2PI
     )
     return log, b + pilot, covariance

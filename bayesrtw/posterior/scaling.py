@@ -80,10 +80,25 @@ def power_scaling(model: Model, evidence: Evidence) -> "pd.DataFrame":
     EngineRefusal
         If the posterior is improper.
     """
+    check(model, evidence)
+    return power_scaling_of(lay_out(build(model, evidence)))
+
+
+def power_scaling_of(laid: Laid) -> "pd.DataFrame":
+    """Scale the powers of a posterior that is laid out already.
+
+    Parameters
+    ----------
+    laid
+        The posterior.
+
+    Returns
+    -------
+    DataFrame
+        See `power_scaling`.
+    """
     import pandas as pd  # noqa: PLC0415
 
-    check(model, evidence)
-    laid = lay_out(build(model, evidence))
     base, ranges = _cdfs(laid, alter(laid)), {}
     for name, (_, quantile) in base.items():
         ranges[name] = tuple(quantile(level) for level in (SPAN, 1.0 - SPAN))
@@ -239,12 +254,26 @@ def learned(model: Model, evidence: Evidence) -> "pd.DataFrame":
     SpecError
         If the model has no intercept.
     """
+    check(model, evidence)
+    return learned_of(lay_out(build(model, evidence)))
+
+
+def learned_of(laid: Laid) -> "pd.DataFrame":
+    """Compare with its prior a posterior that is laid out already.
+
+    Parameters
+    ----------
+    laid
+        The posterior.
+
+    Returns
+    -------
+    DataFrame
+        See `learned`.
+    """
     import pandas as pd  # noqa: PLC0415
 
-    check(model, evidence)
-    design = build(model, evidence)
-    laid = lay_out(design)
-    base = alter(laid)
+    design, base = laid.design, alter(laid)
     rows = {"mu": _learned_mean(design, base)}
     for name, own in spreads(laid, base).items():
         rows[name] = _learned_spread(design.hyper[name], own)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from bayesrtw.engine import mixture
+from bayesrtw.engine.integrate import Integral
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design, build
@@ -92,9 +93,9 @@ class _Shifts:
     along: Array
     sides: Sides
 
-    def at(self, shift: float) -> Laid:
+    def at(self, shift: float, found: Integral | None = None) -> Laid:
         effect = self.design.effect + shift * self.along
-        return lay_out(replace(self.design, effect=effect), self.along)
+        return lay_out(replace(self.design, effect=effect), self.along, found)
 
     def chance(self, laid: Laid, gone: float, shift: float) -> float:
         return self.sides.chances(alter(laid, shift=shift - gone).pooled)[0]
@@ -171,9 +172,11 @@ def tipping_shift(
     design = build(model, evidence)
     sides = Sides(evidence.benefit == "higher", threshold)
     found = []
+    whole: Integral | None = None
     for name, rows in groups.items():
         problem = _Shifts(design, rows.astype(np.float64), sides)
-        start = problem.at(0.0)
+        start = problem.at(0.0, whole)
+        whole = start.found
         now = problem.chance(start, 0.0, 0.0)
         scans: dict[float, tuple[Array, Array]] = {}
         for level in levels:
@@ -266,10 +269,35 @@ def tipping_prior(
     SpecError
         If the model has no intercept, or a flat one.
     """
+    check(model, evidence)
+    return tipping_prior_of(lay_out(build(model, evidence)), evidence, classify, threshold)
+
+
+def tipping_prior_of(
+    start: Laid, evidence: Evidence, classify: Classify, threshold: float = 0.0
+) -> "pd.DataFrame":
+    """Find the tipping prior of a posterior that is laid out already.
+
+    Parameters
+    ----------
+    start
+        The posterior.
+    evidence, classify, threshold
+        See `tipping_prior`.
+
+    Returns
+    -------
+    DataFrame
+        See `tipping_prior`.
+
+    Raises
+    ------
+    SpecError
+        If the prior of the pooled mean is flat.
+    """
     import pandas as pd  # noqa: PLC0415
 
-    check(model, evidence)
-    design = build(model, evidence)
+    design = start.design
     place = int(np.argmax(mean_of(design)))
     if not design.precision[place] > 0:
         raise SpecError(
@@ -278,7 +306,6 @@ def tipping_prior(
         )
     sides = Sides(evidence.benefit == "higher", threshold)
     own = float(design.precision[place] ** -0.5)
-    start = lay_out(design)
     registered = alter(start).pooled
     # Classes are compared under priors centred at no effect, whatever the registered centre.
     name = classify(*sides.chances(_under(start, place, own)))

@@ -31,6 +31,7 @@ import xarray as xr
 import bayesrtw.cli as one_thread  # keeps linear algebra to one thread, so that forks are safe
 from bayesrtw.living import journal, refit, store, update, verify
 from bayesrtw.plot import figure, forest
+from bayesrtw.report import render
 
 TOML = """
 schema = 1
@@ -66,6 +67,7 @@ def stand_ins(*, posterior):
     """Draw nothing, and write as much; the same for the posterior if asked."""
     forest.plot_forest = lambda *_, **__: SimpleNamespace(get_figure=lambda root: root)
     figure.write_figure = lambda _, path: path.write_bytes(PICTURE)
+    render.page = lambda *_: PICTURE.decode()
     if posterior:
         xr.DataTree.to_netcdf = lambda *_, **__: PICTURE
 

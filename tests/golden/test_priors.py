@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose
 from scipy import integrate, stats
 
 from bayesrtw.errors import SpecError
+from bayesrtw.model.mixture_prior import NormalMixture, StudentT
 from bayesrtw.model.prior import (
     Beta,
     Exponential,
@@ -65,6 +66,8 @@ PROPER = [
     Beta(20.0, 20.0),
     Beta(1.0, 10.0),
     Beta(2.5, 1.5),
+    StudentT(4.0, 0.3, 2.0),
+    NormalMixture((0.3, 0.7), (0.0, 1.0), (1.0, 0.2)),
 ]
 
 IMPROPER = [
@@ -92,6 +95,7 @@ TWINS = [
     (InverseGamma(1.79, 0.73), stats.invgamma(1.79, scale=0.73)),
     (Lomax(3.0, 0.4), stats.lomax(3.0, scale=0.4)),
     (Beta(2.5, 0.5), stats.beta(2.5, 0.5)),
+    (StudentT(4.0, 0.3, 2.0), stats.t(4.0, 0.3, 2.0)),
     (HalfStudentT(4.0, 0.5), None),
     (UniformShrinkage(0.3), None),
     (LogStudentT(5.0, -1.72, 1.295), None),
@@ -114,7 +118,7 @@ def density(x, prior):
 
 
 def support(prior):
-    if isinstance(prior, Normal):
+    if isinstance(prior, Normal | StudentT | NormalMixture):
         return -math.inf, math.inf
     return 0.0, 1.0 if isinstance(prior, Beta) else getattr(prior, "upper", math.inf)
 

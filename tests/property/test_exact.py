@@ -31,6 +31,7 @@ import bayesrtw as brw
 from bayesrtw.engine import integrate, mixture
 from bayesrtw.errors import ConvergenceError, Faults, SpecError
 from bayesrtw.model import reference_prior
+from bayesrtw.model.mixture_prior import NormalMixture
 from bayesrtw.model.prior import Prior
 from bayesrtw.posterior.summarise import hyper_distribution, probability_beyond
 from bayesrtw.registry import decode, encode, kinds
@@ -317,7 +318,21 @@ def values_of(hint):
     return st.lists(st.floats(0.01, 100), min_size=1, max_size=5).map(tuple)
 
 
+def mixtures():
+    """Equally many weights, means and SDs; the weights add up to one."""
+    part = st.tuples(st.floats(0.01, 100), st.floats(-100, 100), st.floats(0.01, 100))
+    return st.lists(part, min_size=1, max_size=5).map(
+        lambda parts: NormalMixture(
+            tuple(weight / sum(each[0] for each in parts) for weight, _, _ in parts),
+            tuple(mean for _, mean, _ in parts),
+            tuple(sd for _, _, sd in parts),
+        )
+    )
+
+
 def priors(cls):
+    if cls is NormalMixture:
+        return mixtures()
     hints = typing.get_type_hints(cls)
     fields = {field.name: values_of(hints[field.name]) for field in dataclasses.fields(cls)}
     return st.builds(cls, **fields)

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import multivariate_normal
 
 from bayesrtw.engine.exact import Exact, shares_in_mean, study_effects
-from bayesrtw.engine.kernel import smooth
+from bayesrtw.engine.kernel import inverse, smooth
 from bayesrtw.engine.problem import Normals, pose
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.evidence.table import Dependence, Evidence
@@ -160,3 +160,24 @@ def test_crossed_groups_are_refused():
     )
     with pytest.raises(EngineRefusal, match="cross"):
         Exact().fit(crossed, Evidence.from_frame(frame), seed=1)
+
+
+@pytest.mark.parametrize("width", [2, 3, 9])
+def test_small_matrices_are_inverted_with_their_determinants(width):
+    rng = np.random.default_rng(3)
+    root = rng.normal(size=(4, 5, width, width + 3)) * 10.0 ** rng.uniform(-5, 5, (width, 1))
+    matrix = root @ np.swapaxes(root, -1, -2)
+    found, log_det = inverse(matrix)
+    scale = 1.0 / np.sqrt(np.diagonal(matrix, axis1=-2, axis2=-1))
+    eye = found @ matrix * (scale[..., None, :] / scale[..., :, None])
+    assert_allclose(eye, np.broadcast_to(np.eye(width), matrix.shape), atol=1e-10)
+    assert_allclose(log_det, np.linalg.slogdet(matrix)[1], rtol=1e-11)
+
+
+def test_a_matrix_that_rounding_made_indefinite_is_still_inverted():
+    # Beyond singular: there is no Cholesky factor, and elimination with pivots goes on, losing six digits.
+    off = 1.0 + 2.0**-20
+    matrix = np.array([[1.0, off, 0.0], [off, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    found, log_det = inverse(matrix)
+    assert_allclose(found[0, 0], 1.0 / (1.0 - off**2), rtol=1e-9)
+    assert_allclose(log_det, np.log(off**2 - 1.0), rtol=1e-9)

@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayesrtw as brw
+from bayesrtw.engine.integrate import integrate
 from bayesrtw.engine.kernel import conditional
 from bayesrtw.engine.many import conditional_many
 from bayesrtw.engine.problem import pose
@@ -121,3 +122,21 @@ def test_sds_under_two_heavy_tails_are_those_of_a_dense_grid():
         if np.isfinite(row["sd"]):
             assert_allclose(row[["mean", "sd"]].astype(float), [mean, sd], rtol=1e-8)
         assert_allclose(row["mean"], mean, rtol=1e-8)
+
+
+def test_the_nodes_that_are_laid_are_not_worked_out_again():
+    problem = pose(build(model("site", "trial_family"), evidence()))
+    seen = []
+
+    class Counted:
+        design, names, axes, priors = problem.design, problem.names, problem.axes, problem.priors
+
+        def given(self, values):
+            seen.append(values)
+            return problem.given(values)
+
+    found = integrate(Counted(), 32, 1e-8)
+    sizes = [np.prod(np.broadcast_shapes(*map(np.shape, values))) for values in seen]
+    finest = len(found.finest.log_weight)
+    assert sizes.count(finest) == 1
+    assert_allclose(np.exp(found.nodes.log_weight).sum(), 1.0, rtol=1e-12)
