@@ -1,31 +1,100 @@
-"""The pictures of a report, drawn from a finished synthesis."""
+"""The pictures of a report, drawn from a finished synthesis and what it was held against."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayesrtw.analysis.run import Synthesis
+from bayesrtw.analysis.sensitivity import Panel
+from bayesrtw.evidence.measure import measure_named
 from bayesrtw.model.moderator import Categorical
+from bayesrtw.plot.bias_summary import plot_bias_summary
+from bayesrtw.plot.cumulative import plot_cumulative
 from bayesrtw.plot.forest import plot_forest
+from bayesrtw.plot.funnel import plot_funnel
+from bayesrtw.plot.ladder import plot_ladder
+from bayesrtw.plot.leave_one_out import plot_leave_one_out
+from bayesrtw.plot.new_setting import plot_new_setting
+from bayesrtw.plot.prior_panel import plot_prior_panel
+from bayesrtw.plot.prior_posterior import plot_prior_posterior
+from bayesrtw.plot.specification_curve import plot_specification_curve
+from bayesrtw.plot.tipping import plot_tipping
+
+#: A funnel of fewer estimates says nothing of its symmetry: the usual rule (Sterne et al. 2011, BMJ
+#: 343:d4002) is ten.
+FUNNEL: Final = 10
+
+#: Tables of the panel that have a picture: id, function, and what stands under it.
+TABLES: Final = {
+    "Leaving out each study": (
+        "leave-one-out",
+        plot_leave_one_out,
+        "The pooled effect without each study in turn; the last row leaves out none.",
+    ),
+    "Cumulative by year": (
+        "cumulative",
+        plot_cumulative,
+        "What was known at the end of each year: every row pools all estimates up to it.",
+    ),
+    "Priors of heterogeneity": (
+        "prior-panel",
+        plot_prior_panel,
+        "The pooled effect and that in a new setting under each prior of heterogeneity.",
+    ),
+}
 
 
-def figures(synthesis: Synthesis) -> dict[str, tuple[Figure, str]]:
-    """Draw every picture that the synthesis has the numbers for.
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A figure with its words.
+
+    Attributes
+    ----------
+    figure
+        What was drawn.
+    caption
+        What stands under it.
+    section
+        Id of the section that it belongs to.
+    """
+
+    figure: Figure
+    caption: str
+    section: str
+
+
+def figures(synthesis: Synthesis, content: dict[str, Any]) -> dict[str, Drawn]:
+    """Draw every picture that the synthesis and its record have the numbers for.
 
     Parameters
     ----------
     synthesis
         What `run` returned.
+    content
+        Its record: tables of the panel and the ladder are drawn from it, as they are printed.
 
     Returns
     -------
     dict
-        Name (an id of a page) to figure and caption, in the order in which they are read.
+        Name (an id of a page) to figure, caption and section, in the order in which they are read.
     """
+    makers = (_fitted, _judged, _laddered, _held)
+    return {name: drawn for make in makers for name, drawn in make(synthesis, content)}
+
+
+Named = Iterator[tuple[str, Drawn]]
+
+
+def _fitted(synthesis: Synthesis, content: dict[str, Any]) -> Named:
+    """Draw forest plots, and the answer as distributions."""
     title = synthesis.analysis.title
     columns: list[str | None] = [
         term.column for term in synthesis.analysis.term if isinstance(term, Categorical)
     ]
-    found: dict[str, tuple[Figure, str]] = {}
     for column in columns or [None]:
         axes = plot_forest(synthesis.posterior, group_by=column, title=title)
         name = f"forest-by-{column.replace('_', '-')}" if column else "forest"
@@ -34,11 +103,107 @@ def figures(synthesis: Synthesis) -> dict[str, tuple[Figure, str]]:
             f"Forest plot{by}: every estimate as its study reports it, what the model makes of it given all "
             "others, the pooled effect and the effect in a new setting."
         )
-        found[name] = (_figure(axes), caption)
-    return found
+        yield name, _drawn(axes, caption, "pictures")
+    if "mu" in content["estimates"]:
+        axes = plot_prior_posterior(synthesis)
+        yield (
+            "prior-posterior",
+            _drawn(axes, "What the data added to the prior of the pooled effect.", "pictures"),
+        )
+    if "theta_new" in content["estimates"]:
+        caption = (
+            "The effect in a new setting, heterogeneity included, with its probability of benefit."
+        )
+        yield "new-setting", _drawn(plot_new_setting(synthesis), caption, "pictures")
 
 
-def _figure(axes: Axes) -> Figure:
+def _judged(synthesis: Synthesis, _: dict[str, Any]) -> Named:
+    """Draw risk of bias, one picture an instrument."""
+    pooled = set(synthesis.evidence.data["study"].to_numpy().astype(str).tolist())
+    pairs = [
+        (each.instrument, each.version)
+        for each in synthesis.evidence.judgements.rows
+        if each.judgement and each.study in pooled
+    ]
+    for place, (instrument, version) in enumerate(dict.fromkeys(pairs)):
+        if not instrument or (
+            not version and [name for name, _ in set(pairs)].count(instrument) > 1
+        ):
+            continue  # An empty name means any, and would ask for several instruments at once.
+        axes = plot_bias_summary(synthesis, instrument=instrument, version=version, width_mm=130.0)
+        caption = f"Share of studies with each judgement by {instrument}."
+        yield f"risk-of-bias-{place + 1}", _drawn(axes, caption, "evidence")
+
+
+def _laddered(synthesis: Synthesis, content: dict[str, Any]) -> Named:
+    """Draw rungs, and how strong a bias would have to be."""
+    ladder = content.get("ladder")
+    if not ladder or not ladder["rungs"]:
+        return
+    rungs = pd.DataFrame(ladder["rungs"]).rename(columns={"name": "rung"})
+    caption = (
+        "The pooled effect on each rung, with that in a new setting beneath it. The filled mark is the rung "
+        "that decides."
+    )
+    yield "ladder", _drawn(plot_ladder(rungs, synthesis), caption, "ladder")
+    log = measure_named(content["measure"]).log
+    titles = {
+        "bias": f"Bias of the cohorts towards benefit ({'log ratio of ratios' if log else 'analysis scale'})",
+        "share": "Share of information that the cohorts keep",
+    }
+    said = {
+        "bias": "if the cohorts exaggerate the benefit by so much",
+        "share": "if the cohorts keep so much of their information (0: the trials alone)",
+    }
+    levels = tuple(float(each["level"]) for each in ladder["tipping"])
+    for name, points in ladder["curves"].items():
+        table = pd.DataFrame(points, columns=["x", "probability"])
+        axes = plot_tipping(
+            table.assign(design="every study at its word"),
+            synthesis,
+            x_title=titles[name],
+            thresholds=levels,
+            width_mm=130.0,
+        )
+        yield f"tipping-{name}", _drawn(axes, f"Probability of benefit {said[name]}.", "ladder")
+
+
+def _held(synthesis: Synthesis, content: dict[str, Any]) -> Named:
+    """Draw the tables of the panel, all specifications together, and the funnel."""
+    held = content["sensitivity"]
+    tables = {name: _frame(rows) for name, rows in held["tables"].items()} if held else {}
+    if any(table["median"].notna().any() for table in tables.values()):
+        panel = Panel(tables, held["robustness"], held["caveat"], {})
+        caption = (
+            "Every specification that was tried, sorted by its result, with what was changed in it."
+        )
+        axes = plot_specification_curve(panel, synthesis, width_mm=130.0)
+        yield "specification-curve", _drawn(axes, caption, "sensitivity")
+    for heading, (name, plot, caption) in TABLES.items():
+        if heading in tables and tables[heading]["median"].notna().any():
+            yield name, _drawn(plot(tables[heading], synthesis), caption, "sensitivity")
+    if "mu" in content["estimates"] and len(content["rows"]) >= FUNNEL:
+        caption = (
+            "Funnel plot over contours of significance: whether small studies differ from large ones. "
+            "Asymmetry has other reasons than unpublished studies."
+        )
+        axes = plot_funnel(synthesis, width_mm=130.0)
+        yield "funnel", _drawn(axes, caption, "sensitivity")
+
+
+def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Make a table of the panel of its record again; what is missing there is NaN."""
+    plain = [{key: each for key, each in row.items() if key != "back_transformed"} for row in rows]
+    table = pd.DataFrame(plain).set_index("name")
+    words = {
+        name
+        for name in table.columns
+        if any(isinstance(value, str) for value in table[name].tolist())
+    }
+    return table.astype({name: float for name in table.columns if name not in words})
+
+
+def _drawn(axes: Axes, caption: str, section: str) -> Drawn:
     figure = axes.get_figure(root=True)
     assert figure is not None
-    return figure
+    return Drawn(figure, caption, section)

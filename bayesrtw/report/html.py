@@ -61,6 +61,7 @@ def render_html(content: dict[str, Any], pictures: Sequence[Picture] = ()) -> st
         .render(
             **context,
             pictures=pictures,
+            pictured=lambda section: [each for each in pictures if each.section == section],
             css=Markup(css),
             js=Markup(js),
             data=_in_script(data),

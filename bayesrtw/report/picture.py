@@ -43,6 +43,8 @@ class Picture:
         What stands under it.
     svg
         Markup for the page.
+    section
+        Id of the section that it stands in.
     """
 
     name: str
@@ -50,9 +52,10 @@ class Picture:
     description: str
     caption: str
     svg: Markup
+    section: str = "pictures"
 
 
-def picture(figure: Figure, name: str, caption: str) -> Picture:
+def picture(figure: Figure, name: str, caption: str, section: str = "pictures") -> Picture:
     """Bring a figure into a page.
 
     Parameters
@@ -63,6 +66,8 @@ def picture(figure: Figure, name: str, caption: str) -> Picture:
         Prefix of every id in it: lower-case letters, digits and dashes.
     caption
         What stands under it.
+    section
+        Id of the section that it stands in.
 
     Returns
     -------
@@ -73,7 +78,8 @@ def picture(figure: Figure, name: str, caption: str) -> Picture:
     title = str(figure.get_label()) or name
     said = [str(axes.get_label()) for axes in figure.axes]
     description = " ".join(text for text in said if text and not text.startswith("_"))
-    return Picture(name, title, description, caption, _inline(root, name, title, description))
+    svg = _inline(root, name, title, description)
+    return Picture(name, title, description, caption, svg, section)
 
 
 def _inline(root: Element, name: str, title: str, description: str) -> Markup:

@@ -41,10 +41,9 @@ def render(synthesis: Synthesis, content: dict[str, Any], kind: str) -> bytes:
     if kind == "md":
         return render_markdown(content).encode()
     if kind == "docx":
-        drawn = figures(synthesis)
         pictures = {
-            name: (figure_bytes(figure, "png"), caption)
-            for name, (figure, caption) in drawn.items()
+            name: (figure_bytes(each.figure, "png"), each.caption)
+            for name, each in figures(synthesis, content).items()
         }
         return render_docx(content, pictures)
     if kind == "json":
@@ -67,6 +66,8 @@ def page(synthesis: Synthesis, content: dict[str, Any]) -> str:
     str
         The page.
     """
-    drawn = figures(synthesis)
-    pictures = [picture(figure, name, caption) for name, (figure, caption) in drawn.items()]
+    pictures = [
+        picture(each.figure, name, each.caption, each.section)
+        for name, each in figures(synthesis, content).items()
+    ]
     return render_html(content, pictures)

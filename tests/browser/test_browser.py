@@ -156,19 +156,49 @@ def test_rungs_of_a_ladder_are_a_choice_where_there_are_several(
     ]
     rungs = [grid["rungs"][0], {"name": "trials", "label": "trials alone"}]
     explore = {**grid, "rungs": rungs, "cells": [grid["cells"][0], moved]}
-    row = {
-        "name": "trials alone",
-        "probability": 0.75,
-        "back_transformed": {"median": 1.5, "lower": 1.2, "upper": 1.9},
-    }
-    content = {**main_report.content, "explore": explore, "ladder": {"rungs": [row]}}
+    content = {**main_report.content, "explore": explore}
     path = tmp_path / "report.html"
     path.write_text(render_html(content), encoding="utf-8")
     page = visit(path).page
     page.select_option("#knob-rung", label="trials alone")
     assert shown_answer(page, 0) == (effect(0.5), effect(0.4), effect(0.6), "0.75")
-    assert "1.50 (1.20 to 1.90)" in page.inner_text("#ladder")
     assert visit(main_report.path).page.locator("#knob-rung, #ladder").count() == 0
+
+
+def test_a_rung_gives_what_python_gives_for_the_trials_alone(visit: Open, tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "study": list("ABCDE"),
+            "effect": [0.42, 0.05, 0.11, -0.21, 0.33],
+            "se": [0.15, 0.12, 0.30, 0.25, 0.09],
+            "design": ["rct", "cohort", "rct", "cohort", "rct"],
+        }
+    )
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    terms = (
+        brw.Intercept(brw.prior.Normal(0, 0.5)),
+        brw.Indicator("non_randomised", "design", ("cohort",), brw.prior.Normal(0, 0.2)),
+        brw.Exchangeable(brw.prior.HalfNormal(0.25)),
+    )
+    asked = (Estimand("pooled", "mu"), Estimand("gap", "beta[non_randomised]"))
+    (analysis,) = default_analyses(evidence)
+    report = made(run(replace(analysis, term=terms, estimand=asked), evidence), tmp_path)
+    found = visit(report.path)
+    page = found.page
+    assert page.locator('[data-present="1"]').is_visible()
+    page.select_option("#knob-rung", label="the trials alone")
+    page.select_option("#knob-left", label="A")
+    trials = frame.loc[frame["study"].isin(["C", "E"]), ["study", "effect", "se"]]
+    alone = brw.Evidence.from_frame(trials, measure="log_hazard_ratio")
+    table = brw.summarise(brw.fit(brw.Model(terms=(terms[0], terms[2])), alone, seed=1))
+    assert shown_answer(page, 0) == wanted_answer(table.loc["mu"].to_dict())
+    assert not page.locator('[data-present="1"]').is_visible()
+    assert "not in this rung" in page.inner_text("#now")
+    assert "out" in (page.locator('tr[data-row="1"]').get_attribute("class") or "")
+    assert "robust MAP and mixture are not among the choices" in page.inner_text("#explore")
+    page.click("#knob-reset")
+    assert page.locator('[data-present="1"]').is_visible()
+    assert found.said == []
 
 
 def test_everything_is_reached_by_keyboard(visit: Open, main_report: Made) -> None:

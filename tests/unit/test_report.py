@@ -80,6 +80,13 @@ def hostile() -> tuple[Synthesis, dict[str, Any]]:
     return made, record(made)
 
 
+@pytest.fixture(scope="module")
+def both_designs() -> tuple[Synthesis, dict[str, Any]]:
+    designs = ["rct", "cohort", "rct", "cohort", "rct"]
+    made = _synthesis(("A 2001", "B 2002", "C 2003", "D 2004", "E 2005"), design=designs)
+    return made, record(made)
+
+
 class _Reader(HTMLParser):
     """Reads what a browser would: elements with their attributes, and the text of numbers."""
 
@@ -124,10 +131,11 @@ def same_number(shown: str, value: float | None, style: str, *, log: bool) -> bo
     return abs(float(text) - scaled) <= 0.5 * 10**-places * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("which", ["plain", "both_designs"])
 def test_every_number_on_the_page_is_the_one_in_the_document(
-    plain: tuple[Synthesis, dict[str, Any]],
+    which: str, request: pytest.FixtureRequest
 ) -> None:
-    made, content = plain
+    made, content = request.getfixturevalue(which)
     written = json.loads(as_json(content))
     numbers = _read(page(made, content)).numbers
     assert len(numbers) > 120
@@ -139,6 +147,52 @@ def test_every_number_on_the_page_is_the_one_in_the_document(
     paths = [attributes["data-path"] for attributes, _ in numbers]
     for wanted in ("/estimates/mu/probability", "/estimates/theta_new/back_transformed/lower"):
         assert wanted in paths
+    if which == "both_designs":
+        for wanted in (
+            "/ladder/rungs/0/back_transformed/lower",
+            "/ladder/tipping/0/now",
+            "/ladder/contributions/cohort/weight",
+            "/ladder/conflict/p",
+        ):
+            assert wanted in paths
+
+
+def test_pictures_stand_in_their_sections_with_words_and_ids_of_their_own(
+    both_designs: tuple[Synthesis, dict[str, Any]],
+) -> None:
+    made, content = both_designs
+    text = page(made, content)
+    pictures = {"forest": "pictures", "prior-posterior": "pictures", "new-setting": "pictures"}
+    pictures |= {"ladder": "ladder", "tipping-bias": "ladder", "tipping-share": "ladder"}
+    pictures |= {"specification-curve": "sensitivity", "leave-one-out": "sensitivity"}
+    pictures |= {"prior-panel": "sensitivity"}
+    tags = _read(text).tags
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    found, section = {}, ""
+    for tag, attributes in tags:
+        section = attributes["id"] if tag == "section" else section
+        if tag == "svg" and attributes.get("aria-describedby"):
+            found[attributes["aria-describedby"].removesuffix("-desc")] = section
+    assert found == pictures
+    for name in pictures:
+        described = re.search(f'<desc id="{name}-desc">([^<]*)</desc>', text)
+        assert described is not None
+        assert len(described.group(1)) > 60, name
+
+
+def test_the_ladder_says_which_rung_decides_and_everything_it_found(
+    both_designs: tuple[Synthesis, dict[str, Any]],
+) -> None:
+    made, content = both_designs
+    text = page(made, content)
+    part = text[text.index('<section id="ladder"') : text.index('<section id="sensitivity"')]
+    words = re.sub(r"<[^>]*>", "", part[part.rindex("</svg>") :]) + part[: part.index("<svg")]
+    for rung in content["ladder"]["rungs"]:
+        assert rung["meaning"] in words
+    assert part.count("(decides)") == 1
+    for finding in content["ladder"]["findings"]:
+        assert finding["message"] in words
 
 
 def test_a_wrong_digit_would_be_seen() -> None:
