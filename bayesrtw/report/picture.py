@@ -25,6 +25,9 @@ ATTRIBUTES: Final = frozenset(
     ]
 )
 
+#: Inches: between the widths of one and a half and of two columns of a journal (5.1 and 6.7).
+NARROW: Final = 6.0
+
 _NAMESPACE: Final = re.compile(r"\{[^}]*\}")
 _REFERENCE: Final = re.compile(r"url\(#([^)]+)\)")
 
@@ -45,6 +48,8 @@ class Picture:
         Markup for the page.
     section
         Id of the section that it stands in.
+    narrow
+        Whether it was drawn narrower than a page, so that it is not blown up to its width.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Picture:
     caption: str
     svg: Markup
     section: str = "pictures"
+    narrow: bool = False
 
 
 def picture(figure: Figure, name: str, caption: str, section: str = "pictures") -> Picture:
@@ -79,7 +85,8 @@ def picture(figure: Figure, name: str, caption: str, section: str = "pictures") 
     said = [str(axes.get_label()) for axes in figure.axes]
     description = " ".join(text for text in said if text and not text.startswith("_"))
     svg = _inline(root, name, title, description)
-    return Picture(name, title, description, caption, svg, section)
+    narrow = float(figure.get_figwidth()) < NARROW
+    return Picture(name, title, description, caption, svg, section, narrow)
 
 
 def _inline(root: Element, name: str, title: str, description: str) -> Markup:
