@@ -13,13 +13,13 @@ from bayesrtw.analysis.sensitivity import Panel
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.model.moderator import Categorical
 from bayesrtw.plot.bias_summary import plot_bias_summary
-from bayesrtw.plot.cumulative import plot_cumulative
+from bayesrtw.plot.cumulative import describe_cumulative, plot_cumulative
 from bayesrtw.plot.forest import plot_forest
 from bayesrtw.plot.funnel import plot_funnel
-from bayesrtw.plot.ladder import plot_ladder
-from bayesrtw.plot.leave_one_out import plot_leave_one_out
+from bayesrtw.plot.ladder import describe_ladder, plot_ladder
+from bayesrtw.plot.leave_one_out import describe_leave_one_out, plot_leave_one_out
 from bayesrtw.plot.new_setting import plot_new_setting
-from bayesrtw.plot.prior_panel import plot_prior_panel
+from bayesrtw.plot.prior_panel import describe_prior_panel, plot_prior_panel
 from bayesrtw.plot.prior_posterior import plot_prior_posterior
 from bayesrtw.plot.specification_curve import plot_specification_curve
 from bayesrtw.plot.tipping import plot_tipping
@@ -28,21 +28,24 @@ from bayesrtw.plot.tipping import plot_tipping
 #: 343:d4002) is ten.
 FUNNEL: Final = 10
 
-#: Tables of the panel that have a picture: id, function, and what stands under it.
+#: Tables of the panel that have a picture: id, how it is drawn and said, and what stands under it.
 TABLES: Final = {
     "Leaving out each study": (
         "leave-one-out",
         plot_leave_one_out,
+        describe_leave_one_out,
         "The pooled effect without each study in turn; the last row leaves out none.",
     ),
     "Cumulative by year": (
         "cumulative",
         plot_cumulative,
+        describe_cumulative,
         "What was known at the end of each year: every row pools all estimates up to it.",
     ),
     "Priors of heterogeneity": (
         "prior-panel",
         plot_prior_panel,
+        describe_prior_panel,
         "The pooled effect and that in a new setting under each prior of heterogeneity.",
     ),
 }
@@ -145,7 +148,9 @@ def _laddered(synthesis: Synthesis, content: dict[str, Any]) -> Named:
         "The pooled effect on each rung, with that in a new setting beneath it. The filled mark is the rung "
         "that decides."
     )
-    yield "ladder", _drawn(plot_ladder(rungs, synthesis), caption, "ladder")
+    axes = plot_ladder(rungs, synthesis)
+    axes.set_label(describe_ladder(rungs, synthesis))
+    yield "ladder", _drawn(axes, caption, "ladder")
     log = measure_named(content["measure"]).log
     titles = {
         "bias": f"Bias of the cohorts towards benefit ({'log ratio of ratios' if log else 'analysis scale'})",
@@ -179,9 +184,11 @@ def _held(synthesis: Synthesis, content: dict[str, Any]) -> Named:
         )
         axes = plot_specification_curve(panel, synthesis, width_mm=130.0)
         yield "specification-curve", _drawn(axes, caption, "sensitivity")
-    for heading, (name, plot, caption) in TABLES.items():
+    for heading, (name, plot, describe, caption) in TABLES.items():
         if heading in tables and tables[heading]["median"].notna().any():
-            yield name, _drawn(plot(tables[heading], synthesis), caption, "sensitivity")
+            axes = plot(tables[heading], synthesis)
+            axes.set_label(describe(tables[heading], synthesis))
+            yield name, _drawn(axes, caption, "sensitivity")
     if "mu" in content["estimates"] and len(content["rows"]) >= FUNNEL:
         caption = (
             "Funnel plot over contours of significance: whether small studies differ from large ones. "

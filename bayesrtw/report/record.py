@@ -71,11 +71,8 @@ def record(
 
 def _panel(synthesis: Synthesis, source: Evidence | None) -> tuple[Panel | None, str]:
     """Run the panel; say why where a model has none."""
-    origin = synthesis.evidence.provenance.dataset
-    named = origin != "" and origin == synthesis.analysis.evidence.dataset
-    rows = source if source is not None or named else synthesis.evidence
     try:
-        return sensitivity(synthesis.analysis, rows), ""
+        return sensitivity(synthesis.analysis, _origin(synthesis, source)), ""
     except BayesrtwError as error:
         return None, str(error)
 
@@ -98,9 +95,15 @@ def _ladder(synthesis: Synthesis, source: Evidence | None) -> dict[str, Any] | N
     rows = studies.among(evidence)
     if rows.all() or not rows.any():
         return None
-    named = evidence.provenance.dataset == synthesis.analysis.evidence.dataset
-    origin = source if source is not None or named else evidence
-    return as_data(ladder(synthesis.analysis, origin, sampled=False), synthesis.analysis)
+    climbed = ladder(synthesis.analysis, _origin(synthesis, source), sampled=False)
+    return as_data(climbed, synthesis.analysis)
+
+
+def _origin(synthesis: Synthesis, source: Evidence | None) -> Evidence | None:
+    """Give the rows that alternatives are selected from; None where the analysis names their data set."""
+    name = synthesis.evidence.provenance.dataset
+    named = name != "" and name == synthesis.analysis.evidence.dataset
+    return source if source is not None or named else synthesis.evidence
 
 
 def _conclusion(synthesis: Synthesis) -> str | None:
