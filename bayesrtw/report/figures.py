@@ -23,6 +23,7 @@ from bayesrtw.plot.prior_panel import describe_prior_panel, plot_prior_panel
 from bayesrtw.plot.prior_posterior import plot_prior_posterior
 from bayesrtw.plot.specification_curve import plot_specification_curve
 from bayesrtw.plot.tipping import plot_tipping
+from bayesrtw.report.numbers import clean
 
 #: A funnel of fewer estimates says nothing of its symmetry: the usual rule (Sterne et al. 2011, BMJ
 #: 343:d4002) is ten.
@@ -202,6 +203,7 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Make a table of the panel of its record again; what is missing there is NaN."""
     plain = [{key: each for key, each in row.items() if key != "back_transformed"} for row in rows]
     table = pd.DataFrame(plain).set_index("name")
+    table.index = table.index.map(clean)
     words = {
         name
         for name in table.columns
