@@ -28,7 +28,9 @@ def figures(**options):
 
 def hold(found, kills, pairs, steps):
     killed, paired, full, only, clock = found
-    assert killed["killed"] + killed.get("ended before", 0) == kills  # counts of nothing are left out
+    assert (
+        killed["killed"] + killed.get("ended before", 0) == kills
+    )  # counts of nothing are left out
     assert killed["next run right"] == kills
     assert killed["runs"] == killed["runs expected"]
     assert killed["lost"] == killed["half visible"] == killed["faults at the end"] == 0

@@ -1,7 +1,8 @@
 """Components to tables and back; unknown names; digests."""
 
 import dataclasses
-from typing import get_type_hints
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -16,15 +17,10 @@ from bayesrtw.registry import _KINDS, decode, digest, encode, kind_of, kinds, su
 ROLES = ("engine", "likelihood", "prior", "term")
 COMPONENTS = [(role, kind) for role in ROLES for kind in sorted(_KINDS[role])]
 
-#: Values for fields without a default: by name where the type does not say enough, else by type.
-BY_NAME = {
-    "tau": HalfNormal(0.5),
-    "prior": Normal(0.0, 0.25),
-    "groups": (Group("trial", ("rct",), "drawn by lot"), Group("cohort", ("cohort",), "not")),
-    "values": ("cohort", "non_randomised"),
-    "se": (0.1, 0.2),
-}
-BY_TYPE = {float: 1.5, int: 3, str: "design", bool: True}
+#: What the documentation shows of each component, which is what a person would write.
+SHOWN = tomllib.loads(
+    (Path(__file__).parents[2] / "docs" / "components.toml").read_text(encoding="utf-8")
+)
 
 
 def protocol(role):
@@ -34,14 +30,11 @@ def protocol(role):
 
 
 def example(role, kind):
-    cls = kinds(role)[kind]
-    needed = [
-        f.name
-        for f in dataclasses.fields(cls)
-        if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    ]
-    hints = get_type_hints(cls)
-    return cls(**{name: BY_NAME.get(name, BY_TYPE.get(hints[name])) for name in needed})
+    table = tomllib.loads(f"x = {SHOWN[role][kind]['example']}")["x"]
+    faults = Faults(SpecError)
+    found = decode(protocol(role), table, where="example", faults=faults)
+    faults.raise_if_any()
+    return found
 
 
 def decoded(cls, table):
