@@ -276,7 +276,7 @@ class _Blend:
 
     def pymc(self, name: str) -> Any:
         """Refuse: the blend is a proposal, never a model."""
-        raise NotImplementedError(name)
+        raise EngineRefusal(f"{name}: a blend of priors lays nodes; it is never sampled.")
 
 
 def _priors(model: Model, evidence: Evidence) -> Mapping[str, Prior | None]:

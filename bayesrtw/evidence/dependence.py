@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Finding
 from bayesrtw.evidence.convert import CONTINUITY
-from bayesrtw.evidence.table import Dependence, Evidence
+from bayesrtw.evidence.covariance import Dependence
+from bayesrtw.evidence.table import Evidence
 from bayesrtw.registry import suggestion
 
 Array = NDArray[np.float64]

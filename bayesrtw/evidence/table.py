@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, shown
 from bayesrtw.evidence.cells import Places, duplicates
+from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.evidence.measure import Benefit, Measure, beyond_limits, measure_named
 from bayesrtw.evidence.quality import Judgements
 from bayesrtw.registry import suggestion
@@ -108,35 +109,6 @@ class Outcome:
     title: str
     benefit: Benefit
     unit: str = ""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Dependence:
-    """Estimates whose sampling errors are correlated, with their covariance.
-
-    Attributes
-    ----------
-    rows
-        Which estimates, by position, shape (member,).
-    covariance
-        Sampling covariance on the analysis scale, shape (member, member).
-    origin
-        Where it comes from, in words.
-    """
-
-    rows: NDArray[np.intp]
-    covariance: NDArray[np.float64]
-    origin: str
-
-    def __post_init__(self) -> None:
-        fault = _indefinite(self.covariance, len(self.rows))
-        if fault:
-            raise EvidenceError(
-                f"covariance of the estimates in rows {[int(row) + 1 for row in self.rows][:5]} "
-                f"({self.origin}): {fault}; a covariance is symmetric and positive definite. Check "
-                "variances and correlations, or take the nearest one by "
-                "bayesrtw.evidence.dependence.repaired."
-            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -440,23 +412,6 @@ class Evidence:
             sha.update(np.ascontiguousarray(block.rows, dtype=np.int64).tobytes())
             sha.update(np.ascontiguousarray(block.covariance, dtype=np.float64).tobytes())
         return sha.hexdigest()
-
-
-def _indefinite(covariance: NDArray[np.float64], size: int) -> str:
-    """Say what keeps a matrix from being a covariance; nothing if it is one."""
-    if covariance.shape != (size, size):
-        return f"found the shape {covariance.shape} for {size} estimates"
-    if not np.all(np.isfinite(covariance)) or np.any(np.diag(covariance) <= 0):
-        return "found a variance that is not positive, or a number that is not finite"
-    sd = np.sqrt(np.diag(covariance))
-    correlation = covariance / np.outer(sd, sd)
-    if not np.allclose(correlation, correlation.T, rtol=0.0, atol=1e-12):
-        return "found a matrix that is not symmetric"
-    least = float(np.linalg.eigvalsh(correlation)[0])
-    # Rounding leaves some 1e-16 for each member of a singular matrix.
-    if least > size * np.finfo(float).eps:
-        return ""
-    return f"not positive definite (least eigenvalue of its correlations {least:.2g})"
 
 
 def _kept(dependence: tuple[Dependence, ...], keep: NDArray[np.bool_]) -> tuple[Dependence, ...]:

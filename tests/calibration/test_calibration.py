@@ -15,7 +15,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.nuts import Nuts
 from bayesrtw.errors import SpecError
-from bayesrtw.evidence.table import Dependence, Evidence
+from bayesrtw.evidence.covariance import Dependence
+from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, DirectedBias, Studies
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
 from bayesrtw.model.heterogeneity import Common, Exchangeable

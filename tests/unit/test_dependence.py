@@ -13,13 +13,13 @@ from numpy.testing import assert_allclose
 import bayesrtw as brw
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.convert import log_odds_ratio, log_risk_ratio, risk_difference
+from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.evidence.dependence import (
     assumed_correlation,
     design_effect,
     repaired,
     shared_groups,
 )
-from bayesrtw.evidence.table import Dependence
 
 ARMS = {"n1": 400, "p1": 0.55, "n2": 500, "p2": 0.4, "n0": 450, "p0": 0.45}
 CONVERSIONS = {

@@ -14,7 +14,8 @@ from bayesrtw.engine.exact import Exact, shares_in_mean, study_effects
 from bayesrtw.engine.kernel import inverse, smooth
 from bayesrtw.engine.problem import Normals, pose
 from bayesrtw.errors import EngineRefusal
-from bayesrtw.evidence.table import Dependence, Evidence
+from bayesrtw.evidence.covariance import Dependence
+from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import build
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.likelihood import Correlation

@@ -16,7 +16,7 @@ import bayesrtw as brw
 from bayesrtw.engine import nuts
 from bayesrtw.engine.nuts import Nuts, failures, structure
 from bayesrtw.errors import ConvergenceError
-from bayesrtw.evidence.table import Dependence
+from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, DirectedBias, Studies
 from bayesrtw.model.design import build
 from bayesrtw.posterior.diagnose import diagnose

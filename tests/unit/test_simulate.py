@@ -10,7 +10,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from bayesrtw.errors import SpecError
-from bayesrtw.evidence.table import Dependence, Evidence
+from bayesrtw.evidence.covariance import Dependence
+from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.heterogeneity import ByGroup, Common, Exchangeable
 from bayesrtw.model.likelihood import Clustering, Correlation
 from bayesrtw.model.likelihood import Normal as NormalLikelihood
