@@ -29,7 +29,10 @@ def _known(ctx: click.Context, param: click.Parameter, paths: tuple[str, ...]) -
 @click.option("--strict", is_flag=True, help="Exit with 3 if there are doubts and no faults.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def check(paths: tuple[str, ...], register: bool, strict: bool, as_json: bool) -> None:
-    """Check data sets and analyses: everything shipped, or the given folders, CSV and TOML files.
+    """Check data sets and analyses: everything shipped, or the given folders, files and ids.
+
+    Evidence may be a data set folder, a CSV file, an Excel workbook, a RevMan 5 file or a Cochrane data
+    package; an analysis is a TOML file.
 
     A fault keeps a row out of every analysis; a doubt is a number that somebody should look up; a note
     explains itself. What was found is listed on stderr, gravest first. Without a path, everything

@@ -7,12 +7,16 @@ tried on the shipped data sets and on 97 Cochrane reviews.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.contradiction import CHECKS
+from bayesrtw.evidence.imported import QUARANTINED, findings
 from bayesrtw.evidence.read import Fault, attempt
 from bayesrtw.evidence.rows import Rows
 from bayesrtw.evidence.rule import SEVERITIES, Doubt, Severity
+from bayesrtw.evidence.source import read_foreign
 from bayesrtw.evidence.table import Evidence
 
 #: Rule of faults that are not of rows.
@@ -35,23 +39,39 @@ class Inspection(NamedTuple):
 
 
 def inspect(source: Any) -> Inspection:
-    """Read a CSV file or a data set folder and say everything that is wrong or doubtful.
+    """Read evidence and say everything that is wrong or doubtful.
 
     Parameters
     ----------
     source
-        A path, or a packaged folder.
+        Path of a CSV file, an Excel workbook, a RevMan 5 file, a Cochrane data package or a data set
+        folder; or a packaged folder.
 
     Returns
     -------
     Inspection
         The clean rows, every fault, and the doubts about the clean rows.
     """
+    if isinstance(source, Path):
+        try:
+            foreign = read_foreign(source)
+        except EvidenceError as error:
+            return Inspection(None, (whole(source.name, str(error)),))
+        if foreign is not None:
+            return Inspection(foreign, _sorted((*_not_used(foreign), *doubts(foreign))))
     found = attempt(source)
     listed_ = [_of_fault(fault) for fault in found.faults]
     if found.evidence is not None:
         listed_ += doubts(found.evidence)
     return Inspection(found.evidence, _sorted(listed_))
+
+
+def _not_used(evidence: Evidence) -> Iterable[Doubt]:
+    """Note the rows of a review that no analysis can pool, cause by cause: reviews print such rows."""
+    title = evidence.provenance.title
+    for found in findings(evidence):
+        message = f"{title}: {found.message[:1].lower()}{found.message[1:]}"
+        yield Doubt("note", title, 0, QUARANTINED, "", "not-pooled", message)
 
 
 def doubts(evidence: Evidence) -> tuple[Doubt, ...]:

@@ -29,6 +29,7 @@ RULES: Final[dict[str, str]] = {
     "wrong-instrument": "Trials are judged by RoB 2, other designs by ROBINS-I.",
     "overall-too-low": "An overall judgement is at least as grave as that of every domain.",
     "judgements-missing": "Risk of bias was judged.",
+    "not-pooled": "Every row of a review can be pooled.",
     "zero-cells": "No cell of a table of counts is empty.",
     "no-standard-error": "A standard error follows from what was printed.",
     "follow-up-missing": "The length of follow-up is stated.",

@@ -12,6 +12,7 @@ from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence import cochrane
 from bayesrtw.evidence.cochrane import is_package, kind_of, read_package
+from bayesrtw.evidence.doubt import inspect
 from bayesrtw.evidence.revman import read_revman
 
 FORMATS = Path(__file__).parent.parent / "formats"
@@ -145,6 +146,23 @@ def test_rows_that_the_review_does_not_pool_are_not_used(tmp_path):
     rows = [COUNTS, COUNTS.replace("SUBGROUP_AND_OVERALL", "SUBGROUP").replace("A 2001", "B")]
     evidence = read_package(package(tmp_path, rows)).evidence
     assert causes(evidence) == ["", "the review leaves the row out of its overall result"]
+
+
+def test_check_reads_a_review_and_notes_what_cannot_be_pooled(tmp_path):
+    rows = [COUNTS, COUNTS.replace("SUBGROUP_AND_OVERALL", "SUBGROUP").replace("A 2001", "B")]
+    (note,) = [d for d in inspect(package(tmp_path, rows)).doubts if d.rule == "not-pooled"]
+    assert note.severity == "note"
+    assert "not used (1), the review leaves the row out of its overall result: B" in note.message
+    assert {d.severity for d in inspect(PACKAGE).doubts} == {"doubt", "note"}
+    assert inspect(PACKAGE).evidence.size == read_package(PACKAGE).evidence.size
+
+
+def test_check_names_a_package_that_cannot_be_read(tmp_path):
+    path = tmp_path / "broken.zip"
+    path.write_bytes(PACKAGE.read_bytes()[:200])
+    (fault,) = inspect(path).doubts
+    assert (fault.severity, fault.file) == ("fault", "broken.zip")
+    assert "is no readable zip file" in fault.message
 
 
 def test_rows_without_settings_have_no_measure(tmp_path):
