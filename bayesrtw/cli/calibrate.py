@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bayesrtw.cli.options import evidence_option, json_option
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
 from bayesrtw.errors import OutputError
@@ -22,13 +23,7 @@ LEAST_REPLICATES = 100
 
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[ID_OR_TOML]...")
-@click.option(
-    "--evidence",
-    "source",
-    type=click.Path(exists=True, path_type=Path),
-    help="A data set folder, a CSV, Excel or RevMan 5 file, or a Cochrane data package, in place of "
-    "the shipped evidence; only its design is used.",
-)
+@evidence_option("only its design is used")
 @click.option(
     "--engine",
     "engines",
@@ -51,7 +46,7 @@ LEAST_REPLICATES = 100
     show_default=True,
     help="Folder of tables and pictures; one folder an analysis.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@json_option
 @with_workers
 def calibrate(
     ids: tuple[str, ...],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bayesrtw.cli.options import json_option
 from bayesrtw.errors import BayesrtwError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def _known(ctx: click.Context, param: click.Parameter, paths: tuple[str, ...]) -
 @click.argument("paths", nargs=-1, callback=_known, metavar="[PATH_OR_ID]...")
 @click.option("--register", is_flag=True, help="Write models/register.lock anew first.")
 @click.option("--strict", is_flag=True, help="Exit with 3 if there are doubts and no faults.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@json_option
 def check(paths: tuple[str, ...], register: bool, strict: bool, as_json: bool) -> None:
     """Check data sets and analyses: everything shipped, or the given folders, files and ids.
 

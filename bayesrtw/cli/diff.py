@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bayesrtw.cli.options import json_option
 from bayesrtw.cli.store_option import store_option
 
 
@@ -11,7 +12,7 @@ from bayesrtw.cli.store_option import store_option
 @click.argument("run")
 @click.argument("other", required=False)
 @store_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@json_option
 def diff(run: str, other: str | None, store: Path, as_json: bool) -> None:
     """Say what changed in RUN since the run that it was compared with, or from RUN to OTHER.
 

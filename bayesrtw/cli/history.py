@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
+from bayesrtw.cli.options import json_option
 from bayesrtw.cli.store_option import store_option
 
 
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[ANALYSIS]...")
 @store_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@json_option
 def history(ids: tuple[str, ...], store: Path, as_json: bool) -> None:
     """List the runs of a store, oldest first: date, status, conclusion, and why each was made.
 

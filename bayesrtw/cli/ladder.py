@@ -5,23 +5,19 @@ from pathlib import Path
 
 import click
 
+from bayesrtw.cli.options import evidence_option, json_option
+
 
 @click.command()
 @click.argument("name", metavar="ID_OR_TOML")
-@click.option(
-    "--evidence",
-    "source",
-    type=click.Path(exists=True, path_type=Path),
-    help="A data set folder, a CSV, Excel or RevMan 5 file, or a Cochrane data package, in place of "
-    "the shipped evidence.",
-)
+@evidence_option()
 @click.option("--exact", "exact_only", is_flag=True, help="Leave out rungs that must be sampled.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     help="Also write table and pictures into a folder of the analysis's name in this one.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@json_option
 def ladder(
     name: str, source: Path | None, exact_only: bool, out: Path | None, as_json: bool
 ) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bayesrtw.cli.options import json_option
 from bayesrtw.cli.store_option import store_option
 
 
@@ -12,7 +13,7 @@ from bayesrtw.cli.store_option import store_option
 @store_option
 @click.option("--by", required=True, help="Who decides; kept with the decision.")
 @click.option("--reason", default="", help="Why; kept with the decision.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@json_option
 def publish(run: str, store: Path, by: str, reason: str, as_json: bool) -> None:
     """Publish the draft RUN: ANALYSIS, ANALYSIS/NUMBER or ANALYSIS/NAME.
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
+from bayesrtw.cli.options import json_option
 from bayesrtw.cli.store_option import store_option
 
 
 @click.command()
 @click.argument("run")
 @store_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@json_option
 def replay(run: str, store: Path, as_json: bool) -> None:
     """Run RUN again from its own inputs, and say whether the digits agree.
 

@@ -4,19 +4,15 @@ from pathlib import Path
 
 import click
 
+from bayesrtw.cli.options import evidence_option
+
 #: Formats, and the suffixes that choose them.
 FORMATS = {"html": ".html", "md": ".md", "docx": ".docx", "json": ".json"}
 
 
 @click.command()
 @click.argument("name", metavar="ID_OR_TOML")
-@click.option(
-    "--evidence",
-    "source",
-    type=click.Path(exists=True, path_type=Path),
-    help="A data set folder, a CSV, Excel or RevMan 5 file, or a Cochrane data package, in place of "
-    "the shipped evidence.",
-)
+@evidence_option()
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bayesrtw.cli.options import evidence_option, json_option
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
 from bayesrtw.errors import BayesrtwError, SpecError, shown
@@ -21,13 +22,7 @@ LEAST_TASKS = 3
 
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[ID_OR_TOML]...")
-@click.option(
-    "--evidence",
-    "source",
-    type=click.Path(exists=True, path_type=Path),
-    help="A data set folder, a CSV, Excel or RevMan 5 file, or a Cochrane data package, in place of "
-    "the shipped evidence.",
-)
+@evidence_option()
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -35,7 +30,7 @@ LEAST_TASKS = 3
     show_default=True,
     help="Folder of results; one folder an analysis.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@json_option
 @click.option("--notes", is_flag=True, help="List findings of severity 'note' too.")
 @click.option(
     "--report/--no-report",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from bayesrtw.cli.options import evidence_option, json_option
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
 
@@ -14,14 +15,8 @@ LEAST_VARIANTS = 50
 
 @click.command()
 @click.argument("name", metavar="ID_OR_TOML")
-@click.option(
-    "--evidence",
-    "source",
-    type=click.Path(exists=True, path_type=Path),
-    help="A data set folder, a CSV, Excel or RevMan 5 file, or a Cochrane data package, in place of "
-    "the shipped evidence.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@evidence_option()
+@json_option
 @with_workers
 def sensitivity(name: str, source: Path | None, as_json: bool, workers: Workers) -> None:
     """Hold an analysis against its alternatives, and say how robust its conclusion is.

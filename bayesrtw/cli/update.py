@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bayesrtw.cli.options import json_option
 from bayesrtw.cli.store_option import exit_codes, store_option
 from bayesrtw.cli.workers import Workers, workers
 
@@ -33,7 +34,7 @@ LEAST_TASKS = 3
     help="One source in place of the data set that the analyses name.",
 )
 @click.option("--force", is_flag=True, help="Fit even what is not due.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@json_option
 @click.option(
     "--wait",
     type=click.FloatRange(0),

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
+from bayesrtw.cli.options import json_option
 from bayesrtw.cli.store_option import store_option
 
 
 @click.command()
 @store_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@json_option
 def verify(store: Path, as_json: bool) -> None:
     """Check every byte of a store, and name what else lies there; nothing is changed.
 
