@@ -9,7 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bayesrtw.analysis.against import hold_against as hold_against
     from bayesrtw.analysis.catalog import open_analysis as open_analysis
+    from bayesrtw.analysis.catalog import open_brief as open_brief
     from bayesrtw.analysis.catalog import open_dataset as open_dataset
     from bayesrtw.analysis.run import Synthesis as Synthesis
     from bayesrtw.analysis.run import run as run
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from bayesrtw.plot.calibration import plot_calibration as plot_calibration
     from bayesrtw.plot.categories import describe_categories as describe_categories
     from bayesrtw.plot.categories import plot_categories as plot_categories
+    from bayesrtw.plot.claims import describe_claims as describe_claims
+    from bayesrtw.plot.claims import plot_claims as plot_claims
     from bayesrtw.plot.cumulative import describe_cumulative as describe_cumulative
     from bayesrtw.plot.cumulative import plot_cumulative as plot_cumulative
     from bayesrtw.plot.figure import write_figure as write_figure
@@ -100,6 +104,7 @@ _HOMES = {
     "describe_bias_summary": "bayesrtw.plot.bias_summary",
     "describe_bubble": "bayesrtw.plot.bubble",
     "describe_categories": "bayesrtw.plot.categories",
+    "describe_claims": "bayesrtw.plot.claims",
     "describe_cumulative": "bayesrtw.plot.cumulative",
     "describe_forest": "bayesrtw.plot.forest",
     "describe_funnel": "bayesrtw.plot.funnel",
@@ -114,13 +119,16 @@ _HOMES = {
     "describe_tipping": "bayesrtw.plot.tipping",
     "describe_traffic_light": "bayesrtw.plot.traffic_light",
     "fit": "bayesrtw.engine",
+    "hold_against": "bayesrtw.analysis.against",
     "judge": "bayesrtw.posterior.calibrate",
     "open_analysis": "bayesrtw.analysis.catalog",
+    "open_brief": "bayesrtw.analysis.catalog",
     "open_dataset": "bayesrtw.analysis.catalog",
     "plot_calibration": "bayesrtw.plot.calibration",
     "plot_bias_summary": "bayesrtw.plot.bias_summary",
     "plot_bubble": "bayesrtw.plot.bubble",
     "plot_categories": "bayesrtw.plot.categories",
+    "plot_claims": "bayesrtw.plot.claims",
     "plot_cumulative": "bayesrtw.plot.cumulative",
     "plot_forest": "bayesrtw.plot.forest",
     "plot_funnel": "bayesrtw.plot.funnel",

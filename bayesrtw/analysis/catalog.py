@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bayesrtw.analysis.spec import Analysis, parse
 from bayesrtw.errors import BayesrtwError, EvidenceError, SpecError
+from bayesrtw.evidence.brief import DESCRIBED, Brief, read_brief
 from bayesrtw.evidence.read import read_csv, read_folder
 from bayesrtw.evidence.source import read_foreign
 from bayesrtw.evidence.table import Evidence
@@ -53,6 +54,18 @@ def dataset_ids() -> tuple[str, ...]:
     """
     folders = (item for item in _data().iterdir() if item.is_dir())
     return tuple(sorted(item.name for item in folders if item.joinpath("dataset.toml").is_file()))
+
+
+def brief_ids() -> tuple[str, ...]:
+    """Ids of the shipped briefs.
+
+    Returns
+    -------
+    tuple of str
+        In alphabetical order.
+    """
+    folders = (item for item in _data().iterdir() if item.is_dir())
+    return tuple(sorted(item.name for item in folders if item.joinpath(DESCRIBED).is_file()))
 
 
 def open_analysis(name: str | Path) -> Analysis:
@@ -162,8 +175,47 @@ def open_dataset(name: str | Path, *, strict: bool = True) -> Evidence:
                 return read_csv(path, strict=strict)
     except OSError as error:
         raise EvidenceError(f"{str(name)[:80]!r} cannot be read ({error.strerror}).") from None
+    if str(name) in brief_ids():
+        raise EvidenceError(
+            f"{str(name)!r} is a brief: its claims are not pooled; open it with open_brief."
+        )
     hint = suggestion(str(name), list(dataset_ids()))
     raise EvidenceError(f"no data set {str(name)!r}, and no such file or folder; {hint}")
+
+
+def open_brief(name: str | Path) -> Brief:
+    """Open a brief: what somebody recommends and finds, to be held against evidence.
+
+    Parameters
+    ----------
+    name
+        Id of a shipped brief, or the path of a folder with ``brief.toml`` and ``claims.csv``.
+
+    Returns
+    -------
+    Brief
+        Its claims, and which studies speak to each component.
+
+    Raises
+    ------
+    EvidenceError
+        If there is none of that name, or with every fault of the files.
+
+    Examples
+    --------
+    >>> import bayesrtw as brw
+    >>> brief = brw.open_brief("evidence-brief")
+    >>> len(brief.of_kind("recommendation")), len(brief.of_kind("finding"))
+    (8, 12)
+    """
+    if str(name) in brief_ids():
+        return read_brief(_data().joinpath(str(name)))
+    path = Path(name)
+    if path.is_dir():
+        with _limited(path.name, EvidenceError):
+            return read_brief(path.resolve())
+    hint = suggestion(str(name), list(brief_ids()))
+    raise EvidenceError(f"no brief {str(name)!r}, and no such folder; {hint}")
 
 
 @cache

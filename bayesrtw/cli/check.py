@@ -1,4 +1,4 @@
-"""`bayesrtw check`: faults, doubts and notes of data sets and analyses."""
+"""`bayesrtw check`: faults, doubts and notes of data sets, briefs and analyses."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,8 @@ from bayesrtw.cli.options import json_option
 from bayesrtw.errors import BayesrtwError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bayesrtw.evidence.rule import Doubt
 
 
@@ -18,7 +20,7 @@ def _known(ctx: click.Context, param: click.Parameter, paths: tuple[str, ...]) -
     from bayesrtw.analysis import catalog
 
     for path in paths:
-        shipped = (*catalog.dataset_ids(), *catalog.analysis_ids())
+        shipped = (*catalog.dataset_ids(), *catalog.brief_ids(), *catalog.analysis_ids())
         if path not in shipped and not Path(path).exists():
             raise click.BadParameter(f"Path {path!r} does not exist.", ctx, param)
     return paths
@@ -30,10 +32,10 @@ def _known(ctx: click.Context, param: click.Parameter, paths: tuple[str, ...]) -
 @click.option("--strict", is_flag=True, help="Exit with 3 if there are doubts and no faults.")
 @json_option
 def check(paths: tuple[str, ...], register: bool, strict: bool, as_json: bool) -> None:
-    """Check data sets and analyses: everything shipped, or the given folders, files and ids.
+    """Check data sets, briefs and analyses: everything shipped, or the given folders, files and ids.
 
     Evidence may be a data set folder, a CSV file, an Excel workbook, a RevMan 5 file or a Cochrane data
-    package; an analysis is a TOML file.
+    package; an analysis is a TOML file, a brief a folder with brief.toml.
 
     A fault keeps a row out of every analysis; a doubt is a number that somebody should look up; a note
     explains itself. What was found is listed on stderr, gravest first. Without a path, everything
@@ -73,29 +75,38 @@ def _checked(paths: tuple[str, ...]) -> "list[tuple[str, tuple[Doubt, ...]]]":
     from importlib.resources import files
 
     from bayesrtw.analysis import catalog
+    from bayesrtw.evidence.brief import DESCRIBED
     from bayesrtw.evidence.doubt import inspect, whole
 
-    shipped, analyses = catalog.dataset_ids(), catalog.analysis_ids()
+    shipped, analyses, briefs = catalog.dataset_ids(), catalog.analysis_ids(), catalog.brief_ids()
     found: list[tuple[str, tuple[Doubt, ...]]] = []
-    for name in paths or shipped:
+    for name in paths or (*shipped, *briefs):
         path = Path(name)
-        if paths and path.exists():
+        if name in briefs or path.joinpath(DESCRIBED).is_file():
+            found.append((name, _faults(name, catalog.open_brief)))
+        elif paths and path.exists():
             if path.suffix.lower() != ".toml":
                 found.append((name, inspect(path.resolve() if path.is_dir() else path).doubts))
         elif name in shipped:
             found.append((name, inspect(files("bayesrtw.data").joinpath(name)).doubts))
     own = [name for name in paths if name.lower().endswith(".toml") or name in analyses]
     for name in own if paths else analyses:
-        try:
-            catalog.open_analysis(name)
-        except BayesrtwError as error:
-            found.append((name, (whole(name, str(error)),)))
-        else:
-            found.append((name, ()))
+        found.append((name, _faults(name, catalog.open_analysis)))
     if not paths:
         lost = tuple(whole("register.lock", text) for text in catalog.registration_faults())
         found += [("register.lock", lost)] if lost else []
     return found
+
+
+def _faults(name: str, opened: "Callable[[str], object]") -> "tuple[Doubt, ...]":
+    """Say what is wrong with something that is read as a whole."""
+    from bayesrtw.evidence.doubt import whole
+
+    try:
+        opened(name)
+    except BayesrtwError as error:
+        return (whole(name, str(error)),)
+    return ()
 
 
 def _echo_findings(checked: "list[tuple[str, tuple[Doubt, ...]]]") -> None:

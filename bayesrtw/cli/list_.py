@@ -5,11 +5,13 @@ import click
 
 @click.command("list")
 def list_() -> None:
-    """List the shipped analyses and data sets."""
+    """List the shipped analyses, data sets and briefs."""
     from bayesrtw.analysis.catalog import (
         analysis_ids,
+        brief_ids,
         dataset_ids,
         open_analysis,
+        open_brief,
         open_dataset,
     )
 
@@ -26,4 +28,12 @@ def list_() -> None:
             f"  {name:<26} {origin.title}: {origin.studies} studies"
             f"{f' ({bare} without a readable result)' if bare else ''}, {evidence.size} results "
             f"(version {origin.version})"
+        )
+    click.echo("Briefs (bayesrtw.open_brief), never pooled:")
+    for name in brief_ids():
+        brief = open_brief(name)
+        click.echo(
+            f"  {name:<26} {brief.provenance.title}: {len(brief.of_kind('recommendation'))} "
+            f"recommendations, {len(brief.of_kind('finding'))} findings "
+            f"(version {brief.provenance.version})"
         )

@@ -3,7 +3,6 @@
 import hashlib
 import math
 import re
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +16,13 @@ from bayesrtw.evidence.cells import Places, Table, duplicates, numbers, of_study
 from bayesrtw.evidence.quality import Judgements, read_judgements
 from bayesrtw.evidence.reported import NUMBERS, analysis_scale
 from bayesrtw.evidence.revision import mark
-from bayesrtw.evidence.schema import check_fields, check_keys
+from bayesrtw.evidence.schema import (
+    check_fields,
+    check_hash,
+    check_keys,
+    parsed_toml,
+    raw_bytes,
+)
 from bayesrtw.evidence.table import (
     TEXT,
     Evidence,
@@ -238,7 +243,7 @@ def _located(message: str, tables: Mapping[str, Table]) -> list[Fault]:
 
 
 def _csv_source(path: Path) -> _Source:
-    raw = _bytes(path, str(path))
+    raw = raw_bytes(path, str(path))
     provenance = Provenance(title=path.name, sha256=hashlib.sha256(raw).hexdigest())
 
     def build(tables: Mapping[str, Table], faults: Faults) -> Evidence | None:
@@ -298,8 +303,8 @@ def _flat_outcomes(
 def _folder_source(folder: Folder) -> _Source:
     name = folder.name
     faults = Faults(EvidenceError)
-    raw_toml = _bytes(folder.joinpath("dataset.toml"), f"{name}/dataset.toml")
-    meta = _toml(raw_toml, f"{name}/dataset.toml", faults)
+    raw_toml = raw_bytes(folder.joinpath("dataset.toml"), f"{name}/dataset.toml")
+    meta = parsed_toml(raw_toml, f"{name}/dataset.toml", faults)
     if not faults.messages:
         check_keys(meta, f"{name}/dataset.toml", faults)
         if meta.get("id") != name:
@@ -376,43 +381,16 @@ def _tables(
         if file == "risk_of_bias.csv" and not child.is_file():
             continue
         try:
-            raw = _bytes(child, f"{folder.name}/{file}")
+            raw = raw_bytes(child, f"{folder.name}/{file}")
         except EvidenceError as error:
             faults.add(str(error))
             continue
         sha.update(raw)
-        _check_hash(raw, file, meta, folder.name, faults)
+        check_hash(raw, file, meta, folder.name, faults)
         table = read_table(raw, f"{folder.name}/{file}", faults)
         if table.columns:
             tables[file] = table
     return tables, str(sha.hexdigest())
-
-
-def _bytes(path: Any, where: str) -> bytes:
-    try:
-        return bytes(path.read_bytes())
-    except OSError as error:
-        raise EvidenceError(
-            f"{where}: cannot be read ({error.strerror}); check the path."
-        ) from None
-
-
-def _toml(raw: bytes, where: str, faults: Faults) -> dict[str, Any]:
-    try:
-        return tomllib.loads(raw.decode("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        faults.add(f"{where}: is not TOML: {error}.")
-        return {}
-
-
-def _check_hash(raw: bytes, file: str, meta: Mapping[str, Any], name: str, faults: Faults) -> None:
-    declared = meta.get("files", {}).get(file)
-    actual = hashlib.sha256(raw).hexdigest()
-    if declared is not None and declared != actual:
-        faults.add(
-            f"{name}/{file}: its SHA-256 is {actual}; dataset.toml declares {declared}; a change of "
-            "rows is a new version: raise version and write the new hash."
-        )
 
 
 def _need(table: Table, names: Sequence[str], faults: Faults) -> None:

@@ -1,10 +1,12 @@
 """What a dataset.toml may say, and whether the files beside it keep to it."""
 
+import hashlib
 import math
+import tomllib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bayesrtw.errors import Faults, shown
+from bayesrtw.errors import EvidenceError, Faults, shown
 from bayesrtw.evidence.cells import Table, numbers, of_study
 from bayesrtw.registry import suggestion
 
@@ -141,6 +143,93 @@ def _check_table(table: Mapping[str, Any], name: str, where: str, faults: Faults
             words, kind = _TOML_TYPES[key]
             if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
                 faults.add(f"{where}: {prefix}{key} must be {words}; found {value!r}.")
+
+
+def raw_bytes(path: Any, where: str) -> bytes:
+    """Read a whole file.
+
+    Parameters
+    ----------
+    path
+        A path or a packaged resource.
+    where
+        How messages call it.
+
+    Returns
+    -------
+    bytes
+        What it holds.
+
+    Raises
+    ------
+    EvidenceError
+        If it cannot be read.
+    """
+    try:
+        return bytes(path.read_bytes())
+    except OSError as error:
+        raise EvidenceError(
+            f"{where}: cannot be read ({error.strerror}); check the path."
+        ) from None
+
+
+def parsed_toml(raw: bytes, where: str, faults: Faults) -> dict[str, Any]:
+    """Parse a TOML file.
+
+    Parameters
+    ----------
+    raw
+        The file's bytes.
+    where
+        How messages call it.
+    faults
+        Collector of faults.
+
+    Returns
+    -------
+    dict
+        The parsed file; empty if it is not TOML.
+    """
+    try:
+        return tomllib.loads(raw.decode("utf-8-sig"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        faults.add(f"{where}: is not TOML: {error}.")
+        return {}
+
+
+def check_hash(
+    raw: bytes,
+    file: str,
+    meta: Mapping[str, Any],
+    name: str,
+    faults: Faults,
+    *,
+    described: str = "dataset.toml",
+) -> None:
+    """Hold a file against the SHA-256 that is declared for it.
+
+    Parameters
+    ----------
+    raw
+        The file's bytes.
+    file
+        Its name.
+    meta
+        The parsed description beside it; without an entry for the file nothing is checked.
+    name
+        Name of the folder, for messages.
+    faults
+        Collector of faults.
+    described
+        File that declares it.
+    """
+    declared = meta.get("files", {}).get(file)
+    actual = hashlib.sha256(raw).hexdigest()
+    if declared is not None and declared != actual:
+        faults.add(
+            f"{name}/{file}: its SHA-256 is {actual}; {described} declares {declared}; a change of "
+            "rows is a new version: raise version and write the new hash."
+        )
 
 
 def check_fields(table: Table, file: str, meta: Mapping[str, Any], faults: Faults) -> None:

@@ -60,14 +60,14 @@ def test_help_names_the_commands():
 
 def test_list_names_every_analysis_and_data_set():
     printed = call("list").stdout
-    for name in (*catalog.analysis_ids(), *catalog.dataset_ids()):
+    for name in (*catalog.analysis_ids(), *catalog.dataset_ids(), *catalog.brief_ids()):
         assert f"  {name} " in printed
     assert "138 studies (14 without a readable result), 259 results" in printed
 
 
 def test_check_says_ok_of_everything_shipped():
     result = call("check")
-    names = [*catalog.dataset_ids(), *catalog.analysis_ids()]
+    names = [*catalog.dataset_ids(), *catalog.brief_ids(), *catalog.analysis_ids()]
     assert result.stdout.splitlines() == [f"ok: {name}" for name in names]
     assert result.stderr == ""
 

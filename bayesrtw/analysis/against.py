@@ -1,0 +1,233 @@
+"""Claims of a brief beside what rows say: each pooled in the studies that have its component.
+
+The reading is fixed beforehand and has four words. It is about these rows alone: a claim is not wrong
+because few studies are held, and not right because they agree.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from bayesrtw.analysis.catalog import open_dataset
+from bayesrtw.analysis.conclusion import Rules, conclude, sceptical_model
+from bayesrtw.analysis.query import select
+from bayesrtw.analysis.spec import Analysis
+from bayesrtw.engine import fit
+from bayesrtw.engine.exact import Exact
+from bayesrtw.errors import SpecError
+from bayesrtw.evidence.brief import Brief, Claim, Component
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.posterior.summarise import probability_beyond, summarise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Readings. ``silent``: no row can speak about it. ``cannot say``: rows do, without an answer.
+READINGS: Final = ("agrees", "points the other way", "cannot say", "silent")
+
+#: Studies from which rows may answer: with four or fewer the result leans on the priors, which is what
+#: `bayesrtw.model.spec.check` warns of.
+FEWEST: Final = 5
+
+#: Column of the evidence with health conditions.
+CONDITION: Final = "condition"
+
+
+def hold_against(
+    brief: Brief, analysis: Analysis, evidence: Evidence | None = None
+) -> "pd.DataFrame":
+    """Hold each claim of a brief against the rows of an analysis that have its component.
+
+    The analysis's own model is fitted, exactly, to those of its rows whose programme has the component
+    and whose health condition is one that the claim is about. The rows agree if the effect is probably
+    a benefit by the analysis's own rules, its sceptical prior included, in at least `FEWEST` studies;
+    they point the other way if it is probably a harm; else they cannot say. They cannot say either
+    where every row has the component and the analysis does not select by it. Only the direction is
+    compared, never the size, and a programme with the component is compared with what its own study
+    compared it with, not with the same programme without it.
+
+    Parameters
+    ----------
+    brief
+        The claims.
+    analysis
+        Rows, model and rules; the model must be one for the exact engine.
+    evidence
+        In place of the data set that it names.
+
+    Returns
+    -------
+    DataFrame
+        One row a claim, index its id. Of the claim: ``kind, component, says, certainty, direction,
+        conditions``. Of the rows: ``estimates, studies, designs`` (in words), ``elsewhere`` (studies
+        with the component in other conditions), ``without`` (studies of these conditions without it:
+        where there is none, nothing tells the component from the programme that it is part of). Of the
+        fit: ``median, lower, upper`` of the pooled mean and ``new_median, new_lower, new_upper`` of a
+        new setting (analysis scale; 95 %), ``probability`` of benefit on average, ``opposite``
+        (probability of harm in a new setting); empty without rows. ``reading`` is one of `READINGS`,
+        ``why`` says so in words.
+
+    Raises
+    ------
+    EvidenceError
+        If the analysis selects no row, or a component names a column that the rows do not have.
+    EngineRefusal
+        If the exact engine cannot fit the model.
+
+    Examples
+    --------
+    >>> import bayesrtw as brw
+    >>> table = brw.hold_against(brw.open_brief("evidence-brief"), brw.open_analysis("time-to-rtw"))
+    >>> table.loc["b02", ["reading", "studies"]].to_list()
+    ['silent', 0]
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
+    rows = select(analysis.evidence, source).evidence
+    fitted: dict[bytes, dict[str, Any]] = {}
+    lines = [_line(brief, claim, analysis, rows, fitted) for claim in brief.claims]
+    return pd.DataFrame(lines, index=pd.Index([c.name for c in brief.claims], name="claim"))
+
+
+def _line(
+    brief: Brief,
+    claim: Claim,
+    analysis: Analysis,
+    rows: Evidence,
+    fitted: dict[bytes, dict[str, Any]],
+) -> dict[str, Any]:
+    """Make the row of one claim; the same studies are fitted once."""
+    component = brief.components[claim.component]
+    meant = brief.meant(claim)
+    has = np.ones(rows.size, dtype=bool)
+    for column, values in component.where.items():
+        has &= rows.matches(column, list(values))
+    has &= not component.silent
+    about = rows.matches(CONDITION, list(meant)) if meant else np.ones(rows.size, dtype=bool)
+    keep = has & about
+    studies = _studies(rows, keep)
+    found: Mapping[str, Any] = _EMPTY
+    if keep.any():
+        key = keep.tobytes()
+        if key not in fitted:
+            fitted[key] = _fitted(analysis, rows.rows(keep))
+        found = fitted[key]
+    rules = analysis.conclusion
+    everywhere = bool(has.all()) and not _asked(analysis, component)
+    reading, why = _reading(claim, component.silent, len(studies), everywhere, found, rules)
+    return {
+        "kind": claim.kind,
+        "component": component.title,
+        "says": claim.says,
+        "certainty": claim.certainty,
+        "direction": claim.direction,
+        "conditions": ", ".join(claim.condition),
+        "estimates": int(keep.sum()),
+        "studies": len(studies),
+        "designs": _designs(rows, keep),
+        "elsewhere": len(_studies(rows, has) - studies),
+        "without": len(_studies(rows, about & ~has)),
+        **{name: value for name, value in found.items() if name != "class"},
+        "reading": reading,
+        "why": why,
+    }
+
+
+#: Figures of a claim that no row speaks to.
+_EMPTY: Final[Mapping[str, Any]] = {
+    "median": np.nan,
+    "lower": np.nan,
+    "upper": np.nan,
+    "probability": np.nan,
+    "new_median": np.nan,
+    "new_lower": np.nan,
+    "new_upper": np.nan,
+    "opposite": np.nan,
+    "class": "",
+}
+
+
+def _studies(rows: Evidence, keep: Any) -> set[str]:
+    return {str(study) for study in rows.data["study"].to_numpy()[keep]}
+
+
+def _designs(rows: Evidence, keep: Any) -> str:
+    """Count studies by design: ``rct 4, cluster_rct 1``."""
+    pairs = dict(
+        zip(
+            rows.data["study"].to_numpy()[keep].astype(str),
+            rows.data["design"].to_numpy()[keep].astype(str),
+            strict=True,
+        )
+    )
+    names = list(pairs.values())
+    ordered = sorted(set(names), key=lambda name: (-names.count(name), name))
+    return ", ".join(f"{name} {names.count(name)}" for name in ordered)
+
+
+def _fitted(analysis: Analysis, rows: Evidence) -> dict[str, Any]:
+    """Fit the analysis's model to some of its rows, and conclude by its rules."""
+    engine = Exact(draws=0, study_effects=False)
+    tree = fit(analysis.model, rows, engine=engine, seed=analysis.seed)
+    table = summarise(tree)
+    if "theta_new" not in table.index:
+        raise SpecError(
+            f"{analysis.id}: hold_against needs an effect in a new setting; the model has no "
+            "heterogeneity; add an exchangeable term."
+        )
+    doubting = sceptical_model(analysis.model, analysis.conclusion)
+    sceptical = None
+    if doubting is not None:
+        doubted = fit(doubting, rows, engine=engine, seed=analysis.seed)
+        side = analysis.conclusion.threshold * (1 if rows.benefit == "higher" else -1)
+        sceptical = probability_beyond(doubted, "mu", "", side, above=rows.benefit == "higher")
+    conclusion = conclude(tree, analysis.conclusion, sceptical=sceptical)
+    pooled = table.loc["mu", ["median", "lower", "upper", "probability"]]
+    new = table.loc["theta_new", ["median", "lower", "upper"]].add_prefix("new_")
+    return {
+        **{str(name): value for name, value in (pooled.to_dict() | new.to_dict()).items()},
+        "opposite": conclusion.opposite,
+        "class": conclusion.name,
+    }
+
+
+def _asked(analysis: Analysis, component: Component) -> bool:
+    """Say whether the analysis is about the component: whether it selects its rows by it."""
+    where = analysis.evidence.where
+    return all(
+        column in where and set(where[column]) <= set(values)
+        for column, values in component.where.items()
+    )
+
+
+def _reading(
+    claim: Claim,
+    silent: str,
+    studies: int,
+    everywhere: bool,
+    found: Mapping[str, Any],
+    rules: Rules,
+) -> tuple[str, str]:
+    """Read what the rows say of a claim, by the rule of `hold_against`."""
+    if silent:
+        return "silent", silent
+    if not claim.direction:
+        return "silent", "the claim is not about an effect"
+    if not studies:
+        return "silent", "no row of this outcome has the component in these conditions"
+    if studies < FEWEST:
+        number = f"{studies} {'study' if studies == 1 else 'studies'}"
+        return "cannot say", f"{number}: the answer leans on the priors"
+    if everywhere:
+        return "cannot say", "every row has it: nothing tells it from the programme it is part of"
+    name = str(found["class"])
+    why = f"{name}; harm in a new setting has probability {found['opposite']:.2f}"
+    sides = {"benefit": (rules.classes[0], rules.classes[-1])}
+    sides["harm"] = sides["benefit"][::-1]
+    if claim.direction not in sides:
+        return "cannot say", f"{why}; a pooled mean cannot show an effect that is {claim.direction}"
+    with_it, against_it = sides[claim.direction]
+    reading = {with_it: "agrees", against_it: "points the other way"}.get(name, "cannot say")
+    return reading, why

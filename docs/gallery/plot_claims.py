@@ -1,0 +1,13 @@
+"""
+Claims of a brief
+=================
+
+What a brief recommends, and the pooled effect of the studies whose programme has each component; claims
+that no study held here speaks to keep their row.
+"""
+
+import bayesrtw as brw
+
+analysis = brw.open_analysis("time-to-rtw")
+table = brw.hold_against(brw.open_brief("evidence-brief"), analysis)
+axes = brw.plot_claims(table.query("kind == 'recommendation'"), brw.run(analysis))
