@@ -1,14 +1,19 @@
 """The Bayesian Analysis Reporting Guidelines (BARG), filled in from the record of an analysis.
 
-Points as in Table 1 of Kruschke (2021), *Nature Human Behaviour* 5:1282-1291, PMC8526359, in words of
-our own. What the record does not hold is said to be missing, not passed over.
+Points of Table 1 of Kruschke (2021), *Nature Human Behaviour* 5:1282-1291, PMC8526359, in words of our
+own. Steps 0 to 5 have the letters of that table. In step 6 the letters A (software and installation),
+B (versions), D (readable for humans) and G (posteriors kept) were checked; the others are what the step
+asks for, in an order of our own.
+
+What the record does not hold is said to be missing, not passed over; what no program can know is named as
+left to the author.
 """
 
 from typing import Any, Final, Literal
 
 from bayesrtw.report.words import settings_in_words, term_in_words
 
-Status = Literal["reported", "in part", "not reported", "does not apply"]
+Status = Literal["reported", "in part", "not reported", "does not apply", "left to the author"]
 
 #: Where the points come from.
 SOURCE: Final = "doi:10.1038/s41562-021-01177-7"
@@ -17,33 +22,75 @@ SOURCE: Final = "doi:10.1038/s41562-021-01177-7"
 POINTS: Final[tuple[tuple[str, str, str], ...]] = (
     ("0.A", "Preamble", "Why Bayesian"),
     ("0.B", "Preamble", "Goals of the analysis"),
-    ("1.A", "The model", "Data variables"),
-    ("1.B", "The model", "Likelihood and parameters"),
-    ("1.C", "The model", "Prior distributions, justified"),
-    ("1.D", "The model", "Formal specification"),
-    ("1.E", "The model", "Prior predictive check"),
-    ("2.A", "Computation", "Software"),
-    ("2.B", "Computation", "Convergence of chains"),
-    ("2.C", "Computation", "Resolution of chains"),
+    ("1.A", "Explain the model", "Data: what is predicted, and by what"),
+    ("1.B", "Explain the model", "Likelihood and every parameter, levels and covariance"),
+    ("1.C", "Explain the model", "Prior distributions, justified"),
+    ("1.D", "Explain the model", "Formal specification of likelihood and priors"),
+    ("1.E", "Explain the model", "Prior predictive check"),
+    ("2.A", "Computation", "Software, with its packages"),
+    ("2.B", "Computation", "Convergence of chains, for every parameter and derived value"),
+    ("2.C", "Computation", "Resolution of chains, for every parameter and derived value"),
     ("2.D", "Computation", "Accuracy where it is not MCMC"),
     ("3.A", "Posterior", "Posterior predictive check"),
-    ("3.B", "Posterior", "Summaries of the posterior"),
+    ("3.B", "Posterior", "Summaries of the posterior, with their interval"),
     ("3.C", "Posterior", "Bayes factors and model probabilities"),
-    ("4.A", "Decisions", "Why decide, and by which rule"),
-    ("4.B", "Decisions", "Loss function, region of practical equivalence"),
-    ("4.C", "Decisions", "Estimates beside decisions"),
-    ("5.A", "Sensitivity", "Broad priors"),
-    ("5.B", "Sensitivity", "Informed priors"),
-    ("5.C", "Sensitivity", "Default priors"),
-    ("5.D", "Sensitivity", "Decisions and model probabilities"),
+    ("4.A", "Decisions", "Why decide"),
+    ("4.B", "Decisions", "Loss function"),
+    ("4.C", "Decisions", "Limits of a region of practical equivalence"),
+    ("4.D", "Decisions", "Thresholds of Bayes factors or model probabilities"),
+    ("4.E", "Decisions", "Estimates beside decisions"),
+    ("5.A", "Sensitivity", "To broad priors"),
+    ("5.B", "Sensitivity", "To informed priors"),
+    ("5.C", "Sensitivity", "To default priors"),
+    ("5.D", "Sensitivity", "Of Bayes factors and model probabilities"),
+    ("5.E", "Sensitivity", "Of decisions"),
     ("6.A", "Reproducibility", "Software and how to install it"),
-    ("6.B", "Reproducibility", "Seeds"),
-    ("6.C", "Reproducibility", "Data and scripts, runnable as they are"),
-    ("6.D", "Reproducibility", "Posterior itself, and pictures"),
+    ("6.B", "Reproducibility", "Versions of everything"),
+    ("6.C", "Reproducibility", "Data and scripts, public and lasting"),
+    ("6.D", "Reproducibility", "Readable for humans"),
+    ("6.E", "Reproducibility", "Runnable as they are, with all further files"),
+    ("6.F", "Reproducibility", "Seeds, for the same numbers again"),
+    ("6.G", "Reproducibility", "Posterior itself, and pictures"),
+    ("6.H", "Reproducibility", "How long it runs"),
 )
 
+#: Sections of the report that answer a point; none where nothing does.
+WHERE: Final[dict[str, tuple[str, ...]]] = {
+    "0.B": ("summary",),
+    "1.A": ("evidence",),
+    "1.B": ("model",),
+    "1.C": ("model",),
+    "1.D": ("model", "record"),
+    "1.E": ("pictures",),
+    "2.A": ("record",),
+    "2.B": ("checks",),
+    "2.C": ("checks",),
+    "2.D": ("checks",),
+    "3.A": ("sensitivity",),
+    "3.B": ("summary", "pictures", "moderators"),
+    "3.C": ("checks",),
+    "4.A": ("summary",),
+    "4.E": ("summary",),
+    "5.A": ("sensitivity",),
+    "5.B": ("sensitivity", "ladder"),
+    "5.C": ("sensitivity",),
+    "5.E": ("sensitivity",),
+    "6.A": ("record",),
+    "6.B": ("record",),
+    "6.C": ("record", "evidence"),
+    "6.D": ("record", "model"),
+    "6.E": ("record",),
+    "6.F": ("record",),
+    "6.G": ("pictures",),
+}
 
-def checklist(found: dict[str, Any]) -> list[dict[str, str]]:
+#: Statuses of points that no section answers.
+_ELSEWHERE: Final = ("does not apply", "left to the author", "not reported")
+
+_NO_CHAINS: Final = "Nothing is sampled: the posterior is integrated."
+
+
+def checklist(found: dict[str, Any]) -> list[dict[str, Any]]:
     """Fill the checklist in.
 
     Parameters
@@ -54,9 +101,16 @@ def checklist(found: dict[str, Any]) -> list[dict[str, str]]:
     Returns
     -------
     list of dict
-        ``point, step, asks, status, text`` for every point, in order.
+        ``point, step, asks, status, text`` and ``where`` (ids of sections) for every point, in order.
     """
-    answers = {**_model(found), **_computation(found), **_posterior(found), **_rest(found)}
+    answers = {
+        **_model(found),
+        **_computation(found),
+        **_posterior(found),
+        **_decisions(found),
+        **_sensitivity(found),
+        **_reproducibility(found),
+    }
     return [
         {
             "point": point,
@@ -64,6 +118,7 @@ def checklist(found: dict[str, Any]) -> list[dict[str, str]]:
             "asks": asks,
             "status": answers[point][0],
             "text": answers[point][1],
+            "where": [] if answers[point][0] in _ELSEWHERE else list(WHERE.get(point, ())),
         }
         for point, step, asks in POINTS
     ]
@@ -77,28 +132,37 @@ def _model(found: dict[str, Any]) -> Answers:
     terms = [term_in_words(term) for term in analysis["term"]]
     designs = ", ".join(f"{n} {name}" for name, n in evidence["estimates_by_design"].items())
     reasons = " ".join(found["rationale"])
+    rows = found["rows"]
+    asked = ", ".join(
+        str(name).replace("_", " ") for name in (rows[0]["moderators"] if rows else ())
+    )
     return {
         "0.A": (
-            "reported",
-            "Few and heterogeneous studies: priors of heterogeneity are needed and stated, and the answer is "
-            "a probability of benefit, for the mean and for a new setting.",
+            "left to the author",
+            "The record can say only what holds for every analysis here: few and heterogeneous studies need "
+            "a stated prior of heterogeneity, and the answer is a probability of benefit, for the mean and "
+            "for a new setting.",
         ),
         "0.B": ("reported", found["question"]),
         "1.A": (
             "reported",
             f"{evidence['estimates']} estimates ({found['measure'].replace('_', ' ')}) of "
-            f"{evidence['studies']} studies" + (f"; {designs}." if designs else "."),
+            f"{evidence['studies']} studies"
+            + (f"; {designs}" if designs else "")
+            + (f". Predicted by: {asked}." if asked else ". No moderator predicts them."),
         ),
         "1.B": (
             "reported",
             f"Likelihood: {settings_in_words(analysis['likelihood'])}, standard errors taken as known. "
             + "; ".join(what for what, _ in terms)
-            + ".",
+            + ". Of interest: "
+            + ", ".join(found["estimands"])
+            + "; the rest is ancillary.",
         ),
         "1.C": (
             ("reported" if reasons else "in part"),
             "; ".join(prior for _, prior in terms if prior != "none")
-            + f". {reasons or 'No reasons are recorded.'}",
+            + f". {reasons or 'No reasons are recorded: these are left to the author.'}",
         ),
         "1.D": (
             "reported",
@@ -106,7 +170,7 @@ def _model(found: dict[str, Any]) -> Answers:
         ),
         "1.E": (
             "in part",
-            "The prior of the pooled effect is drawn in the forest plot; data simulated from the prior are "
+            "The prior of the pooled effect is drawn beside its posterior; data simulated from the prior are "
             "not part of this record.",
         ),
     }
@@ -116,49 +180,87 @@ def _computation(found: dict[str, Any]) -> Answers:
     engine = found["engine"]
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     failed = [each["message"] for each in found["findings"] if each["check"] == "sampler"]
+    one: tuple[Status, str] = ("does not apply", _NO_CHAINS)
+    accuracy: tuple[Status, str] = ("does not apply", "It is MCMC (NUTS).")
     if engine["kind"] == "exact":
-        one: tuple[Status, str] = (
-            "does not apply",
-            "Nothing is sampled: the posterior is integrated.",
-        )
-        chains = {"2.B": one, "2.C": one}
-        accuracy: tuple[Status, str] = (
+        accuracy = (
             "reported",
             f"Quadrature on {engine['nodes']} nodes; more nodes moved no reported figure by more than "
             f"{engine['error']:.0e} (relative).",
         )
     else:
-        said = (
-            " ".join(failed)
-            or "Every quantity passed the gates of R-hat, effective sample size and MCSE."
-        )
-        chains = {"2.B": ("reported", said), "2.C": ("reported", said)}
-        accuracy = ("does not apply", "NUTS.")
-    return {"2.A": ("reported", versions), **chains, "2.D": accuracy}
+        gates = "Every quantity passed the gates of R-hat, effective sample size and MCSE."
+        one = ("reported", " ".join(failed) or gates)
+    return {"2.A": ("reported", versions), "2.B": one, "2.C": one, "2.D": accuracy}
 
 
 def _posterior(found: dict[str, Any]) -> Answers:
     evidence = found["engine"].get("log_evidence")
     return {
         "3.A": (
-            "in part",
-            "Each study's predictive density given the others is in the sensitivity table (elpd)."
+            (
+                "in part",
+                "Each study's predictive density given the others is in the sensitivity tables (log "
+                "predictive density); data are not simulated.",
+            )
             if found["sensitivity"]
-            else "No predictive check is part of this record.",
+            else ("not reported", "No predictive check is part of this record.")
         ),
         "3.B": (
             "reported",
-            f"Medians and central intervals of {len(found['estimates'])} quantities, on both scales.",
+            f"Medians and 95 % central (equal-tailed) intervals of {len(found['estimates'])} quantities, on "
+            "both scales.",
         ),
         "3.C": (
-            ("in part", f"Log evidence {evidence:.3f}; no Bayes factor is claimed.")
+            (
+                "in part",
+                f"Log evidence {evidence:.3f}; no models are compared, so no Bayes factor is claimed.",
+            )
             if evidence is not None
             else ("does not apply", "No models are compared.")
         ),
     }
 
 
-def _rest(found: dict[str, Any]) -> Answers:
+def _decisions(found: dict[str, Any]) -> Answers:
+    named = found["conclusion"]
+    none: tuple[Status, str] = ("does not apply", "No decision is taken.")
+    return {
+        "4.A": (
+            (
+                "reported",
+                f"A class of the probability of benefit is named, {named!r}, so that changes of a living "
+                "analysis can be announced; it decides nothing.",
+            )
+            if named
+            else none
+        ),
+        "4.B": (
+            "left to the author",
+            "No loss is assumed: who decides on a programme must weigh cost and benefit.",
+        ),
+        "4.C": _equivalence(found),
+        "4.D": ("does not apply", "No decision rests on a Bayes factor or a model probability."),
+        "4.E": (
+            ("reported", "The class stands beside estimate, interval and probability.")
+            if named
+            else none
+        ),
+    }
+
+
+def _equivalence(found: dict[str, Any]) -> tuple[Status, str]:
+    """Say which effects count as worth having, where the analysis states it."""
+    asked = [name for name, each in found["estimands"].items() if each["threshold"] != 0]
+    if asked:
+        return "in part", f"Registered questions with a threshold of their own: {', '.join(asked)}."
+    return (
+        "left to the author",
+        "No region of practical equivalence is registered: any effect on the side of benefit counts.",
+    )
+
+
+def _sensitivity(found: dict[str, Any]) -> Answers:
     panel, variants = found["sensitivity"], found["variants"]
     names = [name for name in (panel or {}).get("tables", {}) if name.startswith("Priors")]
     priors = ", ".join(row["name"] for row in panel["tables"][names[0]]) if names else ""
@@ -167,40 +269,62 @@ def _rest(found: dict[str, Any]) -> Answers:
         if priors
         else ("not reported", "No other priors were tried.")
     )
-    registered = (
-        ("reported", f"Registered variants: {', '.join(variants)}.")
-        if variants
-        else ("in part", tried[1])
+    registered: tuple[Status, str] = (
+        ("reported", f"Registered variants: {', '.join(variants)}.") if variants else tried
     )
-    conclusion = found["conclusion"]
-    dataset = found["evidence"]["dataset"] or "a data frame"
+    decided: tuple[Status, str] = (
+        ("reported", panel["robustness"]) if panel else ("not reported", "No panel was run.")
+    )
     return {
-        "4.A": (
-            (
-                "reported",
-                f"A class of the probability of benefit is named, {conclusion!r}; it decides nothing.",
-            )
-            if conclusion
-            else ("does not apply", "No decision is taken.")
-        ),
-        "4.B": ("does not apply", "No decision is taken."),
-        "4.C": ("reported", "Every class stands beside its estimate, interval and probability."),
         "5.A": tried,
         "5.B": registered,
         "5.C": tried,
-        "5.D": (
-            ("reported", panel["robustness"]) if panel else ("not reported", "No panel was run.")
-        ),
-        "6.A": ("reported", "pip install uv && uv run bayesrtw run, in a clone of the repository."),
-        "6.B": ("reported", f"Seed {found['seed']}; the same seed gives the same bytes."),
-        "6.C": (
+        "5.D": ("does not apply", "No Bayes factor and no model probability is claimed."),
+        "5.E": decided,
+    }
+
+
+def _reproducibility(found: dict[str, Any]) -> Answers:
+    evidence, shipped = found["evidence"], bool(found["evidence"]["dataset"])
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    digest = evidence["sha256"] or evidence["rows_sha256"]
+    return {
+        "6.A": (
             "reported",
-            f"Evidence {dataset}, version {found['evidence']['version']}, sha256 "
-            f"{found['evidence']['sha256'] or found['evidence']['rows_sha256']}; analysis digest "
-            f"{found['digest']}.",
+            f"pip install uv && uv run bayesrtw run {found['id']}, in a clone of the repository.",
+        ),
+        "6.B": ("reported", versions),
+        "6.C": (
+            (
+                "reported",
+                f"Evidence {evidence['dataset']}, version {evidence['version']}, sha256 {digest}; analysis "
+                f"digest {found['digest']}. Both are files of the repository.",
+            )
+            if shipped
+            else (
+                "left to the author",
+                f"The evidence came from a data frame (sha256 {digest}; analysis digest {found['digest']}): "
+                "where data and script are kept must be said by who ran it.",
+            )
         ),
         "6.D": (
             "reported",
-            "posterior.nc holds the posterior, forest.svg and forest.png the picture.",
+            "The analysis file is written in words, with its reasons; every number of the evidence has the "
+            "place where it was read and how it was converted.",
+        ),
+        "6.E": (
+            ("reported", "One command runs it; nothing has to be edited.")
+            if shipped
+            else ("left to the author", "The rows of the data frame must be given with the script.")
+        ),
+        "6.F": ("reported", f"Seed {found['seed']}; the same seed gives the same numbers."),
+        "6.G": (
+            "reported",
+            "posterior.nc holds the posterior, synthesis.json every number, forest.svg and forest.png the "
+            "picture in print quality.",
+        ),
+        "6.H": (
+            "left to the author",
+            "Running times are not recorded: they would differ every time.",
         ),
     }

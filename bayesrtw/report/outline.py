@@ -1,243 +1,424 @@
-"""What a report says, as headings, paragraphs and tables: for formats that hold no more than these."""
+"""What a report says, section by section: the one source of its HTML, Markdown and Word."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+import json
+from typing import Any
 
-from bayesrtw.report.numbers import NONE, Numbers, pointer
-from bayesrtw.report.words import settings_in_words, term_in_words
+from bayesrtw.report.alternatives import ladder, sensitivity
+from bayesrtw.report.block import (
+    Block,
+    Bullets,
+    Controls,
+    Folded,
+    Head,
+    Heading,
+    Interval,
+    Listing,
+    Number,
+    Outline,
+    Paragraph,
+    Pictures,
+    Place,
+    Quoted,
+    Section,
+    Styled,
+    Table,
+    Terms,
+    Text,
+    joined,
+    plain,
+)
+from bayesrtw.report.checklist import SOURCE
+from bayesrtw.report.numbers import Numbers, pointer
+from bayesrtw.report.studies import effects, evidence, moderators
+from bayesrtw.report.words import label, settings_in_words, term_in_words
 
-Kind = Literal["heading", "paragraph", "caveat", "list", "table", "pictures"]
+#: Keeps a number and its unit on one line.
+PER_CENT = "95\u00a0%"
 
 
-@dataclass(frozen=True, slots=True)
-class Block:
-    """A piece of a report.
-
-    Attributes
-    ----------
-    kind
-        What it is.
-    text
-        Of a heading, a paragraph or a caveat.
-    level
-        Of a heading, from 1.
-    items
-        Of a list.
-    head, rows
-        Of a table.
-    """
-
-    kind: Kind
-    text: str = ""
-    level: int = 0
-    items: Sequence[str] = ()
-    head: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-
-
-def outline(content: dict[str, Any]) -> list[Block]:
-    """Put a record into blocks, in the order of the page.
+def outline(content: dict[str, Any]) -> Outline:
+    """Put a record into sections, in the order of the page.
 
     Parameters
     ----------
     content
-        A record.
+        A record, as `bayesrtw.report.record.record` gives it.
 
     Returns
     -------
-    list of Block
-        Plain words; whoever writes them escapes them.
+    Outline
+        Words and places of numbers; whoever writes them escapes them.
     """
     n = Numbers.of(content)
-    registered = (
-        f"Registered {content['registered']}, revision {content['revision']}."
-        if content["registered"]
-        else "Not registered."
-    )
-    blocks = [
-        Block("heading", content["title"], 1),
-        Block("paragraph", f"{content['question']} {registered}"),
-        Block("paragraph", answer(content, n)),
+    sections = [
+        _summary(content, n),
+        *_change(content),
+        Section("pictures", "Pictures", (Pictures(),)),
+        Section("explore", "Explore", (Controls(effects(content, n)),)),
+        *_people(content),
+        evidence(content, n),
+        *moderators(content, n),
+        *ladder(content, n),
+        sensitivity(content, n),
+        _checks(content),
+        _model(content),
+        _record(content, n),
     ]
-    if content["evidence"]["caveat"]:
-        blocks.append(Block("caveat", content["evidence"]["caveat"]))
-    blocks += _summary(content, n)
-    blocks.append(Block("pictures"))
-    blocks += _people(content, n)
-    blocks += _evidence(content, n)
-    blocks += _sensitivity(content, n)
-    findings = [f"{each['severity']}: {each['message']}" for each in content["findings"]]
-    blocks += [Block("heading", "Checks and findings", 2), Block("list", items=findings)]
-    return [*blocks, *_record(content)]
+    titles = {each.id: each.short or each.title for each in sections}
+    return Outline(content["title"], _opening(content, n), (*sections, _checklist(content, titles)))
 
 
-def answer(content: dict[str, Any], n: Numbers) -> str:
-    """Say the answer in one or two sentences.
+def _opening(content: dict[str, Any], n: Numbers) -> tuple[Block, ...]:
+    """Question, answer, caveat, and every check that failed."""
+    when = (
+        f"registered {content['registered']}, revision {content['revision']}"
+        if content["registered"]
+        else "not registered"
+    )
+    blocks: list[Block] = [
+        Paragraph((Quoted(content["id"]), f" · {when}"), "kicker"),
+        Paragraph((Quoted(content["question"]),), "question"),
+        *_answer(content, n),
+    ]
+    caveat = content["evidence"]["caveat"]
+    warned = [("Read this with it.", caveat)] if caveat else []
+    warned += [
+        ("A check failed.", each["message"])
+        for each in content["findings"]
+        if each["severity"] == "failed"
+    ]
+    blocks += [
+        Paragraph((Styled((what,), "strong"), " ", Quoted(text)), "caveat") for what, text in warned
+    ]
+    return tuple(blocks)
 
-    Parameters
-    ----------
-    content
-        A record.
-    n
-        How its numbers are printed.
 
-    Returns
-    -------
-    str
-        With the probability of benefit.
-    """
+def _answer(content: dict[str, Any], n: Numbers) -> list[Block]:
+    """Say the answer with its probability of benefit."""
     if "mu" not in content["estimates"]:
-        return (
-            f"This analysis pools {content['evidence']['estimates']} estimates of "
-            f"{content['evidence']['studies']} studies; it has no pooled mean."
+        counts = (
+            "This analysis pools ",
+            Number("/evidence/estimates", "count"),
+            " estimates of ",
+            Number("/evidence/studies", "count"),
+            " studies; it has no pooled mean. Its answers stand below.",
         )
+        return [Paragraph(counts, "answer")]
     unit = f" {content['unit']}" if content["unit"] else ""
-    text = (
-        "On average the programmes are of benefit with probability "
-        f"{n.text('/estimates/mu/probability', 'probability')}: pooled {n.measure.title.lower()} "
-        f"{interval(n, '/estimates/mu/back_transformed')}{unit}."
+    mean: Text = (
+        "On average the programmes are of benefit with probability ",
+        Number("/estimates/mu/probability", "probability"),
+        f": pooled {n.measure.title.lower()} ",
+        Interval("/estimates/mu/back_transformed"),
+        f"{unit}.",
+    )
+    blocks: list[Block] = [Paragraph(mean, "answer")]
+    named = (
+        f"Class of this conclusion: {content['conclusion']}." if content.get("conclusion") else ""
     )
     if "theta_new" in content["estimates"]:
-        low, high = (
-            n.text(f"/estimates/theta_new/back_transformed/{end}") for end in ("lower", "upper")
+        at = "/estimates/theta_new"
+        new: Text = (
+            "In a new setting the effect would lie between ",
+            Number(f"{at}/back_transformed/lower"),
+            " and ",
+            Number(f"{at}/back_transformed/upper"),
+            " with probability 0.95, and be a benefit with probability ",
+            Number(f"{at}/probability", "probability"),
+            ".",
         )
-        text += (
-            f" In a new setting the effect would lie between {low} and {high} with probability 0.95, and be "
-            f"a benefit with probability {n.text('/estimates/theta_new/probability', 'probability')}."
-        )
-    return text
-
-
-def interval(n: Numbers, path: str, style: str = "effect") -> str:
-    """Print a median with its interval.
-
-    Parameters
-    ----------
-    n
-        How numbers are printed.
-    path
-        Where ``median``, ``lower`` and ``upper`` stand.
-    style
-        As for `Numbers.text`.
-
-    Returns
-    -------
-    str
-        ``1.08 (0.91 to 1.29)``.
-    """
-    middle, low, high = (n.text(f"{path}/{end}", style) for end in ("median", "lower", "upper"))
-    return f"{middle} ({low} to {high})"
-
-
-def _summary(content: dict[str, Any], n: Numbers) -> list[Block]:
-    designs = [
-        f"{name.replace('_', ' ')}: {each['studies']} studies, {each['estimates']} estimates, "
-        f"{each['known']:,} people"
-        for name, each in content["participants"]["designs"].items()
-    ]
-    head = ["Question", f"{n.measure.title}, 95 % CrI", "Probability"]
-    rows = []
-    for name, each in content["estimands"].items():
-        at = pointer("estimands", name)
-        known = each["back_transformed"]["median"] is not None
-        effect = (
-            interval(n, f"{at}/back_transformed") if known else interval(n, at, "spread") + " (SD)"
-        )
-        side = f"P({each['side']} {n.spelt(each['threshold'], 'analysis')}) = "
-        chance = (
-            "" if each["probability"] is None else side + n.text(f"{at}/probability", "probability")
-        )
-        rows.append([name, effect, chance])
-    return [
-        Block("heading", "Summary", 2),
-        Block("paragraph", f"{content['outcome']}. {'; '.join(designs)}."),
-        Block("table", head=head, rows=rows),
-    ]
-
-
-def _people(content: dict[str, Any], n: Numbers) -> list[Block]:
-    if not content["absolute"]:
-        return []
-    rows = [
-        [
-            n.text(f"/absolute/rows/{place}/baseline", "percent"),
-            n.text(f"/absolute/rows/{place}/mu/with", "people"),
-            interval(n, f"/absolute/rows/{place}/mu", "signed"),
-        ]
-        for place in range(len(content["absolute"]["rows"]))
-    ]
-    head = ["Baseline risk, %", "With the programme, of 1000", "Difference (95 %)"]
-    return [Block("heading", "In people", 2), Block("table", head=head, rows=rows)]
-
-
-def _evidence(content: dict[str, Any], n: Numbers) -> list[Block]:
-    head = [
-        "Estimate",
-        "Design",
-        f"{n.measure.abbreviation} (95 % CI)",
-        "As printed",
-        "Converted",
-        "Read in",
-    ]
-    rows = [
-        [
-            row["estimate"],
-            row.get("design", "").replace("_", " "),
-            interval(n, f"/rows/{place}/own"),
-            row["printed"],
-            row.get("conversion", ""),
-            row.get("locator", ""),
-        ]
-        for place, row in enumerate(content["rows"])
-    ]
-    return [Block("heading", "Evidence", 2), Block("table", head=head, rows=rows)]
-
-
-def _sensitivity(content: dict[str, Any], n: Numbers) -> list[Block]:
-    panel = content["sensitivity"]
-    if not panel:
-        return []
-    blocks = [Block("heading", "Sensitivity", 2), Block("paragraph", panel["robustness"])]
-    for heading, table in panel["tables"].items():
-        rows = []
-        for place, row in enumerate(table):
-            at = pointer("sensitivity", "tables", heading, place)
-            known = "median" in row["back_transformed"]
-            chance = n.spelt(row.get("probability"), "probability") if known else NONE
-            rows.append(
-                [row["name"], interval(n, f"{at}/back_transformed") if known else NONE, chance]
-            )
-        head = [heading, f"{n.measure.abbreviation} (95 % CrI)", "P(benefit)"]
-        blocks += [Block("heading", heading, 3), Block("table", head=head, rows=rows)]
+        blocks.append(Paragraph((*new, f" {named}" if named else ""), "then"))
+    elif named:
+        blocks.append(Paragraph((named,), "then"))
     return blocks
 
 
-def _record(content: dict[str, Any]) -> list[Block]:
-    evidence = content["evidence"]
-    terms = [term_in_words(term) for term in content["analysis"]["term"]]
-    likelihood = settings_in_words(content["analysis"]["likelihood"])
-    versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
-    points = [[c["point"], c["asks"], c["status"], c["text"]] for c in content["checklist"]]
-    return [
-        Block("heading", "Model and reasons", 2),
-        Block(
-            "list",
-            items=[f"Likelihood: {likelihood}", *(f"{what}: {prior}" for what, prior in terms)],
+def _summary(content: dict[str, Any], n: Numbers) -> Section:
+    has = content["estimates"]
+    dash: Text = ("–",)
+    at = "/estimates/theta_new/back_transformed"
+    new: Text = (Number(f"{at}/lower"), " to ", Number(f"{at}/upper"))
+    unit: Text = (" ", Styled((f"({content['unit']})",), "quiet")) if content["unit"] else ()
+    row: tuple[Text, ...] = (
+        (Quoted(content["outcome"]), *unit),
+        joined((_design(content, name) for name in content["participants"]["designs"]), "; "),
+        (Interval("/estimates/mu/back_transformed"),) if "mu" in has else dash,
+        (Number("/estimates/mu/probability", "probability"),) if "mu" in has else dash,
+        new if "theta_new" in has else dash,
+    )
+    head = (
+        Head(("Outcome",)),
+        Head(("Studies and participants",), "words"),
+        Head((f"{n.measure.title} ({PER_CENT} CrI)",), "num"),
+        Head(("P(benefit)",), "num"),
+        Head((f"New setting, {PER_CENT}",), "num"),
+    )
+    side = "above" if content["benefit"] == "higher" else "below"
+    note = (
+        "CrI: central (equal-tailed) credible interval around the posterior median. P(benefit): "
+        f"probability that the effect is on the side of benefit, {n.measure.title.lower()} {side} "
+        f"{n.measure.null:g}. New setting: interval of the effect in a setting like those studied, "
+        "heterogeneity included."
+    )
+    asked = (Head(("Question",)), Head(("Answer",), "num"), Head(("Probability",)))
+    answers = tuple(_question(content, name, n) for name in content["estimands"])
+    return Section(
+        "summary",
+        "Summary",
+        (
+            Table("Summary table", head, (row,)),
+            Paragraph((note,), "note"),
+            Heading("Every registered question"),
+            Table("Answers to the registered questions", asked, answers),
         ),
-        *([Block("list", items=content["rationale"])] if content["rationale"] else []),
-        Block("heading", "Record, and how to repeat it", 2),
-        Block(
-            "list",
-            items=[
-                f"Analysis {content['id']}, revision {content['revision']}, digest {content['digest']}",
-                f"Evidence {evidence['dataset'] or 'a data frame'}, version {evidence['version']}, sha256 "
-                f"{evidence['sha256'] or evidence['rows_sha256']}",
-                f"Seed {content['seed']}",
-                f"Versions: {versions}",
-                f"pip install -q uv && uv run bayesrtw run {content['id']}",
-            ],
-        ),
-        Block("heading", "Bayesian reporting checklist (BARG)", 2),
-        Block("table", head=["Point", "Asks for", "Status", "Where and what"], rows=points),
+    )
+
+
+def _design(content: dict[str, Any], name: str) -> Text:
+    """Say how many studies, estimates and people of a design there are."""
+    at, row = pointer("participants", "designs", name), content["participants"]["designs"][name]
+    known: Text = (
+        Quoted(label(name)),
+        ": ",
+        Number(f"{at}/studies", "count"),
+        " study, " if row["studies"] == 1 else " studies, ",
+        Number(f"{at}/estimates", "count"),
+        " estimate, " if row["estimates"] == 1 else " estimates, ",
+        Number(f"{at}/known", "count"),
+        " people",
+    )
+    without: Text = (
+        " (",
+        Number(f"{at}/studies_without", "count"),
+        " of the studies without a number)",
+    )
+    return (*known, Styled(without, "quiet")) if row["studies_without"] else known
+
+
+def _question(content: dict[str, Any], name: str, n: Numbers) -> tuple[Text, ...]:
+    at, row = pointer("estimands", name), content["estimands"][name]
+    known = row["back_transformed"]["median"] is not None
+    spread: Text = (Interval(at, "spread"), " ", Styled(("SD, analysis scale",), "quiet"))
+    chance: Text = (
+        f"{probability_of(row, n)} = ",
+        Number(f"{at}/probability", "probability"),
+    )
+    return (
+        (Quoted(name[:1].upper() + name[1:]),),
+        (Interval(f"{at}/back_transformed"),) if known else spread,
+        chance if row["probability"] is not None else (),
+    )
+
+
+def probability_of(question: dict[str, Any], n: Numbers) -> str:
+    """Name the event whose probability a question asks for.
+
+    Parameters
+    ----------
+    question
+        An entry of the record's ``estimands``.
+    n
+        How numbers are printed.
+
+    Returns
+    -------
+    str
+        ``P(benefit)`` or ``P(above 1.10)``.
+    """
+    benefit = "above" if n.content["benefit"] == "higher" else "below"
+    if question["threshold"] == 0 and question["side"] == benefit:
+        return "P(benefit)"
+    return f"P({question['side']} {n.spelt(question['threshold'], 'analysis')})"
+
+
+def _change(content: dict[str, Any]) -> list[Section]:
+    """Say what a living analysis found anew, as `bayesrtw.living` wrote it."""
+    found: list[Block] = []
+    for each in content.get("change") or ():
+        if "heading" in each:
+            found.append(Heading(each["heading"]))
+        elif "table" in each:
+            head = tuple(Head((Quoted(str(cell)),)) for cell in each["head"])
+            rows = tuple(tuple((Quoted(str(cell)),) for cell in row) for row in each["rows"])
+            found.append(Table(str(each["name"]), head, rows))
+        else:
+            found.append(Paragraph((Quoted(each["text"]),)))
+    return [Section("change", "What changed", tuple(found))] if found else []
+
+
+#: How a measure moves a baseline risk p0 to p1.
+_FORMULAS = {
+    "log_hazard_ratio": "From the hazard ratio, hazards proportional: p1 = 1 − (1 − p0)^HR.",
+    "log_risk_ratio": "From the risk ratio: p1 = p0 · RR, at most 1.",
+    "log_odds_ratio": "From the odds ratio: p1 / (1 − p1) = OR · p0 / (1 − p0).",
+    "log_peto_odds_ratio": "From the Peto odds ratio, read as an odds ratio.",
+    "risk_difference": "From the risk difference: p1 = p0 + RD.",
+}
+
+
+def _people(content: dict[str, Any]) -> list[Section]:
+    """Say how many people of 1000 it would be."""
+    absolute = content["absolute"]
+    if not absolute:
+        return []
+    new = "theta_new" in content["estimates"]
+    head = [
+        Head(("Baseline risk, %",), "num"),
+        Head(("With the programme, of 1000",), "num"),
+        Head((f"Difference ({PER_CENT})",), "num"),
     ]
+    rows = []
+    for place in range(len(absolute["rows"])):
+        at = f"/absolute/rows/{place}"
+        row: list[Text] = [
+            (Number(f"{at}/baseline", "percent"),),
+            (Number(f"{at}/mu/with", "people"),),
+            (Interval(f"{at}/mu", "signed"),),
+        ]
+        rows.append((*row, (Interval(f"{at}/theta_new", "signed"),)) if new else tuple(row))
+    if new:
+        head.append(Head((f"In a new setting ({PER_CENT})",), "num"))
+    caption = (
+        "How many of 1000 people more, or fewer (−), with the outcome by the date that the baseline risk "
+        f"is for. {_FORMULAS.get(content['measure'], '')}"
+    )
+    blocks: list[Block] = [Table("Absolute effects", tuple(head), tuple(rows), caption.strip())]
+    if absolute["counted"] is not None:
+        counted: Text = (
+            "The middle baseline of the ",
+            Number("/absolute/counted_rows", "count"),
+            " rows that print counts is ",
+            Number("/absolute/counted", "percent"),
+            "\u00a0%.",
+        )
+        blocks.append(Paragraph(counted, "note"))
+    return [Section("people", "In people", tuple(blocks))]
+
+
+def _checks(content: dict[str, Any]) -> Section:
+    engine = content["engine"]
+    how: Text = (
+        (
+            "Integrated exactly on ",
+            Number("/engine/nodes", "count"),
+            " nodes; more nodes moved no reported figure by more than ",
+            Number("/engine/error", "error"),
+            " (relative).",
+        )
+        if engine["kind"] == "exact"
+        else ("Sampled by ", Quoted(engine["kind"]), ".")
+    )
+    return Section(
+        "checks",
+        "Checks and findings",
+        (Paragraph((*how, " Every finding of the run:")), findings(content["findings"])),
+    )
+
+
+def findings(found: list[dict[str, str]]) -> Bullets:
+    """List findings, each with its severity.
+
+    Parameters
+    ----------
+    found
+        Findings of a record.
+
+    Returns
+    -------
+    Bullets
+        In their order.
+    """
+    return Bullets(
+        tuple((Styled((each["severity"],), "tag"), Quoted(each["message"])) for each in found),
+        "findings",
+    )
+
+
+def _model(content: dict[str, Any]) -> Section:
+    likelihood = settings_in_words(content["analysis"]["likelihood"])
+    rows: list[tuple[Text, ...]] = [
+        (("Likelihood: ", Quoted(likelihood)), ("standard errors taken as known",))
+    ]
+    for term in content["analysis"]["term"]:
+        what, prior = term_in_words(term)
+        rows.append(((Quoted(what),), (Quoted(prior),)))
+    blocks: list[Block] = [Table("Model", (Head(("Part",)), Head(("Priors",))), tuple(rows))]
+    if content["rationale"]:
+        blocks.append(Bullets(tuple((Quoted(reason),) for reason in content["rationale"])))
+    return Section("model", "Model and reasons", tuple(blocks))
+
+
+def _record(content: dict[str, Any], n: Numbers) -> Section:
+    origin = content["evidence"]
+    versions = ", ".join(f"{name}\u00a0{version}" for name, version in content["versions"].items())
+    pairs: tuple[tuple[str, Text], ...] = (
+        (
+            "Analysis",
+            (
+                Quoted(content["id"]),
+                ", revision ",
+                Number("/revision", "count"),
+                ", digest ",
+                Styled((content["digest"],), "code"),
+            ),
+        ),
+        (
+            "Evidence",
+            (
+                Quoted(origin["dataset"] or "a data frame"),
+                ", version ",
+                Number("/evidence/version", "count"),
+                ", sha256 ",
+                Styled((origin["sha256"] or origin["rows_sha256"],), "code"),
+            ),
+        ),
+        ("Citation", (Quoted(origin["citation"], linked=True),)),
+        ("Licence of the data", (Quoted(origin["licence"]),)),
+        ("Seed", (Number("/seed", "plain"),)),
+        ("Versions", (versions,)),
+    )
+    hashed = json.dumps(content["analysis"], indent=2, ensure_ascii=False)
+    return Section(
+        "record",
+        "Record, and how to repeat it",
+        (
+            Terms(tuple((name, text) for name, text in pairs if plain(text, n))),
+            Paragraph(("In a clone of the repository, on a machine with Python and pip:",)),
+            Listing(f"pip install -q uv && uv run bayesrtw run {content['id']}"),
+            Folded("The analysis as it was hashed", (Listing(hashed, json=True),)),
+        ),
+        "Record",
+    )
+
+
+def _checklist(content: dict[str, Any], titles: dict[str, str]) -> Section:
+    rows = tuple(
+        (
+            (point["point"],),
+            (point["asks"],),
+            (point["status"],),
+            (Quoted(point["text"]),),
+            joined(
+                ((Place(each, titles[each]),) for each in point["where"] if each in titles), ", "
+            ),
+        )
+        for point in content["checklist"]
+    )
+    head = (
+        Head(("Point",)),
+        Head(("Asks for",)),
+        Head(("Status",)),
+        Head(("What",), "words"),
+        Head(("Where",)),
+    )
+    said: Text = (
+        "Points of the Bayesian Analysis Reporting Guidelines, ",
+        Quoted(f"Kruschke 2021, {SOURCE}", linked=True),
+        ", filled in from the record of this analysis.",
+    )
+    return Section(
+        "checklist",
+        "Bayesian reporting checklist (BARG)",
+        (Paragraph(said), Table("Bayesian reporting checklist", head, rows)),
+        "Checklist",
+    )

@@ -82,11 +82,27 @@ def picture(figure: Figure, name: str, caption: str, section: str = "pictures") 
     """
     root = fromstring(figure_bytes(figure, "svg"))
     title = str(figure.get_label()) or name
-    said = [str(axes.get_label()) for axes in figure.axes]
-    description = " ".join(text for text in said if text and not text.startswith("_"))
+    description = described(figure)
     svg = _inline(root, name, title, description)
     narrow = float(figure.get_figwidth()) < NARROW
     return Picture(name, title, description, caption, svg, section, narrow)
+
+
+def described(figure: Figure) -> str:
+    """Take the words of a figure for who cannot see it.
+
+    Parameters
+    ----------
+    figure
+        Drawn by a function of `bayesrtw.plot`.
+
+    Returns
+    -------
+    str
+        The labels of its axes.
+    """
+    said = [str(axes.get_label()) for axes in figure.axes]
+    return " ".join(text for text in said if text and not text.startswith("_"))
 
 
 def _inline(root: Element, name: str, title: str, description: str) -> Markup:

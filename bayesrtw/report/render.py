@@ -7,11 +7,11 @@ from bayesrtw.errors import OutputError
 from bayesrtw.plot.figure import figure_bytes
 from bayesrtw.registry import suggestion
 from bayesrtw.report.document import as_json
-from bayesrtw.report.figures import figures
+from bayesrtw.report.figures import Drawn, figures
 from bayesrtw.report.html import render_html
 from bayesrtw.report.markdown import render_markdown
-from bayesrtw.report.picture import picture
-from bayesrtw.report.word import render_docx
+from bayesrtw.report.picture import described, picture
+from bayesrtw.report.word import Image, render_docx
 
 
 def render(synthesis: Synthesis, content: dict[str, Any], kind: str) -> bytes:
@@ -41,11 +41,8 @@ def render(synthesis: Synthesis, content: dict[str, Any], kind: str) -> bytes:
     if kind == "md":
         return render_markdown(content).encode()
     if kind == "docx":
-        pictures = {
-            name: (figure_bytes(each.figure, "png"), each.caption)
-            for name, each in figures(synthesis, content).items()
-        }
-        return render_docx(content, pictures)
+        images = [_image(each) for each in figures(synthesis, content).values()]
+        return render_docx(content, images)
     if kind == "json":
         return as_json(content).encode()
     raise OutputError(f"format is {kind!r}; {suggestion(kind, ['html', 'md', 'docx', 'json'])}")
@@ -71,3 +68,13 @@ def page(synthesis: Synthesis, content: dict[str, Any]) -> str:
         for name, each in figures(synthesis, content).items()
     ]
     return render_html(content, pictures)
+
+
+def _image(drawn: Drawn) -> Image:
+    return Image(
+        figure_bytes(drawn.figure, "png"),
+        drawn.caption,
+        described(drawn.figure),
+        drawn.section,
+        2.54 * float(drawn.figure.get_figwidth()),
+    )

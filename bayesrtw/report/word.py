@@ -2,7 +2,8 @@
 
 import io
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,48 +11,114 @@ from docx import Document
 from docx.oxml.ns import qn
 from docx.shared import Cm, Pt
 
-from bayesrtw.report.numbers import clean
+from bayesrtw.report.block import (
+    Block,
+    Bullets,
+    Controls,
+    Folded,
+    Heading,
+    Listing,
+    Paragraph,
+    Pictures,
+    Table,
+    Terms,
+    plain,
+)
+from bayesrtw.report.numbers import Numbers, clean
 from bayesrtw.report.outline import outline
 
 #: The time that every file in the document bears: the first that the ZIP format can write.
 STAMP: Final = (1980, 1, 1, 0, 0, 0)
 
+#: Centimetres between the margins.
+WIDTH: Final = 17.0
 
-def render_docx(
-    content: dict[str, Any], pictures: Mapping[str, tuple[bytes, str]] | None = None
-) -> bytes:
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture for a document.
+
+    Attributes
+    ----------
+    png
+        Its bytes.
+    caption
+        What stands under it.
+    description
+        What a screen reader says.
+    section
+        Id of the section that it stands in.
+    width
+        In centimetres; it is not blown up.
+    """
+
+    png: bytes
+    caption: str
+    description: str
+    section: str
+    width: float = WIDTH
+
+
+def render_docx(content: dict[str, Any], images: Sequence[Image] = ()) -> bytes:
     """Write a report as DOCX.
 
     Parameters
     ----------
     content
         A record, as `bayesrtw.report.record.record` gives it.
-    pictures
-        Name to PNG and caption.
+    images
+        Pictures, in the order in which they are read.
 
     Returns
     -------
     bytes
         The file. Words from data are text runs: no field, link or formula comes of them.
     """
+    n, found = Numbers.of(content), outline(content)
     document = Document()
     _page(document)
-    for block in outline(content):
-        if block.kind == "heading":
-            document.add_heading(_words(block.text), level=block.level)
-        elif block.kind == "list":
-            for item in block.items:
-                document.add_paragraph(_words(item), style="List Bullet")
-        elif block.kind == "table":
-            _table(document, block.head, block.rows)
-        elif block.kind == "pictures":
-            for png, caption in (pictures or {}).values():
-                document.add_picture(io.BytesIO(png), width=Cm(17))
-                document.add_paragraph(_words(caption), style="Caption")
-        else:
-            run = document.add_paragraph().add_run(_words(block.text))
-            run.bold = block.kind == "caveat"
+    document.add_heading(_words(found.title), level=1)
+    _write(document, found.opening, n, ())
+    for section in found.sections:
+        document.add_heading(_words(section.title), level=2)
+        shown = [image for image in images if image.section == section.id]
+        _write(document, section.blocks, n, shown)
     return _stamped(document, content)
+
+
+def _write(document: Any, blocks: Sequence[Block], n: Numbers, images: Sequence[Image]) -> None:
+    for block in blocks:
+        if isinstance(block, Heading):
+            document.add_heading(_words(block.text), level=3)
+        elif isinstance(block, Paragraph):
+            run = document.add_paragraph().add_run(_words(plain(block.text, n)))
+            run.bold = block.kind == "caveat"
+        elif isinstance(block, Bullets):
+            for item in block.items:
+                document.add_paragraph(_words(plain(item, n)), style="List Bullet")
+        elif isinstance(block, Terms):
+            for name, text in block.pairs:
+                document.add_paragraph(f"{name}: {_words(plain(text, n))}", style="List Bullet")
+        elif isinstance(block, Table):
+            _table(document, block, n)
+        elif isinstance(block, Listing):
+            for line in clean(block.text).splitlines():
+                run = document.add_paragraph(style="No Spacing").add_run(line.replace("\t", " "))
+                run.font.name, run.font.size = "Courier New", Pt(8)
+        elif isinstance(block, Folded):
+            document.add_heading(_words(block.title), level=3)
+            _write(document, block.blocks, n, images)
+        elif isinstance(block, Controls):
+            _write(document, block.still, n, images)
+        elif isinstance(block, Pictures):
+            for image in images:
+                _picture(document, image)
+
+
+def _picture(document: Any, image: Image) -> None:
+    shape = document.add_picture(io.BytesIO(image.png), width=Cm(min(WIDTH, image.width)))
+    shape._inline.docPr.set("descr", _words(image.description))
+    document.add_paragraph(_words(image.caption), style="Caption")
 
 
 def _page(document: Any) -> None:
@@ -62,17 +129,19 @@ def _page(document: Any) -> None:
     document.styles["Normal"].font.size = Pt(10.5)
 
 
-def _table(document: Any, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    table = document.add_table(rows=1, cols=len(head), style="Light List Accent 1")
+def _table(document: Any, block: Table, n: Numbers) -> None:
+    if block.caption:
+        document.add_paragraph(_words(block.caption), style="Caption")
+    table = document.add_table(rows=1, cols=len(block.head), style="Light List Accent 1")
     # Cells are addressed once: looking each up anew costs the square of their number.
-    for cell, text in zip(table.rows[0].cells, head, strict=True):
-        cell.text = _words(text)
+    for cell, head in zip(table.rows[0].cells, block.head, strict=True):
+        cell.text = _words(plain(head.text, n))
     header = table.rows[0]._tr.get_or_add_trPr()
     mark = header.makeelement(qn("w:tblHeader"), {qn("w:val"): "true"})
     header.append(mark)
-    for row in rows:
+    for row in block.rows:
         for cell, text in zip(table.add_row().cells, row, strict=True):
-            cell.text = _words(text)
+            cell.text = _words(plain(text, n))
     document.add_paragraph()
 
 

@@ -1,9 +1,28 @@
 """Models in words: what a term, a prior and a rung of settings say to a reader."""
 
+import re
 from typing import Any
 
 from bayesrtw.model.prior import Prior
 from bayesrtw.registry import encode
+from bayesrtw.report.numbers import clean
+
+
+def label(name: object) -> str:
+    """Turn a name of the data into words.
+
+    Parameters
+    ----------
+    name
+        E.g. ``cluster_rct``.
+
+    Returns
+    -------
+    str
+        ``cluster RCT``.
+    """
+    words = clean("" if name is None else name).replace("_", " ")
+    return re.sub(r"\brct\b", "RCT", words)
 
 
 def prior_in_words(prior: Prior | None) -> str:

@@ -233,7 +233,7 @@ def test_everything_is_reached_by_keyboard(visit: Open, main_report: Made) -> No
 def test_the_evidence_table_sorts(visit: Open, main_report: Made) -> None:
     page = visit(main_report.path).page
     head = page.locator("table.sortable th", has_text="HR (95")
-    effects = [row["effect"] for row in main_report.content["rows"]]
+    effects = [row["own"]["median"] for row in main_report.content["rows"]]
     for wanted in (sorted(effects), sorted(effects, reverse=True)):
         head.locator("button").press("Enter")
         column = head.evaluate("node => node.cellIndex")

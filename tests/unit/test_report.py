@@ -17,6 +17,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from docx import Document
+from docx.table import Table as WordTable
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -195,6 +197,116 @@ def test_the_ladder_says_which_rung_decides_and_everything_it_found(
         assert finding["message"] in words
 
 
+class _Sections(HTMLParser):
+    """Reads headings, tables and lists of every section, as words; pictures are passed over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, list[list[str]]] = {}
+        self._title: str | None = None
+        self._row: list[str] | None = None
+        self._open: str | None = None
+        self._skip = 0
+
+    def handle_starttag(self, tag: str, _: list[tuple[str, str | None]]) -> None:
+        if tag in ("svg", "caption"):
+            self._skip += 1
+        if tag == "tr":
+            self._row = []
+        if tag in ("h2", "td", "th", "li", "dt", "dd"):
+            self._open = ""
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("svg", "caption"):
+            self._skip -= 1
+        text = " ".join((self._open or "").split())
+        if tag == "h2":
+            self._title = text
+            self.found[text] = []
+        elif tag in ("td", "th") and self._row is not None:
+            self._row.append(text)
+        elif tag == "tr" and self._title:
+            self.found[self._title].append(self._row or [])
+        elif tag in ("li", "dd") and self._title:
+            self.found[self._title].append([text])
+        if tag in ("h2", "td", "th", "li", "dt", "dd"):
+            self._open = None
+
+    def handle_data(self, data: str) -> None:
+        if self._open is not None and not self._skip:
+            self._open += data
+
+
+def _in_html(text: str) -> dict[str, list[list[str]]]:
+    reader = _Sections()
+    reader.feed(text)
+    return reader.found
+
+
+def _in_markdown(text: str) -> dict[str, list[list[str]]]:
+    found: dict[str, list[list[str]]] = {}
+    title = ""
+
+    def words(part: str) -> str:
+        return re.sub(r"\\([!-/:-@[-`{-~])", r"\1", part).strip("\u2068\u2069 ")
+
+    for line in text.splitlines():
+        if line.startswith("## "):
+            title = words(line[3:])
+            found[title] = []
+        elif title and line.startswith("| ") and not line.startswith("| ---"):
+            cells = re.split(r"(?<!\\) \| ", line.removeprefix("| ").removesuffix(" |"))
+            found[title].append([words(cell) for cell in cells])
+        elif title and line.startswith("- "):
+            found[title].append([words(line[2:])])
+    return found
+
+
+def _in_word(raw: bytes) -> dict[str, list[list[str]]]:
+    found: dict[str, list[list[str]]] = {}
+    title = ""
+    for part in Document(io.BytesIO(raw)).iter_inner_content():
+        if isinstance(part, WordTable):
+            found[title] += [[cell.text for cell in row.cells] for row in part.rows]
+        elif part.style is not None and part.style.name == "Heading 2":
+            title = part.text
+            found[title] = []
+        elif part.style is not None and part.style.name == "List Bullet":
+            found[title].append([part.text])
+    return found
+
+
+def test_every_format_has_the_same_sections_and_the_same_numbers(
+    both_designs: tuple[Synthesis, dict[str, Any]],
+) -> None:
+    made, content = both_designs
+    html = _in_html(page(made, content))
+    markdown = _in_markdown(render(made, content, "md").decode())
+    word = _in_word(render(made, content, "docx"))
+    assert list(html) == list(markdown) == list(word)
+    assert {"Summary", "Bias ladder", "Sensitivity", "Checks and findings"} <= set(html)
+    assert markdown == word
+
+    def plain(rows: list[list[str]]) -> list[str]:
+        """Cells in one row; a tag of HTML is a word with a colon elsewhere, a term its name."""
+        return [
+            re.sub(r"^(note|warning|failed|passed):? ?", "", cell) for row in rows for cell in row
+        ]
+
+    for title, rows in html.items():
+        if title == "Explore":
+            continue
+        wanted = plain(word[title])
+        if title == "Record, and how to repeat it":
+            wanted = [cell.partition(": ")[2] for cell in wanted]
+        assert plain(rows) == wanted, title
+    # Controls belong to a page; what they begin with stands in every format.
+    here = {row[0]: row[-2] for row in html["Explore"] if row[:1] in ([name] for name in "ABCDE")}
+    for row in word["Explore"]:
+        if row[0] in here:
+            assert row[2] == here[row[0]]
+
+
 def test_a_wrong_digit_would_be_seen() -> None:
     assert not same_number("1.09", 1.0818, "effect", log=True)
     assert not same_number("0.82", 0.8251, "probability", log=True)
@@ -332,16 +444,83 @@ def test_other_ratios_move_a_risk_as_their_definitions_say() -> None:
         risk("log_risk_ratio", 0.0, 1.0)
 
 
-def test_the_checklist_answers_every_point(plain: tuple[Synthesis, dict[str, Any]]) -> None:
-    points = plain[1]["checklist"]
+#: Letters of each step in Table 1 of Kruschke (2021); of step 6 what the step asks for.
+BARG = {
+    "0": "AB",
+    "1": "ABCDE",
+    "2": "ABCD",
+    "3": "ABC",
+    "4": "ABCDE",
+    "5": "ABCDE",
+    "6": "ABCDEFGH",
+}
+
+#: Points whose subject is known from the table, and a word of it.
+SUBJECTS = {
+    "0.A": "Why Bayesian",
+    "0.B": "Goals",
+    "1.A": "Data",
+    "1.B": "Likelihood",
+    "1.C": "Prior",
+    "1.D": "Formal specification",
+    "1.E": "Prior predictive check",
+    "2.A": "Software",
+    "2.B": "Convergence",
+    "2.C": "Resolution",
+    "2.D": "not MCMC",
+    "3.A": "Posterior predictive check",
+    "3.B": "Summaries",
+    "3.C": "Bayes factors",
+    "4.A": "Why decide",
+    "4.B": "Loss",
+    "4.C": "practical equivalence",
+    "4.D": "Bayes factors",
+    "4.E": "Estimates",
+    "5.A": "broad",
+    "5.B": "informed",
+    "5.C": "default",
+    "5.D": "Bayes factors",
+    "5.E": "decisions",
+    "6.A": "install",
+    "6.B": "Versions",
+    "6.D": "humans",
+    "6.G": "Posterior",
+}
+
+
+def test_the_checklist_has_the_points_of_the_publication() -> None:
+    wanted = [f"{step}.{letter}" for step, letters in BARG.items() for letter in letters]
+    assert [point for point, _, _ in POINTS] == wanted
+    asks = {point: asked for point, _, asked in POINTS}
+    for point, word in SUBJECTS.items():
+        assert word in asks[point], point
+
+
+@pytest.mark.parametrize("which", ["plain", "both_designs"])
+def test_the_checklist_answers_every_point_and_says_where(
+    which: str, request: pytest.FixtureRequest
+) -> None:
+    made, content = request.getfixturevalue(which)
+    points = content["checklist"]
     assert [each["point"] for each in points] == [point for point, _, _ in POINTS]
-    assert {each["point"][0] for each in points} == set("0123456")
-    known = {"reported", "in part", "not reported", "does not apply"}
+    known = {"reported", "in part", "not reported", "does not apply", "left to the author"}
     assert {each["status"] for each in points} <= known
     assert all(each["text"] for each in points)
     said = {each["point"]: each["text"] for each in points}
-    assert plain[1]["digest"] in said["6.C"]
+    assert content["digest"] in said["6.C"]
     assert "half-normal(0.1)" in said["5.A"]
+    status = {each["point"]: each["status"] for each in points}
+    for point in ("0.A", "4.B", "4.C", "6.C", "6.E", "6.H"):
+        assert status[point] == "left to the author"
+    text = page(made, content)
+    sections = {a["id"] for tag, a in _read(text).tags if tag == "section"}
+    part = text[text.index('<section id="checklist"') :]
+    for each in points:
+        shown = [name for name in each["where"] if name in sections]
+        answered = each["status"] in ("reported", "in part")
+        assert bool(shown) == answered, each
+        for name in shown:
+            assert f'<a href="#{name}">' in part
 
 
 def test_the_index_lists_what_the_folder_holds(

@@ -1,0 +1,206 @@
+"""Sections of a report on what the answer hangs on: the bias ladder, and everything else that was tried."""
+
+from typing import Any, Final
+
+from bayesrtw.report.block import (
+    Block,
+    Bullets,
+    Head,
+    Heading,
+    Interval,
+    Number,
+    Paragraph,
+    Pictures,
+    Quoted,
+    Section,
+    Styled,
+    Table,
+    Text,
+)
+from bayesrtw.report.numbers import Numbers, pointer
+from bayesrtw.report.words import label
+
+#: Columns of a panel that have a style of their own; others are printed as words.
+_STYLES: Final = {
+    "probability": ("P(benefit)", "probability"),
+    "tau": ("SD of a new setting", "spread"),
+    "elpd": ("log predictive density", "two"),
+    "estimates": ("Estimates", "count"),
+}
+
+#: Rows of a panel that are the registered answer.
+_OWN: Final = ("registered", "none left out")
+
+
+def ladder(content: dict[str, Any], n: Numbers) -> list[Section]:
+    """Say what each assumption about the studies that are not randomised buys.
+
+    Parameters
+    ----------
+    content
+        A record.
+    n
+        How its numbers are printed.
+
+    Returns
+    -------
+    list of Section
+        Empty where trials and cohorts are not pooled.
+    """
+    climbed = content.get("ladder")
+    if not climbed:
+        return []
+    said = (
+        "What each assumption about the studies that are not randomised buys: the same question, "
+        "heterogeneity and priors, from the trials alone to every study at its word."
+    )
+    blocks: list[Block] = [Paragraph((said,)), _rungs(climbed, n), Pictures()]
+    if climbed["tipping"]:
+        blocks += [Heading("How strong a bias would have to be"), _tipping(climbed, n)]
+    if climbed["contributions"]:
+        blocks += [Heading("What each design weighs"), _contributions(climbed)]
+    if climbed["conflict"]:
+        against: Text = (
+            "Trials against what the bias-adjusted cohorts predict for them: two-sided predictive p\u00a0= ",
+            Number("/ladder/conflict/p", "two"),
+            ", z\u00a0= ",
+            Number("/ladder/conflict/z", "two"),
+            ".",
+        )
+        blocks.append(Paragraph(against))
+    if climbed["findings"]:
+        listed = tuple(
+            (Styled((each["severity"],), "tag"), Quoted(each["message"]))
+            for each in climbed["findings"]
+        )
+        blocks += [Heading("Findings of the ladder"), Bullets(listed, "findings")]
+    return [Section("ladder", "Bias ladder", tuple(blocks))]
+
+
+def _rungs(climbed: dict[str, Any], n: Numbers) -> Table:
+    head = (
+        Head(("Rung",)),
+        Head(("Takes for granted",), "words"),
+        Head((f"{n.measure.abbreviation} (95\u00a0% CrI)",), "num"),
+        Head(("P(benefit)",), "num"),
+        Head(("Estimates",), "num"),
+        Head(("Conclusion",)),
+    )
+    rows = []
+    for place, rung in enumerate(climbed["rungs"]):
+        at, name = f"/ladder/rungs/{place}", label(rung["name"])
+        mark: Text = (" ", Styled(("(decides)",), "quiet")) if rung["registered"] else ()
+        rows.append(
+            (
+                (Quoted(name[:1].upper() + name[1:]), *mark),
+                (Quoted(rung["meaning"]),),
+                (Interval(f"{at}/back_transformed"),),
+                (Number(f"{at}/probability", "probability"),),
+                (Number(f"{at}/estimates", "count"),),
+                (Quoted(str(rung["conclusion"] or "")),),
+            )
+        )
+    own = frozenset(place for place, rung in enumerate(climbed["rungs"]) if rung["registered"])
+    return Table("Rungs of the bias ladder", head, tuple(rows), own=own)
+
+
+def _tipping(climbed: dict[str, Any], n: Numbers) -> Table:
+    scale = f"ratio of {n.measure.abbreviation}s" if n.measure.log else "analysis scale"
+    head = (
+        Head(("P(benefit) crosses",), "num"),
+        Head(("Now",), "num"),
+        Head((f"If cohorts exaggerate the benefit by ({scale})",), "num"),
+        Head(("If cohorts keep, % of their information",), "num"),
+    )
+    rows = tuple(
+        (
+            (Number(f"/ladder/tipping/{place}/level", "probability"),),
+            (Number(f"/ladder/tipping/{place}/now", "probability"),),
+            ("never",)
+            if row["bias"] is None
+            else (Number(f"/ladder/tipping/{place}/bias", "analysis"),),
+            ("never",)
+            if row["share"] is None
+            else (Number(f"/ladder/tipping/{place}/share", "percent"),),
+        )
+        for place, row in enumerate(climbed["tipping"])
+    )
+    caption = "Where the probability of benefit, with every study at its word, crosses a level."
+    return Table("Tipping points", head, rows, caption)
+
+
+def _contributions(climbed: dict[str, Any]) -> Table:
+    head = (Head(("Design",)), Head(("Estimates",), "num"), Head(("Weight, %",), "num"))
+    rows = []
+    for name in climbed["contributions"]:
+        at = pointer("ladder", "contributions", name)
+        count: Text = ("–",) if name == "prior" else (Number(f"{at}/estimates", "count"),)
+        rows.append(((Quoted(label(name)),), count, (Number(f"{at}/weight", "percent"),)))
+    caption = "Share of the pooled mean of the rung that decides."
+    return Table("Weights of designs", head, tuple(rows), caption)
+
+
+def sensitivity(content: dict[str, Any], n: Numbers) -> Section:
+    """Say what was tried beside the registered analysis, and what came of it.
+
+    Parameters
+    ----------
+    content
+        A record.
+    n
+        How its numbers are printed.
+
+    Returns
+    -------
+    Section
+        One table for each kind of alternative; the reason where there are none.
+    """
+    panel = content["sensitivity"]
+    if not panel:
+        why: Text = ("No panel: ", Quoted(content["sensitivity_missing"]))
+        return Section("sensitivity", "Sensitivity", (Paragraph(why),))
+    blocks: list[Block] = [Paragraph((Quoted(panel["robustness"]),)), Pictures()]
+    for heading, rows in panel["tables"].items():
+        blocks += [Heading(heading), _panel(heading, rows, n)]
+    return Section("sensitivity", "Sensitivity", tuple(blocks))
+
+
+def _panel(heading: str, table: list[dict[str, Any]], n: Numbers) -> Table:
+    """Show a table of the panel: medians with ends, known figures, then any words."""
+    intervals = any("median" in row["back_transformed"] for row in table)
+    head = [Head((Quoted(heading),))]
+    if intervals:
+        head.append(Head((f"{n.measure.abbreviation} (95\u00a0% CrI)",), "num"))
+    columns = _columns(table)
+    head += [
+        Head((title if style else Quoted(title),), "num" if style else "words")
+        for _, title, style in columns
+    ]
+    rows = []
+    for place, row in enumerate(table):
+        at = pointer("sensitivity", "tables", heading, place)
+        cells: list[Text] = [(Quoted(row["name"]),)]
+        if intervals:
+            known = "median" in row["back_transformed"]
+            cells.append((Interval(f"{at}/back_transformed"),) if known else ("–",))
+        for name, _, style in columns:
+            cells.append(
+                (Number(at + pointer(name), style),)
+                if style
+                else (Quoted(str(row[name]) if row.get(name) is not None else ""),)
+            )
+        rows.append(tuple(cells))
+    own = frozenset(place for place, row in enumerate(table) if row["name"] in _OWN)
+    return Table(heading, tuple(head), tuple(rows), own=own)
+
+
+def _columns(table: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    """Choose the columns beside median and ends: name, head and style (empty for words)."""
+    found = []
+    for name in dict.fromkeys(name for row in table for name in row):
+        values = [row.get(name) for row in table]
+        if name in _STYLES and any(value is not None for value in values):
+            found.append((name, *_STYLES[name]))
+        elif name != "name" and any(isinstance(value, str) and value for value in values):
+            found.append((name, label(name), ""))
+    return found

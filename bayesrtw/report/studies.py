@@ -1,0 +1,203 @@
+"""Sections of a report on its studies: each number, its source, what the model makes of it; moderators."""
+
+from typing import Any
+
+from bayesrtw.report.block import (
+    Block,
+    Folded,
+    Head,
+    Interval,
+    Number,
+    Paragraph,
+    Pictures,
+    Quoted,
+    Section,
+    Styled,
+    Table,
+    Text,
+)
+from bayesrtw.report.numbers import Numbers, pointer
+from bayesrtw.report.words import label
+
+
+def effects(content: dict[str, Any], n: Numbers) -> tuple[Block, ...]:
+    """Hold what each study reports beside what the model makes of it given all others.
+
+    Parameters
+    ----------
+    content
+        A record.
+    n
+        How its numbers are printed.
+
+    Returns
+    -------
+    tuple of Block
+        A table: for formats without controls, and for models whose answers were not worked out beforehand.
+    """
+    weights, found = content["weights"], content["estimates"]
+    shrunken = [pointer("estimates", f"theta[{row['estimate']}]") for row in content["rows"]]
+    has = any(f"theta[{row['estimate']}]" in found for row in content["rows"])
+    head = [
+        Head(("Estimate",)),
+        Head((f"Reported, {n.measure.abbreviation} (95\u00a0% CI)",), "num"),
+    ]
+    if has:
+        head.append(Head(("Given all others (95\u00a0% CrI)",), "num"))
+    if weights:
+        head.append(Head(("Weight, %",), "num"))
+    rows = []
+    for place, row in enumerate(content["rows"]):
+        cells: list[Text] = [(Quoted(row["estimate"]),), (Interval(f"/rows/{place}/own"),)]
+        known = f"theta[{row['estimate']}]" in found
+        if has:
+            cells.append((Interval(f"{shrunken[place]}/back_transformed"),) if known else ("–",))
+        if weights:
+            at = pointer("weights", "estimates", row["estimate"])
+            cells.append((Number(at, "percent"),))
+        rows.append(tuple(cells))
+    if weights:
+        blank: list[Text] = [()] * (len(head) - 2)
+        rows.append((("Prior of the pooled mean",), *blank, (Number("/weights/prior", "percent"),)))
+    return (Table("Estimates, reported and given all others", tuple(head), tuple(rows)),)
+
+
+def evidence(content: dict[str, Any], n: Numbers) -> Section:
+    """List the numbers with the place where each was read and how it was converted.
+
+    Parameters
+    ----------
+    content
+        A record.
+    n
+        How its numbers are printed.
+
+    Returns
+    -------
+    Section
+        With the judgements of risk of bias.
+    """
+    rows = content["rows"]
+    has = {
+        name: any(row.get(name) not in (None, "") for row in rows)
+        for name in ("design", "year", "follow_up_months", "locator", "note")
+    }
+    asked = list(rows[0]["moderators"]) if rows else []
+    short = n.measure.abbreviation
+    columns: list[tuple[Head, bool]] = [
+        (Head(("Estimate",)), True),
+        (Head(("Design",)), has["design"]),
+        (Head(("Year",), "num"), has["year"]),
+        (Head(("Months",), "num"), has["follow_up_months"]),
+        (Head(("People",), "num"), True),
+        (Head((f"{short} (95\u00a0% CI)",), "num"), True),
+        (Head((f"SE of log {short}" if n.measure.log else "SE",), "num"), True),
+        (Head(("As printed",), "words"), True),
+        (Head(("How converted",), "words"), True),
+        (Head(("Read in",), "words"), has["locator"]),
+        *((Head((Quoted(label(name)),)), True) for name in asked),
+        (Head(("Note",), "words"), has["note"]),
+    ]
+    cells = tuple(
+        tuple(
+            cell for cell, (_, shown) in zip(_row(place, row, asked), columns, strict=True) if shown
+        )
+        for place, row in enumerate(rows)
+    )
+    said = "Each number with the place where it was read and how it came to the scale of analysis."
+    table = Table(
+        "Evidence table", tuple(head for head, shown in columns if shown), cells, sortable=True
+    )
+    blocks: list[Block] = [Paragraph((said,)), table, Pictures()]
+    return Section("evidence", "Evidence", (*blocks, *_judged(content)))
+
+
+def _row(place: int, row: dict[str, Any], asked: list[str]) -> list[Text]:
+    """Write every cell of an estimate, those of empty columns too."""
+    at = f"/rows/{place}"
+
+    def figure(name: str, style: str) -> Text:
+        return (Number(f"{at}/{name}", style),) if row.get(name) is not None else ()
+
+    doubts: Text = (
+        (" ", Styled(("Doubt: ", Quoted(row["doubts"])), "quiet")) if row["doubts"] else ()
+    )
+    return [
+        (Quoted(row["estimate"]),),
+        (Quoted(label(row["design"])),),
+        figure("year", "plain"),
+        figure("follow_up_months", "plain"),
+        figure("n", "count"),
+        (Interval(f"{at}/own"),),
+        (Number(f"{at}/se", "se"),),
+        (Quoted(row["printed"]),),
+        (Quoted(row["conversion"] or "given on the analysis scale"), *doubts),
+        (Quoted(row["locator"], linked=True),),
+        *((Quoted(label(row["moderators"][name])),) for name in asked),
+        (Quoted(row["note"]),),
+    ]
+
+
+def _judged(content: dict[str, Any]) -> tuple[Block, ...]:
+    """List the judgements of risk of bias, each study once."""
+    seen: dict[str, tuple[str, list[dict[str, str]]]] = {}
+    for row in content["rows"]:
+        seen.setdefault(row["study"], (row["estimate"], row["bias"]))
+    rows = tuple(
+        (
+            (Quoted(name),),
+            (Quoted(each["instrument"]),),
+            (Quoted(each["domain"]),),
+            (Quoted(each["judgement"]),),
+        )
+        for name, judgements in seen.values()
+        for each in judgements
+    )
+    if not rows:
+        return ()
+    title = "Judgements of risk of bias"
+    names = ("Study", "Instrument", "Domain", "Judgement")
+    return (Folded(title, (Table(title, tuple(Head((name,)) for name in names), rows),)),)
+
+
+def moderators(content: dict[str, Any], n: Numbers) -> list[Section]:
+    """List level means and coefficients of moderators.
+
+    Parameters
+    ----------
+    content
+        A record.
+    n
+        How its numbers are printed.
+
+    Returns
+    -------
+    list of Section
+        Empty where the model has no moderator.
+    """
+    rows = []
+    for name in content["estimates"]:
+        kind, _, rest = name.partition("[")
+        if kind not in ("mu_level", "beta") or (kind == "beta" and rest[:-1].endswith("]")):
+            continue
+        column, _, level = rest[:-1].partition("[")
+        at = pointer("estimates", name)
+        rows.append(
+            (
+                (Quoted(label(column)),),
+                (Quoted(label(level[:-1] if level else "per unit")),),
+                (Interval(f"{at}/back_transformed"),),
+                (Number(f"{at}/probability", "probability"),),
+            )
+        )
+    if not rows:
+        return []
+    head = (
+        Head(("Moderator",)),
+        Head(("Level",)),
+        Head((f"{n.measure.title} (95\u00a0% CrI)",), "num"),
+        Head(("P(benefit)",), "num"),
+    )
+    said = "Moderators of study results compare studies, not workers."
+    table = Table("Moderators", head, tuple(rows))
+    return [Section("moderators", "Moderators", (Paragraph((said,)), table))]
