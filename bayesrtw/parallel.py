@@ -39,6 +39,17 @@ class Renewable(Protocol):
         """Make another executor like this one."""
 
 
+def forks() -> bool:
+    """Say whether processes are forked from this one, with every library that it has loaded.
+
+    Returns
+    -------
+    bool
+        A fork is safe only while there is one thread; otherwise processes begin with nothing.
+    """
+    return "fork" in multiprocessing.get_all_start_methods() and threading.active_count() == 1
+
+
 class Processes(ProcessPoolExecutor):
     """Processes on this machine that `map_tasks` replaces when one of them dies.
 
@@ -49,10 +60,7 @@ class Processes(ProcessPoolExecutor):
     """
 
     def __init__(self, jobs: int) -> None:
-        methods = multiprocessing.get_all_start_methods()
-        alone = threading.active_count() == 1
-        # A fork has the libraries loaded already; it is safe only while there is one thread.
-        method = "fork" if "fork" in methods and alone else "spawn"
+        method = "fork" if forks() else "spawn"
         super().__init__(jobs, mp_context=multiprocessing.get_context(method))
         self.jobs = jobs
 

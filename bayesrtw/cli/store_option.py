@@ -1,4 +1,4 @@
-"""What commands about stored runs share: the option --store, and the exit codes in --help."""
+"""What commands about stored runs share: --store, --no-report, and the exit codes in --help."""
 
 from pathlib import Path
 
@@ -15,6 +15,12 @@ store_option = click.option(
     default=STORE,
     show_default=True,
     help="Folder of the store of runs.",
+)
+
+report_option = click.option(
+    "--report/--no-report",
+    default=True,
+    help="Write a page for people into each run; its figures and data are stored either way.",
 )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bayesrtw.cli.options import json_option
-from bayesrtw.cli.store_option import exit_codes, store_option
+from bayesrtw.cli.store_option import exit_codes, report_option, store_option
 from bayesrtw.cli.workers import Workers, workers
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ LEAST_TASKS = 3
     show_default=True,
     help="Seconds to wait for another writer.",
 )
+@report_option
 @workers
 def update(
     ids: tuple[str, ...],
@@ -51,6 +52,7 @@ def update(
     force: bool,
     as_json: bool,
     wait: float,
+    report: bool,
     workers: Workers,
 ) -> None:
     """Bring analyses up to date: all shipped ones, or those named by id or by the path of a TOML file.
@@ -61,9 +63,9 @@ def update(
     this command.
     """
     found = bring_up_to_date(
-        ids, store, workers, data=data, evidence=evidence, force=force, wait=wait
+        ids, store, workers, data=data, evidence=evidence, force=force, wait=wait, report=report
     )
-    report(found, as_json=as_json)
+    tell(found, as_json=as_json)
     sys.exit(found.code)
 
 
@@ -95,6 +97,7 @@ def bring_up_to_date(
     evidence: Path | None = None,
     force: bool = False,
     wait: float = 600.0,
+    report: bool = True,
 ) -> Pass:
     """Update analyses, printing progress on stderr, and write the index page.
 
@@ -106,7 +109,7 @@ def bring_up_to_date(
         Folder of the store.
     workers
         Where fits are done.
-    data, evidence, force, wait
+    data, evidence, force, wait, report
         As in `bayesrtw.living.update.Task`.
 
     Returns
@@ -127,7 +130,15 @@ def bring_up_to_date(
         raise click.UsageError(f"analyses {', '.join(twice)} are asked for twice; name each once.")
     opened = open_store(store, create=True)
     tasks = [
-        Task(name=name, store=store, data=data, evidence=evidence, force=force, wait=wait)
+        Task(
+            name=name,
+            store=store,
+            data=data,
+            evidence=evidence,
+            force=force,
+            wait=wait,
+            report=report,
+        )
         for name in names
     ]
     outcomes: list[Outcome] = []
@@ -145,7 +156,7 @@ def bring_up_to_date(
     return Pass(tuple(listed), tuple(gone), gravest([done.code for done in outcomes]))
 
 
-def report(found: Pass, *, as_json: bool, one_line: bool = False) -> None:
+def tell(found: Pass, *, as_json: bool, one_line: bool = False) -> None:
     """Print what an update came to on stdout.
 
     Parameters
@@ -190,7 +201,12 @@ def _bring(tasks: "list[Task]", workers: Workers) -> "Iterator[Outcome]":
             yield done
     if not due:
         return
-    from bayesrtw.parallel import map_tasks
+    from bayesrtw.parallel import forks, map_tasks
+
+    if not workers.dask and forks():
+        # Loaded once, and shared with the processes that are forked from this one.
+        import bayesrtw.living.refit
+        import bayesrtw.report.render  # noqa: F401
 
     left = [analysis_id(task.name) for task in due]
     try:

@@ -7,7 +7,7 @@ from types import FrameType
 
 import click
 
-from bayesrtw.cli.store_option import exit_codes, store_option
+from bayesrtw.cli.store_option import exit_codes, report_option, store_option
 from bayesrtw.cli.workers import Workers, workers
 
 
@@ -31,6 +31,7 @@ from bayesrtw.cli.workers import Workers, workers
     show_default=True,
     help="Seconds without a change before anything is run.",
 )
+@report_option
 @workers
 def watch(
     folder: Path,
@@ -40,6 +41,7 @@ def watch(
     once: bool,
     poll: float,
     settle: float,
+    report: bool,
     workers: Workers,
 ) -> None:
     """Run again whenever the evidence in FOLDER changes, until Ctrl-C.
@@ -47,15 +49,15 @@ def watch(
     FOLDER is a data set folder or holds data set folders. Without an id, the shipped analyses of those
     data sets are watched.
     """
-    from bayesrtw.cli.update import bring_up_to_date, report
+    from bayesrtw.cli.update import bring_up_to_date, tell
     from bayesrtw.living.watch import Pace
     from bayesrtw.living.watch import watch as watch_folder
 
     names = ids or _concerned(folder)
 
     def one() -> int:
-        found = bring_up_to_date(names, store, workers, data=folder)
-        report(found, as_json=as_json, one_line=True)
+        found = bring_up_to_date(names, store, workers, data=folder, report=report)
+        tell(found, as_json=as_json, one_line=True)
         return found.code
 
     if once:

@@ -197,8 +197,11 @@ def _row(entry: Entry) -> str:
     link = f"runs/{entry.analysis}/{run.name}"
     due = _due(entry)
     series = f", series {run.manifest['series']}" if run.manifest["series"] > 1 else ""
+    title = _text(result["title"])
+    if "report.html" in run.manifest["files"]:
+        title = f'<a href="{_text(link)}/report.html">{title}</a>'
     return f"""<tr{f' data-due="{_text(due)}"' if due else ""}>
-<th scope="row"><a href="{_text(link)}/report.html">{_text(result["title"])}</a><br>
+<th scope="row">{title}<br>
 <small>{_text(entry.analysis)}</small></th>
 <td>{_text(result["headline"])}{banner}
 <p class="banner stale" hidden>Stale: nobody has looked at this for longer than its schedule.</p></td>

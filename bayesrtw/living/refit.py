@@ -60,7 +60,9 @@ class Opened:
         return hashlib.sha256(as_line(self.identity).encode()).hexdigest()
 
 
-def refit(writer: Writer, inputs: Inputs, found: Standing, *, force: bool = False) -> Outcome:
+def refit(
+    writer: Writer, inputs: Inputs, found: Standing, *, force: bool = False, report: bool = True
+) -> Outcome:
     """Fit an analysis and store the run, unless it is the last one again.
 
     Parameters
@@ -73,6 +75,8 @@ def refit(writer: Writer, inputs: Inputs, found: Standing, *, force: bool = Fals
         How the analysis stands.
     force
         Fit even if the run would be the last one again.
+    report
+        Whether the run gets a page for people.
 
     Returns
     -------
@@ -120,7 +124,7 @@ def refit(writer: Writer, inputs: Inputs, found: Standing, *, force: bool = Fals
             "seconds": round(time.monotonic() - start, 3),
             "result": _result(synthesis, after, diff),
         }
-        _fill(draft, synthesis, opened.source, diff, manifest)
+        _fill(draft, synthesis, opened.source, diff, manifest, report=report)
         stored = put(writer, draft, opened.run_id, manifest)
     name = concluded.name if concluded else ""
     text = "; ".join(reasons) if reasons else ("first run" if base is None else "no number moved")
@@ -334,12 +338,14 @@ def _fill(
     source: Evidence,
     diff: Mapping[str, Any],
     manifest: Mapping[str, Any],
+    *,
+    report: bool,
 ) -> None:
     """Write everything but the manifest into a draft."""
     result = manifest["result"]
     text = as_markdown(diff, headline=result["headline"], caveat=result["caveat"])
     folder = write_results(
-        synthesis, draft, source=source, report=True, alternatives=False, change=blocks(text)
+        synthesis, draft, source=source, report=report, alternatives=False, change=blocks(text)
     )
     for item in folder.iterdir():
         item.rename(draft / item.name)

@@ -41,6 +41,8 @@ class Task:
         Fit even if nothing is due.
     wait
         Seconds to wait for another writer.
+    report
+        Whether the run gets a page for people; its figures and data are stored either way.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Task:
     evidence: Path | None = None
     force: bool = False
     wait: float = WAIT
+    report: bool = True
 
 
 def beat(task: Task) -> Outcome | None:
@@ -97,7 +100,7 @@ def renew(task: Task) -> Outcome:
             if not found.reasons and not task.force:
                 return heartbeat(writer, inputs, found)
             try:
-                return refit(writer, inputs, found, force=task.force)
+                return refit(writer, inputs, found, force=task.force, report=task.report)
             except (EvidenceError, ConvergenceError, EngineRefusal) as error:
                 kind = "rejected" if isinstance(error, EvidenceError) else "failed"
                 note(writer, kind, message=str(error), seen=inputs.hashes())

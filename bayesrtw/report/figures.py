@@ -1,7 +1,7 @@
 """The pictures of a report, drawn from a finished synthesis and what it was held against."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pandas as pd
@@ -64,11 +64,44 @@ class Drawn:
         What stands under it.
     section
         Id of the section that it belongs to.
+    file
+        Stem of its files in a folder of results; empty if it stands in the page alone.
     """
 
     figure: Figure
     caption: str
     section: str
+    file: str = ""
+
+
+def forests(synthesis: Synthesis) -> dict[str, Drawn]:
+    """Draw the forest plots of a synthesis: one for each categorical moderator, or one.
+
+    Parameters
+    ----------
+    synthesis
+        What `run` returned.
+
+    Returns
+    -------
+    dict
+        Name (an id of a page) to figure, caption, section and file.
+    """
+    columns: list[str | None] = [
+        term.column for term in synthesis.analysis.term if isinstance(term, Categorical)
+    ]
+    found = {}
+    for place, column in enumerate(columns or [None]):
+        axes = plot_forest(synthesis.posterior, group_by=column, title=synthesis.analysis.title)
+        name = f"forest-by-{column.replace('_', '-')}" if column else "forest"
+        by = f" by {column.replace('_', ' ')}" if column else ""
+        caption = (
+            f"Forest plot{by}: every estimate as its study reports it, what the model makes of it given all "
+            "others, the pooled effect and the effect in a new setting."
+        )
+        file = f"forest-{column}" if place else "forest"
+        found[name] = replace(_drawn(axes, caption, "pictures"), file=file)
+    return found
 
 
 def figures(synthesis: Synthesis, content: dict[str, Any]) -> dict[str, Drawn]:
@@ -95,19 +128,7 @@ Named = Iterator[tuple[str, Drawn]]
 
 def _fitted(synthesis: Synthesis, content: dict[str, Any]) -> Named:
     """Draw forest plots, and the answer as distributions."""
-    title = synthesis.analysis.title
-    columns: list[str | None] = [
-        term.column for term in synthesis.analysis.term if isinstance(term, Categorical)
-    ]
-    for column in columns or [None]:
-        axes = plot_forest(synthesis.posterior, group_by=column, title=title)
-        name = f"forest-by-{column.replace('_', '-')}" if column else "forest"
-        by = f" by {column.replace('_', ' ')}" if column else ""
-        caption = (
-            f"Forest plot{by}: every estimate as its study reports it, what the model makes of it given all "
-            "others, the pooled effect and the effect in a new setting."
-        )
-        yield name, _drawn(axes, caption, "pictures")
+    yield from forests(synthesis).items()
     if "mu" in content["estimates"]:
         axes = plot_prior_posterior(synthesis)
         yield (

@@ -13,7 +13,6 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import OutputError, shown
 from bayesrtw.evidence.cells import guarded
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.moderator import Categorical
 from bayesrtw.report.document import as_json, document
 
 
@@ -114,7 +113,7 @@ def _content(
 
 def _fill(synthesis: Synthesis, folder: Path, report: dict[str, Any] | None) -> None:
     from bayesrtw.plot.figure import write_figure  # noqa: PLC0415
-    from bayesrtw.plot.forest import plot_forest  # noqa: PLC0415
+    from bayesrtw.report.figures import figures, forests  # noqa: PLC0415
     from bayesrtw.report.render import page  # noqa: PLC0415
 
     content = report or document(synthesis)
@@ -126,17 +125,13 @@ def _fill(synthesis: Synthesis, folder: Path, report: dict[str, Any] | None) -> 
     # Made in memory: on a disk that fills up, the HDF5 library would end the process.
     tree = synthesis.posterior.to_netcdf(engine="h5netcdf")
     (folder / "posterior.nc").write_bytes(tree)
-    columns = [term.column for term in synthesis.analysis.term if isinstance(term, Categorical)]
-    for place, column in enumerate(columns or [None]):
-        title = synthesis.analysis.title
-        axes = plot_forest(synthesis.posterior, group_by=column, title=title)
-        figure = axes.get_figure(root=True)
-        assert figure is not None
-        name = "forest" if place == 0 else f"forest-{column}"
-        for suffix in ("svg", "png"):
-            write_figure(figure, folder / f"{name}.{suffix}")
+    drawn = figures(synthesis, report) if report else forests(synthesis)
+    for each in drawn.values():
+        if each.file:
+            for suffix in ("svg", "png"):
+                write_figure(each.figure, folder / f"{each.file}.{suffix}")
     if report:
-        (folder / "report.html").write_text(page(synthesis, content), encoding="utf-8")
+        (folder / "report.html").write_text(page(synthesis, report, drawn), encoding="utf-8")
 
 
 def write_index(out: Path) -> Path:

@@ -1,6 +1,7 @@
 """From a finished synthesis to a report in the format that was asked for."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import OutputError
@@ -11,7 +12,9 @@ from bayesrtw.report.figures import Drawn, figures
 from bayesrtw.report.html import render_html
 from bayesrtw.report.markdown import render_markdown
 from bayesrtw.report.picture import described, picture
-from bayesrtw.report.word import Image, render_docx
+
+if TYPE_CHECKING:
+    from bayesrtw.report.word import Image
 
 
 def render(synthesis: Synthesis, content: dict[str, Any], kind: str) -> bytes:
@@ -41,6 +44,8 @@ def render(synthesis: Synthesis, content: dict[str, Any], kind: str) -> bytes:
     if kind == "md":
         return render_markdown(content).encode()
     if kind == "docx":
+        from bayesrtw.report.word import render_docx  # noqa: PLC0415 - a library for this format alone
+
         images = [_image(each) for each in figures(synthesis, content).values()]
         return render_docx(content, images)
     if kind == "json":
@@ -48,7 +53,9 @@ def render(synthesis: Synthesis, content: dict[str, Any], kind: str) -> bytes:
     raise OutputError(f"format is {kind!r}; {suggestion(kind, ['html', 'md', 'docx', 'json'])}")
 
 
-def page(synthesis: Synthesis, content: dict[str, Any]) -> str:
+def page(
+    synthesis: Synthesis, content: dict[str, Any], drawn: Mapping[str, Drawn] | None = None
+) -> str:
     """Write a synthesis as one HTML page with its pictures.
 
     Parameters
@@ -57,6 +64,8 @@ def page(synthesis: Synthesis, content: dict[str, Any]) -> str:
         What `run` returned.
     content
         What `bayesrtw.report.record.record` made of it.
+    drawn
+        Its figures, where they are drawn already.
 
     Returns
     -------
@@ -65,12 +74,14 @@ def page(synthesis: Synthesis, content: dict[str, Any]) -> str:
     """
     pictures = [
         picture(each.figure, name, each.caption, each.section)
-        for name, each in figures(synthesis, content).items()
+        for name, each in (drawn or figures(synthesis, content)).items()
     ]
     return render_html(content, pictures)
 
 
-def _image(drawn: Drawn) -> Image:
+def _image(drawn: Drawn) -> "Image":
+    from bayesrtw.report.word import Image  # noqa: PLC0415
+
     return Image(
         figure_bytes(drawn.figure, "png"),
         drawn.caption,

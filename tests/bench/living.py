@@ -48,15 +48,30 @@ FAULTS = Path(__file__).parents[1] / "faults"
 
 
 def resident(pid):
-    """Megabytes of a process and its children, shared pages counted for each."""
-    total = 0.0
+    """Megabytes of a process and of its children, shared pages shared out: the process first."""
+    found = []
     for each in [pid, *children(pid)]:
         try:
             lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
         except OSError:
             continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
-    return total
+        found.append(sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024)
+    return found
+
+
+def over_time(sizes):
+    """Give the memory of parent and largest worker, and of all together, in ten parts of a run."""
+    step = max(1, len(sizes) // 10)
+    parts = [sizes[i : i + step] for i in range(0, len(sizes), step)]
+
+    def most(of):
+        return [round(max(map(of, part), default=0)) for part in parts]
+
+    return {
+        "parent_MB": most(lambda size: size[0] if size else 0),
+        "largest_worker_MB": most(lambda size: max(size[1:], default=0)),
+        "together_MB": most(sum),
+    }
 
 
 def children(pid):
@@ -89,18 +104,18 @@ def command(words, folder):
     seconds = time.monotonic() - begin
     ended.set()
     sampler.join()
-    return seconds, sizes or [0.0], process.returncode
+    return seconds, sizes, process.returncode
 
 
-def many_analyses(folder, count, jobs):
+def many_analyses(folder, count, jobs, *, report):
     rows = "\n".join(f"S{i},log_hazard_ratio,{0.05 * i},0.1" for i in range(6))
     (folder / "mine.csv").write_text(f"study,measure,effect,se\n{rows}\n")
     names = [f"a{place:04d}" for place in range(count)]
     for place, name in enumerate(names):
         (folder / f"{name}.toml").write_text(TOML.format(id=name, sd=0.3 + 0.001 * place))
     words = ["update", *(f"{name}.toml" for name in names), "--store", "store", "--jobs", str(jobs)]
+    words += [] if report else ["--no-report"]
     seconds, sizes, code = command(words, folder)
-    fifth = max(1, len(sizes) // 5)
     print(
         json.dumps(
             {
@@ -108,9 +123,8 @@ def many_analyses(folder, count, jobs):
                 "jobs": jobs,
                 "code": code,
                 "seconds": round(seconds, 1),
-                "memory_after_a_fifth_MB": round(max(sizes[:fifth])),
-                "memory_most_MB": round(max(sizes)),
-                "memory_in_the_last_fifth_MB": round(max(sizes[-fifth:])),
+                "reports": report,
+                "memory in ten parts of the run": over_time(sizes),
             }
         ),
         flush=True,
@@ -162,6 +176,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--stand-ins", action="store_true", help="draw no figures, write as much")
+    parser.add_argument("--no-report", action="store_true", help="leave out the pages")
     options = parser.parse_args()
     if options.stand_ins:
         global STAND_INS  # noqa: PLW0603 - a script's own switch
@@ -172,7 +187,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         many_runs(Path(folder), options.runs)
     with tempfile.TemporaryDirectory() as folder:
-        many_analyses(Path(folder), options.analyses, options.jobs)
+        many_analyses(Path(folder), options.analyses, options.jobs, report=not options.no_report)
 
 
 if __name__ == "__main__":

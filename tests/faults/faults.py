@@ -30,7 +30,8 @@ import xarray as xr
 
 import bayesrtw.cli as one_thread  # keeps linear algebra to one thread, so that forks are safe
 from bayesrtw.living import journal, refit, store, update, verify
-from bayesrtw.plot import figure, forest
+from bayesrtw.plot import figure
+from bayesrtw.report import figures as drawn
 from bayesrtw.report import render
 
 TOML = """
@@ -65,7 +66,9 @@ PICTURE = b"x" * 100_000
 
 def stand_ins(*, posterior):
     """Draw nothing, and write as much; the same for the posterior if asked."""
-    forest.plot_forest = lambda *_, **__: SimpleNamespace(get_figure=lambda root: root)
+    drawn.figures = drawn.forests = lambda *_: {
+        "forest": SimpleNamespace(figure=None, file="forest")
+    }
     figure.write_figure = lambda _, path: path.write_bytes(PICTURE)
     render.page = lambda *_: PICTURE.decode()
     if posterior:

@@ -4,7 +4,6 @@ import json
 import math
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -12,7 +11,7 @@ from click.testing import CliRunner
 from bayesrtw.cli import main
 from bayesrtw.living import fresh, store, update
 from bayesrtw.living.inputs import gather
-from bayesrtw.plot import figure, forest
+from bayesrtw.report import figures
 
 TOML = """
 schema = 1
@@ -56,9 +55,8 @@ def here(tmp_path, monkeypatch):
     (tmp_path / "mine.toml").write_text(TOML)
     write(ROWS)
     # Figures are not what these tests are about, and cost a second each.
-    blank = SimpleNamespace(get_figure=lambda root: root)
-    monkeypatch.setattr(forest, "plot_forest", lambda *_, **__: blank)
-    monkeypatch.setattr(figure, "write_figure", lambda _, path: path.write_text(""))
+    monkeypatch.setattr(figures, "figures", lambda *_: {})
+    monkeypatch.setattr(figures, "forests", lambda *_: {})
     return tmp_path
 
 
@@ -230,6 +228,20 @@ def test_one_failing_analysis_does_not_stop_the_others(here):
     states = {done["analysis"]: done["state"] for done in json.loads(result.stdout)["outcomes"]}
     assert states == {"other": "rejected", "third": "failed", "mine": "first"}
     assert call("update", "mine.toml").stdout == "1 analysis: 1 no change\n"
+
+
+def test_without_a_report_everything_else_is_stored(here):
+    call("update", "mine.toml", "--no-report")
+    stored = set(last().manifest["files"])
+    assert {"diff.md", "posterior.nc", "synthesis.json", "inputs/mine.toml"} <= stored
+    assert "report.html" not in stored
+    assert "report.html" not in (here / "store" / "index.html").read_text()
+    assert call("verify").exit_code == call("replay", "mine").exit_code == 0
+    assert bring()["state"] == "heartbeat"
+    write([*ROWS, "r5,E,log_hazard_ratio,0.12,0.10,,,,"])
+    bring(code=10)
+    assert "report.html" in last().manifest["files"]
+    assert f"{last().name}/report.html" in (here / "store" / "index.html").read_text()
 
 
 def test_an_analysis_that_was_removed_keeps_its_runs_and_is_named(here):
