@@ -8,7 +8,7 @@ extrapolated.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -379,9 +379,7 @@ class _Answers:
             self._answer(each, design, given, spread, shares) if _has(each.of, design) else None
             for each in self.asked
         ]
-        many = np.repeat(shares.T, effect_mean.shape[1], axis=1)
-        ends = _ends(many, np.tile(effect_mean, len(shares)), np.tile(effect_sd, len(shares)), 0.95)
-        effects = ends.reshape(3, len(shares), -1)
+        effects = _ends(shares, effect_mean, effect_sd, 0.95)
         return [
             Cell(
                 answers=tuple(_column(question, row) for question in questions),
@@ -401,18 +399,15 @@ class _Answers:
         variance = np.einsum("nij,i,j->n", given.covariance, combine, combine)
         if question.of == "theta_new":
             variance = variance + spread
-        count = len(shares)
-        mixed = (
-            shares.T,
-            np.repeat(mean[:, None], count, axis=1),
-            np.repeat(np.sqrt(variance)[:, None], count, axis=1),
-        )
+        sd = np.sqrt(variance)
         above = question.above is not None or (question.below is None and self.higher)
         given_threshold = question.above if question.above is not None else question.below
         threshold = 0.0 if given_threshold is None else given_threshold
-        below = mixture.cdf(np.full(count, threshold), *mixed)
+        apart = mean[:, None], sd[:, None]
+        below = np.array([mixture.cdf(np.array([threshold]), row, *apart)[0] for row in shares])
         chance = 1.0 - below if above else below
-        return np.concatenate([_ends(*mixed, question.ci_prob), chance[None]])
+        ends = _ends(shares, *apart, question.ci_prob)[..., 0]
+        return np.concatenate([ends, chance[None]])
 
     def _spread[T](self, kept: list[T]) -> tuple[T | None, ...]:
         """Put figures of the kept estimates in the places of all."""
@@ -420,10 +415,10 @@ class _Answers:
         return tuple(next(rest) if stays else None for stays in self.keep)
 
 
-def _ends(weight: Array, mean: Array, sd: Array, ci_prob: float) -> Array:
-    """Median, lower and upper end, shape (3, quantity)."""
-    quantile: Callable[[float], Array] = lambda q: mixture.quantile(q, weight, mean, sd)  # noqa: E731
-    return np.stack([quantile(0.5), quantile(0.5 - ci_prob / 2), quantile(0.5 + ci_prob / 2)])
+def _ends(shares: Array, mean: Array, sd: Array, ci_prob: float) -> Array:
+    """Median, lower and upper end, shape (3, prior, quantity)."""
+    levels = np.array([0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2])
+    return mixture.quantiles(levels, shares, mean, sd)
 
 
 def _column(question: Array | None, row: int) -> tuple[float, float, float, float] | None:

@@ -2,9 +2,15 @@
 
 The first axis runs over the components (nodes), the second over quantities or problems. Weights are
 shared by all of them, shape (node,), or each its own, shape (node, quantity).
+
+A normal distribution function costs twenty exponentials, and an exponential gives all derivatives of a
+mixture at a point (Hermite polynomials). Quantiles are therefore roots of Taylor polynomials around one or
+two points: the remainder is bounded, and what is not settled so is bracketed and halved.
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +28,17 @@ STEPS = 200
 ROOT = 1.0 / math.sqrt(2.0 * math.pi)
 #: Error in probability at which a quantile is done.
 PRECISION = 2e-15
+#: Terms of a Taylor polynomial around a quantile's own point, and around one that many share. A third of
+#: a component's SD away the rest is below 1e-6 and 1e-16.
+OWN, SHARED = 6, 16
+#: Points that are tried for one quantile before it is bracketed.
+POINTS = 6
+#: Numbers in one intermediate array: it stays in the cache.
+AT_ONCE = 16_384
+#: Newton steps on a polynomial.
+ROUNDS = 12
+#: Furthest that a polynomial is believed, in SDs of the mixture; beyond, one Newton step goes as far.
+REACH = 1.0
 
 
 def _sum(weight: Array, values: Array) -> Array:
@@ -98,7 +115,7 @@ def log_density(x: Array, weight: Array, mean: Array, sd: Array) -> Array:
 
 
 def quantile(q: float | Array, weight: Array, mean: Array, sd: Array) -> Array:
-    """Quantile of mixtures: Newton steps, halving wherever they do not close in fast enough.
+    """Quantile of mixtures.
 
     Parameters
     ----------
@@ -113,10 +130,208 @@ def quantile(q: float | Array, weight: Array, mean: Array, sd: Array) -> Array:
     -------
     ndarray, shape (quantity,)
         Its probability is `q` to about 1e-14.
+
+    Raises
+    ------
+    ConvergenceError
+        If a quantile cannot be found.
     """
     if weight.ndim == 1:
         keep = weight > NEGLIGIBLE
         weight, mean, sd = weight[keep] / weight[keep].sum(), mean[keep], sd[keep]
+    count = mean.shape[1]
+    level = np.broadcast_to(np.asarray(q, dtype=np.float64), (count,))
+    middle, spread = moments(weight, mean, sd)
+    found = middle + spread * ndtri(level)
+    rest = np.ones(count, dtype=bool)
+    if np.all(sd > 0) and np.all(np.isfinite(found)):
+        shares = weight.T if weight.ndim > 1 else weight[None, :]
+        every = np.arange(count)
+        rest = ~_anchored(found, level, (shares, every if len(shares) > 1 else 0 * every), mean, sd)
+    if np.any(rest):
+        own = weight if weight.ndim == 1 else weight[:, rest]
+        found[rest] = _bracketed(level[rest], own, mean[:, rest], sd[:, rest])
+    return found
+
+
+def quantiles(q: Array, weight: Array, mean: Array, sd: Array) -> Array:
+    """Quantiles of mixtures of the same components under several weights, all in one call.
+
+    Parameters
+    ----------
+    q
+        Probabilities in (0, 1), shape (level,).
+    weight
+        Shape (weighting, node); each row sums to one.
+    mean, sd
+        Of the components, shape (node, quantity).
+
+    Returns
+    -------
+    ndarray, shape (level, weighting, quantity)
+        The probability of each is its `q` to about 1e-14.
+
+    Raises
+    ------
+    ConvergenceError
+        If a quantile cannot be found.
+    """
+    q = np.asarray(q, dtype=np.float64)
+    shape = (len(q), len(weight), mean.shape[1])
+    if not np.all(sd > 0):
+        each = [[quantile(level, row, mean, sd) for row in weight] for level in q]
+        return np.array(each).reshape(shape)
+    # One point for all weightings first: about where their equal mixture has the quantile.
+    blend = weight.mean(axis=0)
+    found, settled = np.empty(shape), np.zeros(shape, dtype=bool)
+    step = max(1, AT_ONCE // (len(blend) * len(q)))
+    for start in range(0, shape[2], step):
+        part = slice(start, start + step)
+        own = mean[:, part], sd[:, part]
+        at = _near(q, blend, *own)
+        moved, sure = _root(
+            q[:, None, None],
+            _taylor(
+                at,
+                np.ascontiguousarray(own[0].T),
+                np.ascontiguousarray(1.0 / own[1].T),
+                SHARED,
+                lambda term: np.swapaxes(term @ weight.T, 1, 2),
+            ),
+            weight @ own[1] ** -(SHARED + 1.0),
+            weight @ own[1],
+        )
+        found[:, :, part], settled[:, :, part] = at[:, None, :] + moved, sure
+    level, row, column = np.nonzero(~settled)
+    if len(level):
+        close = found[level, row, column]
+        done = _anchored(close, q[level], (weight, row), mean[:, column], sd[:, column])
+        for place in np.flatnonzero(~done):
+            parts = weight[row[place]], mean[:, [column[place]]], sd[:, [column[place]]]
+            close[place] = _bracketed(q[[level[place]]], *parts)[0]
+        found[level, row, column] = close
+    return found
+
+
+def _near(q: Array, weight: Array, mean: Array, sd: Array) -> Array:
+    """Give points near the quantiles of mixtures with common weights, shape (level, quantity)."""
+    middle, spread = moments(weight, mean, sd)
+    x = middle + spread * ndtri(q)[:, None]
+    x = np.where(np.isfinite(x), x, mean[int(np.argmax(weight))])
+    every = np.tile(np.arange(mean.shape[1]), len(q))
+    found, level = x.reshape(-1), np.repeat(q, mean.shape[1])
+    common = weight[None, :], np.zeros_like(every)
+    _anchored(found, level, common, mean[:, every], sd[:, every], points=1)
+    return found.reshape(x.shape)
+
+
+def _anchored(
+    x: Array,
+    q: Array,
+    weight: tuple[Array, NDArray[np.intp]],
+    mean: Array,
+    sd: Array,
+    points: int = POINTS,
+) -> NDArray[np.bool_]:
+    """Improve quantiles in place by Taylor polynomials; say which are settled.
+
+    Weights are rows of shape (weighting, node), and which of them each quantile has.
+    """
+    shares, which = weight
+    settled = np.zeros(len(x), dtype=bool)
+    step = max(1, AT_ONCE // len(mean))
+    for start in range(0, len(x), step):
+        here = np.arange(start, min(start + step, len(x)))
+        own, scale = shares[which[here]], np.ascontiguousarray(1.0 / sd[:, here].T)
+        centre = np.ascontiguousarray(mean[:, here].T)
+        for _ in range(points):
+            at = x[here]
+            moved, sure = _root(
+                q[here],
+                _taylor(at, centre, scale, OWN, partial(np.vecdot, own)),
+                np.vecdot(own, _power(scale, OWN + 1)),
+                np.vecdot(own, 1.0 / scale),
+            )
+            x[here] = at + moved
+            settled[here[sure]] = True
+            if np.all(sure):
+                break
+            here, own = here[~sure], own[~sure]
+            scale, centre = scale[~sure], centre[~sure]
+    return settled
+
+
+def _power(base: Array, exponent: int) -> Array:
+    """Raise to a whole power by multiplication: a logarithm a number is dear."""
+    found = base if exponent % 2 else np.ones_like(base)
+    return found * _power(base * base, exponent // 2) if exponent > 1 else found
+
+
+def _taylor(
+    at: Array, mean: Array, scale: Array, order: int, summed: Callable[[Array], Array]
+) -> Array:
+    """Distribution functions and their derivatives at points, summed over components.
+
+    Points have shape (..., quantity), components (quantity, node); terms of shape (..., quantity, node)
+    are summed one by one, so that few are held.
+    """
+    z = (at[..., None] - mean) * scale
+    before, last = ndtr(z), np.exp(-0.5 * z * z) * (ROOT * scale)
+    found = [summed(before), summed(last)]
+    slope, square = -z * scale, -scale * scale
+    for degree in range(order - 1):
+        new = slope * last
+        if degree:
+            before *= square
+            before *= degree
+            new += before
+        before, last = last, new
+        found.append(summed(new))
+    return np.stack(found)
+
+
+def _root(
+    q: Array, terms: Array, steepness: Array, spread: Array
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Solve a Taylor polynomial for a probability; say where its rest is below `PRECISION`.
+
+    Terms are derivatives from the zeroth on, on the first axis; `steepness` is the mixture's mean of
+    sd^-(order + 1), and `spread` the mean of the components' SDs.
+    """
+    gap, order = terms[0] - q, len(terms) - 1
+    factorial = np.cumprod(np.arange(1.0, order + 2.0))
+    scaled = terms[1:] / factorial[:-1].reshape(-1, *(1,) * gap.ndim)
+    with np.errstate(all="ignore"):
+        newton = np.clip(-gap / scaled[0], -REACH * spread, REACH * spread)
+        newton = np.where(np.isfinite(newton), newton, -np.sign(gap) * REACH * spread)
+        step = newton
+        for _ in range(ROUNDS):
+            value, slope = _horner(scaled, step)
+            new = step - (value + gap) / slope
+            still = np.all(np.abs(new - step) <= 1e-16 * spread)
+            step = new
+            if still:
+                break
+        usable = np.isfinite(step) & (np.abs(step) <= REACH * spread)
+        # |He_n(z)| phi(z) is at most 0.44 sqrt(n!) (Cramer's inequality).
+        rest = _power(np.abs(step), order + 1) * steepness * (0.44 * factorial[-2] ** 0.5)
+        rest = rest / factorial[-1]
+        value, _ = _horner(scaled, step)
+        sure = usable & (np.abs(value + gap) + rest <= PRECISION)
+    return np.where(usable, step, newton), sure
+
+
+def _horner(scaled: Array, step: Array) -> tuple[Array, Array]:
+    """Value and derivative of a polynomial without a constant, by its coefficients from the first on."""
+    value, slope = np.zeros_like(step), np.zeros_like(step)
+    for coefficient in scaled[::-1]:
+        slope = slope * step + value
+        value = value * step + coefficient
+    return value * step, slope * step + value
+
+
+def _bracketed(q: Array, weight: Array, mean: Array, sd: Array) -> Array:
+    """Quantiles by Newton steps, halving wherever they do not close in fast enough."""
     points = sd <= 0
     some = bool(np.any(points))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
