@@ -10,6 +10,7 @@ extrapolated.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from bayesrtw.engine.exact import Exact, improper, new_variance, shares_in_mean,
 from bayesrtw.engine.integrate import integrate
 from bayesrtw.engine.kernel import smooth
 from bayesrtw.engine.problem import Problem, pose
+from bayesrtw.engine.shared import Common, common
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design, build
@@ -208,6 +210,8 @@ def _climbed(
 ) -> tuple[tuple[Cell | None, ...], ...]:
     """Solve one rung without each of what is left out; what it never had changes nothing."""
     seen: dict[bytes, tuple[Cell | None, ...]] = {}
+    groups = _together(whole, rung.model, priors)
+    answers = partial(_Answers, asked=asked, higher=rung.evidence.benefit == "higher")
     found = []
     for each in left:
         keep = rows.copy()
@@ -218,7 +222,7 @@ def _climbed(
             seen[key] = (
                 (None,) * len(priors)
                 if part is None
-                else _cells(part, keep, rung.model, priors, asked, rung.evidence)
+                else _cells(part, groups, priors, answers(keep))
             )
         found.append(seen[key])
     return tuple(found)
@@ -305,32 +309,73 @@ def _left_out(evidence: Evidence) -> tuple[LeftOut, ...]:
     return tuple(found)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Together:
+    """Priors that the same nodes serve.
+
+    Attributes
+    ----------
+    names
+        Of the priors.
+    term
+        Name of the SD that they are priors of; empty where there is none.
+    proposal
+        Under which the nodes are laid.
+    base
+        Nodes of the whole rung, for what is left out to share.
+    """
+
+    names: tuple[str, ...]
+    term: str
+    proposal: Prior | None
+    base: Common | None
+
+    def under(self, design: Design) -> Design:
+        """Put the proposal in the place of the registered prior."""
+        if self.proposal is None:
+            return design
+        return replace(design, hyper={**design.hyper, self.term: self.proposal})
+
+
+def _together(
+    whole: Design, model: Model, priors: Mapping[str, Prior | None]
+) -> tuple[_Together, ...]:
+    """Sort priors by the nodes that serve them, and lay those of the whole rung."""
+    names = tuple(priors)
+    found = []
+    if priors[names[0]] is None:
+        found.append(_Together(names[:1], "", None, None))
+    else:
+        term = between(model).name
+        smooth_ones = tuple(name for name in names if _blends(priors[name]))
+        rough = [(name,) for name in names if name not in smooth_ones]
+        for group in [*([smooth_ones] if smooth_ones else []), *rough]:
+            parts = tuple(prior for prior in (priors[name] for name in group) if prior is not None)
+            found.append(
+                _Together(group, term, _Blend(parts) if len(parts) > 1 else parts[0], None)
+            )
+    return tuple(replace(each, base=_base(each.under(whole))) for each in found)
+
+
+def _base(design: Design) -> Common | None:
+    return common(pose(design), TOLERANCE) if improper(design) is None else None
+
+
 def _cells(
     design: Design,
-    keep: NDArray[np.bool_],
-    model: Model,
+    groups: Sequence[_Together],
     priors: Mapping[str, Prior | None],
-    asked: tuple[Estimand, ...],
-    evidence: Evidence,
+    answers: "_Answers",
 ) -> tuple[Cell | None, ...]:
     """Solve one set of rows under every prior."""
-    names = list(priors)
-    answers = _Answers(keep, asked, higher=evidence.benefit == "higher")
-    found: dict[str, Cell | None] = dict.fromkeys(names)
-    if priors[names[0]] is None:
-        if improper(design) is None:
-            (found[names[0]],) = _solve(pose(design), [None], "", answers)
-        return tuple(found.values())
-    term = between(model)
-    smooth_ones = [name for name in names if _blends(priors[name])]
-    rough = [[name] for name in names if name not in smooth_ones]
-    for group in [*([smooth_ones] if smooth_ones else []), *rough]:
-        parts = [prior for prior in (priors[name] for name in group) if prior is not None]
-        blend: Prior = _Blend(tuple(parts)) if len(parts) > 1 else parts[0]
-        under = replace(design, hyper={**design.hyper, term.name: blend})
+    found: dict[str, Cell | None] = dict.fromkeys(priors)
+    for group in groups:
+        under = group.under(design)
         if improper(under) is None:
-            found.update(zip(group, _solve(pose(under), parts, term.name, answers), strict=True))
-    return tuple(found[name] for name in names)
+            parts = [priors[name] for name in group.names]
+            cells = _solve(pose(under), parts, group, answers)
+            found.update(zip(group.names, cells, strict=True))
+    return tuple(found.values())
 
 
 def _blends(prior: Prior | None) -> bool:
@@ -339,10 +384,12 @@ def _blends(prior: Prior | None) -> bool:
 
 
 def _solve(
-    problem: Problem, parts: Sequence[Prior | None], name: str, answers: "_Answers"
+    problem: Problem, parts: Sequence[Prior | None], group: _Together, answers: "_Answers"
 ) -> list[Cell]:
     """Integrate once; give each prior its own weights on the same nodes."""
-    found = integrate(problem, START, TOLERANCE).nodes
+    name = group.term
+    found = group.base.weigh(problem) if group.base is not None else None
+    found = integrate(problem, START, TOLERANCE).nodes if found is None else found
     log = np.asarray(found.log_weight, dtype=np.float64).reshape(-1)
     values = found.values
     shares = np.exp(log)[None, :]

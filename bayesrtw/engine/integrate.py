@@ -212,7 +212,7 @@ def integrate(problem: Integrand, start: int, tolerance: float) -> Integral:
         while each**dims <= (MOST_ALONE if dims == 1 else MOST_NODES):
             counts = (each,) * dims
             found = lay(seen.log_density, problem.axes, counts, at, size=size, moments=moments)
-            after = _answer(problem, found, seen.given(found.on_axes()))
+            after = answer(problem, found, seen.given(found.on_axes()))
             if coarser is not None and before is not None:
                 moved = float(np.max(np.abs(after - before)))
                 if moved <= tolerance:
@@ -233,8 +233,24 @@ def integrate(problem: Integrand, start: int, tolerance: float) -> Integral:
     )
 
 
-def _answer(problem: Integrand, found: Nodes, given: Conditional) -> Array:
-    """Everything that must stand still, each scaled so that movements are relative."""
+def answer(problem: Integrand, found: Nodes, given: Conditional) -> Array:
+    """Give everything that must stand still, each scaled so that movements are relative.
+
+    Parameters
+    ----------
+    problem
+        The integral.
+    found
+        Its nodes.
+    given
+        What they give, with any leading axes.
+
+    Returns
+    -------
+    ndarray, shape (figure,)
+        Log evidence, means and SDs of coefficients and hyperparameters, and with one hyperparameter values
+        of its distribution function.
+    """
     weight = np.exp(found.log_weight)
     width = given.mean.shape[-1]
     means = given.mean.reshape(len(weight), width)

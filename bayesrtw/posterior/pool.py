@@ -17,6 +17,7 @@ from bayesrtw.engine.batch import Batch, Solved, batch_of, prior_panel, settle
 from bayesrtw.engine.exact import improper
 from bayesrtw.engine.integrate import MARGIN, integrate, moment_order, pruned, tail_power
 from bayesrtw.engine.problem import pose
+from bayesrtw.engine.shared import Common, common
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.model.design import Design
 
@@ -27,6 +28,9 @@ Array = NDArray[np.float64]
 
 #: Nodes to begin with, and the movement that ends it, where problems are integrated one by one.
 START, TOLERANCE = 64, 1e-8
+
+#: Neighbours from which on it pays to lay nodes that they share.
+LEAST = 4
 
 #: Figures of one set of rows, in the order of a table.
 FIGURES = (
@@ -116,13 +120,15 @@ def mean_of(design: Design) -> Array:
     return np.asarray(design.quantities["mu"].combine[0])
 
 
-def pool(design: Design) -> Pooled:
+def pool(design: Design, base: Common | None = None) -> Pooled:
     """Pool one design by itself.
 
     Parameters
     ----------
     design
         The arrays.
+    base
+        Nodes that may serve; it gets its own where they do not.
 
     Returns
     -------
@@ -141,8 +147,9 @@ def pool(design: Design) -> Pooled:
     if reason is not None:
         raise EngineRefusal(reason)
     problem = pose(design)
-    found = integrate(problem, START, TOLERANCE)
-    normals = problem.normals(*pruned(found.nodes))
+    nodes = base.weigh(problem) if base is not None else None
+    nodes = integrate(problem, START, TOLERANCE).nodes if nodes is None else nodes
+    normals = problem.normals(*pruned(nodes))
     values, weight, given = normals.hyper, normals.weight, normals.given
     variance = np.einsum("nij,i,j->n", given.covariance, combine, combine)
     spread = new_variance(design, dict(zip(problem.names, values, strict=True)), len(weight))
@@ -152,7 +159,7 @@ def pool(design: Design) -> Pooled:
         sd=np.sqrt(variance),
         new_sd=np.sqrt(variance + spread),
         tau=float(weight @ np.sqrt(spread)),
-        log_evidence=float(found.nodes.log_total),
+        log_evidence=float(nodes.log_total),
     )
 
 
@@ -200,12 +207,27 @@ def pool_rows(design: Design, masks: NDArray[np.bool_]) -> list[Pooled | None]:
     usable = [improper(part) is None for part in parts]
     batch = _batch(design)
     if batch is None or not any(usable):
-        return [pool(part) if use else None for part, use in zip(parts, usable, strict=True)]
+        base = _base(design, int(np.sum(usable)))
+        near = [
+            use and 2 * len(part.se) >= len(design.se)
+            for part, use in zip(parts, usable, strict=True)
+        ]
+        return [
+            pool(part, base if close else None) if use else None
+            for part, use, close in zip(parts, usable, near, strict=True)
+        ]
     kept = [part for part, use in zip(parts, usable, strict=True) if use]
     moment = np.array([moment_order(part) for part in kept])
     solved = settle(replace(batch, mask=masks[usable], moment=moment), TOLERANCE)
     done = iter(_singles(solved, combine))
     return [next(done) if use else None for use in usable]
+
+
+def _base(design: Design, count: int) -> Common | None:
+    """Lay nodes for so many neighbours of a design; None where that is no gain, or not possible."""
+    if count < LEAST or improper(design) is not None:
+        return None
+    return common(pose(design), TOLERANCE)
 
 
 def pool_priors(parts: Sequence[Design]) -> list[Pooled]:

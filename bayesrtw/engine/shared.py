@@ -1,0 +1,174 @@
+"""One set of nodes for many neighbours of a problem, with the error that it leaves in each.
+
+To locate a posterior costs more than to weigh it. Problems that differ in a few rows, a prior or a shift live
+nearly in the same place: nodes are laid once, where the middle one lives down to 1e-16 of its
+maximum. Each neighbour then pays one pass of the kernel for each of two sets of nodes, and is held to what
+`bayesrtw.engine.integrate` holds every problem to: the two agree to the tolerance. Beside that nothing may be
+left at the ends of the ranges. Who fails is integrated by itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from bayesrtw.engine.axis import Positive
+from bayesrtw.engine.integrate import TINY, answer, moment_order
+from bayesrtw.engine.kernel import Conditional
+from bayesrtw.engine.problem import Problem
+from bayesrtw.engine.quadrature import Nodes, lay, looks
+
+Array = NDArray[np.float64]
+
+#: Nodes for each of one, two and three hyperparameters, set by set. With two, the error of the shipped
+#: analyses falls by two powers of ten for every eight nodes more, so that the next set shows it.
+COUNTS = ((48, 64, 96, 144), (24, 32, 40, 48, 56, 64, 72, 80), (14, 18, 23))
+
+#: Part of the tolerance that nodes at the ends of ranges may carry.
+ENDS = 0.01
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Laid:
+    """A set of nodes with the weights of the bare rule.
+
+    Attributes
+    ----------
+    nodes
+        As they were laid, with the weights of the middle problem.
+    log_rule
+        Log weights of the rule, shape (node,).
+    last
+        Whether a node is the last of a range that goes on, shape (node,).
+    """
+
+    nodes: Nodes
+    log_rule: Array
+    last: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Common:
+    """Nodes that neighbours share.
+
+    Attributes
+    ----------
+    problem
+        The one in the middle.
+    sets
+        From coarse to fine; a neighbour takes the first that the next agrees with.
+    tolerance
+        Largest relative movement from one to the next.
+    """
+
+    problem: Problem
+    sets: tuple[Laid, ...]
+    tolerance: float
+
+    def weigh(self, problem: Problem) -> Nodes | None:
+        """Weigh the nodes for a neighbour.
+
+        Parameters
+        ----------
+        problem
+            With the same hyperparameters; data, rows and priors may be others.
+
+        Returns
+        -------
+        Nodes or None
+            Its posterior, as `bayesrtw.engine.integrate` gives it; None where sets differ by more than the
+            tolerance, or the ends of ranges carry something: then it needs nodes of its own.
+        """
+        axes = dict(zip(self.problem.names, self.problem.axes, strict=True))
+        if set(problem.names) != set(axes):
+            return None
+        here = replace(problem, axes=tuple(axes[name] for name in problem.names))
+        coarser, before = None, None
+        for laid in self.sets:
+            found, given = _weighed(laid, self.problem.names, here)
+            if not np.isfinite(found.log_total) or self._ends(laid, found):
+                return None
+            after = answer(here, found, given)
+            if coarser is not None and before is not None:
+                moved = float(np.max(np.abs(after - before)))
+                if moved <= self.tolerance:
+                    return found if len(self.problem.names) == 1 else coarser
+            coarser, before = found, after
+        return None
+
+    def _ends(self, laid: Laid, found: Nodes) -> bool:
+        """Whether the last nodes of ranges carry something, of second moments too."""
+        share = np.exp(found.log_weight)
+        counts = np.ones_like(share)
+        for value in found.values:
+            counts = np.maximum(counts, value**2 / max(float(share @ value**2), TINY))
+        return bool(np.sum((share * counts)[laid.last]) > ENDS * self.tolerance)
+
+
+def common(problem: Problem, tolerance: float) -> Common | None:
+    """Lay nodes for the neighbours of a problem.
+
+    Parameters
+    ----------
+    problem
+        The one in the middle: all rows, say, where the neighbours leave some out.
+    tolerance
+        Largest relative movement of log evidence, means and SDs from one set of nodes to the next.
+
+    Returns
+    -------
+    Common or None
+        None where there is nothing to share: no hyperparameters or more than three, or an improper posterior.
+    """
+    dims = len(problem.names)
+    if not 1 <= dims <= len(COUNTS):
+        return None
+    most = moment_order(problem.design)
+    moments = [most if isinstance(axis, Positive) else 0 for axis in problem.axes]
+    sets: list[Laid] = []
+    try:
+        at = looks(problem.log_density, problem.axes, moments)
+        for count in COUNTS[dims - 1]:
+            sets.append(_lay(problem, at, moments, count))
+            # One set more than the middle problem needs, for neighbours that are harder.
+            if len(sets) > 2 and Common(problem, tuple(sets[-3:-1]), tolerance).weigh(problem):
+                break
+    except ArithmeticError:
+        return None
+    return Common(problem, tuple(sets[-3:]), tolerance)
+
+
+def _lay(problem: Problem, at: Sequence[Array], moments: Sequence[int], count: int) -> Laid:
+    """Lay one set of nodes."""
+    size, dims = len(problem.design.se), len(problem.names)
+    seen = problem.log_density
+    found = lay(seen, problem.axes, (count,) * dims, at, size=size, moments=moments)
+    bare = found.log_weight + found.log_total - seen(found.on_axes()).reshape(-1)
+    return Laid(found, bare, _last(found, problem))
+
+
+def _weighed(laid: Laid, names: Sequence[str], problem: Problem) -> tuple[Nodes, Conditional]:
+    """Weigh a set of nodes; condition on each with its hyperparameters on axes of their own."""
+    base = laid.nodes
+    axes = dict(zip(names, base.on_axes(), strict=True))
+    flat = dict(zip(names, base.values, strict=True))
+    given = problem.given(tuple(axes[name] for name in problem.names))
+    values = tuple(flat[name] for name in problem.names)
+    log = laid.log_rule + given.log_density.reshape(-1)
+    for value, prior in zip(values, problem.priors, strict=True):
+        log = log + prior.logpdf(value)
+    total = np.asarray(logsumexp(log))
+    return replace(base, values=values, log_weight=log - total, log_total=total), given
+
+
+def _last(found: Nodes, problem: Problem) -> NDArray[np.bool_]:
+    """Mark nodes at the ends of ranges that a coordinate does not end at."""
+    counts, marked = found.counts, np.zeros(found.counts, dtype=bool)
+    for place, (own, axis) in enumerate(zip(found.ranges, problem.axes, strict=True)):
+        inner = (1,) * (len(counts) - place - 1)
+        for end, goes_on in ((0, own.low > axis.floor), (-1, own.high < axis.ceiling)):
+            at = (slice(None),) * place + (end,)
+            marked[at] |= np.asarray(goes_on).reshape(counts[:place] + inner)
+    return marked.reshape(-1)
