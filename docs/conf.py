@@ -14,7 +14,8 @@ os.environ["PYTHONWARNINGS"] = (
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-import inventory  # noqa: E402 - beside this file
+import gallery  # noqa: E402 - beside this file
+import inventory  # noqa: E402 - the same
 
 project = "bayesrtw"
 author = "The bayesrtw developers"
@@ -29,11 +30,23 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "gallery",
     "mathml",
     "pages",
+    "reach",
 ]
-exclude_patterns = ["_build", "_ext", "examples", "gallery", "**.ipynb_checkpoints"]
+exclude_patterns = [
+    "_build",
+    "_ext",
+    "_templates",
+    "examples",
+    "gallery",
+    "**.ipynb_checkpoints",
+    *(f"generated/gallery/*{kind}" for kind in (".py", ".md5", ".json", ".zip", ".ipynb")),
+]
 root_doc = "index"
+templates_path = ["_templates"]
 
 # -- MyST and notebooks: executed in every build ------------------------------------------------------
 
@@ -42,7 +55,7 @@ myst_heading_anchors = 3
 myst_dmath_double_inline = True
 
 
-def everything_that_counts() -> str:
+def hash_of_what_counts() -> str:
     """Hash what a tutorial's output depends on: a change of it executes every notebook again."""
     digest = hashlib.sha256()
     for folder in ("bayesrtw", "models", "data"):
@@ -52,14 +65,20 @@ def everything_that_counts() -> str:
     return digest.hexdigest()[:12]
 
 
+COUNTS = hash_of_what_counts()
 nb_execution_mode = "cache"
-nb_execution_cache_path = str(HERE / "_build" / "executed" / everything_that_counts())
+nb_execution_cache_path = str(HERE / "_build" / "executed" / COUNTS)
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_execution_timeout = 120
 nb_merge_streams = True
 nb_code_prompt_show = "Show the code"
 nb_code_prompt_hide = "Hide the code"
+
+# -- Gallery: drawn in every build from scratch ----------------------------------------------------------
+
+everything_that_counts = COUNTS
+sphinx_gallery_conf = gallery.settings(HERE, COUNTS)
 
 # -- Python reference -----------------------------------------------------------------------------------
 
@@ -81,6 +100,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "bayesrtw"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_context = {"default_mode": "auto"}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,8 @@ def commands() -> str:
             and (record := parameter.get_help_record(context)) is not None
         ]
         for flags, words in rows:
-            page += f"``{flags}``\n    {words.replace('*', chr(92) + '*')}\n\n"
+            plain = re.sub(r"\w+://[\w.:]+\w", r"``\g<0>``", words.replace("*", chr(92) + "*"))
+            page += f"``{flags}``\n    {plain}\n\n"
     return page
 
 

@@ -9,3 +9,4 @@ import bayesrtw as brw
 
 evidence = brw.open_dataset("rtw-trials")
 axes = brw.plot_bias_summary(evidence, instrument="PEDro scale", width_mm=174)
+words = brw.describe_bias_summary(evidence, instrument="PEDro scale")

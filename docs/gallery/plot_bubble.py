@@ -17,3 +17,4 @@ model = brw.Model(
 )
 tree = brw.fit(model, synthesis.evidence)
 axes = brw.plot_bubble(tree, "n", evidence=synthesis.evidence)
+words = brw.describe_bubble(tree, "n", evidence=synthesis.evidence)

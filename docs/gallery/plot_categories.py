@@ -9,3 +9,4 @@ import bayesrtw as brw
 
 synthesis = brw.run(brw.open_analysis("time-to-rtw-moderators"))
 axes = brw.plot_categories(synthesis, "programme_type", width_mm=174)
+words = brw.describe_categories(synthesis, "programme_type")

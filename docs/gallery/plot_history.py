@@ -20,3 +20,4 @@ table = table.assign(
     date=[f"{year}-12-31" for year in table.index], studies=table["estimates"]
 ).assign(**{"class": classes})
 axes = brw.plot_history(table, synthesis)
+words = brw.describe_history(table, synthesis)

@@ -28,3 +28,4 @@ rungs = {
 table = pd.DataFrame({name: summary.loc["mu", FIGURES] for name, summary in rungs.items()}).T
 table = table.reset_index(names="rung").assign(registered=[True, True, False])
 axes = brw.plot_ladder(table, trials)
+words = brw.describe_ladder(table, trials)

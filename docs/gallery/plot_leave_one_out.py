@@ -11,3 +11,4 @@ from bayesrtw.posterior.sensitivity import leave_one_out
 synthesis = brw.run(brw.open_analysis("time-to-rtw"))
 table = leave_one_out(synthesis.analysis.model, synthesis.evidence)
 axes = brw.plot_leave_one_out(table, synthesis, width_mm=174)
+words = brw.describe_leave_one_out(table, synthesis)

@@ -16,3 +16,4 @@ priors = {
 }
 table = prior_sensitivity(synthesis.analysis.model, synthesis.evidence, priors)
 axes = brw.plot_prior_panel(table, synthesis)
+words = brw.describe_prior_panel(table, synthesis)

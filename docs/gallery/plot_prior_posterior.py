@@ -9,3 +9,4 @@ import bayesrtw as brw
 
 synthesis = brw.run(brw.open_analysis("time-to-rtw"))
 axes = brw.plot_prior_posterior(synthesis, "mu")
+words = brw.describe_prior_posterior(synthesis, "mu")

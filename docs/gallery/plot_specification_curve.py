@@ -10,4 +10,6 @@ from bayesrtw.analysis.sensitivity import sensitivity
 
 analysis = brw.open_analysis("time-to-rtw")
 panel = sensitivity(analysis)
-axes = brw.plot_specification_curve(panel, brw.run(analysis), width_mm=174)
+synthesis = brw.run(analysis)
+axes = brw.plot_specification_curve(panel, synthesis, width_mm=174)
+words = brw.describe_specification_curve(panel, synthesis)

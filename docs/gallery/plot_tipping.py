@@ -22,9 +22,11 @@ for design, analysis in ANALYSES.items():
         for shift in shifts
     ]
     parts.append(pd.DataFrame({"x": shifts, "probability": chances, "design": design}))
+table = pd.concat(parts)
 axes = brw.plot_tipping(
-    pd.concat(parts),
+    table,
     synthesis,
     x_title="Bias in favour of the programme, log hazard ratio",
     thresholds=(0.5,),
 )
+words = brw.describe_tipping(table, synthesis)

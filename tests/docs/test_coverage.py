@@ -144,6 +144,7 @@ def test_every_module_stands_on_the_architecture_page():
 def blocks(page):
     """Give the code of a page in order: (language, text)."""
     text = page.read_text("utf-8")
+    text = re.sub(r"(?<=\{code-cell\} python\n)---\n.*?^---\n", "", text, flags=re.S | re.M)
     found = re.findall(r"^```(?:\{code-cell\} )?(bash|python)\n(.*?)^```", text, re.S | re.M)
     return [
         (language, "\n".join(line for line in code.splitlines() if not line.startswith(":")))
