@@ -13,17 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from built_site import SITE, where_built
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
-SITE = Path(__file__).parents[2] / "docs" / "_build" / "html"
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        not (SITE / "index.html").exists(),
-        reason="the pages are not built: uv run --group docs sphinx-build -W docs docs/_build/html",
-    ),
-]
+pytestmark = [pytest.mark.browser, where_built]
 
 #: Grave enough to stop somebody from reading the page.
 GRAVE = ("serious", "critical")

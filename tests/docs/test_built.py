@@ -9,18 +9,14 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-import pytest
+from built_site import ROOT, SITE, where_built
 
 import bayesrtw as brw
 from bayesrtw.analysis.schema import json_schema
 
-DOCS = Path(__file__).parents[2] / "docs"
-SITE = DOCS / "_build" / "html"
+DOCS = ROOT / "docs"
 
-pytestmark = pytest.mark.skipif(
-    not (SITE / "index.html").exists(),
-    reason="the pages are not built: uv run --group docs sphinx-build -W docs docs/_build/html",
-)
+pytestmark = where_built
 
 
 class Found(HTMLParser):
