@@ -3,6 +3,8 @@
 arviz-plots has no such picture. Colours and signs are explained in `bayesrtw.plot.judgement`.
 """
 
+from typing import Final
+
 from matplotlib.axes import Axes
 
 from bayesrtw.analysis.run import Synthesis
@@ -19,6 +21,9 @@ ROW, BAR = 21.0, 0.66
 
 #: Names of domains take at most this share of the width, in at most two lines.
 NAME_SHARE = 0.36
+
+#: Signs that would read as those of the number beside them, enclosed as in the legend.
+_ENCLOSED: Final = {"+": "⊕", "−": "⊖", "×": "⊗"}
 
 
 def plot_bias_summary(
@@ -129,7 +134,7 @@ def _bar(axes: Axes, sheet: Sheet, row: int, face: Face) -> None:
             )
         root = axes.get_figure(root=True)
         scale = 72.0 if root is None else 72.0 / root.dpi
-        text = f"{mark.sign} {number}"
+        text = f"{_ENCLOSED.get(mark.sign, mark.sign)} {number}"
         if share / 100.0 * axes.bbox.width * scale > width(text, face) + 4.0:
             at = (start + share / 2, row)
             write(axes, at, text, face, axes.transData, ha="center", color=mark.ink)

@@ -228,7 +228,7 @@ def _read(
         places = decimals(np.array([(slope.upper - slope.lower) / 2]), log=subject.measure.log)
         kind = "Ratio" if subject.measure.log else "Difference"
         said.append(
-            f"{kind} for one more of {words}: {spell_interval(slope, subject.measure, places)}."
+            f"{kind} for each unit of {words}: {spell_interval(slope, subject.measure, places)}."
         )
     for place in (0, -1):
         row = line.iloc[place]

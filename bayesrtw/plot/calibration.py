@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from bayesrtw.plot.figure import BLUE, FAINT, INK, PAGE_WIDTH, QUIET, VERMILLION, figure_style
+from bayesrtw.plot.figure import BLUE, FAINT, INK, MM, QUIET, VERMILLION, figure_style
+from bayesrtw.plot.lettering import NARROW, Face, wrap
 from bayesrtw.posterior.calibrate import Calibration, level_of
 from bayesrtw.posterior.uniformity import band, excess, look
 from bayesrtw.registry import kind_of
@@ -23,9 +24,13 @@ Array = NDArray[np.float64]
 #: Sizes of type in points, as in forest plots.
 TITLE, BODY, SMALL = 9.0, 7.5, 7.0
 
-#: Panels in a row; height of a row of panels; room for the title and for the axis below, in points.
-ACROSS: Final = 3
+#: Panels in a row, of a page and of one column of a journal; height of a row of panels; room for the
+#: title and for the axis below, in points.
+ACROSS, ACROSS_NARROW = 3, 2
 ROW, HEAD, FOOT, LEFT, RIGHT, BETWEEN, ABOVE = 108.0, 46.0, 34.0, 46.0, 8.0, 10.0, 16.0
+
+#: Room at the sides, height of a line of what is shown, and of a figure where the axis has its long name.
+EDGE, LINE, TALL = 5.0, 10.0, 250.0
 
 #: Names of curves outside the band that a panel has room for.
 NAMED: Final = 3
@@ -35,7 +40,11 @@ _RANKS: Final = {"exact": "posterior probability below the truth", "nuts": "rank
 
 
 def plot_calibration(
-    calibration: Calibration, *, level: float | None = None, title: str = ""
+    calibration: Calibration,
+    *,
+    level: float | None = None,
+    title: str = "",
+    width_mm: float = 170.0,
 ) -> Figure:
     """Draw the difference of each quantity's rank distribution from the uniform one.
 
@@ -47,6 +56,8 @@ def plot_calibration(
         Of each band, in (0, 1); None lets the bands of this calibration hold together with 95 %.
     title
         Heading; the calibration's name if empty.
+    width_mm
+        Width of the figure in millimetres.
 
     Returns
     -------
@@ -57,27 +68,32 @@ def plot_calibration(
     panels: dict[str, list[str]] = {}
     for name in calibration.pit:
         panels.setdefault(name.split("[", 1)[0], []).append(name)
-    rows = -(-len(panels) // ACROSS)
-    across = min(ACROSS, len(panels))
-    height = HEAD + rows * (ROW + ABOVE) + FOOT
+    width = width_mm * MM
+    most_across = ACROSS if width >= NARROW else ACROSS_NARROW
+    rows = -(-len(panels) // most_across)
+    across = min(most_across, len(panels))
+    said = _said(calibration, level, width)
+    head = HEAD + LINE * (len(said) - 1)
+    height = head + rows * (ROW + ABOVE) + FOOT
     points, _ = look(next(iter(calibration.pit.values())), calibration.cells)
     shape = band(calibration.size, points, level)
     most = _most(calibration, shape)
     with figure_style():
-        figure = Figure(figsize=(PAGE_WIDTH / 72, height / 72))
+        figure = Figure(figsize=(width / 72, height / 72))
         figure.set_label(title or calibration.name)
-        wide = (PAGE_WIDTH - LEFT - RIGHT - BETWEEN * (ACROSS - 1)) / ACROSS
+        wide = (width - LEFT - RIGHT - BETWEEN * (most_across - 1)) / most_across
+        found = MaxNLocator(4, steps=[1, 2, 5, 10], symmetric=True).tick_values(-most, most)
+        heights = [float(value) for value in found if abs(value) <= most]
         for place, (variable, names) in enumerate(panels.items()):
             row, column = divmod(place, across)
             left = LEFT + column * (wide + BETWEEN)
-            bottom = height - HEAD - (row + 1) * (ROW + ABOVE) + ABOVE / 2
-            axes = figure.add_axes(
-                (left / PAGE_WIDTH, bottom / height, wide / PAGE_WIDTH, ROW / height)
-            )
+            bottom = height - head - (row + 1) * (ROW + ABOVE) + ABOVE / 2
+            axes = figure.add_axes((left / width, bottom / height, wide / width, ROW / height))
             _panel(axes, calibration, variable, names, shape, level)
             axes.set_ylim(-most, most)
+            axes.yaxis.set_major_locator(FixedLocator(heights))
             axes.tick_params(labelleft=column == 0, labelbottom=place + across >= len(panels))
-        _letter(figure, calibration, level, title, height)
+        _letter(figure, calibration, said, title)
     return figure
 
 
@@ -131,7 +147,6 @@ def _panel(
     axes.set_xlim(0.0, 1.0)
     axes.xaxis.set_major_locator(FixedLocator([0.0, 0.25, 0.5, 0.75, 1.0]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], symmetric=True))
     axes.tick_params(labelsize=SMALL, colors=QUIET, length=2.5, width=0.6)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -141,24 +156,34 @@ def _panel(
     axes.set_label(f"{heading}: {state} the band.")
 
 
-def _letter(
-    figure: Figure, calibration: Calibration, level: float, title: str, height: float
-) -> None:
-    """Write the heading, what is shown, and the names of the axes."""
-    kind = kind_of(calibration.engine)
-    edge = 5.0 / PAGE_WIDTH
-    figure.text(
-        edge, 1 - 14.0 / height, title or calibration.name, fontsize=TITLE, fontweight="bold",
-        color=INK,
-    )  # fmt: skip
+def _said(calibration: Calibration, level: float, width: float) -> list[str]:
+    """Say what is shown, in lines that fit."""
     text = (
-        f"{kind} engine, {calibration.size:,} replicates; grey: where the curve of a right posterior "
-        f"stays with probability {level:.6g}"
+        f"{kind_of(calibration.engine)} engine, {calibration.size:,} replicates; grey: where the curve of a "
+        f"right posterior stays with probability {level:.6g}"
     )
-    figure.text(edge, 1 - 26.0 / height, text, fontsize=BODY, color=QUIET)
-    figure.text(0.5, 9.0 / height, _RANKS[kind], fontsize=BODY, color=INK, ha="center")
+    return wrap(text, width - 2 * EDGE, Face(BODY))
+
+
+def _letter(figure: Figure, calibration: Calibration, said: Sequence[str], title: str) -> None:
+    """Write the heading, what is shown, and the names of the axes."""
+    width, height = (72.0 * float(inches) for inches in figure.get_size_inches())
+    head = HEAD + LINE * (len(said) - 1)
+    heading = title or calibration.name
     figure.text(
-        7.0 / PAGE_WIDTH, 0.5 * (1 - HEAD / height) + 0.5 * FOOT / height,
-        "share of replicates up to here, minus uniform", fontsize=BODY, color=INK, rotation=90,
-        va="center", ha="left",
+        EDGE / width, 1 - 14.0 / height, heading, fontsize=TITLE, fontweight="bold", color=INK
+    )
+    for place, line in enumerate(said):
+        y = 1 - (26.0 + LINE * place) / height
+        figure.text(EDGE / width, y, line, fontsize=BODY, color=QUIET)
+    ranks = _RANKS[kind_of(calibration.engine)]
+    figure.text(0.5, 9.0 / height, ranks, fontsize=BODY, color=INK, ha="center")
+    text = (
+        "share up to here, minus uniform"
+        if height < TALL
+        else "share of replicates up to here, minus uniform"
+    )
+    figure.text(
+        7.0 / width, 0.5 * (1 - head / height) + 0.5 * FOOT / height, text, fontsize=BODY,
+        color=INK, rotation=90, va="center", ha="left",
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from bayesrtw.plot.interval_table import Extra, Layout, read_table
+from bayesrtw.plot.interval_table import TAU, Extra, Layout, read_table
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Forest
@@ -82,7 +82,7 @@ def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
     layout = Layout(
         kind="Cumulative pooling",
         subject=f"Up to {by}",
-        extras=(Extra("estimates", "Estimates", 0, before=True), Extra("tau", "τ")),
+        extras=(Extra("estimates", "Estimates", 0, before=True), Extra("tau", "τ", note=TAU)),
         new=False,
         notes=("Each row pools all estimates up to it.",),
     )

@@ -25,6 +25,9 @@ from bayesrtw.plot.rows import Column, Forest
 from bayesrtw.plot.subject import evidence_of, tree_of
 from bayesrtw.registry import suggestion
 
+#: What the counts beside a forest are.
+_COUNTS: Final = "Programme, comparison: events/people, or people alone where no events are known."
+
 #: Columns of counts: heading, events and people of an arm.
 _ARMS: Final = (("Programme", "events_t", "n_t"), ("Comparison", "events_c", "n_c"))
 
@@ -109,9 +112,7 @@ def plot_forest(
     if counts or columns:
         rows = evidence_of(source, evidence, "a column of counts or words")
         before = _before(forest, rows, columns, counts=counts)
-        arms = {heading for heading, *_ in _ARMS} & {column.heading for column in before}
-        said = ["Counts of programme and comparison: events/people, or people."] if arms else []
-        forest = replace(forest, before=before, notes=(*forest.notes, *said))
+        forest = replace(forest, before=before)
     if judged_by is not None:
         rows = evidence_of(source, evidence, "a column of judgements")
         forest = replace(forest, dots=_dots(forest, rows, judged_by))
@@ -167,7 +168,8 @@ def _before(
             for event, size in zip(of[events], of[people], strict=True)
         ]
         if any(texts):
-            found.append(_column(heading, texts, places))
+            first = not any(column.note for column in found)
+            found.append(replace(_column(heading, texts, places), note=_COUNTS if first else ""))
     return tuple(found)
 
 
@@ -196,7 +198,7 @@ def _dots(forest: Forest, evidence: Evidence, instrument: str) -> Dots:
     sheet = sheet_of(first, studies, instrument=instrument)
     overall = sheet.domains[-1] == "overall"
     count = len(sheet.domains)
-    headings = [f"D{place + 1}" for place in range(count - overall)] + ["All"] * overall
+    headings = [f"D{place + 1}" for place in range(count - overall)] + ["RoB"] * overall
     cells = dict(zip(sheet.studies, sheet.cells, strict=True))
     marks: list[tuple[Mark | None, ...]] = []
     for place in _places(forest, evidence):

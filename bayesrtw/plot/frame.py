@@ -61,7 +61,7 @@ class Side:
     values, labels
         Ticks where they are known already; else round ones are chosen.
     plain
-        Whether numbers are names, e.g. years, and have no comma.
+        Whether numbers are names, e.g. years: whole, and without a comma.
     bare
         Whether it has no ticks.
     """
@@ -124,7 +124,10 @@ class Side:
             length=length,
             label_width=lambda label: face.size if upright else _wide(label, face),
         )
-        return values, [label.replace(",", "") for label in labels] if self.plain else labels
+        if self.plain:
+            values = [value for value in values if value == round(value)]
+            labels = [f"{value:.0f}".replace("-", "−") for value in values]
+        return values, labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,9 @@ Array = NDArray[np.float64]
 #: Two-sided P values at which contours lie, and the greys between them, darkest where P is largest.
 CONTOURS = ((0.10, "#C4C4C4"), (0.05, "#D9D9D9"), (0.01, "#EBEBEB"))
 
+#: What the contours are.
+_SHADES = "Shades: two-sided P of an estimate against no effect, below 0.01 where it is white."
+
 #: Steps of a curved limit.
 STEPS = 60
 
@@ -133,7 +136,7 @@ def plot_funnel(
         y=Side(_upright(subject), deepest, 0.0),
         height=0.75,
         legend=tuple(_legend(content)),
-        notes=(content.describe().split(". ", 1)[1],),
+        notes=(content.describe().split(". ", 1)[1], _SHADES),
         caveat=subject.caveat,
     )
     with figure_style():
@@ -195,9 +198,12 @@ def _legend(content: _Content) -> list[tuple[Sample, str]]:
         legend.insert(1, (Sample(INK, marker="o", size=4.0, hollow=True), "not randomised"))
     if content.spread > 0:
         legend.append((Sample(VERMILLION, 1.2), f"{percent} limits with heterogeneity"))
-    bounds = ["1", *(f"{p:g}" for p, _ in CONTOURS)]
+    bounds = [f"{p:g}" for p, _ in CONTOURS]
     legend += [
-        (Sample(color, THIN, area=True), f"P {bounds[place + 1]} to {bounds[place]}")
+        (
+            Sample(color, THIN, area=True),
+            f"P {bounds[place]} to {bounds[place - 1]}" if place else f"P above {bounds[0]}",
+        )
         for place, (_, color) in enumerate(CONTOURS)
     ]
     return legend

@@ -23,6 +23,9 @@ Array = NDArray[np.float64]
 #: Columns that every table of refits has, on the analysis scale.
 NEEDED: Final = ("median", "lower", "upper", "probability")
 
+#: What the SD of tables of refits is.
+TAU: Final = "τ: posterior mean of the SD of true effects in a new setting."
+
 #: What stands where a posterior would be improper.
 EMPTY: Final = "not estimable"
 
@@ -41,12 +44,15 @@ class Extra:
         Decimals.
     before
         Whether it stands before the axis.
+    note
+        A sentence that explains it.
     """
 
     name: str
     heading: str
     places: int = 2
     before: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +140,7 @@ def read_table(
     halves = np.array([(it.upper - it.lower) / 2 for it in shown_rows])
     places = decimals(halves, log=subject.measure.log)
     percent = f"{100 * ci_prob:g}%"
-    effect = effect_column(rows, subject.measure, subject.unit, percent, places)
+    effect = effect_column(rows, subject.measure, subject.unit, percent, places, kind="CrI")
     texts = tuple(text or EMPTY for text in effect.texts)
     chance = Column(
         "P(benefit)",
@@ -283,7 +289,7 @@ def _column(extra: Extra, values: Array) -> Column:
         "" if np.isnan(value) else spell(float(value), log=False, places=extra.places)
         for value in values
     )
-    return Column(extra.heading, tuple(texts))
+    return Column(extra.heading, tuple(texts), note=extra.note)
 
 
 def _legend(rows: Sequence[Row], layout: Layout, percent: str) -> tuple[tuple[str, str], ...]:

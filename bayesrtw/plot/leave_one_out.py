@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from bayesrtw.plot.interval_table import Extra, Layout, labels_of, read_table
+from bayesrtw.plot.interval_table import TAU, Extra, Layout, labels_of, read_table
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Forest
 from bayesrtw.plot.scale import spell_probability
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _WHOLE = "none left out"
+
+_ELPD = (
+    "elpd: log predictive density of what was left out given the rest; the lowest are the estimates that the "
+    "others foresee least."
+)
 
 
 def plot_leave_one_out(
@@ -82,17 +87,12 @@ def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
             f"{_named(source, others, low)}) and {spell_probability(float(high))} (without "
             f"{_named(source, others, high)})."
         )
-    if "elpd" in table.columns:
-        notes.append(
-            "elpd: log predictive density of what was left out given the rest; the lowest are the "
-            "estimates that the others foresee least."
-        )
     layout = Layout(
         kind="Leave-one-out",
         subject="Left out",
         reference=_WHOLE,
         called="None left out",
-        extras=(Extra("tau", "τ"), Extra("elpd", "elpd", 1)),
+        extras=(Extra("tau", "τ", note=TAU), Extra("elpd", "elpd", 1, note=_ELPD)),
         notes=tuple(notes),
         result="pooled effect of the rest",
         new=False,

@@ -291,12 +291,14 @@ def _layout(forest: Forest, title: str, room: float) -> _Page:
         bottom=bottom,
         title=tuple(wrap(title, inner, faces.title)),
         strip=lay_strip(_legend(forest, limit, discs), EDGE, inner, faces.small),
-        notes=tuple(_notes(forest, inner, faces, discs)),
+        notes=tuple(_notes(forest, inner, faces, discs, (*before, *columns))),
     )
 
 
-def _notes(forest: Forest, inner: float, faces: Type, discs: Sequence[int]) -> list[str]:
-    said = list(forest.notes)
+def _notes(
+    forest: Forest, inner: float, faces: Type, discs: Sequence[int], columns: Sequence[Column]
+) -> list[str]:
+    said = [*forest.notes, *(column.note for column in columns if column.note)]
     if forest.dots is not None and discs:
         several = f": {forest.dots.explained}" if len(discs) > 1 else ", overall."
         said.append(f"Risk of bias ({forest.dots.instrument}){several}")
@@ -518,7 +520,9 @@ def _columns(axes: Axes, forest: Forest, page: _Page) -> None:
     for number, line in enumerate(page.title):
         y = page.above - EDGE - TITLE_LINE * (number + 0.5)
         _write(axes, page, (EDGE, y), line, faces.title)
-    subject = shorten(forest.subject, page.name_end - EDGE + 0.01, faces.strong)
+    starts = [end - width(it.heading, faces.strong) for it, end in (*page.before, *page.columns)]
+    room = max(min([*starts, page.width]) - GAP / 2, page.name_end) - EDGE
+    subject = shorten(forest.subject, room + 0.01, faces.strong)
     _write(axes, page, (EDGE, 8.0), subject, faces.strong)
     for column, end in (*page.before, *page.columns):
         _write(axes, page, (end, 8.0), column.heading, faces.strong, ha="right")

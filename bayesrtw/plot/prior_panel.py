@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from bayesrtw.plot.interval_table import Extra, Layout, read_table
+from bayesrtw.plot.interval_table import TAU, Extra, Layout, read_table
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Forest
 from bayesrtw.plot.subject import Source
@@ -82,9 +82,6 @@ def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
         subject="Prior of heterogeneity",
         reference="registered" if "registered" in table.index else "",
         called="Registered prior",
-        extras=(Extra("tau", "τ"),),
-        notes=("τ: posterior mean of the SD of true effects in a new setting.",)
-        if "tau" in table.columns
-        else (),
+        extras=(Extra("tau", "τ", note=TAU),),
     )
     return read_table(table, source, layout, ci_prob=ci_prob)

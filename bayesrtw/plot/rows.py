@@ -85,11 +85,14 @@ class Column:
         One a row; empty where there is none.
     needed
         Whether it stays where the figure is too narrow for all columns.
+    note
+        A sentence that explains it, printed where the column is.
     """
 
     heading: str
     texts: tuple[str, ...]
     needed: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,11 +197,20 @@ class Forest:
         for row in self.rows:
             if row.role in ("pooled", "new", "level") and row.interval is not None:
                 said.append(f"{row.label}: {self.spell(row.interval)}, {self.percent} interval.")
-        return " ".join([*said, *self.notes, *([f"Caveat: {self.caveat}"] if self.caveat else [])])
+        explained = [column.note for column in (*self.before, *self.columns) if column.note]
+        return " ".join(
+            [*said, *self.notes, *explained, *([f"Caveat: {self.caveat}"] if self.caveat else [])]
+        )
 
 
 def effect_column(
-    rows: Sequence[Row], measure: Measure, unit: str, percent: str, places: int
+    rows: Sequence[Row],
+    measure: Measure,
+    unit: str,
+    percent: str,
+    places: int,
+    *,
+    kind: str = "CI",
 ) -> Column:
     """Print the interval of each row.
 
@@ -212,6 +224,8 @@ def effect_column(
         Probability of the intervals as printed.
     places
         Decimals of effects.
+    kind
+        Of the intervals: ``CrI`` where all are credible intervals.
 
     Returns
     -------
@@ -219,9 +233,9 @@ def effect_column(
         Its heading names the measure, and the unit where there is room.
     """
     short = measure.abbreviation[0].upper() + measure.abbreviation[1:]
-    heading = f"{short}, {unit} ({percent} CI)"
+    heading = f"{short}, {unit} ({percent} {kind})"
     if not unit or width(heading, Face(7.5, bold=True)) > HEADING_MOST:
-        heading = f"{short} ({percent} CI)"
+        heading = f"{short} ({percent} {kind})"
     texts = (
         "" if row.interval is None else spell_interval(row.interval, measure, places)
         for row in rows

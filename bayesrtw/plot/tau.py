@@ -68,7 +68,7 @@ def plot_tau(
         (Sample(color, 1.4, "o", 4.0), _called(name))
         for name, color in zip(names, COLORS, strict=False)
     ]
-    legend.append((Sample(INK, 1.0, dash=DASHES), "prior"))
+    legend.append((Sample(INK if len(names) > 1 else COLORS[0], 1.0, dash=DASHES), "prior"))
     scale = (
         " on the log scale" if subject.measure.log else f", {subject.unit}" if subject.unit else ""
     )

@@ -176,7 +176,9 @@ def _legend(lines: Iterable[str], thresholds: Sequence[float]) -> list[tuple[Sam
     ]
     if thresholds:
         named = ", ".join(f"{value:g}" for value in thresholds)
-        legend.append((Sample(INK, 0.6, dash=DOTS), f"threshold, {named}"))
+        legend.append(
+            (Sample(INK, 0.6, dash=DOTS), f"threshold{'s' if len(thresholds) > 1 else ''} {named}")
+        )
         legend.append((Sample(INK, marker="o", size=4.0, hollow=True), "tipping point"))
     return legend
 
@@ -186,15 +188,15 @@ def _numbers(
 ) -> str:
     said = []
     for name, (x, probability) in lines.items():
-        head = f"{name}: " if name else ""
-        ends = " to ".join(spell_probability(float(value)) for value in probability[[0, -1]])
-        parts = [f"{head}{ends} from {_plain(x[0])} to {_plain(x[-1])}"]
+        head = f"{name[:1].upper()}{name[1:]}: probability" if name else "Probability"
+        first, last = (spell_probability(float(value)) for value in probability[[0, -1]])
+        parts = [f"{head} {first} at {_plain(x[0])}, {last} at {_plain(x[-1])}"]
         for value in thresholds:
             crossed = crossings(x, probability, value)
             where = " and ".join(_plain(place) for place in crossed)
-            parts.append(f"crosses {value:g} at {where}" if crossed else f"never crosses {value:g}")
+            parts.append(f"crossing {value:g} at {where}" if crossed else f"never {value:g}")
         said.append(", ".join(parts))
-    return "; ".join(said) + "."
+    return ". ".join(said) + "."
 
 
 def _plain(value: float) -> str:

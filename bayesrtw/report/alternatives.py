@@ -24,7 +24,7 @@ from bayesrtw.report.words import label
 _STYLES: Final = {
     "probability": ("P(benefit)", "probability"),
     "tau": ("SD of a new setting", "spread"),
-    "elpd": ("log predictive density", "two"),
+    "elpd": ("Log predictive density", "two"),
     "estimates": ("Estimates", "count"),
 }
 
@@ -176,10 +176,10 @@ def _panel(heading: str, table: list[dict[str, Any]], n: Numbers) -> Table:
         Head((title if style else Quoted(title),), "num" if style else "words")
         for _, title, style in columns
     ]
-    rows = []
+    rows, known_as = [], _names(n.content) if "study" in heading else {}
     for place, row in enumerate(table):
         at = pointer("sensitivity", "tables", heading, place)
-        cells: list[Text] = [(Quoted(row["name"]),)]
+        cells: list[Text] = [(Quoted(known_as.get(row["name"], row["name"])),)]
         if intervals:
             known = "median" in row["back_transformed"]
             cells.append((Interval(f"{at}/back_transformed"),) if known else ("–",))
@@ -192,6 +192,14 @@ def _panel(heading: str, table: list[dict[str, Any]], n: Numbers) -> Table:
         rows.append(tuple(cells))
     own = frozenset(place for place, row in enumerate(table) if row["name"] in _OWN)
     return Table(heading, tuple(head), tuple(rows), own=own)
+
+
+def _names(content: dict[str, Any]) -> dict[str, str]:
+    """Name studies as a reader knows them, where a study has one estimate."""
+    found: dict[str, set[str]] = {}
+    for row in content["rows"]:
+        found.setdefault(row["study"], set()).add(row["estimate"])
+    return {study: min(names) for study, names in found.items() if len(names) == 1}
 
 
 def _columns(table: list[dict[str, Any]]) -> list[tuple[str, str, str]]:

@@ -11,6 +11,7 @@ left to the author.
 
 from typing import Any, Final, Literal
 
+from bayesrtw.report.numbers import signed
 from bayesrtw.report.words import settings_in_words, term_in_words
 
 Status = Literal["reported", "in part", "not reported", "does not apply", "left to the author"]
@@ -214,7 +215,8 @@ def _posterior(found: dict[str, Any]) -> Answers:
         "3.C": (
             (
                 "in part",
-                f"Log evidence {evidence:.3f}; no models are compared, so no Bayes factor is claimed.",
+                f"Log evidence {signed(f'{evidence:.3f}')}; no models are compared, and no Bayes factor is "
+                "claimed.",
             )
             if evidence is not None
             else ("does not apply", "No models are compared.")

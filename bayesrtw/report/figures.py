@@ -23,6 +23,7 @@ from bayesrtw.plot.prior_panel import describe_prior_panel, plot_prior_panel
 from bayesrtw.plot.prior_posterior import plot_prior_posterior
 from bayesrtw.plot.specification_curve import plot_specification_curve
 from bayesrtw.plot.tipping import plot_tipping
+from bayesrtw.report.ladder import axis_titles, curve
 from bayesrtw.report.numbers import clean
 
 #: A funnel of fewer estimates says nothing of its symmetry: the usual rule (Sterne et al. 2011, BMJ
@@ -50,6 +51,9 @@ TABLES: Final = {
         "The pooled effect and that in a new setting under each prior of heterogeneity.",
     ),
 }
+
+#: What the rows of a table are, where a picture says so.
+INDEX: Final = {"Cumulative by year": "year"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,20 +177,15 @@ def _laddered(synthesis: Synthesis, content: dict[str, Any]) -> Named:
     axes = plot_ladder(rungs, synthesis)
     axes.set_label(describe_ladder(rungs, synthesis))
     yield "ladder", _drawn(axes, caption, "ladder")
-    log = measure_named(content["measure"]).log
-    titles = {
-        "bias": f"Bias of the cohorts towards benefit ({'log ratio of ratios' if log else 'analysis scale'})",
-        "share": "Share of information that the cohorts keep",
-    }
+    titles = axis_titles(measure_named(content["measure"]))
     said = {
         "bias": "if the cohorts exaggerate the benefit by so much",
         "share": "if the cohorts keep so much of their information (0: the trials alone)",
     }
     levels = tuple(float(each["level"]) for each in ladder["tipping"])
     for name, points in ladder["curves"].items():
-        table = pd.DataFrame(points, columns=["x", "probability"])
         axes = plot_tipping(
-            table.assign(design="every study at its word"),
+            curve(ladder, name, points),
             synthesis,
             x_title=titles[name],
             thresholds=levels,
@@ -208,8 +207,9 @@ def _held(synthesis: Synthesis, content: dict[str, Any]) -> Named:
         yield "specification-curve", _drawn(axes, caption, "sensitivity")
     for heading, (name, plot, describe, caption) in TABLES.items():
         if heading in tables and tables[heading]["median"].notna().any():
-            axes = plot(tables[heading], synthesis)
-            axes.set_label(describe(tables[heading], synthesis))
+            table = tables[heading].rename_axis(INDEX.get(heading, "name"))
+            axes = plot(table, synthesis)
+            axes.set_label(describe(table, synthesis))
             yield name, _drawn(axes, caption, "sensitivity")
     if "mu" in content["estimates"] and len(content["rows"]) >= FUNNEL:
         caption = (

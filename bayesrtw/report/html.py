@@ -18,7 +18,7 @@ from bayesrtw.report.numbers import Numbers, clean
 from bayesrtw.report.outline import outline, probability_of
 from bayesrtw.report.picture import Picture
 from bayesrtw.report.strip import WIDTH, Strip
-from bayesrtw.report.words import label
+from bayesrtw.report.words import label, spread_called
 
 
 def render_html(content: dict[str, Any], pictures: Sequence[Picture] = ()) -> str:
@@ -177,7 +177,7 @@ def _explorer(content: dict[str, Any], n: Numbers) -> Markup | None:
             probability_of=lambda question: probability_of(question, n),
             many_sds=len(sds) > 1,
             many_priors=bool(sds),
-            between=str(between.get("name") or "tau").replace("_", " "),
+            between=spread_called(str(between.get("name") or "tau")),
             start_baseline=round(100 * start),
             people=_people(content, start, n) if content["absolute"] else {},
             left_means="← favours " + ("comparison" if higher else "programme"),

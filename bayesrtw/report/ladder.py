@@ -224,14 +224,10 @@ def write(found: Ladder, analysis: Analysis, folder: Path) -> Path:
     to = folder / analysis.id
     pictures = {"ladder": plot_ladder(found.rungs.reset_index(), found.evidence)}
     levels = tuple(float(level) for level in found.tipping.index)
-    scale = "log ratio of ratios" if measure.log else "analysis scale"
-    titles = {
-        "bias": f"Bias of the cohorts towards benefit ({scale})",
-        "share": "Share of information that the cohorts keep",
-    }
-    for name, curve in found.curves.items():
+    titles, data = axis_titles(measure), as_data(found, analysis)
+    for name, points in data["curves"].items():
         pictures[f"tipping-{name}"] = plot_tipping(
-            curve.assign(design="every study at its word"),
+            curve(data, name, points),
             found.evidence,
             x_title=titles[name],
             thresholds=levels,
@@ -239,8 +235,8 @@ def write(found: Ladder, analysis: Analysis, folder: Path) -> Path:
     table = pd.DataFrame([{**row, **row.pop("back_transformed")} for row in _flat(found, analysis)])
     try:
         to.mkdir(parents=True, exist_ok=True)
-        data = {"id": analysis.id, **as_data(found, analysis)}
-        (to / "ladder.json").write_text(as_json(data), encoding="utf-8")
+        whole = {"id": analysis.id, **data}
+        (to / "ladder.json").write_text(as_json(whole), encoding="utf-8")
         table.to_csv(to / "ladder.csv", index=False)
         for name, axes in pictures.items():
             figure = axes.get_figure(root=True)
@@ -250,6 +246,50 @@ def write(found: Ladder, analysis: Analysis, folder: Path) -> Path:
     except OSError as error:
         raise OutputError(f"{to}: cannot be written: {error}.") from None
     return to
+
+
+def axis_titles(measure: Measure) -> dict[str, str]:
+    """Name the axes of tipping curves.
+
+    Parameters
+    ----------
+    measure
+        Of the effects.
+
+    Returns
+    -------
+    dict
+        By name of the curve.
+    """
+    scale = "log ratio of ratios" if measure.log else "analysis scale"
+    return {
+        "bias": f"Bias of the cohorts towards benefit ({scale})",
+        "share": "Share of information that the cohorts keep",
+    }
+
+
+def curve(ladder: dict[str, Any], name: str, points: list[list[Any]]) -> "pd.DataFrame":
+    """Put a tipping curve into a table, with the points at which it crosses a level among its own.
+
+    Parameters
+    ----------
+    ladder
+        What `as_data` wrote.
+    name
+        ``bias`` or ``share``.
+    points
+        The curve: x and probability.
+
+    Returns
+    -------
+    DataFrame
+        ``x, probability, design``; a picture that joins the points crosses where the table says.
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    exact = [[row[name], row["level"]] for row in ladder["tipping"] if row[name] is not None]
+    table = pd.DataFrame([*points, *exact], columns=["x", "probability"], dtype=float)
+    return table.assign(design="every study at its word")
 
 
 def _flat(found: Ladder, analysis: Analysis) -> list[dict[str, Any]]:

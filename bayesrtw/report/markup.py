@@ -87,7 +87,7 @@ def _paragraph(block: Paragraph, n: Numbers) -> Markup:
     text = text_as_html(block.text, n)
     if block.kind == "caveat":
         return Markup('<div class="caveat"><p>{}</p></div>').format(text)
-    kind = Markup(' class="{}"').format(block.kind) if block.kind else ""
+    kind = _class("" if block.kind == "answer" else block.kind)
     return Markup("<p{}>{}</p>").format(kind, text)
 
 

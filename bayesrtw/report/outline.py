@@ -226,7 +226,9 @@ def probability_of(question: dict[str, Any], n: Numbers) -> str:
         ``P(benefit)`` or ``P(above 1.10)``.
     """
     benefit = "above" if n.content["benefit"] == "higher" else "below"
-    if question["threshold"] == 0 and question["side"] == benefit:
+    # A coefficient is a difference between effects, which is no benefit to anybody.
+    effect = not question["of"].startswith("beta")
+    if effect and question["threshold"] == 0 and question["side"] == benefit:
         return "P(benefit)"
     return f"P({question['side']} {n.spelt(question['threshold'], 'analysis')})"
 
@@ -394,8 +396,7 @@ def _record(content: dict[str, Any], n: Numbers) -> Section:
 def _checklist(content: dict[str, Any], titles: dict[str, str]) -> Section:
     rows = tuple(
         (
-            (point["point"],),
-            (point["asks"],),
+            (f"{point['point']} {point['asks']}",),
             (point["status"],),
             (Quoted(point["text"]),),
             joined(
@@ -406,7 +407,6 @@ def _checklist(content: dict[str, Any], titles: dict[str, str]) -> Section:
     )
     head = (
         Head(("Point",)),
-        Head(("Asks for",)),
         Head(("Status",)),
         Head(("What",), "words"),
         Head(("Where",)),

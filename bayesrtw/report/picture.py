@@ -13,7 +13,20 @@ from bayesrtw.plot.figure import figure_bytes
 
 #: Elements and attributes that pictures need; anything else is dropped.
 ELEMENTS: Final = frozenset(
-    ["svg", "g", "defs", "path", "rect", "use", "text", "tspan", "clipPath", "circle", "line"]
+    [
+        "svg",
+        "g",
+        "defs",
+        "path",
+        "rect",
+        "use",
+        "text",
+        "tspan",
+        "clipPath",
+        "circle",
+        "line",
+        "pattern",
+    ]
 )
 ATTRIBUTES: Final = frozenset(
     [
@@ -21,6 +34,7 @@ ATTRIBUTES: Final = frozenset(
         *("viewBox", "transform", "clip-path", "opacity", "fill", "fill-opacity", "fill-rule"),
         *("stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-dashoffset"),
         *("stroke-linecap", "stroke-linejoin", "stroke-miterlimit", "text-anchor"),
+        "patternUnits",
         *("font-size", "font-weight", "font-style"),
     ]
 )

@@ -176,18 +176,21 @@ def moderators(content: dict[str, Any], n: Numbers) -> list[Section]:
         Empty where the model has no moderator.
     """
     rows = []
+    side = "above" if content["benefit"] == "higher" else "below"
     for name in content["estimates"]:
         kind, _, rest = name.partition("[")
         if kind not in ("mu_level", "beta") or (kind == "beta" and rest[:-1].endswith("]")):
             continue
         column, _, level = rest[:-1].partition("[")
         at = pointer("estimates", name)
+        # A coefficient is a difference between effects: above or below none, not a benefit.
+        event = "P(benefit)" if kind == "mu_level" else f"P({side} {n.measure.null:g})"
         rows.append(
             (
                 (Quoted(label(column)),),
                 (Quoted(label(level[:-1] if level else "per unit")),),
                 (Interval(f"{at}/back_transformed"),),
-                (Number(f"{at}/probability", "probability"),),
+                (f"{event} = ", Number(f"{at}/probability", "probability")),
             )
         )
     if not rows:
@@ -196,7 +199,7 @@ def moderators(content: dict[str, Any], n: Numbers) -> list[Section]:
         Head(("Moderator",)),
         Head(("Level",)),
         Head((f"{n.measure.title} (95\u00a0% CrI)",), "num"),
-        Head(("P(benefit)",), "num"),
+        Head(("Probability",), "num"),
     )
     said = "Moderators of study results compare studies, not workers."
     table = Table("Moderators", head, tuple(rows))

@@ -22,7 +22,8 @@ def label(name: object) -> str:
         ``cluster RCT``.
     """
     words = clean("" if name is None else name).replace("_", " ")
-    return re.sub(r"\brct\b", "RCT", words)
+    words = re.sub(r"\brct\b", "RCT", words)
+    return re.sub(r"\bnon randomised\b", "non-randomised", words)
 
 
 def prior_in_words(prior: Prior | None) -> str:
@@ -39,6 +40,23 @@ def prior_in_words(prior: Prior | None) -> str:
         E.g. ``half-normal(0.25)``.
     """
     return "no heterogeneity" if prior is None else settings_in_words(encode(prior))
+
+
+def spread_called(name: str) -> str:
+    """Name a heterogeneity SD as pictures do.
+
+    Parameters
+    ----------
+    name
+        ``tau`` or ``tau_family``.
+
+    Returns
+    -------
+    str
+        ``τ`` or ``τ (family)``.
+    """
+    which = clean(name).removeprefix("tau").replace("_", " ").strip()
+    return f"τ ({which})" if which else "τ"
 
 
 def settings_in_words(table: Any) -> str:

@@ -22,6 +22,7 @@ from bayesrtw.plot.judgement import MARKS
 from bayesrtw.plot.marks import RESULT_DOTS
 from bayesrtw.plot.specification_curve import MEDIANS
 from bayesrtw.plot.tipping import crossings
+from bayesrtw.posterior.calibrate import Calibration
 from bayesrtw.posterior.line import moderator_line
 from bayesrtw.posterior.sensitivity import cumulative, leave_one_out, prior_sensitivity
 
@@ -182,6 +183,49 @@ def test_texts_stay_apart_and_on_the_page(made, name, count, width_mm):
     said = axes.get_label()
     assert said.endswith(".")
     assert any(character.isdigit() for character in said)
+
+
+@pytest.mark.parametrize(("studies", "width_mm"), [(3, 84.0), (60, 174.0)])
+def test_texts_of_a_calibration_stay_apart_and_on_the_page(studies, width_mm):
+    random = np.random.default_rng(5)
+    pit = {name: random.random(400) for name in ("mu", "tau", "theta_new")}
+    pit["tau"] = pit["tau"] ** 2
+    pit |= {f"theta[{LONG} {place}]": random.random(400) for place in range(studies)}
+    found = Calibration(name="made-up", engine=brw.Exact(), seed=1, pit=pit, cells=0)
+    figure = brw.plot_calibration(found, title="Made up", width_mm=width_mm)
+    assert figure.get_figwidth() * 25.4 == pytest.approx(width_mm)
+    assert_nothing_meets(figure.axes[0])
+    assert [axes.get_label() for axes in figure.axes] == [
+        "mu: all inside the band.",
+        "tau: 1 outside the band.",
+        "theta_new: all inside the band.",
+        f"theta ({studies}): all inside the band.",
+    ]
+
+
+@pytest.mark.parametrize("name", list(PLOTS))
+def test_notes_speak_of_columns_that_are_there(made, name):
+    for count, width_mm in ((3, 84.0), (60, 174.0)):
+        seen = texts(PLOTS[name](made[count], width_mm))
+        for heading, note in (
+            ("elpd", "elpd:"),
+            ("τ", "τ: posterior"),
+            ("Programme", "people alone"),
+        ):
+            assert (heading in seen) or not any(note in text for text in seen), (name, heading)
+
+
+def test_posterior_intervals_are_called_credible(made):
+    for name in ("leave_one_out", "cumulative", "prior_panel", "ladder"):
+        seen = texts(PLOTS[name](made[3], 174.0))
+        assert "HR (95% CrI)" in seen
+        assert "HR (95% CI)" not in seen
+
+
+def test_years_have_whole_ticks(made):
+    axes = PLOTS["bubble"](made[3], 84.0)
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert labels == ["1990", "1991", "1992"]
 
 
 @pytest.mark.parametrize("name", ["funnel", "ladder", "traffic_light", "specification_curve"])

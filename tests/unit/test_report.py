@@ -535,3 +535,38 @@ def test_the_index_lists_what_the_folder_holds(
     assert f'href="{made.analysis.id}/report.html"' in text
     assert "foreign" not in text
     assert json.loads((folder / "synthesis.json").read_text(encoding="utf-8")) == content
+
+
+def test_pictures_of_a_report_cross_where_its_table_says_and_keep_their_hatching(
+    both_designs: tuple[Synthesis, dict[str, Any]],
+) -> None:
+    made, content = both_designs
+    text = page(made, content)
+    for name in ("bias", "share"):
+        said = re.search(f'<desc id="tipping-{name}-desc">([^<]*)</desc>', text)
+        assert said is not None
+        for row in content["ladder"]["tipping"]:
+            if row[name] is not None:
+                where = re.search(f"crossing {row['level']:g} at ([−0-9.]+[0-9])", said.group(1))
+                assert where is not None
+                assert same_number(where.group(1), row[name], "effect", log=False)
+    for name in re.findall(r'fill="url\(#([^)]+)\)"', text):
+        assert f'<pattern id="{name}"' in text
+    assert '<pattern id="new-setting-' in text
+
+
+def test_a_difference_between_effects_is_no_benefit() -> None:
+    made = _synthesis(("A", "B", "C", "D"), design=["rct", "cohort", "rct", "cohort"])
+    terms = (
+        brw.Intercept(brw.prior.Normal(0, 0.5)),
+        brw.Indicator("non_randomised", "design", ("cohort",), brw.prior.Normal(0, 0.2)),
+        brw.Exchangeable(brw.prior.HalfNormal(0.25)),
+    )
+    asked = (Estimand("pooled", "mu"), Estimand("gap", "beta[non_randomised]"))
+    again = run(replace(made.analysis, term=terms, estimand=asked), made.evidence)
+    content = record(again, alternatives=False)
+    word = _in_word(render(again, content, "docx"))
+    answers = {row[0]: row[2] for row in word["Summary"]}
+    assert answers["Pooled"].startswith("P(benefit) = ")
+    assert answers["Gap"].startswith("P(above 1.00) = ")
+    assert word["Moderators"][1][3].startswith("P(above 1) = ")

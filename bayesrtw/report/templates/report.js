@@ -112,7 +112,7 @@
       prior ? `Prior of heterogeneity: ${record.explore.priors[prior].name}` : "Prior as registered",
       left ? `left out: ${record.explore.left_out[left].label}` : "nothing left out",
     ];
-    if (element("knob-rung")) said.push(record.explore.rungs[rung].label);
+    if (element("knob-rung")) said.push(rung ? record.explore.rungs[rung].label : "rung as registered");
     element("now-what").textContent = `${said.join("; ")}.${cell ? "" : " Without these rows no proper posterior exists."}`;
     draw(cell);
     people(cell);
