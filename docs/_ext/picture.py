@@ -30,7 +30,7 @@ def intervals(
             axes.plot([middle], [place], "s" if printed else "D", color=colour, markersize=5)
         axes.axvline(null, color="#1a1a1a", linewidth=0.8)
         axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
-        axes.invert_yaxis()
+        axes.set_ylim(len(rows) - 0.4, -0.6)  # from the top; the last row stays off the axis
         if log:
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(

@@ -10,4 +10,7 @@ import bayesrtw as brw
 
 analysis = brw.open_analysis("time-to-rtw")
 table = brw.hold_against(brw.open_brief("evidence-brief"), analysis)
-axes = brw.plot_claims(table.query("kind == 'recommendation'"), brw.run(analysis))
+table = table.query("kind == 'recommendation'")
+synthesis = brw.run(analysis)
+axes = brw.plot_claims(table, synthesis)
+words = brw.describe_claims(table, synthesis)
