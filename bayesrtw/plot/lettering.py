@@ -4,6 +4,7 @@ import math
 import unicodedata
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from matplotlib.font_manager import FontProperties
@@ -134,6 +135,12 @@ def width(text: str, face: Face) -> float:
     float
         In points.
     """
+    return _measured(text, face)
+
+
+#: A page of a report measures a third as many different lines as it measures lines.
+@lru_cache(maxsize=8192)
+def _measured(text: str, face: Face) -> float:
     with warnings.catch_warnings():
         # Drawing will say so, if it matters there.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
