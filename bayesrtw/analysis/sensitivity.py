@@ -14,6 +14,7 @@ from bayesrtw.analysis.query import select
 from bayesrtw.analysis.spec import Analysis, vary
 from bayesrtw.engine import choose, fit
 from bayesrtw.engine.exact import Exact
+from bayesrtw.engine.shared import Common
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import build
@@ -25,8 +26,8 @@ from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks
 from bayesrtw.posterior.altered import lay_out
 from bayesrtw.posterior.compare import compare, submodels
-from bayesrtw.posterior.influence import measured
-from bayesrtw.posterior.pool import FIGURES, pool, table
+from bayesrtw.posterior.influence import measured, shares
+from bayesrtw.posterior.pool import FIGURES, pool, shared_by, table
 from bayesrtw.posterior.scaling import learned_of, power_scaling_of
 from bayesrtw.posterior.sensitivity import (
     between,
@@ -123,35 +124,41 @@ def sensitivity(
     model, rules = analysis.model, analysis.conclusion
     _fit_for_a_panel(analysis, rows)
     far = rules.threshold
-    left = leave_out(model, rows, threshold=far)
+    base = shared_by(build(model, rows))
+    left = leave_out(model, rows, threshold=far, base=base)
     tables = {"Leaving out each study": left.table}
-    questions = {"Influence of each study": _changes(measured(left, model, rows))}
+    share = shares(model, rows)
+    questions = {"Influence of each study": _changes(measured(left, model, rows, share))}
     several = families(rows)
     if several:
-        by_family = leave_out(model, rows, by="trial_family", only=several, threshold=far)
+        by_family = leave_out(
+            model, rows, by="trial_family", only=several, threshold=far, base=base
+        )
         tables["Leaving out families of studies"] = by_family.table
-        questions["Influence of families"] = _changes(measured(by_family, model, rows))
+        questions["Influence of families"] = _changes(measured(by_family, model, rows, share))
     if any(isinstance(term, Exchangeable) for term in model.terms):
         choices = prior_choices(model, rows)
         own = choices["registered"]
         # The registered prior under another name is no further specification.
         priors = {name: p for name, p in choices.items() if name == "registered" or p != own}
-        tables["Priors of heterogeneity"] = prior_sensitivity(model, rows, priors, threshold=far)
+        tables["Priors of heterogeneity"] = prior_sensitivity(
+            model, rows, priors, threshold=far, base=base
+        )
     notes: list[str] = []
-    means = _means(analysis, rows)
+    means = _means(analysis, rows, base)
     if means is not None:
         tables["Priors of the mean"] = means
     if rows.size > len(set(rows.data["study"].to_numpy())) and not rows.dependence:
         tables["Correlation within studies"] = correlation_sweep(
-            model, rows, rhos=CORRELATIONS, threshold=far
+            model, rows, rhos=CORRELATIONS, threshold=far, base=base
         )
     if "year" in rows.data and rows.data["year"].dtype != object:
-        tables["Cumulative by year"] = cumulative(model, rows, threshold=far)
+        tables["Cumulative by year"] = cumulative(model, rows, threshold=far, base=base)
     if analysis.variant:
         tables["Registered variants"] = _variants(analysis, source, rows, notes, executor)
-    questions |= _questions(analysis, rows, notes)
+    questions |= _questions(analysis, rows, base, notes)
     questions["Studies whose absence changes the class"] = fewest_removed(
-        left, _classes(rules), Sides(rows.benefit == "higher", far)
+        left, _classes(rules), Sides(rows.benefit == "higher", far), base
     )
     for maker in more:
         for heading, further in maker(analysis, rows).items():
@@ -190,7 +197,7 @@ def _changes(frame: "pd.DataFrame") -> "pd.DataFrame":
     ).rename(columns={"median": "median_without"})
 
 
-def _means(analysis: Analysis, rows: Evidence) -> "pd.DataFrame | None":
+def _means(analysis: Analysis, rows: Evidence, base: Common | None) -> "pd.DataFrame | None":
     """Pool under several prior SDs of the mean; None where it has no normal prior."""
     import pandas as pd  # noqa: PLC0415
 
@@ -211,7 +218,7 @@ def _means(analysis: Analysis, rows: Evidence) -> "pd.DataFrame | None":
         models["sceptical"] = sceptical
     parts = [build(model, rows) for model in models.values()]
     frame = table(
-        [pool(part) for part in parts],
+        [pool(part, base) for part in parts],
         parts,
         higher=rows.benefit == "higher",
         ci_prob=0.95,
@@ -238,7 +245,9 @@ def _result(
     return row
 
 
-def _questions(analysis: Analysis, rows: Evidence, notes: list[str]) -> "dict[str, pd.DataFrame]":
+def _questions(
+    analysis: Analysis, rows: Evidence, base: Common | None, notes: list[str]
+) -> "dict[str, pd.DataFrame]":
     """Power scaling, what was learned, tipping points and moderators; what cannot be asked is noted."""
     model, rules = analysis.model, analysis.conclusion
     far = rules.threshold
@@ -248,7 +257,7 @@ def _questions(analysis: Analysis, rows: Evidence, notes: list[str]) -> "dict[st
         "Power scaling": lambda: power_scaling_of(laid()),
         "Learned from the data": lambda: learned_of(laid()),
         "Tipping shift of effects": lambda: _one_index(
-            tipping_shift(model, rows, _groups(rows), threshold=far)
+            tipping_shift(model, rows, _groups(rows), threshold=far, base=base)
         ),
         "Tipping prior of the mean": lambda: tipping_prior_of(laid(), rows, _classes(rules), far),
     }

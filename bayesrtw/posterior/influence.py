@@ -1,6 +1,7 @@
 """What each study, or each family of studies, does to the pooled mean."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -64,7 +65,9 @@ def influence(
     )
 
 
-def measured(left: LeftOut, model: Model, evidence: Evidence) -> "pd.DataFrame":
+def measured(
+    left: LeftOut, model: Model, evidence: Evidence, share: Array | None = None
+) -> "pd.DataFrame":
     """Add what has changed to a table of what is pooled without each value.
 
     Parameters
@@ -73,6 +76,8 @@ def measured(left: LeftOut, model: Model, evidence: Evidence) -> "pd.DataFrame":
         What `bayesrtw.posterior.sensitivity.leave_out` returned.
     model, evidence
         What it was called with.
+    share
+        What `shares` gives for them, where it is known already.
 
     Returns
     -------
@@ -85,12 +90,8 @@ def measured(left: LeftOut, model: Model, evidence: Evidence) -> "pd.DataFrame":
     frame["sd_change"] = frame["sd"] - whole["sd"]
     frame["probability_change"] = frame["probability"] - whole["probability"]
     frame["standardised"] = (frame["mean"] - whole["mean"]) / frame["sd"]
-    first = left.pooled[0]
-    frame["divergence"] = [
-        math.nan if first is None or other is None else divergence(first, other)
-        for other in left.pooled
-    ]
-    share = _weights(model, evidence)
+    frame["divergence"] = _divergences(left.pooled[0], left.pooled)
+    share = shares(model, evidence) if share is None else share
     frame["weight"] = [float(share[~mask].sum()) if not mask.all() else 1.0 for mask in left.masks]
     frame.loc[frame.index[0], list(_CHANGES)] = math.nan
     order = [0, *(1 + np.argsort(-frame["divergence"].to_numpy()[1:], kind="stable"))]
@@ -114,14 +115,39 @@ def divergence(first: Pooled, second: Pooled) -> float:
     float
         Integral of p log(p / q), in nats.
     """
+    return _divergences(first, [second])[0]
+
+
+def _divergences(first: Pooled | None, others: Sequence[Pooled | None]) -> list[float]:
+    """Divergence of several pooled means from one; NaN where there is none."""
+    if first is None:
+        return [math.nan] * len(others)
     centre, sd = (float(part[0]) for part in mixture.moments(*first.mixture))
     x = centre + sd * np.linspace(-WIDTH, WIDTH, POINTS)
     p = log_density(x, first.weight, first.mean, first.sd)
-    q = log_density(x, second.weight, second.mean, second.sd)
-    return float(max(np.trapezoid(np.exp(p) * (p - q), x), 0.0))
+    density = np.exp(p)
+    found = []
+    for other in others:
+        if other is None:
+            found.append(math.nan)
+            continue
+        q = p if other is first else log_density(x, other.weight, other.mean, other.sd)
+        found.append(float(max(np.trapezoid(density * (p - q), x), 0.0)))
+    return found
 
 
-def _weights(model: Model, evidence: Evidence) -> Array:
-    """Share of each estimate in the pooled mean, averaged over the posterior."""
+def shares(model: Model, evidence: Evidence) -> Array:
+    """Share of each estimate in the pooled mean, averaged over the posterior.
+
+    Parameters
+    ----------
+    model, evidence
+        What is pooled; the model has an intercept.
+
+    Returns
+    -------
+    ndarray, shape (estimate,)
+        What is missing to one is the prior's.
+    """
     tree = Exact(draws=0).fit(model, evidence, seed=0)
     return np.asarray(tree["quadrature"]["weight_in_mu"].to_numpy(), dtype=np.float64)

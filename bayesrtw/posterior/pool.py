@@ -187,7 +187,9 @@ def new_variance(design: Design, values: dict[str, Array], count: int) -> Array:
     return spread
 
 
-def pool_rows(design: Design, masks: NDArray[np.bool_]) -> list[Pooled | None]:
+def pool_rows(
+    design: Design, masks: NDArray[np.bool_], base: Common | None = None
+) -> list[Pooled | None]:
     """Pool the rows of each mask under the whole design, in one call where that can be.
 
     Parameters
@@ -196,6 +198,8 @@ def pool_rows(design: Design, masks: NDArray[np.bool_]) -> list[Pooled | None]:
         The whole design: covariates keep their centre and moderators their levels.
     masks
         Shape (problem, estimate).
+    base
+        Nodes of the whole design, where they are laid already.
 
     Returns
     -------
@@ -207,7 +211,8 @@ def pool_rows(design: Design, masks: NDArray[np.bool_]) -> list[Pooled | None]:
     usable = [improper(part) is None for part in parts]
     batch = _batch(design)
     if batch is None or not any(usable):
-        base = _base(design, int(np.sum(usable)))
+        if base is None and np.sum(usable) >= LEAST:
+            base = shared_by(design)
         near = [
             use and 2 * len(part.se) >= len(design.se)
             for part, use in zip(parts, usable, strict=True)
@@ -223,20 +228,31 @@ def pool_rows(design: Design, masks: NDArray[np.bool_]) -> list[Pooled | None]:
     return [next(done) if use else None for use in usable]
 
 
-def _base(design: Design, count: int) -> Common | None:
-    """Lay nodes for so many neighbours of a design; None where that is no gain, or not possible."""
-    if count < LEAST or improper(design) is not None:
-        return None
-    return common(pose(design), TOLERANCE)
+def shared_by(design: Design) -> Common | None:
+    """Lay nodes for the neighbours of a design.
+
+    Parameters
+    ----------
+    design
+        The one in the middle.
+
+    Returns
+    -------
+    Common or None
+        None where each has to be integrated by itself.
+    """
+    return None if improper(design) is not None else common(pose(design), TOLERANCE)
 
 
-def pool_priors(parts: Sequence[Design]) -> list[Pooled]:
+def pool_priors(parts: Sequence[Design], base: Common | None = None) -> list[Pooled]:
     """Pool designs that differ in the prior of one heterogeneity SD.
 
     Parameters
     ----------
     parts
         The same design with several priors.
+    base
+        Nodes of one of them or of another neighbour, where they are laid already.
 
     Returns
     -------
@@ -255,7 +271,7 @@ def pool_priors(parts: Sequence[Design]) -> list[Pooled]:
     found = [_batch(part) for part in parts]
     batches = [batch for batch in found if batch is not None]
     if len(batches) < len(parts):
-        return [pool(part) for part in parts]
+        return [pool(part, base) for part in parts]
     kinds: dict[tuple[bool, float], list[int]] = {}
     for place, batch in enumerate(batches):
         kinds.setdefault((batch.bounded, batch.upper), []).append(place)

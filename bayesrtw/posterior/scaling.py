@@ -55,6 +55,10 @@ LITTLE_LEARNED = 0.8
 POINTS = 20_001
 
 
+#: A density below this may have lost components to underflow.
+SMALL = 1e-280
+
+
 def power_scaling(model: Model, evidence: Evidence) -> "pd.DataFrame":
     """Scale prior and likelihood by powers, and see how far each posterior moves.
 
@@ -327,10 +331,18 @@ def log_density(x: Array, weight: Array, mean: Array, sd: Array) -> Array:
         Log of the sum over components.
     """
     keep = weight > mixture.NEGLIGIBLE
-    log = np.log(weight[keep] / (sd[keep] * math.sqrt(2.0 * math.pi)))[:, None]
-    log = log - 0.5 * ((x - mean[keep, None]) / sd[keep, None]) ** 2
-    top = log.max(axis=0)
-    return np.asarray(top + np.log(np.sum(np.exp(log - top), axis=0)))
+    height = weight[keep] / (sd[keep] * math.sqrt(2.0 * math.pi))
+    half = 0.5 * ((x[:, None] - mean[keep]) / sd[keep]) ** 2
+    with np.errstate(under="ignore"):
+        density = np.exp(-half) @ height
+    # Where all components underflow, logarithms first.
+    far = density < SMALL
+    found = np.log(np.where(far, 1.0, density))
+    if np.any(far):
+        log = np.log(height) - half[far]
+        top = log.max(axis=1)
+        found[far] = top + np.log(np.sum(np.exp(log - top[:, None]), axis=1))
+    return found
 
 
 def _learned_spread(prior: Prior, own: Distribution) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesrtw.engine.shared import Common
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.dependence import assumed_correlation
 from bayesrtw.evidence.table import Evidence
@@ -88,6 +89,7 @@ def leave_out(
     only: Sequence[str] | None = None,
     ci_prob: float = 0.95,
     threshold: float = 0.0,
+    base: Common | None = None,
 ) -> LeftOut:
     """Pool again without each value of a column, and keep the posteriors.
 
@@ -99,6 +101,8 @@ def leave_out(
         The values that are left out; all unless given.
     threshold
         Size of an effect beyond which benefit counts; 0 is no effect.
+    base
+        Nodes of the model and evidence, where they are laid already.
 
     Returns
     -------
@@ -119,7 +123,7 @@ def leave_out(
     masks = np.array([np.ones(len(key), dtype=bool), *(key != value for value in values)])
     check(model, evidence)
     design = build(model, evidence)
-    pooled = pool_rows(design, masks)
+    pooled = pool_rows(design, masks, base)
     frame = table(
         pooled,
         [masked(design, mask) for mask in masks],
@@ -140,6 +144,7 @@ def cumulative(
     by: str = "year",
     ci_prob: float = 0.95,
     threshold: float = 0.0,
+    base: Common | None = None,
 ) -> "pd.DataFrame":
     """Pool what was known at each step of a numeric column, most often the year.
 
@@ -153,6 +158,8 @@ def cumulative(
         Probability of the central interval.
     threshold
         Size of an effect beyond which benefit counts; 0 is no effect.
+    base
+        Nodes of the model and evidence, where they are laid already.
 
     Returns
     -------
@@ -177,7 +184,7 @@ def cumulative(
     check(model, evidence)
     design = build(model, evidence)
     frame = table(
-        pool_rows(design, np.array(masks)),
+        pool_rows(design, np.array(masks), base),
         [masked(design, mask) for mask in masks],
         higher=evidence.benefit == "higher",
         ci_prob=ci_prob,
@@ -195,6 +202,7 @@ def prior_sensitivity(
     *,
     ci_prob: float = 0.95,
     threshold: float = 0.0,
+    base: Common | None = None,
 ) -> "pd.DataFrame":
     """Pool under each of several priors of the heterogeneity SD.
 
@@ -208,6 +216,8 @@ def prior_sensitivity(
         Probability of the central interval.
     threshold
         Size of an effect beyond which benefit counts; 0 is no effect.
+    base
+        Nodes of the model and evidence, where they are laid already.
 
     Returns
     -------
@@ -226,7 +236,7 @@ def prior_sensitivity(
     design = build(model, evidence)
     parts = [replace(design, hyper={**design.hyper, name: tau}) for tau in priors.values()]
     frame = table(
-        pool_priors(parts),
+        pool_priors(parts, base),
         parts,
         higher=evidence.benefit == "higher",
         ci_prob=ci_prob,
@@ -244,6 +254,7 @@ def correlation_sweep(
     rhos: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8),
     ci_prob: float = 0.95,
     threshold: float = 0.0,
+    base: Common | None = None,
 ) -> "pd.DataFrame":
     """Pool under several assumed correlations of estimates of the same people.
 
@@ -259,6 +270,8 @@ def correlation_sweep(
         Probability of the central interval.
     threshold
         Size of an effect beyond which benefit counts; 0 is no effect.
+    base
+        Nodes of the model and evidence, where they are laid already.
 
     Returns
     -------
@@ -273,7 +286,7 @@ def correlation_sweep(
     check(model, evidence)
     parts = [build(model, assumed_correlation(evidence, by=by, rho=rho)) for rho in rhos]
     frame = table(
-        [pool(part) for part in parts],
+        [pool(part, base) for part in parts],
         parts,
         higher=evidence.benefit == "higher",
         ci_prob=ci_prob,

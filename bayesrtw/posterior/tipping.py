@@ -14,13 +14,16 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from bayesrtw.engine import mixture
-from bayesrtw.engine.integrate import Integral
+from bayesrtw.engine.integrate import Integral, pruned
+from bayesrtw.engine.problem import pose
+from bayesrtw.engine.quadrature import Nodes
+from bayesrtw.engine.shared import Common
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.spec import Model, check
-from bayesrtw.posterior.altered import Laid, alter, lay_out
-from bayesrtw.posterior.pool import Pooled, mean_of, pool_rows
+from bayesrtw.posterior.altered import Laid, Shifted, alter, lay_out, shifted
+from bayesrtw.posterior.pool import TOLERANCE, Pooled, mean_of, pool_rows, shared_by
 from bayesrtw.posterior.sensitivity import LeftOut
 
 if TYPE_CHECKING:
@@ -92,13 +95,26 @@ class _Shifts:
     design: Design
     along: Array
     sides: Sides
+    base: Common | None = None
 
-    def at(self, shift: float, found: Integral | None = None) -> Laid:
-        effect = self.design.effect + shift * self.along
-        return lay_out(replace(self.design, effect=effect), self.along, found)
+    def at(self, shift: float, *, every: bool = False) -> Shifted:
+        """Lay nodes where the posterior lives after a shift; `every` keeps those that carry nothing yet."""
+        moved = replace(self.design, effect=self.design.effect + shift * self.along)
+        nodes = None if self.base is None else self.base.weigh(pose(moved))
+        if nodes is None:
+            return shifted(lay_out(moved, self.along))
+        kept = nodes if every else _carrying(nodes)
+        return shifted(lay_out(moved, self.along, Integral(kept, nodes, (), TOLERANCE)))
 
-    def chance(self, laid: Laid, gone: float, shift: float) -> float:
-        return self.sides.chances(alter(laid, shift=shift - gone).pooled)[0]
+    def chance(self, laid: Shifted, gone: float, shift: float) -> float:
+        side = self.sides.threshold if self.sides.higher else -self.sides.threshold
+        return laid.probability(shift - gone, side, above=self.sides.higher)
+
+
+def _carrying(nodes: Nodes) -> Nodes:
+    """Drop nodes that carry nothing."""
+    values, weight = pruned(nodes)
+    return Nodes(values, np.log(weight), nodes.log_total, nodes.ranges, ())
 
 
 def shift_curve(
@@ -129,7 +145,8 @@ def shift_curve(
     """
     check(model, evidence)
     sides = Sides(evidence.benefit == "higher", threshold)
-    problem = _Shifts(build(model, evidence), rows.astype(np.float64), sides)
+    design = build(model, evidence)
+    problem = _Shifts(design, rows.astype(np.float64), sides, shared_by(design))
     return np.array([problem.chance(problem.at(shift), shift, shift) for shift in shifts])
 
 
@@ -140,6 +157,7 @@ def tipping_shift(
     *,
     levels: Sequence[float] = LEVELS,
     threshold: float = 0.0,
+    base: Common | None = None,
 ) -> "pd.DataFrame":
     """Find the smallest common shift of a group's effects at which P(benefit) crosses a level.
 
@@ -153,6 +171,8 @@ def tipping_shift(
         Probabilities of benefit, in (0, 1).
     threshold
         Size of an effect beyond which benefit counts.
+    base
+        Nodes of the model and evidence, where they are laid already.
 
     Returns
     -------
@@ -172,11 +192,10 @@ def tipping_shift(
     design = build(model, evidence)
     sides = Sides(evidence.benefit == "higher", threshold)
     found = []
-    whole: Integral | None = None
+    base = shared_by(design) if base is None else base
     for name, rows in groups.items():
-        problem = _Shifts(design, rows.astype(np.float64), sides)
-        start = problem.at(0.0, whole)
-        whole = start.found
+        problem = _Shifts(design, rows.astype(np.float64), sides, base)
+        start = problem.at(0.0, every=True)
         now = problem.chance(start, 0.0, 0.0)
         scans: dict[float, tuple[Array, Array]] = {}
         for level in levels:
@@ -190,7 +209,7 @@ def tipping_shift(
     return pd.DataFrame(found).set_index(["group", "level"])
 
 
-def _scan(problem: _Shifts, start: Laid, towards: float) -> tuple[Array, Array]:
+def _scan(problem: _Shifts, start: Shifted, towards: float) -> tuple[Array, Array]:
     """Probabilities on one side of no shift, denser near it."""
     unit = float(np.max(problem.design.se))
     grid = towards * FARTHEST * unit * np.linspace(0.0, 1.0, SCAN) ** 2
@@ -198,7 +217,7 @@ def _scan(problem: _Shifts, start: Laid, towards: float) -> tuple[Array, Array]:
 
 
 def _tip(
-    problem: _Shifts, start: Laid, scan: tuple[Array, Array], level: float
+    problem: _Shifts, start: Shifted, scan: tuple[Array, Array], level: float
 ) -> tuple[float, float]:
     """Solve one crossing; NaN without one."""
     unit = float(np.max(problem.design.se))
@@ -219,7 +238,7 @@ def _tip(
     shift, there = math.nan, math.nan
     for _ in range(ROUNDS):
 
-        def gap(shift: float, laid: Laid = laid, gone: float = gone) -> float:
+        def gap(shift: float, laid: Shifted = laid, gone: float = gone) -> float:
             return problem.chance(laid, gone, shift) - level
 
         low, high = _bracket(gap, low, high, unit)
@@ -386,7 +405,9 @@ def _prior_row(
     }
 
 
-def fewest_removed(left: LeftOut, classify: Classify, sides: Sides) -> "pd.DataFrame":
+def fewest_removed(
+    left: LeftOut, classify: Classify, sides: Sides, base: Common | None = None
+) -> "pd.DataFrame":
     """Find which value, or which two, have to be left out for the class to change.
 
     Every single one is tried; if none changes the class, every second one beside the one that lowers
@@ -400,6 +421,8 @@ def fewest_removed(left: LeftOut, classify: Classify, sides: Sides) -> "pd.DataF
         Probabilities of benefit and harm to the class of the conclusion.
     sides
         What counts as benefit.
+    base
+        Nodes of the whole design, where they are laid already.
 
     Returns
     -------
@@ -427,7 +450,7 @@ def fewest_removed(left: LeftOut, classify: Classify, sides: Sides) -> "pd.DataF
             masks = np.array([left.masks[first] & left.masks[second] for second in seconds])
             seconds = [p for p, mask in zip(seconds, masks, strict=True) if mask.any()]
             masks = masks[masks.any(axis=1)]
-            for second, pooled in zip(seconds, pool_rows(left.design, masks), strict=True):
+            for second, pooled in zip(seconds, pool_rows(left.design, masks, base), strict=True):
                 if pooled is None:
                     continue
                 own = sides.chances(pooled)

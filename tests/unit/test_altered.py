@@ -18,9 +18,9 @@ from bayesrtw.analysis.conclusion import Rules, classify
 from bayesrtw.engine.batch import batch_of, solve
 from bayesrtw.errors import SpecError
 from bayesrtw.model.design import build
-from bayesrtw.posterior.altered import alter, lay_out
+from bayesrtw.posterior.altered import alter, lay_out, shifted
 from bayesrtw.posterior.influence import influence
-from bayesrtw.posterior.pool import pool
+from bayesrtw.posterior.pool import masked, pool, shared_by
 from bayesrtw.posterior.scaling import (
     SPAN,
     diagnosis,
@@ -30,7 +30,7 @@ from bayesrtw.posterior.scaling import (
     power_scaling,
     prior_sd,
 )
-from bayesrtw.posterior.sensitivity import leave_out
+from bayesrtw.posterior.sensitivity import leave_out, prior_sensitivity
 from bayesrtw.posterior.tipping import (
     Sides,
     fewest_removed,
@@ -303,3 +303,39 @@ def test_the_density_of_a_pooled_mean_integrates_to_its_probabilities():
 
     mass, _ = integrate.quad(density, 0.0, 5.0, epsabs=1e-12, limit=200)
     assert_allclose(mass, found.probability(0.0, above=True), atol=1e-8)
+
+
+def test_many_shifts_of_one_posterior_are_alterations_one_by_one():
+    model, evidence = nested()
+    along = np.array([1.0, 1, 0, 0, 0, 1, 0, 0])
+    laid = lay_out(build(model, evidence), along)
+    many = shifted(laid)
+    for shift in (-0.9, -0.05, 0.0, 0.07, 1.3):
+        for threshold, above in ((0.0, True), (-0.1, False), (0.2, True)):
+            one = alter(laid, shift=shift).pooled.probability(threshold, above=above)
+            found = many.probability(shift, threshold, above=above)
+            assert_allclose(found, one, rtol=0, atol=1e-12)
+
+
+def test_log_densities_far_out_do_not_underflow():
+    weight, mean, sd = np.array([0.25, 0.75]), np.array([0.0, 1.0]), np.array([1.0, 0.5])
+    x = np.array([-60.0, 0.3, 80.0])
+    parts = [
+        stats.norm.logpdf(x, m, s) + math.log(w) for w, m, s in zip(weight, mean, sd, strict=True)
+    ]
+    assert_allclose(log_density(x, weight, mean, sd), np.logaddexp(*parts), rtol=1e-13)
+
+
+def test_a_panel_on_shared_nodes_is_each_posterior_by_itself():
+    model, evidence = nested()
+    design = build(model, evidence)
+    base = shared_by(design)
+    assert base is not None
+    left = leave_out(model, evidence, base=base)
+    for mask, one in zip(left.masks, left.pooled, strict=True):
+        same(one, pool(masked(design, mask)))
+    scales = {"own": 0.3, "narrow": 0.2, "wide": 0.6}
+    priors = {name: prior.HalfNormal(scale) for name, scale in scales.items()}
+    priors["heavy"] = prior.HalfCauchy(0.2)
+    near = prior_sensitivity(model, evidence, priors, base=base)
+    assert_allclose(near, prior_sensitivity(model, evidence, priors), rtol=0, atol=1e-8)
