@@ -65,6 +65,11 @@ class Finding:
         ``"failed"``, ``"warning"`` or ``"note"``.
     message
         One or two sentences for people.
+
+    Examples
+    --------
+    >>> str(Finding("few-studies", "warning", "Three studies say little about heterogeneity."))
+    'warning: Three studies say little about heterogeneity.'
     """
 
     check: str

@@ -79,8 +79,8 @@ def hold_against(
     --------
     >>> import bayesrtw as brw
     >>> table = brw.hold_against(brw.open_brief("evidence-brief"), brw.open_analysis("time-to-rtw"))
-    >>> table.loc["b02", ["reading", "studies"]].to_list()
-    ['silent', 0]
+    >>> table.loc["b02", "reading"], int(table.loc["b02", "studies"])
+    ('silent', 0)
     """
     import pandas as pd  # noqa: PLC0415
 

@@ -64,6 +64,17 @@ class Exact:
         the result has no group ``posterior``, and summaries lose nothing.
     study_effects
         Whether the effect behind each estimate is reported. Switch off for very many estimates.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import bayesrtw as brw
+    >>> frame = pd.DataFrame({"study": list("ABC"), "effect": [0.3, 0.1, 0.2], "se": [0.1] * 3})
+    >>> model = brw.Model(terms=(brw.Intercept(brw.prior.Normal(0, 0.5)),
+    ...                          brw.Exchangeable(brw.prior.HalfNormal(0.25))))
+    >>> tree = brw.fit(model, brw.Evidence.from_frame(frame), engine=brw.Exact(draws=0))
+    >>> float(tree["quadrature"]["error"]) < 1e-8
+    True
     """
 
     nodes: int = 64

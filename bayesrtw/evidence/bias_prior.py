@@ -183,7 +183,7 @@ def shipped_cells() -> tuple[BiasCell, ...]:
     Examples
     --------
     >>> [cell.mean for cell in shipped_cells() if cell.key[1:4] == ("RoB 2", "2019", "measurement")]
-    [0.0, 0.0696, 0.1393]
+    [0.0, 0.0697, 0.1393]
     """
     resource = files("bayesrtw.data").joinpath(*SHIPPED)
     return read_cells(resource.read_bytes(), "/".join(SHIPPED))

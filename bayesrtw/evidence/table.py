@@ -325,6 +325,16 @@ class Evidence:
         ------
         EvidenceError
             If a column does not exist.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from bayesrtw.evidence.table import Evidence
+        >>> frame = pd.DataFrame({"study": list("ABC"), "effect": [0.3, 0.1, 0.2], "se": [0.1] * 3})
+        >>> frame["design"] = ["rct", "cohort", "cluster_rct"]
+        >>> trials = Evidence.from_frame(frame).select(design=["rct", "cluster_rct"])
+        >>> trials.data["study"].to_numpy().tolist()
+        ['A', 'C']
         """
         keep = np.ones(self.size, dtype=bool)
         for column, wanted in where.items():

@@ -85,6 +85,17 @@ def write_figure(figure: Figure, path: Path | str) -> None:
     ------
     OutputError
         If the suffix is another one, or the file cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import bayesrtw as brw
+    >>> axes = brw.plot_traffic_light(brw.open_dataset("rtw-trials"), instrument="PEDro scale")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "figure.svg"
+    ...     brw.write_figure(axes.figure, path)
+    ...     path.read_text(encoding="utf-8")[:5]
+    '<?xml'
     """
     path = Path(path)
     kind = path.suffix.lower().removeprefix(".")

@@ -227,6 +227,17 @@ def judge(
     ------
     SpecError
         If `joint` is not in (0, 1).
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import bayesrtw as brw
+    >>> frame = pd.DataFrame({"study": list("ABC"), "effect": [0.3, 0.1, 0.2], "se": [0.1] * 3})
+    >>> model = brw.Model(terms=(brw.Intercept(brw.prior.Normal(0, 0.5)), brw.Common()))
+    >>> found = brw.calibrate(model, brw.Evidence.from_frame(frame), replicates=200, seed=1)
+    >>> table = brw.judge([found]).set_index("quantity")
+    >>> table["inside"].to_dict()
+    {'mu': True, 'theta[A]': True, 'theta[B]': True, 'theta[C]': True}
     """
     import pandas as pd  # noqa: PLC0415
 

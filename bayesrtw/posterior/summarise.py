@@ -95,6 +95,18 @@ def summarise(
     ------
     SpecError
         If `ci_prob` is not in (0, 1) or `ci_kind` is not known.
+
+    Examples
+    --------
+    Two estimates of the same precision under a flat prior: their mean, 0.1 / sqrt(2) and 1.96 of it.
+
+    >>> import pandas as pd
+    >>> import bayesrtw as brw
+    >>> frame = pd.DataFrame({"study": ["A", "B"], "effect": [0.3, 0.1], "se": [0.1, 0.1]})
+    >>> model = brw.Model(terms=(brw.Intercept(brw.prior.Flat()), brw.Common()))
+    >>> table = brw.summarise(brw.fit(model, brw.Evidence.from_frame(frame)))
+    >>> [round(float(table.loc["mu", name]), 4) for name in ("mean", "sd", "lower", "upper")]
+    [0.2, 0.0707, 0.0614, 0.3386]
     """
     import pandas as pd  # noqa: PLC0415
 

@@ -80,6 +80,19 @@ def within_between(
         If `split` does not carry the main effect of its column.
     EngineRefusal
         If the model is not one that is integrated exactly.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import bayesrtw as brw
+    >>> frame = pd.DataFrame({"study": list("ABCD"), "effect": [0.4, 0.1, 0.5, 0.0], "se": [0.1] * 4})
+    >>> frame["workplace"], frame["design"] = ["yes", "no"] * 2, ["rct", "rct", "cohort", "cohort"]
+    >>> model = brw.Model(terms=(brw.Intercept(brw.prior.Normal(0, 0.5)), brw.Common()))
+    >>> level = brw.prior.Normal(0, 0.25)
+    >>> split = brw.Interaction("workplace", "design", values=("cohort",), name="cohort", main=level)
+    >>> table = brw.within_between(model, brw.Evidence.from_frame(frame), split)
+    >>> table["alone_mean"].dropna().round(2).to_dict()  # -0.3 and -0.5, times 0.125 / (0.125 + 0.02)
+    {('no - yes', 'others'): -0.26, ('no - yes', 'cohort'): -0.43}
     """
     import pandas as pd  # noqa: PLC0415
 
