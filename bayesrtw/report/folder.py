@@ -173,7 +173,7 @@ def _read(place: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     whole = isinstance(content, dict) and {"id", "estimates", "rows", "measure"} <= content.keys()
-    return content if whole and content["id"] == place.parent.name else None
+    return content if whole and content["rows"] and content["id"] == place.parent.name else None
 
 
 def _swap(partial: Path, target: Path) -> None:

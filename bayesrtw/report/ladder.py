@@ -12,6 +12,7 @@ from rich.text import Text
 from bayesrtw.analysis.ladder import Ladder
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.errors import OutputError
+from bayesrtw.evidence.cells import guarded
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.report.document import as_json, number
 from bayesrtw.report.text import COLOUR, interval
@@ -237,7 +238,9 @@ def write(found: Ladder, analysis: Analysis, folder: Path) -> Path:
         to.mkdir(parents=True, exist_ok=True)
         whole = {"id": analysis.id, **data}
         (to / "ladder.json").write_text(as_json(whole), encoding="utf-8")
-        table.to_csv(to / "ladder.csv", index=False)
+        table.map(lambda cell: guarded(cell) if isinstance(cell, str) else cell).to_csv(
+            to / "ladder.csv", index=False
+        )
         for name, axes in pictures.items():
             figure = axes.get_figure(root=True)
             assert figure is not None

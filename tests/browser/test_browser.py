@@ -258,6 +258,36 @@ def test_no_serious_barrier_and_no_sideways_scroll(
     assert grave == []
 
 
+def test_without_scripts_a_phone_shows_all_that_a_desk_shows(
+    visit: Open, main_report: Made
+) -> None:
+    small = {"width": 360, "height": 740}
+    still = visit(main_report.path, java_script_enabled=False, viewport=small).page
+    moving = visit(main_report.path).page
+    for which in (
+        "main h2",
+        "main h3",
+        "main td",
+        "main tbody th",
+        "main li",
+        "main dd",
+        "main figcaption",
+    ):
+        texts = [page.locator(which).all_text_contents() for page in (still, moving)]
+        assert texts[0] == texts[1], which
+        assert texts[0]
+    # Nothing but the controls is hidden, and what is folded unfolds by itself.
+    hidden = still.eval_on_selector_all("main [hidden]", "all => all.map(each => each.className)")
+    assert set(hidden) <= {"knobs", "absent"}
+    for section in main_report.content["sensitivity"]["tables"]:
+        assert still.get_by_role("heading", name=section, exact=True).is_visible()
+    for name in ("summary", "pictures", "evidence", "sensitivity", "checks", "record", "checklist"):
+        assert still.locator(f"#{name}").is_visible()
+    still.locator("summary").first.click()
+    assert still.locator("details").first.evaluate("node => node.open")
+    assert still.evaluate("document.documentElement.scrollWidth") <= 360
+
+
 def test_without_scripts_the_page_says_everything(visit: Open, main_report: Made) -> None:
     page = visit(main_report.path, java_script_enabled=False).page
     said = page.inner_text("body")
@@ -275,12 +305,13 @@ def test_hostile_words_stay_words(visit: Open, tmp_path: Path) -> None:
         "javascript:document.title='owned'",
         "\u202egnorw\u202c \u05d0\u05d1",
         "</script><script>document.title='owned'</script>",
+        "Huge " + "x" * 5000,
     ]
     frame = pd.DataFrame(
         {
             "study": names,
-            "effect": [0.4, 0.1, -0.2, 0.3, 0.2],
-            "se": [0.1, 0.2, 0.15, 0.3, 0.2],
+            "effect": [0.4, 0.1, -0.2, 0.3, 0.2, 0.1],
+            "se": [0.1, 0.2, 0.15, 0.3, 0.2, 0.2],
             "note": names,
             "locator": names,
         }
@@ -301,6 +332,8 @@ def test_hostile_words_stay_words(visit: Open, tmp_path: Path) -> None:
     assert heads == [" ".join(name.split()) for name in names]
     assert page.locator("a[href^='javascript']").count() == 0
     assert page.locator("img").count() == 0
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 def test_the_index_leads_to_every_page(visit: Open, main_report: Made, tmp_path: Path) -> None:

@@ -570,3 +570,106 @@ def test_a_difference_between_effects_is_no_benefit() -> None:
     assert answers["Pooled"].startswith("P(benefit) = ")
     assert answers["Gap"].startswith("P(above 1.00) = ")
     assert word["Moderators"][1][3].startswith("P(above 1) = ")
+
+
+#: Printed where a median stands with its interval.
+TRIPLE = re.compile(r"([−<>]?[\d.,]+) \(([−<>]?[\d.,]+) to ([−<>]?[\d.,]+)\)")
+
+
+def _intervals(found: Any) -> list[tuple[float, float, float]]:
+    """Every median with its interval that stands anywhere in a record, on either scale."""
+    inner: list[Any] = []
+    if isinstance(found, dict):
+        inner = list(found.values())
+    elif isinstance(found, list):
+        inner = found
+    ends = (
+        [found.get(end) for end in ("median", "lower", "upper")] if isinstance(found, dict) else []
+    )
+    here = [tuple(ends)] if ends and all(isinstance(end, float) for end in ends) else []
+    return [*here, *(each for part in inner for each in _intervals(part))]  # type: ignore[list-item]
+
+
+def test_no_digit_of_a_column_of_numbers_is_without_its_place(
+    both_designs: tuple[Synthesis, dict[str, Any]],
+) -> None:
+    made, content = both_designs
+    text = re.sub(r"<svg.*?</svg>", "", page(made, content), flags=re.DOTALL)
+    cells = re.findall(r'<t([dh])([^>]*\bclass="num"[^>]*)>(.*?)</t\1>', text, flags=re.DOTALL)
+    assert len(cells) > 100
+    for _, attributes, inside in cells:
+        if 'scope="col"' in attributes:
+            continue
+        rest = re.sub(r"<data [^>]*>[^<]*</data>", "", inside)
+        assert not re.search(r"\d", re.sub(r"<[^>]*>", "", rest)), inside
+    # The answer, too, and the explorer: apart from how probable an interval is and people of 1000.
+    opening = text[text.index('id="answer"') : text.index("<nav")]
+    words = re.sub(r"<[^>]*>", "", re.sub(r"<data [^>]*>[^<]*</data>", "", opening))
+    assert re.findall(r"\d[\d.]*", words) == ["0.95."] or re.findall(r"\d[\d.]*\d", words) == [
+        "0.95"
+    ]
+
+
+def test_every_interval_in_a_picture_and_its_words_is_one_of_the_record(
+    both_designs: tuple[Synthesis, dict[str, Any]],
+) -> None:
+    made, content = both_designs
+    known = set(_intervals(json.loads(as_json(content))))
+    prior = content["analysis"]["term"][0]["prior"]
+    ends = [prior["mean"] + z * prior["sd"] for z in (0.0, -1.959964, 1.959964)]
+    known.add(tuple(math.exp(end) for end in ends))  # type: ignore[arg-type]
+    seen = 0
+    for name, part in _pictures(page(made, content)).items():
+        for shown in TRIPLE.findall(part.replace("\u00a0", " ")):
+            seen += 1
+            assert any(
+                all(
+                    same_number(text, end, "effect", log=True)
+                    for text, end in zip(shown, ends, strict=True)
+                )
+                for ends in known
+            ), (name, shown)
+    assert seen > 40
+
+
+def test_a_picture_of_rows_has_each_number_beside_its_name(
+    both_designs: tuple[Synthesis, dict[str, Any]],
+) -> None:
+    made, content = both_designs
+    rows = _lines(page(made, content), "forest")
+    for place, row in enumerate(content["rows"]):
+        shown = TRIPLE.search(rows[row["estimate"]])
+        assert shown is not None
+        for text, end in zip(shown.groups(), ("median", "lower", "upper"), strict=True):
+            assert same_number(text, content["rows"][place]["own"][end], "effect", log=True)
+    weights = content["weights"]["estimates"]
+    for name, share in weights.items():
+        assert same_number(rows[name].split()[-1], share, "percent", log=True)
+
+
+def _pictures(text: str) -> dict[str, str]:
+    """Words of each picture: its description and everything written in it."""
+    found = {}
+    for part in re.findall(r"<svg viewBox.*?</svg>", text, flags=re.DOTALL):
+        name = re.search(r'aria-describedby="([^"]+)-desc"', part)
+        words = re.findall(r"<(?:desc|text)\b[^>]*>([^<]*)<", part)
+        if name is not None:
+            found[name.group(1)] = "\n".join(words)
+    assert len(found) >= 9
+    return found
+
+
+def _lines(text: str, name: str) -> dict[str, str]:
+    """Texts of a picture that stand at one height, by the first of them."""
+    part = next(
+        each
+        for each in re.findall(r"<svg viewBox.*?</svg>", text, flags=re.DOTALL)
+        if f'aria-describedby="{name}-desc"' in each
+    )
+    heights: dict[str, list[tuple[float, str]]] = {}
+    for attributes, words in re.findall(r"<text\b([^>]*)>([^<]*)<", part):
+        at = re.search(r'\bx="([^"]+)" y="([^"]+)"', attributes)
+        if at is not None:
+            heights.setdefault(f"{float(at.group(2)):.1f}", []).append((float(at.group(1)), words))
+    lines = [[words for _, words in sorted(line)] for line in heights.values()]
+    return {line[0]: " ".join(line) for line in lines}
