@@ -38,15 +38,15 @@ from bayesrtw.posterior.sensitivity import between
 
 Array = NDArray[np.float64]
 
-#: Nodes to begin with, and the movement of log evidence, means and SDs that ends it. A page prints
-#: three digits.
-START, TOLERANCE = 48, 1e-6
+#: Nodes to begin with, and the movement of log evidence, means and SDs that ends it: as in the panel, so
+#: that the two agree in every digit that is printed.
+START, TOLERANCE = 64, 1e-8
 
 #: The registered answer and the grid's own may differ by this much, relative to the largest figure.
 AGREES = 1e-4
 
 #: Nodes with less weight than this under every prior are dropped.
-NEGLIGIBLE = 1e-10
+NEGLIGIBLE = 1e-12
 
 #: Name of the prior that was registered, and of the rows when nothing is left out.
 REGISTERED, EVERYTHING = "registered", "nothing left out"
@@ -422,11 +422,29 @@ class _Answers:
         smoothed = smooth(problem.system_at(values), problem.variances(values))
         effect_mean, effect_sd = study_effects(problem, given, smoothed)
         weights = shares @ shares_in_mean(problem, normals, smoothed)
-        questions = [
-            self._answer(each, design, given, spread, shares) if _has(each.of, design) else None
-            for each in self.asked
+        there = [each if _has(each.of, design) else None for each in self.asked]
+        normal = [_normal(each, design, given, spread) for each in there if each is not None]
+        levels = [
+            *(each.ci_prob for each in there if each is not None),
+            *[0.95] * effect_mean.shape[1],
         ]
-        effects = _ends(shares, effect_mean, effect_sd, 0.95)
+        ends = _ends(
+            shares,
+            np.column_stack([*(mean for mean, _ in normal), effect_mean]),
+            np.column_stack([*(sd for _, sd in normal), effect_sd]),
+            np.array(levels),
+        )
+        answered = iter(
+            np.concatenate([own, self._chance(each, *parts, shares)[None]])
+            for each, parts, own in zip(
+                [each for each in there if each is not None],
+                normal,
+                np.moveaxis(ends, -1, 0)[: len(normal)],
+                strict=True,
+            )
+        )
+        questions = [None if each is None else next(answered) for each in there]
+        effects = ends[..., len(normal) :]
         return [
             Cell(
                 answers=tuple(_column(question, row) for question in questions),
@@ -437,24 +455,13 @@ class _Answers:
             for row in range(len(shares))
         ]
 
-    def _answer(
-        self, question: Estimand, design: Design, given: Any, spread: Array, shares: Array
-    ) -> Array:
-        """Median, lower, upper and probability under each row of weights, shape (4, prior)."""
-        combine = _combination(question.of, design)
-        mean = given.mean @ combine
-        variance = np.einsum("nij,i,j->n", given.covariance, combine, combine)
-        if question.of == "theta_new":
-            variance = variance + spread
-        sd = np.sqrt(variance)
+    def _chance(self, question: Estimand, mean: Array, sd: Array, shares: Array) -> Array:
+        """Probability under each row of weights, shape (prior,)."""
         above = question.above is not None or (question.below is None and self.higher)
         given_threshold = question.above if question.above is not None else question.below
-        threshold = 0.0 if given_threshold is None else given_threshold
-        apart = mean[:, None], sd[:, None]
-        below = np.array([mixture.cdf(np.array([threshold]), row, *apart)[0] for row in shares])
-        chance = 1.0 - below if above else below
-        ends = _ends(shares, *apart, question.ci_prob)[..., 0]
-        return np.concatenate([ends, chance[None]])
+        threshold = np.full(len(mean), 0.0 if given_threshold is None else given_threshold)
+        below = shares @ mixture.cdf(threshold, np.ones(1), mean[None], sd[None])
+        return np.asarray(1.0 - below if above else below)
 
     def _spread[T](self, kept: list[T]) -> tuple[T | None, ...]:
         """Put figures of the kept estimates in the places of all."""
@@ -462,10 +469,23 @@ class _Answers:
         return tuple(next(rest) if stays else None for stays in self.keep)
 
 
-def _ends(shares: Array, mean: Array, sd: Array, ci_prob: float) -> Array:
-    """Median, lower and upper end, shape (3, prior, quantity)."""
-    levels = np.array([0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2])
-    return mixture.quantiles(levels, shares, mean, sd)
+def _normal(question: Estimand, design: Design, given: Any, spread: Array) -> tuple[Array, Array]:
+    """Mean and SD of what is asked given each node, shape (node,)."""
+    combine = _combination(question.of, design)
+    variance = np.einsum("nij,i,j->n", given.covariance, combine, combine)
+    if question.of == "theta_new":
+        variance = variance + spread
+    return given.mean @ combine, np.sqrt(variance)
+
+
+def _ends(shares: Array, mean: Array, sd: Array, ci_prob: Array) -> Array:
+    """Median, lower and upper end, shape (3, prior, quantity); an interval's probability a quantity."""
+    found = np.empty((3, len(shares), mean.shape[1]))
+    for own in np.unique(ci_prob):
+        levels = np.array([0.5, 0.5 - own / 2, 0.5 + own / 2])
+        here = ci_prob == own
+        found[..., here] = mixture.quantiles(levels, shares, mean[:, here], sd[:, here])
+    return found
 
 
 def _column(question: Array | None, row: int) -> tuple[float, float, float, float] | None:

@@ -35,8 +35,8 @@ OWN, SHARED = 6, 16
 POINTS = 6
 #: Numbers in one intermediate array: it stays in the cache.
 AT_ONCE = 16_384
-#: Newton steps on a polynomial.
-ROUNDS = 12
+#: Newton steps on a polynomial, and a step in SDs after which the next would change nothing.
+ROUNDS, SETTLED = 12, 1e-9
 #: Furthest that a polynomial is believed, in SDs of the mixture; beyond, one Newton step goes as far.
 REACH = 1.0
 
@@ -308,7 +308,7 @@ def _root(
         for _ in range(ROUNDS):
             value, slope = _horner(scaled, step)
             new = step - (value + gap) / slope
-            still = np.all(np.abs(new - step) <= 1e-16 * spread)
+            still = np.all(np.abs(new - step) <= SETTLED * spread)
             step = new
             if still:
                 break

@@ -1,9 +1,9 @@
 """One set of nodes for many neighbours of a problem, with the error that it leaves in each.
 
 To locate a posterior costs more than to weigh it. Problems that differ in a few rows, a prior or a shift live
-nearly in the same place: nodes are laid once, where the middle one lives down to 1e-16 of its
-maximum. Each neighbour then pays one pass of the kernel for each of two sets of nodes, and is held to what
-`bayesrtw.engine.integrate` holds every problem to: the two agree to the tolerance. Beside that nothing may be
+nearly in the same place: nodes are laid once, where the middle one lives down to 1e-16 of its maximum. Each
+neighbour then pays one pass of the kernel for each of two sets of nodes, and is held to more than
+`bayesrtw.engine.integrate` asks of every problem: the two agree to a tenth of the tolerance, and nothing is
 left at the ends of the ranges. Who fails is integrated by itself.
 """
 
@@ -25,6 +25,10 @@ Array = NDArray[np.float64]
 #: Nodes for each of one, two and three hyperparameters, set by set. With two, the error of the shipped
 #: analyses falls by two powers of ten for every eight nodes more, so that the next set shows it.
 COUNTS = ((48, 64, 96, 144), (24, 32, 40, 48, 56, 64, 72, 80), (14, 18, 23))
+
+#: Part of the tolerance that two sets may differ by: far quantiles of a new setting move ten times as much as
+#: means and SDs.
+AGREE = 0.1
 
 #: Part of the tolerance that nodes at the ends of ranges may carry.
 ENDS = 0.01
@@ -60,7 +64,7 @@ class Common:
     sets
         From coarse to fine; a neighbour takes the first that the next agrees with.
     tolerance
-        Largest relative movement from one to the next.
+        Largest relative movement of an answer; sets have to agree to a part of it.
     """
 
     problem: Problem
@@ -93,7 +97,7 @@ class Common:
             after = answer(here, found, given)
             if coarser is not None and before is not None:
                 moved = float(np.max(np.abs(after - before)))
-                if moved <= self.tolerance:
+                if moved <= AGREE * self.tolerance:
                     return found if len(self.problem.names) == 1 else coarser
             coarser, before = found, after
         return None
@@ -115,7 +119,7 @@ def common(problem: Problem, tolerance: float) -> Common | None:
     problem
         The one in the middle: all rows, say, where the neighbours leave some out.
     tolerance
-        Largest relative movement of log evidence, means and SDs from one set of nodes to the next.
+        Largest relative movement of log evidence, means and SDs, as for `bayesrtw.engine.integrate`.
 
     Returns
     -------
