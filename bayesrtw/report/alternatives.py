@@ -101,7 +101,7 @@ def _rungs(climbed: dict[str, Any], n: Numbers) -> Table:
             )
         )
     own = frozenset(place for place, rung in enumerate(climbed["rungs"]) if rung["registered"])
-    return Table("Rungs of the bias ladder", head, tuple(rows), own=own)
+    return Table("Rungs of the bias ladder", head, tuple(rows), own=own, cards=True)
 
 
 def _tipping(climbed: dict[str, Any], n: Numbers) -> Table:
@@ -126,7 +126,7 @@ def _tipping(climbed: dict[str, Any], n: Numbers) -> Table:
         for place, row in enumerate(climbed["tipping"])
     )
     caption = "Where the probability of benefit, with every study at its word, crosses a level."
-    return Table("Tipping points", head, rows, caption)
+    return Table("Tipping points", head, rows, caption, cards=True)
 
 
 def _contributions(climbed: dict[str, Any]) -> Table:

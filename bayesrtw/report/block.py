@@ -181,6 +181,8 @@ class Table:
         Positions of rows that stand out.
     sortable
         Whether a reader may want to sort it.
+    cards
+        Whether a narrow screen shows each row as a card, so that nobody must scroll sideways for it.
     """
 
     label: str
@@ -189,6 +191,7 @@ class Table:
     caption: str = ""
     own: frozenset[int] = frozenset()
     sortable: bool = False
+    cards: bool = False
 
 
 @dataclass(frozen=True, slots=True)

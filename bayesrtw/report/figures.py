@@ -25,6 +25,7 @@ from bayesrtw.plot.specification_curve import plot_specification_curve
 from bayesrtw.plot.tipping import plot_tipping
 from bayesrtw.report.ladder import axis_titles, curve
 from bayesrtw.report.numbers import clean
+from bayesrtw.report.words import label
 
 #: A funnel of fewer estimates says nothing of its symmetry: the usual rule (Sterne et al. 2011, BMJ
 #: 343:d4002) is ten.
@@ -170,6 +171,7 @@ def _laddered(synthesis: Synthesis, content: dict[str, Any]) -> Named:
     if not ladder or not ladder["rungs"]:
         return
     rungs = pd.DataFrame(ladder["rungs"]).rename(columns={"name": "rung"})
+    rungs["rung"] = rungs["rung"].map(label)
     caption = (
         "The pooled effect on each rung, with that in a new setting beneath it. The filled mark is the rung "
         "that decides."

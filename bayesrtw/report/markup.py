@@ -23,6 +23,7 @@ from bayesrtw.report.block import (
     Table,
     Terms,
     Text,
+    plain,
 )
 from bayesrtw.report.numbers import Numbers, clean, resolve
 
@@ -103,7 +104,7 @@ def _table(block: Table, n: Numbers) -> Markup:
         "<thead><tr>{heads}</tr></thead><tbody>\n{rows}\n</tbody></table>\n</div>"
     ).format(
         label=clean(block.label),
-        kind=_class("sortable" if block.sortable else ""),
+        kind=_class("sortable" if block.sortable else "cards" if block.cards else ""),
         caption=Markup("<caption>{}</caption>").format(block.caption) if block.caption else "",
         heads=heads,
         rows=rows,
@@ -115,6 +116,8 @@ def _row(block: Table, place: int, cells: tuple[Text, ...], n: Numbers) -> Marku
     for position, (head, cell) in enumerate(zip(block.head, cells, strict=True)):
         form = '<th scope="row"{}{}>{}</th>' if position == 0 else "<td{}{}>{}</td>"
         key = Markup(' data-sort="{}"').format(_key(cell, n)) if block.sortable else ""
+        if block.cards and (position or head.style == "num"):
+            key = Markup(' data-head="{}"').format(clean(plain(head.text, n)))
         written.append(Markup(form).format(_class(head.style), key, text_as_html(cell, n)))
     own = _class("own" if place in block.own else "")
     return Markup("<tr{}>{}</tr>").format(own, Markup("").join(written))

@@ -166,10 +166,10 @@ def _summary(content: dict[str, Any], n: Numbers) -> Section:
         "summary",
         "Summary",
         (
-            Table("Summary table", head, (row,)),
+            Table("Summary table", head, (row,), cards=True),
             Paragraph((note,), "note"),
             Heading("Every registered question"),
-            Table("Answers to the registered questions", asked, answers),
+            Table("Answers to the registered questions", asked, answers, cards=True),
         ),
     )
 
@@ -284,7 +284,9 @@ def _people(content: dict[str, Any]) -> list[Section]:
         "How many of 1000 people more, or fewer (−), with the outcome by the date that the baseline risk "
         f"is for. {_FORMULAS.get(content['measure'], '')}"
     )
-    blocks: list[Block] = [Table("Absolute effects", tuple(head), tuple(rows), caption.strip())]
+    blocks: list[Block] = [
+        Table("Absolute effects", tuple(head), tuple(rows), caption.strip(), cards=True)
+    ]
     if absolute["counted"] is not None:
         counted: Text = (
             "The middle baseline of the ",
@@ -419,6 +421,6 @@ def _checklist(content: dict[str, Any], titles: dict[str, str]) -> Section:
     return Section(
         "checklist",
         "Bayesian reporting checklist (BARG)",
-        (Paragraph(said), Table("Bayesian reporting checklist", head, rows)),
+        (Paragraph(said), Table("Bayesian reporting checklist", head, rows, cards=True)),
         "Checklist",
     )

@@ -136,12 +136,15 @@ def _inline(root: Element, name: str, title: str, description: str) -> Markup:
     return Markup("".join(parts))
 
 
-def _write(element: Element, name: str, parts: list[str]) -> None:
+def _write(element: Element, name: str, parts: list[str], *, shared: bool = False) -> None:
     tag = _NAMESPACE.sub("", str(element.tag))
     if tag not in ELEMENTS:
         return
     attributes = {_NAMESPACE.sub("", key): value for key, value in element.attrib.items()}
     attributes |= _declarations(attributes.pop("style", ""))
+    if shared and tag == "path":
+        # A mark has the colours of its use, which a dark page changes; its own no rule would reach.
+        attributes = {key: value for key, value in attributes.items() if not _coloured(key, value)}
     parts.append(f"<{tag}")
     for key, value in attributes.items():
         text = _attribute(key, value, name)
@@ -151,10 +154,14 @@ def _write(element: Element, name: str, parts: list[str]) -> None:
     if tag in ("text", "tspan") and element.text:
         parts.append(str(escape(element.text.strip("\n"))))
     for child in element:
-        _write(child, name, parts)
+        _write(child, name, parts, shared=tag == "defs")
         if tag in ("text", "tspan") and child.tail:
             parts.append(str(escape(child.tail.strip("\n"))))
     parts.append(f"</{tag}>")
+
+
+def _coloured(key: str, value: str) -> bool:
+    return key in ("stroke", "fill") and value != "none"
 
 
 def _declarations(style: str) -> dict[str, str]:

@@ -202,5 +202,5 @@ def moderators(content: dict[str, Any], n: Numbers) -> list[Section]:
         Head(("Probability",), "num"),
     )
     said = "Moderators of study results compare studies, not workers."
-    table = Table("Moderators", head, tuple(rows))
+    table = Table("Moderators", head, tuple(rows), cards=True)
     return [Section("moderators", "Moderators", (Paragraph((said,)), table))]

@@ -23,6 +23,7 @@ def label(name: object) -> str:
     """
     words = clean("" if name is None else name).replace("_", " ")
     words = re.sub(r"\brct\b", "RCT", words)
+    words = re.sub(r"\brobust map\b", "robust MAP", words)
     return re.sub(r"\bnon randomised\b", "non-randomised", words)
 
 

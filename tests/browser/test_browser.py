@@ -288,6 +288,34 @@ def test_without_scripts_a_phone_shows_all_that_a_desk_shows(
     assert still.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_a_phone_shows_the_answer_without_scrolling_sideways(
+    visit: Open, main_report: Made
+) -> None:
+    page = visit(main_report.path, viewport={"width": 360, "height": 740}).page
+    cells = page.locator("#summary td, #people td, #checklist td")
+    assert cells.count() > 50
+    for box in (each.bounding_box() for each in cells.all()):
+        assert box is None or box["x"] + box["width"] <= 360
+    said = page.eval_on_selector_all(
+        "#summary td", "all => all.map(each => getComputedStyle(each, '::before').content)"
+    )
+    assert '"P(benefit)"' in said
+
+
+def test_marks_are_seen_in_the_dark(visit: Open, main_report: Made) -> None:
+    page = visit(main_report.path, color_scheme="dark").page
+    strokes = page.eval_on_selector_all(
+        "figure svg defs > path", "all => all.map(each => each.getAttribute('stroke'))"
+    )
+    assert strokes
+    assert set(strokes) <= {None, "none"}
+    uses = page.eval_on_selector_all(
+        "figure svg use", "all => all.map(each => getComputedStyle(each).stroke)"
+    )
+    assert uses
+    assert "rgb(26, 26, 26)" not in uses
+
+
 def test_without_scripts_the_page_says_everything(visit: Open, main_report: Made) -> None:
     page = visit(main_report.path, java_script_enabled=False).page
     said = page.inner_text("body")
