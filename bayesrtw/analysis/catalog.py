@@ -169,16 +169,16 @@ def open_dataset(name: str | Path, *, strict: bool = True) -> Evidence:
             foreign = read_foreign(path) if path.exists() else None
             if foreign is not None:
                 return foreign
+            if str(name) in brief_ids() or (path.is_dir() and path.joinpath(DESCRIBED).is_file()):
+                raise EvidenceError(
+                    f"{str(name)!r} is a brief: its claims are not pooled; open it with open_brief."
+                )
             if path.is_dir():
                 return read_folder(path.resolve(), strict=strict)
             if path.is_file():
                 return read_csv(path, strict=strict)
     except OSError as error:
         raise EvidenceError(f"{str(name)[:80]!r} cannot be read ({error.strerror}).") from None
-    if str(name) in brief_ids():
-        raise EvidenceError(
-            f"{str(name)!r} is a brief: its claims are not pooled; open it with open_brief."
-        )
     hint = suggestion(str(name), list(dataset_ids()))
     raise EvidenceError(f"no data set {str(name)!r}, and no such file or folder; {hint}")
 

@@ -163,7 +163,9 @@ def test_a_changed_file_needs_a_new_version(tmp_path):
         brw.open_brief(copied)
 
 
-def test_a_brief_is_not_pooled():
+def test_a_brief_is_not_pooled(folder):
+    with pytest.raises(EvidenceError, match="is a brief: its claims are not pooled"):
+        brw.open_dataset(folder)
     with pytest.raises(EvidenceError, match=r"'evidence-brief' is a brief: .* open_brief"):
         brw.open_dataset("evidence-brief")
     with pytest.raises(EvidenceError, match=r"no brief 'evidence-brif'.*did you mean"):
