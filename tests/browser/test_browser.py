@@ -4,6 +4,7 @@ Numbers after a choice are held against posteriors fitted anew without the study
 the page prints two or three digits, the fits agree to 1e-5.
 """
 
+import io
 import json
 import math
 import time
@@ -17,6 +18,7 @@ import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from pages import Made, Visit, made
+from PIL import Image
 from playwright.sync_api import Page
 
 import bayesrtw as brw
@@ -109,8 +111,36 @@ def test_another_prior_and_a_study_left_out_give_what_python_gives(
     gone = page.locator(f'tr[data-row="{out}"]')
     assert "out" in (gone.get_attribute("class") or "")
     assert gone.locator(f'[data-cell="effects/{out}/0"]').inner_text() == "–"
+    assert page.locator("#now-what").inner_text() == (
+        "Changed: the prior of heterogeneity is half-normal(0.1); Anema 2007, graded activity is left "
+        "out. All else is as registered."
+    )
     page.click("#knob-reset")
     assert shown_answer(page, 0) == wanted_answer(made_of.estimates.loc["pooled"].to_dict())
+    assert page.locator("#now-what").inner_text() == (
+        "This is the registered analysis: nothing is changed or left out."
+    )
+
+
+def test_ticks_and_hatches_of_pictures_are_light_on_dark(visit: Open, main_report: Made) -> None:
+    page = visit(main_report.path, color_scheme="dark").page
+    picture = "svg[aria-labelledby='new-setting-title']"
+    # Ticks are repeated by <use>: what is drawn is asked, not what is written.
+    shot = page.locator(picture).screenshot()
+    tick = page.locator(f"{picture} use[href]").first.bounding_box()
+    whole = page.locator(picture).bounding_box()
+    assert tick is not None
+    assert whole is not None
+    seen = Image.open(io.BytesIO(shot)).convert("L")
+    left, top = int(tick["x"] - whole["x"]), int(tick["y"] - whole["y"])
+    # Below the axis, which the tick begins at.
+    low = top + int(tick["height"])
+    box = (left - 2, low - 3, left + int(tick["width"]) + 3, low)
+    assert np.asarray(seen.crop(box)).max() > 150
+    sample = page.eval_on_selector(
+        f"{picture} pattern path", "node => getComputedStyle(node).stroke"
+    )
+    assert sample == "rgb(233, 230, 225)"
 
 
 def test_numbers_keep_their_place_in_the_document_after_every_choice(

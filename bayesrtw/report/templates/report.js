@@ -108,12 +108,14 @@
       document.querySelectorAll(`[data-absent="${place}"]`).forEach((node) => { node.hidden = !absent; });
       document.querySelectorAll(`[data-present="${place}"]`).forEach((node) => { node.hidden = absent; });
     });
-    const said = [
-      prior ? `Prior of heterogeneity: ${record.explore.priors[prior].name}` : "Prior as registered",
-      left ? `left out: ${record.explore.left_out[left].label}` : "nothing left out",
-    ];
-    if (element("knob-rung")) said.push(rung ? record.explore.rungs[rung].label : "rung as registered");
-    element("now-what").textContent = `${said.join("; ")}.${cell ? "" : " Without these rows no proper posterior exists."}`;
+    const changed = [];
+    if (prior) changed.push(`the prior of heterogeneity is ${record.explore.priors[prior].name}`);
+    if (left) changed.push(`${record.explore.left_out[left].label} is left out`);
+    if (rung) changed.push(`on the bias ladder: ${record.explore.rungs[rung].label}`);
+    const said = changed.length
+      ? `Changed: ${changed.join("; ")}. All else is as registered.`
+      : "This is the registered analysis: nothing is changed or left out.";
+    element("now-what").textContent = cell ? said : `${said} Without these rows no proper posterior exists.`;
     draw(cell);
     people(cell);
   }
