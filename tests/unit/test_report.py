@@ -37,6 +37,9 @@ from bayesrtw.report.numbers import clean, resolve
 from bayesrtw.report.record import record
 from bayesrtw.report.render import page, render
 
+#: Namespace of pictures in Word.
+DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"
+
 HOSTILE = (
     "<script>alert(1)</script>",
     "\" onmouseover='alert(2)'",
@@ -195,6 +198,28 @@ def test_the_ladder_says_which_rung_decides_and_everything_it_found(
     assert part.count("(decides)") == 1
     for finding in content["ladder"]["findings"]:
         assert finding["message"] in words
+
+
+def test_pictures_of_a_word_report_stand_in_their_sections_with_words(
+    both_designs: tuple[Synthesis, dict[str, Any]],
+) -> None:
+    made, content = both_designs
+    document = Document(io.BytesIO(render(made, content, "docx")))
+    found: dict[str, list[str]] = {}
+    title = ""
+    for part in document.iter_inner_content():
+        if isinstance(part, WordTable):
+            continue
+        if part.style is not None and part.style.name == "Heading 2":
+            title = part.text
+        for picture in part._p.iter(f"{{{DRAWING}}}docPr"):
+            found.setdefault(title, []).append(str(picture.get("descr")))
+    assert {name: len(each) for name, each in found.items()} == {
+        "Pictures": 3,
+        "Bias ladder": 3,
+        "Sensitivity": 3,
+    }
+    assert all(len(words) > 60 for each in found.values() for words in each)
 
 
 class _Sections(HTMLParser):
