@@ -91,6 +91,47 @@ def processes(jobs: int) -> Processes:
     return Processes(jobs)
 
 
+class Cluster(Executor):
+    """The workers of a Dask cluster, each of which works as a process of its own would.
+
+    Parameters
+    ----------
+    executor
+        Of a Dask client.
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+
+    def submit[**Parameters, Result](
+        self,
+        fn: Callable[Parameters, Result],
+        /,
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> "Future[Result]":
+        """See `concurrent.futures.Executor`."""
+        return self.executor.submit(_alone, fn, *args, **kwargs)  # type: ignore[arg-type]
+
+
+#: Held while a thread of a Dask worker does a task: drawing and HDF5 are not safe among threads.
+_ONE = threading.Lock()
+
+
+def _alone[**Parameters, Result](
+    function: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
+    """Do a task in a Dask worker without its noticing.
+
+    Where xarray sees such a worker, it asks the scheduler for a lock of what it writes, by the name of a
+    file; in memory there is none, and the scheduler knows no such lock.
+    """
+    import dask  # noqa: PLC0415
+
+    with _ONE, dask.config.set(scheduler="synchronous"):
+        return function(*args, **kwargs)
+
+
 @contextmanager
 def dask_cluster(address: str) -> Iterator[Executor]:
     """Use the workers of a Dask cluster.
@@ -127,7 +168,7 @@ def dask_cluster(address: str) -> Iterator[Executor]:
     with client:
         try:
             # Without keys of their own, equal tasks would be one task.
-            yield client.get_executor(pure=False)
+            yield Cluster(client.get_executor(pure=False))
         except KilledWorker as error:
             raise WorkerError(f"--dask {address}: {error}") from None
 

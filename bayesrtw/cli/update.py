@@ -145,6 +145,8 @@ def bring_up_to_date(
     for done in _bring(tasks, workers):
         outcomes.append(done)
         click.echo(f"[{len(outcomes)}/{len(tasks)}] {done.analysis}: {_words(done)}", err=True)
+        if done.trace:
+            click.echo(done.trace, err=True, nl=False)
     gone = [] if ids else removed(opened, names, shipped())
     for name in gone:
         click.echo(

@@ -40,6 +40,8 @@ class Outcome:
         Why it was due, and why it got its code.
     seconds
         How long it took.
+    trace
+        Where an error that nobody foresaw came from; empty otherwise.
     """
 
     analysis: str
@@ -51,6 +53,7 @@ class Outcome:
     conclusion: str = ""
     reasons: tuple[str, ...] = ()
     seconds: float = 0.0
+    trace: str = ""
 
     def plain(self) -> dict[str, Any]:
         """Give it as plain data.

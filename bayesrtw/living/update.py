@@ -5,6 +5,7 @@ something is fitted.
 """
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -176,7 +177,7 @@ def removed(store: Store, names: Sequence[str], known: Sequence[str]) -> list[st
 def _guarded[Found](task: Task, do: Callable[[Store, Inputs], Found]) -> Found | Outcome:
     """Turn errors of one analysis into an outcome."""
     name = analysis_id(task.name)
-    start = time.monotonic()
+    start, trace = time.monotonic(), ""
     try:
         store = open_store(task.store, create=True)
         return do(store, gather(task.name, data=task.data, evidence=task.evidence))
@@ -186,4 +187,10 @@ def _guarded[Found](task: Task, do: Callable[[Store, Inputs], Found]) -> Found |
         code, state, text = 50, "gate", str(error)
     except (StoreError, BayesrtwError) as error:
         code, state, text = 1, "failed", str(error)
-    return Outcome(name, code, state, text, seconds=time.monotonic() - start)
+    except Exception as error:  # One analysis must not stop the others, whatever becomes of it.
+        code, state, trace = 1, "failed", traceback.format_exc()
+        text = (
+            f"an error of bayesrtw itself ({type(error).__name__}: {error}); nothing was stored. Please "
+            "report it with the lines that follow."
+        )
+    return Outcome(name, code, state, text, seconds=time.monotonic() - start, trace=trace)

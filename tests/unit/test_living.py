@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from bayesrtw.cli import main
-from bayesrtw.living import fresh, store, update
+from bayesrtw.living import fresh, refit, store, update
 from bayesrtw.living.inputs import gather
 from bayesrtw.report import figures
 
@@ -228,6 +228,26 @@ def test_one_failing_analysis_does_not_stop_the_others(here):
     states = {done["analysis"]: done["state"] for done in json.loads(result.stdout)["outcomes"]}
     assert states == {"other": "rejected", "third": "failed", "mine": "first"}
     assert call("update", "mine.toml").stdout == "1 analysis: 1 no change\n"
+
+
+def test_an_error_that_nobody_foresaw_is_told_and_does_not_stop_the_others(here, monkeypatch):
+    (here / "other.toml").write_text(TOML.replace('"mine"', '"other"'))
+    real = refit.run
+
+    def broken(analysis, source):
+        if analysis.id == "other":
+            raise ZeroDivisionError("of something")
+        return real(analysis, source)
+
+    monkeypatch.setattr(refit, "run", broken)
+    result = call("update", "other.toml", "mine.toml", "--json", "--jobs", "1", code=1)
+    first, second = json.loads(result.stdout)["outcomes"]
+    assert (first["state"], second["state"]) == ("failed", "first")
+    assert "an error of bayesrtw itself (ZeroDivisionError: of something)" in first["text"]
+    assert "in broken" in first["trace"]
+    assert "in broken" in result.stderr
+    assert call("verify").stdout
+    assert store.run_names(store.open_store(Path("store")), "other") == ()
 
 
 def test_without_a_report_everything_else_is_stored(here):

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from bayesrtw.analysis.catalog import open_analysis
 from bayesrtw.analysis.sensitivity import sensitivity
+from bayesrtw.cli import main
 from bayesrtw.errors import WorkerError
 from bayesrtw.parallel import AHEAD, WINDOW, dask_cluster, map_tasks, processes
 
@@ -165,7 +167,7 @@ def test_a_killed_worker_of_a_cluster_loses_nothing(cluster):
     wanted = [log_det_slowly(seed)[1] for seed in seeds]
     address = json.loads(where.read_text())["address"]
     with dask_cluster(address) as executor:
-        executor._client.wait_for_workers(2, timeout=60)
+        executor.executor._client.wait_for_workers(2, timeout=60)
         pids, found = [], []
         for pid, log_det in map_tasks(log_det_slowly, seeds, executor):
             pids.append(pid)
@@ -178,6 +180,48 @@ def test_a_killed_worker_of_a_cluster_loses_nothing(cluster):
     assert set(pids) == {worker.pid for worker in workers}
     # The survivor did what the other had in work and everything after it.
     assert pids.count(workers[1].pid) > 60
+
+
+ANALYSIS = """
+schema = 1
+id = "{id}"
+title = "Mine"
+question = "Does it?"
+seed = 7
+
+[evidence]
+dataset = "{evidence}"
+measure = "log_hazard_ratio"
+
+[[term]]
+kind = "intercept"
+prior = {{ kind = "normal", sd = 0.5 }}
+
+[[term]]
+kind = "common"
+
+[engine]
+kind = "exact"
+draws = 10
+"""
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Dask's own, while it is imported
+def test_an_update_on_a_cluster_stores_what_can_be_fitted(cluster):
+    where, _ = cluster
+    folder, address = where.parent, json.loads(where.read_text())["address"]
+    rows = "study,measure,effect,se\nA,log_hazard_ratio,0.1,0.1\nB,log_hazard_ratio,0.3,{se}\n"
+    (folder / "mine.csv").write_text(rows.format(se=0.2))
+    (folder / "bad.csv").write_text(rows.format(se=-1))
+    for name, evidence in (("one", "mine.csv"), ("two", "bad.csv"), ("three", "mine.csv")):
+        (folder / f"{name}.toml").write_text(ANALYSIS.format(id=name, evidence=folder / evidence))
+    words = ["update", *(str(folder / f"{name}.toml") for name in ("one", "two", "three"))]
+    words += ["--store", str(folder / "store"), "--no-report", "--dask", address, "--json"]
+    done = CliRunner().invoke(main, words)
+    states = [each["state"] for each in json.loads(done.stdout)["outcomes"]]
+    assert states == ["first", "rejected", "first"]
+    assert done.exit_code == 40
+    assert CliRunner().invoke(main, ["verify", "--store", str(folder / "store")]).exit_code == 0
 
 
 def test_an_address_without_a_scheduler_is_named(monkeypatch):
