@@ -153,7 +153,7 @@ def bring_up_to_date(
             f"note: {name}: has runs in the store and is not among the analyses; they stay as they are.",
             err=True,
         )
-    write_index(opened)
+    write_index(opened, gone)
     listed = sorted(outcomes, key=lambda done: stems.index(done.analysis))
     return Pass(tuple(listed), tuple(gone), gravest([done.code for done in outcomes]))
 

@@ -63,7 +63,7 @@ def standing(store: Store, inputs: Inputs, *, at: datetime | None = None) -> Sta
     """
     names = run_names(store, inputs.analysis)
     if not names:
-        return Standing(None, ("it was never run",))
+        return Standing(None, ("it was never run before",))
     latest = read_run(store, inputs.analysis, names[-1])
     seen: Mapping[str, Any] = latest.manifest["inputs"]
     fitted = str(latest.manifest["created"])

@@ -21,7 +21,7 @@ from bayesrtw.living.fresh import Standing, standing
 from bayesrtw.living.inputs import Inputs, analysis_id, gather
 from bayesrtw.living.journal import note
 from bayesrtw.living.outcome import Outcome
-from bayesrtw.living.store import WAIT, Store, Writer, analyses, open_store, writing
+from bayesrtw.living.store import WAIT, Store, Writer, analyses, open_store, run_names, writing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,9 +102,10 @@ def renew(task: Task) -> Outcome:
                 return heartbeat(writer, inputs, found)
             try:
                 return refit(writer, inputs, found, force=task.force, report=task.report)
-            except (EvidenceError, ConvergenceError, EngineRefusal) as error:
-                kind = "rejected" if isinstance(error, EvidenceError) else "failed"
-                note(writer, kind, message=str(error), seen=inputs.hashes())
+            except StoreError:
+                raise
+            except BayesrtwError as error:
+                _refuse(writer, error)
                 raise
 
     return _guarded(task, do)
@@ -174,13 +175,28 @@ def removed(store: Store, names: Sequence[str], known: Sequence[str]) -> list[st
     return [name for name in analyses(store) if name not in own]
 
 
+def _refuse(writer: Writer, error: BayesrtwError) -> None:
+    """Note why nothing came of a look, and after which run."""
+    names = run_names(writer.store, writer.analysis)
+    kind = "rejected" if isinstance(error, EvidenceError) else "failed"
+    note(writer, kind, message=str(error), run=names[-1] if names else None)
+
+
 def _guarded[Found](task: Task, do: Callable[[Store, Inputs], Found]) -> Found | Outcome:
     """Turn errors of one analysis into an outcome."""
     name = analysis_id(task.name)
     start, trace = time.monotonic(), ""
     try:
         store = open_store(task.store, create=True)
-        return do(store, gather(task.name, data=task.data, evidence=task.evidence))
+        try:
+            inputs = gather(task.name, data=task.data, evidence=task.evidence)
+        except BayesrtwError as error:
+            # Noted where the analysis has runs, so that their readers learn why there is no newer one.
+            if run_names(store, name):
+                with writing(store, name, wait=task.wait) as writer:
+                    _refuse(writer, error)
+            raise
+        return do(store, inputs)
     except EvidenceError as error:
         code, state, text = 40, "rejected", str(error)
     except (ConvergenceError, EngineRefusal) as error:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from bayesrtw.errors import EvidenceError
-from bayesrtw.living import index, watch
+from bayesrtw.living import page, watch
 from bayesrtw.living.inputs import gather
 
 
@@ -82,19 +82,19 @@ def run(line, sequence=1):
 
 
 def test_a_sparkline_lies_inside_its_box_and_says_what_it_shows():
-    svg = index.sparkline([run([-0.1, 0.1, 0.3]), run([0.0, 0.2, 0.4]), run(None)], 1)
+    svg = page.sparkline([run([-0.1, 0.1, 0.3]), run([0.0, 0.2, 0.4]), run(None)], 1)
     assert 'aria-label="Pooled effect of 2 runs, analysis scale: first 0.1, last 0.2."' in svg
     numbers = svg.split('points="')[1].split('"')[0].replace(",", " ").split()
     xs, ys = [float(n) for n in numbers[::2]], [float(n) for n in numbers[1::2]]
     assert min(xs) >= 0
-    assert max(xs) <= index.WIDTH
+    assert max(xs) <= page.WIDTH
     assert min(ys) >= 0
-    assert max(ys) <= index.HEIGHT
-    assert index.sparkline([run(None)], 0) == ""
+    assert max(ys) <= page.HEIGHT
+    assert page.sparkline([run(None)], 0) == ""
 
 
 def test_what_cannot_be_read_has_a_row_that_says_so():
-    page = index.index_page([index.Entry("broken", fault="runs/broken: <is damaged>")])
-    assert "&lt;is damaged&gt;" in page
-    assert "http://" not in page
-    assert "https://" not in page
+    html = page.index_page([page.Entry("broken", fault="runs/broken: <is damaged>")])
+    assert "&lt;is damaged&gt;" in html
+    assert "http://" not in html
+    assert "https://" not in html
