@@ -23,7 +23,7 @@ def history(ids: tuple[str, ...], store: Path, as_json: bool) -> None:
     2 the command was not understood.
     """
     from bayesrtw.errors import StoreError
-    from bayesrtw.living.index import entry_of
+    from bayesrtw.living.index import entries_of, entry_of
     from bayesrtw.living.inputs import shipped
     from bayesrtw.living.store import analyses, open_store
 
@@ -34,8 +34,9 @@ def history(ids: tuple[str, ...], store: Path, as_json: bool) -> None:
             raise StoreError(
                 f"{store}: holds no analysis {name!r}. Choices: {', '.join(known) or 'none yet'}."
             )
-    entries = [entry_of(opened, name) for name in ids or known]
-    gone = [entry.analysis for entry in entries if entry.analysis not in shipped()]
+    entries = [entry_of(opened, name) for name in ids] if ids else entries_of(opened)
+    own = shipped()
+    gone = [entry.analysis for entry in entries if entry.analysis not in own]
     if as_json:
         import json
 

@@ -13,6 +13,7 @@ from bayesrtw.living.store import (
     Run,
     Store,
     analyses,
+    linked,
     read_run,
     run_names,
     said,
@@ -34,9 +35,11 @@ def entry_of(store: Store, analysis: str, *, most: int | None = None) -> Entry:
     Entry
         With what is wrong, if it cannot be read.
     """
+    names = run_names(store, analysis)
+    history, faults = _readable(store, analysis, names[-(most or len(names)) :])
+    if faults:
+        return Entry(analysis, history, count=len(names), fault=_inside(store, faults[0]))
     try:
-        names = run_names(store, analysis)
-        history = tuple(read_run(store, analysis, name) for name in names[-(most or len(names)) :])
         decided = decisions(store, analysis)
         entries = journal(store, analysis).entries
         standing = _standing(history, decided)
@@ -45,12 +48,51 @@ def entry_of(store: Store, analysis: str, *, most: int | None = None) -> Entry:
             if earlier is not None:
                 history, standing = (earlier, *history), 0
     except StoreError as error:
-        # A page that is passed on does not tell where the store lies.
-        return Entry(analysis, fault=str(error).replace(f"{store.folder}/", ""))
+        return Entry(analysis, history, count=len(names), fault=_inside(store, error))
     looked = str(entries[-1]["at"]) if entries else ""
     created = str(history[-1].manifest["created"]) if history else ""
     refused = _refused(entries, history)
     return Entry(analysis, history, standing, len(names), max(looked, created), refused)
+
+
+def entries_of(store: Store, *, most: int | None = None) -> list[Entry]:
+    """Read what is shown of every analysis; what cannot be read is among them.
+
+    Parameters
+    ----------
+    store, most
+        As for `entry_of`.
+
+    Returns
+    -------
+    list of Entry
+        In alphabetical order. Folders without runs are not among them; symbolic links, with a fault.
+    """
+    found = [entry_of(store, name, most=most) for name in analyses(store)]
+    links = [
+        Entry(name, fault=f"runs/{name}: is a symbolic link; it was not followed.")
+        for name in linked(store)
+    ]
+    kept = [entry for entry in found if entry.count or entry.fault]
+    return sorted([*kept, *links], key=lambda entry: entry.analysis)
+
+
+def _readable(
+    store: Store, analysis: str, names: Sequence[str]
+) -> tuple[tuple[Run, ...], list[StoreError]]:
+    """Read runs; one that cannot be read does not hide the others."""
+    history, faults = [], []
+    for name in names:
+        try:
+            history.append(read_run(store, analysis, name))
+        except StoreError as error:
+            faults.append(error)
+    return tuple(history), faults
+
+
+def _inside(store: Store, error: StoreError) -> str:
+    """Give a message with paths below the store: a page that is passed on does not tell where it lies."""
+    return str(error).replace(f"{store.folder}/", "")
 
 
 def _standing(history: Sequence[Run], decided: Mapping[str, Any]) -> int | None:
@@ -90,7 +132,7 @@ def write_index(store: Store, removed: Sequence[str] = ()) -> None:
         if path.is_symlink():
             raise StoreError(f"{path}: is a symbolic link; nothing is written through it.")
         with only_writer(store.folder / LOCK, wait=WAIT, what=str(path)):
-            found = [entry_of(store, name, most=MOST_RUNS) for name in analyses(store)]
+            found = entries_of(store, most=MOST_RUNS)
             replace_file(path, index_page(found, removed).encode())
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({said(error)}).") from None

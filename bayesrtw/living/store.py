@@ -204,6 +204,26 @@ def analyses(store: Store) -> tuple[str, ...]:
         return tuple(sorted(item.name for item in items if item.is_dir(follow_symlinks=False)))
 
 
+def linked(store: Store) -> tuple[str, ...]:
+    """Name the symbolic links that lie where folders of analyses do; none is followed.
+
+    Parameters
+    ----------
+    store
+        The store.
+
+    Returns
+    -------
+    tuple of str
+        In alphabetical order.
+    """
+    root = store.folder / "runs"
+    if not root.is_dir():
+        return ()
+    with os.scandir(root) as items:
+        return tuple(sorted(item.name for item in items if item.is_symlink()))
+
+
 def run_names(store: Store, analysis: str) -> tuple[str, ...]:
     """Name the runs of an analysis without reading them.
 
@@ -397,7 +417,9 @@ def writing(store: Store, analysis: str, *, wait: float = WAIT) -> Iterator[Writ
     try:
         for level in (folder.parent, folder):
             if level.is_symlink():
-                raise StoreError(f"{level}: is a symbolic link; nothing is written through it.")
+                raise StoreError(
+                    f"{level}: is a symbolic link; nothing is written through it. Put the folder there."
+                )
             if not level.is_dir():
                 level.mkdir(exist_ok=True)
                 sync_folder(level.parent)

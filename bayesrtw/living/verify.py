@@ -80,6 +80,7 @@ def verify(store: Store) -> list[Oddity]:
         if runs.is_dir():
             known = analyses(store)
             found += _foreign(store, runs, lambda name: name in known)
+            found += _strangers(store, known)
         for analysis in analyses(store):
             found += _analysis(store, analysis)
     except OSError as error:
@@ -140,7 +141,7 @@ def _analysis(store: Store, analysis: str) -> Iterator[Oddity]:
         try:
             run = read_run(store, analysis, name)
         except StoreError as error:
-            yield Oddity(where, "fault", str(error))
+            yield Oddity(where, "fault", _less(str(error), store, where))
             last, broken = None, True
             continue
         yield from verify_run(run)
@@ -150,7 +151,8 @@ def _analysis(store: Store, analysis: str) -> Iterator[Oddity]:
     try:
         lines = journal(store, analysis).damaged
     except StoreError as error:
-        yield Oddity(f"runs/{analysis}/{JOURNAL}", "fault", str(error))
+        where = f"runs/{analysis}/{JOURNAL}"
+        yield Oddity(where, "fault", _less(str(error), store, where))
         return
     for number in lines:
         yield Oddity(
@@ -168,6 +170,20 @@ def _chained(where: str, run: Run, last: Run | None) -> Iterator[Oddity]:
         yield Oddity(where, "fault", f"the run before it was {told}, and is not there.")
     elif (last.folder / SEAL).read_text(encoding="ascii").strip() != previous["sha256"]:
         yield Oddity(where, "fault", f"the run before it, {last.name}, was written anew since.")
+
+
+def _less(message: str, store: Store, where: str) -> str:
+    """Take the path away that a message begins with and that is told beside it."""
+    return message.removeprefix(f"{store.folder / where}").removeprefix("/").removeprefix(": ")
+
+
+def _strangers(store: Store, known: tuple[str, ...]) -> Iterator[Oddity]:
+    """Name folders among those of analyses that no writer made: they have neither runs nor its lock."""
+    for name in known:
+        if not run_names(store, name) and not (store.of(name) / LOCK).exists():
+            yield Oddity(
+                f"runs/{name}", "note", "was not written by this program; it stays as it is."
+            )
 
 
 def _foreign(store: Store, folder: Path, own: Any) -> Iterator[Oddity]:

@@ -1,5 +1,6 @@
 """The scheduled re-analysis from the command line: codes, drafts, corrections, signatures, replay."""
 
+import hashlib
 import json
 import math
 from datetime import UTC, datetime, timedelta
@@ -110,7 +111,7 @@ def test_a_series_from_the_first_run_to_a_changed_conclusion(here):
     assert bring()["state"] == "heartbeat"
     listed = json.loads(call("history", "--json").stdout)["mine"]["runs"]
     assert [run["stands"] for run in listed] == [False, True, False]
-    assert "is a draft with another conclusion" in (here / "store" / "index.html").read_text()
+    assert "is a draft and waits for a person" in (here / "store" / "index.html").read_text()
     call("publish", "mine/2", "--by", "Ann", code=1)
     call("publish", "mine", "--by", "Ann", "--reason", "three trials agree")
     listed = json.loads(call("history", "--json").stdout)["mine"]["runs"]
@@ -269,6 +270,34 @@ def test_an_analysis_that_was_removed_keeps_its_runs_and_is_named(here):
     opened = store.open_store(Path("store"))
     assert update.removed(opened, ["other.toml"], ("time-to-rtw",)) == ["mine"]
     assert "mine  (not among the shipped analyses)" in call("history").stdout
+
+
+def test_history_lists_what_can_be_read_and_names_what_cannot(here):
+    bring()
+    write([*ROWS, "r5,E,log_hazard_ratio,0.12,0.10,,,,"])
+    bring(code=10)
+    runs = here / "store" / "runs"
+    (runs / "notes").mkdir()
+    (runs / "elsewhere").symlink_to(here)
+    manifest = last().folder / "run.json"
+    raw = json.dumps({**json.loads(manifest.read_text()), "schema": 9}).encode()
+    manifest.write_bytes(raw)
+    (manifest.parent / "run.sha256").write_text(hashlib.sha256(raw).hexdigest() + "\n")
+    before = sorted(runs.rglob("*"))
+    told = call("history", code=1)
+    assert (
+        " 000001-" in told.stdout
+    )  # readable, and not said to stand while a later one cannot be read
+    assert "notes" not in told.stdout
+    later = f"runs/mine/{manifest.parent.name}: was written by a later version (schema 9; this one reads 1)"
+    assert f"error: {later}; update bayesrtw. Nothing was touched." in told.stderr
+    assert "error: runs/elsewhere: is a symbolic link; it was not followed." in told.stderr
+    checked = call("verify", code=1).stderr
+    assert f"fault: {later}" in checked
+    assert "note: runs/notes: was not written by this program; it stays as it is." in checked
+    assert "fault: runs/elsewhere: is a symbolic link that leaves the store" in checked
+    assert "was written by a later version" in call("update", "mine.toml", code=1).stderr
+    assert sorted(runs.rglob("*")) == before
 
 
 def test_the_schedule_and_a_clock_that_went_back_make_it_due(here):
