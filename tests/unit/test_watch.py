@@ -1,11 +1,15 @@
 """Watching a folder: by content, once it has settled; and the index page."""
 
+import signal
+import subprocess
+import sys
+import time
 from types import SimpleNamespace
 
 import pytest
 
 from bayesrtw.errors import EvidenceError
-from bayesrtw.living import page, watch
+from bayesrtw.living import page, store, verify, watch
 from bayesrtw.living.inputs import gather
 
 
@@ -75,6 +79,66 @@ def test_evidence_is_found_in_a_data_folder_and_in_the_data_set_itself(tmp_path)
         assert found.hashes()["analysis"] == shipped.hashes()["analysis"]
         assert found.hashes()["evidence"] != shipped.hashes()["evidence"]
     assert gather("time-to-rtw", data=tmp_path).entry == "rtw-trials"
+
+
+TOML = """
+schema = 1
+id = "{id}"
+title = "Mine"
+question = "Does it?"
+seed = 7
+
+[evidence]
+dataset = "data/mine.csv"
+measure = "log_hazard_ratio"
+
+[[term]]
+kind = "intercept"
+prior = {{ kind = "normal", sd = 0.5 }}
+
+[[term]]
+kind = "common"
+"""
+
+
+#: The command; what a shell starts in the background has SIGINT ignored, and so have its children.
+BEGIN = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from bayesrtw.cli import main
+main()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no signals to send")
+@pytest.mark.parametrize(
+    "number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM]
+)
+def test_a_stopped_watch_ends_well_and_leaves_whole_runs(tmp_path, number):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine.csv").write_text(
+        "study,measure,effect,se\nA,log_hazard_ratio,0.1,0.1\nB,log_hazard_ratio,0.2,0.1\n"
+    )
+    (tmp_path / "one.toml").write_text(TOML.format(id="one"))
+    words = ["watch", "data", "one.toml", "--store", "store", "--settle", "0.01", "--no-report"]
+    watching = subprocess.Popen(
+        [sys.executable, "-c", BEGIN, *words],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert "Ctrl-C stops" in watching.stderr.readline()
+        while not list(tmp_path.glob("store/runs/one/.lock")):  # it has begun
+            assert watching.poll() is None
+            time.sleep(0.05)
+        watching.send_signal(number)
+        _, said = watching.communicate(timeout=60)
+    finally:
+        watching.kill()
+    assert (watching.returncode, said) == (0, "stopped\n")
+    assert verify.verify(store.open_store(tmp_path / "store")) == []
 
 
 def run(line, sequence=1):
