@@ -1,11 +1,12 @@
 """Print the figures that the project promises beside their targets.
 
-Run with ``uv run python tests/bench/bench.py``; ``--json`` prints them as JSON, ``--long`` adds sampling
-and the command that runs every shipped analysis. Medians of several runs in a warm process, wall and CPU
-time; processes are started afresh where the figure is that of a command.
+Run with ``uv run python tests/bench/bench.py``; ``--json`` prints them as JSON with the day, ``--long`` adds
+sampling and the command that runs every shipped analysis. Medians of several runs in a warm process, wall
+and CPU time; processes are started afresh where the figure is that of a command.
 """
 
 import json
+import os
 import platform
 import resource
 import statistics
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -162,7 +164,15 @@ def main():
     found.append(("memory at its peak", "GB", peak, peak, 1.0))
     names = ("figure", "unit", "measured", "cpu", "target")
     if "--json" in sys.argv:
-        print(json.dumps([dict(zip(names, row, strict=True)) for row in found], indent=2))
+        record = {
+            "command": "uv run python tests/bench/bench.py",
+            "date": f"{date.today():%Y-%m-%d}",
+            "python": platform.python_version(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "load": round(os.getloadavg()[0], 1),
+            "figures": [dict(zip(names, row, strict=True)) for row in found],
+        }
+        print(json.dumps(record, indent=1))
         return
     print(f"{platform.machine()}, Python {platform.python_version()}")
     print(f"{'figure':48} {'measured':>10} {'CPU':>10} {'target':>10}")

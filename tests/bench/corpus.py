@@ -1,6 +1,6 @@
 """Read and fit every analysis of the 97 Cochrane reviews, and count what became of each.
 
-    uv run python tests/bench/corpus.py /path/to/rows.csv.gz [--summaries] [--json FILE] [--jobs N]
+    uv run python tests/bench/corpus.py /path/to/rows.csv.gz [--summaries] [--json FILE] [--record FILE]
 
 The file (781 kB; public package Pairwise70) is no part of the project. Each review goes through the
 importers' own path (`bayesrtw.evidence.review`, `bayesrtw.evidence.imported`) and each analysis with at
@@ -23,6 +23,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -328,6 +329,7 @@ def main():
         "--summaries", action="store_true", help="fit and summarise, as a user would"
     )
     parser.add_argument("--json", type=Path, help="write every result and every difference there")
+    parser.add_argument("--record", type=Path, help="write the counts, dated, for the pages")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     begun = time.perf_counter()
@@ -365,6 +367,19 @@ def main():
         f"{elapsed:.1f} s from file to results with {options.jobs} processes; "
         f"CPU {spent[1]:.1f} s, of it reading {spent[0]:.1f} s; load {os.getloadavg()[0]:.1f}"
     )
+    if options.record:
+        record = {
+            "command": "uv run python tests/bench/corpus.py rows.csv.gz",
+            "date": f"{date.today():%Y-%m-%d}",
+            "reviews": len(reviews),
+            **{name: counts[name] for name in ("rows", "loaded", "fitted", "compared")},
+            "not fitted": dict(few.most_common()),
+            "quarantined": dict(causes.most_common()),
+            "differences": dict(Counter(each[1] or "unexplained" for each in differ)),
+            "failures": len(failures),
+            "cpu seconds": round(float(spent[1]), 1),
+        }
+        options.record.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     if options.json:
         options.json.write_text(
             json.dumps({"results": results, "differ": differ, "failures": failures}), "utf-8"

@@ -1,11 +1,14 @@
 """What the pages must say: every public name, component, command and key."""
 
+import json
 import re
 import tomllib
+from datetime import date
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 import bayesrtw as brw
 from bayesrtw import registry
@@ -106,6 +109,42 @@ def test_every_key_of_a_data_set_is_explained():
 def test_every_exit_code_stands_in_the_table_of_living_evidence():
     page = (DOCS / "living.md").read_text("utf-8")
     assert all(f"| {code} |" in page for code in (*CODES, 2, 3))
+
+
+def test_the_exit_codes_that_need_no_store_are_what_commands_return(tmp_path):
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text("id = 1\n", encoding="utf-8")
+    asked = {
+        ("list",): 0,
+        ("run", "no-such-analysis"): 1,
+        ("run", str(wrong)): 1,
+        ("run", "--no-such-option"): 2,
+        ("no-such-command",): 2,
+        ("check", "--strict", str(DOCS / "start/example.csv")): 3,
+        ("check", str(DOCS / "start/example.csv")): 0,
+    }
+    found = {words: CliRunner().invoke(main, words).exit_code for words in asked}
+    assert found == asked
+
+
+def test_every_exit_code_of_an_update_is_asserted_where_updates_are_tested():
+    suite = (ROOT / "tests/unit/test_living.py").read_text("utf-8")
+    bare = [code for code in CODES if code >= 10 and not re.search(rf"\b{code}\b", suite)]
+    assert bare == []
+
+
+def test_what_was_measured_is_dated_and_names_the_command():
+    records = sorted((DOCS / "measured").glob("*.json"))
+    assert [path.stem for path in records] == ["corpus", "speed"]
+    for path in records:
+        record = json.loads(path.read_text("utf-8"))
+        date.fromisoformat(record["date"])
+        script = record["command"].split()[3]
+        assert (ROOT / script).exists()
+        assert path.name in (DOCS / "trust/validation.md").read_text("utf-8")
+    corpus = json.loads((DOCS / "measured/corpus.json").read_text("utf-8"))
+    assert corpus["failures"] == 0
+    assert "unexplained" not in corpus["differences"]
 
 
 def test_links_between_pages_lead_somewhere():

@@ -23,7 +23,6 @@ MET_ELSEWHERE = {
     "Synthesis": "run",
     "Group": "Categorical, on the page of analysis files",
     "Nuts": "engines, as a component",
-    "plot_calibration": "the page on calibration",
     "bias": "its classes are components",
     "likelihood": "its classes are components",
     "mixture_prior": "its classes are components",

@@ -364,3 +364,18 @@ def test_help_documents_the_exit_codes():
     printed = " ".join(CliRunner().invoke(main, ["update", "--help"]).stdout.split())
     assert "20 the class of the conclusion changed: a draft waits for a person" in printed
     assert "30 conflict or surprise" in printed
+
+
+def test_a_fit_that_its_engine_refuses_is_a_gate_and_stores_nothing(here):
+    bring()
+    by = "".join(
+        f'[[term]]\nkind = "exchangeable"\nby = "{column}"\nname = "{column}_sd"\n'
+        'tau = { kind = "half_normal", scale = 0.25 }\n'
+        for column in ("result", "signed_by", "extracted_by")
+    )
+    text = TOML.replace("revision = 1", "revision = 2") + by + '[engine]\nkind = "exact"\n'
+    (here / "mine.toml").write_text(text)
+    done = bring(code=50)
+    assert done["state"] == "gate"
+    assert "hyperparameters" in done["text"]
+    assert last().manifest["result"]["class"] == "probably a benefit"
