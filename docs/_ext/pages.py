@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import layers
 
 HERE = Path(__file__).resolve().parent.parent
 OUT = HERE / "generated"
@@ -238,6 +239,7 @@ def generate(*_: Any) -> None:
     write("cli.rst", commands())
     write("exit-codes.rst", exit_codes())
     write("api.rst", public_names())
+    write("static/layers.svg", layers.draw(layers.layers(HERE.parent / "pyproject.toml")))
     schema()
 
 
