@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayesrtw.analysis.conclusion import Conclusion, Rules
+from bayesrtw.analysis.conclusion import Conclusion, Rules, classify
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.evidence.table import Evidence
@@ -202,7 +202,12 @@ def first(after: After) -> dict[str, Any]:
         "label": "first run",
         "inputs": {},
         "results": [],
-        "conclusion": {"old": "", "new": name, "changed": False},
+        "conclusion": {
+            "old": "",
+            "new": name,
+            "changed": False,
+            "robustness": robustness(after, analysis.conclusion),
+        },
         "set_aside": [{"text": text, "new": True} for text in set_aside(after.synthesis)],
         "conflicts": [],
         "attribution": None,
@@ -263,8 +268,46 @@ def _conclusion(before: Before, after: After, rules: Rules) -> dict[str, Any]:
             "heterogeneous": found.heterogeneous,
             "sceptical": found.sceptical,
             "bounds": {"probable": rules.probable, "likely": rules.likely, "hold": rules.hold},
+            "robustness": robustness(after, rules, held=before.conclusion),
         }
     return entry
+
+
+def robustness(after: After, rules: Rules, *, held: str = "") -> dict[str, Any] | None:
+    """Count the registered variants that give the class of the analysis, by probability alone.
+
+    Parameters
+    ----------
+    after
+        The run.
+    rules
+        Classes and bounds.
+    held
+        The class that was published last.
+
+    Returns
+    -------
+    dict or None
+        ``variants``, how many are the ``same``, and ``others``: name to class. None without a pooled mean
+        or variants, and where the smallest important effect is not no effect: variants answer for that one.
+    """
+    found = after.conclusion
+    if found is None or rules.threshold:
+        return None
+    name = classify(rules, found.benefit, found.harm, before=held)
+    classes = {}
+    for variant, table in after.synthesis.variants.items():
+        rows = table[(table["of"] == "mu") & (table["threshold"] == 0.0)]
+        if len(rows):
+            row = rows.iloc[0].to_dict()
+            chance = float(row["probability"])
+            higher = after.synthesis.posterior.attrs["benefit"] == "higher"
+            benefit = chance if bool(row["above"]) == higher else 1.0 - chance
+            classes[variant] = classify(rules, benefit, before=held)
+    if not classes:
+        return None
+    others = {variant: other for variant, other in classes.items() if other != name}
+    return {"variants": len(classes), "same": len(classes) - len(others), "others": others}
 
 
 def _conflicts(before: Before, after: After, rows: Mapping[str, Any], *, method: bool) -> list[str]:

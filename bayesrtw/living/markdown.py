@@ -131,6 +131,11 @@ def _class(diff: Mapping[str, Any]) -> list[str]:
                 "Heterogeneous: in a new setting the effect is a harm with probability "
                 f"{found['opposite']:.2f}."
             )
+    robust = found.get("robustness")
+    if robust:
+        text = f"{robust['same']} of {robust['variants']} registered variants give the same class"
+        others = (f"{safe(name)}: {safe(word)}" for name, word in robust["others"].items())
+        lines.append(f"{text} ({'; '.join(others)})." if robust["others"] else f"{text}.")
     return [*lines, ""]
 
 

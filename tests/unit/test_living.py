@@ -272,6 +272,21 @@ def test_an_analysis_that_was_removed_keeps_its_runs_and_is_named(here):
     assert "mine  (not among the shipped analyses)" in call("history").stdout
 
 
+def test_registered_variants_say_how_robust_the_class_is(here):
+    question = '[[estimand]]\nname = "pooled"\nof = "mu"\n'
+    variants = (
+        '[[variant]]\nname = "wide"\nset = { "term.intercept.prior.sd" = 5.0 }\n'
+        '[[variant]]\nname = "all but certain"\nset = { "term.intercept.prior.sd" = 0.001 }\n'
+    )
+    (here / "mine.toml").write_text(f"{TOML}\n{question}\n{variants}")
+    bring()
+    found = difference()["conclusion"]["robustness"]
+    # Under a prior that allows no effect both sides are as likely.
+    assert found == {"variants": 2, "same": 1, "others": {"all but certain": "unclear"}}
+    told = "1 of 2 registered variants give the same class (all but certain: unclear)."
+    assert told in call("diff", "mine").stdout
+
+
 def test_history_lists_what_can_be_read_and_names_what_cannot(here):
     bring()
     write([*ROWS, "r5,E,log_hazard_ratio,0.12,0.10,,,,"])
