@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from bayesrtw.analysis.catalog import open_analysis as open_analysis
     from bayesrtw.analysis.catalog import open_brief as open_brief
     from bayesrtw.analysis.catalog import open_dataset as open_dataset
+    from bayesrtw.analysis.ladder import ladder as ladder
     from bayesrtw.analysis.run import Synthesis as Synthesis
     from bayesrtw.analysis.run import run as run
+    from bayesrtw.analysis.sensitivity import sensitivity as sensitivity
     from bayesrtw.analysis.spec import Analysis as Analysis
     from bayesrtw.engine import fit as fit
     from bayesrtw.engine.exact import Exact as Exact
@@ -79,6 +81,10 @@ if TYPE_CHECKING:
     from bayesrtw.plot.traffic_light import plot_traffic_light as plot_traffic_light
     from bayesrtw.posterior.calibrate import calibrate as calibrate
     from bayesrtw.posterior.calibrate import judge as judge
+    from bayesrtw.posterior.predictive import predictive_check as predictive_check
+    from bayesrtw.posterior.sensitivity import cumulative as cumulative
+    from bayesrtw.posterior.sensitivity import leave_one_out as leave_one_out
+    from bayesrtw.posterior.sensitivity import prior_sensitivity as prior_sensitivity
     from bayesrtw.posterior.summarise import summarise as summarise
     from bayesrtw.posterior.within_between import within_between as within_between
 
@@ -101,6 +107,7 @@ _HOMES = {
     "Nuts": "bayesrtw.engine.nuts",
     "Synthesis": "bayesrtw.analysis.run",
     "calibrate": "bayesrtw.posterior.calibrate",
+    "cumulative": "bayesrtw.posterior.sensitivity",
     "describe_bias_summary": "bayesrtw.plot.bias_summary",
     "describe_bubble": "bayesrtw.plot.bubble",
     "describe_categories": "bayesrtw.plot.categories",
@@ -121,12 +128,14 @@ _HOMES = {
     "fit": "bayesrtw.engine",
     "hold_against": "bayesrtw.analysis.against",
     "judge": "bayesrtw.posterior.calibrate",
+    "ladder": "bayesrtw.analysis.ladder",
+    "leave_one_out": "bayesrtw.posterior.sensitivity",
     "open_analysis": "bayesrtw.analysis.catalog",
     "open_brief": "bayesrtw.analysis.catalog",
     "open_dataset": "bayesrtw.analysis.catalog",
-    "plot_calibration": "bayesrtw.plot.calibration",
     "plot_bias_summary": "bayesrtw.plot.bias_summary",
     "plot_bubble": "bayesrtw.plot.bubble",
+    "plot_calibration": "bayesrtw.plot.calibration",
     "plot_categories": "bayesrtw.plot.categories",
     "plot_claims": "bayesrtw.plot.claims",
     "plot_cumulative": "bayesrtw.plot.cumulative",
@@ -142,7 +151,10 @@ _HOMES = {
     "plot_tau": "bayesrtw.plot.tau",
     "plot_tipping": "bayesrtw.plot.tipping",
     "plot_traffic_light": "bayesrtw.plot.traffic_light",
+    "predictive_check": "bayesrtw.posterior.predictive",
+    "prior_sensitivity": "bayesrtw.posterior.sensitivity",
     "run": "bayesrtw.analysis.run",
+    "sensitivity": "bayesrtw.analysis.sensitivity",
     "simulate": "bayesrtw.model.simulate",
     "summarise": "bayesrtw.posterior.summarise",
     "within_between": "bayesrtw.posterior.within_between",

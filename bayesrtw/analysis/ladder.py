@@ -111,6 +111,13 @@ def ladder(analysis: Analysis, evidence: Evidence | None = None, *, sampled: boo
     ------
     SpecError
         If the model has no pooled mean, or the registered rung does not exist.
+
+    Examples
+    --------
+    >>> import bayesrtw as brw
+    >>> found = brw.ladder(brw.open_analysis("time-to-rtw-all-designs"), sampled=False)
+    >>> str(found.rungs.index[0])
+    'randomised'
     """
     import pandas as pd  # noqa: PLC0415
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from bayesrtw.posterior.altered import lay_out
 from bayesrtw.posterior.compare import compare, submodels
 from bayesrtw.posterior.influence import measured, shares
 from bayesrtw.posterior.pool import FIGURES, pool, shared_by, table
+from bayesrtw.posterior.predictive import predictive_check
 from bayesrtw.posterior.scaling import learned_of, power_scaling_of
 from bayesrtw.posterior.sensitivity import (
     between,
@@ -81,6 +82,13 @@ class Panel:
     questions: "dict[str, pd.DataFrame]"
     notes: tuple[str, ...] = ()
 
+
+#: Heading of the table that holds estimates against what the others and the priors expect, and its columns.
+PREDICTIVE: Final = "Predictive check"
+EXPECTED: Final = (
+    "effect", "expected", "lower", "upper", "tail",
+    "prior_expected", "prior_lower", "prior_upper", "prior_tail",
+)  # fmt: skip
 
 #: Gives more tables for an analysis and its rows: heading to table, of specifications where it has the
 #: columns `RESULT`.
@@ -156,6 +164,7 @@ def sensitivity(
         tables["Cumulative by year"] = cumulative(model, rows, threshold=far, base=base)
     if analysis.variant:
         tables["Registered variants"] = _variants(analysis, source, rows, notes, executor)
+    questions[PREDICTIVE] = predictive_check(model, rows, base=base)[[*EXPECTED]]
     questions |= _questions(analysis, rows, base, notes)
     questions["Studies whose absence changes the class"] = fewest_removed(
         left, _classes(rules), Sides(rows.benefit == "higher", far), base

@@ -140,6 +140,66 @@ def _contributions(climbed: dict[str, Any]) -> Table:
     return Table("Weights of designs", head, tuple(rows), caption)
 
 
+def predictive(content: dict[str, Any], n: Numbers) -> list[Section]:
+    """Hold each estimate against what the other studies, and the priors alone, lead one to expect.
+
+    Parameters
+    ----------
+    content
+        A record.
+    n
+        How its numbers are printed.
+
+    Returns
+    -------
+    list of Section
+        Empty where the alternatives were not worked out.
+    """
+    found = content.get("predictive")
+    if not found:
+        return []
+    words = {"others": "the other studies and the priors", "prior": "the priors alone"}
+    blocks: list[Block] = []
+    for kind, known_from in words.items():
+        if found[kind]["smallest"] is None:
+            blocks.append(Paragraph((f"Nothing can be predicted from {known_from}: improper.",)))
+            continue
+        said: Text = (
+            f"Given {known_from}, the least expected estimate is ",
+            Quoted(found[kind]["smallest"]),
+            ": two-sided predictive tail ",
+            Number(f"/predictive/{kind}/smallest_tail", "probability"),
+            ". If the model holds, the smallest of all is as small as this with probability about ",
+            Number(f"/predictive/{kind}/chance", "probability"),
+            ".",
+        )
+        blocks.append(Paragraph(said))
+    predicted = "95\u00a0% predictive interval"
+    head = (
+        Head(("Estimate",)),
+        Head((f"Reported, {n.measure.abbreviation} (95\u00a0% CI)",), "num"),
+        Head((f"Given the others: median ({predicted})",), "num"),
+        Head(("Tail",), "num"),
+        Head((f"From the priors: median ({predicted})",), "num"),
+        Head(("Tail",), "num"),
+    )
+    rows = []
+    for place, row in enumerate(content["rows"]):
+        cells: list[Text] = [(Quoted(row["estimate"]),), (Interval(f"/rows/{place}/own"),)]
+        for kind in words:
+            known = found[kind]["intervals"][place] is not None
+            cells.append((Interval(f"/predictive/{kind}/intervals/{place}"),) if known else ("–",))
+            tail = f"/predictive/{kind}/tails/{place}"
+            cells.append((Number(tail, "probability"),) if known else ("–",))
+        rows.append(tuple(cells))
+    caption = (
+        "Each estimate beside what is expected of it without its study, sampling error included. The tail is "
+        "the probability of a result at least as far out, on either side."
+    )
+    blocks.append(Table("Predictive check", head, tuple(rows), caption, cards=True))
+    return [Section("predictive", "Predictive check", tuple(blocks))]
+
+
 def sensitivity(content: dict[str, Any], n: Numbers) -> Section:
     """Say what was tried beside the registered analysis, and what came of it.
 

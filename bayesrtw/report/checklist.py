@@ -1,9 +1,9 @@
 """The Bayesian Analysis Reporting Guidelines (BARG), filled in from the record of an analysis.
 
 Points of Table 1 of Kruschke (2021), *Nature Human Behaviour* 5:1282-1291, PMC8526359, in words of our
-own. Steps 0 to 5 have the letters of that table. In step 6 the letters A (software and installation),
-B (versions), D (readable for humans) and G (posteriors kept) were checked; the others are what the step
-asks for, in an order of our own.
+own. Up to 2.D they were read in that table. The letters of steps 3 to 5 and 6.D are those under which
+published reports cite it, and 6.A, 6.B and 6.G follow from such reports; the other points of step 6 are
+what the step asks for, in an order of our own.
 
 What the record does not hold is said to be missing, not passed over; what no program can know is named as
 left to the author.
@@ -62,12 +62,12 @@ WHERE: Final[dict[str, tuple[str, ...]]] = {
     "1.B": ("model",),
     "1.C": ("model",),
     "1.D": ("model", "record"),
-    "1.E": ("pictures",),
+    "1.E": ("predictive", "pictures"),
     "2.A": ("record",),
     "2.B": ("checks",),
     "2.C": ("checks",),
     "2.D": ("checks",),
-    "3.A": ("sensitivity",),
+    "3.A": ("predictive",),
     "3.B": ("summary", "pictures", "moderators"),
     "3.C": ("checks",),
     "4.A": ("summary",),
@@ -169,12 +169,27 @@ def _model(found: dict[str, Any]) -> Answers:
             "reported",
             f"The analysis file, digest {found['digest']}, is printed in the record.",
         ),
-        "1.E": (
-            "in part",
-            "The prior of the pooled effect is drawn beside its posterior; data simulated from the prior are "
-            "not part of this record.",
+        "1.E": _checked(
+            found, "prior", "The prior of the pooled effect is drawn beside its posterior."
         ),
     }
+
+
+def _checked(found: dict[str, Any], kind: str, more: str) -> tuple[Status, str]:
+    """Answer for a predictive check: of each estimate from the priors, or from the other studies."""
+    checks = found.get("predictive")
+    if not checks or checks[kind]["smallest"] is None:
+        status: Status = "in part" if more else "not reported"
+        return status, f"{more} No predictive check is part of this record.".strip()
+    source = (
+        "the priors alone" if kind == "prior" else "the other studies, so that none is used twice"
+    )
+    known = sum(each is not None for each in checks[kind]["tails"])
+    return (
+        "reported",
+        f"{more} {known} estimates are held against their predictive distributions from {source}; these are "
+        "integrated, not simulated.".strip(),
+    )
 
 
 def _computation(found: dict[str, Any]) -> Answers:
@@ -198,15 +213,7 @@ def _computation(found: dict[str, Any]) -> Answers:
 def _posterior(found: dict[str, Any]) -> Answers:
     evidence = found["engine"].get("log_evidence")
     return {
-        "3.A": (
-            (
-                "in part",
-                "Each study's predictive density given the others is in the sensitivity tables (log "
-                "predictive density); data are not simulated.",
-            )
-            if found["sensitivity"]
-            else ("not reported", "No predictive check is part of this record.")
-        ),
+        "3.A": _checked(found, "others", ""),
         "3.B": (
             "reported",
             f"Medians and 95 % central (equal-tailed) intervals of {len(found['estimates'])} quantities, on "

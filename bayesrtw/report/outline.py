@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from bayesrtw.report.alternatives import ladder, sensitivity
+from bayesrtw.report.alternatives import ladder, predictive, sensitivity
 from bayesrtw.report.block import (
     Block,
     Bullets,
@@ -60,6 +60,7 @@ def outline(content: dict[str, Any]) -> Outline:
         *moderators(content, n),
         *ladder(content, n),
         sensitivity(content, n),
+        *predictive(content, n),
         _checks(content),
         _model(content),
         _record(content, n),

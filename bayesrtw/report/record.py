@@ -9,10 +9,11 @@ from bayesrtw.analysis.conclusion import classify
 from bayesrtw.analysis.explore import Cell, Grid, explore
 from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.analysis.sensitivity import Panel, sensitivity
+from bayesrtw.analysis.sensitivity import PREDICTIVE, Panel, sensitivity
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.posterior.predictive import chance_of_smallest
 from bayesrtw.report.absolute import BASELINES, MEASURES, per_thousand, risk
 from bayesrtw.report.checklist import checklist
 from bayesrtw.report.document import document, number
@@ -48,9 +49,9 @@ def record(
     Returns
     -------
     dict
-        `document`'s keys, and ``conclusion``, ``sensitivity`` (None where there is no pooled mean),
-        ``explore`` (None where the exact engine does not serve), ``absolute`` (None where the measure
-        moves no risk) and ``checklist``.
+        `document`'s keys, and ``conclusion``, ``sensitivity`` and ``predictive`` (None where there is no
+        pooled mean), ``explore`` (None where the exact engine does not serve), ``absolute`` (None where the
+        measure moves no risk) and ``checklist``.
     """
     found = document(synthesis)
     measure = measure_named(found["measure"])
@@ -58,6 +59,7 @@ def record(
     found["conclusion"] = _conclusion(synthesis)
     found["sensitivity"] = _sensitivity(panel, measure) if panel else None
     found["sensitivity_missing"] = why
+    found["predictive"] = _predictive(panel, measure) if panel else None
     grid, found["explore_missing"] = (
         _grid(synthesis) if alternatives else (None, "no alternatives were worked out.")
     )
@@ -121,6 +123,32 @@ def _sensitivity(panel: Panel, measure: Measure) -> dict[str, Any]:
         "caveat": panel.caveat,
         "tables": {heading: _table(table, measure) for heading, table in panel.tables.items()},
     }
+
+
+def _predictive(panel: Panel, measure: Measure) -> dict[str, Any]:
+    """Write what the others and the priors expect of each estimate, on the reported scale too."""
+    table = panel.questions[PREDICTIVE]
+    found: dict[str, Any] = {}
+    for kind, before in (("others", ""), ("prior", "prior_")):
+        tails = table[f"{before}tail"].to_numpy()
+        rows = []
+        for values in table[
+            [f"{before}{name}" for name in ("expected", "lower", "upper")]
+        ].to_numpy():
+            known = bool(np.all(np.isfinite(values)))
+            ends = (number(measure.back(value)) for value in values)
+            rows.append(
+                dict(zip(("median", "lower", "upper"), ends, strict=True)) if known else None
+            )
+        chance = chance_of_smallest(tails)
+        found[kind] = {
+            "intervals": rows,
+            "tails": [number(tail) for tail in tails],
+            "smallest": str(table.index[int(np.nanargmin(tails))]) if np.isfinite(chance) else None,
+            "smallest_tail": number(np.nanmin(tails)) if np.isfinite(chance) else None,
+            "chance": number(chance),
+        }
+    return found
 
 
 def _table(table: "pd.DataFrame", measure: Measure) -> list[dict[str, Any]]:

@@ -7,10 +7,9 @@ Dated runs of one analysis. Here each run is what was known at the end of a year
 
 import bayesrtw as brw
 from bayesrtw.analysis.conclusion import CLASSES
-from bayesrtw.posterior.sensitivity import cumulative
 
 synthesis = brw.run(brw.open_analysis("time-to-rtw"))
-table = cumulative(synthesis.analysis.model, synthesis.evidence).iloc[2:-1]
+table = brw.cumulative(synthesis.analysis.model, synthesis.evidence).iloc[2:-1]
 bounds = (0.90, 0.65, 0.35, 0.10, 0.0)
 classes = [
     next(name for name, bound in zip(CLASSES, bounds, strict=True) if chance >= bound)

@@ -6,7 +6,6 @@ The pooled effect and a new setting under several priors of heterogeneity.
 """
 
 import bayesrtw as brw
-from bayesrtw.posterior.sensitivity import prior_sensitivity
 
 synthesis = brw.run(brw.open_analysis("time-to-rtw"))
 priors = {
@@ -14,6 +13,6 @@ priors = {
     "narrow: half-normal(0.1)": brw.prior.HalfNormal(0.1),
     "wide: half-normal(1)": brw.prior.HalfNormal(1.0),
 }
-table = prior_sensitivity(synthesis.analysis.model, synthesis.evidence, priors)
+table = brw.prior_sensitivity(synthesis.analysis.model, synthesis.evidence, priors)
 axes = brw.plot_prior_panel(table, synthesis)
 words = brw.describe_prior_panel(table, synthesis)

@@ -6,10 +6,9 @@ Everything that was tried, sorted by result, with the choices beneath.
 """
 
 import bayesrtw as brw
-from bayesrtw.analysis.sensitivity import sensitivity
 
 analysis = brw.open_analysis("time-to-rtw")
-panel = sensitivity(analysis)
+panel = brw.sensitivity(analysis)
 synthesis = brw.run(analysis)
 axes = brw.plot_specification_curve(panel, synthesis, width_mm=174)
 words = brw.describe_specification_curve(panel, synthesis)
