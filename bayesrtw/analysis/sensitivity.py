@@ -1,6 +1,6 @@
 """The sensitivity panel of an analysis, and how robust its conclusion is, in one line."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import cache
@@ -12,6 +12,7 @@ from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model
 from bayesrtw.analysis.query import select
 from bayesrtw.analysis.spec import Analysis, vary
+from bayesrtw.dims import ESTIMATE
 from bayesrtw.engine import choose, fit
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.shared import Common
@@ -173,7 +174,7 @@ def sensitivity(
         for heading, further in maker(analysis, rows).items():
             where = tables if set(RESULT) <= set(further.columns) else questions
             where[heading] = further
-    line = _robustness(tables, rules)
+    line = _robustness(tables, rules, _known_as(rows))
     return Panel(tables, line, rows.provenance.caveat, questions, tuple(notes))
 
 
@@ -379,7 +380,18 @@ def _variant(task: tuple[Analysis, Evidence]) -> dict[str, float]:
     return _result(changed.model, rows, changed.conclusion, changed.seed, changed.engine)
 
 
-def _robustness(tables: "dict[str, pd.DataFrame]", rules: Rules) -> str:
+def _known_as(rows: Evidence) -> dict[str, str]:
+    """Name studies as a reader knows them, where a study has one estimate."""
+    labels, studies = rows.data[ESTIMATE].to_numpy(), rows.data["study"].to_numpy()
+    found: dict[str, list[str]] = {}
+    for label, study in zip(labels, studies, strict=True):
+        found.setdefault(str(study), []).append(str(label))
+    return {study: names[0] for study, names in found.items() if len(names) == 1}
+
+
+def _robustness(
+    tables: "dict[str, pd.DataFrame]", rules: Rules, known_as: Mapping[str, str]
+) -> str:
     """Count the specifications that agree; history and empty rows are no specifications."""
     first = next(iter(tables.values()))
     now, against = (
@@ -402,7 +414,8 @@ def _robustness(tables: "dict[str, pd.DataFrame]", rules: Rules) -> str:
             if other == registered:
                 agree += 1
                 continue
-            words = f"{heading.lower()}: {name} (P(benefit) = {chance:.2f}, {other!r})"
+            said = known_as.get(str(name), name) if "study" in heading else name
+            words = f"{heading.lower()}: {said} (P(benefit) = {chance:.2f}, {other!r})"
             others.append((abs(chance - now), words))
     share = f"{100 * agree / total:.0f} %" if total else "none"
     text = (

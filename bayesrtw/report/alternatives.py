@@ -169,18 +169,17 @@ def predictive(content: dict[str, Any], n: Numbers) -> list[Section]:
             Quoted(found[kind]["smallest"]),
             ": two-sided predictive tail ",
             Number(f"/predictive/{kind}/smallest_tail", "probability"),
-            ". If the model holds, the smallest of all is as small as this with probability about ",
+            ". If the model holds, a smallest tail like this or smaller has probability ",
             Number(f"/predictive/{kind}/chance", "probability"),
-            ".",
+            ", with tails taken as independent.",
         )
         blocks.append(Paragraph(said))
-    predicted = "95\u00a0% predictive interval"
     head = (
         Head(("Estimate",)),
         Head((f"Reported, {n.measure.abbreviation} (95\u00a0% CI)",), "num"),
-        Head((f"Given the others: median ({predicted})",), "num"),
+        Head(("Given the others (95\u00a0% PI)",), "num"),
         Head(("Tail",), "num"),
-        Head((f"From the priors: median ({predicted})",), "num"),
+        Head(("From the priors (95\u00a0% PI)",), "num"),
         Head(("Tail",), "num"),
     )
     rows = []
@@ -193,8 +192,8 @@ def predictive(content: dict[str, Any], n: Numbers) -> list[Section]:
             cells.append((Number(tail, "probability"),) if known else ("–",))
         rows.append(tuple(cells))
     caption = (
-        "Each estimate beside what is expected of it without its study, sampling error included. The tail is "
-        "the probability of a result at least as far out, on either side."
+        "Each estimate beside what is expected of it without its study: median and predictive interval (PI), "
+        "sampling error included. Tail: probability of a result at least as far out, on either side."
     )
     blocks.append(Table("Predictive check", head, tuple(rows), caption, cards=True))
     return [Section("predictive", "Predictive check", tuple(blocks))]
