@@ -1,8 +1,4 @@
-"""Reports as bytes: numbers against the record, hostile words, and the same file twice.
-
-Absolute effects are held against figures worked out elsewhere (Weibull curves with a median of 90 days,
-hazard ratio 1.25), checklists against the points of the publication.
-"""
+"""Reports as bytes: numbers against the record, hostile words, and the same file twice."""
 
 import io
 import json
@@ -15,22 +11,16 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from docx import Document
 from docx.table import Table as WordTable
-from hypothesis import given
-from hypothesis import strategies as st
+from small_synthesis import small_synthesis
 
 import bayesrtw as brw
-from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.run import Synthesis, run
 from bayesrtw.analysis.spec import Estimand
 from bayesrtw.errors import Faults, SpecError
-from bayesrtw.evidence.cells import Table, guarded, read_table, unguarded
-from bayesrtw.evidence.write import _csv
-from bayesrtw.report.absolute import per_thousand, risk
-from bayesrtw.report.checklist import POINTS
+from bayesrtw.evidence.cells import read_table
 from bayesrtw.report.document import as_json
 from bayesrtw.report.folder import write_index, write_results
 from bayesrtw.report.numbers import clean, resolve
@@ -50,45 +40,15 @@ HOSTILE = (
 )
 
 
-def _synthesis(names: tuple[str, ...], **columns: Any) -> Synthesis:
-    count = len(names)
-    frame = pd.DataFrame(
-        {
-            "study": names,
-            "effect": [0.42, 0.05, 0.11, -0.21, 0.33, 0.2][:count],
-            "se": [0.15, 0.12, 0.30, 0.25, 0.09, 0.2][:count],
-            **columns,
-        }
-    )
-    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
-    (analysis,) = default_analyses(evidence)
-    words = {"title": f"Small {names[0]}", "question": f"Does {names[1]} help?"}
-    asked = (Estimand("pooled", "mu"), Estimand("new setting", "theta_new"), Estimand("SD", "tau"))
-    return run(replace(analysis, **words, rationale=(names[2],), estimand=asked), evidence)
-
-
-@pytest.fixture(scope="module")
-def plain() -> tuple[Synthesis, dict[str, Any]]:
-    made = _synthesis(("A 2001", "B 2002", "C 2003", "D 2004", "E 2005"))
-    return made, record(made)
-
-
 @pytest.fixture(scope="module")
 def hostile() -> tuple[Synthesis, dict[str, Any]]:
-    made = _synthesis(
+    made = small_synthesis(
         HOSTILE,
         note=list(HOSTILE),
         locator=[f"{text} doi 10.1000/ab<script>" for text in HOSTILE],
         design=["rct"] * 6,
         trial_family=[HOSTILE[0]] * 2 + list("abcd"),
     )
-    return made, record(made)
-
-
-@pytest.fixture(scope="module")
-def both_designs() -> tuple[Synthesis, dict[str, Any]]:
-    designs = ["rct", "cohort", "rct", "cohort", "rct"]
-    made = _synthesis(("A 2001", "B 2002", "C 2003", "D 2004", "E 2005"), design=designs)
     return made, record(made)
 
 
@@ -127,7 +87,7 @@ def same_number(shown: str, value: float | None, style: str, *, log: bool) -> bo
     bound = re.fullmatch(r"([<>])(\d+(?:\.\d+)?)", shown)
     if bound:
         limit = float(bound.group(2))
-        return value < limit if bound.group(1) == "<" else value > limit - 0.5
+        return value < limit if bound.group(1) == "<" else value > limit
     text = shown.replace("−", "-").replace(",", "").lstrip("+")
     scaled = 100 * value if style == "percent" else value
     if style in ("plain", "se", "error"):
@@ -398,39 +358,6 @@ def test_hostile_words_are_no_formula_in_estimates_csv(
     assert "=cmd|'/C calc'!A0" in table.columns["label"]
 
 
-@given(st.text(alphabet="'=+-@1a.\t＝ _", max_size=8))
-def test_guarded_cells_come_back(cell: str) -> None:
-    assert unguarded(guarded(cell)) == cell
-    safe = guarded(cell)
-    try:
-        float(safe)
-    except ValueError:
-        assert not safe.startswith(("=", "+", "-", "@", "\t", "＝"))
-
-
-def test_a_data_set_with_formulas_comes_back_as_it_was() -> None:
-    columns = {"study": ["=cmd()", "'=x", "-1 day"], "@note": ["+x", "-0.3", "'plain'"]}
-    raw = _csv(Table("results.csv", columns, [2, 3, 4]))
-    assert raw.splitlines() == [
-        b"study,'@note",
-        b"'=cmd(),'+x",
-        b"''=x,-0.3",
-        b"'-1 day,'plain'",
-    ]
-    faults = Faults(SpecError)
-    assert read_table(raw, "results.csv", faults).columns == columns
-    assert not faults.messages
-
-
-def test_numbers_are_not_guarded() -> None:
-    assert [guarded(cell) for cell in ("-0.3", "+1e5", "-.5", "12")] == [
-        "-0.3",
-        "+1e5",
-        "-.5",
-        "12",
-    ]
-
-
 @pytest.mark.parametrize("kind", ["html", "md", "docx", "json"])
 def test_the_same_synthesis_gives_the_same_bytes(
     plain: tuple[Synthesis, dict[str, Any]], kind: str
@@ -441,111 +368,13 @@ def test_the_same_synthesis_gives_the_same_bytes(
 
 def test_control_characters_are_replaced() -> None:
     assert clean("half \ud83d") == "half \ufffd"
-    made = _synthesis(("nul\x0b", "b", "bell\x07", "d"))
+    made = small_synthesis(("nul\x0b", "b", "bell\x07", "d"))
     content = record(made)
     for kind in ("md", "docx"):
         assert render(made, content, kind)
     text = page(made, content)
     assert "\x0b" not in text
     assert "nul\ufffd" in text
-
-
-@pytest.mark.parametrize(
-    ("baseline", "wanted"), [(0.799, 0.866), (0.881, 0.930), (0.940, 0.970), (0.986, 0.995)]
-)
-def test_hazard_ratio_moves_a_risk_as_a_weibull_curve_does(baseline: float, wanted: float) -> None:
-    assert risk("log_hazard_ratio", math.log(1.25), baseline) == pytest.approx(wanted, abs=1.1e-3)
-
-
-def test_other_ratios_move_a_risk_as_their_definitions_say() -> None:
-    assert per_thousand("log_risk_ratio", math.log(1.5), 0.2) == pytest.approx(100)
-    assert risk("log_risk_ratio", math.log(3), 0.5) == 1.0
-    new = risk("log_odds_ratio", math.log(2), 0.25)
-    assert new / (1 - new) == pytest.approx(2 * 0.25 / 0.75)
-    assert risk("risk_difference", -0.3, 0.1) == 0.0
-    with pytest.raises(SpecError, match="moves no risk"):
-        risk("mean_difference", 1.0, 0.5)
-    with pytest.raises(SpecError, match="baseline must lie"):
-        risk("log_risk_ratio", 0.0, 1.0)
-
-
-#: Letters of each step in Table 1 of Kruschke (2021); of step 6 what the step asks for.
-BARG = {
-    "0": "AB",
-    "1": "ABCDE",
-    "2": "ABCD",
-    "3": "ABC",
-    "4": "ABCDE",
-    "5": "ABCDE",
-    "6": "ABCDEFGH",
-}
-
-#: Points whose subject is known from the table, and a word of it.
-SUBJECTS = {
-    "0.A": "Why Bayesian",
-    "0.B": "Goals",
-    "1.A": "Data",
-    "1.B": "Likelihood",
-    "1.C": "Prior",
-    "1.D": "Formal specification",
-    "1.E": "Prior predictive check",
-    "2.A": "Software",
-    "2.B": "Convergence",
-    "2.C": "Resolution",
-    "2.D": "not MCMC",
-    "3.A": "Posterior predictive check",
-    "3.B": "Summaries",
-    "3.C": "Bayes factors",
-    "4.A": "Why decide",
-    "4.B": "Loss",
-    "4.C": "practical equivalence",
-    "4.D": "Bayes factors",
-    "4.E": "Estimates",
-    "5.A": "broad",
-    "5.B": "informed",
-    "5.C": "default",
-    "5.D": "Bayes factors",
-    "5.E": "decisions",
-    "6.A": "install",
-    "6.B": "Versions",
-    "6.D": "humans",
-    "6.G": "Posterior",
-}
-
-
-def test_the_checklist_has_the_points_of_the_publication() -> None:
-    wanted = [f"{step}.{letter}" for step, letters in BARG.items() for letter in letters]
-    assert [point for point, _, _ in POINTS] == wanted
-    asks = {point: asked for point, _, asked in POINTS}
-    for point, word in SUBJECTS.items():
-        assert word in asks[point], point
-
-
-@pytest.mark.parametrize("which", ["plain", "both_designs"])
-def test_the_checklist_answers_every_point_and_says_where(
-    which: str, request: pytest.FixtureRequest
-) -> None:
-    made, content = request.getfixturevalue(which)
-    points = content["checklist"]
-    assert [each["point"] for each in points] == [point for point, _, _ in POINTS]
-    known = {"reported", "in part", "not reported", "does not apply", "left to the author"}
-    assert {each["status"] for each in points} <= known
-    assert all(each["text"] for each in points)
-    said = {each["point"]: each["text"] for each in points}
-    assert content["digest"] in said["6.C"]
-    assert "half-normal(0.1)" in said["5.A"]
-    status = {each["point"]: each["status"] for each in points}
-    for point in ("0.A", "4.B", "4.C", "6.C", "6.E", "6.H"):
-        assert status[point] == "left to the author"
-    text = page(made, content)
-    sections = {a["id"] for tag, a in _read(text).tags if tag == "section"}
-    part = text[text.index('<section id="checklist"') :]
-    for each in points:
-        shown = [name for name in each["where"] if name in sections]
-        answered = each["status"] in ("reported", "in part")
-        assert bool(shown) == answered, each
-        for name in shown:
-            assert f'<a href="#{name}">' in part
 
 
 def test_the_index_lists_what_the_folder_holds(
@@ -581,7 +410,7 @@ def test_pictures_of_a_report_cross_where_its_table_says_and_keep_their_hatching
 
 
 def test_a_difference_between_effects_is_no_benefit() -> None:
-    made = _synthesis(("A", "B", "C", "D"), design=["rct", "cohort", "rct", "cohort"])
+    made = small_synthesis(("A", "B", "C", "D"), design=["rct", "cohort", "rct", "cohort"])
     terms = (
         brw.Intercept(brw.prior.Normal(0, 0.5)),
         brw.Indicator("non_randomised", "design", ("cohort",), brw.prior.Normal(0, 0.2)),
