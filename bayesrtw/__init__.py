@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bayesrtw.analysis.catalog import open_brief as open_brief
     from bayesrtw.analysis.catalog import open_dataset as open_dataset
     from bayesrtw.analysis.ladder import ladder as ladder
+    from bayesrtw.analysis.outlook import outlook as outlook
     from bayesrtw.analysis.run import Synthesis as Synthesis
     from bayesrtw.analysis.run import run as run
     from bayesrtw.analysis.sensitivity import sensitivity as sensitivity
@@ -133,6 +134,7 @@ _HOMES = {
     "open_analysis": "bayesrtw.analysis.catalog",
     "open_brief": "bayesrtw.analysis.catalog",
     "open_dataset": "bayesrtw.analysis.catalog",
+    "outlook": "bayesrtw.analysis.outlook",
     "plot_bias_summary": "bayesrtw.plot.bias_summary",
     "plot_bubble": "bayesrtw.plot.bubble",
     "plot_calibration": "bayesrtw.plot.calibration",

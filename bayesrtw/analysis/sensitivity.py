@@ -10,6 +10,7 @@ import numpy as np
 
 from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model
+from bayesrtw.analysis.outlook import outlook
 from bayesrtw.analysis.query import select
 from bayesrtw.analysis.spec import Analysis, vary
 from bayesrtw.dims import ESTIMATE
@@ -91,6 +92,9 @@ EXPECTED: Final = (
     "prior_expected", "prior_lower", "prior_upper", "prior_tail",
 )  # fmt: skip
 
+#: Heading of the table on a further trial.
+NEXT: Final = "What one more trial could change"
+
 #: Gives more tables for an analysis and its rows: heading to table, of specifications where it has the
 #: columns `RESULT`.
 More = Callable[[Analysis, Evidence], "dict[str, pd.DataFrame]"]
@@ -166,6 +170,7 @@ def sensitivity(
     if analysis.variant:
         tables["Registered variants"] = _variants(analysis, source, rows, notes, executor)
     questions[PREDICTIVE] = predictive_check(model, rows, base=base)[[*EXPECTED]]
+    questions[NEXT] = outlook(model, rows, rules, base=base)
     questions |= _questions(analysis, rows, base, notes)
     questions["Studies whose absence changes the class"] = fewest_removed(
         left, _classes(rules), Sides(rows.benefit == "higher", far), base

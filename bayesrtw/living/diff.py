@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 
 from bayesrtw.analysis.conclusion import Conclusion, Rules, classify
+from bayesrtw.analysis.outlook import USUAL, outlook, usual_trials
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.errors import BayesrtwError
+from bayesrtw.errors import BayesrtwError, EngineRefusal
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.living.attribution import Numbers, Side, attribute, left_out, of_row
 from bayesrtw.living.figures import Figures, moved
@@ -207,6 +208,7 @@ def first(after: After) -> dict[str, Any]:
             "new": name,
             "changed": False,
             "robustness": robustness(after, analysis.conclusion),
+            "outlook": next_trial(after, analysis.conclusion),
         },
         "set_aside": [{"text": text, "new": True} for text in set_aside(after.synthesis)],
         "conflicts": [],
@@ -269,8 +271,40 @@ def _conclusion(before: Before, after: After, rules: Rules) -> dict[str, Any]:
             "sceptical": found.sceptical,
             "bounds": {"probable": rules.probable, "likely": rules.likely, "hold": rules.hold},
             "robustness": robustness(after, rules, held=before.conclusion),
+            "outlook": next_trial(after, rules),
         }
     return entry
+
+
+def next_trial(after: After, rules: Rules) -> dict[str, Any] | None:
+    """Say how probable it is that one more trial changes the class.
+
+    Parameters
+    ----------
+    after
+        The run.
+    rules
+        Classes and bounds.
+
+    Returns
+    -------
+    dict or None
+        ``se, change, then, narrower`` of a trial of the rows' median standard error, see
+        `bayesrtw.analysis.outlook.outlook`. None without a pooled mean, or where the exact engine does not
+        serve.
+    """
+    synthesis = after.synthesis
+    model, rows = synthesis.analysis.model, synthesis.evidence
+    if after.conclusion is None:
+        return None
+    trial = {USUAL: usual_trials(rows)[USUAL]}
+    try:
+        table = outlook(model, rows, rules, now=after.conclusion.name, trials=trial)
+    except EngineRefusal:
+        return None
+    found = table.loc[USUAL].to_dict()
+    figures = {name: float(found[name]) for name in ("se", "change", "narrower")}
+    return {**figures, "then": str(found["then"])}
 
 
 def robustness(after: After, rules: Rules, *, held: str = "") -> dict[str, Any] | None:

@@ -136,6 +136,14 @@ def _class(diff: Mapping[str, Any]) -> list[str]:
         text = f"{robust['same']} of {robust['variants']} registered variants give the same class"
         others = (f"{safe(name)}: {safe(word)}" for name, word in robust["others"].items())
         lines.append(f"{text} ({'; '.join(others)})." if robust["others"] else f"{text}.")
+    ahead = found.get("outlook")
+    if ahead:
+        then = f" (most probably to {safe(ahead['then'])})" if ahead["then"] else ""
+        lines.append(
+            f"One more trial of median precision (SE {ahead['se']:.3g}) would change the class with "
+            f"probability {ahead['change']:.2f}{then}, and is expected to narrow the interval by "
+            f"{100 * ahead['narrower']:.0f} %."
+        )
     return [*lines, ""]
 
 

@@ -11,12 +11,11 @@ from typing import Any
 import xarray as xr
 
 from bayesrtw.analysis.catalog import open_analysis, open_dataset
-from bayesrtw.analysis.conclusion import Conclusion, conclude, sceptical_model
+from bayesrtw.analysis.concluded import conclusion
 from bayesrtw.analysis.query import Selection, select
 from bayesrtw.analysis.run import Synthesis, run
 from bayesrtw.analysis.spec import Analysis
-from bayesrtw.engine import choose, fit
-from bayesrtw.engine.exact import Exact
+from bayesrtw.engine import choose
 from bayesrtw.engine.tree import PACKAGES
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.living.attribution import Side
@@ -30,7 +29,6 @@ from bayesrtw.living.outcome import Outcome
 from bayesrtw.living.rows import plain_rows
 from bayesrtw.living.store import Run, Writer, as_line, drafting, now, put, run_names
 from bayesrtw.living.update import heartbeat
-from bayesrtw.posterior.summarise import probability_beyond
 from bayesrtw.registry import encode
 from bayesrtw.report.document import as_json
 from bayesrtw.report.folder import write_results
@@ -104,7 +102,7 @@ def refit(
         before = before_of(base) if base is not None else None
         passed = not any(finding.severity == "failed" for finding in synthesis.findings)
         held = before.conclusion if before and _same_series(before, opened) else ""
-        concluded = conclusion(synthesis, passed=passed, before=held)
+        concluded = conclusion(synthesis, before=held)
         after = After(synthesis, opened.source, figures(synthesis), opened.identity, concluded)
         diff = difference(before, after) if before else first(after)
         code, reasons = _judged(diff, synthesis)
@@ -178,44 +176,6 @@ def open_inputs(toml: Path, entry: Path) -> Opened:
         "versions": software(PACKAGES[str(settings["kind"])]),
     }
     return Opened(analysis, source, selection, identity)
-
-
-def conclusion(synthesis: Synthesis, *, passed: bool, before: str) -> Conclusion | None:
-    """Conclude from a run, with the sceptical prior where it can matter.
-
-    Parameters
-    ----------
-    synthesis
-        What was run.
-    passed
-        Whether no check failed.
-    before
-        The class that holds until its bound is missed by the registered margin.
-
-    Returns
-    -------
-    Conclusion or None
-        None if the model has no pooled mean.
-    """
-    if "mu" not in synthesis.quantities.index:
-        return None
-    analysis, tree = synthesis.analysis, synthesis.posterior
-    rules = analysis.conclusion
-    higher = tree.attrs["benefit"] == "higher"
-    side = rules.threshold if higher else -rules.threshold
-    model = sceptical_model(analysis.model, rules)
-    chance = None
-    if model is not None:
-        engine = analysis.engine or Exact(draws=0, study_effects=False)
-        sampled = engine.refuses(model, synthesis.evidence) or encode(engine)["kind"] != "exact"
-        near = probability_beyond(tree, "mu", "", side, above=higher) >= rules.probable - rules.hold
-        # Sampling once more is worth it only where the answer can change the class.
-        if not sampled or near:
-            if analysis.engine is None and sampled:
-                engine = choose(model, synthesis.evidence)
-            other = fit(model, synthesis.evidence, engine=engine, seed=analysis.seed)
-            chance = probability_beyond(other, "mu", "", side, above=higher)
-    return conclude(tree, rules, sceptical=chance, passed=passed, before=before)
 
 
 def _same_series(before: Before, opened: Opened) -> bool:

@@ -4,12 +4,13 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from bayesrtw.analysis.concluded import conclusion
 from bayesrtw.analysis.run import run as run_analysis
 from bayesrtw.errors import StoreError
 from bayesrtw.living.diff import After, difference
 from bayesrtw.living.figures import figures, moved
 from bayesrtw.living.inputs import stored_inputs
-from bayesrtw.living.refit import before_of, conclusion, open_inputs
+from bayesrtw.living.refit import before_of, open_inputs
 from bayesrtw.living.store import Run
 from bayesrtw.living.verify import verify_run
 from bayesrtw.report.document import document
@@ -122,9 +123,8 @@ def compare(old: Run, new: Run) -> dict[str, Any]:
     synthesis = run_analysis(opened.analysis, opened.source)
     before = before_of(old)
     same = before.identity["analysis"] == opened.identity["analysis"]
-    passed = not any(finding.severity == "failed" for finding in synthesis.findings)
     held = before.conclusion if same else ""
-    concluded = conclusion(synthesis, passed=passed, before=held)
+    concluded = conclusion(synthesis, before=held)
     after = After(synthesis, opened.source, figures(synthesis), new.manifest["identity"], concluded)
     return difference(before, after)
 

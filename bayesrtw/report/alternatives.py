@@ -199,6 +199,55 @@ def predictive(content: dict[str, Any], n: Numbers) -> list[Section]:
     return [Section("predictive", "Predictive check", tuple(blocks))]
 
 
+def outlook(content: dict[str, Any]) -> list[Section]:
+    """Say what one more trial could change.
+
+    Parameters
+    ----------
+    content
+        A record.
+
+    Returns
+    -------
+    list of Section
+        Empty where the alternatives were not worked out.
+    """
+    found = content.get("outlook")
+    if not found:
+        return []
+    said = (
+        "One more trial of the average programme, in a setting like those studied, with the results that the "
+        "present posterior expects. However large, it would be one setting among many: heterogeneity limits "
+        "what any single trial can tell."
+    )
+    head = (
+        Head(("One more trial",)),
+        Head(("Standard error",), "num"),
+        Head(("P(class changes)",), "num"),
+        Head(("Most probably to",), "words"),
+        Head(("Interval narrower by, %",), "num"),
+    )
+    rows = tuple(
+        (
+            (Quoted(row["name"][:1].upper() + row["name"][1:]),),
+            (Number(f"/outlook/{place}/se", "se"),),
+            (Number(f"/outlook/{place}/change", "probability"),),
+            (Quoted(row["then"]),),
+            (Number(f"/outlook/{place}/narrower", "percent"),),
+        )
+        for place, row in enumerate(found)
+    )
+    caption = (
+        "Expected narrowing of the 95\u00a0% interval of the pooled mean, on the analysis scale."
+    )
+    table = Table("What one more trial could change", head, rows, caption, cards=True)
+    return [
+        Section(
+            "outlook", "What one more trial could change", (Paragraph((said,)), table), "Outlook"
+        )
+    ]
+
+
 def sensitivity(content: dict[str, Any], n: Numbers) -> Section:
     """Say what was tried beside the registered analysis, and what came of it.
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from bayesrtw.report.alternatives import ladder, predictive, sensitivity
+from bayesrtw.report.alternatives import ladder, outlook, predictive, sensitivity
 from bayesrtw.report.block import (
     Block,
     Bullets,
@@ -61,6 +61,7 @@ def outline(content: dict[str, Any]) -> Outline:
         *ladder(content, n),
         sensitivity(content, n),
         *predictive(content, n),
+        *outlook(content),
         _checks(content),
         _model(content),
         _record(content, n),

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesrtw.analysis.conclusion import classify
+from bayesrtw.analysis.concluded import conclusion
 from bayesrtw.analysis.explore import Cell, Grid, explore
 from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.analysis.sensitivity import PREDICTIVE, Panel, sensitivity
+from bayesrtw.analysis.sensitivity import NEXT, PREDICTIVE, Panel, sensitivity
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.evidence.table import Evidence
@@ -49,9 +49,9 @@ def record(
     Returns
     -------
     dict
-        `document`'s keys, and ``conclusion``, ``sensitivity`` and ``predictive`` (None where there is no
-        pooled mean), ``explore`` (None where the exact engine does not serve), ``absolute`` (None where the
-        measure moves no risk) and ``checklist``.
+        `document`'s keys, and ``conclusion``, ``sensitivity``, ``predictive`` and ``outlook`` (None where
+        there is no pooled mean), ``explore`` (None where the exact engine does not serve), ``absolute``
+        (None where the measure moves no risk) and ``checklist``.
     """
     found = document(synthesis)
     measure = measure_named(found["measure"])
@@ -59,6 +59,7 @@ def record(
     found["conclusion"] = _conclusion(synthesis)
     found["sensitivity"] = _sensitivity(panel, measure) if panel else None
     found["sensitivity_missing"] = why
+    found["outlook"] = _table(panel.questions[NEXT], measure) if panel else None
     found["predictive"] = _predictive(panel, measure) if panel else None
     grid, found["explore_missing"] = (
         _grid(synthesis) if alternatives else (None, "no alternatives were worked out.")
@@ -109,12 +110,8 @@ def _origin(synthesis: Synthesis, source: Evidence | None) -> Evidence | None:
 
 
 def _conclusion(synthesis: Synthesis) -> str | None:
-    if "mu" not in synthesis.quantities.index:
-        return None
-    rules = synthesis.analysis.conclusion
-    if rules.threshold != 0:
-        return None
-    return classify(rules, float(synthesis.quantities.loc["mu"].to_dict()["probability"]))
+    found = conclusion(synthesis)
+    return found.name if found else None
 
 
 def _sensitivity(panel: Panel, measure: Measure) -> dict[str, Any]:

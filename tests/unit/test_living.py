@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+import bayesrtw as brw
 from bayesrtw.cli import main
 from bayesrtw.living import fresh, refit, store, update
 from bayesrtw.living.inputs import gather
@@ -284,6 +285,21 @@ def test_registered_variants_say_how_robust_the_class_is(here):
     # Under a prior that allows no effect both sides are as likely.
     assert found == {"variants": 2, "same": 1, "others": {"all but certain": "unclear"}}
     told = "1 of 2 registered variants give the same class (all but certain: unclear)."
+    assert told in call("diff", "mine").stdout
+
+
+def test_an_update_says_what_one_more_trial_could_change(here):
+    bring()
+    found = difference()["conclusion"]
+    analysis, rows = brw.open_analysis("mine.toml"), brw.open_dataset("mine.csv")
+    table = brw.outlook(analysis.model, rows, analysis.conclusion, now=found["new"])
+    expected = table.loc["of median precision", ["se", "change", "narrower"]].to_dict()
+    then = found["outlook"].pop("then")
+    assert then == table.loc["of median precision", "then"]
+    assert found["outlook"] == pytest.approx(expected, abs=1e-6)
+    told = (
+        f"One more trial of median precision (SE {expected['se']:.3g}) would change the class with"
+    )
     assert told in call("diff", "mine").stdout
 
 

@@ -1,0 +1,177 @@
+"""How probable it is that one more trial changes the conclusion, and how much it would narrow it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model
+from bayesrtw.engine.shared import Common
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.design import build
+from bayesrtw.model.spec import Model, check
+from bayesrtw.posterior.next_trial import After, after, results
+from bayesrtw.posterior.pool import Pooled, pool
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Equally probable results of the trial: a probability of change is exact to half of 1 / 1,000.
+RESULTS = 1_000
+
+#: The trial that an update speaks of.
+USUAL = "of median precision"
+
+#: Of these, every so many is used for the width, which varies little.
+EVERY = 10
+
+
+def outlook(
+    model: Model,
+    evidence: Evidence,
+    rules: Rules,
+    *,
+    now: str = "",
+    trials: Mapping[str, float] | None = None,
+    ci_prob: float = 0.95,
+    base: Common | None = None,
+) -> "pd.DataFrame":
+    """Say what one more trial of the average programme, in a new setting, could change.
+
+    Results of the trial are those that the present posterior expects, not those of an optimist.
+
+    Parameters
+    ----------
+    model, evidence
+        What is pooled; the model has an intercept.
+    rules
+        Classes of the conclusion; the class of now is kept until its bound is missed by ``rules.hold``.
+    now
+        The class that stands, one of ``rules.classes``; that of the present posterior unless given.
+    trials
+        Name to standard error, analysis scale; `usual_trials` unless given.
+    ci_prob
+        Probability of the interval of the pooled mean whose width is expected.
+    base
+        Nodes of the model and evidence, where they are laid already.
+
+    Returns
+    -------
+    DataFrame
+        One row a trial: ``se``; ``change``, the probability that the class is another one afterwards;
+        ``then``, the most probable of the others (empty if none is possible); ``narrower``, by which share
+        of its width the interval is expected to be narrower; and ``to <class>``, the probability of each.
+
+    Raises
+    ------
+    SpecError
+        If the model has no intercept.
+    EngineRefusal
+        If the exact engine cannot fit the model.
+
+    References
+    ----------
+    .. [1] Sutton, A.J. et al. (2007), Statistics in Medicine 26:2479-2500: a trial is judged by the
+       meta-analysis that it will enter.
+
+    Examples
+    --------
+    >>> import bayesrtw as brw
+    >>> analysis = brw.open_analysis("time-to-rtw")
+    >>> rows = brw.run(analysis).evidence
+    >>> found = brw.outlook(analysis.model, rows, analysis.conclusion)
+    >>> bool(found.loc["without sampling error", "narrower"] < 0.1)
+    True
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    check(model, evidence)
+    posterior = pool(build(model, evidence), base)
+    doubting = sceptical_model(model, rules)
+    doubts = None if doubting is None else pool(build(doubting, evidence), base)
+    judge = _Judge(rules, higher=evidence.benefit == "higher", now=now)
+    if not now:
+        judge = replace(
+            judge,
+            now=judge.classes(_as_after(posterior), None if doubts is None else _as_after(doubts))[
+                0
+            ],
+        )
+    width = float(_as_after(posterior).width(ci_prob)[0])
+    found: dict[str, dict[str, object]] = {}
+    for name, each in (usual_trials(evidence) if trials is None else trials).items():
+        result = results(posterior, each, RESULTS)
+        then = judge.classes(
+            after(posterior, each, result), None if doubts is None else after(doubts, each, result)
+        )
+        share = {word: then.count(word) / RESULTS for word in rules.classes}
+        others = {
+            word: chance for word, chance in share.items() if word != judge.now and chance > 0
+        }
+        widths = after(posterior, each, result[EVERY // 2 :: EVERY]).width(ci_prob)
+        found[name] = {
+            "se": each,
+            "change": 1.0 - share[judge.now],
+            "then": max(others, key=others.__getitem__) if others else "",
+            "narrower": 1.0 - float(np.mean(widths)) / width,
+            **{f"to {word}": chance for word, chance in share.items()},
+        }
+    return pd.DataFrame.from_dict(found, orient="index").rename_axis("one more trial")
+
+
+def usual_trials(evidence: Evidence) -> dict[str, float]:
+    """Give trials like those that there are, and the limit of large ones.
+
+    Parameters
+    ----------
+    evidence
+        The rows.
+
+    Returns
+    -------
+    dict
+        Name to standard error, analysis scale: the rows' median, their smallest, and zero.
+    """
+    se = evidence.data["se"].to_numpy().astype(float)
+    return {
+        USUAL: float(np.median(se)),
+        "as precise as the most precise": float(np.min(se)),
+        "without sampling error": 0.0,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Judge:
+    """Names the classes of posteriors, as `bayesrtw.analysis.conclusion.conclude` does."""
+
+    rules: Rules
+    higher: bool
+    now: str
+
+    def classes(self, posterior: After, doubts: After | None) -> list[str]:
+        """Name the class after each result; `doubts` is the posterior under the sceptical prior."""
+        side = self.rules.threshold if self.higher else -self.rules.threshold
+        benefit = posterior.beyond(side, above=self.higher)
+        harm = posterior.beyond(-side, above=not self.higher) if side else 1.0 - benefit
+        doubted = (
+            np.zeros(len(benefit), dtype=bool)
+            if doubts is None
+            else doubts.beyond(side, above=self.higher) < self.rules.sceptical
+        )
+        best, second = self.rules.classes[:2]
+        found = []
+        for chance, against, no in zip(benefit, harm, doubted, strict=True):
+            word = classify(self.rules, float(chance), float(against), before=self.now)
+            found.append(second if word == best and no else word)
+        return found
+
+
+def _as_after(posterior: Pooled) -> After:
+    """Take the posterior as it is for the one after no result."""
+    shape = (len(posterior.weight), 1)
+    weight, mean, sd = (
+        np.broadcast_to(part, shape[:1])[:, None]
+        for part in (posterior.weight, posterior.mean, posterior.sd)
+    )
+    return After(weight, mean, sd)
