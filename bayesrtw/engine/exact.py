@@ -135,7 +135,7 @@ class Exact:
                 f"Exact will not hold {evidence.size * self.chains * self.draws:.1e} draws of study "
                 "effects; use Exact(study_effects=False), or fewer draws."
             )
-        return improper(build(model, evidence))
+        return improper(build(model, evidence, partial=True))
 
     def fit(self, model: Model, evidence: Evidence, *, seed: int) -> xr.DataTree:
         """See `Engine`.
@@ -161,7 +161,7 @@ class Exact:
         """
         attrs = attributes(model, evidence, self, seed)
         model, evidence = self._borrowed(model, evidence)
-        design = build(model, evidence)
+        design = build(model, evidence, partial=True)
         if any(isinstance(term, BiasMixture) for term in model.terms):
             return assemble(self._biased(model, evidence, design, seed), design, evidence, attrs)
         problem = pose(design)

@@ -103,7 +103,7 @@ class Nuts:
         """
         import nutpie  # noqa: PLC0415
 
-        design = build(model, evidence)
+        design = build(model, evidence, partial=True)
         with warnings.catch_warnings():
             # The compiler and the sampler warn about their own deprecations.
             warnings.simplefilter("ignore")

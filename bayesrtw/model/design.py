@@ -7,13 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.likelihood import correlated, excess
 from bayesrtw.model.mixture_prior import NormalParts
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Carried, Fixed, Grouped, Noise
+from bayesrtw.registry import kind_of
 
 Array = NDArray[np.float64]
 
@@ -142,7 +143,7 @@ class Design:
         return self.columns if self.biased is None else self.columns * ~self.biased
 
 
-def build(model: Model, evidence: Evidence) -> Design:
+def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
     """Turn a model and evidence into arrays.
 
     Parameters
@@ -151,13 +152,26 @@ def build(model: Model, evidence: Evidence) -> Design:
         A model whose terms are all Gaussian.
     evidence
         Rows that passed `bayesrtw.model.spec.check`.
+    partial
+        Whether terms that are not Gaussian are passed over: for engines that add them themselves.
 
     Returns
     -------
     Design
         The arrays, with their names.
+
+    Raises
+    ------
+    EngineRefusal
+        If a term is not Gaussian, unless `partial`: arrays without it are those of another model.
     """
     parts = [term.gaussian(evidence) for term in model.terms]
+    other = [kind_of(term) for term, part in zip(model.terms, parts, strict=True) if part is None]
+    if other and not partial:
+        raise EngineRefusal(
+            f"term {other[0]!r} is not Gaussian: it can be fitted, but neither refits of other rows or "
+            "priors nor predictions serve it. Leave the term out, or fit each alternative by itself."
+        )
     noise = [part for part in parts if isinstance(part, Noise)]
     common = [part.common for part in noise if part.common is not None]
     own = [part for part in parts if isinstance(part, Fixed)]

@@ -110,7 +110,7 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
             f"simulate draws Gaussian terms, and those that say how; {shown(unknown)} of this model does "
             "not: leave it out."
         )
-    design = build(model, evidence)
+    design = build(model, evidence, partial=True)
     _refuse_improper(design)
     rng = np.random.default_rng(seed)
     drawn = draw(design, replicates, rng)

@@ -198,7 +198,10 @@ def _blinded(design: Design, rows: NDArray[np.intp]) -> Design:
             covariance = block.covariance[np.ix_(stays, stays)]
             blocks.append(replace(block, rows=block.rows[stays], covariance=covariance))
     se = np.where(blind, BLIND * float(np.max(design.se)), design.se)
-    return replace(design, se=se, blocks=tuple(blocks))
+    # An unknown intraclass correlation inflates every standard error by a factor: of blind rows too, and how
+    # improbable they are then says something of it.
+    excess = None if design.excess is None else np.where(blind, 0.0, design.excess)
+    return replace(design, se=se, blocks=tuple(blocks), excess=excess)
 
 
 def _without(design: Design, rows: NDArray[np.intp]) -> Design:

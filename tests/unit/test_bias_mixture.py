@@ -11,11 +11,14 @@ import pytest
 from scipy import special
 
 import bayesrtw as brw
+from bayesrtw.analysis.conclusion import Rules
 from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
 from bayesrtw.evidence.quality import Judgement, Judgements
 from bayesrtw.model.bias import BiasHierarchy, Studies
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup, default_mixture
 from bayesrtw.model.prior import HalfNormal, Normal
+from bayesrtw.posterior.sensitivity import leave_out
+from bayesrtw.posterior.tipping import tipping_prior, tipping_shift
 
 EFFECT = np.array([0.30, 0.05, -0.45, 0.28, -0.35, -0.10, 0.10])
 SE = np.array([0.15, 0.12, 0.20, 0.20, 0.10, 0.22, 0.15])
@@ -189,3 +192,18 @@ def test_a_model_that_cannot_be_integrated_names_nuts():
     )
     with pytest.raises(EngineRefusal, match=r"one heterogeneity SD.*nuts"):
         brw.fit(made, rows(), engine=brw.Exact())
+
+
+@pytest.mark.parametrize("asked", ["predictive", "outlook", "leave_out", "shift", "prior"])
+def test_what_cannot_hold_the_mixture_refuses_and_does_not_leave_it_out(asked):
+    """Answers of the model without its bias would stand beside those of the model with it."""
+    made, evidence = model(BiasMixture((cohorts(),))), rows()
+    calls = {
+        "predictive": lambda: brw.predictive_check(made, evidence),
+        "outlook": lambda: brw.outlook(made, evidence, Rules()),
+        "leave_out": lambda: leave_out(made, evidence),
+        "shift": lambda: tipping_shift(made, evidence, {"all": np.ones(evidence.size, dtype=bool)}),
+        "prior": lambda: tipping_prior(made, evidence, lambda *_: "same"),
+    }
+    with pytest.raises(EngineRefusal, match="'bias_mixture' is not Gaussian"):
+        calls[asked]()

@@ -10,6 +10,7 @@ from scipy import stats
 
 import bayesrtw as brw
 from bayesrtw.errors import SpecError
+from bayesrtw.model.likelihood import Clustering, Normal
 from bayesrtw.posterior.predictive import chance_of_smallest
 
 EFFECT = np.array([0.41, 0.02, -0.35, 0.22, 0.61, 0.05])
@@ -162,3 +163,34 @@ def test_a_column_that_is_not_there_is_named():
 def test_the_smallest_of_many_is_small_by_chance():
     assert chance_of_smallest(np.array([0.02, 0.5, np.nan, 0.9])) == pytest.approx(1 - 0.98**3)
     assert math.isnan(chance_of_smallest(np.array([np.nan])))
+
+
+def test_trials_left_out_say_nothing_of_an_unknown_correlation_within_clusters():
+    """A missing trial's size must not tilt the intraclass correlation: dense normals over both."""
+    size = np.array([10, 1, 5, 20, 1, 8])
+    prior = stats.beta(2, 10)
+    model = brw.Model(
+        terms=(
+            brw.Intercept(brw.prior.Normal(0, 0.5)),
+            brw.Exchangeable(brw.prior.HalfNormal(0.3)),
+        ),
+        likelihood=Normal(clustering=Clustering("size", brw.prior.Beta(2, 10))),
+    )
+    found = brw.predictive_check(model, evidence(size=size))
+    tau, weight = half_normal(0.3, 16)
+    at, share = np.polynomial.legendre.leggauss(32)
+    grid = list(itertools.product(zip(tau, weight, strict=True), zip(at, share, strict=True)))
+    covariance, weights = [], []
+    for (t, w), (u, v) in grid:
+        icc = (u + 1) / 2
+        covariance.append(np.diag(SE**2 * (1 + (size - 1) * icc) + t**2) + 0.25)
+        weights.append(w * v * prior.pdf(icc))
+    mean = [np.zeros(6)] * len(grid)
+    for row in range(6):
+        others = np.delete(np.arange(6), row)
+        (expected,) = tails_of(mean, covariance, weights, [row], others)
+        assert found[["pit", "tail"]].to_numpy()[row] == pytest.approx(expected, abs=1e-7)
+        (expected,) = tails_of(mean, covariance, weights, [row], [])
+        assert found[["prior_pit", "prior_tail"]].to_numpy()[row] == pytest.approx(
+            expected, abs=1e-7
+        )
