@@ -46,7 +46,7 @@ def history(ids: tuple[str, ...], store: Path, as_json: bool) -> None:
                 "checked": entry.checked,
                 "fault": entry.fault,
                 "runs": [
-                    {**_line(run), "stands": place == entry.standing}
+                    {**_line(run, entry), "stands": place == entry.standing}
                     for place, run in enumerate(entry.history)
                 ],
             }
@@ -58,7 +58,7 @@ def history(ids: tuple[str, ...], store: Path, as_json: bool) -> None:
             note = "" if entry.analysis not in gone else "  (not among the shipped analyses)"
             click.echo(f"{entry.analysis}{note}")
             for place, run in enumerate(entry.history):
-                click.echo(_shown(_line(run), stands=place == entry.standing))
+                click.echo(_shown(_line(run, entry), stands=place == entry.standing))
             if entry.checked:
                 click.echo(f"  last looked at {entry.checked[:16]}")
     faults = [entry for entry in entries if entry.fault]
@@ -67,7 +67,7 @@ def history(ids: tuple[str, ...], store: Path, as_json: bool) -> None:
     sys.exit(1 if faults else 0)
 
 
-def _line(run: Any) -> dict[str, Any]:
+def _line(run: Any, entry: Any) -> dict[str, Any]:
     manifest = run.manifest
     result = manifest["result"]
     return {
@@ -75,7 +75,8 @@ def _line(run: Any) -> dict[str, Any]:
         "sequence": run.sequence,
         "series": manifest["series"],
         "created": manifest["created"],
-        "status": manifest["status"],
+        "status": entry.status_of(run),
+        "published_by": entry.decided.get(run.name, ""),
         "code": manifest["code"],
         "class": result["class"],
         "studies": result["studies"],
@@ -91,7 +92,8 @@ def _shown(line: dict[str, Any], *, stands: bool) -> str:
         f"{pooled['median']:.2f} ({pooled['lower']:.2f} to {pooled['upper']:.2f})" if pooled else ""
     )
     mark = "*" if stands else " "
-    why = "; ".join(line["reasons"])
+    who = [f"published by {line['published_by']}"] if line["published_by"] else []
+    why = "; ".join([*line["reasons"], *who])
     return (
         f" {mark}{line['name']}  {line['created'][:10]}  {line['status']:<9}  {line['studies']:>3} studies  "
         f"{answer:<21}  {line['class']}{'  [' + why + ']' if why else ''}"

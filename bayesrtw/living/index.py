@@ -52,7 +52,15 @@ def entry_of(store: Store, analysis: str, *, most: int | None = None) -> Entry:
     looked = str(entries[-1]["at"]) if entries else ""
     created = str(history[-1].manifest["created"]) if history else ""
     refused = _refused(entries, history)
-    return Entry(analysis, history, standing, len(names), max(looked, created), refused)
+    return Entry(
+        analysis,
+        history,
+        standing,
+        len(names),
+        max(looked, created),
+        refused,
+        decided={name: str(entry.get("by", "")) for name, entry in decided.items()},
+    )
 
 
 def entries_of(store: Store, *, most: int | None = None) -> list[Entry]:

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import html
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -117,6 +117,8 @@ class Entry:
         Why nothing came of the last look; empty if something did.
     fault
         Why it cannot be shown; empty if it can.
+    decided
+        Name of a draft that a person published, to who did.
     """
 
     analysis: str
@@ -126,6 +128,22 @@ class Entry:
     checked: str = ""
     refused: str = ""
     fault: str = ""
+    decided: Mapping[str, str] = field(default_factory=dict)
+
+    def status_of(self, run: Run) -> str:
+        """Say whether a run is a draft, or published, by itself or by a person.
+
+        Parameters
+        ----------
+        run
+            One of the history.
+
+        Returns
+        -------
+        str
+            ``draft`` or ``published``.
+        """
+        return "published" if run.name in self.decided else str(run.manifest["status"])
 
     @property
     def waiting(self) -> tuple[Run, ...]:
@@ -391,7 +409,7 @@ def _runs(entry: Entry) -> str:
         concluded = result["conclusion"]
         chance = _chance(concluded["benefit"]) if concluded else "–"
         label = _linked(entry, run, "report.html", f"{run.sequence}")
-        state = "stands" if stands else "draft" if manifest["status"] == "draft" else "published"
+        state = "stands" if stands else entry.status_of(run)
         why = "; ".join(str(each) for each in manifest["reasons"])
         rows.append(
             f"<tr{' class="stands"' if stands else ''}><th scope='row'>{label}</th>"

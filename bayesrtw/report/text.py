@@ -16,6 +16,15 @@ from bayesrtw.evidence.measure import Measure, measure_named
 #: Style of each severity of finding.
 COLOUR = {"failed": "bold red", "warning": "yellow", "note": "dim"}
 
+#: Columns of the terminal left of a table.
+_INDENT = 2
+
+#: More columns than any table needs: a measure that the terminal does not limit.
+_UNBOUNDED = 10_000
+
+#: Below this a figure is the rounding of quadrature around zero, e.g. a median of a symmetric prior.
+_NOTHING = 1e-12
+
 
 def show(synthesis: Synthesis, console: Console, *, notes: bool = False) -> None:
     """Print a synthesis.
@@ -173,9 +182,28 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
         console.print(Padding(table, (0, 0, 0, 2)))
     for heading, frame in panel.questions.items():
         console.print()
-        console.print(Padding(_any_table(heading, frame), (0, 0, 0, 2)))
+        for table in _fitting(heading, frame, console):
+            console.print(Padding(table, (0, 0, 0, 2)))
     for note in panel.notes:
         console.print(Padding(Text(f"note: {note}", style="dim"), (1, 0, 0, 2)))
+
+
+def _fitting(heading: str, frame: Any, console: Console) -> list[Table]:
+    """Show a table in as many pieces as its columns need: a figure beyond the edge would be lost."""
+    unbounded = console.options.update(max_width=_UNBOUNDED)
+    pieces, taken = [], 0
+    while taken < len(frame.columns) or not pieces:
+        until = len(frame.columns)
+        table = _any_table(heading, frame.iloc[:, taken:until])
+        while (
+            until > taken + 1
+            and console.measure(table, options=unbounded).maximum > console.width - _INDENT
+        ):
+            until -= 1
+            table = _any_table(heading, frame.iloc[:, taken:until])
+        pieces.append(table)
+        taken = max(until, taken + 1)
+    return pieces
 
 
 def _any_table(heading: str, frame: Any) -> Table:
@@ -197,4 +225,6 @@ def _any_cell(value: Any) -> str:
     if isinstance(value, str):
         return value
     number = float(value)
+    if abs(number) < _NOTHING:
+        number = 0.0
     return "" if math.isnan(number) else f"{number:.3g}".replace("-", "−")

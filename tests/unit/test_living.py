@@ -117,6 +117,8 @@ def test_a_series_from_the_first_run_to_a_changed_conclusion(here):
     call("publish", "mine", "--by", "Ann", "--reason", "three trials agree")
     listed = json.loads(call("history", "--json").stdout)["mine"]["runs"]
     assert [run["stands"] for run in listed] == [False, False, True]
+    assert [run["status"] for run in listed] == ["published"] * 3
+    assert "; published by Ann]" in call("history").stdout
     assert call("verify").stdout == "3 runs, 0 faults, 0 notes\n"
     assert "numbers have the same digits" in call("replay", "mine/2").stdout
     text = call("diff", "mine").stdout

@@ -4,6 +4,7 @@ Both double their nodes until nothing moves by 1e-8: they share the algebra of t
 no code for it, so 1e-8 is the tolerance for both.
 """
 
+import io
 import json
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from numpy.testing import assert_allclose
+from rich.console import Console
+from rich.padding import Padding
 
 import bayesrtw as brw
 from bayesrtw.analysis.conclusion import Rules
@@ -28,6 +31,7 @@ from bayesrtw.posterior.sensitivity import (
     prior_sensitivity,
 )
 from bayesrtw.posterior.summarise import probability_beyond
+from bayesrtw.report import text
 
 prior = brw.prior
 
@@ -176,6 +180,17 @@ def test_the_command_prints_the_line_the_caveat_and_whole_numbers():
         again["probability"],
         atol=1e-8,
     )
+
+
+def test_no_figure_of_a_wide_table_is_lost_at_the_edge():
+    columns = [f"a rather long heading {n}" for n in range(12)]
+    frame = pd.DataFrame([[n + 0.125 for n in range(12)]], index=["row"], columns=columns)
+    console = Console(width=60, file=io.StringIO(), highlight=False)
+    for table in text._fitting("Heading", frame.assign(zero=4e-15), console):
+        console.print(Padding(table, (0, 0, 0, 2)))
+    printed = console.file.getvalue().split()
+    assert [word for word in printed if "." in word] == [f"{n + 0.125:.3g}" for n in range(12)]
+    assert printed[-1] == "0"
 
 
 def test_the_panel_counts_specifications_and_names_what_breaks_it():
