@@ -29,9 +29,17 @@ def _known(ctx: click.Context, param: click.Parameter, paths: tuple[str, ...]) -
 @click.command()
 @click.argument("paths", nargs=-1, callback=_known, metavar="[PATH_OR_ID]...")
 @click.option("--register", is_flag=True, help="Write models/register.lock anew first.")
+@click.option(
+    "--seal",
+    "sealing",
+    is_flag=True,
+    help="First write the hashes of the given folders anew; changed rows raise the version.",
+)
 @click.option("--strict", is_flag=True, help="Exit with 3 if there are doubts and no faults.")
 @json_option
-def check(paths: tuple[str, ...], register: bool, strict: bool, as_json: bool) -> None:
+def check(
+    paths: tuple[str, ...], register: bool, sealing: bool, strict: bool, as_json: bool
+) -> None:
     """Check data sets, briefs and analyses: everything shipped, or the given folders, files and ids.
 
     Evidence may be a data set folder, a CSV file, an Excel workbook, a RevMan 5 file or a Cochrane data
@@ -40,6 +48,9 @@ def check(paths: tuple[str, ...], register: bool, strict: bool, as_json: bool) -
     A fault keeps a row out of every analysis; a doubt is a number that somebody should look up; a note
     explains itself. What was found is listed on stderr, gravest first. Without a path, everything
     shipped is checked and only faults are listed; --json lists all.
+
+    With --seal, a folder without other faults gets the SHA-256 of its CSV files written into
+    dataset.toml, and the next version if one had changed.
 
     Exit codes: 0 no faults; 1 faults; 2 the command was not understood; 3 doubts, with --strict.
     """
@@ -50,6 +61,8 @@ def check(paths: tuple[str, ...], register: bool, strict: bool, as_json: bool) -
         lock = Path(str(catalog.models_folder())) / "register.lock"
         lock.write_text(catalog.register_text(), encoding="utf-8")
         click.echo(f"written: {lock.name}", err=as_json)
+    if sealing:
+        _seal(paths, as_json)
     checked = _checked(paths)
     listed = [each for _, found in checked for each in found]
     if as_json:
@@ -68,6 +81,31 @@ def check(paths: tuple[str, ...], register: bool, strict: bool, as_json: bool) -
         sys.exit(1)
     if strict and any(each.severity == "doubt" for each in listed):
         sys.exit(3)
+
+
+def _seal(paths: tuple[str, ...], as_json: bool) -> None:
+    """Seal folders; what has faults is left, and its faults are listed with all others."""
+    from bayesrtw.evidence.doubt import inspect
+    from bayesrtw.evidence.seal import DESCRIBED, MENDED, seal
+
+    for name in paths or ("",):
+        if not name or not Path(name, DESCRIBED).is_file():
+            raise click.UsageError(
+                f"--seal needs the path of a data set folder, one with {DESCRIBED}; found "
+                f"{name or 'no path'!r}."
+            )
+    for name in paths:
+        found = inspect(Path(name).resolve()).doubts
+        if any(each.severity == "fault" and each.rule != MENDED for each in found):
+            click.echo(f"not sealed: {name}: it has faults", err=True)
+            continue
+        done = seal(Path(name))
+        versions = f"version {done.before}"
+        if done.version != done.before:
+            versions += f" to {done.version}"
+        word = "sealed" if done.changed else "sealed already"
+        files = f" ({', '.join(done.changed)})" if done.changed else ""
+        click.echo(f"{word}: {name}, {versions}{files}", err=as_json)
 
 
 def _checked(paths: tuple[str, ...]) -> "list[tuple[str, tuple[Doubt, ...]]]":

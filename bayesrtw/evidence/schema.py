@@ -226,9 +226,11 @@ def check_hash(
     declared = meta.get("files", {}).get(file)
     actual = hashlib.sha256(raw).hexdigest()
     if declared is not None and declared != actual:
+        sealable = described == "dataset.toml"
+        remedy = f", or run `bayesrtw check {name} --seal`" if sealable else ""
         faults.add(
             f"{name}/{file}: its SHA-256 is {actual}; {described} declares {declared}; a change of "
-            "rows is a new version: raise version and write the new hash."
+            f"rows is a new version: raise version and write the new hash{remedy}."
         )
 
 

@@ -191,7 +191,8 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
 def _fitting(heading: str, frame: Any, console: Console) -> list[Table]:
     """Show a table in as many pieces as its columns need: a figure beyond the edge would be lost."""
     unbounded = console.options.update(max_width=_UNBOUNDED)
-    pieces, taken = [], 0
+    pieces: list[Table] = []
+    taken = 0
     while taken < len(frame.columns) or not pieces:
         until = len(frame.columns)
         table = _any_table(heading, frame.iloc[:, taken:until])
