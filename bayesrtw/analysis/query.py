@@ -9,6 +9,7 @@ from bayesrtw.analysis.spec import Query
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Finding, shown
 from bayesrtw.evidence.dependence import shared_groups
+from bayesrtw.evidence.reported import FROM_COUNTS
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.registry import suggestion
 
@@ -90,6 +91,8 @@ def select(query: Query, evidence: Evidence) -> Selection:
     if other.any():
         found = ", ".join(sorted({str(name) or "none" for name in measures[other]}))
         text = f"reported as {found}, not {query.measure}"
+        if query.measure in FROM_COUNTS and _counted(rows)[other].any():
+            text += f". Counts can be analysed so too: give their rows a column measure with {query.measure}"
         rows = _without(rows, other, text, "other-measure", "warning", findings)
     effect, se = rows.data["effect"].to_numpy(), rows.data["se"].to_numpy()
     bare = ~(np.isfinite(effect) & np.isfinite(se))
@@ -133,6 +136,14 @@ def _numeric(rows: Evidence, column: str) -> NDArray[np.float64]:
             return np.full(rows.size, np.nan)
         raise EvidenceError(f"{rows.where}: column {column!r} holds text; a range needs numbers.")
     return np.asarray(values, dtype=np.float64)
+
+
+def _counted(rows: Evidence) -> NDArray[np.bool_]:
+    """Mark the rows that were converted from the counts of two groups."""
+    if "conversion" not in rows.data:
+        return np.zeros(rows.size, dtype=bool)
+    how = [str(each) for each in rows.data["conversion"].to_numpy()]
+    return np.array([" from counts" in each for each in how], dtype=bool)
 
 
 def _without(

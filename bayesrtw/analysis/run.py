@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import xarray as xr
 
 from bayesrtw.analysis.catalog import open_dataset, register
@@ -12,14 +13,20 @@ from bayesrtw.analysis.spec import Analysis, Estimand, vary
 from bayesrtw.engine import choose, fit
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import Finding, SpecError
+from bayesrtw.evidence.measure import measure_named
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import check
 from bayesrtw.posterior.diagnose import diagnose
+from bayesrtw.posterior.ladder import BIASES
 from bayesrtw.posterior.summarise import IntervalKind, probability_beyond, summarise
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Threshold on a log scale from which it is likely to be a ratio written by mistake: log 2 is 0.69, and
+#: few ask for more than a doubling, while ratios from 0.7 up are what people ask for.
+_RATIO: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +111,8 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
         *_registration(analysis),
         *_origin(chosen.evidence),
         *chosen.findings,
+        *_thresholds(analysis),
+        *_designs(analysis, chosen.evidence),
         *checked,
         *diagnose(tree, model),
     )
@@ -141,6 +150,53 @@ def _origin(evidence: Evidence) -> list[Finding]:
         message = f"Left out because of a fault: {text}"
         found.append(Finding("quarantined", "warning", message))
     return found
+
+
+def _thresholds(analysis: Analysis) -> list[Finding]:
+    """Say what a threshold means as a ratio where it looks like one."""
+    measure = measure_named(analysis.evidence.measure)
+    if not measure.log:
+        return []
+    asked = [("conclusion.threshold", analysis.conclusion.threshold)]
+    for question in analysis.estimand:
+        given = question.above if question.above is not None else question.below
+        if given is not None and not question.of.startswith("tau"):
+            side = "above" if question.above is not None else "below"
+            asked.append((f"{side} of {question.name!r}", given))
+    return [
+        Finding(
+            "threshold-scale",
+            "warning",
+            f"{name} = {given:g} is on the analysis scale: {measure.title.lower()} "
+            f"{float(measure.back(given)):.3g}. If {measure.title.lower()} {given:g} is meant, write "
+            f"its logarithm, {np.log(given):.4g}.",
+        )
+        for name, given in asked
+        if given >= _RATIO
+    ]
+
+
+def _designs(analysis: Analysis, rows: Evidence) -> list[Finding]:
+    """Say so if trials and cohorts are pooled as if a cohort were a trial."""
+    studies = analysis.ladder.studies
+    if studies.column not in rows.data or any(
+        isinstance(term, BIASES) or getattr(term, "column", "") == studies.column
+        for term in analysis.model.terms
+    ):
+        return []
+    cohort = rows.matches(studies.column, studies.values)
+    count = int(cohort.sum())
+    if not 0 < count < rows.size:
+        return []
+    return [
+        Finding(
+            "designs-pooled",
+            "warning",
+            f"{count} of {rows.size} estimates are not randomised and count as if they were. "
+            "`bayesrtw ladder` shows what that assumption is worth; an indicator term on design would "
+            "tell them apart.",
+        )
+    ]
 
 
 def _answers(tree: xr.DataTree, questions: tuple[Estimand, ...], where: str) -> "pd.DataFrame":

@@ -69,6 +69,26 @@ of = "theta_new"
 [[estimand]]
 name = "heterogeneity"
 of = "tau"
+
+# A moderator, one effect for each value of a column:
+# [[term]]
+# kind = "categorical"
+# column = "programme_type"
+# prior = {{ kind = "normal", mean = 0, sd = 0.25 }}
+#
+# Cohorts beside trials, told apart by one common difference:
+# [[term]]
+# kind = "indicator"
+# name = "non_randomised"
+# column = "design"
+# values = ["non_randomised", "cohort"]
+# prior = {{ kind = "normal", mean = 0, sd = 0.2 }}
+#
+# A threshold, on the analysis scale: of a ratio, its logarithm, log(1.25) = 0.2231.
+# [[estimand]]
+# name = "more than 1.25"
+# of = "mu"
+# above = 0.2231
 '''
     parse(text, f"{name}.toml")
     return text

@@ -365,3 +365,35 @@ def test_evidence_without_a_usable_row_gets_no_analysis(tmp_path):
         EvidenceError, match="no row has an effect and a standard error; give effect"
     ):
         default_analyses(read_csv(path))
+
+
+def pooled(term="", **settings):
+    text = (
+        'schema = 1\nid = "m"\ntitle = "M"\nquestion = "Q?"\nseed = 1\n[evidence]\ndataset = "d"\n'
+        'measure = "log_odds_ratio"\n[[term]]\nkind = "intercept"\n'
+        'prior = { kind = "normal", sd = 1.0 }\n[[term]]\nkind = "exchangeable"\n'
+        'tau = { kind = "half_normal", scale = 0.5 }\n[[estimand]]\nname = "asked"\nof = "mu"\n'
+    )
+    asked = "".join(f"{name} = {value}\n" for name, value in settings.items())
+    frame = pd.DataFrame({"study": list("ABC"), "effect": [0.1, 0.2, 0.3], "se": [0.1, 0.1, 0.2]})
+    frame["design"] = ["rct", "cohort", "rct"]
+    rows = Evidence.from_frame(frame, measure="log_odds_ratio")
+    return {
+        each.check: each.message for each in run(parse(text + asked + term, "m"), rows).findings
+    }
+
+
+def test_a_ratio_in_place_of_its_logarithm_is_suspected_and_translated():
+    told = pooled(above=1.25)["threshold-scale"]
+    assert "above of 'asked' = 1.25 is on the analysis scale: odds ratio 3.49." in told
+    assert told.endswith("If odds ratio 1.25 is meant, write its logarithm, 0.2231.")
+    assert "threshold-scale" not in pooled(above=0.2231)
+    assert "threshold-scale" not in pooled(below=-0.8)
+
+
+def test_cohorts_that_count_as_trials_are_said_to():
+    assert pooled()["designs-pooled"].startswith(
+        "1 of 3 estimates are not randomised and count as if"
+    )
+    apart = '[[term]]\nkind = "indicator"\nname = "nr"\ncolumn = "design"\nvalues = ["cohort"]\n'
+    assert "designs-pooled" not in pooled(apart + 'prior = { kind = "normal", sd = 0.2 }\n')

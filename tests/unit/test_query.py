@@ -69,6 +69,22 @@ def test_rows_in_another_measure_are_left_out_with_a_warning(tmp_path):
     assert "Left out (1): B. Reason: reported as log_odds_ratio, not generic." in finding.message
 
 
+def test_counts_that_were_taken_as_another_measure_say_how_to_pool_them(tmp_path):
+    path = tmp_path / "e.csv"
+    path.write_text(
+        "study,reported,estimate,ci_low,ci_high,events_t,n_t,events_c,n_c\n"
+        "A,odds_ratio,1.62,1.05,2.5,,,,\nB,,,,,62,100,50,100\n"
+    )
+    (finding,) = select(Query("d", "log_odds_ratio"), read_csv(path)).findings
+    assert "column measure with log_odds_ratio." in finding.message
+    lines = path.read_text().splitlines()
+    measures = ["measure", "log_odds_ratio", "log_odds_ratio"]
+    path.write_text("\n".join(f"{a},{b}" for a, b in zip(lines, measures, strict=True)))
+    found = select(Query("d", "log_odds_ratio"), read_csv(path))
+    # log((62 / 38) / (50 / 50)), by hand.
+    assert found.evidence.data["effect"].to_numpy()[1] == pytest.approx(np.log(62 / 38), abs=1e-12)
+
+
 def test_rows_without_a_standard_error_are_left_out_with_a_warning(tmp_path):
     path = tmp_path / "e.csv"
     path.write_text("study,effect,se\nA,1,1\nB,1,\nC,,1\n")
