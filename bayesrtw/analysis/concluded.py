@@ -35,9 +35,10 @@ def conclusion(synthesis: Synthesis, *, before: str = "") -> Conclusion | None:
     if model is not None:
         engine = analysis.engine or Exact(draws=0, study_effects=False)
         sampled = engine.refuses(model, synthesis.evidence) or encode(engine)["kind"] != "exact"
-        near = probability_beyond(tree, "mu", "", side, above=higher) >= rules.probable - rules.hold
-        # Sampling once more is worth it only where the answer can change the class.
-        if not sampled or near:
+        bound = rules.probable - (rules.hold if before == rules.classes[0] else 0.0)
+        best = passed and probability_beyond(tree, "mu", "", side, above=higher) >= bound
+        # Sampling once more is worth it only where the answer can change the class: only the best needs it.
+        if not sampled or best:
             if analysis.engine is None and sampled:
                 engine = choose(model, synthesis.evidence)
             other = fit(model, synthesis.evidence, engine=engine, seed=analysis.seed)

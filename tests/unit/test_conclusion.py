@@ -1,11 +1,16 @@
 """Conclusion classes: bounds, the mirror of harm, holding a class, and the sceptical prior."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
 import bayesrtw as brw
+from bayesrtw.analysis import concluded
 from bayesrtw.analysis.conclusion import CLASSES, Rules, classify, conclude, sceptical_model
-from bayesrtw.errors import SpecError
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.engine.nuts import Nuts
+from bayesrtw.errors import Finding, SpecError
 
 prior = brw.prior
 
@@ -79,3 +84,54 @@ def test_the_sceptical_prior_scales_with_the_registered_one():
     flat = brw.Model(terms=(brw.Intercept(prior.Flat()), brw.Common()))
     assert sceptical_model(flat, Rules()) is None
     assert sceptical_model(flat, Rules(sceptical_sd=0.1)).terms[0].prior == prior.Normal(0.0, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("probable", "before", "failed", "asked"),
+    [
+        (0.90, "", False, 1),
+        (0.93, "", False, 0),
+        (0.93, CLASSES[0], False, 1),
+        (0.93, CLASSES[1], False, 0),
+        (0.90, "", True, 0),
+    ],
+)
+def test_a_sampled_fit_asks_the_sceptic_only_where_the_class_hangs_on_it(
+    probable, before, failed, asked, monkeypatch
+):
+    # P(mu > 0): one study of 0.3 with SE 0.2 under N(0, 0.5^2) has Phi(1.393) = 0.918
+    frame = pd.DataFrame({"study": ["A"], "effect": [0.3], "se": [0.2]})
+    evidence = brw.Evidence.from_frame(frame)
+    rules = Rules(probable=probable)
+    shipped = brw.open_analysis("time-to-rtw")
+    analysis = replace(
+        shipped,
+        term=(brw.Intercept(prior.Normal(0, 0.5)), brw.Common()),
+        engine=Nuts(),
+        conclusion=rules,
+    )
+    tree = brw.fit(analysis.model, evidence, engine=brw.Exact(draws=0))
+    finding = Finding("sampler", "failed", "made up")
+    synthesis = Synthesis(
+        analysis=analysis,
+        evidence=evidence,
+        posterior=tree,
+        estimates=pd.DataFrame(),
+        quantities=brw.summarise(tree),
+        findings=(finding,) if failed else (),
+        variants={},
+    )
+    calls = []
+
+    def exactly(model, evidence, **_):
+        calls.append(model)
+        return brw.fit(model, evidence, engine=brw.Exact(draws=0))
+
+    monkeypatch.setattr(concluded, "fit", exactly)
+    found = concluded.conclusion(synthesis, before=before)
+    assert found is not None
+    assert len(calls) == asked
+    # The sceptic, N(0, 0.2^2), gives Phi(0.3 / sqrt(0.08)) = 0.856, which is enough.
+    best = CLASSES[0] if asked else CLASSES[1]
+    assert found.name == best
+    assert found.sceptical == (pytest.approx(0.8555778, abs=1e-6) if asked else None)
