@@ -166,7 +166,7 @@ def open_dataset(name: str | Path, *, strict: bool = True) -> Evidence:
     path = Path(name)
     try:
         with _limited(path.name, EvidenceError):
-            foreign = read_foreign(path) if path.exists() else None
+            foreign = read_foreign(path, strict=strict) if path.exists() else None
             if foreign is not None:
                 return foreign
             if str(name) in brief_ids() or (path.is_dir() and path.joinpath(DESCRIBED).is_file()):

@@ -30,7 +30,7 @@ EVERY = 10
 def outlook(
     model: Model,
     evidence: Evidence,
-    rules: Rules,
+    rules: Rules | None = None,
     *,
     now: str = "",
     trials: Mapping[str, float] | None = None,
@@ -46,7 +46,8 @@ def outlook(
     model, evidence
         What is pooled; the model has an intercept.
     rules
-        Classes of the conclusion; the class of now is kept until its bound is missed by ``rules.hold``.
+        Classes of the conclusion, `Analysis.conclusion`; the default ones unless
+        given. The class of now is kept until its bound is missed by ``rules.hold``.
     now
         The class that stands, one of ``rules.classes``; that of the present posterior unless given.
     trials
@@ -86,6 +87,7 @@ def outlook(
     """
     import pandas as pd  # noqa: PLC0415
 
+    rules = rules if rules is not None else Rules()
     check(model, evidence)
     posterior = pool(build(model, evidence), base)
     doubting = sceptical_model(model, rules)

@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.contradiction import CHECKS
 from bayesrtw.evidence.imported import QUARANTINED, findings
-from bayesrtw.evidence.read import Fault, attempt
+from bayesrtw.evidence.read import Fault, Reading, attempt
 from bayesrtw.evidence.rows import Rows
 from bayesrtw.evidence.rule import SEVERITIES, Doubt, Severity
-from bayesrtw.evidence.source import read_foreign
+from bayesrtw.evidence.source import EXCEL, read_foreign
 from bayesrtw.evidence.table import Evidence
 
 #: Rule of faults that are not of rows.
@@ -54,12 +54,19 @@ def inspect(source: Any) -> Inspection:
     """
     if isinstance(source, Path):
         try:
+            if source.suffix.lower() in EXCEL and source.is_file():
+                from bayesrtw.evidence.excel import attempt_excel  # noqa: PLC0415 - as in source
+
+                return _of_reading(attempt_excel(source))
             foreign = read_foreign(source)
         except EvidenceError as error:
             return Inspection(None, (whole(source.name, str(error)),))
         if foreign is not None:
             return Inspection(foreign, _sorted((*_not_used(foreign), *doubts(foreign))))
-    found = attempt(source)
+    return _of_reading(attempt(source))
+
+
+def _of_reading(found: Reading) -> Inspection:
     listed_ = [_of_fault(fault) for fault in found.faults]
     if found.evidence is not None:
         listed_ += doubts(found.evidence)

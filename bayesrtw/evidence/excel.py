@@ -14,7 +14,7 @@ from defusedxml.ElementTree import iterparse
 
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.cochrane import BROKEN_ZIP, MOST_BYTES, hash_of, member, member_sizes
-from bayesrtw.evidence.read import read_csv
+from bayesrtw.evidence.read import Reading, attempt, read_csv
 from bayesrtw.evidence.table import Evidence
 
 #: Most bytes that the parts of a workbook may hold together when unpacked.
@@ -37,14 +37,20 @@ class _Sheet:
         """Give the whole sheet."""
         return self.raw
 
+    def is_file(self) -> bool:
+        """Say that a sheet is read as a file is."""
+        return True
 
-def read_excel(path: Path) -> Evidence:
+
+def read_excel(path: Path, *, strict: bool = True) -> Evidence:
     """Read the first sheet of a workbook: a header, then one row a reported result.
 
     Parameters
     ----------
     path
         An .xlsx file. Columns are those of a flat CSV file, see `bayesrtw.evidence.read.read_csv`.
+    strict
+        Whether any fault is an error; if not, rows with a fault are left out and named.
 
     Returns
     -------
@@ -54,12 +60,40 @@ def read_excel(path: Path) -> Evidence:
     Raises
     ------
     EvidenceError
-        With every fault of the sheet; row numbers are those of the sheet.
+        With every fault of the sheet; row numbers are those of the sheet. If not strict, only where a
+        fault concerns more than single rows or no row is clean.
     """
-    raw = sheet_as_csv(path)
-    evidence = read_csv(cast(Path, _Sheet(path.name, raw)))
-    provenance = replace(evidence.provenance, sha256=hash_of(path))
-    return replace(evidence, provenance=provenance)
+    sheet = cast(Path, _Sheet(path.name, sheet_as_csv(path)))
+    return _of_workbook(read_csv(sheet, strict=strict), path)
+
+
+def attempt_excel(path: Path) -> Reading:
+    """Read as much of the first sheet of a workbook as can be read.
+
+    Parameters
+    ----------
+    path
+        An .xlsx file.
+
+    Returns
+    -------
+    Reading
+        The clean rows and every fault.
+
+    Raises
+    ------
+    EvidenceError
+        If it is no workbook that can be read.
+    """
+    found = attempt(_Sheet(path.name, sheet_as_csv(path)))
+    if found.evidence is None:
+        return found
+    return replace(found, evidence=_of_workbook(found.evidence, path))
+
+
+def _of_workbook(evidence: Evidence, path: Path) -> Evidence:
+    """Name the workbook's own hash as the source, not that of its sheet as CSV."""
+    return replace(evidence, provenance=replace(evidence.provenance, sha256=hash_of(path)))
 
 
 def sheet_as_csv(path: Path) -> bytes:

@@ -22,13 +22,15 @@ EXCEL: Final = (".xlsx", ".xlsm")
 _DERIVED: Final = ("conversion",)
 
 
-def read_foreign(path: Path) -> Evidence | None:
+def read_foreign(path: Path, *, strict: bool = True) -> Evidence | None:
     """Read evidence from a format of others.
 
     Parameters
     ----------
     path
         An existing file or folder.
+    strict
+        Whether a fault in any row of a workbook is an error; reviews keep such rows beside the cause.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def read_foreign(path: Path) -> Evidence | None:
     if path.suffix.lower() in EXCEL and path.is_file():
         from bayesrtw.evidence.excel import read_excel  # noqa: PLC0415 - as all of these
 
-        return read_excel(path)
+        return read_excel(path, strict=strict)
     review = _read_review(path, None)
     return review.evidence if review is not None else None
 

@@ -1,5 +1,6 @@
 """Excel workbooks: the same evidence as a CSV file of the same cells, and the same faults."""
 
+import hashlib
 import io
 import zipfile
 from datetime import date, datetime
@@ -11,6 +12,7 @@ from openpyxl import Workbook
 from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence import excel
+from bayesrtw.evidence.doubt import inspect
 from bayesrtw.evidence.read import read_csv
 
 HEAD = ["study", "events_t", "n_t", "events_c", "n_c", "note"]
@@ -51,6 +53,21 @@ def test_numbers_keep_all_their_digits(tmp_path):
     found = open_dataset(book(tmp_path, [["study", "effect", "se"], ["A", value, 1e-7]]))
     assert found.data["effect"].to_numpy().tolist() == [value]
     assert found.data["se"].to_numpy().tolist() == [1e-7]
+
+
+def test_a_row_with_a_fault_is_left_out_and_named_as_of_a_csv_file(tmp_path):
+    head = ["study", "effect", "se", "benefit"]
+    path = book(tmp_path, [head, ["A", 1, 1, "higher"], ["B", 1, -1, "higher"]])
+    found = open_dataset(path, strict=False)
+    assert found.size == 1
+    (named,) = found.quarantined
+    assert named.startswith("my.xlsx: row 3 (study='B'): se must be positive")
+    assert found.provenance.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    table = tmp_path / "my.csv"
+    table.write_text("study,effect,se,benefit\nA,1,1,higher\nB,1,-1,higher\n")
+    told = [[(each.rule, each.row) for each in inspect(source).doubts] for source in (path, table)]
+    assert told[0] == told[1]
+    assert ("not-positive", 3) in told[0]
 
 
 def test_dates_and_truth_values_are_written_out(tmp_path):
