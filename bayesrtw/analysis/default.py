@@ -9,6 +9,9 @@ from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.defaults import default_priors, default_terms
 
+#: How the reason of an analysis begins that no file states.
+UNREGISTERED = "Not registered: a random-effects model with default priors"
+
 #: Seed of unregistered analyses.
 SEED = 20260301
 
@@ -67,10 +70,7 @@ def default_analyses(evidence: Evidence) -> tuple[Analysis, ...]:
                     Estimand("new setting", "theta_new"),
                     Estimand("heterogeneity", "tau"),
                 ),
-                rationale=(
-                    "Not registered: a random-effects model with default priors "
-                    f"({default_priors(rows).why}).",
-                ),
+                rationale=(f"{UNREGISTERED} ({default_priors(rows).why}).",),
             )
         )
     if not found:

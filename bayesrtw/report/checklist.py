@@ -9,8 +9,10 @@ What the record does not hold is said to be missing, not passed over; what no pr
 left to the author.
 """
 
+import shlex
 from typing import Any, Final, Literal
 
+from bayesrtw.analysis.default import UNREGISTERED
 from bayesrtw.report.numbers import signed
 from bayesrtw.report.words import settings_in_words, term_in_words
 
@@ -89,6 +91,46 @@ WHERE: Final[dict[str, tuple[str, ...]]] = {
 _ELSEWHERE: Final = ("does not apply", "left to the author", "not reported")
 
 _NO_CHAINS: Final = "Nothing is sampled: the posterior is integrated."
+
+
+def source_of(content: dict[str, Any]) -> str:
+    """Name where the evidence came from.
+
+    Parameters
+    ----------
+    content
+        A record.
+
+    Returns
+    -------
+    str
+        Id of a data set, name of a file, or ``a data frame``.
+    """
+    origin = content["evidence"]
+    return str(origin["dataset"] or origin["title"] or "a data frame")
+
+
+def command_of(content: dict[str, Any]) -> str:
+    """Give the command that runs an analysis again.
+
+    Parameters
+    ----------
+    content
+        A record.
+
+    Returns
+    -------
+    str
+        With the files that are not shipped named as they were when it ran.
+    """
+    if content["shipped"]:
+        return f"bayesrtw run {content['id']}"
+    origin = content["evidence"]
+    file = (
+        "" if " ".join(content["rationale"]).startswith(UNREGISTERED) else f"{content['id']}.toml "
+    )
+    evidence = shlex.quote(str(origin["dataset"] or origin["title"] or "EVIDENCE"))
+    return f"bayesrtw run {file}--evidence {evidence}"
 
 
 def checklist(found: dict[str, Any]) -> list[dict[str, Any]]:
@@ -294,13 +336,13 @@ def _sensitivity(found: dict[str, Any]) -> Answers:
 
 
 def _reproducibility(found: dict[str, Any]) -> Answers:
-    evidence, shipped = found["evidence"], bool(found["evidence"]["dataset"])
+    evidence, shipped, source = found["evidence"], found["shipped"], source_of(found)
     versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
     digest = evidence["sha256"] or evidence["rows_sha256"]
     return {
         "6.A": (
             "reported",
-            f"pip install uv && uv run bayesrtw run {found['id']}, in a clone of the repository.",
+            f"pip install uv && uv run {command_of(found)}, in a clone of the repository.",
         ),
         "6.B": ("reported", versions),
         "6.C": (
@@ -312,8 +354,8 @@ def _reproducibility(found: dict[str, Any]) -> Answers:
             if shipped
             else (
                 "left to the author",
-                f"The evidence came from a data frame (sha256 {digest}; analysis digest {found['digest']}): "
-                "where data and script are kept must be said by who ran it.",
+                f"The evidence came from {source} (sha256 {digest}; analysis digest {found['digest']}): "
+                "where data and analysis are kept must be said by who ran it.",
             )
         ),
         "6.D": (
@@ -324,7 +366,7 @@ def _reproducibility(found: dict[str, Any]) -> Answers:
         "6.E": (
             ("reported", "One command runs it; nothing has to be edited.")
             if shipped
-            else ("left to the author", "The rows of the data frame must be given with the script.")
+            else ("left to the author", f"The evidence, {source}, must be given with the analysis.")
         ),
         "6.F": ("reported", f"Seed {found['seed']}; the same seed gives the same numbers."),
         "6.G": (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayesrtw.analysis.catalog import dataset_ids, register
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.registry import encode
 from bayesrtw.report.rows import participants, rows
@@ -46,6 +47,7 @@ def document(synthesis: Synthesis) -> dict[str, Any]:
         "registered": str(analysis.registered) if analysis.registered else None,
         "revision": analysis.revision,
         "digest": analysis.digest,
+        "shipped": _shipped(synthesis),
         "seed": analysis.seed,
         "rationale": list(analysis.rationale),
         "evidence": _evidence(synthesis),
@@ -149,6 +151,13 @@ def _question(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _shipped(synthesis: Synthesis) -> bool:
+    """Whether the command with the analysis's id alone repeats this."""
+    entry = register().get(synthesis.analysis.id)
+    known = entry is not None and entry["digest"] == synthesis.analysis.digest
+    return known and synthesis.evidence.provenance.dataset in dataset_ids()
+
+
 def _evidence(synthesis: Synthesis) -> dict[str, Any]:
     data, origin = synthesis.evidence.data, synthesis.evidence.provenance
     designs: dict[str, int] = {}
@@ -157,6 +166,7 @@ def _evidence(synthesis: Synthesis) -> dict[str, Any]:
             designs[str(name)] = designs.get(str(name), 0) + 1
     return {
         "dataset": origin.dataset,
+        "title": origin.title,
         "version": origin.version,
         "sha256": origin.sha256,
         "rows_sha256": synthesis.posterior.attrs["evidence_sha256"],

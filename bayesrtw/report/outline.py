@@ -27,7 +27,7 @@ from bayesrtw.report.block import (
     joined,
     plain,
 )
-from bayesrtw.report.checklist import SOURCE
+from bayesrtw.report.checklist import SOURCE, command_of, source_of
 from bayesrtw.report.numbers import Numbers, pointer
 from bayesrtw.report.studies import effects, evidence, moderators
 from bayesrtw.report.words import label, settings_in_words, term_in_words
@@ -186,9 +186,10 @@ def _design(content: dict[str, Any], name: str) -> Text:
         " study, " if row["studies"] == 1 else " studies, ",
         Number(f"{at}/estimates", "count"),
         " estimate, " if row["estimates"] == 1 else " estimates, ",
-        Number(f"{at}/known", "count"),
-        " people",
+        *((Number(f"{at}/known", "count"), " people") if row["known"] else ()),
     )
+    if not row["known"]:
+        return (*known, Styled(("number of people not given",), "quiet"))
     without: Text = (
         " (",
         Number(f"{at}/studies_without", "count"),
@@ -371,9 +372,12 @@ def _record(content: dict[str, Any], n: Numbers) -> Section:
         (
             "Evidence",
             (
-                Quoted(origin["dataset"] or "a data frame"),
-                ", version ",
-                Number("/evidence/version", "count"),
+                Quoted(source_of(content)),
+                *(
+                    (", version ", Number("/evidence/version", "count"))
+                    if origin["dataset"]
+                    else ()
+                ),
                 ", sha256 ",
                 Styled((origin["sha256"] or origin["rows_sha256"],), "code"),
             ),
@@ -389,8 +393,13 @@ def _record(content: dict[str, Any], n: Numbers) -> Section:
         "Record, and how to repeat it",
         (
             Terms(tuple((name, text) for name, text in pairs if plain(text, n))),
-            Paragraph(("In a clone of the repository, on a machine with Python and pip:",)),
-            Listing(f"pip install -q uv && uv run bayesrtw run {content['id']}"),
+            Paragraph(
+                (
+                    "In a clone of the repository, on a machine with Python and pip"
+                    f"{'' if content['shipped'] else ', with analysis and evidence at hand'}:",
+                )
+            ),
+            Listing(f"pip install -q uv && uv run {command_of(content)}"),
             Folded("The analysis as it was hashed", (Listing(hashed, json=True),)),
         ),
         "Record",

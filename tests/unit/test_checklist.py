@@ -3,7 +3,9 @@
 import re
 
 import pytest
+from click.testing import CliRunner
 
+from bayesrtw.cli import main
 from bayesrtw.report.checklist import POINTS
 from bayesrtw.report.render import page
 
@@ -84,3 +86,20 @@ def test_the_checklist_answers_every_point_and_says_where(
         assert bool(shown) == answered, each
         for name in shown:
             assert f'<a href="#{name}">' in part
+
+
+def test_a_report_of_ones_own_names_its_files_and_counts_no_people_that_nobody_printed(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my rows.csv").write_text(
+        "study,reported,estimate,ci_low,ci_high,design\n"
+        "A,hazard_ratio,1.2,0.9,1.6,rct\nB,hazard_ratio,1.0,0.8,1.25,rct\n"
+    )
+    assert CliRunner().invoke(main, ["new", "analysis", "mine"]).exit_code == 0
+    words = ["report", "mine.toml", "--evidence", "my rows.csv", "--out", "mine.md"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    told = (tmp_path / "mine.md").read_text()
+    assert "uv run bayesrtw run mine.toml --evidence 'my rows.csv'\n" in told
+    assert "RCT: 2 studies, 2 estimates, number of people not given" in told
+    assert "data frame" not in told
