@@ -106,6 +106,8 @@ def predictive_check(
     design = build(model, evidence)
     base = base if base is not None else shared_by(design)
     key = evidence.data[by].to_numpy().astype(str)
+    if evidence.data[by].dtype != object:
+        key[key == "nan"] = ""
     count = len(key)
     found = {name: np.full(count, np.nan) for name in FIGURES}
     for value in dict.fromkeys(key.tolist()):

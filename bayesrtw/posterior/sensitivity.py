@@ -118,6 +118,8 @@ def leave_out(
         have = [str(name) for name in evidence.data.data_vars]
         raise SpecError(f"by is {by!r}; {suggestion(by, have)}")
     key = evidence.data[by].to_numpy().astype(str)
+    if evidence.data[by].dtype != object:
+        key[key == "nan"] = ""
     values = [value for value in dict.fromkeys(key.tolist()) if value and not np.all(key == value)]
     values = [value for value in values if only is None or value in only]
     masks = np.array([np.ones(len(key), dtype=bool), *(key != value for value in values)])

@@ -194,3 +194,19 @@ def test_trials_left_out_say_nothing_of_an_unknown_correlation_within_clusters()
         assert found[["prior_pit", "prior_tail"]].to_numpy()[row] == pytest.approx(
             expected, abs=1e-7
         )
+
+
+def test_rows_without_a_number_are_no_group():
+    """As empty text: what is not known is not shared."""
+    model = brw.Model(
+        terms=(
+            brw.Intercept(brw.prior.Normal(0, 0.5)),
+            brw.Exchangeable(brw.prior.HalfNormal(0.3)),
+        )
+    )
+    numbers = evidence(wave=[1.0, 1.0, math.nan, math.nan, 2.0, 2.0])
+    words = evidence(wave=["a", "a", "", "", "b", "b"])
+    found, expected = (brw.predictive_check(model, rows, by="wave") for rows in (numbers, words))
+    assert found["pit"].to_numpy() == pytest.approx(expected["pit"].to_numpy(), abs=1e-12)
+    left = brw.leave_one_out(model, numbers, by="wave")
+    assert list(left.index) == ["none left out", "1.0", "2.0"]
