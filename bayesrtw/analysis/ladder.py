@@ -121,6 +121,10 @@ def ladder(analysis: Analysis, evidence: Evidence | None = None, *, sampled: boo
     """
     import pandas as pd  # noqa: PLC0415
 
+    if not hasattr(analysis, "ladder"):
+        raise SpecError(
+            f"found {type(analysis).__name__}; give an Analysis: open_analysis reads one from a TOML file."
+        )
     source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
     rows = select(analysis.evidence, source).evidence
     spec = analysis.ladder

@@ -114,6 +114,8 @@ def summarise(
         raise SpecError(f"ci_prob must lie in (0, 1); found {ci_prob!r}.")
     if ci_kind not in get_args(IntervalKind):
         raise SpecError(f"ci_kind is {ci_kind!r}; {suggestion(ci_kind, get_args(IntervalKind))}")
+    if "measure" not in getattr(tree, "attrs", {}):
+        raise SpecError(f"found {type(tree).__name__}; give the DataTree that fit returned.")
     measure = measure_named(str(tree.attrs["measure"]))
     asked = _Asked(ci_prob, ci_kind, measure, higher=tree.attrs["benefit"] == "higher")
     exact = "quadrature" in tree.children

@@ -7,6 +7,7 @@ from scipy import stats
 
 import bayesrtw as brw
 from bayesrtw.analysis.conclusion import Rules
+from bayesrtw.errors import SpecError
 from bayesrtw.model.design import build
 from bayesrtw.posterior.next_trial import after, results
 from bayesrtw.posterior.pool import pool
@@ -101,3 +102,10 @@ def test_a_class_that_stands_is_held():
     assert 0.65 < chance < 0.95
     assert free["then"].isin(["probably a benefit", "benefit more likely than not"]).all()
     assert (free["change"] > 0.5).all()
+
+
+def test_an_object_of_another_kind_is_named_with_what_to_give():
+    with pytest.raises(SpecError, match="found Model; give an Analysis: open_analysis reads one"):
+        brw.ladder(model("common"), evidence())
+    with pytest.raises(SpecError, match="found Evidence; give the DataTree that fit returned"):
+        brw.summarise(evidence())
