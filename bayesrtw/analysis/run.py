@@ -192,7 +192,8 @@ def _designs(analysis: Analysis, rows: Evidence) -> list[Finding]:
         Finding(
             "designs-pooled",
             "warning",
-            f"{count} of {rows.size} estimates are not randomised and count as if they were. "
+            f"{count} of {rows.size} estimates {'is' if count == 1 else 'are'} not randomised and "
+            f"{'counts as if it were' if count == 1 else 'count as if they were'}. "
             "`bayesrtw ladder` shows what that assumption is worth; an indicator term on design would "
             "tell them apart.",
         )

@@ -170,8 +170,8 @@ def _summary(content: dict[str, Any], n: Numbers) -> Section:
         (
             Table("Summary table", head, (row,), cards=True),
             Paragraph((note,), "note"),
-            Heading("Every registered question"),
-            Table("Answers to the registered questions", asked, answers, cards=True),
+            Heading("Every question of the analysis"),
+            Table("Answers to the questions of the analysis", asked, answers, cards=True),
         ),
     )
 

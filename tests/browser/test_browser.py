@@ -118,7 +118,7 @@ def test_another_prior_and_a_study_left_out_give_what_python_gives(
     page.click("#knob-reset")
     assert shown_answer(page, 0) == wanted_answer(made_of.estimates.loc["pooled"].to_dict())
     assert page.locator("#now-what").inner_text() == (
-        "This is the registered analysis: nothing is changed or left out."
+        "This is the analysis as it was run: nothing is changed or left out."
     )
 
 

@@ -393,7 +393,7 @@ def test_a_ratio_in_place_of_its_logarithm_is_suspected_and_translated():
 
 def test_cohorts_that_count_as_trials_are_said_to():
     assert pooled()["designs-pooled"].startswith(
-        "1 of 3 estimates are not randomised and count as if"
+        "1 of 3 estimates is not randomised and counts as if it were."
     )
     apart = '[[term]]\nkind = "indicator"\nname = "nr"\ncolumn = "design"\nvalues = ["cohort"]\n'
     assert "designs-pooled" not in pooled(apart + 'prior = { kind = "normal", sd = 0.2 }\n')

@@ -114,7 +114,7 @@
     if (rung) changed.push(`on the bias ladder: ${record.explore.rungs[rung].label}`);
     const said = changed.length
       ? `Changed: ${changed.join("; ")}. All else is as registered.`
-      : "This is the registered analysis: nothing is changed or left out.";
+      : "This is the analysis as it was run: nothing is changed or left out.";
     element("now-what").textContent = cell ? said : `${said} Without these rows no proper posterior exists.`;
     draw(cell);
     people(cell);
