@@ -176,7 +176,7 @@ def predictive(content: dict[str, Any], n: Numbers) -> list[Section]:
         blocks.append(Paragraph(said))
     head = (
         Head(("Estimate",)),
-        Head((f"Reported, {n.measure.abbreviation} (95\u00a0% CI)",), "num"),
+        Head((f"Own estimate, {n.measure.abbreviation} (95\u00a0% CI)",), "num"),
         Head(("Given the others (95\u00a0% PI)",), "num"),
         Head(("Tail",), "num"),
         Head(("From the priors (95\u00a0% PI)",), "num"),

@@ -40,7 +40,7 @@ def effects(content: dict[str, Any], n: Numbers) -> tuple[Block, ...]:
     has = any(f"theta[{row['estimate']}]" in found for row in content["rows"])
     head = [
         Head(("Estimate",)),
-        Head((f"Reported, {n.measure.abbreviation} (95\u00a0% CI)",), "num"),
+        Head((f"Own estimate, {n.measure.abbreviation} (95\u00a0% CI)",), "num"),
     ]
     if has:
         head.append(Head(("Given all others (95\u00a0% CrI)",), "num"))
