@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Final, cast
-from xml.etree.ElementTree import ParseError
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
@@ -130,7 +129,8 @@ def sheet_as_csv(path: Path) -> bytes:
         raise
     except (
         *BROKEN_ZIP,
-        ParseError,
+        # Of whichever XML parser openpyxl has found: lxml's error and that of the standard library.
+        SyntaxError,
         LookupError,
         ValueError,
         TypeError,

@@ -155,6 +155,13 @@ def test_files_that_are_no_workbook(tmp_path, content, message):
         open_dataset(path)
 
 
+def test_a_part_that_breaks_off_is_named_whatever_parses_it(tmp_path):
+    """openpyxl parses with lxml where that is installed, whose error is not that of the standard library."""
+    path = changed(book(tmp_path, [HEAD, *ROWS]), "xl/workbook.xml", b"</workbook>", b"")
+    with pytest.raises(EvidenceError, match="is no readable workbook"):
+        open_dataset(path)
+
+
 def test_an_empty_sheet_says_so(tmp_path):
     with pytest.raises(EvidenceError, match=r"my\.xlsx: is empty"):
         open_dataset(book(tmp_path, []))
