@@ -80,14 +80,14 @@ if TYPE_CHECKING:
     from bayesrtw.plot.tipping import plot_tipping as plot_tipping
     from bayesrtw.plot.traffic_light import describe_traffic_light as describe_traffic_light
     from bayesrtw.plot.traffic_light import plot_traffic_light as plot_traffic_light
-    from bayesrtw.posterior.calibrate import calibrate as calibrate
-    from bayesrtw.posterior.calibrate import judge as judge
-    from bayesrtw.posterior.predictive import predictive_check as predictive_check
-    from bayesrtw.posterior.sensitivity import cumulative as cumulative
-    from bayesrtw.posterior.sensitivity import leave_one_out as leave_one_out
-    from bayesrtw.posterior.sensitivity import prior_sensitivity as prior_sensitivity
     from bayesrtw.posterior.summarise import summarise as summarise
-    from bayesrtw.posterior.within_between import within_between as within_between
+    from bayesrtw.question.calibrate import calibrate as calibrate
+    from bayesrtw.question.calibrate import judge as judge
+    from bayesrtw.question.predictive import predictive_check as predictive_check
+    from bayesrtw.question.sensitivity import cumulative as cumulative
+    from bayesrtw.question.sensitivity import leave_one_out as leave_one_out
+    from bayesrtw.question.sensitivity import prior_sensitivity as prior_sensitivity
+    from bayesrtw.question.within_between import within_between as within_between
 
 _HOMES = {
     "Analysis": "bayesrtw.analysis.spec",
@@ -107,8 +107,8 @@ _HOMES = {
     "Model": "bayesrtw.model.spec",
     "Nuts": "bayesrtw.engine.nuts",
     "Synthesis": "bayesrtw.analysis.run",
-    "calibrate": "bayesrtw.posterior.calibrate",
-    "cumulative": "bayesrtw.posterior.sensitivity",
+    "calibrate": "bayesrtw.question.calibrate",
+    "cumulative": "bayesrtw.question.sensitivity",
     "describe_bias_summary": "bayesrtw.plot.bias_summary",
     "describe_bubble": "bayesrtw.plot.bubble",
     "describe_categories": "bayesrtw.plot.categories",
@@ -128,9 +128,9 @@ _HOMES = {
     "describe_traffic_light": "bayesrtw.plot.traffic_light",
     "fit": "bayesrtw.engine",
     "hold_against": "bayesrtw.analysis.against",
-    "judge": "bayesrtw.posterior.calibrate",
+    "judge": "bayesrtw.question.calibrate",
     "ladder": "bayesrtw.analysis.ladder",
-    "leave_one_out": "bayesrtw.posterior.sensitivity",
+    "leave_one_out": "bayesrtw.question.sensitivity",
     "open_analysis": "bayesrtw.analysis.catalog",
     "open_brief": "bayesrtw.analysis.catalog",
     "open_dataset": "bayesrtw.analysis.catalog",
@@ -153,13 +153,13 @@ _HOMES = {
     "plot_tau": "bayesrtw.plot.tau",
     "plot_tipping": "bayesrtw.plot.tipping",
     "plot_traffic_light": "bayesrtw.plot.traffic_light",
-    "predictive_check": "bayesrtw.posterior.predictive",
-    "prior_sensitivity": "bayesrtw.posterior.sensitivity",
+    "predictive_check": "bayesrtw.question.predictive",
+    "prior_sensitivity": "bayesrtw.question.sensitivity",
     "run": "bayesrtw.analysis.run",
     "sensitivity": "bayesrtw.analysis.sensitivity",
     "simulate": "bayesrtw.model.simulate",
     "summarise": "bayesrtw.posterior.summarise",
-    "within_between": "bayesrtw.posterior.within_between",
+    "within_between": "bayesrtw.question.within_between",
     "write_figure": "bayesrtw.plot.figure",
 }
 

@@ -16,9 +16,9 @@ from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import fit
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import SpecError
-from bayesrtw.evidence.brief import Brief, Claim, Component
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.posterior.summarise import probability_beyond, summarise
+from bayesrtw.reading.brief import Brief, Claim, Component
 
 if TYPE_CHECKING:
     import pandas as pd

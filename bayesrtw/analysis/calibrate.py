@@ -7,7 +7,7 @@ from bayesrtw.analysis.query import select
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import Engine
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.posterior.calibrate import Calibration, Progress, calibrate
+from bayesrtw.question.calibrate import Calibration, Progress, calibrate
 
 
 def calibrate_analysis(
@@ -29,11 +29,11 @@ def calibrate_analysis(
     evidence
         In place of the data set that it names.
     engine, replicates
-        As in `bayesrtw.posterior.calibrate.calibrate`; the analysis's own engine is not used.
+        As in `bayesrtw.question.calibrate.calibrate`; the analysis's own engine is not used.
     seed
         None takes the analysis's own.
     executor, progress
-        As in `bayesrtw.posterior.calibrate.calibrate`.
+        As in `bayesrtw.question.calibrate.calibrate`.
 
     Returns
     -------

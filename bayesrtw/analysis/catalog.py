@@ -10,10 +10,10 @@ from pathlib import Path
 
 from bayesrtw.analysis.spec import Analysis, parse
 from bayesrtw.errors import BayesrtwError, EvidenceError, SpecError
-from bayesrtw.evidence.brief import DESCRIBED, Brief, read_brief
-from bayesrtw.evidence.read import read_csv, read_folder
-from bayesrtw.evidence.source import read_foreign
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.reading.brief import DESCRIBED, Brief, read_brief
+from bayesrtw.reading.read import read_csv, read_folder
+from bayesrtw.reading.source import read_foreign
 from bayesrtw.registry import suggestion
 
 

@@ -20,7 +20,6 @@ from scipy.special import logsumexp
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import families, prior_choices
 from bayesrtw.analysis.spec import Estimand
-from bayesrtw.engine import mixture
 from bayesrtw.engine.exact import Exact, improper, new_variance, shares_in_mean, study_effects
 from bayesrtw.engine.integrate import integrate
 from bayesrtw.engine.kernel import smooth
@@ -32,9 +31,10 @@ from bayesrtw.model.design import Design, build
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.prior import Prior, Uniform
 from bayesrtw.model.spec import Model
-from bayesrtw.posterior.ladder import Rung, rungs
-from bayesrtw.posterior.pool import masked
-from bayesrtw.posterior.sensitivity import between
+from bayesrtw.posterior import mixture
+from bayesrtw.question.ladder import Rung, rungs
+from bayesrtw.question.pool import masked
+from bayesrtw.question.sensitivity import between
 
 Array = NDArray[np.float64]
 

@@ -20,8 +20,8 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import Discount, orientation
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.spec import Model, check
-from bayesrtw.posterior.ground import Ground, differs, ground
-from bayesrtw.posterior.ladder import (
+from bayesrtw.question.ground import Ground, differs, ground
+from bayesrtw.question.ladder import (
     Conflict,
     Rungs,
     bare,
@@ -32,8 +32,8 @@ from bayesrtw.posterior.ladder import (
     row,
     rungs,
 )
-from bayesrtw.posterior.pool import masked, pool
-from bayesrtw.posterior.tipping import Sides
+from bayesrtw.question.pool import masked, pool
+from bayesrtw.question.tipping import Sides
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from bayesrtw.engine.shared import Common
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import build
 from bayesrtw.model.spec import Model, check
-from bayesrtw.posterior.next_trial import After, after, results
-from bayesrtw.posterior.pool import Pooled, pool
+from bayesrtw.question.next_trial import After, after, results
+from bayesrtw.question.pool import Pooled, pool
 
 if TYPE_CHECKING:
     import pandas as pd

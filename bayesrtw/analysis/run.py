@@ -17,8 +17,8 @@ from bayesrtw.evidence.measure import measure_named
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import check
 from bayesrtw.posterior.diagnose import diagnose
-from bayesrtw.posterior.ladder import BIASES
 from bayesrtw.posterior.summarise import IntervalKind, probability_beyond, summarise
+from bayesrtw.question.ladder import BIASES
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:

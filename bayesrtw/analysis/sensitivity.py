@@ -26,21 +26,21 @@ from bayesrtw.model.prior import HalfNormal, Normal, Prior
 from bayesrtw.model.published import panel
 from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks
-from bayesrtw.posterior.altered import lay_out
-from bayesrtw.posterior.compare import compare, submodels
-from bayesrtw.posterior.influence import measured, shares
-from bayesrtw.posterior.pool import FIGURES, pool, shared_by, table
-from bayesrtw.posterior.predictive import predictive_check
-from bayesrtw.posterior.scaling import learned_of, power_scaling_of
-from bayesrtw.posterior.sensitivity import (
+from bayesrtw.posterior.summarise import probability_beyond, summarise
+from bayesrtw.question.altered import lay_out
+from bayesrtw.question.compare import compare, submodels
+from bayesrtw.question.influence import measured, shares
+from bayesrtw.question.pool import FIGURES, pool, shared_by, table
+from bayesrtw.question.predictive import predictive_check
+from bayesrtw.question.scaling import learned_of, power_scaling_of
+from bayesrtw.question.sensitivity import (
     between,
     correlation_sweep,
     cumulative,
     leave_out,
     prior_sensitivity,
 )
-from bayesrtw.posterior.summarise import probability_beyond, summarise
-from bayesrtw.posterior.tipping import Sides, fewest_removed, tipping_prior_of, tipping_shift
+from bayesrtw.question.tipping import Sides, fewest_removed, tipping_prior_of, tipping_shift
 
 if TYPE_CHECKING:
     import pandas as pd

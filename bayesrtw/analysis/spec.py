@@ -28,8 +28,8 @@ from bayesrtw.model import (  # noqa: F401 - the same
 from bayesrtw.model.likelihood import Likelihood, Normal
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term
-from bayesrtw.posterior.ladder import Rungs
 from bayesrtw.posterior.summarise import IntervalKind
+from bayesrtw.question.ladder import Rungs
 from bayesrtw.registry import decode, digest, encode, suggestion
 
 #: Version of the layout of analysis files.

@@ -70,7 +70,7 @@ def calibrate(
 
     from bayesrtw.analysis.calibrate import calibrate_analysis
     from bayesrtw.analysis.catalog import analysis_ids, open_analysis, open_dataset
-    from bayesrtw.posterior.calibrate import REPLICATES, judge, level_of
+    from bayesrtw.question.calibrate import REPLICATES, judge, level_of
     from bayesrtw.report import calibration as report
     from bayesrtw.report.document import as_json as printed
 

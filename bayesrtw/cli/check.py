@@ -12,7 +12,7 @@ from bayesrtw.errors import BayesrtwError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bayesrtw.evidence.rule import Doubt
+    from bayesrtw.doubt.rule import Doubt
 
 
 def _known(ctx: click.Context, param: click.Parameter, paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ def check(
     Exit codes: 0 no faults; 1 faults; 2 the command was not understood; 3 doubts, with --strict.
     """
     from bayesrtw.analysis import catalog
-    from bayesrtw.evidence.doubt import counts, in_words
+    from bayesrtw.doubt.inspect import counts, in_words
 
     if register:
         lock = Path(str(catalog.models_folder())) / "register.lock"
@@ -85,8 +85,8 @@ def check(
 
 def _seal(paths: tuple[str, ...], as_json: bool) -> None:
     """Seal folders; what has faults is left, and its faults are listed with all others."""
-    from bayesrtw.evidence.doubt import inspect
-    from bayesrtw.evidence.seal import DESCRIBED, MENDED, seal
+    from bayesrtw.doubt.inspect import inspect
+    from bayesrtw.doubt.seal import DESCRIBED, MENDED, seal
 
     for name in paths or ("",):
         if not name or not Path(name, DESCRIBED).is_file():
@@ -113,8 +113,8 @@ def _checked(paths: tuple[str, ...]) -> "list[tuple[str, tuple[Doubt, ...]]]":
     from importlib.resources import files
 
     from bayesrtw.analysis import catalog
-    from bayesrtw.evidence.brief import DESCRIBED
-    from bayesrtw.evidence.doubt import inspect, whole
+    from bayesrtw.doubt.inspect import inspect, whole
+    from bayesrtw.reading.brief import DESCRIBED
 
     shipped, analyses, briefs = catalog.dataset_ids(), catalog.analysis_ids(), catalog.brief_ids()
     found: list[tuple[str, tuple[Doubt, ...]]] = []
@@ -138,7 +138,7 @@ def _checked(paths: tuple[str, ...]) -> "list[tuple[str, tuple[Doubt, ...]]]":
 
 def _faults(name: str, opened: "Callable[[str], object]") -> "tuple[Doubt, ...]":
     """Say what is wrong with something that is read as a whole."""
-    from bayesrtw.evidence.doubt import whole
+    from bayesrtw.doubt.inspect import whole
 
     try:
         opened(name)

@@ -40,9 +40,9 @@ def import_(
     flat CSV file. Rows of a review that cannot be used are kept beside the cause and named. Nothing is
     written unless everything is.
     """
-    from bayesrtw.evidence.imported import findings
-    from bayesrtw.evidence.source import read_source, usable
-    from bayesrtw.evidence.write import write_folder
+    from bayesrtw.reading.imported import findings
+    from bayesrtw.reading.source import read_source, usable
+    from bayesrtw.reading.write import write_folder
 
     day = retrieved.date() if retrieved is not None else None
     evidence = write_folder(read_source(source, benefit=benefit), folder, retrieved=day)

@@ -19,7 +19,7 @@ class Engine(Protocol):
         """Say in a sentence why the model cannot be fitted, or None."""
 
     def fit(self, model: Model, evidence: Evidence, *, seed: int) -> "xr.DataTree":
-        """Fit the model; see `bayesrtw.engine.tree` for what comes back."""
+        """Fit the model; see `bayesrtw.posterior.tree` for what comes back."""
 
 
 def choose(model: Model, evidence: Evidence) -> Engine:

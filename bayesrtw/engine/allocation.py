@@ -16,13 +16,10 @@ from numpy.polynomial import hermite_e
 from numpy.typing import NDArray
 from scipy import special
 
-from bayesrtw.engine.axis import Axis, Positive
 from bayesrtw.engine.integrate import Integral, integrate, pruned
 from bayesrtw.engine.kernel import LOG_2PI, Conditional
 from bayesrtw.engine.lattice import CUT, AtRisk, Lattice
-from bayesrtw.engine.marginal import Marginal, series
 from bayesrtw.engine.problem import SHIFT
-from bayesrtw.engine.quadrature import rule
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import orientation
@@ -33,6 +30,9 @@ from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Noise
+from bayesrtw.posterior.axis import Axis, Positive
+from bayesrtw.posterior.marginal import Marginal, series
+from bayesrtw.posterior.nodes import rule
 
 Array = NDArray[np.float64]
 

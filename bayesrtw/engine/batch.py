@@ -15,14 +15,15 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-from bayesrtw.engine.axis import Positive
 from bayesrtw.engine.integrate import moment_order
 from bayesrtw.engine.kernel import inverse
 from bayesrtw.engine.problem import SHIFT
-from bayesrtw.engine.quadrature import Range, locate, rule
+from bayesrtw.engine.quadrature import locate
 from bayesrtw.errors import ConvergenceError, EngineRefusal
 from bayesrtw.model.design import Design
 from bayesrtw.model.prior import Prior, Uniform
+from bayesrtw.posterior.axis import Positive
+from bayesrtw.posterior.nodes import Range, rule
 
 Array = NDArray[np.float64]
 
@@ -194,7 +195,7 @@ class Solved:
     shift: Array
 
     def mixture(self, combine: Array, *, new: bool = False) -> tuple[Array, Array, Array]:
-        """Give a linear combination of the coefficients as mixtures for `bayesrtw.engine.mixture`.
+        """Give a linear combination of the coefficients as mixtures for `bayesrtw.posterior.mixture`.
 
         Parameters
         ----------

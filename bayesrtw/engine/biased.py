@@ -12,10 +12,10 @@ import xarray as xr
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
 from bayesrtw.engine.allocation import Allocated, draw, marginal
-from bayesrtw.engine.axis import Real, stored
 from bayesrtw.engine.integrate import Integral, pruned, tail_power
-from bayesrtw.engine.marginal import Marginal
-from bayesrtw.engine.tree import shaped
+from bayesrtw.posterior.axis import Real, stored
+from bayesrtw.posterior.marginal import Marginal
+from bayesrtw.posterior.tree import shaped
 
 
 def quadrature(problem: Allocated, found: Integral, back_moments: int) -> xr.Dataset:

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-from bayesrtw.engine.axis import Axis
 from bayesrtw.engine.kernel import smooth
-from bayesrtw.engine.marginal import Marginal, series
 from bayesrtw.engine.problem import Problem
-from bayesrtw.engine.quadrature import Nodes, Range, held_at, lay, looks, rule
+from bayesrtw.engine.quadrature import held_at, lay, looks
+from bayesrtw.posterior.axis import Axis
+from bayesrtw.posterior.marginal import Marginal, series
+from bayesrtw.posterior.nodes import Nodes, Range, rule
 
 Array = NDArray[np.float64]
 

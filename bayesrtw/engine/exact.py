@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
 from bayesrtw.engine import biased
 from bayesrtw.engine.allocation import serves, solve
-from bayesrtw.engine.axis import stored
 from bayesrtw.engine.borrow import prediction, robust, split, with_prior
 from bayesrtw.engine.draw import draw_effects, draw_hyper
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, solve_columns
 from bayesrtw.engine.problem import Normals, Problem, pose
-from bayesrtw.engine.tree import assemble, attributes, shaped
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias_mixture import BiasMixture
@@ -30,6 +28,8 @@ from bayesrtw.model.borrow import RobustMap
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.prior import HalfNormal, Uniform
 from bayesrtw.model.spec import Model
+from bayesrtw.posterior.axis import stored
+from bayesrtw.posterior.tree import assemble, attributes, shaped
 from bayesrtw.registry import component, kind_of
 
 Array = NDArray[np.float64]
@@ -152,7 +152,7 @@ class Exact:
         Returns
         -------
         DataTree
-            As `bayesrtw.engine.tree` says, with the group ``quadrature``.
+            As `bayesrtw.posterior.tree` says, with the group ``quadrature``.
 
         Raises
         ------

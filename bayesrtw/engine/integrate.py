@@ -7,13 +7,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.axis import Axis, Positive, Real
 from bayesrtw.engine.kernel import Conditional
-from bayesrtw.engine.marginal import Marginal, marginals, series
-from bayesrtw.engine.quadrature import Nodes, lay, looks
+from bayesrtw.engine.quadrature import lay, looks
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import Design
 from bayesrtw.model.prior import Prior
+from bayesrtw.posterior.axis import Axis, Positive, Real
+from bayesrtw.posterior.marginal import MARGIN, Marginal, marginals, series
+from bayesrtw.posterior.nodes import Nodes
 
 Array = NDArray[np.float64]
 
@@ -32,9 +33,6 @@ NEGLIGIBLE = 1e-14
 
 #: Least second moment that is divided by.
 TINY = 1e-300
-
-#: A moment whose integral converges more slowly than this power is not reported.
-MARGIN = 0.2
 
 
 def pruned(found: Nodes) -> tuple[tuple[Array, ...], Array]:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.axis import Axis, Positive, Unit
 from bayesrtw.engine.kernel import (
     Conditional,
     Index,
@@ -24,6 +23,7 @@ from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.design import Design
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import Grouped
+from bayesrtw.posterior.axis import Axis, Positive, Unit
 
 Array = NDArray[np.float64]
 

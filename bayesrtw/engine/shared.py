@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from bayesrtw.engine.axis import Positive
 from bayesrtw.engine.integrate import TINY, answer, moment_order
 from bayesrtw.engine.kernel import Conditional
 from bayesrtw.engine.problem import Problem
-from bayesrtw.engine.quadrature import Nodes, lay, looks
+from bayesrtw.engine.quadrature import lay, looks
+from bayesrtw.posterior.axis import Positive
+from bayesrtw.posterior.nodes import Nodes
 
 Array = NDArray[np.float64]
 

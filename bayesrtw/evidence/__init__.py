@@ -1,1 +1,1 @@
-"""What was reported: measures, conversion to the analysis scale, validated tables, readers."""
+"""What was reported: measures, conversion to the analysis scale, validated tables."""

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, SpecError, shown
-from bayesrtw.evidence.cells import read_table
+from bayesrtw.evidence.cells import SEPARATOR, read_table
 from bayesrtw.evidence.quality import OVERALL, Judgement, listed
-from bayesrtw.evidence.schema import SEPARATOR
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.registry import suggestion
 

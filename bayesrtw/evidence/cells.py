@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from bayesrtw.errors import Faults, shown
 
+#: What separates the words of a cell that may hold several.
+SEPARATOR = ";"
+
 #: What makes a spreadsheet take a cell for a formula (OWASP, "CSV Injection"; full-width forms count
 #: in Japanese and Chinese editions).
 FORMULA = tuple("=+-@\t\r＝＋－＠")

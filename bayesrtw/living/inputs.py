@@ -16,7 +16,7 @@ from typing import Any
 from bayesrtw.errors import EvidenceError, SpecError, StoreError
 from bayesrtw.living.durable import write_synced
 
-#: Files of a data set folder, as `bayesrtw.evidence.read` knows them.
+#: Files of a data set folder, as `bayesrtw.reading.read` knows them.
 DATASET = ("dataset.toml", "studies.csv", "results.csv", "risk_of_bias.csv")
 
 #: Modules and packages whose code computes: their text is part of a run's identity.

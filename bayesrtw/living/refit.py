@@ -16,7 +16,6 @@ from bayesrtw.analysis.query import Selection, select
 from bayesrtw.analysis.run import Synthesis, run
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import choose
-from bayesrtw.engine.tree import PACKAGES
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.living.attribution import Side
 from bayesrtw.living.diff import After, Before, difference, first, pooled, set_aside
@@ -29,6 +28,7 @@ from bayesrtw.living.outcome import Outcome
 from bayesrtw.living.rows import plain_rows
 from bayesrtw.living.store import Run, Writer, as_line, drafting, now, put, run_names
 from bayesrtw.living.update import heartbeat
+from bayesrtw.posterior.tree import PACKAGES
 from bayesrtw.registry import encode
 from bayesrtw.report.document import as_json
 from bayesrtw.report.folder import write_results

@@ -24,8 +24,8 @@ from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.scale import decimals, limits
 from bayesrtw.plot.strip import DASHES, Sample
 from bayesrtw.plot.subject import Subject, evidence_of, subject_of, tree_of
-from bayesrtw.posterior.line import moderator_line
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.question.line import moderator_line
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from bayesrtw.plot.figure import BLUE, FAINT, INK, MM, QUIET, VERMILLION, figure_style
 from bayesrtw.plot.lettering import NARROW, Face, wrap
-from bayesrtw.posterior.calibrate import Calibration, level_of
-from bayesrtw.posterior.uniformity import band, excess, look
+from bayesrtw.question.calibrate import Calibration, level_of
+from bayesrtw.question.uniformity import band, excess, look
 from bayesrtw.registry import kind_of
 
 Array = NDArray[np.float64]

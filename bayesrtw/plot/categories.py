@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.dims import CHAIN, DRAW, LEVEL
-from bayesrtw.engine import mixture
 from bayesrtw.errors import SpecError
 from bayesrtw.plot.density import Quantity, mixture_of
 from bayesrtw.plot.fitted import LEVEL_OF, interval_in, number_in, read_forest
@@ -21,6 +20,7 @@ from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column
 from bayesrtw.plot.scale import spell_probability
 from bayesrtw.plot.subject import tree_of
+from bayesrtw.posterior import mixture
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.registry import suggestion
 

@@ -30,7 +30,7 @@ def plot_cumulative(
     Parameters
     ----------
     table
-        What `bayesrtw.posterior.sensitivity.cumulative` returned: index the steps, columns ``median,
+        What `bayesrtw.question.sensitivity.cumulative` returned: index the steps, columns ``median,
         lower, upper, probability`` on the analysis scale; ``estimates`` and ``tau`` are printed too.
     source
         The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.

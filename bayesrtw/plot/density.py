@@ -16,11 +16,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, NODE
-from bayesrtw.engine import mixture
 from bayesrtw.errors import Faults, SpecError
 from bayesrtw.model.moderator import Categorical, Indicator, Intercept, Linear
 from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.spec import Model
+from bayesrtw.posterior import mixture
 from bayesrtw.posterior.summarise import VARIABLES, hyper_distribution
 from bayesrtw.registry import decode, suggestion
 

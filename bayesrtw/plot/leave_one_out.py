@@ -37,7 +37,7 @@ def plot_leave_one_out(
     Parameters
     ----------
     table
-        What `bayesrtw.posterior.sensitivity.leave_one_out` returned: index what was left out, columns
+        What `bayesrtw.question.sensitivity.leave_one_out` returned: index what was left out, columns
         ``median, lower, upper, probability`` on the analysis scale; ``elpd`` and ``tau`` are printed too.
     source
         The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.

@@ -30,7 +30,7 @@ def plot_prior_panel(
     Parameters
     ----------
     table
-        What `bayesrtw.posterior.sensitivity.prior_sensitivity` returned: index the priors, columns
+        What `bayesrtw.question.sensitivity.prior_sensitivity` returned: index the priors, columns
         ``median, lower, upper, probability, new_lower, new_upper, tau`` on the analysis scale.
     source
         The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.

@@ -1,1 +1,1 @@
-"""What we learned: summaries of posteriors, and what they say about themselves."""
+"""What we learned: distributions of named quantities, how they are stored, summarised and checked."""

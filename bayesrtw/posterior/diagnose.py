@@ -3,10 +3,10 @@
 import numpy as np
 import xarray as xr
 
-from bayesrtw.engine.nuts import failures
 from bayesrtw.errors import Finding, Severity
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
+from bayesrtw.posterior.gates import failures
 from bayesrtw.posterior.summarise import hyper_distribution, probability_beyond, summarise
 
 #: Posterior-to-prior ratio of the interquartile range of tau above which the data say little.

@@ -15,14 +15,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, NODE
-from bayesrtw.engine import mixture
-from bayesrtw.engine.axis import restored
-from bayesrtw.engine.integrate import MARGIN
-from bayesrtw.engine.marginal import Distribution, series
-from bayesrtw.engine.quadrature import rule
-from bayesrtw.engine.shortest import shortest
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, measure_named
+from bayesrtw.posterior import mixture
+from bayesrtw.posterior.axis import restored
+from bayesrtw.posterior.marginal import MARGIN, Distribution, series
+from bayesrtw.posterior.nodes import rule
+from bayesrtw.posterior.shortest import shortest
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bayesrtw.errors import OutputError
-from bayesrtw.posterior.calibrate import LEVELS, Calibration
+from bayesrtw.question.calibrate import LEVELS, Calibration
 from bayesrtw.registry import encode, kind_of
 from bayesrtw.report.document import as_json
 

@@ -13,7 +13,7 @@ from bayesrtw.analysis.sensitivity import NEXT, PREDICTIVE, Panel, sensitivity
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.posterior.predictive import chance_of_smallest
+from bayesrtw.question.predictive import chance_of_smallest
 from bayesrtw.report.absolute import BASELINES, MEASURES, per_thousand, risk
 from bayesrtw.report.checklist import checklist
 from bayesrtw.report.document import document, number

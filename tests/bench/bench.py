@@ -25,7 +25,7 @@ from bayesrtw.engine.batch import batch_of, solve
 from bayesrtw.engine.integrate import integrate
 from bayesrtw.engine.problem import pose
 from bayesrtw.model.design import build
-from bayesrtw.posterior.sensitivity import leave_one_out, prior_sensitivity
+from bayesrtw.question.sensitivity import leave_one_out, prior_sensitivity
 
 prior = brw.prior
 

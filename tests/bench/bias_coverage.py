@@ -6,7 +6,7 @@ If a posterior is right, a 95 % interval holds the truth in 95 % of such data se
 et al. 2018, arXiv:1804.06788). `discount` is missing: dividing a sampling variance by a share is a rule for
 weighing studies and no model of how they came about, so nothing can be drawn from it, and no coverage is
 promised. Terms that are linear algebra are drawn by `bayesrtw.model.simulate` and placed by
-`bayesrtw.posterior.calibrate`. The bias mixture and the robust MAP prior are drawn here by their definitions,
+`bayesrtw.question.calibrate`. The bias mixture and the robust MAP prior are drawn here by their definitions,
 and placed by `allocated` and `ladder`, which tests hold against the engine.
 """
 
@@ -19,7 +19,6 @@ import pandas as pd
 from allocated import groups
 from ladder import MU_SD, SE, TAU_SCALE, TOGETHER, VAGUE, Drawn, borrowed, mixed
 
-from bayesrtw.engine import mixture
 from bayesrtw.evidence.quality import Judgement, Judgements
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, DirectedBias, Studies
@@ -29,7 +28,8 @@ from bayesrtw.model.moderator import Group, Intercept
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks, processes
-from bayesrtw.posterior.calibrate import ENGINE, Calibration, calibrate, judge
+from bayesrtw.posterior import mixture
+from bayesrtw.question.calibrate import ENGINE, Calibration, calibrate, judge
 
 COHORTS = Studies(("cohort",))
 TRIALS = Studies(("rct",))

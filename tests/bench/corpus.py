@@ -3,7 +3,7 @@
     uv run python tests/bench/corpus.py /path/to/rows.csv.gz [--summaries] [--json FILE] [--record FILE]
 
 The file (781 kB; public package Pairwise70) is no part of the project. Each review goes through the
-importers' own path (`bayesrtw.evidence.review`, `bayesrtw.evidence.imported`) and each analysis with at
+importers' own path (`bayesrtw.reading.review`, `bayesrtw.reading.imported`) and each analysis with at
 least two usable rows is fitted by quadrature under the default priors; with ``--summaries`` through
 `bayesrtw.fit` and `bayesrtw.summarise`, as a user would, else through the engine's own functions.
 
@@ -28,21 +28,22 @@ from pathlib import Path
 
 import numpy as np
 
-from bayesrtw.engine import fit, mixture
+from bayesrtw.engine import fit
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.integrate import integrate, pruned
 from bayesrtw.engine.problem import pose
 from bayesrtw.errors import BayesrtwError
-from bayesrtw.evidence.imported import QUARANTINED, gather
 from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.evidence.reported import FROM_COUNTS, analysis_scale
-from bayesrtw.evidence.review import AGREES, ROUNDING, Entry, Setting, row_of
 from bayesrtw.evidence.table import Evidence, Provenance, dataset_of
 from bayesrtw.model.defaults import default_priors, default_terms
 from bayesrtw.model.design import build
 from bayesrtw.model.spec import Model, check
 from bayesrtw.parallel import map_tasks, processes
+from bayesrtw.posterior import mixture
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.reading.imported import QUARANTINED, gather
+from bayesrtw.reading.review import AGREES, ROUNDING, Entry, Setting, row_of
 
 #: Column "measure" of the file: what it is called in a review, and what its rows hold.
 MEASURE = {

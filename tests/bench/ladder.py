@@ -33,7 +33,6 @@ import numpy as np
 import pandas as pd
 from allocated import posterior
 
-from bayesrtw.engine import mixture
 from bayesrtw.engine.batch import batch_of, solve
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import build
@@ -42,6 +41,7 @@ from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.model.spec import Model
 from bayesrtw.parallel import dask_cluster, map_tasks, processes
+from bayesrtw.posterior import mixture
 
 #: Truth, and priors of every rung.
 MU, MU_SD, TAU_SCALE = 0.1, 0.5, 0.25

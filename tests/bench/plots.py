@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import bayesrtw as brw
-from bayesrtw.posterior.sensitivity import cumulative, leave_one_out, prior_sensitivity
+from bayesrtw.question.sensitivity import cumulative, leave_one_out, prior_sensitivity
 
 #: Seconds that a picture of sixty studies may take: nobody waits longer for a figure.
 MOST = 2.0

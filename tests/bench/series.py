@@ -20,7 +20,6 @@ import numpy as np
 import pandas as pd
 
 from bayesrtw.analysis.conclusion import Rules, classify
-from bayesrtw.engine import mixture
 from bayesrtw.engine.batch import batch_of, solve
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import build
@@ -28,6 +27,7 @@ from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.model.spec import Model
+from bayesrtw.posterior import mixture
 
 #: Trials before the first look but one, and looks.
 FIRST, LOOKS = 3, 20

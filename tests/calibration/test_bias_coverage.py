@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
-from bayesrtw.engine import mixture
 from bayesrtw.engine.exact import Exact
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias_mixture import default_mixture
@@ -21,8 +20,9 @@ from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.moderator import Indicator, Intercept
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.model.spec import Model
-from bayesrtw.posterior.calibrate import ENGINE, Calibration, judge
-from bayesrtw.posterior.ladder import Rungs, climb, row, rungs
+from bayesrtw.posterior import mixture
+from bayesrtw.question.calibrate import ENGINE, Calibration, judge
+from bayesrtw.question.ladder import Rungs, climb, row, rungs
 
 #: Replicates that take a second or two: models with one tau are solved together.
 FEW = {

@@ -26,8 +26,8 @@ from bayesrtw.model.prior import Flat, HalfNormal, InverseGamma, Normal
 from bayesrtw.model.simulate import with_effects
 from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks, processes
-from bayesrtw.posterior import calibrate as module
-from bayesrtw.posterior.calibrate import CELLS, calibrate, judge
+from bayesrtw.question import calibrate as module
+from bayesrtw.question.calibrate import CELLS, calibrate, judge
 
 POOLED = Model(terms=(Intercept(Normal(0.0, 0.5)), Exchangeable(HalfNormal(0.3))))
 LEVELS = Model(

@@ -16,11 +16,11 @@ from bayesrtw.analysis.spec import Analysis
 from bayesrtw.cli import main
 from bayesrtw.engine import Engine
 from bayesrtw.errors import Faults, SpecError
-from bayesrtw.evidence.schema import _TOML_KEYS
 from bayesrtw.living.outcome import CODES
 from bayesrtw.model.likelihood import Likelihood
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import Term
+from bayesrtw.reading.schema import _TOML_KEYS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

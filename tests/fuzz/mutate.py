@@ -29,8 +29,8 @@ from openpyxl import Workbook
 
 from bayesrtw.analysis.catalog import open_analysis, open_dataset
 from bayesrtw.errors import BayesrtwError
-from bayesrtw.evidence.source import read_source
-from bayesrtw.evidence.write import write_folder
+from bayesrtw.reading.source import read_source
+from bayesrtw.reading.write import write_folder
 
 FORMATS = Path(__file__).parent.parent / "formats"
 MODELS = Path(__file__).parents[2] / "models"

@@ -50,8 +50,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayesrtw as brw
-from bayesrtw.engine import integrate, mixture
+from bayesrtw.engine import integrate
 from bayesrtw.model import reference_prior
+from bayesrtw.posterior import mixture
 from bayesrtw.posterior.summarise import hyper_distribution, probability_beyond
 
 HERE = Path(__file__).parent

@@ -28,11 +28,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 import bayesrtw as brw
-from bayesrtw.engine import integrate, mixture
+from bayesrtw.engine import integrate
 from bayesrtw.errors import ConvergenceError, Faults, SpecError
 from bayesrtw.model import reference_prior
 from bayesrtw.model.mixture_prior import NormalMixture
 from bayesrtw.model.prior import Prior
+from bayesrtw.posterior import mixture
 from bayesrtw.posterior.summarise import hyper_distribution, probability_beyond
 from bayesrtw.registry import decode, encode, kinds
 

@@ -18,10 +18,10 @@ from bayesrtw.analysis.conclusion import Rules, classify
 from bayesrtw.engine.batch import batch_of, solve
 from bayesrtw.errors import SpecError
 from bayesrtw.model.design import build
-from bayesrtw.posterior.altered import alter, lay_out, shifted
-from bayesrtw.posterior.influence import influence
-from bayesrtw.posterior.pool import masked, pool, shared_by
-from bayesrtw.posterior.scaling import (
+from bayesrtw.question.altered import alter, lay_out, shifted
+from bayesrtw.question.influence import influence
+from bayesrtw.question.pool import masked, pool, shared_by
+from bayesrtw.question.scaling import (
     SPAN,
     diagnosis,
     distance,
@@ -30,8 +30,8 @@ from bayesrtw.posterior.scaling import (
     power_scaling,
     prior_sd,
 )
-from bayesrtw.posterior.sensitivity import leave_out, prior_sensitivity
-from bayesrtw.posterior.tipping import (
+from bayesrtw.question.sensitivity import leave_out, prior_sensitivity
+from bayesrtw.question.tipping import (
     Sides,
     fewest_removed,
     shift_curve,

@@ -7,9 +7,9 @@ from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.run import run
 from bayesrtw.analysis.spec import Variant, parse, vary
 from bayesrtw.errors import EvidenceError, SpecError
-from bayesrtw.evidence.read import read_csv
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.prior import HalfCauchy, HalfNormal, InverseGamma, Normal
+from bayesrtw.reading.read import read_csv
 
 TEXT = """
 schema = 1

@@ -17,8 +17,8 @@ from bayesrtw.evidence.quality import Judgement, Judgements
 from bayesrtw.model.bias import BiasHierarchy, Studies
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup, default_mixture
 from bayesrtw.model.prior import HalfNormal, Normal
-from bayesrtw.posterior.sensitivity import leave_out
-from bayesrtw.posterior.tipping import tipping_prior, tipping_shift
+from bayesrtw.question.sensitivity import leave_out
+from bayesrtw.question.tipping import tipping_prior, tipping_shift
 
 EFFECT = np.array([0.30, 0.05, -0.45, 0.28, -0.35, -0.10, 0.10])
 SE = np.array([0.15, 0.12, 0.20, 0.20, 0.10, 0.22, 0.15])

@@ -13,8 +13,8 @@ from bayesrtw.engine.nuts import Nuts
 from bayesrtw.errors import SpecError
 from bayesrtw.plot.calibration import plot_calibration
 from bayesrtw.plot.figure import BLUE, VERMILLION
-from bayesrtw.posterior import calibrate as module
-from bayesrtw.posterior.calibrate import Calibration, judge
+from bayesrtw.question import calibrate as module
+from bayesrtw.question.calibrate import Calibration, judge
 from bayesrtw.report.calibration import verdict
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from bayesrtw.analysis.catalog import open_dataset
+from bayesrtw.doubt.inspect import inspect
 from bayesrtw.errors import EvidenceError
-from bayesrtw.evidence import cochrane
-from bayesrtw.evidence.cochrane import is_package, kind_of, read_package
-from bayesrtw.evidence.doubt import inspect
-from bayesrtw.evidence.revman import read_revman
+from bayesrtw.reading import cochrane
+from bayesrtw.reading.cochrane import is_package, kind_of, read_package
+from bayesrtw.reading.revman import read_revman
 
 FORMATS = Path(__file__).parent.parent / "formats"
 PACKAGE = FORMATS / "cochrane-data-package.zip"

@@ -16,8 +16,8 @@ from scipy import integrate, stats
 import bayesrtw as brw
 from bayesrtw.errors import SpecError
 from bayesrtw.model.interaction import Interaction
-from bayesrtw.posterior.compare import compare, submodels
 from bayesrtw.posterior.summarise import hyper_distribution, probability_beyond
+from bayesrtw.question.compare import compare, submodels
 
 prior = brw.prior
 Y = np.array([0.30, 0.05, 0.42, 0.18])

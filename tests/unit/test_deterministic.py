@@ -9,7 +9,7 @@ import pytest
 
 from bayesrtw.analysis.catalog import open_analysis
 from bayesrtw.analysis.run import run
-from bayesrtw.evidence.read import read_csv
+from bayesrtw.reading.read import read_csv
 from bayesrtw.report.folder import write_results
 
 EVIDENCE = """study,label,measure,effect,se,programme

@@ -13,13 +13,13 @@ import pandas as pd
 import pytest
 
 from bayesrtw.analysis.catalog import open_dataset
+from bayesrtw.doubt.inspect import doubts, in_words, inspect
+from bayesrtw.doubt.rule import RULES, SEVERITIES
 from bayesrtw.errors import EvidenceError
-from bayesrtw.evidence import read as reading
-from bayesrtw.evidence.doubt import doubts, in_words, inspect
 from bayesrtw.evidence.quality import Judgement, Judgements
-from bayesrtw.evidence.read import read_csv, read_folder
-from bayesrtw.evidence.rule import RULES, SEVERITIES
 from bayesrtw.evidence.table import Evidence, combine
+from bayesrtw.reading import read as reading
+from bayesrtw.reading.read import read_csv, read_folder
 
 HEAD = "study,outcome,benefit,follow_up_months,"
 TOML = """

@@ -10,10 +10,10 @@ import pytest
 from openpyxl import Workbook
 
 from bayesrtw.analysis.catalog import open_dataset
+from bayesrtw.doubt.inspect import inspect
 from bayesrtw.errors import EvidenceError
-from bayesrtw.evidence import excel
-from bayesrtw.evidence.doubt import inspect
-from bayesrtw.evidence.read import read_csv
+from bayesrtw.reading import excel
+from bayesrtw.reading.read import read_csv
 
 HEAD = ["study", "events_t", "n_t", "events_c", "n_c", "note"]
 ROWS = [["Ærø", 3, 10, 2, 11, None], [None] * 6, ["Bo", 4.5, 20, 5, 21, "a\nb"]]

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from bayesrtw.errors import Faults, SpecError
 from bayesrtw.evidence.cells import Table, guarded, read_table, unguarded
-from bayesrtw.evidence.write import _csv
+from bayesrtw.reading.write import _csv
 
 
 @given(st.text(alphabet="'=+-@1a.\t＝ _", max_size=8))

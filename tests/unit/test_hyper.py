@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 import bayesrtw as brw
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.reference_prior import FlatNonNegative
-from bayesrtw.posterior.sensitivity import leave_one_out, prior_sensitivity
+from bayesrtw.question.sensitivity import leave_one_out, prior_sensitivity
 
 prior = brw.prior
 

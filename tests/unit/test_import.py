@@ -12,11 +12,11 @@ from openpyxl import Workbook
 
 from bayesrtw.cli import main
 from bayesrtw.errors import EvidenceError, OutputError
-from bayesrtw.evidence import write
-from bayesrtw.evidence.imported import findings
-from bayesrtw.evidence.read import read_folder
-from bayesrtw.evidence.source import read_source
-from bayesrtw.evidence.write import files_of, write_folder
+from bayesrtw.reading import write
+from bayesrtw.reading.imported import findings
+from bayesrtw.reading.read import read_folder
+from bayesrtw.reading.source import read_source
+from bayesrtw.reading.write import files_of, write_folder
 
 FORMATS = Path(__file__).parent.parent / "formats"
 DAY = date(2026, 11, 22)

@@ -15,7 +15,7 @@ from bayesrtw.cli import main
 from bayesrtw.errors import Faults, SpecError
 from bayesrtw.model.bias import BiasHierarchy, Studies
 from bayesrtw.model.prior import HalfNormal, Normal
-from bayesrtw.posterior.ladder import NON_RANDOMISED, Rungs, conflict
+from bayesrtw.question.ladder import NON_RANDOMISED, Rungs, conflict
 from bayesrtw.registry import decode, encode
 from bayesrtw.report.ladder import write
 

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from bayesrtw.engine import mixture
+from bayesrtw.posterior import mixture
 
 Array = NDArray[np.float64]
 

@@ -14,12 +14,13 @@ import xarray as xr
 
 import bayesrtw as brw
 from bayesrtw.engine import nuts
-from bayesrtw.engine.nuts import Nuts, failures, structure
+from bayesrtw.engine.nuts import Nuts, structure
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, DirectedBias, Studies
 from bayesrtw.model.design import build
 from bayesrtw.posterior.diagnose import diagnose
+from bayesrtw.posterior.gates import failures
 
 prior = brw.prior
 

@@ -9,8 +9,8 @@ import bayesrtw as brw
 from bayesrtw.analysis.conclusion import Rules
 from bayesrtw.errors import SpecError
 from bayesrtw.model.design import build
-from bayesrtw.posterior.next_trial import after, results
-from bayesrtw.posterior.pool import pool
+from bayesrtw.question.next_trial import after, results
+from bayesrtw.question.pool import pool
 
 FRAME = pd.DataFrame(
     {

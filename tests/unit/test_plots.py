@@ -22,9 +22,9 @@ from bayesrtw.plot.judgement import MARKS
 from bayesrtw.plot.marks import RESULT_DOTS
 from bayesrtw.plot.specification_curve import MEDIANS
 from bayesrtw.plot.tipping import crossings
-from bayesrtw.posterior.calibrate import Calibration
-from bayesrtw.posterior.line import moderator_line
-from bayesrtw.posterior.sensitivity import cumulative, leave_one_out, prior_sensitivity
+from bayesrtw.question.calibrate import Calibration
+from bayesrtw.question.line import moderator_line
+from bayesrtw.question.sensitivity import cumulative, leave_one_out, prior_sensitivity
 
 LONG = "Þórður Ægisson–Müller, Gülşen Öztürk και η Ελληνική ομάδα: work-focused rehabilitation"
 HOSTILE = ("<script>x</script>", "A & B $x_1$", "q\"uo'te --> ]]>", "\u202e=cmd()\u202c", LONG)

@@ -11,7 +11,7 @@ from scipy import stats
 import bayesrtw as brw
 from bayesrtw.errors import SpecError
 from bayesrtw.model.likelihood import Clustering, Normal
-from bayesrtw.posterior.predictive import chance_of_smallest
+from bayesrtw.question.predictive import chance_of_smallest
 
 EFFECT = np.array([0.41, 0.02, -0.35, 0.22, 0.61, 0.05])
 SE = np.array([0.20, 0.11, 0.25, 0.16, 0.30, 0.09])

@@ -7,8 +7,8 @@ import pytest
 from bayesrtw.analysis.query import select
 from bayesrtw.analysis.spec import Between, Exclusion, Query
 from bayesrtw.errors import EvidenceError
-from bayesrtw.evidence.read import read_csv
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.reading.read import read_csv
 
 
 def evidence(**columns):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bayesrtw.errors import EvidenceError
-from bayesrtw.evidence.read import read_csv, read_folder
+from bayesrtw.reading.read import read_csv, read_folder
 
 HEAD = "study,effect,se\n"
 

@@ -10,8 +10,8 @@ from numpy.testing import assert_array_equal
 from bayesrtw.analysis.catalog import analysis_ids, open_analysis, open_dataset
 from bayesrtw.analysis.query import select
 from bayesrtw.errors import EvidenceError
-from bayesrtw.evidence.read import read_csv
 from bayesrtw.model.design import build
+from bayesrtw.reading.read import read_csv
 from bayesrtw.registry import kinds
 
 HEAD = "result,study,effect,se,corrects,withdrawn,extracted_by,signed_by\n"

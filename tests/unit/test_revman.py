@@ -15,13 +15,13 @@ from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.engine import fit
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import EvidenceError
-from bayesrtw.evidence.imported import findings
-from bayesrtw.evidence.revman import read_revman
 from bayesrtw.model.heterogeneity import Common
 from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import Flat
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.reading.imported import findings
+from bayesrtw.reading.revman import read_revman
 
 FORMATS = Path(__file__).parent.parent / "formats"
 FLEISS = FORMATS / "Fleiss1993.rm5"

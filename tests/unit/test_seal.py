@@ -8,8 +8,8 @@ from click.testing import CliRunner
 
 import bayesrtw as brw
 from bayesrtw.cli import main
+from bayesrtw.doubt.seal import seal
 from bayesrtw.errors import EvidenceError
-from bayesrtw.evidence.seal import seal
 
 ROW = "r02,invented2026,time_to_rtw,hazard_ratio,1.10,0.80,1.5125,replace this row\n"
 

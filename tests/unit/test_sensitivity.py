@@ -20,17 +20,17 @@ import bayesrtw as brw
 from bayesrtw.analysis.conclusion import Rules
 from bayesrtw.analysis.sensitivity import sensitivity as panel_of
 from bayesrtw.cli import main
-from bayesrtw.engine import mixture
 from bayesrtw.engine.batch import batch_of, solve
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.model.design import build
-from bayesrtw.posterior.sensitivity import (
+from bayesrtw.posterior import mixture
+from bayesrtw.posterior.summarise import probability_beyond
+from bayesrtw.question.sensitivity import (
     correlation_sweep,
     cumulative,
     leave_one_out,
     prior_sensitivity,
 )
-from bayesrtw.posterior.summarise import probability_beyond
 from bayesrtw.report import text
 
 prior = brw.prior

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 import bayesrtw as brw
 from bayesrtw.engine.problem import Problem, pose
-from bayesrtw.engine.quadrature import Nodes
 from bayesrtw.engine.shared import common
 from bayesrtw.model.design import Design, build
-from bayesrtw.posterior.pool import Pooled, masked, pool_rows
+from bayesrtw.posterior.nodes import Nodes
+from bayesrtw.question.pool import Pooled, masked, pool_rows
 
 Array = NDArray[np.float64]
 

@@ -15,9 +15,9 @@ from scipy import optimize, special, stats
 import bayesrtw as brw
 from bayesrtw.analysis.run import run
 from bayesrtw.analysis.spec import parse
-from bayesrtw.engine import mixture
-from bayesrtw.engine.shortest import shortest
 from bayesrtw.errors import SpecError
+from bayesrtw.posterior import mixture
+from bayesrtw.posterior.shortest import shortest
 from bayesrtw.posterior.summarise import hyper_distribution, summarise
 
 

@@ -13,7 +13,7 @@ from arviz_stats.ecdf_utils import simulate_confidence_bands
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from bayesrtw.posterior.uniformity import band, bounds, excess, look, p_value, share_outside, stays
+from bayesrtw.question.uniformity import band, bounds, excess, look, p_value, share_outside, stays
 
 
 def enumerated(lower, upper, count):

@@ -1,0 +1,198 @@
+"""What a careful reader would ask about a data set: faults, doubts and notes, each with its place.
+
+A fault keeps a row out. A doubt is a number that contradicts another one, or that no study of this size
+could give: the row stays in, and somebody should look at the source. A note explains itself, and is
+said so that nothing happens in silence. Every threshold below says why it is where it is; all were
+tried on the shipped data sets and on 97 Cochrane reviews.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from bayesrtw.doubt.contradiction import CHECKS
+from bayesrtw.doubt.rows import Rows
+from bayesrtw.doubt.rule import SEVERITIES, Doubt, Severity
+from bayesrtw.errors import EvidenceError
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.reading.imported import QUARANTINED, findings
+from bayesrtw.reading.read import Fault, Reading, attempt
+from bayesrtw.reading.source import EXCEL, read_foreign
+
+#: Rule of faults that are not of rows.
+_WHOLE: Final = "not-well-formed"
+
+
+class Inspection(NamedTuple):
+    """What an inspection of a source found.
+
+    Attributes
+    ----------
+    evidence
+        The rows without faults; None if there are none.
+    doubts
+        Faults, doubts and notes, gravest first.
+    """
+
+    evidence: Evidence | None
+    doubts: tuple[Doubt, ...]
+
+
+def inspect(source: Any) -> Inspection:
+    """Read evidence and say everything that is wrong or doubtful.
+
+    Parameters
+    ----------
+    source
+        Path of a CSV file, an Excel workbook, a RevMan 5 file, a Cochrane data package or a data set
+        folder; or a packaged folder.
+
+    Returns
+    -------
+    Inspection
+        The clean rows, every fault, and the doubts about the clean rows.
+    """
+    if isinstance(source, Path):
+        try:
+            if source.suffix.lower() in EXCEL and source.is_file():
+                from bayesrtw.reading.excel import attempt_excel  # noqa: PLC0415 - as in source
+
+                return _of_reading(attempt_excel(source))
+            foreign = read_foreign(source)
+        except EvidenceError as error:
+            return Inspection(None, (whole(source.name, str(error)),))
+        if foreign is not None:
+            return Inspection(foreign, _sorted((*_not_used(foreign), *doubts(foreign))))
+    return _of_reading(attempt(source))
+
+
+def _of_reading(found: Reading) -> Inspection:
+    listed_ = [_of_fault(fault) for fault in found.faults]
+    if found.evidence is not None:
+        listed_ += doubts(found.evidence)
+    return Inspection(found.evidence, _sorted(listed_))
+
+
+def _not_used(evidence: Evidence) -> Iterable[Doubt]:
+    """Note the rows of a review that no analysis can pool, cause by cause: reviews print such rows."""
+    title = evidence.provenance.title
+    for found in findings(evidence):
+        message = f"{title}: {found.message[:1].lower()}{found.message[1:]}"
+        yield Doubt("note", title, 0, QUARANTINED, "", "not-pooled", message)
+
+
+def doubts(evidence: Evidence) -> tuple[Doubt, ...]:
+    """Say what is doubtful about rows that can be used.
+
+    Parameters
+    ----------
+    evidence
+        The rows; numbers as printed are compared where the source has them.
+
+    Returns
+    -------
+    tuple of Doubt
+        Sorted by severity, then file and row.
+
+    Examples
+    --------
+    >>> import bayesrtw as brw
+    >>> found = doubts(brw.open_dataset("rtw-trials"))
+    >>> next(d.value for d in found if d.rule == "interval-off-centre")
+    '0.74, 0.48, 1.32'
+    """
+    rows = Rows(evidence)
+    return _sorted(found for rule in CHECKS for found in rule(rows))
+
+
+def _sorted(found: Iterable[Doubt]) -> tuple[Doubt, ...]:
+    return tuple(sorted(found, key=lambda d: (SEVERITIES.index(d.severity), d.file, d.row, d.rule)))
+
+
+#: Part of a fault's message, to the name of its rule; the first that occurs decides.
+_FAULTS: Final = (
+    ("must lie in its interval", "interval-excludes-estimate"),
+    ("must be less than", "interval-upside-down"),
+    ("must be a number", "not-a-number"),
+    ("must be positive", "not-positive"),
+    ("must lie between 0 and n_", "events-exceed-people"),
+    ("repeats row", "repeated-row"),
+    ("stands twice", "repeated-row"),
+    ("cells; the header has", "ragged-row"),
+    ("has no [[outcome]]", "outcome-without-direction"),
+    ("give an outcome one direction", "outcome-with-two-directions"),
+    ("is not in", "unknown-study"),
+    ("its SHA-256 is", "changed-file"),
+    ("is missing", "missing-column"),
+)
+
+
+def _of_fault(fault: Fault) -> Doubt:
+    named = (rule for part, rule in _FAULTS if part in fault.message)
+    rule = next(named, "not-allowed" if fault.row else "unreadable")
+    return Doubt("fault", fault.file, fault.row, fault.column, fault.value, rule, fault.message)
+
+
+def whole(name: str, message: str) -> Doubt:
+    """Make a fault of something that is not read by rows, such as an analysis.
+
+    Parameters
+    ----------
+    name
+        What was read.
+    message
+        What is wrong, beginning with where.
+
+    Returns
+    -------
+    Doubt
+        A fault without row and column.
+    """
+    return Doubt("fault", name, 0, "", "", _WHOLE, message)
+
+
+def in_words(found: Iterable[Doubt]) -> list[str]:
+    """Write findings for people: faults, doubts, then notes, each grouped by file and counted.
+
+    Parameters
+    ----------
+    found
+        What was found.
+
+    Returns
+    -------
+    list of str
+        One line a finding below a heading with the count; what is not of a table stands alone.
+    """
+    groups: dict[tuple[Severity, str], list[Doubt]] = {}
+    lines = []
+    for each in _sorted(found):
+        if each.rule == _WHOLE:
+            lines.append(f"{each.severity}: {each.message}")
+        else:
+            groups.setdefault((each.severity, each.file), []).append(each)
+    for (severity, file), several in groups.items():
+        lines.append(f"{severity}: {_counted(len(several), severity)}: {file}")
+        lines += [f"  {n}. {each.message} [{each.rule}]" for n, each in enumerate(several, 1)]
+    return lines
+
+
+def counts(found: Iterable[Doubt]) -> str:
+    """Count findings by severity, in words.
+
+    Parameters
+    ----------
+    found
+        What was found.
+
+    Returns
+    -------
+    str
+        ``"1 fault, 3 doubts, 2 notes"``.
+    """
+    gravities = [each.severity for each in found]
+    return ", ".join(_counted(gravities.count(name), name) for name in SEVERITIES)
+
+
+def _counted(count: int, name: str) -> str:
+    return f"{count} {name}{'' if count == 1 else 's'}"

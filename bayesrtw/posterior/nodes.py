@@ -1,0 +1,79 @@
+"""Nodes of a quadrature over hyperparameters, and the Gauss-Legendre rule that they are laid by."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Range:
+    """Where posteriors of one coordinate live: ends of shape (...,)."""
+
+    low: Array
+    high: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nodes:
+    """Quadrature nodes of one or many posteriors.
+
+    Attributes
+    ----------
+    values
+        One array for each hyperparameter, shape (..., node).
+    log_weight
+        Log of each node's share of the posterior, normalised to sum to one, shape (..., node).
+    log_total
+        Log of the integral of the density, shape (...,).
+    ranges
+        For each hyperparameter the range of its coordinate: for the first one of shape (...,), for
+        the next one range at each node of the first, and so on.
+    counts
+        Nodes laid for each hyperparameter.
+    """
+
+    values: tuple[Array, ...]
+    log_weight: Array
+    log_total: Array
+    ranges: tuple[Range, ...]
+    counts: tuple[int, ...]
+
+    def on_axes(self) -> tuple[Array, ...]:
+        """Give the values of a single problem with an axis for each hyperparameter.
+
+        Returns
+        -------
+        tuple of ndarray
+            The first of shape (node, 1, ...), the next of shape (node, node, 1, ...), and so on: each
+            depends on those before it only.
+        """
+        places = range(len(self.counts))
+        return tuple(
+            value.reshape(self.counts)[tuple(slice(None if at <= own else 1) for at in places)]
+            for own, value in enumerate(self.values)
+        )
+
+
+@cache
+def rule(count: int) -> tuple[Array, Array]:
+    """Gauss-Legendre nodes and weights on [-1, 1].
+
+    Parameters
+    ----------
+    count
+        Number of nodes.
+
+    Returns
+    -------
+    tuple of ndarray, shape (count,)
+        Nodes and weights; shared, do not write into them.
+    """
+    x, w = special.roots_legendre(count)
+    x.setflags(write=False)
+    w.setflags(write=False)
+    return x, w

@@ -1,0 +1,1 @@
+"""What a fit can answer: refits, panels, tipping points, checks, comparisons."""

@@ -1,0 +1,522 @@
+"""Models held against each other: Bayes factors, model probabilities and the averaged posterior.
+
+Log evidence is exact, so model probabilities need no sampling. A term that a model does not have has
+no effect there: its coefficients are 0, and averaged summaries hold that value with the probability of
+the models without it. Evidence compares only where everything that differs has a proper prior.
+
+References
+----------
+Hoeting, Madigan, Raftery & Volinsky (1999), *Statistical Science* 14:382-417,
+doi:10.1214/ss/1009212519 (averaging); Hinne, Gronau, van den Bergh & Wagenmakers (2020), *AMPPS*
+3:200-215, doi:10.1177/2515245919898657 (inclusion Bayes factors).
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR, NODE
+from bayesrtw.engine.exact import Exact
+from bayesrtw.errors import EngineRefusal, SpecError, shown
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.heterogeneity import Common
+from bayesrtw.model.interaction import Interaction
+from bayesrtw.model.moderator import Categorical, Indicator, Intercept, Linear
+from bayesrtw.model.spec import Model, check
+from bayesrtw.model.term import Term
+from bayesrtw.posterior import mixture
+from bayesrtw.question.average import averaged_spread
+from bayesrtw.registry import encode, kind_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+#: Most models that `submodels` makes.
+MOST_MODELS = 2**10
+
+#: Nodes with less weight than this are dropped from an averaged posterior.
+NEGLIGIBLE = 1e-14
+
+#: An effect of exactly zero is no benefit: it is put just on the other side of zero.
+ALMOST_ZERO = 1e-300
+
+Moderator = Linear | Indicator | Categorical | Interaction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Models held against each other.
+
+    Attributes
+    ----------
+    models
+        One row a model: ``prior`` and ``posterior`` probability, ``log_evidence``, and ``bayes_factor``
+        against the best model (at most 1).
+    inclusion
+        One row a term that some models have and others do not: ``prior`` and ``posterior`` probability
+        of the models with it, and its ``bayes_factor`` for inclusion, posterior over prior odds.
+    coefficients
+        One row a coefficient: ``inclusion`` probability; ``mean, sd, median, lower, upper,
+        probability`` (of benefit) given that its term is in the model; and the same ``averaged`` over
+        all models, 0 where it is not.
+    posterior
+        The averaged posterior: a tree with a group ``quadrature`` whose nodes are those of all models,
+        weighted by their probabilities. Hyperparameters that not every model has are left out.
+    """
+
+    models: "pd.DataFrame"
+    inclusion: "pd.DataFrame"
+    coefficients: "pd.DataFrame"
+    posterior: xr.DataTree
+
+
+def submodels(model: Model, *, most: int = MOST_MODELS) -> dict[str, Model]:
+    """Make every model with a subset of a model's moderators.
+
+    An interaction comes only together with the moderators that it is made of (marginality).
+
+    Parameters
+    ----------
+    model
+        The largest model.
+    most
+        Most models that are made.
+
+    Returns
+    -------
+    dict
+        Names of the moderators joined by " + " (``no moderator`` for none) to model, small ones first.
+
+    Raises
+    ------
+    SpecError
+        If there are more than `most`.
+    """
+    moderators = [term for term in model.terms if isinstance(term, Moderator)]
+    if 2 ** len(moderators) > most:
+        raise SpecError(
+            f"{len(moderators)} moderators make up to {2 ** len(moderators)} models; at most {most} are "
+            "made: leave moderators out, or name the models to compare."
+        )
+    found = {}
+    for size in range(len(moderators) + 1):
+        for chosen in combinations(moderators, size):
+            kept = list(chosen)
+            if not all(_complete(term, kept, moderators) for term in kept):
+                continue
+            name = " + ".join(term_name(term) for term in kept) or "no moderator"
+            terms = tuple(t for t in model.terms if not isinstance(t, Moderator) or t in kept)
+            found[name] = dataclasses.replace(model, terms=terms)
+    return found
+
+
+def _complete(term: Moderator, kept: list[Moderator], every: list[Moderator]) -> bool:
+    """Whether the main effects of an interaction stand beside it, where the full model has them."""
+    if not isinstance(term, Interaction):
+        return True
+    own = {term.column, term.by}
+    mains = [other for other in every if not isinstance(other, Interaction) and other.column in own]
+    return all(main in kept for main in mains)
+
+
+def term_name(term: Term) -> str:
+    """Say what a term is called in tables of models.
+
+    Parameters
+    ----------
+    term
+        Any term.
+
+    Returns
+    -------
+    str
+        ``mu``, the name of a moderator or of a heterogeneity SD, else its kind.
+    """
+    if isinstance(term, Intercept):
+        return "mu"
+    for attribute in ("label", "name", "column"):
+        value = getattr(term, attribute, "")
+        if isinstance(value, str) and value:
+            return value
+    return kind_of(term)
+
+
+def compare(
+    models: Mapping[str, Model],
+    evidence: Evidence,
+    *,
+    prior: Mapping[str, float] | None = None,
+    ci_prob: float = 0.95,
+) -> Comparison:
+    """Hold models of the same evidence against each other, and average over them.
+
+    Parameters
+    ----------
+    models
+        Name to model; at least two.
+    evidence
+        The rows to pool.
+    prior
+        Name to prior model probability; equal unless given. They are divided by their sum.
+    ci_prob
+        Probability of central intervals.
+
+    Returns
+    -------
+    Comparison
+        Tables and the averaged posterior.
+
+    Raises
+    ------
+    SpecError
+        If fewer than two models or wrong prior probabilities are given, or what differs between models
+        has an improper prior.
+    EngineRefusal
+        If the exact engine cannot fit a model.
+    """
+    chances = _chances(models, prior)
+    _comparable(models)
+    trees = {}
+    for name, model in models.items():
+        check(model, evidence)
+        engine = Exact(draws=0)
+        refusal = engine.refuses(model, evidence)
+        if refusal is not None:
+            raise EngineRefusal(f"model {name!r}: {refusal}")
+        trees[name] = engine.fit(model, evidence, seed=0)
+    log = np.array([float(tree["quadrature"]["log_evidence"]) for tree in trees.values()])
+    total = float(logsumexp(log + np.log(chances)))
+    after = np.exp(log + np.log(chances) - total)
+    features = {name: _features(model) for name, model in models.items()}
+    posterior = _averaged(trees, models, after, total, evidence)
+    return Comparison(
+        models=_model_table(list(models), chances, after, log),
+        inclusion=_inclusion(features, chances, after),
+        coefficients=_coefficients(trees, after, evidence, ci_prob),
+        posterior=posterior,
+    )
+
+
+def _chances(models: Mapping[str, Model], prior: Mapping[str, float] | None) -> Array:
+    if len(models) < 2:
+        raise SpecError(f"{len(models)} model is given; at least two can be compared.")
+    if prior is None:
+        return np.full(len(models), 1.0 / len(models))
+    if set(prior) != set(models):
+        odd = sorted(set(prior) ^ set(models))
+        raise SpecError(
+            f"prior probabilities and models do not have the same names: {shown(odd)} stand in one only."
+        )
+    found = np.array([prior[name] for name in models], dtype=np.float64)
+    if not (np.all(found > 0) and np.all(np.isfinite(found))):
+        raise SpecError(
+            f"prior model probabilities must be positive; found {shown(found.tolist())}. Leave models "
+            "that are impossible out."
+        )
+    return found / found.sum()
+
+
+def _comparable(models: Mapping[str, Model]) -> None:
+    """Refuse if what differs has an improper prior: its evidence holds an arbitrary constant."""
+    first, *rest = models.values()
+    common = [term for term in first.terms if all(term in other.terms for other in rest)]
+    for name, model in models.items():
+        for term in model.terms:
+            if term in common:
+                continue
+            flat = [
+                part.name
+                for part in dataclasses.fields(term)  # type: ignore[arg-type]
+                if getattr(getattr(term, part.name), "proper", True) is False
+            ]
+            if flat:
+                raise SpecError(
+                    f"model {name!r}: the {flat[0]} of {term_name(term)!r} is improper "
+                    f"({kind_of(getattr(term, flat[0]))}) and not in every model alike; its evidence has an "
+                    "arbitrary constant and cannot be compared. Give it a proper prior."
+                )
+
+
+def _features(model: Model) -> set[str]:
+    return {term_name(term) for term in model.terms if not isinstance(term, Common)}
+
+
+def _model_table(names: list[str], before: Array, after: Array, log: Array) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415
+
+    return pd.DataFrame(
+        {
+            "prior": before,
+            "posterior": after,
+            "log_evidence": log,
+            "bayes_factor": np.exp(log - log.max()),
+        },
+        index=pd.Index(names, name="model"),
+    )
+
+
+def _inclusion(features: dict[str, set[str]], before: Array, after: Array) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415
+
+    every = list(dict.fromkeys(name for own in features.values() for name in sorted(own)))
+    rows = {}
+    for name in every:
+        has = np.array([name in own for own in features.values()])
+        if has.all():
+            continue
+        # Sums over both sides keep odds exact where one side is nearly certain.
+        odds = float(after[has].sum() / after[~has].sum())
+        rows[name] = {
+            "prior": float(before[has].sum()),
+            "posterior": float(after[has].sum()),
+            "bayes_factor": odds / float(before[has].sum() / before[~has].sum()),
+        }
+    frame = pd.DataFrame.from_dict(
+        rows, orient="index", columns=["prior", "posterior", "bayes_factor"]
+    )
+    frame.index.name = "term"
+    return frame
+
+
+def _coefficients(
+    trees: Mapping[str, xr.DataTree], after: Array, evidence: Evidence, ci_prob: float
+) -> "pd.DataFrame":
+    import pandas as pd  # noqa: PLC0415
+
+    higher = evidence.benefit == "higher"
+    sources = [tree["quadrature"].to_dataset() for tree in trees.values()]
+    rows: dict[str, dict[str, float]] = {}
+    for label in _labels(sources, "beta", MODERATOR):
+        parts = [_normal(source, "beta", MODERATOR, label) for source in sources]
+        has = np.array([part is not None for part in parts])
+        share = float(after[has].sum())
+        given = _joined(parts, after, fill=None)
+        averaged = _joined(parts, after, fill=_nothing(higher=higher))
+        rows[f"beta[{label}]"] = {
+            "inclusion": share,
+            **_figures(*given, higher=higher, ci_prob=ci_prob, prefix=""),
+            **_figures(*averaged, higher=higher, ci_prob=ci_prob, prefix="averaged_"),
+        }
+    frame = pd.DataFrame.from_dict(rows, orient="index")
+    frame.index.name = "quantity"
+    return frame
+
+
+def _nothing(*, higher: bool) -> float:
+    return -ALMOST_ZERO if higher else ALMOST_ZERO
+
+
+def _labels(sources: list[xr.Dataset], variable: str, dim: str) -> list[str]:
+    return list(
+        dict.fromkeys(
+            str(label)
+            for source in sources
+            if f"{variable}_mean" in source
+            for label in source[dim].to_numpy()
+        )
+    )
+
+
+def _normal(source: xr.Dataset, variable: str, dim: str, label: str) -> tuple[Array, ...] | None:
+    """Weight, mean and SD of one labelled quantity at a model's nodes; None if it has none."""
+    if f"{variable}_mean" not in source or label not in source[dim].to_numpy():
+        return None
+    weight = source["weight"].to_numpy()
+    mean, sd = (
+        source[f"{variable}_{part}"].sel({dim: label}).to_numpy() for part in ("mean", "sd")
+    )
+    return weight, mean, sd
+
+
+def _joined(
+    parts: list[tuple[Array, ...] | None], after: Array, *, fill: float | None
+) -> tuple[Array, Array, Array]:
+    """Join the mixtures of models; those without the quantity give a point, or nothing."""
+    weight, mean, sd = [], [], []
+    for part, chance in zip(parts, after, strict=True):
+        if part is not None:
+            weight.append(chance * part[0])
+            mean.append(part[1])
+            sd.append(part[2])
+        elif fill is not None:
+            weight.append(np.array([chance]))
+            mean.append(np.array([fill]))
+            sd.append(np.zeros(1))
+    shares = np.concatenate(weight)
+    keep = shares > NEGLIGIBLE * shares.sum()
+    return (
+        shares[keep] / shares[keep].sum(),
+        np.concatenate(mean)[keep],
+        np.concatenate(sd)[keep],
+    )
+
+
+def _figures(
+    weight: Array, mean: Array, sd: Array, *, higher: bool, ci_prob: float, prefix: str
+) -> dict[str, float]:
+    parts = (weight, mean[:, None], sd[:, None])
+    centre, spread = mixture.moments(*parts)
+    below = float(mixture.cdf(np.zeros(1), *parts)[0])
+    found = {"mean": float(centre[0]), "sd": float(spread[0])}
+    for name, q in (("median", 0.5), ("lower", 0.5 - ci_prob / 2), ("upper", 0.5 + ci_prob / 2)):
+        value = float(mixture.quantile(q, *parts)[0])
+        found[name] = 0.0 if abs(value) <= _rounding(centre, spread) else value
+    found["probability"] = 1.0 - below if higher else below
+    return {f"{prefix}{name}": value for name, value in found.items()}
+
+
+def _rounding(centre: Array, spread: Array) -> float:
+    """Say how near zero a quantile is the point at zero."""
+    return 1e-12 * float(abs(centre[0]) + spread[0])
+
+
+def _averaged(
+    trees: Mapping[str, xr.DataTree],
+    models: Mapping[str, Model],
+    after: Array,
+    total: float,
+    evidence: Evidence,
+) -> xr.DataTree:
+    """Put the nodes of all models into one tree."""
+    sources = [tree["quadrature"].to_dataset() for tree in trees.values()]
+    weight = np.concatenate(
+        [
+            chance * source["weight"].to_numpy()
+            for chance, source in zip(after, sources, strict=True)
+        ]
+    )
+    keep = weight > NEGLIGIBLE * weight.max()
+    error = float(after @ [float(source["error"]) for source in sources])
+    data: dict[str, Any] = {
+        "log_evidence": total,
+        "error": error,
+        "weight": (NODE, weight[keep] / weight[keep].sum()),
+    }
+    zero = _nothing(higher=evidence.benefit == "higher")
+    mu = [_scalar(source, "mu", None, zero) for source in sources]
+    new = [
+        _scalar(source, "theta_new", part, zero) for source, part in zip(sources, mu, strict=True)
+    ]
+    for name, parts in (("mu", mu), ("theta_new", new)):
+        data[f"{name}_mean"] = (NODE, np.concatenate([part[0] for part in parts])[keep])
+        data[f"{name}_sd"] = (NODE, np.concatenate([part[1] for part in parts])[keep])
+    coords: dict[str, Any] = {ESTIMATE: sources[0][ESTIMATE].to_numpy()}
+    for name in ("theta_mean", "theta_sd"):
+        joined = np.concatenate([source[name].to_numpy() for source in sources])
+        data[name] = ((NODE, ESTIMATE), joined[keep])
+    for name, dim in (("beta", MODERATOR), ("mu_level", LEVEL)):
+        labels = _labels(sources, name, dim)
+        if labels:
+            coords[dim] = np.array(labels, dtype=object)
+            columns = [_column(sources, mu, name, dim, label, zero) for label in labels]
+            for place, part in enumerate(("mean", "sd")):
+                stacked = np.stack([column[place] for column in columns], axis=1)
+                data[f"{name}_{part}"] = ((NODE, dim), stacked[keep])
+    shared = [
+        name for name in _first(models).hyper if all(name in m.hyper for m in models.values())
+    ]
+    for name in shared:
+        joined = np.concatenate([source[name].to_numpy() for source in sources])
+        data[name] = (NODE, joined[keep])
+        marginal, ends = averaged_spread(sources, after, name)
+        data[f"{name}_marginal"] = (f"{name}_point", marginal)
+        data[f"{name}_range"] = ("end", ends)
+    if all("weight_in_mu" in source for source in sources):
+        data["weight_in_mu"] = (
+            ESTIMATE,
+            after @ np.stack([source["weight_in_mu"].to_numpy() for source in sources]),
+        )
+        data["prior_weight_in_mu"] = float(
+            after @ [float(source["prior_weight_in_mu"]) for source in sources]
+        )
+    return _tree(trees, models, sources, xr.Dataset(data, coords=coords), shared)
+
+
+def _first(models: Mapping[str, Model]) -> Model:
+    return next(iter(models.values()))
+
+
+def _scalar(
+    source: xr.Dataset, name: str, instead: tuple[Array, Array] | None, zero: float
+) -> tuple[Array, Array]:
+    """Mean and SD at a model's nodes; without the quantity those of another one, or nothing."""
+    if f"{name}_mean" in source:
+        return source[f"{name}_mean"].to_numpy(), source[f"{name}_sd"].to_numpy()
+    if instead is not None:
+        return instead
+    count = source.sizes[NODE]
+    return np.full(count, zero), np.zeros(count)
+
+
+def _column(
+    sources: list[xr.Dataset],
+    mu: list[tuple[Array, Array]],
+    name: str,
+    dim: str,
+    label: str,
+    zero: float,
+) -> tuple[Array, Array]:
+    """One label over all models: without it a coefficient is zero, and a level's mean that of all."""
+    mean, sd = [], []
+    for source, pooled in zip(sources, mu, strict=True):
+        part = _normal(source, name, dim, label)
+        count = source.sizes[NODE]
+        if part is not None:
+            mean.append(part[1])
+            sd.append(part[2])
+        elif name == "mu_level":
+            mean.append(pooled[0])
+            sd.append(pooled[1])
+        else:
+            mean.append(np.full(count, zero))
+            sd.append(np.zeros(count))
+    return np.concatenate(mean), np.concatenate(sd)
+
+
+def _tree(
+    trees: Mapping[str, xr.DataTree],
+    models: Mapping[str, Model],
+    sources: list[xr.Dataset],
+    quadrature: xr.Dataset,
+    shared: list[str],
+) -> xr.DataTree:
+    quadrature.attrs.update(
+        {
+            "tail_power": min(float(source.attrs["tail_power"]) for source in sources),
+            "back_moments": min(int(source.attrs["back_moments"]) for source in sources),
+            "grows_with_tau": " ".join(
+                dict.fromkeys(
+                    name
+                    for source in sources
+                    for name in str(source.attrs["grows_with_tau"]).split()
+                )
+            ),
+        }
+    )
+    widest = max(trees.values(), key=lambda tree: tree["constant_data"]["columns"].shape[1])
+    # What belongs to one model's prior does not describe an average.
+    constant = widest["constant_data"].to_dataset()
+    constant = constant.drop_vars(["beta_prior_sd", "precision"], errors="ignore")
+    root = xr.DataTree.from_dict(
+        {
+            "quadrature": quadrature,
+            "observed_data": widest["observed_data"].to_dataset(),
+            "constant_data": constant,
+        }
+    )
+    root.attrs.update(widest.attrs)
+    root.attrs["hyper"] = " ".join(shared)
+    described = {name: encode(model) for name, model in models.items()}
+    root.attrs["model"] = json.dumps({"average_of": described}, sort_keys=True, default=str)
+    root.attrs["model_digest"] = ""
+    return root

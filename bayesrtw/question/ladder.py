@@ -1,0 +1,376 @@
+"""The ladder: trials and non-randomised studies pooled under one assumption after another.
+
+From the trials alone to taking every study at its word, the rungs share their heterogeneity terms,
+moderators and priors, so that a reader sees what each assumption about the cohorts buys.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from bayesrtw.engine import choose, fit
+from bayesrtw.engine.exact import Exact
+from bayesrtw.engine.nuts import Nuts
+from bayesrtw.errors import BayesrtwError, Finding, SpecError
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.bias import (
+    AdditiveBias,
+    BiasHierarchy,
+    DirectedBias,
+    Discount,
+    Studies,
+)
+from bayesrtw.model.bias_mixture import BiasMixture, default_mixture
+from bayesrtw.model.borrow import RobustMap
+from bayesrtw.model.design import build
+from bayesrtw.model.heterogeneity import ByGroup, Exchangeable
+from bayesrtw.model.judged import JudgedBias
+from bayesrtw.model.moderator import Indicator, Intercept
+from bayesrtw.model.prior import HalfNormal, Normal, Prior
+from bayesrtw.model.spec import Model
+from bayesrtw.model.term import Term
+from bayesrtw.posterior.summarise import summarise
+from bayesrtw.question.pool import Pooled, pool
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Array = NDArray[np.float64]
+
+#: Terms that are about bias and are taken off to begin a ladder.
+BIASES = (AdditiveBias, BiasHierarchy, BiasMixture, DirectedBias, Discount, JudgedBias, RobustMap)
+
+#: Designs of studies that are not randomised, and the ladder's prior of their common bias: in either
+#: direction, since harder cases may be given the programme.
+NON_RANDOMISED = ("non_randomised", "cohort")
+
+#: Two-sided predictive tail probability below which trials and cohorts are said to conflict.
+CONFLICT = 0.05
+
+#: Draws of each of four chains where a rung must be sampled, and the step-size target.
+SAMPLED = Nuts(draws=1500, tune=1500, target_accept=0.99)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rungs:
+    """How a ladder is built, fixed before the fit.
+
+    Parameters
+    ----------
+    registered
+        Which rung decides the conclusion: ``registered`` is the model as the analysis states it.
+    studies
+        Whose results are adjusted.
+    shares
+        Shares of information of the discounted rungs.
+    weight
+        Prior weight of the vague part of the robust MAP prior.
+    bias_sd
+        SD of the mean bias under which trials and cohorts are held against each other, analysis
+        scale; 0.2 is that of a ratio between 0.68 and 1.48 with 95 % probability.
+    mixture
+        Biases that studies have or have not, on the log scale of ratios; None leaves the rung out.
+    """
+
+    registered: str = "registered"
+    studies: Studies = field(default_factory=lambda: Studies(NON_RANDOMISED))
+    shares: tuple[float, ...] = (0.25, 0.5)
+    weight: float = 0.2
+    bias_sd: float = 0.2
+    mixture: Term | None = field(default_factory=default_mixture)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.mixture, BiasMixture | None):
+            raise SpecError(
+                f"mixture is a {type(self.mixture).__name__}; it must be a bias_mixture."
+            )
+        if not self.bias_sd > 0:
+            raise SpecError(f"bias_sd must be positive; found {self.bias_sd!r}.")
+        if any(not 0 < share < 1 for share in self.shares):
+            raise SpecError(f"shares must lie in (0, 1); found {self.shares!r}.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rung:
+    """One assumption about the non-randomised studies.
+
+    Attributes
+    ----------
+    name
+        ``randomised``, ``discount 0.25``, ``robust_map``, ``mixture``, ``naive``, ``registered``.
+    model, evidence
+        What is fitted.
+    """
+
+    name: str
+    model: Model
+    evidence: Evidence
+
+
+def bare(model: Model, studies: Studies) -> Model:
+    """Take off everything that a model says of bias, and differences between designs.
+
+    Parameters
+    ----------
+    model
+        A model with a pooled mean.
+    studies
+        Whose results are adjusted.
+
+    Returns
+    -------
+    Model
+        The naive rung: every study at its word.
+    """
+
+    def kept(term: Term) -> bool:
+        own = isinstance(term, Indicator) and term.column == studies.column
+        return not (own or isinstance(term, BIASES))
+
+    terms: list[Term] = [term for term in model.terms if kept(term)]
+    if not any(isinstance(term, Intercept) for term in terms):
+        borrowed = next((term for term in model.terms if isinstance(term, RobustMap)), None)
+        if borrowed is None:
+            raise SpecError("a ladder needs a pooled mean; the model has no intercept: add one.")
+        terms.insert(0, Intercept(borrowed.robust))
+    return replace(model, terms=tuple(terms))
+
+
+def rungs(model: Model, evidence: Evidence, spec: Rungs) -> tuple[list[Rung], list[Finding]]:
+    """Say what is fitted on each rung, from the trials alone to every study at its word.
+
+    Parameters
+    ----------
+    model, evidence
+        The analysis's own.
+    spec
+        How the ladder is built.
+
+    Returns
+    -------
+    tuple
+        The rungs, the registered model last where it is not one of the others, and which could not be
+        built and why.
+    """
+    cohort = spec.studies.among(evidence)
+    naive = bare(model, spec.studies)
+    found: list[Rung] = []
+    notes: list[Finding] = []
+    if cohort.all():
+        text = "No randomised study is among the rows: the rungs randomised and robust_map do not exist."
+        notes.append(Finding("ladder", "warning", text))
+    else:
+        found.append(Rung("randomised", naive, evidence.rows(~cohort)))
+    if not cohort.any():
+        text = "No non-randomised study is among the rows: every rung is that of the trials alone."
+        return found, [Finding("ladder", "warning", text)]
+    if cohort.sum() == 1:
+        text = "One non-randomised estimate only: what its bias is, the priors decide."
+        notes.append(Finding("ladder", "warning", text))
+    for share in spec.shares:
+        found.append(_with(naive, Discount(spec.studies, share), f"discount {share:g}", evidence))
+    if not cohort.all():
+        found.append(Rung("robust_map", _borrowing(naive, spec), evidence))
+    if spec.mixture is None or not evidence.measure.log:
+        text = "The rung mixture is left out: its default priors are those of log ratios."
+        notes.append(Finding("ladder", "note", text))
+    else:
+        found.append(_with(naive, spec.mixture, "mixture", evidence))
+    found.append(Rung("naive", naive, evidence))
+    if model != naive:
+        found.append(Rung("registered", model, evidence))
+    return found, notes
+
+
+def _with(naive: Model, term: Term, name: str, evidence: Evidence) -> Rung:
+    return Rung(name, replace(naive, terms=(*naive.terms, term)), evidence)
+
+
+def _borrowing(naive: Model, spec: Rungs) -> Model:
+    """Put a robust MAP prior in the place of the intercept, with the same priors."""
+    intercept = next(term for term in naive.terms if isinstance(term, Intercept))
+    vague: Prior = intercept.prior if isinstance(intercept.prior, Normal) else Normal(0.0, 1.0)
+    spread = [term.tau for term in naive.terms if isinstance(term, Exchangeable | ByGroup)]
+    borrowed = RobustMap(
+        spec.studies,
+        prior=vague,
+        tau=spread[0] if spread else HalfNormal(spec.bias_sd),
+        robust=vague,
+        weight=spec.weight,
+    )
+    terms = tuple(borrowed if term is intercept else term for term in naive.terms)
+    return replace(naive, terms=terms)
+
+
+def climb(rung: Rung, *, seed: int, sampled: bool = True) -> "xr.DataTree | None":
+    """Fit one rung: exactly where it can be.
+
+    Parameters
+    ----------
+    rung
+        What is fitted.
+    seed
+        Of draws.
+    sampled
+        Whether rungs that must be sampled are.
+
+    Returns
+    -------
+    DataTree or None
+        None for a rung that would have to be sampled, if `sampled` is false.
+    """
+    exact = Exact(draws=0, study_effects=False)
+    engine = choose(rung.model, rung.evidence)
+    if isinstance(engine, Exact):
+        return fit(rung.model, rung.evidence, engine=exact, seed=seed)
+    return fit(rung.model, rung.evidence, engine=SAMPLED, seed=seed) if sampled else None
+
+
+def row(tree: "xr.DataTree", *, ci_prob: float = 0.95) -> dict[str, float]:
+    """Give the figures of a rung.
+
+    Parameters
+    ----------
+    tree
+        What `climb` returned.
+    ci_prob
+        Probability of the central interval.
+
+    Returns
+    -------
+    dict
+        ``mean, sd, median, lower, upper, probability`` of the pooled mean and ``new_lower, new_upper`` of
+        a new setting, on the analysis scale.
+    """
+    table = summarise(tree, ci_prob=ci_prob)
+    cells = table.to_dict(orient="index")
+    columns = ("mean", "sd", "median", "lower", "upper", "probability")
+    found = {name: float(cells["mu"][name]) for name in columns}
+    new = cells.get("theta_new", {})
+    return {**found, **{f"new_{end}": float(new.get(end, math.nan)) for end in ("lower", "upper")}}
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Trials against what the adjusted cohorts predict for them.
+
+    Attributes
+    ----------
+    below
+        Probability that the trials' pooled mean lies below what the cohorts predict.
+    p
+        Two-sided predictive tail probability, in [0, 1].
+    z
+        Difference of the means over its SD; positive where the trials lie higher on the analysis scale.
+    """
+
+    below: float
+    p: float
+    z: float
+
+    @property
+    def finding(self) -> Finding:
+        """What a reader must know of it."""
+        apart = self.p < CONFLICT
+        text = (
+            f"Trials against the bias-adjusted non-randomised studies: predictive p = {self.p:.2f}, "
+            f"z = {self.z:.2f}{'; they conflict' if apart else ''}."
+        )
+        return Finding("design-conflict", "warning" if apart else "note", text)
+
+
+def conflict(model: Model, evidence: Evidence, spec: Rungs) -> Conflict | None:
+    """Hold the trials' pooled mean against what the cohorts predict, allowing for their bias.
+
+    Parameters
+    ----------
+    model, evidence
+        The naive rung and all rows.
+    spec
+        Says who the cohorts are and how large their common bias may be.
+
+    Returns
+    -------
+    Conflict or None
+        None where either side has no study.
+    """
+    cohort = spec.studies.among(evidence)
+    if cohort.all() or not cohort.any():
+        return None
+    adjusted = BiasHierarchy(spec.studies, Normal(0.0, spec.bias_sd), name="ladder_bias")
+    wide = replace(model, terms=(*model.terms, adjusted))
+    ours, theirs = evidence.rows(~cohort), evidence.rows(cohort)
+    trials, others = pool(build(model, ours)), pool(build(wide, theirs))
+    below = float(
+        trials.weight
+        @ ndtr(
+            (others.mean[None] - trials.mean[:, None])
+            / np.sqrt(others.new_sd[None] ** 2 + trials.sd[:, None] ** 2)
+        )
+        @ others.weight
+    )
+    gap = trials.weight @ trials.mean - others.weight @ others.mean
+    spread = _variance(trials, new=False) + _variance(others, new=True)
+    return Conflict(below, 2.0 * min(below, 1.0 - below), float(gap / math.sqrt(spread)))
+
+
+def _variance(pooled: Pooled, *, new: bool) -> float:
+    sd = pooled.new_sd if new else pooled.sd
+    centre = pooled.weight @ pooled.mean
+    return float(pooled.weight @ (sd**2 + (pooled.mean - centre) ** 2))
+
+
+def contributions(tree: "xr.DataTree", evidence: Evidence, studies: Studies) -> "pd.DataFrame":
+    """Say what each design, and the prior, contribute to a pooled mean.
+
+    Parameters
+    ----------
+    tree
+        An exact fit with study effects.
+    evidence
+        Its rows.
+    studies
+        Whose column names the designs.
+
+    Returns
+    -------
+    DataFrame
+        One row a design and one for the prior: ``estimates`` and ``weight``, which sum to one.
+    """
+    import pandas as pd  # noqa: PLC0415
+
+    source = tree["quadrature"].dataset
+    design = evidence.data[studies.column].to_numpy().astype(str)
+    share = source["weight_in_mu"].to_numpy()
+    found: Mapping[str, tuple[int, float]] = {
+        name: (int(np.sum(design == name)), float(share[design == name].sum()))
+        for name in dict.fromkeys(design.tolist())
+    }
+    rows = {**found, "prior": (0, float(source["prior_weight_in_mu"]))}
+    frame = pd.DataFrame.from_dict(rows, orient="index", columns=["estimates", "weight"])
+    frame.index.name = studies.column
+    return frame
+
+
+def failed(rung: Rung, error: BayesrtwError) -> Finding:
+    """Say which rung could not be climbed.
+
+    Parameters
+    ----------
+    rung
+        The rung.
+    error
+        Why.
+
+    Returns
+    -------
+    Finding
+        A warning that names it.
+    """
+    return Finding("ladder", "warning", f"The rung {rung.name} has no result: {error}")

@@ -1,0 +1,515 @@
+"""Data set folders and CSV files to evidence; every fault of a source comes in one error."""
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.errors import EvidenceError, Faults, shown
+from bayesrtw.evidence.cells import Places, Table, duplicates, numbers, of_study, read_table
+from bayesrtw.evidence.quality import Judgements, read_judgements
+from bayesrtw.evidence.reported import NUMBERS, analysis_scale
+from bayesrtw.evidence.table import (
+    TEXT,
+    Evidence,
+    Outcome,
+    Provenance,
+    dataset_of,
+)
+from bayesrtw.reading.revision import mark
+from bayesrtw.reading.schema import (
+    check_fields,
+    check_hash,
+    check_keys,
+    parsed_toml,
+    raw_bytes,
+)
+from bayesrtw.registry import suggestion
+
+#: Columns that a study's row and a result's row may both have; the study's gets a prefix.
+_BOTH: Final = frozenset({"note", "source", "contrast", "text_level", "n", "design"})
+
+
+class Folder(Protocol):
+    """What reading needs of a folder: a `pathlib.Path` or a packaged resource."""
+
+    @property
+    def name(self) -> str:
+        """Last part of the path."""
+
+    def joinpath(self, child: str, /) -> Any:
+        """Give a child of the folder."""
+
+    def is_file(self) -> bool:
+        """Whether it is a file."""
+
+    def read_bytes(self) -> bytes:
+        """Read the whole file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault with its place.
+
+    Attributes
+    ----------
+    file
+        How messages call the file.
+    row
+        Line in the file; 0 where the fault is not of one row.
+    column, value
+        The column at fault and what stands there; empty where the fault is not of one column.
+    message
+        The whole sentence.
+    """
+
+    file: str
+    row: int
+    column: str
+    value: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What could be read of a source.
+
+    Attributes
+    ----------
+    evidence
+        Its clean rows; None where a fault concerns more than single rows, or no row is clean.
+    faults
+        Every fault; the rows that have one are not among the evidence.
+    """
+
+    evidence: Evidence | None
+    faults: tuple[Fault, ...]
+
+
+#: Builds evidence of tables, noting faults; None where that makes no sense.
+_Build = Callable[[Mapping[str, Table], Faults], Evidence | None]
+
+
+@dataclass(slots=True)
+class _Source:
+    """The files of a source, before rows are joined and converted."""
+
+    build: _Build
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    faults: Faults = field(default_factory=lambda: Faults(EvidenceError))
+
+
+def read_csv(path: Path, *, strict: bool = True) -> Evidence:
+    """Read one flat CSV file: one row a reported result.
+
+    Parameters
+    ----------
+    path
+        The file. Column ``study`` and either ``effect`` and ``se`` on the analysis scale, or the
+        numbers as printed (``estimate, ci_low, ci_high``, counts or means; see `NUMBERS`). Optional:
+        ``measure``, ``reported``, ``outcome``, ``benefit``, moderators of any name.
+    strict
+        Whether any fault is an error; if not, rows with a fault are left out and named in
+        `Evidence.quarantined`.
+
+    Returns
+    -------
+    Evidence
+        Rows in the file's order.
+
+    Raises
+    ------
+    EvidenceError
+        With every fault of the file; if not strict, only where a fault concerns more than single
+        rows or no row is clean.
+    """
+    return _read(_csv_source(path), strict=strict)
+
+
+def read_folder(folder: Folder, *, strict: bool = True) -> Evidence:
+    """Read a data set folder: ``dataset.toml``, ``studies.csv`` and ``results.csv``.
+
+    Parameters
+    ----------
+    folder
+        A path or a packaged resource. A file ``risk_of_bias.csv`` is read if there is one.
+    strict
+        Whether any fault is an error; if not, rows with a fault are left out and named in
+        `Evidence.quarantined`, and so are results of a study whose own row has one.
+
+    Returns
+    -------
+    Evidence
+        One row a result, with its study's columns beside it.
+
+    Raises
+    ------
+    EvidenceError
+        With every fault of the data set: unknown or missing keys and columns, cells that break a
+        declared rule, results of unknown studies, files whose hash differs from the declared one. If
+        not strict, only where a fault concerns more than single rows or no row is clean.
+    """
+    return _read(_folder_source(folder), strict=strict)
+
+
+def attempt(source: Any) -> Reading:
+    """Read as much of a CSV file or a data set folder as can be read.
+
+    Parameters
+    ----------
+    source
+        Path of a CSV file, or a folder as `read_folder` takes it.
+
+    Returns
+    -------
+    Reading
+        The clean rows and every fault.
+    """
+    try:
+        found = _csv_source(source) if source.is_file() else _folder_source(source)
+    except EvidenceError as error:
+        return Reading(None, (Fault(source.name, 0, "", "", str(error)),))
+    return _clean(found)
+
+
+def _read(source: _Source, *, strict: bool) -> Evidence:
+    if strict:
+        evidence = source.build(source.tables, source.faults)
+        if evidence is None or source.faults.messages:
+            source.faults.stop()
+        return evidence
+    reading = _clean(source)
+    if reading.evidence is None:
+        Faults(EvidenceError, list(dict.fromkeys(f.message for f in reading.faults))).stop()
+    return reading.evidence
+
+
+def _clean(source: _Source) -> Reading:
+    """Build evidence of the rows without faults: leave faulty rows out until none is found."""
+    tables, noted = dict(source.tables), list(source.faults.messages)
+    found: list[Fault] = []
+    while True:
+        faults = Faults(EvidenceError, noted)
+        evidence = source.build(tables, faults)
+        new = [place for message in faults.messages for place in _located(message, tables)]
+        found += new
+        if not new and evidence is not None and evidence.size:
+            named = tuple(dict.fromkeys(fault.message for fault in found))
+            return Reading(replace(evidence, quarantined=named), tuple(found))
+        if not new or any(fault.row == 0 for fault in new):
+            return Reading(None, tuple(found))
+        bad = {(fault.file, fault.row) for fault in new}
+        tables = {file: _without(table, bad) for file, table in tables.items()}
+        noted = []
+
+
+def _without(table: Table, bad: set[tuple[str, int]]) -> Table:
+    keep = [place for place, line in enumerate(table.lines) if (table.where, line) not in bad]
+    columns = {name: [cells[place] for place in keep] for name, cells in table.columns.items()}
+    return Table(table.where, columns, [table.lines[place] for place in keep])
+
+
+#: Text between quotes in a message, as ``repr`` writes it: a cell may hold "in row 7".
+_QUOTED: Final = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
+#: Where a message names rows, and how many.
+_ROWS: Final = re.compile(r"\brows? (\d+)(?: and (\d+)\b)?")
+#: A fault of a whole outcome: leaving out the rows of one side would decide its direction.
+_WHOLE: Final = "benefit of outcome "
+
+
+def _located(message: str, tables: Mapping[str, Table]) -> list[Fault]:
+    """Find the place of a fault: every message begins with its file and names its row."""
+    for table in tables.values():
+        if not message.startswith(f"{table.where}: "):
+            continue
+        text = message[len(table.where) + 2 :]
+        rows = _ROWS.search(_QUOTED.sub("''", text))
+        if rows is None or text.startswith(_WHOLE):
+            return [Fault(table.where, 0, "", "", message)]
+        word = re.match(r"(?:row \d+(?: \(study=.*?\))?: )?(\w+)\b", text)
+        column = word[1] if word is not None and word[1] in table.columns else ""
+        found = []
+        for row in (int(number) for number in rows.groups() if number):
+            value = table.columns[column][table.lines.index(row)] if column else ""
+            found.append(Fault(table.where, row, column, value, message))
+        return found
+    return [Fault(message.split(":", maxsplit=1)[0], 0, "", "", message)]
+
+
+def _csv_source(path: Path) -> _Source:
+    raw = raw_bytes(path, str(path))
+    provenance = Provenance(title=path.name, sha256=hashlib.sha256(raw).hexdigest())
+
+    def build(tables: Mapping[str, Table], faults: Faults) -> Evidence | None:
+        return _flat(tables[""], provenance, faults) if tables[""].count else None
+
+    source = _Source(build)
+    table = read_table(raw, path.name, source.faults)
+    source.tables = {"": table}
+    if table.columns:
+        _need(table, ("study",), source.faults)
+        _need_result(table, source.faults)
+    return source
+
+
+def _flat(table: Table, provenance: Provenance, faults: Faults) -> Evidence | None:
+    """Build evidence of a flat file."""
+    if "study" not in table.columns:
+        return None
+    columns = _results(table, faults)
+    columns |= mark(columns, table.where, table.lines, faults)
+    outcomes, said = _flat_outcomes(table, columns, faults)
+    if faults.messages:
+        return None
+    limits = () if said else ("No direction of benefit was stated; higher was taken as benefit.",)
+    return Evidence(
+        dataset_of(columns),
+        replace(provenance, limits=limits),
+        outcomes,
+        places=Places(table.where, tuple(table.lines)),
+    )
+
+
+def _flat_outcomes(
+    table: Table, columns: dict[str, NDArray[np.generic]], faults: Faults
+) -> tuple[dict[str, Outcome], bool]:
+    names = columns.setdefault("outcome", np.full(table.count, "effect", dtype=object))
+    stated = columns.get("benefit")
+    outcomes: dict[str, Outcome] = {}
+    for row, name in enumerate(str(value) for value in names):
+        benefit = str(stated[row]) if stated is not None else "higher"
+        if benefit not in ("higher", "lower"):
+            faults.add(
+                f"{table.where}: benefit is {benefit!r} in row {table.lines[row]}{of_study(table, row)}; "
+                "Choices: higher, lower."
+            )
+            continue
+        known = outcomes.get(name)
+        if known is not None and known.benefit != benefit:
+            faults.add(
+                f"{table.where}: benefit of outcome {name!r} is {benefit!r} in row {table.lines[row]} and "
+                f"{known.benefit!r} before; give an outcome one direction."
+            )
+        outcomes.setdefault(name, Outcome(name, name.replace("_", " "), benefit))  # type: ignore[arg-type]
+    return outcomes, stated is not None
+
+
+def _folder_source(folder: Folder) -> _Source:
+    name = folder.name
+    faults = Faults(EvidenceError)
+    raw_toml = raw_bytes(folder.joinpath("dataset.toml"), f"{name}/dataset.toml")
+    meta = parsed_toml(raw_toml, f"{name}/dataset.toml", faults)
+    if not faults.messages:
+        check_keys(meta, f"{name}/dataset.toml", faults)
+        if meta.get("id") != name:
+            faults.add(
+                f"{name}/dataset.toml: id is {meta.get('id')!r}; the folder is called {name!r}; make "
+                "them equal."
+            )
+    if faults.messages:
+        return _Source(lambda _tables, _faults: None, faults=faults)
+    tables, sha = _tables(folder, meta, hashlib.sha256(raw_toml), faults)
+
+    def build(tables: Mapping[str, Table], faults: Faults) -> Evidence | None:
+        return _joined(tables, meta, sha, faults)
+
+    return _Source(build, tables, faults)
+
+
+def _joined(
+    tables: Mapping[str, Table], meta: Mapping[str, Any], sha: str, faults: Faults
+) -> Evidence | None:
+    """Build evidence of the files of a folder."""
+    for file, table in tables.items():
+        check_fields(table, file, meta, faults)
+    for file, wanted in (("studies.csv", ("study",)), ("results.csv", ("study", "outcome"))):
+        if file in tables:
+            _need(tables[file], wanted, faults)
+            if file == "results.csv":
+                _need_result(tables[file], faults)
+    results, studies = tables.get("results.csv"), tables.get("studies.csv")
+    if (
+        results is None
+        or studies is None
+        or not {"study", "outcome"} <= results.columns.keys()
+        or "study" not in studies.columns
+        or not studies.count
+    ):
+        return None
+    columns = _results(results, faults)
+    _check_outcomes(results, meta, faults)
+    _join_studies(columns, results, studies, faults)
+    columns |= mark(columns, results.where, results.lines, faults)
+    judgements = Judgements()
+    if "risk_of_bias.csv" in tables:
+        judgements = read_judgements(tables["risk_of_bias.csv"], studies.columns["study"], faults)
+    if faults.messages:
+        return None
+    return Evidence(
+        dataset_of(columns),
+        _provenance(meta, sha, studies.count),
+        {row["name"]: Outcome(**row) for row in meta.get("outcome", [])},
+        judgements=judgements,
+        places=Places(
+            results.where,
+            tuple(results.lines),
+            studies.where,
+            dict(zip(studies.columns["study"], studies.lines, strict=True)),
+        ),
+    )
+
+
+def _tables(
+    folder: Folder, meta: Mapping[str, Any], sha: Any, faults: Faults
+) -> tuple[dict[str, Table], str]:
+    """Read the CSV files of a folder, and hash them."""
+    tables = {}
+    files = ("studies.csv", "results.csv", "risk_of_bias.csv")
+    for file in meta.get("files", {}):
+        if file not in files:
+            faults.add(
+                f"{folder.name}/dataset.toml: files.{file} is not known; {suggestion(file, files)}"
+            )
+    for file in files:
+        child = folder.joinpath(file)
+        if file == "risk_of_bias.csv" and not child.is_file():
+            continue
+        try:
+            raw = raw_bytes(child, f"{folder.name}/{file}")
+        except EvidenceError as error:
+            faults.add(str(error))
+            continue
+        sha.update(raw)
+        check_hash(raw, file, meta, folder.name, faults)
+        table = read_table(raw, f"{folder.name}/{file}", faults)
+        if table.columns:
+            tables[file] = table
+    return tables, str(sha.hexdigest())
+
+
+def _need(table: Table, names: Sequence[str], faults: Faults) -> None:
+    for name in names:
+        if name not in table.columns:
+            hint = suggestion(name, list(table.columns))
+            faults.add(f"{table.where}: column {name!r} is missing; {hint}")
+
+
+def _need_result(table: Table, faults: Faults) -> None:
+    if not {"effect", "estimate", "events_t", "mean_t"} & table.columns.keys():
+        faults.add(
+            f"{table.where}: no column holds a result; found {shown(table.columns)}; give effect and "
+            "se, or estimate with ci_low and ci_high, or counts (events_t, n_t, events_c, n_c), or "
+            "means (mean_t, sd_t, n_t, mean_c, sd_c, n_c)."
+        )
+
+
+def _results(table: Table, faults: Faults) -> dict[str, NDArray[np.generic]]:
+    """Convert every row of a results table; text columns stay text."""
+    columns: dict[str, NDArray[np.generic]] = {}
+    for name, cells in table.columns.items():
+        if name in NUMBERS or (name not in TEXT and _all_numbers(cells)):
+            columns[name] = numbers(table, name, faults)
+        else:
+            columns[name] = np.array(cells, dtype=object)
+    numeric = [name for name in columns if columns[name].dtype != object]
+    texts = [name for name in columns if columns[name].dtype == object]
+    effect, se = np.full(table.count, np.nan), np.full(table.count, np.nan)
+    measure, how, doubted, bound = [], [], [], []
+    for row in range(table.count):
+        found = analysis_scale(
+            {name: str(columns[name][row]) for name in texts},
+            {name: float(columns[name][row]) for name in numeric},
+        )
+        for fault in found.faults:
+            faults.add(f"{table.where}: row {table.lines[row]}{of_study(table, row)}: {fault}.")
+        effect[row], se[row] = found.effect, found.se
+        measure.append(found.measure)
+        how.append(found.conversion)
+        doubted.append("; ".join(found.notes))
+        bound.append(found.bound)
+    if "study" in columns:
+        faults.extend(duplicates(columns, table.where, table.lines))
+    if "se" in columns and "effect" not in columns:
+        columns["se_printed"] = columns["se"]
+    columns |= {"effect": effect, "se": se}
+    columns["measure"] = np.array(measure, dtype=object)
+    columns["conversion"] = np.array(how, dtype=object)
+    columns["doubts"] = np.array(doubted, dtype=object)
+    columns["bound"] = np.array(bound, dtype=object)
+    return columns
+
+
+def _all_numbers(cells: Sequence[str]) -> bool:
+    try:
+        return any(cells) and all(math.isfinite(float(cell)) for cell in cells if cell)
+    except ValueError:
+        return False
+
+
+def _check_outcomes(table: Table, meta: Mapping[str, Any], faults: Faults) -> None:
+    known = [row["name"] for row in meta["outcome"]]
+    for row, name in enumerate(table.columns["outcome"]):
+        if name not in known:
+            faults.add(
+                f"{table.where}: outcome {name!r} in row {table.lines[row]}{of_study(table, row)} has no "
+                f"[[outcome]] in dataset.toml with its direction of benefit; {suggestion(name, known)}"
+            )
+
+
+def _join_studies(
+    columns: dict[str, NDArray[np.generic]], results: Table, studies: Table, faults: Faults
+) -> None:
+    index: dict[str, int] = {}
+    for row, study in enumerate(studies.columns["study"]):
+        if study in index:
+            faults.add(
+                f"{studies.where}: study {study!r} stands twice (rows {studies.lines[index[study]]} and "
+                f"{studies.lines[row]}); a study has one row: leave one out."
+            )
+        index.setdefault(study, row)
+    rows = []
+    for row, study in enumerate(results.columns["study"]):
+        if study not in index:
+            faults.add(
+                f"{results.where}: study {study!r} in row {results.lines[row]} is not in "
+                f"{studies.where}; {suggestion(study, list(index))}"
+            )
+        rows.append(index.get(study, 0))
+    clash = sorted((studies.columns.keys() & columns.keys()) - _BOTH - {"study"})
+    if clash:
+        faults.add(
+            f"{studies.where}: columns {shown(clash)} stand in {results.where} too; rename them."
+        )
+        return
+    for name, cells in studies.columns.items():
+        if name == "study":
+            continue
+        joined = f"study_{name}" if name in _BOTH and name in columns else name
+        if name not in TEXT and _all_numbers(cells):
+            columns[joined] = numbers(studies, name, faults)[rows]
+        else:
+            columns[joined] = np.array(cells, dtype=object)[rows]
+
+
+def _provenance(meta: Mapping[str, Any], sha256: str, studies: int) -> Provenance:
+    source = meta["source"]
+    return Provenance(
+        dataset=meta["id"],
+        version=meta["version"],
+        sha256=sha256,
+        title=meta["title"],
+        citation=source.get("citation", ""),
+        doi=source.get("doi", ""),
+        licence=source.get("licence", ""),
+        retrieved=str(source.get("retrieved", "")),
+        caveat=meta.get("caveat", ""),
+        disagreements=tuple(source.get("known_disagreements", ())),
+        limits=tuple(source.get("limits", ())),
+        studies=studies,
+    )
