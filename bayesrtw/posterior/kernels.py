@@ -1,0 +1,319 @@
+"""The posterior of an effect: normal kernels, each with a Hermite series where it is not normal."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
+
+from bayesrtw.errors import SpecError
+from bayesrtw.posterior import mixture, series
+from bayesrtw.posterior.shortest import shortest
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kernels:
+    """A mixture of normal kernels over the nodes of the hyperparameters.
+
+    Attributes
+    ----------
+    weight
+        Shares, shape (node,); they sum to one.
+    mean, sd
+        Centre and scale of each kernel, shape (node,); analysis scale.
+    series
+        Coefficients of orthonormal Hermite polynomials, shape (node, degree + 1); None where every kernel
+        is normal.
+    exist
+        How many moments the quantity has, 0, 1 or 2: heavy tails of tau leave it fewer.
+    exist_back
+        How many moments exp(quantity) has.
+    """
+
+    weight: Array
+    mean: Array
+    sd: Array
+    series: Array | None = None
+    exist: int = 2
+    exist_back: int = 2
+
+    @property
+    def parts(self) -> tuple[Array, Array, Array]:
+        """Weight, mean and SD for `bayesrtw.posterior.mixture`, with one quantity."""
+        return self.weight, self.mean[:, None], self.sd[:, None]
+
+    @property
+    def _each(self) -> tuple[Array, Array]:
+        """Mean and variance of each kernel."""
+        if self.series is None:
+            return self.mean, self.sd**2
+        return series.moments(self.series, self.mean, self.sd)
+
+    @property
+    def centre(self) -> float:
+        """Mean over the nodes, whether or not the moment exists."""
+        return float(self.weight @ self._each[0])
+
+    @property
+    def spread(self) -> float:
+        """SD over the nodes, whether or not the moment exists."""
+        mean, variance = self._each
+        return math.sqrt(float(self.weight @ (variance + (mean - self.weight @ mean) ** 2)))
+
+    def moments(self) -> tuple[float, float]:
+        """Give mean and SD.
+
+        Returns
+        -------
+        tuple of float
+            Analysis scale; NaN where one does not exist.
+        """
+        return (
+            self.centre if self.exist > 0 else math.nan,
+            self.spread if self.exist > 1 else math.nan,
+        )
+
+    def below(self, x: ArrayLike) -> Array:
+        """P(quantity <= x).
+
+        Parameters
+        ----------
+        x
+            Analysis scale, any shape.
+
+        Returns
+        -------
+        ndarray
+            Same shape, in [0, 1].
+        """
+        return self._tails(np.asarray(x, dtype=np.float64))[0]
+
+    def above(self, x: ArrayLike) -> Array:
+        """P(quantity > x), from the upper tail's own function.
+
+        Parameters
+        ----------
+        x
+            Analysis scale, any shape.
+
+        Returns
+        -------
+        ndarray
+            Same shape, in [0, 1].
+        """
+        return self._tails(np.asarray(x, dtype=np.float64))[1]
+
+    def _tails(self, x: Array) -> tuple[Array, Array]:
+        flat = x.reshape(-1)
+        if self.series is not None:
+            low, high, _ = series.values(flat, self.weight, (self.mean, self.sd, self.series))
+        else:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                z = (flat[:, None] - self.mean) / self.sd
+            z = np.where(np.isnan(z), math.inf, z)
+            low, high = ndtr(z) @ self.weight, ndtr(-z) @ self.weight
+        return np.clip(low, 0.0, 1.0).reshape(x.shape), np.clip(high, 0.0, 1.0).reshape(x.shape)
+
+    def log_density(self, x: ArrayLike) -> Array:
+        """Log density.
+
+        Parameters
+        ----------
+        x
+            Analysis scale, any shape.
+
+        Returns
+        -------
+        ndarray
+            Same shape; -inf where a series has rounded to nothing.
+        """
+        at = np.asarray(x, dtype=np.float64)
+        flat = at.reshape(-1)
+        if self.series is None:
+            wide = (np.repeat(part, len(flat), axis=1) for part in self.parts[1:])
+            return mixture.log_density(flat, self.weight, *wide).reshape(at.shape)
+        density = series.values(flat, self.weight, (self.mean, self.sd, self.series))[2]
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(np.maximum(density, 0.0)).reshape(at.shape))
+
+    def quantile(self, q: ArrayLike) -> Array:
+        """Invert the distribution function.
+
+        Parameters
+        ----------
+        q
+            Probabilities in (0, 1), any shape.
+
+        Returns
+        -------
+        ndarray
+            Same shape, analysis scale.
+
+        Raises
+        ------
+        ConvergenceError
+            If a quantile cannot be found.
+        """
+        at = np.asarray(q, dtype=np.float64)
+        flat = at.reshape(-1)
+        if self.series is not None:
+            found = series.quantile(flat, self.weight, (self.mean, self.sd, self.series))
+            return found.reshape(at.shape)
+        wide = (np.repeat(part, len(flat), axis=1) for part in self.parts[1:])
+        return mixture.quantile(flat, self.weight, *wide).reshape(at.shape)
+
+    def interval(self, ci_prob: float, ci_kind: str = "eti") -> tuple[float, float]:
+        """Give an interval.
+
+        Parameters
+        ----------
+        ci_prob
+            Its probability, in (0, 1).
+        ci_kind
+            ``"eti"``, equal tails, or ``"hdi"``, the shortest.
+
+        Returns
+        -------
+        tuple of float
+            Lower and upper end, analysis scale.
+        """
+        if ci_kind == "eti":
+            low, high = self.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2])
+            return float(low), float(high)
+        if ci_kind != "hdi":
+            raise SpecError(f"ci_kind is {ci_kind!r}; choose 'eti' or 'hdi'.")
+        ends = (np.array([-math.inf]), np.array([math.inf]))
+        found = shortest(self.quantile, self.log_density, ci_prob, ends)
+        return float(found[0][0]), float(found[1][0])
+
+    def beyond(self, threshold: float, *, above: bool) -> float:
+        """Give the probability of lying beyond a threshold.
+
+        Parameters
+        ----------
+        threshold
+            Analysis scale.
+        above
+            Whether beyond means above.
+
+        Returns
+        -------
+        float
+            In [0, 1].
+        """
+        return float(self.above(threshold) if above else self.below(threshold))
+
+    def ratio(self) -> tuple[float, float]:
+        """Give mean and SD of exp(quantity).
+
+        Returns
+        -------
+        tuple of float
+            NaN where a moment does not exist.
+        """
+        terms = self.series if self.series is not None else np.ones((len(self.mean), 1))
+        first, second = (
+            float(self.weight @ series.exponential(terms, self.mean, self.sd, t))
+            for t in (1.0, 2.0)
+        )
+        sd = math.sqrt(max(second - first**2, 0.0)) if math.isfinite(second) else math.nan
+        return (
+            first if self.exist_back > 0 and math.isfinite(first) else math.nan,
+            sd if self.exist_back > 1 else math.nan,
+        )
+
+    def widened(self, variance: Array) -> "Kernels":
+        """Add an independent normal deviation, e.g. that of a new setting or of a sampling error.
+
+        Parameters
+        ----------
+        variance
+            At each node, shape (node,) or ().
+
+        Returns
+        -------
+        Kernels
+            Of the sum.
+        """
+        more = np.broadcast_to(np.asarray(variance, dtype=np.float64), self.sd.shape)
+        if self.series is None:
+            return replace(self, sd=np.sqrt(self.sd**2 + more))
+        terms, sd = series.widened(self.series, self.sd, more)
+        return replace(self, series=terms, sd=sd)
+
+    def moved(self, by: float) -> "Kernels":
+        """Add a constant.
+
+        Parameters
+        ----------
+        by
+            Analysis scale.
+
+        Returns
+        -------
+        Kernels
+            Of the sum.
+        """
+        return replace(self, mean=self.mean + by)
+
+    def sample(self, count: int, rng: np.random.Generator) -> Array:
+        """Draw independently, by inversion.
+
+        Parameters
+        ----------
+        count
+            How many.
+        rng
+            Random generator.
+
+        Returns
+        -------
+        ndarray, shape (count,)
+            Analysis scale.
+        """
+        if self.series is None:
+            upto = np.cumsum(self.weight)
+            node = np.minimum(np.searchsorted(upto, rng.random(count) * upto[-1]), len(upto) - 1)
+            return np.asarray(self.mean[node] + self.sd[node] * rng.standard_normal(count))
+        return self.quantile(rng.uniform(1e-12, 1.0 - 1e-12, count))
+
+
+def blended(parts: Sequence[Kernels], share: Sequence[float]) -> Kernels:
+    """Mix distributions: a quantity that is one of several with given probabilities.
+
+    Parameters
+    ----------
+    parts
+        The distributions.
+    share
+        Their probabilities, which sum to one.
+
+    Returns
+    -------
+    Kernels
+        Of the mixture.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    terms = None
+    if any(part.series is not None for part in parts):
+        full = [
+            part.series if part.series is not None else np.ones((len(part.mean), 1))
+            for part in parts
+        ]
+        degree = max(each.shape[1] for each in full)
+        terms = np.concatenate(
+            [np.pad(each, ((0, 0), (0, degree - each.shape[1]))) for each in full]
+        )
+    return Kernels(
+        np.concatenate([part.weight * own for part, own in zip(parts, share, strict=True)]),
+        np.concatenate([part.mean for part in parts]),
+        np.concatenate([part.sd for part in parts]),
+        terms,
+        min(part.exist for part in parts),
+        min(part.exist_back for part in parts),
+    )

@@ -1,0 +1,202 @@
+"""Normal kernels with a Hermite series: densities that are nearly normal, and exactly summable.
+
+With h_n the Hermite polynomials that are orthonormal under the standard normal, z = (x - m) / s and
+coefficients a_n (a_0 = 1 for a density), a kernel is
+
+    density  phi(z) / s * sum_n a_n h_n(z)
+    below    Phi(z) - phi(z) * sum_{n >= 1} a_n h_{n-1}(z) / sqrt(n)
+
+An independent N(0, v) added to x turns s^2 into s^2 + v and a_n into a_n (s / sqrt(s^2 + v))^n; the
+mean of exp(t x) is exp(m t + s^2 t^2 / 2) sum_n a_n (s t)^n / sqrt(n!). A normal is the series of degree 0.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr
+
+from bayesrtw.errors import ConvergenceError
+
+Array = NDArray[np.float64]
+
+#: Steps of a root search, and the error in probability at which it ends.
+STEPS, PRECISION = 200, 1e-14
+
+ROOT = 1.0 / math.sqrt(2.0 * math.pi)
+
+
+def coefficients(z: Array, weight: Array, degree: int) -> Array:
+    """Give the series of a weighted set of points.
+
+    Parameters
+    ----------
+    z
+        Points, standardised, shape (..., point).
+    weight
+        Their weights, shape (..., point); they sum to one.
+    degree
+        Highest degree.
+
+    Returns
+    -------
+    ndarray, shape (..., degree + 1)
+        Means of the orthonormal Hermite polynomials.
+    """
+    before, last = np.zeros_like(z), np.ones_like(z)
+    found = [np.sum(weight, axis=-1)]
+    for n in range(degree):
+        before, last = last, (z * last - math.sqrt(n) * before) / math.sqrt(n + 1.0)
+        found.append(np.sum(weight * last, axis=-1))
+    return np.stack(found, axis=-1)
+
+
+def widened(series: Array, sd: Array, variance: Array) -> tuple[Array, Array]:
+    """Add an independent normal deviation.
+
+    Parameters
+    ----------
+    series
+        Shape (node, degree + 1).
+    sd
+        Shape (node,).
+    variance
+        Of the deviation, shape (node,).
+
+    Returns
+    -------
+    tuple of ndarray
+        The new series and SD.
+    """
+    wide = np.sqrt(sd**2 + variance)
+    share = np.divide(sd, wide, out=np.ones_like(sd), where=wide > 0)
+    return series * share[:, None] ** np.arange(series.shape[1]), wide
+
+
+def moments(series: Array, mean: Array, sd: Array) -> tuple[Array, Array]:
+    """Give mean and variance of each kernel.
+
+    Parameters
+    ----------
+    series
+        Shape (node, degree + 1).
+    mean, sd
+        Centre and scale, shape (node,).
+
+    Returns
+    -------
+    tuple of ndarray, shape (node,)
+        On the scale of `mean`.
+    """
+    first = series[:, 1] if series.shape[1] > 1 else np.zeros_like(mean)
+    second = math.sqrt(2.0) * series[:, 2] if series.shape[1] > 2 else np.zeros_like(mean)
+    return mean + sd * first, sd**2 * np.maximum(1.0 + second - first**2, 0.0)
+
+
+def exponential(series: Array, mean: Array, sd: Array, t: float) -> Array:
+    """Give E exp(t x) of each kernel.
+
+    Parameters
+    ----------
+    series, mean, sd
+        Shapes (node, degree + 1), (node,), (node,).
+    t
+        The argument.
+
+    Returns
+    -------
+    ndarray, shape (node,)
+        Infinite where it overflows.
+    """
+    degree = np.arange(float(series.shape[1]))
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        log = degree * np.log(np.maximum(sd * abs(t), 1e-300))[:, None]
+        log = log - 0.5 * np.array([math.lgamma(n + 1.0) for n in degree])
+        sign = 1.0 if t > 0 else (-1.0) ** degree
+        return np.asarray(
+            np.exp(mean * t + 0.5 * (sd * t) ** 2) * np.sum(series * sign * np.exp(log), axis=-1)
+        )
+
+
+def values(
+    x: Array, weight: Array, kernels: tuple[Array, Array, Array]
+) -> tuple[Array, Array, Array]:
+    """Give P(quantity <= x), P(quantity > x) and the density of a mixture of kernels.
+
+    Parameters
+    ----------
+    x
+        Shape (point,).
+    weight
+        Shares of the kernels, shape (node,).
+    kernels
+        Mean, SD (> 0) and series: shapes (node,), (node,), (node, degree + 1).
+
+    Returns
+    -------
+    tuple of ndarray, shape (point,)
+        Both tails come from their own functions, so that neither loses digits to the other.
+    """
+    mean, sd, series = kernels
+    z = (x[:, None] - mean) / sd
+    phi = ROOT * np.exp(-0.5 * z * z)
+    before, last = np.zeros_like(z), np.ones_like(z)
+    curve, tail = np.broadcast_to(series[:, 0], z.shape).copy(), np.zeros_like(z)
+    for n in range(1, series.shape[1]):
+        tail += series[:, n] * last / math.sqrt(n)
+        before, last = last, (z * last - math.sqrt(n - 1.0) * before) / math.sqrt(n)
+        curve += series[:, n] * last
+    tail *= phi
+    whole = series[:, 0]
+    below = (whole * ndtr(z) - tail) @ weight
+    above = (whole * ndtr(-z) + tail) @ weight
+    return below, above, (phi * curve / sd) @ weight
+
+
+def quantile(q: Array, weight: Array, kernels: tuple[Array, Array, Array]) -> Array:
+    """Give quantiles of a mixture of kernels.
+
+    Parameters
+    ----------
+    q
+        Probabilities in (0, 1), shape (level,).
+    weight, kernels
+        See `values`.
+
+    Returns
+    -------
+    ndarray, shape (level,)
+        By Newton steps inside a bracket.
+
+    Raises
+    ------
+    ConvergenceError
+        If a quantile cannot be found.
+    """
+    mean, sd, series = kernels
+    centre, variance = moments(series, mean, sd)
+    carried = weight > PRECISION
+    reach = 14.0 * sd[carried]
+    low = np.full(len(q), float(np.min(centre[carried] - reach)))
+    high = np.full(len(q), float(np.max(centre[carried] + reach)))
+    middle = float(weight @ centre)
+    spread = math.sqrt(float(weight @ (variance + (centre - middle) ** 2)))
+    unit = max(float(np.min(sd[carried])), 1e-300)
+    x = np.clip(middle + spread * np.sign(q - 0.5), low, high)
+    for _ in range(STEPS):
+        below, above, density = values(x, weight, kernels)
+        error = np.where(q < 0.5, below - q, (1.0 - q) - above)
+        low, high = np.where(error < 0, x, low), np.where(error >= 0, x, high)
+        done = (np.abs(error) <= PRECISION) | (high - low <= 4e-16 * np.abs(x) + 1e-300)
+        if np.all(done):
+            return np.asarray(x)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            newton = x - error / density
+        fast = (newton > low) & (newton < high) & (density > 0)
+        ends = np.arcsinh((low - middle) / unit), np.arcsinh((high - middle) / unit)
+        halved = middle + unit * np.sinh(0.5 * (ends[0] + ends[1]))
+        step = np.where(fast, newton, np.clip(halved, low, high))
+        if np.all(done | (np.abs(step - x) <= 1e-15 * (np.abs(x) + unit))):
+            return np.asarray(step)
+        x = np.where(done, x, step)
+    raise ConvergenceError("a quantile of a posterior could not be found.")
