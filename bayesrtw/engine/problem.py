@@ -46,12 +46,16 @@ class Correlated:
     ----------
     covariance
         Shape (block, member, member); where scaled, that of a correlation of one.
+    bias, excess
+        Variances of known biases, and cluster sizes minus one, shape (block, member).
     scaled
         Name of the correlation that multiplies what is off the diagonal, one for each block; empty
         where the covariance is known.
     """
 
     covariance: Array
+    bias: Array
+    excess: Array
     scaled: tuple[str, ...]
 
     def at(self, values: dict[str, Array]) -> Array:
@@ -67,14 +71,19 @@ class Correlated:
         ndarray, shape (..., block, member, member)
             Or without the leading axes where nothing is scaled.
         """
-        if not any(self.scaled):
-            return self.covariance
-        lead = next(np.shape(values[name]) for name in self.scaled if name)
-        factor = np.stack(
-            [np.asarray(values[name]) if name else np.ones(lead) for name in self.scaled], axis=-1
-        )
         eye = np.eye(self.covariance.shape[-1])
-        return np.asarray(self.covariance * (eye + (1.0 - eye) * factor[..., None, None]))
+        found = self.covariance
+        if any(self.scaled):
+            lead = next(np.shape(values[name]) for name in self.scaled if name)
+            factor = np.stack(
+                [np.asarray(values[name]) if name else np.ones(lead) for name in self.scaled],
+                axis=-1,
+            )
+            found = found * (eye + (1.0 - eye) * factor[..., None, None])
+        if np.any(self.excess):
+            wider = np.sqrt(1.0 + self.excess * np.asarray(values["icc"])[..., None, None])
+            found = found * wider[..., :, None] * wider[..., None, :]
+        return np.asarray(found + self.bias[..., None] * eye)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -477,6 +486,8 @@ def _correlated(design: Design, layout: Layout) -> tuple[Correlated, ...]:
         stacked.append(
             Correlated(
                 np.stack([block.covariance for block in chosen]),
+                np.stack([block.bias for block in chosen]),
+                np.stack([block.excess for block in chosen]),
                 tuple(block.correlation for block in chosen),
             )
         )

@@ -6,7 +6,7 @@ never decided by how extreme its estimate is alone, since pi is shared by a clas
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,15 +155,20 @@ class BiasMixture:
                     f"{shown(pairs)}; it has {shown(sorted(known))}. Add a class, or leave the studies "
                     "out: a study at critical risk of bias is not pooled."
                 )
-        inside = {int(row) for each in evidence.dependence for row in each.rows}
-        at_risk = inside & {int(row) for rows, *_ in self.allotted(evidence) for row in rows}
-        if at_risk:
-            names = sorted({str(studies[row]) for row in at_risk})
-            faults.append(
-                f"{evidence.where}: estimates of {shown(names)} have correlated sampling errors and may "
-                "be biased or not; a bias mixture needs independent estimates: pool one of each."
-            )
         return faults
+
+    def entangled(self, evidence: Evidence, together: Sequence[NDArray[np.intp]]) -> list[str]:
+        """Name estimates at risk among those with correlated sampling errors, as faults."""
+        inside = {int(row) for rows in together for row in rows}
+        at_risk = inside & {int(row) for rows, *_ in self.allotted(evidence) for row in rows}
+        if not at_risk:
+            return []
+        studies = evidence.data["study"].to_numpy()
+        names = sorted({str(studies[row]) for row in at_risk})
+        return [
+            f"{evidence.where}: estimates of {shown(names)} have correlated sampling errors and may "
+            "be biased or not; a bias mixture needs independent estimates: pool one of each."
+        ]
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """See `Term`."""

@@ -1,7 +1,7 @@
 """A model and its evidence as arrays with names: what an engine computes with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,13 +49,29 @@ class Block:
     covariance
         Their sampling covariance, shape (member, member); with a correlation of one where that is
         unknown.
+    bias
+        Variances of known biases, which are independent, shape (member,).
+    excess
+        Cluster sizes minus one, shape (member,): ``icc`` times these inflates the covariance.
     correlation
         Name of the hyperparameter that multiplies what is off the diagonal; empty if it is known.
     """
 
     rows: NDArray[np.intp]
     covariance: Array
+    bias: Array
+    excess: Array
     correlation: str = ""
+
+    def kept(self, stays: NDArray[np.bool_], rows: NDArray[np.intp]) -> "Block":
+        """Keep some members, which are these rows now."""
+        return replace(
+            self,
+            rows=rows,
+            covariance=self.covariance[np.ix_(stays, stays)],
+            bias=self.bias[stays],
+            excess=self.excess[stays],
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +116,7 @@ class Design:
         Estimates whose sampling errors are correlated; disjoint.
     excess
         Cluster sizes minus one, shape (estimate,): the hyperparameter ``icc`` times these inflates
-        sampling variances; None if nothing does.
+        sampling variances; None if nothing does. Where known biases are part of se, as much less.
     mixture
         The coefficient whose prior is a mixture of normals, if there is one; its precision is 0.
     biased
@@ -186,7 +202,7 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
     share, mean, variance = _disturbance(noise, count)
     se = np.sqrt(seen / share + variance)
     clustering = model.likelihood.clustering
-    clusters = None if clustering is None else excess(clustering, evidence) * seen / share / se**2
+    clusters = np.zeros(count) if clustering is None else excess(clustering, evidence)
     return Design(
         effect=effect - mean,
         se=se,
@@ -203,8 +219,8 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
             for part in fixed
             if part.levels is not None
         },
-        blocks=_blocks(model, evidence, share, variance),
-        excess=clusters,
+        blocks=_blocks(model, evidence, share, variance, clusters),
+        excess=None if clustering is None else clusters * seen / share / se**2,
         mixture=_mixture(fixed),
         biased=biased if common else None,
         scatter=tuple(carried for part in noise for carried in part.scatter),
@@ -235,17 +251,18 @@ def _disturbance(noise: list[Noise], count: int) -> tuple[Array, Array, Array]:
     return share, mean, variance
 
 
-def _blocks(model: Model, evidence: Evidence, share: Array, variance: Array) -> tuple[Block, ...]:
-    """Known covariance from the evidence; an unknown correlation from the likelihood elsewhere.
-
-    Biases of different estimates are independent: their variances stand on the diagonal.
-    """
+def _blocks(
+    model: Model, evidence: Evidence, share: Array, variance: Array, clusters: Array
+) -> tuple[Block, ...]:
+    """Known covariance from the evidence; an unknown correlation from the likelihood elsewhere."""
     known = len(evidence.dependence)
     wider = share**-0.5
     return tuple(
         Block(
             rows,
-            covariance * np.outer(wider[rows], wider[rows]) + np.diag(variance[rows]),
+            covariance * np.outer(wider[rows], wider[rows]),
+            variance[rows],
+            clusters[rows],
             "" if place < known else "rho",
         )
         for place, (rows, covariance) in enumerate(

@@ -99,8 +99,8 @@ class Normal:
         An unknown correlation of the sampling errors of the same people; None takes all estimates
         that the evidence does not call dependent as independent.
     clustering
-        Variances are multiplied by the design effect 1 + (size - 1) icc, integrated over the prior of
-        icc; None takes standard errors as they are.
+        Standard errors are multiplied by the root of the design effect 1 + (size - 1) icc, integrated
+        over the prior of icc; correlations of sampling errors stay. None takes them as they are.
     """
 
     correlation: Correlation | None = None
@@ -130,6 +130,10 @@ class Normal:
         effect = evidence.data["effect"].to_numpy()
         se = evidence.data["se"].to_numpy()
         rho: Any = self.correlation.rho.pymc("rho") if self.correlation else None
+        wider: Any = pt.ones(len(se))
+        if self.clustering:
+            icc = self.clustering.icc.pymc("icc")
+            wider = pt.sqrt(1.0 + pm.Data("excess_data", excess(self.clustering, evidence)) * icc)
         together = correlated(self.correlation, evidence)
         alone = np.ones(len(se), dtype=bool)
         for place, (rows, covariance) in enumerate(together):
@@ -140,31 +144,32 @@ class Normal:
             if place >= len(evidence.dependence):
                 eye = np.eye(len(rows))
                 factor = factor * (eye + (1.0 - eye) * rho)
+            factor = factor * pt.outer(wider[rows], wider[rows])
             pm.MvNormal(f"effect_block_{place}", eta[rows], factor, observed=seen)
         for place, at_risk in enumerate(allocations):
             alone[at_risk.rows] = False
-            _mixture(f"effect_mixture_{place}", eta, (effect, se), at_risk)
+            _mixture(f"effect_mixture_{place}", eta, (effect, se), wider, at_risk)
         rows = np.flatnonzero(alone)
         if not len(rows):
             return
         observed = pm.Data("effect_data", effect[rows])
-        spread: Any = pm.Data("se_data", se[rows])
-        if self.clustering:
-            icc = self.clustering.icc.pymc("icc")
-            larger = pm.Data("excess_data", excess(self.clustering, evidence)[rows])
-            spread = spread * pt.sqrt(1.0 + larger * icc)
+        spread = pm.Data("se_data", se[rows]) * wider[rows]
         pm.Normal("effect", eta[rows], spread, observed=observed)
 
 
 def _mixture(
-    name: str, eta: "TensorVariable", data: tuple[Array, Array], at_risk: Allocation
+    name: str,
+    eta: "TensorVariable",
+    data: tuple[Array, Array],
+    wider: "TensorVariable",
+    at_risk: Allocation,
 ) -> None:
     """Estimates that are biased or not: a mixture of two normal densities each."""
     import pymc as pm  # noqa: PLC0415
     import pytensor.tensor as pt  # noqa: PLC0415
 
     effect, se = (values[at_risk.rows] for values in data)
-    variance = pm.Data(f"{name}_variance", se**2)
+    variance = pm.Data(f"{name}_variance", se**2) * wider[at_risk.rows] ** 2
     mean = eta[at_risk.rows]
     weight = pt.stack([1.0 - at_risk.probability, at_risk.probability], axis=-1)
     centre = pt.stack([mean, mean + at_risk.shift], axis=-1)

@@ -245,7 +245,10 @@ def _errors(
         spread = spread * np.sqrt(1.0 + design.excess * hyper["icc"][:, None])
     errors = spread * z
     for block in design.blocks:
-        errors[:, block.rows] = _block_errors(block, hyper, z[:, block.rows], rng)
+        inside = _block_errors(block, hyper, z[:, block.rows], rng)
+        if design.excess is not None:
+            inside = inside * np.sqrt(1.0 + block.excess * hyper["icc"][:, None])
+        errors[:, block.rows] = inside + np.sqrt(block.bias) * rng.standard_normal(inside.shape)
     return np.asarray(errors)
 
 

@@ -9,11 +9,12 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy
+from bayesrtw.model.bias_mixture import BiasMixture
 from bayesrtw.model.borrow import RobustMap
 from bayesrtw.model.heterogeneity import ByGroup, Common, Exchangeable, dependence
 from bayesrtw.model.interaction import Interaction
 from bayesrtw.model.judged import JudgedBias
-from bayesrtw.model.likelihood import Likelihood, Normal
+from bayesrtw.model.likelihood import Likelihood, Normal, correlated
 from bayesrtw.model.moderator import Categorical, Indicator, Intercept, Linear, has_column
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import Fixed, Term
@@ -163,6 +164,11 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
             faults.add(
                 f"{evidence.where}: column {clustering.size!r} holds text; cluster sizes are numbers."
             )
+    if not faults.messages:
+        together = [rows for rows, _ in correlated(correlation, evidence)]
+        for term in model.terms:
+            if isinstance(term, BiasMixture):
+                faults.extend(term.entangled(evidence, together))
     faults.raise_if_any()
     found = [finding for term in model.terms for finding in term.findings(evidence)]
     grouped = (term.by for term in model.terms if isinstance(term, Exchangeable))

@@ -402,9 +402,7 @@ def masked(design: Design, keep: NDArray[np.bool_]) -> Design:
         stays = keep[block.rows]
         if stays.sum() > 1:
             rows = np.asarray(place[block.rows[stays]], dtype=np.intp)
-            blocks.append(
-                replace(block, rows=rows, covariance=block.covariance[np.ix_(stays, stays)])
-            )
+            blocks.append(block.kept(stays, rows))
     return replace(
         design,
         effect=design.effect[keep],

@@ -197,8 +197,7 @@ def _blinded(design: Design, rows: NDArray[np.intp]) -> Design:
     for block in design.blocks:
         stays = ~blind[block.rows]
         if stays.sum() > 1:
-            covariance = block.covariance[np.ix_(stays, stays)]
-            blocks.append(replace(block, rows=block.rows[stays], covariance=covariance))
+            blocks.append(block.kept(stays, block.rows[stays]))
     se = np.where(blind, BLIND * float(np.max(design.se)), design.se)
     # An unknown intraclass correlation inflates every standard error by a factor: of blind rows too, and how
     # improbable they are then says something of it.

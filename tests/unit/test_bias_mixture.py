@@ -8,15 +8,18 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import special
+from scipy import special, stats
 
 import bayesrtw as brw
 from bayesrtw.analysis.conclusion import Rules
 from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
+from bayesrtw.evidence.dependence import assumed_correlation
 from bayesrtw.evidence.quality import Judgement, Judgements
 from bayesrtw.model.bias import BiasHierarchy, Studies
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup, default_mixture
 from bayesrtw.model.prior import HalfNormal, Normal
+from bayesrtw.model.spec import check
+from bayesrtw.model.term import Allocation
 from bayesrtw.question.sensitivity import leave_out
 from bayesrtw.question.tipping import tipping_prior, tipping_shift
 
@@ -207,3 +210,38 @@ def test_what_cannot_hold_the_mixture_refuses_and_does_not_leave_it_out(asked):
     }
     with pytest.raises(EngineRefusal, match="'bias_mixture' is not Gaussian"):
         calls[asked]()
+
+
+def test_correlated_estimates_at_risk_are_refused_whether_or_not_the_correlation_is_known():
+    evidence = rows(people=["", "", "p", "p", "", "", ""])
+    unknown = brw.Model(
+        terms=model(BiasMixture((cohorts(),))).terms,
+        likelihood=brw.likelihood.Normal(
+            correlation=brw.likelihood.Correlation("people", brw.prior.Beta(2, 2))
+        ),
+    )
+    known = assumed_correlation(evidence, by="people", rho=0.5)
+    for made, data in ((unknown, evidence), (model(BiasMixture((cohorts(),))), known)):
+        with pytest.raises(EvidenceError, match="estimates of 's2', 's3' have correlated sampling"):
+            check(made, data)
+
+
+def test_clusters_inflate_estimates_that_may_be_biased():
+    pm = pytest.importorskip("pymc")
+    size = np.array([1.0, 1, 30, 1, 100, 1, 10])
+    evidence = rows(size=size)
+    at_risk = Allocation(np.array([2, 3, 4, 5]), np.full(4, 0.4), np.full(4, 0.1), np.full(4, 0.2))
+    likelihood = brw.likelihood.Normal(
+        clustering=brw.likelihood.Clustering("size", brw.prior.Beta(2, 20))
+    )
+    with pm.Model() as graph:
+        likelihood.pymc(pm.math.constant(np.full(7, 0.2)), evidence, (at_risk,))
+        density = graph.compile_logp(vars=graph.observed_RVs, jacobian=False)
+    icc = 0.05
+    sd = SE * np.sqrt(1 + (size - 1) * icc)
+    each = stats.norm(0.2, sd).pdf(EFFECT)
+    biased = stats.norm(0.3, np.sqrt(sd**2 + 0.04)).pdf(EFFECT)
+    risk = np.array([0, 0, 0.4, 0.4, 0.4, 0.4, 0])
+    wanted = np.log((1 - risk) * each + risk * biased).sum()
+    found = float(density({"icc_logodds__": np.log(icc / (1 - icc))}))
+    assert found == pytest.approx(wanted, rel=1e-10)

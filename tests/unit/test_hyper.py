@@ -8,10 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 from scipy.special import logsumexp
 
 import bayesrtw as brw
 from bayesrtw.errors import EngineRefusal
+from bayesrtw.evidence.dependence import assumed_correlation
+from bayesrtw.model.bias import AdditiveBias, Studies
+from bayesrtw.model.likelihood import Correlation
 from bayesrtw.model.reference_prior import FlatNonNegative
 from bayesrtw.question.sensitivity import leave_one_out, prior_sensitivity
 
@@ -104,6 +108,99 @@ def test_heterogeneity_by_design_equals_brute_force(tau):
     assert_allclose(float(tree["quadrature"]["log_evidence"]), total, atol=1e-7)
     assert_allclose(found.loc["mu", "mean"], mean, atol=1e-7)
     assert_allclose(found.loc["tau_rct", "mean"], np.sum(share * grid[:, None]), rtol=1e-6)
+
+
+def dense(covariance, y, sd):
+    """Log evidence, mean and SD of mu ~ N(0, sd^2) with a dense covariance of the estimates."""
+    whole = covariance + sd**2
+    weight = np.linalg.solve(whole, y)
+    log = -0.5 * (y @ weight + np.linalg.slogdet(whole)[1] + len(y) * np.log(2 * np.pi))
+    return log, sd**2 * weight.sum(), sd**2 - sd**4 * np.linalg.solve(whole, np.ones(len(y))).sum()
+
+
+def clustered(known, bias):
+    """Rows of which the last two share people, and of which one is in clusters."""
+    size = [np.nan, 40.0, np.nan, 500.0, 200.0]
+    frame = pd.DataFrame(
+        {
+            "study": list("ABCDD"),
+            "effect": [0.1, 0.2, -0.05, 0.5, 0.6],
+            "se": [0.1, 0.15, 0.2, 0.1, 0.12],
+            "size": size,
+            "design": ["rct"] * 3 + ["cohort"] * 2,
+        }
+    )
+    rows = brw.Evidence.from_frame(frame)
+    if known:
+        rows = assumed_correlation(rows, by="study", rho=0.5)
+    model = brw.Model(
+        terms=(
+            brw.Intercept(prior.Normal(0, 0.5)),
+            brw.Common(),
+            *([AdditiveBias(Studies(("cohort",)), mean=0.0, sd=0.2)] if bias else []),
+        ),
+        likelihood=brw.likelihood.Normal(
+            correlation=None if known else Correlation("study", prior.Beta(10, 10)),
+            clustering=brw.likelihood.Clustering("size", prior.Beta(2, 20)),
+        ),
+    )
+    return model, rows
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("bias", [True, False])
+def test_clusters_inflate_correlated_estimates(known, bias):
+    model, rows = clustered(known, bias)
+    data = rows.data.to_dataframe()
+    y, se = data["effect"].to_numpy(), data["se"].to_numpy()
+    excess = np.nan_to_num(data["size"].to_numpy(), nan=1.0) - 1.0
+    logit = np.linspace(-25, 8, 331)
+    rate = 1 / (1 + np.exp(-logit))
+    weight = stats.beta(2, 20).pdf(rate) * rate * (1 - rate) * (logit[1] - logit[0])
+    node, share = np.polynomial.legendre.leggauss(40)
+    rho = [0.5] if known else (node + 1) / 2
+    share = [1.0] if known else share / 2 * stats.beta(10, 10).pdf(rho)
+    found = []
+    for icc, w in zip(rate, weight, strict=True):
+        for r, v in zip(rho, share, strict=True):
+            correlation = np.eye(5)
+            correlation[3, 4] = correlation[4, 3] = r
+            wider = se * np.sqrt(1 + excess * icc)
+            covariance = correlation * np.outer(wider, wider)
+            covariance += np.diag([0.0] * 3 + [0.04 if bias else 0.0] * 2)
+            log, mean, variance = dense(covariance, y, 0.5)
+            found.append((np.log(w * v) + log, mean, variance, icc))
+    log, mean, variance, icc = np.array(found).T
+    total = logsumexp(log)
+    part = np.exp(log - total)
+    tree = brw.fit(model, rows, engine=brw.Exact(draws=0))
+    table = brw.summarise(tree)
+    assert_allclose(float(tree["quadrature"]["log_evidence"]), total, atol=1e-7)
+    assert_allclose(table.loc["mu", "mean"], part @ mean, atol=1e-7)
+    sd = np.sqrt(part @ (variance + mean**2) - (part @ mean) ** 2)
+    assert_allclose(table.loc["mu", "sd"], sd, atol=1e-7)
+    assert_allclose(table.loc["icc", "mean"], part @ icc, atol=1e-7)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_sampled_density_inflates_correlated_estimates(known):
+    pm = pytest.importorskip("pymc")
+
+    model, rows = clustered(known, bias=False)
+    y = rows.data["effect"].to_numpy()
+    with pm.Model() as graph:
+        model.likelihood.pymc(pm.math.constant(np.full(5, 0.2)), rows)
+        observed = graph.compile_logp(vars=graph.observed_RVs, jacobian=False)
+    correlation = np.eye(5)
+    correlation[3, 4] = correlation[4, 3] = 0.5 if known else 0.3
+    icc, logit = 0.07, lambda p: np.log(p / (1 - p))
+    size = np.array([1.0, 40.0, 1.0, 500.0, 200.0])
+    wider = np.array([0.1, 0.15, 0.2, 0.1, 0.12]) * np.sqrt(1 + (size - 1) * icc)
+    wanted = stats.multivariate_normal(
+        np.full(5, 0.2), correlation * np.outer(wider, wider)
+    ).logpdf(y)
+    point = {"icc_logodds__": logit(icc), **({} if known else {"rho_logodds__": logit(0.3)})}
+    assert_allclose(float(observed(point)), wanted, rtol=1e-10)
 
 
 def test_draws_have_the_moments_of_the_quadrature():

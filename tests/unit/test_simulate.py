@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import integrate, stats
 
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.covariance import Dependence
@@ -85,16 +86,17 @@ def test_unknown_correlation_and_clustering_enter_the_errors():
     model = Model(terms=(Intercept(Normal(0.0, 0.5)), Common()), likelihood=likelihood)
     drawn = simulate(model, evidence(), MANY, seed=4)
     errors = drawn.effect - drawn.truth["mu"][:, None]
-    # Rows 1 and 2 share people: covariance E(rho) se se'. A mean icc of 0.1 makes the variance of row 4
-    # 1 + 4 * 0.1 times as large; correlated rows are not corrected, as in the engines.
-    wanted = np.diag([0.09, 0.16, 0.04, 0.25 * 1.4, 0.01])
-    wanted[0, 1] = wanted[1, 0] = 0.6 * 0.12
+    # Rows 1 and 2 share people: covariance E(rho) se se'. A mean icc of 0.1 makes the variance of row 1
+    # 1 + 20 * 0.1 times as large and that of row 4 1 + 4 * 0.1 times; their correlations stay.
+    wider = integrate.quad(lambda icc: np.sqrt(1 + 20 * icc) * stats.beta(2, 18).pdf(icc), 0, 1)[0]
+    wanted = np.diag([0.09 * 3.0, 0.16, 0.04, 0.25 * 1.4, 0.01])
+    wanted[0, 1] = wanted[1, 0] = 0.6 * 0.12 * wider
     assert np.max(covariance_errors(errors, wanted)) < 5
     rho = drawn.truth["rho"]
     assert abs(np.mean(rho) - 0.6) < 5 * np.std(rho) / np.sqrt(MANY)
     product = errors[:, 0] * errors[:, 1] / 0.12
     slope = np.polyfit(rho, product, 1)[0]
-    assert abs(slope - 1.0) < 5 * np.std(product) / np.std(rho) / np.sqrt(MANY)
+    assert abs(slope - wider) < 5 * np.std(product) / np.std(rho) / np.sqrt(MANY)
 
 
 def test_each_group_has_its_own_spread_and_levels_sum_to_zero():
