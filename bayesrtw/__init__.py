@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from bayesrtw.model.interaction import Interaction as Interaction
     from bayesrtw.model.judged import JudgedBias as JudgedBias
     from bayesrtw.model.moderator import Categorical as Categorical
-    from bayesrtw.model.moderator import Group as Group
     from bayesrtw.model.moderator import Indicator as Indicator
     from bayesrtw.model.moderator import Intercept as Intercept
     from bayesrtw.model.moderator import Linear as Linear
     from bayesrtw.model.simulate import simulate as simulate
     from bayesrtw.model.spec import Model as Model
+    from bayesrtw.model.term import Group as Group
     from bayesrtw.plot.bias_summary import describe_bias_summary as describe_bias_summary
     from bayesrtw.plot.bias_summary import plot_bias_summary as plot_bias_summary
     from bayesrtw.plot.bubble import describe_bubble as describe_bubble
@@ -98,7 +98,7 @@ _HOMES = {
     "Exact": "bayesrtw.engine.exact",
     "Exchangeable": "bayesrtw.model.heterogeneity",
     "Finding": "bayesrtw.errors",
-    "Group": "bayesrtw.model.moderator",
+    "Group": "bayesrtw.model.term",
     "Indicator": "bayesrtw.model.moderator",
     "Interaction": "bayesrtw.model.interaction",
     "Intercept": "bayesrtw.model.moderator",

@@ -58,9 +58,22 @@ def component[T](role_name: str, kind: str) -> Callable[[type[T]], type[T]]:
     -------
     Callable
         A class decorator that returns its class.
+
+    Raises
+    ------
+    SpecError
+        When the class lacks something that the protocol of the role asks for.
     """
 
     def register(cls: type[T]) -> type[T]:
+        for protocol, name in _ROLE_OF_PROTOCOL.items():
+            offered: set[str] = getattr(protocol, "__protocol_attrs__", set())
+            lacks = sorted(each for each in offered if not hasattr(cls, each))
+            if name == role_name and lacks:
+                raise SpecError(
+                    f"{cls.__name__} cannot be the {role_name} {kind!r}: it does not state "
+                    f"{', '.join(lacks)}; see the protocol of the role."
+                )
         _KINDS.setdefault(role_name, {})[kind] = cls
         return cls
 

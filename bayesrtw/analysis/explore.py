@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -27,6 +27,7 @@ from bayesrtw.engine.problem import Problem, pose
 from bayesrtw.engine.shared import Common, common
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.contract import HALF_LINE
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.prior import Prior, Uniform
@@ -251,6 +252,11 @@ class _Blend:
     """The equal mixture of several priors of one SD: nodes laid under it serve them all."""
 
     parts: tuple[Prior, ...]
+
+    support: ClassVar[tuple[float, float]] = HALF_LINE
+    tail_rate: ClassVar[float] = 0.0
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ()
 
     @property
     def proper(self) -> bool:

@@ -25,7 +25,7 @@ from bayesrtw.model import (  # noqa: F401 - the same
     prior,
     reference_prior,
 )
-from bayesrtw.model.likelihood import Likelihood, Normal
+from bayesrtw.model.likelihood import Likelihood, NormalErrors
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term
 from bayesrtw.posterior.summarise import IntervalKind
@@ -252,7 +252,7 @@ class Analysis:
     seed: int
     registered: date | None = None
     revision: int = 0
-    likelihood: Likelihood = field(default_factory=Normal)
+    likelihood: Likelihood = field(default_factory=NormalErrors)
     engine: Engine | None = None
     estimand: tuple[Estimand, ...] = (Estimand("pooled", "mu"),)
     variant: tuple[Variant, ...] = ()

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.contract import Prior, normal
 from bayesrtw.model.moderator import has_column
-from bayesrtw.model.prior import Normal, Prior
-from bayesrtw.model.term import Carried, Contribution, Fixed, Noise
+from bayesrtw.model.term import Carried, Contribution, Facts, Fixed, Hyper, Noise, Trust
 from bayesrtw.registry import component
 
 if TYPE_CHECKING:
@@ -174,6 +174,11 @@ class Discount:
                 f"share must lie in (0, 1]; found {self.share!r}. To leave studies out, exclude them."
             )
 
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(trust=Trust(self.studies.column))
+
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
         return has_column(evidence, self.studies.column)
@@ -190,7 +195,7 @@ class Discount:
             *_extent(self.studies, evidence, "The discount"),
         ]
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
         return {}
 
@@ -239,6 +244,11 @@ class AdditiveBias:
                 f"mean must be finite and sd finite and >= 0; found {self.mean!r} and {self.sd!r}."
             )
 
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(trust=Trust(self.studies.column, self.name))
+
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
         return has_column(evidence, self.studies.column)
@@ -254,7 +264,7 @@ class AdditiveBias:
             *_extent(self.studies, evidence, f"The bias {self.name!r}"),
         ]
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
         return {}
 
@@ -308,7 +318,7 @@ class BiasHierarchy:
     name: str = "bias"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.common, Normal):
+        if normal(self.common) is None:
             raise SpecError(
                 f"common needs a normal prior; found {type(self.common).__name__}. A flat one would "
                 "throw the biased studies away: leave them out instead."
@@ -317,36 +327,49 @@ class BiasHierarchy:
             raise SpecError("spread is a standard deviation and needs a proper prior on [0, inf).")
         _named(self.name)
 
+    @property
+    def _common(self) -> tuple[float, float]:
+        """Mean and SD of the common bias's prior."""
+        return normal(self.common) or (0.0, 0.0)
+
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(trust=Trust(self.studies.column, self.name))
+
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
         return has_column(evidence, self.studies.column)
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """See `Term`."""
-        assert isinstance(self.common, Normal)
+        mean, sd = self._common
         text = (
             f"Bias hierarchy {self.name!r}: {self.studies.described(evidence)} share a bias with mean "
-            f"{self.common.mean:g} and SD {self.common.sd:g}. Information cap: together they tell the "
-            f"pooled mean no better than one unbiased study with standard error {self.common.sd:g}."
+            f"{mean:g} and SD {sd:g}. Information cap: together they tell the pooled mean no better "
+            f"than one unbiased study with standard error {sd:g}."
         )
         return [
             Finding("bias-hierarchy", "note", text),
             *_extent(self.studies, evidence, f"The bias {self.name!r}"),
         ]
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
-        return {} if self.spread is None else {f"{self.name}_spread": self.spread}
+        if self.spread is None:
+            return {}
+        kappa = Hyper(self.spread, "sd of biases", among=self.name, setting="spread")
+        return {f"{self.name}_spread": kappa}
 
     def gaussian(self, evidence: Evidence) -> Noise:
         """See `Term`."""
-        assert isinstance(self.common, Normal)
+        mean, sd = self._common
         rows = self.studies.among(evidence).astype(np.float64)
         bare = _known(evidence)
         common = Fixed(
             columns=(orientation(evidence) * rows)[:, None],
-            mean=np.array([self.common.mean]),
-            precision=np.array([self.common.sd**-2.0]),
+            mean=np.array([mean]),
+            precision=np.array([sd**-2.0]),
             labels=(self.name,),
             combine=np.ones((1, 1)),
         )
@@ -400,6 +423,11 @@ class DirectedBias:
             )
         _named(self.name)
 
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(trust=Trust(self.studies.column))
+
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
         return has_column(evidence, self.studies.column)
@@ -415,9 +443,9 @@ class DirectedBias:
             *_extent(self.studies, evidence, f"The bias {self.name!r}"),
         ]
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
-        return {self.name: self.size}
+        return {self.name: Hyper(self.size, "bias", setting="size")}
 
     def gaussian(self, evidence: Evidence) -> Noise:
         """See `Term`."""

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import judgements, orientation
+from bayesrtw.model.contract import Prior, normal
 from bayesrtw.model.moderator import has_column
-from bayesrtw.model.prior import Beta, HalfNormal, Normal, Prior
-from bayesrtw.model.term import Allocation, Contribution
+from bayesrtw.model.prior import Beta, HalfNormal, Normal
+from bayesrtw.model.term import Allocation, Contribution, Facts, Hyper, Trust
 from bayesrtw.registry import component
 
 
@@ -72,7 +73,7 @@ class RiskGroup:
     size: float = 10.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.common, Normal):
+        if normal(self.common) is None:
             raise SpecError(f"common needs a normal prior; found {type(self.common).__name__}.")
         if not (self.spread.positive and self.spread.proper):
             raise SpecError("spread is a standard deviation and needs a proper prior on [0, inf).")
@@ -133,6 +134,11 @@ class BiasMixture:
         odd = sorted(name for name in names if not name.isidentifier())
         if odd or not names:
             raise SpecError(f"groups are called {shown(odd)}; use letters, digits and underscores.")
+
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(trust=Trust(self.column))
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
@@ -213,7 +219,7 @@ class BiasMixture:
                     found.append((rows, group, place))
         return found
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`: its own parameters are integrated out and not reported."""
         return {}
 

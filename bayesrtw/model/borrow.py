@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from bayesrtw.errors import EngineRefusal, Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import Studies
+from bayesrtw.model.contract import Prior, normal
 from bayesrtw.model.moderator import has_column
-from bayesrtw.model.prior import Normal, Prior
-from bayesrtw.model.term import Contribution
+from bayesrtw.model.term import Contribution, Facts, Hyper, Trust
 from bayesrtw.registry import component
 
 
@@ -48,12 +48,17 @@ class RobustMap:
 
     def __post_init__(self) -> None:
         for name in ("prior", "robust"):
-            if not isinstance(getattr(self, name), Normal):
+            if normal(getattr(self, name)) is None:
                 raise SpecError(f"{name} needs a normal prior.")
         if not (self.tau.positive and self.tau.proper):
             raise SpecError("tau is a standard deviation and needs a proper prior on [0, inf).")
         if not 0 < self.weight < 1:
             raise SpecError(f"weight of the robust part must lie in (0, 1); found {self.weight!r}.")
+
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(mean=True, trust=Trust(self.studies.column))
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
@@ -78,7 +83,7 @@ class RobustMap:
         )
         return [Finding("robust-map", "note", text)]
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`: those studies' heterogeneity is integrated out and not reported."""
         return {}
 

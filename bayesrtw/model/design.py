@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.contract import NormalParts
 from bayesrtw.model.likelihood import correlated, excess
-from bayesrtw.model.mixture_prior import NormalParts
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Carried, Fixed, Grouped, Noise

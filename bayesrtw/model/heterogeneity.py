@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.moderator import Group, cell_text, has_column
-from bayesrtw.model.prior import Prior
-from bayesrtw.model.term import Contribution, Grouped
+from bayesrtw.model.contract import Prior
+from bayesrtw.model.moderator import cell_text, has_column
+from bayesrtw.model.term import Contribution, Facts, Group, Grouped, Hyper
 from bayesrtw.registry import component
 
 
@@ -41,6 +41,11 @@ class Exchangeable:
         if not self.name.isidentifier():
             raise SpecError(f"name is {self.name!r}; use letters, digits and underscores.")
 
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(spread=True)
+
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
         return has_column(evidence, self.by) if self.by else []
@@ -58,9 +63,9 @@ class Exchangeable:
         )
         return [Finding("constant-moderator", "warning", text)]
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
-        return {self.name: self.tau}
+        return {self.name: Hyper(self.tau, "sd of effects", self.by, setting="tau")}
 
     def gaussian(self, evidence: Evidence) -> Grouped:
         """See `Term`."""
@@ -110,6 +115,11 @@ class ByGroup:
         if bad:
             raise SpecError(f"groups are called {shown(bad)}; use letters, digits and underscores.")
 
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(spread=True)
+
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
         missing = has_column(evidence, self.column)
@@ -139,9 +149,12 @@ class ByGroup:
         text = f"Heterogeneity SDs with fewer than 3 estimates: {', '.join(few)}. They are the prior's."
         return [Finding("small-level", "warning", text)]
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
-        return {f"tau_{group.name}": self.tau for group in self.groups}
+        return {
+            f"tau_{group.name}": Hyper(self.tau, "sd of effects", among=group.name, setting="tau")
+            for group in self.groups
+        }
 
     def _which(self, evidence: Evidence) -> NDArray[np.intp]:
         place = {
@@ -160,7 +173,7 @@ class ByGroup:
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
-        taus = pt.stack([prior.pymc(name) for name, prior in self.hyper().items()])
+        taus = pt.stack([each.prior.pymc(name) for name, each in self.hyper().items()])
         z = pm.Normal("tau_group_z", 0.0, 1.0, shape=evidence.size)
         return Contribution(taus[self._which(evidence)] * z, None)
 
@@ -169,6 +182,11 @@ class ByGroup:
 @dataclass(frozen=True, slots=True)
 class Common:
     """One common effect: no heterogeneity at all, tau = 0."""
+
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(spread=True)
 
     def faults(self, evidence: Evidence) -> list[str]:  # noqa: ARG002
         """See `Term`."""
@@ -182,7 +200,7 @@ class Common:
         )
         return [Finding("common-effect", "note", text)]
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
         return {}
 

@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.moderator import Categorical, Group, has_column
-from bayesrtw.model.prior import Normal, Prior
-from bayesrtw.model.term import Contribution, Fixed
+from bayesrtw.model.contract import Prior, normal, single
+from bayesrtw.model.moderator import Categorical, has_column
+from bayesrtw.model.prior import Normal
+from bayesrtw.model.term import Contribution, Facts, Fixed, Group, Hyper, Moderator
 from bayesrtw.registry import component
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Interaction:
 
     def __post_init__(self) -> None:
         for prior in (self.prior, self.main):
-            if prior is not None and not (isinstance(prior, Normal) and prior.mean == 0):
+            if prior is not None and (normal(prior) or (1.0,))[0] != 0:
                 raise SpecError(
                     f"interaction {self.column!r} by {self.by!r} needs normal priors with mean 0 (effects "
                     "sum to zero)."
@@ -127,9 +128,18 @@ class Interaction:
         return f"{self.column}_by_{self.name or self.by}"
 
     @property
-    def owns(self) -> tuple[str, ...]:
-        """Moderators that the term carries; no other term may carry them too."""
-        return (self.label, self.column) if self.main is not None else (self.label,)
+    def facts(self) -> Facts:
+        """See `Term`: level effects that it carries itself are its own, others it modifies."""
+        first = Moderator(self.column, self.column, "levels", self.groups)
+        second = (
+            Moderator(self.name, self.by, "rows", values=self.values)
+            if self.values
+            else Moderator(self.by, self.by, "levels", self.by_groups)
+        )
+        own = (Moderator(self.label, self.column, "other"),)
+        if self.main is not None:
+            return Facts(moderators=(*own, first), modifies=(second,))
+        return Facts(moderators=own, modifies=(first, second))
 
     def _categoricals(self) -> tuple[Categorical, ...]:
         first = Categorical(self.column, self.prior, self.groups)
@@ -174,7 +184,7 @@ class Interaction:
             return []
         return self._categoricals()[0].findings(evidence)
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
         return {}
 
@@ -293,7 +303,7 @@ def _cells(label: str, first: tuple[str, ...], second: tuple[str, ...]) -> tuple
 
 
 def _sd(prior: Prior) -> float:
-    return prior.sd if isinstance(prior, Normal) else 0.0
+    return (single(prior) or (0.0, 0.0))[1]
 
 
 def _precision(prior: Prior) -> float:

@@ -18,8 +18,7 @@ from bayesrtw.evidence.bias_prior import (
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import orientation
 from bayesrtw.model.moderator import has_column
-from bayesrtw.model.prior import Prior
-from bayesrtw.model.term import Contribution, Noise
+from bayesrtw.model.term import Contribution, Facts, Hyper, Noise, Trust
 from bayesrtw.registry import component
 
 Array = NDArray[np.float64]
@@ -73,6 +72,11 @@ class JudgedBias:
         """
         return bias_moments(evidence, self._cells())
 
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(trust=Trust("design", self.name))
+
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
         missing = has_column(evidence, "design")
@@ -123,7 +127,7 @@ class JudgedBias:
             said.append(Finding("partly-judged", "note", text))
         return said
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
         return {}
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.prior import Beta, Prior
-from bayesrtw.model.term import Allocation
+from bayesrtw.model.contract import UNIT, Prior
+from bayesrtw.model.term import Allocation, Hyper
 from bayesrtw.registry import component, role
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Likelihood(Protocol):
     def columns(self) -> tuple[str, ...]:
         """Give the columns of the evidence that it reads."""
 
-    def hyper(self) -> Mapping[str, Prior]:
-        """Give the scalar hyperparameters, name to prior."""
+    def hyper(self) -> Mapping[str, Hyper]:
+        """Give the scalar hyperparameters by name: what each is, and its prior."""
 
     def pymc(
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
@@ -64,7 +64,7 @@ class Correlation:
     rho: Prior
 
     def __post_init__(self) -> None:
-        if self.rho.positive or not isinstance(self.rho, Beta):
+        if self.rho.positive or self.rho.support != UNIT:
             raise SpecError("rho is a correlation in (0, 1) and needs a beta prior.")
 
 
@@ -84,13 +84,13 @@ class Clustering:
     icc: Prior
 
     def __post_init__(self) -> None:
-        if not isinstance(self.icc, Beta):
+        if self.icc.positive or self.icc.support != UNIT:
             raise SpecError("icc is a correlation in (0, 1) and needs a beta prior.")
 
 
 @component("likelihood", "normal")
 @dataclass(frozen=True, slots=True)
-class Normal:
+class NormalErrors:
     """Estimates normal around their effects with known standard errors.
 
     Parameters
@@ -115,10 +115,17 @@ class Normal:
         """See `Likelihood`."""
         return ("effect", "se")
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Likelihood`."""
-        found = {} if self.correlation is None else {"rho": self.correlation.rho}
-        return found if self.clustering is None else {**found, "icc": self.clustering.icc}
+        found = {}
+        if self.correlation is not None:
+            level, rho = self.correlation.by, self.correlation.rho
+            found["rho"] = Hyper(rho, "correlation", level, setting="correlation.rho")
+        if self.clustering is not None:
+            found["icc"] = Hyper(
+                self.clustering.icc, "correlation", "cluster", setting="clustering.icc"
+            )
+        return found
 
     def pymc(
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()

@@ -6,13 +6,14 @@ normal one.
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, special
 
 from bayesrtw.errors import SpecError
+from bayesrtw.model.contract import LINE, NormalParts
 from bayesrtw.model.prior import _positive
 from bayesrtw.registry import component
 
@@ -30,28 +31,6 @@ T_TAIL = 1e-17
 
 #: How far weights may be from adding up to one.
 ROUNDING = 1e-9
-
-
-class NormalParts(NamedTuple):
-    """A mixture of normals.
-
-    Attributes
-    ----------
-    log_weight, mean, sd
-        Shape (part,); weights sum to one.
-    """
-
-    log_weight: Array
-    mean: Array
-    sd: Array
-
-
-@runtime_checkable
-class NormalMixed(Protocol):
-    """A prior that is a mixture of normals."""
-
-    def parts(self) -> NormalParts:
-        """Give the normals and their weights."""
 
 
 @component("prior", "student_t")
@@ -78,6 +57,9 @@ class StudentT:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = False
+    support: ClassVar[tuple[float, float]] = LINE
+    tail_rate: ClassVar[float] = 0.0
+    scales: ClassVar[tuple[str, ...]] = ("scale",)
 
     def __post_init__(self) -> None:
         _positive(self.df, "df")
@@ -107,8 +89,9 @@ class StudentT:
 
         return pm.StudentT(name, nu=self.df, mu=self.mean, sigma=self.scale)
 
-    def parts(self) -> NormalParts:
-        """See `NormalMixed`: precision / scale^-2 is gamma(df / 2, rate df / 2)."""
+    @property
+    def normals(self) -> NormalParts:
+        """See `Prior`: precision / scale^-2 is gamma(df / 2, rate df / 2)."""
         half = 0.5 * self.df
         # The lower tail of a gamma distribution is x^half / gamma(half + 1).
         low = (math.log(T_TAIL) + math.lgamma(half + 1.0)) / half
@@ -139,6 +122,8 @@ class NormalMixture:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = False
+    support: ClassVar[tuple[float, float]] = LINE
+    scales: ClassVar[tuple[str, ...]] = ()
     tail_power: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
@@ -154,16 +139,21 @@ class NormalMixture:
                 f"weights must be positive and add up to 1; found {sum(self.weights)!r}."
             )
 
+    @property
+    def tail_rate(self) -> float:
+        """See `Prior`."""
+        return 0.5 / max(self.sds) ** 2
+
     def logpdf(self, x: ArrayLike) -> Array:
         """See `Prior`."""
-        log_weight, mean, sd = self.parts()
+        log_weight, mean, sd = self.normals
         z = (np.asarray(x, dtype=np.float64)[..., None] - mean) / sd
         each = log_weight - 0.5 * z**2 - np.log(sd) - 0.5 * math.log(2 * math.pi)
         return np.asarray(special.logsumexp(each, axis=-1))
 
     def ppf(self, q: ArrayLike) -> Array:
         """See `Prior`."""
-        log_weight, mean, sd = self.parts()
+        log_weight, mean, sd = self.normals
         share = np.exp(log_weight)
         low, high = float(np.min(mean - 40.0 * sd)), float(np.max(mean + 40.0 * sd))
 
@@ -186,6 +176,7 @@ class NormalMixture:
             name, w=np.array(self.weights), mu=np.array(self.means), sigma=np.array(self.sds)
         )
 
-    def parts(self) -> NormalParts:
-        """See `NormalMixed`."""
+    @property
+    def normals(self) -> NormalParts:
+        """See `Prior`."""
         return NormalParts(np.log(self.weights), np.array(self.means), np.array(self.sds))

@@ -1,5 +1,6 @@
 """Fixed terms: the pooled mean and what moves it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,9 +12,8 @@ from scipy.linalg import null_space
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.mixture_prior import NormalMixed, NormalParts
-from bayesrtw.model.prior import Flat, Normal, Prior
-from bayesrtw.model.term import Contribution, Fixed
+from bayesrtw.model.contract import NormalParts, Prior, normal, single
+from bayesrtw.model.term import Contribution, Facts, Fixed, Group, Hyper, Moderator
 from bayesrtw.registry import component, suggestion
 
 if TYPE_CHECKING:
@@ -24,14 +24,13 @@ Array = NDArray[np.float64]
 
 def _moments(prior: Prior) -> tuple[float, float]:
     """Mean and precision of a normal prior; zeros of a flat one or a mixture."""
-    if isinstance(prior, Normal):
-        return prior.mean, prior.sd**-2
-    return 0.0, 0.0
+    mean, sd = single(prior) or (0.0, math.inf)
+    return mean, sd**-2.0
 
 
 def _mixture(prior: Prior) -> NormalParts | None:
-    """Give the normals of a prior that is a mixture of them."""
-    return prior.parts() if isinstance(prior, NormalMixed) else None
+    """Give the normals of a prior that is a mixture of several."""
+    return None if single(prior) else prior.normals
 
 
 def has_column(evidence: Evidence, column: str) -> list[str]:
@@ -70,8 +69,13 @@ class Intercept:
     prior: Prior
 
     def __post_init__(self) -> None:
-        if not isinstance(self.prior, NormalMixed):
+        if self.prior.normals is None:
             _normal_or_flat(self.prior, "intercept")
+
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(mean=True, mean_setting="prior")
 
     def faults(self, evidence: Evidence) -> list[str]:  # noqa: ARG002
         """See `Term`."""
@@ -81,7 +85,7 @@ class Intercept:
         """See `Term`."""
         return []
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
         return {}
 
@@ -126,6 +130,11 @@ class Linear:
     def __post_init__(self) -> None:
         _normal_or_flat(self.prior, f"moderator {self.column!r}")
 
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(moderators=(Moderator(self.column, self.column, "line", centred=self.centre),))
+
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
         missing = has_column(evidence, self.column)
@@ -158,7 +167,7 @@ class Linear:
         )
         return [Finding("constant-moderator", "warning", text)]
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
         return {}
 
@@ -209,6 +218,11 @@ class Indicator:
         if not self.values:
             raise SpecError("values is empty; name at least one value that marks a row.")
 
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(moderators=(Moderator(self.name, self.column, "rows", values=self.values),))
+
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
         return has_column(evidence, self.column)
@@ -225,7 +239,7 @@ class Indicator:
         )
         return [Finding("constant-moderator", "warning", text)]
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
         return {}
 
@@ -246,25 +260,6 @@ class Indicator:
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
         return _slope(self.prior, self.name, self._values(evidence))
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Values of a categorical moderator that are treated as one level.
-
-    Parameters
-    ----------
-    name
-        The level.
-    members
-        The values of the column that belong to it.
-    reason
-        Why they belong together; registered with the analysis.
-    """
-
-    name: str
-    members: tuple[str, ...]
-    reason: str
 
 
 @component("term", "categorical")
@@ -291,7 +286,7 @@ class Categorical:
     groups: tuple[Group, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.prior, Normal) or self.prior.mean != 0:
+        if (normal(self.prior) or (1.0,))[0] != 0:
             raise SpecError(
                 f"categorical {self.column!r} needs a normal prior with mean 0 (level effects sum to "
                 "zero)."
@@ -300,6 +295,11 @@ class Categorical:
         twice = sorted({member for member in members if members.count(member) > 1})
         if twice:
             raise SpecError(f"{shown(twice)} of {self.column!r} belong to two groups; choose one.")
+
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts(moderators=(Moderator(self.column, self.column, "levels", self.groups),))
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
@@ -357,7 +357,7 @@ class Categorical:
         members = ", ".join(member for member in group.members if member in present)
         return f"{self.column} level {group.name!r} is {members}: {group.reason}"
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
         return {}
 
@@ -396,7 +396,7 @@ class Categorical:
         if len(labels) == 1:
             effects = pt.zeros(1)
         else:
-            sd = self.prior.sd if isinstance(self.prior, Normal) else 0.0
+            _, sd = single(self.prior) or (0.0, 0.0)
             effects = pm.ZeroSumNormal(f"beta_{self.column}", sigma=sd, shape=len(labels))
         return Contribution(effects[data], effects)
 
@@ -429,7 +429,7 @@ def cell_text(value: object) -> str:
 
 
 def _normal_or_flat(prior: Prior, what: str) -> None:
-    if not isinstance(prior, Normal | Flat):
+    if single(prior) is None:
         raise SpecError(f"{what} needs a normal or flat prior; found {type(prior).__name__}.")
 
 

@@ -1,19 +1,21 @@
 """Prior distributions: values with a log density, a quantile function and a PyMC twin.
 
 A prior never sees an effect. Densities are normalised where they are proper, so that log evidence
-is meaningful; improper ones say so.
+is meaningful; improper ones say so. Rules ask what a prior states of itself, never its class.
 """
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from bayesrtw.errors import EngineRefusal, SpecError
-from bayesrtw.registry import component, kind_of, role
+from bayesrtw.model.contract import HALF_LINE, LINE, UNIT, NormalParts
+from bayesrtw.model.contract import Prior as Prior  # noqa: PLC0414 - exported from here too
+from bayesrtw.registry import component, kind_of
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
@@ -24,34 +26,16 @@ Array = NDArray[np.float64]
 LOG2 = math.log(2.0)
 
 
-@role("prior")
-class Prior(Protocol):
-    """What every prior offers; see the module for the contract."""
-
-    @property
-    def proper(self) -> bool:
-        """Whether it integrates to one."""
-
-    @property
-    def positive(self) -> bool:
-        """Whether its support is [0, inf)."""
-
-    @property
-    def tail_power(self) -> float:
-        """Its density falls as x ** -tail_power; inf where it falls faster than any power."""
-
-    def logpdf(self, x: ArrayLike) -> Array:
-        """Log density; -inf outside the support."""
-
-    def ppf(self, q: ArrayLike) -> Array:
-        """Quantile function; raises SpecError where improper."""
-
-    def pymc(self, name: str) -> "TensorVariable":
-        """Add a variable with this prior to the PyMC model in context."""
-
-
 #: Scales outside these have squares that are no double; no measure of the field comes near.
 SMALLEST, LARGEST = 1e-100, 1e100
+
+
+def _variable(family: str, name: str, *settings: float, **named: float) -> "TensorVariable":
+    """Add a variable of a family of PyMC to the model in context."""
+    import pymc  # noqa: PLC0415 - it takes seconds to load
+
+    found: TensorVariable = getattr(pymc, family)(name, *settings, **named)
+    return found
 
 
 def _positive(value: float, name: str) -> None:
@@ -84,10 +68,22 @@ class Normal:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = False
+    support: ClassVar[tuple[float, float]] = LINE
+    scales: ClassVar[tuple[str, ...]] = ("sd",)
     tail_power: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
         _positive(self.sd, "sd")
+
+    @property
+    def tail_rate(self) -> float:
+        """See `Prior`."""
+        return 0.5 / self.sd**2
+
+    @property
+    def normals(self) -> NormalParts:
+        """See `Prior`."""
+        return NormalParts(np.zeros(1), np.array([self.mean]), np.array([self.sd]))
 
     def logpdf(self, x: ArrayLike) -> Array:
         """See `Prior`."""
@@ -100,9 +96,7 @@ class Normal:
 
     def pymc(self, name: str) -> "TensorVariable":
         """See `Prior`."""
-        import pymc as pm  # noqa: PLC0415
-
-        return pm.Normal(name, self.mean, self.sd)
+        return _variable("Normal", name, self.mean, self.sd)
 
 
 @component("prior", "flat")
@@ -112,7 +106,15 @@ class Flat:
 
     proper: ClassVar[bool] = False
     positive: ClassVar[bool] = False
+    support: ClassVar[tuple[float, float]] = LINE
+    tail_rate: ClassVar[float] = 0.0
+    scales: ClassVar[tuple[str, ...]] = ()
     tail_power: ClassVar[float] = 0.0
+
+    @property
+    def normals(self) -> NormalParts:
+        """See `Prior`."""
+        return NormalParts(np.zeros(1), np.array([0.0]), np.array([math.inf]))
 
     def logpdf(self, x: ArrayLike) -> Array:
         """See `Prior`."""
@@ -124,9 +126,7 @@ class Flat:
 
     def pymc(self, name: str) -> "TensorVariable":
         """See `Prior`."""
-        import pymc as pm  # noqa: PLC0415
-
-        return pm.Flat(name)
+        return _variable("Flat", name)
 
 
 @component("prior", "half_normal")
@@ -144,10 +144,18 @@ class HalfNormal:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = True
+    support: ClassVar[tuple[float, float]] = HALF_LINE
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ("scale",)
     tail_power: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
         _positive(self.scale, "scale")
+
+    @property
+    def tail_rate(self) -> float:
+        """See `Prior`."""
+        return 0.5 / self.scale**2
 
     def logpdf(self, x: ArrayLike) -> Array:
         """See `Prior`."""
@@ -160,9 +168,7 @@ class HalfNormal:
 
     def pymc(self, name: str) -> "TensorVariable":
         """See `Prior`."""
-        import pymc as pm  # noqa: PLC0415
-
-        return pm.HalfNormal(name, self.scale)
+        return _variable("HalfNormal", name, self.scale)
 
 
 @component("prior", "half_student_t")
@@ -183,6 +189,10 @@ class HalfStudentT:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = True
+    support: ClassVar[tuple[float, float]] = HALF_LINE
+    tail_rate: ClassVar[float] = 0.0
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ("scale",)
 
     def __post_init__(self) -> None:
         _positive(self.df, "df")
@@ -214,9 +224,7 @@ class HalfStudentT:
 
     def pymc(self, name: str) -> "TensorVariable":
         """See `Prior`."""
-        import pymc as pm  # noqa: PLC0415
-
-        return pm.HalfStudentT(name, nu=self.df, sigma=self.scale)
+        return _variable("HalfStudentT", name, nu=self.df, sigma=self.scale)
 
 
 @component("prior", "half_cauchy")
@@ -234,6 +242,10 @@ class HalfCauchy:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = True
+    support: ClassVar[tuple[float, float]] = HALF_LINE
+    tail_rate: ClassVar[float] = 0.0
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ("scale",)
     tail_power: ClassVar[float] = 2.0
 
     def __post_init__(self) -> None:
@@ -250,9 +262,7 @@ class HalfCauchy:
 
     def pymc(self, name: str) -> "TensorVariable":
         """See `Prior`."""
-        import pymc as pm  # noqa: PLC0415
-
-        return pm.HalfCauchy(name, self.scale)
+        return _variable("HalfCauchy", name, self.scale)
 
 
 @component("prior", "exponential")
@@ -270,6 +280,10 @@ class Exponential:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = True
+    support: ClassVar[tuple[float, float]] = HALF_LINE
+    tail_rate: ClassVar[float] = 0.0
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ("scale",)
     tail_power: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
@@ -285,9 +299,7 @@ class Exponential:
 
     def pymc(self, name: str) -> "TensorVariable":
         """See `Prior`."""
-        import pymc as pm  # noqa: PLC0415
-
-        return pm.Exponential(name, scale=self.scale)
+        return _variable("Exponential", name, scale=self.scale)
 
 
 @component("prior", "uniform")
@@ -305,10 +317,18 @@ class Uniform:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = True
+    tail_rate: ClassVar[float] = math.inf
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ("upper",)
     tail_power: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
         _positive(self.upper, "upper")
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """See `Prior`."""
+        return 0.0, self.upper
 
     def logpdf(self, x: ArrayLike) -> Array:
         """See `Prior`."""
@@ -320,9 +340,7 @@ class Uniform:
 
     def pymc(self, name: str) -> "TensorVariable":
         """See `Prior`."""
-        import pymc as pm  # noqa: PLC0415
-
-        return pm.Uniform(name, 0.0, self.upper)
+        return _variable("Uniform", name, 0.0, self.upper)
 
 
 @component("prior", "log_normal")
@@ -342,6 +360,10 @@ class LogNormal:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = True
+    support: ClassVar[tuple[float, float]] = HALF_LINE
+    tail_rate: ClassVar[float] = 0.0
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ()
     tail_power: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
@@ -367,9 +389,7 @@ class LogNormal:
 
     def pymc(self, name: str) -> "TensorVariable":
         """See `Prior`."""
-        import pymc as pm  # noqa: PLC0415
-
-        return pm.LogNormal(name, self.mean_log, self.sd_log)
+        return _variable("LogNormal", name, self.mean_log, self.sd_log)
 
 
 #: Below this an SD is nothing. A log-t prior of published spread has 1e-10 of its mass there.
@@ -398,6 +418,10 @@ class LogStudentT:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = True
+    support: ClassVar[tuple[float, float]] = HALF_LINE
+    tail_rate: ClassVar[float] = 0.0
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ()
     #: The density falls as 1 / x, times a power of log(x).
     tail_power: ClassVar[float] = 1.0
 
@@ -433,10 +457,9 @@ class LogStudentT:
     def pymc(self, name: str) -> "TensorVariable":
         """See `Prior`."""
         import pymc as pm  # noqa: PLC0415
-        import pytensor.tensor as pt  # noqa: PLC0415
 
         log = pm.StudentT(f"log_{name}", nu=self.df, mu=self.location, sigma=self.scale)
-        return pm.Deterministic(name, pt.exp(log))
+        return pm.Deterministic(name, pm.math.exp(log))
 
 
 @component("prior", "inverse_gamma")
@@ -455,6 +478,10 @@ class InverseGamma:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = True
+    support: ClassVar[tuple[float, float]] = HALF_LINE
+    tail_rate: ClassVar[float] = 0.0
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ("scale",)
 
     def __post_init__(self) -> None:
         _positive(self.shape, "shape")
@@ -481,9 +508,7 @@ class InverseGamma:
 
     def pymc(self, name: str) -> "TensorVariable":
         """See `Prior`."""
-        import pymc as pm  # noqa: PLC0415
-
-        return pm.InverseGamma(name, alpha=self.shape, beta=self.scale)
+        return _variable("InverseGamma", name, alpha=self.shape, beta=self.scale)
 
 
 @component("prior", "beta")
@@ -502,6 +527,10 @@ class Beta:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = False
+    support: ClassVar[tuple[float, float]] = UNIT
+    tail_rate: ClassVar[float] = math.inf
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ()
     tail_power: ClassVar[float] = math.inf
 
     def __post_init__(self) -> None:
@@ -522,9 +551,7 @@ class Beta:
 
     def pymc(self, name: str) -> "TensorVariable":
         """See `Prior`."""
-        import pymc as pm  # noqa: PLC0415
-
-        return pm.Beta(name, self.a, self.b)
+        return _variable("Beta", name, self.a, self.b)
 
 
 def _no_quantiles(prior: object) -> Array:

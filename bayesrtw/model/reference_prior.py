@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from bayesrtw.model.contract import HALF_LINE
 from bayesrtw.model.prior import _no_quantiles, _on_half_line, _positive, refuse_pymc
 from bayesrtw.registry import component
 
@@ -28,6 +29,10 @@ class FlatNonNegative:
 
     proper: ClassVar[bool] = False
     positive: ClassVar[bool] = True
+    support: ClassVar[tuple[float, float]] = HALF_LINE
+    tail_rate: ClassVar[float] = 0.0
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ()
     tail_power: ClassVar[float] = 0.0
 
     def logpdf(self, x: ArrayLike) -> Array:
@@ -52,6 +57,10 @@ class InverseSquareRoot:
 
     proper: ClassVar[bool] = False
     positive: ClassVar[bool] = True
+    support: ClassVar[tuple[float, float]] = HALF_LINE
+    tail_rate: ClassVar[float] = 0.0
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ()
     tail_power: ClassVar[float] = 0.5
 
     def logpdf(self, x: ArrayLike) -> Array:
@@ -83,6 +92,10 @@ class Lomax:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = True
+    support: ClassVar[tuple[float, float]] = HALF_LINE
+    tail_rate: ClassVar[float] = 0.0
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ("scale",)
 
     def __post_init__(self) -> None:
         _positive(self.shape, "shape")
@@ -124,6 +137,10 @@ class UniformShrinkage:
 
     proper: ClassVar[bool] = True
     positive: ClassVar[bool] = True
+    support: ClassVar[tuple[float, float]] = HALF_LINE
+    tail_rate: ClassVar[float] = 0.0
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ("scale",)
     tail_power: ClassVar[float] = 3.0
 
     def __post_init__(self) -> None:
@@ -157,6 +174,10 @@ class _FromStandardErrors:
 
     proper: ClassVar[bool] = False
     positive: ClassVar[bool] = True
+    support: ClassVar[tuple[float, float]] = HALF_LINE
+    tail_rate: ClassVar[float] = 0.0
+    normals: ClassVar[None] = None
+    scales: ClassVar[tuple[str, ...]] = ()
 
     def ppf(self, q: ArrayLike) -> Array:  # noqa: ARG002
         """See `Prior`."""

@@ -1,23 +1,20 @@
 """The model: a sum of terms seen through a likelihood, and what evidence says about it."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.bias import AdditiveBias, BiasHierarchy
-from bayesrtw.model.bias_mixture import BiasMixture
-from bayesrtw.model.borrow import RobustMap
-from bayesrtw.model.heterogeneity import ByGroup, Common, Exchangeable, dependence
-from bayesrtw.model.interaction import Interaction
-from bayesrtw.model.judged import JudgedBias
-from bayesrtw.model.likelihood import Likelihood, Normal, correlated
-from bayesrtw.model.moderator import Categorical, Indicator, Intercept, Linear, has_column
-from bayesrtw.model.prior import Prior
-from bayesrtw.model.term import Fixed, Term
+from bayesrtw.model.contract import Prior
+from bayesrtw.model.heterogeneity import dependence
+from bayesrtw.model.likelihood import Likelihood, NormalErrors, correlated
+from bayesrtw.model.moderator import has_column
+from bayesrtw.model.term import Fixed, Hyper, Moderator, NeedsIndependence, Term
 
 #: Names of results that a heterogeneity SD may not take.
 RESERVED = frozenset(
@@ -63,20 +60,20 @@ class Model:
     """
 
     terms: tuple[Term, ...]
-    likelihood: Likelihood = field(default_factory=Normal)
+    likelihood: Likelihood = field(default_factory=NormalErrors)
 
     def __post_init__(self) -> None:
-        if sum(isinstance(term, Intercept | RobustMap) for term in self.terms) > 1:
+        if sum(term.facts.mean for term in self.terms) > 1:
             raise SpecError(
                 "terms hold two intercepts; a model has one pooled mean: leave one out."
             )
-        spread = [term for term in self.terms if isinstance(term, Exchangeable | ByGroup | Common)]
+        spread = [term for term in self.terms if term.facts.spread]
         if not spread:
             raise SpecError(
                 "terms hold no heterogeneity; add exchangeable, or common to say on purpose that all "
                 "studies share one effect."
             )
-        if len(spread) > 1 and any(isinstance(term, Common) for term in spread):
+        if len(spread) > 1 and not all(term.hyper() for term in spread):
             raise SpecError(
                 "common says that there is no heterogeneity; leave the other terms out."
             )
@@ -85,15 +82,9 @@ class Model:
             raise SpecError(
                 "two heterogeneity SDs or biases have one name; give each term a name of its own."
             )
-        moderators = [
-            term.column if isinstance(term, Categorical | Linear) else term.name
-            for term in self.terms
-            if isinstance(
-                term, Categorical | Linear | Indicator | BiasHierarchy | AdditiveBias | JudgedBias
-            )
-        ]
-        crossed = [term for term in self.terms if isinstance(term, Interaction)]
-        moderators += [name for term in crossed for name in term.owns]
+        moderators = [each.name for each in self.moderators]
+        trusted = (term.facts.trust for term in self.terms)
+        moderators += [trust.name for trust in trusted if trust is not None and trust.name]
         twice = sorted({name for name in moderators if moderators.count(name) > 1})
         if twice:
             raise SpecError(f"moderators {shown(twice)} stand twice; leave one term out.")
@@ -113,8 +104,92 @@ class Model:
     @property
     def hyper(self) -> dict[str, Prior]:
         """The scalar hyperparameters, name to prior."""
-        found = {name: prior for term in self.terms for name, prior in term.hyper().items()}
+        return {name: each.prior for name, each in self.hyperparameters.items()}
+
+    @property
+    def hyperparameters(self) -> dict[str, Hyper]:
+        """The scalar hyperparameters by name: what each is, and its prior."""
+        found = {name: each for term in self.terms for name, each in term.hyper().items()}
         return {**found, **self.likelihood.hyper()}
+
+    @property
+    def spreads(self) -> tuple[str, ...]:
+        """Names of the SDs of effects."""
+        return tuple(
+            name for name, each in self.hyperparameters.items() if each.what == "sd of effects"
+        )
+
+    @property
+    def moderators(self) -> tuple[Moderator, ...]:
+        """What moves the pooled mean, in the order of the terms."""
+        return tuple(each for term in self.terms for each in term.facts.moderators)
+
+    @property
+    def mean(self) -> Prior | None:
+        """The prior of the pooled mean; None where no setting of a term is that prior."""
+        for term in self.terms:
+            if term.facts.mean_setting:
+                found: Prior = getattr(term, term.facts.mean_setting)
+                return found
+        return None
+
+    def under(self, priors: Mapping[str, Prior]) -> "Model":
+        """Give the same model with other priors.
+
+        Parameters
+        ----------
+        priors
+            ``mu`` or the name of a hyperparameter, to its new prior. Hyperparameters that share a
+            setting are given the same.
+
+        Returns
+        -------
+        Model
+            All else as it is.
+
+        Raises
+        ------
+        SpecError
+            If no component says where the prior of a name stands, or two that share a setting differ.
+        """
+        left = dict(priors)
+        terms = tuple(_under(term, left, _settings(term)) for term in self.terms)
+        likelihood = _under(self.likelihood, left, _settings(self.likelihood))
+        if left:
+            raise SpecError(
+                f"no component says where the prior of {shown(sorted(left))} stands; there are "
+                f"{shown(sorted({*self.hyper, 'mu'}))}."
+            )
+        return replace(self, terms=terms, likelihood=likelihood)
+
+
+def _settings(part: Term | Likelihood) -> dict[str, str]:
+    """Give where priors stand in a component, by name."""
+    found = {name: each.setting for name, each in part.hyper().items() if each.setting}
+    facts = getattr(part, "facts", None)
+    return {**found, "mu": facts.mean_setting} if facts and facts.mean_setting else found
+
+
+def _under[T](part: T, left: dict[str, Prior], settings: Mapping[str, str]) -> T:
+    """Replace priors of one component, and take them from what is left to do."""
+    for name in [name for name in settings if name in left]:
+        setting = settings[name]
+        together = [other for other in settings if settings[other] == setting]
+        if any(left.get(other) != left[name] for other in together):
+            raise SpecError(
+                f"the prior of {shown(together)} is one setting; give all of them the same prior."
+            )
+        part = _placed(part, setting.split("."), left[name])
+    for name in settings.keys() & left.keys():
+        del left[name]
+    return part
+
+
+def _placed[T](part: T, path: Sequence[str], value: object) -> T:
+    """Replace a setting, perhaps of a setting."""
+    first, *rest = path
+    settings: Any = {first: _placed(getattr(part, first), rest, value) if rest else value}
+    return replace(part, **settings)  # type: ignore[type-var]
 
 
 def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
@@ -167,12 +242,12 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
     if not faults.messages:
         together = [rows for rows, _ in correlated(correlation, evidence)]
         for term in model.terms:
-            if isinstance(term, BiasMixture):
+            if isinstance(term, NeedsIndependence):
                 faults.extend(term.entangled(evidence, together))
     faults.raise_if_any()
     found = [finding for term in model.terms for finding in term.findings(evidence)]
-    grouped = (term.by for term in model.terms if isinstance(term, Exchangeable))
-    found += dependence(evidence, tuple(by for by in grouped if by))
+    levels = (model.hyperparameters[name].level for name in model.spreads)
+    found += dependence(evidence, tuple(level for level in levels if level))
     found += _few(evidence)
     found += _aliased(model, evidence)
     found += _marginal(model)
@@ -214,7 +289,7 @@ def _aliased(model: Model, evidence: Evidence) -> list[Finding]:
         if isinstance(part := term.gaussian(evidence), Fixed) and part.columns.shape[1]
     ]
     found = []
-    columns = [term.column for term in model.terms if isinstance(term, Categorical)]
+    columns = [each.column for each in model.moderators if each.shape == "levels"]
     for first, second in combinations(columns, 2):
         found += _nested(evidence, first, second)
         found += _nested(evidence, second, first)
@@ -233,24 +308,24 @@ def _aliased(model: Model, evidence: Evidence) -> list[Finding]:
 
 def _marginal(model: Model) -> list[Finding]:
     """Name interactions without the main effects that they modify, or with other levels."""
-    categorical = {t.column: t.groups for t in model.terms if isinstance(t, Categorical)}
-    marked = {(t.column, frozenset(t.values)) for t in model.terms if isinstance(t, Indicator)}
+    have = {_same(each) for each in model.moderators}
     found = []
     for term in model.terms:
-        if not isinstance(term, Interaction):
-            continue
-        sides = [] if term.main is not None else [(term.column, term.groups)]
-        sides += [] if term.values else [(term.by, term.by_groups)]
-        loose = [column for column, groups in sides if categorical.get(column) != groups]
-        if term.values and (term.by, frozenset(term.values)) not in marked:
-            loose.append(term.by)
+        facts = term.facts
+        loose = [each.column for each in facts.modifies if _same(each) not in have]
         if loose:
             text = (
-                f"The interaction {term.label!r} stands without a term of the same levels for "
+                f"The interaction {facts.moderators[0].name!r} stands without a term of the same levels for "
                 f"{shown(loose)}: it takes up that main effect too, which shifts what it says."
             )
             found.append(Finding("interaction-alone", "warning", text))
     return found
+
+
+def _same(moderator: Moderator) -> tuple[object, ...]:
+    """Give what moderators that tell the same rows apart have in common, whatever they are called."""
+    values = frozenset(moderator.values)
+    return moderator.column, moderator.shape, moderator.groups, values
 
 
 def _nested(evidence: Evidence, inner: str, outer: str) -> list[Finding]:

@@ -1,22 +1,147 @@
 """What a term of a model is: a labelled linear contribution to the mean of every estimate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.errors import Finding
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.mixture_prior import NormalParts
-from bayesrtw.model.prior import Prior
+from bayesrtw.model.contract import NormalParts, Prior
 from bayesrtw.registry import role
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
 Array = NDArray[np.float64]
+
+#: What a hyperparameter is.
+What = Literal["sd of effects", "sd of biases", "bias", "correlation", "probability", "shape"]
+
+
+@dataclass(frozen=True, slots=True)
+class Hyper:
+    """A hyperparameter as the component that has it states it.
+
+    Attributes
+    ----------
+    prior
+        Its prior.
+    what
+        What it is.
+    level
+        Column whose equal values share what it is of, e.g. ``study``; empty for each estimate.
+    among
+        Name of the only rows that it concerns; empty for all.
+    setting
+        Where its prior stands in the component, e.g. ``tau`` or ``correlation.rho``; empty where it
+        cannot be replaced.
+    """
+
+    prior: Prior
+    what: What
+    level: str = ""
+    among: str = ""
+    setting: str = ""
+
+    @property
+    def which(self) -> str:
+        """Words that tell it from others that are the same; empty where nothing does."""
+        return (self.among or self.level).replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Values of a categorical moderator that are treated as one level.
+
+    Parameters
+    ----------
+    name
+        The level.
+    members
+        The values of the column that belong to it.
+    reason
+        Why they belong together; registered with the analysis.
+    """
+
+    name: str
+    members: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moderator:
+    """What moves the pooled mean, as the term that has it states it.
+
+    Attributes
+    ----------
+    name
+        What it is called in results; no other term may use the name.
+    column
+        Column of the evidence that it reads.
+    shape
+        ``line``: one slope of a numeric column; ``levels``: an effect of each level; ``rows``: the
+        difference of marked rows; ``other``.
+    groups
+        How values of the column are collapsed to levels.
+    values
+        Values of the column that mark a row.
+    centred
+        Whether a line is 0 at the mean of its column over the estimates.
+    """
+
+    name: str
+    column: str
+    shape: Literal["line", "levels", "rows", "other"]
+    groups: tuple[Group, ...] = ()
+    values: tuple[str, ...] = ()
+    centred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a term says of how far results of some studies are to be believed.
+
+    Attributes
+    ----------
+    column
+        Column of the evidence whose values say which studies; empty where they are told otherwise.
+    name
+        What no other term may be called; empty for any.
+    """
+
+    column: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What of a model a term owns. Rules ask this and never which class a term is.
+
+    Attributes
+    ----------
+    mean
+        Whether it owns the pooled mean ``mu``.
+    mean_setting
+        Which of its settings is the prior of the pooled mean; empty where none is.
+    spread
+        Whether it says how effects differ between estimates, or that they do not.
+    moderators
+        The moderators that it owns.
+    modifies
+        Moderators of other terms whose effects it says to differ.
+    trust
+        What it says of biases, if it does: without it the studies are taken at their word.
+    """
+
+    mean: bool = False
+    mean_setting: str = ""
+    spread: bool = False
+    moderators: tuple[Moderator, ...] = ()
+    modifies: tuple[Moderator, ...] = ()
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,17 +298,29 @@ class Contribution(NamedTuple):
 class Term(Protocol):
     """What every term offers."""
 
+    @property
+    def facts(self) -> Facts:
+        """What of the model it owns."""
+
     def faults(self, evidence: Evidence) -> list[str]:
         """Say what the evidence lacks for this term; empty if it can be used."""
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """Say what a reader must know of this term with this evidence."""
 
-    def hyper(self) -> Mapping[str, Prior]:
-        """Give the scalar hyperparameters, name to prior."""
+    def hyper(self) -> Mapping[str, Hyper]:
+        """Give the scalar hyperparameters by name: what each is, and its prior."""
 
     def gaussian(self, evidence: Evidence) -> Fixed | Grouped | Noise | None:
         """Give the contribution as linear algebra, or None if it is not Gaussian."""
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """Add the term to the PyMC model in context."""
+
+
+@runtime_checkable
+class NeedsIndependence(Protocol):
+    """A term some of whose estimates must have sampling errors of their own."""
+
+    def entangled(self, evidence: Evidence, together: Sequence[NDArray[np.intp]]) -> list[str]:
+        """Name those among rows whose sampling errors are correlated, as faults."""

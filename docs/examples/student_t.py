@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.prior import Prior
-from bayesrtw.model.term import Allocation
+from bayesrtw.model.term import Allocation, Hyper
 from bayesrtw.registry import component
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ class StudentT:
         """Columns whose gaps are faults before any fit."""
         return ("effect", "se")
 
-    def hyper(self) -> Mapping[str, Prior]:
+    def hyper(self) -> Mapping[str, Hyper]:
         """It has no unknown of its own."""
         return {}
 

@@ -68,12 +68,12 @@ def dependent(clustering):
         brw.Exchangeable(prior.HalfNormal(0.3)),
     )
     if clustering:
-        likelihood = brw.likelihood.Normal(
+        likelihood = brw.likelihood.NormalErrors(
             clustering=brw.likelihood.Clustering("size", prior.Beta(1.5, 50))
         )
     else:
         evidence = assumed_correlation(evidence, by="study", rho=0.6)
-        likelihood = brw.likelihood.Normal()
+        likelihood = brw.likelihood.NormalErrors()
     terms = (brw.Intercept(prior.Normal(0, 0.5)), *random)
     return brw.Model(terms=terms, likelihood=likelihood), evidence
 

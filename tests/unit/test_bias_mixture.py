@@ -216,7 +216,7 @@ def test_correlated_estimates_at_risk_are_refused_whether_or_not_the_correlation
     evidence = rows(people=["", "", "p", "p", "", "", ""])
     unknown = brw.Model(
         terms=model(BiasMixture((cohorts(),))).terms,
-        likelihood=brw.likelihood.Normal(
+        likelihood=brw.likelihood.NormalErrors(
             correlation=brw.likelihood.Correlation("people", brw.prior.Beta(2, 2))
         ),
     )
@@ -231,7 +231,7 @@ def test_clusters_inflate_estimates_that_may_be_biased():
     size = np.array([1.0, 1, 30, 1, 100, 1, 10])
     evidence = rows(size=size)
     at_risk = Allocation(np.array([2, 3, 4, 5]), np.full(4, 0.4), np.full(4, 0.1), np.full(4, 0.2))
-    likelihood = brw.likelihood.Normal(
+    likelihood = brw.likelihood.NormalErrors(
         clustering=brw.likelihood.Clustering("size", brw.prior.Beta(2, 20))
     )
     with pm.Model() as graph:

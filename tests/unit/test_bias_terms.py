@@ -257,7 +257,7 @@ def test_clusters_inflate_sampling_and_not_bias():
     clustering = brw.likelihood.Clustering("size", icc)
     made = brw.Model(
         terms=model(AdditiveBias(COHORTS, mean=0.1, sd=0.2)).terms,
-        likelihood=brw.likelihood.Normal(clustering=clustering),
+        likelihood=brw.likelihood.NormalErrors(clustering=clustering),
     )
     table = brw.summarise(brw.fit(made, evidence, engine=brw.Exact(draws=0)))
     plain, _ = pooled([AdditiveBias(COHORTS, mean=0.1, sd=0.2)])
@@ -288,7 +288,7 @@ def test_a_t_prior_as_normals_has_the_density_of_a_t():
     x = np.linspace(-13, 13, 201)
     for df in (1.0, 2.0, 3.0, 5.0, 30.0):
         prior = StudentT(df, 0.1, 0.13)
-        made = prior.parts()
+        made = prior.normals
         z = (x[:, None] - made.mean) / made.sd
         density = np.exp(made.log_weight) * np.exp(-0.5 * z**2) / made.sd / np.sqrt(2 * np.pi)
         wanted = np.exp(prior.logpdf(x))

@@ -160,7 +160,7 @@ def test_clusters_widen_the_interval_and_nothing_else_does():
     )
     clustering = brw.likelihood.Clustering("cluster_size", brw.prior.Beta(1.5, 50))
     plain = brw.summarise(brw.fit(brw.Model(terms=terms), evidence)).loc["mu", "sd"]
-    model = brw.Model(terms=terms, likelihood=brw.likelihood.Normal(clustering=clustering))
+    model = brw.Model(terms=terms, likelihood=brw.likelihood.NormalErrors(clustering=clustering))
     widened = brw.summarise(brw.fit(model, evidence))
     # by hand: the ICC's posterior stays near its prior, mean 0.029
     se2 = 0.01 * np.where(

@@ -47,7 +47,7 @@ def fitted(data, *terms, sd=0.5, tau=0.5, engine=None, random=None, likelihood=N
             *terms,
             random or brw.Exchangeable(brw.prior.HalfNormal(tau)),
         ),
-        likelihood=likelihood or brw.likelihood.Normal(),
+        likelihood=likelihood or brw.likelihood.NormalErrors(),
     )
     return brw.fit(model, evidence, engine=engine)
 
@@ -218,7 +218,9 @@ def test_every_heterogeneity_is_named():
 
 
 def test_unknown_correlation_is_named():
-    likelihood = brw.likelihood.Normal(brw.likelihood.Correlation("study", brw.prior.Beta(2, 2)))
+    likelihood = brw.likelihood.NormalErrors(
+        brw.likelihood.Correlation("study", brw.prior.Beta(2, 2))
+    )
     tree = fitted(in_pairs(4), likelihood=likelihood)
     said = " ".join(read_forest(tree, group_by=None, ci_prob=0.95).notes)
     assert "Correlation ρ of sampling errors: " in said

@@ -61,7 +61,7 @@ def test_an_icc_with_heterogeneity_equals_brute_force(icc):
     clustering = brw.likelihood.Clustering("size", icc)
     model = brw.Model(
         terms=(brw.Intercept(prior.Normal(0, 0.5)), brw.Exchangeable(prior.HalfNormal(0.25))),
-        likelihood=brw.likelihood.Normal(clustering=clustering),
+        likelihood=brw.likelihood.NormalErrors(clustering=clustering),
     )
     data = rows.data
     se2, excess = data["se"].to_numpy() ** 2, data["size"].to_numpy() - 1.0
@@ -139,7 +139,7 @@ def clustered(known, bias):
             brw.Common(),
             *([AdditiveBias(Studies(("cohort",)), mean=0.0, sd=0.2)] if bias else []),
         ),
-        likelihood=brw.likelihood.Normal(
+        likelihood=brw.likelihood.NormalErrors(
             correlation=None if known else Correlation("study", prior.Beta(10, 10)),
             clustering=brw.likelihood.Clustering("size", prior.Beta(2, 20)),
         ),
@@ -210,7 +210,7 @@ def test_draws_have_the_moments_of_the_quadrature():
             brw.Intercept(prior.Normal(0, 0.5)),
             brw.Exchangeable(prior.HalfNormal(0.25), by="study", name="tau_study"),
         ),
-        likelihood=brw.likelihood.Normal(clustering=clustering),
+        likelihood=brw.likelihood.NormalErrors(clustering=clustering),
     )
     tree = brw.fit(model, evidence(), engine=brw.Exact(draws=5000), seed=3)
     found = brw.summarise(tree)
@@ -243,7 +243,7 @@ def test_the_batch_never_takes_another_hyperparameter_for_tau():
     clustering = brw.likelihood.Clustering("size", prior.Beta(1.5, 50))
     model = brw.Model(
         terms=(brw.Intercept(prior.Normal(0, 0.5)), brw.Common()),
-        likelihood=brw.likelihood.Normal(clustering=clustering),
+        likelihood=brw.likelihood.NormalErrors(clustering=clustering),
     )
     found = leave_one_out(model, evidence()).iloc[0]
     whole = brw.summarise(brw.fit(model, evidence())).loc["mu"]

@@ -18,8 +18,7 @@ from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import build
 from bayesrtw.model.heterogeneity import Exchangeable
-from bayesrtw.model.likelihood import Correlation
-from bayesrtw.model.likelihood import Normal as NormalLikelihood
+from bayesrtw.model.likelihood import Correlation, NormalErrors
 from bayesrtw.model.moderator import Intercept, Linear
 from bayesrtw.model.prior import Beta, HalfNormal, Normal
 from bayesrtw.model.spec import Model
@@ -59,7 +58,7 @@ def model(levels, likelihood=None):
             Linear("dose", Normal(0.0, 0.5), centre=False),
             *(Exchangeable(HalfNormal(0.5), by=by, name=names[by]) for by in levels),
         ),
-        likelihood=likelihood or NormalLikelihood(),
+        likelihood=likelihood or NormalErrors(),
     )
 
 
@@ -129,7 +128,7 @@ def test_conditional_and_effects_equal_dense_algebra(levels, dependent):
 
 
 def test_unknown_correlation_enters_the_covariance():
-    likelihood = NormalLikelihood(Correlation("study", Beta(2.0, 2.0)))
+    likelihood = NormalErrors(Correlation("study", Beta(2.0, 2.0)))
     rows = evidence()
     problem = pose(build(model(("",), likelihood), rows))
     assert problem.names == ("tau", "rho")

@@ -15,8 +15,7 @@ from bayesrtw.engine.kernel import conditional
 from bayesrtw.engine.many import conditional_many
 from bayesrtw.engine.problem import pose
 from bayesrtw.model.design import build
-from bayesrtw.model.likelihood import Correlation
-from bayesrtw.model.likelihood import Normal as NormalLikelihood
+from bayesrtw.model.likelihood import Correlation, NormalErrors
 
 prior = brw.prior
 
@@ -86,7 +85,7 @@ def test_an_axis_for_each_sd_gives_every_combination(grouped, at_once, monkeypat
         )
         wanted_names = ("tau_a", "tau_b", "tau_trial_family")
     else:
-        unknown = NormalLikelihood(Correlation("site", prior.Beta(2.0, 2.0)))
+        unknown = NormalErrors(Correlation("site", prior.Beta(2.0, 2.0)))
         scales = brw.Model(
             terms=scales.terms[:1] + scales.terms[1:2] + scales.terms[3:], likelihood=unknown
         )

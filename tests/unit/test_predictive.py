@@ -10,7 +10,7 @@ from scipy import stats
 
 import bayesrtw as brw
 from bayesrtw.errors import SpecError
-from bayesrtw.model.likelihood import Clustering, Normal
+from bayesrtw.model.likelihood import Clustering, NormalErrors
 from bayesrtw.question.predictive import chance_of_smallest
 
 EFFECT = np.array([0.41, 0.02, -0.35, 0.22, 0.61, 0.05])
@@ -174,7 +174,7 @@ def test_trials_left_out_say_nothing_of_an_unknown_correlation_within_clusters()
             brw.Intercept(brw.prior.Normal(0, 0.5)),
             brw.Exchangeable(brw.prior.HalfNormal(0.3)),
         ),
-        likelihood=Normal(clustering=Clustering("size", brw.prior.Beta(2, 10))),
+        likelihood=NormalErrors(clustering=Clustering("size", brw.prior.Beta(2, 10))),
     )
     found = brw.predictive_check(model, evidence(size=size))
     tau, weight = half_normal(0.3, 16)

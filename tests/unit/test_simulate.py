@@ -14,8 +14,7 @@ from bayesrtw.errors import SpecError
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.heterogeneity import ByGroup, Common, Exchangeable
-from bayesrtw.model.likelihood import Clustering, Correlation
-from bayesrtw.model.likelihood import Normal as NormalLikelihood
+from bayesrtw.model.likelihood import Clustering, Correlation, NormalErrors
 from bayesrtw.model.moderator import Categorical, Group, Intercept, Linear
 from bayesrtw.model.prior import Beta, Flat, HalfNormal, Normal
 from bayesrtw.model.reference_prior import FlatNonNegative
@@ -79,7 +78,7 @@ def drawn_labels(drawn):
 
 
 def test_unknown_correlation_and_clustering_enter_the_errors():
-    likelihood = NormalLikelihood(
+    likelihood = NormalErrors(
         correlation=Correlation("study", Beta(3.0, 2.0)),
         clustering=Clustering("size", Beta(2.0, 18.0)),
     )
