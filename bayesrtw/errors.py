@@ -4,12 +4,31 @@ An error's message says *where*: *what was found*; *what is allowed*; *what to d
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, NoReturn
 
 
 class BayesrtwError(ValueError):
-    """Base of every error that this package raises on purpose."""
+    """Base of every error that this package raises on purpose.
+
+    Parameters
+    ----------
+    *said
+        A whole sentence, or the faults of a file; several are listed with numbers.
+
+    Attributes
+    ----------
+    faults
+        What was said, as faults with their places.
+    """
+
+    def __init__(self, *said: "Fault | str") -> None:
+        self.faults = tuple(Fault(each) if isinstance(each, str) else each for each in said)
+        messages = [str(each) for each in said]
+        listed = "\n".join(f"  {index}. {text}" for index, text in enumerate(messages, 1))
+        super().__init__(
+            *messages if len(messages) < 2 else (f"{len(messages)} faults:\n{listed}",)
+        )
 
 
 class EvidenceError(BayesrtwError):
@@ -80,6 +99,99 @@ class Finding:
         return f"{self.severity}: {self.message}"
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a fault stands.
+
+    Attributes
+    ----------
+    file
+        How messages call the file, or the table in it.
+    rows
+        Lines of the rows concerned; empty where a fault is of more than single rows.
+    study
+        The rows' study.
+    column
+        The column, or the key.
+    """
+
+    file: str = ""
+    rows: tuple[int, ...] = ()
+    study: str = ""
+    column: str = ""
+
+    def __str__(self) -> str:
+        rows = " and ".join(str(row) for row in self.rows)
+        where = f"row{'s' * (len(self.rows) > 1)} {rows}" if rows else ""
+        if where and self.study:
+            where += f" (study={self.study!r})"
+        return ": ".join(part for part in (self.file, where) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something in a file that has to be mended, in parts; `message` is the one place that joins them.
+
+    Attributes
+    ----------
+    found
+        What stands there, as part of a sentence; a whole sentence where nothing else is given.
+    allowed, remedy
+        What may stand there, and what to do, as parts of a sentence.
+    rule
+        Short name of the broken rule, in kebab case; stable, for machines.
+    place
+        Where it stands.
+    value
+        The cell or the setting at fault, as it stands there.
+
+    Examples
+    --------
+    >>> place = Place("results.csv", (7,), "Vale 1977", "se")
+    >>> print(Fault("found -1", "se must be positive", "correct it", place=place))
+    results.csv: row 7 (study='Vale 1977'): se must be positive; found -1; correct it.
+    """
+
+    found: str
+    allowed: str = ""
+    remedy: str = ""
+    rule: str = ""
+    place: Place = Place()
+    value: str = ""
+
+    @property
+    def text(self) -> str:
+        """What is wrong, without the place: *what is allowed*; *what was found*; *what to do*."""
+        parts = (part.rstrip(".") for part in (self.allowed, self.found, self.remedy) if part)
+        return "; ".join(parts)
+
+    @property
+    def message(self) -> str:
+        """The whole sentence."""
+        where = str(self.place)
+        if not where and not self.allowed and not self.remedy:
+            return self.found
+        return f"{where}: {self.text}." if where else f"{self.text}."
+
+    def __str__(self) -> str:
+        return self.message
+
+    def at(self, file: str, *rows: int, study: str = "") -> "Fault":
+        """Say where a fault stands that was noted without its file.
+
+        Parameters
+        ----------
+        file, rows, study
+            As of a `Place`.
+
+        Returns
+        -------
+        Fault
+            The same at that place; its column stays.
+        """
+        return replace(self, place=Place(file, rows, study, self.place.column))
+
+
 @dataclass(slots=True)
 class Faults:
     """Collects every fault of a file, so that a person mends them in one go.
@@ -88,32 +200,41 @@ class Faults:
     ----------
     error
         The error to raise when there is at least one fault.
-    messages
+    found
         What was found so far, in the order in which it was found.
     """
 
     error: type[BayesrtwError]
-    messages: list[str] = field(default_factory=list)
+    found: list[Fault] = field(default_factory=list)
 
-    def add(self, message: str) -> None:
+    @property
+    def messages(self) -> list[str]:
+        """The faults as sentences."""
+        return [each.message for each in self.found]
+
+    def __bool__(self) -> bool:
+        return bool(self.found)
+
+    def add(self, fault: Fault | str) -> None:
         """Note one fault.
 
         Parameters
         ----------
-        message
-            A whole sentence that begins with where the fault stands.
+        fault
+            The fault, or a whole sentence that begins with where it stands.
         """
-        self.messages.append(message)
+        self.found.append(Fault(fault) if isinstance(fault, str) else fault)
 
-    def extend(self, messages: Iterable[str]) -> None:
+    def extend(self, faults: Iterable[Fault | str]) -> None:
         """Note several faults.
 
         Parameters
         ----------
-        messages
-            Whole sentences, as for `add`.
+        faults
+            As for `add`.
         """
-        self.messages.extend(messages)
+        for each in faults:
+            self.add(each)
 
     def raise_if_any(self) -> None:
         """Raise one error that lists every fault.
@@ -123,7 +244,7 @@ class Faults:
         BayesrtwError
             Of the class given as `error`, if any fault was noted.
         """
-        if self.messages:
+        if self.found:
             self.stop()
 
     def stop(self) -> NoReturn:
@@ -132,12 +253,9 @@ class Faults:
         Raises
         ------
         BayesrtwError
-            Of the class given as `error`.
+            Of the class given as `error`; it carries them as `faults`.
         """
-        if len(self.messages) == 1:
-            raise self.error(self.messages[0])
-        listed = "\n".join(f"  {index}. {text}" for index, text in enumerate(self.messages, 1))
-        raise self.error(f"{len(self.messages)} faults:\n{listed}")
+        raise self.error(*self.found)
 
 
 def shown(values: Iterable[object], limit: int = 5) -> str:

@@ -179,11 +179,29 @@ def suggestion(name: str, choices: Sequence[str]) -> str:
     Returns
     -------
     str
-        ``"; did you mean 'x'? Choices: x, y."``
+        ``"did you mean 'x'? Choices: x, y."``
+    """
+    hint = meant(name, choices)
+    return f"{hint}{' ' * bool(hint)}Choices: {', '.join(sorted(choices))}."
+
+
+def meant(name: str, choices: Sequence[str]) -> str:
+    """Say what may have been meant.
+
+    Parameters
+    ----------
+    name
+        What was written.
+    choices
+        What is allowed.
+
+    Returns
+    -------
+    str
+        ``"did you mean 'x'?"``, or nothing where no choice is near.
     """
     near = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}Choices: {', '.join(sorted(choices))}."
+    return f"did you mean {near[0]!r}?" if near else ""
 
 
 def decode[T](cls: type[T], table: object, *, where: str, faults: Faults) -> T | None:

@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 from bayesrtw.doubt.contradiction import CHECKS
 from bayesrtw.doubt.rows import Rows
 from bayesrtw.doubt.rule import SEVERITIES, Doubt, Severity
-from bayesrtw.errors import EvidenceError
+from bayesrtw.errors import EvidenceError, Fault
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.reading.imported import QUARANTINED, findings
-from bayesrtw.reading.read import Fault, Reading, attempt
+from bayesrtw.reading.read import Reading, attempt
 from bayesrtw.reading.source import EXCEL, read_foreign
 
 #: Rule of faults that are not of rows.
@@ -67,7 +67,7 @@ def inspect(source: Any) -> Inspection:
 
 
 def _of_reading(found: Reading) -> Inspection:
-    listed_ = [_of_fault(fault) for fault in found.faults]
+    listed_ = [each for fault in found.faults for each in _of_fault(fault)]
     if found.evidence is not None:
         listed_ += doubts(found.evidence)
     return Inspection(found.evidence, _sorted(listed_))
@@ -109,28 +109,12 @@ def _sorted(found: Iterable[Doubt]) -> tuple[Doubt, ...]:
     return tuple(sorted(found, key=lambda d: (SEVERITIES.index(d.severity), d.file, d.row, d.rule)))
 
 
-#: Part of a fault's message, to the name of its rule; the first that occurs decides.
-_FAULTS: Final = (
-    ("must lie in its interval", "interval-excludes-estimate"),
-    ("must be less than", "interval-upside-down"),
-    ("must be a number", "not-a-number"),
-    ("must be positive", "not-positive"),
-    ("must lie between 0 and n_", "events-exceed-people"),
-    ("repeats row", "repeated-row"),
-    ("stands twice", "repeated-row"),
-    ("cells; the header has", "ragged-row"),
-    ("has no [[outcome]]", "outcome-without-direction"),
-    ("give an outcome one direction", "outcome-with-two-directions"),
-    ("is not in", "unknown-study"),
-    ("its SHA-256 is", "changed-file"),
-    ("is missing", "missing-column"),
-)
-
-
-def _of_fault(fault: Fault) -> Doubt:
-    named = (rule for part, rule in _FAULTS if part in fault.message)
-    rule = next(named, "not-allowed" if fault.row else "unreadable")
-    return Doubt("fault", fault.file, fault.row, fault.column, fault.value, rule, fault.message)
+def _of_fault(fault: Fault) -> Iterable[Doubt]:
+    """Name a fault once for every row that it is of."""
+    place, rows = fault.place, fault.place.rows or (0,)
+    rule = fault.rule or ("not-allowed" if place.rows else "unreadable")
+    for row in rows:
+        yield Doubt("fault", place.file, row, place.column, fault.value, rule, fault.message)
 
 
 def whole(name: str, message: str) -> Doubt:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.errors import Faults, shown
+from bayesrtw.errors import Fault, Faults, Place, shown
 
 #: What separates the words of a cell that may hold several.
 SEPARATOR = ";"
@@ -42,6 +42,25 @@ class Table:
         """Number of data rows."""
         return len(self.lines)
 
+    def at(self, *rows: int, column: str = "") -> Place:
+        """Say where rows stand, or a column, or the file.
+
+        Parameters
+        ----------
+        *rows
+            The rows, from 0.
+        column
+            The column concerned.
+
+        Returns
+        -------
+        Place
+            The file, the lines in it and the study of the first.
+        """
+        studies = self.columns.get("study", ()) if rows else ()
+        study = studies[rows[0]] if studies else ""
+        return Place(self.where, tuple(self.lines[row] for row in rows), study, column)
+
 
 def read_table(raw: bytes, where: str, faults: Faults) -> Table:
     """Parse a CSV file: UTF-8, a header, as many cells in each row as in the header.
@@ -64,19 +83,30 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        faults.add(f"{where}: must be UTF-8 text; byte {error.start} is not; save it as UTF-8.")
+        faults.add(
+            Fault(
+                f"byte {error.start} is not",
+                "must be UTF-8 text",
+                "save it as UTF-8",
+                place=Place(where),
+            )
+        )
         return Table(where)
     if "\x00" in text:
-        faults.add(f"{where}: holds a NUL character; save it as plain CSV.")
+        faults.add(
+            Fault("holds a NUL character", remedy="save it as plain CSV", place=Place(where))
+        )
         return Table(where)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
-        faults.add(f"{where}: is not CSV: {error}; save it as comma-separated text.")
+        remedy = "save it as comma-separated text"
+        faults.add(Fault(f"is not CSV: {error}", remedy=remedy, place=Place(where)))
         return Table(where)
     if not rows:
-        faults.add(f"{where}: is empty; give a header row and one row a result.")
+        remedy = "give a header row and one row a result"
+        faults.add(Fault("is empty", remedy=remedy, place=Place(where)))
         return Table(where)
     header = [unguarded(cell.strip()) for cell in rows[0][1]]
     while header and not header[-1]:
@@ -84,24 +114,27 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated or "" in header:
         what = f"columns {shown(repeated)} stand twice" if repeated else "a column has no name"
-        faults.add(f"{where}: {what} in the header; name every column, each once.")
+        remedy = "name every column, each once"
+        faults.add(Fault(f"{what} in the header", remedy=remedy, place=Place(where)))
         return Table(where)
     if len(header) == 1 and ";" in header[0]:
-        faults.add(f"{where}: cells are separated by semicolons; save it comma-separated.")
+        what = "cells are separated by semicolons"
+        faults.add(Fault(what, remedy="save it comma-separated", place=Place(where)))
         return Table(where)
     if len(rows) == 1:
-        faults.add(f"{where}: has a header and no rows; give one row a result.")
+        remedy = "give one row a result"
+        faults.add(Fault("has a header and no rows", remedy=remedy, place=Place(where)))
     table = Table(where, {name: [] for name in header})
     for line, row in rows[1:]:
-        if len(row) != len(header) and any(cell.strip() for cell in row[len(header) :]):
+        over = any(cell.strip() for cell in row[len(header) :])
+        if over or len(row) < len(header):
             faults.add(
-                f"{where}: row {line} has {len(row)} cells; the header has {len(header)}; quote cells "
-                "that hold commas."
-            )
-        elif len(row) < len(header):
-            faults.add(
-                f"{where}: row {line} has {len(row)} cells; the header has {len(header)}; add the "
-                "missing commas."
+                Fault(
+                    f"has {len(row)} cells; the header has {len(header)}",
+                    remedy="quote cells that hold commas" if over else "add the missing commas",
+                    rule="ragged-row",
+                    place=Place(where, (line,)),
+                )
             )
         table.lines.append(line)
         padded = [*row, *([""] * len(header))][: len(header)]
@@ -181,28 +214,16 @@ def numbers(table: Table, column: str, faults: Faults) -> NDArray[np.float64]:
         if not math.isfinite(values[row]):
             values[row] = math.nan
             faults.add(
-                f"{table.where}: {column} must be a number; found {cell!r} in row {table.lines[row]}"
-                f"{of_study(table, row)}; write a decimal number or leave the cell empty."
+                Fault(
+                    f"found {cell!r}",
+                    f"{column} must be a number",
+                    "write a decimal number or leave the cell empty",
+                    "not-a-number",
+                    table.at(row, column=column),
+                    cell,
+                )
             )
     return values
-
-
-def of_study(table: Table, row: int) -> str:
-    """Name a row's study for a message.
-
-    Parameters
-    ----------
-    table
-        The file.
-    row
-        The row, from 0.
-
-    Returns
-    -------
-    str
-        `` (study='...')``, or nothing where the file has no such column.
-    """
-    return f" (study={table.columns['study'][row]!r})" if "study" in table.columns else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +250,7 @@ class Places:
 
 def duplicates(
     columns: Mapping[str, NDArray[np.generic]], where: str, lines: Sequence[int] = ()
-) -> list[str]:
+) -> list[Fault]:
     """Find rows that repeat another row in every column.
 
     Parameters
@@ -243,8 +264,8 @@ def duplicates(
 
     Returns
     -------
-    list of str
-        One sentence a repeated row.
+    list of Fault
+        One a repeated row.
     """
     seen: dict[tuple[str, ...], int] = {}
     faults = []
@@ -253,9 +274,12 @@ def duplicates(
         key = tuple(str(values[row]) for values in arrays)
         if key in seen:
             faults.append(
-                f"{where}: row {_line(lines, row)} repeats row {_line(lines, seen[key])} "
-                f"(study={str(columns['study'][row])!r}); a result enters once: leave one out, or "
-                "tell them apart in a column."
+                Fault(
+                    f"repeats row {_line(lines, seen[key])}",
+                    remedy="a result enters once: leave one out, or tell them apart in a column",
+                    rule="repeated-row",
+                    place=Place(where, (_line(lines, row),), str(columns["study"][row])),
+                )
             )
         seen.setdefault(key, row)
     return faults

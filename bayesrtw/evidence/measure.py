@@ -6,7 +6,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesrtw.errors import EvidenceError
+from bayesrtw.errors import EvidenceError, Fault
 from bayesrtw.registry import suggestion
 
 #: Which direction on the analysis scale is good for the worker.
@@ -125,7 +125,7 @@ def measure_named(name: str) -> Measure:
     return MEASURES[name]
 
 
-def beyond_limits(effect: float, se: float, measure: Measure) -> str:
+def beyond_limits(effect: float, se: float, measure: Measure) -> Fault | None:
     """Say if numbers are beyond what any study gives, and what arithmetic can hold.
 
     Parameters
@@ -137,21 +137,22 @@ def beyond_limits(effect: float, se: float, measure: Measure) -> str:
 
     Returns
     -------
-    str
-        What is wrong, empty if nothing is.
+    Fault or None
+        What is wrong, without its row; None if nothing is.
     """
     most = LARGEST_LOG if measure.log else LARGEST
     if abs(effect) > most:
-        return f"the effect must lie within {most:g} on the analysis scale; found {effect:g}; correct it"
+        allowed = f"the effect must lie within {most:g} on the analysis scale"
+        return _beyond(allowed, f"found {effect:g}", "correct it", effect)
     if se < 1 / LARGEST or se > LARGEST:
-        return (
-            f"the standard error must lie between {1 / LARGEST:g} and {LARGEST:g}; found {se:g}; correct "
-            "it"
-        )
+        allowed = f"the standard error must lie between {1 / LARGEST:g} and {LARGEST:g}"
+        return _beyond(allowed, f"found {se:g}", "correct it", se)
     if abs(effect) > LARGEST_Z * se:
-        ratio = f"{abs(effect) / se:.2g}"
-        return (
-            f"the effect is {ratio} standard errors from zero; found effect={effect:g} and se={se:g}; "
-            "correct one of them"
-        )
-    return ""
+        found = f"the effect is {abs(effect) / se:.2g} standard errors from zero"
+        both = f"found effect={effect:g} and se={se:g}"
+        return _beyond(found, both, "correct one of them", effect)
+    return None
+
+
+def _beyond(allowed: str, found: str, remedy: str, value: float) -> Fault:
+    return Fault(found, allowed, remedy, "beyond-limits", value=f"{value:g}")

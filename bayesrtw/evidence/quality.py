@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from bayesrtw.errors import Faults
-from bayesrtw.evidence.cells import Table, of_study
-from bayesrtw.registry import suggestion
+from bayesrtw.errors import Fault, Faults
+from bayesrtw.evidence.cells import Table
+from bayesrtw.registry import meant, suggestion
 
 #: The domain that every listed instrument sums up in.
 OVERALL: Final = "overall"
@@ -390,7 +390,10 @@ def read_judgements(table: Table, studies: Iterable[str], faults: Faults) -> Jud
     absent = [name for name in NEEDED if name not in table.columns]
     for name in absent:
         hint = suggestion(name, list(table.columns))
-        faults.add(f"{table.where}: column {name!r} is missing; {hint}")
+        what = f"column {name!r} is missing"
+        faults.add(
+            Fault(what, remedy=hint, rule="missing-column", place=table.at(column=name), value=name)
+        )
     if absent:
         return Judgements()
     known = list(dict.fromkeys(studies))
@@ -399,49 +402,49 @@ def read_judgements(table: Table, studies: Iterable[str], faults: Faults) -> Jud
     for place, line in enumerate(table.lines):
         cells = {name: column[place] for name, column in table.columns.items()}
         row = Judgement(**{name: cells.get(name, "") for name in Judgement.__dataclass_fields__})
-        where = f"in row {line}{of_study(table, place)}"
-        for column, fault in _faults(row, known):
+        for column, rule, allowed in _faults(row, known):
             value = cells.get(column, "")
-            faults.add(f"{table.where}: {column} is {value!r} {where}; {fault}")
+            where = table.at(place, column=column)
+            faults.add(Fault(f"{column} is {value!r}", "", allowed, rule, where, value))
         if row in seen:
-            faults.add(
-                f"{table.where}: row {line} repeats row {seen[row]} (study={row.study!r}); a "
-                "judgement stands once: leave one out, or name the assessor."
-            )
+            remedy = "a judgement stands once: leave one out, or name the assessor"
+            what = f"repeats row {seen[row]}"
+            faults.add(Fault(what, "", remedy, "repeated-row", table.at(place)))
         seen.setdefault(row, line)
         rows.append(row)
     return Judgements(tuple(rows))
 
 
-def _faults(row: Judgement, studies: list[str]) -> list[tuple[str, str]]:
-    """Say what is wrong with a judgement: the column, and what is allowed there."""
+def _faults(row: Judgement, studies: list[str]) -> list[tuple[str, str, str]]:
+    """Say what is wrong with a judgement: the column, the rule, and what is allowed there."""
     found = []
+    word = "not-allowed"
     if row.study not in studies:
         hint = suggestion(row.study, studies) if len(studies) <= 20 else _near(row.study, studies)
-        found.append(("study", f"it is not in studies.csv; {hint}"))
+        found.append(("study", "unknown-study", f"it is not in studies.csv; {hint}"))
     if row.assessed and not _DATE.fullmatch(row.assessed):
-        found.append(("assessed", "write a date as 2026-11-22, 2026-11 or 2026."))
+        found.append(("assessed", word, "write a date as 2026-11-22, 2026-11 or 2026."))
     for column in ("instrument", "domain"):
         if not getattr(row, column):
-            found.append((column, "it must not be empty; name it as its source does."))
+            found.append((column, word, "it must not be empty; name it as its source does."))
     versions = [each.version for each in INSTRUMENTS if each.name == row.instrument]
     if not versions:
-        meant = _misspelt(row.instrument)
-        if meant:
-            found.append(("instrument", f"write {meant}; other instruments keep their own name."))
+        right = _misspelt(row.instrument)
+        if right:
+            what = f"write {right}; other instruments keep their own name."
+            found.append(("instrument", word, what))
         return found
     instrument = listed(row.instrument, row.version)
     if instrument is None:
-        found.append(
-            ("version", f"{row.instrument} has versions {', '.join(versions)}; write one of them.")
-        )
+        what = f"{row.instrument} has versions {', '.join(versions)}; write one of them."
+        found.append(("version", word, what))
     elif row.domain and row.domain not in instrument.domains:
         hint = suggestion(row.domain, list(instrument.domains))
-        found.append(("domain", f"it is no domain of {_full(instrument)}; {hint}"))
+        found.append(("domain", word, f"it is no domain of {_full(instrument)}; {hint}"))
     elif row.judgement and row.judgement not in instrument.domains[row.domain or OVERALL]:
         hint = suggestion(row.judgement, instrument.domains[row.domain or OVERALL])
         found.append(
-            ("judgement", f"it is no word of {_full(instrument)} for {row.domain}; {hint}")
+            ("judgement", word, f"it is no word of {_full(instrument)} for {row.domain}; {hint}")
         )
     return found
 
@@ -452,8 +455,7 @@ def _full(instrument: Instrument) -> str:
 
 def _near(name: str, choices: list[str]) -> str:
     """Give the first sentence of a suggestion, where listing every choice would bury it."""
-    hint = suggestion(name, choices).split("Choices:")[0].strip()
-    return hint or "add the study there, or correct the name."
+    return meant(name, choices) or "add the study there, or correct the name."
 
 
 def _misspelt(name: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from bayesrtw.errors import Fault, Place
 from bayesrtw.evidence import convert, summaries
 from bayesrtw.evidence.measure import MEASURES, Measure, beyond_limits
 from bayesrtw.registry import suggestion
@@ -79,11 +80,6 @@ REPORTED: Final[dict[str, str]] = {
     "o_minus_e": "log_hazard_ratio",
 }
 
-#: What is printed group by group, or as a sum, instead of as an estimate.
-_SUMMARIES: Final = frozenset(
-    {"counts", "percentages", "means", "mean_changes", "medians", "rates", "o_minus_e"}
-)
-
 #: A standardised mean difference needs more people than this for its variance (N - 3.94 > 0).
 SMALLEST_SMD = 3
 
@@ -131,7 +127,7 @@ class OnScale:
     conversion
         How they follow from the printed numbers, in words.
     faults
-        What is wrong with the row: each "column: rule; found ...; what to do".
+        What is wrong with the row, without its place in a file.
     notes
         Doubts about the row that do not stop it, e.g. an interval that is not symmetric.
     bound
@@ -142,7 +138,7 @@ class OnScale:
     effect: float = math.nan
     se: float = math.nan
     conversion: str = ""
-    faults: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
     notes: tuple[str, ...] = ()
     bound: str = ""
 
@@ -165,12 +161,10 @@ def analysis_scale(text: Mapping[str, str], number: Mapping[str, float]) -> OnSc
     get = _Getter(number)
     reported = text.get("reported") or _reported_kind(get)
     if reported not in REPORTED:
-        hint = suggestion(reported, list(REPORTED)).rstrip(".")
-        return OnScale("generic", faults=(f"reported is {reported!r}; {hint}",))
+        return OnScale("generic", faults=(_unknown("reported", reported, list(REPORTED)),))
     name = text.get("measure") or REPORTED[reported]
     if name not in MEASURES:
-        hint = suggestion(name, list(MEASURES)).rstrip(".")
-        return OnScale("generic", faults=(f"measure is {name!r}; {hint}",))
+        return OnScale("generic", faults=(_unknown("measure", name, list(MEASURES)),))
     measure = MEASURES[name]
     faults = [*_words(text, reported, name, get), *_faults(get, reported, measure)]
     if not faults:
@@ -184,7 +178,7 @@ def analysis_scale(text: Mapping[str, str], number: Mapping[str, float]) -> OnSc
     if text.get("reversed") == "yes":
         effect, how = -effect, f"{how}, turned round"
     beyond = beyond_limits(effect, se, measure)
-    if beyond:
+    if beyond is not None:
         return OnScale(name, faults=(beyond,))
     bound = _bound(text.get("p_value", ""), get) if math.isnan(se) else ""
     return OnScale(name, effect, se, how, notes=_doubts(reported, measure, get), bound=bound)
@@ -217,7 +211,7 @@ def _reported_kind(get: _Getter) -> str:
     return "o_minus_e" if get.has("o_minus_e") else "effect"
 
 
-#: Measures that what was reported may be analysed in.
+#: Measures that what is printed group by group, as a sum or bare may be analysed in.
 _POSSIBLE: Final[dict[str, tuple[str, ...]]] = {
     "counts": tuple(FROM_COUNTS),
     "percentages": tuple(FROM_COUNTS),
@@ -235,78 +229,85 @@ _POSSIBLE: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def _words(text: Mapping[str, str], reported: str, name: str, get: _Getter) -> list[str]:
+def _words(text: Mapping[str, str], reported: str, name: str, get: _Getter) -> list[Fault]:
     """Say which words of a row contradict each other."""
     faults = []
     if text.get("reversed", "") not in ("", "yes", "no"):
-        faults.append(f"reversed is {text['reversed']!r}; write yes, no or nothing")
+        said = text["reversed"]
+        faults.append(_fault("reversed", f"reversed is {said!r}", "write yes, no or nothing", said))
     if "study" in text and not text["study"]:
-        faults.append("study must not be empty; give the study a name")
+        faults.append(_fault("study", "study must not be empty", "give the study a name"))
     possible = _POSSIBLE.get(reported, (REPORTED[reported],))
     if name not in possible:
-        choices = suggestion(name, list(possible)).rstrip(".")
-        faults.append(f"measure is {name!r} and reported is {reported!r}; {choices}")
+        choices = suggestion(name, list(possible))
+        found = f"measure is {name!r} and reported is {reported!r}"
+        faults.append(_fault("measure", found, choices, name))
     if reported == "o_minus_e" and not text.get("measure"):
-        faults.append(
-            "measure is empty and reported is 'o_minus_e': write log_hazard_ratio for a log-rank test, "
-            "log_peto_odds_ratio for counts"
-        )
+        remedy = "write log_hazard_ratio for a log-rank test, log_peto_odds_ratio for counts"
+        faults.append(_fault("measure", "measure is empty and reported is 'o_minus_e'", remedy))
     bare = not text.get("reported") and get.has("estimate") and not get.has("effect")
     if bare and MEASURES[name].log:
         ratio = name.removeprefix("log_")
-        faults.append(
-            f"reported is empty and measure is {name!r}: the estimate may be a ratio or its logarithm; "
-            f"write reported={ratio} or reported={name}"
-        )
+        found = f"reported is empty and measure is {name!r}: the estimate may be a ratio or its logarithm"
+        remedy = f"write reported={ratio} or reported={name}"
+        faults.append(_fault("reported", found, remedy))
     return faults
 
 
-def _p_value_faults(printed: str) -> list[str]:
+def _fault(column: str, found: str, remedy: str, value: str = "") -> Fault:
+    return Fault(found, "", remedy, "not-allowed", Place(column=column), value)
+
+
+def _unknown(column: str, value: str, choices: list[str]) -> Fault:
+    return _fault(column, f"{column} is {value!r}", suggestion(value, choices), value)
+
+
+def _must(
+    column: str, allowed: str, found: str, remedy: str, rule: str = "not-allowed", of: str = ""
+) -> Fault:
+    allowed = f"{column}{of} must {allowed}"
+    return Fault(f"found {found}", allowed, remedy, rule, Place(column=column))
+
+
+def _p_value_faults(printed: str) -> list[Fault]:
     if not printed or printed.casefold() in _NOT_SIGNIFICANT:
         return []
     found = _P_VALUE.fullmatch(printed)
     if found is None:
-        return [
-            f"p_value is {printed!r}; write a number (.03), a bound (<.01), n.s., or leave the cell empty"
-        ]
-    if 0 <= float(found[2]) <= 1:
-        return []
-    return [f"p_value must lie between 0 and 1; found {printed!r}; correct it against the source"]
+        remedy = "write a number (.03), a bound (<.01), n.s., or leave the cell empty"
+        return [_fault("p_value", f"p_value is {printed!r}", remedy, printed)]
+    outside = _must("p_value", "lie between 0 and 1", repr(printed), _AGAINST)
+    return [] if 0 <= float(found[2]) <= 1 else [outside]
 
 
-def _faults(get: _Getter, reported: str, measure: Measure) -> list[str]:
+def _faults(get: _Getter, reported: str, measure: Measure) -> list[Fault]:
     """Say which numbers contradict each other or their own meaning."""
-    faults = []
+    faults, upside_down, positive = [], "interval-upside-down", "not-positive"
     low, high = get("ci_low"), get("ci_high")
     column = "effect" if get.has("effect") else "estimate"
     estimate = get(column)
     if low >= high:
-        faults.append(
-            f"ci_low must be less than ci_high; found ci_low={low:g}, ci_high={high:g}; swap them or "
-            "correct them against the source"
-        )
+        found, remedy = f"ci_low={low:g}, ci_high={high:g}", f"swap them or {_THEM}"
+        faults.append(_must("ci_low", "be less than ci_high", found, remedy, upside_down))
     elif estimate < low or estimate > high:
-        faults.append(
-            f"{column} must lie in its interval; found {column}={estimate:g}, ci_low={low:g}, "
-            f"ci_high={high:g}; correct it against the source"
-        )
+        found = f"{column}={estimate:g}, ci_low={low:g}, ci_high={high:g}"
+        excluded = "interval-excludes-estimate"
+        faults.append(_must(column, "lie in its interval", found, _AGAINST, excluded))
     for arm in ("t", "c"):
         low, high = get(f"ci_low_mean_{arm}"), get(f"ci_high_mean_{arm}")
         if low >= high:
-            faults.append(
-                f"ci_low_mean_{arm} must be less than ci_high_mean_{arm}; found {low:g} and {high:g}; "
-                "correct them against the source"
-            )
-    if measure.log and reported not in (*_SUMMARIES, "effect") and "log_" not in reported:
+            allowed, found = f"be less than ci_high_mean_{arm}", f"{low:g} and {high:g}"
+            faults.append(_must(f"ci_low_mean_{arm}", allowed, found, _THEM, upside_down))
+    if measure.log and reported not in _POSSIBLE and "log_" not in reported:
+        remedy = f"correct it, or name the logarithm in reported (log_{reported})"
         faults += [
-            f"{column} of a ratio must be positive; found {get(column):g}; correct it, or name the "
-            f"logarithm in reported (log_{reported})"
+            _must(column, "be positive", f"{get(column):g}", remedy, positive, " of a ratio")
             for column in ("estimate", "ci_low", "ci_high")
             if get(column) <= 0
         ]
+    remedy = "leave the cell empty where the source gives none"
     faults += [
-        f"{column} must be positive; found {get(column):g}; leave the cell empty where the source "
-        "gives none"
+        _must(column, "be positive", f"{get(column):g}", remedy, positive)
         for column in _POSITIVE
         if get(column) <= 0 and not (reported in ("counts", "percentages") and get(column) == 0)
     ]
@@ -314,23 +315,24 @@ def _faults(get: _Getter, reported: str, measure: Measure) -> list[str]:
         events, size = get(f"events_{arm}"), get(f"n_{arm}")
         if reported == "rates":  # a person may have several events
             if events < 0:
-                faults.append(f"events_{arm} must not be negative; found {events:g}; correct it")
+                faults.append(_must(f"events_{arm}", "not be negative", f"{events:g}", _AGAINST))
         elif events < 0 or events > size or size <= 0:
-            faults.append(
-                f"events_{arm} must lie between 0 and n_{arm}; found events_{arm}={events:g}, "
-                f"n_{arm}={size:g}; correct them against the source"
-            )
+            allowed = f"lie between 0 and n_{arm}"
+            found = f"events_{arm}={events:g}, n_{arm}={size:g}"
+            faults.append(_must(f"events_{arm}", allowed, found, _THEM, "events-exceed-people"))
     if not 0 < get("ci_level", 0.95) < 1:
-        faults.append(
-            f"ci_level must lie between 0 and 1; found {get('ci_level'):g}; write 0.95 for 95 %"
-        )
+        found = f"{get('ci_level'):g}"
+        faults.append(_must("ci_level", "lie between 0 and 1", found, "write 0.95 for 95 %"))
     if not -1 <= get("correlation", 0.0) <= 1:
-        faults.append(
-            f"correlation must lie between -1 and 1; found {get('correlation'):g}; correct it"
-        )
+        found = f"{get('correlation'):g}"
+        faults.append(_must("correlation", "lie between -1 and 1", found, "correct it"))
     faults += _location_faults(get, reported, measure)
     return faults
 
+
+#: What to do about a number, and about numbers that contradict each other.
+_AGAINST: Final = "correct it against the source"
+_THEM: Final = "correct them against the source"
 
 #: Columns that may not be zero or negative.
 _POSITIVE: Final = (
@@ -345,28 +347,25 @@ _POSITIVE: Final = (
 )
 
 
-def _location_faults(get: _Getter, reported: str, measure: Measure) -> list[str]:
+def _location_faults(get: _Getter, reported: str, measure: Measure) -> list[Fault]:
     """Say which means and medians cannot be: of a ratio, or out of their order."""
     faults = []
     for arm in ("t", "c"):
         column = {"means": f"mean_{arm}", "medians": f"median_{arm}"}.get(reported, "")
         if measure.log and get(column) <= 0:
-            faults.append(
-                f"{column} must be positive for a ratio; found {get(column):g}; correct it, or analyse "
-                "the difference (measure=mean_difference)"
-            )
-        names = [f"{name}_{arm}" for name in ("min", "q1", "median", "q3", "max")]
-        there = [name for name in names if get.has(name)]
+            remedy = "correct it, or analyse the difference (measure=mean_difference)"
+            found, rule = f"{get(column):g}", "not-positive"
+            faults.append(_must(column, "be positive for a ratio", found, remedy, rule))
+        order = ("min", "q1", "median", "q3", "max")
+        there = [f"{name}_{arm}" for name in order if get.has(f"{name}_{arm}")]
         values = [get(name) for name in there]
         flat = any(
             get(f"{a}_{arm}") == get(f"{b}_{arm}") for a, b in (("q1", "q3"), ("min", "max"))
         )
         if values != sorted(values) or flat:
             found = ", ".join(f"{name}={get(name):g}" for name in there)
-            faults.append(
-                f"{', '.join(there)} must be in rising order; found {found}; correct them against the "
-                "source"
-            )
+            others = "".join(f", {name}" for name in there[1:])
+            faults.append(_must(there[0], "be in rising order", found, _THEM, of=others))
     return faults
 
 
@@ -571,7 +570,7 @@ def _doubts(reported: str, measure: Measure, get: _Getter) -> tuple[str, ...]:
             if size >= SMALLEST_FOR_MEDIANS
             and (skew := summaries.skewness(median, size, **spread)) > 1
         )
-    if reported in _SUMMARIES:
+    if reported in _POSSIBLE and reported != "effect":
         return ()
     scale, notes = _scale_of(reported, measure), []
     estimate = get("effect", get("estimate"))

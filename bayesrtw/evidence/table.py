@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
-from bayesrtw.errors import EvidenceError, Faults, shown
+from bayesrtw.errors import EvidenceError, Fault, Faults, Place, shown
 from bayesrtw.evidence.cells import Places, duplicates
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.evidence.measure import Benefit, Measure, beyond_limits, measure_named
@@ -234,16 +234,15 @@ class Evidence:
             )
             rule = "finite" if name == "effect" else "positive and finite"
             for row in np.flatnonzero(bad)[:5]:
-                faults.add(
-                    f"data frame: {name} must be {rule}; found {float(values[row])!r} in row "
-                    f"{row + 1} (study={str(labels[row])!r}); mend or leave out the row."
-                )
+                what, remedy = f"found {float(values[row])!r}", "mend or leave out the row"
+                at = Place("data frame", (int(row) + 1,), str(labels[row]), name)
+                faults.add(Fault(what, f"{name} must be {rule}", remedy, "not-a-number", at))
         for row in range(count):
             numbers = float(columns["effect"][row]), float(columns["se"][row])
             usable = np.isfinite(numbers).all() and numbers[1] > 0
-            found = beyond_limits(*numbers, measure_named(measure)) if usable else ""
-            if found and len(faults.messages) < MOST_FAULTS:
-                faults.add(f"data frame: row {row + 1} (study={str(labels[row])!r}): {found}.")
+            found = beyond_limits(*numbers, measure_named(measure)) if usable else None
+            if found is not None and len(faults.found) < MOST_FAULTS:
+                faults.add(found.at("data frame", row + 1, study=str(labels[row])))
         faults.extend(duplicates(columns, "data frame"))
         faults.raise_if_any()
         names = sorted({str(name) for name in columns["outcome"]})
@@ -561,9 +560,8 @@ def _column(cells: Sequence[Any], name: str, faults: Faults) -> NDArray[np.gener
             try:
                 numbers[row] = np.nan if value is None else float(value)
             except (TypeError, ValueError):
-                faults.add(
-                    f"data frame: {name} must be a number; found {value!r} in row {row + 1}; "
-                    "write a decimal number."
-                )
+                place = Place("data frame", (row + 1,), column=name)
+                what, remedy = f"found {value!r}", "write a decimal number"
+                faults.add(Fault(what, f"{name} must be a number", remedy, "not-a-number", place))
         return numbers
     return np.array(["" if value is None else str(value) for value in values], dtype=object)

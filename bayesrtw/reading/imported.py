@@ -302,7 +302,7 @@ def _converted(entry: Entry, outcome: str) -> tuple[dict[str, str], OnScale]:
 
 def _refused(found: OnScale) -> str:
     if found.faults:
-        return f"{CONTRADICTORY}: {'; '.join(found.faults)}"
+        return f"{CONTRADICTORY}: {'; '.join(each.text for each in found.faults)}"
     if not math.isfinite(found.effect):
         return f"{CONTRADICTORY}: the effect is not finite"
     return "" if 0 < found.se < math.inf else NO_SE

@@ -2,7 +2,6 @@
 
 import hashlib
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.errors import EvidenceError, Faults, shown
-from bayesrtw.evidence.cells import Places, Table, duplicates, numbers, of_study, read_table
+from bayesrtw.errors import EvidenceError, Fault, Faults, Place, shown
+from bayesrtw.evidence.cells import Places, Table, duplicates, numbers, read_table
 from bayesrtw.evidence.quality import Judgements, read_judgements
 from bayesrtw.evidence.reported import NUMBERS, analysis_scale
 from bayesrtw.evidence.table import (
@@ -51,29 +50,6 @@ class Folder(Protocol):
 
     def read_bytes(self) -> bytes:
         """Read the whole file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A fault with its place.
-
-    Attributes
-    ----------
-    file
-        How messages call the file.
-    row
-        Line in the file; 0 where the fault is not of one row.
-    column, value
-        The column at fault and what stands there; empty where the fault is not of one column.
-    message
-        The whole sentence.
-    """
-
-    file: str
-    row: int
-    column: str
-    value: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,37 +150,37 @@ def attempt(source: Any) -> Reading:
     try:
         found = _csv_source(source) if source.is_file() else _folder_source(source)
     except EvidenceError as error:
-        return Reading(None, (Fault(source.name, 0, "", "", str(error)),))
+        return Reading(None, error.faults)
     return _clean(found)
 
 
 def _read(source: _Source, *, strict: bool) -> Evidence:
     if strict:
         evidence = source.build(source.tables, source.faults)
-        if evidence is None or source.faults.messages:
+        if evidence is None or source.faults:
             source.faults.stop()
         return evidence
     reading = _clean(source)
     if reading.evidence is None:
-        Faults(EvidenceError, list(dict.fromkeys(f.message for f in reading.faults))).stop()
+        raise EvidenceError(*reading.faults)
     return reading.evidence
 
 
 def _clean(source: _Source) -> Reading:
     """Build evidence of the rows without faults: leave faulty rows out until none is found."""
-    tables, noted = dict(source.tables), list(source.faults.messages)
+    tables, noted = dict(source.tables), list(source.faults.found)
     found: list[Fault] = []
     while True:
         faults = Faults(EvidenceError, noted)
         evidence = source.build(tables, faults)
-        new = [place for message in faults.messages for place in _located(message, tables)]
+        new = faults.found
         found += new
         if not new and evidence is not None and evidence.size:
             named = tuple(dict.fromkeys(fault.message for fault in found))
             return Reading(replace(evidence, quarantined=named), tuple(found))
-        if not new or any(fault.row == 0 for fault in new):
+        if not new or any(not fault.place.rows for fault in new):
             return Reading(None, tuple(found))
-        bad = {(fault.file, fault.row) for fault in new}
+        bad = {(fault.place.file, row) for fault in new for row in fault.place.rows}
         tables = {file: _without(table, bad) for file, table in tables.items()}
         noted = []
 
@@ -213,33 +189,6 @@ def _without(table: Table, bad: set[tuple[str, int]]) -> Table:
     keep = [place for place, line in enumerate(table.lines) if (table.where, line) not in bad]
     columns = {name: [cells[place] for place in keep] for name, cells in table.columns.items()}
     return Table(table.where, columns, [table.lines[place] for place in keep])
-
-
-#: Text between quotes in a message, as ``repr`` writes it: a cell may hold "in row 7".
-_QUOTED: Final = re.compile(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"")
-#: Where a message names rows, and how many.
-_ROWS: Final = re.compile(r"\brows? (\d+)(?: and (\d+)\b)?")
-#: A fault of a whole outcome: leaving out the rows of one side would decide its direction.
-_WHOLE: Final = "benefit of outcome "
-
-
-def _located(message: str, tables: Mapping[str, Table]) -> list[Fault]:
-    """Find the place of a fault: every message begins with its file and names its row."""
-    for table in tables.values():
-        if not message.startswith(f"{table.where}: "):
-            continue
-        text = message[len(table.where) + 2 :]
-        rows = _ROWS.search(_QUOTED.sub("''", text))
-        if rows is None or text.startswith(_WHOLE):
-            return [Fault(table.where, 0, "", "", message)]
-        word = re.match(r"(?:row \d+(?: \(study=.*?\))?: )?(\w+)\b", text)
-        column = word[1] if word is not None and word[1] in table.columns else ""
-        found = []
-        for row in (int(number) for number in rows.groups() if number):
-            value = table.columns[column][table.lines.index(row)] if column else ""
-            found.append(Fault(table.where, row, column, value, message))
-        return found
-    return [Fault(message.split(":", maxsplit=1)[0], 0, "", "", message)]
 
 
 def _csv_source(path: Path) -> _Source:
@@ -265,7 +214,7 @@ def _flat(table: Table, provenance: Provenance, faults: Faults) -> Evidence | No
     columns = _results(table, faults)
     columns |= mark(columns, table.where, table.lines, faults)
     outcomes, said = _flat_outcomes(table, columns, faults)
-    if faults.messages:
+    if faults:
         return None
     limits = () if said else ("No direction of benefit was stated; higher was taken as benefit.",)
     return Evidence(
@@ -285,17 +234,18 @@ def _flat_outcomes(
     for row, name in enumerate(str(value) for value in names):
         benefit = str(stated[row]) if stated is not None else "higher"
         if benefit not in ("higher", "lower"):
-            faults.add(
-                f"{table.where}: benefit is {benefit!r} in row {table.lines[row]}{of_study(table, row)}; "
-                "Choices: higher, lower."
-            )
+            what, remedy = f"benefit is {benefit!r}", "Choices: higher, lower"
+            place = table.at(row, column="benefit")
+            faults.add(Fault(what, "", remedy, "not-allowed", place, benefit))
             continue
         known = outcomes.get(name)
         if known is not None and known.benefit != benefit:
-            faults.add(
-                f"{table.where}: benefit of outcome {name!r} is {benefit!r} in row {table.lines[row]} and "
-                f"{known.benefit!r} before; give an outcome one direction."
-            )
+            what = f"benefit of outcome {name!r} is {benefit!r} in row {table.lines[row]} and "
+            what += f"{known.benefit!r} before"
+            # Of the whole outcome: leaving out the rows of one side would decide its direction.
+            place = table.at(column="benefit")
+            remedy, rule = "give an outcome one direction", "outcome-with-two-directions"
+            faults.add(Fault(what, "", remedy, rule, place, benefit))
         outcomes.setdefault(name, Outcome(name, name.replace("_", " "), benefit))  # type: ignore[arg-type]
     return outcomes, stated is not None
 
@@ -305,14 +255,13 @@ def _folder_source(folder: Folder) -> _Source:
     faults = Faults(EvidenceError)
     raw_toml = raw_bytes(folder.joinpath("dataset.toml"), f"{name}/dataset.toml")
     meta = parsed_toml(raw_toml, f"{name}/dataset.toml", faults)
-    if not faults.messages:
+    if not faults:
         check_keys(meta, f"{name}/dataset.toml", faults)
         if meta.get("id") != name:
-            faults.add(
-                f"{name}/dataset.toml: id is {meta.get('id')!r}; the folder is called {name!r}; make "
-                "them equal."
-            )
-    if faults.messages:
+            what, allowed = f"id is {meta.get('id')!r}", f"the folder is called {name!r}"
+            place = Place(f"{name}/dataset.toml", column="id")
+            faults.add(Fault(f"{what}; {allowed}", "", "make them equal", "not-allowed", place))
+    if faults:
         return _Source(lambda _tables, _faults: None, faults=faults)
     tables, sha = _tables(folder, meta, hashlib.sha256(raw_toml), faults)
 
@@ -349,7 +298,7 @@ def _joined(
     judgements = Judgements()
     if "risk_of_bias.csv" in tables:
         judgements = read_judgements(tables["risk_of_bias.csv"], studies.columns["study"], faults)
-    if faults.messages:
+    if faults:
         return None
     return Evidence(
         dataset_of(columns),
@@ -373,9 +322,8 @@ def _tables(
     files = ("studies.csv", "results.csv", "risk_of_bias.csv")
     for file in meta.get("files", {}):
         if file not in files:
-            faults.add(
-                f"{folder.name}/dataset.toml: files.{file} is not known; {suggestion(file, files)}"
-            )
+            what, place = f"files.{file} is not known", Place(f"{folder.name}/dataset.toml")
+            faults.add(Fault(what, remedy=suggestion(file, files), place=place))
     for file in files:
         child = folder.joinpath(file)
         if file == "risk_of_bias.csv" and not child.is_file():
@@ -383,7 +331,7 @@ def _tables(
         try:
             raw = raw_bytes(child, f"{folder.name}/{file}")
         except EvidenceError as error:
-            faults.add(str(error))
+            faults.extend(error.faults)
             continue
         sha.update(raw)
         check_hash(raw, file, meta, folder.name, faults)
@@ -396,17 +344,18 @@ def _tables(
 def _need(table: Table, names: Sequence[str], faults: Faults) -> None:
     for name in names:
         if name not in table.columns:
-            hint = suggestion(name, list(table.columns))
-            faults.add(f"{table.where}: column {name!r} is missing; {hint}")
+            what, hint = f"column {name!r} is missing", suggestion(name, list(table.columns))
+            faults.add(Fault(what, "", hint, "missing-column", table.at(column=name)))
 
 
 def _need_result(table: Table, faults: Faults) -> None:
     if not {"effect", "estimate", "events_t", "mean_t"} & table.columns.keys():
-        faults.add(
-            f"{table.where}: no column holds a result; found {shown(table.columns)}; give effect and "
-            "se, or estimate with ci_low and ci_high, or counts (events_t, n_t, events_c, n_c), or "
-            "means (mean_t, sd_t, n_t, mean_c, sd_c, n_c)."
+        remedy = (
+            "give effect and se, or estimate with ci_low and ci_high, or counts (events_t, n_t, "
+            "events_c, n_c), or means (mean_t, sd_t, n_t, mean_c, sd_c, n_c)"
         )
+        what = f"no column holds a result; found {shown(table.columns)}"
+        faults.add(Fault(what, "", remedy, "missing-column", table.at()))
 
 
 def _results(table: Table, faults: Faults) -> dict[str, NDArray[np.generic]]:
@@ -427,7 +376,9 @@ def _results(table: Table, faults: Faults) -> dict[str, NDArray[np.generic]]:
             {name: float(columns[name][row]) for name in numeric},
         )
         for fault in found.faults:
-            faults.add(f"{table.where}: row {table.lines[row]}{of_study(table, row)}: {fault}.")
+            column = fault.place.column if fault.place.column in table.columns else ""
+            value = table.columns[column][row] if column else fault.value
+            faults.add(replace(fault, place=table.at(row, column=column), value=value))
         effect[row], se[row] = found.effect, found.se
         measure.append(found.measure)
         how.append(found.conversion)
@@ -456,10 +407,11 @@ def _check_outcomes(table: Table, meta: Mapping[str, Any], faults: Faults) -> No
     known = [row["name"] for row in meta["outcome"]]
     for row, name in enumerate(table.columns["outcome"]):
         if name not in known:
-            faults.add(
-                f"{table.where}: outcome {name!r} in row {table.lines[row]}{of_study(table, row)} has no "
-                f"[[outcome]] in dataset.toml with its direction of benefit; {suggestion(name, known)}"
+            what = (
+                f"outcome {name!r} has no [[outcome]] in dataset.toml with its direction of benefit"
             )
+            rule, place = "outcome-without-direction", table.at(row, column="outcome")
+            faults.add(Fault(what, "", suggestion(name, known), rule, place, name))
 
 
 def _join_studies(
@@ -468,24 +420,22 @@ def _join_studies(
     index: dict[str, int] = {}
     for row, study in enumerate(studies.columns["study"]):
         if study in index:
-            faults.add(
-                f"{studies.where}: study {study!r} stands twice (rows {studies.lines[index[study]]} and "
-                f"{studies.lines[row]}); a study has one row: leave one out."
-            )
+            remedy, place = "a study has one row: leave one out", studies.at(index[study], row)
+            what = f"study {study!r} stands twice"
+            place = replace(place, column="study")
+            faults.add(Fault(what, "", remedy, "repeated-row", place, study))
         index.setdefault(study, row)
     rows = []
     for row, study in enumerate(results.columns["study"]):
         if study not in index:
-            faults.add(
-                f"{results.where}: study {study!r} in row {results.lines[row]} is not in "
-                f"{studies.where}; {suggestion(study, list(index))}"
-            )
+            what = f"study {study!r} is not in {studies.where}"
+            hint, place = suggestion(study, list(index)), results.at(row, column="study")
+            faults.add(Fault(what, "", hint, "unknown-study", place, study))
         rows.append(index.get(study, 0))
     clash = sorted((studies.columns.keys() & columns.keys()) - _BOTH - {"study"})
     if clash:
-        faults.add(
-            f"{studies.where}: columns {shown(clash)} stand in {results.where} too; rename them."
-        )
+        what = f"columns {shown(clash)} stand in {results.where} too"
+        faults.add(Fault(what, remedy="rename them", place=studies.at()))
         return
     for name, cells in studies.columns.items():
         if name == "study":

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.errors import Faults, shown
+from bayesrtw.errors import Fault, Faults, Place, shown
 
 #: Optional columns of results (``withdrawn`` also of studies) that this module reads.
 COLUMNS = ("corrects", "withdrawn", "extracted_by", "signed_by")
@@ -75,8 +75,13 @@ def mark(
     for row, who in enumerate(text("extracted_by")):
         if signed[row].lower().startswith(MACHINE):
             faults.add(
-                f"{where}: signed_by is {signed[row]!r} in row {lines[row]}; a person signs: name one, or "
-                "leave the cell empty."
+                Fault(
+                    f"signed_by is {signed[row]!r}",
+                    remedy="a person signs: name one, or leave the cell empty",
+                    rule="signed-by-machine",
+                    place=Place(where, (lines[row],), column="signed_by"),
+                    value=signed[row],
+                )
             )
         if who.lower().startswith(MACHINE) and not signed[row]:
             causes[row] = causes[row] or f"{UNSIGNED} ({who})"
@@ -90,16 +95,20 @@ def _check_corrections(
     for row, target in enumerate(corrects):
         if not target:
             continue
+        rows: tuple[int, ...] = (lines[row],)
+        what = remedy = ""
         if target == names[row]:
-            faults.add(f"{where}: row {lines[row]} corrects itself; name the row that it replaces.")
+            what, remedy = "corrects itself", "name the row that it replaces"
         elif target not in names:
             known = shown(name for name in names if name)
-            faults.add(
-                f"{where}: corrects is {target!r} in row {lines[row]}; no row has that result; found {known}."
-            )
+            what, remedy = f"corrects is {target!r}", f"no row has that result; found {known}"
         elif target in seen:
+            rows = (seen[target], lines[row])
+            what = f"both correct {target!r}"
+            remedy = "a row is corrected once: let the later one correct the earlier"
+        if what:
+            place = Place(where, rows, column="corrects")
             faults.add(
-                f"{where}: rows {seen[target]} and {lines[row]} both correct {target!r}; a row is corrected "
-                "once: let the later one correct the earlier."
+                Fault(what, remedy=remedy, rule="not-a-correction", place=place, value=target)
             )
         seen.setdefault(target, lines[row])

@@ -6,8 +6,8 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bayesrtw.errors import EvidenceError, Faults, shown
-from bayesrtw.evidence.cells import SEPARATOR, Table, numbers, of_study
+from bayesrtw.errors import EvidenceError, Fault, Faults, Place, shown
+from bayesrtw.evidence.cells import SEPARATOR, Table, numbers
 from bayesrtw.registry import suggestion
 
 #: Types a [[field]] may declare, with what to write.
@@ -93,10 +93,10 @@ def check_keys(meta: Mapping[str, Any], where: str, faults: Faults) -> None:
     """
     for key in ("schema", "id", "version", "title", "source", "outcome"):
         if key not in meta:
-            faults.add(f"{where}: {key} is missing; add it.")
+            faults.add(_key(where, key, "is missing", "add it"))
     _check_table(meta, "", where, faults)
     if meta.get("schema", 1) != 1:
-        faults.add(f"{where}: schema is {meta['schema']!r}; this version reads schema 1.")
+        faults.add(_key(where, "schema", f"is {meta['schema']!r}", "this version reads schema 1"))
     tables = [("source", meta.get("source"))]
     for section in ("outcome", "field", "dependence"):
         listed = meta.get(section, [])
@@ -108,26 +108,30 @@ def check_keys(meta: Mapping[str, Any], where: str, faults: Faults) -> None:
         if isinstance(table, dict):
             _check_table(table, name, where, faults)
         elif table is not None and name != "source":
-            faults.add(f"{where}: {name} must be a table; found {table!r}.")
-    if faults.messages:
+            faults.add(_key(where, name, "must be a table", f"found {table!r}"))
+    if faults:
         return
     for place, table in enumerate(meta["outcome"]):
         if "name" not in table or "title" not in table:
-            faults.add(f"{where}: outcome[{place}] needs a name and a title; add them.")
+            faults.add(_key(where, f"outcome[{place}]", "needs a name and a title", "add them"))
         if table.get("benefit") not in ("higher", "lower"):
-            faults.add(
-                f"{where}: outcome[{place}].benefit is {table.get('benefit')!r}; Choices: higher, lower."
-            )
+            name, found = f"outcome[{place}].benefit", f"is {table.get('benefit')!r}"
+            faults.add(_key(where, name, found, "Choices: higher, lower"))
     names = [table.get("name") for table in meta["outcome"]]
     twice = sorted({str(name) for name in names if names.count(name) > 1})
     if twice:
-        faults.add(f"{where}: outcomes {shown(twice)} stand twice; leave one out.")
+        faults.add(_key(where, "outcomes", f"{shown(twice)} stand twice", "leave one out"))
     for place, table in enumerate(meta.get("field", [])):
         if "name" not in table or "file" not in table:
-            faults.add(f"{where}: field[{place}] needs a file and a name; add them.")
+            faults.add(_key(where, f"field[{place}]", "needs a file and a name", "add them"))
         if table.get("type", "string") not in _TYPES:
             hint = suggestion(str(table["type"]), list(_TYPES))
-            faults.add(f"{where}: field[{place}].type is {table['type']!r}; {hint}")
+            faults.add(_key(where, f"field[{place}].type", f"is {table['type']!r}", hint))
+
+
+def _key(where: str, name: str, found: str, remedy: str) -> Fault:
+    """Fault of a key in a description."""
+    return Fault(f"{name} {found}", "", remedy, "not-well-formed", Place(where, column=name))
 
 
 def _check_table(table: Mapping[str, Any], name: str, where: str, faults: Faults) -> None:
@@ -135,11 +139,11 @@ def _check_table(table: Mapping[str, Any], name: str, where: str, faults: Faults
     prefix = f"{name}." if name else ""
     for key, value in table.items():
         if key not in known:
-            faults.add(f"{where}: {prefix}{key} is not known; {suggestion(key, list(known))}")
+            faults.add(_key(where, f"{prefix}{key}", "is not known", suggestion(key, list(known))))
         elif key in _TOML_TYPES:
             words, kind = _TOML_TYPES[key]
             if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-                faults.add(f"{where}: {prefix}{key} must be {words}; found {value!r}.")
+                faults.add(_key(where, f"{prefix}{key}", f"must be {words}", f"found {value!r}"))
 
 
 def raw_bytes(path: Any, where: str) -> bytes:
@@ -165,9 +169,9 @@ def raw_bytes(path: Any, where: str) -> bytes:
     try:
         return bytes(path.read_bytes())
     except OSError as error:
-        raise EvidenceError(
-            f"{where}: cannot be read ({error.strerror}); check the path."
-        ) from None
+        found = f"cannot be read ({error.strerror})"
+        fault = Fault(found, remedy="check the path", rule="unreadable", place=Place(where))
+        raise EvidenceError(fault) from None
 
 
 def parsed_toml(raw: bytes, where: str, faults: Faults) -> dict[str, Any]:
@@ -190,7 +194,7 @@ def parsed_toml(raw: bytes, where: str, faults: Faults) -> dict[str, Any]:
     try:
         return tomllib.loads(raw.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        faults.add(f"{where}: is not TOML: {error}.")
+        faults.add(Fault(f"is not TOML: {error}", rule="unreadable", place=Place(where)))
         return {}
 
 
@@ -226,8 +230,13 @@ def check_hash(
         sealable = described == "dataset.toml"
         remedy = f", or run `bayesrtw check {name} --seal`" if sealable else ""
         faults.add(
-            f"{name}/{file}: its SHA-256 is {actual}; {described} declares {declared}; a change of "
-            f"rows is a new version: raise version and write the new hash{remedy}."
+            Fault(
+                f"its SHA-256 is {actual}; {described} declares {declared}",
+                "",
+                "a change of rows is a new version: raise version and write the new hash" + remedy,
+                "changed-file",
+                Place(f"{name}/{file}"),
+            )
         )
 
 
@@ -250,13 +259,15 @@ def check_fields(table: Table, file: str, meta: Mapping[str, Any], faults: Fault
         return
     for name in table.columns:
         if name not in fields:
-            faults.add(
-                f"{table.where}: column {name!r} is not declared in dataset.toml; "
-                f"{suggestion(name, list(fields))}"
+            what, hint = (
+                f"column {name!r} is not declared in dataset.toml",
+                suggestion(name, list(fields)),
             )
+            faults.add(Fault(what, "", hint, "not-allowed", table.at(column=name)))
     for name, rule in fields.items():
         if name not in table.columns:
-            faults.add(f"{table.where}: column {name!r} is missing; add it or its declaration.")
+            what, remedy = f"column {name!r} is missing", "add it or its declaration"
+            faults.add(Fault(what, "", remedy, "missing-column", table.at(column=name)))
             continue
         _check_field(table, name, rule, faults)
 
@@ -296,10 +307,8 @@ def _check_field(table: Table, name: str, rule: Mapping[str, Any], faults: Fault
                 if not math.isnan(value) and value != round(value)
             ]
     for row, what in wrong:
-        faults.add(
-            f"{table.where}: {name}: found {cells[row]!r} in row {table.lines[row]}{of_study(table, row)}; "
-            f"{what.rstrip('.')}."
-        )
+        found, place = f"{name}: found {cells[row]!r}", table.at(row, column=name)
+        faults.add(Fault(found, "", what, "not-allowed", place, cells[row]))
 
 
 def _words(cell: str, rule: Mapping[str, Any]) -> list[str]:

@@ -77,5 +77,5 @@ def test_a_standard_error_near_zero_has_its_limit():
 
 
 def test_a_standard_error_of_zero_is_no_estimate():
-    with pytest.raises(EvidenceError, match=r"se must be positive and finite; found 0\.0 in row 1"):
+    with pytest.raises(EvidenceError, match=r"se must be positive and finite; found 0\.0"):
         rows([0.0, 0.1, 0.1, 0.2])

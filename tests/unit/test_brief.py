@@ -109,7 +109,7 @@ def rewritten(path, *pairs):
         ("benefit,low,any,,key", "benefit,strong,any,,key",
          "certainty is 'strong' in row 7; Choices: high, low, moderate, very low. Leave it empty"),
         ("b09,finding", "b09,findings", "kind is 'findings' in row 10; did you mean 'finding'?"),
-        (",95,benefit", ",ninety,benefit", "studies must be a number; found 'ninety' in row 10"),
+        (",95,benefit", ",ninety,benefit", "studies must be a number; found 'ninety'"),
         (",95,benefit", ",9.5,benefit", "studies is '9.5' in row 10; write a whole number"),
         (",95,benefit", ",-95,benefit", "studies is '-95' in row 10; write a whole number"),
         (",95,benefit", ",95,good", "direction is 'good' in row 10; Choices: benefit"),

@@ -84,7 +84,7 @@ def test_check_names_every_file_with_faults(here):
     assert result.stdout == "ok: mine.csv\n"
     for part in (
         "fault: 2 faults:",
-        "bad.csv: effect must be a number; found 'x' in row 2 (study='A')",
+        "bad.csv: row 2 (study='A'): effect must be a number; found 'x'",
         "fault: 3 faults:",
         "bad.toml.sed is not known; did you mean 'seed'?",
         "bad.toml.seed is missing; add it.",

@@ -423,10 +423,10 @@ def test_rows_with_faults_are_quarantined_and_named(tmp_path):
     assert evidence.places.lines == (2,)
     assert len(evidence.quarantined) == 4
     for part in (
-        "effect must be a number; found 'x' in row 3 (study='B')",
+        "row 3 (study='B'): effect must be a number; found 'x'",
         "row 4 (study='C'): se must be positive; found 0",
-        "row 5 repeats row 2 (study='A')",
-        "row 6 has 4 cells; the header has 3",
+        "row 5 (study='A'): repeats row 2",
+        "row 6: has 4 cells; the header has 3",
     ):
         assert any(part in message for message in evidence.quarantined)
 
@@ -466,9 +466,9 @@ def test_the_results_of_a_quarantined_study_are_quarantined_too(tmp_path):
     evidence = read_folder(folder(tmp_path, studies, results), strict=False)
     assert evidence.data["study"].to_numpy().tolist() == ["A"]
     assert [message.split(";")[0] for message in evidence.quarantined] == [
-        "trials/studies.csv: study 'B' stands twice (rows 3 and 4)",
-        "trials/results.csv: study 'C' in row 4 is not in trials/studies.csv",
-        "trials/results.csv: study 'B' in row 3 is not in trials/studies.csv",
+        "trials/studies.csv: rows 3 and 4 (study='B'): study 'B' stands twice",
+        "trials/results.csv: row 4 (study='C'): study 'C' is not in trials/studies.csv",
+        "trials/results.csv: row 3 (study='B'): study 'B' is not in trials/studies.csv",
     ]
 
 
@@ -476,7 +476,7 @@ def test_a_faulty_judgement_is_quarantined_and_the_results_stay(tmp_path):
     judgements = "study,instrument,domain,judgement\nA,RoB 2,overall,fine\nA,RoB 2,selection,low\n"
     results = "study,outcome,effect,se\nA,at_work,0.1,0.2\n"
     path = folder(tmp_path, "study\nA\n", results, judgements)
-    with pytest.raises(EvidenceError, match="judgement is 'fine' in row 2"):
+    with pytest.raises(EvidenceError, match="judgement is 'fine'"):
         read_folder(path)
     evidence = read_folder(path, strict=False)
     assert [row.domain for row in evidence.judgements.rows] == ["selection"]
@@ -494,6 +494,14 @@ def test_a_cell_that_speaks_of_rows_does_not_mislead(tmp_path):
     path.write_text('study,effect,se\nit\'s row 2,\'in row 2\',1\n"B ""row 2""",1,1\n')
     (fault,) = [each for each in inspect(path).doubts if each.severity == "fault"]
     assert (fault.file, fault.row, fault.value) == ("row 9.csv", 2, "'in row 2'")
+
+
+def test_a_rule_is_named_by_the_fault_and_not_by_words_in_its_cell(tmp_path):
+    path = tmp_path / "my.csv"
+    cell = "must be positive; repeats row 3; is missing"
+    path.write_text(f"study,effect,se\nA,0.1,0.2\nB,{cell},0.1\n")
+    (fault,) = [each for each in inspect(path).doubts if each.severity == "fault"]
+    assert (fault.row, fault.column, fault.rule) == (3, "effect", "not-a-number")
 
 
 def test_every_fault_of_a_row_has_its_place(tmp_path):
@@ -535,4 +543,4 @@ def test_a_file_that_cannot_be_read_is_a_fault(tmp_path):
     assert found_.evidence is None
     assert found_.doubts[0].rule == "unreadable"
     assert math.isclose(len(found_.doubts), 1)
-    assert reading.attempt(tmp_path).faults[0].row == 0
+    assert reading.attempt(tmp_path).faults[0].place.rows == ()

@@ -203,5 +203,5 @@ def test_sources_that_cannot_be_imported_say_why(tmp_path):
         read_source(tmp_path)
     (tmp_path / "bad.csv").write_text("study,effect,se\nA,x,1\n")
     result = call("import", tmp_path / "bad.csv", "--to", tmp_path / "new", code=1)
-    assert "effect must be a number; found 'x' in row 2 (study='A')" in result.stderr
+    assert "row 2 (study='A'): effect must be a number; found 'x'" in result.stderr
     assert not (tmp_path / "new").exists()

@@ -85,30 +85,30 @@ def test_another_instrument_keeps_its_name_and_its_own_words():
     [
         (
             "a2001,RoB 2,2019,overall,moderate,,,",
-            "d/risk_of_bias.csv: judgement is 'moderate' in row 2 (study='a2001'); it is no word of "
+            "d/risk_of_bias.csv: row 2 (study='a2001'): judgement is 'moderate'; it is no word of "
             "RoB 2 (2019) for overall; Choices: high, low, some_concerns.",
         ),
         (
             "a2001,RoB 2,2019,overall,Some concerns,,,",
-            "judgement is 'Some concerns' in row 2 (study='a2001'); it is no word of RoB 2 (2019) for "
+            "row 2 (study='a2001'): judgement is 'Some concerns'; it is no word of RoB 2 (2019) for "
             "overall; did you mean 'some_concerns'?",
         ),
         (
             "a2001,RoB 2,2019,confounding,low,,,",
-            "domain is 'confounding' in row 2 (study='a2001'); it is no domain of RoB 2 (2019); Choices",
+            "row 2 (study='a2001'): domain is 'confounding'; it is no domain of RoB 2 (2019); Choices",
         ),
         (
             "a2001,ROBINS-I,2025,deviations,low,,,",
-            "domain is 'deviations' in row 2 (study='a2001'); it is no domain of ROBINS-I (2025)",
+            "row 2 (study='a2001'): domain is 'deviations'; it is no domain of ROBINS-I (2025)",
         ),
         (
             "a2001,ROBINS-I,,overall,low,,,",
-            "version is '' in row 2 (study='a2001'); ROBINS-I has versions 2016, 2025; write one",
+            "row 2 (study='a2001'): version is ''; ROBINS-I has versions 2016, 2025; write one",
         ),
-        ("a2001,RoB 2,2018,overall,low,,,", "version is '2018' in row 2"),
+        ("a2001,RoB 2,2018,overall,low,,,", "version is '2018'"),
         (
             "a2001,rob2,,overall,low,,,",
-            "instrument is 'rob2' in row 2 (study='a2001'); write 'RoB 2'",
+            "row 2 (study='a2001'): instrument is 'rob2'; write 'RoB 2'",
         ),
         (
             "a2001,ROBINS-I V2,,overall,low,,,",
@@ -116,19 +116,19 @@ def test_another_instrument_keeps_its_name_and_its_own_words():
         ),
         (
             "a2011,RoB 2,2019,overall,low,,,",
-            "study is 'a2011' in row 2 (study='a2011'); it is not in studies.csv; did you mean 'a2001'?",
+            "row 2 (study='a2011'): study is 'a2011'; it is not in studies.csv; did you mean 'a2001'?",
         ),
         (
             "a2001,RoB 2,2019,overall,low,,22.11.2026,",
-            "assessed is '22.11.2026' in row 2 (study='a2001'); write a date as 2026-11-22, 2026-11 or",
+            "row 2 (study='a2001'): assessed is '22.11.2026'; write a date as 2026-11-22, 2026-11 or",
         ),
         (
             "a2001,,,overall,low,,,",
-            "instrument is '' in row 2 (study='a2001'); it must not be empty",
+            "row 2 (study='a2001'): instrument is ''; it must not be empty",
         ),
         (
             "a2001,PEDro,,x,yes,,,\na2001,PEDro,,x,yes,,,",
-            "row 3 repeats row 2 (study='a2001'); a judgement stands once: leave one out, or name",
+            "row 3 (study='a2001'): repeats row 2; a judgement stands once: leave one out, or name",
         ),
     ],
 )

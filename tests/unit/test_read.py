@@ -153,7 +153,7 @@ def test_empty_columns_at_the_end_are_no_columns(tmp_path):
         ),
         (
             b"study,effect,se,,\nA,1,1,,x\n",
-            "my.csv: row 2 has 5 cells; the header has 3; quote cells that hold commas.",
+            "my.csv: row 2: has 5 cells; the header has 3; quote cells that hold commas.",
         ),
         (
             b"study;effect;se\nA;1;1\n",
@@ -166,11 +166,11 @@ def test_empty_columns_at_the_end_are_no_columns(tmp_path):
         ),
         (
             b"study,effect,se\nA,1\n",
-            "my.csv: row 2 has 2 cells; the header has 3; add the missing commas.",
+            "my.csv: row 2: has 2 cells; the header has 3; add the missing commas.",
         ),
         (
             b"study,effect,se\nA,1,1,1\n",
-            "my.csv: row 2 has 4 cells; the header has 3; quote cells that hold commas.",
+            "my.csv: row 2: has 4 cells; the header has 3; quote cells that hold commas.",
         ),
         (
             b"studie,effect,se\nA,1,1\n",
@@ -183,12 +183,12 @@ def test_empty_columns_at_the_end_are_no_columns(tmp_path):
         ),
         (
             b"study,effect,se\nA,0.1,0.2\nB,abc,0.2\n",
-            "my.csv: effect must be a number; found 'abc' in row 3 (study='B'); write a decimal "
+            "my.csv: row 3 (study='B'): effect must be a number; found 'abc'; write a decimal "
             "number or leave the cell empty.",
         ),
         (
             b'study,effect,se\nA,"0,1",0.2\n',
-            "my.csv: effect must be a number; found '0,1' in row 2 (study='A'); write a decimal",
+            "my.csv: row 2 (study='A'): effect must be a number; found '0,1'; write a decimal",
         ),
         (
             b"study,effect,se\nA,0.1,0\n",
@@ -219,7 +219,7 @@ def test_empty_columns_at_the_end_are_no_columns(tmp_path):
         ),
         (
             b"study,effect,se\n,0.1,1\n",
-            "my.csv: row 2 (study=''): study must not be empty; give the study a name.",
+            "my.csv: row 2: study must not be empty; give the study a name.",
         ),
         (
             b"study,reported,estimate,ci_low,ci_high\nA,hazard_ratio,1,2,0.5\n",
@@ -233,7 +233,7 @@ def test_empty_columns_at_the_end_are_no_columns(tmp_path):
         ),
         (
             b"study,outcome,benefit,effect,se\nA,work,up,1,1\n",
-            "my.csv: benefit is 'up' in row 2 (study='A'); Choices: higher, lower.",
+            "my.csv: row 2 (study='A'): benefit is 'up'; Choices: higher, lower.",
         ),
         (
             b"study,outcome,benefit,effect,se\nA,work,higher,1,1\nB,work,lower,1,1\n",
@@ -251,13 +251,13 @@ def test_a_fault_of_a_flat_file_is_named(tmp_path, content, message):
 )
 def test_what_is_not_a_finite_number_is_refused(tmp_path, cell):
     message = faults(csv, tmp_path, f"{HEAD}A,{cell},0.2\n")
-    assert f"effect must be a number; found {cell!r} in row 2 (study='A')" in message
+    assert f"row 2 (study='A'): effect must be a number; found {cell!r}" in message
 
 
 def test_a_repeated_row_is_named_with_its_study(tmp_path):
     message = faults(csv, tmp_path, HEAD + "A,0.10,0.2\nB,0.1,0.2\nA,0.1,.2\n")
     assert message == (
-        "my.csv: row 4 repeats row 2 (study='A'); a result enters once: leave one out, or tell them "
+        "my.csv: row 4 (study='A'): repeats row 2; a result enters once: leave one out, or tell them "
         "apart in a column."
     )
 
@@ -265,10 +265,10 @@ def test_a_repeated_row_is_named_with_its_study(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("\nA,1,1\n\nB,x,1\n", "effect must be a number; found 'x' in row 5 (study='B')"),
+        ("row 5 (study='B'): \nA,1,1\n\nB,x,1\n", "effect must be a number; found 'x'"),
         ("\nA,1,1\n\nB,1,0\n", "row 5 (study='B'): se must be positive; found 0;"),
-        ("\nA,1,1\n,,\nB,1\n", "row 5 has 2 cells; the header has 3;"),
-        ('"A\nB",1,1\nC,1,1\nC,1,1\n', "row 5 repeats row 4 (study='C');"),
+        ("\nA,1,1\n,,\nB,1\n", "row 5: has 2 cells; the header has 3;"),
+        ('"A\nB",1,1\nC,1,1\nC,1,1\n', "row 5 (study='C'): repeats row 4;"),
     ],
 )
 def test_rows_are_called_by_their_line_in_the_file(tmp_path, text, message):
@@ -278,7 +278,7 @@ def test_rows_are_called_by_their_line_in_the_file(tmp_path, text, message):
 def test_all_faults_of_a_flat_file_come_in_one_error(tmp_path):
     text = "study,measure,effect,se\nA,generic,x,1\nB,generik,1,1\nC,generic,1,-1\n"
     message = faults(csv, tmp_path, text)
-    assert message.startswith("3 faults:\n  1. my.csv: effect must be a number")
+    assert message.startswith("3 faults:\n  1. my.csv: row 2 (study='A'): effect must be a number")
     for number in (2, 3, 4):
         assert f"row {number} (study=" in message
 
@@ -289,9 +289,9 @@ def test_faults_of_every_stage_come_in_one_error(tmp_path):
     message = faults(csv, tmp_path, HEAD + "A,x,1\nB,1,0\nC,1,1,1\n")
     for part in (
         "3 faults:",
-        "effect must be a number; found 'x' in row 2 (study='A')",
+        "row 2 (study='A'): effect must be a number; found 'x'",
         "row 3 (study='B'): se must be positive; found 0;",
-        "row 4 has 4 cells; the header has 3;",
+        "row 4: has 4 cells; the header has 3;",
     ):
         assert part in message
 
@@ -390,13 +390,13 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
         ),
         (
             {"results": RESULTS.replace("at_work,", "at_wrk,")},
-            "trials/results.csv: outcome 'at_wrk' in row 2 (study='a2001') has no [[outcome]] in "
+            "trials/results.csv: row 2 (study='a2001'): outcome 'at_wrk' has no [[outcome]] in "
             "dataset.toml with its direction of benefit; did you mean 'at_work'? Choices: at_work.",
         ),
         (
             {"results": RESULTS.replace("a2001", "a2011")},
-            "trials/results.csv: study 'a2011' in row 2 is not in trials/studies.csv; did you mean "
-            "'a2001'? Choices: a2001, b2002.",
+            "trials/results.csv: row 2 (study='a2011'): study 'a2011' is not in trials/studies.csv; did you "
+            "mean 'a2001'? Choices: a2001, b2002.",
         ),
         (
             {"results": RESULTS.replace("outcome", "outcom")},
@@ -423,7 +423,7 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
                 + DECLARED.replace('"reported"\n', '"reported"\nenum = ["risk_ratio", "counts"]\n'),
                 "results": RESULTS.replace("risk_ratio", "risk_rato"),
             },
-            "trials/results.csv: reported: found 'risk_rato' in row 2 (study='a2001'); did you mean "
+            "trials/results.csv: row 2 (study='a2001'): reported: found 'risk_rato'; did you mean "
             "'risk_ratio'? Choices: counts, risk_ratio.",
         ),
         (
@@ -434,7 +434,7 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
                 ),
                 "results": RESULTS.replace("risk_ratio", "counts;risk_rato"),
             },
-            "trials/results.csv: reported: found 'counts;risk_rato' in row 2 (study='a2001'); "
+            "trials/results.csv: row 2 (study='a2001'): reported: found 'counts;risk_rato'; "
             "'risk_rato' is not a word of the list; did you mean 'risk_ratio'? Choices: counts, "
             "risk_ratio.",
         ),
@@ -446,7 +446,7 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
                 ),
                 "results": RESULTS.replace("risk_ratio", "counts;counts"),
             },
-            "trials/results.csv: reported: found 'counts;counts' in row 2 (study='a2001'); 'counts' "
+            "trials/results.csv: row 2 (study='a2001'): reported: found 'counts;counts'; 'counts' "
             "stands twice; name it once.",
         ),
         (
@@ -454,21 +454,21 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
                 "toml": TOML + DECLARED.replace('"ci_low"\n', '"ci_low"\nrequired = true\n'),
                 "results": RESULTS.replace(",1,", ",,"),
             },
-            "trials/results.csv: ci_low: found '' in row 2 (study='a2001'); must not be empty.",
+            "trials/results.csv: row 2 (study='a2001'): ci_low: found ''; must not be empty.",
         ),
         (
             {
                 "toml": TOML
                 + DECLARED.replace('"ci_low"\n', '"ci_low"\ntype = "number"\nminimum = 2\n')
             },
-            "trials/results.csv: ci_low: found '1' in row 2 (study='a2001'); must lie between 2 and",
+            "trials/results.csv: row 2 (study='a2001'): ci_low: found '1'; must lie between 2 and",
         ),
         (
             {
                 "toml": TOML + DECLARED.replace('"ci_low"\n', '"ci_low"\ntype = "integer"\n'),
                 "results": RESULTS.replace(",1,", ",1.5,"),
             },
-            "trials/results.csv: ci_low: found '1.5' in row 2 (study='a2001'); must be a whole",
+            "trials/results.csv: row 2 (study='a2001'): ci_low: found '1.5'; must be a whole",
         ),
         (
             {
@@ -479,11 +479,11 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
                 ),
                 "studies": STUDIES + "a2001,A,1999,rct\n",
             },
-            "trials/studies.csv: study: found 'a2001' in row 4 (study='a2001'); must be unique.",
+            "trials/studies.csv: row 4 (study='a2001'): study: found 'a2001'; must be unique.",
         ),
         (
             {"studies": STUDIES + "a2001,A,1999,rct\n"},
-            "trials/studies.csv: study 'a2001' stands twice (rows 2 and 4); a study has one row: leave",
+            "studies.csv: rows 2 and 4 (study='a2001'): study 'a2001' stands twice; a study has one",
         ),
         (
             {"studies": STUDIES.split("\n", 1)[0] + "\n"},
@@ -567,9 +567,9 @@ def test_all_faults_of_the_tables_come_in_one_error(tmp_path):
     results = RESULTS + "c,at_work,risk_ratio,1,x,2\na2001,work,risk_ratio,-1,,\n"
     message = faults(folder, tmp_path, results=results)
     for part in (
-        "ci_low must be a number; found 'x' in row 3 (study='c')",
+        "row 3 (study='c'): ci_low must be a number; found 'x'",
         "estimate of a ratio must be positive; found -1;",
-        "outcome 'work' in row 4 (study='a2001') has no [[outcome]]",
-        "study 'c' in row 3 is not in trials/studies.csv",
+        "row 4 (study='a2001'): outcome 'work' has no [[outcome]]",
+        "study 'c' is not in trials/studies.csv",
     ):
         assert part in message

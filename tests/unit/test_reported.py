@@ -267,7 +267,7 @@ def test_what_gives_no_standard_error_is_kept_without_one(printed, how):
         ),
         (
             {"reported": "o_minus_e", "o_minus_e": -6, "variance": 9},
-            "measure is empty and reported is 'o_minus_e': write log_hazard_ratio for a log-rank test, "
+            "measure is empty and reported is 'o_minus_e'; write log_hazard_ratio for a log-rank test, "
             "log_peto_odds_ratio for counts",
         ),
         (LOG_RANK | {"variance": 0}, "variance must be positive; found 0;"),
@@ -308,7 +308,7 @@ def test_what_gives_no_standard_error_is_kept_without_one(printed, how):
 def test_numbers_that_contradict_themselves_are_faults(printed, fault):
     found = convert(**printed)
     assert math.isnan(found.effect)
-    assert fault in " | ".join(found.faults)
+    assert fault in " | ".join(map(str, found.faults))
 
 
 def test_every_fault_of_a_row_is_named_at_once():

@@ -55,13 +55,13 @@ def test_columns_that_say_nothing_change_nothing(tmp_path):
     [
         (
             "r2,B,0.2,0.1,r9,,,",
-            "corrects is 'r9' in row 3; no row has that result; found 'r1', 'r2'",
+            "corrects is 'r9'; no row has that result; found 'r1', 'r2'",
         ),
-        ("r2,B,0.2,0.1,r2,,,", "row 3 corrects itself"),
-        ("r2,B,0.2,0.1,r1,,,\nr3,B,0.3,0.1,r1,,,", "rows 3 and 4 both correct 'r1'"),
+        ("r2,B,0.2,0.1,r2,,,", "row 3: corrects itself"),
+        ("r2,B,0.2,0.1,r1,,,\nr3,B,0.3,0.1,r1,,,", "rows 3 and 4: both correct 'r1'"),
         (
             "r2,B,0.2,0.1,,,machine,machine two",
-            "signed_by is 'machine two' in row 3; a person signs",
+            "signed_by is 'machine two'; a person signs",
         ),
     ],
 )

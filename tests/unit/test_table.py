@@ -62,21 +62,21 @@ def test_missing_values_of_pandas_are_empty_cells():
         ),
         (
             frame(effect=["x", 1, 2]),
-            r"effect must be a number; found 'x' in row 1; write a decimal",
+            r"effect must be a number; found 'x'; write a decimal",
         ),
         (
             frame(effect=[np.nan, 1, 2]),
-            r"effect must be finite; found nan in row 1 \(study='A'\); mend or leave out the row",
+            r"row 1 \(study='A'\): effect must be finite; found nan; mend or leave out the row",
         ),
-        (frame(effect=[0, np.inf, 0]), r"effect must be finite; found inf in row 2 \(study='B'\)"),
+        (frame(effect=[0, np.inf, 0]), r"row 2 \(study='B'\): effect must be finite; found inf"),
         (
             frame(se=[0.1, 0, 0.1]),
-            r"se must be positive and finite; found 0\.0 in row 2 \(study='B'\); mend or leave out",
+            r"row 2 \(study='B'\): se must be positive and finite; found 0\.0; mend or leave out",
         ),
-        (frame(se=[0.1, 0.1, -1]), r"se must be positive and finite; found -1\.0 in row 3"),
+        (frame(se=[0.1, 0.1, -1]), r"se must be positive and finite; found -1\.0"),
         (
             pd.concat([frame(), frame().iloc[:1]], ignore_index=True),
-            r"row 4 repeats row 1 \(study='A'\); a result enters once: leave one out, or tell them",
+            r"row 4 \(study='A'\): repeats row 1; a result enters once: leave one out, or tell them",
         ),
         (
             pd.concat([frame(), frame()[["effect"]]], axis=1),
