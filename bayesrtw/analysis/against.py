@@ -11,7 +11,7 @@ import numpy as np
 
 from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.analysis.conclusion import Rules, conclude, sceptical_model
-from bayesrtw.analysis.query import select
+from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import fit
 from bayesrtw.engine.exact import Exact
@@ -85,7 +85,7 @@ def hold_against(
     import pandas as pd  # noqa: PLC0415
 
     source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
-    rows = select(analysis.evidence, source).evidence
+    rows = selected(analysis, source).evidence
     fitted: dict[bytes, dict[str, Any]] = {}
     lines = [_line(brief, claim, analysis, rows, fitted) for claim in brief.claims]
     return pd.DataFrame(lines, index=pd.Index([c.name for c in brief.claims], name="claim"))

@@ -3,7 +3,7 @@
 from concurrent.futures import Executor
 
 from bayesrtw.analysis.catalog import open_dataset
-from bayesrtw.analysis.query import select
+from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import Engine
 from bayesrtw.evidence.table import Evidence
@@ -50,7 +50,7 @@ def calibrate_analysis(
     source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
     return calibrate(
         analysis.model,
-        select(analysis.evidence, source).evidence,
+        selected(analysis, source).evidence,
         engine=engine,
         replicates=replicates,
         seed=analysis.seed if seed is None else seed,

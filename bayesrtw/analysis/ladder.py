@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 
 from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.analysis.conclusion import conclude
-from bayesrtw.analysis.query import select
+from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import fit
 from bayesrtw.engine.exact import Exact
@@ -19,6 +19,7 @@ from bayesrtw.errors import BayesrtwError, Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import Discount, orientation
 from bayesrtw.model.design import Design, build
+from bayesrtw.model.judged import CRITICAL
 from bayesrtw.model.spec import Model, check
 from bayesrtw.question.ground import Ground, differs, ground
 from bayesrtw.question.ladder import (
@@ -126,7 +127,8 @@ def ladder(analysis: Analysis, evidence: Evidence | None = None, *, sampled: boo
             f"found {type(analysis).__name__}; give an Analysis: open_analysis reads one from a TOML file."
         )
     source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
-    rows = select(analysis.evidence, source).evidence
+    chosen = selected(analysis, source)
+    rows = chosen.evidence
     spec = analysis.ladder
     built, notes = rungs(analysis.model, rows, spec)
     names = [each.name for each in built]
@@ -137,7 +139,7 @@ def ladder(analysis: Analysis, evidence: Evidence | None = None, *, sampled: boo
         raise SpecError(
             f"{analysis.id}: ladder.registered is {deciding!r}; {suggestion(deciding, names)}"
         )
-    findings = list(notes)
+    findings = [*(each for each in chosen.findings if each.check == CRITICAL), *notes]
     table: dict[str, dict[str, Any]] = {}
     for each in built:
         try:

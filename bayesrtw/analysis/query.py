@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.analysis.spec import Query
+from bayesrtw.analysis.spec import Analysis, Query
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Finding, shown
 from bayesrtw.evidence.dependence import shared_groups
 from bayesrtw.evidence.reported import FROM_COUNTS
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.judged import CRITICAL, JudgedBias
 from bayesrtw.registry import suggestion
 
 #: Rows named in one finding before the rest is only counted.
@@ -107,6 +108,40 @@ def select(query: Query, evidence: Evidence) -> Selection:
     if query.shared_groups:
         rows, said = shared_groups(rows)
         findings += said
+    return Selection(rows, tuple(findings))
+
+
+def selected(analysis: Analysis, evidence: Evidence) -> Selection:
+    """Take the rows that an analysis pools: those of its query that its model does not leave out.
+
+    Parameters
+    ----------
+    analysis
+        What is asked, and of which model.
+    evidence
+        The data set.
+
+    Returns
+    -------
+    Selection
+        As from `select`; without studies that a critical judgement keeps out of a model with judged
+        biases.
+
+    Raises
+    ------
+    EvidenceError
+        As `select`, and if no row remains without these studies.
+    """
+    found = select(analysis.evidence, evidence)
+    rows, findings = found.evidence, list(found.findings)
+    for term in analysis.model.terms:
+        if isinstance(term, JudgedBias):
+            drop = term.left_out(rows)
+            rows = _without(rows, drop, "a critical judgement", CRITICAL, "warning", findings)
+    if rows.size == 0:
+        raise EvidenceError(
+            f"{evidence.where}: every row is left out by a critical judgement; nothing is left to pool."
+        )
     return Selection(rows, tuple(findings))
 
 

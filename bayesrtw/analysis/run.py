@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from bayesrtw.analysis.catalog import open_dataset, register
-from bayesrtw.analysis.query import select
+from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis, Estimand, vary
 from bayesrtw.engine import choose, fit
 from bayesrtw.engine.exact import Exact
@@ -91,7 +91,7 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
     True
     """
     source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
-    chosen = select(analysis.evidence, source)
+    chosen = selected(analysis, source)
     model = analysis.model
     checked = check(model, chosen.evidence)
     tree = fit(model, chosen.evidence, engine=analysis.engine, seed=analysis.seed)
@@ -100,8 +100,7 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
     variants = {}
     for variant in analysis.variant:
         changed = vary(analysis, variant)
-        same = changed.evidence == analysis.evidence
-        rows = chosen.evidence if same else select(changed.evidence, source).evidence
+        rows = selected(changed, source).evidence
         engine = changed.engine or Exact(draws=0, study_effects=False)
         if engine.refuses(changed.model, rows):
             engine = choose(changed.model, rows)

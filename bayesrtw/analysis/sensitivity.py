@@ -11,7 +11,7 @@ import numpy as np
 from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model
 from bayesrtw.analysis.outlook import outlook
-from bayesrtw.analysis.query import select
+from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis, vary
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.engine import choose, fit
@@ -133,7 +133,7 @@ def sensitivity(
         If the exact engine cannot fit the model.
     """
     source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
-    rows = select(analysis.evidence, source).evidence
+    rows = selected(analysis, source).evidence
     model, rules = analysis.model, analysis.conclusion
     _fit_for_a_panel(analysis, rows)
     far = rules.threshold
@@ -367,7 +367,7 @@ def _variants(
     tasks: dict[str, tuple[Analysis, Evidence]] = {}
     for variant in analysis.variant:
         changed = vary(analysis, variant)
-        own = select(changed.evidence, source).evidence
+        own = selected(changed, source).evidence
         alike = own.measure == rows.measure and own.benefit == rows.benefit
         if not alike or not any(isinstance(term, Intercept) for term in changed.term):
             notes.append(f"Variant {variant.name!r} asks for another quantity and is not counted.")

@@ -12,7 +12,7 @@ from itertools import combinations
 from math import factorial
 from typing import Any
 
-from bayesrtw.analysis.query import select
+from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import choose, fit
 from bayesrtw.engine.exact import Exact
@@ -175,7 +175,7 @@ def numbers(analysis: Analysis, source: Evidence, of: str) -> Numbers:
     dict
         ``mean, width, probability`` of it.
     """
-    return fitted(analysis, select(analysis.evidence, source).evidence, of)
+    return fitted(analysis, selected(analysis, source).evidence, of)
 
 
 def fitted(analysis: Analysis, rows: Evidence, of: str) -> Numbers:
@@ -253,7 +253,7 @@ def left_out(side: Side, studies: Sequence[str], found: Numbers, of: str) -> lis
     list of dict
         ``study, mean, width, probability`` for at most `MOST_LEFT_OUT` studies.
     """
-    rows = select(side.analysis.evidence, side.source).evidence
+    rows = selected(side.analysis, side.source).evidence
     names = rows.data["study"].to_numpy().astype(str)
     effects = []
     for study in studies[:MOST_LEFT_OUT]:

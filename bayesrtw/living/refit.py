@@ -12,7 +12,7 @@ import xarray as xr
 
 from bayesrtw.analysis.catalog import open_analysis, open_dataset
 from bayesrtw.analysis.concluded import conclusion
-from bayesrtw.analysis.query import Selection, select
+from bayesrtw.analysis.query import Selection, selected
 from bayesrtw.analysis.run import Synthesis, run
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import choose
@@ -163,7 +163,7 @@ def open_inputs(toml: Path, entry: Path) -> Opened:
     """
     analysis = open_analysis(toml)
     source = open_dataset(entry)
-    selection = select(analysis.evidence, source)
+    selection = selected(analysis, source)
     engine = analysis.engine or choose(analysis.model, selection.evidence)
     settings = encode(engine)
     said = [f"{finding.check}: {finding.message}" for finding in selection.findings]

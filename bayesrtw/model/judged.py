@@ -23,9 +23,8 @@ from bayesrtw.registry import component
 
 Array = NDArray[np.float64]
 
-#: Share of its information that a study keeps which a judgement leaves out: none that could be printed
-#: (its standard error counts a million times), and still a number, so that the row stays in its place.
-LEFT_OUT = 1e-12
+#: The check whose finding names studies that are left out.
+CRITICAL = "critical-left-out"
 
 
 @component("term", "judged_bias")
@@ -35,9 +34,9 @@ class JudgedBias:
 
     As `AdditiveBias`, one independent bias an estimate, with moments looked up in
     ``data/bias-priors``: summed over the judged domains, the default of the design where nobody
-    judged, and for non-randomised studies narrower the more was adjusted for. Critical studies keep
-    no information. What all non-randomised studies have in common is not in it: add `BiasHierarchy`
-    or an indicator for that.
+    judged, and for non-randomised studies narrower the more was adjusted for. An analysis leaves
+    studies with a critical judgement out and names them; elsewhere they are refused. What all
+    non-randomised studies have in common is not in it: add `BiasHierarchy` or an indicator for that.
 
     Parameters
     ----------
@@ -83,32 +82,52 @@ class JudgedBias:
         if missing:
             return missing
         faults = Faults(EvidenceError)
+        look_up(evidence, self._cells(), faults)
+        return faults.messages or self._critical(evidence)
+
+    def left_out(self, evidence: Evidence) -> NDArray[np.bool_]:
+        """Mark the rows of studies with a critical judgement: they are not pooled.
+
+        Parameters
+        ----------
+        evidence
+            The rows.
+
+        Returns
+        -------
+        ndarray, shape (estimate,)
+            Nowhere true where the rows are at fault: `faults` says how.
+        """
+        faults = Faults(EvidenceError)
+        none = np.zeros(evidence.size, dtype=bool)
+        if has_column(evidence, "design"):
+            return none
         found = look_up(evidence, self._cells(), faults)
-        if not faults.messages and found.excluded.all():
-            faults.add(
-                f"{evidence.where}: every row is left out by a critical judgement; nothing is left to pool."
-            )
-        return faults.messages
+        return none if faults.messages else found.excluded
+
+    def _critical(self, evidence: Evidence) -> list[str]:
+        """Name rows that must not be here, as a fault."""
+        excluded = self.left_out(evidence)
+        if not excluded.any():
+            return []
+        studies = dict.fromkeys(evidence.data["study"].to_numpy()[excluded].tolist())
+        return [
+            f"{evidence.where}: a critical judgement keeps {shown(studies, 12)} out of the pool; an "
+            "analysis leaves such studies out by itself; here, take evidence.rows(~term.left_out(evidence))."
+        ]
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """See `Term`."""
         found = self.moments(evidence)
         total = len(found.judged) + len(found.unjudged)
-        sd = np.sqrt(found.variance[~found.excluded])
+        sd = np.sqrt(found.variance)
         text = (
             f"Biases from judgements: {len(found.unjudged)} of {total} studies have no judgement that the "
             "table maps and get the default of their design; means are "
-            f"{_range(found.mean[~found.excluded])}, SDs {_range(sd)}, positive exaggerating the benefit, "
+            f"{_range(found.mean)}, SDs {_range(sd)}, positive exaggerating the benefit, "
             "each independently."
         )
         said = [Finding("judged-bias", "warning" if found.unjudged else "note", text)]
-        if found.excluded.any():
-            studies = dict.fromkeys(evidence.data["study"].to_numpy()[found.excluded].tolist())
-            text = (
-                f"Left out because of a critical judgement: {shown(studies, 12)}. They stand in the "
-                "tables and carry no information."
-            )
-            said.append(Finding("critical-left-out", "warning", text))
         if found.unmapped:
             listed = ", ".join(f"{name} ({count})" for name, count in found.unmapped.items())
             text = f"Instruments of which the table maps nothing, with their studies: {listed}."
@@ -133,11 +152,14 @@ class JudgedBias:
 
     def gaussian(self, evidence: Evidence) -> Noise:
         """See `Term`."""
+        critical = self._critical(evidence)
+        if critical:
+            raise EvidenceError(critical[0])
         found = self.moments(evidence)
         return Noise(
             mean=orientation(evidence) * found.mean,
-            variance=np.where(found.excluded, 0.0, found.variance),
-            share=np.where(found.excluded, LEFT_OUT, 1.0),
+            variance=found.variance,
+            share=np.ones(evidence.size),
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:

@@ -85,9 +85,13 @@ def model(name):
 
 
 def linear(name, replicates, executor=None):
+    rows = evidence()
+    for term in TERMS[name]:
+        if isinstance(term, JudgedBias):
+            rows = rows.rows(~term.left_out(rows))
     return calibrate(
         model(name),
-        evidence(),
+        rows,
         replicates=replicates,
         seed=sum(map(ord, name)),
         name=name,
