@@ -48,9 +48,9 @@ def plot_forest(
     """Draw a forest plot.
 
     Each estimate has two marks: its own value, a square whose area is its weight in the pooled mean,
-    and beneath it, lighter, the shrunken value: what the model believes of that study given all
-    others. The prior stands in a row of its own with the weight it has. An interval that leaves the
-    axis ends in an arrow head; the axis follows the typical interval, not the widest.
+    and beneath it, lighter, the shrunken value: what the model believes of that study from its own
+    value and all others. The prior stands in a row of its own with the weight it has. An interval that
+    leaves the axis ends in an arrow head; the axis follows the typical interval, not the widest.
 
     Parameters
     ----------

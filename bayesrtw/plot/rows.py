@@ -49,7 +49,7 @@ class Row:
     interval
         The estimate's own interval, or that of the mean, the prior or the new setting.
     shrunken
-        The effect behind the estimate given all others.
+        The effect behind the estimate, from it and all others together.
     new
         The effect in a new setting, drawn beneath a level or a result.
     weight

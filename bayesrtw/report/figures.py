@@ -101,8 +101,8 @@ def forests(synthesis: Synthesis) -> dict[str, Drawn]:
         name = f"forest-by-{column.replace('_', '-')}" if column else "forest"
         by = f" by {column.replace('_', ' ')}" if column else ""
         caption = (
-            f"Forest plot{by}: every estimate as its study reports it, what the model makes of it given all "
-            "others, the pooled effect and the effect in a new setting."
+            f"Forest plot{by}: every estimate as its study reports it, what the model makes of it with all "
+            "others (shrunken), the pooled effect and the effect in a new setting."
         )
         file = f"forest-{column}" if place else "forest"
         found[name] = replace(_drawn(axes, caption, "pictures"), file=file)

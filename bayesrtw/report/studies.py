@@ -21,7 +21,7 @@ from bayesrtw.report.words import label
 
 
 def effects(content: dict[str, Any], n: Numbers) -> tuple[Block, ...]:
-    """Hold what each study reports beside what the model makes of it given all others.
+    """Hold what each study reports beside its shrunken effect: its own estimate and all others.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def effects(content: dict[str, Any], n: Numbers) -> tuple[Block, ...]:
         Head((f"Own estimate, {n.measure.abbreviation} (95\u00a0% CI)",), "num"),
     ]
     if has:
-        head.append(Head(("Given all others (95\u00a0% CrI)",), "num"))
+        head.append(Head(("Shrunken, its own included (95\u00a0% CrI)",), "num"))
     if weights:
         head.append(Head(("Weight, %",), "num"))
     rows = []
@@ -59,7 +59,7 @@ def effects(content: dict[str, Any], n: Numbers) -> tuple[Block, ...]:
     if weights:
         blank: list[Text] = [()] * (len(head) - 2)
         rows.append((("Prior of the pooled mean",), *blank, (Number("/weights/prior", "percent"),)))
-    return (Table("Estimates, reported and given all others", tuple(head), tuple(rows)),)
+    return (Table("Estimates, reported and shrunken towards the others", tuple(head), tuple(rows)),)
 
 
 def evidence(content: dict[str, Any], n: Numbers) -> Section:

@@ -11,9 +11,12 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from docx import Document
 from docx.table import Table as WordTable
+from scipy.optimize import brentq
+from scipy.special import ndtr
 from small_synthesis import small_synthesis
 
 import bayesrtw as brw
@@ -424,6 +427,33 @@ def test_a_difference_between_effects_is_no_benefit() -> None:
     assert answers["Pooled"].startswith("P(benefit) = ")
     assert answers["Gap"].startswith("P(above 1.00) = ")
     assert word["Moderators"][1][3].startswith("P(above 1) = ")
+
+
+def test_effects_that_include_the_own_estimate_are_called_shrunken() -> None:
+    made = small_synthesis(("A", "B", "C", "D"))
+    content = record(made, alternatives=False)
+    assert "given all" not in page(made, content).lower()
+    tables = _in_word(render(made, content, "docx")).values()
+    rows = [row for table in tables for row in table]
+    place = next(i for i, row in enumerate(rows) if len(row) > 2 and row[2].startswith("Shrunken"))
+    table = rows[place : place + 2]
+    assert table[0][2] == "Shrunken, its own included (95 % CrI)"
+    # By hand: theta given tau is a precision-weighted mean of the own estimate and the pooled one.
+    y, se = made.evidence.data["effect"].to_numpy(), made.evidence.data["se"].to_numpy()
+    terms = made.analysis.model.terms
+    tau = np.linspace(1e-6, 4.0, 8001)
+    total = np.eye(4) * se**2 + tau[:, None, None] ** 2 * np.eye(4) + terms[0].prior.sd ** 2
+    solved = np.linalg.solve(total, np.broadcast_to(y[:, None], (len(tau), 4, 1)))[..., 0]
+    log = -0.5 * (solved @ y + np.linalg.slogdet(total)[1]) + terms[1].tau.logpdf(tau)
+    weight = np.exp(log - log.max())
+    weight /= weight.sum()
+    cross = terms[0].prior.sd ** 2 + tau[:, None] ** 2 * np.eye(4)[0]
+    mean = np.einsum("ni,ni->n", cross, solved)
+    inverse = np.linalg.inv(total)
+    variance = tau**2 + terms[0].prior.sd ** 2 - np.einsum("ni,nij,nj->n", cross, inverse, cross)
+    median = brentq(lambda x: weight @ ndtr((x - mean) / np.sqrt(variance)) - 0.5, -2, 2)
+    printed = table[1][2].split(" (")[0]
+    assert float(printed) == pytest.approx(np.exp(median), abs=0.006)
 
 
 #: Printed where a median stands with its interval.
