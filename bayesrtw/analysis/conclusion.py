@@ -58,9 +58,6 @@ class Rules:
     sceptical_sd
         SD of that prior of the mean, analysis scale; `SCEPTICAL_SHARE` of the registered SD unless
         given.
-    heterogeneous
-        Probability of an effect below zero benefit in a new setting from which settings are said to
-        differ.
     """
 
     threshold: float = 0.0
@@ -69,7 +66,6 @@ class Rules:
     hold: float = 0.05
     sceptical: float = 0.80
     sceptical_sd: float | None = None
-    heterogeneous: float = 0.20
 
     def __post_init__(self) -> None:
         if self.threshold < 0:
@@ -86,9 +82,8 @@ class Rules:
                 "hold must be at least 0 and smaller than the gaps between 0.5, likely and probable; "
                 f"found {self.hold!r}."
             )
-        for name in ("sceptical", "heterogeneous"):
-            if not 0 < getattr(self, name) < 1:
-                raise SpecError(f"{name} must lie in (0, 1); found {getattr(self, name)!r}.")
+        if not 0 < self.sceptical < 1:
+            raise SpecError(f"sceptical must lie in (0, 1); found {self.sceptical!r}.")
         if self.sceptical_sd is not None and not self.sceptical_sd > 0:
             raise SpecError(f"sceptical_sd must be positive; found {self.sceptical_sd!r}.")
 
@@ -110,8 +105,6 @@ class Conclusion:
         Probability that the average effect is beyond the threshold on either side.
     opposite
         Probability of an effect on the side of harm in a new setting; None without a new setting.
-    heterogeneous
-        Whether that is large enough to say that settings differ.
     sceptical
         Probability of benefit under the sceptical prior; None if it was not asked.
     """
@@ -120,7 +113,6 @@ class Conclusion:
     benefit: float
     harm: float
     opposite: float | None
-    heterogeneous: bool
     sceptical: float | None
 
 
@@ -205,7 +197,6 @@ def conclude(
         benefit=benefit,
         harm=harm,
         opposite=opposite,
-        heterogeneous=opposite is not None and opposite >= rules.heterogeneous,
         sceptical=sceptical,
     )
 

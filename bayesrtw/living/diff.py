@@ -267,7 +267,7 @@ def _conclusion(before: Before, after: After, rules: Rules) -> dict[str, Any]:
             "benefit": found.benefit,
             "harm": found.harm,
             "opposite": found.opposite,
-            "heterogeneous": found.heterogeneous,
+            "spread": [f.message for f in after.synthesis.findings if f.check == "spread"],
             "sceptical": found.sceptical,
             "bounds": {"probable": rules.probable, "likely": rules.likely, "hold": rules.hold},
             "robustness": robustness(after, rules, held=before.conclusion),

@@ -125,12 +125,9 @@ def _class(diff: Mapping[str, Any]) -> list[str]:
         chance = f"P(benefit) = {found['benefit']:.3f}, P(harm) = {found['harm']:.3f}"
         if found["sceptical"] is not None:
             chance += f", P(benefit) under the sceptical prior = {found['sceptical']:.3f}"
-        lines.append(f"{chance}.")
-        if found["heterogeneous"]:
-            lines.append(
-                "Heterogeneous: in a new setting the effect is a harm with probability "
-                f"{found['opposite']:.2f}."
-            )
+        if found["opposite"] is not None:
+            chance += f"; in a new setting P(harm) = {found['opposite']:.3f}"
+        lines += [f"{chance}.", *found["spread"]]
     robust = found.get("robustness")
     if robust:
         text = f"{robust['same']} of {robust['variants']} registered variants give the same class"

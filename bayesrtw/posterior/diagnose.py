@@ -1,5 +1,7 @@
 """What a fitted tree says about itself: checks as findings, never hidden."""
 
+import math
+
 import numpy as np
 import xarray as xr
 
@@ -15,8 +17,12 @@ LITTLE_LEARNED = 0.8
 #: Share of the prior in the pooled mean from which it is said as a warning.
 HEAVY_PRIOR = 0.1
 
-#: Probability of an effect against the pooled one in a new setting from which it is said.
-HETEROGENEOUS = 0.2
+#: Probability that a heterogeneity SD exceeds the typical standard error from which it is said. I² is then
+#: above 50 %, "substantial" in the Cochrane Handbook, 10.10.2.
+SPREAD = 0.8
+
+#: Two studies say nothing of spread that a wide prior of it does not say.
+FEWEST = 3
 
 
 def diagnose(tree: xr.DataTree, model: Model) -> tuple[Finding, ...]:
@@ -32,7 +38,7 @@ def diagnose(tree: xr.DataTree, model: Model) -> tuple[Finding, ...]:
     Returns
     -------
     tuple of Finding
-        Numerical quality, the prior's share, heterogeneity.
+        Numerical quality, the prior's share, spread of effects.
     """
     found: list[Finding] = []
     if "quadrature" in tree.children:
@@ -49,16 +55,28 @@ def diagnose(tree: xr.DataTree, model: Model) -> tuple[Finding, ...]:
     else:
         found += [Finding("sampler", "failed", f"Nuts: {text}.") for text in failures(tree)]
     found += _leaning(tree)
-    if "mu_columns" in tree["constant_data"] and model.hyper:
-        up = probability_beyond(tree, "mu", "", 0.0, above=True) >= 0.5
-        against = probability_beyond(tree, "theta_new", "", 0.0, above=not up)
-        if against >= HETEROGENEOUS:
+    return (*found, *_spread(tree, model))
+
+
+def _spread(tree: xr.DataTree, model: Model) -> list[Finding]:
+    """Say where effects differ by more than sampling errors: the one rule on heterogeneity."""
+    constant = tree["constant_data"].dataset
+    if len(set(constant["study"].to_numpy().tolist())) < FEWEST:
+        return []
+    weight = constant["se"].to_numpy() ** -2.0
+    total = float(weight.sum())
+    # Higgins & Thompson (2002), Statistics in Medicine 21:1539-1558, equation 9.
+    typical = math.sqrt((len(weight) - 1) * total / (total**2 - float(weight @ weight)))
+    found = []
+    for name in (name for name in model.hyper if name.startswith("tau")):
+        chance = probability_beyond(tree, name, "", typical, above=True)
+        if chance >= SPREAD:
             text = (
-                f"Heterogeneous: in a new setting the effect lies on the other side of no effect with "
-                f"probability {against:.2f}."
+                f"Spread: {name} is larger than the typical standard error, {typical:.2g} (I² above "
+                f"50 %), with probability {chance:.2f}."
             )
-            found.append(Finding("heterogeneous", "warning", text))
-    return tuple(found)
+            found.append(Finding("spread", "warning", text))
+    return found
 
 
 def _prior_share(source: xr.Dataset) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,6 +12,7 @@ from bayesrtw.analysis.conclusion import CLASSES, Rules, classify, conclude, sce
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.engine.nuts import Nuts
 from bayesrtw.errors import Finding, SpecError
+from bayesrtw.posterior.diagnose import diagnose
 
 prior = brw.prior
 
@@ -135,3 +137,47 @@ def test_a_sampled_fit_asks_the_sceptic_only_where_the_class_hangs_on_it(
     best = CLASSES[0] if asked else CLASSES[1]
     assert found.name == best
     assert found.sceptical == (pytest.approx(0.8555778, abs=1e-6) if asked else None)
+
+
+def spread_findings(effect, se, tau):
+    frame = pd.DataFrame(
+        {"study": [f"s{i}" for i in range(len(effect))], "effect": effect, "se": se}
+    )
+    model = brw.Model(terms=(brw.Intercept(prior.Normal(0, 0.5)), brw.Exchangeable(tau)))
+    tree = brw.fit(model, brw.Evidence.from_frame(frame), engine=brw.Exact(draws=0))
+    return [each for each in diagnose(tree, model) if each.check == "spread"]
+
+
+@pytest.mark.parametrize(
+    ("effect", "se", "tau"),
+    [
+        ([-0.4] * 6, 0.1, prior.HalfNormal(0.25)),
+        ([-0.4] * 6, 0.1, prior.HalfNormal(0.01)),
+        ([0.0] * 6, 0.1, prior.HalfNormal(2.0)),
+        ([0.1], 0.3, prior.HalfNormal(0.25)),
+        ([0.1], 0.001, prior.HalfNormal(2.0)),
+        ([0.1, 0.1], 0.001, prior.HalfNormal(2.0)),
+        ([0.1] * 3, 0.001, prior.HalfNormal(2.0)),
+        ([0.03] * 8, 0.12, prior.HalfNormal(0.01)),
+    ],
+)
+def test_nothing_is_said_of_spread_where_nothing_differs(effect, se, tau):
+    assert spread_findings(effect, [se] * len(effect), tau) == []
+
+
+def test_spread_is_the_chance_that_tau_exceeds_the_typical_standard_error():
+    y, se = np.array([-0.5, 0.2, 0.9, -0.1, 0.6]), np.array([0.1, 0.2, 0.15, 0.1, 0.12])
+    weight = 1 / se**2
+    typical = np.sqrt(4 * weight.sum() / (weight.sum() ** 2 - (weight**2).sum()))
+    tau = np.linspace(0, 8, 80_001)
+    variance = se**2 + tau[:, None] ** 2
+    precision = 4 + (1 / variance).sum(axis=1)
+    log = -0.5 * (np.log(variance) + y**2 / variance).sum(axis=1)
+    log += 0.5 * (y / variance).sum(axis=1) ** 2 / precision - 0.5 * np.log(precision)
+    density = np.exp(log - log.max() - tau**2 / 2)
+    chance = density[tau > typical].sum() / density.sum()
+    (found,) = spread_findings(y, se, prior.HalfNormal(1.0))
+    assert found.message == (
+        f"Spread: tau is larger than the typical standard error, {typical:.2g} (I² above 50 %), with "
+        f"probability {chance:.2f}."
+    )
