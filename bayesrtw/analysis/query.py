@@ -9,7 +9,7 @@ from bayesrtw.analysis.spec import Analysis, Query
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Finding, shown
 from bayesrtw.evidence.dependence import shared_groups
-from bayesrtw.evidence.reported import FROM_COUNTS
+from bayesrtw.evidence.route import FROM_COUNTS
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.judged import CRITICAL, JudgedBias
 from bayesrtw.registry import suggestion

@@ -17,6 +17,7 @@ from scipy.special import ndtr, ndtri
 from bayesrtw.doubt.rows import REGISTRY, Rows, some_of
 from bayesrtw.doubt.rule import Doubt, Severity
 from bayesrtw.evidence import convert
+from bayesrtw.evidence.groups import CONTINUITY, Converted
 from bayesrtw.evidence.measure import Measure
 from bayesrtw.evidence.quality import contradictions
 from bayesrtw.evidence.reported import ASYMMETRY
@@ -61,7 +62,7 @@ _LESS_IS_GOOD: Final = re.compile(
 _MORE_IS_GOOD: Final = re.compile(r"at_work|employed|ever_rtw|return_to_work|work_participation")
 _P: Final = re.compile(r"\s*([<>]?)=?\s*(0?\.\d+|[01])\s*")
 _CELLS: Final = ("events_t", "n_t", "events_c", "n_c")
-_FROM_COUNTS: Final[Mapping[str, Callable[..., convert.Converted]]] = {
+_FROM_COUNTS: Final[Mapping[str, Callable[..., Converted]]] = {
     "log_odds_ratio": convert.log_odds_ratio,
     "log_risk_ratio": convert.log_risk_ratio,
     "risk_difference": convert.risk_difference,
@@ -486,7 +487,7 @@ def _notes(rows: Rows) -> Iterator[Doubt]:
         a, n1, c, n0 = (rows.number(column, row) for column in _CELLS)
         if 0 in (a, c, n1 - a, n0 - c):
             zeros.append(row)
-    text = f"a cell is empty, and a ratio has {convert.CONTINUITY:g} added to each,"
+    text = f"a cell is empty, and a ratio has {CONTINUITY:g} added to each,"
     yield from rows.note(zeros, "events_t, events_c", "zero-cells", text)
     bare = [row for row in every if not rows.has(row, "effect", "se")]
     text = "no standard error follows from the printed numbers"

@@ -10,23 +10,24 @@ means and correlations, `scipy.stats.contingency` works on one table and gives n
 statsmodels' four formulas for risks, with which these agree, are too few for a dependency.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from bayesrtw.evidence.groups import (
+    CONTINUITY,
+    OF_GROUP,
+    Array,
+    Converted,
+    contrast,
+    corrected,
+    exact_j,
+    floats,
+    found_of,
+    log_hazard_of_median,
+    of_counts,
+)
 from bayesrtw.evidence.measure import Measure
-
-#: Added to every cell of a 2x2 table that holds a zero (Cochrane Handbook 10.4.4.2).
-CONTINUITY: float = 0.5
-
-
-class Converted(NamedTuple):
-    """An effect and its standard error, both on the analysis scale, of equal shape."""
-
-    effect: NDArray[np.float64]
-    se: NDArray[np.float64]
 
 
 def normal_quantile(ci_level: ArrayLike) -> NDArray[np.float64]:
@@ -146,16 +147,6 @@ def asymmetry(
     return np.asarray(np.maximum(beyond, 0.0) / half)
 
 
-def _cells(
-    events_t: ArrayLike, n_t: ArrayLike, events_c: ArrayLike, n_c: ArrayLike
-) -> tuple[NDArray[np.float64], ...]:
-    a, n1, c, n0 = (np.asarray(v, dtype=np.float64) for v in (events_t, n_t, events_c, n_c))
-    b, d = n1 - a, n0 - c
-    zero = (a == 0) | (b == 0) | (c == 0) | (d == 0)
-    add = np.where(zero, CONTINUITY, 0.0)
-    return a + add, b + add, c + add, d + add
-
-
 def log_risk_ratio(
     events_t: ArrayLike, n_t: ArrayLike, events_c: ArrayLike, n_c: ArrayLike
 ) -> Converted:
@@ -169,11 +160,9 @@ def log_risk_ratio(
     Returns
     -------
     Converted
-        Borenstein 5.1 to 5.3; 0.5 is added to each cell of a table with an empty cell.
+        Borenstein 5.1 to 5.3, with `corrected` cells; NaN without any event, Cochrane Handbook 10.4.4.
     """
-    a, b, c, d = _cells(events_t, n_t, events_c, n_c)
-    n1, n0 = a + b, c + d
-    return Converted(np.log(a / n1) - np.log(c / n0), np.sqrt(1 / a - 1 / n1 + 1 / c - 1 / n0))
+    return of_counts("log_risk_ratio", events_t, n_t, events_c, n_c, all_say_nothing=False)
 
 
 def log_odds_ratio(
@@ -189,10 +178,9 @@ def log_odds_ratio(
     Returns
     -------
     Converted
-        Borenstein 5.8 to 5.10; 0.5 is added to each cell of a table with an empty cell.
+        Borenstein 5.8 to 5.10, with `corrected` cells; NaN where nobody or everybody has the event.
     """
-    a, b, c, d = _cells(events_t, n_t, events_c, n_c)
-    return Converted(np.log(a * d / (b * c)), np.sqrt(1 / a + 1 / b + 1 / c + 1 / d))
+    return of_counts("log_odds_ratio", events_t, n_t, events_c, n_c)
 
 
 def risk_difference(
@@ -208,12 +196,13 @@ def risk_difference(
     Returns
     -------
     Converted
-        Borenstein 5.15 and 5.16. The correction for empty cells enters the standard error only.
+        Borenstein 5.15 and 5.16. `corrected` cells enter the standard error only.
     """
-    a, n1, c, n0 = (np.asarray(v, dtype=np.float64) for v in (events_t, n_t, events_c, n_c))
-    ac, bc, cc, dc = _cells(a, n1, c, n0)
-    variance = ac * bc / (ac + bc) ** 3 + cc * dc / (cc + dc) ** 3
-    return Converted(a / n1 - c / n0, np.sqrt(variance))
+    a, n1, c, n0 = floats(events_t, n_t, events_c, n_c)
+    ac, n1c, cc, n0c = corrected(a, n1, c, n0)
+    return Converted(
+        a / n1 - c / n0, contrast(OF_GROUP["risk_difference"], (ac, n1c), (cc, n0c)).se
+    )
 
 
 def from_o_minus_e(o_minus_e: ArrayLike, variance: ArrayLike) -> Converted:
@@ -291,7 +280,8 @@ def complementary_log_log(
     Converted
         log(-log(1 - p1)) - log(-log(1 - p0)), Woods et al. [1]_, Perneger [2]_; the variance by the
         delta method, p / (n (1 - p) log(1 - p)^2) for each group, which is the inverse Fisher
-        information of a binomial with this link. 0.5 is added to each cell of a table with an empty cell.
+        information of a binomial with this link. Cells are `corrected`; NaN where nobody or everybody has
+        the event.
 
     References
     ----------
@@ -299,10 +289,7 @@ def complementary_log_log(
        doi:10.1186/1471-2288-10-54
     .. [2] Perneger (2008), Contemporary Clinical Trials 29:762-766. PMID 18639651
     """
-    a, b, c, d = _cells(events_t, n_t, events_c, n_c)
-    hazard1, hazard0 = -np.log1p(-a / (a + b)), -np.log1p(-c / (c + d))
-    variance = a / (b * (a + b) * hazard1**2) + c / (d * (c + d) * hazard0**2)
-    return Converted(np.log(hazard1) - np.log(hazard0), np.sqrt(variance))
+    return of_counts("log_hazard_ratio", events_t, n_t, events_c, n_c)
 
 
 def log_rate_ratio(
@@ -319,15 +306,12 @@ def log_rate_ratio(
     -------
     Converted
         log(a / T1) - log(c / T0), variance 1/a + 1/c; Cochrane Handbook 10.8. Where a group has no
-        event, 0.5 is added to the events of both.
+        event, 0.5 is added to the events of both; NaN where both have none.
     """
-    a, c = (np.asarray(v, dtype=np.float64) for v in (events_t, events_c))
+    a, c = floats(events_t, events_c)
     add = np.where((a == 0) | (c == 0), CONTINUITY, 0.0)
-    a, c = a + add, c + add
-    effect = np.log(a / np.asarray(person_time_t, dtype=np.float64)) - np.log(
-        c / np.asarray(person_time_c, dtype=np.float64)
-    )
-    return Converted(effect, np.sqrt(1 / a + 1 / c))
+    found = contrast(OF_GROUP["log_rate_ratio"], (a + add, person_time_t), (c + add, person_time_c))
+    return Converted(*(np.where((a == 0) & (c == 0), np.nan, part) for part in found))
 
 
 def rate_difference(
@@ -346,10 +330,11 @@ def rate_difference(
         a / T1 - c / T0 per unit of time, variance a / T1^2 + c / T0^2; Cochrane Handbook 10.8. Where
         a group has no event, 0.5 is added to both for the standard error only.
     """
-    a, c = (np.asarray(v, dtype=np.float64) for v in (events_t, events_c))
-    t1, t0 = (np.asarray(v, dtype=np.float64) for v in (person_time_t, person_time_c))
+    a, t1, c, t0 = floats(events_t, person_time_t, events_c, person_time_c)
     add = np.where((a == 0) | (c == 0), CONTINUITY, 0.0)
-    return Converted(a / t1 - c / t0, np.sqrt((a + add) / t1**2 + (c + add) / t0**2))
+    return Converted(
+        a / t1 - c / t0, contrast(OF_GROUP["rate_difference"], (a + add, t1), (c + add, t0)).se
+    )
 
 
 def log_hazard_ratio_of_medians(
@@ -384,11 +369,7 @@ def log_hazard_ratio_of_medians(
     .. [2] Michiels et al. (2005), International Journal of Technology Assessment in Health Care
        21:119-125. doi:10.1017/S0266462305050154
     """
-    d1, d0 = np.asarray(events_t, dtype=np.float64), np.asarray(events_c, dtype=np.float64)
-    effect = np.log(np.asarray(median_c, dtype=np.float64)) - np.log(
-        np.asarray(median_t, dtype=np.float64)
-    )
-    return Converted(effect, np.sqrt(1 / d1 + 1 / d0) / np.log(2.0))
+    return contrast(log_hazard_of_median, (median_t, events_t), (median_c, events_c))
 
 
 def mean_difference(
@@ -408,8 +389,7 @@ def mean_difference(
     Converted
         Borenstein 4.2 and 4.5: variances of the means add (no equal-variance assumption).
     """
-    effect = np.asarray(mean_t, dtype=np.float64) - np.asarray(mean_c, dtype=np.float64)
-    return Converted(effect, np.hypot(se_mean_t, se_mean_c))
+    return contrast(OF_GROUP["mean_difference"], (mean_t, se_mean_t), (mean_c, se_mean_c))
 
 
 def standardised_mean_difference(
@@ -420,7 +400,7 @@ def standardised_mean_difference(
     sd_c: ArrayLike,
     n_c: ArrayLike,
 ) -> Converted:
-    """Hedges' adjusted g, as RevMan computes it.
+    """Hedges' g, with the variance of RevMan.
 
     Parameters
     ----------
@@ -430,16 +410,71 @@ def standardised_mean_difference(
     Returns
     -------
     Converted
-        g = d (1 - 3 / (4 N - 9)), se^2 = N / (n1 n0) + g^2 / (2 (N - 3.94)); Deeks & Higgins,
-        *Statistical algorithms in Review Manager 5* (2010), section on continuous outcomes.
+        g = J d with the `exact_j`, Borenstein 4.18 to 4.23; se^2 = N / (n1 n0) + g^2 / (2 (N - 3.94)),
+        Deeks & Higgins, *Statistical algorithms in Review Manager 5* (2010), continuous outcomes.
     """
-    n1, n0 = np.asarray(n_t, dtype=np.float64), np.asarray(n_c, dtype=np.float64)
-    s1, s0 = np.asarray(sd_t, dtype=np.float64), np.asarray(sd_c, dtype=np.float64)
+    m1, s1, n1, m0, s0, n0 = floats(mean_t, sd_t, n_t, mean_c, sd_c, n_c)
     total = n1 + n0
     pooled = np.sqrt(((n1 - 1) * s1**2 + (n0 - 1) * s0**2) / (total - 2))
-    difference = np.asarray(mean_t, dtype=np.float64) - np.asarray(mean_c, dtype=np.float64)
-    g = difference / pooled * (1 - 3 / (4 * total - 9))
-    return Converted(g, np.sqrt(total / (n1 * n0) + g**2 / (2 * (total - 3.94))))
+    g = (m1 - m0) / pooled * exact_j(total - 2)
+    return found_of(g, total / (n1 * n0) + g**2 / (2 * (total - 3.94)))
+
+
+def se_of_standardised(d: ArrayLike, n_t: ArrayLike, n_c: ArrayLike) -> Array:
+    """Give the standard error of a standardised mean difference printed without one.
+
+    Parameters
+    ----------
+    d
+        As printed.
+    n_t, n_c
+        People of each group.
+
+    Returns
+    -------
+    ndarray
+        sqrt(1 / n1 + 1 / n0 + d^2 / (2 N)), Borenstein 4.20.
+    """
+    size, n1, n0 = floats(d, n_t, n_c)
+    return np.asarray(np.sqrt(1 / n1 + 1 / n0 + size**2 / (2 * (n1 + n0))))
+
+
+def standardised_of_t(t_value: ArrayLike, n_t: ArrayLike, n_c: ArrayLike) -> Converted:
+    """Hedges' g from the t of a test between two groups.
+
+    Parameters
+    ----------
+    t_value
+        With its sign.
+    n_t, n_c
+        People of each group.
+
+    Returns
+    -------
+    Converted
+        g = J t sqrt(1 / n1 + 1 / n0), variance as in `standardised_mean_difference`.
+    """
+    t, n1, n0 = floats(t_value, n_t, n_c)
+    return standardised_mean_difference(t * np.sqrt(1 / n1 + 1 / n0), 1.0, n1, 0.0, 1.0, n0)
+
+
+def z_correlation(r: ArrayLike, n: ArrayLike) -> Converted:
+    """Fisher's z of a correlation.
+
+    Parameters
+    ----------
+    r
+        Pearson's correlation, between -1 and 1.
+    n
+        People; > 3.
+
+    Returns
+    -------
+    Converted
+        artanh(r), variance 1 / (n - 3); Borenstein 6.2 and 6.3.
+    """
+    coefficient, size = floats(r, n)
+    return found_of(np.arctanh(coefficient), 1 / np.where(size > 3, size - 3, np.nan))
 
 
 def log_ratio_of_means(
@@ -464,6 +499,4 @@ def log_ratio_of_means(
     .. [1] Friedrich, Adhikari & Beyene (2008), BMC Medical Research Methodology 8:32.
        doi:10.1186/1471-2288-8-32
     """
-    m1, m0 = np.asarray(mean_t, dtype=np.float64), np.asarray(mean_c, dtype=np.float64)
-    se1, se0 = np.asarray(se_mean_t, dtype=np.float64), np.asarray(se_mean_c, dtype=np.float64)
-    return Converted(np.log(m1) - np.log(m0), np.hypot(se1 / m1, se0 / m0))
+    return contrast(OF_GROUP["log_ratio_of_means"], (mean_t, se_mean_t), (mean_c, se_mean_c))

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Finding
-from bayesrtw.evidence.convert import CONTINUITY
 from bayesrtw.evidence.covariance import Dependence
+from bayesrtw.evidence.groups import CONTINUITY
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.registry import suggestion
 

@@ -5,26 +5,44 @@ the conversion is recorded beside it.
 """
 
 import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 from bayesrtw.errors import Fault, Place
 from bayesrtw.evidence import convert, summaries
-from bayesrtw.evidence.measure import MEASURES, Measure, beyond_limits
+from bayesrtw.evidence.measure import (
+    DIAGNOSTIC,
+    DIAGNOSTIC_REMEDY,
+    MEASURES,
+    Measure,
+    beyond_limits,
+    is_diagnostic,
+    measure_called,
+)
+from bayesrtw.evidence.route import (
+    ONE,
+    P_VALUE,
+    ROUTES,
+    SMALLEST_FOR_MEDIANS,
+    TWO,
+    Numbers,
+    by_groups,
+    from_changes,
+    from_estimate,
+    from_medians,
+    from_percentages,
+    half_unit,
+    spread_of,
+)
 from bayesrtw.registry import suggestion
 
-#: Columns that stand once for each group, with _t for the programme's and _c for the comparison.
+#: Columns of a group: of the programme's with _t, of the comparison with _c, of a single one as they are.
+_OF_GROUP: Final = ("events", "non_events", "n", "person_time", "pct", "mean", "sd", "se_mean")
+
+#: Columns that stand once for each of two groups.
 _BY_GROUP: Final = (
-    "events",
-    "n",
-    "person_time",
-    "pct",
-    "mean",
-    "sd",
-    "se_mean",
+    *_OF_GROUP,
     "ci_low_mean",
     "ci_high_mean",
     "median",
@@ -34,8 +52,11 @@ _BY_GROUP: Final = (
     "max",
     "mean_change",
     "sd_change",
+    "mean_baseline",
     "sd_baseline",
+    "mean_final",
     "sd_final",
+    "correlation",
 )
 
 #: Columns of a result that hold numbers.
@@ -48,59 +69,44 @@ NUMBERS: Final = (
     "ci_level",
     "se",
     "z",
+    "t_value",
+    "f_value",
+    "chi2",
+    "r",
     "o_minus_e",
     "variance",
     "correlation",
-    *(f"{name}_{group}" for name in _BY_GROUP for group in ("t", "c")),
+    *_OF_GROUP,
+    *(f"{name}{group}" for name in _BY_GROUP for group in TWO),
     "multiplier",
 )
 
-#: What a source may print, to the measure it is analysed in unless the row says otherwise.
-REPORTED: Final[dict[str, str]] = {
-    "effect": "generic",
-    "hazard_ratio": "log_hazard_ratio",
-    "risk_ratio": "log_risk_ratio",
-    "odds_ratio": "log_odds_ratio",
-    "rate_ratio": "log_rate_ratio",
-    "ratio_of_means": "log_ratio_of_means",
-    "risk_difference": "risk_difference",
-    "mean_difference": "mean_difference",
-    "standardised_mean_difference": "standardised_mean_difference",
-    "log_hazard_ratio": "log_hazard_ratio",
-    "log_risk_ratio": "log_risk_ratio",
-    "log_odds_ratio": "log_odds_ratio",
-    "log_rate_ratio": "log_rate_ratio",
-    "log_ratio_of_means": "log_ratio_of_means",
-    "counts": "log_risk_ratio",
-    "percentages": "log_risk_ratio",
-    "means": "mean_difference",
-    "mean_changes": "mean_difference",
-    "medians": "mean_difference",
-    "rates": "log_rate_ratio",
-    "o_minus_e": "log_hazard_ratio",
+#: What is printed group by group, or as a sum, instead of as an estimate, to its usual measure: of two
+#: groups, and of one.
+_SUMMARIES: Final[dict[str, tuple[str, str]]] = {
+    "counts": ("log_risk_ratio", "logit_proportion"),
+    "percentages": ("log_risk_ratio", "logit_proportion"),
+    "means": ("mean_difference", "mean"),
+    "mean_changes": ("mean_difference", ""),
+    "medians": ("mean_difference", ""),
+    "rates": ("log_rate_ratio", "log_rate"),
+    "correlations": ("z_correlation", "z_correlation"),
+    "o_minus_e": ("log_hazard_ratio", ""),
 }
 
-#: A standardised mean difference needs more people than this for its variance (N - 3.94 > 0).
-SMALLEST_SMD = 3
 
-#: Measures that counts can be turned into.
-FROM_COUNTS: Final[dict[str, Callable[..., convert.Converted]]] = {
-    "log_risk_ratio": convert.log_risk_ratio,
-    "log_odds_ratio": convert.log_odds_ratio,
-    "risk_difference": convert.risk_difference,
-    "log_peto_odds_ratio": convert.log_peto_odds_ratio,
-    "log_hazard_ratio": convert.complementary_log_log,
-}
-
-#: Measures that rates can be turned into.
-FROM_RATES: Final[dict[str, Callable[..., convert.Converted]]] = {
-    "log_rate_ratio": convert.log_rate_ratio,
-    "rate_difference": convert.rate_difference,
-}
-
-#: A median with quartiles or range says something about a mean from this many people on: the critical
-#: values of `summaries.skewness` begin here.
-SMALLEST_FOR_MEDIANS = 5
+#: What a source may print, to the measure it is analysed in unless the row says otherwise. The name of a
+#: measure is a number on its scale of analysis already.
+REPORTED: Final[dict[str, str]] = (
+    {"effect": "generic"}
+    | {
+        name.removeprefix("log_").removeprefix("z_").removeprefix("logit_"): name
+        for name, measure in MEASURES.items()
+        if name not in ("generic", "log_proportion", "arcsine_proportion")
+    }
+    | {name: name for name in MEASURES if name != "generic"}
+    | {kind: usual for kind, (usual, _) in _SUMMARIES.items()}
+)
 
 #: An interval is said to be asymmetric if its centre is further from the estimate than this, in
 #: half-widths, whatever the unprinted digits. 0.1 half-widths of a 95 % interval are 0.196 standard
@@ -110,8 +116,6 @@ ASYMMETRY = 0.1
 
 #: How papers write that a test was not significant.
 _NOT_SIGNIFICANT: Final = frozenset({"n.s.", "ns", "n.s", "not significant"})
-
-_P_VALUE: Final = re.compile(r"\s*(<=|>=|[<>=≤≥]?)\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE]-?\d+)?)\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +162,19 @@ def analysis_scale(text: Mapping[str, str], number: Mapping[str, float]) -> OnSc
     OnScale
         Effect and standard error, or the faults that prevent them.
     """
-    get = _Getter(number)
-    reported = text.get("reported") or _reported_kind(get)
+    get = Numbers(number)
+    called = text.get("measure", "")
+    measure_ = called if called in MEASURES else measure_called(called)
+    reported = _printed_as(text.get("reported", "")) or _reported_kind(get, called, measure_)
+    for column, word in (("measure", called), ("reported", reported)):
+        if is_diagnostic(word):
+            fault = _fault(column, f"{column} is {word!r}: {DIAGNOSTIC}", DIAGNOSTIC_REMEDY, word)
+            return OnScale("generic", faults=(fault,))
     if reported not in REPORTED:
         return OnScale("generic", faults=(_unknown("reported", reported, list(REPORTED)),))
-    name = text.get("measure") or REPORTED[reported]
-    if name not in MEASURES:
-        return OnScale("generic", faults=(_unknown("measure", name, list(MEASURES)),))
+    if called and not measure_:
+        return OnScale("generic", faults=(_unknown("measure", called, list(MEASURES)),))
+    name = measure_ or _usual(reported, get)
     measure = MEASURES[name]
     faults = [*_words(text, reported, name, get), *_faults(get, reported, measure)]
     if not faults:
@@ -184,52 +194,90 @@ def analysis_scale(text: Mapping[str, str], number: Mapping[str, float]) -> OnSc
     return OnScale(name, effect, se, how, notes=_doubts(reported, measure, get), bound=bound)
 
 
-class _Getter:
-    """Reads a number of a row, NaN or a default where the cell is empty."""
-
-    def __init__(self, number: Mapping[str, float]) -> None:
-        self._number = number
-
-    def __call__(self, column: str, default: float = math.nan) -> float:
-        value = self._number.get(column, math.nan)
-        return default if math.isnan(value) else value
-
-    def has(self, *columns: str) -> bool:
-        """Whether every one of the columns holds a number."""
-        return not any(math.isnan(self(column)) for column in columns)
+def _printed_as(word: str) -> str:
+    """Name what is printed, from what people call it; as it is where nobody calls anything so."""
+    if word in REPORTED or not word:
+        return word
+    bare = word.casefold().lstrip()
+    for prefix in ("log", "ln"):
+        found = measure_called(bare.removeprefix(prefix)) if bare.startswith(prefix) else ""
+        if found and MEASURES[found].log:
+            return found
+    name = measure_called(word)
+    return next((printed for printed, of in REPORTED.items() if of == name), word)
 
 
-def _reported_kind(get: _Getter) -> str:
-    if get.has("effect") or get.has("estimate"):
+def _reported_kind(get: Numbers, called: str, measure: str) -> str:
+    """See from the columns what is printed, where no cell says so."""
+    if get.has("effect"):
         return "effect"
-    if get.has("events_t") or get.has("events_c"):
-        return "rates" if get.has("person_time_t") and not get.has("n_t") else "counts"
-    if get.has("mean_t"):
-        return "means"
-    if get.has("mean_change_t"):
-        return "mean_changes"
-    return "o_minus_e" if get.has("o_minus_e") else "effect"
+    if get.has("estimate"):
+        # "OR" is what is printed; "log_odds_ratio" may be the scale of analysis alone
+        spelt = called not in MEASURES and MEASURES[measure or "generic"].link.name != "identity"
+        return _printed_as(called) if spelt else "effect"
+    if any(
+        get.has(f"person_time{end}", f"events{end}") and not get.has(f"n{end}")
+        for end in (*TWO, *ONE)
+    ):
+        return "rates"
+    for kind, columns in _SIGNS:
+        if any(get.has(column) for column in columns):
+            return kind
+    return "effect"
 
 
-#: Measures that what is printed group by group, as a sum or bare may be analysed in.
+#: Columns that show what is printed; the first kind that has one.
+_SIGNS: Final = (
+    ("counts", ("events_t", "events_c", "events")),
+    ("percentages", ("pct_t", "pct")),
+    ("mean_changes", ("mean_change_t", "mean_baseline_t")),
+    ("means", ("mean_t", "mean")),
+    ("medians", ("median_t",)),
+    ("o_minus_e", ("o_minus_e",)),
+    ("correlations", ("r",)),
+)
+
+
+def _usual(reported: str, get: Numbers) -> str:
+    """Name the measure of a row that names none."""
+    if reported not in _SUMMARIES:
+        return REPORTED[reported]
+    if reported == "mean_changes" and get.has("mean_baseline_t", "mean_final_t", "correlation"):
+        return "standardised_mean_change_difference"
+    two, one = _SUMMARIES[reported]
+    groups = ("events", "pct", "mean", "person_time")
+    alone = any(get.has(name) for name in groups) and not any(
+        get.has(f"{name}{end}") for name in groups for end in TWO
+    )
+    return one if alone else two
+
+
+#: Measures that what was reported may be analysed in.
 _POSSIBLE: Final[dict[str, tuple[str, ...]]] = {
-    "counts": tuple(FROM_COUNTS),
-    "percentages": tuple(FROM_COUNTS),
-    "means": ("mean_difference", "standardised_mean_difference", "log_ratio_of_means"),
-    "mean_changes": ("mean_difference",),
+    **{
+        kind: tuple(name for of, name in ROUTES if of == kind)
+        for kind in ("counts", "rates", "means", "correlations")
+    },
+    "percentages": tuple(name for of, name in ROUTES if of == "counts"),
+    "mean_changes": (
+        "mean_difference",
+        "standardised_mean_difference",
+        "standardised_mean_change_difference",
+    ),
     "medians": (
         "mean_difference",
         "standardised_mean_difference",
         "log_ratio_of_means",
         "log_hazard_ratio",
+        "log_ratio_of_medians",
     ),
-    "rates": tuple(FROM_RATES),
     "o_minus_e": ("log_hazard_ratio", "log_peto_odds_ratio"),
     "effect": tuple(MEASURES),
+    "proportion": ("logit_proportion", "log_proportion", "arcsine_proportion"),
 }
 
 
-def _words(text: Mapping[str, str], reported: str, name: str, get: _Getter) -> list[Fault]:
+def _words(text: Mapping[str, str], reported: str, name: str, get: Numbers) -> list[Fault]:
     """Say which words of a row contradict each other."""
     faults = []
     if text.get("reversed", "") not in ("", "yes", "no"):
@@ -245,8 +293,8 @@ def _words(text: Mapping[str, str], reported: str, name: str, get: _Getter) -> l
     if reported == "o_minus_e" and not text.get("measure"):
         remedy = "write log_hazard_ratio for a log-rank test, log_peto_odds_ratio for counts"
         faults.append(_fault("measure", "measure is empty and reported is 'o_minus_e'", remedy))
-    bare = not text.get("reported") and get.has("estimate") and not get.has("effect")
-    if bare and MEASURES[name].log:
+    bare = reported == "effect" and not text.get("reported") and not get.has("effect")
+    if bare and get.has("estimate") and MEASURES[name].log:
         ratio = name.removeprefix("log_")
         found = f"reported is empty and measure is {name!r}: the estimate may be a ratio or its logarithm"
         remedy = f"write reported={ratio} or reported={name}"
@@ -272,7 +320,7 @@ def _must(
 def _p_value_faults(printed: str) -> list[Fault]:
     if not printed or printed.casefold() in _NOT_SIGNIFICANT:
         return []
-    found = _P_VALUE.fullmatch(printed)
+    found = P_VALUE.fullmatch(printed)
     if found is None:
         remedy = "write a number (.03), a bound (<.01), n.s., or leave the cell empty"
         return [_fault("p_value", f"p_value is {printed!r}", remedy, printed)]
@@ -280,7 +328,7 @@ def _p_value_faults(printed: str) -> list[Fault]:
     return [] if 0 <= float(found[2]) <= 1 else [outside]
 
 
-def _faults(get: _Getter, reported: str, measure: Measure) -> list[Fault]:
+def _faults(get: Numbers, reported: str, measure: Measure) -> list[Fault]:
     """Say which numbers contradict each other or their own meaning."""
     faults, upside_down, positive = [], "interval-upside-down", "not-positive"
     low, high = get("ci_low"), get("ci_high")
@@ -298,7 +346,7 @@ def _faults(get: _Getter, reported: str, measure: Measure) -> list[Fault]:
         if low >= high:
             allowed, found = f"be less than ci_high_mean_{arm}", f"{low:g} and {high:g}"
             faults.append(_must(f"ci_low_mean_{arm}", allowed, found, _THEM, upside_down))
-    if measure.log and reported not in _POSSIBLE and "log_" not in reported:
+    if measure.log and reported not in _SUMMARIES and _scale_of(reported, measure).log:
         remedy = f"correct it, or name the logarithm in reported (log_{reported})"
         faults += [
             _must(column, "be positive", f"{get(column):g}", remedy, positive, " of a ratio")
@@ -311,23 +359,45 @@ def _faults(get: _Getter, reported: str, measure: Measure) -> list[Fault]:
         for column in _POSITIVE
         if get(column) <= 0 and not (reported in ("counts", "percentages") and get(column) == 0)
     ]
-    for arm in ("t", "c"):
-        events, size = get(f"events_{arm}"), get(f"n_{arm}")
+    for end in (*TWO, *ONE):
+        events, size = get(f"events{end}"), get(f"n{end}")
         if reported == "rates":  # a person may have several events
             if events < 0:
-                faults.append(_must(f"events_{arm}", "not be negative", f"{events:g}", _AGAINST))
+                faults.append(_must(f"events{end}", "not be negative", f"{events:g}", _AGAINST))
         elif events < 0 or events > size or size <= 0:
-            allowed = f"lie between 0 and n_{arm}"
-            found = f"events_{arm}={events:g}, n_{arm}={size:g}"
-            faults.append(_must(f"events_{arm}", allowed, found, _THEM, "events-exceed-people"))
+            allowed = f"lie between 0 and n{end}"
+            found = f"events{end}={events:g}, n{end}={size:g}"
+            faults.append(_must(f"events{end}", allowed, found, _THEM, "events-exceed-people"))
+        if get(f"non_events{end}") < 0:
+            found = f"{get(f'non_events{end}'):g}"
+            faults.append(_must(f"non_events{end}", "not be negative", found, _AGAINST))
     if not 0 < get("ci_level", 0.95) < 1:
         found = f"{get('ci_level'):g}"
         faults.append(_must("ci_level", "lie between 0 and 1", found, "write 0.95 for 95 %"))
-    if not -1 <= get("correlation", 0.0) <= 1:
-        found = f"{get('correlation'):g}"
-        faults.append(_must("correlation", "lie between -1 and 1", found, "correct it"))
+    faults += _bounded(get, reported, measure)
     faults += _location_faults(get, reported, measure)
     return faults
+
+
+def _bounded(get: Numbers, reported: str, measure: Measure) -> list[Fault]:
+    """Say which correlations, percentages and proportions lie beyond their ends."""
+    ends = dict.fromkeys(("correlation", "correlation_t", "correlation_c", "r"), (-1.0, 1.0))
+    ends |= {f"pct{end}": (0.0, 100.0) for end in (*TWO, *ONE)}
+    faults = [
+        _must(name, f"lie between {low:g} and {high:g}", f"{get(name):g}", "correct it")
+        for name, (low, high) in ends.items()
+        if not low <= get(name, 0.0) <= high
+    ]
+    link = _scale_of(reported, measure).link.name
+    if reported in _SUMMARIES or link not in ("logit", "arcsine", "Fisher's z"):
+        return faults
+    least, of = -1 if link == "Fisher's z" else 0, f" of a {measure.title.lower()}"
+    remedy = "correct it, or divide percentages by 100"
+    return faults + [
+        _must(column, f"lie between {least} and 1", f"{get(column):g}", remedy, of=of)
+        for column in ("estimate", "ci_low", "ci_high")
+        if get(column) <= least or get(column) >= 1
+    ]
 
 
 #: What to do about a number, and about numbers that contradict each other.
@@ -340,19 +410,24 @@ _POSITIVE: Final = (
     "variance",
     "multiplier",
     *(
-        f"{name}_{group}"
+        f"{name}{end}"
         for name in ("sd", "se_mean", "sd_change", "sd_baseline", "sd_final", "person_time")
-        for group in ("t", "c")
+        for end in (*TWO, *ONE)
     ),
 )
 
+#: Measures that need means or medians above zero.
+_RATIOS: Final = frozenset(
+    {"log_ratio_of_means", "log_cv_ratio", "log_hazard_ratio", "log_ratio_of_medians"}
+)
 
-def _location_faults(get: _Getter, reported: str, measure: Measure) -> list[Fault]:
+
+def _location_faults(get: Numbers, reported: str, measure: Measure) -> list[Fault]:
     """Say which means and medians cannot be: of a ratio, or out of their order."""
     faults = []
     for arm in ("t", "c"):
         column = {"means": f"mean_{arm}", "medians": f"median_{arm}"}.get(reported, "")
-        if measure.log and get(column) <= 0:
+        if measure.name in _RATIOS and get(column) <= 0:
             remedy = "correct it, or analyse the difference (measure=mean_difference)"
             found, rule = f"{get(column):g}", "not-positive"
             faults.append(_must(column, "be positive for a ratio", found, remedy, rule))
@@ -370,185 +445,42 @@ def _location_faults(get: _Getter, reported: str, measure: Measure) -> list[Faul
 
 
 def _converted(
-    reported: str, measure: Measure, get: _Getter, p_value: str
+    reported: str, measure: Measure, get: Numbers, p_value: str
 ) -> tuple[float, float, str]:
+    if (reported, measure.name) in ROUTES and reported not in ("medians", "mean_changes"):
+        return by_groups(reported, measure, get)
     if reported == "percentages":
-        return math.nan, math.nan, _UNCONVERTED
-    if reported in ("counts", "rates"):
-        return _from_events(reported, measure, get)
-    if reported == "means":
-        return _from_means(measure, get)
+        return from_percentages(measure, get)
     if reported == "mean_changes":
-        return _from_changes(get)
+        return from_changes(measure, get)
     if reported == "medians":
-        if measure.name == "log_hazard_ratio":
-            return _from_times(get)
-        return _from_medians(measure, get)
+        return from_medians(measure, get)
     if reported == "o_minus_e":
         if not get.has("o_minus_e", "variance"):
             return math.nan, math.nan, "O - E or V missing"
         found = convert.from_o_minus_e(get("o_minus_e"), get("variance"))
-        return float(found.effect), float(found.se), f"{_words_of(measure)} from O - E and V"
-    return _from_estimate(_scale_of(reported, measure), get, p_value)
+        words = measure.name.replace("_", " ").replace("peto", "Peto")
+        return float(found.effect), float(found.se), f"{words} from O - E and V"
+    standardised = measure.name == "standardised_mean_difference"
+    if standardised and get.has("t_value", "n_t", "n_c") and not _estimated(get):
+        found = convert.standardised_of_t(get("t_value"), get("n_t"), get("n_c"))
+        return float(found.effect), float(found.se), f"Hedges' g from t = {get('t_value'):g}"
+    return from_estimate(_scale_of(reported, measure), measure, get, p_value)
 
 
-#: What is said where nothing can be made of a row.
-_UNCONVERTED: Final = "not converted: no standard error follows from the printed numbers"
+def _estimated(get: Numbers) -> bool:
+    return get.has("effect") or get.has("estimate")
 
 
 def _scale_of(reported: str, measure: Measure) -> Measure:
-    """Scale of what is printed: the measure's own, or none where the logarithm is printed already."""
-    logged = reported.startswith("log_") or reported == "effect"
-    return MEASURES["generic"] if logged else measure
+    """Scale of what is printed: the measure's own, or none where it is the scale of analysis already."""
+    return MEASURES["generic"] if reported in (*MEASURES, "effect") else measure
 
 
-def _words_of(measure: Measure) -> str:
-    return measure.name.replace("_", " ").replace("peto", "Peto")
-
-
-def _from_estimate(scale: Measure, get: _Getter, p_value: str) -> tuple[float, float, str]:
-    estimate = get("effect", get("estimate"))
-    if math.isnan(estimate):
-        return math.nan, math.nan, "no estimate printed"
-    effect = float(scale.forward(estimate))
-    if get.has("se") and not scale.log:
-        return effect, get("se"), "estimate and standard error as printed"
-    if get.has("ci_low", "ci_high"):
-        level = get("ci_level", 0.95)
-        found = convert.from_interval(estimate, get("ci_low"), get("ci_high"), level, scale)
-        return effect, float(found.se), f"estimate and {100 * level:g} % interval"
-    if effect != 0 and get("z", 0.0) != 0:
-        found = convert.from_z(estimate, get("z"), scale)
-        return effect, float(found.se), f"estimate and z = {get('z'):g}"
-    p = _exact_p(p_value)
-    if 0 < p < 1 and effect != 0:
-        found = convert.from_p_value(estimate, p, scale)
-        return effect, float(found.se), f"estimate and p value {p_value} (two-sided, normal)"
-    return effect, math.nan, "estimate only: no standard error follows from the printed numbers"
-
-
-def _exact_p(printed: str) -> float:
-    """Read a p value; NaN where only a bound ("<.01") or nothing is printed."""
-    found = _P_VALUE.fullmatch(printed)
-    return float(found[2]) if found is not None and found[1] in ("", "=") else math.nan
-
-
-def _from_events(reported: str, measure: Measure, get: _Getter) -> tuple[float, float, str]:
-    """Convert counts or rates: events of both groups with the people or the time they come from."""
-    base = "n" if reported == "counts" else "person_time"
-    cells = ("events_t", f"{base}_t", "events_c", f"{base}_c")
-    if not get.has(*cells):
-        return math.nan, math.nan, f"{reported} incomplete"
-    function = (FROM_COUNTS if reported == "counts" else FROM_RATES)[measure.name]
-    values = [get(cell) for cell in cells]
-    found = function(*values)
-    how = f"{_words_of(measure)} from {reported}"
-    if math.isnan(float(found.effect)):
-        return math.nan, math.nan, f"{how}: nobody or everybody has the event, which says nothing"
-    if function is convert.complementary_log_log:
-        how += " by complementary log-log, assumes proportional hazards and equal follow-up"
-    zero = 0 in (values[0], values[2])
-    if reported == "counts":
-        zero = zero or values[0] == values[1] or values[2] == values[3]
-    if zero and function is not convert.log_peto_odds_ratio:
-        where = "each cell" if reported == "counts" else "the events of both groups"
-        how += f", {convert.CONTINUITY:g} added to {where}"
-    return float(found.effect), float(found.se), how
-
-
-def _from_means(measure: Measure, get: _Getter) -> tuple[float, float, str]:
-    if not get.has("mean_t", "mean_c"):
-        return math.nan, math.nan, "means incomplete"
-    se_t, how_t = _se_of_mean(get, "t")
-    se_c, how_c = _se_of_mean(get, "c")
-    n_t, n_c = get("n_t"), get("n_c")
-    if measure.name == "standardised_mean_difference":
-        sd_t, sd_c = get("sd_t", se_t * math.sqrt(n_t)), get("sd_c", se_c * math.sqrt(n_c))
-        if math.isnan(sd_t + sd_c + n_t + n_c) or n_t + n_c <= SMALLEST_SMD:
-            return math.nan, math.nan, "means without standard deviations, or fewer than 4 people"
-        found = convert.standardised_mean_difference(
-            get("mean_t"), sd_t, n_t, get("mean_c"), sd_c, n_c
-        )
-        return float(found.effect), float(found.se), "Hedges' g from means and SDs"
-    ratio = measure.name == "log_ratio_of_means"
-    function = convert.log_ratio_of_means if ratio else convert.mean_difference
-    found = function(get("mean_t"), se_t, get("mean_c"), se_c)
-    what = "log ratio of means" if ratio else "difference of means"
-    how = f"{what}, {how_t}" if how_t == how_c else what
-    if math.isnan(float(found.se)):
-        how = f"{what} only: no standard error follows from the printed numbers"
-    return float(found.effect), float(found.se), how
-
-
-def _se_of_mean(get: _Getter, arm: str) -> tuple[float, str]:
-    if get.has(f"se_mean_{arm}"):
-        return get(f"se_mean_{arm}"), "standard errors as printed"
-    if get.has(f"sd_{arm}", f"n_{arm}"):
-        return get(f"sd_{arm}") / math.sqrt(get(f"n_{arm}")), "SE = SD / sqrt(n)"
-    low, high = get(f"ci_low_mean_{arm}"), get(f"ci_high_mean_{arm}")
-    z = float(convert.normal_quantile(get("ci_level", 0.95)))
-    return (high - low) / (2 * z), "standard errors from the interval of each mean"
-
-
-def _from_changes(get: _Getter) -> tuple[float, float, str]:
-    if not get.has("mean_change_t", "mean_change_c"):
-        return math.nan, math.nan, "mean changes incomplete"
-    r = get("correlation")
-    number: dict[str, float] = {}
-    how = "difference of mean changes, SE = SD / sqrt(n)"
-    for arm in ("t", "c"):
-        sd = get(f"sd_change_{arm}")
-        if math.isnan(sd) and get.has(f"sd_baseline_{arm}", f"sd_final_{arm}", "correlation"):
-            sd = float(summaries.sd_of_change(get(f"sd_baseline_{arm}"), get(f"sd_final_{arm}"), r))
-            how = f"difference of mean changes, their SDs from those before and after, correlation {r:g}"
-        number |= {f"mean_{arm}": get(f"mean_change_{arm}"), f"sd_{arm}": sd}
-        number[f"n_{arm}"] = get(f"n_{arm}")
-    effect, se, _ = _from_means(MEASURES["mean_difference"], _Getter(number))
-    if math.isnan(se):
-        how = "difference of mean changes only: no standard error follows from the printed numbers"
-    return effect, se, how
-
-
-def _from_times(get: _Getter) -> tuple[float, float, str]:
-    if not get.has("median_t", "median_c"):
-        return math.nan, math.nan, "medians incomplete"
-    events_t, events_c = (get(f"events_{arm}") or math.nan for arm in ("t", "c"))
-    found = convert.log_hazard_ratio_of_medians(
-        get("median_t"), events_t, get("median_c"), events_c
-    )
-    how = "log hazard ratio from medians, assumes exponential survival"
-    if math.isnan(float(found.se)):
-        how += "; no standard error without the events of both groups"
-    return float(found.effect), float(found.se), how
-
-
-def _from_medians(measure: Measure, get: _Getter) -> tuple[float, float, str]:
-    number: dict[str, float] = {}
-    for arm in ("t", "c"):
-        median, size, spread = _spread(get, arm)
-        if not size >= SMALLEST_FOR_MEDIANS:
-            return math.nan, math.nan, _UNCONVERTED
-        found = summaries.mean_and_sd(median, size, **spread)
-        number |= {f"mean_{arm}": float(found.mean), f"sd_{arm}": float(found.sd), f"n_{arm}": size}
-    if any(math.isnan(value) for value in number.values()):
-        return math.nan, math.nan, _UNCONVERTED
-    if measure.log and min(number["mean_t"], number["mean_c"]) <= 0:
-        return math.nan, math.nan, "not converted: an estimated mean is not positive"
-    effect, se, how = _from_means(measure, _Getter(number))
-    return effect, se, f"{how}; means and SDs from medians (Luo, Wan), assumes normal values"
-
-
-def _spread(get: _Getter, arm: str) -> tuple[float, float, dict[str, float]]:
-    """Median, size and the quartiles and range of a group."""
-    printed = {"minimum": "min", "q1": "q1", "q3": "q3", "maximum": "max"}
-    spread = {name: get(f"{column}_{arm}") for name, column in printed.items()}
-    return get(f"median_{arm}"), get(f"n_{arm}"), spread
-
-
-def _bound(p_value: str, get: _Getter) -> str:
+def _bound(p_value: str, get: Numbers) -> str:
     """Say what the source tells about a standard error it does not give."""
     said = []
-    found = _P_VALUE.fullmatch(p_value)
+    found = P_VALUE.fullmatch(p_value)
     if found is not None:
         said.append(f"p {found[1] or '='} {found[2]}")
     elif p_value:
@@ -559,25 +491,25 @@ def _bound(p_value: str, get: _Getter) -> str:
     return "; ".join(said)
 
 
-def _doubts(reported: str, measure: Measure, get: _Getter) -> tuple[str, ...]:
+def _doubts(reported: str, measure: Measure, get: Numbers) -> tuple[str, ...]:
     """Say what makes the numbers of a row doubtful without making them wrong."""
-    if reported == "medians" and measure.name != "log_hazard_ratio":
+    if reported == "medians" and measure.name not in ("log_hazard_ratio", "log_ratio_of_medians"):
         return tuple(
-            f"median_{arm} lies too far from the middle of its quartiles or range for normal values: "
+            f"median{end} lies too far from the middle of its quartiles or range for normal values: "
             f"skewness {float(skew):.2g} times the critical value"
-            for arm in ("t", "c")
-            for median, size, spread in (_spread(get, arm),)
+            for end in TWO
+            for median, size, spread in (spread_of(get, end),)
             if size >= SMALLEST_FOR_MEDIANS
             and (skew := summaries.skewness(median, size, **spread)) > 1
         )
-    if reported in _POSSIBLE and reported != "effect":
+    if reported in _SUMMARIES:
         return ()
     scale, notes = _scale_of(reported, measure), []
     estimate = get("effect", get("estimate"))
     if get("z") * float(scale.forward(estimate)) < 0:
         notes.append(f"z = {get('z'):g} and the estimate {estimate:g} point in opposite directions")
     low, high = get("ci_low"), get("ci_high")
-    rounding = _rounding(estimate, low, high)
+    rounding = half_unit(estimate, low, high)
     if convert.asymmetry(estimate, low, high, scale, rounding) > ASYMMETRY:
         centre = float(scale.back((scale.forward(low) + scale.forward(high)) / 2))
         size = float(convert.asymmetry(estimate, low, high, scale))
@@ -586,13 +518,3 @@ def _doubts(reported: str, measure: Measure, get: _Getter) -> tuple[str, ...]:
             f"printed {estimate:g}, asymmetry {size:.2f} of its half-width"
         )
     return tuple(notes)
-
-
-def _rounding(*printed: float) -> float:
-    """Half a unit of the last decimal of numbers printed alike.
-
-    The number with most decimals speaks for all, since trailing zeros are lost when cells are read.
-    """
-    finite = [value for value in printed if not math.isnan(value)]
-    exponents = [int(Decimal(f"{value:.12g}").as_tuple().exponent) for value in finite]
-    return 0.5 * 10.0 ** min([0, *exponents])

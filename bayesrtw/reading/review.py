@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from bayesrtw.evidence.measure import MEASURES, Benefit
-from bayesrtw.evidence.reported import FROM_COUNTS, SMALLEST_SMD
+from bayesrtw.evidence.route import FROM_COUNTS, SMALLEST_SMD
 
 #: What a study's row holds: counts, means, an effect with its standard error, or O - E with variance.
 Kind = Literal["dichotomous", "continuous", "contrast", "o_minus_e", "other"]

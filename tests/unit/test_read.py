@@ -198,11 +198,11 @@ def test_empty_columns_at_the_end_are_no_columns(tmp_path):
         (
             b"study,measure,effect,se\nA,log_hazard_rato,0.1,1\n",
             "my.csv: row 2 (study='A'): measure is 'log_hazard_rato'; did you mean "
-            "'log_hazard_ratio'? Choices: generic,",
+            "'log_hazard_ratio'? Choices: ",
         ),
         (
             b"study,measure,effect,se\nA,1,0.1,1\n",
-            "my.csv: row 2 (study='A'): measure is '1'; Choices: generic, log_hazard_ratio, ",
+            "my.csv: row 2 (study='A'): measure is '1'; Choices: ",
         ),
         (
             b"study,reversed,effect,se\nA,1,0.1,1\n",
