@@ -45,6 +45,9 @@ Array = NDArray[np.float64]
 #: Mean biases of the curve, in the direction of benefit on the analysis scale as multiples of the
 #: ladder's bias SD: ratios of ratios from 0.45 to 2.2 where that is 0.2.
 BIASES = np.linspace(-4.0, 4.0, 33)
+#: Where no crossing is found among them it is looked for this many times further out, in so many steps:
+#: ratios of ratios up to 600 where that is 0.2.
+FURTHER, STEPS = 8.0, 9
 #: Pools on shared nodes may be off by this share of the SD at the ends of a curve; else every point
 #: gets nodes of its own.
 SAME = 1e-6
@@ -68,7 +71,8 @@ class Ladder:
         scale); ``share``: if they keep the share ``x`` of their information.
     tipping
         One row a probability of benefit: ``now``, the smallest mean ``bias`` and the ``share`` at which
-        the naive pool crosses it; empty where none does.
+        the naive pool crosses it, empty where none does; the bias was looked for from -``within`` to
+        ``within`` (analysis scale), the share wherever there is one.
     conflict
         Trials against the adjusted cohorts; None with one kind only.
     contributions
@@ -236,27 +240,45 @@ class _Naive:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Curve:
-    """P(benefit) over one setting: on shared nodes where that is exact, else on nodes of its own."""
+    """P(benefit) over one setting: on shared nodes as far as that is exact, else on nodes of its own."""
 
     at: Callable[[float], Design]
     sides: Sides
     base: Ground | None
+    within: float
 
     def chance(self, x: float) -> float:
         """Probability of benefit."""
         design = self.at(x)
-        pooled = self.base.pool(design) if self.base is not None else pool(design)
+        shared = self.base is not None and abs(x) <= self.within
+        pooled = self.base.pool(design) if self.base is not None and shared else pool(design)
         return self.sides.chances(pooled)[0]
 
-    def crossing(self, level: float, grid: Array, seen: Array, start: int) -> float:
-        """Solve for the crossing nearest to a point of the grid; NaN without one."""
-        above = seen > level
-        changes = np.flatnonzero(above[1:] != above[:-1])
+    def crossing(self, level: float, grid: Array, seen: Array, start: float) -> float:
+        """Solve for the crossing nearest to a point; NaN without one."""
+        changes = _changes(level, seen)
         if not len(changes):
             return math.nan
-        place = int(changes[np.argmin(np.abs(changes + 0.5 - start))])
+        middle = (grid[changes] + grid[changes + 1]) / 2.0
+        place = int(changes[np.argmin(np.abs(middle - start))])
         low, high = float(grid[place]), float(grid[place + 1])
         return float(brentq(lambda x: self.chance(x) - level, low, high, xtol=1e-9))
+
+    def further(self, levels: list[float], grid: Array, seen: Array) -> tuple[Array, Array]:
+        """Go out on both sides until every level is crossed, or the search ends."""
+        first, last = float(grid[0]), float(grid[-1])
+        for step in FURTHER ** (np.arange(1, STEPS + 1) / STEPS):
+            if all(len(_changes(level, seen)) for level in levels):
+                break
+            grid = np.r_[first * step, grid, last * step]
+            seen = np.r_[self.chance(first * step), seen, self.chance(last * step)]
+        return grid, seen
+
+
+def _changes(level: float, seen: Array) -> NDArray[np.intp]:
+    """Find the intervals of a grid in which a level is crossed."""
+    above = seen > level
+    return np.flatnonzero(above[1:] != above[:-1])
 
 
 def _curve(at: Callable[[float], Design], grid: Array, sides: Sides) -> _Curve:
@@ -264,7 +286,7 @@ def _curve(at: Callable[[float], Design], grid: Array, sides: Sides) -> _Curve:
     ends = [at(float(grid[0])), at(float(grid[-1]))]
     # Where the ends agree with trials and cohorts the middle is wanted least: nodes are laid there.
     base = ground(at(float(grid[len(grid) // 2])))
-    return _Curve(at, sides, base if differs(base, ends) <= SAME else None)
+    return _Curve(at, sides, base if differs(base, ends) <= SAME else None, float(grid[-1]))
 
 
 def _curves(
@@ -279,16 +301,24 @@ def _curves(
     levels = sorted({rules.probable, rules.likely, 0.5}, reverse=True)
     curves: dict[str, pd.DataFrame] = {}
     found: dict[float, dict[str, float]] = {level: {} for level in levels}
-    for name, grid, at, start in (
-        ("bias", spec.bias_sd * BIASES, pools.biased, len(BIASES) // 2),
-        ("share", SHARES, pools.discounted, len(SHARES) - 1),
+    for name, points, at, start in (
+        ("bias", spec.bias_sd * BIASES, pools.biased, 0.0),
+        ("share", SHARES, pools.discounted, 1.0),
     ):
-        curve = _curve(at, grid, sides)
-        seen = np.array([curve.chance(float(x)) for x in grid])
-        curves[name] = pd.DataFrame({"x": grid, "probability": seen})
+        curve = _curve(at, points, sides)
+        seen = np.array([curve.chance(float(x)) for x in points])
+        now, shown = float(seen[np.argmin(np.abs(points - start))]), float(points[-1])
+        grid, seen = curve.further(levels, points, seen) if name == "bias" else (points, seen)
         for level in levels:
-            found[level]["now"] = float(seen[start])
-            found[level][name] = curve.crossing(level, grid, seen, start)
+            crossed = curve.crossing(level, grid, seen, start)
+            found[level] |= {"now": now, name: crossed}
+            if name == "bias":
+                found[level]["within"] = float(grid[-1])
+            if abs(crossed) > shown:
+                shown = float(np.min(grid[grid >= abs(crossed)]))
+        # The picture goes as far as there is something to see.
+        drawn = np.abs(grid) <= shown
+        curves[name] = pd.DataFrame({"x": grid[drawn], "probability": seen[drawn]})
     tipping = pd.DataFrame.from_dict(found, orient="index")
     tipping.index.name = "P(benefit)"
     return curves, tipping

@@ -194,7 +194,7 @@ def _numbers(
         for value in thresholds:
             crossed = crossings(x, probability, value)
             where = " and ".join(_plain(place) for place in crossed)
-            parts.append(f"crossing {value:g} at {where}" if crossed else f"never {value:g}")
+            parts.append(f"crossing {value:g} at {where}" if crossed else f"not crossing {value:g}")
         said.append(", ".join(parts))
     return ". ".join(said) + "."
 

@@ -112,11 +112,12 @@ def _tipping(climbed: dict[str, Any], n: Numbers) -> Table:
         Head((f"If cohorts exaggerate the benefit by ({scale})",), "num"),
         Head(("If cohorts keep, % of their information",), "num"),
     )
+    far = f"not within {'×' if n.measure.log else '±'}"
     rows = tuple(
         (
             (Number(f"/ladder/tipping/{place}/level", "probability"),),
             (Number(f"/ladder/tipping/{place}/now", "probability"),),
-            ("never",)
+            (far, Number(f"/ladder/tipping/{place}/within", "analysis"))
             if row["bias"] is None
             else (Number(f"/ladder/tipping/{place}/bias", "analysis"),),
             ("never",)

@@ -116,10 +116,32 @@ def _tipping(found: Ladder, measure: Measure) -> Table:
         shown = math.exp(bias) if measure.log else bias
         table.add_row(
             f"{float(str(level)):.2f} (now {row['now']:.2f})",
-            f"{shown:.2f}" if math.isfinite(bias) else "never",
+            f"{shown:.2f}" if math.isfinite(bias) else not_within(float(row["within"]), measure),
             f"{100 * share:.0f}" if math.isfinite(share) else "never",
         )
     return table
+
+
+def not_within(within: float, measure: Measure) -> str:
+    """Say how far a tipping bias was looked for.
+
+    Parameters
+    ----------
+    within
+        On the analysis scale.
+    measure
+        Of the effects.
+
+    Returns
+    -------
+    str
+        A factor for ratios, else a difference.
+    """
+    return (
+        f"not within ×{float(f'{math.exp(within):.2g}'):g}"
+        if measure.log
+        else f"not within ±{within:.2g}"
+    )
 
 
 def _back(row: dict[Any, Any], measure: Measure) -> dict[str, float]:

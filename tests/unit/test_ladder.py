@@ -7,17 +7,19 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from scipy import stats
+from scipy.optimize import brentq
 
 import bayesrtw as brw
 from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.spec import Analysis, Query, parse
 from bayesrtw.cli import main
 from bayesrtw.errors import Faults, SpecError
+from bayesrtw.evidence.measure import measure_named
 from bayesrtw.model.bias import BiasHierarchy, Studies
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.question.ladder import NON_RANDOMISED, Rungs, conflict
 from bayesrtw.registry import decode, encode
-from bayesrtw.report.ladder import write
+from bayesrtw.report.ladder import not_within, write
 
 EFFECT = np.array([0.30, 0.15, 0.42, 0.18, -0.25, -0.10, 0.12])
 SE = np.array([0.15, 0.12, 0.25, 0.20, 0.15, 0.22, 0.10])
@@ -127,6 +129,59 @@ def test_the_tipping_bias_is_where_the_pool_crosses(climbed):
         moved = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
         assert plain(moved).loc["mu", "probability"] == pytest.approx(level, abs=1e-6)
     assert np.isfinite(climbed.tipping["bias"]).any()
+
+
+def biased(bias, effect, se, cohorts):
+    """P(mu > 0) by a sum over tau of closed forms: nothing of the package."""
+    y = effect - np.where(cohorts, bias, 0.0)
+    tau = np.linspace(0, 3, 30_001)
+    variance = se**2 + tau[:, None] ** 2
+    precision = 1 / 0.5**2 + (1 / variance).sum(axis=1)
+    mean = (y / variance).sum(axis=1) / precision
+    log = -0.5 * (np.log(variance) + y**2 / variance).sum(axis=1)
+    log += 0.5 * mean**2 * precision - 0.5 * np.log(precision) - 0.5 * (tau / 0.25) ** 2
+    weight = np.exp(log - log.max())
+    weight[0] /= 2
+    return weight @ stats.norm.cdf(mean * np.sqrt(precision)) / weight.sum()
+
+
+def test_a_tipping_bias_beyond_the_curve_is_looked_for_and_found():
+    effect, se = np.full(7, 0.6), np.full(7, 0.1)
+    design = ["rct"] * 2 + ["cohort"] * 5
+    frame = pd.DataFrame(
+        {"study": [f"s{i}" for i in range(7)], "effect": effect, "se": se, "design": design}
+    )
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    found = ladder(analysis(), evidence, sampled=False)
+    cohorts = np.array(design) == "cohort"
+    row = found.tipping.loc[0.5]
+    assert row["bias"] > 0.8
+    wanted = brentq(lambda bias: biased(bias, effect, se, cohorts) - 0.5, 0.8, 3.0)
+    assert row["bias"] == pytest.approx(wanted, abs=1e-4)
+    curve = found.curves["bias"]
+    assert curve["x"].min() < -0.8
+    assert curve["x"].max() > row["bias"]
+
+
+def test_a_level_that_no_bias_reaches_says_how_far_it_was_looked_for():
+    # One imprecise cohort moves two precise trials of 0.6 by little, however biased it is.
+    design = ["rct"] * 2 + ["cohort"]
+    frame = pd.DataFrame(
+        {
+            "study": ["a", "b", "c"],
+            "effect": [0.6, 0.6, 0.6],
+            "se": [0.05, 0.05, 4.0],
+            "design": design,
+        }
+    )
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    found = ladder(analysis(), evidence, sampled=False)
+    assert np.isnan(found.tipping.loc[0.5, "bias"])
+    assert found.tipping["within"].to_numpy() == pytest.approx(6.4)
+    assert np.abs(found.curves["bias"]["x"]).max() == pytest.approx(0.8)
+    assert not_within(6.4, measure_named("log_hazard_ratio")) == "not within ×600"
+    assert not_within(0.8, measure_named("log_hazard_ratio")) == "not within ×2.2"
+    assert not_within(0.8, measure_named("mean_difference")) == "not within ±0.8"
 
 
 def test_conflict_is_the_tail_of_what_cohorts_predict():
