@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Finding
 from bayesrtw.evidence.covariance import Dependence
-from bayesrtw.evidence.groups import CONTINUITY
+from bayesrtw.evidence.groups import CONTINUITY, OF_GROUP, log_hazard_of_median
+from bayesrtw.evidence.route import ROUTES, Numbers, filled
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.registry import suggestion
 
@@ -30,6 +31,13 @@ SHARED: Final = 0.5
 LEAST_EIGENVALUE: Final = 1e-8
 
 
+#: What tells two comparisons of one study apart from two results of one comparison.
+_ALIKE: Final = ("study", "outcome", "measure", "stratum", "subgroup", "follow_up_months")
+
+#: Columns of a group whose equality shows that two rows print one group.
+_GROUP: Final = ("events", "n", "person_time", "mean", "sd", "se_mean", "median")
+
+
 def shared_groups(
     evidence: Evidence, *, column: str = "shared_control", rho: float = SHARED
 ) -> tuple[Evidence, tuple[Finding, ...]]:
@@ -39,13 +47,14 @@ def shared_groups(
     ----------
     evidence
         The rows. Rows with one value in `column` share a group; the value ends in ``-treated`` where
-        that is the programme's group, else it is the control group. A column ``control_parts`` says
-        in how many parts a source has split the group: such parts are put together again where
-        counts allow it, and otherwise left independent.
+        that is the programme's group, else it is the control group. Rows of one study, outcome and
+        time that print the same numbers of a group share it too, without such a column. A column
+        ``control_parts`` says in how many parts a source has split the group: such parts are put
+        together again where the numbers allow it, and otherwise left independent.
     column
         Column that names the shared group.
     rho
-        Correlation assumed where neither counts nor variances of the shared group are known.
+        Correlation assumed where nothing is printed of the shared group.
 
     Returns
     -------
@@ -55,42 +64,46 @@ def shared_groups(
     Raises
     ------
     EvidenceError
-        If the column does not exist, or rho is not in [0, 1).
+        If a column other than the usual one does not exist, or rho is not in [0, 1).
+
+    Notes
+    -----
+    The covariance is the variance that the shared group contributes, `OF_GROUP`; of standardised
+    differences 1 / n0 + g_i g_j / (2 N), N the people of all groups (Gleser & Olkin 2009, equation
+    19.19), of Peto's odds ratios 1 / (n0 p (1 - p)), as under no effect.
 
     References
     ----------
     .. [1] Gleser & Olkin (2009), Stochastically dependent effect sizes. *The Handbook of Research
        Synthesis and Meta-Analysis*, 2nd edition, chapter 19.
     """
-    if column not in evidence.data:
+    if column not in evidence.data and column != "shared_control":
         have = [str(name) for name in evidence.data.data_vars]
         raise EvidenceError(f"{evidence.where}: no column {column!r}; {suggestion(column, have)}")
     _check_correlation(rho)
-    cells = _cells(evidence)
-    se = cells["se"].copy()
+    se = np.array(evidence.data["se"].to_numpy(), dtype=np.float64)
     names = evidence.data[ESTIMATE].to_numpy()
     blocks, findings = [], []
-    for key, rows in _groups(evidence, column).items():
+    for key, rows in shared_rows(evidence, column).items():
         label = ", ".join(str(name) for name in names[rows])
-        parts = cells["control_parts"][rows]
-        if np.any(parts > 1):
-            names_of = set(evidence.data["measure"].to_numpy()[rows])
-            if names_of != {"log_risk_ratio"} or not _have_counts(cells, rows):
+        block = _Block(evidence, rows, treated=key.endswith("-treated"))
+        split = block.parts > 1
+        if np.any(split):
+            joined = block.joined()
+            if joined is None:
                 text = (
-                    f"{label}: the source split the control group in {int(np.max(parts))} parts and "
+                    f"{label}: the source split the control group in {int(np.max(block.parts))} parts and "
                     "prints no counts; the estimates stay independent."
                 )
                 findings.append(Finding("shared-group", "note", text))
                 continue
-            se[rows] = _joined_se(cells, rows, parts)
-        shared = _shared_variance(evidence, cells, rows, parts, treated=key.endswith("-treated"))
-        if shared is None:
+            se[rows] = np.where(split, joined, se[rows])
+        covariance = block.covariance(se[rows])
+        if covariance is None:
             covariance = _compound(se[rows], rho)
             origin = f"correlation {rho:g} assumed: nothing is known of the shared group"
         else:
-            covariance = np.full((len(rows), len(rows)), shared)
-            np.fill_diagonal(covariance, se[rows] ** 2)
-            origin = "variance of the shared group, from its counts or its standard error"
+            origin = "variance of the shared group, from its own numbers"
         covariance, moved = repaired(covariance)
         said = f" Not positive definite: repaired, moved by {moved:.1e}." if moved else ""
         findings.append(Finding("shared-group", "note", f"{label} share a group: {origin}.{said}"))
@@ -98,6 +111,48 @@ def shared_groups(
     data = evidence.data.assign(se=(ESTIMATE, se))
     found = replace(evidence, data=data, dependence=(*evidence.dependence, *blocks))
     return found, tuple(findings)
+
+
+def shared_rows(
+    evidence: Evidence, column: str = "shared_control"
+) -> Mapping[str, NDArray[np.intp]]:
+    """Find the rows that share a group, by the column that names it or by its printed numbers.
+
+    Parameters
+    ----------
+    evidence
+        The rows.
+    column
+        Column that names the shared group; it may be missing.
+
+    Returns
+    -------
+    mapping
+        Name of a group to its rows; no row stands in two groups.
+    """
+    found = dict(_groups(evidence, column)) if column in evidence.data else {}
+    taken = {int(row) for rows in found.values() for row in rows}
+    taken |= {int(row) for block in evidence.dependence for row in block.rows}
+    columns = {str(name): values.to_numpy() for name, values in evidence.data.data_vars.items()}
+    alike = [columns[name] for name in _ALIKE if name in columns]
+    for end, other, tail in (("_c", "_t", "-control"), ("_t", "_c", "-treated")):
+        numbers = [columns[name + end] for name in _GROUP if name + end in columns]
+        others = [columns[name + other] for name in _GROUP if name + other in columns]
+        numbers = [values for values in numbers if values.dtype != object]
+        together: dict[tuple[str, ...], list[int]] = {}
+        for row in range(evidence.size if numbers else 0):
+            known = [float(values[row]) for values in numbers]
+            if row in taken or sum(not math.isnan(value) for value in known) < 2:
+                continue
+            key = (*(str(values[row]) for values in alike), *map(str, known))
+            together.setdefault(key, []).append(row)
+        for rows in together.values():
+            differ = len({tuple(str(values[row]) for values in others) for row in rows})
+            if len(rows) > 1 and differ == len(rows):
+                study = str(columns["study"][rows[0]])
+                found[f"{study}#{rows[0]}{tail}"] = np.array(rows, dtype=np.intp)
+                taken |= set(rows)
+    return found
 
 
 def assumed_correlation(
@@ -210,27 +265,6 @@ def _groups(evidence: Evidence, column: str) -> Mapping[str, NDArray[np.intp]]:
     return {key: np.array(own, dtype=np.intp) for key, own in rows.items() if len(own) > 1}
 
 
-def _cells(evidence: Evidence) -> Mapping[str, Array]:
-    """Numbers of the arms, NaN where a column is missing."""
-    wanted: tuple[str, ...] = ("se", "control_parts", "n_t", "n_c", "events_t", "events_c")
-    wanted += ("sd_t", "sd_c", "se_mean_t", "se_mean_c")
-    found = {}
-    for name in wanted:
-        values = evidence.data[name].to_numpy() if name in evidence.data else None
-        usable = values is not None and values.dtype != object
-        found[name] = (
-            np.asarray(values, dtype=np.float64) if usable else np.full(evidence.size, np.nan)
-        )
-    return found
-
-
-def _have_counts(cells: Mapping[str, Array], rows: NDArray[np.intp]) -> bool:
-    return all(
-        bool(np.isfinite(cells[name][rows]).all())
-        for name in ("events_t", "n_t", "events_c", "n_c")
-    )
-
-
 def _compound(se: Array, rho: float) -> Array:
     """Covariance of estimates with one correlation."""
     covariance = rho * np.outer(se, se)
@@ -238,46 +272,89 @@ def _compound(se: Array, rho: float) -> Array:
     return covariance
 
 
-def _joined_se(cells: Mapping[str, Array], rows: NDArray[np.intp], parts: Array) -> Array:
-    """Give standard errors of log risk ratios against the whole control group."""
-    a, n1 = cells["events_t"][rows], cells["n_t"][rows]
-    c, n0 = cells["events_c"][rows] * parts, cells["n_c"][rows] * parts
-    return np.sqrt(1 / a - 1 / n1 + 1 / c - 1 / n0)
+class _Block:
+    """Rows that share a group, with what is printed of their groups."""
+
+    def __init__(self, evidence: Evidence, rows: NDArray[np.intp], *, treated: bool) -> None:
+        data = {str(name): v.to_numpy() for name, v in evidence.data.data_vars.items()}
+        numeric = {name: values for name, values in data.items() if values.dtype != object}
+        self.parts = np.asarray(data.get("control_parts", np.full(evidence.size, np.nan)))[rows]
+        self.parts = np.array([float(str(part) or "nan") for part in self.parts])
+        self.whole = [
+            _whole(filled(Numbers({n: float(v[row]) for n, v in numeric.items()})), part)
+            for row, part in zip(rows, self.parts, strict=True)
+        ]
+        sign = [-1.0 if str(v) == "yes" else 1.0 for v in data.get("reversed", data["study"])[rows]]
+        self.factor = np.array([own("multiplier", 1.0) for own in self.whole]) * sign
+        self.effect = np.asarray(data["effect"], dtype=np.float64)[rows]
+        self.measures = {str(name) for name in data["measure"][rows]}
+        self.end, self.other = ("_t", "_c") if treated else ("_c", "_t")
+
+    def joined(self) -> Array | None:
+        """Give standard errors against the whole control group; None where they do not follow."""
+        found = []
+        for own in self.whole:
+            se = [_group_error(name, own, end) for name in self.measures for end in ("_t", "_c")]
+            found.append(math.hypot(*se) if len(se) == 2 else math.nan)
+        return np.array(found) if np.isfinite(found).all() else None
+
+    def covariance(self, se: Array) -> Array | None:
+        """Give the covariance that the shared group brings; None where its numbers are not known."""
+        if len(self.measures) != 1:
+            return None
+        name = next(iter(self.measures))
+        variances = np.array([_shared_variance(name, own, self.end) for own in self.whole])
+        if name in ("standardised_mean_difference", "log_peto_odds_ratio"):
+            own, other = (
+                np.array([o(f"n{end}") for o in self.whole]) for end in (self.end, self.other)
+            )
+            total = own[0] + other.sum()
+            if name == "standardised_mean_difference":
+                g = self.effect / self.factor
+                shared = 1 / own[0] + np.outer(g, g) / (2 * total)
+            else:
+                cells = [(o("events" + self.end), o("events" + self.other)) for o in self.whole]
+                p = (cells[0][0] + sum(c[1] for c in cells)) / total
+                shared = np.full(
+                    (len(own), len(own)), 1 / (own[0] * p * (1 - p)) if p > 0 else np.nan
+                )
+            alike = np.ptp(own) == 0
+        else:
+            shared = np.full((len(se), len(se)), variances[0])
+            alike = bool(np.allclose(variances, variances[0], rtol=1e-9, atol=0.0))
+        shared = shared * np.outer(self.factor, self.factor)
+        if not alike or not np.isfinite(shared).all():
+            return None
+        np.fill_diagonal(shared, se**2)
+        return np.asarray(shared)
 
 
-def _shared_variance(
-    evidence: Evidence,
-    cells: Mapping[str, Array],
-    rows: NDArray[np.intp],
-    parts: Array,
-    *,
-    treated: bool,
-) -> float | None:
-    """Variance that the shared group contributes to each of its estimates, None if unknown."""
-    arm = "t" if treated else "c"
-    size = cells[f"n_{arm}"][rows] * np.where(parts > 1, parts, 1.0)
-    events = cells[f"events_{arm}"][rows] * np.where(parts > 1, parts, 1.0)
-    measure = {str(name) for name in evidence.data["measure"].to_numpy()[rows]}
-    if len(measure) != 1:
-        return None
-    name = measure.pop()
-    if (
-        np.isfinite(events).all()
-        and np.isfinite(size).all()
-        and np.ptp(events) == np.ptp(size) == 0
-    ):
-        e, n = float(events[0]), float(size[0])
-        if e in (0.0, n):
-            e, n = e + CONTINUITY, n + 2 * CONTINUITY
-        by_measure = {
-            "log_risk_ratio": 1 / e - 1 / n,
-            "log_odds_ratio": 1 / e + 1 / (n - e),
-            "risk_difference": e * (n - e) / n**3,
-        }
-        return by_measure.get(name)
-    if name == "mean_difference":
-        own = cells[f"se_mean_{arm}"][rows]
-        known = np.where(np.isfinite(own), own, cells[f"sd_{arm}"][rows] / np.sqrt(size))
-        if np.isfinite(known).all() and math.isclose(float(np.ptp(known)), 0.0, abs_tol=1e-12):
-            return float(known[0] ** 2)
-    return None
+def _whole(get: Numbers, parts: float) -> Numbers:
+    """Put the parts of a control group together again."""
+    if not parts > 1:
+        return get
+    number = {name: parts * get(name) for name in ("n_c", "events_c", "person_time_c")}
+    se = get("sd_c") / math.sqrt(number["n_c"]) if number["n_c"] > 0 else math.nan
+    return get.having(**number, se_mean_c=se)
+
+
+def _group_error(name: str, get: Numbers, end: str) -> float:
+    """Give the standard error that a group brings to a measure; NaN where it is not known."""
+    if name == "log_hazard_ratio" and get.has(f"median{end}", f"events{end}"):
+        return float(log_hazard_of_median(get(f"median{end}"), get(f"events{end}")).se)
+    for (_, measure), route in ROUTES.items():
+        if measure != name or name not in OF_GROUP:
+            continue
+        values = [get(f"{need}{end}") for need in route.needs]
+        if route.needs == ("events", "n") and values[0] in (0.0, values[1]):
+            values = [values[0] + CONTINUITY, values[1] + 2 * CONTINUITY]
+        elif route.needs[0] == "events" and values[0] == 0:
+            values[0] = CONTINUITY
+        se = float(OF_GROUP[name](*values).se)
+        if se > 0:
+            return se
+    return math.nan
+
+
+def _shared_variance(name: str, get: Numbers, end: str) -> float:
+    return _group_error(name, get, end) ** 2

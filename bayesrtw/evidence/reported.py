@@ -215,15 +215,12 @@ def _reported_kind(get: Numbers, called: str, measure: str) -> str:
         # "OR" is what is printed; "log_odds_ratio" may be the scale of analysis alone
         spelt = called not in MEASURES and MEASURES[measure or "generic"].link.name != "identity"
         return _printed_as(called) if spelt else "effect"
-    if any(
-        get.has(f"person_time{end}", f"events{end}") and not get.has(f"n{end}")
-        for end in (*TWO, *ONE)
-    ):
-        return "rates"
-    for kind, columns in _SIGNS:
-        if any(get.has(column) for column in columns):
-            return kind
-    return "effect"
+    timed = [end for end in (*TWO, *ONE) if get.has(f"person_time{end}", f"events{end}")]
+    kinds = ["rates"] if any(not get.has(f"n{end}") for end in timed) else []
+    kinds += [kind for kind, columns in _SIGNS if any(get.has(column) for column in columns)]
+    kinds += ["rates"] if timed else []
+    fitting = [kind for kind in kinds if not measure or measure in _POSSIBLE[kind]]
+    return next(iter([*fitting, *kinds]), "effect")
 
 
 #: Columns that show what is printed; the first kind that has one.

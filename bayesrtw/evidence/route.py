@@ -330,6 +330,55 @@ def half_unit(*printed: float) -> float:
     return 0.5 * 10.0 ** min([0, *exponents])
 
 
+def filled(get: Numbers) -> Numbers:
+    """Work out counts, means and SDs of each group from percentages, changes and medians too.
+
+    Parameters
+    ----------
+    get
+        The row's numbers.
+
+    Returns
+    -------
+    Numbers
+        With those that follow; what is printed stays.
+    """
+    get, _ = completed(get)
+    number: dict[str, float] = {}
+    for end in TWO:
+        if not get.has(f"mean{end}"):
+            changed, _ = _changed(get)
+            median, size, spread = spread_of(get, end)
+            found = summaries.mean_and_sd(median, size, **spread)
+            mean, sd = float(found.mean), float(found.sd)
+            number |= {
+                f"mean{end}": changed(f"mean{end}", mean),
+                f"sd{end}": changed(f"sd{end}", sd),
+            }
+        if not get.has(f"events{end}"):
+            number[f"events{end}"] = get(f"pct{end}") * get(f"n{end}") / 100
+    return completed(get.having(**number))[0]
+
+
+def _changed(get: Numbers) -> tuple[Numbers, str]:
+    """Take mean changes and their SDs for means and SDs."""
+    how = ""
+    for end in TWO:
+        before, after, sd = (get(f"{c}{end}") for c in ("sd_baseline", "sd_final", "sd_change"))
+        change = get(f"mean_change{end}", get(f"mean_final{end}") - get(f"mean_baseline{end}"))
+        r = get(f"correlation{end}")
+        if math.isnan(r):
+            r = float(summaries.correlation_of_change(before, after, sd))
+        if math.isnan(sd):
+            sd = float(summaries.sd_of_change(before, after, r))
+            how = f", their SDs from those before and after, correlation {r:g}"
+        get = get.having(
+            **{f"mean_change{end}": change, f"correlation{end}": r, f"mean{end}": change},
+            **{f"sd{end}": sd, f"se_mean{end}": math.nan},
+        )
+    return get, how
+
+
 def from_changes(measure: Measure, get: Numbers) -> tuple[float, float, str]:
     """Convert mean changes, or means before and after.
 
@@ -345,21 +394,7 @@ def from_changes(measure: Measure, get: Numbers) -> tuple[float, float, str]:
     tuple
         As of `by_groups`.
     """
-    get, _ = completed(get)
-    how = ""
-    for end in TWO:
-        before, after, sd = (get(f"{c}{end}") for c in ("sd_baseline", "sd_final", "sd_change"))
-        change = get(f"mean_change{end}", get(f"mean_final{end}") - get(f"mean_baseline{end}"))
-        r = get(f"correlation{end}")
-        if math.isnan(r):
-            r = float(summaries.correlation_of_change(before, after, sd))
-        if math.isnan(sd):
-            sd = float(summaries.sd_of_change(before, after, r))
-            how = f", their SDs from those before and after, correlation {r:g}"
-        get = get.having(
-            **{f"mean_change{end}": change, f"correlation{end}": r, f"mean{end}": change},
-            **{f"sd{end}": sd, f"se_mean{end}": math.nan},
-        )
+    get, how = _changed(completed(get)[0])
     if math.isnan(get("mean_change_t") + get("mean_change_c")):
         return math.nan, math.nan, "mean changes incomplete"
     if measure.name == "mean_difference":
