@@ -466,8 +466,8 @@ class _Answers:
         above = question.above is not None or (question.below is None and self.higher)
         given_threshold = question.above if question.above is not None else question.below
         threshold = np.full(len(mean), 0.0 if given_threshold is None else given_threshold)
-        below = shares @ mixture.cdf(threshold, np.ones(1), mean[None], sd[None])
-        return np.asarray(1.0 - below if above else below)
+        side = mixture.sf if above else mixture.cdf
+        return np.asarray(shares @ side(threshold, np.ones(1), mean[None], sd[None]))
 
     def _spread[T](self, kept: list[T]) -> tuple[T | None, ...]:
         """Put figures of the kept estimates in the places of all."""

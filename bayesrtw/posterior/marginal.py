@@ -71,9 +71,28 @@ class Distribution:
         ndarray
             Same shape, in [0, 1].
         """
+        return np.asarray(np.clip(legendre.legval(self._place(value), self.cumulative), 0.0, 1.0))
+
+    def sf(self, value: Array) -> Array:
+        """P(hyperparameter > value), integrated from above: nothing cancels but in the series itself.
+
+        Parameters
+        ----------
+        value
+            Any shape, in its support.
+
+        Returns
+        -------
+        ndarray
+            Same shape, in [0, 1].
+        """
+        from_above = -legendre.legint(self.density, lbnd=1)
+        return np.asarray(np.clip(legendre.legval(self._place(value), from_above), 0.0, 1.0))
+
+    def _place(self, value: Array) -> Array:
+        """Say where values stand on the series' [-1, 1]."""
         u = self.axis.coordinate(np.asarray(value, dtype=np.float64))
-        x = np.clip(2.0 * (u - self.low) / (self.high - self.low) - 1.0, -1.0, 1.0)
-        return np.asarray(np.clip(legendre.legval(x, self.cumulative), 0.0, 1.0))
+        return np.clip(2.0 * (u - self.low) / (self.high - self.low) - 1.0, -1.0, 1.0)
 
     def quantile(self, q: Array) -> Array:
         """Invert the distribution function.
@@ -135,8 +154,9 @@ class Distribution:
             Same shape.
         """
         u = self.axis.coordinate(np.asarray(value, dtype=np.float64))
-        x = np.clip(2.0 * (u - self.low) / (self.high - self.low) - 1.0, -1.0, 1.0)
-        density = np.maximum(legendre.legval(x, self.density), np.finfo(float).tiny)
+        density = np.maximum(
+            legendre.legval(self._place(value), self.density), np.finfo(float).tiny
+        )
         stretch = math.log(2.0 / (self.high - self.low))
         return np.asarray(np.log(density) + stretch - self.axis.log_jacobian(u))
 

@@ -82,9 +82,29 @@ def cdf(x: Array, weight: Array, mean: Array, sd: Array) -> Array:
     ndarray, shape (quantity,)
         P(quantity <= x).
     """
+    return _sum(weight, ndtr(_standardised(x, mean, sd)))
+
+
+def sf(x: Array, weight: Array, mean: Array, sd: Array) -> Array:
+    """Upper tails of mixtures: one minus the distribution function, without its cancellation.
+
+    Parameters
+    ----------
+    x, weight, mean, sd
+        As for `cdf`.
+
+    Returns
+    -------
+    ndarray, shape (quantity,)
+        P(quantity > x), as precise relatively as the weights are.
+    """
+    return _sum(weight, ndtr(-_standardised(x, mean, sd)))
+
+
+def _standardised(x: Array, mean: Array, sd: Array) -> Array:
+    """Distance from each component in its SDs; a component with sd 0 is a point."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        z = np.where(sd > 0, (x - mean) / sd, np.where(x >= mean, math.inf, -math.inf))
-    return _sum(weight, ndtr(z))
+        return np.where(sd > 0, (x - mean) / sd, np.where(x >= mean, math.inf, -math.inf))
 
 
 def log_density(x: Array, weight: Array, mean: Array, sd: Array) -> Array:

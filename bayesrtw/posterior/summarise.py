@@ -239,7 +239,8 @@ def _exact_effect(source: xr.Dataset, name: str, asked: _Asked) -> Array:
     value = low + 0.5 * (high - low) * (x + 1.0)
     mean, sd = (float(moment) for moment in source[f"{name}_moments"].to_numpy())
     lower, median, upper = _ends(distribution, asked)
-    below = float(distribution.cdf(np.array(0.0)))
+    side = distribution.sf if asked.higher else distribution.cdf
+    chance = float(side(np.array(0.0)))
     back = [mean, sd]
     if asked.measure.log:
         first, second = float(weight @ np.exp(value)), float(weight @ np.exp(2.0 * value))
@@ -247,7 +248,6 @@ def _exact_effect(source: xr.Dataset, name: str, asked: _Asked) -> Array:
         if name in str(source.attrs["grows_with_tau"]).split():
             most = int(source.attrs["back_moments"])
             back = [moment if most > place else math.nan for place, moment in enumerate(back)]
-    chance = 1.0 - below if asked.higher else below
     return np.array([mean, sd, median, lower, upper, chance, *back])[:, None]
 
 
@@ -283,7 +283,8 @@ def _piece(
     tail = source.attrs["tail_power"]
     centre = np.where(grows & (tail <= 2 + MARGIN), np.nan, centre)
     spread = np.where(grows & (tail <= 3 + MARGIN), np.nan, spread)
-    below = mixture.cdf(np.zeros(count), weight, mean, sd)
+    side = mixture.sf if asked.higher else mixture.cdf
+    chance = side(np.zeros(count), weight, mean, sd)
     levels = asked.levels if asked.ci_kind == "eti" else asked.levels[1:2]
     times = len(levels)
     wide = (weight, np.tile(mean, times), np.tile(sd, times))
@@ -303,7 +304,6 @@ def _piece(
         back = [
             np.where(grows & (most <= place), np.nan, moment) for place, moment in enumerate(back)
         ]
-    chance = 1.0 - below if asked.higher else below
     return np.stack([centre, spread, found[1], found[0], found[2], chance, *back])
 
 
@@ -404,17 +404,14 @@ def probability_beyond(
     if "quadrature" in tree.children:
         source = tree["quadrature"].dataset
         if f"{variable}_marginal" in source:
-            below = float(hyper_distribution(source, variable).cdf(np.array(threshold)))
-        else:
-            mean, sd = (
-                _pick(source, f"{variable}_mean", label),
-                _pick(source, f"{variable}_sd", label),
-            )
-            weight = source["weight"].to_numpy()
-            below = float(mixture.cdf(np.array([threshold]), weight, mean[:, None], sd[:, None])[0])
-    else:
-        below = float(np.mean(_pick(tree["posterior"].dataset, variable, label) <= threshold))
-    return 1.0 - below if above else below
+            found = hyper_distribution(source, variable)
+            return float((found.sf if above else found.cdf)(np.array(threshold)))
+        mean = _pick(source, f"{variable}_mean", label)[:, None]
+        sd = _pick(source, f"{variable}_sd", label)[:, None]
+        side = mixture.sf if above else mixture.cdf
+        return float(side(np.array([threshold]), source["weight"].to_numpy(), mean, sd)[0])
+    drawn = _pick(tree["posterior"].dataset, variable, label)
+    return float(np.mean(drawn > threshold if above else drawn <= threshold))
 
 
 def _pick(source: xr.Dataset, name: str, label: str) -> Array:

@@ -366,12 +366,11 @@ def _figures(
 ) -> dict[str, float]:
     parts = (weight, mean[:, None], sd[:, None])
     centre, spread = mixture.moments(*parts)
-    below = float(mixture.cdf(np.zeros(1), *parts)[0])
     found = {"mean": float(centre[0]), "sd": float(spread[0])}
     for name, q in (("median", 0.5), ("lower", 0.5 - ci_prob / 2), ("upper", 0.5 + ci_prob / 2)):
         value = float(mixture.quantile(q, *parts)[0])
         found[name] = 0.0 if abs(value) <= _rounding(centre, spread) else value
-    found["probability"] = 1.0 - below if higher else below
+    found["probability"] = float((mixture.sf if higher else mixture.cdf)(np.zeros(1), *parts)[0])
     return {f"{prefix}{name}": value for name, value in found.items()}
 
 

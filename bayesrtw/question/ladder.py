@@ -307,17 +307,12 @@ def conflict(model: Model, evidence: Evidence, spec: Rungs) -> Conflict | None:
     wide = replace(model, terms=(*model.terms, adjusted))
     ours, theirs = evidence.rows(~cohort), evidence.rows(cohort)
     trials, others = pool(build(model, ours)), pool(build(wide, theirs))
-    below = float(
-        trials.weight
-        @ ndtr(
-            (others.mean[None] - trials.mean[:, None])
-            / np.sqrt(others.new_sd[None] ** 2 + trials.sd[:, None] ** 2)
-        )
-        @ others.weight
-    )
+    apart = others.mean[None] - trials.mean[:, None]
+    apart = apart / np.sqrt(others.new_sd[None] ** 2 + trials.sd[:, None] ** 2)
+    below, above = (float(trials.weight @ ndtr(z) @ others.weight) for z in (apart, -apart))
     gap = trials.weight @ trials.mean - others.weight @ others.mean
     spread = _variance(trials, new=False) + _variance(others, new=True)
-    return Conflict(below, 2.0 * min(below, 1.0 - below), float(gap / math.sqrt(spread)))
+    return Conflict(below, 2.0 * min(below, above), float(gap / math.sqrt(spread)))
 
 
 def _variance(pooled: Pooled, *, new: bool) -> float:

@@ -8,11 +8,18 @@ probability, and so are those of the package, so that they differ by 1e-14 over 
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
+from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from scipy.optimize import brentq
+from scipy.stats import norm
 
+import bayesrtw as brw
 from bayesrtw.posterior import mixture
+from bayesrtw.posterior.axis import Real
+from bayesrtw.posterior.marginal import series
+from bayesrtw.posterior.summarise import probability_beyond
 
 Array = NDArray[np.float64]
 
@@ -106,3 +113,37 @@ def test_two_humps_and_points_are_bracketed() -> None:
         np.array([0.5]), np.array([[0.8, 0.2]]), np.array([[2.0], [0.0]]), np.array([[0.0], [1.0]])
     )
     assert many[0, 0, 0] == pytest.approx(2.0, abs=1e-12)
+
+
+def test_upper_tails_keep_their_digits():
+    # Phi(-10) and Phi(-20), printed to 20 digits in tables of the normal distribution.
+    wanted = np.array([7.619853024160526066e-24, 2.753624118606233695e-89])
+    found = mixture.sf(np.array([10.0, 20.0]), np.ones(1), np.zeros((1, 2)), np.ones((1, 2)))
+    assert_allclose(found, wanted, rtol=1e-13)
+    weight, mean, sd = np.array([0.25, 0.75]), np.array([[0.0], [1.0]]), np.array([[1.0], [0.5]])
+    both = 0.25 * norm.sf(12.0) + 0.75 * norm.sf(22.0)
+    assert_allclose(mixture.sf(np.array([12.0]), weight, mean, sd), both, rtol=1e-13)
+    point = mixture.sf(np.array([0.0, -1.0]), np.ones(1), np.zeros((1, 2)), np.zeros((1, 2)))
+    assert_allclose(point, [0.0, 1.0])
+
+
+@pytest.mark.parametrize(("benefit", "sign"), [("higher", -1.0), ("lower", 1.0)])
+def test_a_hopeless_benefit_has_the_same_probability_in_either_direction(benefit, sign):
+    frame = pd.DataFrame({"study": ["A", "B"], "effect": [sign * 1.0] * 2, "se": [0.1, 0.1]})
+    rows = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit=benefit)
+    model = brw.Model(terms=(brw.Intercept(brw.prior.Flat()), brw.Common()))
+    tree = brw.fit(model, rows, engine=brw.Exact(draws=0))
+    # mu ~ N(1, 0.1^2 / 2) on the side of harm: P(benefit) = Phi(-10 sqrt 2).
+    wanted = norm.sf(10 * np.sqrt(2))
+    assert brw.summarise(tree).loc["mu", "probability"] == pytest.approx(wanted, rel=1e-10)
+    found = probability_beyond(tree, "mu", "", 0.0, above=benefit == "higher")
+    assert found == pytest.approx(wanted, rel=1e-10)
+
+
+def test_the_upper_tail_of_a_marginal_is_the_rest_of_its_distribution_function():
+    x, w = np.polynomial.legendre.leggauss(80)
+    u = 8.0 * x
+    found = series(w * np.exp(-0.5 * u**2) / np.sum(w * np.exp(-0.5 * u**2)), Real(), -8.0, 8.0)
+    at = np.array([-3.0, 0.0, 2.0, 5.0, 7.0])
+    assert_allclose(found.sf(at), norm.sf(at), atol=1e-15)
+    assert_allclose(found.sf(at) + found.cdf(at), 1.0, atol=1e-15)
