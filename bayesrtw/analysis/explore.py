@@ -394,8 +394,8 @@ def _solve(
 ) -> list[Cell]:
     """Integrate once; give each prior its own weights on the same nodes."""
     name = group.term
-    found = group.base.weigh(problem) if group.base is not None else None
-    found = integrate(problem, START, TOLERANCE).nodes if found is None else found
+    near = group.base.weigh(problem) if group.base is not None else None
+    found = (near or integrate(problem, START, TOLERANCE)).nodes
     log = np.asarray(found.log_weight, dtype=np.float64).reshape(-1)
     values = found.values
     shares = np.exp(log)[None, :]

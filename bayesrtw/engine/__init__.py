@@ -10,6 +10,8 @@ from bayesrtw.registry import role
 if TYPE_CHECKING:
     import xarray as xr
 
+    from bayesrtw.engine.fitted import Fitted
+
 
 @role("engine")
 class Engine(Protocol):
@@ -92,3 +94,31 @@ def fit(
     if reason is not None:
         raise EngineRefusal(reason)
     return chosen.fit(model, evidence, seed=seed)
+
+
+def fitted(model: Model, evidence: Evidence) -> "Fitted":
+    """Fit a model for its posterior and its neighbours.
+
+    Parameters
+    ----------
+    model
+        Terms and likelihood.
+    evidence
+        The rows to pool, all in one measure.
+
+    Returns
+    -------
+    Fitted
+        What every verb asks. Nothing is integrated before it is asked for.
+
+    Raises
+    ------
+    EvidenceError
+        If the evidence cannot be used with this model.
+    EngineRefusal
+        If no engine gives neighbours of such a posterior; the message says which part of the model stands in
+        the way, and what to do.
+    """
+    from bayesrtw.engine.normal import normal  # noqa: PLC0415
+
+    return normal(model, evidence)

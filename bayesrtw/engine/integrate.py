@@ -200,7 +200,7 @@ def integrate(problem: Integrand, start: int, tolerance: float) -> Integral:
         return Integral(none, none, (), 0.0)
     most = moment_order(problem.design)
     moments = [most if isinstance(axis, Positive) else 0 for axis in problem.axes]
-    size = len(problem.design.se)
+    size = max(len(problem.design.se), 1)
     seen = _Recalled(problem)
     try:
         at = looks(seen.log_density, problem.axes, moments)

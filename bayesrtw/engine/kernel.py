@@ -400,33 +400,55 @@ class Smoothed(NamedTuple):
     variance: Array
 
 
-def smooth(system: System, variances: Variances) -> Smoothed:
-    """Pass messages up and down: the random effects behind each estimate.
+class Groups(NamedTuple):
+    """Random effects of the groups of one level, those of the levels above included.
 
-    Parameters
+    Attributes
     ----------
-    system
-        The data.
-    variances
-        What the hyperparameters give.
-
-    Returns
-    -------
-    Smoothed
-        Conditional mean and variance of each estimate's random effects, given b.
+    mean
+        Coefficients on [X, y], shape (column + 1, ..., group), as in `Smoothed`.
+    variance
+        Shape (..., group).
     """
+
+    mean: Array
+    variance: Array
+
+
+def smooth_groups(system: System, variances: Variances) -> list[Groups]:
+    """Pass messages up and down as far as the groups: one entry a level, from the innermost."""
     layout = system.layout
-    joined = _joined(system, variances)
     gram, _, heard = _upwards(system, variances)
-    lead, width = gram.shape[:-2], len(joined)
-    units = len(layout.singles) + sum(len(members) for members in layout.blocks)
-    above = (np.zeros((width, *lead, 1)), np.zeros((*lead, 1)))
-    parent = np.zeros(len(layout.levels[-1].starts) if layout.levels else units, dtype=np.intp)
+    above = Groups(
+        np.zeros((system.columns.shape[-1] + 1, *gram.shape[:-2], 1)),
+        np.zeros((*gram.shape[:-2], 1)),
+    )
+    found: list[Groups] = []
+    parent = np.zeros(len(layout.levels[-1].starts) if layout.levels else 0, dtype=np.intp)
     for place in range(len(layout.levels) - 1, -1, -1):
         message, variance = heard[place + 1], variances.groups[place]
         kept = variance * message.precision / (1.0 + variance * message.precision)
-        above = _downwards(above, parent, kept, message.mean, variance)
+        above = Groups(*_downwards(above, parent, kept, message.mean, variance))
         parent = layout.levels[place].parent
+        found.insert(0, above)
+    return found
+
+
+def smooth(system: System, variances: Variances) -> Smoothed:
+    """Pass messages up and down: the random effects behind each estimate, given b."""
+    layout = system.layout
+    joined = _joined(system, variances)
+    groups = smooth_groups(system, variances)
+    width = len(joined)
+    units = len(layout.singles) + sum(len(members) for members in layout.blocks)
+    if groups:
+        above, parent = groups[0], layout.levels[0].parent
+    else:
+        shapes = [variances.own.shape[:-1], variances.sampling.shape[:-1], joined.shape[1:-1]]
+        lead = np.broadcast_shapes(*shapes, *(block.shape[:-3] for block in variances.blocks))
+        above = Groups(np.zeros((width, *lead, 1)), np.zeros((*lead, 1)))
+        parent = np.zeros(units, dtype=np.intp)
+    lead = above.variance.shape[:-1]
     back = np.argsort(layout.order)
     given = (above[0][..., parent[back]], above[1][..., parent[back]])
     mean = np.zeros((width, *lead, joined.shape[-1]))

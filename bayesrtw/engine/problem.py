@@ -1,7 +1,7 @@
 """A design as one or many integrals: the arrays of the kernel and how hyperparameters enter them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import NamedTuple
@@ -18,9 +18,9 @@ from bayesrtw.engine.kernel import (
     Variances,
 )
 from bayesrtw.engine.many import conditional_many
-from bayesrtw.engine.reprior import moments, reweigh
+from bayesrtw.engine.reprior import Reweighed, moments, reweigh
 from bayesrtw.errors import EngineRefusal
-from bayesrtw.model.design import Design
+from bayesrtw.model.design import Design, PriorMixture
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import Grouped
 from bayesrtw.posterior.axis import Axis, Positive, Unit
@@ -108,8 +108,6 @@ class Problem:
         The others, from the innermost groups to the outermost.
     blocks
         Sampling covariance of correlated estimates, one entry a size of block.
-    sampling
-        Sampling variances, shape (estimate,).
     """
 
     design: Design
@@ -121,7 +119,6 @@ class Problem:
     own: tuple[Grouped, ...]
     nested: tuple[Grouped, ...]
     blocks: tuple["Correlated", ...]
-    sampling: Array
 
     def variances(self, values: Sequence[Array]) -> Variances:
         """Say what hyperparameters make of the variances.
@@ -146,17 +143,13 @@ class Problem:
             rows = rows[level.starts]
             groups.append(_spread(part, at, part.which[rows]))
         blocks = tuple(correlated.at(at) for correlated in self.blocks)
-        sampling = self.sampling
-        if self.design.excess is not None:
-            sampling = sampling * (1.0 + self.design.excess * np.asarray(at["icc"])[..., None])
         for carried in self.design.scatter:
             more = carried.factor * np.asarray(at[carried.name])[..., None] ** 2
-            sampling = sampling + more
             blocks = tuple(
                 block + more[..., members, None] * np.eye(members.shape[-1])
                 for block, members in zip(blocks, self.system.layout.blocks, strict=True)
             )
-        return Variances(sampling, own, tuple(groups), blocks)
+        return Variances(sampling_variance(self.design, at), own, tuple(groups), blocks)
 
     def system_at(self, values: Sequence[Array]) -> System:
         """Give the data with biases that are hyperparameters taken off.
@@ -193,10 +186,9 @@ class Problem:
         Conditional
             Moments of the coefficients, on the scale of the data.
         """
-        found = self._given(values)
         if self.design.mixture is None:
-            return found
-        return moments(reweigh(found, self.design.mixture))
+            return self._given(values)
+        return moments(self._by_parts(values, self.design.mixture))
 
     def normals(self, values: Sequence[Array], weight: Array) -> "Normals":
         """Write the posterior over nodes as a mixture of normals.
@@ -214,12 +206,12 @@ class Problem:
             One for each node; where a prior is a mixture itself, one for each node and part that
             carries something.
         """
-        found, mixture = self._given(values), self.design.mixture
+        mixture = self.design.mixture
         if mixture is None:
             every = np.arange(len(weight))
-            precision = self.design.precision
+            precision, found = self.design.precision, self._given(values)
             return Normals(tuple(values), weight, found, precision, every, np.ones(len(weight)))
-        parts = reweigh(found, mixture)
+        parts = self._by_parts(values, mixture)
         share = (weight[:, None] * parts.weight).reshape(-1)
         keep = share > NEGLIGIBLE * share.max()
         node = np.repeat(np.arange(len(weight)), parts.weight.shape[1])[keep]
@@ -228,7 +220,7 @@ class Problem:
         inverse = np.tile(mixture.parts.sd**-2.0, len(weight))[keep]
         precision[:, mixture.column] = inverse
         flat = Conditional(
-            found.log_density[node],
+            parts.log_density[node],
             parts.mean.reshape(-1, width)[keep],
             parts.covariance.reshape(-1, width, width)[keep],
         )
@@ -253,7 +245,7 @@ class Problem:
         """
         if self.design.mixture is None:
             return np.zeros(0)
-        return np.asarray(weight @ reweigh(self._given(values), self.design.mixture).weight)
+        return np.asarray(weight @ self._by_parts(values, self.design.mixture).weight)
 
     def drawn(self, values: Sequence[Array], rng: np.random.Generator, count: int) -> Conditional:
         """Condition on draws of the hyperparameters, and on a draw of the prior's part.
@@ -285,9 +277,39 @@ class Problem:
             found.log_density[node], parts.mean[node, chosen], parts.covariance[node, chosen]
         )
 
+    def _by_parts(self, values: Sequence[Array], mixture: PriorMixture) -> Reweighed:
+        """Condition on hyperparameters and on each part of the prior that is a mixture."""
+        found = self._given(values)
+        if len(self.design.se):
+            return reweigh(found, mixture)
+        # Without data the parts are the prior's own.
+        column, (log_weight, centre, sd) = mixture.column, mixture.parts
+        shape, width = (*found.log_density.shape, len(sd)), found.mean.shape[-1]
+        mean = np.broadcast_to(found.mean[..., None, :], (*shape, width)).copy()
+        covariance = np.broadcast_to(
+            found.covariance[..., None, :, :], (*shape, width, width)
+        ).copy()
+        mean[..., column], covariance[..., column, column] = centre, sd**2
+        weight = np.broadcast_to(np.exp(log_weight), shape)
+        return Reweighed(found.log_density, weight, mean, covariance)
+
+    def _unseen(self, shape: tuple[int, ...]) -> Conditional:
+        """Give the coefficients' prior, as what no data say; a prior that is a mixture is left at zero."""
+        with np.errstate(divide="ignore"):
+            variance = np.where(self.design.precision > 0, 1.0 / self.design.precision, 0.0)
+        mean = np.where(self.design.precision > 0, self.design.mean, 0.0)
+        width = len(mean)
+        return Conditional(
+            np.zeros(shape),
+            np.broadcast_to(mean, (*shape, width)),
+            np.broadcast_to(np.diag(variance), (*shape, width, width)),
+        )
+
     def _given(self, values: Sequence[Array]) -> Conditional:
         """Condition on hyperparameters, with a flat prior in place of one that is a mixture."""
         shape = np.broadcast_shapes(*(np.shape(value) for value in values)) if values else (1,)
+        if not len(self.design.se):
+            return self._unseen(shape)
         each = [
             np.asarray(value).reshape((1,) * (len(shape) - np.ndim(value)) + np.shape(value))
             for value in values
@@ -404,28 +426,30 @@ def _leading_rows(layout: Layout) -> Index:
     return np.concatenate(rows)[layout.order]
 
 
-def pose(design: Design) -> Problem:
-    """Prepare a design for integration.
+def pose(design: Design, levels: Sequence[int] | None = None) -> Problem:
+    """Prepare a design for integration, its data centred at a pilot fit.
 
     Parameters
     ----------
     design
         The arrays.
+    levels
+        Which random terms are levels of groups, from the innermost; those that are not have a group for each
+        estimate. Found from the rows unless given.
 
     Returns
     -------
     Problem
-        With data centred at a pilot fit.
+        Without rows, the integral over the priors.
 
     Raises
     ------
     EngineRefusal
         If groups of two random terms cross, or correlated estimates lie in different groups.
     """
-    own = tuple(part for part in design.grouped if part.distinct)
-    nested = tuple(
-        sorted((part for part in design.grouped if not part.distinct), key=lambda part: -part.count)
-    )
+    levels = levels_of(design) if levels is None else levels
+    nested = tuple(design.grouped[place] for place in levels)
+    own = tuple(part for place, part in enumerate(design.grouped) if place not in levels)
     layout = _layout(design, nested)
     pilot = _pilot(design)
     system = System(
@@ -436,8 +460,8 @@ def pose(design: Design) -> Problem:
         layout=layout,
     )
     names = _order(design, nested)
-    count = len(design.se)
-    typical = float(np.sqrt(count / np.sum(design.se**-2.0)))
+    count = max(len(design.se), 1)
+    typical = float(np.sqrt(count / np.sum(design.se**-2.0))) if len(design.se) else 1.0
     axes: list[Axis] = []
     for name in names:
         prior = design.hyper[name]
@@ -447,12 +471,14 @@ def pose(design: Design) -> Problem:
         at_zero = bool(np.isfinite(prior.logpdf(np.zeros(1))[0]))
         shift = SHIFT * typical * count**-0.25 if at_zero else 0.0
         upper = np.inf
+        scale = typical
         if prior.proper:
             # The quantile function of a bounded prior ends where the prior does.
             with np.errstate(all="ignore"):
                 middle, upper = (float(end) for end in prior.ppf(np.array([0.5, 1.0])))
+            scale = typical if len(design.se) else middle
             shift = min(shift, SHIFT * middle)
-        axes.append(Positive(typical, shift, upper))
+        axes.append(Positive(scale, shift, upper))
     priors = tuple(design.hyper[name] for name in names)
     return Problem(
         design=design,
@@ -464,8 +490,23 @@ def pose(design: Design) -> Problem:
         own=own,
         nested=nested,
         blocks=_correlated(design, layout),
-        sampling=design.se**2,
     )
+
+
+def sampling_variance(design: Design, at: Mapping[str, Array]) -> Array:
+    """Give sampling variances, those of biases included, at hyperparameters, shape (..., estimate)."""
+    sampling = design.se**2
+    if design.excess is not None:
+        sampling = sampling * (1.0 + design.excess * np.asarray(at["icc"])[..., None])
+    for carried in design.scatter:
+        sampling = sampling + carried.factor * np.asarray(at[carried.name])[..., None] ** 2
+    return sampling
+
+
+def levels_of(design: Design) -> list[int]:
+    """Say which random terms have groups of several estimates, from the innermost."""
+    several = [place for place, part in enumerate(design.grouped) if not part.distinct]
+    return sorted(several, key=lambda place: -design.grouped[place].count)
 
 
 def _order(design: Design, nested: Sequence[Grouped]) -> tuple[str, ...]:
@@ -496,8 +537,8 @@ def _correlated(design: Design, layout: Layout) -> tuple[Correlated, ...]:
 
 def _pilot(design: Design) -> Array:
     """Coefficients near the posterior: least squares with the variances' scale, and the prior."""
-    if not design.columns.shape[1]:
-        return np.zeros(0)
+    if not design.columns.size:
+        return np.zeros(design.columns.shape[1])
     weight = 1.0 / (design.se**2 + np.var(design.effect))
     weighted = weight[:, None] * design.columns
     matrix = weighted.T @ design.columns + np.diag(design.precision)

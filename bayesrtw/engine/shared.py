@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from bayesrtw.engine.integrate import TINY, answer, moment_order
+from bayesrtw.engine.integrate import TINY, Integral, answer, moment_order
 from bayesrtw.engine.kernel import Conditional
 from bayesrtw.engine.problem import Problem
 from bayesrtw.engine.quadrature import lay, looks
@@ -72,7 +72,7 @@ class Common:
     sets: tuple[Laid, ...]
     tolerance: float
 
-    def weigh(self, problem: Problem) -> Nodes | None:
+    def weigh(self, problem: Problem) -> Integral | None:
         """Weigh the nodes for a neighbour.
 
         Parameters
@@ -82,9 +82,10 @@ class Common:
 
         Returns
         -------
-        Nodes or None
-            Its posterior, as `bayesrtw.engine.integrate` gives it; None where sets differ by more than the
-            tolerance, or the ends of ranges carry something: then it needs nodes of its own.
+        Integral or None
+            Its posterior, as `bayesrtw.engine.integrate` gives it, without marginals; None where sets differ
+            by more than the tolerance, or the ends of ranges carry something: then it needs nodes of its own.
+            Ranges and counts are in the order of the hyperparameters of the problem in the middle.
         """
         axes = dict(zip(self.problem.names, self.problem.axes, strict=True))
         if set(problem.names) != set(axes):
@@ -99,7 +100,8 @@ class Common:
             if coarser is not None and before is not None:
                 moved = float(np.max(np.abs(after - before)))
                 if moved <= AGREE * self.tolerance:
-                    return found if len(self.problem.names) == 1 else coarser
+                    kept = found if len(self.problem.names) == 1 else coarser
+                    return Integral(kept, found, (), moved)
             coarser, before = found, after
         return None
 
@@ -147,7 +149,7 @@ def common(problem: Problem, tolerance: float) -> Common | None:
 
 def _lay(problem: Problem, at: Sequence[Array], moments: Sequence[int], count: int) -> Laid:
     """Lay one set of nodes."""
-    size, dims = len(problem.design.se), len(problem.names)
+    size, dims = max(len(problem.design.se), 1), len(problem.names)
     seen = problem.log_density
     found = lay(seen, problem.axes, (count,) * dims, at, size=size, moments=moments)
     bare = found.log_weight + found.log_total - seen(found.on_axes()).reshape(-1)

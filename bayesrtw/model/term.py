@@ -201,7 +201,7 @@ class Grouped:
     @property
     def count(self) -> int:
         """How many groups there are."""
-        return int(self.group.max()) + 1
+        return int(self.group.max(initial=-1)) + 1
 
     @property
     def distinct(self) -> bool:

@@ -148,8 +148,8 @@ def pool(design: Design, base: Common | None = None) -> Pooled:
     if reason is not None:
         raise EngineRefusal(reason)
     problem = pose(design)
-    nodes = base.weigh(problem) if base is not None else None
-    nodes = integrate(problem, START, TOLERANCE).nodes if nodes is None else nodes
+    near = base.weigh(problem) if base is not None else None
+    nodes = (near or integrate(problem, START, TOLERANCE)).nodes
     normals = problem.normals(*pruned(nodes))
     values, weight, given = normals.hyper, normals.weight, normals.given
     variance = np.einsum("nij,i,j->n", given.covariance, combine, combine)

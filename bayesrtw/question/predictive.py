@@ -154,8 +154,8 @@ def _predicted(
     if not len(rows) or improper(_without(design, rows)) is not None:
         return {name: np.full(len(rows), np.nan) for name in FIGURES}
     problem, true = pose(blind), pose(design)
-    found = base.weigh(problem) if base is not None else None
-    found = integrate(problem, START, TOLERANCE).nodes if found is None else found
+    near = base.weigh(problem) if base is not None else None
+    found = (near or integrate(problem, START, TOLERANCE)).nodes
     share = np.exp(found.log_weight).reshape(-1)
     matter = share > NEGLIGIBLE * share.max()
     normals = problem.normals(

@@ -100,9 +100,10 @@ class _Shifts:
     def at(self, shift: float, *, every: bool = False) -> Shifted:
         """Lay nodes where the posterior lives after a shift; `every` keeps those that carry nothing yet."""
         moved = replace(self.design, effect=self.design.effect + shift * self.along)
-        nodes = None if self.base is None else self.base.weigh(pose(moved))
-        if nodes is None:
+        found = None if self.base is None else self.base.weigh(pose(moved))
+        if found is None:
             return shifted(lay_out(moved, self.along))
+        nodes = found.nodes
         kept = nodes if every else _carrying(nodes)
         return shifted(lay_out(moved, self.along, Integral(kept, nodes, (), TOLERANCE)))
 

@@ -98,7 +98,7 @@ def test_every_study_left_out_on_shared_nodes_is_brute_force() -> None:
     assert np.allclose(summed(EFFECT, masks[0]), finer, rtol=0, atol=1e-10)
     for mask in [np.ones(6, dtype=bool), *masks]:
         problem = pose(masked(design, mask))
-        found = base.weigh(problem)
+        found = base.weigh(problem).nodes
         assert found is not None
         expected = summed(EFFECT, mask)
         np.testing.assert_allclose(figures(problem, found), expected, rtol=0, atol=1e-8)
@@ -120,16 +120,16 @@ def test_shifted_effects_and_another_prior_are_neighbours_too() -> None:
     assert base is not None
     moved = EFFECT + np.where(FAMILY == "b", 0.15, 0.0)
     problem = pose(replace(design, effect=design.effect + (moved - EFFECT)))
-    found = base.weigh(problem)
+    found = base.weigh(problem).nodes
     assert found is not None
     expected = summed(moved, np.ones(6, dtype=bool))
     np.testing.assert_allclose(figures(problem, found), expected, rtol=0, atol=1e-8)
     narrow = replace(design, hyper={**design.hyper, "tau": brw.prior.HalfNormal(0.2)})
     apart = common(pose(narrow), 1e-10)
-    near = base.weigh(pose(narrow))
+    near = base.weigh(pose(narrow)).nodes
     assert apart is not None
     assert near is not None
-    own = apart.weigh(pose(narrow))
+    own = apart.weigh(pose(narrow)).nodes
     assert own is not None
     np.testing.assert_allclose(
         figures(pose(narrow), near), figures(pose(narrow), own), rtol=0, atol=1e-8

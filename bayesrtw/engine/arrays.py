@@ -1,0 +1,116 @@
+"""What follows from the arrays of a design alone: its rows, whether it is proper, which moments exist."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.engine.integrate import tail_power
+from bayesrtw.errors import SpecError
+from bayesrtw.model.design import Design
+from bayesrtw.posterior.marginal import MARGIN
+from bayesrtw.registry import kind_of
+
+Array = NDArray[np.float64]
+
+#: Singular value, of columns scaled to length one, below which they count as collinear: precisions go
+#: by its square, and 1e-14 of them is left to rounding.
+COLLINEAR = 1e-7
+
+#: How a refusal begins that no other engine can mend.
+IMPROPER = "The posterior is improper"
+
+
+def masked(design: Design, keep: NDArray[np.bool_]) -> Design:
+    """Take rows, with columns, levels and centring as they are: a level without rows is its prior's."""
+    if keep.all():
+        return design
+    place = np.cumsum(keep) - 1
+    grouped = []
+    for part in design.grouped:
+        group = np.unique(part.group[keep], return_inverse=True)[1]
+        grouped.append(
+            replace(part, group=np.asarray(group, dtype=np.intp), which=part.which[keep])
+        )
+    blocks = []
+    for block in design.blocks:
+        stays = keep[block.rows]
+        if stays.sum() > 1:
+            rows = np.asarray(place[block.rows[stays]], dtype=np.intp)
+            blocks.append(block.kept(stays, rows))
+    return replace(
+        design,
+        effect=design.effect[keep],
+        se=design.se[keep],
+        columns=design.columns[keep],
+        grouped=tuple(grouped),
+        labels=design.labels[keep],
+        studies=design.studies[keep],
+        levels={column: levels[keep] for column, levels in design.levels.items()},
+        blocks=tuple(blocks),
+        excess=None if design.excess is None else design.excess[keep],
+        scatter=tuple(replace(part, factor=part.factor[keep]) for part in design.scatter),
+        shift=tuple(replace(part, factor=part.factor[keep]) for part in design.shift),
+    )
+
+
+def mean_of(design: Design) -> Array:
+    """Say which combination of the coefficients is the pooled mean, shape (column,)."""
+    if "mu" not in design.quantities:
+        raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
+    return np.asarray(design.quantities["mu"].combine[0])
+
+
+def improper(design: Design) -> str | None:
+    """Say why a posterior would be improper, and what to change; None if it is proper."""
+    flat = design.columns[:, design.flat]
+    count, width = flat.shape
+    size = np.maximum(np.linalg.norm(flat, axis=0), 1e-300)
+    if width and np.linalg.matrix_rank(flat / size, tol=COLLINEAR) < width:
+        return (
+            f"{IMPROPER}: coefficients with flat priors cannot be told apart by these "
+            f"{count} rows. Give them normal priors, or leave moderators out."
+        )
+    for part in design.grouped:
+        for place, name in enumerate(part.hyper):
+            prior = design.hyper[name]
+            groups = len(np.unique(part.group[part.which == place]))
+            # The likelihood of an SD falls as tau^-(groups - p); the product must be integrable.
+            if not prior.proper and groups - width + prior.tail_power <= 1:
+                return (
+                    f"{IMPROPER}: {name} has the improper prior {kind_of(prior)!r} and "
+                    f"{groups} groups with {width} flat coefficients do not bound it. Use a proper "
+                    f"prior for {name}."
+                )
+    return None
+
+
+def back_moments(design: Design) -> int:
+    """Count the moments that exp(effect in a new setting) has: 0, 1 or 2.
+
+    exp(m tau^2 m / 2) must be integrable against the priors of every SD that a new setting has: half-normal
+    with scale below 1 for the mean, below 1/2 for the SD, or bounded.
+    """
+    most = 2
+    for part in design.grouped:
+        if part.new is None or not part.hyper:
+            continue
+        rate = design.hyper[part.hyper[part.new]].tail_rate
+        most = min(most, 2 if rate > 2.0 else 1 if rate > 0.5 else 0)
+    return most
+
+
+def moments_of(design: Design) -> int:
+    """Count the moments that a quantity has which grows with tau: 0, 1 or 2."""
+    tail = tail_power(design)
+    return 2 if tail > 3 + MARGIN else 1 if tail > 2 + MARGIN else 0
+
+
+def new_variance(design: Design, values: Mapping[str, Array], count: int) -> Array:
+    """Give the variance of the random effects of a new setting at each node, shape (node,)."""
+    spread: Array = np.zeros(count)
+    for part in design.grouped:
+        if part.hyper and part.new is not None:
+            spread = spread + values[part.hyper[part.new]] ** 2
+    return spread

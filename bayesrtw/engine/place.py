@@ -1,0 +1,167 @@
+"""What nodes give whatever they weigh, and a posterior that weighs them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.engine.arrays import new_variance
+from bayesrtw.engine.fitted import Mask
+from bayesrtw.engine.kernel import Smoothed, smooth, smooth_groups, solve_columns
+from bayesrtw.engine.problem import Normals, Problem, levels_of, pose
+from bayesrtw.model.design import Design
+from bayesrtw.model.term import Grouped
+from bayesrtw.posterior.axis import Axis
+from bayesrtw.posterior.marginal import Distribution, marginals, series
+from bayesrtw.posterior.nodes import Nodes
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Nodes of a design, and what they give whatever they weigh."""
+
+    design: Design
+    names: tuple[str, ...]
+    normals: Normals
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The integral."""
+        return pose(self.design)
+
+    @cached_property
+    def at(self) -> dict[str, Array]:
+        """Hyperparameters by name, each of shape (node,)."""
+        return dict(zip(self.names, self.normals.hyper, strict=True))
+
+    @cached_property
+    def spread(self) -> Array:
+        """Variance of a new setting, shape (node,)."""
+        return new_variance(self.design, self.at, len(self.normals.weight))
+
+    @cached_property
+    def effects(self) -> dict[str, tuple[Array, Array, bool]]:
+        """Mean and SD of each reported combination, and whether a flat prior lets it grow with tau."""
+        found, given = {}, self.normals.given
+        for name, quantity in self.design.quantities.items():
+            mean = given.mean @ quantity.combine.T
+            variance = np.sum((quantity.combine @ given.covariance) * quantity.combine, axis=-1)
+            grows = bool(np.any(quantity.combine[:, self.design.flat] != 0))
+            for place, label in enumerate(quantity.labels):
+                own = name if quantity.dim is None else f"{name}[{label}]"
+                found[own] = mean[:, place].copy(), np.sqrt(variance[:, place]), grows
+        if "mu" in found and self.design.hyper:
+            mean, sd, _ = found["mu"]
+            found["theta_new"] = mean, np.sqrt(sd**2 + self.spread), True
+        return found
+
+    @cached_property
+    def smoothed(self) -> Smoothed:
+        """Random effects of the rows given the coefficients."""
+        hyper = tuple(self.at[name] for name in self.problem.names)
+        return smooth(self.problem.system_at(hyper), self.problem.variances(hyper))
+
+    @cached_property
+    def theta(self) -> tuple[Array, Array]:
+        """Mean and SD of the effect behind each row, shape (row, node)."""
+        own, problem, given = self.design.of_effects, self.problem, self.normals.given
+        slope = own - self.smoothed.mean[..., :-1]
+        mean = (
+            self.smoothed.mean[..., -1] + (slope @ (given.mean - problem.pilot)[..., None])[..., 0]
+        )
+        variance = self.smoothed.variance + np.sum((slope @ given.covariance) * slope, axis=-1)
+        shape = (len(self.normals.weight), len(own))
+        mean, sd = mean + own @ problem.pilot, np.sqrt(variance)
+        return np.broadcast_to(mean, shape).T.copy(), np.broadcast_to(sd, shape).T.copy()
+
+    @cached_property
+    def shares(self) -> Array:
+        """Share of each row, and last of the priors, in the pooled mean, shape (node, row + 1)."""
+        combine = self.design.quantities["mu"].combine
+        row = combine @ self.normals.given.covariance
+        hyper = tuple(self.at[name] for name in self.problem.names)
+        solved = solve_columns(self.problem.system, self.problem.variances(hyper), self.smoothed)
+        data = (solved @ np.swapaxes(row, -1, -2))[..., 0]
+        prior = np.sum(row[..., 0, :] * self.normals.precision * combine[0], axis=-1)
+        return np.concatenate([data, prior[:, None]], axis=-1)
+
+    def ahead(self, whole: Design, kept: Mask, rows: Mask, columns: Array) -> tuple[Array, Array]:
+        """Mean and variance of columns and random effects of rows that are not kept, shape (row, node)."""
+        levels, given, at = levels_of(whole), self.normals.given, self.at
+        pilot, groups, where = np.zeros(columns.shape[1]), [], []
+        if levels and kept.any():
+            problem = pose(self.design, levels)
+            hyper = tuple(at[name] for name in problem.names)
+            groups = smooth_groups(problem.system_at(hyper), problem.variances(hyper))
+            pilot, where = problem.pilot, _places(problem, whole, levels, kept)
+        count = len(self.normals.weight)
+        means, variances = [], []
+        for row in np.flatnonzero(rows).tolist():
+            variance, slope, mean = np.zeros(count), columns[row], np.zeros(count)
+            for place_, part in enumerate(whole.grouped):
+                if place_ not in levels:
+                    variance = variance + _own(part, row, at)
+            for level, place_ in enumerate(levels):
+                part = whole.grouped[place_]
+                known = where[level].get(int(part.group[row])) if where else None
+                if known is not None:
+                    shared = groups[level].mean[..., known]
+                    slope = columns[row] - np.moveaxis(shared[:-1], 0, -1)
+                    mean = shared[-1]
+                    variance = variance + groups[level].variance[..., known]
+                    break
+                variance = variance + _own(part, row, at)
+            centred = given.mean - pilot
+            means.append(mean + np.sum(slope * centred, axis=-1) + columns[row] @ pilot)
+            spread = np.einsum("...i,...ij,...j->...", slope, given.covariance, slope)
+            variances.append(variance + spread)
+        shape = (len(means), count)
+        return np.array(means).reshape(shape), np.array(variances).reshape(shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Solution:
+    """A posterior on its nodes.
+
+    `nodes` are all that were laid, `finest` those that marginals are read off, in `order` and on `axes`.
+    """
+
+    place: Place
+    weight: Array
+    nodes: Nodes
+    finest: Nodes
+    order: tuple[str, ...]
+    axes: tuple[Axis, ...]
+    error: float
+
+    def hyper(self) -> dict[str, Distribution]:
+        """Give the marginals."""
+        own = marginals(self.finest, self.axes)
+        return {
+            name: series(found.weight, axis, found.low, found.high)
+            for name, axis, found in zip(self.order, self.axes, own, strict=True)
+        }
+
+
+def _own(part: Grouped, row: int, at: Mapping[str, Array]) -> Array | float:
+    """Variance of a random effect that no other row shares."""
+    return at[part.hyper[part.which[row]]] ** 2 if part.hyper else 0.0
+
+
+def _places(
+    problem: Problem, whole: Design, levels: Sequence[int], kept: Mask
+) -> list[dict[int, int]]:
+    """Say where each level of a problem has each group of the whole design."""
+    layout, rows = problem.system.layout, np.flatnonzero(kept)
+    units = np.concatenate([layout.singles, *(members[:, 0] for members in layout.blocks)])
+    units = rows[units[layout.order]]
+    found = []
+    for level, place in zip(layout.levels, levels, strict=True):
+        units = units[level.starts]
+        groups = whole.grouped[place].group[units]
+        found.append({int(group): number for number, group in enumerate(groups)})
+    return found
