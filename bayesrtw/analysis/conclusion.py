@@ -4,15 +4,15 @@ Reasoned defaults, not a standard of the literature; an analysis registers its o
 ``[conclusion]``. A class is a statement about probability, not about the certainty of the evidence.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import xarray as xr
 
 from bayesrtw.errors import SpecError
-from bayesrtw.model.moderator import Intercept
+from bayesrtw.model.contract import normal
 from bayesrtw.model.prior import Normal
 from bayesrtw.model.spec import Model
-from bayesrtw.posterior.summarise import probability_beyond
+from bayesrtw.posterior.summarise import probability_beyond, reports
 
 #: Classes, best first, with no threshold of importance.
 CLASSES = (
@@ -185,9 +185,9 @@ def conclude(
     side = rules.threshold if higher else -rules.threshold
     benefit = probability_beyond(tree, "mu", "", side, above=higher)
     harm = probability_beyond(tree, "mu", "", -side, above=not higher)
-    group = tree["quadrature" if "quadrature" in tree.children else "posterior"]
-    has_new = any(str(name).startswith("theta_new") for name in group.data_vars)
-    opposite = probability_beyond(tree, "theta_new", "", 0.0, above=not higher) if has_new else None
+    opposite = None
+    if reports(tree, "theta_new"):
+        opposite = probability_beyond(tree, "theta_new", "", 0.0, above=not higher)
     name = classify(rules, benefit, harm, before=before)
     doubted = sceptical is not None and sceptical < rules.sceptical
     if name == rules.classes[0] and (doubted or not passed):
@@ -214,15 +214,11 @@ def sceptical_model(model: Model, rules: Rules) -> Model | None:
     Returns
     -------
     Model or None
-        None if the model has no intercept, or a flat one and no SD is given.
+        None if no setting is the prior of a pooled mean, or it is not normal and no SD is given.
     """
-    for place, term in enumerate(model.terms):
-        if isinstance(term, Intercept):
-            sd = rules.sceptical_sd
-            if sd is None and isinstance(term.prior, Normal):
-                sd = SCEPTICAL_SHARE * term.prior.sd
-            if sd is None:
-                return None
-            new = replace(term, prior=Normal(0.0, sd))
-            return replace(model, terms=(*model.terms[:place], new, *model.terms[place + 1 :]))
-    return None
+    if model.mean is None:
+        return None
+    sd, own = rules.sceptical_sd, normal(model.mean)
+    if sd is None and own is not None:
+        sd = SCEPTICAL_SHARE * own[1]
+    return None if sd is None else model.under({"mu": Normal(0.0, sd)})

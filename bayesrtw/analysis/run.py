@@ -18,7 +18,6 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import check
 from bayesrtw.posterior.diagnose import diagnose
 from bayesrtw.posterior.summarise import IntervalKind, probability_beyond, summarise
-from bayesrtw.question.ladder import BIASES
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
@@ -159,7 +158,7 @@ def _thresholds(analysis: Analysis) -> list[Finding]:
     asked = [("conclusion.threshold", analysis.conclusion.threshold)]
     for question in analysis.estimand:
         given = question.above if question.above is not None else question.below
-        if given is not None and not question.of.startswith("tau"):
+        if given is not None and question.of not in analysis.model.hyper:
             side = "above" if question.above is not None else "below"
             asked.append((f"{side} of {question.name!r}", given))
     return [
@@ -178,10 +177,10 @@ def _thresholds(analysis: Analysis) -> list[Finding]:
 def _designs(analysis: Analysis, rows: Evidence) -> list[Finding]:
     """Say so if trials and cohorts are pooled as if a cohort were a trial."""
     studies = analysis.ladder.studies
-    if studies.column not in rows.data or any(
-        isinstance(term, BIASES) or getattr(term, "column", "") == studies.column
-        for term in analysis.model.terms
-    ):
+    model = analysis.model
+    told = any(term.facts.trust is not None for term in model.terms)
+    told = told or any(each.column == studies.column for each in model.moderators)
+    if studies.column not in rows.data or told:
         return []
     cohort = rows.matches(studies.column, studies.values)
     count = int(cohort.sum())

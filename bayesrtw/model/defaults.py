@@ -30,11 +30,14 @@ class Default:
         Priors of the pooled mean and of the heterogeneity SD.
     why
         Source, or that it is a judgement.
+    many
+        Prior of the SD from `MANY` estimates on; None for the same.
     """
 
     mu: Prior
     tau: Prior
     why: str
+    many: Prior | None = None
 
 
 _JUDGED = "reasoned default, not a standard of the literature"
@@ -43,9 +46,9 @@ _WORK_SMD = "heterogeneity in reviews of the Cochrane Work group (doi:10.1002/si
 
 #: Measure to priors; log hazard ratios and their like widen with the number of estimates.
 TABLE: dict[str, Default] = {
-    "log_hazard_ratio": Default(Normal(0, 0.5), HalfNormal(0.25), _JUDGED),
-    "log_rate_ratio": Default(Normal(0, 0.5), HalfNormal(0.25), _JUDGED),
-    "log_ratio_of_means": Default(Normal(0, 0.5), HalfNormal(0.25), _JUDGED),
+    "log_hazard_ratio": Default(Normal(0, 0.5), HalfNormal(0.25), _JUDGED, HalfNormal(0.5)),
+    "log_rate_ratio": Default(Normal(0, 0.5), HalfNormal(0.25), _JUDGED, HalfNormal(0.5)),
+    "log_ratio_of_means": Default(Normal(0, 0.5), HalfNormal(0.25), _JUDGED, HalfNormal(0.5)),
     "log_risk_ratio": Default(Normal(0, 0.5), InverseGamma(1.50, 0.26), _WORK),
     "log_odds_ratio": Default(Normal(0, 1.0), InverseGamma(1.79, 0.73), _WORK),
     "log_peto_odds_ratio": Default(Normal(0, 1.0), InverseGamma(1.79, 0.73), _WORK),
@@ -74,8 +77,8 @@ def default_priors(evidence: Evidence) -> Default:
     name = evidence.measure.name
     if name in TABLE:
         found = TABLE[name]
-        if isinstance(found.tau, HalfNormal) and evidence.measure.log and evidence.size >= MANY:
-            return Default(found.mu, HalfNormal(0.5), found.why)
+        if found.many is not None and evidence.size >= MANY:
+            return Default(found.mu, found.many, found.why)
         return found
     if name == "mean_difference" and evidence.unit == "days":
         return DAYS

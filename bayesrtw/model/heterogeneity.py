@@ -152,8 +152,10 @@ class ByGroup:
     def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""
         return {
-            f"tau_{group.name}": Hyper(self.tau, "sd of effects", among=group.name, setting="tau")
-            for group in self.groups
+            f"tau_{group.name}": Hyper(
+                self.tau, "sd of effects", among=group.name, setting="tau", new=place == 0
+            )
+            for place, group in enumerate(self.groups)
         }
 
     def _which(self, evidence: Evidence) -> NDArray[np.intp]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import UNIT, Prior
-from bayesrtw.model.term import Allocation, Hyper
+from bayesrtw.model.term import CLUSTER, Allocation, Hyper
 from bayesrtw.registry import component, role
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class NormalErrors:
             found["rho"] = Hyper(rho, "correlation", level, setting="correlation.rho")
         if self.clustering is not None:
             found["icc"] = Hyper(
-                self.clustering.icc, "correlation", "cluster", setting="clustering.icc"
+                self.clustering.icc, "correlation", CLUSTER, setting="clustering.icc"
             )
         return found
 

@@ -21,6 +21,19 @@ Array = NDArray[np.float64]
 What = Literal["sd of effects", "sd of biases", "bias", "correlation", "probability", "shape"]
 
 
+#: Level of what people of one cluster have in common; no column holds it.
+CLUSTER = "cluster"
+
+_TITLES: dict[What, str] = {
+    "sd of effects": "Heterogeneity τ",
+    "sd of biases": "SD of biases",
+    "bias": "Bias",
+    "correlation": "Correlation ρ of sampling errors",
+    "probability": "Probability",
+    "shape": "Shape",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Hyper:
     """A hyperparameter as the component that has it states it.
@@ -38,6 +51,8 @@ class Hyper:
     setting
         Where its prior stands in the component, e.g. ``tau`` or ``correlation.rho``; empty where it
         cannot be replaced.
+    new
+        Whether a new setting's effect has it, for an SD of effects.
     """
 
     prior: Prior
@@ -45,11 +60,48 @@ class Hyper:
     level: str = ""
     among: str = ""
     setting: str = ""
+    new: bool = True
+
+    @property
+    def on_scale(self) -> bool:
+        """Whether it is measured on the analysis scale, as effects are."""
+        return self.what in ("sd of effects", "sd of biases", "bias")
+
+    @property
+    def spread(self) -> bool:
+        """Whether it is a standard deviation."""
+        return self.what in ("sd of effects", "sd of biases")
+
+    @property
+    def title(self) -> str:
+        """What it is in words, without what tells it from its like."""
+        if self.level == CLUSTER:
+            return "Intracluster correlation"
+        return _TITLES[self.what]
 
     @property
     def which(self) -> str:
         """Words that tell it from others that are the same; empty where nothing does."""
-        return (self.among or self.level).replace("_", " ")
+        return _plain(self.among or self.level)
+
+
+def told_apart(found: Mapping[str, Hyper]) -> dict[str, str]:
+    """Give what follows the title of each: of which groups or rows an SD of effects is, if it is said.
+
+    Others are named only where several have one title.
+    """
+    titles = [each.title for each in found.values()]
+    words = [f"{each.title} {each.which}" for each in found.values()]
+    brackets = {}
+    for name, each in found.items():
+        which = each.which if words.count(f"{each.title} {each.which}") == 1 else _plain(name)
+        said = which and (each.what == "sd of effects" or titles.count(each.title) > 1)
+        brackets[name] = f" ({which})" if said else ""
+    return brackets
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.plot.density import model_of
 from bayesrtw.plot.figure import BLUE, INK, QUIET, SKY, VERMILLION, figure_style
 from bayesrtw.plot.fitted import interval_in
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
@@ -25,6 +24,7 @@ from bayesrtw.plot.scale import decimals, limits
 from bayesrtw.plot.strip import DASHES, Sample
 from bayesrtw.plot.subject import Subject, evidence_of, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.posterior.tree import model_of
 from bayesrtw.question.line import moderator_line
 
 if TYPE_CHECKING:

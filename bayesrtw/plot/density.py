@@ -6,7 +6,6 @@ densities from draws only (`plot_dist`, `plot_prior_posterior`), on the analysis
 quadrature its kernel estimate, from arviz-stats, is what is drawn here.
 """
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Final
@@ -15,14 +14,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesrtw.dims import CHAIN, DRAW, NODE
-from bayesrtw.errors import Faults, SpecError
-from bayesrtw.model.moderator import Categorical, Indicator, Intercept, Linear
+from bayesrtw.dims import CHAIN, DRAW, MODERATOR, NODE
+from bayesrtw.errors import SpecError
+from bayesrtw.model.contract import normal
 from bayesrtw.model.prior import Normal, Prior
-from bayesrtw.model.spec import Model
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.summarise import VARIABLES, hyper_distribution
-from bayesrtw.registry import decode, suggestion
+from bayesrtw.posterior.tree import models_of
+from bayesrtw.registry import suggestion
 
 Array = NDArray[np.float64]
 
@@ -184,59 +183,33 @@ def prior_of(tree: xr.DataTree, quantity: Quantity) -> Prior | None:
         None where it is not one of the model's priors or a sum of normal ones, e.g. of an effect in
         a new setting.
     """
-    model = model_of(tree)
+    models = models_of(tree)
+    if len(models) > 1:
+        return None
+    [model] = models
     if quantity.variable in model.hyper:
         return model.hyper[quantity.variable]
-    mean = next((term.prior for term in model.terms if isinstance(term, Intercept)), None)
     if quantity.variable == "mu":
-        return mean
-    for term in model.terms:
-        name = getattr(term, "column", getattr(term, "name", ""))
-        if quantity.variable == "beta" and isinstance(term, Linear | Indicator):
-            if name == quantity.label:
-                return term.prior
-        elif isinstance(term, Categorical) and quantity.label.startswith(f"{name}["):
-            sd = _level_sd(tree, quantity.label)
-            if sd is None or quantity.variable == "beta":
-                return None if sd is None else Normal(0.0, sd)
-            if isinstance(mean, Normal):
-                return Normal(mean.mean, math.hypot(mean.sd, sd))
+        return model.mean
+    own = _coefficient(tree, quantity.label)
+    if own is None or own[1] == 0.0:
+        return None
+    if quantity.variable == "beta":
+        return Normal(*own)
+    mean = None if model.mean is None else normal(model.mean)
+    if quantity.variable == "mu_level" and mean is not None:
+        return Normal(mean[0] + own[0], math.hypot(mean[1], own[1]))
     return None
 
 
-def _level_sd(tree: xr.DataTree, label: str) -> float | None:
-    """Prior SD of a level's effect, which the constraint that levels sum to zero makes smaller."""
+def _coefficient(tree: xr.DataTree, label: str) -> tuple[float, float] | None:
+    """Prior mean and SD of a coefficient, or of a level's effect, which sums to zero with others."""
     constant = tree["constant_data"].to_dataset()
-    if "beta_prior_sd" not in constant:
+    parts = [constant[name] for name in ("beta_prior_mean", "beta_prior_sd") if name in constant]
+    if len(parts) < 2 or label not in parts[0][MODERATOR].to_numpy():
         return None
-    [dim] = constant["beta_prior_sd"].dims
-    return float(constant["beta_prior_sd"].sel({dim: label}))
-
-
-def model_of(tree: xr.DataTree) -> Model:
-    """Read the model back from a tree.
-
-    Parameters
-    ----------
-    tree
-        What `fit` returned.
-
-    Returns
-    -------
-    Model
-        As it was fitted.
-
-    Raises
-    ------
-    SpecError
-        If this version does not know a part of it.
-    """
-    faults = Faults(SpecError)
-    model = decode(Model, json.loads(str(tree.attrs["model"])), where="tree", faults=faults)
-    faults.raise_if_any()
-    if model is None:
-        raise SpecError("tree: the model could not be read; fit it again.")
-    return model
+    mean, sd = (float(part.sel({MODERATOR: label})) for part in parts)
+    return mean, sd
 
 
 def prior_curve(prior: Prior, low: float, high: float) -> Curve:
@@ -255,8 +228,8 @@ def prior_curve(prior: Prior, low: float, high: float) -> Curve:
         Its density; of an improper one the log density is taken as it is.
     """
     x = np.linspace(low, high, POINTS)
-    if prior.positive:
-        x = x[x >= 0]
+    ends = prior.support
+    x = x[(x >= ends[0]) & (x <= ends[1])]
     with np.errstate(over="ignore"):
         density = np.exp(prior.logpdf(x))
     # A density that is infinite at 0 leaves the picture there; a line cannot.

@@ -1,9 +1,8 @@
 """What a forest plot says, taken from a fitted tree: its rows, their weights, and its notes."""
 
-import json
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import xarray as xr
@@ -13,10 +12,12 @@ from scipy.special import ndtri
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, measure_named
+from bayesrtw.model.term import told_apart
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column, percentage
 from bayesrtw.plot.scale import decimals, spell, spell_probability, spell_share
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.posterior.tree import hyper_of, models_of
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ Array = NDArray[np.float64]
 
 #: Prefix of the levels of categorical moderators in ``constant_data``.
 LEVEL_OF: Final = "level_"
-
-#: What the names of heterogeneity SDs begin with, and the name of a correlation of sampling errors.
-SPREAD, CORRELATION = "tau", "rho"
 
 #: Heading of rows whose group is empty.
 NOT_GIVEN: Final = "not given"
@@ -165,9 +163,13 @@ def _sizes(tree: xr.DataTree, summary: "pd.DataFrame") -> tuple[str, Array]:
     if shares is None:
         variance = tree["constant_data"].to_dataset()["se"].to_numpy() ** 2
         said = "precision, 1/se²"
-        if _hyper(tree, summary) == [SPREAD]:
+        hypers = hyper_of(tree)
+        alike = [
+            name for name, each in hypers.items() if each.what == "sd of effects" and not each.level
+        ]
+        if alike == list(hypers) and len(alike) == 1:
             said = "precision, 1/(se² + τ²)"
-            variance = variance + number_in(summary, SPREAD, "median") ** 2
+            variance = variance + number_in(summary, alike[0], "median") ** 2
         shares = 1.0 / variance
     largest = float(np.max(np.abs(shares))) or 1.0
     return said, np.abs(shares) / largest
@@ -241,19 +243,13 @@ def _summary_rows(tree: xr.DataTree, summary: "pd.DataFrame", ci_prob: float) ->
     return rows
 
 
-def _terms(tree: xr.DataTree) -> list[dict[str, Any]]:
-    terms: list[dict[str, Any]] = json.loads(str(tree.attrs["model"]))["terms"]
-    return terms
-
-
 def _prior(tree: xr.DataTree, ci_prob: float) -> Interval | None:
-    """Prior of the pooled effect, where it is normal."""
-    for term in _terms(tree):
-        if term["kind"] == "intercept" and term["prior"]["kind"] == "normal":
-            mean, sd = float(term["prior"]["mean"]), float(term["prior"]["sd"])
-            reach = float(ndtri(0.5 + ci_prob / 2)) * sd
-            return Interval(mean, mean - reach, mean + reach)
-    return None
+    """Prior of the pooled effect, where it is proper and that of one model."""
+    priors = [model.mean for model in models_of(tree)]
+    prior = priors[0] if len(priors) == 1 else None
+    if prior is None or not prior.proper:
+        return None
+    return Interval(*(float(prior.ppf(q)) for q in (0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2)))
 
 
 def _notes(
@@ -285,44 +281,38 @@ def _heterogeneity(
     unit = str(tree.attrs["unit"])
     scale = " on the log scale" if measure.log else f" in {unit}" if unit else ""
     notes = []
-    for name in _hyper(tree, summary):
-        spread = name.startswith(SPREAD)
-        digits = places if spread else 2
+    hypers = {name: each for name, each in hyper_of(tree).items() if name in summary.index}
+    which = told_apart(hypers)
+    for name, each in hypers.items():
+        digits = places if each.on_scale else 2
         median, lower, upper = (
             spell(number_in(summary, name, end), log=False, places=digits)
             for end in ("median", "lower", "upper")
         )
         figures = f"{median} ({lower} to {upper})".replace(" ", NO_BREAK)
-        if spread:
-            which = _words(name.removeprefix(SPREAD)).strip()
-            said = f"Heterogeneity τ{f' ({which})' if which else ''}, the SD of true effects{scale}"
-        elif name == CORRELATION:
-            said = "Correlation ρ of sampling errors"
-        else:
-            said = _words(name)
+        said = f"{each.title}{which[name]}"
+        if each.what == "sd of effects":
+            said = f"{said}, the SD of true effects{scale}"
         notes.append(f"{said}: {figures}.")
-    firsts = [term["groups"][0]["name"] for term in _terms(tree) if term["kind"] == "by_group"]
+    among = [each.among for each in hypers.values() if each.what == "sd of effects"]
+    firsts = [
+        each.among for each in hypers.values() if each.among and each.new and each.among in among
+    ]
     notes += [one_line(f"The new setting has the τ of {_words(name)}.") for name in firsts]
     return notes
 
 
-def _hyper(tree: xr.DataTree, summary: "pd.DataFrame") -> list[str]:
-    """Names of the hyperparameters that are summarised."""
-    names = str(tree.attrs.get("hyper", SPREAD)).split()
-    return [name for name in names if name in summary.index]
-
-
 def _meaning(tree: xr.DataTree) -> list[str]:
     """Say what the pooled effect is the effect of, where moderators make that a choice."""
-    parts = []
-    for term in _terms(tree):
-        if term["kind"] == "categorical":
-            parts.append(f"mean over the levels of {_words(term['column'])}, each counted once")
-        elif term["kind"] == "linear":
-            where = "at the mean of {}" if term["centre"] else "at {} = 0"
-            parts.append(where.format(_words(term["column"])))
-        elif term["kind"] == "indicator":
-            parts.append(f"where {_words(term['name'])!r} does not apply")
+    parts, models = [], models_of(tree)
+    for each in models[0].moderators if len(models) == 1 else ():
+        if each.shape == "levels":
+            parts.append(f"mean over the levels of {_words(each.column)}, each counted once")
+        elif each.shape == "line":
+            where = "at the mean of {}" if each.centred else "at {} = 0"
+            parts.append(where.format(_words(each.column)))
+        elif each.shape == "rows":
+            parts.append(f"where {_words(each.name)!r} does not apply")
     return [one_line(f"Pooled effect: {'; '.join(parts)}.")] if parts else []
 
 

@@ -16,13 +16,14 @@ from scipy.special import ndtri
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import SpecError
 from bayesrtw.plot.figure import BLUE, INK, VERMILLION, figure_style
-from bayesrtw.plot.fitted import SPREAD, interval_in
+from bayesrtw.plot.fitted import interval_in
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.scale import decimals, limits, spell
 from bayesrtw.plot.strip import DASHES, THIN, Sample
 from bayesrtw.plot.subject import Subject, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.posterior.tree import hyper_of
 
 Array = NDArray[np.float64]
 
@@ -171,7 +172,9 @@ def _read(source: Synthesis | xr.DataTree, ci_prob: float) -> _Content:
         raise SpecError("plot_funnel: the model has no pooled effect; add an intercept.")
     constant = tree["constant_data"].to_dataset()
     se = constant["se"].to_numpy().astype(np.float64)
-    names = [name for name in str(tree.attrs["hyper"]).split() if name.startswith(SPREAD)]
+    names = [
+        name for name, each in hyper_of(tree).items() if each.what == "sd of effects" and each.new
+    ]
     spreads = [found.centre for name in names if (found := interval_in(summary, name))]
     designs = constant["design"].to_numpy() if "design" in constant else np.full(len(se), "rct")
     return _Content(

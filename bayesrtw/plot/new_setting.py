@@ -76,9 +76,7 @@ def plot_new_setting(
     frame = Frame(
         kind="New setting",
         described=describe_new_setting(source, ci_prob=ci_prob),
-        x=Side(
-            axis_title(quantity, subject, spread=False), low, high, subject.measure, subject.benefit
-        ),
+        x=Side(axis_title(quantity, subject), low, high, subject.measure, subject.benefit),
         y=Side("", -BENEATH * tall, 1.06 * tall, bare=True),
         height=0.55,
         legend=(

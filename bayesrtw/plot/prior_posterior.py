@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from bayesrtw.analysis.run import Synthesis
+from bayesrtw.model.term import Hyper, told_apart
 from bayesrtw.plot.density import (
     Curve,
     Quantity,
@@ -28,6 +29,7 @@ from bayesrtw.plot.scale import decimals, spell, spell_probability
 from bayesrtw.plot.strip import DASHES, THICK, Sample
 from bayesrtw.plot.subject import Subject, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.posterior.tree import hyper_of
 
 #: Names of the curves: ids in an SVG.
 PRIOR_CURVE, POSTERIOR_CURVE = "prior-density", "posterior-density"
@@ -197,10 +199,13 @@ def _read(source: Synthesis | xr.DataTree, name: str, ci_prob: float) -> _Conten
     tree, subject = tree_of(source), subject_of(source)
     quantity = quantity_named(tree, name)
     summary = summarise(tree, ci_prob=ci_prob)
-    spread = quantity.variable in str(tree.attrs["hyper"]).split()
+    hypers = hyper_of(tree)
+    spread = quantity.variable in hypers
     interval = Interval(*(number_in(summary, name, end) for end in ("median", "lower", "upper")))
     posterior, prior = posterior_curve(tree, quantity), prior_of(tree, quantity)
-    title = axis_title(quantity, subject, spread=spread)
+    title = axis_title(quantity, subject)
+    if spread:
+        title = _hyper_title(hypers, quantity.variable, subject)
     percent = f"{100 * ci_prob:g}%"
     numbers = (
         f"Posterior median {_spelt(interval, interval, subject, spread=spread)}, {percent} interval"
@@ -241,8 +246,22 @@ def _spelt(shown: Interval, like: Interval, subject: Subject, *, spread: bool) -
     return f"{centre} ({lower} to {upper})"
 
 
-def axis_title(quantity: Quantity, subject: Subject, *, spread: bool) -> str:
-    """Say what is on the axis of a quantity.
+def _hyper_title(hypers: dict[str, Hyper], name: str, subject: Subject) -> str:
+    """Say what is on the axis of a hyperparameter, with its unit."""
+    hyper = hypers[name]
+    title = f"{hyper.title}{told_apart(hypers)[name]}"
+    if hyper.what == "sd of effects":
+        title = f"{title}, SD of true effects"
+    if not hyper.on_scale:
+        return title
+    scale = (
+        " on the log scale" if subject.measure.log else f", {subject.unit}" if subject.unit else ""
+    )
+    return f"{title}{scale}"
+
+
+def axis_title(quantity: Quantity, subject: Subject) -> str:
+    """Say what is on the axis of a quantity that is no hyperparameter.
 
     Parameters
     ----------
@@ -250,8 +269,6 @@ def axis_title(quantity: Quantity, subject: Subject, *, spread: bool) -> str:
         Which.
     subject
         Its scale.
-    spread
-        Whether it is a hyperparameter.
 
     Returns
     -------
@@ -261,16 +278,6 @@ def axis_title(quantity: Quantity, subject: Subject, *, spread: bool) -> str:
     measure, variable = subject.measure, quantity.variable
     column, _, level = one_line(quantity.label.replace("_", " ")).partition("[")
     words = f"{column}: {level.removesuffix(']')}" if level else column
-    if spread:
-        if not variable.startswith("tau"):
-            return (
-                "Correlation of sampling errors"
-                if variable == "rho"
-                else "Intracluster correlation"
-            )
-        scale = " on the log scale" if measure.log else f", {subject.unit}" if subject.unit else ""
-        which = variable.removeprefix("tau").replace("_", " ").strip()
-        return f"Heterogeneity τ{f' ({which})' if which else ''}, SD of true effects{scale}"
     kind = subject.axis_title[:1].lower() + subject.axis_title[1:]
     if variable == "beta":
         per = f"{words}, against the mean" if level else f"for one more of {words}"

@@ -9,15 +9,16 @@ from matplotlib.axes import Axes
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import SpecError
+from bayesrtw.model.term import told_apart
 from bayesrtw.plot.density import posterior_curve, prior_curve, prior_of, quantity_named
 from bayesrtw.plot.figure import BLUE, INK, PURPLE, VERMILLION, figure_style
-from bayesrtw.plot.fitted import SPREAD
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.prior_posterior import draw_interval
 from bayesrtw.plot.scale import decimals, spell
 from bayesrtw.plot.strip import DASHES, Sample
 from bayesrtw.plot.subject import Subject, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.posterior.tree import hyper_of
 
 #: Colours of the SDs in their order, told apart in grey print by their lightness too.
 COLORS = (BLUE, VERMILLION, PURPLE)
@@ -64,8 +65,9 @@ def plot_tau(
     priors = [prior_of(tree, quantity_named(tree, name)) for name in names]
     drawn = [None if prior is None else prior_curve(prior, 0.0, high) for prior in priors]
     tall = max(float(curve.density.max()) for curve in curves)
+    which = told_apart(hyper_of(tree))
     legend = [
-        (Sample(color, 1.4, "o", 4.0), _called(name))
+        (Sample(color, 1.4, "o", 4.0), f"τ{which[name]}")
         for name, color in zip(names, COLORS, strict=False)
     ]
     legend.append((Sample(INK if len(names) > 1 else COLORS[0], 1.0, dash=DASHES), "prior"))
@@ -113,27 +115,22 @@ def describe_tau(source: Synthesis | xr.DataTree, *, ci_prob: float = 0.95) -> s
 
 
 def _names(tree: xr.DataTree) -> list[str]:
-    names = [name for name in str(tree.attrs["hyper"]).split() if name.startswith(SPREAD)]
+    names = [name for name, each in hyper_of(tree).items() if each.what == "sd of effects"]
     if not names:
         raise SpecError("plot_tau: the model has no heterogeneity SD; nothing is to be drawn.")
     return names
 
 
-def _called(name: str) -> str:
-    which = name.removeprefix(SPREAD).replace("_", " ").strip()
-    return f"τ ({which})" if which else "τ"
-
-
 def _numbers(tree: xr.DataTree, subject: Subject, ci_prob: float) -> str:
     """Print medians and intervals; on log scales also what they mean for ratios."""
     summary = summarise(tree, ci_prob=ci_prob)
-    said = []
+    said, which = [], told_apart(hyper_of(tree))
     for name in _names(tree):
         values = summary.loc[name, ["median", "lower", "upper"]].to_numpy(dtype=np.float64)
         places = max(2, decimals(np.array([(values[2] - values[1]) / 2]), log=False))
         centre, lower, upper = (spell(float(v), log=False, places=places) for v in values)
         said.append(
-            f"{_called(name)}: median {centre} ({100 * ci_prob:g}% interval {lower} to {upper})."
+            f"τ{which[name]}: median {centre} ({100 * ci_prob:g}% interval {lower} to {upper})."
         )
         if subject.measure.log:
             factor = float(np.exp(1.959964 * values[0]))

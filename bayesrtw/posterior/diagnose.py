@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from bayesrtw.errors import Finding, Severity
-from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
+from bayesrtw.model.term import Hyper
 from bayesrtw.posterior.gates import failures
 from bayesrtw.posterior.summarise import hyper_distribution, probability_beyond, summarise
 
@@ -23,6 +23,10 @@ SPREAD = 0.8
 
 #: Two studies say nothing of spread that a wide prior of it does not say.
 FEWEST = 3
+
+
+#: What the data may say little about, where it is not said by what a hyperparameter is.
+_SAID = {"sd of effects": "heterogeneity", "sd of biases": "the spread of biases"}
 
 
 def diagnose(tree: xr.DataTree, model: Model) -> tuple[Finding, ...]:
@@ -50,7 +54,9 @@ def diagnose(tree: xr.DataTree, model: Model) -> tuple[Finding, ...]:
         found.append(Finding("quadrature", "note", text))
         found += _prior_share(source)
         found += [
-            finding for name in model.hyper for finding in _learned(source, name, model.hyper[name])
+            finding
+            for name, each in model.hyperparameters.items()
+            for finding in _learned(source, name, each)
         ]
     else:
         found += [Finding("sampler", "failed", f"Nuts: {text}.") for text in failures(tree)]
@@ -68,7 +74,7 @@ def _spread(tree: xr.DataTree, model: Model) -> list[Finding]:
     # Higgins & Thompson (2002), Statistics in Medicine 21:1539-1558, equation 9.
     typical = math.sqrt((len(weight) - 1) * total / (total**2 - float(weight @ weight)))
     found = []
-    for name in (name for name in model.hyper if name.startswith("tau")):
+    for name in model.spreads:
         chance = probability_beyond(tree, name, "", typical, above=True)
         if chance >= SPREAD:
             text = (
@@ -88,7 +94,8 @@ def _prior_share(source: xr.Dataset) -> list[Finding]:
     return [Finding("prior-weight", severity, text)]
 
 
-def _learned(source: xr.Dataset, name: str, prior: Prior) -> list[Finding]:
+def _learned(source: xr.Dataset, name: str, hyper: Hyper) -> list[Finding]:
+    prior = hyper.prior
     if not prior.proper:
         return []
     levels = np.array([0.25, 0.75])
@@ -97,7 +104,7 @@ def _learned(source: xr.Dataset, name: str, prior: Prior) -> list[Finding]:
     ratio = float(after / before)
     if ratio <= LITTLE_LEARNED:
         return []
-    what = "heterogeneity" if name.startswith("tau") else "this correlation"
+    what = _SAID.get(hyper.what, f"this {hyper.what}")
     text = (
         f"The data say almost nothing about {what}: the interquartile range of {name} is "
         f"{ratio:.2f} of its prior's."

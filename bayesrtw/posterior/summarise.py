@@ -414,6 +414,15 @@ def probability_beyond(
     return float(np.mean(drawn > threshold if above else drawn <= threshold))
 
 
+def reports(tree: xr.DataTree, variable: str) -> bool:
+    """Say whether a tree holds a variable, e.g. ``mu`` or ``theta_new``."""
+    exact = "quadrature" in tree.children
+    return (
+        _names(tree["quadrature" if exact else "posterior"].dataset, variable, exact=exact)
+        is not None
+    )
+
+
 def _pick(source: xr.Dataset, name: str, label: str) -> Array:
     values = source[name]
     dims = [dim for dim in values.dims if dim not in (NODE, CHAIN, DRAW)]

@@ -26,10 +26,12 @@ import numpy as np
 import xarray as xr
 
 from bayesrtw.dims import COLUMN, ESTIMATE, MODERATOR
+from bayesrtw.errors import Faults, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design
 from bayesrtw.model.spec import Model
-from bayesrtw.registry import digest, encode
+from bayesrtw.model.term import Hyper
+from bayesrtw.registry import decode, digest, encode
 
 #: Packages whose version can move a digit.
 PACKAGES = {
@@ -122,6 +124,7 @@ def assemble(
     names: dict[str, Any] = {ESTIMATE: design.labels}
     if "beta" in design.quantities and np.all(design.precision > 0):
         beta = design.quantities["beta"]
+        constant["beta_prior_mean"] = (MODERATOR, beta.combine @ design.mean)
         constant["beta_prior_sd"] = (MODERATOR, np.sqrt(beta.combine**2 @ (1.0 / design.precision)))
         names[MODERATOR] = np.array(beta.labels, dtype=object)
     for column, levels in design.levels.items():
@@ -142,6 +145,57 @@ def assemble(
     root = xr.DataTree.from_dict(tree)
     root.attrs.update(attrs)
     return root
+
+
+@cache
+def _read(text: str) -> tuple[Model, ...]:
+    """Read the models of a tree's root attribute."""
+    table = json.loads(text)
+    faults, found = Faults(SpecError), []
+    for name, each in table.get("average_of", {"tree": table}).items():
+        found.append(decode(Model, each, where=name, faults=faults))
+    faults.raise_if_any()
+    return tuple(model for model in found if model is not None)
+
+
+def models_of(tree: xr.DataTree) -> tuple[Model, ...]:
+    """Give the models behind a tree: one, or those that it is the average of.
+
+    Parameters
+    ----------
+    tree
+        What `fit` returned.
+
+    Returns
+    -------
+    tuple of Model
+        As they were fitted.
+
+    Raises
+    ------
+    SpecError
+        If a component of them is not registered.
+    """
+    return _read(str(tree.attrs["model"]))
+
+
+def model_of(tree: xr.DataTree) -> Model:
+    """Give the one model of a tree; raises SpecError of an average of several."""
+    models = models_of(tree)
+    if len(models) > 1:
+        raise SpecError(
+            f"the tree is the average of {len(models)} models, and this asks for one: give the tree "
+            "of one of them."
+        )
+    return models[0]
+
+
+def hyper_of(tree: xr.DataTree) -> dict[str, Hyper]:
+    """Give what the hyperparameters of a tree are, by name, in its order."""
+    known = {
+        name: each for model in models_of(tree) for name, each in model.hyperparameters.items()
+    }
+    return {name: known[name] for name in str(tree.attrs["hyper"]).split()}
 
 
 def shaped(values: np.ndarray, chains: int, draws: int) -> np.ndarray:

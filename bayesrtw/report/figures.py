@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import Panel
 from bayesrtw.evidence.measure import measure_named
-from bayesrtw.model.moderator import Categorical
 from bayesrtw.plot.bias_summary import plot_bias_summary
 from bayesrtw.plot.cumulative import describe_cumulative, plot_cumulative
 from bayesrtw.plot.forest import plot_forest
@@ -93,7 +92,7 @@ def forests(synthesis: Synthesis) -> dict[str, Drawn]:
         Name (an id of a page) to figure, caption, section and file.
     """
     columns: list[str | None] = [
-        term.column for term in synthesis.analysis.term if isinstance(term, Categorical)
+        each.column for each in synthesis.analysis.model.moderators if each.shape == "levels"
     ]
     found = {}
     for place, column in enumerate(columns or [None]):

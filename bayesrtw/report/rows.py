@@ -9,7 +9,6 @@ from scipy.special import ndtri
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.evidence.measure import measure_named
-from bayesrtw.model.moderator import Categorical, Linear
 
 #: Columns that a reader may ask of a row, in order; those that evidence does not have are left out.
 WORDS = (
@@ -56,9 +55,7 @@ def rows(synthesis: Synthesis) -> list[dict[str, Any]]:
     data = synthesis.evidence.data
     measure = measure_named(str(synthesis.posterior.attrs["measure"]))
     columns = {str(name): data[name].to_numpy() for name in data.data_vars}
-    asked = [
-        term.column for term in synthesis.analysis.term if isinstance(term, Categorical | Linear)
-    ]
+    asked = [each.column for each in synthesis.analysis.model.moderators if each.shape != "rows"]
     judged: dict[str, list[dict[str, str]]] = {}
     for each in synthesis.evidence.judgements.rows:
         judged.setdefault(each.study, []).append(

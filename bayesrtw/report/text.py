@@ -133,12 +133,13 @@ def _table(synthesis: Synthesis) -> Table:
     table.add_column(f"{measure.abbreviation} ({kinds[0]})", justify="right")
     table.add_column("probability", justify="right")
     benefit = "above" if synthesis.posterior.attrs["benefit"] == "higher" else "below"
+    hypers = synthesis.analysis.model.hyperparameters
     for kind, (name, row) in zip(kinds, synthesis.estimates.iterrows(), strict=True):
         side = "above" if row["above"] else "below"
         plain = row["threshold"] == 0 and side == benefit
         if math.isnan(row["probability"]):
-            spread = str(row["variable"]).startswith("tau")
-            chance = "SD, analysis scale" if spread else ""
+            hyper = hypers.get(str(row["variable"]))
+            chance = "SD, analysis scale" if hyper and hyper.spread else ""
         else:
             what = "benefit" if plain else f"{side} {float(measure.back(row['threshold'])):g}"
             chance = f"P({what}) = {row['probability']:.2f}"
