@@ -18,7 +18,7 @@ from bayesrtw.report.numbers import Numbers, clean
 from bayesrtw.report.outline import outline, probability_of
 from bayesrtw.report.picture import Picture
 from bayesrtw.report.strip import WIDTH, Strip
-from bayesrtw.report.words import label, spread_called
+from bayesrtw.report.words import label
 
 
 def render_html(content: dict[str, Any], pictures: Sequence[Picture] = ()) -> str:
@@ -164,8 +164,6 @@ def _explorer(content: dict[str, Any], n: Numbers) -> Markup | None:
         return None
     measure, start = n.measure, _start(content)
     higher = content["benefit"] == "higher"
-    sds = [term for term in content["analysis"]["term"] if term["kind"] == "exchangeable"]
-    between = next((term for term in sds if term.get("by")), sds[0] if sds else {})
     return Markup(
         _environment()
         .get_template("explore.html")
@@ -175,9 +173,9 @@ def _explorer(content: dict[str, Any], n: Numbers) -> Markup | None:
             mini=Strip.of(content, measure),
             measure=measure,
             probability_of=lambda question: probability_of(question, n),
-            many_sds=len(sds) > 1,
-            many_priors=bool(sds),
-            between=spread_called(str(between.get("name") or "tau")),
+            many_sds=grid["spreads"] > 1,
+            many_priors=grid["spreads"] > 0,
+            between=grid["between"],
             start_baseline=round(100 * start),
             people=_people(content, start, n) if content["absolute"] else {},
             left_means="← favours " + ("comparison" if higher else "programme"),

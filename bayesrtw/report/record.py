@@ -13,6 +13,8 @@ from bayesrtw.analysis.sensitivity import NEXT, PREDICTIVE, Panel, sensitivity
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.spec import Model
+from bayesrtw.model.term import told_apart
 from bayesrtw.question.predictive import chance_of_smallest
 from bayesrtw.report.absolute import BASELINES, MEASURES, per_thousand, risk
 from bayesrtw.report.checklist import checklist
@@ -64,7 +66,7 @@ def record(
     grid, found["explore_missing"] = (
         _grid(synthesis) if alternatives else (None, "no alternatives were worked out.")
     )
-    found["explore"] = _explore(grid) if grid else None
+    found["explore"] = _explore(grid, synthesis.analysis.model) if grid else None
     found["ladder"] = _ladder(synthesis, source) if alternatives else None
     found["change"] = None
     found["absolute"] = _absolute(found)
@@ -167,9 +169,12 @@ def _figure(value: Any) -> Any:
     return value if isinstance(value, str | bool) else number(value)
 
 
-def _explore(grid: Grid) -> dict[str, Any]:
+def _explore(grid: Grid, model: Model) -> dict[str, Any]:
     """Write the grid; ``cells[rung][left_out][prior]``, None where a posterior would be improper."""
+    spreads, between = model.spreads, model.between
     return {
+        "spreads": len(spreads),
+        "between": f"τ{told_apart(model.hyperparameters)[between]}" if between else "",
         "priors": [{"name": name, "label": prior_in_words(prior)} for name, prior in grid.priors],
         "left_out": [
             {"kind": each.kind, "name": each.name, "label": each.label, "rows": list(each.rows)}

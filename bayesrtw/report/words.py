@@ -43,23 +43,6 @@ def prior_in_words(prior: Prior | None) -> str:
     return "no heterogeneity" if prior is None else settings_in_words(encode(prior))
 
 
-def spread_called(name: str) -> str:
-    """Name a heterogeneity SD as pictures do.
-
-    Parameters
-    ----------
-    name
-        ``tau`` or ``tau_family``.
-
-    Returns
-    -------
-    str
-        ``τ`` or ``τ (family)``.
-    """
-    which = clean(name).removeprefix("tau").replace("_", " ").strip()
-    return f"τ ({which})" if which else "τ"
-
-
 def settings_in_words(table: Any) -> str:
     """Name an encoded component with its settings.
 
