@@ -27,6 +27,7 @@ from bayesrtw.model.published import panel
 from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks
 from bayesrtw.posterior.summarise import probability_beyond, summarise
+from bayesrtw.printed import spell_chance
 from bayesrtw.question.altered import lay_out
 from bayesrtw.question.compare import compare, submodels
 from bayesrtw.question.influence import measured, shares
@@ -92,6 +93,12 @@ EXPECTED: Final = (
     "prior_expected", "prior_lower", "prior_upper", "prior_tail",
 )  # fmt: skip
 
+#: Headings of the tables of studies left out and of priors of heterogeneity; and of what was known year by
+#: year, which is history and no specification.
+STUDIES: Final = "Leaving out each study"
+PRIORS: Final = "Priors of heterogeneity"
+HISTORY: Final = "Cumulative by year"
+
 #: Heading of the table on a further trial.
 NEXT: Final = "What one more trial could change"
 
@@ -139,7 +146,7 @@ def sensitivity(
     far = rules.threshold
     base = shared_by(build(model, rows))
     left = leave_out(model, rows, threshold=far, base=base)
-    tables = {"Leaving out each study": left.table}
+    tables = {STUDIES: left.table}
     share = shares(model, rows)
     questions = {"Influence of each study": _changes(measured(left, model, rows, share))}
     several = families(rows)
@@ -154,9 +161,7 @@ def sensitivity(
         own = choices["registered"]
         # The registered prior under another name is no further specification.
         priors = {name: p for name, p in choices.items() if name == "registered" or p != own}
-        tables["Priors of heterogeneity"] = prior_sensitivity(
-            model, rows, priors, threshold=far, base=base
-        )
+        tables[PRIORS] = prior_sensitivity(model, rows, priors, threshold=far, base=base)
     notes: list[str] = []
     means = _means(analysis, rows, base)
     if means is not None:
@@ -166,7 +171,7 @@ def sensitivity(
             model, rows, rhos=CORRELATIONS, threshold=far, base=base
         )
     if "year" in rows.data and rows.data["year"].dtype != object:
-        tables["Cumulative by year"] = cumulative(model, rows, threshold=far, base=base)
+        tables[HISTORY] = cumulative(model, rows, threshold=far, base=base)
     if analysis.variant:
         tables["Registered variants"] = _variants(analysis, source, rows, notes, executor)
     questions[PREDICTIVE] = predictive_check(model, rows, base=base)[[*EXPECTED]]
@@ -406,7 +411,7 @@ def _robustness(
     agree, total = 0, 0
     others: list[tuple[float, str]] = []
     for heading, rows in tables.items():
-        if heading.startswith("Cumulative"):
+        if heading == HISTORY:
             continue
         # Without a threshold harm is the rest of benefit, and a further table need not say it.
         harms = rows["harm"] if "harm" in rows else 1.0 - rows["probability"]
@@ -419,13 +424,13 @@ def _robustness(
             if other == registered:
                 agree += 1
                 continue
-            said = known_as.get(str(name), name) if "study" in heading else name
-            words = f"{heading.lower()}: {said} (P(benefit) = {chance:.2f}, {other!r})"
+            said = known_as.get(str(name), name) if heading == STUDIES else name
+            words = f"{heading.lower()}: {said} ({spell_chance('P(benefit)', chance)}, {other!r})"
             others.append((abs(chance - now), words))
     share = f"{100 * agree / total:.0f} %" if total else "none"
     text = (
         f"{agree} of {total} specifications ({share}) give the same conclusion, {registered!r} "
-        f"(P(benefit) = {now:.2f})"
+        f"({spell_chance('P(benefit)', now)})"
     )
     if not others:
         return f"{text}; none breaks it."

@@ -29,12 +29,12 @@ def diff(run: str, other: str | None, store: Path, as_json: bool) -> None:
         name = "diff.json" if as_json else "diff.md"
         click.echo((found.folder / name).read_text(encoding="utf-8"), nl=False)
         return
-    from bayesrtw.living.markdown import as_markdown
     from bayesrtw.living.replay import compare
     from bayesrtw.report.document import as_json as as_document
+    from bayesrtw.report.markdown import change_as_markdown
 
     later = find_run(opened, other)
     changed = compare(found, later)
     result = later.manifest["result"]
-    text = as_markdown(changed, headline=result["headline"], caveat=result["caveat"])
+    text = change_as_markdown(changed, headline=result["headline"], caveat=result["caveat"])
     click.echo(as_document(changed) if as_json else text, nl=False)

@@ -23,7 +23,6 @@ from bayesrtw.living.figures import figures, moved
 from bayesrtw.living.fresh import Standing
 from bayesrtw.living.inputs import Inputs, software, stored_inputs, write_inputs
 from bayesrtw.living.journal import published
-from bayesrtw.living.markdown import as_markdown, blocks
 from bayesrtw.living.outcome import Outcome
 from bayesrtw.living.rows import plain_rows
 from bayesrtw.living.store import Run, Writer, as_line, drafting, now, put, run_names
@@ -32,6 +31,8 @@ from bayesrtw.posterior.tree import PACKAGES
 from bayesrtw.registry import encode
 from bayesrtw.report.document import as_json
 from bayesrtw.report.folder import write_results
+from bayesrtw.report.markdown import change_as_markdown
+from bayesrtw.report.numbers import places_of
 from bayesrtw.report.text import headline
 
 
@@ -277,6 +278,8 @@ def _result(synthesis: Synthesis, after: After, diff: Mapping[str, Any]) -> dict
         "conclusion": asdict(concluded) if concluded else None,
         "measure": attrs["measure"],
         "unit": attrs["unit"],
+        "log": synthesis.evidence.measure.log,
+        "places": places_of(data["se"].to_numpy(), synthesis.evidence.measure),
         "back": back,
         "line": line,
         "pooled": pooled(synthesis),
@@ -303,9 +306,9 @@ def _fill(
 ) -> None:
     """Write everything but the manifest into a draft."""
     result = manifest["result"]
-    text = as_markdown(diff, headline=result["headline"], caveat=result["caveat"])
+    text = change_as_markdown(diff, headline=result["headline"], caveat=result["caveat"])
     folder = write_results(
-        synthesis, draft, source=source, report=report, alternatives=False, change=blocks(text)
+        synthesis, draft, source=source, report=report, alternatives=False, change=diff
     )
     for item in folder.iterdir():
         item.rename(draft / item.name)

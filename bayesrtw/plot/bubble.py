@@ -20,11 +20,12 @@ from bayesrtw.plot.fitted import interval_in
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Interval, spell_interval
-from bayesrtw.plot.scale import decimals, limits
+from bayesrtw.plot.scale import limits
 from bayesrtw.plot.strip import DASHES, Sample
 from bayesrtw.plot.subject import Subject, evidence_of, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import model_of
+from bayesrtw.printed import decimals
 from bayesrtw.question.line import moderator_line
 
 if TYPE_CHECKING:

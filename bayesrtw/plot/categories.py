@@ -18,10 +18,10 @@ from bayesrtw.plot.fitted import LEVEL_OF, interval_in, number_in, read_forest
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column
-from bayesrtw.plot.scale import spell_probability
 from bayesrtw.plot.subject import tree_of
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.printed import spell_probability
 from bayesrtw.registry import suggestion
 
 

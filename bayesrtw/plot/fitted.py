@@ -15,9 +15,9 @@ from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.model.term import told_apart
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column, percentage
-from bayesrtw.plot.scale import decimals, spell, spell_probability, spell_share
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import hyper_of, models_of
+from bayesrtw.printed import decimals, spell, spell_probability, spell_share
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:

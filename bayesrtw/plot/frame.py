@@ -28,6 +28,7 @@ from bayesrtw.plot.strip import (
     draw_sample,
     lay_strip,
 )
+from bayesrtw.printed import arrows, favours
 
 #: Blank around everything, between an axis and its labels, and the height of a line of text.
 EDGE, PAD, LINE = 5.0, 5.0, 10.0
@@ -317,8 +318,7 @@ def _upward(side: Side) -> str:
     """Title of the upright axis, which stands above it, with the direction of benefit."""
     if not side.favours or side.measure is None:
         return side.title
-    upper = "programme" if side.favours == "higher" else "comparison"
-    lower = "comparison" if upper == "programme" else "programme"
+    lower, upper = favours(side.favours)
     return f"{side.title}; ↑ favours {upper}, ↓ favours {lower}"
 
 
@@ -452,9 +452,7 @@ def _around(axes: Axes, frame: Frame, plan: _Plan) -> None:
 
 def _directions(axes: Axes, side: Side, plan: _Plan, y: float, points: Transform) -> None:
     """Say on both sides of no effect what is good, as near to it as the figure allows."""
-    better = side.favours == "higher"
-    left = f"← favours {'comparison' if better else 'programme'}"
-    right = f"favours {'programme' if better else 'comparison'} →"
+    left, right = arrows(side.favours)
     null = -side.low / (side.high - side.low) * plan.across
     face = plan.type.body
     least = EDGE - plan.left + width(left, face) + 4.0

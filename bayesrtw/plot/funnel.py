@@ -19,11 +19,12 @@ from bayesrtw.plot.figure import BLUE, INK, VERMILLION, figure_style
 from bayesrtw.plot.fitted import interval_in
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.rows import Interval, spell_interval
-from bayesrtw.plot.scale import decimals, limits, spell
+from bayesrtw.plot.scale import limits
 from bayesrtw.plot.strip import DASHES, THIN, Sample
 from bayesrtw.plot.subject import Subject, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import hyper_of
+from bayesrtw.printed import decimals, spell
 
 Array = NDArray[np.float64]
 

@@ -18,9 +18,10 @@ from bayesrtw.plot.frame import COLUMN_MM, EDGE, Frame, Side, draw_frame
 from bayesrtw.plot.interval_table import numbers, require
 from bayesrtw.plot.lettering import one_line, type_for, width
 from bayesrtw.plot.rows import Interval, spell_interval
-from bayesrtw.plot.scale import decimals, limits
+from bayesrtw.plot.scale import limits
 from bayesrtw.plot.strip import Sample
 from bayesrtw.plot.subject import Source, subject_of
+from bayesrtw.printed import decimals
 
 if TYPE_CHECKING:
     import pandas as pd

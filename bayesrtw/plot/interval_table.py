@@ -12,8 +12,8 @@ from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Column, Forest, Interval, Role, Row, effect_column
-from bayesrtw.plot.scale import decimals, spell, spell_probability
 from bayesrtw.plot.subject import Source, subject_of
+from bayesrtw.printed import decimals, spell, spell_probability
 
 if TYPE_CHECKING:
     import pandas as pd

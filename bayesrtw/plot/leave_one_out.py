@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from bayesrtw.plot.interval_table import TAU, Extra, Layout, labels_of, read_table
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Forest
-from bayesrtw.plot.scale import spell_probability
 from bayesrtw.plot.subject import Source
+from bayesrtw.printed import spell_probability
 
 if TYPE_CHECKING:
     import pandas as pd

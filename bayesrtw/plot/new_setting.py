@@ -15,10 +15,10 @@ from bayesrtw.plot.fitted import number_in
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.prior_posterior import axis_title, draw_interval
 from bayesrtw.plot.rows import Interval, spell_interval
-from bayesrtw.plot.scale import decimals, spell_probability
 from bayesrtw.plot.strip import THICK, Sample
 from bayesrtw.plot.subject import Subject, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.printed import decimals, spell_probability
 
 #: Names of the areas: ids in an SVG.
 BENEFIT_AREA, HARM_AREA = "benefit", "harm"

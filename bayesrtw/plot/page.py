@@ -49,6 +49,7 @@ from bayesrtw.plot.strip import (
     explain_marks,
     lay_strip,
 )
+from bayesrtw.printed import arrows
 
 #: Distance between rows in points: generous up to `CROWDED` rows, of which each further one adds no
 #: more than `FURTHER` until they are as close as two marks and a line of type allow: 60 studies still
@@ -471,10 +472,8 @@ def _directions(axes: Axes, forest: Forest, page: _Page) -> None:
             )
     low, high = page.ends
     null = page.left - page.panel * low / (high - low)
-    better = forest.benefit == "higher"
     y = page.bottom - 21.0
-    left = f"← favours {'comparison' if better else 'programme'}"
-    right = f"favours {'programme' if better else 'comparison'} →"
+    left, right = arrows(forest.benefit)
     body = page.type.body
     _write(axes, page, (null - 4.0, y), left, body, ha="right")
     _write(axes, page, (null + 4.0, y), right, body)

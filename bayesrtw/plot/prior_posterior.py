@@ -25,11 +25,11 @@ from bayesrtw.plot.fitted import number_in
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Interval, spell_interval
-from bayesrtw.plot.scale import decimals, spell, spell_probability
 from bayesrtw.plot.strip import DASHES, THICK, Sample
 from bayesrtw.plot.subject import Subject, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import hyper_of
+from bayesrtw.printed import decimals, spell, spell_probability
 
 #: Names of the curves: ids in an SVG.
 PRIOR_CURVE, POSTERIOR_CURVE = "prior-density", "posterior-density"

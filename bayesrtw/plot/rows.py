@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayesrtw.evidence.measure import Measure
 from bayesrtw.plot.judgement import Dots
 from bayesrtw.plot.lettering import Face, width
-from bayesrtw.plot.scale import spell
+from bayesrtw.printed import with_interval
 
 Array = NDArray[np.float64]
 
@@ -262,8 +262,7 @@ def spell_interval(interval: Interval, measure: Measure, places: int) -> str:
     """
     with np.errstate(over="ignore"):
         back = measure.back([interval.centre, interval.lower, interval.upper])
-    centre, lower, upper = (spell(float(value), log=measure.log, places=places) for value in back)
-    return f"{centre} ({lower} to {upper})"
+    return with_interval(*map(float, back), log=measure.log, places=places)
 
 
 def percentage(probability: float) -> str:

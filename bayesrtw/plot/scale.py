@@ -1,4 +1,4 @@
-"""The axis of effects: how far it goes, its ticks, and numbers as they are printed."""
+"""The axis of effects: how far it goes, and its ticks."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -8,6 +8,8 @@ from typing import Final
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
+
+from bayesrtw.printed import MOST_PLAIN, signed
 
 Array = NDArray[np.float64]
 
@@ -31,12 +33,6 @@ WANTED_TICKS: Final = 5
 
 #: Least blank between two tick labels, in points.
 TICK_GAP: Final = 7.0
-
-#: Differences from here on are printed with a power of ten.
-MOST_PLAIN: Final = 1e9
-
-#: Printed ratios beyond these are cut to ``>9999`` and ``<0.01``.
-MOST_RATIO, LEAST_RATIO = 9999.5, 0.005
 
 
 def limits(
@@ -157,89 +153,5 @@ def _tick_labels(values: Sequence[float], *, log: bool) -> list[str]:
     step = min((abs(b - a) for a, b in pairwise(values)), default=1.0)
     places = max(0, -math.floor(math.log10(step) + 1e-9))
     if max(map(abs, values)) >= MOST_PLAIN or places > 4:
-        return [_signed(f"{value:.3g}") for value in values]
-    return [_signed(f"{value:,.{places}f}") for value in values]
-
-
-def decimals(half_widths: Array, *, log: bool) -> int:
-    """Choose the decimals of effects so that a typical interval has two digits.
-
-    Parameters
-    ----------
-    half_widths
-        Half the widths of the intervals on the analysis scale, > 0.
-    log
-        Whether it is logarithmic: ratios have two decimals, three where intervals are within 2.5%.
-
-    Returns
-    -------
-    int
-        2 or 3 for ratios, else from 0 to 4.
-    """
-    typical = _middle(half_widths)
-    if log:
-        return 2 if typical >= 0.025 else 3
-    return int(np.clip(1 - math.floor(math.log10(typical)), 0, 4))
-
-
-def spell(value: float, *, log: bool, places: int) -> str:
-    """Print an effect.
-
-    Parameters
-    ----------
-    value
-        On the reported scale.
-    log
-        Whether it is a ratio; from 10 on it has one decimal, from 100 on none.
-    places
-        Decimals of other values.
-
-    Returns
-    -------
-    str
-        With a true minus sign, and commas between thousands.
-    """
-    if not log:
-        return _signed(f"{value:,.{places}f}" if abs(value) < MOST_PLAIN else f"{value:.2e}")
-    if value >= MOST_RATIO:
-        return ">9999"
-    if value < LEAST_RATIO:
-        return "<0.01"
-    return f"{value:.{places if value < 9.995 else 1 if value < 99.95 else 0}f}"
-
-
-def spell_share(value: float) -> str:
-    """Print a share as a percentage, without its sign.
-
-    Parameters
-    ----------
-    value
-        A share; negative ones occur with numeric moderators.
-
-    Returns
-    -------
-    str
-        With one decimal.
-    """
-    return "<0.1" if 0 < value < 0.0005 else _signed(f"{100 * value:.1f}")
-
-
-def spell_probability(value: float) -> str:
-    """Print a probability; certainty is never claimed.
-
-    Parameters
-    ----------
-    value
-        In [0, 1].
-
-    Returns
-    -------
-    str
-        With two decimals, ``>0.99`` or ``<0.01``.
-    """
-    return ">0.99" if value > 0.99 else "<0.01" if value < 0.01 else f"{value:.2f}"
-
-
-def _signed(text: str) -> str:
-    """Take the sign off a zero, and write minus as minus."""
-    return (text.lstrip("-") if not text.strip("-0.") else text).replace("-", "−")
+        return [signed(f"{value:.3g}") for value in values]
+    return [signed(f"{value:,.{places}f}") for value in values]

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 from numpy.typing import NDArray
 
-from bayesrtw.analysis.sensitivity import REGISTERED, Panel
+from bayesrtw.analysis.sensitivity import HISTORY, REGISTERED, Panel
 from bayesrtw.errors import SpecError
 from bayesrtw.plot.figure import BLUE, FAINT, INK, MM, QUIET, SKY, VERMILLION, figure_style
 from bayesrtw.plot.frame import (
@@ -27,9 +27,10 @@ from bayesrtw.plot.frame import (
 from bayesrtw.plot.interval_table import numbers, require
 from bayesrtw.plot.lettering import one_line, shorten, type_for
 from bayesrtw.plot.rows import Interval, spell_interval
-from bayesrtw.plot.scale import decimals, limits, spell_probability
+from bayesrtw.plot.scale import limits
 from bayesrtw.plot.strip import DOTS, Sample
 from bayesrtw.plot.subject import Source, Subject, subject_of
+from bayesrtw.printed import decimals, spell_probability
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -270,7 +271,7 @@ def _of_panel(
     runs: list[NDArray[np.float64]] = []
     choices: list[dict[str, str]] = []
     first: int | None = None
-    names = [heading for heading in panel.tables if not heading.startswith("Cumulative")]
+    names = [heading for heading in panel.tables if heading != HISTORY]
     for heading in names:
         table = panel.tables[heading]
         require(table, NEEDED, heading)

@@ -14,11 +14,11 @@ from bayesrtw.plot.density import posterior_curve, prior_curve, prior_of, quanti
 from bayesrtw.plot.figure import BLUE, INK, PURPLE, VERMILLION, figure_style
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.prior_posterior import draw_interval
-from bayesrtw.plot.scale import decimals, spell
 from bayesrtw.plot.strip import DASHES, Sample
 from bayesrtw.plot.subject import Subject, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import hyper_of
+from bayesrtw.printed import decimals, spell
 
 #: Colours of the SDs in their order, told apart in grey print by their lightness too.
 COLORS = (BLUE, VERMILLION, PURPLE)

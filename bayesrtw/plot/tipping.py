@@ -15,9 +15,9 @@ from bayesrtw.plot.figure import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, VERMIL
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.interval_table import numbers, require
 from bayesrtw.plot.lettering import one_line
-from bayesrtw.plot.scale import spell_probability
 from bayesrtw.plot.strip import DASHES, DOTS, Sample
 from bayesrtw.plot.subject import Source, subject_of
+from bayesrtw.printed import spell_probability
 
 if TYPE_CHECKING:
     import pandas as pd

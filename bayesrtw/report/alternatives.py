@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from bayesrtw.analysis.sensitivity import STUDIES
 from bayesrtw.report.block import (
     Block,
     Bullets,
@@ -285,7 +286,7 @@ def _panel(heading: str, table: list[dict[str, Any]], n: Numbers) -> Table:
         Head((title if style else Quoted(title),), "num" if style else "words")
         for _, title, style in columns
     ]
-    rows, known_as = [], _names(n.content) if "study" in heading else {}
+    rows, known_as = [], _names(n.content) if heading == STUDIES else {}
     for place, row in enumerate(table):
         at = pointer("sensitivity", "tables", heading, place)
         cells: list[Text] = [(Quoted(known_as.get(row["name"], row["name"])),)]

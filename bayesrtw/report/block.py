@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from bayesrtw.report.numbers import Numbers
+from bayesrtw.printed import spell_chance
+from bayesrtw.report.numbers import Numbers, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,22 @@ class Interval:
 
     path: str
     style: str = "effect"
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """An event with its probability.
+
+    Attributes
+    ----------
+    event
+        As `bayesrtw.printed.event` names it.
+    path
+        JSON pointer to its probability.
+    """
+
+    event: str
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +102,25 @@ class Place:
     title: str
 
 
-Text = tuple[str | Number | Interval | Quoted | Styled | Place, ...]
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A file beside the page.
+
+    Attributes
+    ----------
+    file
+        Its path from the page.
+    text
+        What is read.
+    """
+
+    file: str
+    text: str
+
+
+#: What stands in a line.
+Part = str | Number | Interval | Chance | Quoted | Styled | Place | Link
+Text = tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +341,7 @@ def plain(text: Text, n: Numbers) -> str:
     return "".join(_plain(part, n) for part in text)
 
 
-def _plain(part: str | Number | Interval | Quoted | Styled | Place, n: Numbers) -> str:
+def _plain(part: Part, n: Numbers) -> str:
     if isinstance(part, str):
         return part
     if isinstance(part, Number):
@@ -316,6 +351,8 @@ def _plain(part: str | Number | Interval | Quoted | Styled | Place, n: Numbers) 
             n.text(f"{part.path}/{end}", part.style) for end in ("median", "lower", "upper")
         )
         return f"{middle} ({low} to {high})"
+    if isinstance(part, Chance):
+        return spell_chance(part.event, resolve(n.content, part.path))
     if isinstance(part, Styled):
         return plain(part.text, n) + (": " if part.look == "tag" else "")
     return part.title if isinstance(part, Place) else part.text

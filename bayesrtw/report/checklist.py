@@ -13,7 +13,8 @@ import shlex
 from typing import Any, Final, Literal
 
 from bayesrtw.analysis.default import UNREGISTERED
-from bayesrtw.report.numbers import signed
+from bayesrtw.analysis.sensitivity import PRIORS
+from bayesrtw.printed import signed
 from bayesrtw.report.words import settings_in_words, term_in_words
 
 Status = Literal["reported", "in part", "not reported", "does not apply", "left to the author"]
@@ -313,8 +314,7 @@ def _equivalence(found: dict[str, Any]) -> tuple[Status, str]:
 
 def _sensitivity(found: dict[str, Any]) -> Answers:
     panel, variants = found["sensitivity"], found["variants"]
-    names = [name for name in (panel or {}).get("tables", {}) if name.startswith("Priors")]
-    priors = ", ".join(row["name"] for row in panel["tables"][names[0]]) if names else ""
+    priors = ", ".join(row["name"] for row in (panel or {}).get("tables", {}).get(PRIORS, ()))
     tried: tuple[Status, str] = (
         ("reported", f"Priors of heterogeneity tried: {priors}.")
         if priors

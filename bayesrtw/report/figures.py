@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.analysis.sensitivity import Panel
+from bayesrtw.analysis.sensitivity import HISTORY, PRIORS, STUDIES, Panel
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.plot.bias_summary import plot_bias_summary
 from bayesrtw.plot.cumulative import describe_cumulative, plot_cumulative
@@ -32,19 +32,19 @@ FUNNEL: Final = 10
 
 #: Tables of the panel that have a picture: id, how it is drawn and said, and what stands under it.
 TABLES: Final = {
-    "Leaving out each study": (
+    STUDIES: (
         "leave-one-out",
         plot_leave_one_out,
         describe_leave_one_out,
         "The pooled effect without each study in turn; the last row leaves out none.",
     ),
-    "Cumulative by year": (
+    HISTORY: (
         "cumulative",
         plot_cumulative,
         describe_cumulative,
         "What was known at the end of each year: every row pools all estimates up to it.",
     ),
-    "Priors of heterogeneity": (
+    PRIORS: (
         "prior-panel",
         plot_prior_panel,
         describe_prior_panel,
@@ -53,7 +53,7 @@ TABLES: Final = {
 }
 
 #: What the rows of a table are, where a picture says so.
-INDEX: Final = {"Cumulative by year": "year"}
+INDEX: Final = {HISTORY: "year"}
 
 
 @dataclass(frozen=True, slots=True)

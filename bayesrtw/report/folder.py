@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ def write_results(
     source: Evidence | None = None,
     report: bool = False,
     alternatives: bool = True,
-    change: Sequence[Mapping[str, Any]] = (),
+    change: Mapping[str, Any] | None = None,
 ) -> Path:
     """Write a synthesis into ``out/<id>``, in place of an earlier one.
 
@@ -40,8 +40,8 @@ def write_results(
     alternatives
         Whether the report holds the synthesis against its alternatives.
     change
-        What changed since an earlier run, in order: blocks with ``heading``, ``text``, or ``name``,
-        ``head`` and ``rows``; a section of the report.
+        What changed since an earlier run, as `bayesrtw.living.diff.difference` gave it; a section of the
+        report.
 
     Returns
     -------
@@ -101,13 +101,13 @@ def _content(
     synthesis: Synthesis,
     source: Evidence | None,
     alternatives: bool,
-    change: Sequence[Mapping[str, Any]],
+    change: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     from bayesrtw.report.record import record  # noqa: PLC0415
 
     return {
         **record(synthesis, source, alternatives=alternatives),
-        "change": list(change) or None,
+        "change": change,
     }
 
 

@@ -14,6 +14,7 @@ from bayesrtw.analysis.spec import Analysis
 from bayesrtw.errors import OutputError
 from bayesrtw.evidence.cells import guarded
 from bayesrtw.evidence.measure import Measure, measure_named
+from bayesrtw.printed import decimals, spell, spell_probability
 from bayesrtw.report.document import as_json, number
 from bayesrtw.report.text import COLOUR, interval
 
@@ -95,10 +96,12 @@ def _rungs(found: Ladder, measure: Measure) -> Table:
     table.add_column("P(benefit)", justify="right")
     table.add_column("k", justify="right")
     table.add_column("Engine")
+    halves = (found.rungs["upper"] - found.rungs["lower"]).dropna() / 2
+    places = decimals(halves, log=measure.log)
     for name, row in found.rungs.to_dict(orient="index").items():
         mark = " *" if row["registered"] else ""
-        shown = interval({**row, **_back(row, measure)}, measure)
-        cells = (f"{row['probability']:.2f}", str(row["estimates"]), str(row["engine"]))
+        shown = interval({**row, **_back(row, measure)}, measure, places)
+        cells = (spell_probability(row["probability"]), str(row["estimates"]), str(row["engine"]))
         table.add_row(Text(f"{name}{mark}"), Text(meaning(str(name))), shown, *cells)
     table.caption = "* decides the conclusion"
     table.caption_justify = "left"
@@ -115,8 +118,10 @@ def _tipping(found: Ladder, measure: Measure) -> Table:
         bias, share = float(row["bias"]), float(row["share"])
         shown = math.exp(bias) if measure.log else bias
         table.add_row(
-            f"{float(str(level)):.2f} (now {row['now']:.2f})",
-            f"{shown:.2f}" if math.isfinite(bias) else not_within(float(row["within"]), measure),
+            f"{float(str(level)):.2f} (now {spell_probability(row['now'])})",
+            spell(shown, log=measure.log, places=2)
+            if math.isfinite(bias)
+            else not_within(float(row["within"]), measure),
             f"{100 * share:.0f}" if math.isfinite(share) else "never",
         )
     return table

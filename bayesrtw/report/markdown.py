@@ -1,7 +1,7 @@
 """A report as Markdown: the same words and numbers, for a repository or a mail."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from bayesrtw.report.block import (
@@ -12,15 +12,19 @@ from bayesrtw.report.block import (
     Heading,
     Listing,
     Paragraph,
+    Quoted,
+    Styled,
     Table,
     Terms,
+    Text,
     plain,
 )
+from bayesrtw.report.change import change
 from bayesrtw.report.numbers import Numbers, clean
 from bayesrtw.report.outline import outline
 
-#: Characters that Markdown or HTML would read as marks.
-_MARKS: Final = re.compile(r"([\\`*_\[\]<>|~&]|^[#+=-]|(?<=:)/)")
+#: Characters that Markdown or HTML would read as marks; a forge takes ``#12`` for an issue.
+_MARKS: Final = re.compile(r"([\\`*_\[\]<>|~&#]|^[+=-]|(?<=:)/)")
 
 #: A number that would begin a numbered list; its point takes the backslash, a digit cannot.
 _LISTED: Final = re.compile(r"^(\d{1,9})([.)])(?=\s|$)")
@@ -45,22 +49,72 @@ def render_markdown(content: dict[str, Any]) -> str:
         The text; words from data are escaped, so they are words and nothing else.
     """
     n, found = Numbers.of(content), outline(content)
-    parts = [f"# {_escaped(found.title)}", *_written(found.opening, n)]
+    parts = [f"# {_escaped(found.title)}", *blocks_as_markdown(found.opening, n)]
     for section in found.sections:
-        inner = list(_written(section.blocks, n))
+        inner = list(blocks_as_markdown(section.blocks, n))
         parts += [f"## {_escaped(section.title)}", *(inner or [_PICTURES])]
     return "\n\n".join(parts) + "\n"
 
 
-def _written(blocks: Sequence[Block], n: Numbers) -> Iterator[str]:
+def change_as_markdown(diff: Mapping[str, Any], *, headline: str = "", caveat: str = "") -> str:
+    """Write a difference as Markdown, for an issue, a pull request or a reader.
+
+    Parameters
+    ----------
+    diff
+        As `bayesrtw.living.diff.difference` gave it.
+    headline
+        The answer in one sentence.
+    caveat
+        What must stand beside every result of the evidence.
+
+    Returns
+    -------
+    str
+        Text with a final line break; nothing in it is markup, a mention or a link but what this package
+        put there.
+    """
+    opening: list[Block] = [Paragraph((Quoted(headline),))] if headline else []
+    if caveat:
+        opening.append(Paragraph((Quoted(caveat),), "caveat"))
+    n = Numbers.none()
+    title = Heading(diff["title"])
+    return (
+        "\n\n".join(
+            [
+                *blocks_as_markdown((title,), n, level=1),
+                *blocks_as_markdown((*opening, *change(diff)), n, level=2),
+            ]
+        )
+        + "\n"
+    )
+
+
+def blocks_as_markdown(blocks: Sequence[Block], n: Numbers, level: int = 3) -> Iterator[str]:
+    """Write blocks one after another.
+
+    Parameters
+    ----------
+    blocks
+        What to write.
+    n
+        How numbers are printed.
+    level
+        Of their headings.
+
+    Yields
+    ------
+    str
+        A block, to be set apart by an empty line; words from data are escaped.
+    """
     for block in blocks:
         if isinstance(block, Heading):
-            yield f"### {_escaped(block.text)}"
+            yield f"{'#' * level} {_escaped(block.text)}"
         elif isinstance(block, Paragraph):
-            text = _escaped(plain(block.text, n))
-            yield f"> **{text}**" if block.kind == "caveat" else text
+            caveat = block.kind == "caveat"
+            yield f"> **{_escaped(plain(block.text, n))}**" if caveat else _line(block.text, n)
         elif isinstance(block, Bullets):
-            yield "\n".join(f"- {_escaped(plain(item, n))}" for item in block.items)
+            yield "\n".join(f"- {_line(item, n)}" for item in block.items)
         elif isinstance(block, Terms):
             yield "\n".join(f"- {name}: {_escaped(plain(text, n))}" for name, text in block.pairs)
         elif isinstance(block, Table):
@@ -69,16 +123,16 @@ def _written(blocks: Sequence[Block], n: Numbers) -> Iterator[str]:
             text = _UNSAFE.sub(_as_escape, block.text) if block.json else block.text
             yield "\n".join(f"    {line}" for line in clean(text).splitlines())
         elif isinstance(block, Folded):
-            yield f"### {_escaped(block.title)}"
-            yield from _written(block.blocks, n)
+            yield f"{'#' * level} {_escaped(block.title)}"
+            yield from blocks_as_markdown(block.blocks, n, level)
         elif isinstance(block, Controls):
-            yield from _written(block.still, n)
+            yield from blocks_as_markdown(block.still, n, level)
 
 
 def _table(block: Table, n: Numbers) -> str:
     heads = [_escaped(plain(head.text, n)) for head in block.head]
     sides = ["---:" if head.style == "num" else "---" for head in block.head]
-    rows = [[_escaped(plain(cell, n)) for cell in row] for row in block.rows]
+    rows = [[_line(cell, n) for cell in row] for row in block.rows]
     lines = [_row(heads), _row(sides), *map(_row, rows)]
     return "\n".join([*([_escaped(block.caption), ""] if block.caption else []), *lines])
 
@@ -87,10 +141,23 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _line(text: Text, n: Numbers) -> str:
+    """Write a text on one line; what is strong stays strong."""
+    if not any(isinstance(part, Styled) and part.look == "strong" for part in text):
+        return _escaped(plain(text, n))
+    parts = []
+    for part in text:
+        words = plain((part,), n)
+        strong = isinstance(part, Styled) and part.look == "strong"
+        before, after = (" " * (words[:1] == " "), " " * (words[-1:] == " "))
+        parts.append(f"**{_escaped(words)}**" if strong else f"{before}{_escaped(words)}{after}")
+    return "".join(parts).strip()
+
+
 def _escaped(text: str) -> str:
     """Escape marks, keep to one line, and isolate the direction of words from data."""
     line = " ".join(clean(text).split())
-    escaped = _LISTED.sub(r"\1\\\2", _MARKS.sub(r"\\\1", line))
+    escaped = _LISTED.sub(r"\1\\\2", _MARKS.sub(r"\\\1", line)).replace("@", "&#64;")
     return f"\u2068{escaped}\u2069" if _TURNS.search(line) else escaped
 
 

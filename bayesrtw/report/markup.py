@@ -9,17 +9,19 @@ from markupsafe import Markup, escape
 from bayesrtw.report.block import (
     Block,
     Bullets,
+    Chance,
     Controls,
     Folded,
     Heading,
     Interval,
+    Link,
     Listing,
     Number,
     Paragraph,
+    Part,
     Pictures,
     Place,
     Quoted,
-    Styled,
     Table,
     Terms,
     Text,
@@ -157,15 +159,20 @@ def text_as_html(text: Text, n: Numbers) -> Markup:
     return Markup("").join(_part(part, n) for part in text)
 
 
-def _part(part: str | Number | Interval | Quoted | Styled | Place, n: Numbers) -> Markup:
+def _part(part: Part, n: Numbers) -> Markup:
     if isinstance(part, str):
         return escape(clean(part))
     if isinstance(part, Number):
         return n.show(part.path, part.style)
     if isinstance(part, Interval):
         return n.interval(part.path, part.style)
+    if isinstance(part, Chance):
+        equals = "= " if n.text(part.path, "probability")[0].isdigit() else ""
+        return Markup("{} {}{}").format(part.event, equals, n.show(part.path, "probability"))
     if isinstance(part, Quoted):
         return linked(part.text) if part.linked else quoted(part.text)
+    if isinstance(part, Link):
+        return Markup('<a href="{}">{}</a>').format(part.file, clean(part.text))
     if isinstance(part, Place):
         return Markup('<a href="#{}">{}</a>').format(part.id, part.title)
     inner = text_as_html(part.text, n)

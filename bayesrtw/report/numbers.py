@@ -2,17 +2,16 @@
 
 import html
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-import numpy as np
 from markupsafe import Markup
 
-from bayesrtw.evidence.measure import Measure, measure_named
-from bayesrtw.plot.scale import decimals, spell, spell_probability
+from bayesrtw.printed import NONE, decimals, signed, spell, spell_probability
 
-#: Printed where a number does not exist.
-NONE: Final = "–"
+if TYPE_CHECKING:
+    from bayesrtw.evidence.measure import Measure
 
 #: Control characters, which neither HTML nor XML may hold, and halves of characters.
 _UNFIT: Final = {
@@ -74,6 +73,24 @@ def resolve(content: Any, path: str) -> Any:
     return content
 
 
+def places_of(standard_errors: Iterable[float | None], measure: "Measure") -> int:
+    """Choose the decimals of effects that the intervals of estimates deserve.
+
+    Parameters
+    ----------
+    standard_errors
+        Of the estimates, on the analysis scale; at least one is known.
+    measure
+        The measure.
+
+    Returns
+    -------
+    int
+        As `bayesrtw.printed.decimals` gives it: the same in a terminal and on a page.
+    """
+    return decimals((1.96 * float(se) for se in standard_errors if se), log=measure.log)
+
+
 @dataclass(frozen=True, slots=True)
 class Numbers:
     """How the numbers of one record are printed.
@@ -89,8 +106,19 @@ class Numbers:
     """
 
     content: dict[str, Any]
-    measure: Measure
+    measure: "Measure"
     places: int
+
+    @classmethod
+    def none(cls) -> "Numbers":
+        """Serve texts that print no number of a record.
+
+        Returns
+        -------
+        Numbers
+            Of an empty record.
+        """
+        return cls({}, cast("Measure", None), 2)
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> "Numbers":
@@ -106,9 +134,10 @@ class Numbers:
         Numbers
             Its way to print.
         """
+        from bayesrtw.evidence.measure import measure_named  # noqa: PLC0415 - NumPy
+
         measure = measure_named(content["measure"])
-        ends = [1.96 * row["se"] for row in content["rows"] if row["se"]]
-        return cls(content, measure, decimals(np.array(ends), log=measure.log))
+        return cls(content, measure, places_of((row["se"] for row in content["rows"]), measure))
 
     def text(self, path: str, style: str = "effect") -> str:
         """Print a number.
@@ -207,19 +236,3 @@ class Numbers:
             self.show(f"{path}/{end}", style) for end in ("median", "lower", "upper")
         )
         return Markup('<span class="iv">{} ({} to {})</span>').format(middle, low, high)
-
-
-def signed(text: str) -> str:
-    """Write minus as minus, and take it off a zero.
-
-    Parameters
-    ----------
-    text
-        A printed number.
-
-    Returns
-    -------
-    str
-        The same for people.
-    """
-    return (text.lstrip("-") if not text.strip("-0.") else text).replace("-", "−")

@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+from bayesrtw.printed import event
 from bayesrtw.report.alternatives import ladder, outlook, predictive, sensitivity
 from bayesrtw.report.block import (
     Block,
     Bullets,
+    Chance,
     Controls,
     Folded,
     Head,
@@ -27,6 +29,7 @@ from bayesrtw.report.block import (
     joined,
     plain,
 )
+from bayesrtw.report.change import change
 from bayesrtw.report.checklist import SOURCE, command_of, source_of
 from bayesrtw.report.numbers import Numbers, pointer
 from bayesrtw.report.studies import effects, evidence, moderators
@@ -202,14 +205,11 @@ def _question(content: dict[str, Any], name: str, n: Numbers) -> tuple[Text, ...
     at, row = pointer("estimands", name), content["estimands"][name]
     known = row["back_transformed"]["median"] is not None
     spread: Text = (Interval(at, "spread"), " ", Styled(("SD, analysis scale",), "quiet"))
-    chance: Text = (
-        f"{probability_of(row, n)} = ",
-        Number(f"{at}/probability", "probability"),
-    )
+    chance = Chance(probability_of(row, n), f"{at}/probability")
     return (
         (Quoted(name[:1].upper() + name[1:]),),
         (Interval(f"{at}/back_transformed"),) if known else spread,
-        chance if row["probability"] is not None else (),
+        (chance,) if row["probability"] is not None else (),
     )
 
 
@@ -226,29 +226,21 @@ def probability_of(question: dict[str, Any], n: Numbers) -> str:
     Returns
     -------
     str
-        ``P(benefit)`` or ``P(above 1.10)``.
+        As `bayesrtw.printed.event` gives it.
     """
-    benefit = "above" if n.content["benefit"] == "higher" else "below"
-    # A coefficient is a difference between effects, which is no benefit to anybody.
-    effect = not question["of"].startswith("beta")
-    if effect and question["threshold"] == 0 and question["side"] == benefit:
-        return "P(benefit)"
-    return f"P({question['side']} {n.spelt(question['threshold'], 'analysis')})"
+    return event(
+        question["of"],
+        float(n.measure.back(question["threshold"])),
+        above=question["side"] == "above",
+        benefit=n.content["benefit"],
+        log=n.measure.log,
+    )
 
 
 def _change(content: dict[str, Any]) -> list[Section]:
-    """Say what a living analysis found anew, as `bayesrtw.living` wrote it."""
-    found: list[Block] = []
-    for each in content.get("change") or ():
-        if "heading" in each:
-            found.append(Heading(each["heading"]))
-        elif "table" in each:
-            head = tuple(Head((Quoted(str(cell)),)) for cell in each["head"])
-            rows = tuple(tuple((Quoted(str(cell)),) for cell in row) for row in each["rows"])
-            found.append(Table(str(each["name"]), head, rows))
-        else:
-            found.append(Paragraph((Quoted(each["text"]),)))
-    return [Section("change", "What changed", tuple(found))] if found else []
+    """Say what a living analysis found anew."""
+    found = content.get("change")
+    return [Section("change", "What changed", change(found))] if found else []
 
 
 #: How a measure moves a baseline risk p0 to p1.

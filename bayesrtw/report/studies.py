@@ -2,8 +2,10 @@
 
 from typing import Any
 
+from bayesrtw.printed import event
 from bayesrtw.report.block import (
     Block,
+    Chance,
     Folded,
     Head,
     Interval,
@@ -176,21 +178,22 @@ def moderators(content: dict[str, Any], n: Numbers) -> list[Section]:
         Empty where the model has no moderator.
     """
     rows = []
-    side = "above" if content["benefit"] == "higher" else "below"
+    higher = content["benefit"] == "higher"
     for name in content["estimates"]:
         kind, _, rest = name.partition("[")
         if kind not in ("mu_level", "beta") or (kind == "beta" and rest[:-1].endswith("]")):
             continue
         column, _, level = rest[:-1].partition("[")
         at = pointer("estimates", name)
-        # A coefficient is a difference between effects: above or below none, not a benefit.
-        event = "P(benefit)" if kind == "mu_level" else f"P({side} {n.measure.null:g})"
+        said = event(
+            name, n.measure.null, above=higher, benefit=content["benefit"], log=n.measure.log
+        )
         rows.append(
             (
                 (Quoted(label(column)),),
                 (Quoted(label(level[:-1] if level else "per unit")),),
                 (Interval(f"{at}/back_transformed"),),
-                (f"{event} = ", Number(f"{at}/probability", "probability")),
+                (Chance(said, f"{at}/probability"),),
             )
         )
     if not rows:

@@ -12,6 +12,8 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import Panel
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.evidence.measure import Measure, measure_named
+from bayesrtw.printed import decimals, event, signed, spell_chance, spell_probability, with_interval
+from bayesrtw.report.numbers import places_of
 
 #: Style of each severity of finding.
 COLOUR = {"failed": "bold red", "warning": "yellow", "note": "dim"}
@@ -84,13 +86,14 @@ def headline(synthesis: Synthesis) -> str:
     row = synthesis.quantities.loc["mu"]
     measure = measure_named(str(synthesis.posterior.attrs["measure"]))
     unit = f" {synthesis.posterior.attrs['unit']}" if synthesis.posterior.attrs["unit"] else ""
+    said = interval(row, measure, places_of(data["se"].to_numpy(), measure))
     return (
-        f"{opening}: pooled {measure.title.lower()} {interval(row, measure)}{unit}; probability of "
-        f"benefit {row['probability']:.2f}."
+        f"{opening}: pooled {measure.title.lower()} {said}{unit}; probability of benefit "
+        f"{spell_probability(float(row.to_dict()['probability']))}."
     )
 
 
-def interval(row: Any, measure: Measure) -> str:
+def interval(row: Any, measure: Measure, places: int) -> str:
     """Print a median with its interval on the reported scale.
 
     Parameters
@@ -99,6 +102,8 @@ def interval(row: Any, measure: Measure) -> str:
         A row of `summarise`.
     measure
         The measure.
+    places
+        Decimals of effects.
 
     Returns
     -------
@@ -106,16 +111,11 @@ def interval(row: Any, measure: Measure) -> str:
         E.g. ``1.08 (0.91 to 1.28)``.
     """
     ends = [row[f"{name}_back"] for name in ("median", "lower", "upper")]
-    if not all(math.isfinite(end) for end in ends):
-        ends = [row[name] for name in ("median", "lower", "upper")]
-    digits = 2 if measure.log or max(abs(end) for end in ends) < 10 else 1
-    middle, low, high = (_figure(end, digits) for end in ends)
-    return f"{middle} ({low} to {high})"
-
-
-def _figure(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}"
-    return text.replace("-", "−") if float(text) else text.lstrip("-")
+    if all(math.isfinite(end) for end in ends):
+        return with_interval(*ends, log=measure.log, places=places)
+    # A standard deviation stays on the analysis scale.
+    ends = [row[name] for name in ("median", "lower", "upper")]
+    return with_interval(*ends, log=False, places=2 if measure.log else places)
 
 
 #: Kinds of interval, as a heading says them.
@@ -132,19 +132,19 @@ def _table(synthesis: Synthesis) -> Table:
     ]
     table.add_column(f"{measure.abbreviation} ({kinds[0]})", justify="right")
     table.add_column("probability", justify="right")
-    benefit = "above" if synthesis.posterior.attrs["benefit"] == "higher" else "below"
     hypers = synthesis.analysis.model.hyperparameters
+    benefit = str(synthesis.posterior.attrs["benefit"])
+    places = places_of(synthesis.evidence.data["se"].to_numpy(), measure)
     for kind, (name, row) in zip(kinds, synthesis.estimates.iterrows(), strict=True):
-        side = "above" if row["above"] else "below"
-        plain = row["threshold"] == 0 and side == benefit
         if math.isnan(row["probability"]):
             hyper = hypers.get(str(row["variable"]))
             chance = "SD, analysis scale" if hyper and hyper.spread else ""
         else:
-            what = "benefit" if plain else f"{side} {float(measure.back(row['threshold'])):g}"
-            chance = f"P({what}) = {row['probability']:.2f}"
+            threshold, above = float(measure.back(row["threshold"])), bool(row["above"])
+            what = event(str(row["of"]), threshold, above=above, benefit=benefit, log=measure.log)
+            chance = spell_chance(what, row["probability"])
         other = "" if kind == kinds[0] else f", {kind}"
-        table.add_row(Text(str(name)), f"{interval(row, measure)}{other}", chance)
+        table.add_row(Text(str(name)), f"{interval(row, measure, places)}{other}", chance)
     return table
 
 
@@ -168,6 +168,9 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
         console.print(
             Text("warning: ", style=COLOUR["warning"]) + Text(panel.caveat, style="default")
         )
+    first = next(iter(panel.tables.values()))
+    halves = (first["upper"] - first["lower"]).dropna() / 2
+    places = decimals(halves, log=measure.log)
     for heading, frame in panel.tables.items():
         table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
         table.add_column(heading, overflow="fold")
@@ -177,8 +180,8 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
             ends = {
                 f"{end}_back": float(measure.back(row[end])) for end in ("median", "lower", "upper")
             }
-            shown = interval({**dict(row), **ends}, measure)
-            table.add_row(Text(str(name)), shown, f"{row['probability']:.2f}")
+            shown = interval({**dict(row), **ends}, measure, places)
+            table.add_row(Text(str(name)), shown, spell_probability(row["probability"]))
         console.print()
         console.print(Padding(table, (0, 0, 0, 2)))
     for heading, frame in panel.questions.items():
@@ -229,4 +232,4 @@ def _any_cell(value: Any) -> str:
     number = float(value)
     if abs(number) < _NOTHING:
         number = 0.0
-    return "" if math.isnan(number) else f"{number:.3g}".replace("-", "−")
+    return "" if math.isnan(number) else signed(f"{number:.3g}")

@@ -20,7 +20,8 @@ from bayesrtw.plot.fitted import read_forest
 from bayesrtw.plot.forest import plot_forest
 from bayesrtw.plot.lettering import PAGE_TYPE, Face, one_line, shorten, width, wrap
 from bayesrtw.plot.marks import OWN_SQUARES, POOLED_DIAMOND, SHRUNKEN_DOTS
-from bayesrtw.plot.scale import decimals, limits, spell, spell_probability, spell_share, ticks
+from bayesrtw.plot.scale import limits, ticks
+from bayesrtw.printed import decimals, spell, spell_probability, spell_share
 
 LONG = "Þórður Ægisson–Müller, Gülşen Öztürk και η Ελληνική ομάδα: work-focused rehabilitation 2019"
 HOSTILE = ["<script>x</script>", "A & B $x_1$", "q\"uo'te --> ]]>", "100%s \\n {y}"]

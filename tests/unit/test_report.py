@@ -425,8 +425,8 @@ def test_a_difference_between_effects_is_no_benefit() -> None:
     word = _in_word(render(again, content, "docx"))
     answers = {row[0]: row[2] for row in word["Summary"]}
     assert answers["Pooled"].startswith("P(benefit) = ")
-    assert answers["Gap"].startswith("P(above 1.00) = ")
-    assert word["Moderators"][1][3].startswith("P(above 1) = ")
+    assert answers["Gap"].startswith("P(ratio of ratios > 1) = ")
+    assert word["Moderators"][1][3].startswith("P(ratio of ratios > 1) = ")
 
 
 def test_effects_that_include_the_own_estimate_are_called_shrunken() -> None:
