@@ -76,15 +76,11 @@ def _class(found: Mapping[str, Any]) -> Iterable[Block]:
         chances = [("P(benefit)", "benefit"), ("P(harm)", "harm")]
         if found["sceptical"] is not None:
             chances.append(("P(benefit) under the sceptical prior", "sceptical"))
-        yield Paragraph(
-            (f"{', '.join(spell_chance(event, found[key]) for event, key in chances)}.",)
-        )
-        if found["heterogeneous"]:
-            chance = spell_probability(found["opposite"])
-            said = (
-                f"Heterogeneous: in a new setting the effect is a harm with probability {chance}."
-            )
-            yield Paragraph((said,))
+        said = ", ".join(spell_chance(event, found[key]) for event, key in chances)
+        if found["opposite"] is not None:
+            said += f"; {spell_chance('in a new setting P(harm)', found['opposite'])}"
+        yield Paragraph((f"{said}.",))
+        yield from (Paragraph((text,)) for text in found["spread"])
     robust = found.get("robustness")
     if robust:
         others = "; ".join(f"{name}: {word}" for name, word in robust["others"].items())

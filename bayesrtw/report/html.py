@@ -1,22 +1,21 @@
 """One self-contained page a synthesis, and an index over all: words and numbers of the record alone."""
 
-import base64
-import hashlib
 import json
 from collections.abc import Sequence
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from bayesrtw.printed import arrows
 from bayesrtw.report.absolute import per_thousand
 from bayesrtw.report.block import Block, Controls, Paragraph, Quoted, Section, Text
 from bayesrtw.report.markup import blocks_as_html
 from bayesrtw.report.numbers import Numbers, clean
 from bayesrtw.report.outline import outline, probability_of
 from bayesrtw.report.picture import Picture
+from bayesrtw.report.shell import asset, head
 from bayesrtw.report.strip import WIDTH, Strip
 from bayesrtw.report.words import label
 
@@ -36,7 +35,7 @@ def render_html(content: dict[str, Any], pictures: Sequence[Picture] = ()) -> st
     str
         The page. The same record gives the same page.
     """
-    css, js = _asset("report.css"), _asset("report.js")
+    css, js = asset("report.css"), asset("report.js")
     n, found = Numbers.of(content), outline(content)
     explorer = _explorer(content, n)
 
@@ -63,10 +62,9 @@ def render_html(content: dict[str, Any], pictures: Sequence[Picture] = ()) -> st
             sections=found.sections,
             opening=opening,
             written=written,
-            css=Markup(css),
+            head=head(clean(content["title"]), css, js),
             js=Markup(js),
             data=_in_script(_data(content, n)),
-            policy=_policy(css, js),
         )
     )
 
@@ -107,7 +105,7 @@ def render_index(contents: Sequence[dict[str, Any]]) -> str:
     str
         The page; each analysis links to ``<id>/report.html``.
     """
-    css = _asset("report.css")
+    css = asset("report.css")
     seen = {
         (_dataset(content), content["evidence"]["caveat"]): None
         for content in contents
@@ -120,8 +118,7 @@ def render_index(contents: Sequence[dict[str, Any]]) -> str:
         .render(
             analyses=[_line(content) for content in contents],
             caveats=caveats,
-            css=Markup(css),
-            policy=_policy(css, None),
+            head=head("Return-to-work programmes: all analyses", css, None),
         )
     )
 
@@ -163,7 +160,6 @@ def _explorer(content: dict[str, Any], n: Numbers) -> Markup | None:
     if not grid or not grid["cells"][0][0][0]:
         return None
     measure, start = n.measure, _start(content)
-    higher = content["benefit"] == "higher"
     return Markup(
         _environment()
         .get_template("explore.html")
@@ -178,8 +174,8 @@ def _explorer(content: dict[str, Any], n: Numbers) -> Markup | None:
             between=grid["between"],
             start_baseline=round(100 * start),
             people=_people(content, start, n) if content["absolute"] else {},
-            left_means="← favours " + ("comparison" if higher else "programme"),
-            right_means="favours " + ("programme" if higher else "comparison") + " →",
+            left_means=arrows(content["benefit"])[0],
+            right_means=arrows(content["benefit"])[1],
         )
     )
 
@@ -219,7 +215,7 @@ def _capital(text: str) -> str:
 @cache
 def _environment() -> Environment:
     made = Environment(
-        loader=FunctionLoader(_asset), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=FunctionLoader(asset), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     made.filters |= {
         "clean": clean,
@@ -229,24 +225,8 @@ def _environment() -> Environment:
     return made
 
 
-def _asset(name: str) -> str:
-    return (files("bayesrtw.report") / "templates" / name).read_text(encoding="utf-8")
-
-
 def _in_script(text: str) -> Markup:
     """Write JSON that no HTML parser takes for a tag."""
     safe = clean(text).replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
     safe = safe.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
     return Markup(safe)
-
-
-def _policy(css: str, js: str | None) -> str:
-    """Allow this page's own style and script, by their hashes, and nothing else."""
-    script = f"script-src '{_hash(js)}'; require-trusted-types-for 'script'; " if js else ""
-    return (
-        f"default-src 'none'; {script}style-src '{_hash(css)}'; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

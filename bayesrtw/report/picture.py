@@ -6,10 +6,11 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from defusedxml.ElementTree import fromstring
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from bayesrtw.plot.figure import figure_bytes
+from bayesrtw.report.svg import element
 
 #: Elements and attributes that pictures need; anything else is dropped.
 ELEMENTS: Final = frozenset(
@@ -121,43 +122,38 @@ def described(figure: Figure) -> str:
 
 def _inline(root: Element, name: str, title: str, description: str) -> Markup:
     """Write the tree anew with what a page needs of it."""
-    parts: list[str] = []
-    box = root.get("viewBox", "")
-    parts.append(
-        f'<svg viewBox="{escape(box)}" role="img" aria-labelledby="{name}-title" '
-        f'aria-describedby="{name}-desc" preserveAspectRatio="xMidYMid meet" '
-        f'stroke-linejoin="round" stroke-linecap="butt">'
-        f'<title id="{name}-title">{escape(title)}</title>'
-        f'<desc id="{name}-desc">{escape(description)}</desc>'
+    attributes = {
+        "viewBox": root.get("viewBox", ""),
+        "role": "img",
+        "aria-labelledby": f"{name}-title",
+        "aria-describedby": f"{name}-desc",
+        "preserveAspectRatio": "xMidYMid meet",
+        "stroke-linejoin": "round",
+        "stroke-linecap": "butt",
+    }
+    said = (
+        element("title", {"id": f"{name}-title"}, title),
+        element("desc", {"id": f"{name}-desc"}, description),
     )
-    for child in root:
-        _write(child, name, parts)
-    parts.append("</svg>")
-    return Markup("".join(parts))
+    return element("svg", attributes, *said, *(_written(child, name) for child in root))
 
 
-def _write(element: Element, name: str, parts: list[str], *, shared: bool = False) -> None:
-    tag = _NAMESPACE.sub("", str(element.tag))
+def _written(drawn: Element, name: str, *, shared: bool = False) -> Markup:
+    tag = _NAMESPACE.sub("", str(drawn.tag))
     if tag not in ELEMENTS:
-        return
-    attributes = {_NAMESPACE.sub("", key): value for key, value in element.attrib.items()}
+        return Markup()
+    attributes = {_NAMESPACE.sub("", key): value for key, value in drawn.attrib.items()}
     attributes |= _declarations(attributes.pop("style", ""))
     if shared and tag == "path":
         # A mark has the colours of its use, which a dark page changes; its own no rule would reach.
         attributes = {key: value for key, value in attributes.items() if not _coloured(key, value)}
-    parts.append(f"<{tag}")
-    for key, value in attributes.items():
-        text = _attribute(key, value, name)
-        if text is not None:
-            parts.append(f' {key}="{escape(text)}"')
-    parts.append(">")
-    if tag in ("text", "tspan") and element.text:
-        parts.append(str(escape(element.text.strip("\n"))))
-    for child in element:
-        _write(child, name, parts, shared=tag == "defs")
-        if tag in ("text", "tspan") and child.tail:
-            parts.append(str(escape(child.tail.strip("\n"))))
-    parts.append(f"</{tag}>")
+    kept = {key: _attribute(key, value, name) for key, value in attributes.items()}
+    words = tag in ("text", "tspan")
+    inner: list[Markup | str] = [(drawn.text or "").strip("\n")] if words else []
+    for child in drawn:
+        inner.append(_written(child, name, shared=tag == "defs"))
+        inner += [(child.tail or "").strip("\n")] if words else []
+    return element(tag, {key: text for key, text in kept.items() if text is not None}, *inner)
 
 
 def _coloured(key: str, value: str) -> bool:

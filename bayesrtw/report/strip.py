@@ -9,6 +9,7 @@ from markupsafe import Markup
 from bayesrtw.evidence.measure import Measure
 from bayesrtw.plot.lettering import Face, width
 from bayesrtw.plot.scale import limits, ticks
+from bayesrtw.report.svg import canvas, element, line
 
 #: Size of one plot in the page's pixels.
 WIDTH, HEIGHT = 240, 30
@@ -108,19 +109,15 @@ class Strip:
         side = round(3 + 12 * weight**0.5, 3)
         middle = self.across(own["effect"])
         ends = [self.across(own["effect"] + z * own["se"]) for z in (-1.96, 1.96)]
-        parts = [
-            Markup('<line class="mine" x1="{}" x2="{}" y1="10" y2="10"/>').format(*ends),
-            Markup(
-                '<rect class="mine" data-effect="{!r}" x="{}" y="{}" width="{}" height="{}"/>'
-            ).format(
-                own["effect"], round(middle - side / 2, 3), round(10 - side / 2, 3), side, side
-            ),
-        ]
+        box = {"x": round(middle - side / 2, 3), "y": round(10 - side / 2, 3)}
+        box |= {"width": side, "height": side}
         x = [self.across(each) for each in effect] if effect else [0.0, 0.0, 0.0]
-        parts.append(
-            Markup('<line class="given" x1="{}" x2="{}" y1="20" y2="20"/>').format(x[1], x[2])
-        )
-        parts.append(Markup('<circle class="given" cx="{}" cy="20" r="3"/>').format(x[0]))
+        parts = [
+            line("mine", (ends[0], ends[1]), (10, 10)),
+            element("rect", {"class": "mine", "data-effect": repr(own["effect"]), **box}),
+            line("given", (x[1], x[2]), (20, 20)),
+            element("circle", {"class": "given", "cx": x[0], "cy": 20, "r": 3}),
+        ]
         return self._plot(parts)
 
     def summary(self, place: int, of: str) -> Markup:
@@ -142,13 +139,10 @@ class Strip:
         middle, left, right = (self.across(each) for each in first["answers"][place][:3])
         if of == "mu":
             points = f"{left},15 {middle},8 {right},15 {middle},22"
-            part = Markup('<polygon class="pool" data-summary="{}" points="{}"/>').format(
-                place, points
-            )
+            drawn = {"class": "pool", "data-summary": place, "points": points}
+            part = element("polygon", drawn)
         else:
-            part = Markup(
-                '<line class="given" data-summary="{}" x1="{}" x2="{}" y1="15" y2="15"/>'
-            ).format(place, left, right)
+            part = line("given", (left, right), (15, 15), {"data-summary": place})
         return self._plot([part])
 
     def axis(self) -> Markup:
@@ -169,23 +163,16 @@ class Strip:
         parts = []
         for value, label in zip(values, labels, strict=True):
             x = self.across(float(self.measure.forward(value)))
-            parts.append(Markup('<line class="null" x1="{}" x2="{}" y1="0" y2="5"/>').format(x, x))
             at = min(WIDTH - 8.0, max(8.0, x))
-            parts.append(Markup('<text class="tick" x="{}" y="18">{}</text>').format(at, label))
+            parts.append(line("null", (x, x), (0, 5)))
+            parts.append(element("text", {"class": "tick", "x": at, "y": 18}, label))
         return self._plot(parts, lines=False)
 
     def _plot(self, parts: list[Markup], *, lines: bool = True) -> Markup:
         if lines:
             null = self.across(0.0)
-            parts = [
-                Markup('<line class="null" x1="{}" x2="{}" y1="-1" y2="31"/>').format(null, null),
-                self._mean(),
-                *parts,
-            ]
-        whole = Markup("").join(parts)
-        return Markup(
-            '<svg viewBox="0 0 {} {}" aria-hidden="true" focusable="false">{}</svg>'
-        ).format(WIDTH, HEIGHT, whole)
+            parts = [line("null", (null, null), (-1, 31)), self._mean(), *parts]
+        return canvas(WIDTH, HEIGHT, *parts)
 
     def _mean(self) -> Markup:
         first = self.content["explore"]["cells"][0][0][0]
@@ -194,5 +181,5 @@ class Strip:
         ):
             if each["of"] == "mu":
                 x = self.across(answer[0])
-                return Markup('<line class="mean" x1="{}" x2="{}" y1="-1" y2="31"/>').format(x, x)
+                return line("mean", (x, x), (-1, 31))
         return Markup("")

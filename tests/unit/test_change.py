@@ -93,7 +93,10 @@ def test_words_from_data_are_no_markup_mention_or_reference():
 def test_the_class_is_strong_and_certainty_is_not_claimed():
     first = change(difference())[0]
     assert isinstance(first.text[0], Styled)
-    assert r"P(benefit) \>0.99, P(harm) \<0.01." in change_as_markdown(difference())
+    assert (
+        r"P(benefit) \>0.99, P(harm) \<0.01; in a new setting P(harm) = 0.10."
+        in change_as_markdown(difference())
+    )
 
 
 def test_a_first_run_is_compared_with_nothing():

@@ -45,6 +45,12 @@ def test_reading_evidence_and_analyses_needs_no_sampler_and_no_plots():
     assert loaded.isdisjoint(HEAVY)
 
 
+def test_a_heartbeat_writes_the_index_without_numerical_libraries():
+    loaded = modules("import bayesrtw.living.index")
+    assert "bayesrtw.report.block" in loaded
+    assert loaded.isdisjoint((*HEAVY, *SLOW, "numpy", "jinja2"))
+
+
 @pytest.mark.parametrize("name", bayesrtw.__all__)
 def test_every_public_name_resolves(name):
     assert getattr(bayesrtw, name) is not None
