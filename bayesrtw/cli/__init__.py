@@ -38,18 +38,7 @@ class _Commands(click.Group):
     """Turns the package's errors into one message and exit code 1."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run the command.
-
-        Parameters
-        ----------
-        ctx
-            Click's context.
-
-        Returns
-        -------
-        object
-            What the command returned.
-        """
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except BayesrtwError as error:

@@ -13,18 +13,7 @@ json_option = click.option(
 
 
 def evidence_option(more: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the option ``--evidence``, as one argument ``source``.
-
-    Parameters
-    ----------
-    more
-        What the command does with it beside what all do, in words that follow a semicolon.
-
-    Returns
-    -------
-    Callable
-        A decorator.
-    """
+    """Give a command the option ``--evidence``, as one argument ``source``."""
     return click.option(
         "--evidence",
         "source",

@@ -25,12 +25,6 @@ report_option = click.option(
 
 
 def exit_codes() -> str:
-    """Say what the exit codes mean.
-
-    Returns
-    -------
-    str
-        One sentence, the gravest last.
-    """
+    """Say what the exit codes mean."""
     listed = "; ".join(f"{code} {meaning}" for code, meaning in CODES.items())
     return f"Exit codes, the gravest of all analyses: {listed}; 2 the command was not understood."

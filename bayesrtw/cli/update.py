@@ -99,24 +99,7 @@ def bring_up_to_date(
     wait: float = 600.0,
     report: bool = True,
 ) -> Pass:
-    """Update analyses, printing progress on stderr, and write the index page.
-
-    Parameters
-    ----------
-    ids
-        Ids or paths; none means all shipped analyses.
-    store
-        Folder of the store.
-    workers
-        Where fits are done.
-    data, evidence, force, wait, report
-        As in `bayesrtw.living.update.Task`.
-
-    Returns
-    -------
-    Pass
-        What it came to; errors of single analyses are among the outcomes.
-    """
+    """Update analyses, printing progress on stderr, and write the index page."""
     from bayesrtw.living.index import write_index
     from bayesrtw.living.inputs import analysis_id, shipped
     from bayesrtw.living.outcome import gravest
@@ -159,17 +142,7 @@ def bring_up_to_date(
 
 
 def tell(found: Pass, *, as_json: bool, one_line: bool = False) -> None:
-    """Print what an update came to on stdout.
-
-    Parameters
-    ----------
-    found
-        What it came to.
-    as_json
-        Whether as JSON.
-    one_line
-        Whether the JSON is one line, for a stream of them.
-    """
+    """Print what an update came to on stdout."""
     if as_json:
         import json
 

@@ -33,20 +33,7 @@ class Workers:
 
     @contextmanager
     def executor(self, tasks: int, *, least: int = 2) -> Iterator[Executor | None]:
-        """Open an executor for a number of tasks.
-
-        Parameters
-        ----------
-        tasks
-            How many there will be.
-        least
-            For fewer tasks than this no process is started unless it was asked for.
-
-        Yields
-        ------
-        Executor or None
-            For `bayesrtw.parallel.map_tasks`; None does the tasks in this process.
-        """
+        """Open an executor for a number of tasks."""
         from bayesrtw.parallel import dask_cluster, processes
 
         if self.dask:
@@ -62,18 +49,7 @@ class Workers:
 
 
 def workers(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options ``--jobs`` and ``--dask``, as one argument ``workers``.
-
-    Parameters
-    ----------
-    command
-        A function that takes a `Workers` by that name.
-
-    Returns
-    -------
-    Callable
-        For `click.command`.
-    """
+    """Give a command the options ``--jobs`` and ``--dask``, as one argument ``workers``."""
 
     @click.option(
         "--jobs",

@@ -52,24 +52,7 @@ class Side:
 def attribute(
     old: Side, new: Side, stored: Numbers, found: Numbers, *, of: str, software: bool
 ) -> dict[str, Any]:
-    """Attribute the change of a quantity.
-
-    Parameters
-    ----------
-    old, new
-        The ends of the change.
-    stored, found
-        The quantity's numbers at both ends: ``mean, width, probability``.
-    of
-        The quantity, e.g. ``"mu"``.
-    software
-        Whether versions or code changed between the ends.
-
-    Returns
-    -------
-    dict
-        ``of``, ``shares`` (factor to its share of each number), ``total``, ``refits`` and ``note``.
-    """
+    """Attribute the change of a quantity."""
     changed = changed_factors(old, new)
     refits = 0
 
@@ -108,18 +91,7 @@ def attribute(
 
 
 def changed_factors(old: Side, new: Side) -> tuple[str, ...]:
-    """Name the factors in which two sides differ.
-
-    Parameters
-    ----------
-    old, new
-        The ends of a change.
-
-    Returns
-    -------
-    tuple of str
-        Of `FACTORS`.
-    """
+    """Name the factors in which two sides differ."""
     differs = {
         "data": old.source.digest() != new.source.digest(),
         "model": _structure(old.analysis) != _structure(new.analysis),
@@ -129,26 +101,7 @@ def changed_factors(old: Side, new: Side) -> tuple[str, ...]:
 
 
 def shapley(players: Sequence[str], player: str, value: Callable[[frozenset[str]], float]) -> float:
-    """Average what a player adds over all orders in which the players may come.
-
-    Parameters
-    ----------
-    players
-        All of them.
-    player
-        The one whose share is asked.
-    value
-        Worth of a set of players.
-
-    Returns
-    -------
-    float
-        Its share; the shares of all players add up to the worth of all less that of none.
-
-    References
-    ----------
-    .. [1] Shapley (1953), A value for n-person games, Contributions to the Theory of Games II, 307-317.
-    """
+    """Average what a player adds over all orders in which the players may come."""
     others = [name for name in players if name != player]
     count = len(players)
     total = 0.0
@@ -161,45 +114,12 @@ def shapley(players: Sequence[str], player: str, value: Callable[[frozenset[str]
 
 
 def numbers(analysis: Analysis, source: Evidence, of: str) -> Numbers:
-    """Fit an analysis for its numbers alone.
-
-    Parameters
-    ----------
-    analysis, source
-        What to fit to what.
-    of
-        The quantity.
-
-    Returns
-    -------
-    dict
-        ``mean, width, probability`` of it.
-    """
+    """Fit an analysis for its numbers alone."""
     return fitted(analysis, selected(analysis, source).evidence, of)
 
 
 def fitted(analysis: Analysis, rows: Evidence, of: str) -> Numbers:
-    """Fit rows that are selected already, for the numbers alone.
-
-    Parameters
-    ----------
-    analysis
-        Model, engine and seed.
-    rows
-        The rows to pool.
-    of
-        The quantity.
-
-    Returns
-    -------
-    dict
-        ``mean, width, probability`` of it.
-
-    Raises
-    ------
-    SpecError
-        If the model does not report it.
-    """
+    """Fit rows that are selected already, for the numbers alone."""
     model = analysis.model
     engine = analysis.engine or Exact(draws=0, study_effects=False)
     if analysis.engine is None and engine.refuses(model, rows):
@@ -213,18 +133,7 @@ def fitted(analysis: Analysis, rows: Evidence, of: str) -> Numbers:
 
 
 def of_row(row: Mapping[str, Any]) -> Numbers:
-    """Take the attributed numbers of a row of a summary.
-
-    Parameters
-    ----------
-    row
-        With ``mean, lower, upper, probability``; a mean that does not exist is replaced by the median.
-
-    Returns
-    -------
-    dict
-        ``mean, width, probability``.
-    """
+    """Take the attributed numbers of a row of a summary."""
     mean = row["mean"]
     centre = row["median"] if mean is None or mean != mean else mean  # noqa: PLR0124 - NaN
     return {
@@ -235,24 +144,7 @@ def of_row(row: Mapping[str, Any]) -> Numbers:
 
 
 def left_out(side: Side, studies: Sequence[str], found: Numbers, of: str) -> list[dict[str, Any]]:
-    """Say what each new study did: the result with it less the result without it.
-
-    Parameters
-    ----------
-    side
-        The new side.
-    studies
-        Its new studies.
-    found
-        The numbers with all of them.
-    of
-        The quantity.
-
-    Returns
-    -------
-    list of dict
-        ``study, mean, width, probability`` for at most `MOST_LEFT_OUT` studies.
-    """
+    """Say what each new study did: the result with it less the result without it."""
     rows = selected(side.analysis, side.source).evidence
     names = rows.data["study"].to_numpy().astype(str)
     effects = []
@@ -268,25 +160,7 @@ def left_out(side: Side, studies: Sequence[str], found: Numbers, of: str) -> lis
 
 
 def mixed(old: Analysis, new: Analysis, *, model: bool, prior: bool) -> Analysis:
-    """Take the model of one analysis and the priors of another.
-
-    Parameters
-    ----------
-    old, new
-        The ends of a change.
-    model, prior
-        Whether each comes from the new one.
-
-    Returns
-    -------
-    Analysis
-        Priors of terms that only one of them has stay with the model.
-
-    Raises
-    ------
-    SpecError
-        If the mixture is no analysis.
-    """
+    """Take the model of one analysis and the priors of another."""
     base, other = (new, old) if model else (old, new)
     if model == prior:
         return base

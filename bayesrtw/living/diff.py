@@ -89,55 +89,21 @@ class After:
 
 
 def set_aside(synthesis: Synthesis) -> tuple[str, ...]:
-    """Give the rows that wait for a signature or were refused, one sentence each.
-
-    Parameters
-    ----------
-    synthesis
-        What was run.
-
-    Returns
-    -------
-    tuple of str
-        Sentences.
-    """
+    """Give the rows that wait for a signature or were refused, one sentence each."""
     return tuple(
         finding.message for finding in synthesis.findings if finding.check == "quarantined"
     )
 
 
 def pooled(synthesis: Synthesis) -> Numbers | None:
-    """Give the numbers of the pooled mean.
-
-    Parameters
-    ----------
-    synthesis
-        What was run.
-
-    Returns
-    -------
-    dict or None
-        ``mean, width, probability``; None if the model has no pooled mean.
-    """
+    """Give the numbers of the pooled mean."""
     if "mu" not in synthesis.quantities.index:
         return None
     return of_row(dict(synthesis.quantities.loc["mu"]))
 
 
 def difference(before: Before, after: After) -> dict[str, Any]:
-    """Say what changed between two runs, and why.
-
-    Parameters
-    ----------
-    before, after
-        The runs.
-
-    Returns
-    -------
-    dict
-        Plain data: ``label``, ``inputs``, ``results``, ``conclusion``, ``attribution``,
-        ``left_out``, ``surprise``, ``drift``, ``set_aside``, ``conflicts``, ``notes``.
-    """
+    """Say what changed between two runs, and why."""
     synthesis = after.synthesis
     analysis = synthesis.analysis
     rows = compare_rows(before.rows, plain_rows(synthesis.evidence))
@@ -181,18 +147,7 @@ def difference(before: Before, after: After) -> dict[str, Any]:
 
 
 def first(after: After) -> dict[str, Any]:
-    """Give the difference of a run that has nothing before it.
-
-    Parameters
-    ----------
-    after
-        The run.
-
-    Returns
-    -------
-    dict
-        As `difference` gives it, with nothing in it but the present state.
-    """
+    """Give the difference of a run that has nothing before it."""
     analysis = after.synthesis.analysis
     name = after.conclusion.name if after.conclusion else ""
     return {
@@ -277,22 +232,7 @@ def _conclusion(before: Before, after: After, rules: Rules) -> dict[str, Any]:
 
 
 def next_trial(after: After, rules: Rules) -> dict[str, Any] | None:
-    """Say how probable it is that one more trial changes the class.
-
-    Parameters
-    ----------
-    after
-        The run.
-    rules
-        Classes and bounds.
-
-    Returns
-    -------
-    dict or None
-        ``se, change, then, narrower`` of a trial of the rows' median standard error, see
-        `bayesrtw.analysis.outlook.outlook`. None without a pooled mean, or where the exact engine does not
-        serve.
-    """
+    """Say how probable it is that one more trial changes the class."""
     synthesis = after.synthesis
     model, rows = synthesis.analysis.model, synthesis.evidence
     if after.conclusion is None:
@@ -308,23 +248,7 @@ def next_trial(after: After, rules: Rules) -> dict[str, Any] | None:
 
 
 def robustness(after: After, rules: Rules, *, held: str = "") -> dict[str, Any] | None:
-    """Count the registered variants that give the class of the analysis, by probability alone.
-
-    Parameters
-    ----------
-    after
-        The run.
-    rules
-        Classes and bounds.
-    held
-        The class that was published last.
-
-    Returns
-    -------
-    dict or None
-        ``variants``, how many are the ``same``, and ``others``: name to class. None without a pooled mean
-        or variants, and where the smallest important effect is not no effect: variants answer for that one.
-    """
+    """Count the registered variants that give the class of the analysis, by probability alone."""
     found = after.conclusion
     if found is None or rules.threshold:
         return None

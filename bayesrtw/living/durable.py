@@ -18,15 +18,7 @@ PAUSE = 0.02
 
 
 def write_synced(path: Path, content: bytes) -> None:
-    """Write a file and flush it to the disk.
-
-    Parameters
-    ----------
-    path
-        A name that no reader looks at yet.
-    content
-        All of it.
-    """
+    """Write a file and flush it to the disk."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()
@@ -34,13 +26,7 @@ def write_synced(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk, where the platform can.
-
-    Parameters
-    ----------
-    folder
-        The folder.
-    """
+    """Flush the names in a folder to the disk, where the platform can."""
     if sys.platform == "win32":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -51,13 +37,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_tree(folder: Path) -> None:
-    """Flush every file and folder below a folder to the disk, the folder itself last.
-
-    Parameters
-    ----------
-    folder
-        The folder.
-    """
+    """Flush every file and folder below a folder to the disk, the folder itself last."""
     for place, _, names in os.walk(folder, topdown=False):
         for name in names:
             handle = os.open(Path(place) / name, os.O_RDWR)
@@ -69,15 +49,7 @@ def sync_tree(folder: Path) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Put a file in the place of an earlier one: readers see the old or the new, never half.
-
-    Parameters
-    ----------
-    path
-        Where.
-    content
-        All of it.
-    """
+    """Put a file in the place of an earlier one: readers see the old or the new, never half."""
     draft = path.with_name(f".partial-{os.getpid()}-{os.urandom(4).hex()}")
     try:
         write_synced(draft, content)
@@ -88,15 +60,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line to a file, whole or not at all; the caller is the only writer.
-
-    Parameters
-    ----------
-    path
-        The file; made if it does not exist.
-    line
-        Without a line break.
-    """
+    """Append one line to a file, whole or not at all; the caller is the only writer."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
     try:
         before = os.fstat(handle).st_size
@@ -118,27 +82,7 @@ def append_line(path: Path, line: str) -> None:
 
 @contextmanager
 def only_writer(path: Path, *, wait: float, what: str) -> Iterator[None]:
-    """Be the only writer while the block runs; the system lets go when a process dies.
-
-    Parameters
-    ----------
-    path
-        The lock's file; made if it does not exist, and left.
-    wait
-        Seconds to wait for another writer.
-    what
-        What is written to, for the message.
-
-    Yields
-    ------
-    None
-        While no other process is in such a block.
-
-    Raises
-    ------
-    StoreError
-        If another writer is still at work after `wait` seconds.
-    """
+    """Be the only writer while the block runs; the system lets go when a process dies."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         until = time.monotonic() + wait

@@ -26,19 +26,7 @@ Figures = dict[str, dict[str, Any]]
 
 
 def figures(synthesis: Synthesis) -> Figures:
-    """Give the compared numbers of a run.
-
-    Parameters
-    ----------
-    synthesis
-        What was run.
-
-    Returns
-    -------
-    dict
-        Estimand to ``of, mean, sd, lower, upper, width, probability`` on the analysis scale (None
-        where a number does not exist) and ``error``: of ``mean``, ``width`` and ``probability``.
-    """
+    """Give the compared numbers of a run."""
     found: Figures = {}
     for name, row in synthesis.estimates.iterrows():
         numbers = {
@@ -92,21 +80,7 @@ def _ess(draws: xr.DataArray) -> float:
 
 
 def moved(old: Figures, new: Figures, *, tolerance: float = 0.0) -> list[dict[str, Any]]:
-    """Compare the numbers of two runs.
-
-    Parameters
-    ----------
-    old, new
-        As `figures` gave them.
-    tolerance
-        Changes of means and widths up to this, on the analysis scale, are not news either.
-
-    Returns
-    -------
-    list of dict
-        One entry an estimand and number: ``estimand, number, old, new, change, noise`` (what a change
-        must exceed) and ``moved``.
-    """
+    """Compare the numbers of two runs."""
     found = []
     for name in [*old, *(name for name in new if name not in old)]:
         for number in COMPARED:

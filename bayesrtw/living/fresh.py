@@ -40,27 +40,7 @@ class Standing:
 
 
 def standing(store: Store, inputs: Inputs, *, at: datetime | None = None) -> Standing:
-    """Say how an analysis stands.
-
-    Parameters
-    ----------
-    store
-        The store.
-    inputs
-        What would be fitted.
-    at
-        The time; now unless given.
-
-    Returns
-    -------
-    Standing
-        With every reason why it is due.
-
-    Raises
-    ------
-    StoreError
-        If the last run cannot be read.
-    """
+    """Say how an analysis stands."""
     names = run_names(store, inputs.analysis)
     if not names:
         return Standing(None, ("it was never run before",))

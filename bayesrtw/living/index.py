@@ -21,20 +21,7 @@ from bayesrtw.living.store import (
 
 
 def entry_of(store: Store, analysis: str, *, most: int | None = None) -> Entry:
-    """Read what is shown of an analysis.
-
-    Parameters
-    ----------
-    store, analysis
-        Which.
-    most
-        Read no more than so many of its last runs, and the one that stands; None reads all.
-
-    Returns
-    -------
-    Entry
-        With what is wrong, if it cannot be read.
-    """
+    """Read what is shown of an analysis."""
     names = run_names(store, analysis)
     history, faults = _readable(store, analysis, names[-(most or len(names)) :])
     if faults:
@@ -64,18 +51,7 @@ def entry_of(store: Store, analysis: str, *, most: int | None = None) -> Entry:
 
 
 def entries_of(store: Store, *, most: int | None = None) -> list[Entry]:
-    """Read what is shown of every analysis; what cannot be read is among them.
-
-    Parameters
-    ----------
-    store, most
-        As for `entry_of`.
-
-    Returns
-    -------
-    list of Entry
-        In alphabetical order. Folders without runs are not among them; symbolic links, with a fault.
-    """
+    """Read what is shown of every analysis; what cannot be read is among them."""
     found = [entry_of(store, name, most=most) for name in analyses(store)]
     links = [
         Entry(name, fault=f"runs/{name}: is a symbolic link; it was not followed.")
@@ -121,20 +97,7 @@ def _refused(entries: Sequence[Mapping[str, Any]], history: Sequence[Run]) -> st
 
 
 def write_index(store: Store, removed: Sequence[str] = ()) -> None:
-    """Write the index page of a store, in place of an earlier one.
-
-    Parameters
-    ----------
-    store
-        The store.
-    removed
-        Analyses that are not among those that exist any more.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be written.
-    """
+    """Write the index page of a store, in place of an earlier one."""
     path = store.folder / "index.html"
     try:
         if path.is_symlink():

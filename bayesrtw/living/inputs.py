@@ -51,13 +51,7 @@ class Inputs:
     every_days: int | None
 
     def hashes(self) -> dict[str, str]:
-        """Hash the analysis file and the evidence.
-
-        Returns
-        -------
-        dict
-            ``analysis`` and ``evidence`` to 64 hexadecimal digits of SHA-256.
-        """
+        """Hash the analysis file and the evidence."""
         evidence = hashlib.sha256()
         for name, content in sorted(self.files.items()):
             evidence.update(f"{name}\0{len(content)}\0".encode() + content)
@@ -68,57 +62,18 @@ class Inputs:
 
 
 def shipped() -> tuple[str, ...]:
-    """Ids of the shipped analyses.
-
-    Returns
-    -------
-    tuple of str
-        In alphabetical order.
-    """
+    """Ids of the shipped analyses."""
     names = (item.name for item in files("bayesrtw.models").iterdir())
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
 def analysis_id(name: str) -> str:
-    """Give the id behind an id or a path.
-
-    Parameters
-    ----------
-    name
-        Id of a shipped analysis, or the path of a TOML file.
-
-    Returns
-    -------
-    str
-        The stem of the file.
-    """
+    """Give the id behind an id or a path."""
     return Path(name).stem if name.lower().endswith(".toml") else name
 
 
 def gather(name: str, *, data: Path | None = None, evidence: Path | None = None) -> Inputs:
-    """Read the raw inputs of an analysis.
-
-    Parameters
-    ----------
-    name
-        Id of a shipped analysis, or the path of a TOML file.
-    data
-        Folder of data set folders, used in place of shipped ones of the same id.
-    evidence
-        One source in place of the data set that the analysis names.
-
-    Returns
-    -------
-    Inputs
-        Everything, in memory.
-
-    Raises
-    ------
-    SpecError
-        If the analysis cannot be read.
-    EvidenceError
-        If the evidence cannot be read.
-    """
+    """Read the raw inputs of an analysis."""
     stem = analysis_id(name)
     toml = _toml(name, stem)
     try:
@@ -137,18 +92,7 @@ def gather(name: str, *, data: Path | None = None, evidence: Path | None = None)
 
 
 def dataset_of(name: str) -> str:
-    """Name the data set of a shipped analysis.
-
-    Parameters
-    ----------
-    name
-        Its id.
-
-    Returns
-    -------
-    str
-        Id of the data set.
-    """
+    """Name the data set of a shipped analysis."""
     table = tomllib.loads(_toml(name, name).decode("utf-8"))
     return str(table["evidence"]["dataset"])
 
@@ -211,20 +155,7 @@ def _folder(folder: Path) -> dict[str, bytes]:
 
 
 def write_inputs(inputs: Inputs, folder: Path) -> tuple[Path, Path]:
-    """Write the inputs into a folder.
-
-    Parameters
-    ----------
-    inputs
-        What was read.
-    folder
-        A new folder.
-
-    Returns
-    -------
-    tuple of Path
-        The analysis file, and the evidence's file or folder.
-    """
+    """Write the inputs into a folder."""
     root = folder / "evidence"
     root.mkdir(parents=True)
     for name, content in inputs.files.items():
@@ -237,25 +168,7 @@ def write_inputs(inputs: Inputs, folder: Path) -> tuple[Path, Path]:
 
 
 def stored_inputs(folder: Path, analysis: str) -> tuple[Path, Path]:
-    """Find the inputs that a run was made from.
-
-    Parameters
-    ----------
-    folder
-        The run's folder.
-    analysis
-        Id of its analysis.
-
-    Returns
-    -------
-    tuple of Path
-        The analysis file, and the evidence's file or folder.
-
-    Raises
-    ------
-    StoreError
-        If they are not there.
-    """
+    """Find the inputs that a run was made from."""
     toml = folder / "inputs" / f"{analysis}.toml"
     root = folder / "inputs" / "evidence"
     entries = sorted(root.iterdir()) if root.is_dir() else []
@@ -265,19 +178,7 @@ def stored_inputs(folder: Path, analysis: str) -> tuple[Path, Path]:
 
 
 def software(packages: tuple[str, ...]) -> dict[str, str]:
-    """Say which software computes now.
-
-    Parameters
-    ----------
-    packages
-        Installed packages whose version can move a digit.
-
-    Returns
-    -------
-    dict
-        Package to version; ``code`` to a hash of the modules that compute, so that a checkout
-        between two releases is told apart too.
-    """
+    """Say which software computes now."""
     found = {name: version(name) for name in packages}
     return {**found, "code": _code()}
 
@@ -295,16 +196,5 @@ def _code() -> str:
 
 
 def packages_of(versions: Mapping[str, Any]) -> tuple[str, ...]:
-    """Name the packages that a run's versions list.
-
-    Parameters
-    ----------
-    versions
-        As `software` gave them.
-
-    Returns
-    -------
-    tuple of str
-        Without ``code``, which is no package.
-    """
+    """Name the packages that a run's versions list."""
     return tuple(name for name in versions if name != "code")

@@ -41,18 +41,7 @@ class Journal:
 
 
 def journal(store: Store, analysis: str) -> Journal:
-    """Read what happened to an analysis beside runs.
-
-    Parameters
-    ----------
-    store, analysis
-        Where.
-
-    Returns
-    -------
-    Journal
-        Empty if nothing did.
-    """
+    """Read what happened to an analysis beside runs."""
     path = store.of(analysis) / JOURNAL
     try:
         if path.is_symlink():
@@ -78,18 +67,7 @@ def journal(store: Store, analysis: str) -> Journal:
 
 
 def published(store: Store, analysis: str) -> Run | None:
-    """Give the run whose conclusion stands: the last that was published.
-
-    Parameters
-    ----------
-    store, analysis
-        Where.
-
-    Returns
-    -------
-    Run or None
-        None if there is none.
-    """
+    """Give the run whose conclusion stands: the last that was published."""
     decided = decisions(store, analysis)
     for name in reversed(run_names(store, analysis)):
         found = read_run(store, analysis, name)
@@ -99,34 +77,13 @@ def published(store: Store, analysis: str) -> Run | None:
 
 
 def decisions(store: Store, analysis: str) -> dict[str, Mapping[str, Any]]:
-    """Give the drafts that somebody published.
-
-    Parameters
-    ----------
-    store, analysis
-        Where.
-
-    Returns
-    -------
-    dict
-        Name of a run to the entry of the journal.
-    """
+    """Give the drafts that somebody published."""
     entries = journal(store, analysis).entries
     return {str(entry["run"]): entry for entry in entries if entry["kind"] == "published"}
 
 
 def note(writer: Writer, kind: str, **content: Any) -> None:
-    """Append an entry to the journal of an analysis.
-
-    Parameters
-    ----------
-    writer
-        The writer.
-    kind
-        ``heartbeat``, ``rejected``, ``failed`` or ``published``.
-    **content
-        What else the entry says.
-    """
+    """Append an entry to the journal of an analysis."""
     entry = {"kind": kind, "at": now(), **content}
     path = writer.store.of(writer.analysis) / JOURNAL
     if path.is_symlink():

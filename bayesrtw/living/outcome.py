@@ -56,28 +56,11 @@ class Outcome:
     trace: str = ""
 
     def plain(self) -> dict[str, Any]:
-        """Give it as plain data.
-
-        Returns
-        -------
-        dict
-            For JSON.
-        """
+        """Give it as plain data."""
         return asdict(self)
 
 
 def gravest(codes: list[int]) -> int:
-    """Give the exit code of several analyses.
-
-    Parameters
-    ----------
-    codes
-        One an analysis.
-
-    Returns
-    -------
-    int
-        The one that comes last in `CODES`.
-    """
+    """Give the exit code of several analyses."""
     order = list(CODES)
     return max(codes, key=order.index, default=0)

@@ -137,18 +137,7 @@ class Entry:
     decided: Mapping[str, str] = field(default_factory=dict)
 
     def status_of(self, run: Run) -> str:
-        """Say whether a run is a draft, or published, by itself or by a person.
-
-        Parameters
-        ----------
-        run
-            One of the history.
-
-        Returns
-        -------
-        str
-            ``draft`` or ``published``.
-        """
+        """Say whether a run is a draft, or published, by itself or by a person."""
         return "published" if run.name in self.decided else str(run.manifest["status"])
 
     @property
@@ -158,20 +147,7 @@ class Entry:
 
 
 def index_page(entries: Sequence[Entry], removed: Sequence[str] = ()) -> str:
-    """Write the page.
-
-    Parameters
-    ----------
-    entries
-        What it shows; what needs a person comes first.
-    removed
-        Analyses that were not among those of the last update any more.
-
-    Returns
-    -------
-    str
-        HTML.
-    """
+    """Write the page."""
     shown = [entry for entry in entries if entry.history or entry.fault]
     shown.sort(key=lambda entry: not _needs(entry))
     caveats = dict.fromkeys(
@@ -424,20 +400,7 @@ def _due(entry: Entry) -> str:
 
 
 def sparkline(history: Sequence[Run], standing: int | None) -> Markup:
-    """Draw the pooled effect of each run with its interval.
-
-    Parameters
-    ----------
-    history
-        Runs, oldest first.
-    standing
-        Place of the one that stands, which is marked; runs after it are drafts.
-
-    Returns
-    -------
-    Markup
-        SVG with a text for readers who do not see it; empty without a pooled effect.
-    """
+    """Draw the pooled effect of each run with its interval."""
     points = [
         (place, [float(value) for value in run.manifest["result"]["line"]])
         for place, run in enumerate(history)

@@ -6,26 +6,7 @@ from bayesrtw.living.store import WAIT, Run, Store, read_run, run_names, writing
 
 
 def publish(store: Store, run: Run, *, by: str, reason: str = "", wait: float = WAIT) -> None:
-    """Publish a draft, and note who did.
-
-    Parameters
-    ----------
-    store
-        The store.
-    run
-        The draft; the last run of its analysis.
-    by
-        Who decides.
-    reason
-        Why; kept with the decision.
-    wait
-        Seconds to wait for another writer.
-
-    Raises
-    ------
-    StoreError
-        If it is no draft, or a later run exists.
-    """
+    """Publish a draft, and note who did."""
     if not by.strip():
         raise StoreError("a person publishes a draft; say who with --by.")
     analysis = str(run.manifest["analysis"])

@@ -62,31 +62,7 @@ class Opened:
 def refit(
     writer: Writer, inputs: Inputs, found: Standing, *, force: bool = False, report: bool = True
 ) -> Outcome:
-    """Fit an analysis and store the run, unless it is the last one again.
-
-    Parameters
-    ----------
-    writer
-        The writer.
-    inputs
-        What to fit.
-    found
-        How the analysis stands.
-    force
-        Fit even if the run would be the last one again.
-    report
-        Whether the run gets a page for people.
-
-    Returns
-    -------
-    Outcome
-        With its code.
-
-    Raises
-    ------
-    BayesrtwError
-        If the inputs cannot be read or fitted; nothing is stored then.
-    """
+    """Fit an analysis and store the run, unless it is the last one again."""
     start = time.monotonic()
     with drafting(writer) as draft:
         opened = open_inputs(*write_inputs(inputs, draft / "inputs"))
@@ -141,27 +117,7 @@ def refit(
 
 
 def open_inputs(toml: Path, entry: Path) -> Opened:
-    """Decode the inputs of a run.
-
-    Parameters
-    ----------
-    toml
-        The analysis file.
-    entry
-        The evidence's file or folder.
-
-    Returns
-    -------
-    Opened
-        Analysis, evidence, rows and identity.
-
-    Raises
-    ------
-    SpecError
-        If the analysis is at fault.
-    EvidenceError
-        If the evidence has any fault, or no row is left.
-    """
+    """Decode the inputs of a run."""
     analysis = open_analysis(toml)
     source = open_dataset(entry)
     selection = selected(analysis, source)
@@ -184,18 +140,7 @@ def _same_series(before: Before, opened: Opened) -> bool:
 
 
 def before_of(base: Run) -> Before:
-    """Take what a stored run says, with its inputs behind functions that read them when asked.
-
-    Parameters
-    ----------
-    base
-        The run.
-
-    Returns
-    -------
-    Before
-        For `bayesrtw.living.diff.difference`.
-    """
+    """Take what a stored run says, with its inputs behind functions that read them when asked."""
     result, analysis = base.manifest["result"], str(base.manifest["analysis"])
     rows = json.loads((base.folder / "rows.json").read_text(encoding="utf-8"))
 

@@ -53,23 +53,7 @@ class Replay:
 
 
 def replay(run: Run) -> Replay:
-    """Run a stored run again from its own folder.
-
-    Parameters
-    ----------
-    run
-        The run.
-
-    Returns
-    -------
-    Replay
-        What agrees.
-
-    Raises
-    ------
-    StoreError
-        If the folder is not as it was written.
-    """
+    """Run a stored run again from its own folder."""
     faults = [oddity for oddity in verify_run(run) if oddity.severity == "fault"]
     if faults:
         raise StoreError(f"{run.folder}: {faults[0].where}: {faults[0].message} Restore it first.")
@@ -97,23 +81,7 @@ def replay(run: Run) -> Replay:
 
 
 def compare(old: Run, new: Run) -> dict[str, Any]:
-    """Say what changed between any two runs of an analysis; the later one is fitted once more.
-
-    Parameters
-    ----------
-    old, new
-        The runs.
-
-    Returns
-    -------
-    dict
-        As `bayesrtw.living.diff.difference` gives it.
-
-    Raises
-    ------
-    StoreError
-        If they are runs of two analyses.
-    """
+    """Say what changed between any two runs of an analysis; the later one is fitted once more."""
     names = [str(run.manifest["analysis"]) for run in (old, new)]
     if names[0] != names[1]:
         raise StoreError(

@@ -20,19 +20,7 @@ Rows = dict[str, dict[str, Any]]
 
 
 def plain_rows(evidence: Evidence) -> Rows:
-    """Write the rows of evidence as plain data.
-
-    Parameters
-    ----------
-    evidence
-        The rows that were pooled.
-
-    Returns
-    -------
-    dict
-        Id of a row (the column ``result`` where every row has its own, else the row's label) to its
-        columns; empty cells are left out.
-    """
+    """Write the rows of evidence as plain data."""
     columns = {str(name): values.to_numpy() for name, values in evidence.data.data_vars.items()}
     labels = [str(label) for label in evidence.data[ESTIMATE].to_numpy()]
     named = [str(value) for value in columns[RESULT]] if RESULT in columns else []
@@ -52,20 +40,7 @@ def plain_rows(evidence: Evidence) -> Rows:
 
 
 def compare_rows(old: Rows, new: Rows) -> dict[str, Any]:
-    """Say which rows came, went and changed.
-
-    Parameters
-    ----------
-    old, new
-        As `plain_rows` gave them.
-
-    Returns
-    -------
-    dict
-        ``added`` and ``withdrawn`` (rows with study, effect and standard error), ``corrected``
-        (row, fields with old and new value, and whether it was ``in place`` or by a new row), and
-        ``new_studies`` and ``gone_studies``.
-    """
+    """Say which rows came, went and changed."""
     replaced = {
         str(row[CORRECTS]): key for key, row in new.items() if row.get(CORRECTS) and key not in old
     }

@@ -71,18 +71,7 @@ class Store:
     folder: Path
 
     def of(self, analysis: str) -> Path:
-        """Give the folder of an analysis's runs.
-
-        Parameters
-        ----------
-        analysis
-            Id of the analysis.
-
-        Returns
-        -------
-        Path
-            It may not exist.
-        """
+        """Give the folder of an analysis's runs."""
         return self.folder / "runs" / analysis
 
 
@@ -113,36 +102,12 @@ class Run:
 
 
 def now() -> str:
-    """Give the time, for people: nothing is ordered by it.
-
-    Returns
-    -------
-    str
-        ISO 8601, UTC, whole seconds.
-    """
+    """Give the time, for people: nothing is ordered by it."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def open_store(folder: Path, *, create: bool = False) -> Store:
-    """Open a store.
-
-    Parameters
-    ----------
-    folder
-        Where it is.
-    create
-        Whether to make it, in a new or an empty folder.
-
-    Returns
-    -------
-    Store
-        The store.
-
-    Raises
-    ------
-    StoreError
-        If the folder is no store, cannot be read or written, or is of a later layout.
-    """
+    """Open a store."""
     marker = folder / "store.json"
     try:
         if not marker.is_file():
@@ -185,18 +150,7 @@ def _make(folder: Path, marker: Path) -> None:
 
 
 def analyses(store: Store) -> tuple[str, ...]:
-    """Name the analyses that have a folder in a store.
-
-    Parameters
-    ----------
-    store
-        The store.
-
-    Returns
-    -------
-    tuple of str
-        In alphabetical order; symbolic links are not followed.
-    """
+    """Name the analyses that have a folder in a store."""
     root = store.folder / "runs"
     if not root.is_dir():
         return ()
@@ -205,18 +159,7 @@ def analyses(store: Store) -> tuple[str, ...]:
 
 
 def linked(store: Store) -> tuple[str, ...]:
-    """Name the symbolic links that lie where folders of analyses do; none is followed.
-
-    Parameters
-    ----------
-    store
-        The store.
-
-    Returns
-    -------
-    tuple of str
-        In alphabetical order.
-    """
+    """Name the symbolic links that lie where folders of analyses do; none is followed."""
     root = store.folder / "runs"
     if not root.is_dir():
         return ()
@@ -225,18 +168,7 @@ def linked(store: Store) -> tuple[str, ...]:
 
 
 def run_names(store: Store, analysis: str) -> tuple[str, ...]:
-    """Name the runs of an analysis without reading them.
-
-    Parameters
-    ----------
-    store, analysis
-        Where.
-
-    Returns
-    -------
-    tuple of str
-        In the order of the series.
-    """
+    """Name the runs of an analysis without reading them."""
     folder = store.of(analysis)
     if folder.is_symlink() or not folder.is_dir():
         return ()
@@ -250,23 +182,7 @@ def run_names(store: Store, analysis: str) -> tuple[str, ...]:
 
 
 def read_run(store: Store, analysis: str, name: str) -> Run:
-    """Read one run's manifest.
-
-    Parameters
-    ----------
-    store, analysis, name
-        Which run.
-
-    Returns
-    -------
-    Run
-        The run.
-
-    Raises
-    ------
-    StoreError
-        If it cannot be read, is not as it was written, or is of a later layout.
-    """
+    """Read one run's manifest."""
     folder = store.of(analysis) / name
     try:
         for part in (MANIFEST, SEAL):
@@ -300,47 +216,12 @@ def read_run(store: Store, analysis: str, name: str) -> Run:
 
 
 def runs(store: Store, analysis: str) -> tuple[Run, ...]:
-    """Read the manifests of all runs of an analysis.
-
-    Parameters
-    ----------
-    store, analysis
-        Where.
-
-    Returns
-    -------
-    tuple of Run
-        In the order of the series.
-
-    Raises
-    ------
-    StoreError
-        If one cannot be read.
-    """
+    """Read the manifests of all runs of an analysis."""
     return tuple(read_run(store, analysis, name) for name in run_names(store, analysis))
 
 
 def find_run(store: Store, name: str) -> Run:
-    """Find a run by what a person writes.
-
-    Parameters
-    ----------
-    store
-        The store.
-    name
-        ``analysis`` (its latest run), ``analysis/7``, ``analysis/000007-3f9c...``, or the beginning of
-        an identity.
-
-    Returns
-    -------
-    Run
-        The one run that is meant.
-
-    Raises
-    ------
-    StoreError
-        If there is none, or several.
-    """
+    """Find a run by what a person writes."""
     analysis, _, rest = name.strip("/").removeprefix("runs/").partition("/")
     known = analyses(store)
     found: list[tuple[str, str]] = []
@@ -395,23 +276,6 @@ def writing(store: Store, analysis: str, *, wait: float = WAIT) -> Iterator[Writ
 
     Unfinished folders found here belong to writers that no longer run, since a living one would hold
     the lock; they are removed.
-
-    Parameters
-    ----------
-    store, analysis
-        Where.
-    wait
-        Seconds to wait for another writer.
-
-    Yields
-    ------
-    Writer
-        What `drafting`, `put` and `bayesrtw.living.journal.note` take.
-
-    Raises
-    ------
-    StoreError
-        If the store cannot be written, or another writer does not finish.
     """
     folder = store.of(analysis)
     try:
@@ -438,18 +302,7 @@ def writing(store: Store, analysis: str, *, wait: float = WAIT) -> Iterator[Writ
 
 @contextmanager
 def drafting(writer: Writer) -> Iterator[Path]:
-    """Make a folder that no reader looks at, to be filled before it becomes a run.
-
-    Parameters
-    ----------
-    writer
-        The writer.
-
-    Yields
-    ------
-    Path
-        The folder; it is removed at the end unless `put` has made a run of it.
-    """
+    """Make a folder that no reader looks at, to be filled before it becomes a run."""
     draft = Path(tempfile.mkdtemp(prefix=".partial-", dir=writer.store.of(writer.analysis)))
     try:
         yield draft
@@ -458,29 +311,7 @@ def drafting(writer: Writer) -> Iterator[Path]:
 
 
 def put(writer: Writer, draft: Path, run_id: str, manifest: Mapping[str, Any]) -> Run:
-    """Turn a filled draft into a run: it appears whole, or not at all.
-
-    Parameters
-    ----------
-    writer
-        The writer.
-    draft
-        A folder of `drafting` with the run's files.
-    run_id
-        Identity of the run, 64 hexadecimal digits.
-    manifest
-        What ``run.json`` says; place, name, previous run and files are added.
-
-    Returns
-    -------
-    Run
-        The stored run.
-
-    Raises
-    ------
-    StoreError
-        If its place is taken by something that is no run.
-    """
+    """Turn a filled draft into a run: it appears whole, or not at all."""
     names = run_names(writer.store, writer.analysis)
     sequence = int(names[-1].split("-")[0]) + 1 if names else 1
     folder = writer.store.of(writer.analysis) / f"{sequence:06d}-{run_id[:16]}"
@@ -511,18 +342,7 @@ def put(writer: Writer, draft: Path, run_id: str, manifest: Mapping[str, Any]) -
 
 
 def as_line(content: object) -> str:
-    """Write plain data as one line of JSON with sorted keys.
-
-    Parameters
-    ----------
-    content
-        Plain data.
-
-    Returns
-    -------
-    str
-        The same text for the same content.
-    """
+    """Write plain data as one line of JSON with sorted keys."""
     return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
@@ -538,16 +358,5 @@ def _files(folder: Path) -> dict[str, list[Any]]:
 
 
 def said(error: Exception) -> str:
-    """Say what an error of the system says, without its number and path.
-
-    Parameters
-    ----------
-    error
-        The error.
-
-    Returns
-    -------
-    str
-        A few words.
-    """
+    """Say what an error of the system says, without its number and path."""
     return str(error.strerror) if isinstance(error, OSError) and error.strerror else str(error)

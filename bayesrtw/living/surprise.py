@@ -38,23 +38,6 @@ def surprise(
     it, known from the other rows, the moderators and the groups that it shares with them, plus its own
     sampling error. It is found by fitting all rows with the new ones made uninformative, each new
     result by itself knowing nothing of the others.
-
-    Parameters
-    ----------
-    model
-        The model whose prediction is asked: that of the previous run.
-    evidence
-        Old and new rows.
-    new
-        Which rows are new, shape (estimate,).
-    tree
-        Gives a fit of the old rows; called only where the exact engine cannot fit the model.
-
-    Returns
-    -------
-    list of dict
-        For each new row ``row, study, effect, se, expected, sd, z, pit`` (predictive distribution
-        function at the result), ``tail`` (two-sided tail probability) and ``log_score``.
     """
     rows = np.flatnonzero(new)
     if not len(rows) or new.all():
@@ -90,21 +73,7 @@ def surprise(
 def tail(
     value: float, weight: NDArray[np.float64], mean: NDArray[np.float64], sd: NDArray[np.float64]
 ) -> dict[str, float]:
-    """Hold a value against a mixture of normals.
-
-    Parameters
-    ----------
-    value
-        What was observed.
-    weight, mean, sd
-        The mixture, shape (node,).
-
-    Returns
-    -------
-    dict
-        ``expected, sd, z, pit, tail, log_score``; both tails are summed separately, so that a tiny
-        one keeps its digits.
-    """
+    """Hold a value against a mixture of normals."""
     z = (value - mean) / sd
     below, above = float(weight @ ndtr(z)), float(weight @ ndtr(-z))
     centre = float(weight @ mean)
@@ -145,19 +114,7 @@ def _blinded(evidence: Evidence, new: NDArray[np.bool_], se: NDArray[np.float64]
 
 
 def drift(pits: Sequence[float]) -> dict[str, Any] | None:
-    """Test whether new results keep falling where they were predicted.
-
-    Parameters
-    ----------
-    pits
-        Predictive distribution functions at the new results of all updates so far.
-
-    Returns
-    -------
-    dict or None
-        ``results``, Kolmogorov's ``distance`` from uniformity, its asymptotic ``p`` and whether that is
-        ``drift``; None for fewer than `LEAST_PIT` results.
-    """
+    """Test whether new results keep falling where they were predicted."""
     count = len(pits)
     if count < LEAST_PIT:
         return None

@@ -56,18 +56,7 @@ class Task:
 
 
 def beat(task: Task) -> Outcome | None:
-    """Give an analysis a heartbeat if nothing is due.
-
-    Parameters
-    ----------
-    task
-        What to look at.
-
-    Returns
-    -------
-    Outcome or None
-        None if it is due: then `renew` it. Errors come back as outcomes.
-    """
+    """Give an analysis a heartbeat if nothing is due."""
 
     def do(store: Store, inputs: Inputs) -> Outcome | None:
         if task.force or standing(store, inputs).reasons:
@@ -80,18 +69,7 @@ def beat(task: Task) -> Outcome | None:
 
 
 def renew(task: Task) -> Outcome:
-    """Fit an analysis that is due, and store the run.
-
-    Parameters
-    ----------
-    task
-        What to fit.
-
-    Returns
-    -------
-    Outcome
-        What became of it; errors come back as outcomes, so that one analysis does not stop others.
-    """
+    """Fit an analysis that is due, and store the run."""
 
     def do(store: Store, inputs: Inputs) -> Outcome:
         from bayesrtw.living.refit import refit  # noqa: PLC0415
@@ -114,26 +92,7 @@ def renew(task: Task) -> Outcome:
 def heartbeat(
     writer: Writer, inputs: Inputs, found: Standing, *, refitted: str = "", text: str = ""
 ) -> Outcome:
-    """Note that nothing changed.
-
-    Parameters
-    ----------
-    writer
-        The writer.
-    inputs
-        What was looked at.
-    found
-        How the analysis stands.
-    refitted
-        When it was fitted again with the same digits; empty if it was not.
-    text
-        What to say in place of "nothing is due".
-
-    Returns
-    -------
-    Outcome
-        Code 0.
-    """
+    """Note that nothing changed."""
     assert found.latest is not None
     note(
         writer,
@@ -155,22 +114,7 @@ def heartbeat(
 
 
 def removed(store: Store, names: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Name analyses that have runs in a store and are not among those that exist.
-
-    Parameters
-    ----------
-    store
-        The store.
-    names
-        What is updated: ids or paths.
-    known
-        Ids of the shipped analyses.
-
-    Returns
-    -------
-    list of str
-        Ids; their runs stay as they are.
-    """
+    """Name analyses that have runs in a store and are not among those that exist."""
     own = {analysis_id(name) for name in names} | set(known)
     return [name for name in analyses(store) if name not in own]
 

@@ -52,23 +52,7 @@ class Oddity:
 
 
 def verify(store: Store) -> list[Oddity]:
-    """Check every run, journal and name of a store.
-
-    Parameters
-    ----------
-    store
-        The store.
-
-    Returns
-    -------
-    list of Oddity
-        Empty if the store is whole and holds nothing else.
-
-    Raises
-    ------
-    StoreError
-        If a folder cannot be read.
-    """
+    """Check every run, journal and name of a store."""
     found: list[Oddity] = []
     try:
         marker = (store.folder / "store.json").read_bytes()
@@ -89,18 +73,7 @@ def verify(store: Store) -> list[Oddity]:
 
 
 def verify_run(run: Run) -> list[Oddity]:
-    """Check the files of one run against its list.
-
-    Parameters
-    ----------
-    run
-        The run.
-
-    Returns
-    -------
-    list of Oddity
-        Empty if every byte is as it was written.
-    """
+    """Check the files of one run against its list."""
     where = f"runs/{run.manifest['analysis']}/{run.name}"
     found = []
     listed: dict[str, Any] = run.manifest["files"]

@@ -42,17 +42,6 @@ def watch(
     """Run once, and again whenever the content of a folder has changed and settled.
 
     Ends by `KeyboardInterrupt`, or whatever `run` and `sleep` raise.
-
-    Parameters
-    ----------
-    folder
-        What is watched.
-    run
-        What is run.
-    pace
-        How often to look.
-    sleep, clock
-        Of the system, unless given.
     """
     seen, started = "", float("-inf")
     while True:
@@ -75,23 +64,7 @@ def _settled(folder: Path, quick: str, pace: Pace, sleep: Callable[[float], None
 
 
 def glance(folder: Path) -> str:
-    """Hash names and contents of the files in a folder.
-
-    Parameters
-    ----------
-    folder
-        A folder. Hidden files, which editors use for drafts, do not count.
-
-    Returns
-    -------
-    str
-        The same for the same content.
-
-    Raises
-    ------
-    EvidenceError
-        If the folder is gone, or holds too many files.
-    """
+    """Hash names and contents of the files in a folder."""
     if not folder.is_dir():
         raise EvidenceError(f"{folder}: is no folder any more; nothing can be watched there.")
     sha = hashlib.sha256()

@@ -34,20 +34,7 @@ _OWN: Final = ("registered", "none left out")
 
 
 def ladder(content: dict[str, Any], n: Numbers) -> list[Section]:
-    """Say what each assumption about the studies that are not randomised buys.
-
-    Parameters
-    ----------
-    content
-        A record.
-    n
-        How its numbers are printed.
-
-    Returns
-    -------
-    list of Section
-        Empty where trials and cohorts are not pooled.
-    """
+    """Say what each assumption about the studies that are not randomised buys."""
     climbed = content.get("ladder")
     if not climbed:
         return []
@@ -143,20 +130,7 @@ def _contributions(climbed: dict[str, Any]) -> Table:
 
 
 def predictive(content: dict[str, Any], n: Numbers) -> list[Section]:
-    """Hold each estimate against what the other studies, and the priors alone, lead one to expect.
-
-    Parameters
-    ----------
-    content
-        A record.
-    n
-        How its numbers are printed.
-
-    Returns
-    -------
-    list of Section
-        Empty where the alternatives were not worked out.
-    """
+    """Hold each estimate against what the other studies, and the priors alone, lead one to expect."""
     found = content.get("predictive")
     if not found:
         return []
@@ -202,18 +176,7 @@ def predictive(content: dict[str, Any], n: Numbers) -> list[Section]:
 
 
 def outlook(content: dict[str, Any]) -> list[Section]:
-    """Say what one more trial could change.
-
-    Parameters
-    ----------
-    content
-        A record.
-
-    Returns
-    -------
-    list of Section
-        Empty where the alternatives were not worked out.
-    """
+    """Say what one more trial could change."""
     found = content.get("outlook")
     if not found:
         return []
@@ -251,20 +214,7 @@ def outlook(content: dict[str, Any]) -> list[Section]:
 
 
 def sensitivity(content: dict[str, Any], n: Numbers) -> Section:
-    """Say what was tried beside the registered analysis, and what came of it.
-
-    Parameters
-    ----------
-    content
-        A record.
-    n
-        How its numbers are printed.
-
-    Returns
-    -------
-    Section
-        One table for each kind of alternative; the reason where there are none.
-    """
+    """Say what was tried beside the registered analysis, and what came of it."""
     panel = content["sensitivity"]
     if not panel:
         why: Text = ("No panel: ", Quoted(content["sensitivity_missing"]))

@@ -324,20 +324,7 @@ class Outline:
 
 
 def plain(text: Text, n: Numbers) -> str:
-    """Write a text as words alone.
-
-    Parameters
-    ----------
-    text
-        What it says.
-    n
-        How numbers are printed.
-
-    Returns
-    -------
-    str
-        Not escaped for any format.
-    """
+    """Write a text as words alone."""
     return "".join(_plain(part, n) for part in text)
 
 
@@ -359,20 +346,7 @@ def _plain(part: Part, n: Numbers) -> str:
 
 
 def joined(texts: Iterable[Text], between: str) -> Text:
-    """Put texts one after another.
-
-    Parameters
-    ----------
-    texts
-        The texts.
-    between
-        What stands between two.
-
-    Returns
-    -------
-    Text
-        All of them.
-    """
+    """Put texts one after another."""
     found: Text = ()
     for text in texts:
         found = (*found, between, *text) if found else text

@@ -23,22 +23,7 @@ SCHEMA = 1
 
 
 def verdict(table: "pd.DataFrame", calibrations: Sequence[Calibration], level: float) -> str:
-    """Say in one or two sentences what calibrations found.
-
-    Parameters
-    ----------
-    table
-        What `judge` returned.
-    calibrations
-        What it judged.
-    level
-        Of each band.
-
-    Returns
-    -------
-    str
-        How many quantities are inside, which are not, and what could not be fitted.
-    """
+    """Say in one or two sentences what calibrations found."""
     outside = table[~table["inside"]]
     text = (
         f"{len(table) - len(outside)} of {len(table)} quantities are inside their band of level "
@@ -57,17 +42,7 @@ def verdict(table: "pd.DataFrame", calibrations: Sequence[Calibration], level: f
 
 
 def show_calibration(found: Calibration, table: "pd.DataFrame", console: Console) -> None:
-    """Print the table of one calibration; effects of single estimates share a line.
-
-    Parameters
-    ----------
-    found
-        The calibration.
-    table
-        Its rows of what `judge` returned.
-    console
-        Where to print.
-    """
+    """Print the table of one calibration; effects of single estimates share a line."""
     console.print()
     heading = f"{found.name}, {kind_of(found.engine)} engine, {found.size:,} replicates"
     console.print(Text(heading, style="bold"))
@@ -99,22 +74,7 @@ def show_calibration(found: Calibration, table: "pd.DataFrame", console: Console
 
 
 def calibration_document(found: Calibration, table: "pd.DataFrame", level: float) -> dict[str, Any]:
-    """Write a calibration as plain data.
-
-    Parameters
-    ----------
-    found
-        The calibration.
-    table
-        Its rows of what `judge` returned.
-    level
-        Of each band.
-
-    Returns
-    -------
-    dict
-        Settings, and one entry a quantity with the columns of `judge`.
-    """
+    """Write a calibration as plain data."""
     rows = json.loads(table.drop(columns=["name", "engine"]).to_json(orient="records"))
     return {
         "schema": SCHEMA,
@@ -133,28 +93,7 @@ def calibration_document(found: Calibration, table: "pd.DataFrame", level: float
 def write_calibration(
     found: Calibration, table: "pd.DataFrame", level: float, out: Path, title: str = ""
 ) -> Path:
-    """Write a calibration into ``out/<name>``.
-
-    Parameters
-    ----------
-    found, table, level
-        As in `calibration_document`.
-    out
-        Folder of calibrations; made if it does not exist.
-    title
-        Heading of the picture.
-
-    Returns
-    -------
-    Path
-        The folder, with ``<engine>.json``, ``<engine>.csv`` (where each truth lies in its posterior),
-        ``<engine>.svg`` and ``<engine>.png``.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
+    """Write a calibration into ``out/<name>``."""
     import pandas as pd  # noqa: PLC0415
 
     from bayesrtw.plot.calibration import plot_calibration  # noqa: PLC0415

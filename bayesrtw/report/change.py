@@ -24,18 +24,7 @@ _SHARES: Final = ("change of mean", "change of width", "change of P(benefit)")
 
 
 def change(diff: Mapping[str, Any]) -> tuple[Block, ...]:
-    """Say what changed between two runs, and why.
-
-    Parameters
-    ----------
-    diff
-        As `bayesrtw.living.diff.difference` gave it.
-
-    Returns
-    -------
-    tuple of Block
-        In the order of reading, what needs a person first.
-    """
+    """Say what changed between two runs, and why."""
     blocks: list[Block] = [*_class(diff["conclusion"])]
     if diff["from"] is None:
         return (

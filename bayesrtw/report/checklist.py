@@ -95,35 +95,13 @@ _NO_CHAINS: Final = "Nothing is sampled: the posterior is integrated."
 
 
 def source_of(content: dict[str, Any]) -> str:
-    """Name where the evidence came from.
-
-    Parameters
-    ----------
-    content
-        A record.
-
-    Returns
-    -------
-    str
-        Id of a data set, name of a file, or ``a data frame``.
-    """
+    """Name where the evidence came from."""
     origin = content["evidence"]
     return str(origin["dataset"] or origin["title"] or "a data frame")
 
 
 def command_of(content: dict[str, Any]) -> str:
-    """Give the command that runs an analysis again.
-
-    Parameters
-    ----------
-    content
-        A record.
-
-    Returns
-    -------
-    str
-        With the files that are not shipped named as they were when it ran.
-    """
+    """Give the command that runs an analysis again."""
     if content["shipped"]:
         return f"bayesrtw run {content['id']}"
     origin = content["evidence"]
@@ -135,18 +113,7 @@ def command_of(content: dict[str, Any]) -> str:
 
 
 def checklist(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Fill the checklist in.
-
-    Parameters
-    ----------
-    found
-        A record: what `bayesrtw.report.record.record` has gathered so far.
-
-    Returns
-    -------
-    list of dict
-        ``point, step, asks, status, text`` and ``where`` (ids of sections) for every point, in order.
-    """
+    """Fill the checklist in."""
     answers = {
         **_model(found),
         **_computation(found),

@@ -21,21 +21,7 @@ _SCALE = ("mean", "sd", "median", "lower", "upper")
 
 
 def document(synthesis: Synthesis) -> dict[str, Any]:
-    """Write a synthesis as plain data.
-
-    Parameters
-    ----------
-    synthesis
-        What `run` returned.
-
-    Returns
-    -------
-    dict
-        Text, numbers, lists and dicts only; None where a number does not exist. ``estimates`` holds
-        every reported quantity and ``estimands`` the registered questions; each has ``mean, sd,
-        median, lower, upper, ci_prob, ci_kind, probability`` on the analysis scale and
-        ``back_transformed`` on the reported one.
-    """
+    """Write a synthesis as plain data."""
     analysis, tree = synthesis.analysis, synthesis.posterior
     attrs = tree.attrs
     table = json.loads(json.dumps(encode(analysis), default=str))
@@ -75,18 +61,7 @@ def document(synthesis: Synthesis) -> dict[str, Any]:
 
 
 def as_json(content: object) -> str:
-    """Print plain data as JSON that never holds NaN or infinity.
-
-    Parameters
-    ----------
-    content
-        Plain data.
-
-    Returns
-    -------
-    str
-        Indented, UTF-8 text as it is, with a final line break.
-    """
+    """Print plain data as JSON that never holds NaN or infinity."""
     return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -95,34 +70,12 @@ def _rows(frame: "pd.DataFrame") -> list[tuple[str, dict[str, Any]]]:
 
 
 def number(value: Any) -> float | None:
-    """Turn a figure into a JSON number, None where it does not exist.
-
-    Parameters
-    ----------
-    value
-        A number.
-
-    Returns
-    -------
-    float or None
-        The same figure, or None for NaN and infinities.
-    """
+    """Turn a figure into a JSON number, None where it does not exist."""
     return float(value) if math.isfinite(float(value)) else None
 
 
 def cells(table: "pd.DataFrame") -> dict[str, dict[str, float | str | None]]:
-    """Turn a table of numbers and words into plain data.
-
-    Parameters
-    ----------
-    table
-        With an index of names.
-
-    Returns
-    -------
-    dict
-        Row to column to cell; numbers with every digit, None where they do not exist.
-    """
+    """Turn a table of numbers and words into plain data."""
     return {
         str(row): {
             str(column): value if isinstance(value, str) else number(value)

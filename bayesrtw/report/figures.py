@@ -79,18 +79,7 @@ class Drawn:
 
 
 def forests(synthesis: Synthesis) -> dict[str, Drawn]:
-    """Draw the forest plots of a synthesis: one for each categorical moderator, or one.
-
-    Parameters
-    ----------
-    synthesis
-        What `run` returned.
-
-    Returns
-    -------
-    dict
-        Name (an id of a page) to figure, caption, section and file.
-    """
+    """Draw the forest plots of a synthesis: one for each categorical moderator, or one."""
     columns: list[str | None] = [
         each.column for each in synthesis.analysis.model.moderators if each.shape == "levels"
     ]
@@ -109,20 +98,7 @@ def forests(synthesis: Synthesis) -> dict[str, Drawn]:
 
 
 def figures(synthesis: Synthesis, content: dict[str, Any]) -> dict[str, Drawn]:
-    """Draw every picture that the synthesis and its record have the numbers for.
-
-    Parameters
-    ----------
-    synthesis
-        What `run` returned.
-    content
-        Its record: tables of the panel and the ladder are drawn from it, as they are printed.
-
-    Returns
-    -------
-    dict
-        Name (an id of a page) to figure, caption and section, in the order in which they are read.
-    """
+    """Draw every picture that the synthesis and its record have the numbers for."""
     makers = (_fitted, _judged, _laddered, _held)
     return {name: drawn for make in makers for name, drawn in make(synthesis, content)}
 

@@ -25,36 +25,7 @@ def write_results(
     alternatives: bool = True,
     change: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write a synthesis into ``out/<id>``, in place of an earlier one.
-
-    Parameters
-    ----------
-    synthesis
-        What `run` returned.
-    out
-        Folder of results; made if it does not exist.
-    source
-        The evidence that the synthesis was selected from, where that is not the data set it names.
-    report
-        Whether ``report.html`` is written.
-    alternatives
-        Whether the report holds the synthesis against its alternatives.
-    change
-        What changed since an earlier run, as `bayesrtw.living.diff.difference` gave it; a section of the
-        report.
-
-    Returns
-    -------
-    Path
-        The analysis's folder: ``estimates.csv``, ``synthesis.json``, ``posterior.nc``,
-        ``forest.svg`` and ``forest.png`` (one more pair for each further categorical moderator), and
-        ``report.html``.
-
-    Raises
-    ------
-    OutputError
-        If the folder cannot be written; an earlier result is then still there.
-    """
+    """Write a synthesis into ``out/<id>``, in place of an earlier one."""
     target = out / synthesis.analysis.id
     try:
         taken = target.exists() and not (target / "synthesis.json").is_file()
@@ -135,23 +106,7 @@ def _fill(synthesis: Synthesis, folder: Path, report: dict[str, Any] | None) -> 
 
 
 def write_index(out: Path) -> Path:
-    """Write ``index.html`` over the results in a folder, whichever run they are of.
-
-    Parameters
-    ----------
-    out
-        Folder of results.
-
-    Returns
-    -------
-    Path
-        The index.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be written.
-    """
+    """Write ``index.html`` over the results in a folder, whichever run they are of."""
     from bayesrtw.report.html import render_index  # noqa: PLC0415
 
     found = []

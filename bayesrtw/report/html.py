@@ -21,20 +21,7 @@ from bayesrtw.report.words import label
 
 
 def render_html(content: dict[str, Any], pictures: Sequence[Picture] = ()) -> str:
-    """Write a report as one HTML page that asks nothing of any network.
-
-    Parameters
-    ----------
-    content
-        A record, as `bayesrtw.report.record.record` gives it.
-    pictures
-        What `bayesrtw.report.picture.picture` made of the figures.
-
-    Returns
-    -------
-    str
-        The page. The same record gives the same page.
-    """
+    """Write a report as one HTML page that asks nothing of any network."""
     css, js = asset("report.css"), asset("report.js")
     n, found = Numbers.of(content), outline(content)
     explorer = _explorer(content, n)
@@ -93,18 +80,7 @@ def _unexplored(block: Controls, content: dict[str, Any], n: Numbers) -> Markup:
 
 
 def render_index(contents: Sequence[dict[str, Any]]) -> str:
-    """Write the page over all analyses.
-
-    Parameters
-    ----------
-    contents
-        Records or documents, in the order of the page.
-
-    Returns
-    -------
-    str
-        The page; each analysis links to ``<id>/report.html``.
-    """
+    """Write the page over all analyses."""
     css = asset("report.css")
     seen = {
         (_dataset(content), content["evidence"]["caveat"]): None

@@ -32,35 +32,14 @@ MEANING = {
 
 
 def meaning(rung: str) -> str:
-    """Say what a rung takes for granted.
-
-    Parameters
-    ----------
-    rung
-        Its name.
-
-    Returns
-    -------
-    str
-        A few words.
-    """
+    """Say what a rung takes for granted."""
     if rung.startswith("discount "):
         return f"cohorts keep {100 * float(rung.split()[1]):g} % of their information"
     return MEANING.get(rung, rung)
 
 
 def show(found: Ladder, analysis: Analysis, console: Console) -> None:
-    """Print a ladder.
-
-    Parameters
-    ----------
-    found
-        What `bayesrtw.analysis.ladder.ladder` returned.
-    analysis
-        What it was climbed for.
-    console
-        Where to print.
-    """
+    """Print a ladder."""
     measure = measure_named(analysis.evidence.measure)
     console.print()
     console.print(Text(analysis.title, style="bold"))
@@ -128,20 +107,7 @@ def _tipping(found: Ladder, measure: Measure) -> Table:
 
 
 def not_within(within: float, measure: Measure) -> str:
-    """Say how far a tipping bias was looked for.
-
-    Parameters
-    ----------
-    within
-        On the analysis scale.
-    measure
-        Of the effects.
-
-    Returns
-    -------
-    str
-        A factor for ratios, else a difference.
-    """
+    """Say how far a tipping bias was looked for."""
     return (
         f"not within ×{float(f'{math.exp(within):.2g}'):g}"
         if measure.log
@@ -154,21 +120,7 @@ def _back(row: dict[Any, Any], measure: Measure) -> dict[str, float]:
 
 
 def as_data(found: Ladder, analysis: Analysis) -> dict[str, Any]:
-    """Write a ladder as plain data.
-
-    Parameters
-    ----------
-    found
-        What `bayesrtw.analysis.ladder.ladder` returned.
-    analysis
-        What it was climbed for.
-
-    Returns
-    -------
-    dict
-        ``rungs`` (a list, in order), ``curves``, ``tipping``, ``conflict``, ``contributions``,
-        ``findings`` and ``caveat``; figures that do not exist are None.
-    """
+    """Write a ladder as plain data."""
     measure = measure_named(analysis.evidence.measure)
     rungs = []
     for name, row in found.rungs.to_dict(orient="index").items():
@@ -220,28 +172,7 @@ def _plain(value: Any) -> Any:
 
 
 def write(found: Ladder, analysis: Analysis, folder: Path) -> Path:
-    """Write a ladder with its pictures.
-
-    Parameters
-    ----------
-    found
-        What `bayesrtw.analysis.ladder.ladder` returned.
-    analysis
-        What it was climbed for.
-    folder
-        Where results go; a folder of the analysis's name is made in it.
-
-    Returns
-    -------
-    Path
-        The folder with ``ladder.json``, ``ladder.csv``, and as SVG and PNG ``ladder`` and, where there
-        are trials and cohorts, ``tipping-bias`` and ``tipping-share``.
-
-    Raises
-    ------
-    OutputError
-        If something cannot be written.
-    """
+    """Write a ladder with its pictures."""
     import pandas as pd  # noqa: PLC0415
 
     from bayesrtw.plot.figure import write_figure  # noqa: PLC0415
@@ -279,18 +210,7 @@ def write(found: Ladder, analysis: Analysis, folder: Path) -> Path:
 
 
 def axis_titles(measure: Measure) -> dict[str, str]:
-    """Name the axes of tipping curves.
-
-    Parameters
-    ----------
-    measure
-        Of the effects.
-
-    Returns
-    -------
-    dict
-        By name of the curve.
-    """
+    """Name the axes of tipping curves."""
     scale = "log ratio of ratios" if measure.log else "analysis scale"
     return {
         "bias": f"Bias of the cohorts towards benefit ({scale})",
@@ -299,22 +219,7 @@ def axis_titles(measure: Measure) -> dict[str, str]:
 
 
 def curve(ladder: dict[str, Any], name: str, points: list[list[Any]]) -> "pd.DataFrame":
-    """Put a tipping curve into a table, with the points at which it crosses a level among its own.
-
-    Parameters
-    ----------
-    ladder
-        What `as_data` wrote.
-    name
-        ``bias`` or ``share``.
-    points
-        The curve: x and probability.
-
-    Returns
-    -------
-    DataFrame
-        ``x, probability, design``; a picture that joins the points crosses where the table says.
-    """
+    """Put a tipping curve into a table, with the points at which it crosses a level among its own."""
     import pandas as pd  # noqa: PLC0415
 
     exact = [[row[name], row["level"]] for row in ladder["tipping"] if row[name] is not None]

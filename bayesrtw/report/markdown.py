@@ -36,18 +36,7 @@ _PICTURES: Final = (
 
 
 def render_markdown(content: dict[str, Any]) -> str:
-    """Write a report as Markdown (CommonMark with tables).
-
-    Parameters
-    ----------
-    content
-        A record, as `bayesrtw.report.record.record` gives it.
-
-    Returns
-    -------
-    str
-        The text; words from data are escaped, so they are words and nothing else.
-    """
+    """Write a report as Markdown (CommonMark with tables)."""
     n, found = Numbers.of(content), outline(content)
     parts = [f"# {_escaped(found.title)}", *blocks_as_markdown(found.opening, n)]
     for section in found.sections:
@@ -57,23 +46,7 @@ def render_markdown(content: dict[str, Any]) -> str:
 
 
 def change_as_markdown(diff: Mapping[str, Any], *, headline: str = "", caveat: str = "") -> str:
-    """Write a difference as Markdown, for an issue, a pull request or a reader.
-
-    Parameters
-    ----------
-    diff
-        As `bayesrtw.living.diff.difference` gave it.
-    headline
-        The answer in one sentence.
-    caveat
-        What must stand beside every result of the evidence.
-
-    Returns
-    -------
-    str
-        Text with a final line break; nothing in it is markup, a mention or a link but what this package
-        put there.
-    """
+    """Write a difference as Markdown, for an issue, a pull request or a reader."""
     opening: list[Block] = [Paragraph((Quoted(headline),))] if headline else []
     if caveat:
         opening.append(Paragraph((Quoted(caveat),), "caveat"))
@@ -91,22 +64,7 @@ def change_as_markdown(diff: Mapping[str, Any], *, headline: str = "", caveat: s
 
 
 def blocks_as_markdown(blocks: Sequence[Block], n: Numbers, level: int = 3) -> Iterator[str]:
-    """Write blocks one after another.
-
-    Parameters
-    ----------
-    blocks
-        What to write.
-    n
-        How numbers are printed.
-    level
-        Of their headings.
-
-    Yields
-    ------
-    str
-        A block, to be set apart by an empty line; words from data are escaped.
-    """
+    """Write blocks one after another."""
     for block in blocks:
         if isinstance(block, Heading):
             yield f"{'#' * level} {_escaped(block.text)}"

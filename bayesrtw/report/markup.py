@@ -39,22 +39,7 @@ _LOOKS: Final = {"quiet": '<span class="quiet">{}</span>', "code": "<code>{}</co
 def blocks_as_html(
     blocks: tuple[Block, ...], n: Numbers, place: Callable[[Block], Markup]
 ) -> Markup:
-    """Write blocks one after another.
-
-    Parameters
-    ----------
-    blocks
-        What to write.
-    n
-        How numbers are printed.
-    place
-        Writes what only a page has: pictures and controls.
-
-    Returns
-    -------
-    Markup
-        Without headings of sections.
-    """
+    """Write blocks one after another."""
     return Markup("\n").join(_block(block, n, place) for block in blocks)
 
 
@@ -142,20 +127,7 @@ def _key(cell: Text, n: Numbers) -> str:
 
 
 def text_as_html(text: Text, n: Numbers) -> Markup:
-    """Write a text.
-
-    Parameters
-    ----------
-    text
-        What it says.
-    n
-        How numbers are printed.
-
-    Returns
-    -------
-    Markup
-        Safe whatever the data say.
-    """
+    """Write a text."""
     return Markup("").join(_part(part, n) for part in text)
 
 
@@ -182,34 +154,12 @@ def _part(part: Part, n: Numbers) -> Markup:
 
 
 def quoted(text: object) -> Markup:
-    """Isolate words from data.
-
-    Parameters
-    ----------
-    text
-        Words from data.
-
-    Returns
-    -------
-    Markup
-        Escaped, their direction their own.
-    """
+    """Isolate words from data."""
     return Markup("<bdi>{}</bdi>").format(clean(text))
 
 
 def linked(text: object) -> Markup:
-    """Isolate words from data, and link the DOIs in them.
-
-    Parameters
-    ----------
-    text
-        Words from data.
-
-    Returns
-    -------
-    Markup
-        Escaped; links lead to doi.org alone.
-    """
+    """Isolate words from data, and link the DOIs in them."""
     words, parts, end = clean(text), [], 0
     for found in _DOI.finditer(words):
         parts.append(escape(words[end : found.start()]))

@@ -21,52 +21,17 @@ _UNFIT: Final = {
 
 
 def clean(text: object) -> str:
-    """Take out what no page can hold.
-
-    Parameters
-    ----------
-    text
-        Words from data.
-
-    Returns
-    -------
-    str
-        The same, with U+FFFD in place of control characters and unpaired surrogates.
-    """
+    """Take out what no page can hold."""
     return str(text).translate(_UNFIT)
 
 
 def pointer(*keys: object) -> str:
-    """Write a JSON pointer (RFC 6901).
-
-    Parameters
-    ----------
-    *keys
-        Names and positions from the root.
-
-    Returns
-    -------
-    str
-        ``/estimates/mu/median``.
-    """
+    """Write a JSON pointer (RFC 6901)."""
     return "".join("/" + str(key).replace("~", "~0").replace("/", "~1") for key in keys)
 
 
 def resolve(content: Any, path: str) -> Any:
-    """Follow a JSON pointer.
-
-    Parameters
-    ----------
-    content
-        Plain data.
-    path
-        What `pointer` wrote.
-
-    Returns
-    -------
-    object
-        What stands there.
-    """
+    """Follow a JSON pointer."""
     for key in path.split("/")[1:]:
         name = key.replace("~1", "/").replace("~0", "~")
         content = content[int(name)] if isinstance(content, list) else content[name]
@@ -74,20 +39,7 @@ def resolve(content: Any, path: str) -> Any:
 
 
 def places_of(standard_errors: Iterable[float | None], measure: "Measure") -> int:
-    """Choose the decimals of effects that the intervals of estimates deserve.
-
-    Parameters
-    ----------
-    standard_errors
-        Of the estimates, on the analysis scale; at least one is known.
-    measure
-        The measure.
-
-    Returns
-    -------
-    int
-        As `bayesrtw.printed.decimals` gives it: the same in a terminal and on a page.
-    """
+    """Choose the decimals of effects that the intervals of estimates deserve."""
     return decimals((1.96 * float(se) for se in standard_errors if se), log=measure.log)
 
 
@@ -111,69 +63,24 @@ class Numbers:
 
     @classmethod
     def none(cls) -> "Numbers":
-        """Serve texts that print no number of a record.
-
-        Returns
-        -------
-        Numbers
-            Of an empty record.
-        """
+        """Serve texts that print no number of a record."""
         return cls({}, cast("Measure", None), 2)
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> "Numbers":
-        """Choose the decimals that the record's intervals deserve.
-
-        Parameters
-        ----------
-        content
-            A record.
-
-        Returns
-        -------
-        Numbers
-            Its way to print.
-        """
+        """Choose the decimals that the record's intervals deserve."""
         from bayesrtw.evidence.measure import measure_named  # noqa: PLC0415 - NumPy
 
         measure = measure_named(content["measure"])
         return cls(content, measure, places_of((row["se"] for row in content["rows"]), measure))
 
     def text(self, path: str, style: str = "effect") -> str:
-        """Print a number.
-
-        Parameters
-        ----------
-        path
-            Where it stands.
-        style
-            ``effect`` (reported scale), ``analysis`` (effect on the analysis scale, printed on the
-            reported one), ``spread``, ``probability``, ``percent``, ``people``, ``signed``, ``count``,
-            ``plain``, ``se``, ``two`` or ``error``.
-
-        Returns
-        -------
-        str
-            With a true minus sign; an en dash where there is none.
-        """
+        """Print a number."""
         value = resolve(self.content, path)
         return self.spelt(value, style)
 
     def spelt(self, value: float | None, style: str) -> str:
-        """Print a value in a style.
-
-        Parameters
-        ----------
-        value
-            The number, None where it does not exist.
-        style
-            As for `text`.
-
-        Returns
-        -------
-        str
-            As it stands on the page.
-        """
+        """Print a value in a style."""
         if value is None or not math.isfinite(value):
             return NONE
         if style == "analysis":
@@ -195,20 +102,7 @@ class Numbers:
         return signed(plain.get(style, "{:,.0f}").format(value))
 
     def show(self, path: str, style: str = "effect", cell: str = "") -> Markup:
-        """Print a number as an element that says where it stands.
-
-        Parameters
-        ----------
-        path, style
-            As for `text`.
-        cell
-            Its place within a cell of the grid, where a reader's choices change it.
-
-        Returns
-        -------
-        Markup
-            A ``data`` element.
-        """
+        """Print a number as an element that says where it stands."""
         value = resolve(self.content, path)
         own = f' data-cell="{html.escape(cell)}"' if cell else ""
         at = f' value="{value!r}"' if value is not None else ""
@@ -218,20 +112,7 @@ class Numbers:
         )
 
     def interval(self, path: str, style: str = "effect") -> Markup:
-        """Print a median with its interval.
-
-        Parameters
-        ----------
-        path
-            Where ``median``, ``lower`` and ``upper`` stand.
-        style
-            As for `text`.
-
-        Returns
-        -------
-        Markup
-            ``1.08 (0.91 to 1.29)``, each number with its place.
-        """
+        """Print a median with its interval."""
         middle, low, high = (
             self.show(f"{path}/{end}", style) for end in ("median", "lower", "upper")
         )

@@ -40,18 +40,7 @@ PER_CENT = "95\u00a0%"
 
 
 def outline(content: dict[str, Any]) -> Outline:
-    """Put a record into sections, in the order of the page.
-
-    Parameters
-    ----------
-    content
-        A record, as `bayesrtw.report.record.record` gives it.
-
-    Returns
-    -------
-    Outline
-        Words and places of numbers; whoever writes them escapes them.
-    """
+    """Put a record into sections, in the order of the page."""
     n = Numbers.of(content)
     sections = [
         _summary(content, n),
@@ -214,20 +203,7 @@ def _question(content: dict[str, Any], name: str, n: Numbers) -> tuple[Text, ...
 
 
 def probability_of(question: dict[str, Any], n: Numbers) -> str:
-    """Name the event whose probability a question asks for.
-
-    Parameters
-    ----------
-    question
-        An entry of the record's ``estimands``.
-    n
-        How numbers are printed.
-
-    Returns
-    -------
-    str
-        As `bayesrtw.printed.event` gives it.
-    """
+    """Name the event whose probability a question asks for."""
     return event(
         question["of"],
         float(n.measure.back(question["threshold"])),
@@ -315,18 +291,7 @@ def _checks(content: dict[str, Any]) -> Section:
 
 
 def findings(found: list[dict[str, str]]) -> Bullets:
-    """List findings, each with its severity.
-
-    Parameters
-    ----------
-    found
-        Findings of a record.
-
-    Returns
-    -------
-    Bullets
-        In their order.
-    """
+    """List findings, each with its severity."""
     return Bullets(
         tuple((Styled((each["severity"],), "tag"), Quoted(each["message"])) for each in found),
         "findings",

@@ -77,24 +77,7 @@ class Picture:
 
 
 def picture(figure: Figure, name: str, caption: str, section: str = "pictures") -> Picture:
-    """Bring a figure into a page.
-
-    Parameters
-    ----------
-    figure
-        Drawn by a function of `bayesrtw.plot`.
-    name
-        Prefix of every id in it: lower-case letters, digits and dashes.
-    caption
-        What stands under it.
-    section
-        Id of the section that it stands in.
-
-    Returns
-    -------
-    Picture
-        The figure's label is the title and the labels of its axes are the description, as in files.
-    """
+    """Bring a figure into a page."""
     root = fromstring(figure_bytes(figure, "svg"))
     title = str(figure.get_label()) or name
     description = described(figure)
@@ -104,18 +87,7 @@ def picture(figure: Figure, name: str, caption: str, section: str = "pictures") 
 
 
 def described(figure: Figure) -> str:
-    """Take the words of a figure for who cannot see it.
-
-    Parameters
-    ----------
-    figure
-        Drawn by a function of `bayesrtw.plot`.
-
-    Returns
-    -------
-    str
-        The labels of its axes.
-    """
+    """Take the words of a figure for who cannot see it."""
     said = [str(axes.get_label()) for axes in figure.axes]
     return " ".join(text for text in said if text and not text.startswith("_"))
 

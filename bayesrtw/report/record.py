@@ -36,25 +36,7 @@ NOT_NOW = "The alternatives were not computed for this report; `bayesrtw run` co
 def record(
     synthesis: Synthesis, source: Evidence | None = None, *, alternatives: bool = True
 ) -> dict[str, Any]:
-    """Hold a synthesis against its alternatives, and write all of it as plain data.
-
-    Parameters
-    ----------
-    synthesis
-        What `run` returned.
-    source
-        The evidence that it was selected from, where that is not the data set that it names; else the
-        pooled rows serve.
-    alternatives
-        Whether it is held against its alternatives; without, that part and the explorer are left out.
-
-    Returns
-    -------
-    dict
-        `document`'s keys, and ``conclusion``, ``sensitivity``, ``predictive`` and ``outlook`` (None where
-        there is no pooled mean), ``explore`` (None where the exact engine does not serve), ``absolute``
-        (None where the measure moves no risk) and ``checklist``.
-    """
+    """Hold a synthesis against its alternatives, and write all of it as plain data."""
     found = document(synthesis)
     measure = measure_named(found["measure"])
     panel, why = _panel(synthesis, source) if alternatives else (None, NOT_NOW)

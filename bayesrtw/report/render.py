@@ -18,27 +18,7 @@ if TYPE_CHECKING:
 
 
 def render(synthesis: Synthesis, content: dict[str, Any], kind: str) -> bytes:
-    """Write a report.
-
-    Parameters
-    ----------
-    synthesis
-        What `run` returned.
-    content
-        What `bayesrtw.report.record.record` made of it.
-    kind
-        ``html``, ``md``, ``docx`` or ``json``.
-
-    Returns
-    -------
-    bytes
-        The file; the same synthesis gives the same bytes.
-
-    Raises
-    ------
-    OutputError
-        If the format is another one.
-    """
+    """Write a report."""
     if kind == "html":
         return page(synthesis, content).encode()
     if kind == "md":
@@ -56,22 +36,7 @@ def render(synthesis: Synthesis, content: dict[str, Any], kind: str) -> bytes:
 def page(
     synthesis: Synthesis, content: dict[str, Any], drawn: Mapping[str, Drawn] | None = None
 ) -> str:
-    """Write a synthesis as one HTML page with its pictures.
-
-    Parameters
-    ----------
-    synthesis
-        What `run` returned.
-    content
-        What `bayesrtw.report.record.record` made of it.
-    drawn
-        Its figures, where they are drawn already.
-
-    Returns
-    -------
-    str
-        The page.
-    """
+    """Write a synthesis as one HTML page with its pictures."""
     pictures = [
         picture(each.figure, name, each.caption, each.section)
         for name, each in (drawn or figures(synthesis, content)).items()

@@ -37,21 +37,7 @@ NUMBERS = ("year", "follow_up_months", "effect", "se")
 
 
 def rows(synthesis: Synthesis) -> list[dict[str, Any]]:
-    """List the pooled rows as plain data.
-
-    Parameters
-    ----------
-    synthesis
-        What `run` returned.
-
-    Returns
-    -------
-    list of dict
-        ``estimate`` (its label), words as in the data set, ``effect`` and ``se`` on the analysis scale,
-        ``own`` with median and ends of the row's own 95 % interval on the reported scale, ``printed``
-        as one line, ``n`` (people in both groups, None if not printed), ``baseline`` (share of the
-        comparison group with the event), ``moderators`` and ``bias``, the judgements on its study.
-    """
+    """List the pooled rows as plain data."""
     data = synthesis.evidence.data
     measure = measure_named(str(synthesis.posterior.attrs["measure"]))
     columns = {str(name): data[name].to_numpy() for name in data.data_vars}
@@ -80,20 +66,7 @@ def rows(synthesis: Synthesis) -> list[dict[str, Any]]:
 
 
 def participants(synthesis: Synthesis) -> dict[str, Any]:
-    """Count the people behind a synthesis, each study once.
-
-    Parameters
-    ----------
-    synthesis
-        What `run` returned.
-
-    Returns
-    -------
-    dict
-        ``known``, people in studies that print their number; ``studies_without``, studies that do not;
-        ``designs``: design to ``estimates``, ``studies``, ``known`` and ``studies_without``. A study's
-        number is its column ``n``, else the largest number behind one of its rows.
-    """
+    """Count the people behind a synthesis, each study once."""
     columns = {
         str(name): values.to_numpy() for name, values in synthesis.evidence.data.data_vars.items()
     }

@@ -22,36 +22,12 @@ _HEAD: Final = Markup("""<!DOCTYPE html>
 
 
 def asset(name: str) -> str:
-    """Read a style, script or template.
-
-    Parameters
-    ----------
-    name
-        Its file.
-
-    Returns
-    -------
-    str
-        What it holds.
-    """
+    """Read a style, script or template."""
     return (files("bayesrtw.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def head(title: str, css: str, js: str | None) -> Markup:
-    """Write the head of a page that asks nothing of any network.
-
-    Parameters
-    ----------
-    title
-        Its title.
-    css, js
-        Its own style and script, which the policy allows by their hashes, and nothing else.
-
-    Returns
-    -------
-    Markup
-        From the document type to the end of the head.
-    """
+    """Write the head of a page that asks nothing of any network."""
     script = f"script-src '{_hash(js)}'; require-trusted-types-for 'script'; " if js else ""
     policy = (
         f"default-src 'none'; {script}style-src '{_hash(css)}'; base-uri 'none'; form-action 'none'"

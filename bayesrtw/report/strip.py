@@ -39,20 +39,7 @@ class Strip:
 
     @classmethod
     def of(cls, content: dict[str, Any], measure: Measure) -> "Strip":
-        """Choose the axis.
-
-        Parameters
-        ----------
-        content
-            A record with a grid.
-        measure
-            Its measure.
-
-        Returns
-        -------
-        Strip
-            The plots.
-        """
+        """Choose the axis."""
         effect = np.array([row["effect"] for row in content["rows"]])
         half = 1.96 * np.array([row["se"] for row in content["rows"]])
         first = content["explore"]["cells"][0][0][0]
@@ -74,34 +61,12 @@ class Strip:
         return cls(content, measure, low, high)
 
     def across(self, effect: float) -> float:
-        """Place an effect.
-
-        Parameters
-        ----------
-        effect
-            On the analysis scale.
-
-        Returns
-        -------
-        float
-            From the left edge, held within it.
-        """
+        """Place an effect."""
         place = (effect - self.low) / (self.high - self.low) * WIDTH
         return round(min(float(WIDTH), max(0.0, place)), 3)
 
     def estimate(self, row: int) -> Markup:
-        """Draw a row: what the study reports, and what the model makes of it.
-
-        Parameters
-        ----------
-        row
-            Position of the estimate.
-
-        Returns
-        -------
-        Markup
-            An SVG element that screen readers skip: the numbers stand beside it.
-        """
+        """Draw a row: what the study reports, and what the model makes of it."""
         own = self.content["rows"][row]
         first = self.content["explore"]["cells"][0][0][0]
         effect = first["effects"][row] if first else None
@@ -121,20 +86,7 @@ class Strip:
         return self._plot(parts)
 
     def summary(self, place: int, of: str) -> Markup:
-        """Draw the pooled effect as a diamond, the new setting as a line.
-
-        Parameters
-        ----------
-        place
-            Position among the grid's questions.
-        of
-            ``mu`` or ``theta_new``.
-
-        Returns
-        -------
-        Markup
-            An SVG element.
-        """
+        """Draw the pooled effect as a diamond, the new setting as a line."""
         first = self.content["explore"]["cells"][0][0][0]
         middle, left, right = (self.across(each) for each in first["answers"][place][:3])
         if of == "mu":
@@ -146,13 +98,7 @@ class Strip:
         return self._plot([part])
 
     def axis(self) -> Markup:
-        """Write the ticks.
-
-        Returns
-        -------
-        Markup
-            An SVG element.
-        """
+        """Write the ticks."""
         values, labels = ticks(
             self.low,
             self.high,

@@ -23,20 +23,7 @@ from bayesrtw.report.words import label
 
 
 def effects(content: dict[str, Any], n: Numbers) -> tuple[Block, ...]:
-    """Hold what each study reports beside its shrunken effect: its own estimate and all others.
-
-    Parameters
-    ----------
-    content
-        A record.
-    n
-        How its numbers are printed.
-
-    Returns
-    -------
-    tuple of Block
-        A table: for formats without controls, and for models whose answers were not worked out beforehand.
-    """
+    """Hold what each study reports beside its shrunken effect: its own estimate and all others."""
     weights, found = content["weights"], content["estimates"]
     shrunken = [pointer("estimates", f"theta[{row['estimate']}]") for row in content["rows"]]
     has = any(f"theta[{row['estimate']}]" in found for row in content["rows"])
@@ -65,20 +52,7 @@ def effects(content: dict[str, Any], n: Numbers) -> tuple[Block, ...]:
 
 
 def evidence(content: dict[str, Any], n: Numbers) -> Section:
-    """List the numbers with the place where each was read and how it was converted.
-
-    Parameters
-    ----------
-    content
-        A record.
-    n
-        How its numbers are printed.
-
-    Returns
-    -------
-    Section
-        With the judgements of risk of bias.
-    """
+    """List the numbers with the place where each was read and how it was converted."""
     rows = content["rows"]
     has = {
         name: any(row.get(name) not in (None, "") for row in rows)
@@ -163,20 +137,7 @@ def _judged(content: dict[str, Any]) -> tuple[Block, ...]:
 
 
 def moderators(content: dict[str, Any], n: Numbers) -> list[Section]:
-    """List level means and coefficients of moderators.
-
-    Parameters
-    ----------
-    content
-        A record.
-    n
-        How its numbers are printed.
-
-    Returns
-    -------
-    list of Section
-        Empty where the model has no moderator.
-    """
+    """List level means and coefficients of moderators."""
     rows = []
     higher = content["benefit"] == "higher"
     for name in content["estimates"]:

@@ -7,22 +7,7 @@ from markupsafe import Markup, escape
 
 
 def element(tag: str, attributes: Mapping[str, object], *inner: Markup | str) -> Markup:
-    """Write an element.
-
-    Parameters
-    ----------
-    tag
-        Its name.
-    attributes
-        Name to value; written in order, escaped.
-    *inner
-        Elements, or text, which is escaped.
-
-    Returns
-    -------
-    Markup
-        Safe whatever the values say.
-    """
+    """Write an element."""
     named = "".join(f' {name}="{escape(value)}"' for name, value in attributes.items())
     if not inner:
         return Markup(f"<{tag}{named}/>")
@@ -35,43 +20,13 @@ def line(
     y: tuple[object, object],
     more: Mapping[str, object] = MappingProxyType({}),
 ) -> Markup:
-    """Draw a line.
-
-    Parameters
-    ----------
-    kind
-        Its class, which the page's style colours.
-    x, y
-        From and to.
-    more
-        Further attributes.
-
-    Returns
-    -------
-    Markup
-        The element.
-    """
+    """Draw a line."""
     ends = {"x1": x[0], "x2": x[1], "y1": y[0], "y2": y[1]}
     return element("line", {"class": kind, **more, **ends})
 
 
 def canvas(width: float, height: float, *parts: Markup, label: str = "") -> Markup:
-    """Put parts on a canvas.
-
-    Parameters
-    ----------
-    width, height
-        In the page's pixels.
-    *parts
-        What is drawn.
-    label
-        What a screen reader says; without one the numbers stand beside it, and it is skipped.
-
-    Returns
-    -------
-    Markup
-        An ``svg`` element.
-    """
+    """Put parts on a canvas."""
     said = {"role": "img", "aria-label": label} if label else {"aria-hidden": "true"}
     box = {"viewBox": f"0 0 {width:g} {height:g}", **said, "focusable": "false"}
     return element("svg", box, *parts)

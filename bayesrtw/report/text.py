@@ -29,17 +29,7 @@ _NOTHING = 1e-12
 
 
 def show(synthesis: Synthesis, console: Console, *, notes: bool = False) -> None:
-    """Print a synthesis.
-
-    Parameters
-    ----------
-    synthesis
-        What `run` returned.
-    console
-        Where to print.
-    notes
-        Whether findings of severity ``note`` are listed too.
-    """
+    """Print a synthesis."""
     analysis = synthesis.analysis
     known = all(finding.check != "unregistered" for finding in synthesis.findings)
     registered = "not registered"
@@ -62,18 +52,7 @@ def show(synthesis: Synthesis, console: Console, *, notes: bool = False) -> None
 
 
 def headline(synthesis: Synthesis) -> str:
-    """Say the answer in one sentence.
-
-    Parameters
-    ----------
-    synthesis
-        What `run` returned.
-
-    Returns
-    -------
-    str
-        Studies, pooled effect, interval, probability of benefit.
-    """
+    """Say the answer in one sentence."""
     data = synthesis.evidence.data
     studies = len({str(name) for name in data["study"].to_numpy()})
     size = synthesis.evidence.size
@@ -94,22 +73,7 @@ def headline(synthesis: Synthesis) -> str:
 
 
 def interval(row: Any, measure: Measure, places: int) -> str:
-    """Print a median with its interval on the reported scale.
-
-    Parameters
-    ----------
-    row
-        A row of `summarise`.
-    measure
-        The measure.
-    places
-        Decimals of effects.
-
-    Returns
-    -------
-    str
-        E.g. ``1.08 (0.91 to 1.28)``.
-    """
+    """Print a median with its interval on the reported scale."""
     ends = [row[f"{name}_back"] for name in ("median", "lower", "upper")]
     if all(math.isfinite(end) for end in ends):
         return with_interval(*ends, log=measure.log, places=places)
@@ -149,17 +113,7 @@ def _table(synthesis: Synthesis) -> Table:
 
 
 def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
-    """Print a sensitivity panel.
-
-    Parameters
-    ----------
-    panel
-        What `bayesrtw.analysis.sensitivity.sensitivity` returned.
-    analysis
-        What it was run for.
-    console
-        Where to print.
-    """
+    """Print a sensitivity panel."""
     measure = measure_named(analysis.evidence.measure)
     console.print()
     console.print(Text(analysis.title, style="bold"))

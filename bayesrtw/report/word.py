@@ -60,20 +60,7 @@ class Image:
 
 
 def render_docx(content: dict[str, Any], images: Sequence[Image] = ()) -> bytes:
-    """Write a report as DOCX.
-
-    Parameters
-    ----------
-    content
-        A record, as `bayesrtw.report.record.record` gives it.
-    images
-        Pictures, in the order in which they are read.
-
-    Returns
-    -------
-    bytes
-        The file. Words from data are text runs: no field, link or formula comes of them.
-    """
+    """Write a report as DOCX."""
     n, found = Numbers.of(content), outline(content)
     document = Document()
     _page(document)

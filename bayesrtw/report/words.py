@@ -9,18 +9,7 @@ from bayesrtw.report.numbers import clean
 
 
 def label(name: object) -> str:
-    """Turn a name of the data into words.
-
-    Parameters
-    ----------
-    name
-        E.g. ``cluster_rct``.
-
-    Returns
-    -------
-    str
-        ``cluster RCT``.
-    """
+    """Turn a name of the data into words."""
     words = clean("" if name is None else name).replace("_", " ")
     words = re.sub(r"\brct\b", "RCT", words)
     words = re.sub(r"\brobust map\b", "robust MAP", words)
@@ -28,34 +17,12 @@ def label(name: object) -> str:
 
 
 def prior_in_words(prior: Prior | None) -> str:
-    """Name a prior with its settings.
-
-    Parameters
-    ----------
-    prior
-        A prior, or None for no heterogeneity at all.
-
-    Returns
-    -------
-    str
-        E.g. ``half-normal(0.25)``.
-    """
+    """Name a prior with its settings."""
     return "no heterogeneity" if prior is None else settings_in_words(encode(prior))
 
 
 def settings_in_words(table: Any) -> str:
-    """Name an encoded component with its settings.
-
-    Parameters
-    ----------
-    table
-        A dict with ``kind``, as analysis files hold it.
-
-    Returns
-    -------
-    str
-        E.g. ``normal(mean = 0, sd = 0.5)``.
-    """
+    """Name an encoded component with its settings."""
     kind = str(table.get("kind", "")).replace("_", "-")
     given = {
         name: value
@@ -71,18 +38,7 @@ def settings_in_words(table: Any) -> str:
 
 
 def term_in_words(term: dict[str, Any]) -> tuple[str, str]:
-    """Say what a term of a model does, and with which prior.
-
-    Parameters
-    ----------
-    term
-        A term as ``synthesis.json`` holds it.
-
-    Returns
-    -------
-    tuple of str
-        What it is, and its priors.
-    """
+    """Say what a term of a model does, and with which prior."""
     kind = str(term.get("kind"))
     priors = "; ".join(
         f"{'coefficients' if key == 'prior' and kind != 'intercept' else _symbol(key, term)} ~ "
