@@ -142,7 +142,7 @@ def test_the_shipped_evidence_cannot_tell_and_the_analysis_says_the_same_figures
     for question, side in (
         ("among trials", "trials"),
         ("among non-randomised studies", "non-randomised studies"),
-        ("the second minus the first", "difference"),
+        ("the second divided by the first", "difference"),
     ):
         of = next(each.of for each in analysis.estimand if each.name.endswith(question))
         assert_allclose(own.loc[of, "mean"], found.loc[side, "mean"], rtol=1e-12)
