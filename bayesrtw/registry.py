@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from bayesrtw.errors import Faults, SpecError
+from bayesrtw.errors import Fault, Faults, Place, SpecError
 
 _KINDS: dict[str, dict[str, type]] = {}
 _ROLE_OF_PROTOCOL: dict[object, str] = {}
@@ -204,7 +204,9 @@ def meant(name: str, choices: Sequence[str]) -> str:
     return f"did you mean {near[0]!r}?" if near else ""
 
 
-def decode[T](cls: type[T], table: object, *, where: str, faults: Faults) -> T | None:
+def decode[T](
+    cls: type[T], table: object, *, where: str, faults: Faults, path: str = ""
+) -> T | None:
     """Build a dataclass from a plain table, noting every fault on the way.
 
     Parameters
@@ -214,18 +216,21 @@ def decode[T](cls: type[T], table: object, *, where: str, faults: Faults) -> T |
     table
         The table, as a TOML parser gives it.
     where
-        Where the table stands, for messages.
+        The file, as messages call it.
     faults
         Collector of faults.
+    path
+        Where the table stands in the file; empty for the whole file.
 
     Returns
     -------
     T or None
         The value; None if a fault was noted.
     """
-    before = len(faults.messages)
+    before = len(faults.found)
+    at = _At(where, path, faults)
     if not isinstance(table, Mapping):
-        faults.add(f"{where} must be a table; found {table!r}.")
+        at.note(f"must be a table; found {table!r}")
         return None
     settings = dict(table)
     target: type = cls
@@ -235,56 +240,80 @@ def decode[T](cls: type[T], table: object, *, where: str, faults: Faults) -> T |
         if not isinstance(kind, str) or kind not in choices:
             found = f"is {kind!r}" if kind is not None else "is missing"
             hint = suggestion(kind if isinstance(kind, str) else "", list(choices))
-            faults.add(f"{where}.kind {found}; {hint}")
+            at.key("kind").note(found, hint)
             return None
         target = choices[kind]
     hints = get_type_hints(target)
     fields = {f.name: f for f in dataclasses.fields(target) if f.init}
     for name in settings:
         if name not in fields:
-            faults.add(f"{where}.{name} is not known; {suggestion(name, list(fields))}")
+            at.key(name).note("is not known", suggestion(name, list(fields)))
     values: dict[str, Any] = {}
     for name, f in fields.items():
         if name in settings:
-            values[name] = _value(hints[name], settings[name], f"{where}.{name}", faults)
+            values[name] = _value(hints[name], settings[name], at.key(name))
         elif f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING:
-            faults.add(f"{where}.{name} is missing; add it.")
-    if len(faults.messages) > before:
+            at.key(name).note("is missing", "add it")
+    if len(faults.found) > before:
         return None
     try:
         return typing.cast("T", target(**values))
     except SpecError as error:
-        faults.add(f"{where}: {error}")
+        faults.add(Fault(f"{path}: {error}" if path else str(error), place=at.place))
         return None
 
 
-def _value(hint: Any, raw: object, where: str, faults: Faults) -> Any:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _At:
+    """Where a value stands in a file, and who collects its faults."""
+
+    where: str
+    path: str
+    faults: Faults
+
+    @property
+    def place(self) -> Place:
+        return Place(self.where, column=self.path)
+
+    def key(self, name: object) -> "_At":
+        return _At(self.where, f"{self.path}.{name}" if self.path else str(name), self.faults)
+
+    def item(self, place: int) -> "_At":
+        return _At(self.where, f"{self.path}[{place}]", self.faults)
+
+    def note(self, found: str, remedy: str = "") -> None:
+        text = f"{self.path} {found}".lstrip()
+        self.faults.add(Fault(text, "", remedy, "not-well-formed", self.place))
+
+
+def _value(hint: Any, raw: object, at: _At) -> Any:
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         options = [option for option in get_args(hint) if option is not type(None)]
-        return _value(options[0], raw, where, faults)
+        return _value(options[0], raw, at)
     if origin is tuple:
         if not isinstance(raw, list):
-            faults.add(f"{where} must be a list; found {raw!r}.")
+            at.note(f"must be a list; found {raw!r}")
             return ()
         inner = get_args(hint)[0]
-        return tuple(_value(inner, item, f"{where}[{i}]", faults) for i, item in enumerate(raw))
+        return tuple(_value(inner, item, at.item(place)) for place, item in enumerate(raw))
     if origin is Mapping:
         if not isinstance(raw, dict):
-            faults.add(f"{where} must be a table; found {raw!r}.")
+            at.note(f"must be a table; found {raw!r}")
             return {}
         inner = get_args(hint)[1]
-        return {key: _value(inner, item, f"{where}.{key}", faults) for key, item in raw.items()}
+        return {key: _value(inner, item, at.key(key)) for key, item in raw.items()}
     if hint is Any:
         return raw
     if origin is typing.Literal:
         if raw not in get_args(hint):
             allowed = [str(choice) for choice in get_args(hint)]
-            faults.add(f"{where} is {raw!r}; {suggestion(str(raw), allowed)}")
+            at.note(f"is {raw!r}", suggestion(str(raw), allowed))
         return raw
     if dataclasses.is_dataclass(hint) or hint in _ROLE_OF_PROTOCOL:
-        return decode(typing.cast("type", hint), raw, where=where, faults=faults)
-    return _scalar(hint, raw, where, faults)
+        found = typing.cast("type", hint)
+        return decode(found, raw, where=at.where, faults=at.faults, path=at.path)
+    return _scalar(hint, raw, at)
 
 
 #: What a field of each plain type accepts, in words.
@@ -297,12 +326,12 @@ _PLAIN: dict[type, str] = {
 }
 
 
-def _scalar(hint: Any, raw: object, where: str, faults: Faults) -> Any:
+def _scalar(hint: Any, raw: object, at: _At) -> Any:
     if hint is float and type(raw) is int:
         return float(raw)
     if type(raw) is hint and not (isinstance(raw, float) and not math.isfinite(raw)):
         return raw
-    faults.add(f"{where} must be {_PLAIN[hint]}; found {raw!r}.")
+    at.note(f"must be {_PLAIN[hint]}; found {raw!r}")
     return None
 
 

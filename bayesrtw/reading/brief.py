@@ -13,8 +13,8 @@ from bayesrtw.errors import EvidenceError, Faults
 from bayesrtw.evidence.cells import SEPARATOR, Table, numbers, read_table
 from bayesrtw.evidence.table import Provenance
 from bayesrtw.reading.read import Folder
-from bayesrtw.reading.schema import check_hash, parsed_toml, raw_bytes
-from bayesrtw.registry import suggestion
+from bayesrtw.reading.schema import check_hash, check_schema, parsed_toml, raw_bytes
+from bayesrtw.registry import decode, suggestion
 
 #: Name of the file that makes a folder a brief.
 DESCRIBED: Final = "brief.toml"
@@ -46,19 +46,51 @@ COLUMNS: Final = (
 #: Those without which a claim cannot be read.
 NEEDED: Final = ("claim", "kind", "component", "says", "condition", "locator")
 
-#: Keys of a brief.toml, table by table, and which of them must be there.
-_KEYS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "": (
-        ("schema", "id", "version", "title", "caveat", "source", "component", "condition"),
-        ("files",),
-    ),
-    "source": (
-        ("citation", "licence", "retrieved"),
-        ("doi", "known_disagreements", "limits"),
-    ),
-    "component": (("name", "title"), ("where", "silent")),
-    "condition": (("name", "members"), ("reason",)),
-}
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """``[source]`` of a brief.toml."""
+
+    citation: str
+    licence: str
+    retrieved: Any
+    doi: str = ""
+    known_disagreements: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _ComponentTable:
+    """One ``[[component]]``."""
+
+    name: str
+    title: str
+    where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    silent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Condition:
+    """One ``[[condition]]``."""
+
+    name: str
+    members: tuple[str, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Description:
+    """A brief.toml, as the registry decodes it."""
+
+    schema: int
+    id: str
+    version: int
+    title: str
+    caveat: str
+    source: _Source
+    component: tuple[_ComponentTable, ...]
+    condition: tuple[_Condition, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,14 +230,21 @@ def read_brief(folder: Folder) -> Brief:
     described = raw_bytes(folder.joinpath(DESCRIBED), where)
     meta = parsed_toml(described, where, faults)
     faults.raise_if_any()
-    _check_keys(meta, where, faults)
+    found = decode(_Description, meta, where=where, faults=faults)
+    check_schema(meta, where, faults)
     if meta.get("id", folder.name) != folder.name:
         faults.add(
             f"{where}: id is {meta['id']!r}; the folder is called {folder.name!r}; make them equal."
         )
+    if found is None:
+        faults.stop()
+    for section in ("component", "condition"):
+        names = [each.name for each in getattr(found, section)]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            faults.add(f"{where}: {section} {name!r} stands twice; leave one out.")
     faults.raise_if_any()
-    components = _components(meta, where, faults)
-    conditions = {table["name"]: tuple(table["members"]) for table in meta["condition"]}
+    components = _components(found, where, faults)
+    conditions = {each.name: each.members for each in found.condition}
     raw = raw_bytes(folder.joinpath("claims.csv"), f"{folder.name}/claims.csv")
     check_hash(raw, "claims.csv", meta, folder.name, faults, described=DESCRIBED)
     table = read_table(raw, f"{folder.name}/claims.csv", faults)
@@ -219,77 +258,23 @@ def read_brief(folder: Folder) -> Brief:
     )
 
 
-def _check_keys(meta: Mapping[str, Any], where: str, faults: Faults) -> None:
-    """Check names of keys and kinds of tables of a brief.toml."""
-    _check_table(meta, "", where, faults)
-    if meta.get("schema", 1) != 1:
-        faults.add(f"{where}: schema is {meta['schema']!r}; this version reads schema 1.")
-    version = meta.get("version", 1)
-    if not isinstance(version, int) or isinstance(version, bool):
-        faults.add(f"{where}: version must be a whole number; found {version!r}.")
-    for name, kind, words in (
-        ("source", dict, "a table [source]"),
-        ("component", list, "a list of tables [[component]]"),
-        ("condition", list, "a list of tables [[condition]]"),
-        ("files", dict, "a table [files]"),
-    ):
-        if name in meta and not isinstance(meta[name], kind):
-            faults.add(f"{where}: {name} must be {words}; found {meta[name]!r}.")
-    faults.raise_if_any()
-    _check_table(meta["source"], "source", where, faults)
-    for section in ("component", "condition"):
-        for place, table in enumerate(meta[section]):
-            if isinstance(table, dict):
-                _check_table(table, f"{section}[{place}]", where, faults)
-            else:
-                faults.add(f"{where}: {section}[{place}] must be a table; found {table!r}.")
-        names = [str(table.get("name")) for table in meta[section] if isinstance(table, dict)]
-        for name in sorted({name for name in names if names.count(name) > 1}):
-            faults.add(f"{where}: {section} {name!r} stands twice; leave one out.")
-    for place, table in enumerate(meta["condition"]):
-        if isinstance(table, dict) and not _words(table.get("members", [])):
-            faults.add(
-                f"{where}: condition[{place}].members must be a list of words; found "
-                f"{table['members']!r}."
-            )
-
-
-def _check_table(table: Mapping[str, Any], name: str, where: str, faults: Faults) -> None:
-    needed, more = _KEYS[name.split("[", maxsplit=1)[0]]
-    prefix = f"{name}." if name else ""
-    for key in table:
-        if key not in (*needed, *more):
-            hint = suggestion(key, [*needed, *more])
-            faults.add(f"{where}: {prefix}{key} is not known; {hint}")
-    for key in needed:
-        if key not in table:
-            faults.add(f"{where}: {prefix}{key} is missing; add it.")
-
-
-def _words(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(word, str) for word in value)
-
-
-def _components(meta: Mapping[str, Any], where: str, faults: Faults) -> dict[str, Component]:
+def _components(described: _Description, where: str, faults: Faults) -> dict[str, Component]:
     """Read which rows speak to each component, or why none does."""
     found = {}
-    for table in meta["component"]:
-        name, rows, silent = table["name"], table.get("where", {}), table.get("silent", "")
-        if bool(rows) == bool(silent):
+    for each in described.component:
+        name, rows = each.name, each.where
+        if bool(rows) == bool(each.silent):
             faults.add(
                 f"{where}: component {name!r} has {'both' if rows else 'neither'} where and silent; say "
                 "in where which studies have it, or in silent why no evidence can speak about it."
             )
-            continue
-        wrong = not isinstance(rows, dict) or not all(it and _words(it) for it in rows.values())
-        if wrong:
+        elif not all(rows.values()):
             faults.add(
                 f"{where}: component {name!r}: where must name columns with lists of words; found "
-                f"{rows!r}."
+                f"{dict(rows)!r}."
             )
-            continue
-        asked = {column: tuple(values) for column, values in rows.items()}
-        found[name] = Component(name, table["title"], asked, silent)
+        else:
+            found[name] = Component(name, each.title, rows, each.silent)
     return found
 
 

@@ -4,79 +4,76 @@ import hashlib
 import math
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from bayesrtw.errors import EvidenceError, Fault, Faults, Place, shown
 from bayesrtw.evidence.cells import SEPARATOR, Table, numbers
-from bayesrtw.registry import suggestion
+from bayesrtw.registry import decode, suggestion
 
-#: Types a [[field]] may declare, with what to write.
-_TYPES: Final = {"string": "text", "number": "a number", "integer": "a whole number"}
 
-#: Keys of the tables of a dataset.toml.
-_TOML_KEYS: Final = {
-    "": {
-        "schema",
-        "id",
-        "version",
-        "title",
-        "caveat",
-        "source",
-        "files",
-        "outcome",
-        "field",
-        "dependence",
-    },
-    "source": {"citation", "doi", "licence", "retrieved", "known_disagreements", "limits"},
-    "outcome": {"name", "title", "benefit", "unit"},
-    "field": {
-        "file",
-        "name",
-        "type",
-        "title",
-        "unit",
-        "required",
-        "unique",
-        "minimum",
-        "maximum",
-        "enum",
-        "words",
-    },
-    "dependence": {"kind", "members", "note"},
-}
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """``[source]`` of a dataset.toml."""
 
-#: What the keys of a dataset.toml hold, in words and as types.
-_TOML_TYPES: Final[dict[str, tuple[str, type | tuple[type, ...]]]] = {
-    "schema": ("a whole number", int),
-    "id": ("text", str),
-    "version": ("a whole number", int),
-    "title": ("text", str),
-    "caveat": ("text", str),
-    "source": ("a table [source]", dict),
-    "files": ("a table [files]", dict),
-    "outcome": ("a list of tables [[outcome]]", list),
-    "field": ("a list of tables [[field]]", list),
-    "dependence": ("a list of tables [[dependence]]", list),
-    "known_disagreements": ("a list of sentences", list),
-    "limits": ("a list of sentences", list),
-    "citation": ("text", str),
-    "doi": ("text", str),
-    "licence": ("text", str),
-    "name": ("text", str),
-    "benefit": ("higher or lower", str),
-    "unit": ("text", str),
-    "file": ("text", str),
-    "type": ("text", str),
-    "required": ("true or false", bool),
-    "unique": ("true or false", bool),
-    "minimum": ("a number", (int, float)),
-    "maximum": ("a number", (int, float)),
-    "enum": ("a list of words", list),
-    "words": ("a list of words", list),
-    "kind": ("text", str),
-    "members": ("a list of words", list),
-    "note": ("text", str),
-}
+    citation: str = ""
+    doi: str = ""
+    licence: str = ""
+    retrieved: Any = ""
+    known_disagreements: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeTable:
+    """One ``[[outcome]]``."""
+
+    name: str
+    title: str
+    benefit: Literal["higher", "lower"]
+    unit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldTable:
+    """One ``[[field]]``: a rule for a column."""
+
+    file: str
+    name: str
+    type: Literal["string", "number", "integer"] = "string"
+    title: str = ""
+    unit: str = ""
+    required: bool = False
+    unique: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    enum: tuple[Any, ...] = ()
+    words: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DependenceTable:
+    """One ``[[dependence]]``."""
+
+    kind: str = ""
+    members: tuple[str, ...] = ()
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A dataset.toml, as the registry decodes it."""
+
+    schema: int
+    id: str
+    version: int
+    title: str
+    source: SourceTable
+    outcome: tuple[OutcomeTable, ...]
+    caveat: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    field: tuple[FieldTable, ...] = ()
+    dependence: tuple[DependenceTable, ...] = ()
 
 
 def check_keys(meta: Mapping[str, Any], where: str, faults: Faults) -> None:
@@ -91,59 +88,26 @@ def check_keys(meta: Mapping[str, Any], where: str, faults: Faults) -> None:
     faults
         Collector of faults.
     """
-    for key in ("schema", "id", "version", "title", "source", "outcome"):
-        if key not in meta:
-            faults.add(_key(where, key, "is missing", "add it"))
-    _check_table(meta, "", where, faults)
-    if meta.get("schema", 1) != 1:
-        faults.add(_key(where, "schema", f"is {meta['schema']!r}", "this version reads schema 1"))
-    tables = [("source", meta.get("source"))]
-    for section in ("outcome", "field", "dependence"):
-        listed = meta.get(section, [])
-        tables += [
-            (f"{section}[{place}]", table)
-            for place, table in enumerate(listed if isinstance(listed, list) else [])
-        ]
-    for name, table in tables:
-        if isinstance(table, dict):
-            _check_table(table, name, where, faults)
-        elif table is not None and name != "source":
-            faults.add(_key(where, name, "must be a table", f"found {table!r}"))
-    if faults:
-        return
-    for place, table in enumerate(meta["outcome"]):
-        if "name" not in table or "title" not in table:
-            faults.add(_key(where, f"outcome[{place}]", "needs a name and a title", "add them"))
-        if table.get("benefit") not in ("higher", "lower"):
-            name, found = f"outcome[{place}].benefit", f"is {table.get('benefit')!r}"
-            faults.add(_key(where, name, found, "Choices: higher, lower"))
-    names = [table.get("name") for table in meta["outcome"]]
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    found = decode(Description, meta, where=where, faults=faults)
+    check_schema(meta, where, faults)
+    names = [each.name for each in found.outcome] if found is not None else []
+    twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        faults.add(_key(where, "outcomes", f"{shown(twice)} stand twice", "leave one out"))
-    for place, table in enumerate(meta.get("field", [])):
-        if "name" not in table or "file" not in table:
-            faults.add(_key(where, f"field[{place}]", "needs a file and a name", "add them"))
-        if table.get("type", "string") not in _TYPES:
-            hint = suggestion(str(table["type"]), list(_TYPES))
-            faults.add(_key(where, f"field[{place}].type", f"is {table['type']!r}", hint))
+        what, place = f"outcomes {shown(twice)} stand twice", Place(where, column="outcome")
+        faults.add(Fault(what, "", "leave one out", "not-well-formed", place))
 
 
-def _key(where: str, name: str, found: str, remedy: str) -> Fault:
-    """Fault of a key in a description."""
-    return Fault(f"{name} {found}", "", remedy, "not-well-formed", Place(where, column=name))
+def check_schema(meta: Mapping[str, Any], where: str, faults: Faults) -> None:
+    """Check that a description is in the layout that this version reads.
 
-
-def _check_table(table: Mapping[str, Any], name: str, where: str, faults: Faults) -> None:
-    known = _TOML_KEYS[name.split("[", maxsplit=1)[0]]
-    prefix = f"{name}." if name else ""
-    for key, value in table.items():
-        if key not in known:
-            faults.add(_key(where, f"{prefix}{key}", "is not known", suggestion(key, list(known))))
-        elif key in _TOML_TYPES:
-            words, kind = _TOML_TYPES[key]
-            if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-                faults.add(_key(where, f"{prefix}{key}", f"must be {words}", f"found {value!r}"))
+    Parameters
+    ----------
+    meta, where, faults
+        As for `check_keys`.
+    """
+    if meta.get("schema", 1) != 1:
+        what, place = f"schema is {meta['schema']!r}", Place(where, column="schema")
+        faults.add(Fault(what, "", "this version reads schema 1", "not-well-formed", place))
 
 
 def raw_bytes(path: Any, where: str) -> bytes:

@@ -137,8 +137,8 @@ def test_a_fault_of_a_claim_names_its_row(folder, old, new, message):
         ("licence =", "license =", "source.license is not known; did you mean 'licence'?"),
         ('silent = "no costs are held here"', "", "component 'economic_evaluation' has neither"),
         ('where = { coordinator = ["yes"] }', 'where = { coordinator = "yes" }',
-         "component 'coordinator': where must name columns with lists of words"),
-        ('members = ["smi"]', 'members = "smi"', "condition[3].members must be a list of words"),
+         "component[6].where.coordinator must be a list; found 'yes'"),
+        ('members = ["smi"]', 'members = "smi"', "condition[3].members must be a list"),
         ('name = "coordinator"', 'name = "multicomponent"', "component 'multicomponent' stands twice"),
     ],
 )  # fmt: skip

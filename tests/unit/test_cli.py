@@ -86,9 +86,9 @@ def test_check_names_every_file_with_faults(here):
         "fault: 2 faults:",
         "bad.csv: row 2 (study='A'): effect must be a number; found 'x'",
         "fault: 3 faults:",
-        "bad.toml.sed is not known; did you mean 'seed'?",
-        "bad.toml.seed is missing; add it.",
-        "bad.toml.term[1].tau.kind is 'halfnormal'; did you mean 'half_normal'?",
+        "bad.toml: sed is not known; did you mean 'seed'?",
+        "bad.toml: seed is missing; add it.",
+        "bad.toml: term[1].tau.kind is 'halfnormal'; did you mean 'half_normal'?",
     ):
         assert part in result.stderr
 

@@ -265,7 +265,7 @@ def test_a_repeated_row_is_named_with_its_study(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("row 5 (study='B'): \nA,1,1\n\nB,x,1\n", "effect must be a number; found 'x'"),
+        ("\nA,1,1\n\nB,x,1\n", "row 5 (study='B'): effect must be a number; found 'x'"),
         ("\nA,1,1\n\nB,1,0\n", "row 5 (study='B'): se must be positive; found 0;"),
         ("\nA,1,1\n,,\nB,1\n", "row 5: has 2 cells; the header has 3;"),
         ('"A\nB",1,1\nC,1,1\nC,1,1\n', "row 5 (study='C'): repeats row 4;"),
@@ -382,7 +382,7 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
         ),
         (
             {"toml": TOML.replace('benefit = "higher"', "")},
-            "trials/dataset.toml: outcome[0].benefit is None; Choices: higher, lower.",
+            "trials/dataset.toml: outcome[0].benefit is missing; add it.",
         ),
         (
             {"toml": TOML + field("study", 'type = "numbrx"')},
@@ -495,11 +495,11 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
         ),
         (
             {"toml": TOML.replace("[[outcome]]", "[outcome]")},
-            "trials/dataset.toml: outcome must be a list of tables [[outcome]]; found {'name': 'at_",
+            "trials/dataset.toml: outcome must be a list; found {'name': 'at_",
         ),
         (
             {"toml": 'outcome = "x"\n' + TOML.split("[[outcome]]", maxsplit=1)[0]},
-            "trials/dataset.toml: outcome must be a list of tables [[outcome]]; found 'x'.",
+            "trials/dataset.toml: outcome must be a list; found 'x'.",
         ),
         (
             {"toml": "outcome = [1]\n" + TOML.split("[[outcome]]", maxsplit=1)[0]},
@@ -511,11 +511,11 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
         ),
         (
             {"toml": TOML.replace('name = "at_work"', "")},
-            "trials/dataset.toml: outcome[0] needs a name and a title; add them.",
+            "trials/dataset.toml: outcome[0].name is missing; add it.",
         ),
         (
             {"toml": 'files = "x"\n' + TOML},
-            "trials/dataset.toml: files must be a table [files]; found 'x'.",
+            "trials/dataset.toml: files must be a table; found 'x'.",
         ),
         (
             {"toml": TOML + '[files]\n"result.csv" = "00"\n'},
@@ -527,19 +527,19 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
         ),
         (
             {"toml": TOML + '[[field]]\nfile = "results.csv"\n'},
-            "trials/dataset.toml: field[0] needs a file and a name; add them.",
+            "trials/dataset.toml: field[0].name is missing; add it.",
         ),
         (
             {"toml": TOML + field("study", 'type = ["x"]')},
-            "trials/dataset.toml: field[0].type must be text; found ['x'].",
+            "trials/dataset.toml: field[0].type is ['x']; Choices: integer, number, string.",
         ),
         (
             {"toml": TOML + field("study", 'type = "number"\nminimum = "0"')},
-            "trials/dataset.toml: field[0].minimum must be a number; found '0'.",
+            "trials/dataset.toml: field[0].minimum must be a finite number; found '0'.",
         ),
         (
             {"toml": TOML + field("study", "enum = 3")},
-            "trials/dataset.toml: field[0].enum must be a list of words; found 3.",
+            "trials/dataset.toml: field[0].enum must be a list; found 3.",
         ),
         (
             {"toml": TOML.replace("version = 2", 'version = "two"')},
@@ -551,7 +551,7 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
         ),
         (
             {"toml": TOML.replace('limits = ["one"]', 'known_disagreements = "abc"')},
-            "trials/dataset.toml: source.known_disagreements must be a list of sentences; found 'abc'",
+            "trials/dataset.toml: source.known_disagreements must be a list; found 'abc'",
         ),
         (
             {"toml": TOML + "unit = 5\n"},

@@ -71,14 +71,14 @@ def test_a_component_is_a_frozen_hashable_value(role, kind):
 @pytest.mark.parametrize(("role", "kind"), COMPONENTS)
 def test_a_setting_that_is_not_known_is_refused(role, kind):
     _, faults = decoded(protocol(role), encode(example(role, kind)) | {"colour": 1})
-    assert any("x.toml.colour is not known; " in fault for fault in faults)
+    assert any("x.toml: colour is not known; " in fault for fault in faults)
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_an_unknown_kind_is_answered_with_the_choices(role):
     _, faults = decoded(protocol(role), {"kind": "nothing_like_it"})
     assert faults == [
-        f"x.toml.kind is 'nothing_like_it'; Choices: {', '.join(sorted(_KINDS[role]))}."
+        f"x.toml: kind is 'nothing_like_it'; Choices: {', '.join(sorted(_KINDS[role]))}."
     ]
 
 
@@ -87,37 +87,37 @@ def test_an_unknown_kind_is_answered_with_the_choices(role):
     [
         (
             {"kind": "halfnormal"},
-            "x.toml.kind is 'halfnormal'; did you mean 'half_normal'? Choices:",
+            "x.toml: kind is 'halfnormal'; did you mean 'half_normal'? Choices:",
         ),
-        ({"scale": 1.0}, "x.toml.kind is missing; Choices: "),
-        ({"kind": 3}, "x.toml.kind is 3; Choices: "),
-        ({"kind": "half_normal"}, "x.toml.scale is missing; add it."),
+        ({"scale": 1.0}, "x.toml: kind is missing; Choices: "),
+        ({"kind": 3}, "x.toml: kind is 3; Choices: "),
+        ({"kind": "half_normal"}, "x.toml: scale is missing; add it."),
         (
             {"kind": "half_normal", "scal": 1.0},
-            "x.toml.scal is not known; did you mean 'scale'? Choices: scale.",
+            "x.toml: scal is not known; did you mean 'scale'? Choices: scale.",
         ),
         (
             {"kind": "half_normal", "scale": "1"},
-            "x.toml.scale must be a finite number; found '1'.",
+            "x.toml: scale must be a finite number; found '1'.",
         ),
         (
             {"kind": "half_normal", "scale": True},
-            "x.toml.scale must be a finite number; found True.",
+            "x.toml: scale must be a finite number; found True.",
         ),
         (
             {"kind": "half_normal", "scale": float("inf")},
-            "x.toml.scale must be a finite number; found inf.",
+            "x.toml: scale must be a finite number; found inf.",
         ),
         (
             {"kind": "half_normal", "scale": -1},
             "x.toml: scale must be positive and finite; found -1.0.",
         ),
-        ({"kind": "jeffreys", "se": 0.1}, "x.toml.se must be a list; found 0.1."),
+        ({"kind": "jeffreys", "se": 0.1}, "x.toml: se must be a list; found 0.1."),
         (
             {"kind": "jeffreys", "se": [0.1, "b"]},
-            "x.toml.se[1] must be a finite number; found 'b'.",
+            "x.toml: se[1] must be a finite number; found 'b'.",
         ),
-        ("half_normal", "x.toml must be a table; found 'half_normal'."),
+        ("half_normal", "x.toml: must be a table; found 'half_normal'."),
     ],
 )
 def test_a_fault_of_a_prior_is_named_with_its_place(table, fault):
@@ -130,13 +130,13 @@ def test_every_fault_of_a_table_is_noted():
     table = {"kind": "categorical", "columx": "x", "prior": {"kind": "norrmal"}, "groups": [{}, 1]}
     _, faults = decoded(Term, table)
     assert [fault.split(";")[0] for fault in faults] == [
-        "x.toml.columx is not known",
-        "x.toml.column is missing",
-        "x.toml.prior.kind is 'norrmal'",
-        "x.toml.groups[0].name is missing",
-        "x.toml.groups[0].members is missing",
-        "x.toml.groups[0].reason is missing",
-        "x.toml.groups[1] must be a table",
+        "x.toml: columx is not known",
+        "x.toml: column is missing",
+        "x.toml: prior.kind is 'norrmal'",
+        "x.toml: groups[0].name is missing",
+        "x.toml: groups[0].members is missing",
+        "x.toml: groups[0].reason is missing",
+        "x.toml: groups[1] must be a table",
     ]
 
 
