@@ -3,25 +3,39 @@
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from bayesrtw.engine.arrays import mean_of, new_variance
 from bayesrtw.engine.integrate import integrate, pruned
 from bayesrtw.engine.problem import pose
+from bayesrtw.errors import EngineRefusal, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.borrow import RobustMap
 from bayesrtw.model.design import build
 from bayesrtw.model.heterogeneity import Exchangeable
+from bayesrtw.model.likelihood import Likelihood, correlated, excess
 from bayesrtw.model.mixture_prior import NormalMixture
 from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Noise
+from bayesrtw.model.term import Fixed, Grouped, Noise, Term
+from bayesrtw.registry import kind_of
 
 #: Nodes of the prediction with less than this share are dropped.
 NEGLIGIBLE = 1e-12
 
+#: Normals of a prediction from which on they are written as fewer; their steps, in SDs of the narrowest, and
+#: how far they reach, in SDs of each.
+MANY, STEP, REACH = 400, 0.49, 7.0
+
+Array = NDArray[np.float64]
+
 
 def split(model: Model, evidence: Evidence) -> tuple[Model, Evidence, Model, Evidence] | None:
     """Separate a model with a robust MAP prior into the prior's studies and the others.
+
+    Both keep the likelihood with its options, what is known of biases, and the groups that differ. What both
+    would have to learn together cannot pass through a prior of the pooled mean alone, and is refused.
 
     Parameters
     ----------
@@ -33,15 +47,78 @@ def split(model: Model, evidence: Evidence) -> tuple[Model, Evidence, Model, Evi
     tuple or None
         Model and rows of the studies that give the prior, then model and rows of the others, with the
         vague part alone as prior of ``mu``; None where there is no such prior.
+
+    Raises
+    ------
+    EngineRefusal
+        If a coefficient, a bias, a group or a correlation is shared by studies of both sides.
     """
     term = next((term for term in model.terms if isinstance(term, RobustMap)), None)
     if term is None:
         return None
     rows = term.studies.among(evidence)
+    reason = _shared(model, evidence, rows)
+    if reason is not None:
+        raise EngineRefusal(
+            f"{reason} of the studies that give the robust MAP prior and of the others, and a prior of the "
+            "pooled mean cannot carry it: leave it out, or pool all studies with a term of their bias."
+        )
     source, target = evidence.rows(rows), evidence.rows(~rows)
     noise = [each for each in model.terms if isinstance(each.gaussian(source), Noise)]
-    external = Model(terms=(Intercept(term.prior), *noise, Exchangeable(term.tau)))
-    return external, source, with_prior(model, term.robust), target
+    external = Model(
+        terms=(Intercept(term.prior), *noise, *_spreads(model, term.tau)),
+        likelihood=_used(model.likelihood, source),
+    )
+    others = replace(with_prior(model, term.robust), likelihood=_used(model.likelihood, target))
+    return external, source, others, target
+
+
+def _used(likelihood: Likelihood, evidence: Evidence) -> Likelihood:
+    """Leave out options of a likelihood that concern none of the rows: their unknowns stay as they were."""
+    clustering = likelihood.clustering
+    if clustering is not None and not np.any(excess(clustering, evidence)):
+        likelihood = replace(likelihood, clustering=None)  # type: ignore[type-var]
+    unknown = len(correlated(likelihood.correlation, evidence)) > len(evidence.dependence)
+    if likelihood.correlation is not None and not unknown:
+        likelihood = replace(likelihood, correlation=None)  # type: ignore[type-var]
+    return likelihood
+
+
+def _spreads(model: Model, tau: Prior) -> list[Term]:
+    """Give the heterogeneity of the studies that give the prior: theirs is that between the finest groups."""
+    spread = [term for term in model.terms if term.facts.spread]
+    levels = [term for term in spread if any(each.level for each in term.hyper().values())]
+    if len(levels) == len(spread):
+        *outer, finest = levels
+        [(name, own)] = finest.hyper().items()
+        return [*outer, Exchangeable(tau, by=own.level, name=name)]
+    taken = {name for term in levels for name in term.hyper()}
+    return [*levels, Exchangeable(tau, name="tau" if "tau" not in taken else "tau_estimate")]
+
+
+def _shared(model: Model, evidence: Evidence, rows: NDArray[np.bool_]) -> str | None:
+    """Name what studies of both sides share, besides the pooled mean."""
+
+    def both(where: NDArray[np.bool_]) -> bool:
+        return bool(np.any(where & rows) and np.any(where & ~rows))
+
+    for term in model.terms:
+        part = term.gaussian(evidence)
+        if isinstance(part, Fixed) and np.any(part.columns[rows] != 0):
+            return f"the coefficients of {shown(part.labels)} are those"
+        if isinstance(part, Noise):
+            unknown = [carried.factor != 0 for carried in (*part.scatter, *part.shift)]
+            unknown += [] if part.common is None else [np.any(part.common.columns != 0, axis=1)]
+            if any(both(where) for where in unknown):
+                return f"an unknown bias ({kind_of(term)}) is that"
+        if isinstance(part, Grouped):
+            for group in range(part.count):
+                if both(part.group == group):
+                    return f"the effect of a group ({', '.join(part.hyper)}) is that"
+    for members, _ in correlated(model.likelihood.correlation, evidence):
+        if both(np.isin(np.arange(evidence.size), members)):
+            return "sampling errors are correlated: they are those"
+    return None
 
 
 def with_prior(model: Model, prior: Prior) -> Model:
@@ -81,14 +158,34 @@ def prediction(model: Model, evidence: Evidence, nodes: int, tolerance: float) -
     design = build(model, evidence)
     problem = pose(design)
     normals = problem.normals(*pruned(integrate(problem, nodes, tolerance).nodes))
-    combine = design.quantities["mu"].combine[0]
+    combine = mean_of(design)
     mean = normals.given.mean @ combine
-    tau2 = normals.hyper[problem.names.index("tau")] ** 2
-    variance = np.einsum("nij,i,j->n", normals.given.covariance, combine, combine) + tau2
+    at = dict(zip(problem.names, normals.hyper, strict=True))
+    spread = new_variance(design, at, len(normals.weight))
+    variance = np.einsum("nij,i,j->n", normals.given.covariance, combine, combine) + spread
     keep = normals.weight > NEGLIGIBLE
-    weight = normals.weight[keep] / normals.weight[keep].sum()
-    sd = np.sqrt(variance[keep])
-    return NormalMixture(tuple(weight.tolist()), tuple(mean[keep].tolist()), tuple(sd.tolist()))
+    weight, mean, sd = _fewer(normals.weight[keep], mean[keep], np.sqrt(variance[keep]))
+    weight = weight / weight.sum()
+    return NormalMixture(tuple(weight.tolist()), tuple(mean.tolist()), tuple(sd.tolist()))
+
+
+def _fewer(weight: Array, mean: Array, sd: Array) -> tuple[Array, Array, Array]:
+    """Write a mixture of very many normals as one of normals of one SD, at equal steps.
+
+    Each normal is a narrow one spread by another normal, and the trapezoidal rule over that is in error by
+    exp(-2 (pi s / step)^2), where s >= sd / 2 is the SD of the product of the two: 2e-9.
+    """
+    narrow = float(sd.min())
+    step = STEP * narrow
+    low, high = float(np.min(mean - REACH * sd)), float(np.max(mean + REACH * sd))
+    if len(weight) <= MANY or (high - low) / step >= len(weight):
+        return weight, mean, sd
+    place = np.arange(low, high + step, step)
+    rest = np.sqrt(sd**2 - 0.5 * narrow**2)
+    z = (place[:, None] - mean) / rest
+    share = step * np.exp(-0.5 * z * z) @ (weight / (rest * np.sqrt(2.0 * np.pi)))
+    keep = share > NEGLIGIBLE * share.max()
+    return share[keep], place[keep], np.full(int(keep.sum()), np.sqrt(0.5) * narrow)
 
 
 def robust(predicted: NormalMixture, term: RobustMap) -> NormalMixture:

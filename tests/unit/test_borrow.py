@@ -6,9 +6,12 @@ import pytest
 from scipy import stats
 
 import bayesrtw as brw
-from bayesrtw.errors import EvidenceError, SpecError
-from bayesrtw.model.bias import AdditiveBias, Studies
+from bayesrtw.engine.borrow import prediction, robust, split
+from bayesrtw.engine.normal import normal
+from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
+from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, Studies
 from bayesrtw.model.borrow import RobustMap
+from bayesrtw.model.likelihood import Clustering, Correlation, NormalErrors
 from bayesrtw.model.prior import HalfNormal, Normal
 
 EFFECT = np.array([0.30, 0.05, 0.42, -0.35, -0.10, 0.15])
@@ -118,3 +121,134 @@ def test_what_makes_no_sense_is_refused():
         fitted(term(), brw.Intercept(Normal(0, 1)))
     with pytest.raises(SpecError, match=r"must lie in \(0, 1\)"):
         term(weight=0.0)
+
+
+def two_stages(noise, alike, *, count=160):
+    """Mean and SD of mu by dense covariances: the cohorts' prediction on nodes, then the trials on it.
+
+    `noise(u)` is the cohorts' sampling covariance at a probability u of its one unknown; `alike` marks what
+    shares a second SD with a half-normal(0.25) prior, or None.
+    """
+    x, w = np.polynomial.legendre.leggauss(count)
+
+    def half(scale):
+        tau = 4.5 * scale * (x + 1)
+        return tau, 4.5 * scale * w * stats.halfnorm.pdf(tau, scale=scale)
+
+    first, second = half(0.3), half(0.25) if alike is not None else ([0.0], [1.0])
+    middle, share = np.polynomial.legendre.leggauss(24 if alike is None else 1)
+    middle, share = 0.5 * (middle + 1), 0.5 * share
+    total = {name: [] for name in ("weight", "mean", "variance")}
+    y = EFFECT[COHORTS]
+    for u, wu in zip(middle, share, strict=True):
+        for outer, wo in zip(*second, strict=True):
+            joint = noise(u) + 0.25 + (0.0 if alike is None else outer**2 * alike)
+            joint = joint + first[0][:, None, None] ** 2 * np.eye(3)
+            factor = np.linalg.inv(joint)
+            log = -0.5 * np.linalg.slogdet(joint)[1] - 0.5 * np.einsum("i,nij,j->n", y, factor, y)
+            gain = 0.25 * factor.sum(axis=1)
+            total["weight"].append(wu * wo * first[1] * np.exp(log))
+            total["mean"].append(gain @ y)
+            total["variance"].append(0.25 - 0.25 * gain.sum(axis=1) + first[0] ** 2 + outer**2)
+    weight, mean, variance = (np.concatenate(total[name]) for name in total)
+    grid = np.linspace(-3, 3, 1201)
+    keep = weight > 1e-14 * weight.max()
+    weight, mean, sd = weight[keep] / weight[keep].sum(), mean[keep], np.sqrt(variance[keep])
+    predicted = np.array([weight @ stats.norm.pdf(at, mean, sd) for at in grid])
+    density = np.zeros_like(grid)
+    for tau, own in zip(*half(0.25), strict=True):
+        for outer, wo in zip(*second, strict=True):
+            spread = SE[TRIALS] ** 2 + tau**2 + outer**2
+            z = (EFFECT[TRIALS] - grid[:, None]) ** 2 / spread
+            density += own * wo * np.exp(-0.5 * z.sum(axis=1)) / np.sqrt(spread.prod())
+    density = density * (0.8 * predicted + 0.2 * stats.norm.pdf(grid, 0, 0.6))
+    density /= np.trapezoid(density, grid)
+    centre = np.trapezoid(density * grid, grid)
+    return centre, np.sqrt(np.trapezoid(density * (grid - centre) ** 2, grid))
+
+
+def grouped(**columns):
+    frame = pd.DataFrame(
+        {
+            "study": ["a", "b", "c", "d", "d", "e"],
+            "estimate": list("uvwxyz"),
+            "effect": EFFECT,
+            "se": SE,
+            "design": ["rct"] * 3 + ["cohort"] * 3,
+            **columns,
+        }
+    )
+    return brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+
+
+def both_stages(model, evidence):
+    """Mean and SD of mu."""
+    external, source, others, target = split(model, evidence)
+    prior = robust(prediction(external, source, 64, 1e-8), model.terms[0])
+    return normal(others.under({"mu": prior}), target).posterior.mu.moments()
+
+
+def test_the_studies_that_give_the_prior_keep_the_design_effect():
+    evidence = grouped(size=[np.nan] * 3 + [41.0] * 3)
+    model = brw.Model(
+        terms=(term(), brw.Exchangeable(HalfNormal(0.25))),
+        likelihood=NormalErrors(clustering=Clustering("size", brw.prior.Beta(1, 1))),
+    )
+    found = both_stages(model, evidence)
+    mean, sd = two_stages(lambda icc: np.diag(SE[COHORTS] ** 2 * (1 + 40 * icc)), None)
+    assert found == pytest.approx((mean, sd), abs=1e-6)
+
+
+def test_they_keep_an_unknown_correlation():
+    model = brw.Model(
+        terms=(term(), brw.Exchangeable(HalfNormal(0.25))),
+        likelihood=NormalErrors(correlation=Correlation("study", brw.prior.Beta(1, 1))),
+    )
+    found = both_stages(model, grouped())
+    s = SE[COHORTS]
+    across = np.array([[0, 1.0, 0], [1, 0, 0], [0, 0, 0]]) * np.outer(s, s)
+    mean, sd = two_stages(lambda rho: np.diag(s**2) + rho * across, None)
+    assert found == pytest.approx((mean, sd), abs=1e-6)
+
+
+def test_they_keep_the_groups_that_differ():
+    by_study = brw.Exchangeable(HalfNormal(0.25), by="study", name="tau_study")
+    model = brw.Model(terms=(term(), by_study, brw.Exchangeable(HalfNormal(0.25))))
+    found = both_stages(model, grouped())
+    alike = np.array([[1.0, 1, 0], [1, 1, 0], [0, 0, 1]])
+    mean, sd = two_stages(lambda _: np.diag(SE[COHORTS] ** 2), alike, count=48)
+    assert found == pytest.approx((mean, sd), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("more", "columns", "match"),
+    [
+        (
+            brw.Linear("x", Normal(0, 0.5)),
+            {"x": [0, 1, 2, 9, 9, 9.0]},
+            "coefficients of 'x' are those",
+        ),
+        (
+            brw.Exchangeable(HalfNormal(0.2), by="team", name="tau_team"),
+            {"team": list("pqqqrs")},
+            r"a group \(tau_team\) is that",
+        ),
+        (
+            BiasHierarchy(Studies(("rct", "cohort")), Normal(0, 0.2)),
+            {},
+            r"an unknown bias \(bias_hierarchy\) is that",
+        ),
+    ],
+)
+def test_what_both_sides_share_is_refused_and_never_dropped(more, columns, match):
+    model = brw.Model(terms=(term(), more, brw.Exchangeable(HalfNormal(0.25))))
+    with pytest.raises(EngineRefusal, match=match):
+        brw.fit(model, grouped(**columns), engine=brw.Exact(draws=0))
+
+
+def test_a_moderator_of_the_others_alone_is_no_hindrance():
+    marked = brw.Indicator("early", "phase", ("early",), Normal(0, 0.3))
+    evidence = grouped(phase=["early", "late", "late", "late", "late", "late"])
+    model = brw.Model(terms=(term(), marked, brw.Exchangeable(HalfNormal(0.25))))
+    found = brw.summarise(brw.fit(model, evidence, engine=brw.Exact(draws=0)))
+    assert "beta[early]" in found.index
