@@ -13,7 +13,7 @@ from bayesrtw.cli.store_option import exit_codes, report_option, store_option
 from bayesrtw.cli.workers import Workers, workers
 
 if TYPE_CHECKING:
-    from bayesrtw.living.outcome import Outcome
+    from bayesrtw.living.outcome import Ending
     from bayesrtw.living.update import Task
 
 #: Fewer analyses than this are fitted in this process: a fresh one costs as much as a fit.
@@ -83,7 +83,7 @@ class Pass:
         The gravest exit code.
     """
 
-    outcomes: "tuple[Outcome, ...]"
+    outcomes: "tuple[Ending, ...]"
     removed: tuple[str, ...]
     code: int
 
@@ -124,7 +124,7 @@ def bring_up_to_date(
         )
         for name in names
     ]
-    outcomes: list[Outcome] = []
+    outcomes: list[Ending] = []
     for done in _bring(tasks, workers):
         outcomes.append(done)
         click.echo(f"[{len(outcomes)}/{len(tasks)}] {done.analysis}: {_words(done)}", err=True)
@@ -160,11 +160,11 @@ def tell(found: Pass, *, as_json: bool, one_line: bool = False) -> None:
     click.echo(f"{len(codes)} {'analyses' if len(codes) > 1 else 'analysis'}: {'; '.join(parts)}")
 
 
-def _bring(tasks: "list[Task]", workers: Workers) -> "Iterator[Outcome]":
+def _bring(tasks: "list[Task]", workers: Workers) -> "Iterator[Ending]":
     """Give heartbeats here, and fit what is due here or in processes."""
     from bayesrtw.errors import WorkerError
     from bayesrtw.living.inputs import analysis_id
-    from bayesrtw.living.outcome import Outcome
+    from bayesrtw.living.outcome import Ending
     from bayesrtw.living.update import beat, renew
 
     due = []
@@ -191,10 +191,10 @@ def _bring(tasks: "list[Task]", workers: Workers) -> "Iterator[Outcome]":
                 yield fitted
     except WorkerError as error:
         for name in left:
-            yield Outcome(name, 1, "failed", f"not fitted: {error}")
+            yield Ending(name, 1, "failed", f"not fitted: {error}")
 
 
-def _words(done: "Outcome") -> str:
+def _words(done: "Ending") -> str:
     word = {1: "error", 50: "gate failed"}.get(done.code, done.state)
     where = f" ({done.status}: {done.run})" if done.run and done.status else ""
     return f"{word}: {done.text}{where}"

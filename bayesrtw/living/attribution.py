@@ -30,11 +30,11 @@ FACTORS = ("data", "model", "prior")
 #: New studies that are left out one by one; more would make an update of many studies slow.
 MOST_LEFT_OUT = 8
 
-Numbers = dict[str, float]
+Triple = dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Side:
+class Basis:
     """One end of a change.
 
     Attributes
@@ -50,13 +50,13 @@ class Side:
 
 
 def attribute(
-    old: Side, new: Side, stored: Numbers, found: Numbers, *, of: str, software: bool
+    old: Basis, new: Basis, stored: Triple, found: Triple, *, of: str, software: bool
 ) -> dict[str, Any]:
     """Attribute the change of a quantity."""
     changed = changed_factors(old, new)
     refits = 0
 
-    def value(own: frozenset[str]) -> Numbers:
+    def value(own: frozenset[str]) -> Triple:
         nonlocal refits
         if own == frozenset(changed):
             return found
@@ -90,7 +90,7 @@ def attribute(
     return {"of": of, "shares": shares, "total": total, "refits": refits, "note": note}
 
 
-def changed_factors(old: Side, new: Side) -> tuple[str, ...]:
+def changed_factors(old: Basis, new: Basis) -> tuple[str, ...]:
     """Name the factors in which two sides differ."""
     differs = {
         "data": old.source.digest() != new.source.digest(),
@@ -113,12 +113,12 @@ def shapley(players: Sequence[str], player: str, value: Callable[[frozenset[str]
     return total
 
 
-def numbers(analysis: Analysis, source: Evidence, of: str) -> Numbers:
+def numbers(analysis: Analysis, source: Evidence, of: str) -> Triple:
     """Fit an analysis for its numbers alone."""
     return fitted(analysis, selected(analysis, source).evidence, of)
 
 
-def fitted(analysis: Analysis, rows: Evidence, of: str) -> Numbers:
+def fitted(analysis: Analysis, rows: Evidence, of: str) -> Triple:
     """Fit rows that are selected already, for the numbers alone."""
     model = analysis.model
     engine = analysis.engine or Exact(draws=0, study_effects=False)
@@ -132,7 +132,7 @@ def fitted(analysis: Analysis, rows: Evidence, of: str) -> Numbers:
     return of_row(dict(table.loc[of]))
 
 
-def of_row(row: Mapping[str, Any]) -> Numbers:
+def of_row(row: Mapping[str, Any]) -> Triple:
     """Take the attributed numbers of a row of a summary."""
     mean = row["mean"]
     centre = row["median"] if mean is None or mean != mean else mean  # noqa: PLR0124 - NaN
@@ -143,7 +143,7 @@ def of_row(row: Mapping[str, Any]) -> Numbers:
     }
 
 
-def left_out(side: Side, studies: Sequence[str], found: Numbers, of: str) -> list[dict[str, Any]]:
+def left_out(side: Basis, studies: Sequence[str], found: Triple, of: str) -> list[dict[str, Any]]:
     """Say what each new study did: the result with it less the result without it."""
     rows = selected(side.analysis, side.source).evidence
     names = rows.data["study"].to_numpy().astype(str)

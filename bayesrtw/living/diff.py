@@ -12,7 +12,7 @@ from bayesrtw.analysis.outlook import USUAL, outlook, usual_trials
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import BayesrtwError, EngineRefusal
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.living.attribution import Numbers, Side, attribute, left_out, of_row
+from bayesrtw.living.attribution import Basis, Triple, attribute, left_out, of_row
 from bayesrtw.living.figures import Figures, moved
 from bayesrtw.living.rows import Rows, compare_rows, plain_rows
 from bayesrtw.living.surprise import drift, surprise
@@ -22,7 +22,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Before:
+class Earlier:
     """The run that an update is compared with.
 
     Attributes
@@ -58,13 +58,13 @@ class Before:
     conclusion: str
     set_aside: tuple[str, ...]
     pits: tuple[float, ...]
-    pooled: Numbers | None
-    reopen: Callable[[], Side]
+    pooled: Triple | None
+    reopen: Callable[[], Basis]
     tree: Callable[[], xr.DataTree]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class After:
+class Later:
     """The run that an update made.
 
     Attributes
@@ -95,14 +95,14 @@ def set_aside(synthesis: Synthesis) -> tuple[str, ...]:
     )
 
 
-def pooled(synthesis: Synthesis) -> Numbers | None:
+def pooled(synthesis: Synthesis) -> Triple | None:
     """Give the numbers of the pooled mean."""
     if "mu" not in synthesis.quantities.index:
         return None
     return of_row(dict(synthesis.quantities.loc["mu"]))
 
 
-def difference(before: Before, after: After) -> dict[str, Any]:
+def difference(before: Earlier, after: Later) -> dict[str, Any]:
     """Say what changed between two runs, and why."""
     synthesis = after.synthesis
     analysis = synthesis.analysis
@@ -111,7 +111,7 @@ def difference(before: Before, after: After) -> dict[str, Any]:
     versions = _versions(before.identity["versions"], after.identity["versions"])
     evidence = any(rows[key] for key in ("added", "withdrawn", "corrected"))
     results = moved(before.figures, after.figures, tolerance=analysis.living.tolerance)
-    side = Side(analysis, after.source)
+    side = Basis(analysis, after.source)
     found: dict[str, Any] = {
         "schema": SCHEMA,
         "analysis": analysis.id,
@@ -146,7 +146,7 @@ def difference(before: Before, after: After) -> dict[str, Any]:
     return found
 
 
-def first(after: After) -> dict[str, Any]:
+def first(after: Later) -> dict[str, Any]:
     """Give the difference of a run that has nothing before it."""
     analysis = after.synthesis.analysis
     name = after.conclusion.name if after.conclusion else ""
@@ -201,14 +201,14 @@ def _versions(old: Mapping[str, str], new: Mapping[str, str]) -> list[dict[str, 
     ]
 
 
-def _method(before: Before, after: After) -> dict[str, Any]:
+def _method(before: Earlier, after: Later) -> dict[str, Any]:
     return {
         "revision": {"old": before.revision, "new": after.synthesis.analysis.revision},
         "digest": {"old": before.identity["analysis"], "new": after.identity["analysis"]},
     }
 
 
-def _conclusion(before: Before, after: After, rules: Rules) -> dict[str, Any]:
+def _conclusion(before: Earlier, after: Later, rules: Rules) -> dict[str, Any]:
     """Old and new class, and by how much the bound of the new one is exceeded."""
     found = after.conclusion
     new = found.name if found else ""
@@ -231,7 +231,7 @@ def _conclusion(before: Before, after: After, rules: Rules) -> dict[str, Any]:
     return entry
 
 
-def next_trial(after: After, rules: Rules) -> dict[str, Any] | None:
+def next_trial(after: Later, rules: Rules) -> dict[str, Any] | None:
     """Say how probable it is that one more trial changes the class."""
     synthesis = after.synthesis
     model, rows = synthesis.analysis.model, synthesis.evidence
@@ -247,7 +247,7 @@ def next_trial(after: After, rules: Rules) -> dict[str, Any] | None:
     return {**figures, "then": str(found["then"])}
 
 
-def robustness(after: After, rules: Rules, *, held: str = "") -> dict[str, Any] | None:
+def robustness(after: Later, rules: Rules, *, held: str = "") -> dict[str, Any] | None:
     """Count the registered variants that give the class of the analysis, by probability alone."""
     found = after.conclusion
     if found is None or rules.threshold:
@@ -268,7 +268,9 @@ def robustness(after: After, rules: Rules, *, held: str = "") -> dict[str, Any] 
     return {"variants": len(classes), "same": len(classes) - len(others), "others": others}
 
 
-def _conflicts(before: Before, after: After, rows: Mapping[str, Any], *, method: bool) -> list[str]:
+def _conflicts(
+    before: Earlier, after: Later, rows: Mapping[str, Any], *, method: bool
+) -> list[str]:
     """Breaches of the rules that keep a series honest."""
     analysis = after.synthesis.analysis
     found = []
@@ -289,7 +291,7 @@ def _conflicts(before: Before, after: After, rows: Mapping[str, Any], *, method:
     return found
 
 
-def _attributed(before: Before, side: Side, now: Numbers, *, software: bool) -> dict[str, Any]:
+def _attributed(before: Earlier, side: Basis, now: Triple, *, software: bool) -> dict[str, Any]:
     assert before.pooled is not None
     try:
         old = before.reopen()
@@ -301,7 +303,7 @@ def _attributed(before: Before, side: Side, now: Numbers, *, software: bool) -> 
 
 
 def _surprise(
-    before: Before, after: After, rows: Mapping[str, Any]
+    before: Earlier, after: Later, rows: Mapping[str, Any]
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Hold the new rows against the previous analysis with all other rows."""
     names = {entry["row"] for entry in rows["added"]}

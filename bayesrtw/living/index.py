@@ -6,7 +6,7 @@ from typing import Any
 from bayesrtw.errors import StoreError
 from bayesrtw.living.durable import only_writer, replace_file
 from bayesrtw.living.journal import decisions, journal, published
-from bayesrtw.living.page import MOST_RUNS, Entry, index_page
+from bayesrtw.living.page import MOST_RUNS, Shown, index_page
 from bayesrtw.living.store import (
     LOCK,
     WAIT,
@@ -20,12 +20,12 @@ from bayesrtw.living.store import (
 )
 
 
-def entry_of(store: Store, analysis: str, *, most: int | None = None) -> Entry:
+def entry_of(store: Store, analysis: str, *, most: int | None = None) -> Shown:
     """Read what is shown of an analysis."""
     names = run_names(store, analysis)
     history, faults = _readable(store, analysis, names[-(most or len(names)) :])
     if faults:
-        return Entry(analysis, history, count=len(names), fault=_inside(store, faults[0]))
+        return Shown(analysis, history, count=len(names), fault=_inside(store, faults[0]))
     try:
         decided = decisions(store, analysis)
         entries = journal(store, analysis).entries
@@ -35,11 +35,11 @@ def entry_of(store: Store, analysis: str, *, most: int | None = None) -> Entry:
             if earlier is not None:
                 history, standing = (earlier, *history), 0
     except StoreError as error:
-        return Entry(analysis, history, count=len(names), fault=_inside(store, error))
+        return Shown(analysis, history, count=len(names), fault=_inside(store, error))
     looked = str(entries[-1]["at"]) if entries else ""
     created = str(history[-1].manifest["created"]) if history else ""
     refused = _refused(entries, history)
-    return Entry(
+    return Shown(
         analysis,
         history,
         standing,
@@ -50,11 +50,11 @@ def entry_of(store: Store, analysis: str, *, most: int | None = None) -> Entry:
     )
 
 
-def entries_of(store: Store, *, most: int | None = None) -> list[Entry]:
+def entries_of(store: Store, *, most: int | None = None) -> list[Shown]:
     """Read what is shown of every analysis; what cannot be read is among them."""
     found = [entry_of(store, name, most=most) for name in analyses(store)]
     links = [
-        Entry(name, fault=f"runs/{name}: is a symbolic link; it was not followed.")
+        Shown(name, fault=f"runs/{name}: is a symbolic link; it was not followed.")
         for name in linked(store)
     ]
     kept = [entry for entry in found if entry.count or entry.fault]

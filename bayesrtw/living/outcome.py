@@ -17,7 +17,7 @@ CODES: dict[int, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Ending:
     """What became of one analysis in an update.
 
     Attributes

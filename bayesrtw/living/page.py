@@ -15,20 +15,20 @@ from bayesrtw.living.store import Run
 from bayesrtw.printed import NONE, figure, spell_probability, with_interval
 from bayesrtw.report.block import (
     Block,
+    FileLink,
     Folded,
     Head,
-    Link,
+    Jump,
     Paragraph,
-    Place,
     Quoted,
     Styled,
-    Table,
+    Tabular,
     Terms,
     Text,
     joined,
 )
 from bayesrtw.report.markup import blocks_as_html, text_as_html
-from bayesrtw.report.numbers import Numbers
+from bayesrtw.report.numbers import Printer
 from bayesrtw.report.shell import asset, head
 from bayesrtw.report.svg import canvas, element, line
 
@@ -100,11 +100,11 @@ _HEADS: Final = (
 )
 
 #: The page prints what manifests say, and no number of a record.
-_PRINTED: Final = Numbers.none()
+_PRINTED: Final = Printer.none()
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Shown:
     """One analysis on the page.
 
     Attributes
@@ -146,7 +146,7 @@ class Entry:
         return self.history[0 if self.standing is None else self.standing + 1 :]
 
 
-def index_page(entries: Sequence[Entry], removed: Sequence[str] = ()) -> str:
+def index_page(entries: Sequence[Shown], removed: Sequence[str] = ()) -> str:
     """Write the page."""
     shown = [entry for entry in entries if entry.history or entry.fault]
     shown.sort(key=lambda entry: not _needs(entry))
@@ -180,22 +180,22 @@ def _html(*blocks: Block) -> Markup:
     return blocks_as_html(blocks, _PRINTED, lambda _: Markup())
 
 
-def _needs(entry: Entry) -> bool:
+def _needs(entry: Shown) -> bool:
     return bool(entry.fault or entry.refused or entry.waiting)
 
 
-def _summary(shown: Sequence[Entry]) -> Text:
+def _summary(shown: Sequence[Shown]) -> Text:
     """Say how many analyses there are, and which need somebody."""
     many = f"{len(shown)} {'analysis' if len(shown) == 1 else 'analyses'}"
     needed = [entry for entry in shown if _needs(entry)]
     if not needed:
         return (f"{many}; none waits for a person.",)
-    links = joined(((Place(entry.analysis, entry.analysis),) for entry in needed), ", ")
+    links = joined(((Jump(entry.analysis, entry.analysis),) for entry in needed), ", ")
     verb = "needs" if len(needed) == 1 else "need"
     return (f"{many}. ", Styled((f"{len(needed)} {verb} a person:",), "strong"), " ", *links, ".")
 
 
-def _article(entry: Entry, removed: bool) -> Markup:
+def _article(entry: Shown, removed: bool) -> Markup:
     """Write one analysis."""
     if entry.fault:
         said = Paragraph((Quoted(entry.fault),), "caveat")
@@ -225,14 +225,14 @@ def _article(entry: Entry, removed: bool) -> Markup:
     )
 
 
-def _linked(entry: Entry, run: Run, file: str, text: str) -> Text:
+def _linked(entry: Shown, run: Run, file: str, text: str) -> Text:
     """Link to a file of a run where the run has it."""
     if file not in run.manifest["files"]:
         return (Quoted(text),)
-    return (Link(f"runs/{entry.analysis}/{run.name}/{file}", text),)
+    return (FileLink(f"runs/{entry.analysis}/{run.name}/{file}", text),)
 
 
-def _banners(entry: Entry, removed: bool) -> Iterator[Block]:
+def _banners(entry: Shown, removed: bool) -> Iterator[Block]:
     if entry.waiting:
         last = entry.waiting[-1]
         why = _why(last) or "it is the first run"
@@ -260,7 +260,7 @@ def _banners(entry: Entry, removed: bool) -> Iterator[Block]:
         yield Paragraph((gone,), "caveat")
 
 
-def _facts(entry: Entry, run: Run, due: str) -> Terms:
+def _facts(entry: Shown, run: Run, due: str) -> Terms:
     """List what the answer rests on."""
     result = run.manifest["result"]
     concluded = result["conclusion"]
@@ -300,7 +300,7 @@ def _facts(entry: Entry, run: Run, due: str) -> Terms:
     return Terms(tuple(pairs))
 
 
-def _since(entry: Entry) -> str:
+def _since(entry: Shown) -> str:
     """Say for how many runs in a row the class has been what it is, and what it was before."""
     assert entry.standing is not None
     until = entry.history[: entry.standing + 1]
@@ -351,7 +351,7 @@ def _effect(run: Run) -> str:
     return f"{with_interval(*ends, log=log, places=places)} {result['unit']}".strip()
 
 
-def _course(entry: Entry) -> str:
+def _course(entry: Shown) -> str:
     """Say in words what the line shows."""
     drawn = [run for run in entry.history if run.manifest["result"]["line"]]
     if not drawn:
@@ -362,7 +362,7 @@ def _course(entry: Entry) -> str:
     return f"From {first} to {last}."
 
 
-def _runs(entry: Entry) -> Folded:
+def _runs(entry: Shown) -> Folded:
     """List the runs, newest first."""
     rows: list[tuple[Text, ...]] = []
     for place in range(len(entry.history) - 1, -1, -1):
@@ -384,11 +384,13 @@ def _runs(entry: Entry) -> Folded:
     earlier = entry.count - len(entry.history)
     more = f", the last {len(entry.history)} shown" if earlier > 0 else ""
     own = () if entry.standing is None else (len(entry.history) - 1 - entry.standing,)
-    table = Table(f"Runs of {entry.analysis}", _HEADS, tuple(rows), own=frozenset(own), cards=True)
+    table = Tabular(
+        f"Runs of {entry.analysis}", _HEADS, tuple(rows), own=frozenset(own), cards=True
+    )
     return Folded(f"Runs of {entry.analysis} ({entry.count}{more})", (table,))
 
 
-def _due(entry: Entry) -> str:
+def _due(entry: Shown) -> str:
     """Day from which the page calls an analysis stale."""
     every = entry.history[-1].manifest.get("every_days")
     if not every:

@@ -17,13 +17,13 @@ from bayesrtw.analysis.run import Synthesis, run
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import choose
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.living.attribution import Side
-from bayesrtw.living.diff import After, Before, difference, first, pooled, set_aside
+from bayesrtw.living.attribution import Basis
+from bayesrtw.living.diff import Earlier, Later, difference, first, pooled, set_aside
 from bayesrtw.living.figures import figures, moved
 from bayesrtw.living.fresh import Standing
 from bayesrtw.living.inputs import Inputs, software, stored_inputs, write_inputs
 from bayesrtw.living.journal import published
-from bayesrtw.living.outcome import Outcome
+from bayesrtw.living.outcome import Ending
 from bayesrtw.living.rows import plain_rows
 from bayesrtw.living.store import Run, Writer, as_line, drafting, now, put, run_names
 from bayesrtw.living.update import heartbeat
@@ -61,7 +61,7 @@ class Opened:
 
 def refit(
     writer: Writer, inputs: Inputs, found: Standing, *, force: bool = False, report: bool = True
-) -> Outcome:
+) -> Ending:
     """Fit an analysis and store the run, unless it is the last one again."""
     start = time.monotonic()
     with drafting(writer) as draft:
@@ -80,7 +80,7 @@ def refit(
         passed = not any(finding.severity == "failed" for finding in synthesis.findings)
         held = before.conclusion if before and _same_series(before, opened) else ""
         concluded = conclusion(synthesis, before=held)
-        after = After(synthesis, opened.source, figures(synthesis), opened.identity, concluded)
+        after = Later(synthesis, opened.source, figures(synthesis), opened.identity, concluded)
         diff = difference(before, after) if before else first(after)
         code, reasons = _judged(diff, synthesis)
         # Whatever else is said of a run, a person decides about these.
@@ -103,7 +103,7 @@ def refit(
         stored = put(writer, draft, opened.run_id, manifest)
     name = concluded.name if concluded else ""
     text = "; ".join(reasons) if reasons else ("first run" if base is None else "no number moved")
-    return Outcome(
+    return Ending(
         writer.analysis,
         code,
         "first" if base is None else "run",
@@ -135,23 +135,23 @@ def open_inputs(toml: Path, entry: Path) -> Opened:
     return Opened(analysis, source, selection, identity)
 
 
-def _same_series(before: Before, opened: Opened) -> bool:
+def _same_series(before: Earlier, opened: Opened) -> bool:
     return bool(before.identity["analysis"] == opened.identity["analysis"])
 
 
-def before_of(base: Run) -> Before:
+def before_of(base: Run) -> Earlier:
     """Take what a stored run says, with its inputs behind functions that read them when asked."""
     result, analysis = base.manifest["result"], str(base.manifest["analysis"])
     rows = json.loads((base.folder / "rows.json").read_text(encoding="utf-8"))
 
-    def reopen() -> Side:
+    def reopen() -> Basis:
         toml, entry = stored_inputs(base.folder, analysis)
-        return Side(open_analysis(toml), open_dataset(entry, strict=False))
+        return Basis(open_analysis(toml), open_dataset(entry, strict=False))
 
     def tree() -> xr.DataTree:
         return xr.open_datatree(base.folder / "posterior.nc", engine="h5netcdf")
 
-    return Before(
+    return Earlier(
         name=base.name,
         figures=result["figures"],
         rows=rows,
@@ -202,7 +202,7 @@ def _series(writer: Writer, base: Run | None, diff: Mapping[str, Any]) -> int:
     return current + 1 if opens else current
 
 
-def _result(synthesis: Synthesis, after: After, diff: Mapping[str, Any]) -> dict[str, Any]:
+def _result(synthesis: Synthesis, after: Later, diff: Mapping[str, Any]) -> dict[str, Any]:
     """Give what readers of a store see without opening the run's files."""
     analysis, data = synthesis.analysis, synthesis.evidence.data
     attrs = synthesis.posterior.attrs
@@ -291,7 +291,7 @@ def _checks(synthesis: Synthesis, manifest: Mapping[str, Any]) -> dict[str, Any]
 
 def _again(
     writer: Writer, inputs: Inputs, found: Standing, latest: Run, synthesis: Synthesis
-) -> Outcome:
+) -> Ending:
     """Hold the same run once more against the stored one: the digits must be the same."""
     new = figures(synthesis)
     stored = latest.manifest["result"]["figures"]
@@ -299,7 +299,7 @@ def _again(
     if changed:
         words = ", ".join(f"{entry['estimand']}: {entry['number']}" for entry in changed[:5])
         text = f"a refit of the same inputs with the same software gives other numbers ({words})"
-        return Outcome(
+        return Ending(
             writer.analysis,
             30,
             "refit",

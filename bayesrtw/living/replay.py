@@ -7,7 +7,7 @@ from typing import Any
 from bayesrtw.analysis.concluded import conclusion
 from bayesrtw.analysis.run import run as run_analysis
 from bayesrtw.errors import StoreError
-from bayesrtw.living.diff import After, difference
+from bayesrtw.living.diff import Later, difference
 from bayesrtw.living.figures import figures, moved
 from bayesrtw.living.inputs import stored_inputs
 from bayesrtw.living.refit import before_of, open_inputs
@@ -93,7 +93,7 @@ def compare(old: Run, new: Run) -> dict[str, Any]:
     same = before.identity["analysis"] == opened.identity["analysis"]
     held = before.conclusion if same else ""
     concluded = conclusion(synthesis, before=held)
-    after = After(synthesis, opened.source, figures(synthesis), new.manifest["identity"], concluded)
+    after = Later(synthesis, opened.source, figures(synthesis), new.manifest["identity"], concluded)
     return difference(before, after)
 
 

@@ -20,7 +20,7 @@ from bayesrtw.errors import (
 from bayesrtw.living.fresh import Standing, standing
 from bayesrtw.living.inputs import Inputs, analysis_id, gather
 from bayesrtw.living.journal import note
-from bayesrtw.living.outcome import Outcome
+from bayesrtw.living.outcome import Ending
 from bayesrtw.living.store import WAIT, Store, Writer, analyses, open_store, run_names, writing
 
 
@@ -55,10 +55,10 @@ class Task:
     report: bool = True
 
 
-def beat(task: Task) -> Outcome | None:
+def beat(task: Task) -> Ending | None:
     """Give an analysis a heartbeat if nothing is due."""
 
-    def do(store: Store, inputs: Inputs) -> Outcome | None:
+    def do(store: Store, inputs: Inputs) -> Ending | None:
         if task.force or standing(store, inputs).reasons:
             return None
         with writing(store, inputs.analysis, wait=task.wait) as writer:
@@ -68,10 +68,10 @@ def beat(task: Task) -> Outcome | None:
     return _guarded(task, do)
 
 
-def renew(task: Task) -> Outcome:
+def renew(task: Task) -> Ending:
     """Fit an analysis that is due, and store the run."""
 
-    def do(store: Store, inputs: Inputs) -> Outcome:
+    def do(store: Store, inputs: Inputs) -> Ending:
         from bayesrtw.living.refit import refit  # noqa: PLC0415
 
         with writing(store, inputs.analysis, wait=task.wait) as writer:
@@ -91,7 +91,7 @@ def renew(task: Task) -> Outcome:
 
 def heartbeat(
     writer: Writer, inputs: Inputs, found: Standing, *, refitted: str = "", text: str = ""
-) -> Outcome:
+) -> Ending:
     """Note that nothing changed."""
     assert found.latest is not None
     note(
@@ -102,7 +102,7 @@ def heartbeat(
         fitted=refitted or found.fitted,
         refit=bool(refitted),
     )
-    return Outcome(
+    return Ending(
         writer.analysis,
         0,
         "refit" if refitted else "heartbeat",
@@ -126,7 +126,7 @@ def _refuse(writer: Writer, error: BayesrtwError) -> None:
     note(writer, kind, message=str(error), run=names[-1] if names else None)
 
 
-def _guarded[Found](task: Task, do: Callable[[Store, Inputs], Found]) -> Found | Outcome:
+def _guarded[Found](task: Task, do: Callable[[Store, Inputs], Found]) -> Found | Ending:
     """Turn errors of one analysis into an outcome."""
     name = analysis_id(task.name)
     start, trace = time.monotonic(), ""
@@ -153,4 +153,4 @@ def _guarded[Found](task: Task, do: Callable[[Store, Inputs], Found]) -> Found |
             f"an error of bayesrtw itself ({type(error).__name__}: {error}); nothing was stored. Please "
             "report it with the lines that follow."
         )
-    return Outcome(name, code, state, text, seconds=time.monotonic() - start, trace=trace)
+    return Ending(name, code, state, text, seconds=time.monotonic() - start, trace=trace)

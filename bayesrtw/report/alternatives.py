@@ -5,20 +5,20 @@ from typing import Any, Final
 from bayesrtw.analysis.sensitivity import STUDIES
 from bayesrtw.report.block import (
     Block,
+    Bracketed,
     Bullets,
     Head,
     Heading,
-    Interval,
     Number,
     Paragraph,
     Pictures,
     Quoted,
     Section,
     Styled,
-    Table,
+    Tabular,
     Text,
 )
-from bayesrtw.report.numbers import Numbers, pointer
+from bayesrtw.report.numbers import Printer, pointer
 from bayesrtw.report.words import label
 
 #: Columns of a panel that have a style of their own; others are printed as words.
@@ -33,7 +33,7 @@ _STYLES: Final = {
 _OWN: Final = ("registered", "none left out")
 
 
-def ladder(content: dict[str, Any], n: Numbers) -> list[Section]:
+def ladder(content: dict[str, Any], n: Printer) -> list[Section]:
     """Say what each assumption about the studies that are not randomised buys."""
     climbed = content.get("ladder")
     if not climbed:
@@ -65,7 +65,7 @@ def ladder(content: dict[str, Any], n: Numbers) -> list[Section]:
     return [Section("ladder", "Bias ladder", tuple(blocks))]
 
 
-def _rungs(climbed: dict[str, Any], n: Numbers) -> Table:
+def _rungs(climbed: dict[str, Any], n: Printer) -> Tabular:
     head = (
         Head(("Rung",)),
         Head(("Takes for granted",), "words"),
@@ -82,17 +82,17 @@ def _rungs(climbed: dict[str, Any], n: Numbers) -> Table:
             (
                 (Quoted(name[:1].upper() + name[1:]), *mark),
                 (Quoted(rung["meaning"]),),
-                (Interval(f"{at}/back_transformed"),),
+                (Bracketed(f"{at}/back_transformed"),),
                 (Number(f"{at}/probability", "probability"),),
                 (Number(f"{at}/estimates", "count"),),
                 (Quoted(str(rung["conclusion"] or "")),),
             )
         )
     own = frozenset(place for place, rung in enumerate(climbed["rungs"]) if rung["registered"])
-    return Table("Rungs of the bias ladder", head, tuple(rows), own=own, cards=True)
+    return Tabular("Rungs of the bias ladder", head, tuple(rows), own=own, cards=True)
 
 
-def _tipping(climbed: dict[str, Any], n: Numbers) -> Table:
+def _tipping(climbed: dict[str, Any], n: Printer) -> Tabular:
     scale = f"ratio of {n.measure.abbreviation}s" if n.measure.log else "analysis scale"
     head = (
         Head(("P(benefit) crosses",), "num"),
@@ -115,10 +115,10 @@ def _tipping(climbed: dict[str, Any], n: Numbers) -> Table:
         for place, row in enumerate(climbed["tipping"])
     )
     caption = "Where the probability of benefit, with every study at its word, crosses a level."
-    return Table("Tipping points", head, rows, caption, cards=True)
+    return Tabular("Tipping points", head, rows, caption, cards=True)
 
 
-def _contributions(climbed: dict[str, Any]) -> Table:
+def _contributions(climbed: dict[str, Any]) -> Tabular:
     head = (Head(("Design",)), Head(("Estimates",), "num"), Head(("Weight, %",), "num"))
     rows = []
     for name in climbed["contributions"]:
@@ -126,10 +126,10 @@ def _contributions(climbed: dict[str, Any]) -> Table:
         count: Text = ("–",) if name == "prior" else (Number(f"{at}/estimates", "count"),)
         rows.append(((Quoted(label(name)),), count, (Number(f"{at}/weight", "percent"),)))
     caption = "Share of the pooled mean of the rung that decides."
-    return Table("Weights of designs", head, tuple(rows), caption)
+    return Tabular("Weights of designs", head, tuple(rows), caption)
 
 
-def predictive(content: dict[str, Any], n: Numbers) -> list[Section]:
+def predictive(content: dict[str, Any], n: Printer) -> list[Section]:
     """Hold each estimate against what the other studies, and the priors alone, lead one to expect."""
     found = content.get("predictive")
     if not found:
@@ -160,10 +160,10 @@ def predictive(content: dict[str, Any], n: Numbers) -> list[Section]:
     )
     rows = []
     for place, row in enumerate(content["rows"]):
-        cells: list[Text] = [(Quoted(row["estimate"]),), (Interval(f"/rows/{place}/own"),)]
+        cells: list[Text] = [(Quoted(row["estimate"]),), (Bracketed(f"/rows/{place}/own"),)]
         for kind in words:
             known = found[kind]["intervals"][place] is not None
-            cells.append((Interval(f"/predictive/{kind}/intervals/{place}"),) if known else ("–",))
+            cells.append((Bracketed(f"/predictive/{kind}/intervals/{place}"),) if known else ("–",))
             tail = f"/predictive/{kind}/tails/{place}"
             cells.append((Number(tail, "probability"),) if known else ("–",))
         rows.append(tuple(cells))
@@ -171,7 +171,7 @@ def predictive(content: dict[str, Any], n: Numbers) -> list[Section]:
         "Each estimate beside what is expected of it without its study: median and predictive interval (PI), "
         "sampling error included. Tail: probability of a result at least as far out, on either side."
     )
-    blocks.append(Table("Predictive check", head, tuple(rows), caption, cards=True))
+    blocks.append(Tabular("Predictive check", head, tuple(rows), caption, cards=True))
     return [Section("predictive", "Predictive check", tuple(blocks))]
 
 
@@ -205,7 +205,7 @@ def outlook(content: dict[str, Any]) -> list[Section]:
     caption = (
         "Expected narrowing of the 95\u00a0% interval of the pooled mean, on the analysis scale."
     )
-    table = Table("What one more trial could change", head, rows, caption, cards=True)
+    table = Tabular("What one more trial could change", head, rows, caption, cards=True)
     return [
         Section(
             "outlook", "What one more trial could change", (Paragraph((said,)), table), "Outlook"
@@ -213,7 +213,7 @@ def outlook(content: dict[str, Any]) -> list[Section]:
     ]
 
 
-def sensitivity(content: dict[str, Any], n: Numbers) -> Section:
+def sensitivity(content: dict[str, Any], n: Printer) -> Section:
     """Say what was tried beside the registered analysis, and what came of it."""
     panel = content["sensitivity"]
     if not panel:
@@ -225,7 +225,7 @@ def sensitivity(content: dict[str, Any], n: Numbers) -> Section:
     return Section("sensitivity", "Sensitivity", tuple(blocks))
 
 
-def _panel(heading: str, table: list[dict[str, Any]], n: Numbers) -> Table:
+def _panel(heading: str, table: list[dict[str, Any]], n: Printer) -> Tabular:
     """Show a table of the panel: medians with ends, known figures, then any words."""
     intervals = any("median" in row["back_transformed"] for row in table)
     head = [Head((Quoted(heading),))]
@@ -242,7 +242,7 @@ def _panel(heading: str, table: list[dict[str, Any]], n: Numbers) -> Table:
         cells: list[Text] = [(Quoted(known_as.get(row["name"], row["name"])),)]
         if intervals:
             known = "median" in row["back_transformed"]
-            cells.append((Interval(f"{at}/back_transformed"),) if known else ("–",))
+            cells.append((Bracketed(f"{at}/back_transformed"),) if known else ("–",))
         for name, _, style in columns:
             cells.append(
                 (Number(at + pointer(name), style),)
@@ -251,7 +251,7 @@ def _panel(heading: str, table: list[dict[str, Any]], n: Numbers) -> Table:
             )
         rows.append(tuple(cells))
     own = frozenset(place for place, row in enumerate(table) if row["name"] in _OWN)
-    return Table(heading, tuple(head), tuple(rows), own=own)
+    return Tabular(heading, tuple(head), tuple(rows), own=own)
 
 
 def _names(content: dict[str, Any]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bayesrtw.printed import spell_chance
-from bayesrtw.report.numbers import Numbers, resolve
+from bayesrtw.report.numbers import Printer, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Number:
     path
         JSON pointer to it.
     style
-        How it is printed, as for `bayesrtw.report.numbers.Numbers.text`.
+        How it is printed, as for `bayesrtw.report.numbers.Printer.text`.
     """
 
     path: str
@@ -25,7 +25,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class Bracketed:
     """A median with its interval.
 
     Attributes
@@ -89,7 +89,7 @@ class Styled:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Jump:
     """A section of the same report.
 
     Attributes
@@ -103,7 +103,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class FileLink:
     """A file beside the page.
 
     Attributes
@@ -119,7 +119,7 @@ class Link:
 
 
 #: What stands in a line.
-Part = str | Number | Interval | Chance | Quoted | Styled | Place | Link
+Part = str | Number | Bracketed | Chance | Quoted | Styled | Jump | FileLink
 Text = tuple[Part, ...]
 
 
@@ -199,7 +199,7 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Tabular:
     """A table whose first column names its rows.
 
     Attributes
@@ -279,7 +279,7 @@ class Controls:
     still: "tuple[Block, ...]"
 
 
-Block = Heading | Paragraph | Bullets | Terms | Table | Listing | Folded | Pictures | Controls
+Block = Heading | Paragraph | Bullets | Terms | Tabular | Listing | Folded | Pictures | Controls
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,17 +323,17 @@ class Outline:
     sections: tuple[Section, ...]
 
 
-def plain(text: Text, n: Numbers) -> str:
+def plain(text: Text, n: Printer) -> str:
     """Write a text as words alone."""
     return "".join(_plain(part, n) for part in text)
 
 
-def _plain(part: Part, n: Numbers) -> str:
+def _plain(part: Part, n: Printer) -> str:
     if isinstance(part, str):
         return part
     if isinstance(part, Number):
         return n.text(part.path, part.style)
-    if isinstance(part, Interval):
+    if isinstance(part, Bracketed):
         middle, low, high = (
             n.text(f"{part.path}/{end}", part.style) for end in ("median", "lower", "upper")
         )
@@ -342,7 +342,7 @@ def _plain(part: Part, n: Numbers) -> str:
         return spell_chance(part.event, resolve(n.content, part.path))
     if isinstance(part, Styled):
         return plain(part.text, n) + (": " if part.look == "tag" else "")
-    return part.title if isinstance(part, Place) else part.text
+    return part.title if isinstance(part, Jump) else part.text
 
 
 def joined(texts: Iterable[Text], between: str) -> Text:

@@ -12,7 +12,7 @@ from bayesrtw.report.block import (
     Paragraph,
     Quoted,
     Styled,
-    Table,
+    Tabular,
     Text,
 )
 
@@ -157,7 +157,7 @@ def _surprise(diff: Mapping[str, Any]) -> Iterable[Block]:
         title = "What was predicted of the new results"
         heads = ("new result", "effect", "predicted", "z", "tail probability")
         yield Heading(title)
-        yield Table(title, tuple(Head((each,)) for each in heads), tuple(rows))
+        yield Tabular(title, tuple(Head((each,)) for each in heads), tuple(rows))
     found = diff["drift"]
     if found:
         said = (
@@ -199,9 +199,9 @@ def _headed(heading: str, head: Sequence[str], rows: Sequence[Sequence[object]])
         yield _table(heading, head, rows)
 
 
-def _table(label: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+def _table(label: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Tabular:
     cells = tuple(tuple((Quoted(str(cell)),) for cell in row) for row in rows)
-    return Table(label, tuple(Head((each,)) for each in head), cells)
+    return Tabular(label, tuple(Head((each,)) for each in head), cells)
 
 
 def _cells(*values: Any) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from bayesrtw.printed import arrows
 from bayesrtw.report.absolute import per_thousand
 from bayesrtw.report.block import Block, Controls, Paragraph, Quoted, Section, Text
 from bayesrtw.report.markup import blocks_as_html
-from bayesrtw.report.numbers import Numbers, clean
+from bayesrtw.report.numbers import Printer, clean
 from bayesrtw.report.outline import outline, probability_of
 from bayesrtw.report.picture import Picture
 from bayesrtw.report.shell import asset, head
@@ -23,7 +23,7 @@ from bayesrtw.report.words import label
 def render_html(content: dict[str, Any], pictures: Sequence[Picture] = ()) -> str:
     """Write a report as one HTML page that asks nothing of any network."""
     css, js = asset("report.css"), asset("report.js")
-    n, found = Numbers.of(content), outline(content)
+    n, found = Printer.of(content), outline(content)
     explorer = _explorer(content, n)
 
     def written(section: Section) -> Markup:
@@ -56,7 +56,7 @@ def render_html(content: dict[str, Any], pictures: Sequence[Picture] = ()) -> st
     )
 
 
-def _data(content: dict[str, Any], n: Numbers) -> str:
+def _data(content: dict[str, Any], n: Printer) -> str:
     """Write the record as the page's script reads it, with how to draw and print."""
     grid = content["explore"]
     strip = Strip.of(content, n.measure) if grid and grid["cells"][0][0][0] else None
@@ -72,7 +72,7 @@ def _data(content: dict[str, Any], n: Numbers) -> str:
     return json.dumps(shown, ensure_ascii=False, allow_nan=False)
 
 
-def _unexplored(block: Controls, content: dict[str, Any], n: Numbers) -> Markup:
+def _unexplored(block: Controls, content: dict[str, Any], n: Printer) -> Markup:
     """Say why there are no controls, and what there is instead."""
     why: Text = ("No grid of other answers comes with this analysis: ",)
     said = Paragraph((*why, Quoted(content["explore_missing"])))
@@ -104,7 +104,7 @@ def _dataset(content: dict[str, Any]) -> str:
 
 
 def _line(content: dict[str, Any]) -> dict[str, Any]:
-    n = Numbers.of(content)
+    n = Printer.of(content)
     found = content["estimates"]
     unit = f" {content['unit']}" if content["unit"] else ""
     line = {
@@ -130,7 +130,7 @@ def _line(content: dict[str, Any]) -> dict[str, Any]:
     return line
 
 
-def _explorer(content: dict[str, Any], n: Numbers) -> Markup | None:
+def _explorer(content: dict[str, Any], n: Printer) -> Markup | None:
     """Write the controls with the answer that they begin with; None where nothing was worked out."""
     grid = content["explore"]
     if not grid or not grid["cells"][0][0][0]:
@@ -172,7 +172,7 @@ def _start(content: dict[str, Any]) -> float:
     return min(0.99, max(0.01, round(counted, 2))) if counted is not None else 0.5
 
 
-def _people(content: dict[str, Any], start: float, n: Numbers) -> dict[str, list[str]]:
+def _people(content: dict[str, Any], start: float, n: Printer) -> dict[str, list[str]]:
     found = {}
     for name in ("mu", "theta_new"):
         if name in content["estimates"]:

@@ -14,13 +14,13 @@ from bayesrtw.report.block import (
     Paragraph,
     Quoted,
     Styled,
-    Table,
+    Tabular,
     Terms,
     Text,
     plain,
 )
 from bayesrtw.report.change import change
-from bayesrtw.report.numbers import Numbers, clean
+from bayesrtw.report.numbers import Printer, clean
 from bayesrtw.report.outline import outline
 
 #: Characters that Markdown or HTML would read as marks; a forge takes ``#12`` for an issue.
@@ -37,7 +37,7 @@ _PICTURES: Final = (
 
 def render_markdown(content: dict[str, Any]) -> str:
     """Write a report as Markdown (CommonMark with tables)."""
-    n, found = Numbers.of(content), outline(content)
+    n, found = Printer.of(content), outline(content)
     parts = [f"# {_escaped(found.title)}", *blocks_as_markdown(found.opening, n)]
     for section in found.sections:
         inner = list(blocks_as_markdown(section.blocks, n))
@@ -50,7 +50,7 @@ def change_as_markdown(diff: Mapping[str, Any], *, headline: str = "", caveat: s
     opening: list[Block] = [Paragraph((Quoted(headline),))] if headline else []
     if caveat:
         opening.append(Paragraph((Quoted(caveat),), "caveat"))
-    n = Numbers.none()
+    n = Printer.none()
     title = Heading(diff["title"])
     return (
         "\n\n".join(
@@ -63,7 +63,7 @@ def change_as_markdown(diff: Mapping[str, Any], *, headline: str = "", caveat: s
     )
 
 
-def blocks_as_markdown(blocks: Sequence[Block], n: Numbers, level: int = 3) -> Iterator[str]:
+def blocks_as_markdown(blocks: Sequence[Block], n: Printer, level: int = 3) -> Iterator[str]:
     """Write blocks one after another."""
     for block in blocks:
         if isinstance(block, Heading):
@@ -75,7 +75,7 @@ def blocks_as_markdown(blocks: Sequence[Block], n: Numbers, level: int = 3) -> I
             yield "\n".join(f"- {_line(item, n)}" for item in block.items)
         elif isinstance(block, Terms):
             yield "\n".join(f"- {name}: {_escaped(plain(text, n))}" for name, text in block.pairs)
-        elif isinstance(block, Table):
+        elif isinstance(block, Tabular):
             yield _table(block, n)
         elif isinstance(block, Listing):
             text = _UNSAFE.sub(_as_escape, block.text) if block.json else block.text
@@ -87,7 +87,7 @@ def blocks_as_markdown(blocks: Sequence[Block], n: Numbers, level: int = 3) -> I
             yield from blocks_as_markdown(block.still, n, level)
 
 
-def _table(block: Table, n: Numbers) -> str:
+def _table(block: Tabular, n: Printer) -> str:
     heads = [_escaped(plain(head.text, n)) for head in block.head]
     sides = ["---:" if head.style == "num" else "---" for head in block.head]
     rows = [[_line(cell, n) for cell in row] for row in block.rows]
@@ -99,7 +99,7 @@ def _row(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _line(text: Text, n: Numbers) -> str:
+def _line(text: Text, n: Printer) -> str:
     """Write a text on one line; what is strong stays strong."""
     if not any(isinstance(part, Styled) and part.look == "strong" for part in text):
         return _escaped(plain(text, n))

@@ -8,26 +8,26 @@ from markupsafe import Markup, escape
 
 from bayesrtw.report.block import (
     Block,
+    Bracketed,
     Bullets,
     Chance,
     Controls,
+    FileLink,
     Folded,
     Heading,
-    Interval,
-    Link,
+    Jump,
     Listing,
     Number,
     Paragraph,
     Part,
     Pictures,
-    Place,
     Quoted,
-    Table,
+    Tabular,
     Terms,
     Text,
     plain,
 )
-from bayesrtw.report.numbers import Numbers, clean, resolve
+from bayesrtw.report.numbers import Printer, clean, resolve
 
 #: What a DOI looks like; links on a page lead to doi.org and nowhere else, whatever data say.
 _DOI: Final = re.compile(r"\b10\.\d{4,9}/[-._;()/:A-Za-z0-9]*[A-Za-z0-9]")
@@ -37,14 +37,14 @@ _LOOKS: Final = {"quiet": '<span class="quiet">{}</span>', "code": "<code>{}</co
 
 
 def blocks_as_html(
-    blocks: tuple[Block, ...], n: Numbers, place: Callable[[Block], Markup]
+    blocks: tuple[Block, ...], n: Printer, place: Callable[[Block], Markup]
 ) -> Markup:
     """Write blocks one after another."""
     return Markup("\n").join(_block(block, n, place) for block in blocks)
 
 
-def _block(block: Block, n: Numbers, place: Callable[[Block], Markup]) -> Markup:
-    if isinstance(block, Table):
+def _block(block: Block, n: Printer, place: Callable[[Block], Markup]) -> Markup:
+    if isinstance(block, Tabular):
         return _table(block, n)
     if isinstance(block, Paragraph):
         return _paragraph(block, n)
@@ -71,7 +71,7 @@ def _block(block: Block, n: Numbers, place: Callable[[Block], Markup]) -> Markup
     return place(block)
 
 
-def _paragraph(block: Paragraph, n: Numbers) -> Markup:
+def _paragraph(block: Paragraph, n: Printer) -> Markup:
     text = text_as_html(block.text, n)
     if block.kind == "caveat":
         return Markup('<div class="caveat"><p>{}</p></div>').format(text)
@@ -79,7 +79,7 @@ def _paragraph(block: Paragraph, n: Numbers) -> Markup:
     return Markup("<p{}>{}</p>").format(kind, text)
 
 
-def _table(block: Table, n: Numbers) -> Markup:
+def _table(block: Tabular, n: Printer) -> Markup:
     """Write a table that scrolls for itself, so that the page does not."""
     heads = Markup("").join(
         Markup('<th scope="col"{}>{}</th>').format(_class(head.style), text_as_html(head.text, n))
@@ -98,7 +98,7 @@ def _table(block: Table, n: Numbers) -> Markup:
     )
 
 
-def _row(block: Table, place: int, cells: tuple[Text, ...], n: Numbers) -> Markup:
+def _row(block: Tabular, place: int, cells: tuple[Text, ...], n: Printer) -> Markup:
     written = []
     for position, (head, cell) in enumerate(zip(block.head, cells, strict=True)):
         form = '<th scope="row"{}{}>{}</th>' if position == 0 else "<td{}{}>{}</td>"
@@ -114,38 +114,38 @@ def _class(name: str) -> Markup:
     return Markup(' class="{}"').format(name) if name else Markup("")
 
 
-def _key(cell: Text, n: Numbers) -> str:
+def _key(cell: Text, n: Printer) -> str:
     """Say by what a cell is sorted: its first number, else its words; empty cells come last."""
     if not cell:
         return ""
     first = cell[0]
-    if isinstance(first, Number | Interval):
+    if isinstance(first, Number | Bracketed):
         path = first.path if isinstance(first, Number) else f"{first.path}/median"
         value: Any = resolve(n.content, path)
         return "" if value is None else repr(value)
     return clean(first.text) if isinstance(first, Quoted) else str(first)
 
 
-def text_as_html(text: Text, n: Numbers) -> Markup:
+def text_as_html(text: Text, n: Printer) -> Markup:
     """Write a text."""
     return Markup("").join(_part(part, n) for part in text)
 
 
-def _part(part: Part, n: Numbers) -> Markup:
+def _part(part: Part, n: Printer) -> Markup:
     if isinstance(part, str):
         return escape(clean(part))
     if isinstance(part, Number):
         return n.show(part.path, part.style)
-    if isinstance(part, Interval):
+    if isinstance(part, Bracketed):
         return n.interval(part.path, part.style)
     if isinstance(part, Chance):
         equals = "= " if n.text(part.path, "probability")[0].isdigit() else ""
         return Markup("{} {}{}").format(part.event, equals, n.show(part.path, "probability"))
     if isinstance(part, Quoted):
         return linked(part.text) if part.linked else quoted(part.text)
-    if isinstance(part, Link):
+    if isinstance(part, FileLink):
         return Markup('<a href="{}">{}</a>').format(part.file, clean(part.text))
-    if isinstance(part, Place):
+    if isinstance(part, Jump):
         return Markup('<a href="#{}">{}</a>').format(part.id, part.title)
     inner = text_as_html(part.text, n)
     if part.look == "tag":

@@ -44,7 +44,7 @@ def places_of(standard_errors: Iterable[float | None], measure: "Measure") -> in
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class Printer:
     """How the numbers of one record are printed.
 
     Attributes
@@ -62,12 +62,12 @@ class Numbers:
     places: int
 
     @classmethod
-    def none(cls) -> "Numbers":
+    def none(cls) -> "Printer":
         """Serve texts that print no number of a record."""
         return cls({}, cast("Measure", None), 2)
 
     @classmethod
-    def of(cls, content: dict[str, Any]) -> "Numbers":
+    def of(cls, content: dict[str, Any]) -> "Printer":
         """Choose the decimals that the record's intervals deserve."""
         from bayesrtw.evidence.measure import measure_named  # noqa: PLC0415 - NumPy
 

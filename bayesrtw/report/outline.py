@@ -7,23 +7,23 @@ from bayesrtw.printed import event
 from bayesrtw.report.alternatives import ladder, outlook, predictive, sensitivity
 from bayesrtw.report.block import (
     Block,
+    Bracketed,
     Bullets,
     Chance,
     Controls,
     Folded,
     Head,
     Heading,
-    Interval,
+    Jump,
     Listing,
     Number,
     Outline,
     Paragraph,
     Pictures,
-    Place,
     Quoted,
     Section,
     Styled,
-    Table,
+    Tabular,
     Terms,
     Text,
     joined,
@@ -31,7 +31,7 @@ from bayesrtw.report.block import (
 )
 from bayesrtw.report.change import change
 from bayesrtw.report.checklist import SOURCE, command_of, source_of
-from bayesrtw.report.numbers import Numbers, pointer
+from bayesrtw.report.numbers import Printer, pointer
 from bayesrtw.report.studies import effects, evidence, moderators
 from bayesrtw.report.words import label, settings_in_words, term_in_words
 
@@ -41,7 +41,7 @@ PER_CENT = "95\u00a0%"
 
 def outline(content: dict[str, Any]) -> Outline:
     """Put a record into sections, in the order of the page."""
-    n = Numbers.of(content)
+    n = Printer.of(content)
     sections = [
         _summary(content, n),
         *_change(content),
@@ -62,7 +62,7 @@ def outline(content: dict[str, Any]) -> Outline:
     return Outline(content["title"], _opening(content, n), (*sections, _checklist(content, titles)))
 
 
-def _opening(content: dict[str, Any], n: Numbers) -> tuple[Block, ...]:
+def _opening(content: dict[str, Any], n: Printer) -> tuple[Block, ...]:
     """Question, answer, caveat, and every check that failed."""
     when = (
         f"registered {content['registered']}, revision {content['revision']}"
@@ -87,7 +87,7 @@ def _opening(content: dict[str, Any], n: Numbers) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _answer(content: dict[str, Any], n: Numbers) -> list[Block]:
+def _answer(content: dict[str, Any], n: Printer) -> list[Block]:
     """Say the answer with its probability of benefit."""
     if "mu" not in content["estimates"]:
         counts = (
@@ -103,7 +103,7 @@ def _answer(content: dict[str, Any], n: Numbers) -> list[Block]:
         "On average the programmes are of benefit with probability ",
         Number("/estimates/mu/probability", "probability"),
         f": pooled {n.measure.title.lower()} ",
-        Interval("/estimates/mu/back_transformed"),
+        Bracketed("/estimates/mu/back_transformed"),
         f"{unit}.",
     )
     blocks: list[Block] = [Paragraph(mean, "answer")]
@@ -127,7 +127,7 @@ def _answer(content: dict[str, Any], n: Numbers) -> list[Block]:
     return blocks
 
 
-def _summary(content: dict[str, Any], n: Numbers) -> Section:
+def _summary(content: dict[str, Any], n: Printer) -> Section:
     has = content["estimates"]
     dash: Text = ("–",)
     at = "/estimates/theta_new/back_transformed"
@@ -136,7 +136,7 @@ def _summary(content: dict[str, Any], n: Numbers) -> Section:
     row: tuple[Text, ...] = (
         (Quoted(content["outcome"]), *unit),
         joined((_design(content, name) for name in content["participants"]["designs"]), "; "),
-        (Interval("/estimates/mu/back_transformed"),) if "mu" in has else dash,
+        (Bracketed("/estimates/mu/back_transformed"),) if "mu" in has else dash,
         (Number("/estimates/mu/probability", "probability"),) if "mu" in has else dash,
         new if "theta_new" in has else dash,
     )
@@ -160,10 +160,10 @@ def _summary(content: dict[str, Any], n: Numbers) -> Section:
         "summary",
         "Summary",
         (
-            Table("Summary table", head, (row,), cards=True),
+            Tabular("Summary table", head, (row,), cards=True),
             Paragraph((note,), "note"),
             Heading("Every question of the analysis"),
-            Table("Answers to the questions of the analysis", asked, answers, cards=True),
+            Tabular("Answers to the questions of the analysis", asked, answers, cards=True),
         ),
     )
 
@@ -190,19 +190,19 @@ def _design(content: dict[str, Any], name: str) -> Text:
     return (*known, Styled(without, "quiet")) if row["studies_without"] else known
 
 
-def _question(content: dict[str, Any], name: str, n: Numbers) -> tuple[Text, ...]:
+def _question(content: dict[str, Any], name: str, n: Printer) -> tuple[Text, ...]:
     at, row = pointer("estimands", name), content["estimands"][name]
     known = row["back_transformed"]["median"] is not None
-    spread: Text = (Interval(at, "spread"), " ", Styled(("SD, analysis scale",), "quiet"))
+    spread: Text = (Bracketed(at, "spread"), " ", Styled(("SD, analysis scale",), "quiet"))
     chance = Chance(probability_of(row, n), f"{at}/probability")
     return (
         (Quoted(name[:1].upper() + name[1:]),),
-        (Interval(f"{at}/back_transformed"),) if known else spread,
+        (Bracketed(f"{at}/back_transformed"),) if known else spread,
         (chance,) if row["probability"] is not None else (),
     )
 
 
-def probability_of(question: dict[str, Any], n: Numbers) -> str:
+def probability_of(question: dict[str, Any], n: Printer) -> str:
     """Name the event whose probability a question asks for."""
     return event(
         question["of"],
@@ -246,9 +246,9 @@ def _people(content: dict[str, Any]) -> list[Section]:
         row: list[Text] = [
             (Number(f"{at}/baseline", "percent"),),
             (Number(f"{at}/mu/with", "people"),),
-            (Interval(f"{at}/mu", "signed"),),
+            (Bracketed(f"{at}/mu", "signed"),),
         ]
-        rows.append((*row, (Interval(f"{at}/theta_new", "signed"),)) if new else tuple(row))
+        rows.append((*row, (Bracketed(f"{at}/theta_new", "signed"),)) if new else tuple(row))
     if new:
         head.append(Head((f"In a new setting ({PER_CENT})",), "num"))
     caption = (
@@ -256,7 +256,7 @@ def _people(content: dict[str, Any]) -> list[Section]:
         f"is for. {_FORMULAS.get(content['measure'], '')}"
     )
     blocks: list[Block] = [
-        Table("Absolute effects", tuple(head), tuple(rows), caption.strip(), cards=True)
+        Tabular("Absolute effects", tuple(head), tuple(rows), caption.strip(), cards=True)
     ]
     if absolute["counted"] is not None:
         counted: Text = (
@@ -306,13 +306,13 @@ def _model(content: dict[str, Any]) -> Section:
     for term in content["analysis"]["term"]:
         what, prior = term_in_words(term)
         rows.append(((Quoted(what),), (Quoted(prior),)))
-    blocks: list[Block] = [Table("Model", (Head(("Part",)), Head(("Priors",))), tuple(rows))]
+    blocks: list[Block] = [Tabular("Model", (Head(("Part",)), Head(("Priors",))), tuple(rows))]
     if content["rationale"]:
         blocks.append(Bullets(tuple((Quoted(reason),) for reason in content["rationale"])))
     return Section("model", "Model and reasons", tuple(blocks))
 
 
-def _record(content: dict[str, Any], n: Numbers) -> Section:
+def _record(content: dict[str, Any], n: Printer) -> Section:
     origin = content["evidence"]
     versions = ", ".join(f"{name}\u00a0{version}" for name, version in content["versions"].items())
     pairs: tuple[tuple[str, Text], ...] = (
@@ -370,7 +370,7 @@ def _checklist(content: dict[str, Any], titles: dict[str, str]) -> Section:
             (point["status"],),
             (Quoted(point["text"]),),
             joined(
-                ((Place(each, titles[each]),) for each in point["where"] if each in titles), ", "
+                ((Jump(each, titles[each]),) for each in point["where"] if each in titles), ", "
             ),
         )
         for point in content["checklist"]
@@ -389,6 +389,6 @@ def _checklist(content: dict[str, Any], titles: dict[str, str]) -> Section:
     return Section(
         "checklist",
         "Bayesian reporting checklist (BARG)",
-        (Paragraph(said), Table("Bayesian reporting checklist", head, rows, cards=True)),
+        (Paragraph(said), Tabular("Bayesian reporting checklist", head, rows, cards=True)),
         "Checklist",
     )

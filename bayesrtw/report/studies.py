@@ -5,24 +5,24 @@ from typing import Any
 from bayesrtw.printed import event
 from bayesrtw.report.block import (
     Block,
+    Bracketed,
     Chance,
     Folded,
     Head,
-    Interval,
     Number,
     Paragraph,
     Pictures,
     Quoted,
     Section,
     Styled,
-    Table,
+    Tabular,
     Text,
 )
-from bayesrtw.report.numbers import Numbers, pointer
+from bayesrtw.report.numbers import Printer, pointer
 from bayesrtw.report.words import label
 
 
-def effects(content: dict[str, Any], n: Numbers) -> tuple[Block, ...]:
+def effects(content: dict[str, Any], n: Printer) -> tuple[Block, ...]:
     """Hold what each study reports beside its shrunken effect: its own estimate and all others."""
     weights, found = content["weights"], content["estimates"]
     shrunken = [pointer("estimates", f"theta[{row['estimate']}]") for row in content["rows"]]
@@ -37,10 +37,10 @@ def effects(content: dict[str, Any], n: Numbers) -> tuple[Block, ...]:
         head.append(Head(("Weight, %",), "num"))
     rows = []
     for place, row in enumerate(content["rows"]):
-        cells: list[Text] = [(Quoted(row["estimate"]),), (Interval(f"/rows/{place}/own"),)]
+        cells: list[Text] = [(Quoted(row["estimate"]),), (Bracketed(f"/rows/{place}/own"),)]
         known = f"theta[{row['estimate']}]" in found
         if has:
-            cells.append((Interval(f"{shrunken[place]}/back_transformed"),) if known else ("–",))
+            cells.append((Bracketed(f"{shrunken[place]}/back_transformed"),) if known else ("–",))
         if weights:
             at = pointer("weights", "estimates", row["estimate"])
             cells.append((Number(at, "percent"),))
@@ -48,10 +48,12 @@ def effects(content: dict[str, Any], n: Numbers) -> tuple[Block, ...]:
     if weights:
         blank: list[Text] = [()] * (len(head) - 2)
         rows.append((("Prior of the pooled mean",), *blank, (Number("/weights/prior", "percent"),)))
-    return (Table("Estimates, reported and shrunken towards the others", tuple(head), tuple(rows)),)
+    return (
+        Tabular("Estimates, reported and shrunken towards the others", tuple(head), tuple(rows)),
+    )
 
 
-def evidence(content: dict[str, Any], n: Numbers) -> Section:
+def evidence(content: dict[str, Any], n: Printer) -> Section:
     """List the numbers with the place where each was read and how it was converted."""
     rows = content["rows"]
     has = {
@@ -81,7 +83,7 @@ def evidence(content: dict[str, Any], n: Numbers) -> Section:
         for place, row in enumerate(rows)
     )
     said = "Each number with the place where it was read and how it came to the scale of analysis."
-    table = Table(
+    table = Tabular(
         "Evidence table", tuple(head for head, shown in columns if shown), cells, sortable=True
     )
     blocks: list[Block] = [Paragraph((said,)), table, Pictures()]
@@ -104,7 +106,7 @@ def _row(place: int, row: dict[str, Any], asked: list[str]) -> list[Text]:
         figure("year", "plain"),
         figure("follow_up_months", "plain"),
         figure("n", "count"),
-        (Interval(f"{at}/own"),),
+        (Bracketed(f"{at}/own"),),
         (Number(f"{at}/se", "se"),),
         (Quoted(row["printed"]),),
         (Quoted(row["conversion"] or "given on the analysis scale"), *doubts),
@@ -133,10 +135,10 @@ def _judged(content: dict[str, Any]) -> tuple[Block, ...]:
         return ()
     title = "Judgements of risk of bias"
     names = ("Study", "Instrument", "Domain", "Judgement")
-    return (Folded(title, (Table(title, tuple(Head((name,)) for name in names), rows),)),)
+    return (Folded(title, (Tabular(title, tuple(Head((name,)) for name in names), rows),)),)
 
 
-def moderators(content: dict[str, Any], n: Numbers) -> list[Section]:
+def moderators(content: dict[str, Any], n: Printer) -> list[Section]:
     """List level means and coefficients of moderators."""
     rows = []
     higher = content["benefit"] == "higher"
@@ -153,7 +155,7 @@ def moderators(content: dict[str, Any], n: Numbers) -> list[Section]:
             (
                 (Quoted(label(column)),),
                 (Quoted(label(level[:-1] if level else "per unit")),),
-                (Interval(f"{at}/back_transformed"),),
+                (Bracketed(f"{at}/back_transformed"),),
                 (Chance(said, f"{at}/probability"),),
             )
         )
@@ -166,5 +168,5 @@ def moderators(content: dict[str, Any], n: Numbers) -> list[Section]:
         Head(("Probability",), "num"),
     )
     said = "Moderators of study results compare studies, not workers."
-    table = Table("Moderators", head, tuple(rows), cards=True)
+    table = Tabular("Moderators", head, tuple(rows), cards=True)
     return [Section("moderators", "Moderators", (Paragraph((said,)), table))]

@@ -20,11 +20,11 @@ from bayesrtw.report.block import (
     Listing,
     Paragraph,
     Pictures,
-    Table,
+    Tabular,
     Terms,
     plain,
 )
-from bayesrtw.report.numbers import Numbers, clean
+from bayesrtw.report.numbers import Printer, clean
 from bayesrtw.report.outline import outline
 
 #: The time that every file in the document bears: the first that the ZIP format can write.
@@ -61,7 +61,7 @@ class Image:
 
 def render_docx(content: dict[str, Any], images: Sequence[Image] = ()) -> bytes:
     """Write a report as DOCX."""
-    n, found = Numbers.of(content), outline(content)
+    n, found = Printer.of(content), outline(content)
     document = Document()
     _page(document)
     document.add_heading(_words(found.title), level=1)
@@ -73,7 +73,7 @@ def render_docx(content: dict[str, Any], images: Sequence[Image] = ()) -> bytes:
     return _stamped(document, content)
 
 
-def _write(document: Any, blocks: Sequence[Block], n: Numbers, images: Sequence[Image]) -> None:
+def _write(document: Any, blocks: Sequence[Block], n: Printer, images: Sequence[Image]) -> None:
     for block in blocks:
         if isinstance(block, Heading):
             document.add_heading(_words(block.text), level=3)
@@ -86,7 +86,7 @@ def _write(document: Any, blocks: Sequence[Block], n: Numbers, images: Sequence[
         elif isinstance(block, Terms):
             for name, text in block.pairs:
                 document.add_paragraph(f"{name}: {_words(plain(text, n))}", style="List Bullet")
-        elif isinstance(block, Table):
+        elif isinstance(block, Tabular):
             _table(document, block, n)
         elif isinstance(block, Listing):
             for line in clean(block.text).splitlines():
@@ -116,7 +116,7 @@ def _page(document: Any) -> None:
     document.styles["Normal"].font.size = Pt(10.5)
 
 
-def _table(document: Any, block: Table, n: Numbers) -> None:
+def _table(document: Any, block: Tabular, n: Printer) -> None:
     if block.caption:
         document.add_paragraph(_words(block.caption), style="Caption")
     table = document.add_table(rows=1, cols=len(block.head), style="Light List Accent 1")

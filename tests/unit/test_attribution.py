@@ -11,7 +11,7 @@ from scipy import integrate, stats
 from bayesrtw.analysis.spec import parse
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.living import attribution, surprise
-from bayesrtw.living.attribution import Side, shapley
+from bayesrtw.living.attribution import Basis, shapley
 from bayesrtw.model.heterogeneity import Common, Exchangeable
 from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import HalfNormal, Normal
@@ -52,11 +52,11 @@ def test_shapley_shares_of_a_game_that_was_worked_out_by_hand():
 
 
 def test_shares_of_data_model_and_prior_add_up_to_the_change():
-    old = Side(parse(TOML, "old"), evidence([0.1, 0.3, 0.2]))
+    old = Basis(parse(TOML, "old"), evidence([0.1, 0.3, 0.2]))
     text = TOML.replace("sd = 0.5", "sd = 0.1").replace(
         'kind = "exchangeable"\ntau = { kind = "half_normal", scale = 0.25 }', 'kind = "common"'
     )
-    new = Side(parse(text, "new"), evidence([0.1, 0.3, 0.2, 0.6]))
+    new = Basis(parse(text, "new"), evidence([0.1, 0.3, 0.2, 0.6]))
     assert attribution.changed_factors(old, new) == ("data", "model", "prior")
     stored, found = (attribution.numbers(side.analysis, side.source, "mu") for side in (old, new))
     told = attribution.attribute(old, new, stored, found, of="mu", software=False)
@@ -68,7 +68,7 @@ def test_shares_of_data_model_and_prior_add_up_to_the_change():
 
 
 def test_a_change_of_software_alone_is_its_own_share():
-    side = Side(parse(TOML, "x"), evidence([0.1, 0.3, 0.2]))
+    side = Basis(parse(TOML, "x"), evidence([0.1, 0.3, 0.2]))
     found = attribution.numbers(side.analysis, side.source, "mu")
     stored = {**found, "mean": found["mean"] - 0.01}
     told = attribution.attribute(side, side, stored, found, of="mu", software=True)
@@ -84,12 +84,12 @@ def test_a_mixture_takes_priors_by_term_and_not_by_place():
     mixed = attribution.mixed(old, new, model=True, prior=False)
     assert mixed.term[1].prior == Normal(0.0, 0.5)
     assert attribution.changed_factors(
-        Side(old, evidence([0.1])), Side(parse(text, "x"), evidence([0.1]))
+        Basis(old, evidence([0.1])), Basis(parse(text, "x"), evidence([0.1]))
     ) == ("model",)
 
 
 def test_each_new_study_is_left_out_in_turn():
-    side = Side(parse(TOML, "x"), evidence([0.1, 0.3, 0.2, 0.8]))
+    side = Basis(parse(TOML, "x"), evidence([0.1, 0.3, 0.2, 0.8]))
     found = attribution.numbers(side.analysis, side.source, "mu")
     [one] = attribution.left_out(side, ["S3"], found, "mu")
     without = attribution.numbers(side.analysis, evidence([0.1, 0.3, 0.2]), "mu")

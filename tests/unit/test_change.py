@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from bayesrtw.report.block import Heading, Styled, Table, plain
+from bayesrtw.report.block import Heading, Styled, Tabular, plain
 from bayesrtw.report.change import change
 from bayesrtw.report.markdown import change_as_markdown
-from bayesrtw.report.numbers import Numbers
+from bayesrtw.report.numbers import Printer
 
 HOSTILE = "# not a heading | @everyone #12 **bold** <b>"
 
@@ -65,9 +65,9 @@ def difference(**changed: Any) -> dict[str, Any]:
 
 
 def test_a_page_and_markdown_show_the_same_tables():
-    n = Numbers.none()
+    n = Printer.none()
     blocks = change(difference())
-    tables = {each.label: each for each in blocks if isinstance(each, Table)}
+    tables = {each.label: each for each in blocks if isinstance(each, Tabular)}
     assert [plain(cell, n) for cell in tables["Results"].rows[0]] == [
         "mu",
         "mean",
@@ -101,4 +101,4 @@ def test_the_class_is_strong_and_certainty_is_not_claimed():
 
 def test_a_first_run_is_compared_with_nothing():
     found = change(difference(**{"from": None}))
-    assert not any(isinstance(each, Table) for each in found)
+    assert not any(isinstance(each, Tabular) for each in found)

@@ -1,5 +1,6 @@
 """Importing costs nothing: what takes seconds to load is loaded when it is first used."""
 
+import ast
 import subprocess
 import sys
 from collections import Counter
@@ -70,3 +71,26 @@ def test_no_two_test_files_have_one_name():
     ]
     assert len(files) > 40
     assert [name for name, times in Counter(file.name for file in files).items() if times > 1] == []
+
+
+def test_no_two_classes_share_a_name():
+    # A name says what it is, in an error and to who searches; what is listed waits for its room's change.
+    waiting = {
+        "Altered",
+        "Common",
+        "Entry",
+        "Laid",
+        "Layout",
+        "LeftOut",
+        "Place",
+        "Quantity",
+        "Shifted",
+    }
+    files = Path(bayesrtw.__file__).parent.rglob("*.py")
+    found = Counter(
+        node.name
+        for file in files
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in found.items() if count > 1} <= waiting
