@@ -7,14 +7,20 @@ from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bayesrtw.analysis.spec import Analysis, parse
 from bayesrtw.errors import BayesrtwError, EvidenceError, SpecError
+from bayesrtw.evidence.measure import Benefit
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.reading.brief import DESCRIBED, Brief, read_brief
-from bayesrtw.reading.read import read_csv, read_folder
-from bayesrtw.reading.source import read_foreign
+from bayesrtw.reading.flat import Stated, check_frame, checked_benefit
+from bayesrtw.reading.read import read_flat, read_folder
+from bayesrtw.reading.source import read_review
 from bayesrtw.registry import suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def models_folder() -> Traversable:
@@ -132,17 +138,35 @@ def _limited(where: str, error: type[BayesrtwError]) -> Iterator[None]:
         raise error(f"{where}: holds a number with thousands of digits; correct it.") from None
 
 
-def open_dataset(name: str | Path, *, strict: bool = True) -> Evidence:
+def open_dataset(
+    name: "str | Path | pd.DataFrame",
+    *,
+    strict: bool = True,
+    columns: Mapping[str, str] | None = None,
+    measure: str = "",
+    benefit: Benefit | None = None,
+    sheet: str = "",
+) -> Evidence:
     """Open evidence, shipped or one's own.
 
     Parameters
     ----------
     name
-        Id of a shipped data set, or the path of a data set folder, a CSV file, an Excel workbook
-        (.xlsx), a RevMan 5 file (.rm5) or a Cochrane data package (.zip or its folder).
+        Id of a shipped data set; the path of a data set folder, a CSV file, a workbook, a RevMan 5 file
+        (.rm5), a Cochrane data package (.zip or its folder) or a file of a statistics program; or a data
+        frame. A flat table may have headings of other packages, see ``Evidence.provenance.reading``.
     strict
         Whether a fault in any row is an error. Without it rows with faults are left out and named in
         ``Evidence.quarantined``; shipped data sets are always strict.
+    columns
+        Of a flat table: column of this package to its heading, e.g. ``{"effect": "yi", "variance": "vi"}``;
+        what is not stated is found.
+    measure
+        Of a flat table: measure of every row, e.g. ``"OR"`` or ``"standardised_mean_difference"``.
+    benefit
+        Of a table or review that states none: whether a larger effect is good (``"higher"``) or bad.
+    sheet
+        Sheet of a workbook; without it the first, or the only one that holds a table.
 
     Returns
     -------
@@ -153,7 +177,8 @@ def open_dataset(name: str | Path, *, strict: bool = True) -> Evidence:
     Raises
     ------
     EvidenceError
-        If there is none of that name, or with every fault of the files.
+        If there is none of that name, or with every fault of the files; if a table can be read in
+        several ways, they are named.
 
     Examples
     --------
@@ -161,12 +186,16 @@ def open_dataset(name: str | Path, *, strict: bool = True) -> Evidence:
     >>> brw.open_dataset("rtw-trials").size
     259
     """
+    stated = Stated(columns or {}, measure, checked_benefit(benefit), sheet)
+    if not isinstance(name, str | Path):
+        check_frame(name)
+        return read_flat(name, stated, strict=strict)
     if str(name) in dataset_ids():
         return _shipped(str(name))
     path = Path(name)
     try:
         with _limited(path.name, EvidenceError):
-            foreign = read_foreign(path, strict=strict) if path.exists() else None
+            foreign = read_review(path, benefit) if path.exists() else None
             if foreign is not None:
                 return foreign
             if str(name) in brief_ids() or (path.is_dir() and path.joinpath(DESCRIBED).is_file()):
@@ -176,7 +205,7 @@ def open_dataset(name: str | Path, *, strict: bool = True) -> Evidence:
             if path.is_dir():
                 return read_folder(path.resolve(), strict=strict)
             if path.is_file():
-                return read_csv(path, strict=strict)
+                return read_flat(path, stated, strict=strict)
     except OSError as error:
         raise EvidenceError(f"{str(name)[:80]!r} cannot be read ({error.strerror}).") from None
     hint = suggestion(str(name), list(dataset_ids()))

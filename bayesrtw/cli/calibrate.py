@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bayesrtw.cli.options import evidence_option, json_option
+from bayesrtw.cli.options import Given, evidence_option, json_option
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
 from bayesrtw.errors import OutputError
@@ -50,7 +50,7 @@ LEAST_REPLICATES = 100
 @with_workers
 def calibrate(
     ids: tuple[str, ...],
-    source: Path | None,
+    source: Given | None,
     engines: tuple[str, ...],
     replicates: int | None,
     seed: int | None,
@@ -69,12 +69,12 @@ def calibrate(
     from rich.console import Console
 
     from bayesrtw.analysis.calibrate import calibrate_analysis
-    from bayesrtw.analysis.catalog import analysis_ids, open_analysis, open_dataset
+    from bayesrtw.analysis.catalog import analysis_ids, open_analysis
     from bayesrtw.question.calibrate import REPLICATES, judge, level_of
     from bayesrtw.report import calibration as report
     from bayesrtw.report.document import as_json as printed
 
-    evidence = open_dataset(source, strict=False) if source is not None else None
+    evidence = source.open() if source is not None else None
     analyses = [open_analysis(name) for name in dict.fromkeys(ids or analysis_ids())]
     _writable(out)
     chosen = list(dict.fromkeys(engines))

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bayesrtw.cli.options import json_option
+from bayesrtw.cli.options import json_option, table_options
 from bayesrtw.errors import BayesrtwError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bayesrtw.doubt.rule import Doubt
+    from bayesrtw.reading.flat import Stated
 
 
 def _known(ctx: click.Context, param: click.Parameter, paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -36,9 +37,17 @@ def _known(ctx: click.Context, param: click.Parameter, paths: tuple[str, ...]) -
     help="First write the hashes of the given folders anew; changed rows raise the version.",
 )
 @click.option("--strict", is_flag=True, help="Exit with 3 if there are doubts and no faults.")
+@click.option("--propose", is_flag=True, help="Print what columns are taken for, as TOML to edit.")
+@table_options
 @json_option
 def check(
-    paths: tuple[str, ...], register: bool, sealing: bool, strict: bool, as_json: bool
+    paths: tuple[str, ...],
+    register: bool,
+    sealing: bool,
+    strict: bool,
+    propose: bool,
+    stated: "Stated",
+    as_json: bool,
 ) -> None:
     """Check data sets, briefs and analyses: everything shipped, or the given folders, files and ids.
 
@@ -49,6 +58,9 @@ def check(
     explains itself. What was found is listed on stderr, gravest first. Without a path, everything
     shipped is checked and only faults are listed; --json lists all.
 
+    With --propose, what the columns of flat tables are taken for is printed as TOML for [columns] of a
+    dataset.toml or an analysis, and nothing else is done.
+
     With --seal, a folder without other faults gets the SHA-256 of its CSV files written into
     dataset.toml, and the next version if one had changed.
 
@@ -57,13 +69,16 @@ def check(
     from bayesrtw.analysis import catalog
     from bayesrtw.doubt.inspect import counts, in_words
 
+    if propose:
+        _propose(paths, stated)
+        return
     if register:
         lock = Path(str(catalog.models_folder())) / "register.lock"
         lock.write_text(catalog.register_text(), encoding="utf-8")
         click.echo(f"written: {lock.name}", err=as_json)
     if sealing:
         _seal(paths, as_json)
-    checked = _checked(paths)
+    checked = _checked(paths, stated)
     listed = [each for _, found in checked for each in found]
     if as_json:
         _echo_findings(checked)
@@ -108,7 +123,19 @@ def _seal(paths: tuple[str, ...], as_json: bool) -> None:
         click.echo(f"{word}: {name}, {versions}{files}", err=as_json)
 
 
-def _checked(paths: tuple[str, ...]) -> "list[tuple[str, tuple[Doubt, ...]]]":
+def _propose(paths: tuple[str, ...], stated: "Stated") -> None:
+    """Print what the columns of tables are taken for."""
+    from bayesrtw.errors import EvidenceError, Faults
+    from bayesrtw.reading.flat import flat_table, proposal
+
+    for name in paths:
+        if not Path(name).is_file():
+            raise click.UsageError(f"--propose needs the path of a table; found {name!r}.")
+        _, found = flat_table(Path(name), stated, Faults(EvidenceError))
+        click.echo(proposal(found), nl=False)
+
+
+def _checked(paths: tuple[str, ...], stated: "Stated") -> "list[tuple[str, tuple[Doubt, ...]]]":
     """Check what was asked for, or everything shipped and the register."""
     from importlib.resources import files
 
@@ -124,7 +151,9 @@ def _checked(paths: tuple[str, ...]) -> "list[tuple[str, tuple[Doubt, ...]]]":
             found.append((name, _faults(name, catalog.open_brief)))
         elif paths and path.exists():
             if path.suffix.lower() != ".toml":
-                found.append((name, inspect(path.resolve() if path.is_dir() else path).doubts))
+                found.append(
+                    (name, inspect(path.resolve() if path.is_dir() else path, stated).doubts)
+                )
         elif name in shipped:
             found.append((name, inspect(files("bayesrtw.data").joinpath(name)).doubts))
     own = [name for name in paths if name.lower().endswith(".toml") or name in analyses]

@@ -1,12 +1,16 @@
 """`bayesrtw import`: a reviewer's file becomes a data set folder."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
+from bayesrtw.cli.options import table_options
+
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from bayesrtw.reading.flat import Stated
 
 
 @click.command("import")
@@ -19,33 +23,24 @@ if TYPE_CHECKING:
     help="New folder of the data set; its name becomes the data set's id.",
 )
 @click.option(
-    "--benefit",
-    type=click.Choice(["higher", "lower"]),
-    help="Direction of benefit of every outcome. Without it: as the source states it, else higher.",
-)
-@click.option(
     "--retrieved",
     type=click.DateTime(["%Y-%m-%d"]),
     help="Day on which the source was obtained; today unless given.",
 )
-def import_(
-    source: Path,
-    folder: Path,
-    benefit: "Literal['higher', 'lower'] | None",
-    retrieved: "datetime | None",
-) -> None:
+@table_options
+def import_(source: Path, folder: Path, retrieved: "datetime | None", stated: "Stated") -> None:
     """Write a data set folder from a RevMan 5 file, a Cochrane data package, Excel or CSV.
 
-    SOURCE is a .rm5 file, a data package (.zip, or its folder), an .xlsx workbook (first sheet) or a
-    flat CSV file. Rows of a review that cannot be used are kept beside the cause and named. Nothing is
-    written unless everything is.
+    SOURCE is a .rm5 file, a data package (.zip, or its folder), an .xlsx workbook, a flat CSV file or a
+    file of a statistics program. Rows of a review that cannot be used are kept beside the cause and
+    named. Nothing is written unless everything is.
     """
     from bayesrtw.reading.imported import findings
     from bayesrtw.reading.source import read_source, usable
     from bayesrtw.reading.write import write_folder
 
     day = retrieved.date() if retrieved is not None else None
-    evidence = write_folder(read_source(source, benefit=benefit), folder, retrieved=day)
+    evidence = write_folder(read_source(source, stated), folder, retrieved=day)
     for finding in findings(evidence):
         click.echo(str(finding), err=True)
     for limit in evidence.provenance.limits:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from bayesrtw.cli.options import evidence_option, json_option
+from bayesrtw.cli.options import Given, evidence_option, json_option
 
 
 @click.command()
@@ -19,7 +19,7 @@ from bayesrtw.cli.options import evidence_option, json_option
 )
 @json_option
 def ladder(
-    name: str, source: Path | None, exact_only: bool, out: Path | None, as_json: bool
+    name: str, source: Given | None, exact_only: bool, out: Path | None, as_json: bool
 ) -> None:
     """Pool trials and cohorts under one assumption after another, from the trials alone to all at their word.
 
@@ -28,13 +28,13 @@ def ladder(
     """
     from rich.console import Console
 
-    from bayesrtw.analysis.catalog import open_analysis, open_dataset
+    from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.ladder import ladder as climb
     from bayesrtw.report import document
     from bayesrtw.report.ladder import as_data, show, write
 
     analysis = open_analysis(name)
-    evidence = open_dataset(source, strict=False) if source is not None else None
+    evidence = source.open() if source is not None else None
     if not exact_only:
         click.echo(
             "Rungs that must be sampled take up to a minute; --exact leaves them out.", err=True

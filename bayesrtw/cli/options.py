@@ -1,10 +1,16 @@
 """Options that several commands take, said once so that they mean and read the same everywhere."""
 
+import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from bayesrtw.evidence.table import Evidence
+    from bayesrtw.reading.flat import Stated
 
 #: Print one JSON document instead of tables, as the argument ``as_json``.
 json_option = click.option(
@@ -12,12 +18,95 @@ json_option = click.option(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Evidence that a person gives: a path, and what they say of it.
+
+    Attributes
+    ----------
+    path
+        Its file or folder.
+    stated
+        What columns, measure, benefit and sheet are.
+    """
+
+    path: Path
+    stated: "Stated"
+
+    def open(self) -> "Evidence":
+        """Read it, without the rows that have faults, and say on stderr how it was read."""
+        from bayesrtw.analysis.catalog import open_dataset
+
+        evidence = open_dataset(
+            self.path,
+            strict=False,
+            columns=self.stated.columns,
+            measure=self.stated.measure,
+            benefit=self.stated.benefit,
+            sheet=self.stated.sheet,
+        )
+        if evidence.provenance.reading:
+            click.echo(f"read: {evidence.provenance.reading}", err=True)
+        return evidence
+
+
+def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say what a flat table holds, as one argument ``stated``."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        from bayesrtw.reading.flat import Stated, parsed_columns
+
+        names = ("columns", "measure", "benefit", "sheet")
+        columns, measure, benefit, sheet = (kwargs.pop(name) for name in names)
+        kwargs["stated"] = Stated(parsed_columns(columns), measure, benefit or None, sheet)
+        return command(*args, **kwargs)
+
+    for option in (
+        click.option(
+            "--sheet", default="", help="Sheet of a workbook; the first one with a table."
+        ),
+        click.option(
+            "--benefit",
+            type=click.Choice(["higher", "lower"]),
+            help="Whether a larger effect is good, where the evidence does not say it.",
+        ),
+        click.option(
+            "--measure", default="", help="Measure of every row, such as OR or mean_difference."
+        ),
+        click.option(
+            "--columns",
+            multiple=True,
+            metavar="HEADING=COLUMN,...",
+            help="What columns of a table are, such as yi=effect,vi=variance; may be given twice.",
+        ),
+    ):
+        wrapped = option(wrapped)
+    return wrapped
+
+
 def evidence_option(more: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the option ``--evidence``, as one argument ``source``."""
-    return click.option(
-        "--evidence",
-        "source",
-        type=click.Path(exists=True, path_type=Path),
-        help="A data set folder, a CSV, Excel or RevMan 5 file, or a Cochrane data package, in place of "
-        f"the shipped evidence{f'; {more}' if more else ''}.",
-    )
+    """Give a command ``--evidence`` and what may be said of it, as one argument ``source``."""
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(command)
+        def wrapped(*args: Any, stated: "Stated", **kwargs: Any) -> Any:
+            from bayesrtw.reading.flat import NOTHING
+
+            path = kwargs["source"]
+            if path is None and stated != NOTHING:
+                raise click.UsageError(
+                    "--columns, --measure, --benefit and --sheet say what --evidence holds; give --evidence."
+                )
+            kwargs["source"] = None if path is None else Given(path, stated)
+            return command(*args, **kwargs)
+
+        return click.option(
+            "--evidence",
+            "source",
+            type=click.Path(exists=True, path_type=Path),
+            help="A data set folder, a CSV, Excel or RevMan 5 file, a file of a statistics program or a "
+            f"Cochrane data package, in place of the shipped evidence{f'; {more}' if more else ''}.",
+        )(table_options(wrapped))
+
+    return decorated

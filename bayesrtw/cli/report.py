@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bayesrtw.cli.options import evidence_option
+from bayesrtw.cli.options import Given, evidence_option
 
 #: Formats, and the suffixes that choose them.
 FORMATS = {"html": ".html", "md": ".md", "docx": ".docx", "json": ".json"}
@@ -24,9 +24,9 @@ FORMATS = {"html": ".html", "md": ".md", "docx": ".docx", "json": ".json"}
     type=click.Choice(list(FORMATS)),
     help="What to write; by the suffix of --out unless given, else html.",
 )
-def report(name: str, source: Path | None, out: Path | None, kind: str | None) -> None:
+def report(name: str, source: Given | None, out: Path | None, kind: str | None) -> None:
     """Run an analysis, hold it against its alternatives, and write the report that people read."""
-    from bayesrtw.analysis.catalog import open_analysis, open_dataset
+    from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.run import run
     from bayesrtw.errors import OutputError
     from bayesrtw.report.record import record
@@ -35,7 +35,7 @@ def report(name: str, source: Path | None, out: Path | None, kind: str | None) -
     by_suffix = {suffix: each for each, suffix in FORMATS.items()}
     chosen = kind or (by_suffix.get(out.suffix.lower()) if out else None) or "html"
     analysis = open_analysis(name)
-    evidence = open_dataset(source, strict=False) if source is not None else None
+    evidence = source.open() if source is not None else None
     synthesis = run(analysis, evidence)
     content = render(synthesis, record(synthesis, evidence), chosen)
     path = out or Path(f"{analysis.id}{FORMATS[chosen]}")

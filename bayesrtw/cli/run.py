@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bayesrtw.cli.options import evidence_option, json_option
+from bayesrtw.cli.options import Given, evidence_option, json_option
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
 from bayesrtw.errors import BayesrtwError, SpecError, shown
@@ -40,7 +40,7 @@ LEAST_TASKS = 3
 @with_workers
 def run(
     ids: tuple[str, ...],
-    source: Path | None,
+    source: Given | None,
     out: Path,
     as_json: bool,
     notes: bool,
@@ -91,13 +91,13 @@ def run(
 
 
 def _chosen(
-    ids: tuple[str, ...], source: Path | None
+    ids: tuple[str, ...], source: Given | None
 ) -> "tuple[Evidence | None, tuple[Analysis, ...]]":
     """Open what was asked for; every file is read before anything is fitted."""
-    from bayesrtw.analysis.catalog import analysis_ids, open_analysis, open_dataset
+    from bayesrtw.analysis.catalog import analysis_ids, open_analysis
     from bayesrtw.analysis.default import default_analyses
 
-    evidence = open_dataset(source, strict=False) if source is not None else None
+    evidence = source.open() if source is not None else None
     if evidence is not None and not ids:
         return evidence, default_analyses(evidence)
     analyses = tuple(open_analysis(name) for name in ids or analysis_ids())

@@ -1,11 +1,10 @@
 """`bayesrtw sensitivity`: an analysis against its alternatives."""
 
 import sys
-from pathlib import Path
 
 import click
 
-from bayesrtw.cli.options import evidence_option, json_option
+from bayesrtw.cli.options import Given, evidence_option, json_option
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
 
@@ -18,7 +17,7 @@ LEAST_VARIANTS = 50
 @evidence_option()
 @json_option
 @with_workers
-def sensitivity(name: str, source: Path | None, as_json: bool, workers: Workers) -> None:
+def sensitivity(name: str, source: Given | None, as_json: bool, workers: Workers) -> None:
     """Hold an analysis against its alternatives, and say how robust its conclusion is.
 
     Studies and families left out, priors, variants, correlations and years; then influence, power
@@ -26,12 +25,12 @@ def sensitivity(name: str, source: Path | None, as_json: bool, workers: Workers)
     """
     from rich.console import Console
 
-    from bayesrtw.analysis.catalog import open_analysis, open_dataset
+    from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.sensitivity import sensitivity as panel_of
     from bayesrtw.report import document, text
 
     analysis = open_analysis(name)
-    evidence = open_dataset(source, strict=False) if source is not None else None
+    evidence = source.open() if source is not None else None
     with workers.executor(len(analysis.variant), least=LEAST_VARIANTS) as executor:
         panel = panel_of(analysis, evidence, executor=executor)
     if as_json:

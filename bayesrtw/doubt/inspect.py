@@ -15,9 +15,10 @@ from bayesrtw.doubt.rows import Rows
 from bayesrtw.doubt.rule import SEVERITIES, Doubt, Severity
 from bayesrtw.errors import EvidenceError, Fault
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.reading.flat import NOTHING, Stated
 from bayesrtw.reading.imported import QUARANTINED, findings
 from bayesrtw.reading.read import Reading, attempt
-from bayesrtw.reading.source import EXCEL, read_foreign
+from bayesrtw.reading.source import read_review
 
 #: Rule of faults that are not of rows.
 _WHOLE: Final = "not-well-formed"
@@ -38,14 +39,16 @@ class Inspection(NamedTuple):
     doubts: tuple[Doubt, ...]
 
 
-def inspect(source: Any) -> Inspection:
+def inspect(source: Any, stated: Stated = NOTHING) -> Inspection:
     """Read evidence and say everything that is wrong or doubtful.
 
     Parameters
     ----------
     source
         Path of a CSV file, an Excel workbook, a RevMan 5 file, a Cochrane data package or a data set
-        folder; or a packaged folder.
+        folder; or a packaged folder, or a data frame.
+    stated
+        What a person says of a flat table.
 
     Returns
     -------
@@ -54,16 +57,12 @@ def inspect(source: Any) -> Inspection:
     """
     if isinstance(source, Path):
         try:
-            if source.suffix.lower() in EXCEL and source.is_file():
-                from bayesrtw.reading.excel import attempt_excel  # noqa: PLC0415 - as in source
-
-                return _of_reading(attempt_excel(source))
-            foreign = read_foreign(source)
+            foreign = read_review(source)
         except EvidenceError as error:
             return Inspection(None, (whole(source.name, str(error)),))
         if foreign is not None:
             return Inspection(foreign, _sorted((*_not_used(foreign), *doubts(foreign))))
-    return _of_reading(attempt(source))
+    return _of_reading(attempt(source, stated))
 
 
 def _of_reading(found: Reading) -> Inspection:

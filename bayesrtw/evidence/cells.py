@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -270,7 +271,9 @@ def duplicates(
     seen: dict[tuple[str, ...], int] = {}
     faults = []
     arrays = [columns[name] for name in sorted(columns)]
-    for row in range(len(arrays[0]) if arrays else 0):
+    of = [str(study) for study in columns["study"]] if arrays else []
+    count = Counter(of)
+    for row in (row for row, study in enumerate(of) if count[study] > 1):
         key = tuple(str(values[row]) for values in arrays)
         if key in seen:
             faults.append(

@@ -75,6 +75,10 @@ class Provenance:
         Known disagreements with the publications, and what was not obtained.
     studies
         How many studies the source lists, with or without a readable result.
+    reading
+        How a table of others was read: what parts its cells, what each column was taken for.
+    columns
+        Column of this package to the heading that it was read from.
     """
 
     dataset: str = ""
@@ -89,6 +93,8 @@ class Provenance:
     disagreements: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     studies: int = 0
+    reading: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,19 @@
-"""Excel workbooks: the first sheet as one flat table, read by the same rules as a CSV file."""
+"""Excel workbooks: a sheet as rows of text."""
 
-import csv
 import io
 import zipfile
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
-from bayesrtw.errors import EvidenceError
-from bayesrtw.evidence.table import Evidence
+from bayesrtw.errors import EvidenceError, shown
 from bayesrtw.reading.cochrane import BROKEN_ZIP, MOST_BYTES, hash_of, member, member_sizes
-from bayesrtw.reading.read import Reading, attempt, read_csv
+from bayesrtw.reading.grid import is_total
+from bayesrtw.registry import suggestion
 
 #: Most bytes that the parts of a workbook may hold together when unpacked.
 MOST_UNPACKED: Final = 64_000_000
@@ -24,102 +23,19 @@ MOST_ROWS: Final = 100_000
 MOST_COLUMNS: Final = 300
 MOST_EMPTY: Final = 1000
 
-
-@dataclass(frozen=True, slots=True)
-class _Sheet:
-    """A sheet as CSV; reading asks a path for no more than this."""
-
-    name: str
-    raw: bytes
-
-    def read_bytes(self) -> bytes:
-        """Give the whole sheet."""
-        return self.raw
-
-    def is_file(self) -> bool:
-        """Say that a sheet is read as a file is."""
-        return True
+_Rows = list[tuple[Any, ...]]
 
 
-def read_excel(path: Path, *, strict: bool = True) -> Evidence:
-    """Read the first sheet of a workbook: a header, then one row a reported result.
-
-    Parameters
-    ----------
-    path
-        An .xlsx file. Columns are those of a flat CSV file, see `bayesrtw.reading.read.read_csv`.
-    strict
-        Whether any fault is an error; if not, rows with a fault are left out and named.
-
-    Returns
-    -------
-    Evidence
-        Rows in the sheet's order.
-
-    Raises
-    ------
-    EvidenceError
-        With every fault of the sheet; row numbers are those of the sheet. If not strict, only where a
-        fault concerns more than single rows or no row is clean.
-    """
-    sheet = cast(Path, _Sheet(path.name, sheet_as_csv(path)))
-    return _of_workbook(read_csv(sheet, strict=strict), path)
-
-
-def attempt_excel(path: Path) -> Reading:
-    """Read as much of the first sheet of a workbook as can be read.
-
-    Parameters
-    ----------
-    path
-        An .xlsx file.
-
-    Returns
-    -------
-    Reading
-        The clean rows and every fault.
-
-    Raises
-    ------
-    EvidenceError
-        If it is no workbook that can be read.
-    """
-    found = attempt(_Sheet(path.name, sheet_as_csv(path)))
-    if found.evidence is None:
-        return found
-    return replace(found, evidence=_of_workbook(found.evidence, path))
-
-
-def _of_workbook(evidence: Evidence, path: Path) -> Evidence:
-    """Name the workbook's own hash as the source, not that of its sheet as CSV."""
-    return replace(evidence, provenance=replace(evidence.provenance, sha256=hash_of(path)))
-
-
-def sheet_as_csv(path: Path) -> bytes:
-    """Write the first sheet of a workbook as CSV, row for row.
-
-    Parameters
-    ----------
-    path
-        An .xlsx file.
-
-    Returns
-    -------
-    bytes
-        UTF-8; numbers with all their digits, dates as ISO 8601.
-
-    Raises
-    ------
-    EvidenceError
-        If the file is no workbook, is damaged, larger than is read, or holds formulas whose results were
-        not saved.
-    """
+def rows_of_sheet(path: Path, sheet: str = "") -> tuple[list[list[str]], list[str]]:
+    """Read a sheet of a workbook as text."""
     hash_of(path)  # refuses files that are too large or cannot be read
     try:
         _guard(path)
-        rows = _rows(path, values=True)
+        held = _sheets(path, values=True)
+        name, said = _chosen(path.name, held, sheet)
+        rows = held[name]
         if any(None in row for row in rows):
-            _no_bare_formulas(path, rows)
+            _no_bare_formulas(path, name, rows)
     except DefusedXmlException as error:
         raise EvidenceError(
             f"{path.name}: declares a document type or entities ({type(error).__name__}), which Excel does "
@@ -143,12 +59,35 @@ def sheet_as_csv(path: Path) -> bytes:
             f"{path.name}: is no readable workbook ({type(error).__name__}: {text}); save it as .xlsx "
             "anew, or as CSV."
         ) from None
-    buffer = io.StringIO(newline="")
     width = max((len(row) for row in rows), default=0)
-    csv.writer(buffer, lineterminator="\n").writerows(
-        [*map(_text, row), *[""] * (width - len(row))] for row in rows
-    )
-    return buffer.getvalue().encode("utf-8", errors="replace")
+    return [[*map(_text, row), *[""] * (width - len(row))] for row in rows], said
+
+
+def _chosen(where: str, sheets: Mapping[str, _Rows], wanted: str) -> tuple[str, list[str]]:
+    """Choose the sheet that was asked for, else the first, else the only one with a table."""
+    names = list(sheets)
+    if not names:
+        raise EvidenceError(f"{where}: has no sheet with cells.")
+    if wanted:
+        if wanted not in names:
+            raise EvidenceError(f"{where}: has no sheet {wanted!r}; {suggestion(wanted, names)}")
+        return wanted, [f"sheet {wanted!r}"]
+    tables = [name for name, rows in sheets.items() if _is_table(rows)]
+    if names[0] in tables or not tables:
+        others = [name for name in tables if name != names[0]]
+        more = f", not {shown(others)} (--sheet)" if others else ""
+        return names[0], [f"sheet {names[0]!r}{more}"] if len(names) > 1 else []
+    if len(tables) > 1:
+        raise EvidenceError(
+            f"{where}: the first sheet ({names[0]!r}) holds no table, and {len(tables)} others do: say which "
+            f"with --sheet; {suggestion('', tables)}"
+        )
+    return tables[0], [f"sheet {tables[0]!r}, since {names[0]!r} holds no table"]
+
+
+def _is_table(rows: _Rows) -> bool:
+    """Whether two rows at least have two cells."""
+    return sum(sum(cell is not None for cell in row) > 1 for row in rows[:100]) > 1
 
 
 def _guard(path: Path) -> None:
@@ -174,49 +113,54 @@ def _guard(path: Path) -> None:
                 next(iter(head), None)  # a document type can only stand before the root
 
 
-def _rows(path: Path, *, values: bool) -> list[tuple[Any, ...]]:
-    """Read the cells of the first sheet."""
+def _sheets(path: Path, *, values: bool, only: str = "") -> dict[str, _Rows]:
+    """Read the cells of all sheets, or of one."""
     from openpyxl import load_workbook  # noqa: PLC0415 - a tenth of a second
 
     book = load_workbook(path, read_only=True, data_only=values, keep_links=False)
     try:
-        if not book.worksheets:
-            raise EvidenceError(f"{path.name}: has no sheet with cells.")
-        sheet = book.worksheets[0]
-        # What the file says of the sheet's size may be wrong, and may be a bomb.
-        sheet.reset_dimensions()
-        rows: list[tuple[Any, ...]] = []
-        empty = 0
-        for row in sheet.iter_rows(
-            max_row=MOST_ROWS + 1, max_col=MOST_COLUMNS + 1, values_only=True
-        ):
-            empty = 0 if any(cell is not None for cell in row) else empty + 1
-            if empty > MOST_EMPTY:
-                break
-            rows.append(row)
+        return {
+            str(sheet.title): _rows(sheet, path.name)
+            for sheet in book.worksheets
+            if not only or sheet.title == only
+        }
     finally:
         book.close()
+
+
+def _rows(sheet: Any, where: str) -> _Rows:
+    """Read the cells of a sheet, to its end but no further than is sensible."""
+    # What the file says of the sheet's size may be wrong, and may be a bomb.
+    sheet.reset_dimensions()
+    rows: _Rows = []
+    empty = 0
+    for row in sheet.iter_rows(max_row=MOST_ROWS + 1, max_col=MOST_COLUMNS + 1, values_only=True):
+        empty = 0 if any(cell is not None for cell in row) else empty + 1
+        if empty > MOST_EMPTY:
+            break
+        rows.append(row)
     while rows and all(cell is None for cell in rows[-1]):
         rows.pop()
     if len(rows) > MOST_ROWS or any(
         cell is not None for row in rows for cell in row[MOST_COLUMNS:]
     ):
         raise EvidenceError(
-            f"{path.name}: the sheet has more than {MOST_ROWS} rows or {MOST_COLUMNS} columns; save what "
+            f"{where}: the sheet has more than {MOST_ROWS} rows or {MOST_COLUMNS} columns; save what "
             "is needed as CSV."
         )
     return rows
 
 
-def _no_bare_formulas(path: Path, rows: list[tuple[Any, ...]]) -> None:
-    """Refuse formulas whose results were not saved: they would read as empty cells."""
+def _no_bare_formulas(path: Path, name: str, rows: _Rows) -> None:
+    """Refuse formulas whose results were not saved, but for sums below: they would read as empty cells."""
     from openpyxl.utils import get_column_letter  # noqa: PLC0415
 
     bare = [
         f"{get_column_letter(column)}{place}"
         for place, (formulas, results) in enumerate(
-            zip(_rows(path, values=False), rows, strict=False), 1
+            zip(_sheets(path, values=False, only=name)[name], rows, strict=False), 1
         )
+        if not is_total(next((str(cell) for cell in results if cell is not None), ""))
         for column, (formula, result) in enumerate(zip(formulas, results, strict=False), 1)
         if result is None and formula is not None
     ]

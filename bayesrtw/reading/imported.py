@@ -397,7 +397,7 @@ def _outcomes(
     }
     limits = []
     if benefit is not None:
-        limits.append(f"Direction of benefit: {benefit} for every outcome, given at import.")
+        limits.append(f"Direction of benefit: {benefit} for every outcome, given by hand.")
     else:
         silent = [name for name, setting in settings.items() if setting.benefit is None]
         stated = len(settings) - len(silent)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from bayesrtw.evidence.table import (
     Provenance,
     dataset_of,
 )
+from bayesrtw.reading.flat import NOTHING, Stated, flat_evidence, flat_table
 from bayesrtw.reading.revision import mark
 from bayesrtw.reading.schema import (
     check_fields,
@@ -30,6 +31,9 @@ from bayesrtw.reading.schema import (
     raw_bytes,
 )
 from bayesrtw.registry import suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Columns that a study's row and a result's row may both have; the study's gets a prefix.
 _BOTH: Final = frozenset({"note", "source", "contrast", "text_level", "n", "design"})
@@ -81,74 +85,28 @@ class _Source:
     faults: Faults = field(default_factory=lambda: Faults(EvidenceError))
 
 
+def read_flat(
+    source: "Path | pd.DataFrame", stated: Stated = NOTHING, *, strict: bool = True
+) -> Evidence:
+    """Read one flat table: one row a reported result, or one row an arm."""
+    return _read(_flat_source(source, stated), strict=strict)
+
+
 def read_csv(path: Path, *, strict: bool = True) -> Evidence:
-    """Read one flat CSV file: one row a reported result.
-
-    Parameters
-    ----------
-    path
-        The file. Column ``study`` and either ``effect`` and ``se`` on the analysis scale, or the
-        numbers as printed (``estimate, ci_low, ci_high``, counts or means; see `NUMBERS`). Optional:
-        ``measure``, ``reported``, ``outcome``, ``benefit``, moderators of any name.
-    strict
-        Whether any fault is an error; if not, rows with a fault are left out and named in
-        `Evidence.quarantined`.
-
-    Returns
-    -------
-    Evidence
-        Rows in the file's order.
-
-    Raises
-    ------
-    EvidenceError
-        With every fault of the file; if not strict, only where a fault concerns more than single
-        rows or no row is clean.
-    """
-    return _read(_csv_source(path), strict=strict)
+    """Read a flat file, see `read_flat`."""
+    return read_flat(path, strict=strict)
 
 
 def read_folder(folder: Folder, *, strict: bool = True) -> Evidence:
-    """Read a data set folder: ``dataset.toml``, ``studies.csv`` and ``results.csv``.
-
-    Parameters
-    ----------
-    folder
-        A path or a packaged resource. A file ``risk_of_bias.csv`` is read if there is one.
-    strict
-        Whether any fault is an error; if not, rows with a fault are left out and named in
-        `Evidence.quarantined`, and so are results of a study whose own row has one.
-
-    Returns
-    -------
-    Evidence
-        One row a result, with its study's columns beside it.
-
-    Raises
-    ------
-    EvidenceError
-        With every fault of the data set: unknown or missing keys and columns, cells that break a
-        declared rule, results of unknown studies, files whose hash differs from the declared one. If
-        not strict, only where a fault concerns more than single rows or no row is clean.
-    """
+    """Read a data set folder: ``dataset.toml``, ``studies.csv`` and ``results.csv``."""
     return _read(_folder_source(folder), strict=strict)
 
 
-def attempt(source: Any) -> Reading:
-    """Read as much of a CSV file or a data set folder as can be read.
-
-    Parameters
-    ----------
-    source
-        Path of a CSV file, or a folder as `read_folder` takes it.
-
-    Returns
-    -------
-    Reading
-        The clean rows and every fault.
-    """
+def attempt(source: Any, stated: Stated = NOTHING) -> Reading:
+    """Read as much of a CSV file or a data set folder as can be read."""
     try:
-        found = _csv_source(source) if source.is_file() else _folder_source(source)
+        flat = hasattr(source, "iloc") or source.is_file()
+        found = _flat_source(source, stated) if flat else _folder_source(source)
     except EvidenceError as error:
         return Reading(None, error.faults)
     return _clean(found)
@@ -191,63 +149,18 @@ def _without(table: Table, bad: set[tuple[str, int]]) -> Table:
     return Table(table.where, columns, [table.lines[place] for place in keep])
 
 
-def _csv_source(path: Path) -> _Source:
-    raw = raw_bytes(path, str(path))
-    provenance = Provenance(title=path.name, sha256=hashlib.sha256(raw).hexdigest())
+def _flat_source(source: "Path | pd.DataFrame", stated: Stated) -> _Source:
+    faults = Faults(EvidenceError)
+    table, provenance = flat_table(source, stated, faults)
 
     def build(tables: Mapping[str, Table], faults: Faults) -> Evidence | None:
-        return _flat(tables[""], provenance, faults) if tables[""].count else None
+        rows = tables[""]
+        if not rows.count:
+            return None
+        columns = _results(rows, faults)
+        return flat_evidence(rows, columns, provenance, stated.benefit, faults)
 
-    source = _Source(build)
-    table = read_table(raw, path.name, source.faults)
-    source.tables = {"": table}
-    if table.columns:
-        _need(table, ("study",), source.faults)
-        _need_result(table, source.faults)
-    return source
-
-
-def _flat(table: Table, provenance: Provenance, faults: Faults) -> Evidence | None:
-    """Build evidence of a flat file."""
-    if "study" not in table.columns:
-        return None
-    columns = _results(table, faults)
-    columns |= mark(columns, table.where, table.lines, faults)
-    outcomes, said = _flat_outcomes(table, columns, faults)
-    if faults:
-        return None
-    limits = () if said else ("No direction of benefit was stated; higher was taken as benefit.",)
-    return Evidence(
-        dataset_of(columns),
-        replace(provenance, limits=limits),
-        outcomes,
-        places=Places(table.where, tuple(table.lines)),
-    )
-
-
-def _flat_outcomes(
-    table: Table, columns: dict[str, NDArray[np.generic]], faults: Faults
-) -> tuple[dict[str, Outcome], bool]:
-    names = columns.setdefault("outcome", np.full(table.count, "effect", dtype=object))
-    stated = columns.get("benefit")
-    outcomes: dict[str, Outcome] = {}
-    for row, name in enumerate(str(value) for value in names):
-        benefit = str(stated[row]) if stated is not None else "higher"
-        if benefit not in ("higher", "lower"):
-            what, remedy = f"benefit is {benefit!r}", "Choices: higher, lower"
-            place = table.at(row, column="benefit")
-            faults.add(Fault(what, "", remedy, "not-allowed", place, benefit))
-            continue
-        known = outcomes.get(name)
-        if known is not None and known.benefit != benefit:
-            what = f"benefit of outcome {name!r} is {benefit!r} in row {table.lines[row]} and "
-            what += f"{known.benefit!r} before"
-            # Of the whole outcome: leaving out the rows of one side would decide its direction.
-            place = table.at(column="benefit")
-            remedy, rule = "give an outcome one direction", "outcome-with-two-directions"
-            faults.add(Fault(what, "", remedy, rule, place, benefit))
-        outcomes.setdefault(name, Outcome(name, name.replace("_", " "), benefit))  # type: ignore[arg-type]
-    return outcomes, stated is not None
+    return _Source(build, {"": table}, faults)
 
 
 def _folder_source(folder: Folder) -> _Source:
@@ -369,31 +282,59 @@ def _results(table: Table, faults: Faults) -> dict[str, NDArray[np.generic]]:
     numeric = [name for name in columns if columns[name].dtype != object]
     texts = [name for name in columns if columns[name].dtype == object]
     effect, se = np.full(table.count, np.nan), np.full(table.count, np.nan)
-    measure, how, doubted, bound = [], [], [], []
-    for row in range(table.count):
+    words = {name: np.full(table.count, "", dtype=object) for name in _OF_CONVERSION}
+    waiting = _alike(columns, table.count)
+    for rows in waiting:
+        row = rows[0]
         found = analysis_scale(
             {name: str(columns[name][row]) for name in texts},
             {name: float(columns[name][row]) for name in numeric},
         )
+        if found.faults and len(rows) > 1:
+            waiting += [[each] for each in rows]
+            continue
         for fault in found.faults:
             column = fault.place.column if fault.place.column in table.columns else ""
             value = table.columns[column][row] if column else fault.value
             faults.add(replace(fault, place=table.at(row, column=column), value=value))
-        effect[row], se[row] = found.effect, found.se
-        measure.append(found.measure)
-        how.append(found.conversion)
-        doubted.append("; ".join(found.notes))
-        bound.append(found.bound)
+        effect[rows] = columns["effect"][rows] if len(rows) > 1 else found.effect
+        se[rows] = columns["se"][rows] if len(rows) > 1 else found.se
+        said = (found.measure, found.conversion, "; ".join(found.notes), found.bound)
+        for name, word in zip(_OF_CONVERSION, said, strict=True):
+            words[name][rows] = word
     if "study" in columns:
         faults.extend(duplicates(columns, table.where, table.lines))
     if "se" in columns and "effect" not in columns:
         columns["se_printed"] = columns["se"]
-    columns |= {"effect": effect, "se": se}
-    columns["measure"] = np.array(measure, dtype=object)
-    columns["conversion"] = np.array(how, dtype=object)
-    columns["doubts"] = np.array(doubted, dtype=object)
-    columns["bound"] = np.array(bound, dtype=object)
+    columns |= {"effect": effect, "se": se, **words}
     return columns
+
+
+#: Columns that say how a row was converted.
+_OF_CONVERSION: Final = ("measure", "conversion", "doubts", "bound")
+
+#: What the conversion of an effect with its standard error looks at beside both.
+_LOOKED_AT: Final = (frozenset(NUMBERS) - {"follow_up_months", "effect", "se"}) | {
+    *("reported", "reversed", "p_value")
+}
+
+
+def _alike(columns: Mapping[str, NDArray[np.generic]], count: int) -> list[list[int]]:
+    """Put rows together that are converted alike: plain effects of one measure, as they stand."""
+    effect, se = columns.get("effect"), columns.get("se")
+    if effect is None or se is None or columns.keys() & _LOOKED_AT:
+        return [[row] for row in range(count)]
+    sizes, errors = np.abs(effect.astype(float)), se.astype(float)
+    # Well within the limits of every measure; what is not is looked at by itself.
+    plain = (sizes < 10) & (errors > 1e-4) & (errors < 1e4)
+    measures = columns.get("measure", np.full(count, "", dtype=object)).tolist()
+    named = columns.get("study", np.full(count, "-", dtype=object)).tolist()
+    together: dict[str, list[int]] = {}
+    for row in np.flatnonzero(plain).tolist():
+        if named[row]:
+            together.setdefault(str(measures[row]), []).append(row)
+    taken = {row for rows in together.values() for row in rows}
+    return [*together.values(), *([row] for row in range(count) if row not in taken)]
 
 
 def _all_numbers(cells: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ references, and only what belongs to studies, analyses and judgements is kept in
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -188,27 +189,7 @@ class _Review:
 
 
 def read_revman(path: Path, *, benefit: Benefit | None = None) -> Imported:
-    """Read a RevMan 5 file.
-
-    Parameters
-    ----------
-    path
-        The file.
-    benefit
-        Direction of benefit of every outcome. Without it the labels of the graphs decide where they
-        name the arms ("Favours experimental" on the left: lower is benefit); elsewhere a higher effect
-        is taken as benefit. The provenance says so.
-
-    Returns
-    -------
-    Imported
-        Every row of every analysis; those that cannot be used are quarantined.
-
-    Raises
-    ------
-    EvidenceError
-        If the file cannot be read, is no RevMan 5 document or holds no data.
-    """
+    """Read a RevMan 5 file."""
     try:
         if path.stat().st_size > MOST_FILE:
             raise EvidenceError(
@@ -218,7 +199,7 @@ def read_revman(path: Path, *, benefit: Benefit | None = None) -> Imported:
         raw = path.read_bytes()
     except OSError as error:
         raise EvidenceError(f"{path}: cannot be read ({error.strerror}); check the path.") from None
-    review = _parsed(raw, path.name)
+    review, repaired = _parsed(raw, path.name)
     sha = hashlib.sha256(raw).hexdigest()
     names = _study_names(review)
     entries = []
@@ -232,13 +213,14 @@ def read_revman(path: Path, *, benefit: Benefit | None = None) -> Imported:
         for key, study in review.studies.items()
     }
     title = review.title.get("TITLE", "")
+    mended = [f"No well-formed XML, and repaired to be read: {repaired}."] if repaired else []
     provenance = Provenance(
         title=title or f"RevMan review {path.name}",
         citation=title,
         doi=review.attributes.get("DOI", ""),
         sha256=sha,
         licence="Not stated in the file; cite the review.",
-        limits=(f"Read from {path.name} (SHA-256 {sha}).",),
+        limits=(f"Read from {path.name} (SHA-256 {sha}).", *mended),
     )
     return gather(
         entries,
@@ -249,7 +231,44 @@ def read_revman(path: Path, *, benefit: Benefit | None = None) -> Imported:
     )
 
 
-def _parsed(raw: bytes, where: str) -> _Review:
+def _parsed(raw: bytes, where: str) -> tuple[_Review, str]:
+    """Parse a document; one that is no well-formed XML is repaired and parsed once more."""
+    try:
+        return _parsed_once(raw, where), ""
+    except EvidenceError as error:
+        repaired, said = _repaired(raw)
+        if not said:
+            raise
+        try:
+            return _parsed_once(repaired, where), said
+        except EvidenceError:
+            raise error from None
+
+
+#: A sign that begins no entity, and one that begins no tag: XML wants them escaped.
+_BARE_AND: Final = re.compile(r"&(?!(?:[A-Za-z][\w.-]*|#\d+|#x[0-9A-Fa-f]+);)")
+_BARE_LESS: Final = re.compile(r"<(?![A-Za-z/!?])")
+
+
+def _repaired(raw: bytes) -> tuple[bytes, str]:
+    """Mend what other programs do to these files: bytes of another encoding, bare ``&`` and ``<``."""
+    try:
+        text, encoding = raw.decode("utf-8-sig"), ""
+    except UnicodeDecodeError:
+        if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return raw, ""
+        text, encoding = raw.decode("cp1252", errors="replace"), "bytes of Windows-1252"
+    head, mark, rest = text.partition("?>")
+    if mark and not head.lstrip().startswith("<?xml"):
+        head, mark, rest = "", "", text
+    text, ands = _BARE_AND.subn("&amp;", rest if mark else text)
+    text, less = _BARE_LESS.subn("&lt;", text)
+    said = [encoding] if encoding else []
+    said += [f"{count} bare {sign!r}" for count, sign in ((ands, "&"), (less, "<")) if count]
+    return text.encode("utf-8"), " and ".join(said)
+
+
+def _parsed_once(raw: bytes, where: str) -> _Review:
     parser: Any = DefusedXMLParser(
         target=_Review(), forbid_dtd=True, forbid_entities=True, forbid_external=True
     )

@@ -7,46 +7,24 @@ from typing import Final
 import numpy as np
 
 from bayesrtw.errors import EvidenceError, Faults
-from bayesrtw.evidence.cells import Table, read_table
+from bayesrtw.evidence.cells import Table
 from bayesrtw.evidence.measure import Benefit
-from bayesrtw.evidence.table import Evidence, Outcome
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.reading.flat import NOTHING, Stated, flat_table
 from bayesrtw.reading.imported import Imported
-from bayesrtw.reading.read import read_csv
+from bayesrtw.reading.read import read_flat
 
-#: Endings of RevMan 5 files, of zipped data packages and of Excel workbooks.
+#: Endings of RevMan 5 files and of zipped data packages.
 REVMAN: Final = (".rm5",)
 ZIP: Final = (".zip",)
-EXCEL: Final = (".xlsx", ".xlsm")
 
 #: Columns of evidence that a table of printed numbers does not have.
 _DERIVED: Final = ("conversion",)
 
 
-def read_foreign(path: Path, *, strict: bool = True) -> Evidence | None:
-    """Read evidence from a format of others.
-
-    Parameters
-    ----------
-    path
-        An existing file or folder.
-    strict
-        Whether a fault in any row of a workbook is an error; reviews keep such rows beside the cause.
-
-    Returns
-    -------
-    Evidence or None
-        None if it is none of a RevMan 5 file, a data package or a workbook.
-
-    Raises
-    ------
-    EvidenceError
-        If it is one and cannot be read.
-    """
-    if path.suffix.lower() in EXCEL and path.is_file():
-        from bayesrtw.reading.excel import read_excel  # noqa: PLC0415 - as all of these
-
-        return read_excel(path, strict=strict)
-    review = _read_review(path, None)
+def read_review(path: Path, benefit: Benefit | None = None) -> Evidence | None:
+    """Read evidence from a review of others."""
+    review = _read_review(path, benefit)
     return review.evidence if review is not None else None
 
 
@@ -63,27 +41,9 @@ def _read_review(path: Path, benefit: Benefit | None) -> Imported | None:
     return read_package(path, benefit=benefit) if suffix in ZIP else None
 
 
-def read_source(path: Path, *, benefit: Benefit | None = None) -> Imported:
-    """Read a source for import.
-
-    Parameters
-    ----------
-    path
-        A RevMan 5 file, a Cochrane data package (zip or folder), an Excel workbook or a CSV file.
-    benefit
-        Direction of benefit of every outcome, in place of what the source says.
-
-    Returns
-    -------
-    Imported
-        Rows of reviews are quarantined where they cannot be used; a flat table is strict.
-
-    Raises
-    ------
-    EvidenceError
-        If it cannot be read.
-    """
-    review = _read_review(path, benefit)
+def read_source(path: Path, stated: Stated = NOTHING) -> Imported:
+    """Read a source for import."""
+    review = _read_review(path, stated.benefit)
     if review is not None:
         return review
     if path.is_dir():
@@ -92,43 +52,33 @@ def read_source(path: Path, *, benefit: Benefit | None = None) -> Imported:
             f"{path}: is {what}; give a RevMan 5 file, a Cochrane data package, an Excel workbook or a "
             "CSV file."
         )
-    if path.suffix.lower() in EXCEL:
-        from bayesrtw.reading.excel import read_excel, sheet_as_csv  # noqa: PLC0415
+    evidence = read_flat(path, stated)
+    faults = Faults(EvidenceError)
+    table, _ = flat_table(path, stated, faults)
+    faults.raise_if_any()
+    return _flat(evidence, table, stated)
 
-        return _flat(read_excel(path), sheet_as_csv(path), benefit)
-    evidence = read_csv(path)
-    return _flat(evidence, path.read_bytes(), benefit)
 
-
-def _flat(evidence: Evidence, raw: bytes, benefit: Benefit | None) -> Imported:
+def _flat(evidence: Evidence, table: Table, stated: Stated) -> Imported:
     """Give the cells of a flat table that has been checked, and one row a study."""
     where = evidence.provenance.title
-    faults = Faults(EvidenceError)
-    table = read_table(raw, where, faults)
-    faults.raise_if_any()
     names = [str(name) for name in evidence.data["outcome"].to_numpy()]
     columns = {**table.columns, "outcome": names}
     for name in _DERIVED:
         columns.pop(name, None)
-    outcomes = dict(evidence.outcomes)
-    limits = evidence.provenance.limits
-    if benefit is not None:
-        outcomes = {
-            name: Outcome(name, outcome.title, benefit, outcome.unit)
-            for name, outcome in outcomes.items()
-        }
-        limits = (f"Direction of benefit: {benefit} for every outcome, given at import.",)
+    if stated.benefit is not None:
         columns.pop("benefit", None)
     studies = list(dict.fromkeys(table.columns["study"]))
-    sha = evidence.provenance.sha256
+    origin = evidence.provenance
+    read = (f"Read from {where} (SHA-256 {origin.sha256}).", *filter(None, (origin.reading,)))
     provenance = replace(
-        evidence.provenance,
-        limits=(f"Read from {where} (SHA-256 {sha}).", *limits),
+        origin,
+        limits=(*read, *origin.limits),
         licence="Not stated in the file.",
         studies=len(studies),
     )
     return Imported(
-        replace(evidence, provenance=provenance, outcomes=outcomes),
+        replace(evidence, provenance=provenance),
         Table(where, columns, table.lines),
         Table(where, {"study": studies}, [*range(2, len(studies) + 2)]),
         Table(where, {"study": []}),
@@ -136,17 +86,6 @@ def _flat(evidence: Evidence, raw: bytes, benefit: Benefit | None) -> Imported:
 
 
 def usable(evidence: Evidence) -> int:
-    """Count the rows that have an effect and a standard error.
-
-    Parameters
-    ----------
-    evidence
-        Any evidence.
-
-    Returns
-    -------
-    int
-        At most its size.
-    """
+    """Count the rows that have an effect and a standard error."""
     effect, se = (evidence.data[name].to_numpy() for name in ("effect", "se"))
     return int(np.sum(np.isfinite(effect) & np.isfinite(se)))

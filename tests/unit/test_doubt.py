@@ -442,7 +442,7 @@ def test_clean_files_read_the_same_either_way(tmp_path):
     ("text", "message"),
     [
         ("study,effect,se\nA,x,1\nB,1,0\n", "2 faults:"),
-        ("studie,effect,se\nA,1,1\n", "column 'study' is missing"),
+        ("study,value\nA,1\n", "no column holds a result"),
         ("", "my.csv: is empty"),
         (
             "study,outcome,benefit,effect,se\nA,o,lower,1,1\nB,o,higher,2,1\nC,p,lower,3,1\n",

@@ -140,7 +140,7 @@ def test_a_direction_of_benefit_can_be_given(source, tmp_path):
     found = read_folder(tmp_path / "out")
     assert {outcome.benefit for outcome in found.outcomes.values()} == {"lower"}
     assert (
-        "Direction of benefit: lower for every outcome, given at import." in found.provenance.limits
+        "Direction of benefit: lower for every outcome, given by hand." in found.provenance.limits
     )
     assert found.provenance.retrieved == "2026-11-01"
 

@@ -134,30 +134,18 @@ def test_empty_columns_at_the_end_are_no_columns(tmp_path):
         (b"", "my.csv: is empty; give a header row and one row a result."),
         (b"\n\n , \n", "my.csv: is empty; give a header row and one row a result."),
         (HEAD.encode(), "my.csv: has a header and no rows; give one row a result."),
-        (
-            "study,effect,se\nBültmann,1,1\n".encode("latin-1"),
-            "my.csv: must be UTF-8 text; byte 17 is not; save it as UTF-8.",
-        ),
-        (
-            "study,effect,se\nA,1,1\n".encode("utf-16"),
-            "my.csv: must be UTF-8 text; byte 0 is not; save it as UTF-8.",
-        ),
         (b"study,effect,se\nA\0,1,1\n", "my.csv: holds a NUL character; save it as plain CSV."),
         (
             b"study,effect,se,se\nA,1,1,1\n",
             "my.csv: columns 'se' stand twice in the header; name every column, each once.",
         ),
         (
-            b"study,,effect,se\nA,,1,1\n",
+            b"study,,effect,se\nA,x,1,1\n",
             "my.csv: a column has no name in the header; name every column, each once.",
         ),
         (
             b"study,effect,se,,\nA,1,1,,x\n",
             "my.csv: row 2: has 5 cells; the header has 3; quote cells that hold commas.",
-        ),
-        (
-            b"study;effect;se\nA;1;1\n",
-            "my.csv: cells are separated by semicolons; save it comma-separated.",
         ),
         (b'study,effect,se\n"A,1,1\n', "my.csv: is not CSV: unexpected end of data; save it as"),
         (
@@ -173,10 +161,6 @@ def test_empty_columns_at_the_end_are_no_columns(tmp_path):
             "my.csv: row 2: has 4 cells; the header has 3; quote cells that hold commas.",
         ),
         (
-            b"studie,effect,se\nA,1,1\n",
-            "my.csv: column 'study' is missing; did you mean 'studie'? Choices: effect, se, studie.",
-        ),
-        (
             b"study,value\nA,1\n",
             "my.csv: no column holds a result; found 'study', 'value'; give effect and se, or "
             "estimate with ci_low and ci_high, or counts (events_t, n_t, events_c, n_c), or means",
@@ -187,10 +171,6 @@ def test_empty_columns_at_the_end_are_no_columns(tmp_path):
             "number or leave the cell empty.",
         ),
         (
-            b'study,effect,se\nA,"0,1",0.2\n',
-            "my.csv: row 2 (study='A'): effect must be a number; found '0,1'; write a decimal",
-        ),
-        (
             b"study,effect,se\nA,0.1,0\n",
             "my.csv: row 2 (study='A'): se must be positive; found 0; leave the cell empty where the "
             "source gives none.",
@@ -199,10 +179,6 @@ def test_empty_columns_at_the_end_are_no_columns(tmp_path):
             b"study,measure,effect,se\nA,log_hazard_rato,0.1,1\n",
             "my.csv: row 2 (study='A'): measure is 'log_hazard_rato'; did you mean "
             "'log_hazard_ratio'? Choices: ",
-        ),
-        (
-            b"study,measure,effect,se\nA,1,0.1,1\n",
-            "my.csv: row 2 (study='A'): measure is '1'; Choices: ",
         ),
         (
             b"study,reversed,effect,se\nA,1,0.1,1\n",
@@ -246,9 +222,7 @@ def test_a_fault_of_a_flat_file_is_named(tmp_path, content, message):
     assert message in faults(csv, tmp_path, content)
 
 
-@pytest.mark.parametrize(
-    "cell", ["inf", "-inf", "nan", "1e400", "Infinity", "NA", "-", "0x1p3", "1_000"]
-)
+@pytest.mark.parametrize("cell", ["inf", "-inf", "1e400", "Infinity", "0x1p3", "1_000", "12 3"])
 def test_what_is_not_a_finite_number_is_refused(tmp_path, cell):
     message = faults(csv, tmp_path, f"{HEAD}A,{cell},0.2\n")
     assert f"row 2 (study='A'): effect must be a number; found {cell!r}" in message

@@ -1,0 +1,82 @@
+"""One row an arm, as network packages have it, to contrasts within each study."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
+
+from bayesrtw.evidence.cells import Table
+
+#: Quantities of one arm that become columns of two groups.
+_OF_ARM: Final = ("events", "non_events", "n", "mean", "sd", "se_mean", "person_time", "pct")
+
+#: What nobody calls a programme.
+_CONTROL: Final = re.compile(
+    r"\b(control|placebo|plac|pbo|no treatment|no intervention|usual care|standard care|sham|untreated"
+    r"|wait(ing)?[ -]?list|tau|cau|kontroll\w*|keine|none|ctrl|standard of care)\b",
+    re.IGNORECASE,
+)
+
+
+def contrasts(table: Table) -> tuple[Table, list[str]]:
+    """Turn arms into contrasts against one comparator in each study."""
+    studies, treatments = table.columns["study"], table.columns["treatment"]
+    groups: dict[tuple[str, ...], list[int]] = {}
+    further = [
+        name for name in ("outcome", "subgroup", "follow_up_months") if name in table.columns
+    ]
+    for row, study in enumerate(studies):
+        groups.setdefault((study, *(table.columns[name][row] for name in further)), []).append(row)
+    there = [name for name in _OF_ARM if name in table.columns]
+    several = [rows for rows in groups.values() if len({treatments[row] for row in rows}) > 1]
+    if not there or 2 * sum(map(len, several)) < len(studies):
+        return table, []
+    order = _order(treatments, several)
+    chosen = []
+    for rows in several:
+        names = [treatments[row] for row in rows]
+        if len(set(names)) == len(names):
+            reference = min(rows, key=lambda row: order[treatments[row]])
+            chosen += [(row, reference) for row in rows if row != reference]
+    columns = _columns(table, there, chosen)
+    paired = Counter(reference for _, reference in chosen)
+    if any(count > 1 for count in paired.values()):
+        columns["shared_control"] = [
+            f"{studies[ref]}: {treatments[ref]}" if paired[ref] > 1 else "" for _, ref in chosen
+        ]
+    kinds = dict.fromkeys(columns["comparison"])
+    said = [
+        f"one row an arm: {len(studies)} arms of {len(groups)} studies, {len(chosen)} contrasts"
+    ]
+    if len(kinds) > 1 and "outcome" not in columns:
+        columns["outcome"] = columns["comparison"]
+        said.append(f"each of {len(kinds)} comparisons is pooled by itself")
+    left = len(studies) - len({row for pair in chosen for row in pair})
+    if left:
+        said.append(f"{left} arms without a comparator, or of a treatment that repeats, left out")
+    lines = [table.lines[row] for row, _ in chosen]
+    return Table(table.where, columns, lines), said
+
+
+def _order(
+    treatments: Sequence[str], several: Sequence[Sequence[int]]
+) -> dict[str, tuple[bool, int, str]]:
+    """Rank treatments as comparators: controls first, then those of most studies."""
+    count = Counter(treatments[row] for rows in several for row in rows)
+    return {name: (not _CONTROL.search(name), -count[name], name) for name in set(treatments)}
+
+
+def _columns(
+    table: Table, there: Sequence[str], chosen: Sequence[tuple[int, int]]
+) -> dict[str, list[str]]:
+    columns: dict[str, list[str]] = {}
+    treatments = table.columns["treatment"]
+    for name, cells in table.columns.items():
+        if name in there:
+            columns[f"{name}_t"] = [cells[row] for row, _ in chosen]
+            columns[f"{name}_c"] = [cells[reference] for _, reference in chosen]
+        else:
+            columns[name] = [cells[row] for row, _ in chosen]
+    columns["comparator"] = [treatments[reference] for _, reference in chosen]
+    columns["comparison"] = [f"{treatments[row]} vs {treatments[ref]}" for row, ref in chosen]
+    return columns

@@ -1,0 +1,479 @@
+"""A table of others in the columns of this package, with what each column was taken for.
+
+Nothing is guessed: where a table can be read in two ways, both are named with the option that decides,
+and a reading that the values contradict is refused.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bayesrtw.errors import EvidenceError
+from bayesrtw.evidence.cells import Table
+from bayesrtw.evidence.measure import MEASURES, measure_called
+from bayesrtw.reading.arms import contrasts
+from bayesrtw.reading.grid import Grid
+from bayesrtw.reading.headings import HOUSE, Word, bare, meanings, of_group, sets, tokens, with_stem
+from bayesrtw.reading.names import named
+from bayesrtw.reading.pairs import pairs
+from bayesrtw.reading.speaking import against
+from bayesrtw.reading.split import split
+from bayesrtw.reading.unread import unread
+from bayesrtw.reading.way import Way
+from bayesrtw.registry import suggestion
+
+#: Columns that may be stated beside those of `HOUSE`.
+STATED: Final = HOUSE | {"author", "year", "trial", "id", "treatment", "se_log", "variance_log"}
+
+#: What says how precise an effect is.
+SPREAD: Final = (
+    "se",
+    "variance",
+    "se_log",
+    "variance_log",
+    "ci_low",
+    "ci_high",
+    "z",
+    "t_value",
+    "p_value",
+)
+
+#: Columns whose presence makes a table one of this package.
+_RESULTS: Final = frozenset(
+    {
+        "effect",
+        "estimate",
+        "events_t",
+        "mean_t",
+        "median_t",
+        "pct_t",
+        "mean_change_t",
+        "mean_baseline_t",
+    }
+    | {"o_minus_e", "person_time_t", "reported"}
+)
+
+#: What a person may say that a table of single groups is about.
+_ALONE: Final = frozenset({"events", "mean", "pct", "r"})
+
+#: Short names of this package that mean other things elsewhere.
+_SHORT: Final = frozenset(
+    {"r", "z", "n", "mean", "sd", "events", "non_events", "pct", "median", "min", "max", "q1", "q3"}
+    | {"correlation", "arm", "result", "role", "comparator", "subgroup", "se_mean", "person_time"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A table in the columns of this package.
+
+    Attributes
+    ----------
+    table
+        One row a result.
+    said
+        What the columns were taken for, in words; empty where they have this package's names.
+    roles
+        Column of this package to heading, for `[columns]`.
+    """
+
+    table: Table
+    said: tuple[str, ...]
+    roles: Mapping[str, str]
+
+
+def understood(grid: Grid, stated: Mapping[str, str] | None = None, measure: str = "") -> Read:
+    """Find out what the columns of a table mean."""
+    where = grid.table.where
+    columns, said = split(grid.table.columns, comma=grid.comma)
+    roles = _stated(stated or {}, columns, where)
+    roles |= {
+        name: name
+        for name in columns
+        if name in HOUSE - _SHORT - set(roles) and name not in roles.values()
+    }
+    words: dict[str, str] = {}
+    columns, other = _without_other_measure(columns, roles)
+    texts = _texts(columns, roles)
+    ours = bool((_RESULTS | (_ALONE if stated else set())) & roles.keys())
+    way = _way(columns, roles, texts, where) if not ours else _completed(columns, roles)
+    roles = {**texts, **way.roles, **roles}
+    words |= way.words
+    if measure:
+        words["measure"] = _measure(measure, roles, where)
+    elif "measure" in roles:
+        words.pop("measure", None)
+    doubt = against(columns, roles, words)
+    if doubt and not stated:
+        raise EvidenceError(f"{where}: {doubt}.")
+    columns, roles, derived = _unlogged(columns, roles, words)
+    names = named(columns, roles, len(grid.table.lines))
+    made = _table(grid.table, columns, roles, words, names.labels)
+    lines = [*said, *other, *derived]
+    if "treatment" in roles and not _RESULTS & roles.keys():
+        made, arms = contrasts(made)
+        lines += arms
+    taken = [
+        f"{role} from {heading!r}"
+        for role, heading in roles.items()
+        if role != heading and role not in ("author", "year", "id", "trial", "row.names")
+    ]
+    if way.what and taken:
+        lines.append(way.what)
+    lines += ["; ".join([*names.said, *taken])] if taken or names.said else []
+    shown = {role: heading for role, heading in roles.items() if role in STATED}
+    return Read(made, tuple(lines), shown)
+
+
+def _stated(stated: Mapping[str, str], columns: Mapping[str, object], where: str) -> dict[str, str]:
+    """Check what a person states, heading to column; column to heading is understood too."""
+    found: dict[str, str] = {}
+    loose = {bare(heading): heading for heading in columns}
+    for one, two in stated.items():
+        heading, role = (two, one) if two not in STATED and one in STATED else (one, two)
+        if role not in STATED:
+            raise EvidenceError(
+                f"--columns: {role!r} is no column; {suggestion(role, sorted(STATED))}"
+            )
+        if heading not in columns and bare(heading) not in loose:
+            hint = suggestion(heading, list(columns))
+            raise EvidenceError(
+                f"{where}: has no column {heading!r}, which is to be {role}; {hint}"
+            )
+        if role in found:
+            raise EvidenceError(
+                f"--columns: {found[role]!r} and {heading!r} are both to be {role}; leave one out."
+            )
+        found[role] = heading if heading in columns else loose[bare(heading)]
+    return found
+
+
+def _measure(measure: str, roles: Mapping[str, str], where: str) -> str:
+    name = measure_called(measure)
+    if not name:
+        raise EvidenceError(f"--measure is {measure!r}; {suggestion(measure, list(MEASURES))}")
+    if "measure" in roles:
+        raise EvidenceError(
+            f"{where}: --measure is {measure!r} and column {roles['measure']!r} names measures too; leave "
+            "one out."
+        )
+    return name
+
+
+def _without_other_measure(
+    columns: Mapping[str, list[str]], roles: dict[str, str]
+) -> tuple[dict[str, list[str]], list[str]]:
+    """Rename a column called measure that holds no effect measures, such as names of instruments."""
+    heading = roles.get("measure", "")
+    cells = [cell for cell in columns.get(heading, ()) if cell]
+    near = any(measure_called(c) or suggestion(c, list(MEASURES)).startswith("did") for c in cells)
+    if not cells or near:
+        return dict(columns), []
+    del roles["measure"]
+    renamed = {f"{n} (as found)" if n == heading else n: c for n, c in columns.items()}
+    found = ", ".join(map(repr, dict.fromkeys(cells[:3])))
+    return renamed, [
+        f"column {heading!r} holds {found}, which are no effect measures, and is not used as one"
+    ]
+
+
+def _texts(columns: Mapping[str, list[str]], roles: Mapping[str, str]) -> dict[str, str]:
+    """Find columns of words and names."""
+    found: dict[str, str] = {}
+    order = {"name": 0, "text": 1}
+    for heading, cells in columns.items():
+        if heading in roles.values():
+            continue
+        for word in sorted(meanings(heading, "name", "text"), key=lambda w: order[w.use]):
+            role = word.role
+            if role in roles or role in found:
+                continue
+            if role in ("treatment", "outcome", "comparison") and _numeric(cells):
+                continue
+            if role in ("measure", "reported") and not any(map(measure_called, cells)):
+                continue
+            found[role] = heading
+            break
+    return found
+
+
+def _numeric(cells: Sequence[str]) -> bool:
+    try:
+        return any(cells) and all(math.isfinite(float(cell)) for cell in cells if cell)
+    except ValueError:
+        return False
+
+
+def _way(
+    columns: Mapping[str, list[str]], roles: Mapping[str, str], texts: Mapping[str, str], where: str
+) -> Way:
+    """Choose the one way to read the results."""
+    free = {
+        heading: cells
+        for heading, cells in columns.items()
+        if heading not in roles.values() and heading not in texts.values()
+    }
+    numbers = {heading: cells for heading, cells in free.items() if _mostly_numbers(cells)}
+    effects = _effects(numbers, roles, texts)
+    groups = pairs(numbers)
+    whole = _whole(numbers, texts)
+    for choices in (effects, groups, whole):
+        if len(choices) == 1:
+            return choices[0]
+        if len(choices) > 1:
+            listed = "; or ".join(f"{way.what} ({way.option})" for way in choices[:4])
+            more = f"; and {len(choices) - 4} more" if len(choices) > 4 else ""
+            raise EvidenceError(f"{where}: can be read in several ways: {listed}{more}; say which.")
+    raise EvidenceError(f"{where}: {unread(columns, roles, texts)}")
+
+
+def _mostly_numbers(cells: Sequence[str]) -> bool:
+    """Whether a column holds numbers, perhaps with a cell or two that are none."""
+    there = [cell for cell in cells if cell]
+    if _numeric(there):
+        return True
+    return bool(there) and 2 * sum(_numeric((cell,)) for cell in there) >= len(there)
+
+
+def _completed(columns: Mapping[str, list[str]], roles: Mapping[str, str]) -> Way:
+    """Add to a table with results in this package's columns what its other headings say of them."""
+    effect = {"effect", "estimate"} & roles.keys()
+    precise = {"se", "variance", "ci_low"} & roles.keys()
+    two = any(role.endswith(("_t", "_c")) for role in roles)
+    found: dict[str, str] = {}
+    groups: dict[str, str] = {}
+    for heading, cells in columns.items():
+        if heading in roles.values() or not _mostly_numbers(cells):
+            continue
+        for word in meanings(heading, "spread") if effect else ():
+            wanted = not precise or word.role in ("ci_low", "ci_high")
+            if wanted and word.role not in roles and heading not in found.values():
+                found.setdefault(word.role, heading)
+        for quantity, end, _, stem in of_group(heading) if two else ():
+            if end and not stem and f"{quantity}_{end}" not in roles:
+                groups.setdefault(f"{quantity}_{end}", heading)
+    both = [role for role in groups if f"{role[:-1]}{'c' if role[-1] == 't' else 't'}" in groups]
+    found |= {role: groups[role] for role in both if groups[role] not in found.values()}
+    found |= {
+        name: name for name in _SHORT & columns.keys() if name not in (*roles, *found.values())
+    }
+    return Way("", found)
+
+
+def _effects(
+    numbers: Mapping[str, list[str]], roles: Mapping[str, str], texts: Mapping[str, str]
+) -> list[Way]:
+    """Find effects with what says how precise they are; those that say the same are one."""
+    spread: dict[tuple[str, ...], dict[str, str]] = {}
+    for heading in numbers:
+        for word, stem in with_stem(heading, "spread"):
+            spread.setdefault(stem, {}).setdefault(word.role, heading)
+    if "p_value" in texts:
+        spread.setdefault((), {}).setdefault("p_value", texts["p_value"])
+    sizes = [h for h in numbers if any(word.role == "n" for word in meanings(h, "whole"))]
+    people = {"n": sizes[0]} if len(sizes) == 1 else {}
+    stated = {role: heading for role, heading in roles.items() if role in SPREAD}
+    ways = []
+    for heading in numbers:
+        seen = set()
+        for word, stem in with_stem(heading, "effect", "whole"):
+            if stem in seen or (word.use == "whole" and (word.role != "mean" or not stem)):
+                continue
+            seen.add(stem)
+            as_effect = Word("effect", "effect", "mean") if word.use == "whole" else word
+            own = {**spread.get(stem, {}), **spread.get(tokens(heading), {}), **stated}
+            own = {r: h for r, h in own.items() if h != heading}
+            own = _fitting(own, as_effect.role, as_effect.implies)
+            if own:
+                words = _words(as_effect.role, as_effect.implies)
+                of = f" of {' '.join(stem)}" if stem else ""
+                ways.append(
+                    Way(
+                        f"effects{of} from {heading!r}",
+                        {as_effect.role: heading, **own, **people},
+                        words,
+                    )
+                )
+                break
+    return _distinct(ways, numbers)
+
+
+def _words(role: str, implies: str) -> dict[str, str]:
+    if not implies:
+        return {}
+    return {"reported": implies} if role == "estimate" else {"measure": implies}
+
+
+def _fitting(own: dict[str, str], role: str, implies: str) -> dict[str, str]:
+    """Keep what can say how precise an effect is: a standard error of a logarithm goes with ratios."""
+    ratio = role == "estimate" and bool(implies)
+    logged = ratio or implies.startswith("log_")
+    if not logged:
+        own = {r: h for r, h in own.items() if r not in ("se_log", "variance_log")}
+    if not {"ci_low", "ci_high"} <= own.keys():
+        own = {r: h for r, h in own.items() if r not in ("ci_low", "ci_high")}
+    useful = {r: h for r, h in own.items() if r in SPREAD}
+    return own if useful else {}
+
+
+def _distinct(ways: list[Way], numbers: Mapping[str, list[str]]) -> list[Way]:
+    """Drop ways that say what another one says: a ratio beside its logarithm."""
+    kept: list[Way] = []
+    for way in sorted(ways, key=lambda w: ("effect" not in w.roles, -len(w.roles))):
+        mine = _on_log(way, numbers)
+        if not any(_same(mine, _on_log(other, numbers)) for other in kept):
+            kept.append(way)
+    return kept
+
+
+def _on_log(way: Way, numbers: Mapping[str, list[str]]) -> list[float]:
+    ratio = "estimate" in way.roles and bool(way.words)
+    heading = way.roles.get("effect") or way.roles["estimate"]
+    values = [float(cell) if _numeric((cell,)) else math.nan for cell in numbers[heading]]
+    return [(math.log(v) if v > 0 else math.nan) if ratio else v for v in values]
+
+
+def _same(one: Sequence[float], two: Sequence[float]) -> bool:
+    """Whether two columns agree but for rounding, where both hold something."""
+    both = [(a, b) for a, b in zip(one, two, strict=True) if not math.isnan(a + b)]
+    return bool(both) and all(abs(a - b) <= 0.02 + 0.02 * abs(a) for a, b in both)
+
+
+def _whole(numbers: Mapping[str, list[str]], texts: Mapping[str, str]) -> list[Way]:
+    """Find correlations, and counts, means and rates of one group."""
+    found: dict[str, str] = {}
+    for heading in numbers:
+        for word in meanings(heading, "whole"):
+            if word.role == "r" and not _correlations(numbers[heading]):
+                continue
+            if word.role in ("events", "non_events") and not _counts(numbers[heading]):
+                continue
+            found.setdefault(word.role, heading)
+    if found.get("r") == found.get("events"):
+        found.pop("events", None)
+    short = {bare(heading): heading for heading in numbers}
+    for _, members in sets():
+        roles = set(members.values())
+        if members.keys() <= short.keys() and roles <= {
+            "r",
+            "n",
+            "events",
+            "non_events",
+            "person_time",
+        }:
+            found |= {role: short[name] for name, role in members.items()}
+    ways = []
+    for what, needs, more in (
+        ("correlations", ("r", "n"), ()),
+        ("events and people", ("events", "n"), ()),
+        ("events and people without", ("events", "non_events"), ()),
+        ("events and time", ("events", "person_time"), ()),
+        ("means and SDs", ("mean", "sd", "n"), ()),
+        ("means and their standard errors", ("mean", "se_mean"), ("n",)),
+    ):
+        if all(role in found for role in needs):
+            roles_ = {role: found[role] for role in (*needs, *more) if role in found}
+            group = "of an arm a row" if "treatment" in texts else "of one group"
+            label = what if what == "correlations" else f"{what} {group}"
+            ways.append(Way(label, roles_))
+    if len(ways) > 1 and {"events", "n"} <= ways[0].roles.keys() and "non_events" in ways[1].roles:
+        ways = ways[:1]
+    return ways[:1] if {"mean", "sd", "n"} <= found.keys() and len(ways) == 2 else ways
+
+
+def _correlations(cells: Sequence[str]) -> bool:
+    values = [float(cell) for cell in cells if _numeric((cell,))]
+    return all(-1 <= v <= 1 for v in values) and any(v != round(v) for v in values)
+
+
+def _counts(cells: Sequence[str]) -> bool:
+    return all(float(cell) >= 0 for cell in cells if _numeric((cell,)))
+
+
+def _unlogged(
+    columns: dict[str, list[str]], roles: dict[str, str], words: Mapping[str, str]
+) -> tuple[dict[str, list[str]], dict[str, str], list[str]]:
+    """Take logarithms of ratios whose standard error is that of the logarithm."""
+    logged = [role for role in ("se_log", "variance_log") if role in roles]
+    if not logged:
+        return columns, roles, []
+    roles = dict(roles)
+    said = []
+    if "estimate" in roles and words.get("reported", "effect") in MEASURES_OF_RATIOS:
+        heading = roles.pop("estimate")
+        made = f"log of {heading}"
+        columns = {**columns, made: [_logarithm(cell) for cell in columns[heading]]}
+        roles["effect"] = made
+        said.append(f"logarithms of {heading!r}")
+    for role in logged:
+        heading = roles.pop(role)
+        roles.setdefault(role.removesuffix("_log"), heading)
+    return columns, roles, said
+
+
+#: Ratios, as `reported` names them.
+MEASURES_OF_RATIOS: Final = {
+    name.removeprefix("log_"): name for name, measure in MEASURES.items() if name.startswith("log_")
+}
+
+
+def _logarithm(cell: str) -> str:
+    try:
+        return repr(math.log(float(cell))) if cell else ""
+    except ValueError:
+        return cell
+
+
+def _table(
+    found: Table,
+    columns: Mapping[str, list[str]],
+    roles: Mapping[str, str],
+    words: Mapping[str, str],
+    labels: Sequence[str],
+) -> Table:
+    """Put the cells under this package's names."""
+    made: dict[str, list[str]] = {"study": list(labels)}
+    taken = {
+        heading: role for role, heading in roles.items() if role in HOUSE or role == "treatment"
+    }
+    ours = roles.keys() | words.keys() | {"study"}
+    for heading, cells in columns.items():
+        role = taken.get(heading, "")
+        if role == "study":
+            continue
+        if role:
+            made[role] = _cleaned(role, cells)
+        elif heading in ours and heading not in ("year",):
+            made[f"{heading} (as found)"] = list(cells)
+        else:
+            made[heading] = list(cells)
+    if {"mean_t", "events_t", "non_events_t", "n_t"} <= roles.keys():
+        _people_of_counts(made)
+    logged = "effect" in roles and words.get("reported", "") in MEASURES_OF_RATIOS
+    for name, word in words.items():
+        column, text = (name, word) if not logged else ("measure", MEASURES_OF_RATIOS[word])
+        where = made.get("estimate" if column == "reported" else "effect")
+        rows = range(len(labels))
+        if where is None or column == "measure":
+            made[column] = [text] * len(labels)
+        else:
+            made[column] = [text if where[row] else "" for row in rows]
+    return Table(found.where, made, list(found.lines))
+
+
+def _people_of_counts(made: dict[str, list[str]]) -> None:
+    """Give rows with counts their own people, where the column of people is that of means."""
+    for end in ("t", "c"):
+        both = zip(made[f"events_{end}"], made[f"non_events_{end}"], made[f"n_{end}"], strict=True)
+        made[f"n_{end}"] = [
+            repr(float(a) + float(b)) if _numeric((a,)) and _numeric((b,)) else n
+            for a, b, n in both
+        ]
+
+
+def _cleaned(role: str, cells: Sequence[str]) -> list[str]:
+    """Write p values as this package does: without the letter p."""
+    if role != "p_value":
+        return list(cells)
+    return [cell.lstrip("pP ").removeprefix("-value").lstrip(" ") for cell in cells]

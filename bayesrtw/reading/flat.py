@@ -1,0 +1,168 @@
+"""One flat table to evidence, whatever file or frame it stands in: one row a result, or a row an arm."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.errors import EvidenceError, Fault, Faults
+from bayesrtw.evidence.cells import Places, Table
+from bayesrtw.evidence.measure import Benefit
+from bayesrtw.evidence.table import Evidence, Outcome, Provenance, dataset_of
+from bayesrtw.reading.columns import understood
+from bayesrtw.reading.files import grid_of
+from bayesrtw.reading.revision import mark
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a person says of a table, in place of what would be found.
+
+    Attributes
+    ----------
+    columns
+        Heading in the table to column of this package.
+    measure
+        Measure of every row.
+    benefit
+        Direction of benefit of every outcome; empty where nobody states one.
+    sheet
+        Sheet of a workbook.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    measure: str = ""
+    benefit: Benefit | None = None
+    sheet: str = ""
+
+
+NOTHING = Stated()
+
+
+def flat_table(
+    source: "Path | pd.DataFrame", stated: Stated, faults: Faults
+) -> tuple[Table, Provenance]:
+    """Read a flat table into the columns of this package."""
+    grid, raw = grid_of(source, stated.sheet, faults)
+    read = understood(grid, stated.columns, stated.measure)
+    totals = tuple(
+        f"Row {line} ({first!r}) sums up other rows and was left out."
+        for line, first in grid.totals
+    )
+    plain = (*grid.said, *read.said)
+    reading = "; ".join(plain) if plain != ("cells parted by commas",) else ""
+    provenance = Provenance(
+        title=grid.table.where,
+        sha256=hashlib.sha256(raw).hexdigest() if raw else "",
+        limits=totals,
+        reading=f"{grid.table.where}: {reading}." if reading else "",
+        columns=dict(read.roles),
+    )
+    return read.table, provenance
+
+
+def flat_evidence(
+    table: Table,
+    columns: dict[str, NDArray[np.generic]],
+    provenance: Provenance,
+    benefit: Benefit | None,
+    faults: Faults,
+) -> Evidence | None:
+    """Make evidence of a flat table whose rows were converted."""
+    columns |= mark(columns, table.where, table.lines, faults)
+    outcomes, silent = _outcomes(table, columns, benefit, faults)
+    if faults:
+        return None
+    limits = provenance.limits
+    if benefit is not None:
+        limits = (*limits, f"Direction of benefit: {benefit} for every outcome, given by hand.")
+    elif silent:
+        limits = (*limits, "No direction of benefit was stated; higher was taken as benefit.")
+    return Evidence(
+        dataset_of(columns),
+        replace(provenance, limits=limits),
+        outcomes,
+        places=Places(table.where, tuple(table.lines)),
+    )
+
+
+def _outcomes(
+    table: Table,
+    columns: dict[str, NDArray[np.generic]],
+    given: Benefit | None,
+    faults: Faults,
+) -> tuple[dict[str, Outcome], bool]:
+    """Give every outcome its direction of benefit; say whether nobody stated one."""
+    names = columns.setdefault("outcome", np.full(table.count, "effect", dtype=object))
+    stated = columns.get("benefit") if given is None else None
+    outcomes: dict[str, Outcome] = {}
+    for row, name in enumerate(map(str, names)):
+        benefit: Any = str(stated[row]) if stated is not None else given or "higher"
+        if benefit not in ("higher", "lower"):
+            what, remedy = f"benefit is {benefit!r}", "Choices: higher, lower"
+            place = table.at(row, column="benefit")
+            faults.add(Fault(what, "", remedy, "not-allowed", place, benefit))
+            continue
+        known = outcomes.get(name)
+        if known is not None and known.benefit != benefit:
+            what = f"benefit of outcome {name!r} is {benefit!r} in row {table.lines[row]} and "
+            what += f"{known.benefit!r} before"
+            # Of the whole outcome: leaving out the rows of one side would decide its direction.
+            place = table.at(column="benefit")
+            remedy, rule = "give an outcome one direction", "outcome-with-two-directions"
+            faults.add(Fault(what, "", remedy, rule, place, benefit))
+        if known is None:
+            outcomes[name] = Outcome(name, name.replace("_", " "), benefit)
+    return outcomes, stated is None and given is None
+
+
+def check_frame(source: object) -> None:
+    """Refuse what is neither a path nor a data frame."""
+    if not hasattr(source, "columns") or not hasattr(source, "iloc"):
+        raise EvidenceError(
+            f"data frame: found {type(source).__name__}; give a path or a pandas DataFrame."
+        )
+
+
+def checked_benefit(benefit: object) -> Benefit | None:
+    """Check a direction of benefit."""
+    if not benefit:
+        return None
+    if benefit not in ("higher", "lower"):
+        raise EvidenceError(f"benefit is {benefit!r}; Choices: higher, lower.")
+    return benefit
+
+
+def parsed_columns(texts: Sequence[str]) -> dict[str, str]:
+    """Read what columns are from a command line."""
+    found: dict[str, str] = {}
+    for text in texts:
+        held = ""
+        for part in text.split(","):
+            held = f"{held},{part}" if held else part
+            heading, equals, role = held.rpartition("=")
+            if equals:
+                found[heading.strip()] = role.strip()
+                held = ""
+        if held:
+            raise EvidenceError(
+                f"--columns: found {held!r}; write heading=column, such as yi=effect,vi=variance."
+            )
+    return found
+
+
+def proposal(found: Provenance) -> str:
+    """Write what columns were taken for, for a person to edit."""
+    lines = [f"# {found.reading or f'{found.title}: columns as they are called.'}", "[columns]"]
+    lines += [
+        f"{json.dumps(h, ensure_ascii=False)} = {json.dumps(r)}" for r, h in found.columns.items()
+    ]
+    return "\n".join(lines) + "\n"

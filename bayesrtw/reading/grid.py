@@ -1,0 +1,426 @@
+"""Any table as text cells with their places, and a record of every decision taken to read it.
+
+A file of others is read as it is found: the encoding, what parts its cells, its decimal mark, the row of
+its headings, row names, titles above and totals below are recognised, and said.
+"""
+
+import codecs
+import csv
+import io
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bayesrtw.errors import EvidenceError, Fault, Faults, Place, shown
+from bayesrtw.evidence.cells import Table, unguarded
+
+#: Words that stand where a number was not reported, without case.
+MISSING: Final = frozenset(
+    {
+        "",
+        "na",
+        "n/a",
+        "nr",
+        "n.r.",
+        "n.a.",
+        "nan",
+        "-",
+        "--",
+        "–",
+        "—",
+        ".",
+        "..",
+        "?",
+        "#n/a",
+        "null",
+    }
+    | {"none", "not reported", "not available", "missing", "k.a.", "n.d."}
+)
+
+#: Rows looked through for the headings, and rows that decide on what parts the cells.
+_LOOKED: Final = 25
+_SAMPLE: Final = 200
+
+_DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+
+#: How the first cell of a row begins that sums up the rows above, in the languages of the headings.
+_TOTAL: Final = re.compile(
+    r"(sub-?)?(total|totals|sum|overall|pooled|summe|gesamt|insgesamt|somme|suma|totalt|i alt|sammanlagt)"
+    r"(\s*\(.*\)|\s+(effect|estimate|\(.*).*)?:?|(random|fixed|common)[- ]effects? (model|estimate).*"
+    r"|heterogene?ity.*|test for .*effect.*",
+    re.IGNORECASE,
+)
+
+#: How a footnote begins.
+_NOTE: Final = re.compile(
+    r"(note|notes|source|abbreviations?|legend|anmerkung|quelle|\*|†|‡)", re.IGNORECASE
+)
+
+#: Minus signs and spaces that word processors and spreadsheets write into numbers.
+_PRINTED: Final = str.maketrans(
+    {
+        "−": "-",
+        "‐": "-",
+        "‑": "-",
+        "–": "-",
+        "﹣": "-",
+        "－": "-",
+        "\u00a0": " ",
+        "\u2009": " ",
+        "\u202f": " ",
+    }
+)
+
+_PLAIN: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_GROUPED: Final = re.compile(r"([+-]?\d{1,3})((?:[ '’]\d{3})+)((?:[.,]\d+)?)")
+_MARKED: Final = re.compile(r"[+-]?[\d.,]*\d([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table as text.
+
+    Attributes
+    ----------
+    table
+        Heading to cells, and the line of each row in its file.
+    said
+        What was decided to read it, in words; joined they are one line.
+    totals
+        Rows that sum up others, which were left out: line and first cell of each.
+    comma
+        Whether numbers have decimal commas; those of whole cells are points here already.
+    """
+
+    table: Table
+    said: tuple[str, ...] = ()
+    totals: tuple[tuple[int, str], ...] = ()
+    comma: bool = False
+
+
+@dataclass(slots=True)
+class _Draft:
+    """Rows with their lines, and what was decided so far."""
+
+    where: str
+    rows: list[list[str]]
+    lines: list[int]
+    faults: Faults
+    said: list[str] = field(default_factory=list)
+
+
+def grid_of_text(raw: bytes, where: str, known: Callable[[str], bool], faults: Faults) -> Grid:
+    """Read delimited text."""
+    text, encoding = _decoded(raw, where)
+    if "\x00" in text:
+        raise EvidenceError(f"{where}: holds a NUL character; save it as plain CSV.")
+    mark = _delimiter(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
+    draft = _Draft(where, [], [], faults, [f"cells parted by {_DELIMITERS[mark]}"])
+    if encoding != "UTF-8":
+        draft.said.append(encoding)
+    try:
+        for row in reader:
+            draft.rows.append(row)
+            draft.lines.append(reader.line_num)
+    except csv.Error as error:
+        raise EvidenceError(
+            f"{where}: is not CSV: {error}; save it as comma-separated text."
+        ) from None
+    return _finished(draft, known)
+
+
+def grid_of_rows(
+    rows: Sequence[Sequence[str]],
+    where: str,
+    known: Callable[[str], bool],
+    faults: Faults,
+    said: Sequence[str] = (),
+) -> Grid:
+    """Take rows of cells that are text already, such as those of a sheet."""
+    lines = list(range(1, len(rows) + 1))
+    return _finished(_Draft(where, [list(row) for row in rows], lines, faults, list(said)), known)
+
+
+_BYTE_ORDER: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig", "UTF-8"),
+    (codecs.BOM_UTF16_LE, "utf-16", "UTF-16"),
+    (codecs.BOM_UTF16_BE, "utf-16", "UTF-16"),
+)
+
+
+def _decoded(raw: bytes, where: str) -> tuple[str, str]:
+    """Decode a file: by its mark, as UTF-8, as UTF-16 by where its zeros stand, else as Windows-1252."""
+    marked = next((each for each in _BYTE_ORDER if raw.startswith(each[0])), None)
+    codec, name = marked[1:] if marked else ("utf-8", "UTF-8")
+    if not marked:
+        even, odd = raw[:2000:2].count(0), raw[1:2000:2].count(0)
+        half = len(raw[:2000]) // 4
+        if max(even, odd) > half > 0 and min(even, odd) < half / 4:
+            codec, name = ("utf-16-le" if odd > even else "utf-16-be"), "UTF-16"
+    try:
+        return raw.decode(codec), name
+    except UnicodeDecodeError as error:
+        if name != "UTF-8" or codec == "utf-8-sig":
+            raise EvidenceError(
+                f"{where}: begins as {name} text; byte {error.start} is not; save it as UTF-8."
+            ) from None
+    try:
+        return raw.decode("cp1252"), "Windows-1252"
+    except UnicodeDecodeError as error:
+        raise EvidenceError(
+            f"{where}: must be text in UTF-8, UTF-16 or Windows-1252; byte {error.start} is none of "
+            "these; save it as UTF-8."
+        ) from None
+
+
+def _delimiter(text: str) -> str:
+    """Choose the mark that cuts most rows into equally many cells."""
+    best, found = (0.0, 0), ","
+    sample = text[: 400 * _SAMPLE]
+    for mark in _DELIMITERS:
+        widths = []
+        try:
+            for row in csv.reader(io.StringIO(sample, newline=""), delimiter=mark):
+                if any(cell.strip() for cell in row):
+                    widths.append(len(row))
+                if len(widths) == _SAMPLE:
+                    break
+        except csv.Error:
+            continue
+        if not widths:
+            continue
+        width, count = max(Counter(widths).items(), key=lambda item: (item[1], item[0]))
+        if width > 1 and (count / len(widths), width) > best:
+            best, found = (count / len(widths), width), mark
+    return found
+
+
+def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
+    """Find headings, row names and totals, and put the cells under their headings."""
+    where = draft.where
+    filled = [place for place, row in enumerate(draft.rows) if any(map(str.strip, row))]
+    draft.rows = [[unguarded(cell.strip()) for cell in draft.rows[place]] for place in filled]
+    draft.lines = [draft.lines[place] for place in filled]
+    if not draft.rows:
+        raise EvidenceError(f"{where}: is empty; give a header row and one row a result.")
+    header = _header(draft, known)
+    if not draft.rows:
+        raise EvidenceError(f"{where}: has a header and no rows; give one row a result.")
+    header = _row_names(draft, header)
+    totals = _without_totals(draft)
+    _even(draft, header)
+    columns = {}
+    for name, cells in zip(header, zip(*draft.rows, strict=True), strict=True):
+        if name or any(cells):
+            columns[name] = list(cells)
+    if "" in columns:
+        raise EvidenceError(
+            f"{where}: a column has no name in the header; name every column, each once."
+        )
+    comma = _pointed(columns, draft)
+    return Grid(Table(where, columns, draft.lines), tuple(draft.said), totals, comma)
+
+
+def _header(draft: _Draft, known: Callable[[str], bool]) -> list[str]:
+    """Find the row of the headings, and leave out what stands above it."""
+    rows = draft.rows
+    width = Counter(_width(row) for row in rows[:_SAMPLE]).most_common(1)[0][0]
+    scores = []
+    for place, row in enumerate(rows[:_LOOKED]):
+        cells = [cell for cell in row if cell]
+        numbers = sum(_PLAIN.fullmatch(cell) is not None for cell in cells)
+        scores.append((sum(map(known, cells)) if numbers * 2 <= len(cells) else -1, -place))
+    most, place = max(scores)
+    place = -place
+    if most < 2 and _width(rows[0]) < min(width, 2) <= max(map(_width, rows[:_LOOKED])):
+        place = next(n for n, row in enumerate(rows) if _width(row) >= min(width, 2))
+    elif most < 2:
+        place = 0
+    header = list(rows[place])
+    if place and len(set(filter(None, header))) < len(list(filter(None, header))):
+        header = _under(rows[place - 1], header)
+    if place:
+        draft.said.append(f"headings in row {draft.lines[place]}, rows above it left out")
+    draft.rows, draft.lines = rows[place + 1 :], draft.lines[place + 1 :]
+    while header and not header[-1]:
+        header.pop()
+    repeated = sorted({name for name in header if name and header.count(name) > 1})
+    if repeated:
+        raise EvidenceError(
+            f"{draft.where}: columns {shown(repeated)} stand twice in the header; name every column, "
+            "each once."
+        )
+    return header
+
+
+def _width(row: Sequence[str]) -> int:
+    return sum(1 for cell in row if cell)
+
+
+def _under(above: Sequence[str], header: Sequence[str]) -> list[str]:
+    """Join headings with the wider ones above them, such as the names of two groups."""
+    joined, label = [], ""
+    for place, name in enumerate(header):
+        wider = above[place] if place < len(above) else ""
+        label = wider or label
+        joined.append(f"{label} {name}" if name and header.count(name) > 1 else name or wider)
+    return joined
+
+
+def _row_names(draft: _Draft, header: list[str]) -> list[str]:
+    """Name or leave out the row names that R writes before the first column."""
+    rows = draft.rows
+    counted = all(len(row) == len(header) + 1 and row[0] == str(n) for n, row in enumerate(rows, 1))
+    if header and header[0] and counted:
+        header = ["", *header]
+    if not header or header[0] or len(header) == 1:
+        return header
+    names = [row[0] if row else "" for row in rows]
+    if all(name.isdigit() for name in names):
+        draft.said.append("row names left out")
+        draft.rows = [row[1:] for row in rows]
+        return header[1:]
+    if len(set(names)) == len(names) and all(names) and "row.names" not in header:
+        return ["row.names", *header[1:]]
+    return header
+
+
+def _even(draft: _Draft, header: Sequence[str]) -> None:
+    """Give every row as many cells as the header has, and name those that cannot be."""
+    width = len(header)
+    for place, row in enumerate(draft.rows):
+        if len(row) == width:
+            continue
+        over = any(row[width:])
+        if over or len(row) < width:
+            what = f"has {len(row)} cells; the header has {width}"
+            remedy = "quote cells that hold commas" if over else "add the missing commas"
+            where = Place(draft.where, (draft.lines[place],))
+            draft.faults.add(Fault(what, remedy=remedy, rule="ragged-row", place=where))
+        draft.rows[place] = [*row, *[""] * width][:width]
+
+
+def _without_totals(draft: _Draft) -> tuple[tuple[int, str], ...]:
+    """Leave out rows that sum up the rows above them, and footnotes."""
+    found, notes, kept = [], 0, []
+    for place, row in enumerate(draft.rows):
+        first = next(filter(None, row), "")
+        if place and is_total(first):
+            found.append((draft.lines[place], first))
+        elif place and _width(row) == 1 and row[0] and _NOTE.match(first):
+            notes += 1
+        else:
+            kept.append(place)
+    if notes:
+        draft.said.append(f"{notes} footnote{'s' * (notes > 1)} left out")
+    draft.rows = [draft.rows[place] for place in kept]
+    draft.lines = [draft.lines[place] for place in kept]
+    return tuple(found)
+
+
+def is_total(first: str) -> bool:
+    """Whether a row that begins so sums up the rows above it."""
+    return _TOTAL.fullmatch(first.strip()) is not None
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell stands for a number that is not there."""
+    return cell.casefold() in MISSING
+
+
+def _finite(cells: Sequence[str]) -> bool:
+    """Whether all cells that hold something are decimal numbers as computers write them."""
+    try:
+        return all(math.isfinite(float(cell)) and "_" not in cell for cell in cells if cell)
+    except ValueError:
+        return False
+
+
+def _pointed(columns: dict[str, list[str]], draft: _Draft) -> bool:
+    """Write the numbers of all columns with a decimal point; say whether they had commas."""
+    printed = {}
+    for name, cells in columns.items():
+        if _finite(cells):
+            continue
+        some = [cell for cell in cells[: 50 * _SAMPLE] if not is_missing(cell)][:_SAMPLE]
+        if some and not any(_looks_printed(cell.translate(_PRINTED).strip()) for cell in some):
+            continue  # words: most of the cells are no numbers
+        held = [cell.translate(_PRINTED).strip() for cell in cells]
+        there = [cell for cell in held if not is_missing(cell)]
+        if 2 * sum(_looks_printed(cell) for cell in there) >= len(there):
+            printed[name] = ["" if is_missing(cell) else cell for cell in held]
+    marks = {mark: any(_shows(mark, cells) for cells in printed.values()) for mark in ",."}
+    marks["."] |= any(
+        _shows(".", cells)
+        for name, cells in columns.items()
+        if name not in printed and _finite(cells)
+    )
+    if marks[","]:
+        draft.said.append("decimal commas" + " and points" * marks["."])
+        for name, cells in columns.items():
+            if name not in printed and any("." in cell for cell in cells) and _finite(cells):
+                printed[name] = cells
+    for name, cells in printed.items():
+        columns[name] = [
+            _pointed_cell(cell, cells, marks, draft, name, place)
+            for place, cell in enumerate(cells)
+        ]
+    return marks[","]
+
+
+def _looks_printed(cell: str) -> bool:
+    return bool(_MARKED.fullmatch(cell) or _GROUPED.fullmatch(cell))
+
+
+#: A mark before exactly three digits may part thousands or decimals.
+_EITHER: Final = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}")
+_THOUSANDS: Final = re.compile(
+    r"[+-]?[1-9]\d{0,2}(?:,\d{3})+\.\d+|[+-]?[1-9]\d{0,2}(?:\.\d{3})+,\d+"
+)
+_MANY: Final = re.compile(r"[+-]?[1-9]\d{0,2}(?:(?:,\d{3}){2,}|(?:\.\d{3}){2,})")
+
+
+def _shows(mark: str, cells: Sequence[str]) -> bool:
+    """Whether a cell can only be understood with this decimal mark."""
+    return any(
+        mark in cell
+        and (cell.count(mark) == 1 and cell.rfind(mark) > cell.rfind(",."[mark == ","]))
+        and not _EITHER.fullmatch(cell)
+        for cell in cells
+    )
+
+
+def _pointed_cell(
+    cell: str, column: Sequence[str], marks: dict[str, bool], draft: _Draft, name: str, place: int
+) -> str:
+    """Write one number with a decimal point; a cell that may be read in two ways is a fault."""
+    grouped = _GROUPED.fullmatch(cell)
+    if grouped:
+        return grouped[1] + re.sub(r"\D", "", grouped[2]) + grouped[3].replace(",", ".")
+    if not _MARKED.fullmatch(cell) or not ("," in cell or (marks[","] and "." in cell)):
+        return cell
+    if _MANY.fullmatch(cell):
+        return cell.replace(",", "").replace(".", "")
+    if _THOUSANDS.fullmatch(cell):
+        mark = cell[max(cell.rfind(","), cell.rfind("."))]
+        return cell.replace(",."[mark == ","], "").replace(mark, ".")
+    if cell.count(",") + cell.count(".") != 1:
+        return cell
+    mark = "," if "," in cell else "."
+    other = "." if mark == "," else ","
+    if not _EITHER.fullmatch(cell) or (_shows(mark, column) and not _shows(other, column)):
+        return cell.replace(",", ".")
+    if marks[other] and not marks[mark]:
+        return cell.replace(mark, "")
+    if marks[mark] and not marks[other]:
+        return cell.replace(",", ".")
+    whole = cell.replace(mark, "")
+    what = f"{name} is {cell!r}, which may be {whole} or {cell.replace(',', '.')}"
+    remedy = "write it without a mark that parts thousands"
+    where = Place(draft.where, (draft.lines[place],), column=name)
+    draft.faults.add(Fault(what, "", remedy, "not-a-number", where, cell))
+    return ""

@@ -1,0 +1,155 @@
+"""What the headings of other people's tables mean: one table of words, compared without case and marks."""
+
+import csv
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Final
+
+from bayesrtw.evidence.reported import NUMBERS
+from bayesrtw.evidence.table import TEXT
+
+#: Groups of columns: the programme's and the comparison's.
+ARMS: Final = ("t", "c")
+
+#: Columns of this package that are taken by their own names, and which no word of the table means.
+HOUSE: Final = frozenset(NUMBERS) | TEXT | {"comparator", "subgroup", "conversion"}
+
+_PARTS: Final = re.compile(r"[^\W\d_]+|\d+")
+_CAMEL: Final = re.compile(r"(?<=[a-zß-ÿ])(?=[A-Z])")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What a heading may mean.
+
+    Attributes
+    ----------
+    use
+        ``name, text, effect, spread, quantity, arm, whole`` or ``set``.
+    role
+        The column of this package.
+    implies
+        The measure, or what is printed, that the heading names.
+    """
+
+    use: str
+    role: str
+    implies: str = ""
+
+
+def bare(heading: str) -> str:
+    """Write a heading without case, accents, spaces and marks."""
+    plain = unicodedata.normalize("NFKD", heading.casefold())
+    return "".join(sign for sign in plain if sign.isalnum())
+
+
+def tokens(heading: str) -> tuple[str, ...]:
+    """Cut a heading into its words."""
+    return tuple(bare(part) for part in _PARTS.findall(_CAMEL.sub(" ", heading)))
+
+
+@cache
+def vocabulary() -> dict[str, tuple[Word, ...]]:
+    """Give every known heading, bare, with all that it may mean."""
+    found: dict[str, list[Word]] = {}
+    for row in _rows():
+        if row["use"] != "set":
+            word = Word(row["use"], row["role"], row["implies"])
+            for each in row["words"].split(";"):
+                found.setdefault(bare(each), []).append(word)
+    return {heading: tuple(words) for heading, words in found.items()}
+
+
+@cache
+def sets() -> tuple[tuple[str, dict[str, str]], ...]:
+    """Give short headings that mean something together only, the largest sets first."""
+    found = []
+    for row in _rows():
+        if row["use"] == "set":
+            pairs = (each.split("=") for each in row["words"].split(";"))
+            found.append((row["role"], {bare(name): role.strip() for name, role in pairs}))
+    return tuple(sorted(found, key=lambda each: -len(each[1])))
+
+
+def _rows() -> list[dict[str, str]]:
+    text = files("bayesrtw.reading").joinpath("headings.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def meanings(heading: str, *uses: str) -> tuple[Word, ...]:
+    """Say what a heading may mean as a whole."""
+    return tuple(word for word in vocabulary().get(bare(heading), ()) if word.use in uses)
+
+
+def known(text: str) -> bool:
+    """Say whether a text may be a heading that means something."""
+    return (
+        text in HOUSE
+        or bool(meanings(text, "name", "text", "effect", "spread", "quantity", "whole"))
+        or any(True for _ in of_group(text))
+    )
+
+
+def with_stem(heading: str, *uses: str) -> Iterator[tuple[Word, tuple[str, ...]]]:
+    """Find words at the beginning or the end of a heading, and what is left."""
+    parts = tokens(heading)
+    for word in meanings(heading, *uses):
+        yield word, ()
+    for length in range(len(parts) - 1, 0, -1):
+        for stem, cut in ((parts[length:], parts[:length]), (parts[:-length], parts[-length:])):
+            for word in vocabulary().get("".join(cut), ()):
+                if word.use in uses:
+                    yield word, stem
+
+
+def of_group(heading: str) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+    """Read a heading as a quantity of one of two groups."""
+    seen = set()
+    for found in _of_group(heading):
+        if found not in seen and found[3] != ("i",):
+            seen.add(found)
+            yield found
+
+
+def _of_group(heading: str) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+    for word, stem in with_stem(heading, "quantity"):
+        named = False
+        for place, part in enumerate(stem):
+            rest = (*stem[:place], *stem[place + 1 :])
+            # A letter or a digit is a group only where it stands alone: p2y12 is a receptor.
+            for arm in _arms(part) if len(part) > 1 or not rest or rest == ("i",) else ():
+                named = True
+                yield word.role, arm, part, rest
+        for arm in _arms("".join(stem)) if len(stem) > 1 else ():
+            named = True
+            yield word.role, arm, "".join(stem), ()
+        if stem and not named:
+            yield word.role, "", "", stem
+    parts = tokens(heading)
+    for place, part in enumerate(parts):
+        rest = (*parts[:place], *parts[place + 1 :])
+        for quantity, arm, named_by in _compact(part):
+            yield quantity, arm, named_by, rest
+    for quantity, arm, named_by in _compact("".join(parts)) if len(parts) > 1 else ():
+        yield quantity, arm, named_by, ()
+
+
+def _arms(part: str) -> tuple[str, ...]:
+    return tuple(word.role for word in vocabulary().get(part, ()) if word.use == "arm")
+
+
+@cache
+def _compact(part: str) -> tuple[tuple[str, str, str], ...]:
+    """Cut a word such as ``n1i``, ``sdt`` or ``cpos`` into a quantity and a group."""
+    found = []
+    for text in (part, part[:-1]) if part.endswith("i") else (part,):
+        for cut in range(1, len(text)):
+            head, tail = text[:cut], text[cut:]
+            for quantity, arm in ((head, tail), (tail, head)):
+                roles = [w.role for w in vocabulary().get(quantity, ()) if w.use == "quantity"]
+                found += [(role, of, arm) for role in roles for of in _arms(arm)]
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,167 @@
+"""Where the values of a table contradict what its headings say, so that no heading decides alone."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+#: Share of rows that must fit the other reading before the heading is not believed.
+_MOST: Final = 0.8
+
+#: How closely numbers must agree, relatively: papers print two or three digits.
+_AGREES: Final = 0.1
+
+
+#: Columns that are held against one another.
+_HELD: Final = frozenset(
+    {"effect", "estimate", "se", "variance", "ci_low", "ci_high", "n"}
+    | {"events_t", "n_t", "events_c", "n_c"}
+)
+
+
+def against(
+    columns: Mapping[str, Sequence[str]], roles: Mapping[str, str], words: Mapping[str, str]
+) -> str:
+    """Say which reading the values contradict."""
+    if (
+        not roles.keys() & {"ci_low", "n", "n_t", "estimate"}
+        and not {"se", "variance"} <= roles.keys()
+    ):
+        return ""
+    got = {role: _floats(columns[roles[role]]) for role in _HELD if roles.get(role) in columns}
+    for check in (_variance, _ratio, _swapped):
+        found = check(got, roles, words)
+        if found:
+            return found
+    return ""
+
+
+def _floats(cells: Sequence[str]) -> NDArray[np.float64]:
+    values = np.full(len(cells), np.nan)
+    for row, cell in enumerate(cells):
+        try:
+            values[row] = float(cell) if cell else math.nan
+        except ValueError:
+            continue
+    return values
+
+
+def _mostly(good: NDArray[np.bool_], there: NDArray[np.bool_]) -> bool:
+    return bool(there.sum() >= 2 and good[there].mean() >= _MOST)
+
+
+def _near(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(one - two) <= _AGREES * np.abs(two))
+
+
+def _variance(
+    got: Mapping[str, NDArray[np.float64]], roles: Mapping[str, str], words: Mapping[str, str]
+) -> str:
+    """Hold standard errors and variances against intervals, one another and the number of people."""
+    nothing = np.full(len(next(iter(got.values()), np.array([]))), np.nan)
+    ratio = (
+        "estimate" in roles
+        and bool(words.get("reported"))
+        and "difference" not in words["reported"]
+    )
+    with np.errstate(all="ignore"):
+        low, high = got.get("ci_low", nothing), got.get("ci_high", nothing)
+        width = (np.log(high) - np.log(low)) if ratio else high - low
+        true = width / (2 * ndtri(0.975))
+        n = got.get("n", nothing)
+        if words.get("measure") == "standardised_mean_difference" and np.isnan(true).all():
+            true = 2 / np.sqrt(n)
+        if words.get("measure") == "z_correlation" and np.isnan(true).all():
+            true = 1 / np.sqrt(n - 3)
+        for role, other in (("se", "variance"), ("variance", "se")):
+            values = got.get(role, nothing)
+            as_said = values if role == "se" else np.sqrt(values)
+            swapped = np.sqrt(values) if role == "se" else values
+            there = np.isfinite(values) & np.isfinite(true)
+            if role == "se" and ratio:
+                continue
+            if _mostly(_near(swapped, true), there) and not _mostly(_near(as_said, true), there):
+                return (
+                    f"{roles[role]!r} is called {_NAMES[role]}, and its values are those of "
+                    f"{_NAMES[other]}: they fit the intervals or the people so; say which with --columns "
+                    f"{other}={roles[role]} or --columns {roles[role]}={role}"
+                )
+        if {"se", "variance"} <= got.keys():
+            se, variance = got["se"], got["variance"]
+            there = np.isfinite(se) & np.isfinite(variance)
+            if there.any() and not _mostly(_near(se**2, variance) | ~there, np.ones_like(there)):
+                return (
+                    f"{roles['variance']!r} is not the square of {roles['se']!r}; say which holds with "
+                    f"--columns {roles['se']}=se or --columns {roles['variance']}=variance"
+                )
+    return ""
+
+
+_NAMES: Final = {"se": "a standard error", "variance": "a variance"}
+
+
+def _ratio(
+    got: Mapping[str, NDArray[np.float64]], roles: Mapping[str, str], words: Mapping[str, str]
+) -> str:
+    """Hold ratios and logarithms against their signs and the symmetry of their intervals."""
+    reported, measure = words.get("reported", ""), words.get("measure", "")
+    ratio = "estimate" in got and reported.endswith(("ratio", "means"))
+    values = got.get("estimate" if ratio else "effect")
+    if values is None or not (ratio or measure.startswith("log_")):
+        return ""
+    heading = roles["estimate" if ratio else "effect"]
+    log = f"log_{reported}" if ratio else measure
+    plain = log.removeprefix("log_")
+    if ratio and (values <= 0).any():
+        return (
+            f"{heading!r} is called a ratio and holds {np.nanmin(values):g}: logarithms? say so with "
+            f"--columns {heading}=effect --measure {log}, or correct it"
+        )
+    low, high = got.get("ci_low"), got.get("ci_high")
+    if low is None or high is None:
+        return ""
+    with np.errstate(all="ignore"):
+        there = np.isfinite(values + low + high) & (low > 0)
+        raw = np.abs(values - (low + high) / 2) / (high - low)
+        logged = np.abs(np.log(values) - np.log(low * high) / 2) / np.log(high / low)
+        wide = there & (np.abs(raw - logged) > 0.05)
+        fits_raw, fits_log = _mostly(raw < 0.05, wide), _mostly(logged < 0.05, wide)
+    if ratio and fits_raw and not fits_log:
+        return (
+            f"{heading!r} is called a ratio, and its intervals are symmetric as they stand, not on the log "
+            f"scale: logarithms? say which with --columns {heading}=effect --measure {log} or --columns "
+            f"estimate={heading} --measure {_SHORT.get(plain, plain)}"
+        )
+    if not ratio and fits_log and not fits_raw:
+        return (
+            f"{heading!r} is called a logarithm, and its intervals are symmetric on the log scale, as "
+            f"those of ratios are; say which with --columns {heading}=estimate --measure "
+            f"{_SHORT.get(plain, plain)} or --columns {heading}=effect --measure {measure}"
+        )
+    return ""
+
+
+_SHORT: Final = {"odds_ratio": "OR", "risk_ratio": "RR", "hazard_ratio": "HR", "rate_ratio": "IRR"}
+
+
+def _swapped(
+    got: Mapping[str, NDArray[np.float64]], roles: Mapping[str, str], words: Mapping[str, str]
+) -> str:
+    """Find groups whose events exceed their own people and not those of the other group."""
+    del words
+    if not {"events_t", "n_t", "events_c", "n_c"} <= got.keys():
+        return ""
+    a, n, c, m = (got[name] for name in ("events_t", "n_t", "events_c", "n_c"))
+    there = np.isfinite(a + n + c + m)
+    wrong = there & ((a > n) | (c > m))
+    if wrong.sum() >= 2 and not (there & ((a > m) | (c > n))).any():
+        return (
+            f"events exceed people in {int(wrong.sum())} rows, and would not with the people of the other "
+            f"group: are {roles['n_t']!r} and {roles['n_c']!r} swapped? say with --columns "
+            f"{roles['events_t']}=events_t,{roles['n_c']}=n_t,{roles['events_c']}=events_c,"
+            f"{roles['n_t']}=n_c, or correct them"
+        )
+    return ""

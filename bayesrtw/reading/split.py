@@ -1,0 +1,115 @@
+"""Cells that hold several numbers: ``0.82 (0.65 to 1.03)``, ``12/120``, ``14.2 (3.3)``."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from bayesrtw.reading.grid import is_missing
+from bayesrtw.reading.headings import bare
+
+_NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_BETWEEN: Final = (
+    r"(?:\s*(?:,|;|\bto\b|\bbis\b|\btil\b|\btill\b|\bà\b|\ba\b|\.\.\.?|–|—)\s*|\s+-\s+|-)"
+)
+_PAIR: Final = rf"[(\[]?\s*({_NUMBER})\s*{_BETWEEN}\s*({_NUMBER})\s*[)\]]?"
+
+#: A number and its interval, an interval, events of people, a mean and its SD.
+_SHAPES: Final = {
+    "estimate": re.compile(
+        rf"({_NUMBER})\s*[,;]?\s*[(\[](?:95\s*%\s*\w+\s*:?)?\s*{_PAIR}\s*[)\]]?"
+    ),
+    "interval": re.compile(_PAIR),
+    "of": re.compile(rf"({_NUMBER})\s*/\s*({_NUMBER})(?:\s*\([\d.]+\s*%?\))?"),
+    "spread": re.compile(rf"({_NUMBER})\s*(?:\(\s*({_NUMBER})\s*\)|±\s*({_NUMBER}))"),
+}
+
+#: What is written of a confidence interval beside the name of an estimate.
+_LEVEL: Final = re.compile(
+    r"[(\[,]?\s*(?:95\s*%?\s*)?[-,]?\s*\b(ci|ki|ic|confidence interval)\b\s*(?:95\s*%?)?[)\]]?",
+    re.I,
+)
+
+#: Headings, bare, that say what the two parts of a cell are.
+_INTERVAL: Final = re.compile(
+    r"(95)?(ci|ki|ic|confidenceinterval|konfidensinterval.*|konfidenzintervall?|intervall?e?de.*)(95)?"
+)
+
+_SIGNS: Final = str.maketrans({"−": "-", "‐": "-", "‑": "-", "\u00a0": " ", "\u2009": " "})
+
+
+def split(
+    columns: dict[str, list[str]], *, comma: bool
+) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+    """Put the numbers of cells that hold several into columns of their own."""
+    found: dict[str, list[str]] = {}
+    said = []
+    for heading, cells in columns.items():
+        parts = _parts(heading, cells, comma=comma)
+        if parts is None:
+            found[heading] = cells
+            continue
+        said.append(f"{heading!r} holds several numbers a cell")
+        for name, values in parts.items():
+            found[name if name not in columns or name == heading else f"{name} of {heading}"] = (
+                values
+            )
+    return found, tuple(said)
+
+
+def _parts(heading: str, cells: Sequence[str], *, comma: bool) -> dict[str, list[str]] | None:
+    """Cut the cells of a column, if most of them have one shape that goes with the heading."""
+    first = [cell for cell in cells[:10_000] if not is_missing(cell)][:50]
+    if not any(sign in cell for cell in first for sign in "([/±") and not _INTERVAL.fullmatch(
+        bare(heading)
+    ):
+        return None
+    there = [cell for cell in cells if not is_missing(cell)]
+    written = {cell: _pointed(cell, comma=comma) for cell in there}
+    for shape, pattern in _SHAPES.items():
+        fits = {cell: pattern.fullmatch(text) for cell, text in written.items()}
+        if 2 * sum(fit is not None for fit in fits.values()) < len(written) or not written:
+            continue
+        names = _names(heading, shape)
+        if not names:
+            return None
+        columns: dict[str, list[str]] = {name: [] for name in names}
+        for cell in cells:
+            fit = fits.get(cell)
+            # A cell of another shape stays whole, so that whatever is in it is named.
+            parts = [part for part in fit.groups() if part] if fit else [cell, *[""] * len(names)]
+            for name, part in zip(names, parts, strict=False):
+                columns[name].append("" if is_missing(part) else part)
+        return columns
+    return None
+
+
+def _names(heading: str, shape: str) -> tuple[str, ...]:
+    """Name the parts of a column."""
+    if shape == "estimate":
+        name = _LEVEL.sub("", heading).strip(" ,;(") or heading
+        return name, f"{name} ci low", f"{name} ci high"
+    if shape == "interval":
+        return ("ci_low", "ci_high") if _INTERVAL.fullmatch(bare(heading)) else ()
+    short = re.sub(
+        r"[(\[,]?\s*\b(n\s*/\s*n|events?\s*/\s*(total|n)|n\s*/\s*total)\b\s*[)\]]?",
+        "",
+        heading,
+        flags=re.I,
+    )
+    if shape == "of":
+        return (f"{short.strip()} events", f"{short.strip()} total")
+    short = re.sub(
+        r"[(\[,]?\s*\b(mean|mw|mittelwert|m)\b\s*[,(\[±]?\s*\b(sd|s)\b\s*[)\]]*",
+        "",
+        heading,
+        flags=re.I,
+    )
+    return (f"{short.strip()} mean", f"{short.strip()} sd") if short != heading else ()
+
+
+def _pointed(cell: str, *, comma: bool) -> str:
+    """Write the numbers of a cell with decimal points."""
+    text = cell.translate(_SIGNS).strip()
+    if re.search(r"\d,\d", text) and (comma or "." not in text):
+        text = re.sub(r"(?<=\d),(?=\d)", ".", text)
+    return text

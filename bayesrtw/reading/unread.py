@@ -1,0 +1,147 @@
+"""What a table is that holds no result that can be pooled, and what is missing."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from bayesrtw.errors import shown
+from bayesrtw.evidence.measure import DIAGNOSTIC
+from bayesrtw.reading.headings import bare, meanings, of_group
+
+#: Counts of a test against the truth.
+_TESTS = ({"tp", "fn"}, {"tp", "tn"}, {"tp", "np", "tn", "nn"}, {"sensitivity", "specificity"})
+
+
+def unread(
+    columns: Mapping[str, Sequence[str]], roles: Mapping[str, str], texts: Mapping[str, str]
+) -> str:
+    """Say what a table without a readable result is."""
+    short = {bare(heading): heading for heading in columns}
+    free = {h: c for h, c in columns.items() if h not in (*roles.values(), *texts.values())}
+    numbers = {h: c for h, c in free.items() if _numbers(c)}
+    if any(test <= short.keys() for test in _TESTS):
+        return f"counts of a test against the truth: {DIAGNOSTIC}."
+    for found in (
+        _estimate_missing(numbers),
+        _several_arms(columns),
+        _one_arm(numbers, columns, texts),
+        _tests_only(numbers, texts),
+        _coefficients(short),
+    ):
+        if found:
+            return found
+    return (
+        f"no column holds a result; found {shown(columns)}; give effect and se, or estimate with ci_low "
+        "and ci_high, or counts (events_t, n_t, events_c, n_c), or means (mean_t, sd_t, n_t, mean_c, sd_c, "
+        "n_c); or say what the columns are: --columns ...=effect,...=se"
+    )
+
+
+def _numbers(cells: Sequence[str]) -> bool:
+    try:
+        return any(cells) and all(math.isfinite(float(cell)) for cell in cells if cell)
+    except ValueError:
+        return False
+
+
+def _estimate_missing(numbers: Mapping[str, Sequence[str]]) -> str:
+    """Find intervals or standard errors beside a column that may be their estimate."""
+    ends = {
+        w.role: h
+        for h in numbers
+        for w in meanings(h, "spread")
+        if w.role in ("ci_low", "ci_high", "se")
+    }
+    if not {"ci_low", "ci_high"} <= ends.keys():
+        return ""
+    low, high = ([float(c or "nan") for c in numbers[ends[e]]] for e in ("ci_low", "ci_high"))
+    within = [
+        heading
+        for heading, cells in numbers.items()
+        if heading not in ends.values()
+        and all(
+            a <= float(c) <= b
+            for c, a, b in zip(cells, low, high, strict=True)
+            if c and math.isfinite(a + b)
+        )
+    ]
+    named = f"; {shown(within)} lies within them" if within else ""
+    which = within[0] if within else "..."
+    return (
+        f"holds intervals ({ends['ci_low']!r}, {ends['ci_high']!r}) and no column known to be their "
+        f"estimate{named}; say which with --columns {which}=effect, and --measure if it has one."
+    )
+
+
+def _several_arms(columns: Mapping[str, Sequence[str]]) -> str:
+    """Recognise a row a study with columns for three arms or more."""
+    stems: dict[str, list[str]] = {}
+    for heading in columns:
+        found = re.fullmatch(r"(.*?)[._ ]?([1-9])", heading)
+        if found:
+            stems.setdefault(found[1], []).append(found[2])
+    wide = [stem for stem, ends in stems.items() if {"1", "2", "3"} <= set(ends)]
+    worded = [h for h in columns if h[:-1].rstrip("._ ") in wide and not _numbers(columns[h])]
+    if len(wide) < 2 or not worded:
+        return ""
+    return (
+        f"one row a study with columns for three arms or more ({shown([f'{stem}1..3' for stem in wide])}); "
+        "write one row an arm, with columns study, treatment, and events, n or mean, sd, n."
+    )
+
+
+def _one_arm(
+    numbers: Mapping[str, Sequence[str]],
+    columns: Mapping[str, Sequence[str]],
+    texts: Mapping[str, str],
+) -> str:
+    """Recognise a row an arm, or a row a person, without a column known to count events."""
+    if "treatment" not in texts:
+        return ""
+    sizes = [h for h in numbers if any(w.role == "n" for w in meanings(h, "whole"))]
+    treatments = columns[texts["treatment"]]
+    if not sizes:
+        if len(treatments) > 20 * len(set(treatments)):
+            return (
+                "one row a person, as it seems: treatments repeat and no column counts people; count events "
+                "and people (or give mean, sd, n) by study and treatment, one row an arm."
+            )
+        return ""
+    counts = [
+        h
+        for h, cells in numbers.items()
+        if h not in sizes
+        and all(
+            float(c).is_integer() and 0 <= float(c) <= float(n)
+            for c, n in zip(cells, numbers[sizes[0]], strict=True)
+            if c and n
+        )
+    ]
+    which = counts[0] if counts else "..."
+    return (
+        f"one row an arm, and no column known to count the events or give the mean; {shown(counts)} "
+        f"may count them: say which with --columns {which}=events,{sizes[0]}=n."
+    )
+
+
+def _tests_only(numbers: Mapping[str, Sequence[str]], texts: Mapping[str, str]) -> str:
+    if "p_value" in texts and not any(any(True for _ in of_group(h)) for h in numbers):
+        return (
+            "p values and no effects that they belong to; a p value says nothing of the size of an effect: "
+            "give effect and se."
+        )
+    return ""
+
+
+def _coefficients(short: Mapping[str, str]) -> str:
+    if {"tval", "tvalue", "t"} & short.keys():
+        return (
+            "t values, and no effects that they belong to; give the effects too (effect, t_value), or "
+            "partial correlations as effect with se."
+        )
+    if {"ai", "mi", "ni"} <= short.keys():
+        return (
+            "reliabilities ('ai' of 'mi' items, 'ni' people), as it seems, which no measure here pools; give "
+            "transformed values as effect with se."
+        )
+    return ""
