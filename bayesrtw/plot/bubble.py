@@ -52,7 +52,12 @@ class _Content:
     size: Array
     area: str
     line: "pd.DataFrame"
-    described: str
+    said: tuple[str, ...]
+
+    @property
+    def described(self) -> str:
+        """The plot in words."""
+        return " ".join(self.said)
 
 
 def plot_bubble(
@@ -127,7 +132,7 @@ def plot_bubble(
         y=Side(subject.axis_title, low, high, subject.measure, subject.benefit),
         height=0.72,
         legend=tuple(legend),
-        notes=(content.described.split(". ", 1)[1],),
+        notes=(" ".join(content.said[1:]),),
         caveat=subject.caveat,
     )
     with figure_style():
@@ -248,5 +253,5 @@ def _read(
         np.asarray(size / size.max(), dtype=np.float64),
         area,
         line,
-        " ".join(said),
+        tuple(said),
     )

@@ -62,14 +62,22 @@ class _Content:
 
     def describe(self) -> str:
         """Put the plot in words."""
+        first, rest = self.said()
+        return f"{first} {rest}"
+
+    def said(self) -> tuple[str, str]:
+        """Say what the plot is, and what it shows."""
         half = np.array([(self.pooled.upper - self.pooled.lower) / 2])
         places = decimals(half, log=self.subject.measure.log)
         inside = np.abs(self.effect - self.pooled.centre) <= self.z * np.hypot(self.se, self.spread)
         percent = f"{100 * self.ci_prob:g}%"
-        said = (
+        title = (
             f"Funnel plot of {len(self.effect)} estimates ({self.subject.measure.title.lower()}) against "
-            f"their standard errors, {self.se.min():.2g} to {self.se.max():.2g}. Pooled effect: "
-            f"{spell_interval(self.pooled, self.subject.measure, places)}. {int(inside.sum())} of "
+            f"their standard errors, {self.se.min():.2g} to {self.se.max():.2g}."
+        )
+        said = (
+            f"Pooled effect: {spell_interval(self.pooled, self.subject.measure, places)}. "
+            f"{int(inside.sum())} of "
             f"{len(self.effect)} estimates lie within the {percent} limits"
         )
         if self.spread > 0:
@@ -80,7 +88,7 @@ class _Content:
                 " The model has moderators: estimates scatter around the means of their own kinds, not "
                 "around the pooled effect alone."
             )
-        return said
+        return title, said
 
 
 def plot_funnel(
@@ -138,7 +146,7 @@ def plot_funnel(
         y=Side(_upright(subject), deepest, 0.0),
         height=0.75,
         legend=tuple(_legend(content)),
-        notes=(content.describe().split(". ", 1)[1], _SHADES),
+        notes=(content.said()[1], _SHADES),
         caveat=subject.caveat,
     )
     with figure_style():

@@ -69,6 +69,11 @@ class _Content:
 
     def describe(self) -> str:
         """Put the plot in words."""
+        first, rest = self.said()
+        return f"{first} {rest}"
+
+    def said(self) -> tuple[str, str]:
+        """Say what the plot is, and what it shows."""
         measure = self.subject.measure
         places = decimals((self.runs[:, 2] - self.runs[:, 1]) / 2, log=measure.log)
         ends = [
@@ -78,15 +83,15 @@ class _Content:
         chances = [
             spell_probability(float(p)) for p in (self.probability.min(), self.probability.max())
         ]
-        said = (
+        title = (
             f"Specification curve of {len(self.runs)} specifications ({measure.title.lower()}), sorted: "
-            f"from {ends[0]} to {ends[1]}. The probability of benefit lies between {chances[0]} and "
-            f"{chances[1]}."
+            f"from {ends[0]} to {ends[1]}."
         )
+        said = f"The probability of benefit lies between {chances[0]} and {chances[1]}."
         if self.registered is not None:
             it = Interval(*(float(v) for v in self.runs[self.registered]))
             said += f" Registered: {spell_interval(it, measure, places)}."
-        return said
+        return title, said
 
 
 def plot_specification_curve(
@@ -150,7 +155,7 @@ def plot_specification_curve(
         y=Side(subject.axis_title, low, high, subject.measure, subject.benefit),
         height=0.55,
         legend=tuple(legend),
-        notes=(content.describe().split(". ", 1)[1],),
+        notes=content.said()[1:],
         caveat=subject.caveat,
         up=min(HEIGHT * room, MOST_HEIGHT),
         reserve=ABOVE + ROW * len(names),

@@ -387,3 +387,26 @@ def test_missing_columns_levels_and_instruments_are_named(made):
         brw.plot_bubble(tree, "year")
     with pytest.raises(SpecError, match=r"width_mm is 50; .* need \d+; give a larger width_mm"):
         brw.plot_forest(tree, width_mm=50)
+
+
+def test_a_note_begins_after_the_first_sentence_wherever_a_name_has_a_stop():
+    frame = pd.DataFrame(
+        {
+            "study": list("ABCD"),
+            "effect": [0.1, 0.2, 0.3, 0.1],
+            "se": 0.1,
+            "approx. dose": [1.0, 2.0, 3.0, 4.0],
+        }
+    )
+    rows = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    terms = (
+        brw.Intercept(brw.prior.Normal(0, 0.5)),
+        brw.Linear("approx. dose", brw.prior.Normal(0, 0.5)),
+        brw.Exchangeable(brw.prior.HalfNormal(0.3)),
+    )
+    tree = brw.fit(brw.Model(terms=terms), rows)
+    axes = brw.plot_bubble(tree, "approx. dose", evidence=rows)
+    texts = " ".join(each.get_text() for each in axes.findobj(Text))
+    assert "Ratio for each unit of approx. dose: " in texts
+    assert "against approx" not in texts
+    assert "dose. Ratio" not in texts
