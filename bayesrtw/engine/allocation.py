@@ -377,7 +377,7 @@ def solve(
     finer, problem = 1, allocate(model, evidence, design)
     for _ in range(DOUBLINGS + 1):
         better = allocate(model, evidence, design, finer=2 * finer)
-        found = integrate(problem, start, tolerance)
+        found = integrate(problem, start, tolerance, marginal=True)
         heavy = np.exp(found.nodes.log_weight) > HEAVY
         values = tuple(value[heavy] for value in found.nodes.values)
         before, after = (each.given(values).log_density for each in (problem, better))

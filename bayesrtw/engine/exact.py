@@ -165,7 +165,7 @@ class Exact:
         if any(isinstance(term, BiasMixture) for term in model.terms):
             return assemble(self._biased(model, evidence, design, seed), design, evidence, attrs)
         problem = pose(design)
-        found = integrate(problem, self.nodes, self.tolerance)
+        found = integrate(problem, self.nodes, self.tolerance, marginal=True)
         quadrature = self._quadrature(problem, found)
         groups = {"quadrature": quadrature}
         if self.draws:

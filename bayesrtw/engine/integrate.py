@@ -1,6 +1,7 @@
 """The posterior of the hyperparameters of one problem: more nodes until nothing moves."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,13 +14,14 @@ from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import Design
 from bayesrtw.model.prior import Prior
 from bayesrtw.posterior.axis import Axis, Positive, Real
-from bayesrtw.posterior.marginal import MARGIN, Marginal, marginals, series
+from bayesrtw.posterior.marginal import MARGIN, Marginal, marginals, series, unresolved
 from bayesrtw.posterior.nodes import Nodes
 
 Array = NDArray[np.float64]
 
-#: Most nodes that doubling may reach. A posterior that these do not resolve is not smooth.
-MOST_NODES = 2_097_152
+#: Most nodes that doubling may reach: three SDs with half-Cauchy priors, one of two groups, take up to three
+#: million. A posterior that these do not resolve is not smooth.
+MOST_NODES = 4_194_304
 
 #: The same for one hyperparameter alone.
 MOST_ALONE = 8_192
@@ -27,6 +29,10 @@ MOST_ALONE = 8_192
 #: Growth of the number of nodes of each of one, two and three hyperparameters: each step costs a factor
 #: 2 to 3, and the error falls by the powers of ten that the nodes grow by.
 GROWTH = (2.0, 1.5, 1.3)
+
+#: A range longer than this share of the longest gets as many nodes as it does; a shorter one as many less as
+#: the root of their ratio: a half-Cauchy's tail with two groups is three times as long as with five.
+ALIKE = 2.0 / 3.0
 
 #: Nodes with less weight than this are dropped where there are several hyperparameters.
 NEGLIGIBLE = 1e-14
@@ -111,9 +117,10 @@ class Integral:
     finest
         The last nodes that were laid, for interpolation.
     marginals
-        Marginal posterior of each hyperparameter.
+        Marginal posterior of each hyperparameter; empty unless they were wanted.
     error
-        Largest relative movement of the answer between the last two sets of nodes.
+        Largest relative movement of the answer between the last two sets of nodes; with marginals of
+        several hyperparameters also what is left out of their distribution functions.
     """
 
     nodes: Nodes
@@ -169,7 +176,9 @@ class _Recalled:
         return self.last if self.last is not None and same else self.problem.given(values)
 
 
-def integrate(problem: Integrand, start: int, tolerance: float) -> Integral:
+def integrate(
+    problem: Integrand, start: int, tolerance: float, *, marginal: bool = False
+) -> Integral:
     """Lay nodes over the hyperparameters, more and more, until nothing reported moves.
 
     One hyperparameter: their number doubles. Two: half as many again for each; three: three tenths.
@@ -182,6 +191,8 @@ def integrate(problem: Integrand, start: int, tolerance: float) -> Integral:
         Nodes to begin with for one hyperparameter; half and a quarter of it for two and three.
     tolerance
         Largest relative movement allowed.
+    marginal
+        Whether marginal posteriors of the hyperparameters are wanted, to the same tolerance.
 
     Returns
     -------
@@ -206,9 +217,8 @@ def integrate(problem: Integrand, start: int, tolerance: float) -> Integral:
         at = looks(seen.log_density, problem.axes, moments)
         coarser, before, moved = None, None, np.inf
         each = max(8, start // 2 ** (dims - 1))
-        growth = GROWTH[dims - 1]
-        while each**dims <= (MOST_ALONE if dims == 1 else MOST_NODES):
-            counts = (each,) * dims
+        growth, shares = GROWTH[dims - 1], _shares(at)
+        while math.prod(counts := _counts(each, shares)) <= (MOST_ALONE, MOST_NODES)[dims > 1]:
             found = lay(seen.log_density, problem.axes, counts, at, size=size, moments=moments)
             after = answer(problem, found, seen.given(found.on_axes()))
             if coarser is not None and before is not None:
@@ -217,7 +227,11 @@ def integrate(problem: Integrand, start: int, tolerance: float) -> Integral:
                     # Interpolation needs the finer nodes; for sums the coarser ones are as good,
                     # and with several hyperparameters far fewer.
                     kept = found if dims == 1 else coarser
-                    return Integral(kept, found, marginals(found, problem.axes), moved)
+                    if not marginal:
+                        return Integral(kept, found, (), moved)
+                    finer, rest = _resolve(seen, found, at, moments, tolerance)
+                    own = marginals(finer, problem.axes)
+                    return Integral(kept, found, own, max(moved, rest))
             coarser, before, each = found, after, math.ceil(growth * each)
     except ArithmeticError as error:
         raise ConvergenceError(
@@ -229,6 +243,43 @@ def integrate(problem: Integrand, start: int, tolerance: float) -> Integral:
         "and the data live on scales too far apart, or the prior is not smooth. Use a prior of tau on "
         "the scale of the effects, or Nuts()."
     )
+
+
+def _shares(at: Sequence[Array]) -> tuple[float, ...]:
+    """Nodes of each hyperparameter as shares of those of the one with the longest range."""
+    spans = [float(points[-1] - points[0]) for points in at]
+    return tuple(
+        1.0 if span >= ALIKE * max(spans) else math.sqrt(span / max(spans)) for span in spans
+    )
+
+
+def _counts(each: int, shares: Sequence[float]) -> tuple[int, ...]:
+    return tuple(math.ceil(share * each) for share in shares)
+
+
+def _resolve(
+    seen: _Recalled, found: Nodes, at: Sequence[Array], moments: Sequence[int], tolerance: float
+) -> tuple[Nodes, float]:
+    """Lay nodes that several marginal densities can be read off, and say what these leave out.
+
+    A density between nodes needs about twice the nodes of its integral: where coefficients of its series
+    have not died, that hyperparameter alone gets more.
+    """
+    problem = seen.problem
+    if len(found.counts) == 1:
+        return found, 0.0
+    while True:
+        rests = [unresolved(found, place) for place in range(len(found.counts))]
+        # Coefficients fall as powers of their number.
+        more = [math.log(tolerance) / math.log(min(max(rest, tolerance), 0.5)) for rest in rests]
+        counts = tuple(
+            math.ceil(count * min(factor, 2.0))
+            for count, factor in zip(found.counts, more, strict=True)
+        )
+        if counts == found.counts or math.prod(counts) > MOST_NODES:
+            return found, max(rests)
+        size = len(problem.design.se)
+        found = lay(seen.log_density, problem.axes, counts, at, size=size, moments=moments)
 
 
 def answer(problem: Integrand, found: Nodes, given: Conditional) -> Array:
@@ -247,7 +298,7 @@ def answer(problem: Integrand, found: Nodes, given: Conditional) -> Array:
     -------
     ndarray, shape (figure,)
         Log evidence, means and SDs of coefficients and hyperparameters, and with one hyperparameter values
-        of its distribution function.
+        of its distribution function; `_resolve` holds those of several.
     """
     weight = np.exp(found.log_weight)
     width = given.mean.shape[-1]

@@ -10,7 +10,8 @@ deviations of levels from the mean over levels; ``mu_level`` (level): mean effec
 quantity ``q`` its mean and SD given the node, ``q_mean`` and ``q_sd`` (node, ...); the marginal
 posterior of a hyperparameter ``h`` on a Gauss-Legendre rule, ``h_marginal``, with the range of its
 coordinate, ``h_range`` (low, high, shift); scalars ``log_evidence`` and ``error`` (largest relative
-movement when the nodes were doubled).
+movement when the nodes were doubled; of distribution functions of several hyperparameters what their
+series leave out).
 
 ``sample_stats`` (NUTS), ``observed_data`` (``effect``) and ``constant_data`` (``se``, ``study``,
 levels of categorical moderators, prior precision and design of the mean).

@@ -203,6 +203,99 @@ def test_the_sampled_density_inflates_correlated_estimates(known):
     assert_allclose(float(observed(point)), wanted, rtol=1e-10)
 
 
+def panels(low, high, count):
+    """Nodes and weights of Gauss-Legendre panels in log tau."""
+    x, w = np.polynomial.legendre.leggauss(10)
+    ends = np.linspace(np.log(low), np.log(high), count + 1)
+    half = np.diff(ends)[:, None] / 2
+    u = (ends[:-1, None] + half * (1 + x)).ravel()
+    return np.exp(u), (half * w).ravel() * np.exp(u)
+
+
+def three_levels(y, se, study, first, second, tau):
+    """Integral over two SDs, of studies and of estimates, mu ~ N(0, 0.5^2): dense matrices."""
+    (a, wa), (b, wb) = first, second
+    same = (study[:, None] == study).astype(float)
+    eye = np.eye(len(y))
+    parts = []
+    for value, weight in zip(a, wa, strict=True):
+        whole = 0.25 + np.diag(se**2) + value**2 * same + b[:, None, None] ** 2 * eye
+        solved = np.linalg.solve(whole, np.broadcast_to(y[:, None], (len(b), len(y), 1)))[..., 0]
+        log = -0.5 * (solved @ y + np.linalg.slogdet(whole)[1] + len(y) * np.log(2 * np.pi))
+        log = log + tau.logpdf(b) + tau.logpdf(np.full(1, value)) + np.log(wb) + np.log(weight)
+        parts.append(logsumexp(log))
+    return logsumexp(parts)
+
+
+@pytest.mark.parametrize("tau", [prior.HalfCauchy(0.25), prior.LogNormal(-1.28, 0.87)])
+def test_quantiles_of_several_hyperparameters_are_covered_by_the_error(tau):
+    rows = evidence()
+    y, se = (rows.data[name].to_numpy() for name in ("effect", "se"))
+    study = rows.data["study"].to_numpy()
+    model = brw.Model(
+        terms=(
+            brw.Intercept(prior.Normal(0, 0.5)),
+            brw.Exchangeable(tau, by="study", name="tau_study"),
+            brw.Exchangeable(tau),
+        )
+    )
+    tree = brw.fit(model, rows, engine=brw.Exact(draws=0))
+    error = float(tree["quadrature"]["error"])
+    assert error <= 1e-8
+    low = 1e-12
+    full = panels(low, 1e5, 32)
+    total = three_levels(y, se, study, full, full, tau)
+    for prob in (0.95, 0.999):
+        table = brw.summarise(tree, ci_prob=prob)
+        for end, level in (("lower", 0.5 - prob / 2), ("upper", 0.5 + prob / 2)):
+            for name in ("tau_study", "tau"):
+                part = panels(low, table.loc[name, end], 32)
+                pair = (part, full) if name == "tau_study" else (full, part)
+                found = np.exp(three_levels(y, se, study, *pair, tau) - total)
+                assert found == pytest.approx(level, abs=error)
+
+
+def test_groups_of_few_studies_with_heavy_priors_are_integrated():
+    rng = np.random.default_rng(0)
+    group = np.repeat(["a", "b", "c"], (5, 3, 2))
+    y, se = rng.normal(0.1, 0.3, 10), rng.uniform(0.08, 0.3, 10)
+    frame = pd.DataFrame({"study": [f"s{i}" for i in range(10)], "effect": y, "se": se})
+    rows = brw.Evidence.from_frame(frame.assign(design=group))
+    model = brw.Model(
+        terms=(
+            brw.Intercept(prior.Normal(0, 0.5)),
+            brw.ByGroup(
+                "design", tuple(brw.Group(n, (n,), n) for n in "abc"), prior.HalfCauchy(0.25)
+            ),
+        )
+    )
+    tree = brw.fit(model, rows, engine=brw.Exact(draws=0))
+    # Trapezoids in log tau; given the SDs the groups are independent but for mu.
+    u = np.arange(-24.0, 13.0, 0.25)
+    tau = np.exp(u)
+    log, precision, weighted = [], [], []
+    for place, name in enumerate("abc"):
+        at = group == name
+        variance = se[at] ** 2 + tau[:, None] ** 2
+        own = -0.5 * (np.log(2 * np.pi * variance) + y[at] ** 2 / variance).sum(axis=1)
+        own += prior.HalfCauchy(0.25).logpdf(tau) + u + np.log(0.25)
+        shape = tuple(-1 if axis == place else 1 for axis in range(3))
+        log.append(own.reshape(shape))
+        precision.append((1 / variance).sum(axis=1).reshape(shape))
+        weighted.append((y[at] / variance).sum(axis=1).reshape(shape))
+    whole = 4.0 + sum(precision)
+    mean = sum(weighted) / whole
+    joint = sum(log) + 0.5 * mean**2 * whole - 0.5 * np.log(whole) + 0.5 * np.log(4.0)
+    total = logsumexp(joint)
+    share = np.exp(joint - total)
+    assert_allclose(float(tree["quadrature"]["log_evidence"]), total, atol=1e-6)
+    centre = np.sum(share * mean)
+    found = brw.summarise(tree).loc["mu"]
+    assert_allclose(found["mean"], centre, atol=1e-6)
+    sd = np.sqrt(np.sum(share * (1 / whole + (mean - centre) ** 2)))
+    assert_allclose(found["sd"], sd, atol=1e-6)
+
+
 def test_draws_have_the_moments_of_the_quadrature():
     clustering = brw.likelihood.Clustering("size", prior.Beta(20, 20))
     model = brw.Model(
