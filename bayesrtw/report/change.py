@@ -20,7 +20,7 @@ from bayesrtw.report.block import (
 MOST_FIELDS: Final = 20
 
 #: Heads of what is attributed to a cause.
-_SHARES: Final = ("change of mean", "change of width", "change of P(benefit)")
+_SHARES: Final = ("Change of mean", "Change of width", "Change of P(benefit)")
 
 
 def change(diff: Mapping[str, Any]) -> tuple[Block, ...]:
@@ -109,8 +109,8 @@ def _results(results: Sequence[Mapping[str, Any]]) -> Iterable[Block]:
         )
         for entry in changed
     ]
-    head = ("question", "number (analysis scale)", "before", "now", "change")
-    yield _table("Results", head, rows)
+    head = ("Question", "Number (analysis scale)", "Before", "Now", "Change")
+    yield _table("Results", head, rows, 2)
     same = len(results) - len(changed)
     if same:
         said = f"{same} other number(s) moved by less than the numerical error or the tolerance."
@@ -123,16 +123,16 @@ def _inputs(inputs: Mapping[str, Any]) -> Iterable[Block]:
             (entry["row"], entry["study"], *_figures(entry["effect"], entry["se"]))
             for entry in inputs[key]
         ]
-        head = ("result", "study", "effect (analysis scale)", "standard error")
-        yield from _headed(heading, head, rows)
+        head = ("Result", "Study", "Effect (analysis scale)", "Standard error")
+        yield from _headed(heading, head, rows, 2)
     fields = [
         (entry["row"], entry["how"], each["field"], *_cells(each["old"], each["new"]))
         for entry in inputs["corrected"]
         for each in entry["fields"][:MOST_FIELDS]
     ]
-    yield from _headed("Corrections", ("result", "how", "field", "before", "now"), fields)
+    yield from _headed("Corrections", ("Result", "How", "Field", "Before", "Now"), fields, 5)
     versions = [(each["package"], *_cells(each["old"], each["new"])) for each in inputs["versions"]]
-    yield from _headed("Software", ("package", "before", "now"), versions)
+    yield from _headed("Software", ("Package", "Before", "Now"), versions, 3)
     if inputs["method"]:
         revision = inputs["method"]["revision"]
         yield Heading("Method")
@@ -155,9 +155,14 @@ def _surprise(diff: Mapping[str, Any]) -> Iterable[Block]:
     ]
     if rows:
         title = "What was predicted of the new results"
-        heads = ("new result", "effect", "predicted", "z", "tail probability")
+        heads = ("New result", "Effect", "Predicted", "z", "Tail probability")
         yield Heading(title)
-        yield Tabular(title, tuple(Head((each,)) for each in heads), tuple(rows))
+        yield Tabular(
+            title,
+            tuple(Head((each,), "num" if at else "") for at, each in enumerate(heads)),
+            tuple(rows),
+            cards=True,
+        )
     found = diff["drift"]
     if found:
         said = (
@@ -174,15 +179,16 @@ def _attribution(diff: Mapping[str, Any]) -> Iterable[Block]:
     rows = [(name, *_shares(share)) for name, share in found["shares"].items()]
     yield from _headed(
         "Why the pooled mean changed",
-        ("due to", *_SHARES),
+        ("Due to", *_SHARES),
         [*rows, ("in all", *_shares(found["total"]))],
+        1,
     )
     if found["note"]:
         yield Paragraph((Quoted(found["note"]),))
     if diff["left_out"]:
         yield Paragraph(("What each new study did (with it less without it):",))
         each = [(entry["study"], *_shares(entry)) for entry in diff["left_out"]]
-        yield _table("What each new study did", ("study", *_SHARES), each)
+        yield _table("What each new study did", ("Study", *_SHARES), each, 1)
 
 
 def _shares(entry: Mapping[str, Any]) -> tuple[str, ...]:
@@ -193,15 +199,21 @@ def _strong(text: str) -> Styled:
     return Styled((text,), "strong")
 
 
-def _headed(heading: str, head: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterable[Block]:
+def _headed(
+    heading: str, head: Sequence[str], rows: Sequence[Sequence[object]], words: int
+) -> Iterable[Block]:
     if rows:
         yield Heading(heading)
-        yield _table(heading, head, rows)
+        yield _table(heading, head, rows, words)
 
 
-def _table(label: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> Tabular:
+def _table(
+    label: str, head: Sequence[str], rows: Iterable[Sequence[object]], words: int
+) -> Tabular:
+    """Make a table whose first columns hold words, and the others numbers."""
+    heads = (Head((each,), "" if at < words else "num") for at, each in enumerate(head))
     cells = tuple(tuple((Quoted(str(cell)),) for cell in row) for row in rows)
-    return Tabular(label, tuple(Head((each,)) for each in head), cells)
+    return Tabular(label, tuple(heads), cells, cards=True)
 
 
 def _cells(*values: Any) -> tuple[str, ...]:
