@@ -29,8 +29,7 @@ from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import HALF_LINE
 from bayesrtw.model.design import Design, build
-from bayesrtw.model.heterogeneity import Exchangeable
-from bayesrtw.model.prior import Prior, Uniform
+from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior import mixture
 from bayesrtw.question.ladder import Rung, rungs
@@ -290,7 +289,7 @@ class _Blend:
 
 
 def _priors(model: Model, evidence: Evidence) -> Mapping[str, Prior | None]:
-    if not any(isinstance(term, Exchangeable) for term in model.terms):
+    if model.between is None:
         return {REGISTERED: None}
     return prior_choices(model, evidence)
 
@@ -352,7 +351,7 @@ def _together(
     if priors[names[0]] is None:
         found.append(_Together(names[:1], "", None, None))
     else:
-        term = between(model).name
+        term = between(model)
         smooth_ones = tuple(name for name in names if _blends(priors[name]))
         rough = [(name,) for name in names if name not in smooth_ones]
         for group in [*([smooth_ones] if smooth_ones else []), *rough]:
@@ -386,7 +385,7 @@ def _cells(
 
 def _blends(prior: Prior | None) -> bool:
     """Whether nodes of a mixture resolve a prior: proper, and without a jump."""
-    return prior is not None and prior.proper and not isinstance(prior, Uniform)
+    return prior is not None and prior.proper and math.isinf(prior.support[1])
 
 
 def _solve(

@@ -11,7 +11,8 @@ from bayesrtw.errors import EvidenceError, Finding, shown
 from bayesrtw.evidence.dependence import shared_groups
 from bayesrtw.evidence.route import FROM_COUNTS
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.judged import CRITICAL, JudgedBias
+from bayesrtw.model.judged import CRITICAL
+from bayesrtw.model.term import LeavesOut
 from bayesrtw.registry import suggestion
 
 #: Rows named in one finding before the rest is only counted.
@@ -135,7 +136,7 @@ def selected(analysis: Analysis, evidence: Evidence) -> Selection:
     found = select(analysis.evidence, evidence)
     rows, findings = found.evidence, list(found.findings)
     for term in analysis.model.terms:
-        if isinstance(term, JudgedBias):
+        if isinstance(term, LeavesOut):
             drop = term.left_out(rows)
             rows = _without(rows, drop, "a critical judgement", CRITICAL, "warning", findings)
     if rows.size == 0:

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from scipy.special import ndtri
 
 from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model
@@ -19,10 +20,9 @@ from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.shared import Common
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.contract import normal
 from bayesrtw.model.design import build
-from bayesrtw.model.heterogeneity import Exchangeable
-from bayesrtw.model.moderator import Intercept
-from bayesrtw.model.prior import HalfNormal, Normal, Prior
+from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.published import panel
 from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks
@@ -156,7 +156,7 @@ def sensitivity(
         )
         tables["Leaving out families of studies"] = by_family.table
         questions["Influence of families"] = _changes(measured(by_family, model, rows, share))
-    if any(isinstance(term, Exchangeable) for term in model.terms):
+    if model.between is not None:
         choices = prior_choices(model, rows)
         own = choices["registered"]
         # The registered prior under another name is no further specification.
@@ -189,7 +189,7 @@ def sensitivity(
 
 
 def _fit_for_a_panel(analysis: Analysis, rows: Evidence) -> None:
-    if not any(isinstance(term, Intercept) for term in analysis.term):
+    if analysis.model.mean is None:
         raise SpecError(
             f"{analysis.id}: the model has no intercept, so there is no pooled mean to be robust; a panel "
             "needs one."
@@ -221,20 +221,17 @@ def _means(analysis: Analysis, rows: Evidence, base: Common | None) -> "pd.DataF
     """Pool under several prior SDs of the mean; None where it has no normal prior."""
     import pandas as pd  # noqa: PLC0415
 
-    place = next(i for i, term in enumerate(analysis.term) if isinstance(term, Intercept))
-    term = analysis.term[place]
-    if not (isinstance(term, Intercept) and isinstance(term.prior, Normal)):
+    model = analysis.model
+    own = None if model.mean is None else normal(model.mean)
+    if own is None:
         return None
-    own = term.prior
+    mean, sd = own
     models = {}
     for share in MEAN_SCALES:
-        changed = replace(term, prior=replace(own, sd=share * own.sd))
-        name = "registered" if share == 1.0 else f"normal({own.mean:g}, {share * own.sd:g})"
-        terms = (*analysis.term[:place], changed, *analysis.term[place + 1 :])
-        models[name] = replace(analysis.model, terms=terms)
-    sceptical = sceptical_model(analysis.model, analysis.conclusion)
-    known = [model.terms[place] for model in models.values()]
-    if sceptical is not None and sceptical.terms[place] not in known:
+        name = "registered" if share == 1.0 else f"normal({mean:g}, {share * sd:g})"
+        models[name] = model.under({"mu": Normal(mean, share * sd)})
+    sceptical = sceptical_model(model, analysis.conclusion)
+    if sceptical is not None and sceptical not in models.values():
         models["sceptical"] = sceptical
     parts = [build(model, rows) for model in models.values()]
     frame = table(
@@ -321,7 +318,7 @@ def prior_choices(model: Model, rows: Evidence) -> dict[str, Prior]:
     Parameters
     ----------
     model
-        A model with an exchangeable term.
+        A model with a heterogeneity SD of all studies.
     rows
         What is pooled.
 
@@ -331,8 +328,9 @@ def prior_choices(model: Model, rows: Evidence) -> dict[str, Prior]:
         Name to prior, ``registered`` first.
     """
     log = rows.measure.log or "standardised" in rows.measure.name
-    tau = between(model).tau
-    unit = 1.0 if log else (tau.scale if isinstance(tau, HalfNormal) else 1.0)
+    tau = model.hyper[between(model)]
+    # The scale of the half-normal prior with the same median: the panel is in that unit.
+    unit = 1.0 if log or not tau.proper else float(tau.ppf(0.5) / ndtri(0.75))
     return {"registered": tau, **panel(rows.measure.name, unit)}
 
 
@@ -374,7 +372,7 @@ def _variants(
         changed = vary(analysis, variant)
         own = selected(changed, source).evidence
         alike = own.measure == rows.measure and own.benefit == rows.benefit
-        if not alike or not any(isinstance(term, Intercept) for term in changed.term):
+        if not alike or changed.model.mean is None:
             notes.append(f"Variant {variant.name!r} asks for another quantity and is not counted.")
             continue
         tasks[variant.name] = changed, own

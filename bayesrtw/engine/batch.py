@@ -21,7 +21,7 @@ from bayesrtw.engine.problem import SHIFT
 from bayesrtw.engine.quadrature import locate
 from bayesrtw.errors import ConvergenceError, EngineRefusal
 from bayesrtw.model.design import Design
-from bayesrtw.model.prior import Prior, Uniform
+from bayesrtw.model.prior import Prior
 from bayesrtw.posterior.axis import Positive
 from bayesrtw.posterior.nodes import Range, rule
 
@@ -142,7 +142,7 @@ def batch_of(design: Design) -> Batch:
         mask=np.ones(len(design.se), dtype=bool),
         power=np.ones(()),
         moment=np.asarray(moment_order(design)),
-        upper=prior.upper if isinstance(prior, Uniform) else math.inf,
+        upper=prior.support[1] if prior is not None else math.inf,
     )
 
 

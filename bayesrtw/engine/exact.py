@@ -26,7 +26,6 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias_mixture import BiasMixture
 from bayesrtw.model.borrow import RobustMap
 from bayesrtw.model.design import Design, build
-from bayesrtw.model.prior import HalfNormal, Uniform
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.axis import stored
 from bayesrtw.posterior.tree import assemble, attributes, shaped
@@ -320,17 +319,15 @@ def back_moments(design: Design) -> int:
     -------
     int
         exp(m tau^2 m / 2) must be integrable against the priors of every SD that a new setting has:
-        half-normal with scale below 1 for the mean, below 1/2 for the SD, or bounded.
+        it is where their tails fall faster (half-normal with scale below 1 for the mean, below 1/2 for
+        the SD, or bounded).
     """
     most = 2
     for part in design.grouped:
         if part.new is None or not part.hyper:
             continue
-        prior = design.hyper[part.hyper[part.new]]
-        if isinstance(prior, HalfNormal):
-            most = min(most, 2 if prior.scale < 0.5 else 1 if prior.scale < 1.0 else 0)
-        elif not isinstance(prior, Uniform):
-            most = 0
+        rate = design.hyper[part.hyper[part.new]].tail_rate
+        most = min(most, sum(0.5 * order**2 < rate for order in (1, 2)))
     return most
 
 

@@ -31,6 +31,9 @@ Array = NDArray[np.float64]
 #: shrinks with k^(1/4), as the posterior of a small tau does.
 SHIFT = 0.3
 
+#: Factor between a typical standard error and a prior's median beyond which the prior says where to look.
+NEAR = 1e4
+
 #: Numbers in one intermediate array of a pass of the kernel: half a megabyte stays in the cache.
 AT_ONCE = 65_536
 
@@ -476,7 +479,9 @@ def pose(design: Design, levels: Sequence[int] | None = None) -> Problem:
             # The quantile function of a bounded prior ends where the prior does.
             with np.errstate(all="ignore"):
                 middle, upper = (float(end) for end in prior.ppf(np.array([0.5, 1.0])))
-            scale = typical if len(design.se) else middle
+            # A prior far from every standard error lies outside a look around them.
+            far = not (at_zero or middle / NEAR < typical < middle * NEAR)
+            scale = middle if far or not len(design.se) else typical
             shift = min(shift, SHIFT * middle)
         axes.append(Positive(scale, shift, upper))
     priors = tuple(design.hyper[name] for name in names)

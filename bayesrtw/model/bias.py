@@ -335,7 +335,7 @@ class BiasHierarchy:
     @property
     def facts(self) -> Facts:
         """See `Term`."""
-        return Facts(trust=Trust(self.studies.column, self.name))
+        return Facts(trust=Trust(self.studies.column, self.name, free=True))
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
@@ -426,7 +426,7 @@ class DirectedBias:
     @property
     def facts(self) -> Facts:
         """See `Term`."""
-        return Facts(trust=Trust(self.studies.column))
+        return Facts(trust=Trust(self.studies.column, free=True))
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""

@@ -58,7 +58,7 @@ class RobustMap:
     @property
     def facts(self) -> Facts:
         """See `Term`."""
-        return Facts(mean=True, trust=Trust(self.studies.column))
+        return Facts(mean=True, mean_alone="robust", trust=Trust(self.studies.column))
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""

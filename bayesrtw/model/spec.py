@@ -121,9 +121,10 @@ class Model:
 
     @property
     def between(self) -> str | None:
-        """Name of the SD between studies: of groups where there are any; None without an SD."""
-        names = self.spreads
-        levelled = (name for name in names if self.hyperparameters[name].level)
+        """Name of the SD between studies: of groups where there are any; None without one for all."""
+        every = self.hyperparameters
+        names = [name for name in self.spreads if not every[name].among]
+        levelled = (name for name in names if every[name].level)
         return next(levelled, names[0] if names else None)
 
     @property

@@ -162,10 +162,13 @@ class Trust:
         Column of the evidence whose values say which studies; empty where they are told otherwise.
     name
         What no other term may be called; empty for any.
+    free
+        Whether it has a bias of these studies together that the data tell, as they tell a moderator.
     """
 
     column: str
     name: str = ""
+    free: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +181,8 @@ class Facts:
         Whether it owns the pooled mean ``mu``.
     mean_setting
         Which of its settings is the prior of the pooled mean; empty where none is.
+    mean_alone
+        Which of its settings is that prior once the term is taken off, where that is another.
     spread
         Whether it says how effects differ between estimates, or that they do not.
     moderators
@@ -190,6 +195,7 @@ class Facts:
 
     mean: bool = False
     mean_setting: str = ""
+    mean_alone: str = ""
     spread: bool = False
     moderators: tuple[Moderator, ...] = ()
     modifies: tuple[Moderator, ...] = ()
@@ -376,3 +382,11 @@ class NeedsIndependence(Protocol):
 
     def entangled(self, evidence: Evidence, together: Sequence[NDArray[np.intp]]) -> list[str]:
         """Name those among rows whose sampling errors are correlated, as faults."""
+
+
+@runtime_checkable
+class LeavesOut(Protocol):
+    """A term that keeps some rows out of the pool."""
+
+    def left_out(self, evidence: Evidence) -> NDArray[np.bool_]:
+        """Mark them, shape (estimate,); nowhere where the rows are at fault."""

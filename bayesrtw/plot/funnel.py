@@ -23,7 +23,7 @@ from bayesrtw.plot.scale import limits
 from bayesrtw.plot.strip import DASHES, THIN, Sample
 from bayesrtw.plot.subject import Subject, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
-from bayesrtw.posterior.tree import hyper_of
+from bayesrtw.posterior.tree import hyper_of, models_of
 from bayesrtw.printed import decimals, spell
 
 Array = NDArray[np.float64]
@@ -193,7 +193,7 @@ def _read(source: Synthesis | xr.DataTree, ci_prob: float) -> _Content:
         randomised=np.array([str(design) in RANDOMISED for design in designs]),
         pooled=pooled,
         spread=float(np.sqrt(np.sum(np.square(spreads)))),
-        moderated=any(str(name).startswith("beta[") for name in summary.index),
+        moderated=any(model.moderators for model in models_of(tree)),
         ci_prob=ci_prob,
     )
 

@@ -27,9 +27,6 @@ from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR, NODE
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import EngineRefusal, SpecError, shown
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.heterogeneity import Common
-from bayesrtw.model.interaction import Interaction
-from bayesrtw.model.moderator import Categorical, Indicator, Intercept, Linear
 from bayesrtw.model.spec import Model, check
 from bayesrtw.model.term import Term
 from bayesrtw.posterior import mixture
@@ -49,8 +46,6 @@ NEGLIGIBLE = 1e-14
 
 #: An effect of exactly zero is no benefit: it is put just on the other side of zero.
 ALMOST_ZERO = 1e-300
-
-Moderator = Linear | Indicator | Categorical | Interaction
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +97,7 @@ def submodels(model: Model, *, most: int = MOST_MODELS) -> dict[str, Model]:
     SpecError
         If there are more than `most`.
     """
-    moderators = [term for term in model.terms if isinstance(term, Moderator)]
+    moderators = [term for term in model.terms if term.facts.moderators]
     if 2 ** len(moderators) > most:
         raise SpecError(
             f"{len(moderators)} moderators make up to {2 ** len(moderators)} models; at most {most} are "
@@ -115,18 +110,19 @@ def submodels(model: Model, *, most: int = MOST_MODELS) -> dict[str, Model]:
             if not all(_complete(term, kept, moderators) for term in kept):
                 continue
             name = " + ".join(term_name(term) for term in kept) or "no moderator"
-            terms = tuple(t for t in model.terms if not isinstance(t, Moderator) or t in kept)
+            terms = tuple(t for t in model.terms if not t.facts.moderators or t in kept)
             found[name] = dataclasses.replace(model, terms=terms)
     return found
 
 
-def _complete(term: Moderator, kept: list[Moderator], every: list[Moderator]) -> bool:
+def _complete(term: Term, kept: list[Term], every: list[Term]) -> bool:
     """Whether the main effects of an interaction stand beside it, where the full model has them."""
-    if not isinstance(term, Interaction):
-        return True
-    own = {term.column, term.by}
-    mains = [other for other in every if not isinstance(other, Interaction) and other.column in own]
-    return all(main in kept for main in mains)
+    needed = {each.column for each in term.facts.modifies}
+    return all(
+        main in kept
+        for main in every
+        if not main.facts.modifies and needed & {each.column for each in main.facts.moderators}
+    )
 
 
 def term_name(term: Term) -> str:
@@ -142,13 +138,12 @@ def term_name(term: Term) -> str:
     str
         ``mu``, the name of a moderator or of a heterogeneity SD, else its kind.
     """
-    if isinstance(term, Intercept):
+    facts, kind = term.facts, kind_of(term)
+    if facts.mean:
         return "mu"
-    for attribute in ("label", "name", "column"):
-        value = getattr(term, attribute, "")
-        if isinstance(value, str) and value:
-            return value
-    return kind_of(term)
+    if facts.moderators:
+        return facts.moderators[0].name
+    return (facts.trust.name if facts.trust else "") or next(iter(term.hyper()), kind)
 
 
 def compare(
@@ -248,7 +243,7 @@ def _comparable(models: Mapping[str, Model]) -> None:
 
 
 def _features(model: Model) -> set[str]:
-    return {term_name(term) for term in model.terms if not isinstance(term, Common)}
+    return {term_name(term) for term in model.terms if term.hyper() or not term.facts.spread}
 
 
 def _model_table(names: list[str], before: Array, after: Array, log: Array) -> "pd.DataFrame":

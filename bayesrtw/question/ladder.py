@@ -19,18 +19,15 @@ from bayesrtw.engine.nuts import Nuts
 from bayesrtw.errors import BayesrtwError, Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import (
-    AdditiveBias,
     BiasHierarchy,
-    DirectedBias,
     Discount,
     Studies,
 )
-from bayesrtw.model.bias_mixture import BiasMixture, default_mixture
+from bayesrtw.model.bias_mixture import default_mixture
 from bayesrtw.model.borrow import RobustMap
+from bayesrtw.model.contract import normal
 from bayesrtw.model.design import build
-from bayesrtw.model.heterogeneity import ByGroup, Exchangeable
-from bayesrtw.model.judged import JudgedBias
-from bayesrtw.model.moderator import Indicator, Intercept
+from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import HalfNormal, Normal, Prior
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term
@@ -42,9 +39,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
 Array = NDArray[np.float64]
-
-#: Terms that are about bias and are taken off to begin a ladder.
-BIASES = (AdditiveBias, BiasHierarchy, BiasMixture, DirectedBias, Discount, JudgedBias, RobustMap)
 
 #: Designs of studies that are not randomised, and the ladder's prior of their common bias: in either
 #: direction, since harder cases may be given the programme.
@@ -86,9 +80,9 @@ class Rungs:
     mixture: Term | None = field(default_factory=default_mixture)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.mixture, BiasMixture | None):
+        if self.mixture is not None and self.mixture.facts.trust is None:
             raise SpecError(
-                f"mixture is a {type(self.mixture).__name__}; it must be a bias_mixture."
+                f"mixture is a {type(self.mixture).__name__}; it must be a term of biases, as bias_mixture."
             )
         if not self.bias_sd > 0:
             raise SpecError(f"bias_sd must be positive; found {self.bias_sd!r}.")
@@ -130,15 +124,17 @@ def bare(model: Model, studies: Studies) -> Model:
     """
 
     def kept(term: Term) -> bool:
-        own = isinstance(term, Indicator) and term.column == studies.column
-        return not (own or isinstance(term, BIASES))
+        told = (each for each in term.facts.moderators if each.shape == "rows")
+        own = any(each.column == studies.column for each in told)
+        return not (own or term.facts.trust is not None)
 
     terms: list[Term] = [term for term in model.terms if kept(term)]
-    if not any(isinstance(term, Intercept) for term in terms):
-        borrowed = next((term for term in model.terms if isinstance(term, RobustMap)), None)
-        if borrowed is None:
+    if not any(term.facts.mean for term in terms):
+        alone = ((term, term.facts.mean_alone) for term in model.terms)
+        prior = next((getattr(term, setting) for term, setting in alone if setting), None)
+        if prior is None:
             raise SpecError("a ladder needs a pooled mean; the model has no intercept: add one.")
-        terms.insert(0, Intercept(borrowed.robust))
+        terms.insert(0, Intercept(prior))
     return replace(model, terms=tuple(terms))
 
 
@@ -194,9 +190,9 @@ def _with(naive: Model, term: Term, name: str, evidence: Evidence) -> Rung:
 
 def _borrowing(naive: Model, spec: Rungs) -> Model:
     """Put a robust MAP prior in the place of the intercept, with the same priors."""
-    intercept = next(term for term in naive.terms if isinstance(term, Intercept))
-    vague: Prior = intercept.prior if isinstance(intercept.prior, Normal) else Normal(0.0, 1.0)
-    spread = [term.tau for term in naive.terms if isinstance(term, Exchangeable | ByGroup)]
+    own = naive.mean
+    vague: Prior = own if own is not None and normal(own) else Normal(0.0, 1.0)
+    spread = [naive.hyper[name] for name in naive.spreads]
     borrowed = RobustMap(
         spec.studies,
         prior=vague,
@@ -204,7 +200,7 @@ def _borrowing(naive: Model, spec: Rungs) -> Model:
         robust=vague,
         weight=spec.weight,
     )
-    terms = tuple(borrowed if term is intercept else term for term in naive.terms)
+    terms = tuple(borrowed if term.facts.mean else term for term in naive.terms)
     return replace(naive, terms=terms)
 
 

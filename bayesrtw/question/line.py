@@ -11,7 +11,6 @@ from bayesrtw.engine.problem import pose
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import build
-from bayesrtw.model.moderator import Linear
 from bayesrtw.model.spec import Model, check
 from bayesrtw.posterior import mixture
 from bayesrtw.question.pool import START, TOLERANCE, new_variance
@@ -56,11 +55,11 @@ def moderator_line(
     import pandas as pd  # noqa: PLC0415
 
     check(model, evidence)
-    terms = {term.column: term for term in model.terms if isinstance(term, Linear)}
-    if column not in terms:
+    lines = {each.column: each for each in model.moderators if each.shape == "line"}
+    if column not in lines:
         raise SpecError(
             f"column is {column!r}; the model has no numeric moderator of that name. "
-            f"{suggestion(column, list(terms))}"
+            f"{suggestion(column, list(lines))}"
         )
     design = build(model, evidence)
     if "mu" not in design.quantities:
@@ -70,9 +69,9 @@ def moderator_line(
         raise EngineRefusal(reason)
     values = np.asarray(at, dtype=np.float64)
     own = np.asarray(evidence.data[column].to_numpy(), dtype=np.float64)
-    centre = float(own.mean()) if terms[column].centre else 0.0
+    centre = float(own.mean()) if lines[column].centred else 0.0
     beta = design.quantities["beta"]
-    slope = beta.combine[beta.labels.index(column)]
+    slope = beta.combine[beta.labels.index(lines[column].name)]
     combine = design.quantities["mu"].combine[0] + np.outer(values - centre, slope)
     problem = pose(design)
     found = integrate(problem, START, TOLERANCE)

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.shared import Common
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.dependence import assumed_correlation
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design, build
-from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model, check
 from bayesrtw.question.pool import Pooled, masked, pool, pool_priors, pool_rows, table
@@ -230,11 +229,10 @@ def prior_sensitivity(
     Raises
     ------
     SpecError
-        If the model has no intercept or no exchangeable term.
+        If the model has no pooled mean, or no heterogeneity SD of all studies.
     """
     check(model, evidence)
-    term = between(model)
-    name = next(iter(term.hyper()))
+    name = between(model)
     design = build(model, evidence)
     parts = [replace(design, hyper={**design.hyper, name: tau}) for tau in priors.values()]
     frame = table(
@@ -298,28 +296,14 @@ def correlation_sweep(
     return frame
 
 
-def between(model: Model) -> Exchangeable:
-    """Give the term whose SD is the heterogeneity between studies.
-
-    Parameters
-    ----------
-    model
-        A model with at least one exchangeable term.
-
-    Returns
-    -------
-    Exchangeable
-        The first with groups; without any, the one for estimates.
-
-    Raises
-    ------
-    SpecError
-        If there is none.
-    """
-    spread = [term for term in model.terms if isinstance(term, Exchangeable)]
-    if not spread:
-        raise SpecError("a panel of priors of heterogeneity needs an exchangeable term.")
-    return next((term for term in spread if term.by), spread[0])
+def between(model: Model) -> str:
+    """Name the SD between studies whose prior is varied; raises SpecError where there is none."""
+    if model.between is None:
+        raise SpecError(
+            "a panel of priors of heterogeneity needs one SD for all studies; the model has "
+            f"{shown(model.spreads) if model.spreads else 'none'}."
+        )
+    return model.between
 
 
 def _index(names: Sequence[object], name: str) -> Any:

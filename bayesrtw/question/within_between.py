@@ -10,10 +10,9 @@ import numpy as np
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.bias import BiasHierarchy, DirectedBias
+from bayesrtw.model.contract import normal
 from bayesrtw.model.interaction import Interaction
-from bayesrtw.model.moderator import Categorical, Indicator
-from bayesrtw.model.prior import Normal
+from bayesrtw.model.moderator import Categorical
 from bayesrtw.model.spec import Model, check
 from bayesrtw.model.term import Term
 from bayesrtw.posterior.summarise import summarise
@@ -137,9 +136,10 @@ def _with(model: Model, split: Interaction) -> Model:
 
 
 def _same(term: Term, split: Interaction) -> bool:
-    if isinstance(term, Interaction):
-        return split.column in (term.column, term.by)
-    return isinstance(term, Categorical) and term.column == split.column
+    """Whether a term owns or modifies level effects of the split's column."""
+    facts = term.facts
+    levels = [each for each in facts.moderators if each.shape == "levels"]
+    return any(each.column == split.column for each in (*levels, *facts.modifies))
 
 
 def _alone(model: Model, split: Interaction) -> Model:
@@ -153,8 +153,10 @@ def _alone(model: Model, split: Interaction) -> Model:
         term
         for term in model.terms
         if not _same(term, split)
-        and not (isinstance(term, Indicator) and term.column == split.by)
-        and not (isinstance(term, BiasHierarchy | DirectedBias) and term.studies.column == split.by)
+        and not any(
+            each.shape == "rows" and each.column == split.by for each in term.facts.moderators
+        )
+        and not (term.facts.trust and term.facts.trust.free and term.facts.trust.column == split.by)
     ]
     return replace(model, terms=(*kept, nobody))
 
@@ -179,9 +181,11 @@ def _pair(table: "pd.DataFrame | None", name: str, counts: Sequence[int]) -> dic
 
 def _prior_sd(split: Interaction, side: str) -> float:
     """Prior SD of a contrast: sqrt(2) times that of one effect, whatever the number of levels."""
-    main = split.main.sd if isinstance(split.main, Normal) else 0.0
-    extra = split.prior.sd if isinstance(split.prior, Normal) else 0.0
-    parts = {split.rest: main**2, split.name: main**2 + extra**2, "difference": extra**2}
+    main, extra = (
+        (normal(prior) if prior else None) or (0.0, 0.0) for prior in (split.main, split.prior)
+    )
+    parts = {split.rest: main[1] ** 2, "difference": extra[1] ** 2}
+    parts[split.name] = main[1] ** 2 + extra[1] ** 2
     return float(np.sqrt(2 * parts[side]))
 
 
