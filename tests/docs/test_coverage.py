@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from dataclasses import fields
 from datetime import date
 from pathlib import Path
 
@@ -20,7 +21,13 @@ from bayesrtw.living.outcome import CODES
 from bayesrtw.model.likelihood import Likelihood
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import Term
-from bayesrtw.reading.schema import _TOML_KEYS
+from bayesrtw.reading.schema import (
+    DependenceTable,
+    Description,
+    FieldTable,
+    OutcomeTable,
+    SourceTable,
+)
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -94,7 +101,9 @@ def test_commands_that_the_pages_name_exist():
 
 def test_every_key_of_a_data_set_is_explained():
     page = (DOCS / "reference/evidence-files.md").read_text("utf-8")
-    bare = {key for keys in _TOML_KEYS.values() for key in keys if f"`{key}`" not in page} - {
+    tables = (Description, SourceTable, OutcomeTable, FieldTable, DependenceTable)
+    keys = {each.name for table in tables for each in fields(table)}
+    bare = {key for key in keys if f"`{key}`" not in page} - {
         "source",
         "files",
         "outcome",
