@@ -27,6 +27,7 @@ SHARED = [
     "Altered",
     "Common",
     "Entry",
+    "Grid",
     "Interval",
     "Laid",
     "Layout",
