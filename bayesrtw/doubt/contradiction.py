@@ -21,6 +21,7 @@ from bayesrtw.evidence.groups import CONTINUITY, Converted
 from bayesrtw.evidence.measure import Measure
 from bayesrtw.evidence.quality import contradictions
 from bayesrtw.evidence.reported import ASYMMETRY
+from bayesrtw.reading.flat import SUMS_UP
 
 #: A difference between a printed estimate and the crude one counts from this many standard errors on:
 #: it then moves a weighted mean by less than a tenth of the error that the row is allowed. Smaller ones
@@ -433,6 +434,8 @@ def _directions(rows: Rows) -> Iterator[Doubt]:
         if limit.startswith("No direction of benefit"):
             text = f"{rows.file}: {limit} Add a column benefit with higher or lower."
             yield Doubt("doubt", rows.file, 0, "benefit", "", "direction-not-stated", text)
+        if limit.endswith(SUMS_UP):
+            yield Doubt("doubt", rows.file, 0, "", "", "total-row", f"{rows.file}: {limit}")
 
 
 def _contradictions(rows: Rows) -> Iterator[Doubt]:

@@ -18,7 +18,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.reading.flat import NOTHING, Stated
 from bayesrtw.reading.imported import QUARANTINED, findings
 from bayesrtw.reading.read import Reading, attempt
-from bayesrtw.reading.source import read_review
+from bayesrtw.reading.source import read_review, usable
 
 #: Rule of faults that are not of rows.
 _WHOLE: Final = "not-well-formed"
@@ -69,6 +69,10 @@ def _of_reading(found: Reading) -> Inspection:
     listed_ = [each for fault in found.faults for each in _of_fault(fault)]
     if found.evidence is not None:
         listed_ += doubts(found.evidence)
+        if not usable(found.evidence) and found.evidence.provenance.dataset == "":
+            where = found.evidence.where
+            text = f"{where}: no row has an effect and a standard error, so that nothing can be pooled."
+            listed_.append(Doubt("fault", where, 0, "", "", "nothing-usable", text))
     return Inspection(found.evidence, _sorted(listed_))
 
 

@@ -25,6 +25,8 @@ RULES: Final[dict[str, str]] = {
     "two-primary-rows": "A study has one primary row an outcome and follow-up, or says what differs.",
     "direction-contradicted": "Clear results of one study do not point to benefit and harm at once.",
     "direction-unlikely": "The direction of benefit fits the outcome's name.",
+    "nothing-usable": "A table has a row with an effect and a standard error at least.",
+    "total-row": "Rows that sum up others are no studies.",
     "direction-not-stated": "Every outcome states its direction of benefit.",
     "wrong-instrument": "Trials are judged by RoB 2, other designs by ROBINS-I.",
     "overall-too-low": "An overall judgement is at least as grave as that of every domain.",

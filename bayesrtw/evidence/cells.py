@@ -3,14 +3,20 @@
 import csv
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.errors import Fault, Faults, Place, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: What separates the words of a cell that may hold several.
 SEPARATOR = ";"
@@ -187,6 +193,18 @@ def _dangerous(cell: str) -> bool:
     return "_" in cell
 
 
+#: A date where a number belongs, as Excel makes one of 1.2 or 3-4 and writes it out.
+_DATE = re.compile(
+    r"\d{4}-\d\d-\d\d(T.*)?|\d{1,2}[-./ ]?(jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])\w*"
+    r"|(jan|feb|m[aä]r|apr|ma[iy]|jun|jul|aug|sep|o[ck]t|nov|de[cz])\w*[-./ ]?\d{1,4}",
+    re.IGNORECASE,
+)
+_DATED = (
+    "it is a date, which a spreadsheet made of a number such as 1.2 or 3-4: format the column as text and "
+    "write the number anew"
+)
+
+
 def numbers(table: Table, column: str, faults: Faults) -> NDArray[np.float64]:
     """Read a column of numbers; empty cells are NaN.
 
@@ -218,7 +236,9 @@ def numbers(table: Table, column: str, faults: Faults) -> NDArray[np.float64]:
                 Fault(
                     f"found {cell!r}",
                     f"{column} must be a number",
-                    "write a decimal number or leave the cell empty",
+                    _DATED
+                    if _DATE.fullmatch(cell)
+                    else "write a decimal number or leave the cell empty",
                     "not-a-number",
                     table.at(row, column=column),
                     cell,
@@ -290,3 +310,32 @@ def duplicates(
 
 def _line(lines: Sequence[int], row: int) -> int:
     return lines[row] if lines else row + 1
+
+
+def rows_of_frame(frame: "pd.DataFrame") -> list[list[str]]:
+    """Write the cells of a data frame as text, headings first."""
+    if frame.index.name is not None or frame.index.nlevels > 1:
+        frame = frame.reset_index()
+    elif len(frame) and all(isinstance(name, str) for name in frame.index):
+        frame = frame.rename_axis("row.names").reset_index()
+    columns = [
+        [_text(cell) for cell in frame.iloc[:, place].tolist()] for place in range(frame.shape[1])
+    ]
+    return [[str(name) for name in frame.columns], *map(list, zip(*columns, strict=True))]
+
+
+def _text(cell: Any) -> str:
+    """Write a value of a frame; floats with all their digits."""
+    if isinstance(cell, str):
+        return cell
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    if isinstance(cell, float):
+        return "" if math.isnan(cell) else repr(cell).removesuffix(".0")
+    if (
+        cell is None
+        or (isinstance(cell, date) and str(cell) == "NaT")
+        or str(cell) in ("<NA>", "NaT")
+    ):
+        return ""
+    return str(cell)

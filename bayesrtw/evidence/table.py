@@ -12,41 +12,16 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Fault, Faults, Place, shown
-from bayesrtw.evidence.cells import Places, duplicates
+from bayesrtw.evidence.cells import Places, Table, duplicates, rows_of_frame
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.evidence.measure import Benefit, Measure, beyond_limits, measure_named
 from bayesrtw.evidence.quality import Judgements
+from bayesrtw.evidence.reported import NUMBERS
+from bayesrtw.evidence.rows import TEXT, converted
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: Columns that hold words, even where every word happens to look like a number.
-TEXT = frozenset(
-    {
-        "study",
-        "label",
-        "outcome",
-        "measure",
-        "reported",
-        "reversed",
-        "benefit",
-        "design",
-        "role",
-        "stratum",
-        "arm",
-        "contrast",
-        "comparison",
-        "trial_family",
-        "shared_control",
-        "p_value",
-        "result",
-        "corrects",
-        "withdrawn",
-        "extracted_by",
-        "signed_by",
-    }
-)
 
 #: Faults of one kind that are listed of a data frame.
 MOST_FAULTS = 20
@@ -153,6 +128,7 @@ class Evidence:
         cls,
         frame: "pd.DataFrame",
         *,
+        columns: Mapping[str, str] | None = None,
         effect: str = "effect",
         se: str = "se",
         study: str = "study",
@@ -160,12 +136,18 @@ class Evidence:
         benefit: Benefit = "higher",
         unit: str = "",
     ) -> Self:
-        """Make evidence of a data frame whose effects are already on the analysis scale.
+        """Make evidence of a data frame: of effects on the analysis scale, or of numbers as printed.
+
+        `bayesrtw.open_dataset` takes a frame too, and finds out what its columns mean.
 
         Parameters
         ----------
         frame
             One row a reported result. Further columns are kept and may serve as moderators.
+        columns
+            Heading to column of this package where results are as printed: counts, means, intervals,
+            variances, e.g. ``{"ai": "events_t", "n1i": "n_t", "ci": "events_c", "n2i": "n_c"}``; columns
+            of this package's names need no entry. `effect`, `se` and `study` are not used then.
         effect, se, study
             Names of its columns: effect and standard error on the scale of `measure`, and the
             study's label. metafor's ``yi`` and ``sei`` are welcome as arguments.
@@ -202,6 +184,14 @@ class Evidence:
             raise EvidenceError(
                 f"data frame: found {type(frame).__name__}; give a pandas DataFrame."
             )
+        if columns is not None:
+            found = _as_printed(frame, columns, measure)
+            titles = {str(name) for name in found["outcome"]}
+            outcomes = {
+                name: Outcome(name, name.replace("_", " "), benefit, unit)
+                for name in sorted(titles)
+            }
+            return cls(dataset_of(found), Provenance(title="data frame"), outcomes)
         names = [str(column) for column in frame.columns]
         repeated = sorted({name for name in names if names.count(name) > 1})
         if repeated:
@@ -224,17 +214,17 @@ class Evidence:
         if benefit not in ("higher", "lower"):
             faults.add(f"benefit is {benefit!r}; Choices: higher, lower.")
         faults.raise_if_any()
-        columns: dict[str, NDArray[np.generic]] = {}
+        held: dict[str, NDArray[np.generic]] = {}
         for place, name in enumerate(names):
             kept = renamed.get(name, name)
-            columns[kept] = _column(list(frame.iloc[:, place]), kept, faults)
+            held[kept] = _column(list(frame.iloc[:, place]), kept, faults)
         faults.raise_if_any()
         count = len(frame)
-        columns.setdefault("outcome", np.full(count, "effect", dtype=object))
-        columns["measure"] = np.full(count, measure, dtype=object)
-        labels = columns["study"]
+        held.setdefault("outcome", np.full(count, "effect", dtype=object))
+        held["measure"] = np.full(count, measure, dtype=object)
+        labels = held["study"]
         for name in ("effect", "se"):
-            values = np.asarray(columns[name], dtype=np.float64)
+            values = np.asarray(held[name], dtype=np.float64)
             bad = (
                 ~np.isfinite(values) if name == "effect" else ~(np.isfinite(values) & (values > 0))
             )
@@ -244,16 +234,16 @@ class Evidence:
                 at = Place("data frame", (int(row) + 1,), str(labels[row]), name)
                 faults.add(Fault(what, f"{name} must be {rule}", remedy, "not-a-number", at))
         for row in range(count):
-            numbers = float(columns["effect"][row]), float(columns["se"][row])
+            numbers = float(held["effect"][row]), float(held["se"][row])
             usable = np.isfinite(numbers).all() and numbers[1] > 0
-            found = beyond_limits(*numbers, measure_named(measure)) if usable else None
-            if found is not None and len(faults.found) < MOST_FAULTS:
-                faults.add(found.at("data frame", row + 1, study=str(labels[row])))
-        faults.extend(duplicates(columns, "data frame"))
+            beyond = beyond_limits(*numbers, measure_named(measure)) if usable else None
+            if beyond is not None and len(faults.found) < MOST_FAULTS:
+                faults.add(beyond.at("data frame", row + 1, study=str(labels[row])))
+        faults.extend(duplicates(held, "data frame"))
         faults.raise_if_any()
-        names = sorted({str(name) for name in columns["outcome"]})
+        names = sorted({str(name) for name in held["outcome"]})
         outcomes = {name: Outcome(name, name.replace("_", " "), benefit, unit) for name in names}
-        return cls(dataset_of(columns), Provenance(title="data frame"), outcomes)
+        return cls(dataset_of(held), Provenance(title="data frame"), outcomes)
 
     @property
     def size(self) -> int:
@@ -427,6 +417,37 @@ class Evidence:
             sha.update(np.ascontiguousarray(block.rows, dtype=np.int64).tobytes())
             sha.update(np.ascontiguousarray(block.covariance, dtype=np.float64).tobytes())
         return sha.hexdigest()
+
+
+def _as_printed(
+    frame: "pd.DataFrame", columns: Mapping[str, str], measure: str
+) -> dict[str, NDArray[np.generic]]:
+    """Convert the rows of a frame whose columns are stated."""
+    header, *rows = rows_of_frame(frame)
+    faults = Faults(EvidenceError)
+    known = sorted({*NUMBERS, *TEXT})
+    for heading, role in columns.items():
+        if heading not in header:
+            faults.add(f"data frame: column {heading!r} is missing; {suggestion(heading, header)}")
+        if role not in known:
+            faults.add(f"data frame: {role!r} is no column to be; {suggestion(role, known)}")
+    names = [columns.get(name, name) for name in header]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        faults.add(f"data frame: columns {shown(twice)} stand twice; rename or leave out one.")
+    faults.raise_if_any()
+    cells = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    table = Table("data frame", dict(zip(names, map(list, cells), strict=True)), [])
+    table.lines = list(range(1, len(rows) + 1))
+    if "study" not in table.columns:
+        faults.add(f"data frame: column 'study' is missing; {suggestion('study', header)}")
+    if measure != "generic":
+        table.columns["measure"] = [measure] * len(rows)
+    faults.raise_if_any()
+    found = converted(table, faults)
+    faults.raise_if_any()
+    found.setdefault("outcome", np.full(len(rows), "effect", dtype=object))
+    return found
 
 
 def _kept(dependence: tuple[Dependence, ...], keep: NDArray[np.bool_]) -> tuple[Dependence, ...]:

@@ -113,6 +113,11 @@ def understood(grid: Grid, stated: Mapping[str, str] | None = None, measure: str
     lines = [*said, *other, *derived]
     if "treatment" in roles and not _RESULTS & roles.keys():
         made, arms = contrasts(made)
+        if not made.count:
+            raise EvidenceError(
+                f"{where}: one row an arm, and no study has two arms that can be compared; each arm of a "
+                "study needs a treatment of its own."
+            )
         lines += arms
     taken = [
         f"{role} from {heading!r}"

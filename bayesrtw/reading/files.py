@@ -1,14 +1,13 @@
 """Which table a file or a data frame holds: text, workbooks, and files of statistics programs."""
 
-import math
 import struct
 import warnings
 import zlib
-from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from bayesrtw.errors import EvidenceError, Faults
+from bayesrtw.evidence.cells import rows_of_frame
 from bayesrtw.reading.grid import Grid, grid_of_rows, grid_of_text
 from bayesrtw.reading.headings import known
 from bayesrtw.reading.schema import raw_bytes
@@ -169,32 +168,3 @@ def _frame_of_r(path: Path, kind: str) -> "pd.DataFrame":
             f"{path.name}: holds {len(frames)} data frames ({', '.join(frames)}); save one with saveRDS."
         )
     return next(iter(frames.values()))
-
-
-def rows_of_frame(frame: "pd.DataFrame") -> list[list[str]]:
-    """Write the cells of a data frame as text, headings first."""
-    if frame.index.name is not None or frame.index.nlevels > 1:
-        frame = frame.reset_index()
-    elif len(frame) and all(isinstance(name, str) for name in frame.index):
-        frame = frame.rename_axis("row.names").reset_index()
-    columns = [
-        [_text(cell) for cell in frame.iloc[:, place].tolist()] for place in range(frame.shape[1])
-    ]
-    return [[str(name) for name in frame.columns], *map(list, zip(*columns, strict=True))]
-
-
-def _text(cell: Any) -> str:
-    """Write a value of a frame; floats with all their digits."""
-    if isinstance(cell, str):
-        return cell
-    if isinstance(cell, bool):
-        return "yes" if cell else "no"
-    if isinstance(cell, float):
-        return "" if math.isnan(cell) else repr(cell).removesuffix(".0")
-    if (
-        cell is None
-        or (isinstance(cell, date) and str(cell) == "NaT")
-        or str(cell) in ("<NA>", "NaT")
-    ):
-        return ""
-    return str(cell)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,10 @@ from bayesrtw.reading.revision import mark
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+#: How it is said that a row sums up others.
+SUMS_UP: Final = "sums up other rows and was left out."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,7 @@ def flat_table(
     """Read a flat table into the columns of this package."""
     grid, raw = grid_of(source, stated.sheet, faults)
     read = understood(grid, stated.columns, stated.measure)
-    totals = tuple(
-        f"Row {line} ({first!r}) sums up other rows and was left out."
-        for line, first in grid.totals
-    )
+    totals = tuple(f"Row {line} ({first!r}) {SUMS_UP}" for line, first in grid.totals)
     plain = (*grid.said, *read.said)
     reading = "; ".join(plain) if plain != ("cells parted by commas",) else ""
     provenance = Provenance(

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Final
 
 from bayesrtw.evidence.reported import NUMBERS
-from bayesrtw.evidence.table import TEXT
+from bayesrtw.evidence.rows import TEXT
 
 #: Groups of columns: the programme's and the comparison's.
 ARMS: Final = ("t", "c")

@@ -19,7 +19,8 @@ from bayesrtw.evidence.cells import Table
 from bayesrtw.evidence.measure import MEASURES, Benefit
 from bayesrtw.evidence.quality import Judgements, read_judgements
 from bayesrtw.evidence.reported import NUMBERS, OnScale, analysis_scale
-from bayesrtw.evidence.table import TEXT, Evidence, Outcome, Provenance, dataset_of
+from bayesrtw.evidence.rows import TEXT
+from bayesrtw.evidence.table import Evidence, Outcome, Provenance, dataset_of
 from bayesrtw.reading.review import AGREES, NO_SE, ROUNDING, Cells, Entry, Setting, row_of
 
 #: Column that says why a row is not used.

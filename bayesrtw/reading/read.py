@@ -1,7 +1,6 @@
 """Data set folders and CSV files to evidence; every fault of a source comes in one error."""
 
 import hashlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.errors import EvidenceError, Fault, Faults, Place, shown
-from bayesrtw.evidence.cells import Places, Table, duplicates, numbers, read_table
+from bayesrtw.evidence.cells import Places, Table, numbers, read_table
 from bayesrtw.evidence.quality import Judgements, read_judgements
-from bayesrtw.evidence.reported import NUMBERS, analysis_scale
+from bayesrtw.evidence.reported import NUMBERS
+from bayesrtw.evidence.rows import TEXT, all_numbers, converted
 from bayesrtw.evidence.table import (
-    TEXT,
     Evidence,
     Outcome,
     Provenance,
@@ -157,7 +156,7 @@ def _flat_source(source: "Path | pd.DataFrame", stated: Stated) -> _Source:
         rows = tables[""]
         if not rows.count:
             return None
-        columns = _results(rows, faults)
+        columns = converted(rows, faults)
         return flat_evidence(rows, columns, provenance, stated.benefit, faults)
 
     return _Source(build, {"": table}, faults)
@@ -190,6 +189,7 @@ def _joined(
     """Build evidence of the files of a folder."""
     for file, table in tables.items():
         check_fields(table, file, meta, faults)
+    tables = _renamed(tables, meta, faults)
     for file, wanted in (("studies.csv", ("study",)), ("results.csv", ("study", "outcome"))):
         if file in tables:
             _need(tables[file], wanted, faults)
@@ -204,7 +204,7 @@ def _joined(
         or not studies.count
     ):
         return None
-    columns = _results(results, faults)
+    columns = converted(results, faults)
     _check_outcomes(results, meta, faults)
     _join_studies(columns, results, studies, faults)
     columns |= mark(columns, results.where, results.lines, faults)
@@ -225,6 +225,28 @@ def _joined(
             dict(zip(studies.columns["study"], studies.lines, strict=True)),
         ),
     )
+
+
+def _renamed(
+    tables: Mapping[str, Table], meta: Mapping[str, Any], faults: Faults
+) -> dict[str, Table]:
+    """Give columns the names that ``[columns]`` of a dataset.toml states, heading to column."""
+    stated = meta.get("columns", {})
+    known = sorted({*NUMBERS, *TEXT, "outcome"})
+    place = Place(f"{meta.get('id')}/dataset.toml", column="columns")
+    for heading, role in stated.items():
+        if role not in known:
+            what = f"columns.{heading} is {role!r}"
+            faults.add(Fault(what, "", suggestion(str(role), known), "not-allowed", place))
+        if not any(heading in table.columns for table in tables.values()):
+            what, have = f"columns.{heading} is of no column", list(tables["results.csv"].columns)
+            faults.add(Fault(what, "", suggestion(heading, have), "missing-column", place))
+    return {
+        file: replace(
+            table, columns={stated.get(n, n): cells for n, cells in table.columns.items()}
+        )
+        for file, table in tables.items()
+    }
 
 
 def _tables(
@@ -271,79 +293,6 @@ def _need_result(table: Table, faults: Faults) -> None:
         faults.add(Fault(what, "", remedy, "missing-column", table.at()))
 
 
-def _results(table: Table, faults: Faults) -> dict[str, NDArray[np.generic]]:
-    """Convert every row of a results table; text columns stay text."""
-    columns: dict[str, NDArray[np.generic]] = {}
-    for name, cells in table.columns.items():
-        if name in NUMBERS or (name not in TEXT and _all_numbers(cells)):
-            columns[name] = numbers(table, name, faults)
-        else:
-            columns[name] = np.array(cells, dtype=object)
-    numeric = [name for name in columns if columns[name].dtype != object]
-    texts = [name for name in columns if columns[name].dtype == object]
-    effect, se = np.full(table.count, np.nan), np.full(table.count, np.nan)
-    words = {name: np.full(table.count, "", dtype=object) for name in _OF_CONVERSION}
-    waiting = _alike(columns, table.count)
-    for rows in waiting:
-        row = rows[0]
-        found = analysis_scale(
-            {name: str(columns[name][row]) for name in texts},
-            {name: float(columns[name][row]) for name in numeric},
-        )
-        if found.faults and len(rows) > 1:
-            waiting += [[each] for each in rows]
-            continue
-        for fault in found.faults:
-            column = fault.place.column if fault.place.column in table.columns else ""
-            value = table.columns[column][row] if column else fault.value
-            faults.add(replace(fault, place=table.at(row, column=column), value=value))
-        effect[rows] = columns["effect"][rows] if len(rows) > 1 else found.effect
-        se[rows] = columns["se"][rows] if len(rows) > 1 else found.se
-        said = (found.measure, found.conversion, "; ".join(found.notes), found.bound)
-        for name, word in zip(_OF_CONVERSION, said, strict=True):
-            words[name][rows] = word
-    if "study" in columns:
-        faults.extend(duplicates(columns, table.where, table.lines))
-    if "se" in columns and "effect" not in columns:
-        columns["se_printed"] = columns["se"]
-    columns |= {"effect": effect, "se": se, **words}
-    return columns
-
-
-#: Columns that say how a row was converted.
-_OF_CONVERSION: Final = ("measure", "conversion", "doubts", "bound")
-
-#: What the conversion of an effect with its standard error looks at beside both.
-_LOOKED_AT: Final = (frozenset(NUMBERS) - {"follow_up_months", "effect", "se"}) | {
-    *("reported", "reversed", "p_value")
-}
-
-
-def _alike(columns: Mapping[str, NDArray[np.generic]], count: int) -> list[list[int]]:
-    """Put rows together that are converted alike: plain effects of one measure, as they stand."""
-    effect, se = columns.get("effect"), columns.get("se")
-    if effect is None or se is None or columns.keys() & _LOOKED_AT:
-        return [[row] for row in range(count)]
-    sizes, errors = np.abs(effect.astype(float)), se.astype(float)
-    # Well within the limits of every measure; what is not is looked at by itself.
-    plain = (sizes < 10) & (errors > 1e-4) & (errors < 1e4)
-    measures = columns.get("measure", np.full(count, "", dtype=object)).tolist()
-    named = columns.get("study", np.full(count, "-", dtype=object)).tolist()
-    together: dict[str, list[int]] = {}
-    for row in np.flatnonzero(plain).tolist():
-        if named[row]:
-            together.setdefault(str(measures[row]), []).append(row)
-    taken = {row for rows in together.values() for row in rows}
-    return [*together.values(), *([row] for row in range(count) if row not in taken)]
-
-
-def _all_numbers(cells: Sequence[str]) -> bool:
-    try:
-        return any(cells) and all(math.isfinite(float(cell)) for cell in cells if cell)
-    except ValueError:
-        return False
-
-
 def _check_outcomes(table: Table, meta: Mapping[str, Any], faults: Faults) -> None:
     known = [row["name"] for row in meta["outcome"]]
     for row, name in enumerate(table.columns["outcome"]):
@@ -382,7 +331,7 @@ def _join_studies(
         if name == "study":
             continue
         joined = f"study_{name}" if name in _BOTH and name in columns else name
-        if name not in TEXT and _all_numbers(cells):
+        if name not in TEXT and all_numbers(cells):
             columns[joined] = numbers(studies, name, faults)[rows]
         else:
             columns[joined] = np.array(cells, dtype=object)[rows]

@@ -72,6 +72,7 @@ class Description:
     outcome: tuple[OutcomeTable, ...]
     caveat: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
     field: tuple[FieldTable, ...] = ()
     dependence: tuple[DependenceTable, ...] = ()
 

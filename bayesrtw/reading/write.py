@@ -16,7 +16,8 @@ import numpy as np
 from bayesrtw.errors import EvidenceError, OutputError
 from bayesrtw.evidence.cells import Table, guarded
 from bayesrtw.evidence.reported import NUMBERS
-from bayesrtw.evidence.table import TEXT, Evidence
+from bayesrtw.evidence.rows import TEXT
+from bayesrtw.evidence.table import Evidence
 from bayesrtw.reading.imported import QUARANTINED, Imported, all_numbers
 from bayesrtw.reading.read import read_folder
 

@@ -25,6 +25,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from openpyxl import Workbook
 
 from bayesrtw.analysis.catalog import open_analysis, open_dataset
@@ -181,6 +182,28 @@ ENCODINGS = (
 )
 
 
+#: Tables as others have them: headings, marks and encodings that are not this package's.
+FOUND = (
+    "Extraktion v3;;;;;\n;;;;;\nStudie;Jahr;OR (95%-KI);p;n;Gruppe\n"
+    "Müller;2001;0,82 (0,65–1,03);0,09;1.204;a\n"
+    "Groß;2004;0,74 (0,55 bis 0,99);<0,05;310;b\nDöring;2009;NR;n.s.;-;a\nGesamt;;0,79 (0,66–0,94);;;\n"
+)
+ARMS = (
+    "study\ttreatment\tresponders\tsampleSize\nA\tdrug\t9\t140\nA\tplacebo\t23\t140\nA\tboth\t10\t138\n"
+    "B\tdrug\t11\t78\nB\tplacebo\t12\t85\nÇ\tboth\t0\t30\nÇ\tplacebo\t4\t31\n"
+)
+
+
+@cache
+def stata():
+    buffer = io.BytesIO()
+    frame = pd.DataFrame(
+        {"study": ["A", "B", "C"], "yi": [0.1, 0.2, -0.3], "vi": [0.04, 0.09, 0.01]}
+    )
+    frame.to_stata(buffer, write_index=False, version=118)
+    return buffer.getvalue()
+
+
 @cache
 def seeds():
     """Valid sources: file name in its folder to content, one entry a kind."""
@@ -207,6 +230,9 @@ def seeds():
         "zip": ("review.zip", {"review.zip": package}),
         "unpacked": ("review", unpacked),
         "xlsx": ("my.xlsx", {"my.xlsx": workbook()}),
+        "found": ("found.csv", {"found.csv": FOUND.encode("cp1252")}),
+        "arms": ("arms.txt", {"arms.txt": ARMS.encode("utf-16")}),
+        "stata": ("my.dta", {"my.dta": stata()}),
     }
 
 
@@ -447,7 +473,7 @@ def mutated(kind, files, rng):
         if kind == "toml":
             name = "trials/dataset.toml"
         raw = files[name]
-        if rng.random() < 0.25:
+        if rng.random() < 0.25 or name.endswith((".txt", ".dta")):
             files[name] = mutate_bytes(raw, rng)
         elif name.endswith(".csv"):
             files[name] = mutate_csv(raw, rng)

@@ -1,14 +1,20 @@
 """Tables under the headings and in the file formats of others, with the values that a person reads there."""
 
 import io
+import tomllib
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from openpyxl import Workbook
 
 from bayesrtw.analysis.catalog import open_dataset
+from bayesrtw.cli import main
+from bayesrtw.doubt.inspect import inspect
 from bayesrtw.errors import EvidenceError
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.reading.flat import Stated, parsed_columns
 
 RATIOS = "A 2001,0.82,0.65,1.03\nB 2004,0.74,0.55,0.99\nC 2009,1.05,0.80,1.38\n"
 
@@ -350,3 +356,95 @@ def test_a_stata_file_is_read_under_any_name(tmp_path):
         found = open_dataset(tmp_path / name)
         np.testing.assert_allclose(found.data["se"], [0.2, 0.3])
         assert "read as a Stata file" in found.provenance.reading
+
+
+def test_a_frame_of_printed_numbers_is_converted_by_the_columns_that_are_stated():
+    frame = pd.DataFrame({"trial": ["A", "B"], "ai": [5, 12], "n1i": [60, 80], "ci": [9, 20]})
+    frame["n2i"] = [58, 82]
+    stated = {"trial": "study", "ai": "events_t", "n1i": "n_t", "ci": "events_c", "n2i": "n_c"}
+    found = Evidence.from_frame(frame, columns=stated, measure="log_odds_ratio", benefit="lower")
+    right = np.log([5 / 55, 12 / 68]) - np.log([9 / 49, 20 / 62])
+    np.testing.assert_allclose(found.data["effect"], right)
+    assert found.benefit == "lower"
+    with pytest.raises(EvidenceError, match=r"^3 faults:") as caught:
+        Evidence.from_frame(
+            frame, columns={"xi": "events", "ai": "event_t", "n1i": "n_t", "ci": "n_t"}
+        )
+    for part in (
+        "column 'xi' is missing",
+        "'event_t' is no column to be; did you mean",
+        "'n_t' stand",
+    ):
+        assert part in str(caught.value)
+    with pytest.raises(EvidenceError, match="column 'study' is missing"):
+        Evidence.from_frame(frame, columns={"ai": "events_t"})
+
+
+def test_a_data_set_states_what_its_columns_are(tmp_path):
+    folder = tmp_path / "trials"
+    folder.mkdir()
+    toml = (
+        'schema = 1\nid = "trials"\nversion = 1\ntitle = "T"\n[source]\ncitation = "N"\n[columns]\n'
+        'yi = "effect"\nvi = "variance"\n[[outcome]]\nname = "work"\ntitle = "Work"\nbenefit = "higher"\n'
+    )
+    (folder / "studies.csv").write_text("study\nA\nB\n")
+    (folder / "results.csv").write_text("study,outcome,yi,vi\nA,work,0.1,0.04\nB,work,0.2,0.09\n")
+    (folder / "dataset.toml").write_text(toml)
+    np.testing.assert_allclose(open_dataset(folder).data["se"], [0.2, 0.3])
+    (folder / "dataset.toml").write_text(toml.replace('yi = "effect"', 'y = "efect"'))
+    with pytest.raises(EvidenceError) as caught:
+        open_dataset(folder)
+    for part in ("columns.y is 'efect'; did you mean 'effect'", "columns.y is of no column"):
+        assert part in str(caught.value)
+
+
+RM5 = (
+    '<?xml version="1.0" encoding="UTF-8"?>\n<COCHRANE_REVIEW ID="1"><COVER_SHEET><TITLE>T</TITLE>'
+    '</COVER_SHEET><STUDY ID="STD-A" NAME="Müller & Lie 2001" YEAR="2001"/><STUDY ID="STD-B" NAME="Bo 2007"/>'
+    '<COMPARISON NO="1"><NAME>C</NAME><DICH_OUTCOME EFFECT_MEASURE="OR" NO="1"><NAME>Days < 30</NAME>'
+    '<DICH_DATA EVENTS_1="8" EVENTS_2="13" STUDY_ID="STD-A" TOTAL_1="40" TOTAL_2="41"/>'
+    '<DICH_DATA EVENTS_1="15" EVENTS_2="22" STUDY_ID="STD-B" TOTAL_1="90" TOTAL_2="88"/>'
+    "</DICH_OUTCOME></COMPARISON></COCHRANE_REVIEW>"
+)
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (RM5.encode(), "1 bare '&' and 1 bare '<'"),
+        (RM5.encode("cp1252"), "bytes of Windows-1252 and 1 bare '&' and 1 bare '<'"),
+        (RM5.replace("& ", "&amp; ").replace("< 30", "&lt; 30").encode("cp1252"), "Windows-1252"),
+        (RM5.replace("& ", "&amp; ").replace("< 30", "&lt; 30").encode(), ""),
+    ],
+)
+def test_a_revman_file_is_repaired_and_that_is_said(tmp_path, raw, said):
+    found = opened(tmp_path, raw, "review.rm5")
+    right = [np.log((8 * 28) / (32 * 13)), np.log((15 * 66) / (75 * 22))]
+    np.testing.assert_allclose(found.data["effect"], right)
+    assert numbers(found, "study") == [["Müller & Lie 2001", "Bo 2007"]]
+    repaired = [limit for limit in found.provenance.limits if "repaired" in limit]
+    assert bool(repaired) == bool(said)
+    assert not said or said in repaired[0]
+
+
+def test_dates_that_a_spreadsheet_made_of_numbers_are_named(tmp_path):
+    with pytest.raises(EvidenceError, match="it is a date, which a spreadsheet made of a number"):
+        opened(tmp_path, "study,effect,se\nA,02-Jan,0.2\nB,0.1,0.3\n")
+
+
+def test_check_proposes_columns_as_toml_and_doubts_totals(tmp_path):
+    path = tmp_path / "my.csv"
+    path.write_text("Author,yi,vi\nA,0.26,0.0256\nB,0.44,0.0225\nTotal,0.3,0.01\n")
+    shown = CliRunner().invoke(main, ["check", str(path), "--propose"], catch_exceptions=False)
+    assert tomllib.loads(shown.stdout)["columns"] == {
+        "Author": "author",
+        "yi": "effect",
+        "vi": "variance",
+    }
+    assert "total-row" in {each.rule for each in inspect(path).doubts}
+    path.write_text("study,effect\nA,0.26\nB,0.44\n")
+    assert "nothing-usable" in {each.rule for each in inspect(path).doubts}
+    stated = Stated(parsed_columns(["a, b=effect,se=se"]))
+    assert stated.columns == {"a, b": "effect", "se": "se"}
+    with pytest.raises(EvidenceError, match="--columns: found 'x'; write heading=column"):
+        parsed_columns(["yi=effect,x"])
