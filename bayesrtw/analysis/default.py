@@ -1,28 +1,36 @@
 """Analyses for evidence that nobody has registered one for: random effects, default priors."""
 
 import re
+from collections import Counter
 
 import numpy as np
 
 from bayesrtw.analysis.spec import Analysis, Estimand, Query
+from bayesrtw.doubt.shape import question
 from bayesrtw.errors import EvidenceError
+from bayesrtw.evidence.dependence import shared_rows
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.defaults import default_priors, default_terms
+from bayesrtw.model.defaults import default_priors, default_terms, described
 
 #: How the reason of an analysis begins that no file states.
 UNREGISTERED = "Not registered: a random-effects model with default priors"
+
+#: How the reason for a third level begins.
+THREE_LEVELS = "Three levels"
 
 #: Seed of unregistered analyses.
 SEED = 20260301
 
 
-def default_analyses(evidence: Evidence) -> tuple[Analysis, ...]:
+def default_analyses(evidence: Evidence, *, levels: int = 3) -> tuple[Analysis, ...]:
     """Propose one random-effects analysis for each outcome and measure.
 
     Parameters
     ----------
     evidence
         Every row of a data set.
+    levels
+        3, or 2 for one heterogeneity even where studies have several estimates.
 
     Returns
     -------
@@ -33,8 +41,11 @@ def default_analyses(evidence: Evidence) -> tuple[Analysis, ...]:
     Raises
     ------
     EvidenceError
-        If no row of the evidence is usable.
+        If no row of the evidence is usable, or the rows are ratios and nobody says so.
     """
+    asked = question(evidence)
+    if asked:
+        raise EvidenceError(asked)
     effect, se = evidence.data["effect"].to_numpy(), evidence.data["se"].to_numpy()
     usable = evidence.rows(np.isfinite(effect) & np.isfinite(se))
     pairs = dict.fromkeys(
@@ -62,20 +73,45 @@ def default_analyses(evidence: Evidence) -> tuple[Analysis, ...]:
                 ),
                 seed=SEED,
                 evidence=Query(
-                    evidence.provenance.dataset, str(measure), {"outcome": (str(outcome),)}
+                    evidence.provenance.dataset,
+                    str(measure),
+                    {"outcome": (str(outcome),)},
+                    shared_groups=bool(shared_rows(rows)),
                 ),
-                term=default_terms(rows),
-                estimand=(
-                    Estimand("pooled", "mu"),
-                    Estimand("new setting", "theta_new"),
-                    Estimand("heterogeneity", "tau"),
-                ),
-                rationale=(f"{UNREGISTERED} ({default_priors(rows).why}).",),
+                term=default_terms(rows, levels=levels),
+                estimand=_estimands(rows, levels),
+                rationale=_reasons(rows, levels),
             )
         )
-    if not found:
-        raise EvidenceError(
-            f"{evidence.where}: no row has an effect and a standard error; give effect and se, or the "
-            "numbers they follow from."
-        )
     return tuple(found)
+
+
+def _several(rows: Evidence, levels: int) -> int:
+    """Count the studies with several estimates that get a level of their own."""
+    studies = [str(name) for name in rows.data["study"].to_numpy()]
+    return sum(count > 1 for count in Counter(studies).values()) if levels > 2 else 0
+
+
+def _estimands(rows: Evidence, levels: int) -> tuple[Estimand, ...]:
+    spreads: tuple[Estimand, ...] = (Estimand("heterogeneity", "tau"),)
+    if _several(rows, levels):
+        spreads = (
+            Estimand("heterogeneity between studies", "tau_study"),
+            Estimand("heterogeneity within studies", "tau"),
+        )
+    return (Estimand("pooled", "mu"), Estimand("new setting", "theta_new"), *spreads)
+
+
+def _reasons(rows: Evidence, levels: int) -> tuple[str, ...]:
+    """Say which priors and levels, in a sentence each."""
+    priors, several = default_priors(rows), _several(rows, levels)
+    tau = "tau_study" if several else "tau"
+    said = f"{UNREGISTERED}: {described(priors.mu)} for mu, {described(priors.tau)} for {tau} ({priors.why})."
+    if not several:
+        return (said,)
+    have = "study has" if several == 1 else "studies have"
+    return (
+        said,
+        f"{THREE_LEVELS}: {several} {have} several estimates, which differ within a study (tau) "
+        "as studies do (tau_study); --levels 2 takes them for studies of their own.",
+    )

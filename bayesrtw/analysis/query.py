@@ -9,7 +9,7 @@ from bayesrtw.analysis.spec import Analysis, Query
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Finding, shown
 from bayesrtw.evidence.dependence import shared_groups
-from bayesrtw.evidence.route import FROM_COUNTS
+from bayesrtw.evidence.route import FROM_COUNTS, SILENT
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.judged import CRITICAL
 from bayesrtw.model.term import LeavesOut
@@ -96,6 +96,11 @@ def select(query: Query, evidence: Evidence) -> Selection:
         if query.measure in FROM_COUNTS and _counted(rows)[other].any():
             text += f". Counts can be analysed so too: give their rows a column measure with {query.measure}"
         rows = _without(rows, other, text, "other-measure", "warning", findings)
+    if "conversion" in rows.data:
+        how = rows.data["conversion"].to_numpy()
+        silent = np.array([SILENT in str(each) for each in how], dtype=bool)
+        text = f"nobody, or everybody, {SILENT} of a ratio"
+        rows = _without(rows, silent, text, "no-events", "warning", findings)
     effect, se = rows.data["effect"].to_numpy(), rows.data["se"].to_numpy()
     bare = ~(np.isfinite(effect) & np.isfinite(se))
     text = "no standard error follows from what was printed"

@@ -10,11 +10,14 @@ import xarray as xr
 from bayesrtw.analysis.catalog import open_dataset, register
 from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis, Estimand, vary
+from bayesrtw.doubt.inspect import beside
 from bayesrtw.engine import choose, fit
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.defaults import described
+from bayesrtw.model.prior import InverseGamma
 from bayesrtw.model.spec import check
 from bayesrtw.posterior.diagnose import diagnose
 from bayesrtw.posterior.summarise import IntervalKind, probability_beyond, summarise
@@ -109,8 +112,10 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
         *_registration(analysis),
         *_origin(chosen.evidence),
         *chosen.findings,
+        *beside(chosen.evidence),
         *_thresholds(analysis),
         *_designs(analysis, chosen.evidence),
+        *_shy_of_zero(analysis),
         *checked,
         *diagnose(tree, model),
     )
@@ -196,6 +201,17 @@ def _designs(analysis: Analysis, rows: Evidence) -> list[Finding]:
             "tell them apart.",
         )
     ]
+
+
+def _shy_of_zero(analysis: Analysis) -> list[Finding]:
+    """Say which priors of a heterogeneity all but exclude that effects are alike."""
+    said = [
+        f"{name} ~ {described(each.prior)}"
+        for term in analysis.model.terms
+        for name, each in term.hyper().items()
+        if each.what == "sd of effects" and isinstance(each.prior, InverseGamma)
+    ]
+    return [Finding("prior-excludes-zero", "note", f"{each}.") for each in said]
 
 
 def _answers(tree: xr.DataTree, questions: tuple[Estimand, ...], where: str) -> "pd.DataFrame":

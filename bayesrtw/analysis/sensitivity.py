@@ -21,6 +21,7 @@ from bayesrtw.engine.shared import Common
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import normal
+from bayesrtw.model.defaults import review_group
 from bayesrtw.model.design import build
 from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.published import panel
@@ -331,7 +332,7 @@ def prior_choices(model: Model, rows: Evidence) -> dict[str, Prior]:
     tau = model.hyper[between(model)]
     # The scale of the half-normal prior with the same median: the panel is in that unit.
     unit = 1.0 if log or not tau.proper else float(tau.ppf(0.5) / ndtri(0.75))
-    return {"registered": tau, **panel(rows.measure.name, unit)}
+    return {"registered": tau, **panel(rows.measure.name, unit, group=review_group(rows))}
 
 
 def families(rows: Evidence) -> list[str]:

@@ -31,6 +31,12 @@ LEAST_TASKS = 3
     help="Folder of results; one folder an analysis.",
 )
 @json_option
+@click.option(
+    "--levels",
+    type=click.Choice(["2", "3"]),
+    default="3",
+    help="Without an id: 3 levels where studies have several estimates (the default), or 2.",
+)
 @click.option("--notes", is_flag=True, help="List findings of severity 'note' too.")
 @click.option(
     "--report/--no-report",
@@ -43,6 +49,7 @@ def run(
     source: Given | None,
     out: Path,
     as_json: bool,
+    levels: str,
     notes: bool,
     report: bool,
     workers: Workers,
@@ -57,7 +64,7 @@ def run(
     from bayesrtw.parallel import map_tasks
     from bayesrtw.report import document
 
-    evidence, analyses = _chosen(ids, source)
+    evidence, analyses = _chosen(ids, source, int(levels))
     progress = Console(stderr=True, soft_wrap=True)
     colour = sys.stdout.isatty()
     width = Console().width if colour else 110
@@ -91,7 +98,7 @@ def run(
 
 
 def _chosen(
-    ids: tuple[str, ...], source: Given | None
+    ids: tuple[str, ...], source: Given | None, levels: int
 ) -> "tuple[Evidence | None, tuple[Analysis, ...]]":
     """Open what was asked for; every file is read before anything is fitted."""
     from bayesrtw.analysis.catalog import analysis_ids, open_analysis
@@ -99,7 +106,7 @@ def _chosen(
 
     evidence = source.open() if source is not None else None
     if evidence is not None and not ids:
-        return evidence, default_analyses(evidence)
+        return evidence, default_analyses(evidence, levels=levels)
     analyses = tuple(open_analysis(name) for name in ids or analysis_ids())
     names = [analysis.id for analysis in analyses]
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -21,6 +21,7 @@ from bayesrtw.evidence.groups import CONTINUITY, Converted
 from bayesrtw.evidence.measure import Measure
 from bayesrtw.evidence.quality import contradictions
 from bayesrtw.evidence.reported import ASYMMETRY
+from bayesrtw.evidence.route import SILENT
 from bayesrtw.reading.flat import SUMS_UP
 
 #: A difference between a printed estimate and the crude one counts from this many standard errors on:
@@ -338,21 +339,22 @@ def _twice(rows: Rows) -> Iterator[Doubt]:
     firsts = [group[0] for group in rows.grouped(range(rows.size), "study")]
     one_study = "if they are one trial, give both the same study, and pool one row an outcome"
     size = "study_n" if "study_n" in rows.evidence.data else "n"
-    for one, two in combinations(firsts, 2):
-        pair = f"{rows.study[one]!r} and {rows.study[two]!r}"
-        for column in REGISTRY:
-            numbers = [re.sub(r"\W", "", rows.text(column, row)).upper() for row in (one, two)]
-            if numbers[0] and numbers[0] == numbers[1]:
-                text = f"{pair} have the registration {numbers[0]}; {one_study}"
+    for column in REGISTRY:
+        held: dict[str, list[int]] = {}
+        for row in firsts:
+            held.setdefault(re.sub(r"\W", "", rows.text(column, row)).upper(), []).append(row)
+        for number, alike in held.items():
+            for one, two in combinations(alike if number else (), 2):
+                pair = f"{rows.study[one]!r} and {rows.study[two]!r}"
+                text = f"{pair} have the registration {number}; {one_study}"
                 yield rows.doubt(two, column, "same-trial-twice", text)
-        known = all(rows.has(row, "year", size) for row in (one, two))
-        if (
-            known
-            and rows.people(two) >= SAME_SIZE
-            and rows.agree(one, two, size, "year", "country", "design", "condition")
-        ):
-            text = f"{pair} have the same size and year, and nothing says that they differ; {one_study}"
-            yield rows.doubt(two, f"{size}, year", "same-trial-twice", text)
+    known = [row for row in firsts if rows.has(row, "year", size) and rows.people(row) >= SAME_SIZE]
+    for alike in rows.grouped(known, size, "year"):
+        for one, two in combinations(alike, 2):
+            if rows.agree(one, two, "country", "design", "condition"):
+                pair = f"{rows.study[one]!r} and {rows.study[two]!r}"
+                text = f"{pair} have the same size and year, and nothing says that they differ; {one_study}"
+                yield rows.doubt(two, f"{size}, year", "same-trial-twice", text)
     named = [row for row in rows.primary() if rows.text("trial_family", row)]
     for group in rows.grouped(named, "trial_family", "outcome", "measure"):
         studies, other = _studies(rows, group)
@@ -440,17 +442,18 @@ def _directions(rows: Rows) -> Iterator[Doubt]:
 
 def _contradictions(rows: Rows) -> Iterator[Doubt]:
     """Find studies with one clear result for benefit and one for harm."""
-    clear = []
+    clear: dict[tuple[str, ...], list[tuple[int, float]]] = {}
     for row in rows.primary():
         z = rows.number("effect", row) / rows.number("se", row)
         higher = rows.evidence.outcomes[rows.text("outcome", row)].benefit == "higher"
         if abs(z) > CLEAR:
-            clear.append((row, z if higher else -z))
+            key = tuple(rows.text(name, row) for name in ("study", "stratum", "contrast"))
+            clear.setdefault(key, []).append((row, z if higher else -z))
     seen: set[str] = set()
-    for (one, good), (two, bad) in combinations(clear, 2):
-        same = rows.equal(one, two, "study", "stratum", "contrast")
+    pairs = (pair for alike in clear.values() for pair in combinations(alike, 2))
+    for (one, good), (two, bad) in pairs:
         names = rows.text("outcome", one), rows.text("outcome", two)
-        if same and names[0] != names[1] and good * bad < 0 and rows.study[one] not in seen:
+        if names[0] != names[1] and good * bad < 0 and rows.study[one] not in seen:
             seen.add(rows.study[one])
             text = (
                 f"outcome {names[1]!r} points to {'harm' if bad < 0 else 'benefit'}, {names[0]!r} in row "
@@ -485,14 +488,18 @@ def _quality(rows: Rows) -> Iterator[Doubt]:
 
 def _notes(rows: Rows) -> Iterator[Doubt]:
     """Name what is said for completeness."""
-    every, zeros = range(rows.size), []
+    every = range(rows.size)
+    silent = [row for row in every if SILENT in rows.text("conversion", row)]
+    text = "nobody, or everybody, has the event, which says nothing of a ratio: left out"
+    yield from rows.note(silent, "events_t, events_c", "no-events", text)
+    zeros = []
     for row in every:
         a, n1, c, n0 = (rows.number(column, row) for column in _CELLS)
-        if 0 in (a, c, n1 - a, n0 - c):
+        if 0 in (a, c, n1 - a, n0 - c) and row not in silent:
             zeros.append(row)
     text = f"a cell is empty, and a ratio has {CONTINUITY:g} added to each,"
     yield from rows.note(zeros, "events_t, events_c", "zero-cells", text)
-    bare = [row for row in every if not rows.has(row, "effect", "se")]
+    bare = [row for row in every if not rows.has(row, "effect", "se") and row not in silent]
     text = "no standard error follows from the printed numbers"
     yield from rows.note(bare, "se", "no-standard-error", text)
     open_ = [row for row in every if not rows.has(row, "follow_up_months")]

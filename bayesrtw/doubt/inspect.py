@@ -10,10 +10,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from bayesrtw.doubt.contradiction import CHECKS
-from bayesrtw.doubt.rows import Rows
+from bayesrtw.doubt import contradiction, shape
+from bayesrtw.doubt.rows import Rows, some_of
 from bayesrtw.doubt.rule import SEVERITIES, Doubt, Severity
-from bayesrtw.errors import EvidenceError, Fault
+from bayesrtw.errors import EvidenceError, Fault, Finding
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.reading.flat import NOTHING, Stated
 from bayesrtw.reading.imported import QUARANTINED, findings
@@ -105,7 +105,46 @@ def doubts(evidence: Evidence) -> tuple[Doubt, ...]:
     '0.74, 0.48, 1.32'
     """
     rows = Rows(evidence)
-    return _sorted(found for rule in CHECKS for found in rule(rows))
+    checks = (*contradiction.CHECKS, *shape.CHECKS)
+    return _sorted(found for rule in checks for found in rule(rows))
+
+
+#: Notes that a result is not printed without, beside every doubt; and doubts that it says by itself.
+_BESIDE: Final = frozenset({"zero-cells"})
+_SAID: Final = frozenset({"two-primary-rows", "direction-not-stated"})
+
+
+def beside(evidence: Evidence) -> list[Finding]:
+    """Say beside a result what is doubtful about its rows, one finding a rule.
+
+    Parameters
+    ----------
+    evidence
+        The rows that were pooled.
+
+    Returns
+    -------
+    list of Finding
+        Warnings; notes for a data set with a description of its own, whose doubts `check` lists to those
+        who keep it.
+    """
+    kept = bool(evidence.provenance.dataset)
+    grouped: dict[str, list[Doubt]] = {}
+    for each in doubts(evidence):
+        if each.rule in _BESIDE or (each.severity == "doubt" and each.rule not in _SAID):
+            grouped.setdefault(each.rule, []).append(each)
+    return [
+        Finding(rule, "note" if kept else "warning", _joined(several))
+        for rule, several in grouped.items()
+    ]
+
+
+def _joined(several: list[Doubt]) -> str:
+    first, *others = several
+    if not others:
+        return first.message
+    rows = some_of([str(each.row) for each in others])
+    return f"{first.message} The same of row{'s' if len(others) > 1 else ''} {rows}."
 
 
 def _sorted(found: Iterable[Doubt]) -> tuple[Doubt, ...]:

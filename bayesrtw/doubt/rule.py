@@ -33,6 +33,11 @@ RULES: Final[dict[str, str]] = {
     "judgements-missing": "Risk of bias was judged.",
     "not-pooled": "Every row of a review can be pooled.",
     "zero-cells": "No cell of a table of counts is empty.",
+    "no-events": "In every trial somebody has the event, and somebody does not.",
+    "fractional-counts": "Events and people are whole numbers.",
+    "repeated-line": "No two lines are alike in everything printed.",
+    "scale-not-stated": "Every row says what its estimate is one of.",
+    "ratios-unnamed": "Ratios, as their intervals show, are named as what they are.",
     "no-standard-error": "A standard error follows from what was printed.",
     "follow-up-missing": "The length of follow-up is stated.",
 }

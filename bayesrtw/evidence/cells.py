@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.errors import Fault, Faults, Place, shown
+from bayesrtw.evidence.reported import NUMBERS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -272,7 +273,10 @@ class Places:
 def duplicates(
     columns: Mapping[str, NDArray[np.generic]], where: str, lines: Sequence[int] = ()
 ) -> list[Fault]:
-    """Find rows that repeat another row in every column.
+    """Find rows that repeat another row in every column, where labels tell rows apart.
+
+    In a table with several estimates of a study that nothing but their numbers tells apart, equal lines
+    may be equal results: none is found there.
 
     Parameters
     ----------
@@ -291,9 +295,14 @@ def duplicates(
     seen: dict[tuple[str, ...], int] = {}
     faults = []
     arrays = [columns[name] for name in sorted(columns)]
+    printed = {*NUMBERS, "p_value"} - {"follow_up_months"}
+    labels = [columns[name] for name in sorted(columns) if name not in printed]
     of = [str(study) for study in columns["study"]] if arrays else []
     count = Counter(of)
-    for row in (row for row, study in enumerate(of) if count[study] > 1):
+    several = [row for row, study in enumerate(of) if count[study] > 1]
+    if _ambiguous(several, labels, arrays):
+        return []
+    for row in several:
         key = tuple(str(values[row]) for values in arrays)
         if key in seen:
             faults.append(
@@ -306,6 +315,20 @@ def duplicates(
             )
         seen.setdefault(key, row)
     return faults
+
+
+def _ambiguous(
+    rows: Sequence[int],
+    labels: Sequence[NDArray[np.generic]],
+    arrays: Sequence[NDArray[np.generic]],
+) -> bool:
+    """Whether two different lines among some have the same labels."""
+    held: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for row in rows:
+        whole = tuple(str(values[row]) for values in arrays)
+        if held.setdefault(tuple(str(values[row]) for values in labels), whole) != whole:
+            return True
+    return False
 
 
 def _line(lines: Sequence[int], row: int) -> int:

@@ -142,7 +142,7 @@ def priors_for(
     parameter: str = "tau",
     outcome: str = "",
     comparison: str = "",
-    groups: Sequence[str] = ("", "other", "Work", "all"),
+    groups: Sequence[str] = ("", "other", "all"),
 ) -> tuple[Published, ...]:
     """Give the published priors that fit a measure.
 
@@ -201,7 +201,12 @@ SCALES: tuple[float, ...] = (0.1, 0.25, 0.5, 1.0)
 
 
 def panel(
-    measure: str, unit_scale: float = 1.0, *, outcome: str = "", comparison: str = ""
+    measure: str,
+    unit_scale: float = 1.0,
+    *,
+    outcome: str = "",
+    comparison: str = "",
+    group: str = "all",
 ) -> dict[str, Prior]:
     """Give the priors of tau that a result should be held against.
 
@@ -213,6 +218,8 @@ def panel(
         What the half-normal scales are multiplied by: 1 for ratios and standardised differences.
     outcome, comparison
         See `priors_for`.
+    group
+        Review group whose own priors are wanted beside those of the whole database, e.g. ``Work``.
 
     Returns
     -------
@@ -223,7 +230,8 @@ def panel(
     found: dict[str, Prior] = {
         f"half-normal({scale * unit_scale:g})": HalfNormal(scale * unit_scale) for scale in SCALES
     }
-    for entry in priors_for(measure, outcome=outcome, comparison=comparison):
+    groups = tuple(dict.fromkeys(("", "other", group, "all")))
+    for entry in priors_for(measure, outcome=outcome, comparison=comparison, groups=groups):
         doi = entry.source.rsplit(" ", 1)[-1]
         doubt = f"; DOUBTFUL: {entry.flag}" if entry.flag else ""
         found[f"{entry.name} ({doi}{doubt})"] = entry.tau

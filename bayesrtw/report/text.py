@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from bayesrtw.analysis.default import UNREGISTERED
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import Panel
 from bayesrtw.analysis.spec import Analysis
@@ -41,6 +42,9 @@ def show(synthesis: Synthesis, console: Console, *, notes: bool = False) -> None
     console.print(Text(f"{analysis.id} ({registered})  {analysis.question}", style="dim"))
     console.print(Text(headline(synthesis)))
     console.print(Padding(_table(synthesis), (0, 0, 0, 2)))
+    if analysis.rationale and analysis.rationale[0].startswith(UNREGISTERED):
+        for reason in analysis.rationale:
+            console.print(Padding(Text(reason, style="dim"), (0, 0, 0, 2)))
     listed = [f for f in synthesis.findings if notes or f.severity != "note"]
     for finding in listed:
         line = Text(f"{finding.severity}: ", style=COLOUR[finding.severity])

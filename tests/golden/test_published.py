@@ -90,7 +90,9 @@ def test_only_flagged_cells_of_rhodes_break_the_pattern():
     ],
 )
 def test_quantiles_of_tau_are_the_independent_ones(measure, outcome, comparison, name, quantiles):
-    found = priors_for(measure, outcome=outcome, comparison=comparison)
+    found = priors_for(
+        measure, outcome=outcome, comparison=comparison, groups=("", "other", "Work", "all")
+    )
     (entry,) = [e for e in found if (e.name == name if name else e.outcomes)]
     gap = np.abs(entry.tau.ppf(np.array([0.05, 0.5, 0.95])) - quantiles)
     assert np.all(gap <= [5e-4, 5e-4, 5e-3])
@@ -114,8 +116,14 @@ def test_a_doubtful_cell_says_so_wherever_it_is_offered():
     assert "-2.85" in doubtful
 
 
+def test_the_priors_of_a_review_group_are_offered_to_it_alone():
+    assert not [name for name in panel("log_odds_ratio") if "Work" in name]
+    (own,) = (name for name in panel("log_odds_ratio", group="Work") if "Work" in name)
+    assert own.startswith("Cochrane Work (doi:")
+
+
 def test_effect_priors_are_no_priors_of_tau_and_unknown_types_are_refused():
-    (work, _) = priors_for("log_risk_ratio", parameter="mu")
+    (work,) = priors_for("log_risk_ratio", parameter="mu", groups=("Work",))
     assert (work.group, work.distribution, work.spread, work.df) == ("Work", "student_t", 0.23, 3.0)
     with pytest.raises(SpecError, match="a prior of the effect, not of tau"):
         _ = work.tau

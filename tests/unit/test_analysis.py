@@ -362,7 +362,7 @@ def test_evidence_without_a_usable_row_gets_no_analysis(tmp_path):
     path = tmp_path / "e.csv"
     path.write_text("study,effect,se\nA,1,\n")
     with pytest.raises(
-        EvidenceError, match="no row has an effect and a standard error; give effect"
+        EvidenceError, match=r"no row has an effect and a standard error .*; give effect"
     ):
         default_analyses(read_csv(path))
 

@@ -1,0 +1,172 @@
+"""What a table as a whole makes one ask: its scale, its totals, its repeated lines, whole counts."""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from bayesrtw.doubt.rows import Rows, some_of
+from bayesrtw.doubt.rule import Doubt
+from bayesrtw.evidence.convert import asymmetry
+from bayesrtw.evidence.measure import MEASURES
+from bayesrtw.evidence.reported import ASYMMETRY
+from bayesrtw.evidence.route import half_unit
+from bayesrtw.evidence.table import Evidence
+
+#: Words that name a sum of rows, as a whole label.
+_TOTAL: Final = re.compile(
+    r"\W*((sub|grand )?total|overall|pooled|summary|all (studies|trials)|combined|gesamt|insgesamt|"
+    r"summe|ensemble|totalt|samlet|sammanlagt|fixed effects?( model)?|random effects?( model)?)\b.*",
+    re.IGNORECASE,
+)
+#: Rows that a sum must have beside it before equal sums are more than chance.
+_SUMMED: Final = 2
+#: Columns of counts and people.
+_COUNTS: Final = tuple(f"{name}{end}" for name in ("events", "n") for end in ("_t", "_c", ""))
+#: Columns that are worked out here; two lines may be alike in all others.
+_OURS: Final = frozenset({"conversion", "doubts", "bound"})
+
+
+def ratios_unnamed(evidence: Evidence) -> list[int]:
+    """Find rows that hold ratios, as their intervals show, and do not say so.
+
+    Parameters
+    ----------
+    evidence
+        The rows.
+
+    Returns
+    -------
+    list of int
+        Rows in no named measure whose intervals are centred on the log scale alone; empty unless
+        every such row with an interval fits, and most of them do not fit as they are printed.
+    """
+    rows = Rows(evidence)
+    bare = [
+        row
+        for row in range(rows.size)
+        if rows.measure(row).name == "generic" and rows.has(row, "ci_low", "ci_high")
+    ]
+    off = 0
+    for row in bare:
+        three = (rows.printed(row), rows.number("ci_low", row), rows.number("ci_high", row))
+        if math.isnan(three[0]) or min(three) <= 0:
+            return []
+        rounding = min(half_unit(*three), min(three) / 2)
+        scales = (MEASURES["log_odds_ratio"], MEASURES["generic"])
+        log, plain = (float(asymmetry(*three, scale, rounding)) > ASYMMETRY for scale in scales)
+        if log:
+            return []
+        off += plain
+    return bare if off > len(bare) / 2 else []
+
+
+def question(evidence: Evidence) -> str:
+    """Ask what keeps a table from being pooled as it is.
+
+    Parameters
+    ----------
+    evidence
+        The rows.
+
+    Returns
+    -------
+    str
+        A sentence with the choices; empty if some row can be pooled and nothing is open.
+    """
+    ratios = ratios_unnamed(evidence)
+    if ratios:
+        rows = Rows(evidence)
+        names = some_of([rows.study[row] for row in ratios])
+        return (
+            f"{rows.file}: the intervals of {len(ratios)} rows ({names}) are symmetric on the log scale and "
+            "not as they are printed, so that these are ratios; nothing is pooled before somebody says "
+            "which: write hazard_ratio, odds_ratio, risk_ratio or rate_ratio in a column reported, or give "
+            "--measure (HR, OR, RR, IRR)."
+        )
+    effect, se = (np.asarray(evidence.data[name].to_numpy()) for name in ("effect", "se"))
+    if np.isfinite(effect).any() and np.isfinite(se[np.isfinite(effect)]).any():
+        return ""
+    how = evidence.data["conversion"].to_numpy() if "conversion" in evidence.data else ()
+    said = dict.fromkeys(str(each) for each in how if str(each) not in ("", "nan"))
+    why = f" ({'; '.join(list(said)[:3])})" if said else ""
+    return (
+        f"{evidence.where}: no row has an effect and a standard error{why}; give effect and se, or the "
+        "numbers they follow from."
+    )
+
+
+def _totals(rows: Rows) -> Iterator[Doubt]:
+    """Find rows that are the sum of others."""
+    counts = [name for name in _COUNTS if any(rows.has(row, name) for row in range(rows.size))]
+    for group in rows.grouped(range(rows.size), "outcome", "measure"):
+        whole = [row for row in group if counts and rows.has(row, *counts)]
+        sums = {name: math.fsum(rows.number(name, row) for row in whole) for name in counts}
+        for row in group:
+            named = _TOTAL.fullmatch(rows.study[row]) is not None
+            others = [each for each in whole if each != row]
+            summed = len(others) >= _SUMMED and row in whole and any(sums.values())
+            summed = summed and all(2 * rows.number(n, row) == sums[n] for n in counts)
+            if named or summed:
+                why = (
+                    "its counts are the sum of the others'"
+                    if summed
+                    else "its name is that of a sum"
+                )
+                text = f"{why}: it looks like a total, which counts every study twice; leave it out"
+                yield rows.doubt(row, "study", "total-row", text)
+
+
+def _fractions(rows: Rows) -> Iterator[Doubt]:
+    """Find events and people that are no whole numbers."""
+    for row in range(rows.size):
+        there = [name for name in _COUNTS if rows.has(row, name)]
+        split = rows.number("control_parts", row) > 1
+        odd = [n for n in there if rows.number(n, row) % 1 and not (split and n.endswith("_c"))]
+        if odd and not rows.text("counts_derived", row):
+            text = (
+                f"{', '.join(f'{name} is {rows.number(name, row):g}' for name in odd)}: nobody has part of "
+                "an event; check whether a percentage, or a rate, was typed for a count"
+            )
+            yield rows.doubt(row, ", ".join(odd), "fractional-counts", text)
+
+
+def _repeated(rows: Rows) -> Iterator[Doubt]:
+    """Find lines that are alike in everything printed, and stayed in."""
+    columns = [str(name) for name in rows.evidence.data.data_vars if name not in _OURS]
+    for group in rows.grouped(range(rows.size), *columns):
+        if len(group) > 1:
+            lines = some_of([str(rows.line(row)) for row in group])
+            text = (
+                f"rows {lines} are alike in everything printed; studies with several estimates may print "
+                "one number twice, so all stay in; if it is one result, leave the others out"
+            )
+            yield rows.doubt(group[1], "study", "repeated-line", text)
+
+
+def _scale(rows: Rows) -> Iterator[Doubt]:
+    """Find estimates of which nobody says what they estimate."""
+    bare = [
+        row
+        for row in range(rows.size)
+        if rows.measure(row).name == "generic"
+        and not rows.text("reported", row)
+        and rows.has(row, "estimate_printed")
+    ]
+    if bare:
+        text = (
+            f"no row says what is estimated; {len(bare)} of {rows.size} rows are pooled as they stand, "
+            "with 0 for no effect; name it in reported or measure"
+        )
+        yield rows.doubt(bare[0], "estimate_printed", "scale-not-stated", text)
+
+
+def _unpoolable(rows: Rows) -> Iterator[Doubt]:
+    """Ask what ratios are that nobody names."""
+    if ratios_unnamed(rows.evidence):
+        yield Doubt("fault", rows.file, 0, "", "", "ratios-unnamed", question(rows.evidence))
+
+
+CHECKS: Final = (_totals, _fractions, _repeated, _scale, _unpoolable)
