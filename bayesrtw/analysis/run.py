@@ -1,5 +1,6 @@
 """Run an analysis: select, check, fit, summarise; everything noticed comes along."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -219,6 +220,7 @@ def _answers(tree: xr.DataTree, questions: tuple[Estimand, ...], where: str) -> 
     import pandas as pd  # noqa: PLC0415
 
     higher = tree.attrs["benefit"] == "higher"
+    compares = measure_named(str(tree.attrs["measure"])).groups == 2
     tables: dict[tuple[float, IntervalKind], pd.DataFrame] = {}
     rows = []
     for question in questions:
@@ -234,7 +236,9 @@ def _answers(tree: xr.DataTree, questions: tuple[Estimand, ...], where: str) -> 
         given = question.above if question.above is not None else question.below
         threshold = 0.0 if given is None else given
         spread = row["variable"] in str(tree.attrs["hyper"]).split()
-        if not spread or given is not None:
+        if given is None and not compares:
+            row["probability"] = math.nan
+        elif not spread or given is not None:
             row["probability"] = probability_beyond(
                 tree, row["variable"], row["label"], threshold, above=above
             )

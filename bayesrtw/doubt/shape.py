@@ -1,7 +1,6 @@
 """What a table as a whole makes one ask: its scale, its totals, its repeated lines, whole counts."""
 
 import math
-import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,13 +13,8 @@ from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.evidence.reported import ASYMMETRY
 from bayesrtw.evidence.route import half_unit
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.reading.grid import is_total
 
-#: Words that name a sum of rows, as a whole label.
-_TOTAL: Final = re.compile(
-    r"\W*((sub|grand )?total|overall|pooled|summary|all (studies|trials)|combined|gesamt|insgesamt|"
-    r"summe|ensemble|totalt|samlet|sammanlagt|fixed effects?( model)?|random effects?( model)?)\b.*",
-    re.IGNORECASE,
-)
 #: Rows that a sum must have beside it before equal sums are more than chance.
 _SUMMED: Final = 2
 #: Columns of counts and people.
@@ -105,7 +99,7 @@ def _totals(rows: Rows) -> Iterator[Doubt]:
         whole = [row for row in group if counts and rows.has(row, *counts)]
         sums = {name: math.fsum(rows.number(name, row) for row in whole) for name in counts}
         for row in group:
-            named = _TOTAL.fullmatch(rows.study[row]) is not None
+            named = is_total(rows.study[row])
             others = [each for each in whole if each != row]
             summed = len(others) >= _SUMMED and row in whole and any(sums.values())
             summed = summed and all(2 * rows.number(n, row) == sums[n] for n in counts)

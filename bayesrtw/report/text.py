@@ -70,6 +70,8 @@ def headline(synthesis: Synthesis) -> str:
     measure = measure_named(str(synthesis.posterior.attrs["measure"]))
     unit = f" {synthesis.posterior.attrs['unit']}" if synthesis.posterior.attrs["unit"] else ""
     said = interval(row, measure, places_of(data["se"].to_numpy(), measure))
+    if measure.groups == 1:
+        return f"{opening}: pooled {measure.title.lower()} {said}{unit}."
     return (
         f"{opening}: pooled {measure.title.lower()} {said}{unit}; probability of benefit "
         f"{spell_probability(float(row.to_dict()['probability']))}."

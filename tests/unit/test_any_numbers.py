@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose
 import bayesrtw as brw
 from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.query import select
+from bayesrtw.analysis.run import run
 from bayesrtw.cli import main
 from bayesrtw.doubt.inspect import beside, doubts
 from bayesrtw.doubt.shape import question
@@ -22,6 +23,7 @@ from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.model.defaults import TABLE, default_priors, described
 from bayesrtw.model.prior import InverseGamma
+from bayesrtw.report.text import headline
 
 PAIN = """study,measure,mean_t,sd_t,n_t,mean_c,sd_c,n_c,benefit
 Ames 2009,standardised_mean_difference,21.4,8.1,44,24.9,8.4,46,lower
@@ -160,8 +162,7 @@ def test_a_standard_error_typed_as_sd_is_said_beside_the_result(opened):
 @pytest.mark.parametrize(
     ("line", "rule"),
     [
-        ("Total,26,446,33,397", "total-row"),
-        ("Sum,12,300,16,302", "total-row"),
+        ("All of them,12,300,16,302", "total-row"),
         ("S5,2.5,219,3,219", "fractional-counts"),
         ("S6,0,100,2,100", "zero-cells"),
     ],
@@ -254,3 +255,11 @@ def test_inspection_of_a_large_table_does_not_compare_all_pairs(opened):
     table["year"], table["n"] = 2000 + np.arange(count) % 20, 50 + np.arange(count)
     evidence = brw.Evidence.from_frame(table)
     assert {d.severity for d in doubts(evidence)} == {"note"}
+
+
+def test_a_proportion_of_one_group_is_better_than_nothing(opened):
+    frame = pd.DataFrame({"study": list("ABC"), "effect": [-2.2, -2.0, -1.8], "se": 0.3})
+    evidence = brw.Evidence.from_frame(frame, measure="logit_proportion")
+    synthesis = run(default_analyses(evidence)[0], evidence)
+    assert np.isnan(synthesis.estimates.loc["pooled", "probability"])
+    assert "probability" not in headline(synthesis)
