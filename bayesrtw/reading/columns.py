@@ -296,7 +296,7 @@ def _effects(
                 ways.append(
                     Way(
                         f"effects{of} from {heading!r}",
-                        {as_effect.role: heading, **own, **people},
+                        {as_effect.role: heading, **own, **({} if stem else people)},
                         words,
                     )
                 )

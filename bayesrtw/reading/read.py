@@ -232,7 +232,7 @@ def _renamed(
 ) -> dict[str, Table]:
     """Give columns the names that ``[columns]`` of a dataset.toml states, heading to column."""
     stated = meta.get("columns", {})
-    known = sorted({*NUMBERS, *TEXT, "outcome"})
+    known = sorted({*NUMBERS, *TEXT, *("author", "year", "trial", "id", "treatment")})
     place = Place(f"{meta.get('id')}/dataset.toml", column="columns")
     for heading, role in stated.items():
         if role not in known:
