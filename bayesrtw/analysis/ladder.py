@@ -13,15 +13,14 @@ from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.analysis.conclusion import conclude
 from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis
-from bayesrtw.engine import fit
+from bayesrtw.engine import fit, solve
 from bayesrtw.engine.exact import Exact
-from bayesrtw.errors import BayesrtwError, Finding, SpecError
+from bayesrtw.engine.fitted import Fitted
+from bayesrtw.errors import BayesrtwError, EngineRefusal, Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import Discount, orientation
-from bayesrtw.model.design import Design, build
 from bayesrtw.model.judged import CRITICAL
 from bayesrtw.model.spec import Model, check
-from bayesrtw.question.ground import Ground, differs, ground
 from bayesrtw.question.ladder import (
     Conflict,
     Rungs,
@@ -33,7 +32,6 @@ from bayesrtw.question.ladder import (
     row,
     rungs,
 )
-from bayesrtw.question.pool import masked, pool
 from bayesrtw.question.tipping import Sides
 from bayesrtw.registry import suggestion
 
@@ -48,9 +46,6 @@ BIASES = np.linspace(-4.0, 4.0, 33)
 #: Where no crossing is found among them it is looked for this many times further out, in so many steps:
 #: ratios of ratios up to 600 where that is 0.2.
 FURTHER, STEPS = 8.0, 9
-#: Pools on shared nodes may be off by this share of the SD at the ends of a curve; else every point
-#: gets nodes of its own.
-SAME = 1e-6
 #: A smaller share of information than this is none.
 NEGLIGIBLE = 1e-9
 #: Shares of information of the curve; 0 is the trials alone.
@@ -214,45 +209,43 @@ def _contributions(model: Model, evidence: Evidence, spec: Rungs) -> "pd.DataFra
 class _Naive:
     """The naive pool with the cohorts' bias or their share of information set."""
 
-    model: Model
-    evidence: Evidence
+    whole: Fitted
     spec: Rungs
-    sides: Sides
 
     @property
-    def towards(self) -> Array:
-        """What a unit of bias takes off each effect, shape (estimate,)."""
-        rows = self.spec.studies.among(self.evidence)
-        return np.asarray(-orientation(self.evidence) * rows, dtype=np.float64)
+    def cohort(self) -> NDArray[np.bool_]:
+        """Whose results are adjusted, shape (estimate,)."""
+        return self.spec.studies.among(self.whole.evidence)
 
-    def biased(self, bias: float) -> Design:
+    def biased(self, bias: float) -> Fitted:
         """Give the pool after the cohorts' bias was taken off."""
-        design = build(self.model, self.evidence)
-        return replace(design, effect=design.effect + bias * self.towards)
+        towards = np.asarray(-orientation(self.whole.evidence) * self.cohort, dtype=np.float64)
+        return self.whole.shifted(towards, bias)
 
-    def discounted(self, share: float) -> Design:
+    def discounted(self, share: float) -> Fitted:
         """Give the pool with the cohorts at a share of their information; 0 leaves them out."""
         if share < NEGLIGIBLE:
-            return masked(build(self.model, self.evidence), ~self.spec.studies.among(self.evidence))
-        terms = (*self.model.terms, Discount(self.spec.studies, share))
-        return build(replace(self.model, terms=terms), self.evidence)
+            [trials] = self.whole.without([self.cohort])
+            if trials is None:
+                raise EngineRefusal(
+                    "the trials alone do not bound the pooled mean; use proper priors."
+                )
+            return trials
+        model = self.whole.model
+        terms = (*model.terms, Discount(self.spec.studies, share))
+        return self.whole.beside(replace(model, terms=terms), self.whole.evidence)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Curve:
-    """P(benefit) over one setting: on shared nodes as far as that is exact, else on nodes of its own."""
+    """P(benefit) over one setting."""
 
-    at: Callable[[float], Design]
+    at: Callable[[float], Fitted]
     sides: Sides
-    base: Ground | None
-    within: float
 
     def chance(self, x: float) -> float:
         """Probability of benefit."""
-        design = self.at(x)
-        shared = self.base is not None and abs(x) <= self.within
-        pooled = self.base.pool(design) if self.base is not None and shared else pool(design)
-        return self.sides.chances(pooled)[0]
+        return self.sides.chances(self.at(x).posterior.mu)[0]
 
     def crossing(self, level: float, grid: Array, seen: Array, start: float) -> float:
         """Solve for the crossing nearest to a point; NaN without one."""
@@ -281,14 +274,6 @@ def _changes(level: float, seen: Array) -> NDArray[np.intp]:
     return np.flatnonzero(above[1:] != above[:-1])
 
 
-def _curve(at: Callable[[float], Design], grid: Array, sides: Sides) -> _Curve:
-    """Decide whether one set of nodes serves the whole grid."""
-    ends = [at(float(grid[0])), at(float(grid[-1]))]
-    # Where the ends agree with trials and cohorts the middle is wanted least: nodes are laid there.
-    base = ground(at(float(grid[len(grid) // 2])))
-    return _Curve(at, sides, base if differs(base, ends) <= SAME else None, float(grid[-1]))
-
-
 def _curves(
     naive: Model, evidence: Evidence, analysis: Analysis
 ) -> "tuple[dict[str, pd.DataFrame], pd.DataFrame]":
@@ -297,7 +282,7 @@ def _curves(
 
     spec, rules = analysis.ladder, analysis.conclusion
     sides = Sides(evidence.benefit == "higher", rules.threshold)
-    pools = _Naive(naive, evidence, spec, sides)
+    pools = _Naive(solve(naive, evidence), spec)
     levels = sorted({rules.probable, rules.likely, 0.5}, reverse=True)
     curves: dict[str, pd.DataFrame] = {}
     found: dict[float, dict[str, float]] = {level: {} for level in levels}
@@ -305,7 +290,7 @@ def _curves(
         ("bias", spec.bias_sd * BIASES, pools.biased, 0.0),
         ("share", SHARES, pools.discounted, 1.0),
     ):
-        curve = _curve(at, points, sides)
+        curve = _Curve(at, sides)
         seen = np.array([curve.chance(float(x)) for x in points])
         now, shown = float(seen[np.argmin(np.abs(points - start))]), float(points[-1])
         grid, seen = curve.further(levels, points, seen) if name == "bias" else (points, seen)

@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model
-from bayesrtw.engine.shared import Common
+from bayesrtw.engine.fitted import Fitted, Posterior
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.design import build
-from bayesrtw.model.spec import Model, check
+from bayesrtw.question.asked import Subject, asked
 from bayesrtw.question.next_trial import After, after, results
-from bayesrtw.question.pool import Pooled, pool
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,14 +26,13 @@ EVERY = 10
 
 
 def outlook(
-    model: Model,
-    evidence: Evidence,
+    model: Subject,
+    evidence: Evidence | None = None,
     rules: Rules | None = None,
     *,
     now: str = "",
     trials: Mapping[str, float] | None = None,
     ci_prob: float = 0.95,
-    base: Common | None = None,
 ) -> "pd.DataFrame":
     """Say what one more trial of the average programme, in a new setting, could change.
 
@@ -44,7 +41,7 @@ def outlook(
     Parameters
     ----------
     model, evidence
-        What is pooled; the model has an intercept.
+        What is pooled, a model with rows or a synthesis; the model has a pooled mean.
     rules
         Classes of the conclusion, `Analysis.conclusion`; the default ones unless
         given. The class of now is kept until its bound is missed by ``rules.hold``.
@@ -54,8 +51,6 @@ def outlook(
         Name to standard error, analysis scale; `usual_trials` unless given.
     ci_prob
         Probability of the interval of the pooled mean whose width is expected.
-    base
-        Nodes of the model and evidence, where they are laid already.
 
     Returns
     -------
@@ -85,13 +80,24 @@ def outlook(
     >>> bool(found.loc["without sampling error", "narrower"] < 0.1)
     True
     """
+    return look_out(asked(model, evidence), rules, now=now, trials=trials, ci_prob=ci_prob)
+
+
+def look_out(
+    whole: Fitted,
+    rules: Rules | None = None,
+    *,
+    now: str = "",
+    trials: Mapping[str, float] | None = None,
+    ci_prob: float = 0.95,
+) -> "pd.DataFrame":
+    """Say what one more trial could change of a fit; see `outlook`."""
     import pandas as pd  # noqa: PLC0415
 
-    rules = rules if rules is not None else Rules()
-    check(model, evidence)
-    posterior = pool(build(model, evidence), base)
-    doubting = sceptical_model(model, rules)
-    doubts = None if doubting is None else pool(build(doubting, evidence), base)
+    rules, evidence = rules if rules is not None else Rules(), whole.evidence
+    posterior = whole.posterior
+    doubting = sceptical_model(whole.model, rules)
+    doubts = None if doubting is None else whole.beside(doubting, evidence).posterior
     judge = _Judge(rules, higher=evidence.benefit == "higher", now=now)
     if not now:
         judge = replace(
@@ -169,11 +175,7 @@ class _Judge:
         return found
 
 
-def _as_after(posterior: Pooled) -> After:
+def _as_after(posterior: Posterior) -> After:
     """Take the posterior as it is for the one after no result."""
-    shape = (len(posterior.weight), 1)
-    weight, mean, sd = (
-        np.broadcast_to(part, shape[:1])[:, None]
-        for part in (posterior.weight, posterior.mean, posterior.sd)
-    )
-    return After(weight, mean, sd)
+    mu = posterior.mu
+    return After(mu.weight[:, None], mu.mean[:, None], mu.sd[:, None])

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -11,38 +10,36 @@ from scipy.special import ndtri
 
 from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model
-from bayesrtw.analysis.outlook import outlook
+from bayesrtw.analysis.outlook import look_out
 from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis, vary
 from bayesrtw.dims import ESTIMATE
-from bayesrtw.engine import choose, fit
+from bayesrtw.engine import choose, fit, solve
 from bayesrtw.engine.exact import Exact
-from bayesrtw.engine.shared import Common
+from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import normal
 from bayesrtw.model.defaults import review_group
-from bayesrtw.model.design import build
 from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.published import panel
 from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks
 from bayesrtw.posterior.summarise import probability_beyond, summarise
 from bayesrtw.printed import spell_chance
-from bayesrtw.question.altered import lay_out
 from bayesrtw.question.compare import compare, submodels
-from bayesrtw.question.influence import measured, shares
-from bayesrtw.question.pool import FIGURES, pool, shared_by, table
+from bayesrtw.question.influence import measured
 from bayesrtw.question.predictive import predictive_check
 from bayesrtw.question.scaling import learned_of, power_scaling_of
 from bayesrtw.question.sensitivity import (
-    between,
     correlation_sweep,
     cumulative,
     leave_out,
-    prior_sensitivity,
+    moved,
+    vary_prior,
 )
-from bayesrtw.question.tipping import Sides, fewest_removed, tipping_prior_of, tipping_shift
+from bayesrtw.question.table import FIGURES
+from bayesrtw.question.tipping import Sides, fewest_removed, tip_prior, tip_shifts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -98,6 +95,8 @@ EXPECTED: Final = (
 #: year, which is history and no specification.
 STUDIES: Final = "Leaving out each study"
 PRIORS: Final = "Priors of heterogeneity"
+#: Between that heading and the name of an SD that moves the answer less than the one of the first table.
+OTHERS: Final = ", "
 HISTORY: Final = "Cumulative by year"
 
 #: Heading of the table on a further trial.
@@ -145,41 +144,33 @@ def sensitivity(
     model, rules = analysis.model, analysis.conclusion
     _fit_for_a_panel(analysis, rows)
     far = rules.threshold
-    base = shared_by(build(model, rows))
-    left = leave_out(model, rows, threshold=far, base=base)
+    whole = solve(model, rows)
+    left = leave_out(whole, threshold=far)
     tables = {STUDIES: left.table}
-    share = shares(model, rows)
-    questions = {"Influence of each study": _changes(measured(left, model, rows, share))}
+    questions = {"Influence of each study": _changes(measured(left))}
     several = families(rows)
     if several:
-        by_family = leave_out(
-            model, rows, by="trial_family", only=several, threshold=far, base=base
-        )
+        by_family = leave_out(whole, by="trial_family", only=several, threshold=far)
         tables["Leaving out families of studies"] = by_family.table
-        questions["Influence of families"] = _changes(measured(by_family, model, rows, share))
-    if model.between is not None:
-        choices = prior_choices(model, rows)
-        own = choices["registered"]
-        # The registered prior under another name is no further specification.
-        priors = {name: p for name, p in choices.items() if name == "registered" or p != own}
-        tables[PRIORS] = prior_sensitivity(model, rows, priors, threshold=far, base=base)
+        questions["Influence of families"] = _changes(measured(by_family))
+    tables |= heterogeneity_panels(whole, threshold=far)
     notes: list[str] = []
-    means = _means(analysis, rows, base)
+    means = _means(analysis, whole)
     if means is not None:
         tables["Priors of the mean"] = means
     if rows.size > len(set(rows.data["study"].to_numpy())) and not rows.dependence:
         tables["Correlation within studies"] = correlation_sweep(
-            model, rows, rhos=CORRELATIONS, threshold=far, base=base
+            whole, rhos=CORRELATIONS, threshold=far
         )
     if "year" in rows.data and rows.data["year"].dtype != object:
-        tables[HISTORY] = cumulative(model, rows, threshold=far, base=base)
+        tables[HISTORY] = cumulative(whole, threshold=far)
     if analysis.variant:
         tables["Registered variants"] = _variants(analysis, source, rows, notes, executor)
-    questions[PREDICTIVE] = predictive_check(model, rows, base=base)[[*EXPECTED]]
-    questions[NEXT] = outlook(model, rows, rules, base=base)
-    questions |= _questions(analysis, rows, base, notes)
+    questions[PREDICTIVE] = predictive_check(whole)[[*EXPECTED]]
+    questions[NEXT] = look_out(whole, rules)
+    questions |= _questions(analysis, whole, notes)
     questions["Studies whose absence changes the class"] = fewest_removed(
-        left, _classes(rules), Sides(rows.benefit == "higher", far), base
+        left, _classes(rules), Sides(rows.benefit == "higher", far)
     )
     for maker in more:
         for heading, further in maker(analysis, rows).items():
@@ -199,9 +190,6 @@ def _fit_for_a_panel(analysis: Analysis, rows: Evidence) -> None:
         raise SpecError(
             f"{analysis.id}: one study is pooled; a panel that leaves studies out needs at least two."
         )
-    refusal = Exact(draws=0).refuses(analysis.model, rows)
-    if refusal is not None:
-        raise EngineRefusal(f"{analysis.id}: a panel is made of exact refits. {refusal}")
 
 
 def _classes(rules: Rules) -> Callable[[float, float], str]:
@@ -218,32 +206,38 @@ def _changes(frame: "pd.DataFrame") -> "pd.DataFrame":
     ).rename(columns={"median": "median_without"})
 
 
-def _means(analysis: Analysis, rows: Evidence, base: Common | None) -> "pd.DataFrame | None":
-    """Pool under several prior SDs of the mean; None where it has no normal prior."""
-    import pandas as pd  # noqa: PLC0415
+def heterogeneity_panels(whole: Fitted, *, threshold: float = 0.0) -> "dict[str, pd.DataFrame]":
+    """Pool under several priors of each SD of effects; the one that moves the answer most comes first."""
+    rows, frames = whole.evidence, {}
+    for name in whole.model.spreads:
+        choices = prior_choices(whole.model, rows, name)
+        own = choices["registered"]
+        # The registered prior under another name is no further specification.
+        priors = {key: p for key, p in choices.items() if key == "registered" or p != own}
+        frames[name] = vary_prior(whole, name, priors, threshold=threshold)
+    ordered = sorted(frames, key=lambda name: -moved(frames[name]))
+    return {
+        PRIORS if not place else f"{PRIORS}{OTHERS}{name}": frames[name]
+        for place, name in enumerate(ordered)
+    }
 
-    model = analysis.model
-    own = None if model.mean is None else normal(model.mean)
-    if own is None:
+
+def _means(analysis: Analysis, whole: Fitted) -> "pd.DataFrame | None":
+    """Pool under several prior SDs of the mean; None where it has no normal prior."""
+    own = whole.model.mean
+    found = None if own is None else normal(own)
+    if own is None or found is None:
         return None
-    mean, sd = own
-    models = {}
+    priors: dict[str, Prior] = {"registered": own}
     for share in MEAN_SCALES:
-        name = "registered" if share == 1.0 else f"normal({mean:g}, {share * sd:g})"
-        models[name] = model.under({"mu": Normal(mean, share * sd)})
-    sceptical = sceptical_model(model, analysis.conclusion)
-    if sceptical is not None and sceptical not in models.values():
-        models["sceptical"] = sceptical
-    parts = [build(model, rows) for model in models.values()]
-    frame = table(
-        [pool(part, base) for part in parts],
-        parts,
-        higher=rows.benefit == "higher",
-        ci_prob=0.95,
-        threshold=analysis.conclusion.threshold,
-    )
-    frame.index = pd.Index(list(models), name="prior")
-    return frame
+        if share != 1.0:
+            sd = share * found[1]
+            priors[f"normal({found[0]:g}, {sd:g})"] = Normal(found[0], sd)
+    sceptical = sceptical_model(whole.model, analysis.conclusion)
+    doubting = None if sceptical is None else sceptical.mean
+    if doubting is not None and doubting not in priors.values():
+        priors["sceptical"] = doubting
+    return vary_prior(whole, "mu", priors, threshold=analysis.conclusion.threshold)
 
 
 def _result(
@@ -263,21 +257,18 @@ def _result(
     return row
 
 
-def _questions(
-    analysis: Analysis, rows: Evidence, base: Common | None, notes: list[str]
-) -> "dict[str, pd.DataFrame]":
+def _questions(analysis: Analysis, whole: Fitted, notes: list[str]) -> "dict[str, pd.DataFrame]":
     """Power scaling, what was learned, tipping points and moderators; what cannot be asked is noted."""
-    model, rules = analysis.model, analysis.conclusion
+    model, rules, rows = whole.model, analysis.conclusion, whole.evidence
     far = rules.threshold
     found: dict[str, pd.DataFrame] = {}
-    laid = cache(lambda: lay_out(build(model, rows)))
     asked: dict[str, Callable[[], pd.DataFrame]] = {
-        "Power scaling": lambda: power_scaling_of(laid()),
-        "Learned from the data": lambda: learned_of(laid()),
+        "Power scaling": lambda: power_scaling_of(whole),
+        "Learned from the data": lambda: learned_of(whole),
         "Tipping shift of effects": lambda: _one_index(
-            tipping_shift(model, rows, _groups(rows), threshold=far, base=base)
+            tip_shifts(whole, _groups(rows), threshold=far)
         ),
-        "Tipping prior of the mean": lambda: tipping_prior_of(laid(), rows, _classes(rules), far),
+        "Tipping prior of the mean": lambda: tip_prior(whole, _classes(rules), far),
     }
     for heading, ask in asked.items():
         try:
@@ -313,23 +304,10 @@ def _groups(rows: Evidence) -> "dict[str, np.ndarray]":
     return groups
 
 
-def prior_choices(model: Model, rows: Evidence) -> dict[str, Prior]:
-    """Give the priors of the heterogeneity SD that a result is held against.
-
-    Parameters
-    ----------
-    model
-        A model with a heterogeneity SD of all studies.
-    rows
-        What is pooled.
-
-    Returns
-    -------
-    dict
-        Name to prior, ``registered`` first.
-    """
+def prior_choices(model: Model, rows: Evidence, name: str) -> dict[str, Prior]:
+    """Give the priors of an SD of effects that a result is held against, ``registered`` first."""
     log = rows.measure.log or "standardised" in rows.measure.name
-    tau = model.hyper[between(model)]
+    tau = model.hyper[name]
     # The scale of the half-normal prior with the same median: the panel is in that unit.
     unit = 1.0 if log or not tau.proper else float(tau.ppf(0.5) / ndtri(0.75))
     return {"registered": tau, **panel(rows.measure.name, unit, group=review_group(rows))}
@@ -410,7 +388,7 @@ def _robustness(
     agree, total = 0, 0
     others: list[tuple[float, str]] = []
     for heading, rows in tables.items():
-        if heading == HISTORY:
+        if heading == HISTORY or heading.startswith(PRIORS + OTHERS):
             continue
         # Without a threshold harm is the rest of benefit, and a further table need not say it.
         harms = rows["harm"] if "harm" in rows else 1.0 - rows["probability"]

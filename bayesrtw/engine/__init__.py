@@ -96,7 +96,7 @@ def fit(
     return chosen.fit(model, evidence, seed=seed)
 
 
-def fitted(model: Model, evidence: Evidence) -> "Fitted":
+def solve(model: Model, evidence: Evidence) -> "Fitted":
     """Fit a model for its posterior and its neighbours.
 
     Parameters

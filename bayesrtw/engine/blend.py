@@ -1,12 +1,10 @@
 """The equal mixture of several priors of one hyperparameter: nodes laid under it serve them all."""
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
 
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.contract import HALF_LINE, Prior
@@ -42,8 +40,7 @@ class Blend:
 
     def logpdf(self, x: ArrayLike) -> Array:
         """Log density of the mixture."""
-        found = np.stack([part.logpdf(x) for part in self.parts])
-        return np.asarray(logsumexp(found, axis=0) - math.log(len(self.parts)))
+        return mean_of_logs(np.stack([part.logpdf(x) for part in self.parts]))
 
     def ppf(self, q: ArrayLike) -> Array:
         """Lower bound of the quantile function, and its limit at 1: what laying nodes asks for."""
@@ -54,6 +51,14 @@ class Blend:
     def pymc(self, name: str) -> Any:
         """Refuse: the blend is a proposal, never a model."""
         raise EngineRefusal(f"{name}: a blend of priors lays nodes; it is never sampled.")
+
+
+def mean_of_logs(found: Array) -> Array:
+    """Log of the mean of exponentials over the first axis."""
+    peak = np.max(found, axis=0)
+    peak = np.where(np.isfinite(peak), peak, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(peak + np.log(np.mean(np.exp(found - peak), axis=0)))
 
 
 def blends(prior: Prior | None) -> bool:

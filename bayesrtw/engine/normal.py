@@ -10,12 +10,11 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from bayesrtw.engine.altered import OneMean, Shifted, alter, inform, shifted
 from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
 from bayesrtw.engine.batch import Solved, batch_of, settle
-from bayesrtw.engine.blend import Blend, blends
+from bayesrtw.engine.blend import Blend, blends, mean_of_logs
 from bayesrtw.engine.fitted import EachMean, EachShift, Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import integrate, moment_order, pruned
 from bayesrtw.engine.kernel import Conditional
@@ -270,21 +269,20 @@ class NormalFitted:
         mean = mean + self.family.known[rows][:, None]
         for carried in part.shift:
             mean = mean + carried.factor[:, None] * at[carried.name]
-        return self._kernels(mean, np.sqrt(variance))
+        return self._kernels(list(zip(mean, np.sqrt(variance), strict=True)))
 
     def effect_of(self, rows: Mask) -> Sequence[Kernels]:
         """See `Fitted`."""
-        found = np.empty((2, int(rows.sum()), len(self.solution.weight)))
         seen = self.kept[rows]
-        if seen.any():
-            own = self.solution.place.theta
-            if np.array_equal(rows, self.kept):
-                return self._kernels(*own)
-            found[:, seen] = [part[rows[self.kept]] for part in own]
+        ahead: Iterator[tuple[Array, Array]] = iter(())
         if not seen.all():
             mean, variance = self._ahead(rows & ~self.kept, self.whole.of_effects)
-            found[:, ~seen] = mean, np.sqrt(variance)
-        return self._kernels(*found)
+            ahead = zip(mean, np.sqrt(variance), strict=True)
+        own: Iterator[tuple[Array, Array]] = iter(())
+        if seen.any():
+            chosen = np.flatnonzero(rows[self.kept])
+            own = (self.solution.place.theta[row] for row in chosen)
+        return self._kernels([next(own) if known else next(ahead) for known in seen])
 
     def shifts(self, along: Array) -> "Shifted | EachShift":
         """See `Fitted`."""
@@ -369,11 +367,13 @@ class NormalFitted:
             found = integrate(problem, self.family.start, self.family.tolerance / len(parts))
         at = problem.names.index(name)
         served, ratios = _reweighed(found.nodes, at, blend)
-        finer = _reweighed(found.finest, at, blend)[1]
+        finer = ratios
+        if found.finest is not found.nodes:
+            finer = _reweighed(found.finest, at, blend)[1]
         kept = [i for i, log in enumerate(served) if log - found.nodes.log_total > np.log(LIKELY)]
         if not kept:
             return {}
-        shares = np.exp(np.stack([ratios[i] for i in kept]))
+        shares = np.exp(ratios[kept])
         matter = np.any(shares > NEGLIGIBLE, axis=0)
         values = tuple(value[matter] for value in found.nodes.values)
         normals = problem.normals(values, shares.max(axis=0)[matter])
@@ -393,17 +393,14 @@ class NormalFitted:
         """Mean and variance of what rows that are not kept add up to, shape (row, node)."""
         return self.solution.place.ahead(self.whole, self.kept, rows, columns)
 
-    def _kernels(self, mean: Array, sd: Array) -> list[Kernels]:
-        """Make one posterior a row, of shape (row, node)."""
+    def _kernels(self, parts: Sequence[tuple[Array, Array]]) -> list[Kernels]:
+        """Make a posterior of each mean and SD at the nodes."""
         most, back, weight = (
             moments_of(self.design),
             back_moments(self.design),
             self.solution.weight,
         )
-        return [
-            Kernels(weight, own, spread, None, most, back)
-            for own, spread in zip(mean, sd, strict=True)
-        ]
+        return [Kernels(weight, mean, sd, None, most, back) for mean, sd in parts]
 
 
 def _integrated(design: Design, family: _Family) -> Solution:
@@ -459,14 +456,10 @@ def _batch_solution(solved: Solved, place: int, near: NormalFitted) -> Callable[
     return solve
 
 
-def _reweighed(nodes: Nodes, at: int, blend: Blend) -> tuple[list[float], list[Array]]:
-    """Give each prior of a blend its log evidence and log weights on the blend's nodes."""
-    value = nodes.values[at]
-    whole = blend.logpdf(value)
-    served, ratios = [], []
-    for part in blend.parts:
-        log = nodes.log_weight + part.logpdf(value) - whole
-        gained = float(logsumexp(log))
-        served.append(float(nodes.log_total) + gained)
-        ratios.append(log - gained)
-    return served, ratios
+def _reweighed(nodes: Nodes, at: int, blend: Blend) -> tuple[list[float], Array]:
+    """Give each prior of a blend its log evidence and log weights, on its nodes."""
+    parts = np.stack([part.logpdf(nodes.values[at]) for part in blend.parts])
+    log = nodes.log_weight + parts - mean_of_logs(parts)
+    peak = np.max(log, axis=1, keepdims=True)
+    gained = peak + np.log(np.sum(np.exp(log - peak), axis=1, keepdims=True))
+    return (float(nodes.log_total) + gained[:, 0]).tolist(), log - gained

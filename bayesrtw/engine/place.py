@@ -66,8 +66,8 @@ class Place:
         return smooth(self.problem.system_at(hyper), self.problem.variances(hyper))
 
     @cached_property
-    def theta(self) -> tuple[Array, Array]:
-        """Mean and SD of the effect behind each row, shape (row, node)."""
+    def theta(self) -> list[tuple[Array, Array]]:
+        """Mean and SD of the effect behind each row, each of shape (node,)."""
         own, problem, given = self.design.of_effects, self.problem, self.normals.given
         slope = own - self.smoothed.mean[..., :-1]
         mean = (
@@ -76,7 +76,8 @@ class Place:
         variance = self.smoothed.variance + np.sum((slope @ given.covariance) * slope, axis=-1)
         shape = (len(self.normals.weight), len(own))
         mean, sd = mean + own @ problem.pilot, np.sqrt(variance)
-        return np.broadcast_to(mean, shape).T.copy(), np.broadcast_to(sd, shape).T.copy()
+        columns = (np.broadcast_to(part, shape).T.copy() for part in (mean, sd))
+        return list(zip(*columns, strict=True))
 
     @cached_property
     def shares(self) -> Array:

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.exact import Exact
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.spec import Model
-from bayesrtw.posterior import mixture
-from bayesrtw.question.pool import Pooled
+from bayesrtw.posterior.kernels import Kernels
+from bayesrtw.question.asked import Subject, asked
 from bayesrtw.question.scaling import log_density
 from bayesrtw.question.sensitivity import LeftOut, leave_out
 
@@ -25,8 +23,8 @@ POINTS, WIDTH = 801, 10.0
 
 
 def influence(
-    model: Model,
-    evidence: Evidence,
+    model: Subject,
+    evidence: Evidence | None = None,
     *,
     by: str = "study",
     ci_prob: float = 0.95,
@@ -37,7 +35,7 @@ def influence(
     Parameters
     ----------
     model, evidence
-        What is pooled; the model has an intercept.
+        What is pooled, a model with rows or a synthesis; the model has a pooled mean.
     by
         Column whose equal values are left out together, e.g. ``study`` or ``trial_family``.
     ci_prob
@@ -60,39 +58,22 @@ def influence(
     SpecError
         If the model has no intercept or the column does not exist.
     """
-    return measured(
-        leave_out(model, evidence, by=by, ci_prob=ci_prob, threshold=threshold), model, evidence
-    )
+    whole = asked(model, evidence)
+    return measured(leave_out(whole, by=by, ci_prob=ci_prob, threshold=threshold))
 
 
-def measured(
-    left: LeftOut, model: Model, evidence: Evidence, share: Array | None = None
-) -> "pd.DataFrame":
-    """Add what has changed to a table of what is pooled without each value.
-
-    Parameters
-    ----------
-    left
-        What `bayesrtw.question.sensitivity.leave_out` returned.
-    model, evidence
-        What it was called with.
-    share
-        What `shares` gives for them, where it is known already.
-
-    Returns
-    -------
-    DataFrame
-        See `influence`.
-    """
+def measured(left: LeftOut) -> "pd.DataFrame":
+    """Add what has changed to a table of what is pooled without each value; see `influence`."""
     frame = left.table.copy()
     whole = frame.iloc[0]
     frame["median_change"] = frame["median"] - whole["median"]
     frame["sd_change"] = frame["sd"] - whole["sd"]
     frame["probability_change"] = frame["probability"] - whole["probability"]
     frame["standardised"] = (frame["mean"] - whole["mean"]) / frame["sd"]
-    frame["divergence"] = _divergences(left.pooled[0], left.pooled)
-    share = shares(model, evidence) if share is None else share
-    frame["weight"] = [float(share[~mask].sum()) if not mask.all() else 1.0 for mask in left.masks]
+    means = [None if one is None else one.posterior.mu for one in left.near]
+    frame["divergence"] = _divergences(means[0], means)
+    share = left.whole.shares[:-1]
+    frame["weight"] = [float(share[mask].sum()) if mask.any() else 1.0 for mask in left.masks]
     frame.loc[frame.index[0], list(_CHANGES)] = math.nan
     order = [0, *(1 + np.argsort(-frame["divergence"].to_numpy()[1:], kind="stable"))]
     return frame.iloc[order]
@@ -102,52 +83,23 @@ def measured(
 _CHANGES = ("median_change", "sd_change", "probability_change", "standardised", "divergence")
 
 
-def divergence(first: Pooled, second: Pooled) -> float:
-    """Kullback-Leibler divergence of one pooled mean from another.
-
-    Parameters
-    ----------
-    first, second
-        Posteriors p and q.
-
-    Returns
-    -------
-    float
-        Integral of p log(p / q), in nats.
-    """
+def divergence(first: Kernels, second: Kernels) -> float:
+    """Kullback-Leibler divergence of one distribution from another: integral of p log(p / q), in nats."""
     return _divergences(first, [second])[0]
 
 
-def _divergences(first: Pooled | None, others: Sequence[Pooled | None]) -> list[float]:
+def _divergences(first: Kernels | None, others: Sequence[Kernels | None]) -> list[float]:
     """Divergence of several pooled means from one; NaN where there is none."""
     if first is None:
         return [math.nan] * len(others)
-    centre, sd = (float(part[0]) for part in mixture.moments(*first.mixture))
-    x = centre + sd * np.linspace(-WIDTH, WIDTH, POINTS)
-    p = log_density(x, first.weight, first.mean, first.sd)
+    x = first.centre + first.spread * np.linspace(-WIDTH, WIDTH, POINTS)
+    p = log_density(x, first)
     density = np.exp(p)
     found = []
     for other in others:
         if other is None:
             found.append(math.nan)
             continue
-        q = p if other is first else log_density(x, other.weight, other.mean, other.sd)
+        q = p if other is first else log_density(x, other)
         found.append(float(max(np.trapezoid(density * (p - q), x), 0.0)))
     return found
-
-
-def shares(model: Model, evidence: Evidence) -> Array:
-    """Share of each estimate in the pooled mean, averaged over the posterior.
-
-    Parameters
-    ----------
-    model, evidence
-        What is pooled; the model has an intercept.
-
-    Returns
-    -------
-    ndarray, shape (estimate,)
-        What is missing to one is the prior's.
-    """
-    tree = Exact(draws=0).fit(model, evidence, seed=0)
-    return np.asarray(tree["quadrature"]["weight_in_mu"].to_numpy(), dtype=np.float64)

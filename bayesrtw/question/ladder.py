@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from bayesrtw.engine import choose, fit
+from bayesrtw.engine import choose, fit, solve
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.nuts import Nuts
 from bayesrtw.errors import BayesrtwError, Finding, SpecError
@@ -26,13 +26,11 @@ from bayesrtw.model.bias import (
 from bayesrtw.model.bias_mixture import default_mixture
 from bayesrtw.model.borrow import RobustMap
 from bayesrtw.model.contract import normal
-from bayesrtw.model.design import build
 from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import HalfNormal, Normal, Prior
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term
 from bayesrtw.posterior.summarise import summarise
-from bayesrtw.question.pool import Pooled, pool
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -302,19 +300,12 @@ def conflict(model: Model, evidence: Evidence, spec: Rungs) -> Conflict | None:
     adjusted = BiasHierarchy(spec.studies, Normal(0.0, spec.bias_sd), name="ladder_bias")
     wide = replace(model, terms=(*model.terms, adjusted))
     ours, theirs = evidence.rows(~cohort), evidence.rows(cohort)
-    trials, others = pool(build(model, ours)), pool(build(wide, theirs))
+    trials, others = solve(model, ours).posterior.mu, solve(wide, theirs).posterior.new
     apart = others.mean[None] - trials.mean[:, None]
-    apart = apart / np.sqrt(others.new_sd[None] ** 2 + trials.sd[:, None] ** 2)
+    apart = apart / np.sqrt(others.sd[None] ** 2 + trials.sd[:, None] ** 2)
     below, above = (float(trials.weight @ ndtr(z) @ others.weight) for z in (apart, -apart))
-    gap = trials.weight @ trials.mean - others.weight @ others.mean
-    spread = _variance(trials, new=False) + _variance(others, new=True)
-    return Conflict(below, 2.0 * min(below, above), float(gap / math.sqrt(spread)))
-
-
-def _variance(pooled: Pooled, *, new: bool) -> float:
-    sd = pooled.new_sd if new else pooled.sd
-    centre = pooled.weight @ pooled.mean
-    return float(pooled.weight @ (sd**2 + (pooled.mean - centre) ** 2))
+    gap = trials.centre - others.centre
+    return Conflict(below, 2.0 * min(below, above), gap / math.hypot(trials.spread, others.spread))
 
 
 def contributions(tree: "xr.DataTree", evidence: Evidence, studies: Studies) -> "pd.DataFrame":

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.exact import improper
+from bayesrtw.engine.arrays import improper, new_variance
 from bayesrtw.engine.integrate import integrate, pruned
+from bayesrtw.engine.normal import START, TOLERANCE
 from bayesrtw.engine.problem import pose
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import build
 from bayesrtw.model.spec import Model, check
 from bayesrtw.posterior import mixture
-from bayesrtw.question.pool import START, TOLERANCE, new_variance
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:

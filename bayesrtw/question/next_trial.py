@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from bayesrtw.engine.fitted import Posterior
+from bayesrtw.errors import EngineRefusal
 from bayesrtw.posterior import mixture
-from bayesrtw.question.pool import Pooled
 
 Array = NDArray[np.float64]
 
@@ -75,12 +76,12 @@ class After:
         return np.asarray(ends[1] - ends[0])
 
 
-def results(pooled: Pooled, se: float, count: int) -> Array:
+def results(known: Posterior, se: float, count: int) -> Array:
     """Give equally probable results of a trial in a new setting.
 
     Parameters
     ----------
-    pooled
+    known
         What is known.
     se
         Standard error of the trial, analysis scale; 0 is a trial without sampling error.
@@ -92,7 +93,7 @@ def results(pooled: Pooled, se: float, count: int) -> Array:
     ndarray, shape (result,)
         Quantiles of the predictive distribution at the middles of `count` equal shares, rising.
     """
-    weight, mean, _, new = _kept(pooled)
+    weight, mean, _, new = _kept(known)
     level = (np.arange(count) + 0.5) / count
     shape = (len(weight), count)
     sd = np.hypot(new, se)
@@ -101,12 +102,12 @@ def results(pooled: Pooled, se: float, count: int) -> Array:
     )
 
 
-def after(pooled: Pooled, se: float, result: Array) -> After:
+def after(known: Posterior, se: float, result: Array) -> After:
     """Give the posterior of the pooled mean after one more trial in a new setting.
 
     Parameters
     ----------
-    pooled
+    known
         What is known before it.
     se
         Its standard error, analysis scale, >= 0.
@@ -118,7 +119,7 @@ def after(pooled: Pooled, se: float, result: Array) -> After:
     After
         For every result.
     """
-    weight, mean, sd, new = (part[:, None] for part in _kept(pooled))
+    weight, mean, sd, new = (part[:, None] for part in _kept(known))
     variance = new**2 + se**2
     gap = result - mean
     log = np.log(weight) - 0.5 * (gap**2 / variance + np.log(variance))
@@ -128,11 +129,14 @@ def after(pooled: Pooled, se: float, result: Array) -> After:
     return After(share / share.sum(axis=0), mean + gain * gap, left)
 
 
-def _kept(pooled: Pooled) -> tuple[Array, Array, Array, Array]:
+def _kept(known: Posterior) -> tuple[Array, Array, Array, Array]:
     """Give weights, means, SDs, and SDs of a new setting of the nodes that carry something."""
-    keep = pooled.weight > NEGLIGIBLE * pooled.weight.max()
-    weight = pooled.weight[keep] / pooled.weight[keep].sum()
-    shape = pooled.weight.shape
-    rest = (np.broadcast_to(part, shape)[keep] for part in (pooled.mean, pooled.sd, pooled.new_sd))
-    mean, sd, new = rest
-    return weight, mean, sd, new
+    mu, new = known.mu, known.new
+    if mu.series is not None or len(new.weight) != len(mu.weight):
+        raise EngineRefusal(
+            "what one more trial would say is worked out for posteriors that are normal given the "
+            "hyperparameters; this one is not: simulate a trial and fit the model with it."
+        )
+    keep = mu.weight > NEGLIGIBLE * mu.weight.max()
+    weight = mu.weight[keep] / mu.weight[keep].sum()
+    return weight, mu.mean[keep], mu.sd[keep], new.sd[keep]

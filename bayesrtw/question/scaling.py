@@ -13,21 +13,20 @@ doi:10.1007/978-3-319-23525-7_11: the distance.
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesrtw.engine.fitted import Fitted, Posterior
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.design import Design, build
-from bayesrtw.model.prior import Prior
-from bayesrtw.model.spec import Model, check
+from bayesrtw.model.contract import Prior
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.axis import Positive
-from bayesrtw.posterior.marginal import Distribution, marginals, series
+from bayesrtw.posterior.kernels import Kernels
+from bayesrtw.posterior.marginal import Distribution
 from bayesrtw.posterior.nodes import rule
-from bayesrtw.question.altered import Altered, Laid, alter, lay_out
+from bayesrtw.question.asked import Subject, asked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,7 +58,7 @@ POINTS = 20_001
 SMALL = 1e-280
 
 
-def power_scaling(model: Model, evidence: Evidence) -> "pd.DataFrame":
+def power_scaling(model: Subject, evidence: Evidence | None = None) -> "pd.DataFrame":
     """Scale prior and likelihood by powers, and see how far each posterior moves.
 
     The likelihood is that of the estimates, study effects integrated out; the prior is that of the
@@ -68,7 +67,7 @@ def power_scaling(model: Model, evidence: Evidence) -> "pd.DataFrame":
     Parameters
     ----------
     model, evidence
-        What is pooled; the model has an intercept.
+        What is pooled, a model with rows or a synthesis; the model has a pooled mean.
 
     Returns
     -------
@@ -84,34 +83,22 @@ def power_scaling(model: Model, evidence: Evidence) -> "pd.DataFrame":
     EngineRefusal
         If the posterior is improper.
     """
-    check(model, evidence)
-    return power_scaling_of(lay_out(build(model, evidence)))
+    return power_scaling_of(asked(model, evidence))
 
 
-def power_scaling_of(laid: Laid) -> "pd.DataFrame":
-    """Scale the powers of a posterior that is laid out already.
-
-    Parameters
-    ----------
-    laid
-        The posterior.
-
-    Returns
-    -------
-    DataFrame
-        See `power_scaling`.
-    """
+def power_scaling_of(whole: Fitted) -> "pd.DataFrame":
+    """Scale the powers of a fit; see `power_scaling`."""
     import pandas as pd  # noqa: PLC0415
 
-    base, ranges = _cdfs(laid, alter(laid)), {}
+    base, ranges = _cdfs(whole.posterior), {}
     for name, (_, quantile) in base.items():
         ranges[name] = tuple(quantile(level) for level in (SPAN, 1.0 - SPAN))
     moved: dict[str, dict[str, float]] = {name: {} for name in base}
     for what in ("prior", "likelihood"):
         slopes: dict[str, list[float]] = {name: [] for name in base}
         for power in POWERS:
-            changed = alter(laid, prior=power) if what == "prior" else alter(laid, likelihood=power)
-            for name, (cdf, _) in _cdfs(laid, changed).items():
+            near = whole.powered(prior=power) if what == "prior" else whole.powered(data=power)
+            for name, (cdf, _) in _cdfs(near.posterior).items():
                 gap = distance(base[name][0], cdf, *ranges[name])
                 slopes[name].append(gap / abs(math.log2(power)))
         for name, found in slopes.items():
@@ -178,71 +165,28 @@ def _directed(p: Array, q: Array, weight: Array) -> float:
     return math.sqrt(max(float(weight @ each), 0.0) / float(weight @ (p + q)))
 
 
-def _cdfs(laid: Laid, altered: Altered) -> dict[str, tuple[Cdf, Callable[[float], float]]]:
+def _cdfs(found: Posterior) -> dict[str, tuple[Cdf, Callable[[float], float]]]:
     """Distribution and quantile functions of every reported quantity."""
-    pooled = altered.pooled
-    found: dict[str, tuple[Cdf, Callable[[float], float]]] = {
-        "mu": _mixed(pooled.weight, pooled.mean, pooled.sd)
+    found.mu  # noqa: B018 - refuses without a pooled mean
+    shown = {
+        name: own
+        for name, own in found.effects.items()
+        if np.any(own.sd > 0) and not name.startswith("mu_")
     }
-    beta = laid.design.quantities.get("beta")
-    if beta is not None:
-        for label, combine in zip(beta.labels, beta.combine, strict=True):
-            variance = np.einsum("nij,i,j->n", altered.covariance, combine, combine)
-            if np.any(combine):
-                sd = np.sqrt(variance)
-                found[f"beta[{label}]"] = _mixed(pooled.weight, altered.mean @ combine, sd)
-    if laid.problem.names:
-        found["theta_new"] = _mixed(pooled.weight, pooled.mean, pooled.new_sd)
-    for name, own in spreads(laid, altered).items():
-        found[name] = (own.cdf, lambda q, own=own: float(own.quantile(np.array(q))))  # type: ignore[misc]
-    return found
-
-
-def _mixed(weight: Array, mean: Array, sd: Array) -> tuple[Cdf, Callable[[float], float]]:
-    keep = weight > mixture.NEGLIGIBLE
-    parts = (weight[keep] / weight[keep].sum(), mean[keep], sd[keep])
-
-    def cdf(x: Array) -> Array:
-        shape = (len(parts[0]), len(x))
-        wide = (np.broadcast_to(part[:, None], shape) for part in parts[1:])
-        return mixture.cdf(x, parts[0], *wide)
-
-    def quantile(q: float) -> float:
-        return float(mixture.quantile(q, parts[0], parts[1][:, None], parts[2][:, None])[0])
-
-    return cdf, quantile
-
-
-def spreads(laid: Laid, altered: Altered) -> dict[str, Distribution]:
-    """Give the marginal posterior of every hyperparameter.
-
-    Parameters
-    ----------
-    laid, altered
-        A posterior on its nodes and an alteration of it.
-
-    Returns
-    -------
-    dict
-        Name to distribution.
-    """
-    if not laid.problem.names:
-        return {}
-    nodes = replace(laid.found.nodes, log_weight=altered.log_weight)
-    own = marginals(nodes, laid.problem.axes)
+    each: dict[str, Kernels | Distribution] = {**shown, **found.hyper}
     return {
-        name: series(marginal.weight, axis, marginal.low, marginal.high)
-        for name, axis, marginal in zip(laid.problem.names, laid.problem.axes, own, strict=True)
+        name: (own.below if name in shown else own.cdf, lambda q, own=own: float(own.quantile(q)))  # type: ignore[misc, union-attr]
+        for name, own in each.items()
     }
 
 
-def learned(model: Model, evidence: Evidence) -> "pd.DataFrame":
+def learned(model: Subject, evidence: Evidence | None = None) -> "pd.DataFrame":
     """Compare every posterior with its prior: what the data have added.
 
     Parameters
     ----------
     model, evidence
-        What is pooled; the model has an intercept.
+        What is pooled, a model with rows or a synthesis; the model has a pooled mean.
 
     Returns
     -------
@@ -258,29 +202,17 @@ def learned(model: Model, evidence: Evidence) -> "pd.DataFrame":
     SpecError
         If the model has no intercept.
     """
-    check(model, evidence)
-    return learned_of(lay_out(build(model, evidence)))
+    return learned_of(asked(model, evidence))
 
 
-def learned_of(laid: Laid) -> "pd.DataFrame":
-    """Compare with its prior a posterior that is laid out already.
-
-    Parameters
-    ----------
-    laid
-        The posterior.
-
-    Returns
-    -------
-    DataFrame
-        See `learned`.
-    """
+def learned_of(whole: Fitted) -> "pd.DataFrame":
+    """Compare the posterior of a fit with its prior; see `learned`."""
     import pandas as pd  # noqa: PLC0415
 
-    design, base = laid.design, alter(laid)
-    rows = {"mu": _learned_mean(design, base)}
-    for name, own in spreads(laid, base).items():
-        rows[name] = _learned_spread(design.hyper[name], own)
+    found = whole.posterior
+    rows = {"mu": _learned_mean(whole.prior_of("mu"), found.mu)}
+    for name, own in found.hyper.items():
+        rows[name] = _learned_spread(whole.prior_of(name), own)
     frame = pd.DataFrame(rows).T
     ratio = frame["sd_ratio"].where(frame["sd_ratio"].notna(), frame["iqr_ratio"])
     frame["diagnosis"] = [
@@ -291,48 +223,35 @@ def learned_of(laid: Laid) -> "pd.DataFrame":
     return frame
 
 
-def _learned_mean(design: Design, base: Altered) -> dict[str, float]:
-    combine = design.quantities["mu"].combine[0]
-    weight, mean, sd = base.pooled.mixture
-    centre, spread = (float(part[0]) for part in mixture.moments(weight, mean, sd))
+def _learned_mean(prior: Prior, own: Kernels) -> dict[str, float]:
+    centre, spread = own.centre, own.spread
     found = {"prior_sd": math.nan, "posterior_sd": spread}
-    if np.any(combine[design.precision == 0] != 0):
+    if not prior.proper:
         return found | dict.fromkeys(("sd_ratio", "iqr_ratio", "information"), math.nan)
-    used = combine != 0
-    prior_sd = math.sqrt(float(combine[used] ** 2 @ (1.0 / design.precision[used])))
-    quartiles = [float(mixture.quantile(q, weight, mean, sd)[0]) for q in (0.25, 0.75)]
+    before = math.nan
+    if prior.normals is not None and prior.tail_power > 3.0:
+        share, mean, sd = np.exp(prior.normals.log_weight), prior.normals.mean, prior.normals.sd
+        before = math.sqrt(float(share @ (sd**2 + (mean - share @ mean) ** 2)))
+    quartiles = np.array([0.25, 0.75])
     x = centre + spread * np.linspace(-12.0, 12.0, 4001)
-    log = log_density(x, weight, mean[:, 0], sd[:, 0])
-    prior = -0.5 * ((x - combine @ design.mean) / prior_sd) ** 2 - math.log(
-        prior_sd * math.sqrt(2.0 * math.pi)
-    )
+    log = log_density(x, own)
     return {
-        "prior_sd": prior_sd,
+        "prior_sd": before,
         "posterior_sd": spread,
-        "sd_ratio": spread / prior_sd,
-        "iqr_ratio": (quartiles[1] - quartiles[0]) / (2 * 0.6744897501960817 * prior_sd),
-        "information": float(np.trapezoid(np.exp(log) * (log - prior), x)),
+        "sd_ratio": spread / before,
+        "iqr_ratio": float(np.diff(own.quantile(quartiles))[0] / np.diff(prior.ppf(quartiles))[0]),
+        "information": float(np.trapezoid(np.exp(log) * (log - prior.logpdf(x)), x)),
     }
 
 
-def log_density(x: Array, weight: Array, mean: Array, sd: Array) -> Array:
-    """Log density of a mixture of normals.
-
-    Parameters
-    ----------
-    x
-        Points, shape (point,).
-    weight, mean, sd
-        Of the components, shape (node,); sd > 0.
-
-    Returns
-    -------
-    ndarray, shape (point,)
-        Log of the sum over components.
-    """
-    keep = weight > mixture.NEGLIGIBLE
-    height = weight[keep] / (sd[keep] * math.sqrt(2.0 * math.pi))
-    half = 0.5 * ((x[:, None] - mean[keep]) / sd[keep]) ** 2
+def log_density(x: Array, own: Kernels) -> Array:
+    """Log density at many points; -inf only where logarithms end too."""
+    if own.series is not None:
+        return own.log_density(x)
+    keep = own.weight > mixture.NEGLIGIBLE
+    mean, sd = own.mean[keep], own.sd[keep]
+    height = own.weight[keep] / (sd * math.sqrt(2.0 * math.pi))
+    half = 0.5 * ((x[:, None] - mean) / sd) ** 2
     with np.errstate(under="ignore"):
         density = np.exp(-half) @ height
     # Where all components underflow, logarithms first.

@@ -1,23 +1,22 @@
-"""How a result moves with the rows, the prior of heterogeneity and assumed correlations.
+"""How a result moves with the rows, the priors and assumed correlations.
 
-Every question is a set of exact refits (`bayesrtw.question.pool`).
+Every question is a set of neighbours of a fit (`bayesrtw.engine.fitted`).
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.shared import Common
-from bayesrtw.errors import SpecError, shown
+from bayesrtw.engine.fitted import Fitted
+from bayesrtw.errors import SpecError
 from bayesrtw.evidence.dependence import assumed_correlation
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.design import Design, build
-from bayesrtw.model.prior import Prior
-from bayesrtw.model.spec import Model, check
-from bayesrtw.question.pool import Pooled, masked, pool, pool_priors, pool_rows, table
+from bayesrtw.model.contract import Prior
+from bayesrtw.question.asked import Subject, asked
+from bayesrtw.question.table import table
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def leave_one_out(
-    model: Model, evidence: Evidence, *, by: str = "study", ci_prob: float = 0.95
+    model: Subject, evidence: Evidence | None = None, *, by: str = "study", ci_prob: float = 0.95
 ) -> "pd.DataFrame":
     """Pool again without each study, or each family of studies.
 
@@ -35,7 +34,7 @@ def leave_one_out(
     Parameters
     ----------
     model, evidence
-        What is pooled; the model has an intercept.
+        What is pooled, a model with rows or a synthesis; the model has a pooled mean.
     by
         Column whose equal values are left out together, e.g. ``study`` or ``trial_family``.
     ci_prob
@@ -54,8 +53,10 @@ def leave_one_out(
     ------
     SpecError
         If the model has no intercept or the column does not exist.
+    EngineRefusal
+        If the model gives no neighbours; the message says what stands in the way.
     """
-    return leave_out(model, evidence, by=by, ci_prob=ci_prob).table
+    return leave_out(asked(model, evidence), by=by, ci_prob=ci_prob).table
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,101 +67,72 @@ class LeftOut:
     ----------
     table
         See `leave_one_out`.
-    pooled
-        The posterior behind each row of the table; None where it would be improper.
+    near
+        The fit behind each row of the table; None where it would be improper.
     masks
-        The estimates that each row has, shape (row, estimate).
-    design
-        The whole design.
+        The estimates that each row lacks, shape (row, estimate).
+    whole
+        The fit of all rows.
     """
 
     table: "pd.DataFrame"
-    pooled: tuple[Pooled | None, ...]
+    near: "tuple[Fitted | None, ...]"
     masks: NDArray[np.bool_]
-    design: Design
+    whole: Fitted
 
 
 def leave_out(
-    model: Model,
-    evidence: Evidence,
+    whole: Fitted,
     *,
     by: str = "study",
     only: Sequence[str] | None = None,
     ci_prob: float = 0.95,
     threshold: float = 0.0,
-    base: Common | None = None,
 ) -> LeftOut:
-    """Pool again without each value of a column, and keep the posteriors.
+    """Pool again without each value of a column, or `only` some, and keep the fits."""
+    key = keys(whole.evidence, by)
+    values = [value for value in dict.fromkeys(key.tolist()) if value and not np.all(key == value)]
+    values = [value for value in values if only is None or value in only]
+    masks = [np.zeros(len(key), dtype=bool), *(key == value for value in values)]
+    near = tuple(whole.without(masks))
+    frame = _table(whole, near, ci_prob, threshold)
+    frame.index = _index(["none left out", *values], "left_out")
+    frame["elpd"] = frame["log_evidence"].iloc[0] - frame["log_evidence"]
+    frame.loc["none left out", "elpd"] = np.nan
+    return LeftOut(frame, near, np.array(masks), whole)
 
-    Parameters
-    ----------
-    model, evidence, by, ci_prob
-        See `leave_one_out`.
-    only
-        The values that are left out; all unless given.
-    threshold
-        Size of an effect beyond which benefit counts; 0 is no effect.
-    base
-        Nodes of the model and evidence, where they are laid already.
 
-    Returns
-    -------
-    LeftOut
-        Table and posteriors.
-
-    Raises
-    ------
-    SpecError
-        If the model has no intercept or the column does not exist.
-    """
+def keys(evidence: Evidence, by: str) -> NDArray[np.str_]:
+    """Give the values of a column as text, empty where there is none; SpecError without the column."""
     if by not in evidence.data:
         have = [str(name) for name in evidence.data.data_vars]
         raise SpecError(f"by is {by!r}; {suggestion(by, have)}")
     key = evidence.data[by].to_numpy().astype(str)
     if evidence.data[by].dtype != object:
         key[key == "nan"] = ""
-    values = [value for value in dict.fromkeys(key.tolist()) if value and not np.all(key == value)]
-    values = [value for value in values if only is None or value in only]
-    masks = np.array([np.ones(len(key), dtype=bool), *(key != value for value in values)])
-    check(model, evidence)
-    design = build(model, evidence)
-    pooled = pool_rows(design, masks, base)
-    frame = table(
-        pooled,
-        [masked(design, mask) for mask in masks],
-        higher=evidence.benefit == "higher",
-        ci_prob=ci_prob,
-        threshold=threshold,
-    )
-    frame.index = _index(["none left out", *values], "left_out")
-    frame["elpd"] = frame["log_evidence"].iloc[0] - frame["log_evidence"]
-    frame.loc["none left out", "elpd"] = np.nan
-    return LeftOut(frame, tuple(pooled), masks, design)
+    return key
 
 
 def cumulative(
-    model: Model,
-    evidence: Evidence,
+    model: Subject,
+    evidence: Evidence | None = None,
     *,
     by: str = "year",
     ci_prob: float = 0.95,
     threshold: float = 0.0,
-    base: Common | None = None,
 ) -> "pd.DataFrame":
     """Pool what was known at each step of a numeric column, most often the year.
 
     Parameters
     ----------
     model, evidence
-        What is pooled; the model has an intercept.
+        What is pooled, a model with rows or a synthesis; the model has a pooled mean.
     by
         A numeric column; rows where it is empty come last.
     ci_prob
         Probability of the central interval.
     threshold
         Size of an effect beyond which benefit counts; 0 is no effect.
-    base
-        Nodes of the model and evidence, where they are laid already.
 
     Returns
     -------
@@ -172,96 +144,111 @@ def cumulative(
     SpecError
         If the model has no intercept, or the column does not exist or holds text.
     """
-    if by not in evidence.data or evidence.data[by].dtype == object:
-        have = [str(n) for n in evidence.data.data_vars if evidence.data[n].dtype != object]
+    whole = asked(model, evidence)
+    data = whole.evidence.data
+    if by not in data or data[by].dtype == object:
+        have = [str(n) for n in data.data_vars if data[n].dtype != object]
         raise SpecError(f"by is {by!r}; a numeric column is needed. {suggestion(by, have)}")
-    times = np.asarray(evidence.data[by].to_numpy(), dtype=np.float64)
+    times = np.asarray(data[by].to_numpy(), dtype=np.float64)
     steps = np.unique(times[np.isfinite(times)])
-    masks = [times <= step for step in steps]
+    masks = [~(times <= step) for step in steps]
     names: list[object] = [f"{step:g}" for step in steps]
     if not np.all(np.isfinite(times)):
-        masks.append(np.ones(len(times), dtype=bool))
+        masks.append(np.zeros(len(times), dtype=bool))
         names.append("and those without")
-    check(model, evidence)
-    design = build(model, evidence)
-    frame = table(
-        pool_rows(design, np.array(masks), base),
-        [masked(design, mask) for mask in masks],
-        higher=evidence.benefit == "higher",
-        ci_prob=ci_prob,
-        threshold=threshold,
-    )
+    frame = _table(whole, whole.without(masks), ci_prob, threshold)
     frame.index = _index(names, by)
-    frame["estimates"] = [int(mask.sum()) for mask in masks]
+    frame["estimates"] = [int((~mask).sum()) for mask in masks]
     return frame
 
 
 def prior_sensitivity(
-    model: Model,
-    evidence: Evidence,
-    priors: Mapping[str, Prior],
+    model: Subject,
+    evidence: Evidence | None = None,
+    priors: Mapping[str, Prior] | None = None,
     *,
+    name: str = "",
     ci_prob: float = 0.95,
     threshold: float = 0.0,
-    base: Common | None = None,
 ) -> "pd.DataFrame":
-    """Pool under each of several priors of the heterogeneity SD.
+    """Pool under each of several priors of one SD, of the pooled mean, or of another coefficient.
 
     Parameters
     ----------
     model, evidence
-        What is pooled; the model has an intercept and an exchangeable term.
+        What is pooled, a model with rows or a synthesis; the model has a pooled mean.
     priors
-        Name to prior of the heterogeneity SD, that between groups where the model has several.
+        Name to prior, as the rows of the table are called.
+    name
+        What they are priors of: a hyperparameter, ``mu``, or the name of a moderator or bias. The SD of
+        effects whose priors move the pooled mean most, unless given.
     ci_prob
         Probability of the central interval.
     threshold
         Size of an effect beyond which benefit counts; 0 is no effect.
-    base
-        Nodes of the model and evidence, where they are laid already.
 
     Returns
     -------
     DataFrame
         One row a prior, with the columns of `leave_one_out` and the interval of the effect in a new
-        setting (``new_lower``, ``new_upper``).
+        setting (``new_lower``, ``new_upper``); ``attrs["prior_of"]`` is `name`.
 
     Raises
     ------
     SpecError
-        If the model has no pooled mean, or no heterogeneity SD of all studies.
+        If the model has no pooled mean, no SD of effects, or no prior of that name.
     """
-    check(model, evidence)
-    name = between(model)
-    design = build(model, evidence)
-    parts = [replace(design, hyper={**design.hyper, name: tau}) for tau in priors.values()]
-    frame = table(
-        pool_priors(parts, base),
-        parts,
-        higher=evidence.benefit == "higher",
-        ci_prob=ci_prob,
-        threshold=threshold,
-    )
+    whole, priors = asked(model, evidence), priors or {}
+    names = [name] if name else list(whole.model.spreads)
+    if not names:
+        raise SpecError(
+            "a panel of priors of heterogeneity needs an SD of effects; the model has none."
+        )
+    frames = [
+        vary_prior(whole, each, priors, ci_prob=ci_prob, threshold=threshold) for each in names
+    ]
+    return max(frames, key=moved)
+
+
+def vary_prior(
+    whole: Fitted,
+    name: str,
+    priors: Mapping[str, Prior],
+    *,
+    ci_prob: float = 0.95,
+    threshold: float = 0.0,
+) -> "pd.DataFrame":
+    """Pool under several priors of what is called `name`; see `prior_sensitivity`."""
+    near = whole.under([{name: prior} for prior in priors.values()])
+    frame = _table(whole, near, ci_prob, threshold)
     frame.index = _index(list(priors), "prior")
+    frame.attrs["prior_of"] = name
     return frame
 
 
+def moved(frame: "pd.DataFrame") -> float:
+    """Say how far priors move a result: the range of its limits, in widths of its interval."""
+    ends = frame[["lower", "upper", "new_lower", "new_upper"]].to_numpy(dtype=np.float64)
+    spread = np.nanmax(ends, axis=0) - np.nanmin(ends, axis=0) if len(ends) else np.zeros(4)
+    width = np.nanmedian(ends[:, 1] - ends[:, 0]) if len(ends) else 1.0
+    return float(np.max(spread[:2]) / width)
+
+
 def correlation_sweep(
-    model: Model,
-    evidence: Evidence,
+    model: Subject,
+    evidence: Evidence | None = None,
     *,
     by: str = "study",
     rhos: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8),
     ci_prob: float = 0.95,
     threshold: float = 0.0,
-    base: Common | None = None,
 ) -> "pd.DataFrame":
     """Pool under several assumed correlations of estimates of the same people.
 
     Parameters
     ----------
     model, evidence
-        What is pooled; the model has an intercept.
+        What is pooled, a model with rows or a synthesis; the model has a pooled mean.
     by
         Column whose equal values mark the same people.
     rhos
@@ -270,8 +257,6 @@ def correlation_sweep(
         Probability of the central interval.
     threshold
         Size of an effect beyond which benefit counts; 0 is no effect.
-    base
-        Nodes of the model and evidence, where they are laid already.
 
     Returns
     -------
@@ -283,27 +268,24 @@ def correlation_sweep(
     EvidenceError
         If the column does not exist or a correlation is out of range.
     """
-    check(model, evidence)
-    parts = [build(model, assumed_correlation(evidence, by=by, rho=rho)) for rho in rhos]
-    frame = table(
-        [pool(part, base) for part in parts],
-        parts,
-        higher=evidence.benefit == "higher",
-        ci_prob=ci_prob,
-        threshold=threshold,
-    )
+    whole = asked(model, evidence)
+    rows = (assumed_correlation(whole.evidence, by=by, rho=rho) for rho in rhos)
+    near = [whole.beside(whole.model, each) for each in rows]
+    frame = _table(whole, near, ci_prob, threshold)
     frame.index = _index([f"{rho:g}" for rho in rhos], "rho")
     return frame
 
 
-def between(model: Model) -> str:
-    """Name the SD between studies whose prior is varied; raises SpecError where there is none."""
-    if model.between is None:
-        raise SpecError(
-            "a panel of priors of heterogeneity needs one SD for all studies; the model has "
-            f"{shown(model.spreads) if model.spreads else 'none'}."
-        )
-    return model.between
+def _table(
+    whole: Fitted, near: "Sequence[Fitted | None]", ci_prob: float, threshold: float
+) -> "pd.DataFrame":
+    """Put fits into rows."""
+    return table(
+        [None if one is None else one.posterior for one in near],
+        higher=whole.evidence.benefit == "higher",
+        ci_prob=ci_prob,
+        threshold=threshold,
+    )
 
 
 def _index(names: Sequence[object], name: str) -> Any:

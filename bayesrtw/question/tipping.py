@@ -1,29 +1,25 @@
 """How little would change the answer: shifted effects, a sceptical prior, studies left out.
 
-Crossings are solved on exact values (`bayesrtw.question.altered`), and nodes are laid anew at the
+Crossings are solved on exact values (`bayesrtw.engine.fitted`), and nodes are laid anew at the
 solution until it stands still. Where there is no crossing, the row is empty and says so.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from bayesrtw.engine.integrate import Integral, pruned
-from bayesrtw.engine.problem import pose
-from bayesrtw.engine.shared import Common
+from bayesrtw.engine.fitted import Fitted, Means, Shifts
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.design import Design, build
-from bayesrtw.model.spec import Model, check
-from bayesrtw.posterior import mixture
-from bayesrtw.posterior.nodes import Nodes
-from bayesrtw.question.altered import Laid, Shifted, alter, lay_out, shifted
-from bayesrtw.question.pool import TOLERANCE, Pooled, mean_of, pool_rows, shared_by
+from bayesrtw.model.contract import normal
+from bayesrtw.model.prior import Normal
+from bayesrtw.posterior.kernels import Kernels
+from bayesrtw.question.asked import Subject, asked
 from bayesrtw.question.sensitivity import LeftOut
 
 if TYPE_CHECKING:
@@ -68,59 +64,44 @@ class Sides:
     higher: bool
     threshold: float = 0.0
 
-    def chances(self, pooled: Pooled) -> tuple[float, float]:
-        """Probabilities of benefit and of harm.
+    @property
+    def side(self) -> float:
+        """Effect beyond which benefit counts."""
+        return self.threshold if self.higher else -self.threshold
 
-        Parameters
-        ----------
-        pooled
-            A pooled mean.
-
-        Returns
-        -------
-        tuple of float
-            In [0, 1].
-        """
-        side = self.threshold if self.higher else -self.threshold
+    def chances(self, mean: Kernels) -> tuple[float, float]:
+        """Probabilities of benefit and of harm of a pooled mean."""
         return (
-            pooled.probability(side, above=self.higher),
-            pooled.probability(-side, above=not self.higher),
+            mean.beyond(self.side, above=self.higher),
+            mean.beyond(-self.side, above=not self.higher),
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Shifts:
+class _Shifted:
     """Effects of some rows that are shifted together."""
 
-    design: Design
+    whole: Fitted
     along: Array
     sides: Sides
-    base: Common | None = None
 
-    def at(self, shift: float, *, every: bool = False) -> Shifted:
-        """Lay nodes where the posterior lives after a shift; `every` keeps those that carry nothing yet."""
-        moved = replace(self.design, effect=self.design.effect + shift * self.along)
-        found = None if self.base is None else self.base.weigh(pose(moved))
-        if found is None:
-            return shifted(lay_out(moved, self.along))
-        nodes = found.nodes
-        kept = nodes if every else _carrying(nodes)
-        return shifted(lay_out(moved, self.along, Integral(kept, nodes, (), TOLERANCE)))
+    @property
+    def unit(self) -> float:
+        """The widest standard error."""
+        return float(np.max(self.whole.evidence.data["se"].to_numpy()))
 
-    def chance(self, laid: Shifted, gone: float, shift: float) -> float:
-        side = self.sides.threshold if self.sides.higher else -self.sides.threshold
-        return laid.probability(shift - gone, side, above=self.sides.higher)
+    def at(self, shift: float) -> Shifts:
+        """Lay nodes where the posterior lives after a shift."""
+        near = self.whole.shifted(self.along, shift) if shift else self.whole
+        return near.shifts(self.along)
 
-
-def _carrying(nodes: Nodes) -> Nodes:
-    """Drop nodes that carry nothing."""
-    values, weight = pruned(nodes)
-    return Nodes(values, np.log(weight), nodes.log_total, nodes.ranges, ())
+    def chance(self, laid: Shifts, gone: float, shift: float) -> float:
+        return laid.probability(shift - gone, self.sides.side, above=self.sides.higher)
 
 
 def shift_curve(
-    model: Model,
-    evidence: Evidence,
+    model: Subject,
+    evidence: Evidence | None,
     rows: NDArray[np.bool_],
     shifts: Sequence[float],
     *,
@@ -131,7 +112,7 @@ def shift_curve(
     Parameters
     ----------
     model, evidence
-        What is pooled; the model has an intercept.
+        What is pooled, a model with rows or a synthesis with None; the model has a pooled mean.
     rows
         Whose effects are shifted, shape (estimate,).
     shifts
@@ -144,36 +125,32 @@ def shift_curve(
     ndarray, shape (shift,)
         Probability of benefit of the pooled mean; nodes are laid anew for every shift.
     """
-    check(model, evidence)
-    sides = Sides(evidence.benefit == "higher", threshold)
-    design = build(model, evidence)
-    problem = _Shifts(design, rows.astype(np.float64), sides, shared_by(design))
+    whole = asked(model, evidence)
+    sides = Sides(whole.evidence.benefit == "higher", threshold)
+    problem = _Shifted(whole, rows.astype(np.float64), sides)
     return np.array([problem.chance(problem.at(shift), shift, shift) for shift in shifts])
 
 
 def tipping_shift(
-    model: Model,
-    evidence: Evidence,
+    model: Subject,
+    evidence: Evidence | None,
     groups: Mapping[str, NDArray[np.bool_]],
     *,
     levels: Sequence[float] = LEVELS,
     threshold: float = 0.0,
-    base: Common | None = None,
 ) -> "pd.DataFrame":
     """Find the smallest common shift of a group's effects at which P(benefit) crosses a level.
 
     Parameters
     ----------
     model, evidence
-        What is pooled; the model has an intercept.
+        What is pooled, a model with rows or a synthesis with None; the model has a pooled mean.
     groups
         Name to the rows whose effects are shifted, shape (estimate,).
     levels
         Probabilities of benefit, in (0, 1).
     threshold
         Size of an effect beyond which benefit counts.
-    base
-        Nodes of the model and evidence, where they are laid already.
 
     Returns
     -------
@@ -187,16 +164,24 @@ def tipping_shift(
     SpecError
         If the model has no intercept.
     """
+    return tip_shifts(asked(model, evidence), groups, levels=levels, threshold=threshold)
+
+
+def tip_shifts(
+    whole: Fitted,
+    groups: Mapping[str, NDArray[np.bool_]],
+    *,
+    levels: Sequence[float] = LEVELS,
+    threshold: float = 0.0,
+) -> "pd.DataFrame":
+    """Find the tipping shifts of a fit; see `tipping_shift`."""
     import pandas as pd  # noqa: PLC0415
 
-    check(model, evidence)
-    design = build(model, evidence)
-    sides = Sides(evidence.benefit == "higher", threshold)
+    sides = Sides(whole.evidence.benefit == "higher", threshold)
     found = []
-    base = shared_by(design) if base is None else base
     for name, rows in groups.items():
-        problem = _Shifts(design, rows.astype(np.float64), sides, base)
-        start = problem.at(0.0, every=True)
+        problem = _Shifted(whole, rows.astype(np.float64), sides)
+        start = problem.at(0.0)
         now = problem.chance(start, 0.0, 0.0)
         scans: dict[float, tuple[Array, Array]] = {}
         for level in levels:
@@ -210,18 +195,18 @@ def tipping_shift(
     return pd.DataFrame(found).set_index(["group", "level"])
 
 
-def _scan(problem: _Shifts, start: Shifted, towards: float) -> tuple[Array, Array]:
+def _scan(problem: _Shifted, start: Shifts, towards: float) -> tuple[Array, Array]:
     """Probabilities on one side of no shift, denser near it."""
-    unit = float(np.max(problem.design.se))
+    unit = problem.unit
     grid = towards * FARTHEST * unit * np.linspace(0.0, 1.0, SCAN) ** 2
     return grid, np.array([problem.chance(start, 0.0, shift) for shift in grid])
 
 
 def _tip(
-    problem: _Shifts, start: Shifted, scan: tuple[Array, Array], level: float
+    problem: _Shifted, start: Shifts, scan: tuple[Array, Array], level: float
 ) -> tuple[float, float]:
     """Solve one crossing; NaN without one."""
-    unit = float(np.max(problem.design.se))
+    unit = problem.unit
     grid, seen = scan
     above = seen > level
     crossed = np.flatnonzero(above != above[0])
@@ -239,7 +224,7 @@ def _tip(
     shift, there = math.nan, math.nan
     for _ in range(ROUNDS):
 
-        def gap(shift: float, laid: Shifted = laid, gone: float = gone) -> float:
+        def gap(shift: float, laid: Shifts = laid, gone: float = gone) -> float:
             return problem.chance(laid, gone, shift) - level
 
         low, high = _bracket(gap, low, high, unit)
@@ -263,14 +248,14 @@ def _bracket(
 
 
 def tipping_prior(
-    model: Model, evidence: Evidence, classify: Classify, *, threshold: float = 0.0
+    model: Subject, evidence: Evidence | None, classify: Classify, *, threshold: float = 0.0
 ) -> "pd.DataFrame":
     """Find the prior SDs of the pooled mean, centred at no effect, at which the class changes.
 
     Parameters
     ----------
     model, evidence
-        What is pooled; the model has an intercept with a normal prior.
+        What is pooled, a model with rows or a synthesis with None; ``mu`` has a normal prior.
     classify
         Probabilities of benefit and harm to the class of the conclusion.
     threshold
@@ -289,56 +274,35 @@ def tipping_prior(
     SpecError
         If the model has no intercept, or a flat one.
     """
-    check(model, evidence)
-    return tipping_prior_of(lay_out(build(model, evidence)), evidence, classify, threshold)
+    return tip_prior(asked(model, evidence), classify, threshold)
 
 
-def tipping_prior_of(
-    start: Laid, evidence: Evidence, classify: Classify, threshold: float = 0.0
-) -> "pd.DataFrame":
-    """Find the tipping prior of a posterior that is laid out already.
-
-    Parameters
-    ----------
-    start
-        The posterior.
-    evidence, classify, threshold
-        See `tipping_prior`.
-
-    Returns
-    -------
-    DataFrame
-        See `tipping_prior`.
-
-    Raises
-    ------
-    SpecError
-        If the prior of the pooled mean is flat.
-    """
+def tip_prior(whole: Fitted, classify: Classify, threshold: float = 0.0) -> "pd.DataFrame":
+    """Find the tipping prior of a fit; see `tipping_prior`."""
     import pandas as pd  # noqa: PLC0415
 
-    design = start.design
-    place = int(np.argmax(mean_of(design)))
-    if not design.precision[place] > 0:
+    prior = normal(whole.prior_of("mu"))
+    if prior is None:
         raise SpecError(
-            "the prior of the pooled mean is flat: it has no SD to narrow; give the intercept a normal "
-            "prior."
+            "the prior of the pooled mean has no SD to narrow: it is flat, or not normal; give the intercept "
+            "a normal prior."
         )
-    sides = Sides(evidence.benefit == "higher", threshold)
-    own = float(design.precision[place] ** -0.5)
-    registered = alter(start).pooled
+    sides = Sides(whole.evidence.benefit == "higher", threshold)
+    own, registered = prior[1], whole.posterior.mu
     # Classes are compared under priors centred at no effect, whatever the registered centre.
-    name = classify(*sides.chances(_under(start, place, own)))
+    name = classify(*sides.chances(whole.means().under(0.0, own)))
     rows = {
         "registered": _prior_row(registered, own, sides, classify(*sides.chances(registered)), "")
     }
     for where, last in (("narrower", NARROWEST), ("wider", WIDEST)):
-        sd, other = _tip_prior(start, place, (own, last * own), sides, classify, name)
+        sd, other = _tip_prior(whole, (own, last * own), sides, classify, name)
         note = "" if other else f"the class is the same down to an SD of {last * own:g}"
         if where == "wider" and not other:
             note = f"the class is the same up to an SD of {last * own:g}"
-        pooled = _under(start, place, sd) if other else registered
-        rows[where] = _prior_row(pooled, sd if other else math.nan, sides, other or name, note)
+        mean = registered
+        if other:
+            mean = whole.under([{"mu": Normal(0.0, sd)}])[0].posterior.mu
+        rows[where] = _prior_row(mean, sd if other else math.nan, sides, other or name, note)
     return (
         pd.DataFrame(rows)
         .T.rename_axis("prior")
@@ -346,24 +310,17 @@ def tipping_prior_of(
     )
 
 
-def _under(laid: Laid, place: int, sd: float) -> Pooled:
-    mean, precision = laid.design.mean.copy(), laid.design.precision.copy()
-    mean[place], precision[place] = 0.0, sd**-2
-    return alter(laid, mean=mean, precision=precision).pooled
-
-
 def _tip_prior(
-    start: Laid,
-    place: int,
-    ends: tuple[float, float],
-    sides: Sides,
-    classify: Classify,
-    name: str,
+    whole: Fitted, ends: tuple[float, float], sides: Sides, classify: Classify, name: str
 ) -> tuple[float, str]:
     """Close in on the SD where the class changes; the class beyond, empty without a change."""
-    laid = start
+    laid = whole.means()
+
+    def called(sd: float, laid: Means) -> str:
+        return classify(*sides.chances(laid.under(0.0, sd)))
+
     grid = np.geomspace(*ends, SCAN)
-    names = [classify(*sides.chances(_under(laid, place, sd))) for sd in grid]
+    names = [called(float(sd), laid) for sd in grid]
     changed = next((i for i, other in enumerate(names) if other != name), None)
     if changed is None:
         return math.nan, ""
@@ -372,43 +329,39 @@ def _tip_prior(
     for _ in range(ROUNDS):
         # An interval that nodes laid anew have moved out of is widened first.
         for _ in range(ROUNDS):
-            if classify(*sides.chances(_under(laid, place, same))) == name:
+            if called(same, laid) == name:
                 break
             same *= (same / differs) ** 2.0
         while abs(differs / same - 1.0) > 1e-10:
             middle = math.sqrt(same * differs)
-            found = classify(*sides.chances(_under(laid, place, middle)))
+            found = called(middle, laid)
             same, differs = (middle, differs) if found == name else (same, middle)
             other = other if found == name else found
         if abs(differs / before - 1.0) <= SETTLED:
             break
         before = differs
-        precision, mean = laid.design.precision.copy(), laid.design.mean.copy()
-        precision[place], mean[place] = differs**-2, 0.0
-        laid = lay_out(replace(laid.design, precision=precision, mean=mean))
+        laid = whole.under([{"mu": Normal(0.0, differs)}])[0].means()
         step = 1.001 if ends[1] > ends[0] else 1 / 1.001
         same, differs = differs / step, differs * step
-        if classify(*sides.chances(_under(laid, place, differs))) == name:
+        if called(differs, laid) == name:
             differs *= step**9
     return differs, other
 
 
 def _prior_row(
-    pooled: Pooled, sd: float, sides: Sides, name: str, note: str
+    mean: Kernels, sd: float, sides: Sides, name: str, note: str
 ) -> dict[str, float | str]:
     there = math.isfinite(sd)
     return {
         "prior_sd": sd,
-        "median": float(mixture.quantile(0.5, *pooled.mixture)[0]) if there else math.nan,
-        "probability": sides.chances(pooled)[0] if there else math.nan,
+        "median": float(mean.quantile(0.5)) if there else math.nan,
+        "probability": sides.chances(mean)[0] if there else math.nan,
         "conclusion": name,
         "note": note,
     }
 
 
-def fewest_removed(
-    left: LeftOut, classify: Classify, sides: Sides, base: Common | None = None
-) -> "pd.DataFrame":
+def fewest_removed(left: LeftOut, classify: Classify, sides: Sides) -> "pd.DataFrame":
     """Find which value, or which two, have to be left out for the class to change.
 
     Every single one is tried; if none changes the class, every second one beside the one that lowers
@@ -422,8 +375,6 @@ def fewest_removed(
         Probabilities of benefit and harm to the class of the conclusion.
     sides
         What counts as benefit.
-    base
-        Nodes of the whole design, where they are laid already.
 
     Returns
     -------
@@ -434,7 +385,7 @@ def fewest_removed(
     import pandas as pd  # noqa: PLC0415
 
     names = [str(name) for name in left.table.index]
-    chances = [None if one is None else sides.chances(one) for one in left.pooled]
+    chances = [None if one is None else sides.chances(one.posterior.mu) for one in left.near]
     if chances[0] is None:
         return pd.DataFrame(columns=["number", "probability", "conclusion"])
     now, whole = classify(*chances[0]), chances[0][0]
@@ -448,13 +399,13 @@ def fewest_removed(
         by_chance = sorted(usable, key=lambda place: (chances[place] or (0.0, 0.0))[0])
         for first in dict.fromkeys((by_chance[0], by_chance[-1])):
             seconds = [place for place in usable if place != first]
-            masks = np.array([left.masks[first] & left.masks[second] for second in seconds])
-            seconds = [p for p, mask in zip(seconds, masks, strict=True) if mask.any()]
-            masks = masks[masks.any(axis=1)]
-            for second, pooled in zip(seconds, pool_rows(left.design, masks, base), strict=True):
-                if pooled is None:
+            both = {second: left.masks[first] | left.masks[second] for second in seconds}
+            both = {second: mask for second, mask in both.items() if not mask.all()}
+            near = left.whole.without(list(both.values()))
+            for second, one in zip(both, near, strict=True):
+                if one is None:
                     continue
-                own = sides.chances(pooled)
+                own = sides.chances(one.posterior.mu)
                 if classify(*own) != now:
                     pair = " + ".join(sorted((names[first], names[second])))
                     rows.append((pair, 2, own[0], classify(*own)))

@@ -12,13 +12,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 import bayesrtw as brw
+from bayesrtw.engine.arrays import masked
 from bayesrtw.engine.batch import batch_of, prior_panel, settle
 from bayesrtw.engine.integrate import integrate
 from bayesrtw.engine.kernel import inverse
 from bayesrtw.engine.problem import pose
 from bayesrtw.model.design import build
 from bayesrtw.posterior import mixture
-from bayesrtw.question.pool import masked
 from bayesrtw.question.sensitivity import prior_sensitivity
 from golden.test_exact import EXACT, fitted, log_evidence
 

@@ -15,12 +15,15 @@ from scipy import integrate, stats
 
 import bayesrtw as brw
 from bayesrtw.analysis.conclusion import Rules, classify
-from bayesrtw.engine.batch import batch_of, solve
+from bayesrtw.engine import solve
+from bayesrtw.engine.altered import alter, inform
+from bayesrtw.engine.batch import batch_of
+from bayesrtw.engine.batch import solve as solve_batch
+from bayesrtw.engine.problem import pose
 from bayesrtw.errors import SpecError
 from bayesrtw.model.design import build
-from bayesrtw.question.altered import alter, lay_out, shifted
+from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.question.influence import influence
-from bayesrtw.question.pool import masked, pool, shared_by
 from bayesrtw.question.scaling import (
     SPAN,
     diagnosis,
@@ -30,7 +33,7 @@ from bayesrtw.question.scaling import (
     power_scaling,
     prior_sd,
 )
-from bayesrtw.question.sensitivity import leave_out, prior_sensitivity
+from bayesrtw.question.sensitivity import leave_out
 from bayesrtw.question.tipping import (
     Sides,
     fewest_removed,
@@ -77,8 +80,8 @@ def same(found, refit):
     assert_allclose(found.log_evidence, refit.log_evidence, atol=1e-9)
     for threshold in (-0.1, 0.0, 0.2):
         assert_allclose(
-            found.probability(threshold, above=True),
-            refit.probability(threshold, above=True),
+            found.mu.beyond(threshold, above=True),
+            refit.mu.beyond(threshold, above=True),
             atol=1e-9,
         )
     assert_allclose(found.tau, refit.tau, atol=1e-9)
@@ -86,24 +89,30 @@ def same(found, refit):
 
 def test_other_priors_and_shifts_are_those_of_a_refit_also_with_levels_and_moderators():
     model, evidence = nested()
-    design = build(model, evidence)
     along = np.array([1.0, 1, 0, 0, 0, 1, 0, 0])
-    laid = lay_out(design, along)
-    same(alter(laid).pooled, pool(design))
-    moved = replace(design, effect=design.effect + 0.07 * along)
-    same(alter(laid, shift=0.07).pooled, pool(moved))
-    mean, precision = design.mean + 0.1, design.precision * 3.0
-    other = replace(design, mean=mean, precision=precision)
-    same(alter(laid, mean=mean, precision=precision).pooled, pool(other))
+    whole = solve(model, evidence)
+    moved = evidence.data["effect"] + 0.07 * along
+    again = replace(evidence, data=evidence.data.assign(effect=moved))
+    same(whole.shifted(along, 0.07).posterior, solve(model, again).posterior)
+    wide = prior.Normal(0.1, 0.5 / math.sqrt(3.0))
+    [other] = whole.under([{"mu": wide}])
+    same(other.posterior, solve(model.under({"mu": wide}), evidence).posterior)
+    near = whole.means().under(0.1, 0.5 / math.sqrt(3.0))
+    for threshold in (-0.1, 0.0, 0.2):
+        wanted = other.posterior.mu.beyond(threshold, above=True)
+        assert_allclose(near.beyond(threshold, above=True), wanted, atol=1e-9)
 
 
 def test_a_power_of_the_likelihood_is_that_of_the_batched_kernel():
-    design = build(plain(prior.HalfNormal(0.5)), toy())
-    found = alter(lay_out(design), likelihood=0.6).pooled
+    model = plain(prior.HalfNormal(0.5))
+    design, found = build(model, toy()), solve(model, toy()).solution
+    altered = alter(inform(pose(design), found.nodes), data=0.6)
     batch = batch_of(design)
-    solved = solve(replace(batch, power=np.array([0.6])), 128)
-    assert_allclose(found.log_evidence, solved.log_evidence[0], atol=1e-8)
-    assert_allclose(found.tau, float(np.sum(solved.weight * solved.tau)), atol=1e-8)
+    solved = solve_batch(replace(batch, power=np.array([0.6])), 128)
+    total = float(found.nodes.log_total) + altered.gained
+    assert_allclose(total, solved.log_evidence[0], atol=1e-8)
+    tau = np.exp(altered.log_weight) @ found.nodes.values[0]  # noqa: PD011 - a tuple
+    assert_allclose(tau, float(np.sum(solved.weight * solved.tau)), atol=1e-8)
 
 
 def grid_cdf(power_prior, power_likelihood, x):
@@ -229,9 +238,9 @@ def test_a_tipping_shift_of_a_group_crosses_where_a_refit_says_it_does():
     for level in (0.5, 0.95):
         row = found.loc[("half", level)]
         at = float(row["shift"])
-        effect = evidence.data["effect"].to_numpy() + at * rows
-        other = replace(build(model, evidence), effect=effect)
-        assert_allclose(pool(other).probability(0.0, above=True), level, atol=1e-7)
+        effect = evidence.data["effect"] + at * rows
+        other = solve(model, replace(evidence, data=evidence.data.assign(effect=effect)))
+        assert_allclose(other.posterior.mu.beyond(0.0, above=True), level, atol=1e-7)
     curve = shift_curve(model, evidence, rows, [at - 0.01, at, at + 0.01])
     assert curve[0] < 0.95 < curve[2]
     assert_allclose(curve[1], 0.95, atol=1e-7)
@@ -266,7 +275,7 @@ def test_the_tipping_prior_is_that_of_the_closed_form():
     assert math.isnan(found.loc["wider", "prior_sd"])
     assert found.loc["wider", "note"] == "the class is the same up to an SD of 100"
     flat = brw.Model(terms=(brw.Intercept(prior.Flat()), brw.Common()))
-    with pytest.raises(SpecError, match="the prior of the pooled mean is flat"):
+    with pytest.raises(SpecError, match="no SD to narrow: it is flat"):
         tipping_prior(flat, toy(), words)
 
 
@@ -285,36 +294,36 @@ def test_the_fewest_studies_to_leave_out_are_found_singly_or_in_pairs():
     # with all 0.99; without one of the two 0.92; without both 0.5
     assert chance([0, 1, 2, 3]) > 0.9
     assert chance([1, 2, 3]) > 0.9
-    left = leave_out(plain(), toy(effect, se))
+    left = leave_out(solve(plain(), toy(effect, se)))
     found = fewest_removed(left, words, Sides(higher=True))
     assert list(found.index) == ["A + B"]
     assert_allclose(found.loc["A + B", "probability"], chance([2, 3]), atol=1e-9)
-    weak = leave_out(plain(), toy(np.array([0.3, 0.1, 0.0, 0.0]), se))
+    weak = leave_out(solve(plain(), toy(np.array([0.3, 0.1, 0.0, 0.0]), se)))
     singles = fewest_removed(weak, words, Sides(higher=True))
     assert singles["number"].tolist() == [1] * len(singles)
     assert "A" in singles.index
 
 
 def test_the_density_of_a_pooled_mean_integrates_to_its_probabilities():
-    found = pool(build(plain(prior.HalfNormal(0.5)), toy()))
+    found = solve(plain(prior.HalfNormal(0.5)), toy()).posterior.mu
 
     def density(x):
-        return float(np.exp(log_density(np.array([x]), found.weight, found.mean, found.sd))[0])
+        return float(np.exp(log_density(np.array([x]), found))[0])
 
     mass, _ = integrate.quad(density, 0.0, 5.0, epsabs=1e-12, limit=200)
-    assert_allclose(mass, found.probability(0.0, above=True), atol=1e-8)
+    assert_allclose(mass, found.beyond(0.0, above=True), atol=1e-8)
 
 
-def test_many_shifts_of_one_posterior_are_alterations_one_by_one():
+def test_many_shifts_of_one_posterior_are_fits_one_by_one():
     model, evidence = nested()
     along = np.array([1.0, 1, 0, 0, 0, 1, 0, 0])
-    laid = lay_out(build(model, evidence), along)
-    many = shifted(laid)
-    for shift in (-0.9, -0.05, 0.0, 0.07, 1.3):
+    whole = solve(model, evidence)
+    many = whole.shifts(along)
+    for shift in (-0.1, -0.05, 0.0, 0.07, 0.12):
+        near = whole.shifted(along, shift).posterior.mu
         for threshold, above in ((0.0, True), (-0.1, False), (0.2, True)):
-            one = alter(laid, shift=shift).pooled.probability(threshold, above=above)
             found = many.probability(shift, threshold, above=above)
-            assert_allclose(found, one, rtol=0, atol=1e-12)
+            assert_allclose(found, near.beyond(threshold, above=above), rtol=0, atol=1e-8)
 
 
 def test_log_densities_far_out_do_not_underflow():
@@ -323,19 +332,4 @@ def test_log_densities_far_out_do_not_underflow():
     parts = [
         stats.norm.logpdf(x, m, s) + math.log(w) for w, m, s in zip(weight, mean, sd, strict=True)
     ]
-    assert_allclose(log_density(x, weight, mean, sd), np.logaddexp(*parts), rtol=1e-13)
-
-
-def test_a_panel_on_shared_nodes_is_each_posterior_by_itself():
-    model, evidence = nested()
-    design = build(model, evidence)
-    base = shared_by(design)
-    assert base is not None
-    left = leave_out(model, evidence, base=base)
-    for mask, one in zip(left.masks, left.pooled, strict=True):
-        same(one, pool(masked(design, mask)))
-    scales = {"own": 0.3, "narrow": 0.2, "wide": 0.6}
-    priors = {name: prior.HalfNormal(scale) for name, scale in scales.items()}
-    priors["heavy"] = prior.HalfCauchy(0.2)
-    near = prior_sensitivity(model, evidence, priors, base=base)
-    assert_allclose(near, prior_sensitivity(model, evidence, priors), rtol=0, atol=1e-8)
+    assert_allclose(log_density(x, Kernels(weight, mean, sd)), np.logaddexp(*parts), rtol=1e-13)

@@ -16,6 +16,7 @@ from bayesrtw.model.heterogeneity import Common, Exchangeable
 from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.model.spec import Model
+from bayesrtw.posterior.kernels import Kernels
 
 TOML = """
 schema = 1
@@ -137,7 +138,7 @@ def test_the_tail_under_heterogeneity_is_that_of_brute_force():
 def test_a_result_that_is_far_away_keeps_the_digits_of_its_tail():
     weight, mean, sd = np.ones(1), np.zeros(1), np.ones(1)
     assert_allclose(
-        surprise.tail(20.0, weight, mean, sd)["tail"], 2 * stats.norm.sf(20), rtol=1e-12
+        surprise.tail(20.0, Kernels(weight, mean, sd))["tail"], 2 * stats.norm.sf(20), rtol=1e-12
     )
 
 

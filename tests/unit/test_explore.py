@@ -17,8 +17,9 @@ from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.explore import Grid, explore
 from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis, run
-from bayesrtw.analysis.sensitivity import prior_choices
+from bayesrtw.analysis.sensitivity import heterogeneity_panels, prior_choices
 from bayesrtw.analysis.spec import Estimand
+from bayesrtw.engine import solve
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.prior import Uniform
 from bayesrtw.posterior.summarise import probability_beyond
@@ -65,17 +66,17 @@ def test_every_cell_is_the_posterior_fitted_by_itself(
     three_levels: tuple[Synthesis, Grid],
 ) -> None:
     found, grid = three_levels
-    priors = prior_choices(found.analysis.model, found.evidence)
+    panels = heterogeneity_panels(solve(found.analysis.model, found.evidence))
+    name_of = str(next(iter(panels.values())).attrs["prior_of"])
+    priors = prior_choices(found.analysis.model, found.evidence, name_of)
     assert [each.name for each in grid.estimands] == ["pooled", "new"]
     for place, left in enumerate(grid.left_out[1:], 1):
         keep = np.ones(found.evidence.size, dtype=bool)
         keep[list(left.rows)] = False
         for name in ("registered", "half-normal(0.1)", list(priors)[-1]):
-            between = replace(found.analysis.term[1], tau=priors[name])  # type: ignore[arg-type]
-            terms = (found.analysis.term[0], between, found.analysis.term[2])
             cell = grid.cells[0][place][[each for each, _ in grid.priors].index(name)]
             assert cell is not None
-            model = brw.Model(terms=terms)
+            model = found.analysis.model.under({name_of: priors[name]})
             tree = brw.fit(model, found.evidence.rows(keep), engine=brw.Exact(draws=0), seed=1)
             table = brw.summarise(tree)
             narrow = brw.summarise(tree, ci_prob=0.9)

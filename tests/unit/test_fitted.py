@@ -15,12 +15,15 @@ from numpy.testing import assert_allclose
 from scipy.special import logsumexp, ndtr
 
 import bayesrtw as brw
-from bayesrtw.engine import fitted
+from bayesrtw.analysis.sensitivity import heterogeneity_panels, prior_choices
+from bayesrtw.engine import solve
 from bayesrtw.errors import EngineRefusal, SpecError
+from bayesrtw.living.surprise import surprise
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, DirectedBias, Discount, Studies
 from bayesrtw.model.bias_mixture import default_mixture
 from bayesrtw.model.likelihood import Clustering, NormalErrors
 from bayesrtw.model.mixture_prior import NormalMixture, StudentT
+from bayesrtw.question.sensitivity import moved
 
 prior = brw.prior
 COHORT = Studies(("cohort",))
@@ -93,7 +96,7 @@ def test_left_out_rows_are_predicted_as_by_brute_force(out):
     gone = np.isin(np.arange(7), out)
     mean = np.where(cohort, 0.3, 0.1)
     noise = np.where(cohort, SE**2 / 0.5 + 0.15**2, SE**2)
-    [near] = fitted(model, rows()).without([gone])
+    [near] = solve(model, rows()).without([gone])
     for row, found in zip(out, near.expected(gone), strict=True):
         parts = dense(~gone, row, mean, np.full((7, 7), 0.25), noise=noise)
         assert_allclose(found.below(AT), below(parts, AT), atol=2e-9)
@@ -107,7 +110,7 @@ def test_left_out_rows_are_predicted_as_by_brute_force(out):
 def test_rows_that_are_seen_are_no_prediction():
     seen = np.arange(7) == 2
     with pytest.raises(SpecError, match="rows are predicted that the fit has seen"):
-        fitted(nested(), rows()).expected(seen)
+        solve(nested(), rows()).expected(seen)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +132,7 @@ def test_the_density_of_a_left_out_row_is_the_ratio_of_evidences(term, likelihoo
         ),
         likelihood=likelihood or NormalErrors(),
     )
-    whole = fitted(model, rows())
+    whole = solve(model, rows())
     for row in (0, 4, 6):
         gone = np.arange(7) == row
         [near] = whole.without([gone])
@@ -151,7 +154,7 @@ def test_priors_predict_with_every_digit_whatever_the_prior_of_the_mean(mu):
     evidence = rows()
     model = brw.Model(terms=(brw.Intercept(mu), brw.Exchangeable(prior.HalfNormal(0.05))))
     every = np.ones(7, dtype=bool)
-    [before] = fitted(model, evidence).without([every])
+    [before] = solve(model, evidence).without([every])
     tau, log = grid(0.05, 400)
     log_weight, mean, sd = mu.normals
     for row, found in enumerate(before.expected(every)):
@@ -174,12 +177,12 @@ def same(first, second, tolerance=1e-8):
 
 def test_neighbours_are_fits_of_their_own():
     model, evidence = nested(Discount(COHORT, 0.5)), rows()
-    whole = fitted(model, evidence)
+    whole = solve(model, evidence)
     gone = np.isin(np.arange(7), [1, 4])
     [near] = whole.without([gone])
-    same(near.posterior, fitted(model, evidence.rows(~gone)).posterior)
+    same(near.posterior, solve(model, evidence.rows(~gone)).posterior)
     along = (FAMILY == "b").astype(float)
-    moved = fitted(model, rows(effect=EFFECT + 0.2 * along))
+    moved = solve(model, rows(effect=EFFECT + 0.2 * along))
     same(whole.shifted(along, 0.2).posterior, moved.posterior)
     assert_allclose(
         whole.shifts(along).probability(0.2, 0.1, above=True),
@@ -187,9 +190,9 @@ def test_neighbours_are_fits_of_their_own():
         atol=1e-8,
     )
     both = whole.without([gone])[0].shifted(along, 0.2)
-    same(both.posterior, fitted(model, rows(effect=EFFECT + 0.2 * along).rows(~gone)).posterior)
+    same(both.posterior, solve(model, rows(effect=EFFECT + 0.2 * along).rows(~gone)).posterior)
     other = replace(model, terms=(*model.terms[:3], Discount(COHORT, 0.1)))
-    same(whole.beside(other, evidence).posterior, fitted(other, evidence).posterior)
+    same(whole.beside(other, evidence).posterior, solve(other, evidence).posterior)
 
 
 @pytest.mark.parametrize("by", ["trial_family", ""])
@@ -208,14 +211,14 @@ def test_other_priors_are_fits_of_their_own_alone_and_together(by):
         prior.HalfNormal(1e-4),
         prior.Exponential(0.3),
     ]
-    whole = fitted(model, evidence)
+    whole = solve(model, evidence)
     gone = np.arange(7) == 6
     for near in (whole, *whole.without([gone])):
         kept = evidence.rows(near.kept)
         together = near.under([{own: each} for each in priors])
         for one, found in zip(priors, together, strict=True):
             terms = (*model.terms[:-1], brw.Exchangeable(one))
-            same(found.posterior, fitted(replace(model, terms=terms), kept).posterior)
+            same(found.posterior, solve(replace(model, terms=terms), kept).posterior)
             same(near.under([{own: one}])[0].posterior, found.posterior)
     [changed] = whole.under([{"mu": prior.Normal(0.3, 0.05), own: prior.HalfNormal(0.1)}])
     terms = (
@@ -223,7 +226,7 @@ def test_other_priors_are_fits_of_their_own_alone_and_together(by):
         *model.terms[1:-1],
         brw.Exchangeable(prior.HalfNormal(0.1)),
     )
-    same(changed.posterior, fitted(replace(model, terms=terms), evidence).posterior)
+    same(changed.posterior, solve(replace(model, terms=terms), evidence).posterior)
     assert changed.prior_of("mu") == prior.Normal(0.3, 0.05)
     assert_allclose(
         whole.means().under(0.1, 0.4).below(AT),
@@ -234,17 +237,17 @@ def test_other_priors_are_fits_of_their_own_alone_and_together(by):
 
 def test_priors_of_moderators_have_names():
     model = nested(brw.Indicator("cohort", "design", ("cohort",), prior.Normal(0, 0.3)))
-    whole = fitted(model, rows())
+    whole = solve(model, rows())
     other = nested(brw.Indicator("cohort", "design", ("cohort",), prior.Normal(0, 0.1)))
     [near] = whole.under([{"cohort": prior.Normal(0, 0.1)}])
-    same(near.posterior, fitted(other, rows()).posterior)
+    same(near.posterior, solve(other, rows()).posterior)
     with pytest.raises(SpecError, match=r"no prior is called 'cohrt'.*cohort"):
         whole.under([{"cohrt": prior.Normal(0, 0.1)}])
 
 
 def test_shares_and_effects_are_those_of_the_exact_engine():
     model, evidence = nested(), rows()
-    whole = fitted(model, evidence)
+    whole = solve(model, evidence)
     source = brw.fit(model, evidence, engine=brw.Exact(draws=0))["quadrature"].to_dataset()
     share = [*source["weight_in_mu"].to_numpy(), float(source["prior_weight_in_mu"])]
     assert_allclose(whole.shares, share, atol=1e-10)
@@ -256,7 +259,7 @@ def test_shares_and_effects_are_those_of_the_exact_engine():
 
 
 def test_a_power_too_far_is_refused():
-    whole = fitted(nested(), rows())
+    whole = solve(nested(), rows())
     assert math.isfinite(whole.powered(data=1.01).posterior.mu.centre)
     with pytest.raises(EngineRefusal, match="powers near one are served"):
         whole.powered(data=40.0).posterior  # noqa: B018
@@ -264,10 +267,51 @@ def test_a_power_too_far_is_refused():
 
 def test_what_cannot_be_fitted_is_named():
     with pytest.raises(EngineRefusal, match="term 'bias_mixture' is not Gaussian"):
-        fitted(nested(default_mixture()), rows())
+        solve(nested(default_mixture()), rows())
     flat = nested(brw.Linear("x", prior.Flat()), mu=prior.Flat())
     with pytest.raises(EngineRefusal, match="flat priors cannot be told apart"):
-        fitted(flat, rows(x=np.ones(7)))
+        solve(flat, rows(x=np.ones(7)))
     several = [BiasHierarchy(COHORT, prior.Normal(0, 1), prior.HalfNormal(1), name=n) for n in "ab"]
     with pytest.raises(EngineRefusal, match=r"4 hyperparameters .*, and 3 can be integrated"):
-        fitted(nested(*several), rows())
+        solve(nested(*several), rows())
+
+
+@pytest.mark.parametrize(
+    ("term", "likelihood"),
+    [
+        (AdditiveBias(COHORT, 0.5, 0.2), None),
+        (BiasHierarchy(COHORT, prior.Normal(0.5, 0.2), prior.HalfNormal(0.15)), None),
+        (DirectedBias(COHORT, prior.HalfNormal(0.5)), None),
+        (Discount(COHORT, 0.05), None),
+        (None, NormalErrors(clustering=Clustering("size", prior.Beta(10, 90)))),
+    ],
+)
+def test_a_new_result_is_held_against_what_it_would_report(term, likelihood):
+    terms = () if term is None else (term,)
+    model = brw.Model(
+        terms=(
+            brw.Intercept(prior.Normal(0, 0.5)),
+            brw.Exchangeable(prior.HalfNormal(0.1)),
+            *terms,
+        ),
+        likelihood=likelihood or NormalErrors(),
+    )
+    [found] = surprise(model, rows(), np.arange(7) == 6)
+    expected = brw.predictive_check(model, rows()).loc["G"]
+    assert_allclose(found["tail"], expected["tail"], rtol=1e-9)
+    assert_allclose(found["pit"], expected["pit"], rtol=1e-9)
+
+
+def test_every_sd_has_its_panel_and_the_one_that_matters_most_comes_first():
+    whole = solve(nested(), rows())
+    found = heterogeneity_panels(whole)
+    first, second = found
+    assert first == "Priors of heterogeneity"
+    assert second in {f"{first}, tau", f"{first}, tau_family"}
+    assert {frame.attrs["prior_of"] for frame in found.values()} == {"tau", "tau_family"}
+    assert moved(found[first]) >= moved(found[second])
+    choices = prior_choices(whole.model, whole.evidence, "tau")
+    alone = brw.prior_sensitivity(whole.model, whole.evidence, choices, name="tau")
+    assert alone.attrs["prior_of"] == "tau"
+    means = brw.prior_sensitivity(whole, None, {"narrow": prior.Normal(0, 0.1)}, name="mu")
+    assert means.attrs["prior_of"] == "mu"

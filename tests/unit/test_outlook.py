@@ -7,10 +7,9 @@ from scipy import stats
 
 import bayesrtw as brw
 from bayesrtw.analysis.conclusion import Rules
+from bayesrtw.engine import solve
 from bayesrtw.errors import SpecError
-from bayesrtw.model.design import build
 from bayesrtw.question.next_trial import after, results
-from bayesrtw.question.pool import pool
 
 FRAME = pd.DataFrame(
     {
@@ -40,7 +39,7 @@ def evidence(frame=FRAME):
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize(("result", "se"), [(0.9, 0.15), (-0.4, 0.05), (0.2, 0.5)])
 def test_the_posterior_after_a_trial_is_that_of_a_fit_with_it(name, result, se):
-    later = after(pool(build(model(name), evidence())), se, np.array([result]))
+    later = after(solve(model(name), evidence()).posterior, se, np.array([result]))
     trial = pd.DataFrame({"study": ["new"], "effect": [result], "se": [se]})
     whole = evidence(pd.concat([FRAME, trial], ignore_index=True))
     found = brw.summarise(brw.fit(model(name), whole, engine=brw.Exact(draws=0))).loc["mu"]
@@ -51,14 +50,14 @@ def test_the_posterior_after_a_trial_is_that_of_a_fit_with_it(name, result, se):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_what_is_expected_to_be_believed_is_what_is_believed(name):
-    now = pool(build(model(name), evidence()))
+    now = solve(model(name), evidence()).posterior
     for se in (0.0, 0.2):
         later = after(now, se, results(now, se, 2_000))
         # Where nothing is left in doubt it is a step, which 2,000 results place to half of one.
         exact = 1e-4 if np.all(later.sd > 0) else 0.5 / 2_000
         for threshold in (-0.1, 0.0, 0.2):
             expected = later.beyond(threshold, above=True).mean()
-            assert expected == pytest.approx(now.probability(threshold, above=True), abs=exact)
+            assert expected == pytest.approx(now.mu.beyond(threshold, above=True), abs=exact)
 
 
 def test_a_change_of_class_is_as_probable_as_a_normal_says():

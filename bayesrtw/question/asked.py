@@ -1,0 +1,61 @@
+"""What a verb is asked of: a model with evidence, or what was run already."""
+
+from typing import Any, Protocol
+
+from bayesrtw.engine import solve
+from bayesrtw.engine.fitted import Fitted
+from bayesrtw.errors import SpecError
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.spec import Model
+
+
+class Ran(Protocol):
+    """What was run: an analysis with its rows."""
+
+    @property
+    def analysis(self) -> Any:
+        """The analysis, with its ``model``."""
+
+    @property
+    def evidence(self) -> Evidence:
+        """The rows that it pooled."""
+
+
+#: What a verb may be asked of.
+type Subject = Model | Ran | Fitted
+
+
+def asked(what: Subject, evidence: Evidence | None = None) -> Fitted:
+    """Give the fit that a question is about.
+
+    Parameters
+    ----------
+    what
+        A `Model`, with `evidence`; a `Synthesis`; or a `Fitted` itself.
+    evidence
+        The rows of a model; None with the others.
+
+    Raises
+    ------
+    SpecError
+        If it is none of these, or evidence is missing or given twice.
+    EngineRefusal
+        If the model gives no neighbours.
+    """
+    if isinstance(what, Model):
+        if evidence is None:
+            raise SpecError(
+                "a model is asked without rows; give its evidence as the second argument."
+            )
+        return solve(what, evidence)
+    if evidence is not None:
+        raise SpecError(
+            f"found {type(what).__name__} with evidence; give a Model with evidence, or a Synthesis alone."
+        )
+    if hasattr(what, "analysis"):
+        return solve(what.analysis.model, what.evidence)
+    if hasattr(what, "without"):
+        return what
+    raise SpecError(
+        f"found {type(what).__name__}; give a Model with evidence, or a Synthesis: run returns one."
+    )
