@@ -5,29 +5,29 @@ evidence for both.
 """
 
 import hashlib
+import json
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, LEVEL, MODERATOR
+from bayesrtw.engine.graph import DENSITY, EXPECTED, RISK, SD, Graph, graph
+from bayesrtw.engine.integrated import Risk, Sampled, Spread, condition
 from bayesrtw.errors import ConvergenceError, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.bias import discounted, orientation
+from bayesrtw.model.bias import orientation
 from bayesrtw.model.bias_mixture import BiasMixture
 from bayesrtw.model.design import Design, build
-from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Noise, Term
 from bayesrtw.posterior.gates import failures
 from bayesrtw.posterior.tree import assemble, attributes
 from bayesrtw.registry import component, digest
-
-if TYPE_CHECKING:
-    import pymc as pm
 
 
 @component("engine", "nuts")
@@ -35,26 +35,36 @@ if TYPE_CHECKING:
 class Nuts:
     """The no-U-turn sampler.
 
+    Effects of studies and independent biases are integrated out of the graph wherever estimates are normal
+    given them, and drawn afterwards from their exact conditional distribution.
+
     Parameters
     ----------
     chains, draws, tune
         Chains, kept draws and warm-up draws of each.
     target_accept
-        Step-size target in (0, 1); raise it when divergences occur.
+        Step-size target in (0, 1).
+    retries
+        How often a fit whose diagnostics fail their gates is sampled again, each time with twice the draws
+        and warm-up draws and a quarter of the distance of `target_accept` from 1; the tree says what was
+        tried.
     allow_unconverged
-        Return a fit whose diagnostics fail their gates instead of refusing it.
+        Return a fit whose diagnostics fail their gates even so, instead of refusing it.
     """
 
     chains: int = 4
     draws: int = 1000
     tune: int = 1000
     target_accept: float = 0.95
+    retries: int = 2
     allow_unconverged: bool = False
 
     def __post_init__(self) -> None:
         for name in ("chains", "draws", "tune"):
             if getattr(self, name) < 1:
                 raise SpecError(f"{name} must be at least 1; found {getattr(self, name)!r}.")
+        if self.retries < 0:
+            raise SpecError(f"retries must be at least 0; found {self.retries!r}.")
         if not 0 < self.target_accept < 1:
             raise SpecError(f"target_accept must lie in (0, 1); found {self.target_accept!r}.")
 
@@ -90,39 +100,75 @@ class Nuts:
         Returns
         -------
         DataTree
-            As `bayesrtw.posterior.tree` says, with the group ``sample_stats``.
+            As `bayesrtw.posterior.tree` says, with the groups ``sample_stats`` and ``log_likelihood``.
 
         Raises
         ------
         ConvergenceError
-            If a diagnostic fails its gate and `allow_unconverged` is false.
+            If a diagnostic fails its gate in every attempt and `allow_unconverged` is false.
         """
-        import nutpie  # noqa: PLC0415
-
         design = build(model, evidence, partial=True)
-        with warnings.catch_warnings():
-            # The compiler and the sampler warn about their own deprecations.
-            warnings.simplefilter("ignore")
-            sampled = nutpie.sample(
-                compiled(model, evidence, design),
-                draws=self.draws,
-                tune=self.tune,
-                chains=self.chains,
-                seed=seed,
-                save_warmup=False,
-                progress_bar=False,
-                target_accept=self.target_accept,
-            )
-        groups = conform(sampled, design, np.random.default_rng(seed))
-        attrs = attributes(model, evidence, self, seed)
-        tree = assemble(groups, design, evidence, attrs)
-        failed = failures(tree)
-        if failed and not self.allow_unconverged:
-            raise ConvergenceError(
-                f"Nuts: {'; '.join(failed)}. Draw more (draws, tune), raise target_accept, or use "
-                "Exact(); allow_unconverged=True returns the fit with these findings."
-            )
-        return tree
+        ready, built = compiled(model, evidence, design)
+        tried: list[str] = []
+        for attempt in range(self.retries + 1):
+            engine = self._raised(attempt)
+            sampled = _sample(ready, engine, seed)
+            groups = conform(sampled, built, design, np.random.default_rng(seed))
+            attrs = {**attributes(model, evidence, self, seed), "attempts": json.dumps(tried)}
+            tree = assemble(groups, design, evidence, attrs)
+            failed = failures(tree)
+            if not failed:
+                return tree
+            tried.append(f"{engine._described()}: {'; '.join(failed)}")
+        if self.allow_unconverged:
+            return tree
+        raise ConvergenceError(
+            f"Nuts: {'. Then '.join(tried)}. Draw more (draws, tune), raise target_accept, or use "
+            "Exact(); allow_unconverged=True returns the fit with these findings."
+        )
+
+    def _raised(self, attempt: int) -> "Nuts":
+        """Give the settings of an attempt, from 0."""
+        return replace(
+            self,
+            draws=self.draws * 2**attempt,
+            tune=self.tune * 2**attempt,
+            target_accept=1.0 - (1.0 - self.target_accept) / 4**attempt,
+        )
+
+    def _described(self) -> str:
+        return (
+            f"with {self.draws} draws after {self.tune} and target_accept {self.target_accept:.4g}"
+        )
+
+
+def _sample(ready: Any, engine: Nuts, seed: int) -> xr.DataTree:
+    """Let nutpie sample."""
+    import nutpie  # noqa: PLC0415
+
+    with _strict():
+        found: xr.DataTree = nutpie.sample(
+            ready,
+            draws=engine.draws,
+            tune=engine.tune,
+            chains=engine.chains,
+            seed=seed,
+            save_warmup=False,
+            progress_bar=False,
+            target_accept=engine.target_accept,
+        )
+    return found
+
+
+@contextmanager
+def _strict() -> Iterator[None]:
+    """Compile arithmetic as it is written: under fastmath, draws depend on what a cache holds."""
+    import pytensor  # noqa: PLC0415
+
+    with warnings.catch_warnings(), pytensor.config.change_flags(numba__fastmath=False):
+        # The compiler and the sampler warn about their own deprecations.
+        warnings.simplefilter("ignore")
+        yield
 
 
 #: Compiled models by structure, the last used last; a compiled model takes some ten megabytes.
@@ -130,7 +176,7 @@ _COMPILED: dict[str, Any] = {}
 MOST_COMPILED = 16
 
 
-def compiled(model: Model, evidence: Evidence, design: Design) -> Any:
+def compiled(model: Model, evidence: Evidence, design: Design) -> tuple[Any, Graph]:
     """Compile a model, or give one of the same structure and shape the new data.
 
     Parameters
@@ -142,20 +188,23 @@ def compiled(model: Model, evidence: Evidence, design: Design) -> Any:
     -------
     nutpie.CompiledModel
         Holding these data. Compiling takes seconds, new data milliseconds.
+    Graph
+        What it was compiled from, or what has the same structure.
     """
     import nutpie  # noqa: PLC0415
 
-    built = graph(model, evidence, design)
+    built = graph(model, evidence)
     key = structure(model, evidence, design)
     if key not in _COMPILED:
-        _COMPILED[key] = nutpie.compile_pymc_model(built)
+        with _strict():
+            _COMPILED[key] = nutpie.compile_pymc_model(built.model)
         while len(_COMPILED) > MOST_COMPILED:
             _COMPILED.pop(next(iter(_COMPILED)))
-        return _COMPILED[key]
+        return _COMPILED[key], built
     found = _COMPILED.pop(key)
     _COMPILED[key] = found
-    data = {variable.name: variable.get_value() for variable in built.data_vars}
-    return found.with_data(**data)
+    data = {variable.name: variable.get_value() for variable in built.model.data_vars}
+    return found.with_data(**data), built
 
 
 def structure(model: Model, evidence: Evidence, design: Design) -> str:
@@ -201,104 +250,46 @@ def _constants(term: Term, evidence: Evidence) -> Iterator[tuple[str, np.ndarray
         yield carried.name, carried.factor
 
 
-def graph(model: Model, evidence: Evidence, design: Design) -> "pm.Model":
-    """Build the PyMC model: the sum of the terms, seen through the likelihood.
-
-    Parameters
-    ----------
-    model
-        The model.
-    evidence
-        The rows to pool.
-    design
-        Names of what is reported.
-
-    Returns
-    -------
-    pymc.Model
-        With the variables ``mu``, ``tau``, ``beta``, ``mu_level`` and ``theta`` where they apply.
-    """
-    import pymc as pm  # noqa: PLC0415
-    import pytensor.tensor as pt  # noqa: PLC0415
-
-    share = np.ones(evidence.size)
-    for gaussian in (term.gaussian(evidence) for term in model.terms):
-        if isinstance(gaussian, Noise):
-            share = share * gaussian.share
-    seen = discounted(evidence, share)
-    with pm.Model() as built:
-        eta: Any = 0.0
-        bias: Any = 0.0
-        mu: Any = None
-        reported, biases, level, allocations = [], [], [], []
-        for term in model.terms:
-            part = term.pymc(evidence)
-            eta = eta + part.eta
-            if part.bias is not None:
-                bias = bias + part.bias
-                if part.reported is not None:
-                    biases.append(part.reported)
-                continue
-            if part.allocation is not None:
-                allocations.append(part.allocation)
-            if isinstance(term, Intercept):
-                mu = part.eta
-            elif part.reported is not None:
-                reported.append(part.reported)
-                fixed = term.gaussian(evidence)
-                if getattr(fixed, "levels", None) is not None:
-                    level.append(part.reported)
-        if reported or biases:
-            # The design's order: coefficients of effects, then those of biases.
-            pm.Deterministic("beta", pt.concatenate([*reported, *biases]))
-        if level and mu is not None:
-            pm.Deterministic("mu_level", mu + pt.concatenate(level))
-        theta = pm.Deterministic("theta", eta + pt.zeros(len(design.se)))
-        model.likelihood.pymc(theta + bias, seen, tuple(allocations))
-    return built
-
-
 #: Reported variables and the dimension of their last axis.
 _DIMS = {"mu": None, "beta": MODERATOR, "mu_level": LEVEL, "theta": ESTIMATE}
 
 
 def conform(
-    sampled: xr.DataTree, design: Design, rng: np.random.Generator
+    sampled: xr.DataTree, built: Graph, design: Design, rng: np.random.Generator
 ) -> dict[str, xr.Dataset]:
-    """Bring nutpie's tree to the schema: names, labels, the new-setting effect, no warm-up.
+    """Bring nutpie's tree to the schema: names, labels, what was integrated out, the new-setting effect.
 
     Parameters
     ----------
     sampled
         What nutpie returned.
+    built
+        What was sampled.
     design
         Names of what is reported.
     rng
-        Generator of the new-setting draws.
+        Generator of the conditional and of the new-setting draws.
 
     Returns
     -------
     dict
-        The groups ``posterior`` and ``sample_stats``.
+        The groups ``posterior``, ``sample_stats`` and, where estimates have densities, ``log_likelihood``.
     """
     raw = sampled["posterior"].to_dataset()
-    data: dict[str, Any] = {}
-    coords: dict[str, Any] = {
-        CHAIN: np.arange(raw.sizes[CHAIN]),
-        DRAW: np.arange(raw.sizes[DRAW]),
-    }
+    moved, density = _conditional(raw, built, rng)
+    axes = {CHAIN: np.arange(raw.sizes[CHAIN]), DRAW: np.arange(raw.sizes[DRAW])}
     labels: dict[str, Any] = {ESTIMATE: design.labels}
     for quantity in design.quantities.values():
         if quantity.dim is not None:
             labels[quantity.dim] = np.array(quantity.labels, dtype=object)
+    data: dict[str, Any] = {}
+    coords: dict[str, Any] = dict(axes)
     for name, dim in {**_DIMS, **dict.fromkeys(design.hyper)}.items():
         if name not in raw:
             continue
-        values = raw[name].to_numpy()
-        if dim is None:
-            data[name] = ((CHAIN, DRAW), values)
-        else:
-            data[name] = ((CHAIN, DRAW, dim), values)
+        values = raw[name].to_numpy() + (moved if name == "theta" else 0.0)
+        data[name] = ((CHAIN, DRAW) if dim is None else (CHAIN, DRAW, dim), values)
+        if dim is not None:
             coords[dim] = labels[dim]
     spreads = [
         data[part.hyper[part.new]][1] ** 2
@@ -309,13 +300,50 @@ def conform(
         new = data["mu"][1] + np.sqrt(sum(spreads)) * rng.standard_normal(data["mu"][1].shape)
         data["theta_new"] = ((CHAIN, DRAW), new)
     stats = sampled["sample_stats"].to_dataset()
-    kept = [name for name in ("diverging", "energy", "depth", "n_steps") if name in stats]
     plain = {
-        str(name): ((CHAIN, DRAW), stats[name].to_numpy())
-        for name in kept
-        if stats[name].dims == (CHAIN, DRAW)
+        name: ((CHAIN, DRAW), stats[name].to_numpy())
+        for name in ("diverging", "energy", "depth", "n_steps")
+        if name in stats and stats[name].dims == (CHAIN, DRAW)
     }
-    return {
+    groups = {
         "posterior": xr.Dataset(data, coords=coords),
-        "sample_stats": xr.Dataset(plain, coords={CHAIN: coords[CHAIN], DRAW: coords[DRAW]}),
+        "sample_stats": xr.Dataset(plain, coords=axes),
     }
+    if density is not None:
+        groups["log_likelihood"] = xr.Dataset(
+            {"effect": ((CHAIN, DRAW, ESTIMATE), density)}, coords={**axes, ESTIMATE: design.labels}
+        )
+    return groups
+
+
+def _conditional(
+    raw: xr.Dataset, built: Graph, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Draw what was integrated out of the effects; densities; both of shape (chain, draw, estimate)."""
+    shape = raw["theta"].shape
+    if built.at is None:
+        return np.zeros(shape), raw[DENSITY].to_numpy() if DENSITY in raw else None
+    draws = shape[0] * shape[1]
+
+    def flat(name: str) -> np.ndarray:
+        values = raw[name].to_numpy()
+        return values.reshape(draws, *values.shape[2:])
+
+    drawn = Sampled(
+        at=built.at,
+        residual=built.effect - flat(EXPECTED),
+        sampling=built.sampling,
+        hyper={
+            name: flat(name)[:, None, None] for name in ("rho", "icc") if name in built.sampling
+        },
+        spreads=tuple(
+            Spread(flat(f"{SD}{place}"), group, of_bias)
+            for place, (group, of_bias) in enumerate(built.varying)
+        ),
+        risks=tuple(
+            Risk(rows, *np.moveaxis(flat(f"{RISK}{place}"), 1, 0))
+            for place, rows in enumerate(built.risks)
+        ),
+    )
+    moved, density = condition(drawn, rng)
+    return moved.reshape(shape), density.reshape(shape)

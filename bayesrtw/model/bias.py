@@ -15,7 +15,7 @@ from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal
 from bayesrtw.model.moderator import has_column
-from bayesrtw.model.term import Carried, Contribution, Facts, Fixed, Hyper, Noise, Trust
+from bayesrtw.model.term import Carried, Contribution, Facts, Fixed, Hyper, Noise, Trust, Varying
 from bayesrtw.registry import component
 
 if TYPE_CHECKING:
@@ -138,11 +138,21 @@ def _known(evidence: Evidence) -> Noise:
     return Noise(mean=zero, variance=zero, share=np.ones(evidence.size))
 
 
-def _spread_out(rows: NDArray[np.bool_], values: "TensorVariable") -> Any:
-    """Put one value a marked row into its place, zero elsewhere."""
+def _contribution(
+    rows: Array,
+    centre: Any,
+    *,
+    reported: "TensorVariable | None" = None,
+    name: str = "",
+    sd: Any = 0.0,
+) -> Contribution:
+    """Bias some rows: by `centre`, and each by itself with an SD where there is a name."""
     import pytensor.tensor as pt  # noqa: PLC0415
 
-    return pt.zeros(len(rows))[np.flatnonzero(rows)].set(values)
+    group = np.arange(len(rows), dtype=np.intp)
+    varying = Varying(name, pt.as_tensor_variable(rows * sd), group) if name else None
+    bias = pt.as_tensor_variable(rows * centre)
+    return Contribution(pt.zeros(len(rows)), reported, bias=bias, varying=varying)
 
 
 @component("term", "discount")
@@ -279,13 +289,8 @@ class AdditiveBias:
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
-        import pymc as pm  # noqa: PLC0415
-        import pytensor.tensor as pt  # noqa: PLC0415
-
-        rows = self.studies.among(evidence)
-        z = pm.Normal(f"{self.name}_z", 0.0, 1.0, shape=int(rows.sum()))
-        bias = orientation(evidence) * self.mean + self.sd * z
-        return Contribution(pt.zeros(evidence.size), None, bias=_spread_out(rows, bias))
+        rows = self.studies.among(evidence).astype(np.float64)
+        return _contribution(rows, orientation(evidence) * self.mean, name=self.name, sd=self.sd)
 
 
 @component("term", "bias_hierarchy")
@@ -378,16 +383,13 @@ class BiasHierarchy:
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
-        import pymc as pm  # noqa: PLC0415
-        import pytensor.tensor as pt  # noqa: PLC0415
-
-        rows = self.studies.among(evidence)
+        rows = self.studies.among(evidence).astype(np.float64)
         common = self.common.pymc(f"beta_{self.name}")
-        bias: Any = orientation(evidence) * common + pt.zeros(int(rows.sum()))
-        if self.spread is not None:
-            kappa = self.spread.pymc(f"{self.name}_spread")
-            bias = bias + kappa * pm.Normal(f"{self.name}_z", 0.0, 1.0, shape=int(rows.sum()))
-        return Contribution(pt.zeros(evidence.size), common[None], bias=_spread_out(rows, bias))
+        centre, reported = orientation(evidence) * common, common[None]
+        if self.spread is None:
+            return _contribution(rows, centre, reported=reported)
+        (name,) = self.hyper()
+        return _contribution(rows, centre, reported=reported, name=name, sd=self.spread.pymc(name))
 
 
 @component("term", "directed_bias")
@@ -456,12 +458,8 @@ class DirectedBias:
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
-        import pytensor.tensor as pt  # noqa: PLC0415
-
         rows = self.studies.among(evidence).astype(np.float64)
-        size = self.size.pymc(self.name)
-        bias = orientation(evidence) * rows * size
-        return Contribution(pt.zeros(evidence.size), None, bias=bias)
+        return _contribution(rows, orientation(evidence) * self.size.pymc(self.name))
 
 
 def discounted(evidence: Evidence, share: Array) -> Evidence:

@@ -10,7 +10,7 @@ from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
 from bayesrtw.model.moderator import cell_text, has_column
-from bayesrtw.model.term import Contribution, Facts, Group, Grouped, Hyper
+from bayesrtw.model.term import Contribution, Facts, Group, Grouped, Hyper, Varying
 from bayesrtw.registry import component
 
 
@@ -75,12 +75,12 @@ class Exchangeable:
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
-        import pymc as pm  # noqa: PLC0415
+        import pytensor.tensor as pt  # noqa: PLC0415
 
+        zero = pt.zeros(evidence.size)
         group = group_numbers(evidence, self.by)
-        tau = self.tau.pymc(self.name)
-        z = pm.Normal(f"{self.name}_z", 0.0, 1.0, shape=int(group.max()) + 1)
-        return Contribution(tau * z[group], None)
+        varying = Varying(self.name, zero + self.tau.pymc(self.name), group)
+        return Contribution(zero, None, varying=varying)
 
 
 @component("term", "by_group")
@@ -172,12 +172,12 @@ class ByGroup:
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
-        import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
         taus = pt.stack([each.prior.pymc(name) for name, each in self.hyper().items()])
-        z = pm.Normal("tau_group_z", 0.0, 1.0, shape=evidence.size)
-        return Contribution(taus[self._which(evidence)] * z, None)
+        group = np.arange(evidence.size, dtype=np.intp)
+        varying = Varying("tau_group", taus[self._which(evidence)], group)
+        return Contribution(pt.zeros(evidence.size), None, varying=varying)
 
 
 @component("term", "common")

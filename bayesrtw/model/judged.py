@@ -18,7 +18,7 @@ from bayesrtw.evidence.bias_prior import (
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import orientation
 from bayesrtw.model.moderator import has_column
-from bayesrtw.model.term import Contribution, Facts, Hyper, Noise, Trust
+from bayesrtw.model.term import Contribution, Facts, Hyper, Noise, Trust, Varying
 from bayesrtw.registry import component
 
 Array = NDArray[np.float64]
@@ -164,14 +164,12 @@ class JudgedBias:
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
-        import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
         part = self.gaussian(evidence)
-        rows = np.flatnonzero(part.variance > 0)
-        z = pm.Normal(f"{self.name}_z", 0.0, 1.0, shape=len(rows))
-        spread = pt.zeros(evidence.size)[rows].set(np.sqrt(part.variance[rows]) * z)
-        return Contribution(pt.zeros(evidence.size), None, bias=part.mean + spread)
+        zero, group = pt.zeros(evidence.size), np.arange(evidence.size, dtype=np.intp)
+        varying = Varying(self.name, zero + np.sqrt(part.variance), group)
+        return Contribution(zero, None, bias=zero + part.mean, varying=varying)
 
 
 def _range(values: Array) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import UNIT, Prior
-from bayesrtw.model.term import CLUSTER, Allocation, Hyper
+from bayesrtw.model.joint import Joint, integrated, sampling_covariance
+from bayesrtw.model.term import CLUSTER, Allocation, Hyper, Varying
 from bayesrtw.registry import component, role
 
 if TYPE_CHECKING:
@@ -46,6 +47,27 @@ class Likelihood(Protocol):
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
     ) -> None:
         """Add the observed variable, of mean `eta`, to the PyMC model in context."""
+
+
+@runtime_checkable
+class Integrates(Protocol):
+    """A likelihood that is normal given its hyperparameters: it integrates normal effects out."""
+
+    def blocks(self, evidence: Evidence) -> list[NDArray[np.intp]]:
+        """Give the sets of estimates whose sampling errors are correlated, shape (member,) each."""
+
+    def sampling(self, evidence: Evidence, at: Joint) -> dict[str, Array]:
+        """Give sampling errors as `bayesrtw.model.joint.sampling_covariance` takes them."""
+
+    def see(
+        self,
+        eta: "TensorVariable",
+        evidence: Evidence,
+        allocations: tuple[Allocation, ...],
+        at: Joint,
+        varying: tuple[Varying, ...],
+    ) -> None:
+        """As `Likelihood.pymc`, with effects that are not in `eta` and whose groups stay inside sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,62 +149,104 @@ class NormalErrors:
             )
         return found
 
+    def blocks(self, evidence: Evidence) -> list[NDArray[np.intp]]:
+        """Give the sets of estimates whose sampling errors are correlated, shape (member,) each."""
+        return [rows for rows, _ in correlated(self.correlation, evidence)]
+
+    def sampling(self, evidence: Evidence, at: Joint) -> dict[str, Array]:
+        """See `Integrates`."""
+        count = evidence.size
+        se = np.asarray(evidence.data["se"].to_numpy(), dtype=np.float64)
+        known, by_rho = np.diag(se**2), np.zeros((count, count))
+        for place, (rows, matrix) in enumerate(correlated(self.correlation, evidence)):
+            among = np.ix_(rows, rows)
+            if place < len(evidence.dependence):
+                known[among] = matrix
+            else:
+                by_rho[among] = matrix - np.diag(np.diagonal(matrix))
+        rows = np.arange(count)[:, None]
+        found = {"known": known[rows, at.members] * at.inside}
+        if self.correlation:
+            found["rho"] = by_rho[rows, at.members] * at.inside
+        if self.clustering:
+            larger = excess(self.clustering, evidence)
+            found |= {"icc": larger[rows + 0 * at.members], "icc of members": larger[at.members]}
+        return found
+
     def pymc(
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
     ) -> None:
         """See `Likelihood`."""
+        apart = np.zeros(0, dtype=np.intp)
+        at, _ = integrated((), self.blocks(evidence), evidence.size, apart)
+        self.see(eta, evidence, allocations, at, ())
+
+    def see(
+        self,
+        eta: "TensorVariable",
+        evidence: Evidence,
+        allocations: tuple[Allocation, ...],
+        at: Joint,
+        varying: tuple[Varying, ...],
+    ) -> None:
+        """See `Integrates`."""
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
-        effect = evidence.data["effect"].to_numpy()
-        se = evidence.data["se"].to_numpy()
-        rho: Any = self.correlation.rho.pymc("rho") if self.correlation else None
-        wider: Any = pt.ones(len(se))
-        if self.clustering:
-            icc = self.clustering.icc.pymc("icc")
-            wider = pt.sqrt(1.0 + pm.Data("excess_data", excess(self.clustering, evidence)) * icc)
-        together = correlated(self.correlation, evidence)
-        alone = np.ones(len(se), dtype=bool)
-        for place, (rows, covariance) in enumerate(together):
-            alone[rows] = False
-            # Data, not constants: a compiled model takes new evidence of the same structure.
-            factor: Any = pm.Data(f"covariance_block_{place}", covariance)
-            seen = pm.Data(f"effect_block_{place}_data", effect[rows])
-            if place >= len(evidence.dependence):
-                eye = np.eye(len(rows))
-                factor = factor * (eye + (1.0 - eye) * rho)
-            factor = factor * pt.outer(wider[rows], wider[rows])
-            pm.MvNormal(f"effect_block_{place}", eta[rows], factor, observed=seen)
+        hyper = {name: each.prior.pymc(name) for name, each in self.hyper().items()}
+        # Data, not constants: a compiled model takes new evidence of the same structure.
+        sampling = {
+            name: pm.Data(f"sampling_{name.replace(' ', '_')}_data", part)
+            for name, part in self.sampling(evidence, at).items()
+        }
+        covariance = sampling_covariance(sampling, hyper)
+        variance = covariance[:, 0] + sum(each.sd**2 for each in varying)
+        effect = np.asarray(evidence.data["effect"].to_numpy(), dtype=np.float64)
+        seen = pm.Data("effect_data", effect)
+        plain = np.ones(len(effect), dtype=bool)
         for place, at_risk in enumerate(allocations):
-            alone[at_risk.rows] = False
-            _mixture(f"effect_mixture_{place}", eta, (effect, se), wider, at_risk)
-        rows = np.flatnonzero(alone)
-        if not len(rows):
-            return
-        observed = pm.Data("effect_data", effect[rows])
-        spread = pm.Data("se_data", se[rows]) * wider[rows]
-        pm.Normal("effect", eta[rows], spread, observed=observed)
+            plain[at_risk.rows] = False
+            mean, spread, part = (each[at_risk.rows] for each in (eta, variance, seen))
+            _mixture(f"effect_mixture_{place}", mean, spread, part, at_risk)
+        if not at.alone.all():
+            pm.Potential("effect", _joint(at, plain, covariance, varying, seen - eta))
+        elif plain.all():
+            pm.Normal("effect", eta, pt.sqrt(variance), observed=seen)
+        elif plain.any():
+            rows = np.flatnonzero(plain)
+            density = pm.logp(pm.Normal.dist(eta[rows], pt.sqrt(variance[rows])), seen[rows])
+            pm.Potential("effect", pt.sum(density))
 
 
-def _mixture(
-    name: str,
-    eta: "TensorVariable",
-    data: tuple[Array, Array],
-    wider: "TensorVariable",
-    at_risk: Allocation,
-) -> None:
+def _joint(
+    at: Joint,
+    plain: NDArray[np.bool_],
+    covariance: Any,
+    varying: tuple[Varying, ...],
+    residual: Any,
+) -> Any:
+    """Log density of estimates that are seen together and of those beside them."""
+    import pytensor.tensor as pt  # noqa: PLC0415
+
+    from bayesrtw.model.joint_density import JointDensity  # noqa: PLC0415
+
+    shape = (0, *at.members.shape)
+    among = np.concatenate([np.zeros(shape), *(at.among(each.group)[None] for each in varying)])
+    variance = pt.stack([each.sd**2 for each in varying]) if varying else np.zeros(shape[:2])
+    kept = plain[at.rows]
+    return JointDensity()(at.rows[kept], at.first[kept], among, covariance, variance, residual)[0]
+
+
+def _mixture(name: str, mean: Any, variance: Any, effect: Any, at_risk: Allocation) -> None:
     """Estimates that are biased or not: a mixture of two normal densities each."""
     import pymc as pm  # noqa: PLC0415
     import pytensor.tensor as pt  # noqa: PLC0415
 
-    effect, se = (values[at_risk.rows] for values in data)
-    variance = pm.Data(f"{name}_variance", se**2) * wider[at_risk.rows] ** 2
-    mean = eta[at_risk.rows]
     weight = pt.stack([1.0 - at_risk.probability, at_risk.probability], axis=-1)
     centre = pt.stack([mean, mean + at_risk.shift], axis=-1)
-    spread = pt.stack([variance + 0.0 * mean, variance + at_risk.spread**2], axis=-1)
-    observed = pm.Data(f"{name}_data", effect)
-    pm.NormalMixture(name, w=weight, mu=centre, sigma=pt.sqrt(spread), observed=observed)
+    spread = pt.stack([variance, variance + at_risk.spread**2], axis=-1)
+    density = pm.NormalMixture.dist(w=weight, mu=centre, sigma=pt.sqrt(spread))
+    pm.Potential(name, pt.sum(pm.logp(density, effect)))
 
 
 def excess(clustering: Clustering, evidence: Evidence) -> NDArray[np.float64]:

@@ -331,6 +331,24 @@ class Allocation(NamedTuple):
     spread: "TensorVariable"
 
 
+class Varying(NamedTuple):
+    """Normal effects of mean zero inside a PyMC model, one a group: to be integrated out, or sampled.
+
+    Attributes
+    ----------
+    name
+        Different for every term.
+    sd
+        SD of the effect of each estimate's group, shape (estimate,), alike in a group; 0 where there is none.
+    group
+        Group of each estimate, shape (estimate,), integers.
+    """
+
+    name: str
+    sd: "TensorVariable"
+    group: NDArray[np.intp]
+
+
 class Contribution(NamedTuple):
     """A term inside a PyMC model.
 
@@ -344,12 +362,15 @@ class Contribution(NamedTuple):
         What it adds to the estimates and not to the effects, or None.
     allocation
         Biases that estimates may have, or None.
+    varying
+        Normal effects that belong to the effects, or to the biases if the term has `bias`; or None.
     """
 
     eta: "TensorVariable"
     reported: "TensorVariable | None"
     bias: "TensorVariable | None" = None
     allocation: Allocation | None = None
+    varying: Varying | None = None
 
 
 @role("term")

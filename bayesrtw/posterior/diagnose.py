@@ -1,5 +1,6 @@
 """What a fitted tree says about itself: checks as findings, never hidden."""
 
+import json
 import math
 
 import numpy as np
@@ -60,6 +61,10 @@ def diagnose(tree: xr.DataTree, model: Model) -> tuple[Finding, ...]:
         ]
     else:
         found += [Finding("sampler", "failed", f"Nuts: {text}.") for text in failures(tree)]
+        tried = json.loads(tree.attrs.get("attempts", "[]"))
+        if tried:
+            text = f"Nuts sampled again with more draws and smaller steps, {'; '.join(tried)}."
+            found.append(Finding("sampler-raised", "note", text))
     found += _leaning(tree)
     return (*found, *_spread(tree, model))
 

@@ -1,7 +1,7 @@
 """Bias terms: exact and NUTS agree within 4 Monte-Carlo standard errors.
 
-The graph samples every bias and every study effect; the quadrature has integrated them out. Seeds are
-fixed; the tolerance is argued in test_engines.py.
+The graph samples what biases have in common, and probabilities of bias; the quadrature has integrated both
+out. Seeds are fixed; the tolerance is argued in test_engines.py.
 """
 
 import arviz_stats as azs

@@ -18,9 +18,8 @@ from scipy.stats import norm, t
 import bayesrtw as brw
 from bayesrtw import registry
 from bayesrtw.analysis.schema import json_schema
-from bayesrtw.engine.nuts import graph
+from bayesrtw.engine.graph import graph
 from bayesrtw.errors import BayesrtwError, Faults, SpecError
-from bayesrtw.model.design import build
 from bayesrtw.model.likelihood import Likelihood
 
 brw.Analysis
@@ -47,7 +46,7 @@ evidence = brw.Evidence.from_frame(frame)
 terms = (brw.Intercept(brw.prior.Normal(0, 0.5)), brw.Common())
 model = brw.Model(terms=terms, likelihood=student(5.0))
 print("exact:", brw.Exact().refuses(model, evidence))
-built = graph(model, evidence, build(model, evidence))
+built = graph(model, evidence).model
 with pytensor.config.change_flags(mode="FAST_COMPILE", cxx=""):
     logp = built.compile_logp()
 point = built.initial_point()

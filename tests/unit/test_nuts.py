@@ -4,6 +4,7 @@ Draws that are independent pass every gate: of 4 x 1000 such draws R-hat is 1.00
 effective sizes about 4000; the energy of independent draws has E-BFMI 2.
 """
 
+import json
 import re
 from dataclasses import replace
 
@@ -20,7 +21,7 @@ from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, DirectedBias, Studies
 from bayesrtw.model.design import build
 from bayesrtw.posterior.diagnose import diagnose
-from bayesrtw.posterior.gates import failures
+from bayesrtw.posterior.gates import failures, stuck
 
 prior = brw.prior
 
@@ -64,6 +65,16 @@ def walk(rho):
     return drawn
 
 
+def pretended(monkeypatch, attempts):
+    """Let the sampler return given groups, the last ones again and again; what it was asked for."""
+    asked = []
+    left = list(attempts)
+    monkeypatch.setattr(nuts, "_sample", lambda _, engine, __: asked.append(engine))
+    monkeypatch.setattr(nuts, "compiled", lambda *_: (None, None))
+    monkeypatch.setattr(nuts, "conform", lambda *_: left.pop(0) if len(left) > 1 else left[0])
+    return asked
+
+
 def faults():
     rng = np.random.default_rng(3)
     apart = rng.normal(size=(4, 1000)) + np.array([[0.0], [0.0], [0.0], [1.0]])
@@ -89,14 +100,56 @@ def test_independent_draws_pass_every_gate():
 def test_each_gate_refuses(message, monkeypatch):
     tree = sampled(**faults()[message])
     groups = {name: tree[name].to_dataset() for name in tree.children}
-    monkeypatch.setattr("nutpie.sample", lambda *_, **__: None)
-    monkeypatch.setattr(nuts, "compiled", lambda *_: None)
-    monkeypatch.setattr(nuts, "conform", lambda *_: groups)
+    pretended(monkeypatch, [groups])
     with pytest.raises(ConvergenceError, match=message + r".*allow_unconverged=True returns"):
         Nuts().fit(PLAIN, evidence(), seed=1)
     found = Nuts(allow_unconverged=True).fit(PLAIN, evidence(), seed=1)
     failed = [each for each in diagnose(found, PLAIN) if each.severity == "failed"]
     assert any(re.search(message, each.message) for each in failed), failed
+
+
+def test_a_fit_is_sampled_again_before_it_is_refused_and_the_tree_says_so(monkeypatch):
+    diverging = np.zeros((4, 1000), dtype=bool)
+    diverging[2, 500] = True
+    bad, good = sampled(diverging=diverging), sampled()
+    groups = [{name: tree[name].to_dataset() for name in tree.children} for tree in (bad, good)]
+    asked = pretended(monkeypatch, groups)
+    tree = Nuts().fit(PLAIN, evidence(), seed=1)
+    assert [(each.draws, each.tune, each.target_accept) for each in asked] == [
+        (1000, 1000, 0.95),
+        (2000, 2000, pytest.approx(0.9875)),
+    ]
+    tried = "with 1000 draws after 1000 and target_accept 0.95: 1 transitions diverged (none may)"
+    assert json.loads(tree.attrs["attempts"]) == [tried]
+    (said,) = [each for each in diagnose(tree, PLAIN) if each.check == "sampler-raised"]
+    assert tried in said.message
+    asked = pretended(monkeypatch, groups[:1])
+    with pytest.raises(ConvergenceError, match=r"0\.95: 1 tran.*0\.9875: 1 tran.*0\.9969: 1 tran"):
+        Nuts().fit(PLAIN, evidence(), seed=1)
+    assert len(asked) == 3
+    asked = pretended(monkeypatch, groups[:1])
+    assert (
+        "attempts" in Nuts(retries=0, allow_unconverged=True).fit(PLAIN, evidence(), seed=1).attrs
+    )
+    assert len(asked) == 1
+
+
+def test_a_stuck_chain_is_named():
+    rng = np.random.default_rng(4)
+    diverging = np.zeros((4, 1000), dtype=bool)
+    diverging[1, :443] = True
+    (said,) = stuck(sampled(diverging=diverging))
+    assert said == "chain 1 is stuck: 44 % of its transitions diverged, 0 % of those of its peers"
+    energy = rng.normal(size=(4, 1000))
+    energy[0, 300:] = energy[0, 300]
+    (said,) = stuck(sampled(energy=energy))
+    assert said.startswith("chain 0 is stuck: 70 % of its transitions stayed where they were")
+    apart = rng.normal(size=(4, 1000)) + np.array([[0.0], [0.0], [0.0], [1.0]])
+    (said,) = stuck(sampled(tau=apart))
+    assert said.startswith("chain 3 is stuck apart from the others: R-hat is 1.00")
+    assert stuck(sampled()) == []
+    # All chains alike are no stuck chain, and other gates say what they are.
+    assert stuck(sampled(diverging=np.ones((4, 1000), dtype=bool))) == []
 
 
 def same(model, one, other):

@@ -1,0 +1,164 @@
+"""The PyMC graph of a model: the sum of its terms, seen through the likelihood."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.bias import discounted
+from bayesrtw.model.joint import Joint, integrated
+from bayesrtw.model.likelihood import Integrates
+from bayesrtw.model.spec import Model
+from bayesrtw.model.term import Allocation, Contribution, Noise, Term, Varying
+
+if TYPE_CHECKING:
+    import pymc as pm
+
+#: Recorded with every draw for what is done afterwards: means of the estimates, SDs of what was integrated
+#: out, risks of bias, and densities of a likelihood that is not normal.
+EXPECTED, SD, RISK, DENSITY = "_expected", "_sd_", "_risk_", "_log_likelihood"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Graph:
+    """A PyMC model, and what was integrated out of it.
+
+    Attributes
+    ----------
+    model
+        With the variables ``mu``, ``tau``, ``beta``, ``mu_level`` and ``theta`` where they apply; ``theta``
+        lacks the effects that were integrated out.
+    effect
+        Estimates, shape (estimate,).
+    at
+        Sets of estimates that are seen together; None where the likelihood is not normal.
+    sampling
+        Covariance of sampling errors, as `bayesrtw.model.joint.sampling_covariance` takes it.
+    varying
+        Of each effect that was integrated out: groups, shape (estimate,), and whether it is a bias.
+    risks
+        Estimates that are biased or not, shape (row,), once for each such term.
+    """
+
+    model: "pm.Model"
+    effect: NDArray[np.float64]
+    at: Joint | None
+    sampling: Mapping[str, NDArray[np.float64]]
+    varying: tuple[tuple[NDArray[np.intp], bool], ...] = ()
+    risks: tuple[NDArray[np.intp], ...] = ()
+
+
+def graph(model: Model, evidence: Evidence) -> Graph:
+    """Build the graph.
+
+    Parameters
+    ----------
+    model
+        The model.
+    evidence
+        The rows to pool.
+
+    Returns
+    -------
+    Graph
+        Normal effects are integrated out of a normal likelihood where they can be; others see them sampled.
+    """
+    import pymc as pm  # noqa: PLC0415
+    import pytensor.tensor as pt  # noqa: PLC0415
+
+    seen = _seen(model, evidence)
+    effect = np.asarray(seen.data["effect"].to_numpy(), dtype=np.float64)
+    likelihood = model.likelihood
+    with pm.Model() as built:
+        parts = [(term, term.pymc(evidence)) for term in model.terms]
+        _report(parts, evidence)
+        eta: Any = sum((part.eta for _, part in parts), pt.zeros(evidence.size))
+        bias: Any = sum((part.bias for _, part in parts if part.bias is not None), 0.0)
+        varying = [(part.varying, part.bias is not None) for _, part in parts if part.varying]
+        risks = tuple(part.allocation for _, part in parts if part.allocation is not None)
+        at: Joint | None = None
+        chosen: tuple[Varying, ...] = ()
+        if isinstance(likelihood, Integrates):
+            apart = np.concatenate([np.zeros(0, dtype=np.intp), *(each.rows for each in risks)])
+            among = [each for each, _ in varying]
+            at, chosen = integrated(among, likelihood.blocks(seen), evidence.size, apart)
+        left_out = [pair for pair in varying if any(pair[0] is each for each in chosen)]
+        for each, of_bias in varying:
+            if any(each is one for one in chosen):
+                continue
+            z = pm.Normal(f"{each.name}_z", 0.0, 1.0, shape=int(each.group.max()) + 1)
+            sampled = each.sd * z[each.group]
+            eta, bias = (eta, bias + sampled) if of_bias else (eta + sampled, bias)
+        pm.Deterministic("theta", eta)
+        expected = pm.Deterministic(EXPECTED, eta + bias)
+        if at is None or not isinstance(likelihood, Integrates):
+            likelihood.pymc(expected, seen, risks)
+            _densities(built, evidence.size)
+            return Graph(built, effect, None, {})
+        likelihood.see(expected, seen, risks, at, chosen)
+        _record(left_out, risks)
+    return Graph(
+        model=built,
+        effect=effect,
+        at=at,
+        sampling=likelihood.sampling(seen, at),
+        varying=tuple((each.group, of_bias) for each, of_bias in left_out),
+        risks=tuple(each.rows for each in risks),
+    )
+
+
+def _seen(model: Model, evidence: Evidence) -> Evidence:
+    """Give the rows with the information that terms leave them."""
+    share = np.ones(evidence.size)
+    for gaussian in (term.gaussian(evidence) for term in model.terms):
+        if isinstance(gaussian, Noise):
+            share = share * gaussian.share
+    return discounted(evidence, share)
+
+
+def _report(parts: Sequence[tuple[Term, Contribution]], evidence: Evidence) -> None:
+    """Name what is reported, in the design's order: coefficients of effects, then those of biases."""
+    import pymc as pm  # noqa: PLC0415
+    import pytensor.tensor as pt  # noqa: PLC0415
+
+    mu: Any = None
+    reported, biases, level = [], [], []
+    for term, part in parts:
+        if term.facts.mean:
+            mu = part.eta
+        elif part.reported is not None and part.bias is not None:
+            biases.append(part.reported)
+        elif part.reported is not None:
+            reported.append(part.reported)
+            if getattr(term.gaussian(evidence), "levels", None) is not None:
+                level.append(part.reported)
+    if reported or biases:
+        pm.Deterministic("beta", pt.concatenate([*reported, *biases]))
+    if level and mu is not None:
+        pm.Deterministic("mu_level", mu + pt.concatenate(level))
+
+
+def _record(left_out: Sequence[tuple[Varying, bool]], risks: Sequence[Allocation]) -> None:
+    """Keep with every draw what conditional draws need."""
+    import pymc as pm  # noqa: PLC0415
+    import pytensor.tensor as pt  # noqa: PLC0415
+
+    for place, (each, _) in enumerate(left_out):
+        pm.Deterministic(f"{SD}{place}", each.sd)
+    for place, risk in enumerate(risks):
+        pm.Deterministic(f"{RISK}{place}", pt.stack([risk.probability, risk.shift, risk.spread]))
+
+
+def _densities(built: "pm.Model", count: int) -> None:
+    """Keep the density of each estimate, if the likelihood observes them one by one."""
+    import pymc as pm  # noqa: PLC0415
+
+    observed = built.observed_RVs
+    if len(observed) != 1 or observed[0].ndim != 1:
+        return
+    density = pm.logp(observed[0], built.rvs_to_values[observed[0]])
+    if density.ndim == 1 and observed[0].shape.eval()[0] == count:
+        pm.Deterministic(DENSITY, density)

@@ -1,0 +1,178 @@
+"""What was integrated out of a PyMC graph, after it was sampled: effects behind estimates, and densities.
+
+Given a draw of the rest, effects and errors are normal. A draw of both from their distributions is corrected
+by what it leaves of the estimates (Journel & Huijbregts 1978, Mining Geostatistics, VII.C): it then has the
+conditional distribution, however close to zero an SD is.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from bayesrtw.model.joint import Joint, sampling_covariance
+
+Array = NDArray[np.float64]
+
+HALF_LOG_2PI = 0.5 * math.log(2.0 * math.pi)
+
+#: Numbers of one array that are worked on at once: ten megabytes.
+AT_ONCE = 1_000_000
+
+
+class Spread(NamedTuple):
+    """A normal effect that was integrated out, in draws.
+
+    Attributes
+    ----------
+    sd
+        Shape (draw, estimate).
+    group
+        Group of each estimate, shape (estimate,).
+    biases
+        Whether it separates estimates from effects.
+    """
+
+    sd: Array
+    group: NDArray[np.intp]
+    biases: bool
+
+
+class Risk(NamedTuple):
+    """Biases that estimates may have, in draws.
+
+    Attributes
+    ----------
+    rows
+        Which estimates, shape (row,).
+    probability, shift, spread
+        As in `bayesrtw.model.term.Allocation`, shape (draw, row).
+    """
+
+    rows: NDArray[np.intp]
+    probability: Array
+    shift: Array
+    spread: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sampled:
+    """Draws of everything that was not integrated out.
+
+    Attributes
+    ----------
+    at
+        Sets of estimates that are seen together.
+    residual
+        Estimates less their means, shape (draw, estimate).
+    sampling, hyper
+        As `bayesrtw.model.joint.sampling_covariance` takes them; hyperparameters have shape (draw, 1, 1).
+    spreads
+        What was integrated out.
+    risks
+        Estimates that are biased or not.
+    """
+
+    at: Joint
+    residual: Array
+    sampling: Mapping[str, Array]
+    hyper: Mapping[str, Array]
+    spreads: tuple[Spread, ...]
+    risks: tuple[Risk, ...] = ()
+
+    def parts(self) -> Iterator["Sampled"]:
+        """Give some draws at a time, so that covariances of all are never held at once."""
+        size = max(1, AT_ONCE // self.at.members.size)
+        for start in range(0, len(self.residual), size):
+            cut = slice(start, start + size)
+            yield replace(
+                self,
+                residual=self.residual[cut],
+                hyper={name: values[cut] for name, values in self.hyper.items()},
+                spreads=tuple(each._replace(sd=each.sd[cut]) for each in self.spreads),
+                risks=tuple(
+                    Risk(each.rows, *(values[cut] for values in each[1:])) for each in self.risks
+                ),
+            )
+
+    def covariance(self, *, biases: bool) -> Array:
+        """Of effects, or of biases and sampling errors; shape (draw, estimate, member)."""
+        total = np.zeros((len(self.residual), *self.at.members.shape))
+        if biases:
+            total += sampling_covariance(self.sampling, self.hyper)
+        for each in self.spreads:
+            if each.biases == biases:
+                total += each.sd[:, :, None] ** 2 * self.at.among(each.group)
+        return total
+
+
+def condition(drawn: Sampled, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Draw the effects given everything else, and give the density of each estimate.
+
+    Parameters
+    ----------
+    drawn
+        Draws of everything else.
+    rng
+        Random generator.
+
+    Returns
+    -------
+    ndarray, shape (draw, estimate)
+        By how much the effect behind an estimate differs from its mean.
+    ndarray, shape (draw, estimate)
+        Log density of the estimate given the others and the rest of the draw, effects integrated out.
+    """
+    found = [_condition(part, rng) for part in drawn.parts()]
+    effect, density = (np.concatenate(each) for each in zip(*found, strict=True))
+    return effect, density
+
+
+def _condition(drawn: Sampled, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Do so for draws that are held at once."""
+    signal, error = drawn.covariance(biases=False), drawn.covariance(biases=True)
+    residual = drawn.residual.copy()
+    effect = np.zeros(residual.shape)
+    for spread in drawn.spreads:
+        if not spread.biases:
+            normal = rng.standard_normal((len(residual), int(spread.group.max()) + 1))
+            effect += spread.sd * normal[:, spread.group]
+    mixed = [_allocate(each, residual, signal, error, rng) for each in drawn.risks]
+    noise = rng.standard_normal(residual.shape)
+    density = np.empty(residual.shape)
+    moved = effect.copy()
+    size_of = drawn.at.inside.sum(axis=1)
+    for size in np.unique(size_of):
+        rows = np.unique(drawn.at.members[size_of == size, :size], axis=0)
+        own, noisy = signal[:, rows, :size], error[:, rows, :size]
+        inverse = np.linalg.inv(own + noisy)
+        simulated = np.linalg.cholesky(noisy) @ noise[:, rows, None] + effect[:, rows, None]
+        moved[:, rows] += (own @ inverse @ (residual[:, rows, None] - simulated))[..., 0]
+        weighted = (inverse @ residual[:, rows, None])[..., 0]
+        precision = np.diagonal(inverse, axis1=-2, axis2=-1)
+        density[:, rows] = 0.5 * np.log(precision) - 0.5 * weighted**2 / precision - HALF_LOG_2PI
+    for each, values in zip(drawn.risks, mixed, strict=True):
+        density[:, each.rows] = values
+    return moved, density
+
+
+def _allocate(
+    risk: Risk, residual: Array, signal: Array, error: Array, rng: np.random.Generator
+) -> Array:
+    """Say which estimates are biased, change what is left of them so, and give their densities."""
+    rows = risk.rows
+    unbiased = signal[:, rows, 0] + error[:, rows, 0]
+    variance = np.stack([unbiased, unbiased + risk.spread**2])
+    left = np.stack([residual[:, rows], residual[:, rows] - risk.shift])
+    with np.errstate(divide="ignore"):
+        weight = np.log(np.stack([1.0 - risk.probability, risk.probability]))
+    log = weight - 0.5 * np.log(variance) - 0.5 * left**2 / variance - HALF_LOG_2PI
+    density: Array = logsumexp(log, axis=0)
+    biased = rng.random(density.shape) < np.exp(log[1] - density)
+    residual[:, rows] = np.where(biased, left[1], left[0])
+    error[:, rows, 0] += biased * risk.spread**2
+    return density
