@@ -80,7 +80,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Grid:
+class Explored:
     """Every cell, and what its axes are.
 
     Attributes
@@ -105,7 +105,7 @@ class Grid:
     cells: tuple[tuple[tuple[Cell | None, ...], ...], ...]
 
 
-def explore(synthesis: Synthesis) -> Grid | None:
+def explore(synthesis: Synthesis) -> Explored | None:
     """Work out the grid of a synthesis.
 
     Parameters
@@ -115,7 +115,7 @@ def explore(synthesis: Synthesis) -> Grid | None:
 
     Returns
     -------
-    Grid or None
+    Explored or None
         None where the exact engine does not serve, or the model has no pooled mean. The cell of the
         registered prior with nothing left out holds the synthesis's own answers.
 
@@ -157,7 +157,7 @@ def explore(synthesis: Synthesis) -> Grid | None:
         _hold_against([each for each in first.answers if each], same, synthesis.analysis.id)
         row = (replace(first, answers=same), *cells[0][0][1:])
         cells[0] = (row, *cells[0][1:])
-    return Grid(tuple(axis[1].items()), left, asked, tuple(names), tuple(cells))
+    return Explored(tuple(axis[1].items()), left, asked, tuple(names), tuple(cells))
 
 
 def _further(synthesis: Synthesis) -> list[tuple[Rung, NDArray[np.bool_]]]:

@@ -5,6 +5,7 @@ and a reading that the values contradict is refused.
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -478,7 +479,8 @@ def _people_of_counts(made: dict[str, list[str]]) -> None:
 
 
 def _cleaned(role: str, cells: Sequence[str]) -> list[str]:
-    """Write p values as this package does: without the letter p."""
+    """Write p values as this package does: no letter p, and a comma, never one of thousands, as a point."""
     if role != "p_value":
         return list(cells)
-    return [cell.lstrip("pP ").removeprefix("-value").lstrip(" ") for cell in cells]
+    plain = [cell.lstrip("pP ").removeprefix("-value").lstrip(" ") for cell in cells]
+    return [re.sub(r",(?=\d)", ".", cell) for cell in plain]

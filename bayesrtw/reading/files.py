@@ -142,7 +142,10 @@ def _frame(path: Path, kind: str, sheet: str) -> "pd.DataFrame":
         import pyreadstat  # noqa: PLC0415
 
         reader = pyreadstat.read_por if kind == ".por" else pyreadstat.read_sav
-        return cast("pd.DataFrame", reader(str(path), apply_value_formats=True)[0])
+        try:
+            return cast("pd.DataFrame", reader(str(path), apply_value_formats=True)[0])
+        except (pyreadstat.ReadstatError, pyreadstat.PyreadstatError) as error:
+            raise ValueError(str(error)) from None  # theirs are bare Exceptions
     if kind in (".rds", ".rda", ".rdata"):
         return _frame_of_r(path, kind)
     from python_calamine import CalamineWorkbook  # noqa: PLC0415

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesrtw.analysis.concluded import conclusion
-from bayesrtw.analysis.explore import Cell, Grid, explore
+from bayesrtw.analysis.explore import Cell, Explored, explore
 from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import NEXT, PREDICTIVE, Panel, sensitivity
@@ -64,7 +64,7 @@ def _panel(synthesis: Synthesis, source: Evidence | None) -> tuple[Panel | None,
         return None, str(error)
 
 
-def _grid(synthesis: Synthesis) -> tuple[Grid | None, str]:
+def _grid(synthesis: Synthesis) -> tuple[Explored | None, str]:
     """Work out the grid; say why where a model has none."""
     try:
         grid = explore(synthesis)
@@ -151,7 +151,7 @@ def _figure(value: Any) -> Any:
     return value if isinstance(value, str | bool) else number(value)
 
 
-def _explore(grid: Grid, model: Model) -> dict[str, Any]:
+def _explore(grid: Explored, model: Model) -> dict[str, Any]:
     """Write the grid; ``cells[rung][left_out][prior]``, None where a posterior would be improper."""
     spreads, between = model.spreads, model.between
     return {

@@ -14,7 +14,7 @@ from numpy.testing import assert_allclose
 
 import bayesrtw as brw
 from bayesrtw.analysis.default import default_analyses
-from bayesrtw.analysis.explore import Grid, explore
+from bayesrtw.analysis.explore import Explored, explore
 from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis, run
 from bayesrtw.analysis.sensitivity import heterogeneity_panels, prior_choices
@@ -45,7 +45,7 @@ def _synthesis(design: list[str] | None = None, **changes: object) -> Synthesis:
 
 
 @pytest.fixture(scope="module")
-def three_levels() -> tuple[Synthesis, Grid]:
+def three_levels() -> tuple[Synthesis, Explored]:
     terms = (
         brw.Intercept(brw.prior.Normal(0, 0.5)),
         brw.Exchangeable(brw.prior.HalfNormal(0.5), by="trial_family", name="tau_family"),
@@ -63,7 +63,7 @@ def three_levels() -> tuple[Synthesis, Grid]:
 
 
 def test_every_cell_is_the_posterior_fitted_by_itself(
-    three_levels: tuple[Synthesis, Grid],
+    three_levels: tuple[Synthesis, Explored],
 ) -> None:
     found, grid = three_levels
     panels = heterogeneity_panels(solve(found.analysis.model, found.evidence))
@@ -95,7 +95,9 @@ def test_every_cell_is_the_posterior_fitted_by_itself(
             assert_allclose(cell.weights[-1], float(source["prior_weight_in_mu"]), atol=CLOSE)
 
 
-def test_the_first_cell_holds_the_registered_answers(three_levels: tuple[Synthesis, Grid]) -> None:
+def test_the_first_cell_holds_the_registered_answers(
+    three_levels: tuple[Synthesis, Explored],
+) -> None:
     found, grid = three_levels
     first = grid.cells[0][0][0]
     assert first is not None
@@ -103,7 +105,7 @@ def test_the_first_cell_holds_the_registered_answers(three_levels: tuple[Synthes
     assert np.array_equal(np.array(first.answers), wanted.to_numpy(dtype=float))
 
 
-def test_studies_and_families_are_left_out(three_levels: tuple[Synthesis, Grid]) -> None:
+def test_studies_and_families_are_left_out(three_levels: tuple[Synthesis, Explored]) -> None:
     _, grid = three_levels
     assert [(each.kind, each.name, each.rows) for each in grid.left_out] == [
         ("nothing", "nothing left out", ()),
@@ -120,7 +122,7 @@ def test_studies_and_families_are_left_out(three_levels: tuple[Synthesis, Grid])
 
 
 @pytest.fixture(scope="module")
-def both_designs() -> tuple[Synthesis, Grid]:
+def both_designs() -> tuple[Synthesis, Explored]:
     terms = (
         brw.Intercept(brw.prior.Normal(0, 0.5)),
         brw.Indicator("non_randomised", "design", ("cohort",), brw.prior.Normal(0, 0.2)),
@@ -138,7 +140,7 @@ def both_designs() -> tuple[Synthesis, Grid]:
 
 
 def test_one_kind_of_design_has_the_registered_rung_alone(
-    three_levels: tuple[Synthesis, Grid],
+    three_levels: tuple[Synthesis, Explored],
 ) -> None:
     assert three_levels[1].rungs == ("registered",)
     assert len(three_levels[1].cells) == 1
@@ -148,7 +150,7 @@ def test_one_kind_of_design_has_the_registered_rung_alone(
     ("name", "share"), [("randomised", 0.0), ("discount 0.25", 0.25), ("discount 0.5", 0.5)]
 )
 def test_every_rung_is_the_posterior_fitted_by_itself(
-    both_designs: tuple[Synthesis, Grid], name: str, share: float
+    both_designs: tuple[Synthesis, Explored], name: str, share: float
 ) -> None:
     """Held against fits whose cohorts have variances divided by their share, written out here."""
     found, grid = both_designs
@@ -186,7 +188,7 @@ def test_every_rung_is_the_posterior_fitted_by_itself(
 
 
 def test_rungs_agree_with_the_ladder_and_registered_keeps_its_own_answers(
-    both_designs: tuple[Synthesis, Grid],
+    both_designs: tuple[Synthesis, Explored],
 ) -> None:
     found, grid = both_designs
     climbed = ladder(found.analysis, found.evidence, sampled=False).rungs
@@ -226,7 +228,7 @@ def test_a_common_effect_has_no_priors_to_choose() -> None:
 
 
 def test_a_grid_that_misses_the_registered_answer_is_refused(
-    three_levels: tuple[Synthesis, Grid],
+    three_levels: tuple[Synthesis, Explored],
 ) -> None:
     found, _ = three_levels
     other = found.estimates.copy()

@@ -27,7 +27,6 @@ SHARED = [
     "Altered",
     "Common",
     "Entry",
-    "Grid",
     "Interval",
     "Laid",
     "Layout",
