@@ -17,8 +17,8 @@ from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.contract import excludes_zero
 from bayesrtw.model.defaults import described
-from bayesrtw.model.prior import InverseGamma
 from bayesrtw.model.spec import check
 from bayesrtw.posterior.diagnose import diagnose
 from bayesrtw.posterior.summarise import IntervalKind, probability_beyond, summarise
@@ -210,7 +210,7 @@ def _shy_of_zero(analysis: Analysis) -> list[Finding]:
         f"{name} ~ {described(each.prior)}"
         for term in analysis.model.terms
         for name, each in term.hyper().items()
-        if each.what == "sd of effects" and isinstance(each.prior, InverseGamma)
+        if each.what == "sd of effects" and excludes_zero(each.prior)
     ]
     return [Finding("prior-excludes-zero", "note", f"{each}.") for each in said]
 

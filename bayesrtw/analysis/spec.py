@@ -24,6 +24,7 @@ from bayesrtw.model import (  # noqa: F401 - the same
     moderator,
     prior,
     reference_prior,
+    student_t,
 )
 from bayesrtw.model.likelihood import Likelihood, NormalErrors
 from bayesrtw.model.spec import Model

@@ -119,6 +119,10 @@ def solve(model: Model, evidence: Evidence) -> "Fitted":
         If no engine gives neighbours of such a posterior; the message says which part of the model stands in
         the way, and what to do.
     """
+    from bayesrtw.engine.curved_fit import curved, fit_curved  # noqa: PLC0415
     from bayesrtw.engine.normal import normal  # noqa: PLC0415
 
+    if curved(model, evidence):
+        check(model, evidence)
+        return fit_curved(model, evidence)
     return normal(model, evidence)

@@ -88,7 +88,7 @@ def _inner(
     log = held_at(problem.log_density, held)((axis.value(u),)) + axis.log_jacobian(u) + np.log(w)
     each = np.exp(log - log.max(axis=1, keepdims=True))
     each = each / each.sum(axis=1, keepdims=True)
-    return _invert(each, axis, where.low, where.high, rng.random(len(held[0])))
+    return invert(each, axis, where.low, where.high, rng.random(len(held[0])))
 
 
 def _next(
@@ -108,28 +108,29 @@ def _next(
     )
     each = np.exp(found.log_weight).reshape(len(held[0]), INNER, -1).sum(axis=2)
     where = found.ranges[0]
-    return _invert(each, axes[0], where.low, where.high, rng.random(len(held[0])))
+    return invert(each, axes[0], where.low, where.high, rng.random(len(held[0])))
 
 
-def _invert(each: Array, axis: Axis, low: Array, high: Array, q: Array) -> Array:
+def invert(each: Array, axis: Axis, low: Array, high: Array, q: Array) -> Array:
     """Invert one distribution for each draw, by Newton steps inside a bracket that halves.
 
     Weights have the shape (draw, node).
     """
-    x, _ = rule(INNER)
-    coefficients = (np.arange(INNER) + 0.5) * (each @ legendre.legvander(x, INNER - 1))
+    size = each.shape[1]
+    x, _ = rule(size)
+    coefficients = (np.arange(size) + 0.5) * (each @ legendre.legvander(x, size - 1))
     cumulative = np.asarray(legendre.legint(coefficients, lbnd=-1, axis=1))
     left, right = -np.ones_like(q), np.ones_like(q)
     # Weights of a Gauss-Legendre rule, added up, are the distribution function between its nodes.
     steps = np.cumsum(each, axis=1)
-    place = np.minimum(np.sum(steps < q[:, None], axis=1), INNER - 1)
+    place = np.minimum(np.sum(steps < q[:, None], axis=1), size - 1)
     z = x[place]
     for _ in range(HALVINGS):
-        basis = legendre.legvander(z, INNER)
+        basis = legendre.legvander(z, size)
         error = np.sum(basis * cumulative, axis=1) - q
         if np.max(np.abs(error)) < PRECISION:
             break
-        density = np.sum(basis[:, :INNER] * coefficients, axis=1)
+        density = np.sum(basis[:, :size] * coefficients, axis=1)
         left, right = np.where(error < 0, z, left), np.where(error >= 0, z, right)
         with np.errstate(divide="ignore", invalid="ignore"):
             step = z - error / density

@@ -14,18 +14,17 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
-from bayesrtw.engine import biased
-from bayesrtw.engine.allocation import serves, solve
 from bayesrtw.engine.borrow import prediction, robust, split, with_prior
+from bayesrtw.engine.curved_fit import CurvedFit, curved, fit_curved
+from bayesrtw.engine.curved_tree import drawn_from, quadrature
 from bayesrtw.engine.draw import draw_effects, draw_hyper
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, solve_columns
 from bayesrtw.engine.problem import Normals, Problem, pose
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.bias_mixture import BiasMixture
 from bayesrtw.model.borrow import RobustMap
-from bayesrtw.model.design import Design, build
+from bayesrtw.model.design import Design, build, build_curved
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.axis import stored
 from bayesrtw.posterior.tree import assemble, attributes, shaped
@@ -104,26 +103,9 @@ class Exact:
         str or None
             Why this engine cannot fit the model, and which can; None if it can.
         """
-        if not model.likelihood.gaussian:
-            kind = kind_of(model.likelihood)
-            return (
-                f"Exact cannot fit this model: likelihood {kind!r} is not Gaussian. Use engine = "
-                '{ kind = "nuts" }.'
-            )
         halves = split(model, evidence)
         if halves is not None:
             return self.refuses(*halves[:2]) or self.refuses(*halves[2:])
-        mixed = any(isinstance(term, BiasMixture) for term in model.terms)
-        reason = serves(model, evidence) if mixed else None
-        if reason is not None:
-            return f'Exact cannot fit this model: {reason}. Use engine = {{ kind = "nuts" }}.'
-        parts = [(term, term.gaussian(evidence)) for term in model.terms]
-        for term, part in parts:
-            if part is None and not mixed:
-                return (
-                    f"Exact cannot fit this model: term {kind_of(term)!r} is not Gaussian. Use "
-                    'engine = { kind = "nuts" }.'
-                )
         if len(model.hyper) > MOST_HYPER:
             return (
                 f"Exact integrates over at most {MOST_HYPER} hyperparameters; this model has "
@@ -134,7 +116,11 @@ class Exact:
                 f"Exact will not hold {evidence.size * self.chains * self.draws:.1e} draws of study "
                 "effects; use Exact(study_effects=False), or fewer draws."
             )
-        return improper(build(model, evidence, partial=True))
+        try:
+            design = build_curved(model, evidence).near if curved(model, evidence) else None
+        except EngineRefusal as reason:
+            return f"Exact cannot fit this model: {reason}"
+        return improper(build(model, evidence) if design is None else design)
 
     def fit(self, model: Model, evidence: Evidence, *, seed: int) -> xr.DataTree:
         """See `Engine`.
@@ -160,10 +146,11 @@ class Exact:
         """
         attrs = attributes(model, evidence, self, seed)
         model, evidence = self._borrowed(model, evidence)
-        design = build(model, evidence, partial=True)
-        if any(isinstance(term, BiasMixture) for term in model.terms):
-            return assemble(self._biased(model, evidence, design, seed), design, evidence, attrs)
-        problem = pose(design)
+        if curved(model, evidence):
+            fit = fit_curved(model, evidence)
+            near = build(model, evidence, partial=True)
+            return assemble(self._curved(fit, seed), near, evidence, attrs)
+        problem = pose(build(model, evidence))
         found = integrate(problem, self.nodes, self.tolerance, marginal=True)
         quadrature = self._quadrature(problem, found)
         groups = {"quadrature": quadrature}
@@ -180,14 +167,11 @@ class Exact:
         predicted = prediction(halves[0], halves[1], self.nodes, self.tolerance)
         return with_prior(model, robust(predicted, term)), halves[3]
 
-    def _biased(
-        self, model: Model, evidence: Evidence, design: Design, seed: int
-    ) -> dict[str, xr.Dataset]:
-        """Fit a model with a bias mixture."""
-        allocated, found = solve(model, evidence, design, self.nodes, self.tolerance)
-        groups = {"quadrature": biased.quadrature(allocated, found, back_moments(design))}
+    def _curved(self, fit: CurvedFit, seed: int) -> dict[str, xr.Dataset]:
+        """Give the groups of a model that is not normal."""
+        groups = {"quadrature": quadrature(fit, study_effects=self.study_effects)}
         if self.draws:
-            drawn = biased.posterior(allocated, found, self.chains, self.draws, seed)
+            drawn = drawn_from(fit, self.chains, self.draws, seed, study_effects=self.study_effects)
             groups = {"posterior": drawn, **groups}
         return groups
 

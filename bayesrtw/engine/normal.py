@@ -25,8 +25,10 @@ from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
 from bayesrtw.model.design import Design, build
+from bayesrtw.model.observation import Gaussian
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model, check
+from bayesrtw.model.term import MaybeBiased
 from bayesrtw.posterior.axis import Axis, Positive
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.nodes import Nodes, Range
@@ -55,10 +57,11 @@ LIKELY = 1e-2
 
 def refuses(model: Model, evidence: Evidence) -> str | None:
     """Say which part of a model is not Gaussian, or has too many hyperparameters; None if all is well."""
-    if not model.likelihood.gaussian:
+    if not isinstance(model.likelihood.observe(evidence), Gaussian):
         return f"likelihood {kind_of(model.likelihood)!r} is not Gaussian"
     for term in model.terms:
-        if term.gaussian(evidence) is None:
+        part = term.gaussian(evidence)
+        if part is None or isinstance(part, MaybeBiased):
             return f"term {kind_of(term)!r} is not Gaussian"
     if len(model.hyper) > MOST_HYPER:
         names = ", ".join(model.hyper)

@@ -64,7 +64,7 @@ def _sampled(
     model: Model, se: NDArray[np.float64], tree: Callable[[], xr.DataTree] | None
 ) -> list[Kernels]:
     """Predict from draws of a new setting; nothing where biases or clusters stand between it and a report."""
-    bare = model.likelihood.gaussian and model.likelihood.clustering is None
+    bare = model.likelihood.clustering is None
     if tree is None or not bare or any(term.facts.trust for term in model.terms):
         return []
     posterior = tree()["posterior"]

@@ -19,7 +19,7 @@ from bayesrtw.model.bias import judgements, orientation
 from bayesrtw.model.contract import Prior, normal
 from bayesrtw.model.moderator import has_column
 from bayesrtw.model.prior import Beta, HalfNormal, Normal
-from bayesrtw.model.term import Allocation, Contribution, Facts, Hyper, Trust
+from bayesrtw.model.term import Allocation, AtRisk, Contribution, Facts, Hyper, MaybeBiased, Trust
 from bayesrtw.registry import component
 
 
@@ -223,9 +223,32 @@ class BiasMixture:
         """See `Term`: its own parameters are integrated out and not reported."""
         return {}
 
-    def gaussian(self, evidence: Evidence) -> None:  # noqa: ARG002
+    def gaussian(self, evidence: Evidence) -> MaybeBiased:
         """See `Term`."""
-        return
+        sign = orientation(evidence)
+        own: dict[str, list[tuple[NDArray[np.intp], int]]] = {}
+        for rows, group, place in self.allotted(evidence):
+            own.setdefault(group.name, []).append((rows, place))
+        found = []
+        for group in self.groups:
+            if group.name not in own:
+                continue
+            common = normal(group.common)
+            assert common is not None
+            classes = own[group.name]
+            priors = [group.prior(place) for _, place in classes]
+            found.append(
+                AtRisk(
+                    group.name,
+                    np.concatenate([rows for rows, _ in classes]),
+                    np.repeat(np.arange(len(classes)), [len(rows) for rows, _ in classes]),
+                    tuple((prior.a, prior.b) for prior in priors),
+                    sign * common[0],
+                    common[1],
+                    group.spread,
+                )
+            )
+        return MaybeBiased(tuple(found))
 
     def draw(
         self, evidence: Evidence, replicates: int, rng: np.random.Generator

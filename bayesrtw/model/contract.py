@@ -92,3 +92,8 @@ def widened(prior: Prior, by: float) -> Prior | None:
     """Give a prior `by` times as wide, or None if it does not say which settings do that."""
     settings: Any = {name: by * getattr(prior, name) for name in prior.scales}
     return replace(prior, **settings) if settings else None  # type: ignore[type-var]
+
+
+def excludes_zero(prior: Prior) -> bool:
+    """Say whether a prior of an SD vanishes at zero, so that effects that are alike are all but excluded."""
+    return prior.positive and bool(np.isneginf(prior.logpdf(np.zeros(1))[0]))

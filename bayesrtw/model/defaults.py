@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.contract import excludes_zero
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.moderator import Intercept
-from bayesrtw.model.prior import HalfNormal, InverseGamma, Normal, Prior
+from bayesrtw.model.prior import HalfNormal, Normal, Prior
 from bayesrtw.model.published import priors_for
 from bayesrtw.model.term import Term
 from bayesrtw.registry import encode
@@ -189,7 +190,7 @@ def default_terms(evidence: Evidence, *, levels: int = 3) -> tuple[Term, ...]:
     if levels == 2 or len(set(study)) == len(study):
         return (Intercept(priors.mu), Exchangeable(priors.tau))
     # within a study: ours, as in the registered analyses, where that between studies is published
-    within = HalfNormal(0.25) if isinstance(priors.tau, InverseGamma) else priors.tau
+    within = HalfNormal(0.25) if excludes_zero(priors.tau) else priors.tau
     return (
         Intercept(priors.mu),
         Exchangeable(priors.tau, by="study", name="tau_study"),
@@ -214,7 +215,7 @@ def described(prior: Prior) -> str:
     settings = ", ".join(f"{value:g}" for name, value in table.items() if name != "kind")
     name = str(table["kind"]).replace("_", "-")
     shy = ""
-    if isinstance(prior, InverseGamma):
+    if excludes_zero(prior):
         least = float(prior.ppf(0.025))
         shy = f", which all but excludes that effects are alike (2.5 % point {least:.2g})"
     return f"{name}({settings}){shy}"

@@ -11,9 +11,10 @@ from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import NormalParts
 from bayesrtw.model.likelihood import correlated, excess
+from bayesrtw.model.observation import Gaussian, Mixed, Sites
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Carried, Fixed, Grouped, Noise
+from bayesrtw.model.term import AtRisk, Carried, Fixed, Grouped, MaybeBiased, Noise
 from bayesrtw.registry import kind_of
 
 Array = NDArray[np.float64]
@@ -182,12 +183,17 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
         If a term is not Gaussian, unless `partial`: arrays without it are those of another model.
     """
     parts = [term.gaussian(evidence) for term in model.terms]
-    other = [kind_of(term) for term, part in zip(model.terms, parts, strict=True) if part is None]
-    if other and not partial:
-        raise EngineRefusal(
-            f"term {other[0]!r} is not Gaussian: it can be fitted, but neither refits of other rows or "
-            "priors nor predictions serve it. Leave the term out, or fit each alternative by itself."
-        )
+    seen_as = model.likelihood.observe(evidence)
+    if not partial:
+        for term, part in zip(model.terms, parts, strict=True):
+            if part is None or isinstance(part, MaybeBiased):
+                raise EngineRefusal(
+                    f"term {kind_of(term)!r} is not normal; its arrays are not these."
+                )
+        if not isinstance(seen_as, Gaussian):
+            raise EngineRefusal(
+                f"likelihood {kind_of(model.likelihood)!r} is not normal; its arrays are not these."
+            )
     noise = [part for part in parts if isinstance(part, Noise)]
     common = [part.common for part in noise if part.common is not None]
     own = [part for part in parts if isinstance(part, Fixed)]
@@ -226,6 +232,86 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
         scatter=tuple(carried for part in noise for carried in part.scatter),
         shift=tuple(carried for part in noise for carried in part.shift),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CurvedDesign:
+    """Arrays of a model that is not normal given its hyperparameters.
+
+    Attributes
+    ----------
+    near
+        The same model with a normal near each site: names, columns, groups. Its ``effect`` and ``se`` say
+        where to begin and are no data.
+    sites
+        What was observed.
+    offset, variance
+        Mean and variance of known biases, shape (estimate,); analysis scale.
+    risks
+        Biases that estimates may have.
+    """
+
+    near: Design
+    sites: Sites
+    offset: Array
+    variance: Array
+    risks: tuple[AtRisk, ...]
+
+
+def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
+    """Turn a model that is not normal, and evidence, into arrays.
+
+    Parameters
+    ----------
+    model
+        Its likelihood gives sites, or a term biases that estimates have or have not.
+    evidence
+        Rows that passed `bayesrtw.model.spec.check`.
+
+    Returns
+    -------
+    CurvedDesign
+        The arrays, with their names.
+
+    Raises
+    ------
+    EngineRefusal
+        If a part of the model has no sites, or sites are not independent.
+    """
+    parts = [term.gaussian(evidence) for term in model.terms]
+    for term, part in zip(model.terms, parts, strict=True):
+        if part is None:
+            raise EngineRefusal(
+                f"term {kind_of(term)!r} is known to NUTS only; leave it out or use Nuts()."
+            )
+    risks = [risk for part in parts if isinstance(part, MaybeBiased) for risk in part.groups]
+    near = build(model, evidence, partial=True)
+    sites = model.likelihood.observe(evidence)
+    if sites is None:
+        kind = kind_of(model.likelihood)
+        raise EngineRefusal(f"likelihood {kind!r} is known to NUTS only; use Nuts().")
+    if near.blocks or near.excess is not None:
+        raise EngineRefusal(
+            "estimates with correlated sampling errors, or an intraclass correlation, need a normal "
+            "likelihood without a bias mixture. Pool one estimate of each study, or use Nuts()."
+        )
+    shared = [part for part in near.grouped if not part.distinct]
+    if len(shared) > 1 or (shared and risks):
+        raise EngineRefusal(
+            "beside a bias mixture one heterogeneity SD between estimates can be integrated, and one level "
+            "of groups beside sites that are not normal; leave a term out, or use engine = "
+            '{ kind = "nuts" }.'
+        )
+    if isinstance(sites, Gaussian):
+        effect, se = (evidence.data[name].to_numpy().astype(float) for name in ("effect", "se"))
+        sites = Mixed(effect, se, np.zeros(1), np.ones(1))
+    share, offset, variance = _disturbance(
+        [part for part in parts if isinstance(part, Noise)], evidence.size
+    )
+    sites = sites.weakened(share)
+    centre, width = sites.near
+    wide = replace(near, effect=centre - offset, se=np.sqrt(width**2 + variance))
+    return CurvedDesign(wide, sites, offset, variance, tuple(risks))
 
 
 def _mixture(fixed: list[Fixed]) -> PriorMixture | None:

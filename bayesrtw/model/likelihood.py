@@ -11,6 +11,7 @@ from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import UNIT, Prior
 from bayesrtw.model.joint import Joint, integrated, sampling_covariance
+from bayesrtw.model.observation import Gaussian, Sites
 from bayesrtw.model.term import CLUSTER, Allocation, Hyper, Varying
 from bayesrtw.registry import component, role
 
@@ -25,9 +26,8 @@ Array = NDArray[np.float64]
 class Likelihood(Protocol):
     """What every likelihood offers."""
 
-    @property
-    def gaussian(self) -> bool:
-        """Whether estimates are normal given their mean, with known variance."""
+    def observe(self, evidence: Evidence) -> Gaussian | Sites | None:
+        """Say what was observed: normal estimates, sites, or None if only its PyMC twin can say."""
 
     @property
     def correlation(self) -> "Correlation | None":
@@ -128,10 +128,9 @@ class NormalErrors:
     correlation: Correlation | None = None
     clustering: Clustering | None = None
 
-    @property
-    def gaussian(self) -> bool:
+    def observe(self, evidence: Evidence) -> Gaussian:  # noqa: ARG002
         """See `Likelihood`."""
-        return True
+        return Gaussian()
 
     def columns(self) -> tuple[str, ...]:
         """See `Likelihood`."""

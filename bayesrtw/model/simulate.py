@@ -17,6 +17,7 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Faults, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Block, Design, build
+from bayesrtw.model.observation import Gaussian
 from bayesrtw.model.spec import Model
 from bayesrtw.registry import kind_of
 
@@ -98,7 +99,7 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
     """
     if replicates < 1:
         raise SpecError(f"replicates must be at least 1; found {replicates!r}.")
-    if not model.likelihood.gaussian:
+    if not isinstance(model.likelihood.observe(evidence), Gaussian):
         raise SpecError(
             f"simulate draws normal estimates only; likelihood {kind_of(model.likelihood)!r} is not "
             "Gaussian: use a model with a normal likelihood."

@@ -312,6 +312,42 @@ class Noise:
     shift: tuple[Carried, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class AtRisk:
+    """Estimates with a bias that each of them has or has not.
+
+    Attributes
+    ----------
+    name
+        What the group is called in results.
+    rows
+        Which estimates, shape (row,).
+    of_class
+        Class of each of them, shape (row,): estimates of a class share a probability of bias.
+    chances
+        Parameters (a, b) of the beta prior of each class's probability.
+    mean, sd
+        Of the normal prior of the biases' mean, analysis scale.
+    spread
+        Prior of the SD of biases around it.
+    """
+
+    name: str
+    rows: NDArray[np.intp]
+    of_class: NDArray[np.intp]
+    chances: tuple[tuple[float, float], ...]
+    mean: float
+    sd: float
+    spread: Prior
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaybeBiased:
+    """A contribution of biases that estimates have or have not; groups share no estimate."""
+
+    groups: tuple[AtRisk, ...]
+
+
 class Allocation(NamedTuple):
     """A bias that an estimate has or has not, inside a PyMC model.
 
@@ -390,8 +426,8 @@ class Term(Protocol):
     def hyper(self) -> Mapping[str, Hyper]:
         """Give the scalar hyperparameters by name: what each is, and its prior."""
 
-    def gaussian(self, evidence: Evidence) -> Fixed | Grouped | Noise | None:
-        """Give the contribution as linear algebra, or None if it is not Gaussian."""
+    def gaussian(self, evidence: Evidence) -> Fixed | Grouped | Noise | MaybeBiased | None:
+        """Give the contribution as arrays; None if only its PyMC twin can say what it is."""
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """Add the term to the PyMC model in context."""

@@ -13,13 +13,12 @@ from matplotlib.axes import Axes
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.dims import CHAIN, DRAW, LEVEL
 from bayesrtw.errors import SpecError
-from bayesrtw.plot.density import Quantity, mixture_of
 from bayesrtw.plot.fitted import LEVEL_OF, interval_in, number_in, read_forest
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column
 from bayesrtw.plot.subject import tree_of
-from bayesrtw.posterior import mixture
+from bayesrtw.posterior.stored import effect_in
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.printed import spell_probability
 from bayesrtw.registry import suggestion
@@ -138,11 +137,11 @@ def _new(tree: xr.DataTree, label: str, ci_prob: float) -> Interval | None:
         source = tree["quadrature"].to_dataset()
         if "theta_new_sd" not in source:
             return None
-        weight, mean, sd = mixture_of(source, Quantity("mu_level", label))
-        apart = mixture_of(source, Quantity("theta_new", ""))[2] ** 2
-        spread = np.maximum(apart - mixture_of(source, Quantity("mu", ""))[2] ** 2, 0.0)
-        new = weight, mean[:, None], np.sqrt(sd**2 + spread)[:, None]
-        return Interval(*(float(mixture.quantile(q, *new)[0]) for q in ends))
+        level, mean, new = (
+            effect_in(source, *which) for which in (("mu_level", label), ("mu",), ("theta_new",))
+        )
+        wide = level.widened(np.maximum(new.sd**2 - mean.sd**2, 0.0))
+        return Interval(*(float(end) for end in wide.quantile(ends)))
     draws = tree["posterior"].to_dataset()
     if "theta_new" not in draws:
         return None

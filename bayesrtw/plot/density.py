@@ -18,7 +18,7 @@ from bayesrtw.dims import CHAIN, DRAW, MODERATOR, NODE
 from bayesrtw.errors import SpecError
 from bayesrtw.model.contract import normal
 from bayesrtw.model.prior import Normal, Prior
-from bayesrtw.posterior import mixture
+from bayesrtw.posterior.stored import effect_in, labels_in
 from bayesrtw.posterior.summarise import VARIABLES, hyper_distribution
 from bayesrtw.posterior.tree import models_of
 from bayesrtw.registry import suggestion
@@ -81,11 +81,12 @@ def quantity_named(tree: xr.DataTree, name: str) -> Quantity:
     spreads = str(tree.attrs["hyper"]).split()
     have: dict[str, Quantity] = {}
     for variable in (*VARIABLES, *spreads, "theta"):
-        stored = f"{variable}_mean" if exact and variable not in spreads else variable
-        if stored not in source:
-            continue
-        dims = [dim for dim in source[stored].dims if dim not in (NODE, CHAIN, DRAW)]
-        labels = [str(label) for label in source[dims[0]].to_numpy()] if dims else [""]
+        labels = labels_in(source, variable) if exact and variable not in spreads else None
+        if labels is None:
+            if variable not in source:
+                continue
+            dims = [dim for dim in source[variable].dims if dim not in (NODE, CHAIN, DRAW)]
+            labels = [str(label) for label in source[dims[0]].to_numpy()] if dims else [""]
         have |= {f"{variable}[{it}]" if it else variable: Quantity(variable, it) for it in labels}
     if name not in have:
         raise SpecError(f"quantity is {name!r}; {suggestion(name, list(have))}")
@@ -118,43 +119,16 @@ def posterior_curve(tree: xr.DataTree, quantity: Quantity) -> Curve:
         x = np.linspace(0.0, end, POINTS + 1)[1:]
         # An SD's density at 0 itself may be where the series ends: the first step carries it there.
         return Curve(np.concatenate([[0.0], x]), _to_zero(x, np.exp(found.log_density(x))))
-    weight, mean, sd = mixture_of(source, quantity)
-    ends = [
-        float(mixture.quantile(q, weight, mean[:, None], sd[:, None])[0]) for q in (TAIL, 1 - TAIL)
-    ]
-    x = np.linspace(ends[0], ends[1], POINTS)
-    log = mixture.log_density(x, weight, mean[:, None], sd[:, None])
-    return Curve(x, np.exp(log))
+    effect = effect_in(source, quantity.variable, quantity.label)
+    low, high = effect.quantile([TAIL, 1 - TAIL])
+    x = np.linspace(low, high, POINTS)
+    return Curve(x, np.exp(effect.log_density(x)))
 
 
 def _to_zero(x: Array, density: Array) -> Array:
     """Carry a density on to 0 along its first two points."""
     slope = (density[1] - density[0]) / (x[1] - x[0])
     return np.concatenate([[max(0.0, density[0] - slope * x[0])], density])
-
-
-def mixture_of(quadrature: xr.Dataset, quantity: Quantity) -> tuple[Array, Array, Array]:
-    """Give the mixture of normals that a quantity is.
-
-    Parameters
-    ----------
-    quadrature
-        The group of an exact tree.
-    quantity
-        Any but a hyperparameter.
-
-    Returns
-    -------
-    tuple of ndarray
-        Weight, mean and SD, each of shape (node,), of the nodes that carry weight.
-    """
-    mean, sd = (quadrature[f"{quantity.variable}_{part}"] for part in ("mean", "sd"))
-    dims = [dim for dim in mean.dims if dim != NODE]
-    if dims:
-        mean, sd = mean.sel({dims[0]: quantity.label}), sd.sel({dims[0]: quantity.label})
-    weight = quadrature["weight"].to_numpy()
-    keep = weight > mixture.NEGLIGIBLE
-    return weight[keep], mean.to_numpy()[keep], sd.to_numpy()[keep]
 
 
 def _sampled(tree: xr.DataTree, quantity: Quantity) -> Curve:

@@ -261,7 +261,7 @@ class Kernels:
         return replace(self, mean=self.mean + by)
 
     def sample(self, count: int, rng: np.random.Generator) -> Array:
-        """Draw independently, by inversion.
+        """Draw independently: a kernel by its share, then from it.
 
         Parameters
         ----------
@@ -275,11 +275,12 @@ class Kernels:
         ndarray, shape (count,)
             Analysis scale.
         """
-        if self.series is None:
-            upto = np.cumsum(self.weight)
-            node = np.minimum(np.searchsorted(upto, rng.random(count) * upto[-1]), len(upto) - 1)
-            return np.asarray(self.mean[node] + self.sd[node] * rng.standard_normal(count))
-        return self.quantile(rng.uniform(1e-12, 1.0 - 1e-12, count))
+        upto = np.cumsum(np.maximum(self.weight, 0.0))
+        node = np.minimum(np.searchsorted(upto, rng.random(count) * upto[-1]), len(upto) - 1)
+        z = rng.standard_normal(count)
+        if self.series is not None:
+            z = series.draw(self.series[node], rng)
+        return np.asarray(self.mean[node] + self.sd[node] * z)
 
 
 def blended(parts: Sequence[Kernels], share: Sequence[float]) -> Kernels:

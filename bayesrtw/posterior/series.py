@@ -25,6 +25,10 @@ STEPS, PRECISION = 200, 1e-14
 
 ROOT = 1.0 / math.sqrt(2.0 * math.pi)
 
+#: Draws come from a normal this much wider, their ratio is looked at as far as this, and bounded with this
+#: much to spare.
+WIDER, REACH, EXCESS = 1.5, 7.0, 1.1
+
 
 def coefficients(z: Array, weight: Array, degree: int) -> Array:
     """Give the series of a weighted set of points.
@@ -200,3 +204,44 @@ def quantile(q: Array, weight: Array, kernels: tuple[Array, Array, Array]) -> Ar
             return np.asarray(step)
         x = np.where(done, x, step)
     raise ConvergenceError("a quantile of a posterior could not be found.")
+
+
+def draw(series: Array, rng: np.random.Generator) -> Array:
+    """Draw from standardised kernels, one each, by rejection from a wider normal.
+
+    Parameters
+    ----------
+    series
+        Shape (draw, degree + 1).
+    rng
+        Random generator.
+
+    Returns
+    -------
+    ndarray, shape (draw,)
+        Standardised values; where a series rounds below zero nothing is drawn.
+    """
+    grid = np.linspace(-REACH, REACH, 81)
+    distinct, which = np.unique(series, axis=0, return_inverse=True)
+    most = np.array(
+        [np.max(_ratio(np.broadcast_to(row, (81, len(row))), grid)) for row in distinct]
+    )
+    bound = EXCESS * most[which.reshape(-1)]
+    found, left = np.empty(len(series)), np.arange(len(series))
+    while len(left):
+        z = WIDER * rng.standard_normal(len(left))
+        take = rng.random(len(left)) * bound[left] < _ratio(series[left], z)
+        found[left[take]] = z[take]
+        left = left[~take]
+    return found
+
+
+def _ratio(series: Array, z: Array) -> Array:
+    """Density of kernels over that of the wider normal, one point each, shape (draw,)."""
+    before, last = np.zeros_like(z), np.ones_like(z)
+    curve = series[:, 0].copy()
+    for n in range(1, series.shape[1]):
+        before, last = last, (z * last - math.sqrt(n - 1.0) * before) / math.sqrt(n)
+        curve += series[:, n] * last
+    shape = np.exp(-0.5 * z * z * (1.0 - WIDER**-2.0)) * WIDER
+    return np.asarray(np.maximum(curve, 0.0) * shape)

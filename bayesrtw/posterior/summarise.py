@@ -19,9 +19,10 @@ from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.axis import restored
+from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import MARGIN, Distribution, series
-from bayesrtw.posterior.nodes import rule
 from bayesrtw.posterior.shortest import shortest
+from bayesrtw.posterior.stored import effect_in, labels_in
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
@@ -125,13 +126,14 @@ def summarise(
         found = _names(source, variable, exact=exact and variable not in spreads)
         if found is not None:
             names[variable] = found
-    continuous = [name for name in names if exact and f"{name}_marginal" in source]
-    normal = [name for name in names if name not in spreads and name not in continuous]
+    curved = [name for name in names if exact and f"{name}_centre" in source]
+    normal = [name for name in names if name not in spreads and name not in curved]
     figures = (_exact_normal if exact else _sampled)(source, normal, asked) if normal else None
     place, parts = 0, []
     for variable, labels in names.items():
-        if variable in continuous and variable not in spreads:
-            parts.append(_exact_effect(source, variable, asked))
+        if variable in curved:
+            every = [_of_kernels(effect_in(source, variable, label), asked) for label in labels]
+            parts.append(np.stack(every, axis=1))
         elif figures is None or variable in spreads:
             spread = _exact_hyper(source, variable, asked) if exact else None
             parts.append(spread if spread is not None else _sampled_hyper(source, variable, asked))
@@ -192,13 +194,12 @@ def hyper_distribution(quadrature: xr.Dataset, name: str) -> Distribution:
 
 def _names(source: xr.Dataset, variable: str, *, exact: bool) -> list[str] | None:
     """Labels of a variable, one empty label for a scalar, None if the tree does not have it."""
-    if exact and f"{variable}_marginal" in source:
-        return [""]
-    name = f"{variable}_mean" if exact else variable
-    if name not in source:
+    if exact:
+        return labels_in(source, variable)
+    if variable not in source:
         return None
-    dims = [dim for dim in source[name].dims if dim not in (NODE, CHAIN, DRAW)]
-    return [str(label) for label in source[dims[0]].to_numpy()] if dims else [""]
+    dims = [dim for dim in source[variable].dims if dim not in (NODE, CHAIN, DRAW)]
+    return [str(label) for label in source[variable][dims[0]].to_numpy()] if dims else [""]
 
 
 def _exact_hyper(source: xr.Dataset, name: str, asked: _Asked) -> Array:
@@ -230,25 +231,13 @@ def _ends(distribution: Distribution, asked: _Asked) -> tuple[float, float, floa
     return float(lower), float(median), float(upper)
 
 
-def _exact_effect(source: xr.Dataset, name: str, asked: _Asked) -> Array:
-    """Figures of an effect that is kept as a continuous marginal, shape (figure, 1)."""
-    distribution = hyper_distribution(source, name)
-    weight = source[f"{name}_marginal"].to_numpy()
-    x, _ = rule(len(weight))
-    low, high = distribution.low, distribution.high
-    value = low + 0.5 * (high - low) * (x + 1.0)
-    mean, sd = (float(moment) for moment in source[f"{name}_moments"].to_numpy())
-    lower, median, upper = _ends(distribution, asked)
-    side = distribution.sf if asked.higher else distribution.cdf
-    chance = float(side(np.array(0.0)))
-    back = [mean, sd]
-    if asked.measure.log:
-        first, second = float(weight @ np.exp(value)), float(weight @ np.exp(2.0 * value))
-        back = [first, math.sqrt(max(second - first**2, 0.0))]
-        if name in str(source.attrs["grows_with_tau"]).split():
-            most = int(source.attrs["back_moments"])
-            back = [moment if most > place else math.nan for place, moment in enumerate(back)]
-    return np.array([mean, sd, median, lower, upper, chance, *back])[:, None]
+def _of_kernels(found: Kernels, asked: _Asked) -> Array:
+    """Figures of an effect that is not normal at the nodes, shape (figure,)."""
+    mean, sd = found.moments()
+    lower, upper = found.interval(asked.ci_prob, asked.ci_kind)
+    chance = found.beyond(0.0, above=asked.higher)
+    back = found.ratio() if asked.measure.log else (mean, sd)
+    return np.array([mean, sd, float(found.quantile(0.5)), lower, upper, chance, *back])
 
 
 def _exact_normal(source: xr.Dataset, variables: Sequence[str], asked: _Asked) -> Array:
@@ -403,13 +392,10 @@ def probability_beyond(
     """
     if "quadrature" in tree.children:
         source = tree["quadrature"].dataset
-        if f"{variable}_marginal" in source:
+        if labels_in(source, variable) is None:
             found = hyper_distribution(source, variable)
             return float((found.sf if above else found.cdf)(np.array(threshold)))
-        mean = _pick(source, f"{variable}_mean", label)[:, None]
-        sd = _pick(source, f"{variable}_sd", label)[:, None]
-        side = mixture.sf if above else mixture.cdf
-        return float(side(np.array([threshold]), source["weight"].to_numpy(), mean, sd)[0])
+        return effect_in(source, variable, label).beyond(threshold, above=above)
     drawn = _pick(tree["posterior"].dataset, variable, label)
     return float(np.mean(drawn > threshold if above else drawn <= threshold))
 

@@ -31,6 +31,7 @@ from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.gates import failures
+from bayesrtw.posterior.stored import effect_in, labels_in
 from bayesrtw.posterior.summarise import hyper_distribution
 from bayesrtw.question.uniformity import excess, p_value
 from bayesrtw.registry import kind_of
@@ -366,15 +367,19 @@ def _below(quadrature: xr.Dataset, truth: Array, variables: Sequence[tuple[str, 
     """Posterior probability of values up to the truth; empty where a quantity is not reported."""
     weight = quadrature["weight"].to_numpy()
     found = np.full(len(truth), np.nan)
-    for variable in dict.fromkeys(variable for variable, _ in variables):
-        own = [place for place, (name, _) in enumerate(variables) if name == variable]
-        if f"{variable}_marginal" in quadrature:
-            found[own] = hyper_distribution(quadrature, variable).cdf(truth[own])
-        if f"{variable}_mean" not in quadrature:
+    for variable in dict.fromkeys(name for name, _ in variables):
+        if f"{variable}_mean" in quadrature:
+            own = [place for place, (name, _) in enumerate(variables) if name == variable]
+            mean = quadrature[f"{variable}_mean"].to_numpy().reshape(len(weight), -1)
+            sd = quadrature[f"{variable}_sd"].to_numpy().reshape(len(weight), -1)
+            found[own] = mixture.cdf(truth[own], weight, mean, sd)
+    for place, (variable, label) in enumerate(variables):
+        if f"{variable}_mean" in quadrature:
             continue
-        mean = quadrature[f"{variable}_mean"].to_numpy().reshape(len(weight), -1)
-        sd = quadrature[f"{variable}_sd"].to_numpy().reshape(len(weight), -1)
-        found[own] = mixture.cdf(truth[own], weight, mean, sd)
+        if f"{variable}_marginal" in quadrature:
+            found[place] = hyper_distribution(quadrature, variable).cdf(truth[place])
+        elif labels_in(quadrature, variable) is not None:
+            found[place] = effect_in(quadrature, variable, label).below(truth[place])
     return found
 
 

@@ -1,12 +1,17 @@
-"""A likelihood in one file: estimates that scatter with heavier tails than a normal."""
+"""Estimates that scatter with heavier tails than a normal, in one file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.term import Allocation, Hyper
+from bayesrtw.model.mixture_prior import StudentT as Parts
+from bayesrtw.model.observation import Mixed
+from bayesrtw.model.prior import Prior
+from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component
 
 if TYPE_CHECKING:
@@ -15,7 +20,7 @@ if TYPE_CHECKING:
 
 @component("likelihood", "student_t")
 @dataclass(frozen=True, slots=True)
-class StudentT:
+class HeavyTails:
     """Estimates around their effects as Student's t, scaled by their standard errors.
 
     ``y_i = theta_i + s_i e_i`` with ``e_i ~ t(nu)``: an estimate far from the others draws them less. [1]_
@@ -37,11 +42,6 @@ class StudentT:
             raise SpecError(f"nu must lie above 2, so that a variance exists; found {self.nu!r}.")
 
     @property
-    def gaussian(self) -> bool:
-        """It is not: the exact engine refuses by name, and NUTS takes over."""
-        return False
-
-    @property
     def correlation(self) -> None:
         """Sampling errors are independent."""
 
@@ -53,9 +53,15 @@ class StudentT:
         """Columns whose gaps are faults before any fit."""
         return ("effect", "se")
 
-    def hyper(self) -> Mapping[str, Hyper]:
-        """It has no unknown of its own."""
+    def hyper(self) -> Mapping[str, Prior]:
+        """Give none: it has no unknown of its own."""
         return {}
+
+    def observe(self, evidence: Evidence) -> Mixed:
+        """Write t as a mixture of normals, whose precisions are gamma."""
+        effect, se = (evidence.data[name].to_numpy().astype(float) for name in ("effect", "se"))
+        log_weight, _, sd = Parts(self.nu).normals
+        return Mixed(effect, se, log_weight, np.square(sd))
 
     def pymc(
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
@@ -64,7 +70,9 @@ class StudentT:
         import pymc as pm  # noqa: PLC0415
 
         if allocations:
-            raise SpecError("likelihood 'student_t' and a bias mixture cannot be combined.")
+            raise SpecError(
+                "Nuts cannot sample likelihood 'student_t' with a bias mixture; use Exact()."
+            )
         se = pm.Data("se_data", evidence.data["se"].to_numpy())
         seen = pm.Data("effect_data", evidence.data["effect"].to_numpy())
         pm.StudentT("effect", nu=self.nu, mu=eta, sigma=se, observed=seen)

@@ -1,0 +1,571 @@
+"""Models whose sites are not normal: integrals over the coefficients by rules around their posterior.
+
+Given the hyperparameters every unit's own effect is integrated inside its site, so that what remains is
+nearly normal in the coefficients b even where single sites are not. A Gauss-Hermite rule is laid where their
+posterior lives, and g(b), the prior times all sites, is evaluated at its nodes. A bias that a study has or
+has not is a sum of two sites; what such studies share, the probability and the SD of their biases, is summed
+inside their product. Effects that estimates share are integrated by a rule of their own for every group.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from bayesrtw.engine.at_risk import Parted, log_sum, over_chance, spreads_of, without_each
+from bayesrtw.engine.cubature import Rule, rule, sizes
+from bayesrtw.engine.kernel import Conditional, System, Variances, conditional
+from bayesrtw.engine.problem import Problem, pose
+from bayesrtw.model.design import CurvedDesign, Design
+from bayesrtw.model.prior import Prior
+from bayesrtw.model.term import AtRisk
+from bayesrtw.posterior.axis import Axis
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+#: Numbers in one intermediate array.
+AT_ONCE = 2_000_000
+#: Rounds of the search for where the coefficients live, and the movement in SDs that ends it.
+ROUNDS, STILL = 12, 0.05
+#: Step of the slopes of a site, in SDs of the normal near it: slopes only place nodes.
+STEP = 1e-2
+#: Least curvature of a site that is believed, as a share of that of the normal near it.
+LEAST = 0.02
+#: A node with more than this share of a rule says that the rule is not where the posterior is.
+CROWDED = 0.5
+#: Size of the rule by which the coefficients are searched for, by their number.
+SEARCH = {1: 31, 2: 11, 3: 7}
+#: Nodes of a mean bias, and of an SD of biases, for each size of the rule.
+TILTS = ((11, 10), (17, 14), (23, 16), (31, 18), (39, 20), (47, 24), (63, 28))
+#: Points, in prior SDs, on which a mean bias is searched for.
+GRID = np.linspace(-4.0, 4.0, 25)
+LOG_2PI = math.log(2.0 * math.pi)
+
+
+class Place(NamedTuple):
+    """Where the coefficients live given hyperparameters.
+
+    Attributes
+    ----------
+    centre, factor
+        Shapes (point, column) and (point, column, column): nodes are ``centre + factor @ z``.
+    share, ahead
+        For each level of groups: SD of a group's effect given the coefficients over its prior SD, and its
+        centre in prior SDs, shape (point, group).
+    bias
+        For each group at risk the centre and scale of its mean bias, shape (point,).
+    """
+
+    centre: Array
+    factor: Array
+    share: tuple[Array, ...]
+    ahead: tuple[Array, ...]
+    bias: tuple[tuple[Array, Array], ...] = ()
+
+
+class Tilt(NamedTuple):
+    """Nodes of what a group at risk shares: mean bias (point, node), squared SD of biases, log weights."""
+
+    bias: Array
+    spread2: Array
+    log_weight: Array
+
+
+class Seen(NamedTuple):
+    """A rule and what was seen at its nodes.
+
+    Attributes
+    ----------
+    b, z
+        Coefficients (point, node, column), and the rule's nodes (node, column).
+    log_rule, sign
+        Log size and sign of the bare weights, shape (point, node) and (node,).
+    factors
+        Log density of each group at risk and, last, of the other estimates, each (point, node).
+    log_prior
+        Log density of the prior of b, shape (point, node).
+    place, size
+        Where the rule was laid, and its size.
+    """
+
+    b: Array
+    z: Array
+    log_rule: Array
+    sign: Array
+    factors: tuple[Array, ...]
+    log_prior: Array
+    place: Place
+    size: int
+
+
+def weighed(seen: Seen, powers: tuple[float, float] = (1.0, 1.0)) -> tuple[Array, Array]:
+    """Weigh a rule's nodes.
+
+    Parameters
+    ----------
+    seen
+        The rule.
+    powers
+        Of prior and data.
+
+    Returns
+    -------
+    tuple of ndarray
+        Log of each point's integral (point,), and shares of its nodes (point, node), which sum to one.
+    """
+    log = seen.log_rule + powers[1] * sum(seen.factors, np.zeros(())) + powers[0] * seen.log_prior
+    peak = np.max(log, axis=-1, keepdims=True)
+    share = np.exp(log - np.where(np.isfinite(peak), peak, 0.0)) * seen.sign
+    total = np.sum(share, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(total) + peak[:, 0], share / total[:, None]
+
+
+def moments(b: Array, share: Array) -> tuple[Array, Array]:
+    """Give mean and covariance of the coefficients at each point.
+
+    Parameters
+    ----------
+    b, share
+        Shapes (point, node, column) and (point, node).
+
+    Returns
+    -------
+    tuple of ndarray
+        Shapes (point, column) and (point, column, column).
+    """
+    mean = np.einsum("jk,jkc->jc", share, b)
+    apart = b - mean[:, None, :]
+    return mean, np.einsum("jk,jkc,jkd->jcd", share, apart, apart)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curved:
+    """The integral of one model that is not normal; see `bayesrtw.engine.integrate.Integrand`.
+
+    Attributes
+    ----------
+    curved
+        Arrays, sites and biases that may be.
+    problem
+        The same with a normal near each site: names, axes, groups; its data are a start, never an answer.
+    keep
+        Which estimates inform the posterior, shape (estimate,).
+    size
+        Size of the rules.
+    """
+
+    curved: CurvedDesign
+    problem: Problem
+    keep: Mask
+    size: int
+
+    @property
+    def design(self) -> Design:
+        """The arrays, with a normal near each site."""
+        return self.curved.near
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hyperparameters, in the order of integration."""
+        return self.problem.names
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Their coordinates."""
+        return self.problem.axes
+
+    @property
+    def priors(self) -> tuple[Prior, ...]:
+        """Their priors."""
+        return self.problem.priors
+
+    def given(self, values: tuple[Array, ...]) -> Conditional:
+        """Log density of the data, and moments of the coefficients, given the hyperparameters."""
+        shape = np.broadcast_shapes(*(np.shape(value) for value in values)) if values else (1,)
+        flat = tuple(np.broadcast_to(value, shape).reshape(-1) for value in values)
+        seen = self.look(flat)
+        total, share = weighed(seen)
+        mean, covariance = moments(seen.b, share)
+        width = mean.shape[-1]
+        return Conditional(
+            total.reshape(shape),
+            mean.reshape(*shape, width),
+            covariance.reshape(*shape, width, width),
+        )
+
+    def log_density(self, values: tuple[Array, ...]) -> Array:
+        """Log posterior density of the hyperparameters, not normalised."""
+        log = self.given(values).log_density
+        for value, prior in zip(values, self.priors, strict=True):
+            log = log + prior.logpdf(value)
+        return log
+
+    def look(self, values: Sequence[Array], place: Place | None = None) -> Seen:
+        """Lay the rule at values of the hyperparameters, each of shape (point,), and look at its nodes."""
+        place = self.place(values) if place is None else place
+        return self._seen(values, place, self.size)
+
+    def _seen(self, values: Sequence[Array], place: Place, size: int) -> Seen:
+        """Look at a rule of a size."""
+        laid = rule(self.design.columns.shape[1], size)
+        b = place.centre[:, None, :] + np.einsum("jcd,kd->jkc", place.factor, laid.node)
+        log_prior = self.log_prior(b)
+        factors = self.factors(values, b, place, self.keep)
+        return Seen(
+            b,
+            laid.node,
+            _log_rule(place, laid),
+            np.sign(laid.weight),
+            tuple(factors),
+            log_prior,
+            place,
+            size,
+        )
+
+    def log_prior(self, b: Array) -> Array:
+        """Log prior density of coefficients (..., column); flat ones have density 1."""
+        design = self.design
+        proper = design.precision > 0
+        gap = (b - design.mean)[..., proper]
+        precision = design.precision[proper]
+        log = 0.5 * np.sum(np.log(precision) - LOG_2PI) - 0.5 * np.sum(precision * gap**2, axis=-1)
+        if design.mixture is not None:
+            weight, mean, sd = design.mixture.parts
+            z = (b[..., design.mixture.column, None] - mean) / sd
+            log = log + special.logsumexp(weight - 0.5 * (z * z + LOG_2PI) - np.log(sd), axis=-1)
+        return np.asarray(log)
+
+    def reach(self, values: Sequence[Array]) -> tuple[Array, Array, Array]:
+        """Give what stands between linear predictors and sites, each of shape (point, estimate).
+
+        Offsets of biases, variances of the estimates' own effects, and variances of biases.
+        """
+        at = dict(zip(self.names, values, strict=True))
+        count = len(values[0]) if values else 1
+        offset = np.broadcast_to(self.curved.offset, (count, len(self.keep)))
+        noise = np.broadcast_to(self.curved.variance, (count, len(self.keep)))
+        own = np.zeros((count, len(self.keep)))
+        for part in self.problem.own:
+            if part.hyper:
+                each = np.stack([np.asarray(at[name]) for name in part.hyper], axis=-1)
+                own = own + each[:, part.which] ** 2
+        for carried in self.design.scatter:
+            noise = noise + carried.factor * np.asarray(at[carried.name])[:, None] ** 2
+        for carried in self.design.shift:
+            offset = offset + carried.factor * np.asarray(at[carried.name])[:, None]
+        return offset, own, noise
+
+    def factors(
+        self, values: Sequence[Array], b: Array, place: Place, keep: Mask, only: Mask | None = None
+    ) -> list[Array]:
+        """Log density of each group at risk, and of all other estimates, each of shape (point, node).
+
+        With `only` the groups at risk without a row of it are left at zero: their factors are known.
+        """
+        offset, own, noise = self.reach(values)
+        points, nodes = b.shape[:2]
+        variance = own + noise
+        found = [np.zeros((points, nodes)) for _ in range(len(self.curved.risks) + 1)]
+        step = max(1, AT_ONCE // max(self._numbers() * nodes, 1))
+        for start in range(0, points, step):
+            cut = slice(start, start + step)
+            mean = b[cut] @ self.design.columns.T + offset[cut, None, :]
+            found[-1][cut] = self._plain(values, cut, mean, variance[cut], place, keep)
+            for place_of, risk in enumerate(self.curved.risks):
+                rows = keep[risk.rows]
+                if rows.any() and (only is None or only[risk.rows].any()):
+                    tilt = self.tilt(place, place_of, cut)
+                    found[place_of][cut] = self.risked(risk, rows, mean, variance[cut], tilt)[0]
+        return found
+
+    def alone(self, values: Sequence[Array], seen: Seen, which: int) -> Array:
+        """Log density of one group at risk without each of its kept rows, shape (point, node, row)."""
+        risk = self.curved.risks[which]
+        offset, own, noise = self.reach(values)
+        rows = self.keep[risk.rows]
+        found = np.empty((*seen.b.shape[:2], int(rows.sum())))
+        step = max(1, AT_ONCE // max(self._numbers() * seen.b.shape[1], 1))
+        for start in range(0, len(seen.b), step):
+            cut = slice(start, start + step)
+            mean = seen.b[cut] @ self.design.columns.T + offset[cut, None, :]
+            tilt = self.tilt(seen.place, which, cut)
+            _, parts = self.risked(risk, rows, mean, (own + noise)[cut], tilt)
+            found[cut] = without_each(risk, rows, parts)
+        return found
+
+    def _numbers(self) -> int:
+        """How many numbers one node needs at once."""
+        nodes = len(rule(1, inner(self.size)).weight) if self.problem.nested else 1
+        most = len(self.keep) * nodes
+        for risk in self.curved.risks:
+            most = max(most, 2 * len(risk.rows) * math.prod(self.tilts))
+        return most
+
+    @property
+    def tilts(self) -> tuple[int, int]:
+        """Nodes of a mean bias and of an SD of biases."""
+        return TILTS[min(sizes(self.design.columns.shape[1]).index(self.size), len(TILTS) - 1)]
+
+    def tilt(self, place: Place, which: int, cut: slice) -> Tilt:
+        """Lay nodes of what a group at risk shares, at some points."""
+        risk, (many, few) = self.curved.risks[which], self.tilts
+        centre, scale = (part[cut] for part in place.bias[which])
+        line = rule(1, many)
+        z = line.node[:, 0]
+        bias = centre[:, None] + scale[:, None] * z
+        log = np.log(line.weight) + 0.5 * z**2 + np.log(scale / risk.sd)[:, None]
+        log = log - 0.5 * ((bias - risk.mean) / risk.sd) ** 2
+        spread2, share = spreads_of(risk.spread, few)  # type: ignore[arg-type]
+        return Tilt(
+            np.repeat(bias, few, axis=1),
+            np.tile(spread2, len(z)),
+            (log[:, :, None] + np.log(share)).reshape(len(bias), -1),
+        )
+
+    def _plain(
+        self,
+        values: Sequence[Array],
+        cut: slice,
+        mean: Array,
+        variance: Array,
+        place: Place,
+        keep: Mask,
+    ) -> Array:
+        """Log density of estimates that are not at risk, shape (point, node)."""
+        at_risk = np.zeros(len(keep), dtype=bool)
+        for risk in self.curved.risks:
+            at_risk[risk.rows] = True
+        rows = np.flatnonzero(keep & ~at_risk)
+        if not len(rows):
+            return np.zeros(mean.shape[:2])
+        sites = self.curved.sites
+        if not self.problem.nested:
+            return np.sum(
+                sites.log_density(mean[..., rows], variance[:, None, rows], rows), axis=-1
+            )
+        (part,) = self.problem.nested
+        at = dict(zip(self.names, values, strict=True))
+        sd = np.stack([np.asarray(at[name])[cut] for name in part.hyper], axis=-1)[:, part.which]
+        line = rule(1, inner(self.size))
+        share, ahead = (each[0][cut][:, part.group] for each in (place.share, place.ahead))
+        found = np.zeros((*mean.shape[:2], len(line.weight), part.count))
+        for node, (z,) in enumerate(line.node):
+            moved = mean + (sd * (ahead + share * z))[:, None, :]
+            each = sites.log_density(moved[..., rows], variance[:, None, rows], rows)
+            member = np.zeros((len(rows), part.count))
+            member[np.arange(len(rows)), part.group[rows]] = 1.0
+            found[:, :, node] = each @ member
+        own_share, own_ahead = place.share[0][cut], place.ahead[0][cut]
+        t = own_ahead[:, None, :] + own_share[:, None, :] * line.node[None, :, :]
+        bare = np.log(line.weight)[:, None] + 0.5 * line.node**2
+        log = bare - 0.5 * t**2 + np.log(own_share)[:, None, :]
+        return np.asarray(special.logsumexp(found + log[:, None], axis=2).sum(axis=-1))
+
+    def risked(
+        self, risk: AtRisk, rows: Mask, mean: Array, variance: Array, tilt: Tilt
+    ) -> tuple[Array, Parted]:
+        """Log density of a group at risk, shape (point, node), and what it is made of."""
+        own = risk.rows[rows]
+        sites = self.curved.sites
+        plain = sites.log_density(mean[..., own], variance[:, None, own], own)
+        moved = mean[:, :, None, own] + tilt.bias[:, None, :, None]
+        wide = variance[:, None, None, own] + tilt.spread2[:, None]
+        tilted = sites.log_density(moved, wide, own)
+        apart = tilted - plain[..., None, :]
+        less = np.exp(-np.abs(apart))
+        f0, f1 = np.where(apart > 0, less, 1.0), np.where(apart > 0, 1.0, less)
+        log = np.sum(plain, axis=-1)[..., None] + np.sum(np.maximum(apart, 0.0), axis=-1)
+        for place, (a, c) in enumerate(risk.chances):
+            inside = np.flatnonzero(risk.of_class[rows] == place)
+            if len(inside):
+                log = log + np.log(over_chance(f0[..., inside], f1[..., inside], a, c))
+        log = log + tilt.log_weight[:, None, :]
+        return log_sum(log), Parted(log, plain, np.maximum(apart, 0.0), f0, f1)
+
+    def place(self, values: Sequence[Array]) -> Place:
+        """Find where the coefficients live at values of the hyperparameters."""
+        centre, covariance, share, ahead = self._near(values)
+        width = centre.shape[1]
+        here = Place(centre, _factor(covariance), share, ahead)
+        here = here._replace(bias=self._biases(values, here))
+        if not 1 <= width <= 3:
+            return here
+        for _ in range(3 if self.problem.nested else ROUNDS):
+            dear = bool(self.problem.nested or self.curved.risks)
+            least = sizes(width)[0] if dear else SEARCH[width]
+            seen = self._seen(values, here, least)
+            _, weight = weighed(seen)
+            mean, covariance = moments(seen.b, weight)
+            crowded = np.max(weight, axis=-1) > CROWDED
+            eye = np.einsum("jcd,jed->jce", here.factor, here.factor)
+            covariance = np.where(crowded[:, None, None], 0.25 * eye, covariance + 1e-6 * eye)
+            best = seen.b[np.arange(len(mean)), np.argmax(weight, axis=-1)]
+            mean = np.where(crowded[:, None], best, mean)
+            new = _factor(covariance)
+            step = np.linalg.solve(new, (mean - here.centre)[..., None])[..., 0]
+            grown = np.abs(
+                np.log(np.abs(np.diagonal(new, axis1=-2, axis2=-1)))
+                - np.log(np.abs(np.diagonal(here.factor, axis1=-2, axis2=-1)))
+            )
+            here = here._replace(centre=mean, factor=new)
+            if not crowded.any() and np.max(np.abs(step)) < STILL and np.max(grown) < STILL:
+                break
+            here = here._replace(bias=self._biases(values, here))
+        return here._replace(bias=self._biases(values, here))
+
+    def _biases(self, values: Sequence[Array], place: Place) -> tuple[tuple[Array, Array], ...]:
+        """Find where mean biases live: on a grid given the centre, and wider by the mean's own SD."""
+        if not self.curved.risks:
+            return ()
+        offset, own, noise = self.reach(values)
+        mean = (place.centre @ self.design.columns.T + offset)[:, None, :]
+        at_centre = place.factor @ np.swapaxes(place.factor, -1, -2)
+        found = []
+        for risk in self.curved.risks:
+            rows = self.keep[risk.rows]
+            grid = risk.mean + risk.sd * GRID
+            prior = -0.5 * GRID**2
+            points = len(mean)
+            log = np.broadcast_to(prior, (points, len(grid))).copy()
+            if rows.any():
+                spread2, share = spreads_of(risk.spread, TILTS[0][1])  # type: ignore[arg-type]
+                for place_of, bias in enumerate(grid):
+                    tilt = Tilt(
+                        np.full((points, len(share)), bias),
+                        spread2,
+                        np.broadcast_to(np.log(share), (points, len(share))),
+                    )
+                    log[:, place_of] += self.risked(risk, rows, mean, own + noise, tilt)[0][:, 0]
+            weight = np.exp(log - log.max(axis=1, keepdims=True))
+            weight /= weight.sum(axis=1, keepdims=True)
+            centre = weight @ grid
+            variance = np.sum(weight * (grid - centre[:, None]) ** 2, axis=1)
+            columns = self.design.columns[risk.rows]
+            moved = np.einsum("rc,jcd,rd->jr", columns, at_centre, columns).mean(axis=1)
+            scale = np.sqrt(np.minimum(variance + moved, risk.sd**2) + 1e-4 * risk.sd**2)
+            found.append((centre, scale))
+        return tuple(found)
+
+    def _near(
+        self, values: Sequence[Array]
+    ) -> tuple[Array, Array, tuple[Array, ...], tuple[Array, ...]]:
+        """Find a normal near the posterior of b by normals with the slopes of sites; and groups."""
+        points = len(values[0]) if values else 1
+        design, problem = self.design, self.problem
+        offset, own_variance, noise = self.reach(values)
+        variance = own_variance + noise
+        seen, se = self.curved.sites.near
+        rows, layout = np.flatnonzero(self.keep), problem.system.layout
+        groups = problem.variances(tuple(np.asarray(value) for value in values)).groups
+        blind = np.where(self.keep, 0.0, 1e12 * float(np.max(se)) ** 2)
+        sampling = np.broadcast_to(se**2 + variance + blind, (points, len(se)))
+        target = np.broadcast_to(seen - offset, sampling.shape)
+        precision = design.precision
+        if design.mixture is not None:
+            weight, mean, sd = design.mixture.parts
+            middle = float(np.exp(weight) @ mean)
+            narrow = (
+                1.0 / float(np.exp(weight) @ ((mean - middle) ** 2 + sd**2))
+                if np.all(np.isfinite(sd))
+                else 0.0
+            )
+            precision = precision.copy()
+            precision[design.mixture.column] = narrow
+        pilot = problem.pilot
+        own = np.zeros(1)
+        for turn in range(4):
+            system = System(
+                target - design.columns @ pilot,
+                design.columns,
+                np.where(precision > 0, design.mean - pilot, 0.0),
+                precision,
+                layout,
+            )
+            found = conditional(system, Variances(sampling, own, groups))
+            b = found.mean + pilot
+            shares, aheads, shift = self._groups(values, b, target, sampling)
+            if turn == 3 or not len(rows):
+                break
+            mean = b @ design.columns.T + offset + shift
+            width = np.sqrt(se**2 + variance)
+            step = STEP * width[:, rows]
+            low, at, high = (
+                self.curved.sites.log_density(mean[:, rows] + sign * step, variance[:, rows], rows)
+                for sign in (-1.0, 0.0, 1.0)
+            )
+            slope = (high - low) / (2.0 * step)
+            bend = np.maximum(-(high - 2.0 * at + low) / step**2, LEAST / width[:, rows] ** 2)
+            fresh_target, fresh = target.copy(), sampling.copy()
+            fresh[:, rows] = 1.0 / bend
+            fresh_target[:, rows] = mean[:, rows] + slope / bend - offset[:, rows]
+            target, sampling = fresh_target, fresh
+        return b, found.covariance, shares, aheads
+
+    def _groups(
+        self, values: Sequence[Array], b: Array, target: Array, sampling: Array
+    ) -> tuple[tuple[Array, ...], tuple[Array, ...], Array]:
+        """Where groups' effects live given b: shares, centres in prior SDs, and what they add to rows."""
+        if not self.problem.nested:
+            return (), (), np.zeros(target.shape)
+        (part,) = self.problem.nested
+        at = dict(zip(self.names, values, strict=True))
+        member = np.zeros((len(self.keep), part.count))
+        member[np.arange(len(self.keep)), part.group] = self.keep
+        which = np.zeros(part.count, dtype=np.intp)
+        which[part.group] = part.which
+        sd = np.stack([np.asarray(at[name]) for name in part.hyper], axis=-1)[:, which]
+        total = (1.0 / sampling) @ member
+        pull = ((target - b @ self.design.columns.T) / sampling) @ member
+        share = 1.0 / np.sqrt(1.0 + sd**2 * total)
+        ahead = share**2 * sd * pull
+        return (share,), (ahead,), (sd * ahead)[:, part.group]
+
+
+def inner(size: int) -> int:
+    """Nodes of a group's effect for a size of the rule."""
+    return max(7, min(size, 31))
+
+
+def _log_rule(place: Place, laid: Rule) -> Array:
+    """Log size of a rule's bare weights, shape (point, node)."""
+    diagonal = np.diagonal(place.factor, axis1=-2, axis2=-1)
+    log = np.sum(np.log(np.abs(diagonal)), axis=-1)
+    square = 0.5 * np.sum(laid.node**2, axis=-1) + 0.5 * laid.node.shape[1] * LOG_2PI
+    return np.asarray(log[:, None] + np.log(np.abs(laid.weight)) + square)
+
+
+def _factor(covariance: Array) -> Array:
+    """Cholesky factor; a matrix that rounding has made indefinite keeps its diagonal."""
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        diagonal = np.sqrt(np.abs(np.diagonal(covariance, axis1=-2, axis2=-1)))
+        return np.asarray(diagonal[..., None] * np.eye(covariance.shape[-1]))
+
+
+def curved_of(design: CurvedDesign, size: int, keep: Mask | None = None) -> Curved:
+    """Prepare a model that is not normal for integration.
+
+    Parameters
+    ----------
+    design
+        Its arrays.
+    size
+        Size of the rules, see `bayesrtw.engine.cubature.sizes`.
+    keep
+        Which estimates inform the posterior, shape (estimate,); all unless given.
+
+    Returns
+    -------
+    Curved
+        To be integrated.
+    """
+    every = np.ones(len(design.near.se), dtype=bool) if keep is None else keep
+    return Curved(design, pose(design.near), every, size)

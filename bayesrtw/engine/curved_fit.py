@@ -1,0 +1,548 @@
+"""A fit of a model that is not normal, and its neighbours: other weights of its nodes, or nodes anew."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
+from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
+from bayesrtw.engine.curved import Curved, Place, Seen, curved_of, inner, weighed
+from bayesrtw.engine.curved_rows import Part, behind, parts, reported, score, shared_by_risk
+from bayesrtw.engine.curved_series import NEGLIGIBLE, kernels_of
+from bayesrtw.engine.fitted import EachMean, EachShift, Posterior
+from bayesrtw.engine.integrate import moment_order
+from bayesrtw.engine.quadrature import lay, looks
+from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.coefficients import coefficient_priors, with_priors
+from bayesrtw.model.design import CurvedDesign, build_curved
+from bayesrtw.model.observation import Gaussian
+from bayesrtw.model.prior import Prior
+from bayesrtw.model.spec import Model, check
+from bayesrtw.model.term import MaybeBiased
+from bayesrtw.posterior.axis import Positive
+from bayesrtw.posterior.kernels import Kernels, blended
+from bayesrtw.posterior.marginal import Distribution, marginals, series
+from bayesrtw.posterior.nodes import Nodes
+from bayesrtw.registry import suggestion
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+#: Nodes for each hyperparameter, where there are none, one, two and three of them.
+COUNTS = ((1,), (40, 56, 80, 120, 200), (16, 22, 30, 42), (10, 13, 17, 23))
+#: Movement of reported figures between two rules, in posterior SDs, that is allowed: up to three
+#: coefficients, and beyond, where rules are sparse.
+TOLERANCE, SPARSE = 1e-6, 1e-4
+#: Movement at which no finer rule is tried: with one coefficient they are cheap.
+AIM = {0: 1e-8, 1: 1e-8}
+#: The same for a neighbour on the nodes of the first fit; beyond it the neighbour gets its own.
+NEIGHBOUR = 1e-5
+#: Place of the coarser of the first two rules among `sizes`, by the number of coefficients.
+FIRST = {0: 0, 1: 1, 2: 2, 3: 1}
+#: Most densities of sites in one look: some ten seconds.
+MOST = 5e8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Laid:
+    """Nodes of the hyperparameters and a rule at each, with all factors seen.
+
+    Attributes
+    ----------
+    curved
+        The integral, with the rule's size.
+    seen
+        What was seen at the rule's nodes.
+    alone
+        For each group at risk, its density without each of its rows, kept once it was asked for.
+    """
+
+    curved: Curved
+    seen: Seen
+    alone: dict[int, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class CurvedFit:
+    """The posterior of a model that is not normal; see `bayesrtw.engine.fitted.Fitted`.
+
+    Attributes
+    ----------
+    model, evidence
+        What was fitted.
+    design
+        Its arrays.
+    kept
+        Which rows inform the posterior, shape (estimate,).
+    nodes
+        Nodes of the hyperparameters, with the weights of the fit that laid them.
+    outer
+        Log of their bare weights, shape (point,).
+    fine, coarse
+        Two rules of the coefficients at these nodes: the answer, and what it is held against.
+    powers
+        Of prior and data.
+    error
+        Largest relative movement of a reported figure between two rules.
+    priors
+        Those that were changed.
+    """
+
+    model: Model
+    evidence: Evidence
+    design: CurvedDesign
+    kept: Mask
+    nodes: Nodes
+    outer: Array
+    fine: Laid
+    coarse: Laid
+    powers: tuple[float, float]
+    error: float
+    priors: Mapping[str, Prior] = field(default_factory=dict)
+
+    # -- what was learned
+
+    @cached_property
+    def posterior(self) -> Posterior:
+        """What was learned, see `Fitted`."""
+        weight, share, total = self._shares(self.fine)
+        near, effects = self.design.near, {}
+        most, back = moments_of(near), back_moments(near)
+        for name, quantity in near.quantities.items():
+            for label, combine in zip(quantity.labels, quantity.combine, strict=True):
+                key = f"{name}[{label}]" if quantity.dim else name
+                found = self._kernels(self.fine.seen.b @ combine, weight, share)
+                grows = bool(np.any(combine[near.flat] != 0))
+                effects[key] = replace(found, exist=most, exist_back=back) if grows else found
+        if "mu" in effects and near.hyper:
+            mu = self.fine.seen.b @ near.quantities["mu"].combine[0]
+            new = self._kernels(mu, weight, share, self._spread())
+            effects["theta_new"] = replace(new, exist=most, exist_back=back)
+        hyper = dict(zip(self.fine.curved.names, self._hyper(), strict=True))
+        tau = float(weight @ np.sqrt(self._spread()))
+        return Posterior(effects, hyper, tau if most else math.nan, total, self.error)
+
+    def _shares(self, laid: Laid) -> tuple[Array, Array, float]:
+        """Shares of the points, shares of nodes at each point, and the log of the integral."""
+        log, share = weighed(laid.seen, self.powers)
+        log, prior = self.outer + log, self.powers[0]
+        for value, own in zip(self.nodes.values, laid.curved.priors, strict=True):
+            log = log + prior * own.logpdf(value)
+        total = float(logsumexp(log))
+        return np.exp(log - total), share, total
+
+    @cached_property
+    def weight(self) -> Array:
+        """Shares of the nodes, shape (node,)."""
+        return self._shares(self.fine)[0]
+
+    @property
+    def weighed_nodes(self) -> Nodes:
+        """The nodes of the hyperparameters with these shares."""
+        with np.errstate(divide="ignore"):
+            return replace(self.nodes, log_weight=np.log(self.weight))
+
+    def log_density_at(self, values: tuple[Array, ...], b: Array, place: Place) -> Array:
+        """Log density at draws, shape (draw,): inner rules are coarse, far below the draws' own noise."""
+        at = b[:, None, :]
+        rough = replace(self.fine.curved, size=sizes(b.shape[1])[0])
+        factors = rough.factors(values, at, place, self.kept)
+        return (sum(factors, np.zeros(())) + self.fine.curved.log_prior(at))[:, 0]
+
+    def _spread(self) -> Array:
+        """Variance of the random effects of a new setting at each point."""
+        return self.spread_at(self.nodes.values)
+
+    def spread_at(self, values: tuple[Array, ...]) -> Array:
+        """Variance of the random effects of a new setting at hyperparameters, shape (point,)."""
+        at = dict(zip(self.fine.curved.names, values, strict=True))
+        total = np.zeros(len(values[0]) if values else 1)
+        for part in self.design.near.grouped:
+            if part.hyper and part.new is not None:
+                total = total + at[part.hyper[part.new]] ** 2
+        return total
+
+    def _kernels(
+        self, x: Array, weight: Array, share: Array, variance: Array | float = 0.0
+    ) -> Kernels:
+        """Give a linear function of the coefficients, plus a normal deviation, as kernels.
+
+        Its values at the nodes, `x`, have shape (point, node), as have their shares; `weight` and `variance`
+        are those of the points. Shares may add up to less than one: those of a part of the posterior.
+        """
+        found = self._massed(x, weight, share, variance)
+        total = np.sum(found.weight)
+        return replace(found, weight=found.weight / total)
+
+    def _massed(
+        self, x: Array, weight: Array, share: Array, variance: Array | float = 0.0
+    ) -> Kernels:
+        """See `_kernels`; weights add up to the part of the posterior that shares are of."""
+        own = np.sum(share, axis=-1)
+        mass = weight * own
+        keep = np.abs(mass) > NEGLIGIBLE
+        if not keep.any():
+            return Kernels(np.zeros(0), np.zeros(0), np.ones(0), np.ones((0, 1)))
+        x, each = x[keep], share[keep] / own[keep, None]
+        laid = rule(self.fine.curved.design.columns.shape[1], self.fine.seen.size)
+        found, point, _ = kernels_of(x, each, mass[keep], laid.degree)
+        return found.widened(np.broadcast_to(variance, own.shape)[keep][point])
+
+    def _missing(self) -> float:
+        """Measure what series of the reported coefficients leave out, in probability."""
+        weight, share, _ = self._shares(self.fine)
+        keep = weight > NEGLIGIBLE
+        laid = rule(self.design.near.columns.shape[1], self.fine.seen.size)
+        rows = [row for each in self.design.near.quantities.values() for row in each.combine]
+        return max(
+            (
+                kernels_of((self.fine.seen.b @ row)[keep], share[keep], weight[keep], laid.degree)[
+                    2
+                ]
+                for row in rows
+            ),
+            default=0.0,
+        )
+
+    # -- single rows
+
+    def effect_of(self, rows: Mask) -> list[Kernels]:
+        """See `Fitted`."""
+        return [self._row(row, effect=True) for row in np.flatnonzero(rows).tolist()]
+
+    def expected(self, rows: Mask) -> list[Kernels]:
+        """See `Fitted`."""
+        if np.any(rows & self.kept):
+            raise SpecError("rows are predicted that the fit has seen; leave them out first.")
+        return [self._row(row, effect=False) for row in np.flatnonzero(rows).tolist()]
+
+    @cached_property
+    def _known(self) -> dict[int, list[Part]]:
+        return {}
+
+    def _parts(self, row: int) -> list[Part]:
+        """Give the normals that a row's error may be; kept once they were asked for."""
+        if row not in self._known:
+            own = parts(self.fine.curved, self.nodes.values, self.fine.seen, row)
+            self._known[row] = list(own)
+        return self._known[row]
+
+    def _row(self, row: int, *, effect: bool) -> Kernels:
+        """Give the effect behind one row, or what it would report."""
+        weight, share, _ = self._shares(self.fine)
+        kept, seen = bool(self.kept[row]), float(self.design.sites.seen[row])
+        found = []
+        for part in self._parts(row):
+            x, variance = behind(part, seen, kept=kept) if effect else reported(part)
+            repeat = x.shape[1] // share.shape[1]
+            here = np.repeat(share, repeat, axis=1) * part.share
+            found.append(self._massed(x, weight, here, variance))
+        mass = [float(np.sum(part.weight)) for part in found]
+        total = sum(mass)
+        alive = [part for part, own in zip(found, mass, strict=True) if own > NEGLIGIBLE]
+        return blended(alive, [1.0 / total] * len(alive))
+
+    @cached_property
+    def shares(self) -> Array:
+        """See `Fitted`: slopes of the mean in what rows report, given the hyperparameters."""
+        weight, share, _ = self._shares(self.fine)
+        self.posterior.mu  # noqa: B018 - refuses without a pooled mean
+        mu = self.fine.seen.b @ self.design.near.quantities["mu"].combine[0]
+        apart = mu - np.sum(share * mu, axis=1, keepdims=True)
+        found = np.zeros(len(self.kept) + 1)
+        for row in np.flatnonzero(self.kept).tolist():
+            for part in self._parts(row):
+                repeat = part.seen.shape[1] // share.shape[1]
+                slope = score(part, float(self.design.sites.seen[row])) * part.share
+                here = np.repeat(share * apart, repeat, axis=1) * slope
+                found[row] += float(weight @ np.sum(here, axis=1))
+        found[-1] = 1.0 - np.sum(found[:-1])
+        return found
+
+    @cached_property
+    def biases(self) -> tuple[Array, dict[str, float]]:
+        """Probability that each row is biased (estimate,), and the mean of each group's mean bias."""
+        weight, share, _ = self._shares(self.fine)
+        curved, seen = self.fine.curved, self.fine.seen
+        chance, means = np.zeros(len(self.kept)), {}
+        for which, risk in enumerate(self.design.risks):
+            for row in risk.rows.tolist():
+                chance[row] = weight @ np.sum(share * self._biased_at(row), axis=1)
+            of_node, tilt = shared_by_risk(curved, self.nodes.values, seen, which)
+            mean = np.einsum("jks,js->jk", of_node, tilt.bias)
+            means[risk.name] = float(weight @ np.sum(share * mean, axis=1))
+        return chance, means
+
+    def _biased_at(self, row: int) -> Array:
+        """Probability that a row is biased, shape (point, node)."""
+        nodes = self.fine.seen.b.shape[1]
+        found = np.zeros(self.fine.seen.b.shape[:2])
+        for part in self._parts(row):
+            if part.biased:
+                found += part.share.reshape(*found.shape, -1).sum(axis=-1)
+        assert found.shape[1] == nodes
+        return found
+
+    def _hyper(self) -> list[Distribution]:
+        """Marginal posteriors of the hyperparameters."""
+        if not self.nodes.counts:
+            return []
+        own = marginals(self.weighed_nodes, self.fine.curved.axes)
+        return [
+            series(each.weight, axis, each.low, each.high)
+            for axis, each in zip(self.fine.curved.axes, own, strict=True)
+        ]
+
+    # -- neighbours
+
+    def without(self, masks: Sequence[Mask]) -> "list[CurvedFit | None]":
+        """Leave rows out, see `Fitted`."""
+        return [self._left(mask) for mask in masks]
+
+    def _left(self, mask: Mask) -> "CurvedFit | None":
+        kept = self.kept & ~mask
+        if improper(masked(self.design.near, kept)) is not None:
+            return None
+        if np.array_equal(kept, self.kept):
+            return self
+
+        def lay(laid: Laid) -> Laid:
+            curved, seen, values = replace(laid.curved, keep=kept), laid.seen, self.nodes.values
+            recount, known = np.zeros_like(mask), {}
+            for place, risk in enumerate(self.design.risks):
+                inside = self.kept[risk.rows]
+                gone = np.flatnonzero(mask[risk.rows][inside])
+                if len(gone) != 1 or inside.sum() == 1:
+                    recount[risk.rows] |= mask[risk.rows]
+                    continue
+                if place not in laid.alone:
+                    laid.alone[place] = laid.curved.alone(values, seen, place)
+                known[place] = laid.alone[place][..., gone[0]]
+            new = curved.factors(values, seen.b, seen.place, kept, only=recount)
+            for place, risk in enumerate(self.design.risks):
+                if place in known:
+                    new[place] = known[place]
+                elif not mask[risk.rows].any():
+                    new[place] = seen.factors[place]
+            return Laid(curved, seen._replace(factors=tuple(new)))
+
+        near = replace(self, kept=kept, fine=lay(self.fine), coarse=lay(self.coarse))
+        return near._held()
+
+    def under(self, priors: Sequence[Mapping[str, Prior]]) -> "list[CurvedFit]":
+        """Take other priors, see `Fitted`."""
+        return [self._under(each) for each in priors]
+
+    def _under(self, priors: Mapping[str, Prior]) -> "CurvedFit":
+        near = self.design.near
+        hyper = {name: priors.get(name, own) for name, own in near.hyper.items()}
+        other = {name: prior for name, prior in priors.items() if name not in hyper}
+        fresh_near = replace(near, hyper=hyper)
+        if other:
+            built = build_curved(with_priors(self.model, other), self.evidence).near
+            fresh_near = replace(
+                fresh_near, mean=built.mean, precision=built.precision, mixture=built.mixture
+            )
+        reason = improper(fresh_near)
+        if reason is not None:
+            raise EngineRefusal(reason)
+        design = replace(self.design, near=fresh_near)
+
+        def lay(laid: Laid) -> Laid:
+            own = laid.curved.problem
+            fresh = tuple(hyper[name] for name in own.names)
+            curved = replace(
+                laid.curved, curved=design, problem=replace(own, priors=fresh, design=design.near)
+            )
+            return Laid(curved, laid.seen._replace(log_prior=curved.log_prior(laid.seen.b)))
+
+        changed = {**self.priors, **priors}
+        near_fit = replace(
+            self, design=design, priors=changed, fine=lay(self.fine), coarse=lay(self.coarse)
+        )
+        return near_fit._held()
+
+    def shifted(self, along: Array, by: float) -> "CurvedFit":
+        """Add to effects, see `Fitted`."""
+        design = replace(self.design, sites=self.design.sites.moved(by * along))
+
+        def lay(laid: Laid) -> Laid:
+            curved, seen = replace(laid.curved, curved=design), laid.seen
+            factors = curved.factors(self.nodes.values, seen.b, seen.place, self.kept)
+            return Laid(curved, seen._replace(factors=tuple(factors)))
+
+        other = replace(self, design=design, fine=lay(self.fine), coarse=lay(self.coarse))
+        return other._held()
+
+    def powered(self, *, prior: float = 1.0, data: float = 1.0) -> "CurvedFit":
+        """Raise prior or data to a power, see `Fitted`."""
+        return replace(self, powers=(self.powers[0] * prior, self.powers[1] * data))._held()
+
+    def prior_of(self, name: str) -> Prior:
+        """See `Fitted`."""
+        have = {**coefficient_priors(self.model), **self.design.near.hyper, **self.priors}
+        if name not in have:
+            raise SpecError(f"no prior is called {name!r}. {suggestion(name, list(have))}")
+        return have[name]
+
+    def beside(self, model: Model, evidence: Evidence) -> "CurvedFit":
+        """See `Fitted`."""
+        check(model, evidence)
+        return fit_curved(model, evidence)
+
+    def shifts(self, along: Array) -> EachShift:
+        """See `Fitted`."""
+        return EachShift(self, along)
+
+    def means(self) -> EachMean:
+        """See `Fitted`."""
+        return EachMean(self)
+
+    def _held(self) -> "CurvedFit":
+        """Hold a neighbour's two rules against each other; lay its own nodes where they differ."""
+        moved = max(self._moved(), self._missing())
+        if moved <= NEIGHBOUR:
+            return replace(self, error=max(self.error, moved))
+        if self.powers != (1.0, 1.0):
+            raise ConvergenceError(
+                f"Exact: a power of prior or data moves the posterior beyond its nodes ({moved:.0e})."
+            )
+        found = fit_curved(self.model, self.evidence, self.design, self.kept)
+        return replace(found, priors=self.priors)
+
+    def _moved(self) -> float:
+        """Measure the movement between the two rules."""
+        return apart(self.figures(self.fine), self.figures(self.coarse))
+
+    def figures(self, laid: Laid) -> tuple[Array, Array, Array]:
+        """Give what must stand still: log evidence, and means and SDs of coefficients and hyperparameters."""
+        weight, share, total = self._shares(laid)
+        mean = weight @ np.einsum("jk,jkc->jc", share, laid.seen.b)
+        second = weight @ np.einsum("jk,jkc->jc", share, laid.seen.b**2)
+        values = np.array(self.nodes.values).reshape(len(self.nodes.values), len(weight))
+        mean, second = np.append(mean, values @ weight), np.append(second, values**2 @ weight)
+        return mean, np.sqrt(np.maximum(second - mean**2, 1e-300)), np.array([total])
+
+
+def apart(one: tuple[Array, ...], other: tuple[Array, ...]) -> float:
+    """Largest movement between two sets of figures, in SDs; inf where one is not finite."""
+    (mean, sd, total), (second, second_sd, second_total) = one, other
+    moved = np.concatenate(
+        [np.abs(total - second_total), np.abs(mean - second) / sd, np.abs(second_sd / sd - 1.0)]
+    )
+    return float(np.max(np.where(np.isfinite(moved), moved, np.inf), initial=0.0))
+
+
+def curved(model: Model, evidence: Evidence) -> bool:
+    """Say whether a model is not normal given its hyperparameters."""
+    if not isinstance(model.likelihood.observe(evidence), Gaussian):
+        return True
+    found = [term.gaussian(evidence) for term in model.terms]
+    return any(isinstance(part, MaybeBiased) for part in found)
+
+
+def fit_curved(
+    model: Model, evidence: Evidence, design: CurvedDesign | None = None, kept: Mask | None = None
+) -> CurvedFit:
+    """Fit a model that is not normal.
+
+    Parameters
+    ----------
+    model, evidence
+        What is fitted.
+    design
+        Its arrays, where they are known already.
+    kept
+        Which rows inform the posterior, shape (estimate,); all unless given.
+
+    Returns
+    -------
+    CurvedFit
+        Its posterior and neighbours.
+
+    Raises
+    ------
+    ConvergenceError
+        If the finest rules still move a figure by more than the tolerance.
+    EngineRefusal
+        If a part of the model is in the way.
+    """
+    design = build_curved(model, evidence) if design is None else design
+    width = design.near.columns.shape[1]
+    kept = np.ones(evidence.size, dtype=bool) if kept is None else kept
+    steps = sizes(width)
+    allowed = TOLERANCE if width <= MOST_PRODUCT else SPARSE
+    aim = AIM.get(width, allowed)
+    first = FIRST.get(width, 1)
+    dims = len(curved_of(design, steps[0], kept).names)
+    coarse, error = None, math.inf
+    for count in COUNTS[dims]:
+        nodes, outer = _nodes(curved_of(design, steps[0], kept), count)
+        middle = curved_of(design, steps[first], kept)
+        if _cost(middle, len(outer)) > MOST:
+            raise ConvergenceError(
+                f"Exact would need {_cost(middle, len(outer)):.0e} densities for this model of {width} "
+                f"coefficients and {dims} hyperparameters (at most {MOST:.0e}); use engine = "
+                '{ kind = "nuts" }.'
+            )
+        laid = Laid(middle, middle.look(nodes.values))
+        fit = CurvedFit(
+            model, evidence, design, kept, nodes, outer, laid, laid, (1.0, 1.0), math.inf
+        )
+        if coarse is not None:
+            error = apart(fit.figures(laid), coarse.figures(coarse.fine))
+        if error <= aim or not dims:
+            break
+        coarse = fit
+    if dims and error > allowed:
+        raise ConvergenceError(
+            f"Exact: the answer still moves by {error:.0e} at the most nodes of {dims} hyperparameters; "
+            'use engine = { kind = "nuts" }.'
+        )
+    error = error if dims else 0.0
+    base, best = fit, fit
+    moved = math.inf
+    for size in steps[first + 1 :] or steps:
+        curved = curved_of(design, size, kept)
+        fine = Laid(curved, curved.look(base.nodes.values, base.fine.seen.place))
+        fit = replace(base, fine=fine, coarse=base.fine)
+        now = max(fit._moved(), fit._missing())
+        best, moved = (fit, now) if now < moved else (best, moved)
+        if moved <= aim:
+            break
+        base = replace(base, fine=fine)
+    if moved <= allowed:
+        return replace(best, error=max(error, moved))
+    raise ConvergenceError(
+        f"Exact: the answer still moves by {moved:.0e} posterior SDs at the finest rule over "
+        f'{width} coefficients (at most {allowed:.0e}); use engine = {{ kind = "nuts" }}.'
+    )
+
+
+def _nodes(rough: Curved, count: int) -> tuple[Nodes, Array]:
+    """Lay nodes of the hyperparameters where a coarse rule sees their posterior; logs of bare weights."""
+    if not rough.names:
+        return Nodes((), np.zeros(1), np.zeros(()), (), ()), np.zeros(1)
+    most = moment_order(rough.design)
+    moments = [most if isinstance(axis, Positive) else 0 for axis in rough.axes]
+    at = looks(rough.log_density, rough.axes, moments)
+    counts = (count,) * len(rough.names)
+    size = max(int(rough.keep.sum()), 1)
+    nodes = lay(rough.log_density, rough.axes, counts, at, size=size, moments=moments)
+    bare = nodes.log_weight + nodes.log_total - rough.log_density(nodes.on_axes()).reshape(-1)
+    return nodes, bare
+
+
+def _cost(curved: Curved, points: int) -> float:
+    """How many densities a look at so many points takes."""
+    width = curved.design.columns.shape[1]
+    each = len(rule(width, curved.size).weight) * float(curved.keep.sum())
+    if curved.problem.nested:
+        each *= len(rule(1, inner(curved.size)).weight)
+    return float(points * each * curved.curved.sites.parts(np.zeros(1, dtype=np.intp))[1].shape[1])

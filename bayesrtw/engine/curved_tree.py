@@ -1,0 +1,162 @@
+"""A fit of a model that is not normal as groups of a tree: kernels, marginals, and exact draws."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
+from bayesrtw.engine.arrays import back_moments
+from bayesrtw.engine.curved import Place
+from bayesrtw.engine.curved_fit import CurvedFit
+from bayesrtw.engine.draw import invert
+from bayesrtw.engine.integrate import tail_power
+from bayesrtw.posterior.axis import stored
+from bayesrtw.posterior.marginal import marginals
+from bayesrtw.posterior.nodes import rule
+from bayesrtw.posterior.stored import kernel_variables
+from bayesrtw.posterior.tree import shaped
+
+Array = NDArray[np.float64]
+
+#: Steps of an independence sampler for each draw, and how much wider than the posterior it proposes: with
+#: four of five proposals taken, what is left of the start after these is 3e-6.
+STEPS, WIDER = 8, 1.15
+
+
+def quadrature(fit: CurvedFit, *, study_effects: bool) -> xr.Dataset:
+    """Give the group ``quadrature``: every effect as kernels, every hyperparameter as a marginal."""
+    near, learned = fit.design.near, fit.posterior
+    weight = fit.weight
+    data: dict[str, Any] = {
+        "log_evidence": learned.log_evidence,
+        "error": learned.error,
+        "weight": (NODE, weight),
+    }
+    coords: dict[str, Any] = {ESTIMATE: near.labels}
+    for name, quantity in near.quantities.items():
+        keys = [f"{name}[{label}]" if quantity.dim else name for label in quantity.labels]
+        data |= kernel_variables(name, quantity.dim, [learned.effects[key] for key in keys])
+        if quantity.dim:
+            coords[quantity.dim] = np.array(quantity.labels, dtype=object)
+    if "theta_new" in learned.effects:
+        data |= kernel_variables("theta_new", None, [learned.effects["theta_new"]])
+    own = marginals(fit.weighed_nodes, fit.fine.curved.axes) if fit.nodes.counts else ()
+    for name, axis, each in zip(fit.fine.curved.names, fit.fine.curved.axes, own, strict=True):
+        data[f"{name}_marginal"] = (f"{name}_point", each.weight)
+        data[f"{name}_range"] = ("end", np.array([each.low, each.high, stored(axis)]))
+    for name, value in zip(fit.fine.curved.names, fit.nodes.values, strict=True):
+        data[name] = (NODE, value)
+    if fit.design.risks:
+        chance, means = fit.biases
+        data["biased"] = (ESTIMATE, chance)
+        data["mean_bias"] = ("group", np.array(list(means.values())))
+        coords["group"] = np.array(list(means), dtype=object)
+    if study_effects:
+        every = np.ones(len(near.labels), dtype=bool)
+        data |= kernel_variables("theta", ESTIMATE, fit.effect_of(every))
+        if "mu" in near.quantities:
+            data["weight_in_mu"] = (ESTIMATE, fit.shares[:-1])
+            data["prior_weight_in_mu"] = float(fit.shares[-1])
+    attrs = {
+        "tail_power": tail_power(near),
+        "back_moments": back_moments(near),
+        "grows_with_tau": "",
+    }
+    return xr.Dataset(data, coords=coords, attrs=attrs)
+
+
+def drawn_from(
+    fit: CurvedFit, chains: int, draws: int, seed: int, *, study_effects: bool
+) -> xr.Dataset:
+    """Give the group ``posterior``: hyperparameters by inversion, coefficients by an independence sampler."""
+    near, curved, rng = fit.design.near, fit.fine.curved, np.random.default_rng(seed)
+    count = chains * draws
+    values: tuple[Array, ...] = ()
+    if curved.names:
+        values = _hyper(fit, count, rng)
+    b = _coefficients(fit, values, count, rng)
+    coords: dict[str, Any] = {CHAIN: np.arange(chains), DRAW: np.arange(draws)}
+    data: dict[str, Any] = {}
+    for name, quantity in near.quantities.items():
+        drawn = shaped(b @ quantity.combine.T, chains, draws)
+        if quantity.dim is None:
+            data[name] = ((CHAIN, DRAW), drawn[..., 0])
+        else:
+            data[name] = ((CHAIN, DRAW, quantity.dim), drawn)
+            coords[quantity.dim] = np.array(quantity.labels, dtype=object)
+    for name, value in zip(curved.names, values, strict=True):
+        data[name] = ((CHAIN, DRAW), shaped(value, chains, draws))
+    if "mu" in near.quantities and near.hyper:
+        spread = np.sqrt(fit.spread_at(values))
+        new = b @ near.quantities["mu"].combine[0] + spread * rng.standard_normal(count)
+        data["theta_new"] = ((CHAIN, DRAW), shaped(new, chains, draws))
+    if study_effects:
+        every = np.ones(len(near.labels), dtype=bool)
+        theta = np.stack([each.sample(count, rng) for each in fit.effect_of(every)], axis=-1)
+        data["theta"] = ((CHAIN, DRAW, ESTIMATE), shaped(theta, chains, draws))
+        coords[ESTIMATE] = near.labels
+    return xr.Dataset(data, coords=coords)
+
+
+def _hyper(fit: CurvedFit, count: int, rng: np.random.Generator) -> tuple[Array, ...]:
+    """Draw hyperparameters one after the other: each from its density at a node near the earlier ones."""
+    nodes, axes = fit.weighed_nodes, fit.fine.curved.axes
+    shares = np.exp(nodes.log_weight).reshape(nodes.counts)
+    at, values = np.zeros((count, 0), dtype=np.intp), []
+    for place, (axis, size) in enumerate(zip(axes, nodes.counts, strict=True)):
+        index = tuple(at.T)
+        each = shares.reshape(*nodes.counts[: place + 1], -1).sum(axis=-1)[index]
+        each = np.broadcast_to(each / each.sum(axis=-1, keepdims=True), (count, size))
+        low, high = (
+            np.broadcast_to(
+                np.reshape(end, nodes.counts[:place])[index] if place else end, (count,)
+            )
+            for end in (nodes.ranges[place].low, nodes.ranges[place].high)
+        )
+        value = invert(each, axis, low, high, rng.random(count))
+        x, _ = rule(size)
+        u = 2.0 * (axis.coordinate(value) - low) / (high - low) - 1.0
+        right = np.clip(np.searchsorted(x, u), 1, size - 1)
+        share = np.clip((u - x[right - 1]) / (x[right] - x[right - 1]), 0.0, 1.0)
+        chosen = np.where(rng.random(count) < share, right, right - 1)
+        at = np.column_stack([at, chosen])
+        values.append(value)
+    return tuple(values)
+
+
+def _coefficients(
+    fit: CurvedFit, values: tuple[Array, ...], count: int, rng: np.random.Generator
+) -> Array:
+    """Draw coefficients given hyperparameters, shape (draw, column)."""
+    place, width = fit.fine.seen.place, fit.design.near.columns.shape[1]
+    node = np.zeros(count, dtype=np.intp)
+    if values:
+        # The nearest node by the nodes' own spacing says where the coefficients live.
+        scales = [np.std(np.log(own + 1e-12)) or 1.0 for own in fit.nodes.values]
+        apart = sum(
+            (
+                ((np.log(value + 1e-12)[:, None] - np.log(own + 1e-12)) / scale) ** 2
+                for value, own, scale in zip(values, fit.nodes.values, scales, strict=True)
+            ),
+            np.zeros((count, len(fit.weight))),
+        )
+        node = np.argmin(apart, axis=1)
+    here = Place(
+        place.centre[node],
+        place.factor[node],
+        tuple(part[node] for part in place.share),
+        tuple(part[node] for part in place.ahead),
+        tuple((centre[node], scale[node]) for centre, scale in place.bias),
+    )
+    state, log = np.zeros((count, width)), np.full(count, -np.inf)
+    for _ in range(STEPS):
+        z = WIDER * rng.standard_normal((count, width))
+        b = here.centre + np.einsum("jcd,jd->jc", here.factor, z)
+        value = fit.log_density_at(values, b, here) + 0.5 * np.sum(z**2, axis=1) / WIDER**2
+        take = np.log(rng.random(count)) < value - log
+        state[take], log[take] = b[take], value[take]
+    assert np.all(np.isfinite(logsumexp(log)))
+    return state
