@@ -1,5 +1,6 @@
 """The equal mixture of several priors of one hyperparameter: nodes laid under it serve them all."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -62,5 +63,9 @@ def mean_of_logs(found: Array) -> Array:
 
 
 def blends(prior: Prior | None) -> bool:
-    """Whether nodes of a mixture resolve a prior: proper, of an SD, and without an end where it jumps."""
-    return prior is not None and prior.proper and prior.support == HALF_LINE
+    """Whether nodes of a mixture resolve a prior: of an SD, without an end where it jumps or a heavy tail.
+
+    Moments under a heavy tail live far beyond where the others' mixture has its nodes.
+    """
+    known = prior is not None and prior.proper and prior.support == HALF_LINE
+    return known and prior is not None and math.isinf(prior.tail_power)

@@ -45,8 +45,9 @@ AIM = {0: 1e-8, 1: 1e-8}
 NEIGHBOUR = 1e-5
 #: Place of the coarser of the first two rules among `sizes`, by the number of coefficients.
 FIRST = {0: 0, 1: 1, 2: 2, 3: 1}
-#: Most densities of sites in one look: some ten seconds.
-MOST = 5e8
+#: Most densities of sites in one look: some ten seconds; and up to how many finer rules are tried for more
+#: than the tolerance.
+MOST, CHEAP = 5e9, 2e6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -478,7 +479,8 @@ def fit_curved(
     kept = np.ones(evidence.size, dtype=bool) if kept is None else kept
     steps = sizes(width)
     allowed = TOLERANCE if width <= MOST_PRODUCT else SPARSE
-    aim = AIM.get(width, allowed)
+    cheap = _cost(curved_of(design, steps[FIRST.get(width, 1)], kept), 40) < CHEAP
+    aim = AIM.get(width, allowed) if cheap else allowed
     first = FIRST.get(width, 1)
     dims = len(curved_of(design, steps[0], kept).names)
     coarse, error = None, math.inf
@@ -545,4 +547,6 @@ def _cost(curved: Curved, points: int) -> float:
     each = len(rule(width, curved.size).weight) * float(curved.keep.sum())
     if curved.problem.nested:
         each *= len(rule(1, inner(curved.size)).weight)
+    if curved.curved.risks:
+        each *= math.prod(curved.tilts)
     return float(points * each * curved.curved.sites.parts(np.zeros(1, dtype=np.intp))[1].shape[1])

@@ -266,7 +266,7 @@ def test_a_power_too_far_is_refused():
 
 
 def test_what_cannot_be_fitted_is_named():
-    with pytest.raises(EngineRefusal, match="term 'bias_mixture' is not Gaussian"):
+    with pytest.raises(EngineRefusal, match="beside a bias mixture one heterogeneity SD"):
         solve(nested(default_mixture()), rows())
     flat = nested(brw.Linear("x", prior.Flat()), mu=prior.Flat())
     with pytest.raises(EngineRefusal, match="flat priors cannot be told apart"):
