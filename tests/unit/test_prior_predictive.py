@@ -54,11 +54,6 @@ def t_parts(df, scale):
                 prior,
                 parts,
                 id=name,
-                marks=pytest.mark.xfail(
-                    strict=True,
-                    reason="blind rows have 1e8 times the SE: parts of a prior of mu that is a mixture "
-                    "are reweighed by densities that lose all digits",
-                ),
             )
             for name, prior, parts in (
                 (

@@ -158,7 +158,7 @@ def test_a_sparkline_lies_inside_its_box_and_says_what_it_shows():
 
 
 def test_what_cannot_be_read_has_a_row_that_says_so():
-    html = page.index_page([page.Entry("broken", fault="runs/broken: <is damaged>")])
+    html = page.index_page([page.Shown("broken", fault="runs/broken: <is damaged>")])
     assert "&lt;is damaged&gt;" in html
     assert "http://" not in html
     assert "https://" not in html
