@@ -152,7 +152,7 @@ def test_a_tipping_bias_beyond_the_curve_is_looked_for_and_found():
         {"study": [f"s{i}" for i in range(7)], "effect": effect, "se": se, "design": design}
     )
     evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
-    found = ladder(analysis(), evidence, sampled=False)
+    found = ladder(analysis(ladder=Rungs(mixture=None)), evidence, sampled=False)
     cohorts = np.array(design) == "cohort"
     row = found.tipping.loc[0.5]
     assert row["bias"] > 0.8
@@ -175,7 +175,7 @@ def test_a_level_that_no_bias_reaches_says_how_far_it_was_looked_for():
         }
     )
     evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
-    found = ladder(analysis(), evidence, sampled=False)
+    found = ladder(analysis(ladder=Rungs(mixture=None)), evidence, sampled=False)
     assert np.isnan(found.tipping.loc[0.5, "bias"])
     assert found.tipping["within"].to_numpy() == pytest.approx(6.4)
     assert np.abs(found.curves["bias"]["x"]).max() == pytest.approx(0.8)
