@@ -3,8 +3,8 @@
 An estimate of a group is N(mu, s^2 + tau^2), or with the group's probability pi N(mu + b, s^2 + tau^2 +
 kappa^2). Everything is summed over: mu and the mean bias b share one equidistant grid, so that mu + b lies on
 it too; tau and kappa have Gauss-Legendre nodes, denser near zero; pi has Gauss-Jacobi nodes, whose sum is
-exact because the density is a polynomial in pi. Where `bayesrtw.engine.allocation` sums over how many
-estimates are biased, this sums over pi itself.
+exact because the density is a polynomial in pi. The engine lays
+rules around the posterior (`bayesrtw.engine.curved`); this lays them everywhere.
 """
 
 import math
