@@ -85,8 +85,10 @@ class Explored:
 
     Attributes
     ----------
+    prior_of
+        The SD whose priors these are: the one that moves the answer most; empty without one.
     priors
-        Name to prior of the heterogeneity SD (of the one between groups, if there are several).
+        Name to prior of that SD.
     left_out
         What is left out, nothing first.
     estimands
@@ -98,6 +100,7 @@ class Explored:
         ``cells[rung][left_out][prior]``; None where the posterior would be improper.
     """
 
+    prior_of: str
     priors: tuple[tuple[str, Prior | None], ...]
     left_out: tuple[LeftOut, ...]
     estimands: tuple[Estimand, ...]
@@ -157,7 +160,7 @@ def explore(synthesis: Synthesis) -> Explored | None:
         _hold_against([each for each in first.answers if each], same, synthesis.analysis.id)
         row = (replace(first, answers=same), *cells[0][0][1:])
         cells[0] = (row, *cells[0][1:])
-    return Explored(tuple(axis[1].items()), left, asked, tuple(names), tuple(cells))
+    return Explored(axis[0], tuple(axis[1].items()), left, asked, tuple(names), tuple(cells))
 
 
 def _further(synthesis: Synthesis) -> list[tuple[Rung, NDArray[np.bool_]]]:

@@ -120,14 +120,6 @@ class Model:
         )
 
     @property
-    def between(self) -> str | None:
-        """Name of the SD between studies: of groups where there are any; None without one for all."""
-        every = self.hyperparameters
-        names = [name for name in self.spreads if not every[name].among]
-        levelled = (name for name in names if every[name].level)
-        return next(levelled, names[0] if names else None)
-
-    @property
     def moderators(self) -> tuple[Moderator, ...]:
         """What moves the pooled mean, in the order of the terms."""
         return tuple(each for term in self.terms for each in term.facts.moderators)

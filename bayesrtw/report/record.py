@@ -153,10 +153,9 @@ def _figure(value: Any) -> Any:
 
 def _explore(grid: Explored, model: Model) -> dict[str, Any]:
     """Write the grid; ``cells[rung][left_out][prior]``, None where a posterior would be improper."""
-    spreads, between = model.spreads, model.between
     return {
-        "spreads": len(spreads),
-        "between": f"τ{told_apart(model.hyperparameters)[between]}" if between else "",
+        "spreads": len(model.spreads),
+        "between": f"τ{told_apart(model.hyperparameters)[grid.prior_of]}" if grid.prior_of else "",
         "priors": [{"name": name, "label": prior_in_words(prior)} for name, prior in grid.priors],
         "left_out": [
             {"kind": each.kind, "name": each.name, "label": each.label, "rows": list(each.rows)}

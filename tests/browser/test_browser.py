@@ -92,8 +92,9 @@ def test_another_prior_and_a_study_left_out_give_what_python_gives(
     page.select_option("#knob-left", label="Anema 2007, graded activity")
     page.select_option("#knob-prior", label="half-normal(0.1)")
     keep = made_of.evidence.data["study"].to_numpy() != study
+    assert page.locator('label[for="knob-prior"]').inner_text() == "Prior of heterogeneity τ"
     terms = tuple(
-        replace(term, tau=brw.prior.HalfNormal(0.1)) if getattr(term, "by", "") else term
+        replace(term, tau=brw.prior.HalfNormal(0.1)) if getattr(term, "name", "") == "tau" else term
         for term in made_of.analysis.term
     )
     model = brw.Model(terms=terms)
