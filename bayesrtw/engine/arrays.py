@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.integrate import tail_power
 from bayesrtw.errors import SpecError
-from bayesrtw.model.design import Design
+from bayesrtw.model.design import Design, Mix, mixed
 from bayesrtw.posterior.marginal import MARGIN
 from bayesrtw.registry import kind_of
 
@@ -23,7 +24,10 @@ IMPROPER = "The posterior is improper"
 
 
 def masked(design: Design, keep: NDArray[np.bool_]) -> Design:
-    """Take rows, with columns, levels and centring as they are: a level without rows is its prior's."""
+    """Take rows, with columns, levels and centring as they are: a level without rows is its prior's.
+
+    Each of the studies that are left counts once in their mix.
+    """
     if keep.all():
         return design
     place = np.cumsum(keep) - 1
@@ -39,6 +43,7 @@ def masked(design: Design, keep: NDArray[np.bool_]) -> Design:
         if stays.sum() > 1:
             rows = np.asarray(place[block.rows[stays]], dtype=np.intp)
             blocks.append(block.kept(stays, rows))
+    design = mixed(design, keep)
     return replace(
         design,
         effect=design.effect[keep],
@@ -52,6 +57,7 @@ def masked(design: Design, keep: NDArray[np.bool_]) -> Design:
         excess=None if design.excess is None else design.excess[keep],
         scatter=tuple(replace(part, factor=part.factor[keep]) for part in design.scatter),
         shift=tuple(replace(part, factor=part.factor[keep]) for part in design.shift),
+        spoken=None if design.spoken is None else design.spoken[keep],
     )
 
 
@@ -60,6 +66,20 @@ def mean_of(design: Design) -> Array:
     if "mu" not in design.quantities:
         raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
     return np.asarray(design.quantities["mu"].combine[0])
+
+
+def drawn_like(
+    mix: Mix, data: Mapping[str, Any], expected: Array, rng: np.random.Generator
+) -> Array:
+    """Draw the effect in a new setting that is like one of the studies, shape (chain, draw).
+
+    Its deviation is that of the new setting at the mean over levels; `expected` is the model's mean at each
+    part of the mix, shape (chain, draw, part).
+    """
+    deviation = data["theta_new"][1] - data["mu"][1]
+    chosen = rng.choice(len(mix.share), size=deviation.shape, p=mix.share)
+    own = np.take_along_axis(expected, chosen[..., None], axis=-1)[..., 0]
+    return np.asarray(own + deviation)
 
 
 def improper(design: Design) -> str | None:

@@ -20,7 +20,7 @@ from bayesrtw.engine.quadrature import lay, looks
 from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
-from bayesrtw.model.design import CurvedDesign, build_curved
+from bayesrtw.model.design import CurvedDesign, Design, build_curved, mixed
 from bayesrtw.model.observation import Gaussian
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model, check
@@ -110,10 +110,15 @@ class CurvedFit:
     # -- what was learned
 
     @cached_property
+    def near(self) -> Design:
+        """Names and columns of the design, with the mix of the studies that inform the posterior."""
+        return mixed(self.design.near, self.kept)
+
+    @cached_property
     def posterior(self) -> Posterior:
         """What was learned, see `Fitted`."""
         weight, share, total = self._shares(self.fine)
-        near, effects = self.design.near, {}
+        near, effects = self.near, {}
         most, back = moments_of(near), back_moments(near)
         for name, quantity in near.quantities.items():
             for label, combine in zip(quantity.labels, quantity.combine, strict=True):
@@ -125,6 +130,13 @@ class CurvedFit:
             mu = self.fine.seen.b @ near.quantities["mu"].combine[0]
             new = self._kernels(mu, weight, share, self._spread())
             effects["theta_new"] = replace(new, exist=most, exist_back=back)
+            if near.mix is not None:
+                each = [
+                    self._kernels(self.fine.seen.b @ row, weight, share, self._spread())
+                    for row in near.mix.rows
+                ]
+                drawn = blended(each, near.mix.share.tolist())
+                effects["theta_new_studies"] = replace(drawn, exist=most, exist_back=back)
         hyper = dict(zip(self.fine.curved.names, self._hyper(), strict=True))
         tau = float(weight @ np.sqrt(self._spread()))
         return Posterior(effects, hyper, tau if most else math.nan, total, self.error)
@@ -200,7 +212,7 @@ class CurvedFit:
         weight, share, _ = self._shares(self.fine)
         keep = weight > NEGLIGIBLE
         laid = rule(self.design.near.columns.shape[1], self.fine.seen.size)
-        rows = [row for each in self.design.near.quantities.values() for row in each.combine]
+        rows = [row for each in self.near.quantities.values() for row in each.combine]
         return max(
             (
                 kernels_of((self.fine.seen.b @ row)[keep], share[keep], weight[keep], laid.degree)[

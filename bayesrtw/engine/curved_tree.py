@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
-from bayesrtw.engine.arrays import back_moments
+from bayesrtw.engine.arrays import back_moments, drawn_like
 from bayesrtw.engine.curved import Place
 from bayesrtw.engine.curved_fit import CurvedFit
 from bayesrtw.engine.draw import invert
@@ -28,7 +28,7 @@ STEPS, WIDER = 8, 1.15
 
 def quadrature(fit: CurvedFit, *, study_effects: bool) -> xr.Dataset:
     """Give the group ``quadrature``: every effect as kernels, every hyperparameter as a marginal."""
-    near, learned = fit.design.near, fit.posterior
+    near, learned = fit.near, fit.posterior
     weight = fit.weight
     data: dict[str, Any] = {
         "log_evidence": learned.log_evidence,
@@ -41,8 +41,9 @@ def quadrature(fit: CurvedFit, *, study_effects: bool) -> xr.Dataset:
         data |= kernel_variables(name, quantity.dim, [learned.effects[key] for key in keys])
         if quantity.dim:
             coords[quantity.dim] = np.array(quantity.labels, dtype=object)
-    if "theta_new" in learned.effects:
-        data |= kernel_variables("theta_new", None, [learned.effects["theta_new"]])
+    for name in ("theta_new", "theta_new_studies"):
+        if name in learned.effects:
+            data |= kernel_variables(name, None, [learned.effects[name]])
     own = marginals(fit.weighed_nodes, fit.fine.curved.axes) if fit.nodes.counts else ()
     for name, axis, each in zip(fit.fine.curved.names, fit.fine.curved.axes, own, strict=True):
         data[f"{name}_marginal"] = (f"{name}_point", each.weight)
@@ -72,7 +73,7 @@ def drawn_from(
     fit: CurvedFit, chains: int, draws: int, seed: int, *, study_effects: bool
 ) -> xr.Dataset:
     """Give the group ``posterior``: hyperparameters by inversion, coefficients by an independence sampler."""
-    near, curved, rng = fit.design.near, fit.fine.curved, np.random.default_rng(seed)
+    near, curved, rng = fit.near, fit.fine.curved, np.random.default_rng(seed)
     count = chains * draws
     values: tuple[Array, ...] = ()
     if curved.names:
@@ -98,6 +99,9 @@ def drawn_from(
         theta = np.stack([each.sample(count, rng) for each in fit.effect_of(every)], axis=-1)
         data["theta"] = ((CHAIN, DRAW, ESTIMATE), shaped(theta, chains, draws))
         coords[ESTIMATE] = near.labels
+    if near.mix is not None and "theta_new" in data:
+        expected = shaped(b @ near.mix.rows.T, chains, draws)
+        data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(near.mix, data, expected, rng))
     return xr.Dataset(data, coords=coords)
 
 

@@ -14,12 +14,14 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
+from bayesrtw.engine.arrays import drawn_like, moments_of
 from bayesrtw.engine.borrow import prediction, robust, split, with_prior
 from bayesrtw.engine.curved_fit import CurvedFit, curved, fit_curved
 from bayesrtw.engine.curved_tree import drawn_from, quadrature
 from bayesrtw.engine.draw import draw_effects, draw_hyper
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, solve_columns
+from bayesrtw.engine.place import combined, like_studies
 from bayesrtw.engine.problem import Normals, Problem, pose
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
@@ -27,6 +29,7 @@ from bayesrtw.model.borrow import RobustMap
 from bayesrtw.model.design import Design, build, build_curved
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.axis import stored
+from bayesrtw.posterior.stored import kernel_variables
 from bayesrtw.posterior.tree import assemble, attributes, shaped
 from bayesrtw.registry import component, kind_of
 
@@ -194,7 +197,7 @@ class Exact:
             data[name] = (NODE, value)
         grows = {}
         for name, quantity in design.quantities.items():
-            mean, sd = _combined(given, quantity.combine)
+            mean, sd = combined(given, quantity.combine)
             grows[name] = bool(np.any(quantity.combine[:, design.flat] != 0))
             if quantity.dim is None:
                 data[f"{name}_mean"], data[f"{name}_sd"] = (NODE, mean[:, 0]), (NODE, sd[:, 0])
@@ -207,6 +210,10 @@ class Exact:
             new = np.sqrt(data["mu_sd"][1] ** 2 + new_variance(problem, values))
             data["theta_new_sd"] = (NODE, new)
             grows["theta_new"] = True
+            at, exist = (weight, new_variance(problem, values)), moments_of(design)
+            drawn = like_studies(design, given, at, (exist, back_moments(design)))
+            if drawn is not None:
+                data |= kernel_variables("theta_new_studies", None, [drawn])
         if self.study_effects:
             smoothed = smooth(problem.system_at(values), problem.variances(values))
             mean, sd = study_effects(problem, given, smoothed)
@@ -253,6 +260,9 @@ class Exact:
             theta = draw_effects(problem, values, b, rng)
             data["theta"] = ((CHAIN, DRAW, ESTIMATE), shaped(theta, self.chains, self.draws))
             coords[ESTIMATE] = design.labels
+        if design.mix is not None and "theta_new" in data:
+            expected = shaped(b @ design.mix.rows.T, self.chains, self.draws)
+            data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(design.mix, data, expected, rng))
         return xr.Dataset(data, coords=coords)
 
 
@@ -336,13 +346,6 @@ def new_variance(problem: Problem, values: tuple[Array, ...]) -> Array:
         if part.hyper and part.new is not None:
             total = total + at[part.hyper[part.new]] ** 2
     return total
-
-
-def _combined(given: Conditional, combine: Array) -> tuple[Array, Array]:
-    """Mean and SD of linear combinations given each node, shape (node, label)."""
-    mean = given.mean @ combine.T
-    variance = np.sum((combine @ given.covariance) * combine, axis=-1)
-    return mean, np.sqrt(variance)
 
 
 def study_effects(problem: Problem, given: Conditional, smoothed: Smoothed) -> tuple[Array, Array]:

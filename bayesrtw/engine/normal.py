@@ -177,6 +177,9 @@ class NormalFitted:
             name: Kernels(found.weight, mean, sd, None, most if grows else 2, back if grows else 2)
             for name, (mean, sd, grows) in place.effects.items()
         }
+        drawn = place.like_studies(found.weight, (most, back))
+        if drawn is not None:
+            effects["theta_new_studies"] = drawn
         tau = float(found.weight @ np.sqrt(place.spread))
         return Posterior(
             effects=effects,

@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.arrays import new_variance
 from bayesrtw.engine.fitted import Mask
-from bayesrtw.engine.kernel import Smoothed, smooth, smooth_groups, solve_columns
+from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, smooth_groups, solve_columns
 from bayesrtw.engine.problem import Normals, Problem, levels_of, pose
 from bayesrtw.model.design import Design
 from bayesrtw.model.term import Grouped
 from bayesrtw.posterior.axis import Axis
+from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.posterior.marginal import Distribution, marginals, series
 from bayesrtw.posterior.nodes import Nodes
 
@@ -48,16 +49,19 @@ class Place:
         """Mean and SD of each reported combination, and whether a flat prior lets it grow with tau."""
         found, given = {}, self.normals.given
         for name, quantity in self.design.quantities.items():
-            mean = given.mean @ quantity.combine.T
-            variance = np.sum((quantity.combine @ given.covariance) * quantity.combine, axis=-1)
+            mean, sd = combined(given, quantity.combine)
             grows = bool(np.any(quantity.combine[:, self.design.flat] != 0))
             for place, label in enumerate(quantity.labels):
                 own = name if quantity.dim is None else f"{name}[{label}]"
-                found[own] = mean[:, place].copy(), np.sqrt(variance[:, place]), grows
+                found[own] = mean[:, place].copy(), sd[:, place].copy(), grows
         if "mu" in found and self.design.hyper:
             mean, sd, _ = found["mu"]
             found["theta_new"] = mean, np.sqrt(sd**2 + self.spread), True
         return found
+
+    def like_studies(self, weight: Array, exist: tuple[int, int]) -> Kernels | None:
+        """Give the effect in a new setting that is drawn as the studies are; None without their mix."""
+        return like_studies(self.design, self.normals.given, (weight, self.spread), exist)
 
     @cached_property
     def smoothed(self) -> Smoothed:
@@ -122,6 +126,30 @@ class Place:
             variances.append(variance + spread)
         shape = (len(means), count)
         return np.array(means).reshape(shape), np.array(variances).reshape(shape)
+
+
+def combined(given: Conditional, combine: Array) -> tuple[Array, Array]:
+    """Mean and SD of linear combinations of the coefficients given each node, shape (node, label)."""
+    mean = given.mean @ combine.T
+    variance = np.sum((combine @ given.covariance) * combine, axis=-1)
+    return mean, np.sqrt(variance)
+
+
+def like_studies(
+    design: Design, given: Conditional, at: tuple[Array, Array], exist: tuple[int, int]
+) -> Kernels | None:
+    """Give the effect in a new setting whose moderators are those of a study drawn from the studies.
+
+    A mixture over the studies' rows of the design, around each of which the random effects of a new setting
+    spread; `at` holds weight and that variance at each node. None without moderators or heterogeneity.
+    """
+    mix, (weight, spread) = design.mix, at
+    if mix is None or not design.hyper:
+        return None
+    mean, sd = combined(given, mix.rows)
+    wide = np.sqrt(sd**2 + spread[:, None])
+    each = [Kernels(weight, *part, None, *exist) for part in zip(mean.T, wide.T, strict=True)]
+    return blended(each, mix.share.tolist())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,6 +19,9 @@ from bayesrtw.registry import kind_of
 
 Array = NDArray[np.float64]
 
+#: The two means: each level once, and each study once.
+BOTH = ("mu", "mu_studies")
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
@@ -37,6 +40,23 @@ class Quantity:
     dim: str | None
     labels: tuple[str, ...]
     combine: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mix:
+    """The studies' mix: what the model expects of each study, and each study's share.
+
+    Attributes
+    ----------
+    rows
+        Distinct rows of the effects' design, shape (part, column).
+    share
+        Share of the studies with that row, shape (part,); they sum to one. A study with several rows
+        counts once.
+    """
+
+    rows: Array
+    share: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +124,7 @@ class Design:
     mean, precision
         Prior of b, shape (column,); precision 0 is flat.
     quantities
-        What is reported of b: ``mu``, ``beta``, ``mu_level``.
+        What is reported of b: ``mu``, ``mu_studies``, ``beta``, ``mu_level``.
     grouped
         The random terms.
     hyper
@@ -126,6 +146,11 @@ class Design:
         Hyperparameters whose square, times the factor, is added to sampling variances.
     shift
         Hyperparameters that, times the factor, are added to estimates.
+    spoken
+        Which rows the pooled mean speaks of, those that no `Indicator` marks, shape (estimate,); None
+        where no moderator is a line or has levels.
+    mix
+        The mix of the studies of these rows; None with them.
     """
 
     effect: Array
@@ -145,6 +170,8 @@ class Design:
     biased: NDArray[np.bool_] | None = None
     scatter: tuple[Carried, ...] = ()
     shift: tuple[Carried, ...] = ()
+    spoken: NDArray[np.bool_] | None = None
+    mix: Mix | None = None
 
     @property
     def flat(self) -> NDArray[np.bool_]:
@@ -209,7 +236,7 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
     se = np.sqrt(seen / share + variance)
     clustering = model.likelihood.clustering
     clusters = np.zeros(count) if clustering is None else excess(clustering, evidence)
-    return Design(
+    found = Design(
         effect=effect - mean,
         se=se,
         columns=columns,
@@ -231,7 +258,39 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
         biased=biased if common else None,
         scatter=tuple(carried for part in noise for carried in part.scatter),
         shift=tuple(carried for part in noise for carried in part.shift),
+        spoken=_spoken(model, evidence),
     )
+    return mixed(found, np.ones(count, dtype=bool))
+
+
+def mixed(design: Design, keep: NDArray[np.bool_]) -> Design:
+    """Give a design the mix of the studies of some of its rows; unchanged where it speaks of none of them."""
+    if design.spoken is None or "mu" not in design.quantities:
+        return design
+    own = design.spoken & keep
+    if not own.any():
+        return design
+    studies, place = np.unique(design.studies[own].astype(str), return_inverse=True)
+    weight = (1.0 / np.bincount(place))[place] / len(studies)
+    rows, part = np.unique(design.of_effects[own], axis=0, return_inverse=True)
+    mix = Mix(rows, np.bincount(part.reshape(-1), weights=weight))
+    quantities = {
+        "mu": design.quantities["mu"],
+        "mu_studies": Quantity(None, ("",), (mix.share @ mix.rows)[None, :]),
+        **{name: own for name, own in design.quantities.items() if name not in BOTH},
+    }
+    return replace(design, mix=mix, quantities=quantities)
+
+
+def _spoken(model: Model, evidence: Evidence) -> NDArray[np.bool_] | None:
+    """Say which rows the pooled mean speaks of; None where both means are the same."""
+    if all(each.shape == "rows" for each in model.moderators):
+        return None
+    marked = np.zeros(evidence.size, dtype=bool)
+    for each in model.moderators:
+        if each.shape == "rows":
+            marked |= evidence.matches(each.column, each.values)
+    return marked if marked.all() else ~marked
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,7 @@
 """Fixed terms: the pooled mean and what moves it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,9 @@ def has_column(evidence: Evidence, column: str) -> list[str]:
 @component("term", "intercept")
 @dataclass(frozen=True, slots=True)
 class Intercept:
-    """The pooled mean `mu`; with categorical moderators the unweighted mean over levels.
+    """The pooled mean `mu`; with categorical moderators each level counts once in it.
+
+    The mean in which each study counts once, at its own levels and covariates, is `mu_studies`.
 
     Parameters
     ----------
@@ -362,13 +364,7 @@ class Categorical:
         return {}
 
     def _levels(self, evidence: Evidence) -> tuple[tuple[str, ...], NDArray[np.intp]]:
-        group_of = {member: group.name for group in self.groups for member in group.members}
-        values = [cell_text(value) for value in evidence.data[self.column].to_numpy()]
-        named = [group_of.get(value, value) for value in values]
-        order = [group.name for group in self.groups] or sorted(set(named))
-        labels = tuple(name for name in order if name in set(named))
-        position = {name: place for place, name in enumerate(labels)}
-        return labels, np.array([position[name] for name in named], dtype=np.intp)
+        return _levels(self.column, self.groups, evidence)
 
     def gaussian(self, evidence: Evidence) -> Fixed:
         """See `Term`."""
@@ -399,6 +395,49 @@ class Categorical:
             _, sd = single(self.prior) or (0.0, 0.0)
             effects = pm.ZeroSumNormal(f"beta_{self.column}", sigma=sd, shape=len(labels))
         return Contribution(effects[data], effects)
+
+
+def _levels(
+    column: str, groups: Sequence[Group], evidence: Evidence
+) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+    """Give the levels that occur, and which of them each row has."""
+    group_of = {member: group.name for group in groups for member in group.members}
+    values = [cell_text(value) for value in evidence.data[column].to_numpy()]
+    named = [group_of.get(value, value) for value in values]
+    order = [group.name for group in groups] or sorted(set(named))
+    labels = tuple(name for name in order if name in set(named))
+    position = {name: place for place, name in enumerate(labels)}
+    return labels, np.array([position[name] for name in named], dtype=np.intp)
+
+
+def empty_levels(
+    moderators: Sequence[Moderator], evidence: Evidence, kept: NDArray[np.bool_]
+) -> tuple[str, ...]:
+    """Name the levels of which no row is kept: their means are their priors'.
+
+    Parameters
+    ----------
+    moderators
+        Those of a model; the ones with levels are asked.
+    evidence
+        All rows.
+    kept
+        Which of them are left, shape (estimate,).
+
+    Returns
+    -------
+    tuple of str
+        E.g. ``comparison[vocational]``.
+    """
+    found = []
+    for each in moderators:
+        if each.shape == "levels":
+            labels, index = _levels(each.column, each.groups, evidence)
+            left = set(index[kept].tolist())
+            found += [
+                f"{each.name}[{labels[place]}]" for place in range(len(labels)) if place not in left
+            ]
+    return tuple(found)
 
 
 def _fixed_sign(basis: Array) -> Array:

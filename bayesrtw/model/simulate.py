@@ -159,6 +159,10 @@ def draw(design: Design, replicates: int, rng: np.random.Generator) -> Simulated
             drawn[variable, label] = values[:, place]
     if "mu" in design.quantities and design.hyper:
         drawn["theta_new", ""] = drawn["mu", ""] + new
+        if design.mix is not None:
+            drawn_from = rng.choice(len(design.mix.share), size=replicates, p=design.mix.share)
+            expected = np.sum(b * design.mix.rows[drawn_from], axis=1)
+            drawn["theta_new_studies", ""] = expected + new
     for name, values in hyper.items():
         drawn[name, ""] = values
     for place, label in enumerate(design.labels):

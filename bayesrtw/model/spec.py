@@ -20,10 +20,12 @@ from bayesrtw.model.term import Fixed, Hyper, Moderator, NeedsIndependence, Term
 RESERVED = frozenset(
     {
         "mu",
+        "mu_studies",
         "beta",
         "mu_level",
         "theta",
         "theta_new",
+        "theta_new_studies",
         "icc",
         "rho",
         "weight",

@@ -98,7 +98,8 @@ def effect_in(quadrature: xr.Dataset, name: str, label: str = "") -> Kernels:
     keep = found["share"] != 0
     most, back = (int(value) for value in quadrature[f"{name}_exist"].to_numpy())
     share, centre, scale, terms = (found[part][keep] for part in parts)
-    return Kernels(share, centre, scale, terms, most, back)
+    plain = terms.shape[1] == 1
+    return Kernels(share, centre, scale, None if plain else terms, most, back)
 
 
 def _picked(values: xr.DataArray, name: str, label: str) -> Array:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 #: Reported variables, in the order of a table; hyperparameters follow, and ``theta`` last.
-VARIABLES = ("mu", "beta", "mu_level", "theta_new")
+VARIABLES = ("mu", "mu_studies", "beta", "mu_level", "theta_new", "theta_new_studies")
 
 #: An integrand that is still this large, relative to its peak, where the nodes end is not resolved:
 #: its moment is left empty.

@@ -2,9 +2,12 @@
 
 Groups
 ------
-``posterior`` (dims chain, draw): ``mu``; ``beta`` (moderator): slopes, differences and the
+``posterior`` (dims chain, draw): ``mu``, each level of a moderator once, and ``mu_studies``, each study once
+(the same without moderators, and then left out); ``beta`` (moderator): slopes, differences and the
 deviations of levels from the mean over levels; ``mu_level`` (level): mean effect at a level; ``tau``;
-``theta`` (estimate): the effect behind each estimate; ``theta_new``: the effect in a new setting.
+``theta`` (estimate): the effect behind each estimate; ``theta_new``: the effect in a new setting around
+``mu``, without differences between levels; ``theta_new_studies``: in one whose moderators are
+those of a study drawn from the studies.
 
 ``quadrature`` (exact engine): ``weight`` and each hyperparameter (node), and for every Gaussian
 quantity ``q`` its mean and SD given the node, ``q_mean`` and ``q_sd`` (node, ...); the marginal
@@ -127,6 +130,8 @@ def assemble(
     }
     if "mu" in design.quantities:
         constant["mu_columns"] = (COLUMN, design.quantities["mu"].combine[0])
+    if design.mix is not None:
+        constant["mu_studies_columns"] = (COLUMN, design.quantities["mu_studies"].combine[0])
     names: dict[str, Any] = {ESTIMATE: design.labels}
     if "beta" in design.quantities and np.all(design.precision > 0):
         beta = design.quantities["beta"]

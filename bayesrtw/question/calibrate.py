@@ -419,6 +419,11 @@ def _place_batch(part: _Part) -> Array:
         found[:, place] = solved.spread_cdf(truth[:, place])
     if ("theta_new", "") in at:
         put(("theta_new", ""), design.quantities["mu"].combine[0], new=True)
+    if ("theta_new_studies", "") in at and design.mix is not None:
+        spot = at["theta_new_studies", ""]
+        each = [solved.mixture(row, new=True) for row in design.mix.rows]
+        lower = [mixture.cdf(truth[:, spot], *parts) for parts in each]
+        found[:, spot] = design.mix.share @ np.stack(lower)
     own = [at["theta", str(label)] for label in design.labels]
     tau2, se2 = solved.tau[..., None] ** 2, design.se**2
     kept = tau2 / (tau2 + se2)

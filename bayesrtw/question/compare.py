@@ -30,6 +30,8 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import Model, check
 from bayesrtw.model.term import Term
 from bayesrtw.posterior import mixture
+from bayesrtw.posterior.kernels import Kernels, blended
+from bayesrtw.posterior.stored import effect_in, kernel_variables, labels_in
 from bayesrtw.question.average import averaged_spread
 from bayesrtw.registry import encode, kind_of
 
@@ -401,7 +403,16 @@ def _averaged(
     new = [
         _scalar(source, "theta_new", part, zero) for source, part in zip(sources, mu, strict=True)
     ]
-    for name, parts in (("mu", mu), ("theta_new", new)):
+    both = [("mu", mu), ("theta_new", new)]
+    if any("mu_studies_mean" in source for source in sources):
+        # Without moderators both means are one.
+        own = [
+            _scalar(source, "mu_studies", part, zero)
+            for source, part in zip(sources, mu, strict=True)
+        ]
+        both.append(("mu_studies", own))
+        data |= kernel_variables("theta_new_studies", None, [_like_studies(sources, after, zero)])
+    for name, parts in both:
         data[f"{name}_mean"] = (NODE, np.concatenate([part[0] for part in parts])[keep])
         data[f"{name}_sd"] = (NODE, np.concatenate([part[1] for part in parts])[keep])
     coords: dict[str, Any] = {ESTIMATE: sources[0][ESTIMATE].to_numpy()}
@@ -450,6 +461,18 @@ def _scalar(
         return instead
     count = source.sizes[NODE]
     return np.full(count, zero), np.zeros(count)
+
+
+def _like_studies(sources: list[xr.Dataset], after: Array, zero: float) -> Kernels:
+    """Effect in a new setting that is drawn as the studies are, over all models."""
+    names = ("theta_new_studies", "theta_new", "mu_studies", "mu")
+    known = [[name for name in names if labels_in(source, name) is not None] for source in sources]
+    none = Kernels(np.ones(1), np.full(1, zero), np.zeros(1))
+    parts = [
+        effect_in(source, own[0]) if own else none
+        for source, own in zip(sources, known, strict=True)
+    ]
+    return blended(parts, after.tolist())
 
 
 def _column(

@@ -15,6 +15,7 @@ from bayesrtw.errors import SpecError
 from bayesrtw.evidence.dependence import assumed_correlation
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
+from bayesrtw.model.moderator import empty_levels
 from bayesrtw.question.asked import Subject, asked
 from bayesrtw.question.table import table
 from bayesrtw.registry import suggestion
@@ -29,7 +30,9 @@ def leave_one_out(
     """Pool again without each study, or each family of studies.
 
     The design stays that of all rows: covariates keep their centre and moderators their levels, so
-    that the pooled mean means the same in every row. A row whose posterior would be improper is empty.
+    that `mu` means the same in every row. In `mu_studies` each study that is left counts once. A level with
+    no study left has its prior's mean, which `mu` then holds. A row whose posterior would be improper is
+    empty.
 
     Parameters
     ----------
@@ -47,7 +50,8 @@ def leave_one_out(
         probability`` (of benefit) and ``harm`` on the analysis scale, ``tau`` (posterior mean of the
         SD of a new setting),
         ``log_evidence``, and ``elpd``: the exact log predictive density of what was left out given
-        the rest, log p(y) - log p(y without it).
+        the rest, log p(y) - log p(y without it). Where a moderator has levels, ``empty_levels`` names those
+        that have no study left, e.g. ``comparison[vocational]``; empty text where all have one.
 
     Raises
     ------
@@ -279,13 +283,20 @@ def correlation_sweep(
 def _table(
     whole: Fitted, near: "Sequence[Fitted | None]", ci_prob: float, threshold: float
 ) -> "pd.DataFrame":
-    """Put fits into rows."""
-    return table(
+    """Put fits into rows, and say beside each which levels have no study left."""
+    found = table(
         [None if one is None else one.posterior for one in near],
         higher=whole.evidence.benefit == "higher",
         ci_prob=ci_prob,
         threshold=threshold,
     )
+    asked = whole.model.moderators
+    if any(each.shape == "levels" for each in asked):
+        found["empty_levels"] = [
+            "" if one is None else ", ".join(empty_levels(asked, whole.evidence, one.kept))
+            for one in near
+        ]
+    return found
 
 
 def _index(names: Sequence[object], name: str) -> Any:
