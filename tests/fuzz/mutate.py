@@ -42,34 +42,8 @@ MOST_MB = 500.0
 
 #: What a cell may turn into.
 CELLS = (
-    *(
-        "NaN",
-        "nan",
-        "inf",
-        "-inf",
-        "Infinity",
-        "1e308",
-        "-1e308",
-        "1e-320",
-        "1e999",
-        "0",
-        "-0",
-        "-1",
-    ),
-    *(
-        "",
-        " ",
-        "=1+1",
-        "=cmd|' /C calc'!A0",
-        "+1",
-        "@SUM(A1)",
-        "1,5",
-        "1_000",
-        "٣",
-        "0x10",
-        "'",
-        '"',
-    ),
+    "NaN", "nan", "inf", "-inf", "Infinity", "1e308", "-1e308", "1e-320", "1e999", "0", "-0", "-1",
+    "", " ", "=1+1", "=cmd|' /C calc'!A0", "+1", "@SUM(A1)", "1,5", "1_000", "٣", "0x10", "'", '"',
     *(
         "\n",
         "\r\n",
@@ -97,7 +71,7 @@ CELLS = (
         "\x00",
         "1e154",
     ),
-)
+)  # fmt: skip
 
 CSV = (
     "study,outcome,reported,measure,events_t,n_t,events_c,n_c,estimate,ci_low,ci_high,mean_t,sd_t,"
