@@ -45,9 +45,9 @@ AIM = {0: 1e-8, 1: 1e-8}
 NEIGHBOUR = 1e-5
 #: Place of the coarser of the first two rules among `sizes`, by the number of coefficients.
 FIRST = {0: 0, 1: 1, 2: 2, 3: 1}
-#: Most densities of sites in one look: some ten seconds; and up to how many finer rules are tried for more
+#: Most densities of sites in one look: some twenty seconds; and up to how many finer rules are tried for more
 #: than the tolerance.
-MOST, CHEAP = 5e9, 2e6
+MOST, CHEAP = 1e9, 2e6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -524,6 +524,8 @@ def fit_curved(
     moved = math.inf
     for size in steps[first + 1 :] or steps:
         curved = curved_of(design, size, kept)
+        if _cost(curved, len(base.outer)) > MOST:
+            break
         fine = Laid(curved, curved.look(base.nodes.values, base.fine.seen.place))
         fit = replace(base, fine=fine, coarse=base.fine)
         now = max(fit._moved(), fit._missing())
@@ -534,7 +536,7 @@ def fit_curved(
     if moved <= allowed:
         return replace(best, error=max(error, moved))
     raise ConvergenceError(
-        f"Exact: the answer still moves by {moved:.0e} posterior SDs at the finest rule over "
+        f"Exact: the answer still moves by {moved:.0e} posterior SDs at the finest affordable rule over "
         f'{width} coefficients (at most {allowed:.0e}); use engine = {{ kind = "nuts" }}.'
     )
 

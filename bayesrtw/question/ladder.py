@@ -6,6 +6,7 @@ moderators and priors, so that a reader sees what each assumption about the coho
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from scipy.special import ndtr
 from bayesrtw.engine import choose, fit, solve
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.nuts import Nuts
-from bayesrtw.errors import BayesrtwError, Finding, SpecError
+from bayesrtw.errors import BayesrtwError, ConvergenceError, Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import (
     BiasHierarchy,
@@ -222,7 +223,8 @@ def climb(rung: Rung, *, seed: int, sampled: bool = True) -> "xr.DataTree | None
     exact = Exact(draws=0, study_effects=False)
     engine = choose(rung.model, rung.evidence)
     if isinstance(engine, Exact):
-        return fit(rung.model, rung.evidence, engine=exact, seed=seed)
+        with suppress(ConvergenceError):
+            return fit(rung.model, rung.evidence, engine=exact, seed=seed)
     return fit(rung.model, rung.evidence, engine=SAMPLED, seed=seed) if sampled else None
 
 
