@@ -172,7 +172,8 @@ def _fitted(analysis: Analysis, rows: Evidence) -> dict[str, Any]:
     engine = Exact(draws=0, study_effects=False)
     tree = fit(analysis.model, rows, engine=engine, seed=analysis.seed)
     table = summarise(tree)
-    if "theta_new" not in table.index:
+    pooled_mean, new_setting = analysis.model.pooled, analysis.model.new
+    if new_setting not in table.index:
         raise SpecError(
             f"{analysis.id}: hold_against needs an effect in a new setting; the model has no "
             "heterogeneity; add an exchangeable term."
@@ -182,10 +183,12 @@ def _fitted(analysis: Analysis, rows: Evidence) -> dict[str, Any]:
     if doubting is not None:
         doubted = fit(doubting, rows, engine=engine, seed=analysis.seed)
         side = analysis.conclusion.threshold * (1 if rows.benefit == "higher" else -1)
-        sceptical = probability_beyond(doubted, "mu", "", side, above=rows.benefit == "higher")
+        sceptical = probability_beyond(
+            doubted, pooled_mean, "", side, above=rows.benefit == "higher"
+        )
     conclusion = conclude(tree, analysis.conclusion, sceptical=sceptical)
-    pooled = table.loc["mu", ["median", "lower", "upper", "probability"]]
-    new = table.loc["theta_new", ["median", "lower", "upper"]].add_prefix("new_")
+    pooled = table.loc[pooled_mean, ["median", "lower", "upper", "probability"]]
+    new = table.loc[new_setting, ["median", "lower", "upper"]].add_prefix("new_")
     return {
         **{str(name): value for name, value in (pooled.to_dict() | new.to_dict()).items()},
         "opposite": conclusion.opposite,

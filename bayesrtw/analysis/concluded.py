@@ -23,7 +23,8 @@ def conclusion(synthesis: Synthesis, *, before: str = "") -> Conclusion | None:
     Conclusion or None
         None if the model has no pooled mean.
     """
-    if "mu" not in synthesis.quantities.index:
+    pooled = synthesis.analysis.model.pooled
+    if pooled not in synthesis.quantities.index:
         return None
     passed = not any(finding.severity == "failed" for finding in synthesis.findings)
     analysis, tree = synthesis.analysis, synthesis.posterior
@@ -36,11 +37,11 @@ def conclusion(synthesis: Synthesis, *, before: str = "") -> Conclusion | None:
         engine = analysis.engine or Exact(draws=0, study_effects=False)
         sampled = engine.refuses(model, synthesis.evidence) or encode(engine)["kind"] != "exact"
         bound = rules.probable - (rules.hold if before == rules.classes[0] else 0.0)
-        best = passed and probability_beyond(tree, "mu", "", side, above=higher) >= bound
+        best = passed and probability_beyond(tree, pooled, "", side, above=higher) >= bound
         # Sampling once more is worth it only where the answer can change the class: only the best needs it.
         if not sampled or best:
             if analysis.engine is None and sampled:
                 engine = choose(model, synthesis.evidence)
             other = fit(model, synthesis.evidence, engine=engine, seed=analysis.seed)
-            chance = probability_beyond(other, "mu", "", side, above=higher)
+            chance = probability_beyond(other, pooled, "", side, above=higher)
     return conclude(tree, rules, sceptical=chance, passed=passed, before=before)

@@ -13,6 +13,7 @@ from bayesrtw.model.contract import normal
 from bayesrtw.model.prior import Normal
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.summarise import probability_beyond, reports
+from bayesrtw.posterior.tree import new_of, pooled_of
 
 #: Classes, best first, with no threshold of importance.
 CLASSES = (
@@ -183,11 +184,11 @@ def conclude(
     """
     higher = tree.attrs["benefit"] == "higher"
     side = rules.threshold if higher else -rules.threshold
-    benefit = probability_beyond(tree, "mu", "", side, above=higher)
-    harm = probability_beyond(tree, "mu", "", -side, above=not higher)
+    benefit = probability_beyond(tree, pooled_of(tree), "", side, above=higher)
+    harm = probability_beyond(tree, pooled_of(tree), "", -side, above=not higher)
     opposite = None
-    if reports(tree, "theta_new"):
-        opposite = probability_beyond(tree, "theta_new", "", 0.0, above=not higher)
+    if reports(tree, new_of(tree)):
+        opposite = probability_beyond(tree, new_of(tree), "", 0.0, above=not higher)
     name = classify(rules, benefit, harm, before=before)
     doubted = sceptical is not None and sceptical < rules.sceptical
     if name == rules.classes[0] and (doubted or not passed):

@@ -20,6 +20,8 @@ from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
+from bayesrtw.model.moderator import empty_levels
+from bayesrtw.model.spec import Model
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import Distribution
 from bayesrtw.question.ladder import Rung, rungs
@@ -48,12 +50,15 @@ class LeftOut:
         How it is called on a page.
     rows
         Which estimates, by position.
+    empty
+        Levels of moderators that have no study left without them; their means are the prior's.
     """
 
     kind: str
     name: str
     label: str
     rows: tuple[int, ...]
+    empty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +133,10 @@ def explore(synthesis: Synthesis) -> Explored | None:
         If the grid does not give the registered answer, so that it would not give the others either.
     """
     model, evidence = synthesis.analysis.model, synthesis.evidence
-    if "quadrature" not in synthesis.posterior.children or "mu" not in synthesis.quantities.index:
+    if (
+        "quadrature" not in synthesis.posterior.children
+        or model.pooled not in synthesis.quantities.index
+    ):
         return None
     try:
         registered = solve(model, evidence)
@@ -140,7 +148,7 @@ def explore(synthesis: Synthesis) -> Explored | None:
         for each in synthesis.analysis.estimand
         if each.of not in model.hyper and not each.of.startswith("theta[")
     )
-    left = _left_out(evidence)
+    left = _left_out(evidence, model)
     steps = [(Rung(REGISTERED, model, evidence), np.ones(evidence.size, dtype=bool))]
     steps += _further(synthesis)
     names: list[str] = []
@@ -239,7 +247,7 @@ def _priors(whole: Fitted) -> tuple[str, Mapping[str, Prior | None]]:
     return name, prior_choices(whole.model, whole.evidence, name)
 
 
-def _left_out(evidence: Evidence) -> tuple[LeftOut, ...]:
+def _left_out(evidence: Evidence, model: Model) -> tuple[LeftOut, ...]:
     """List studies in the order of their names on the page, then families of several studies."""
     found = [LeftOut("nothing", EVERYTHING, EVERYTHING, ())]
     studies = evidence.data["study"].to_numpy().astype(str)
@@ -255,7 +263,8 @@ def _left_out(evidence: Evidence) -> tuple[LeftOut, ...]:
             rows = tuple(int(row) for row in np.flatnonzero(column == name))
             if len(rows) < evidence.size:
                 label = labels[rows[0]] if kind == "study" else name
-                found.append(LeftOut(kind, name, str(label) or name, rows))
+                empty = empty_levels(model.moderators, evidence, column != name)
+                found.append(LeftOut(kind, name, str(label) or name, rows, empty))
     return tuple(found)
 
 

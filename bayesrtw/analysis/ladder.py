@@ -21,6 +21,8 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import Discount, orientation
 from bayesrtw.model.judged import CRITICAL
 from bayesrtw.model.spec import Model, check
+from bayesrtw.posterior.stored import shares_in
+from bayesrtw.posterior.tree import pooled_of
 from bayesrtw.question.ladder import (
     Conflict,
     Rungs,
@@ -200,7 +202,7 @@ def _contributions(model: Model, evidence: Evidence, spec: Rungs) -> "pd.DataFra
         return None
     tree = fit(model, evidence, engine=engine)
     source = tree["quadrature"].dataset
-    if source.sizes.get("estimate") != evidence.size or "weight_in_mu" not in source:
+    if source.sizes.get("estimate") != evidence.size or shares_in(source, pooled_of(tree)) is None:
         return None
     return contributions(tree, evidence, spec.studies)
 
@@ -245,7 +247,7 @@ class _Curve:
 
     def chance(self, x: float) -> float:
         """Probability of benefit."""
-        return self.sides.chances(self.at(x).posterior.mu)[0]
+        return self.sides.chances(self.at(x).posterior.pooled)[0]
 
     def crossing(self, level: float, grid: Array, seen: Array, start: float) -> float:
         """Solve for the crossing nearest to a point; NaN without one."""

@@ -177,5 +177,5 @@ class _Judge:
 
 def _as_after(posterior: Posterior) -> After:
     """Take the posterior as it is for the one after no result."""
-    mu = posterior.mu
+    mu = posterior.pooled
     return After(mu.weight[:, None], mu.mean[:, None], mu.sd[:, None])

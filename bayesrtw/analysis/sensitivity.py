@@ -248,12 +248,12 @@ def _result(
     if chosen.refuses(model, rows):  # type: ignore[attr-defined]
         chosen = choose(model, rows)
     tree = fit(model, rows, engine=chosen, seed=seed)  # type: ignore[arg-type]
-    found = summarise(tree).loc["mu"].to_dict()
+    found = summarise(tree).loc[model.pooled].to_dict()
     row = {name: float(found[name]) for name in ("mean", "sd", *RESULT)}
     higher = rows.benefit == "higher"
     side = rules.threshold if higher else -rules.threshold
-    row["probability"] = probability_beyond(tree, "mu", "", side, above=higher)
-    row["harm"] = probability_beyond(tree, "mu", "", -side, above=not higher)
+    row["probability"] = probability_beyond(tree, model.pooled, "", side, above=higher)
+    row["harm"] = probability_beyond(tree, model.pooled, "", -side, above=not higher)
     return row
 
 

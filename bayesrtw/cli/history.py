@@ -81,6 +81,7 @@ def _line(run: Any, entry: Any) -> dict[str, Any]:
         "class": result["class"],
         "studies": result["studies"],
         "pooled": result["back"],
+        "which": result.get("which", ""),
         "probability": (result["pooled"] or {}).get("probability"),
         "reasons": manifest["reasons"],
     }
@@ -91,6 +92,7 @@ def _shown(line: dict[str, Any], *, stands: bool) -> str:
     answer = (
         f"{pooled['median']:.2f} ({pooled['lower']:.2f} to {pooled['upper']:.2f})" if pooled else ""
     )
+    answer += f" {line['which']}" if line["which"] else ""
     mark = "*" if stands else " "
     who = [f"published by {line['published_by']}"] if line["published_by"] else []
     why = "; ".join([*line["reasons"], *who])

@@ -179,7 +179,7 @@ class OneMean:
     def under(self, mean: float, sd: float) -> Kernels:
         """Give the pooled mean under a normal prior of the intercept."""
         combine, design = mean_of(self.known.design), self.known.design
-        place = int(np.argmax(combine))
+        place = int(np.argmax(design.quantities["mu"].combine[0]))
         if not design.precision[place] > 0:
             raise SpecError(
                 "the prior of the pooled mean is flat: it has no SD to narrow; give the intercept a "

@@ -62,10 +62,10 @@ def masked(design: Design, keep: NDArray[np.bool_]) -> Design:
 
 
 def mean_of(design: Design) -> Array:
-    """Say which combination of the coefficients is the pooled mean, shape (column,)."""
+    """Say which combination of the coefficients is the headline's pooled mean, shape (column,)."""
     if "mu" not in design.quantities:
         raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
-    return np.asarray(design.quantities["mu"].combine[0])
+    return np.asarray(design.quantities[design.pooled].combine[0])
 
 
 def drawn_like(

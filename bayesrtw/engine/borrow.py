@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.arrays import mean_of, new_variance
+from bayesrtw.engine.arrays import new_variance
 from bayesrtw.engine.integrate import integrate, pruned
 from bayesrtw.engine.problem import pose
 from bayesrtw.errors import EngineRefusal, shown
@@ -158,7 +158,7 @@ def prediction(model: Model, evidence: Evidence, nodes: int, tolerance: float) -
     design = build(model, evidence)
     problem = pose(design)
     normals = problem.normals(*pruned(integrate(problem, nodes, tolerance).nodes))
-    combine = mean_of(design)
+    combine = design.quantities["mu"].combine[0]
     mean = normals.given.mean @ combine
     at = dict(zip(problem.names, normals.hyper, strict=True))
     spread = new_variance(design, at, len(normals.weight))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
+from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
 from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
 from bayesrtw.engine.curved import Curved, Place, Seen, curved_of, inner, weighed
 from bayesrtw.engine.curved_rows import Part, behind, parts, reported, score, shared_by_risk
@@ -139,7 +139,7 @@ class CurvedFit:
                 effects["theta_new_studies"] = replace(drawn, exist=most, exist_back=back)
         hyper = dict(zip(self.fine.curved.names, self._hyper(), strict=True))
         tau = float(weight @ np.sqrt(self._spread()))
-        return Posterior(effects, hyper, tau if most else math.nan, total, self.error)
+        return Posterior(effects, hyper, tau if most else math.nan, total, self.error, near.pooled)
 
     def _shares(self, laid: Laid) -> tuple[Array, Array, float]:
         """Shares of the points, shares of nodes at each point, and the log of the integral."""
@@ -265,8 +265,8 @@ class CurvedFit:
     def shares(self) -> Array:
         """See `Fitted`: slopes of the mean in what rows report, given the hyperparameters."""
         weight, share, _ = self._shares(self.fine)
-        self.posterior.mu  # noqa: B018 - refuses without a pooled mean
-        mu = self.fine.seen.b @ self.design.near.quantities["mu"].combine[0]
+        self.posterior.pooled  # noqa: B018 - refuses without a pooled mean
+        mu = self.fine.seen.b @ mean_of(self.near)
         apart = mu - np.sum(share * mu, axis=1, keepdims=True)
         found = np.zeros(len(self.kept) + 1)
         for row in np.flatnonzero(self.kept).tolist():

@@ -59,8 +59,8 @@ def quadrature(fit: CurvedFit, *, study_effects: bool) -> xr.Dataset:
         every = np.ones(len(near.labels), dtype=bool)
         data |= kernel_variables("theta", ESTIMATE, fit.effect_of(every))
         if "mu" in near.quantities:
-            data["weight_in_mu"] = (ESTIMATE, fit.shares[:-1])
-            data["prior_weight_in_mu"] = float(fit.shares[-1])
+            data[f"weight_in_{near.pooled}"] = (ESTIMATE, fit.shares[:-1])
+            data[f"prior_weight_in_{near.pooled}"] = float(fit.shares[-1])
     attrs = {
         "tail_power": tail_power(near),
         "back_moments": back_moments(near),

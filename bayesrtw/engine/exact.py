@@ -26,7 +26,7 @@ from bayesrtw.engine.problem import Normals, Problem, pose
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.borrow import RobustMap
-from bayesrtw.model.design import Design, build, build_curved
+from bayesrtw.model.design import BOTH, Design, build, build_curved
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.axis import stored
 from bayesrtw.posterior.stored import kernel_variables
@@ -220,9 +220,10 @@ class Exact:
             data["theta_mean"], data["theta_sd"] = ((NODE, ESTIMATE), mean), ((NODE, ESTIMATE), sd)
             coords[ESTIMATE] = design.labels
             if "mu" in design.quantities:
-                share = weight @ shares_in_mean(problem, normals, smoothed)
-                data["weight_in_mu"] = (ESTIMATE, share[:-1])
-                data["prior_weight_in_mu"] = float(share[-1])
+                for pooled in BOTH[: 1 if design.mix is None else 2]:
+                    share = weight @ shares_in_mean(problem, normals, smoothed, pooled)
+                    data[f"weight_in_{pooled}"] = (ESTIMATE, share[:-1])
+                    data[f"prior_weight_in_{pooled}"] = float(share[-1])
         attrs = {
             "tail_power": tail_power(design),
             "back_moments": back_moments(design),
@@ -371,10 +372,12 @@ def study_effects(problem: Problem, given: Conditional, smoothed: Smoothed) -> t
     return mean + own @ problem.pilot, np.sqrt(variance)
 
 
-def shares_in_mean(problem: Problem, normals: Normals, smoothed: Smoothed) -> Array:
-    """Share of each estimate, and last of the priors, in the pooled mean given each node.
+def shares_in_mean(
+    problem: Problem, normals: Normals, smoothed: Smoothed, pooled: str = "mu"
+) -> Array:
+    """Share of each estimate, and last of the priors, in a pooled mean given each node.
 
-    mu given the hyperparameters is linear in the estimates and the prior means.
+    It is linear in the estimates and the prior means, given the hyperparameters.
 
     Parameters
     ----------
@@ -382,6 +385,8 @@ def shares_in_mean(problem: Problem, normals: Normals, smoothed: Smoothed) -> Ar
         The integral; its design has ``mu``.
     normals, smoothed
         What it gives at the nodes.
+    pooled
+        The mean, ``"mu"`` or ``"mu_studies"``.
 
     Returns
     -------
@@ -389,9 +394,10 @@ def shares_in_mean(problem: Problem, normals: Normals, smoothed: Smoothed) -> Ar
         Coefficients, which sum to one in each row.
     """
     design = problem.design
-    combine = design.quantities["mu"].combine
-    row = combine @ normals.given.covariance
+    row = design.quantities[pooled].combine @ normals.given.covariance
     solved = solve_columns(problem.system, problem.variances(normals.hyper), smoothed)
     data = (solved @ np.swapaxes(row, -1, -2))[..., 0]
-    prior = np.sum(row[..., 0, :] * normals.precision * combine[0], axis=-1)
+    # What the mean gains where prior means rise as the estimates do: mu's by one, no other's.
+    rise = design.quantities["mu"].combine[0]
+    prior = np.sum(row[..., 0, :] * normals.precision * rise, axis=-1)
     return np.concatenate([data, prior[:, None]], axis=-1)

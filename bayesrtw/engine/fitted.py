@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.prior import Normal, Prior
-from bayesrtw.model.spec import Model
+from bayesrtw.model.spec import NEW, Model
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import Distribution
 
@@ -61,6 +61,8 @@ class Posterior:
         Log marginal likelihood; flat coefficients integrated over density 1.
     error
         Largest relative movement of a reported figure between two rules.
+    headline
+        Which of ``mu`` and ``mu_studies`` is the pooled mean that answers are about.
     """
 
     effects: Mapping[str, Kernels]
@@ -68,18 +70,19 @@ class Posterior:
     tau: float
     log_evidence: float
     error: float
+    headline: str = "mu"
 
     @property
-    def mu(self) -> Kernels:
-        """The pooled mean, each level of a moderator once."""
+    def pooled(self) -> Kernels:
+        """The pooled mean that is the headline."""
         if "mu" not in self.effects:
             raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
-        return self.effects["mu"]
+        return self.effects[self.headline]
 
     @property
     def new(self) -> Kernels:
-        """The effect in a new setting; the pooled mean where settings do not differ."""
-        return self.effects.get("theta_new", self.mu)
+        """The effect in a new setting that goes with it; the pooled mean where settings do not differ."""
+        return self.effects.get(NEW[self.headline], self.pooled)
 
 
 class Shifts(Protocol):
@@ -173,7 +176,7 @@ class EachShift:
     def probability(self, shift: float, threshold: float, *, above: bool) -> float:
         """See `Shifts`."""
         near = self.fitted.shifted(self.along, shift) if shift else self.fitted
-        return near.posterior.mu.beyond(threshold, above=above)
+        return near.posterior.pooled.beyond(threshold, above=above)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -184,4 +187,4 @@ class EachMean:
 
     def under(self, mean: float, sd: float) -> Kernels:
         """See `Means`."""
-        return self.fitted.under([{"mu": Normal(mean, sd)}])[0].posterior.mu
+        return self.fitted.under([{"mu": Normal(mean, sd)}])[0].posterior.pooled

@@ -187,12 +187,13 @@ class NormalFitted:
             tau=tau if most else np.nan,
             log_evidence=float(found.nodes.log_total),
             error=found.error,
+            headline=self.design.pooled,
         )
 
     @property
     def shares(self) -> Array:
         """See `Fitted`."""
-        self.posterior.mu  # noqa: B018 - refuses without a pooled mean
+        self.posterior.pooled  # noqa: B018 - refuses without a pooled mean
         found = np.zeros(len(self.kept) + 1)
         found[np.append(self.kept, True)] = self.solution.weight @ self.solution.place.shares
         return found

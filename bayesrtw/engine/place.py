@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.arrays import new_variance
+from bayesrtw.engine.arrays import mean_of, new_variance
 from bayesrtw.engine.fitted import Mask
 from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, smooth_groups, solve_columns
 from bayesrtw.engine.problem import Normals, Problem, levels_of, pose
@@ -86,12 +86,13 @@ class Place:
     @cached_property
     def shares(self) -> Array:
         """Share of each row, and last of the priors, in the pooled mean, shape (node, row + 1)."""
-        combine = self.design.quantities["mu"].combine
-        row = combine @ self.normals.given.covariance
+        row = mean_of(self.design)[None, :] @ self.normals.given.covariance
         hyper = tuple(self.at[name] for name in self.problem.names)
         solved = solve_columns(self.problem.system, self.problem.variances(hyper), self.smoothed)
         data = (solved @ np.swapaxes(row, -1, -2))[..., 0]
-        prior = np.sum(row[..., 0, :] * self.normals.precision * combine[0], axis=-1)
+        # What the mean gains where prior means rise as the estimates do: mu's by one, no other's.
+        rise = self.design.quantities["mu"].combine[0]
+        prior = np.sum(row[..., 0, :] * self.normals.precision * rise, axis=-1)
         return np.concatenate([data, prior[:, None]], axis=-1)
 
     def ahead(self, whole: Design, kept: Mask, rows: Mask, columns: Array) -> tuple[Array, Array]:

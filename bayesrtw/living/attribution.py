@@ -50,9 +50,9 @@ class Basis:
 
 
 def attribute(
-    old: Basis, new: Basis, stored: Triple, found: Triple, *, of: str, software: bool
+    old: Basis, new: Basis, stored: Triple, found: Triple, *, software: bool
 ) -> dict[str, Any]:
-    """Attribute the change of a quantity."""
+    """Attribute the change of the pooled mean that is the headline at either end."""
     changed = changed_factors(old, new)
     refits = 0
 
@@ -64,7 +64,7 @@ def attribute(
             return stored
         refits += 1
         analysis = mixed(old.analysis, new.analysis, model="model" in own, prior="prior" in own)
-        return numbers(analysis, new.source if "data" in own else old.source, of)
+        return numbers(analysis, new.source if "data" in own else old.source)
 
     corners = {
         frozenset(own): value(frozenset(own))
@@ -87,6 +87,7 @@ def attribute(
             "the old inputs against the stored numbers, taken first, and not averaged over orders."
         )
     total = {number: found[number] - stored[number] for number in NUMBERS}
+    of = new.analysis.model.pooled
     return {"of": of, "shares": shares, "total": total, "refits": refits, "note": note}
 
 
@@ -113,23 +114,21 @@ def shapley(players: Sequence[str], player: str, value: Callable[[frozenset[str]
     return total
 
 
-def numbers(analysis: Analysis, source: Evidence, of: str) -> Triple:
-    """Fit an analysis for its numbers alone."""
-    return fitted(analysis, selected(analysis, source).evidence, of)
+def numbers(analysis: Analysis, source: Evidence) -> Triple:
+    """Fit an analysis for the numbers of its headline alone."""
+    return fitted(analysis, selected(analysis, source).evidence)
 
 
-def fitted(analysis: Analysis, rows: Evidence, of: str) -> Triple:
+def fitted(analysis: Analysis, rows: Evidence) -> Triple:
     """Fit rows that are selected already, for the numbers alone."""
     model = analysis.model
     engine = analysis.engine or Exact(draws=0, study_effects=False)
     if analysis.engine is None and engine.refuses(model, rows):
         engine = choose(model, rows)
     table = summarise(fit(model, rows, engine=engine, seed=analysis.seed))
-    if of not in table.index:
-        raise SpecError(
-            f"{analysis.id}: the model does not report {of!r}; nothing can be attributed."
-        )
-    return of_row(dict(table.loc[of]))
+    if model.pooled not in table.index:
+        raise SpecError(f"{analysis.id}: the model has no pooled mean; nothing can be attributed.")
+    return of_row(dict(table.loc[model.pooled]))
 
 
 def of_row(row: Mapping[str, Any]) -> Triple:
@@ -143,7 +142,7 @@ def of_row(row: Mapping[str, Any]) -> Triple:
     }
 
 
-def left_out(side: Basis, studies: Sequence[str], found: Triple, of: str) -> list[dict[str, Any]]:
+def left_out(side: Basis, studies: Sequence[str], found: Triple) -> list[dict[str, Any]]:
     """Say what each new study did: the result with it less the result without it."""
     rows = selected(side.analysis, side.source).evidence
     names = rows.data["study"].to_numpy().astype(str)
@@ -152,7 +151,7 @@ def left_out(side: Basis, studies: Sequence[str], found: Triple, of: str) -> lis
         keep = names != study
         if not keep.any():
             continue
-        without = fitted(side.analysis, rows.rows(keep), of)
+        without = fitted(side.analysis, rows.rows(keep))
         effects.append(
             {"study": study, **{number: found[number] - without[number] for number in NUMBERS}}
         )

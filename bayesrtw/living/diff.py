@@ -97,9 +97,10 @@ def set_aside(synthesis: Synthesis) -> tuple[str, ...]:
 
 def pooled(synthesis: Synthesis) -> Triple | None:
     """Give the numbers of the pooled mean."""
-    if "mu" not in synthesis.quantities.index:
+    name = synthesis.analysis.model.pooled
+    if name not in synthesis.quantities.index:
         return None
-    return of_row(dict(synthesis.quantities.loc["mu"]))
+    return of_row(dict(synthesis.quantities.loc[name]))
 
 
 def difference(before: Earlier, after: Later) -> dict[str, Any]:
@@ -136,7 +137,7 @@ def difference(before: Earlier, after: Later) -> dict[str, Any]:
     if any_moved and now is not None and before.pooled is not None:
         found["attribution"] = _attributed(before, side, now, software=bool(versions))
         if rows["new_studies"]:
-            found["left_out"] = left_out(side, rows["new_studies"], now, "mu")
+            found["left_out"] = left_out(side, rows["new_studies"], now)
     found["surprise"], found["notes"] = _surprise(before, after, rows) if evidence else ([], [])
     pits = [*before.pits, *(entry["pit"] for entry in found["surprise"])]
     found["pits"], found["drift"] = pits, drift(pits)
@@ -255,7 +256,9 @@ def robustness(after: Later, rules: Rules, *, held: str = "") -> dict[str, Any] 
     name = classify(rules, found.benefit, found.harm, before=held)
     classes = {}
     for variant, table in after.synthesis.variants.items():
-        rows = table[(table["of"] == "mu") & (table["threshold"] == 0.0)]
+        rows = table[
+            (table["of"] == after.synthesis.analysis.model.pooled) & (table["threshold"] == 0.0)
+        ]
         if len(rows):
             row = rows.iloc[0].to_dict()
             chance = float(row["probability"])
@@ -295,11 +298,17 @@ def _attributed(before: Earlier, side: Basis, now: Triple, *, software: bool) ->
     assert before.pooled is not None
     try:
         old = before.reopen()
-        return attribute(old, side, before.pooled, now, of="mu", software=software)
+        return attribute(old, side, before.pooled, now, software=software)
     except BayesrtwError as error:
         total = {name: now[name] - before.pooled[name] for name in now}
         text = f"Not attributed: a mixture of old and new cannot be fitted ({error})"
-        return {"of": "mu", "shares": {}, "total": total, "refits": 0, "note": text}
+        return {
+            "of": side.analysis.model.pooled,
+            "shares": {},
+            "total": total,
+            "refits": 0,
+            "note": text,
+        }
 
 
 def _surprise(

@@ -348,7 +348,8 @@ def _effect(run: Run) -> str:
         return NONE
     ends = (back[name] for name in ("median", "lower", "upper"))
     log, places = bool(result.get("log", False)), int(result.get("places", 2))
-    return f"{with_interval(*ends, log=log, places=places)} {result['unit']}".strip()
+    which = f" ({result['which']})" if result.get("which") else ""
+    return f"{with_interval(*ends, log=log, places=places)} {result['unit']}".strip() + which
 
 
 def _course(entry: Shown) -> str:

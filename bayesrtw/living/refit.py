@@ -208,8 +208,9 @@ def _result(synthesis: Synthesis, after: Later, diff: Mapping[str, Any]) -> dict
     attrs = synthesis.posterior.attrs
     table = synthesis.quantities
     back, line = {}, None
-    if "mu" in table.index:
-        row = dict(table.loc["mu"])
+    mean = analysis.model.pooled
+    if mean in table.index:
+        row = dict(table.loc[mean])
         line = [float(row[name]) for name in ("lower", "median", "upper")]
         back = {name: float(row[f"{name}_back"]) for name in ("median", "lower", "upper")}
     concluded = after.conclusion
@@ -226,6 +227,7 @@ def _result(synthesis: Synthesis, after: Later, diff: Mapping[str, Any]) -> dict
         "log": synthesis.evidence.measure.log,
         "places": places_of(data["se"].to_numpy(), synthesis.evidence.measure),
         "back": back,
+        "which": analysis.model.which(mean),
         "line": line,
         "pooled": pooled(synthesis),
         "figures": after.figures,

@@ -68,9 +68,9 @@ def _sampled(
     if tree is None or not bare or any(term.facts.trust for term in model.terms):
         return []
     posterior = tree()["posterior"]
-    if "theta_new" not in posterior:
+    if model.new not in posterior:
         return []
-    drawn = posterior["theta_new"].to_numpy().reshape(-1)
+    drawn = posterior[model.new].to_numpy().reshape(-1)
     share = np.full(len(drawn), 1.0 / len(drawn))
     return [Kernels(share, drawn, np.full(len(drawn), own)) for own in se]
 

@@ -146,6 +146,8 @@ class Design:
         Hyperparameters whose square, times the factor, is added to sampling variances.
     shift
         Hyperparameters that, times the factor, are added to estimates.
+    pooled
+        Name of the pooled mean that is the headline, see `BOTH`.
     spoken
         Which rows the pooled mean speaks of, those that no `Indicator` marks, shape (estimate,); None
         where no moderator is a line or has levels.
@@ -170,6 +172,7 @@ class Design:
     biased: NDArray[np.bool_] | None = None
     scatter: tuple[Carried, ...] = ()
     shift: tuple[Carried, ...] = ()
+    pooled: str = "mu"
     spoken: NDArray[np.bool_] | None = None
     mix: Mix | None = None
 
@@ -258,6 +261,7 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
         biased=biased if common else None,
         scatter=tuple(carried for part in noise for carried in part.scatter),
         shift=tuple(carried for part in noise for carried in part.shift),
+        pooled=model.pooled,
         spoken=_spoken(model, evidence),
     )
     return mixed(found, np.ones(count, dtype=bool))
@@ -284,7 +288,7 @@ def mixed(design: Design, keep: NDArray[np.bool_]) -> Design:
 
 def _spoken(model: Model, evidence: Evidence) -> NDArray[np.bool_] | None:
     """Say which rows the pooled mean speaks of; None where both means are the same."""
-    if all(each.shape == "rows" for each in model.moderators):
+    if not model.two_means:
         return None
     marked = np.zeros(evidence.size, dtype=bool)
     for each in model.moderators:

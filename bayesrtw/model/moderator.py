@@ -13,7 +13,7 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import NormalParts, Prior, normal, single
-from bayesrtw.model.term import Contribution, Facts, Fixed, Group, Hyper, Moderator
+from bayesrtw.model.term import Contribution, Counts, Facts, Fixed, Group, Hyper, Moderator
 from bayesrtw.registry import component, suggestion
 
 if TYPE_CHECKING:
@@ -65,10 +65,14 @@ class Intercept:
     ----------
     prior
         `Normal`, `Flat`, or a mixture of normals (`StudentT`, `NormalMixture`), on the analysis
-        scale.
+        scale; of `mu`, whichever mean is the headline.
+    mean
+        What counts once in the pooled mean that is the headline, where the model has moderators:
+        ``"levels"``, so that it is `mu`, or ``"studies"``, so that it is `mu_studies`.
     """
 
     prior: Prior
+    mean: Counts = "levels"
 
     def __post_init__(self) -> None:
         if self.prior.normals is None:
@@ -77,7 +81,7 @@ class Intercept:
     @property
     def facts(self) -> Facts:
         """See `Term`."""
-        return Facts(mean=True, mean_setting="prior")
+        return Facts(mean=True, mean_setting="prior", counts=self.mean)
 
     def faults(self, evidence: Evidence) -> list[str]:  # noqa: ARG002
         """See `Term`."""

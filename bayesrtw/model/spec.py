@@ -35,6 +35,17 @@ RESERVED = frozenset(
     }
 )
 
+#: The new setting that goes with each mean.
+NEW = {"mu": "theta_new", "mu_studies": "theta_new_studies"}
+
+#: Which mean is meant, and which new setting.
+_WHICH = {
+    "mu": "each level once",
+    "mu_studies": "each study once",
+    "theta_new": "no differences between levels",
+    "theta_new_studies": "like one of the studies",
+}
+
 #: Rows a numeric or categorical moderator should have before its coefficient is taken seriously
 #: (Cochrane Handbook 10.11.5.1: ten studies for each characteristic).
 ROWS_PER_MODERATOR = 10
@@ -134,6 +145,33 @@ class Model:
                 found: Prior = getattr(term, term.facts.mean_setting)
                 return found
         return None
+
+    @property
+    def two_means(self) -> bool:
+        """Whether the mean over levels and that over studies differ: a moderator is a line or has levels."""
+        return any(each.shape != "rows" for each in self.moderators)
+
+    @property
+    def pooled(self) -> str:
+        """Name of the pooled mean that is the headline: ``mu`` or ``mu_studies``."""
+        counts = next((term.facts.counts for term in self.terms if term.facts.mean), "levels")
+        return "mu_studies" if counts == "studies" and self.two_means else "mu"
+
+    @property
+    def new(self) -> str:
+        """Name of the effect in a new setting that goes with the headline."""
+        return NEW[self.pooled]
+
+    def which(self, quantity: str) -> str:
+        """Say which of two means, or of two new settings, a quantity is; empty where there is one."""
+        if not self.two_means:
+            return ""
+        moving = [each for each in self.moderators if each.shape != "rows"]
+        if quantity in ("mu", "theta_new") and all(each.shape == "line" for each in moving):
+            # No level is counted: the mean is one point of the lines.
+            centred = all(each.centred for each in moving)
+            return "covariates at their means" if centred else "covariates at 0"
+        return _WHICH.get(quantity, "")
 
     def under(self, priors: Mapping[str, Prior]) -> "Model":
         """Give the same model with other priors.

@@ -21,6 +21,9 @@ Array = NDArray[np.float64]
 What = Literal["sd of effects", "sd of biases", "bias", "correlation", "probability", "shape"]
 
 
+#: What counts once in a mean over moderators.
+Counts = Literal["levels", "studies"]
+
 #: Level of what people of one cluster have in common; no column holds it.
 CLUSTER = "cluster"
 
@@ -181,6 +184,8 @@ class Facts:
         Whether it owns the pooled mean ``mu``.
     mean_setting
         Which of its settings is the prior of the pooled mean; empty where none is.
+    counts
+        What counts once in the pooled mean that is the headline: levels of moderators, or studies.
     mean_alone
         Which of its settings is that prior once the term is taken off, where that is another.
     spread
@@ -195,6 +200,7 @@ class Facts:
 
     mean: bool = False
     mean_setting: str = ""
+    counts: Counts = "levels"
     mean_alone: str = ""
     spread: bool = False
     moderators: tuple[Moderator, ...] = ()

@@ -23,8 +23,9 @@ from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.scale import limits
 from bayesrtw.plot.strip import DASHES, Sample
 from bayesrtw.plot.subject import Subject, evidence_of, subject_of, tree_of
+from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.summarise import summarise
-from bayesrtw.posterior.tree import model_of
+from bayesrtw.posterior.tree import model_of, pooled_of
 from bayesrtw.printed import decimals
 from bayesrtw.question.line import moderator_line
 
@@ -223,8 +224,9 @@ def _read(
     summary = summarise(tree, ci_prob=ci_prob)
     slope = interval_in(summary, f"beta[{moderator}]")
     quadrature = tree["quadrature"].to_dataset() if "quadrature" in tree.children else xr.Dataset()
-    if "weight_in_mu" in quadrature:
-        area, size = "weight", np.abs(quadrature["weight_in_mu"].to_numpy())
+    shares = shares_in(quadrature, pooled_of(tree))
+    if shares is not None:
+        area, size = "weight", np.abs(shares[0])
     else:
         area, size = "precision, 1/se²", 1.0 / rows.data["se"].to_numpy().astype(np.float64) ** 2
     words = one_line(moderator.replace("_", " "))

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.dims import CHAIN, DRAW, LEVEL
 from bayesrtw.errors import SpecError
+from bayesrtw.model.spec import NEW
 from bayesrtw.plot.fitted import LEVEL_OF, interval_in, number_in, read_forest
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.page import draw_page
@@ -20,6 +21,7 @@ from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column
 from bayesrtw.plot.subject import tree_of
 from bayesrtw.posterior.stored import effect_in
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.posterior.tree import which_of
 from bayesrtw.printed import spell_probability
 from bayesrtw.registry import suggestion
 
@@ -102,9 +104,11 @@ def _read(tree: xr.DataTree, moderator: str, ci_prob: float) -> Forest:
         )
         counts.append(str(groups.count(level)))
         chances.append(spell_probability(number_in(summary, name, "probability")))
-    rows.append(Row("pooled", "Mean over levels", interval_in(summary, "mu")))
-    counts.append(str(len(groups)))
-    chances.append(spell_probability(number_in(summary, "mu", "probability")))
+    for mean in NEW:
+        which = which_of(tree, mean)
+        rows.append(Row("pooled", f"Mean, {which}", interval_in(summary, mean)))
+        counts.append(str(len(groups)))
+        chances.append(spell_probability(number_in(summary, mean, "probability")))
     heading = one_line(moderator.replace("_", " "))
     legend = [("mean", f"mean effect, {whole.percent} interval")]
     if any(row.new for row in rows):

@@ -165,6 +165,11 @@ def prior_of(tree: xr.DataTree, quantity: Quantity) -> Prior | None:
         return model.hyper[quantity.variable]
     if quantity.variable == "mu":
         return model.mean
+    if quantity.variable == "mu_studies":
+        constant = tree["constant_data"].to_dataset()
+        if "mu_studies_prior" not in constant:
+            return None
+        return Normal(*(float(value) for value in constant["mu_studies_prior"].to_numpy()))
     own = _coefficient(tree, quantity.label)
     if own is None or own[1] == 0.0:
         return None

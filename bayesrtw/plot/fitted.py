@@ -13,10 +13,12 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.model.term import told_apart
+from bayesrtw.plot.density import Quantity, prior_of
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column, percentage
+from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.summarise import summarise
-from bayesrtw.posterior.tree import hyper_of, models_of
+from bayesrtw.posterior.tree import hyper_of, models_of, new_of, pooled_of, which_of
 from bayesrtw.printed import decimals, spell, spell_probability, spell_share
 from bayesrtw.registry import suggestion
 
@@ -67,7 +69,7 @@ def read_forest(tree: xr.DataTree, *, group_by: str | None, ci_prob: float) -> F
     estimates = _estimates(tree, summary, sizes, ci_prob)
     rows = estimates if groups is None else _grouped(estimates, groups, str(group_by), summary)
     rows = [*rows, *_summary_rows(tree, summary, ci_prob)]
-    places = _places(estimates, summary, log=measure.log)
+    places = _places(tree, estimates, summary, log=measure.log)
     unit, percent = str(tree.attrs["unit"]), percentage(ci_prob)
     return Forest(
         kind="Forest plot",
@@ -124,10 +126,12 @@ def _legend(rows: Sequence[Row], percent: str) -> tuple[tuple[str, str], ...]:
     return tuple((kind, text) for kind, text, occurs in entries if occurs)
 
 
-def _places(estimates: Sequence[Row], summary: "pd.DataFrame", *, log: bool) -> int:
+def _places(
+    tree: xr.DataTree, estimates: Sequence[Row], summary: "pd.DataFrame", *, log: bool
+) -> int:
     """Decimals that suit the pooled interval and a typical own one."""
     own = [row.interval.upper - row.interval.lower for row in estimates if row.interval]
-    pooled = interval_in(summary, "mu")
+    pooled = interval_in(summary, pooled_of(tree))
     typical = decimals(np.array(own) / 2, log=log)
     if pooled is None:
         return typical
@@ -152,9 +156,15 @@ def _groups(tree: xr.DataTree, group_by: str) -> list[str]:
 
 def _weights(tree: xr.DataTree) -> Array | None:
     """Shares of the estimates in the pooled mean, if the engine gives them."""
-    if "quadrature" not in tree.children or "weight_in_mu" not in tree["quadrature"].data_vars:
+    found = _shares(tree)
+    return None if found is None else found[0]
+
+
+def _shares(tree: xr.DataTree) -> tuple[Array, float] | None:
+    """Shares of the estimates, and of the priors, in the pooled mean, if the engine gives them."""
+    if "quadrature" not in tree.children:
         return None
-    return np.asarray(tree["quadrature"].to_dataset()["weight_in_mu"].to_numpy(), dtype=np.float64)
+    return shares_in(tree["quadrature"].to_dataset(), pooled_of(tree))
 
 
 def _sizes(tree: xr.DataTree, summary: "pd.DataFrame") -> tuple[str, Array]:
@@ -227,26 +237,32 @@ def _level_names(labels: Sequence[object], column: str) -> list[str]:
 def _summary_rows(tree: xr.DataTree, summary: "pd.DataFrame", ci_prob: float) -> list[Row]:
     """Prior, pooled effect and new setting, as far as the model has them."""
     rows: list[Row] = []
-    pooled = interval_in(summary, "mu")
+    pooled = interval_in(summary, pooled_of(tree))
     if pooled is None:
         return rows
     share, interval = math.nan, _prior(tree, ci_prob)
-    if _weights(tree) is not None:
-        share = float(tree["quadrature"].to_dataset()["prior_weight_in_mu"])
+    known = _shares(tree)
+    if known is not None:
+        share = known[1]
     if interval is not None or share > 0:
         rows.append(Row("prior", "Prior", interval, weight=share))
-    total = 1.0 if _weights(tree) is not None else math.nan
-    rows.append(Row("pooled", "Pooled effect", pooled, weight=total))
-    new = interval_in(summary, "theta_new")
+    total = 1.0 if known is not None else math.nan
+    rows.append(Row("pooled", _said(tree, "Pooled effect", pooled_of(tree)), pooled, weight=total))
+    new = interval_in(summary, new_of(tree))
     if new is not None:
-        rows.append(Row("new", "New setting", new))
+        rows.append(Row("new", _said(tree, "New setting", new_of(tree)), new))
     return rows
+
+
+def _said(tree: xr.DataTree, name: str, quantity: str) -> str:
+    """Name a quantity, and say which it is where there are two."""
+    which = which_of(tree, quantity)
+    return f"{name}, {which}" if which else name
 
 
 def _prior(tree: xr.DataTree, ci_prob: float) -> Interval | None:
     """Prior of the pooled effect, where it is proper and that of one model."""
-    priors = [model.mean for model in models_of(tree)]
-    prior = priors[0] if len(priors) == 1 else None
+    prior = prior_of(tree, Quantity(pooled_of(tree), ""))
     if prior is None or not prior.proper:
         return None
     return Interval(*(float(prior.ppf(q)) for q in (0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2)))
@@ -257,9 +273,10 @@ def _notes(
 ) -> tuple[str, ...]:
     """Say what the numbers are, how likely benefit is, and how much effects differ."""
     notes = []
-    if "mu" in summary.index:
+    pooled = pooled_of(tree)
+    if pooled in summary.index:
         side = "above" if tree.attrs["benefit"] == "higher" else "below"
-        probability = spell_probability(number_in(summary, "mu", "probability"))
+        probability = spell_probability(number_in(summary, pooled, "probability"))
         notes.append(
             f"Probability that the pooled effect is a benefit ({measure.title.lower()} {side} "
             f"{measure.null:g}): {probability}."
@@ -304,8 +321,16 @@ def _heterogeneity(
 
 def _meaning(tree: xr.DataTree) -> list[str]:
     """Say what the pooled effect is the effect of, where moderators make that a choice."""
-    parts, models = [], models_of(tree)
-    for each in models[0].moderators if len(models) == 1 else ():
+    models = models_of(tree)
+    moderators = models[0].moderators if len(models) == 1 else ()
+    by_study = pooled_of(tree) == "mu_studies" and bool(moderators)
+    parts = []
+    if by_study:
+        own = " and ".join(_words(each.column) for each in moderators if each.shape != "rows")
+        parts.append(f"mean over the studies, each counted once at its own {own}")
+    for each in moderators:
+        if by_study and each.shape != "rows":
+            continue
         if each.shape == "levels":
             parts.append(f"mean over the levels of {_words(each.column)}, each counted once")
         elif each.shape == "line":

@@ -23,6 +23,9 @@ Array = NDArray[np.float64]
 #: Columns that every table of refits has, on the analysis scale.
 NEEDED: Final = ("median", "lower", "upper", "probability")
 
+#: Column of the levels that have no study left in a row.
+EMPTIED: Final = "empty_levels"
+
 #: What the SD of tables of refits is.
 TAU: Final = "τ: posterior mean of the SD of true effects in a new setting."
 
@@ -168,7 +171,7 @@ def read_table(
         ci_prob=ci_prob,
         places=places,
         grouped=False,
-        notes=layout.notes,
+        notes=(*layout.notes, *_emptied(table, rows, sequence), *subject.means),
         caveat=subject.caveat,
         phrases=layout.phrases,
     )
@@ -200,6 +203,23 @@ def _rows(
             )
         )
     return rows, [*order, *last]
+
+
+def _emptied(
+    table: "pd.DataFrame", rows: Sequence[Row], sequence: Sequence[int]
+) -> tuple[str, ...]:
+    """Say of which rows a level has no study left: one note, or none."""
+    if EMPTIED not in table.columns:
+        return ()
+    empty = [str(table[EMPTIED].iloc[place]) for place in sequence]
+    said = [
+        f"{row.label} ({one_line(levels)})"
+        for row, levels in zip(rows, empty, strict=True)
+        if levels
+    ]
+    if not said:
+        return ()
+    return (f"Levels with no study left, whose means are the priors': {'; '.join(said)}.",)
 
 
 def require(table: "pd.DataFrame", needed: Sequence[str], kind: str) -> None:

@@ -18,6 +18,7 @@ from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.strip import THICK, Sample
 from bayesrtw.plot.subject import Subject, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.posterior.tree import new_of, pooled_of, which_of
 from bayesrtw.printed import decimals, spell_probability
 
 #: Names of the areas: ids in an SVG.
@@ -25,8 +26,6 @@ BENEFIT_AREA, HARM_AREA = "benefit", "harm"
 
 #: Room beneath the curve for the intervals, as a share of its height.
 BENEATH = 0.2
-
-_QUANTITY = "theta_new"
 
 
 def plot_new_setting(
@@ -60,13 +59,14 @@ def plot_new_setting(
         If the model has no heterogeneity, so that a new setting has the pooled effect.
     """
     tree, subject = tree_of(source), subject_of(source)
-    quantity = quantity_named(tree, _QUANTITY)
+    name = new_of(tree)
+    quantity = quantity_named(tree, name)
     summary = summarise(tree, ci_prob=ci_prob)
     curve = posterior_curve(tree, quantity)
-    chance = number_in(summary, _QUANTITY, "probability")
+    chance = number_in(summary, name, "probability")
     new, pooled = (
-        summary.loc[name, ["lower", "median", "upper"]].to_numpy(dtype=np.float64)
-        for name in (_QUANTITY, "mu")
+        summary.loc[each, ["lower", "median", "upper"]].to_numpy(dtype=np.float64)
+        for each in (name, pooled_of(tree))
     )
     # The tails of a mixture are long: the interval and no effect decide what is shown.
     reach = 0.25 * (new[2] - new[0])
@@ -76,7 +76,13 @@ def plot_new_setting(
     frame = Frame(
         kind="New setting",
         described=describe_new_setting(source, ci_prob=ci_prob),
-        x=Side(axis_title(quantity, subject), low, high, subject.measure, subject.benefit),
+        x=Side(
+            axis_title(quantity, subject),
+            low,
+            high,
+            subject.measure,
+            subject.benefit,
+        ),
         y=Side("", -BENEATH * tall, 1.06 * tall, bare=True),
         height=0.55,
         legend=(
@@ -84,6 +90,11 @@ def plot_new_setting(
             (Sample(ORANGE, area=True, hatch="////"), f"harm: {spell_probability(1 - chance)}"),
             (Sample(VERMILLION, THICK, "o", 4.5), f"new setting, {100 * ci_prob:g}% interval"),
             (Sample(BLUE, THICK, "o", 4.5), f"pooled effect, {100 * ci_prob:g}% interval"),
+        ),
+        notes=tuple(
+            f"{said}: {which}."
+            for said, each in (("New setting", name), ("Pooled effect", pooled_of(tree)))
+            if (which := which_of(tree, each))
         ),
         caveat=subject.caveat,
     )
@@ -113,21 +124,29 @@ def describe_new_setting(source: Synthesis | xr.DataTree, *, ci_prob: float = 0.
     """
     tree, subject = tree_of(source), subject_of(source)
     summary = summarise(tree, ci_prob=ci_prob)
-    quantity_named(tree, _QUANTITY)
+    name = new_of(tree)
+    quantity_named(tree, name)
     said = []
-    for name in (_QUANTITY, "mu"):
+    for each in (name, pooled_of(tree)):
         interval = Interval(
-            *(number_in(summary, name, end) for end in ("median", "lower", "upper"))
+            *(number_in(summary, each, end) for end in ("median", "lower", "upper"))
         )
         places = decimals(
             np.array([(interval.upper - interval.lower) / 2]), log=subject.measure.log
         )
         said.append(spell_interval(interval, subject.measure, places))
-    chance = spell_probability(number_in(summary, _QUANTITY, "probability"))
+    chance = spell_probability(number_in(summary, name, "probability"))
     return (
-        f"Distribution of the effect in a new setting: the probability of benefit is {chance}; "
-        f"{subject.measure.title.lower()} {said[0]}, {100 * ci_prob:g}% interval; pooled effect {said[1]}."
+        f"Distribution of the effect in a new setting{_which(tree, name)}: the probability of benefit is "
+        f"{chance}; "
+        f"{subject.measure.title.lower()} {said[0]}, {100 * ci_prob:g}% interval; "
+        f"pooled effect{_which(tree, pooled_of(tree))} {said[1]}."
     )
+
+
+def _which(tree: xr.DataTree, quantity: str) -> str:
+    which = which_of(tree, quantity)
+    return f" ({which})" if which else ""
 
 
 def _areas(axes: Axes, curve: Curve, subject: Subject) -> None:

@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from bayesrtw.analysis.run import Synthesis
+from bayesrtw.model.spec import NEW
 from bayesrtw.model.term import Hyper, told_apart
 from bayesrtw.plot.density import (
     Curve,
@@ -28,7 +29,7 @@ from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.strip import DASHES, THICK, Sample
 from bayesrtw.plot.subject import Subject, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
-from bayesrtw.posterior.tree import hyper_of
+from bayesrtw.posterior.tree import hyper_of, pooled_of, which_of
 from bayesrtw.printed import decimals, spell, spell_probability
 
 #: Names of the curves: ids in an SVG.
@@ -60,7 +61,7 @@ class _Content:
 
 def plot_prior_posterior(
     source: Synthesis | xr.DataTree,
-    quantity: str = "mu",
+    quantity: str = "",
     *,
     ci_prob: float = 0.95,
     width_mm: float = COLUMN_MM,
@@ -73,7 +74,8 @@ def plot_prior_posterior(
     source
         A synthesis, or what `fit` returned.
     quantity
-        Its name in `summarise`: ``"mu"``, ``"tau"``, ``"beta[year]"``, ``"mu_level[setting[clinic]]"``.
+        Its name in `summarise`: ``"mu"``, ``"tau"``, ``"beta[year]"``, ``"mu_level[setting[clinic]]"``; the
+        pooled mean that is the headline unless given.
     ci_prob
         Probability of the interval drawn beneath, in (0, 1).
     width_mm
@@ -141,7 +143,7 @@ def plot_prior_posterior(
 
 
 def describe_prior_posterior(
-    source: Synthesis | xr.DataTree, quantity: str = "mu", *, ci_prob: float = 0.95
+    source: Synthesis | xr.DataTree, quantity: str = "", *, ci_prob: float = 0.95
 ) -> str:
     """Put the picture in words for who cannot see it.
 
@@ -197,6 +199,7 @@ def draw_interval(axes: Axes, places: np.ndarray, y: float, color: str) -> None:
 
 def _read(source: Synthesis | xr.DataTree, name: str, ci_prob: float) -> _Content:
     tree, subject = tree_of(source), subject_of(source)
+    name = name or pooled_of(tree)
     quantity = quantity_named(tree, name)
     summary = summarise(tree, ci_prob=ci_prob)
     hypers = hyper_of(tree)
@@ -207,7 +210,9 @@ def _read(source: Synthesis | xr.DataTree, name: str, ci_prob: float) -> _Conten
     if spread:
         title = _hyper_title(hypers, quantity.variable, subject)
     percent = f"{100 * ci_prob:g}%"
-    numbers = (
+    which = which_of(tree, quantity.variable)
+    numbers = f"{which[:1].upper()}{which[1:]}. " if which else ""
+    numbers += (
         f"Posterior median {_spelt(interval, interval, subject, spread=spread)}, {percent} interval"
     )
     if not spread and quantity.variable != "beta":
@@ -283,7 +288,10 @@ def axis_title(quantity: Quantity, subject: Subject) -> str:
         per = f"{words}, against the mean" if level else f"for one more of {words}"
         short = measure.title[:1].lower() + measure.title[1:]
         return f"Ratio of {short}s, {per}" if measure.log else f"Difference of {short}s, {per}"
-    named = {"mu": "Pooled effect", "theta_new": "Effect in a new setting"}
+    named = {
+        **dict.fromkeys(NEW, "Pooled effect"),
+        **dict.fromkeys(NEW.values(), "Effect in a new setting"),
+    }
     name = named.get(variable, words[:1].upper() + words[1:])
     return f"{name}, {kind}"
 

@@ -155,7 +155,7 @@ def plot_specification_curve(
         y=Side(subject.axis_title, low, high, subject.measure, subject.benefit),
         height=0.55,
         legend=tuple(legend),
-        notes=content.said()[1:],
+        notes=(*content.said()[1:], *subject.means),
         caveat=subject.caveat,
         up=min(HEIGHT * room, MOST_HEIGHT),
         reserve=ABOVE + ROW * len(names),

@@ -9,6 +9,7 @@ from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.plot.lettering import one_line
+from bayesrtw.posterior.tree import pooled_of, which_of
 
 #: Whatever says on which scale effects are.
 Source = Synthesis | xr.DataTree | Evidence
@@ -24,12 +25,20 @@ class Subject:
         Of the effects.
     caveat
         What must stand beside every result; may be empty.
+    which
+        Which mean the pooled effect is, where there are two; empty of evidence alone.
     """
 
     measure: Measure
     unit: str
     benefit: str
     caveat: str
+    which: str = ""
+
+    @property
+    def means(self) -> tuple[str, ...]:
+        """Say which mean the pooled effect is, where there are two: one note, or none."""
+        return (f"Pooled effect: {self.which}.",) if self.which else ()
 
     @property
     def axis_title(self) -> str:
@@ -60,12 +69,14 @@ def subject_of(source: Source) -> Subject:
         return Subject(
             source.measure, source.unit, source.benefit, one_line(source.provenance.caveat)
         )
-    attrs = tree_of(source).attrs
+    tree = tree_of(source)
+    attrs = tree.attrs
     return Subject(
         measure_named(str(attrs["measure"])),
         str(attrs["unit"]),
         str(attrs["benefit"]),
         one_line(str(attrs["caveat"])),
+        which_of(tree, pooled_of(tree)),
     )
 
 

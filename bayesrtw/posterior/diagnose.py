@@ -10,7 +10,9 @@ from bayesrtw.errors import Finding, Severity
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Hyper
 from bayesrtw.posterior.gates import failures
+from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.summarise import hyper_distribution, probability_beyond, summarise
+from bayesrtw.posterior.tree import pooled_of
 
 #: Posterior-to-prior ratio of the interquartile range of tau above which the data say little.
 LITTLE_LEARNED = 0.8
@@ -53,7 +55,7 @@ def diagnose(tree: xr.DataTree, model: Model) -> tuple[Finding, ...]:
             f"{float(source['error']):.0e} (relative)."
         )
         found.append(Finding("quadrature", "note", text))
-        found += _prior_share(source)
+        found += _prior_share(source, pooled_of(tree))
         found += [
             finding
             for name, each in model.hyperparameters.items()
@@ -90,10 +92,11 @@ def _spread(tree: xr.DataTree, model: Model) -> list[Finding]:
     return found
 
 
-def _prior_share(source: xr.Dataset) -> list[Finding]:
-    if "prior_weight_in_mu" not in source:
+def _prior_share(source: xr.Dataset, pooled: str) -> list[Finding]:
+    found = shares_in(source, pooled)
+    if found is None:
         return []
-    share = float(source["prior_weight_in_mu"])
+    share = found[1]
     severity: Severity = "warning" if share >= HEAVY_PRIOR else "note"
     text = f"The prior has {100 * share:.1f} % of the weight in the pooled mean."
     return [Finding("prior-weight", severity, text)]

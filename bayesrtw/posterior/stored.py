@@ -71,6 +71,27 @@ def labels_in(quadrature: xr.Dataset, name: str) -> list[str] | None:
     return None
 
 
+def shares_in(quadrature: xr.Dataset, pooled: str) -> tuple[Array, float] | None:
+    """Give the share of each estimate, and that of the priors, in a pooled mean; None where none are kept.
+
+    Parameters
+    ----------
+    quadrature
+        The group of an exact tree.
+    pooled
+        The mean, ``"mu"`` or ``"mu_studies"``.
+
+    Returns
+    -------
+    tuple or None
+        Shares of shape (estimate,), and of the priors; they sum to one.
+    """
+    if f"weight_in_{pooled}" not in quadrature:
+        return None
+    shares = np.asarray(quadrature[f"weight_in_{pooled}"].to_numpy(), dtype=np.float64)
+    return shares, float(quadrature[f"prior_weight_in_{pooled}"])
+
+
 def effect_in(quadrature: xr.Dataset, name: str, label: str = "") -> Kernels:
     """Read the posterior of an effect.
 

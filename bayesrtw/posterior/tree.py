@@ -38,7 +38,7 @@ from bayesrtw.dims import COLUMN, ESTIMATE, MODERATOR
 from bayesrtw.errors import Faults, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design
-from bayesrtw.model.spec import Model
+from bayesrtw.model.spec import NEW, Model
 from bayesrtw.model.term import Hyper
 from bayesrtw.registry import decode, digest, encode
 
@@ -93,6 +93,7 @@ def attributes(model: Model, evidence: Evidence, engine: object, seed: int) -> d
         "dataset_version": origin.version,
         "caveat": origin.caveat,
         "hyper": " ".join(model.hyper),
+        "pooled": model.pooled,
         "measure": evidence.measure.name,
         "benefit": evidence.benefit,
         "unit": evidence.unit,
@@ -131,7 +132,13 @@ def assemble(
     if "mu" in design.quantities:
         constant["mu_columns"] = (COLUMN, design.quantities["mu"].combine[0])
     if design.mix is not None:
-        constant["mu_studies_columns"] = (COLUMN, design.quantities["mu_studies"].combine[0])
+        own = design.quantities["mu_studies"].combine[0]
+        constant["mu_studies_columns"] = (COLUMN, own)
+        if np.all(design.precision > 0):
+            constant["mu_studies_prior"] = (
+                "normal",
+                np.array([own @ design.mean, np.sqrt(own**2 @ (1.0 / design.precision))]),
+            )
     names: dict[str, Any] = {ESTIMATE: design.labels}
     if "beta" in design.quantities and np.all(design.precision > 0):
         beta = design.quantities["beta"]
@@ -199,6 +206,21 @@ def model_of(tree: xr.DataTree) -> Model:
             "of one of them."
         )
     return models[0]
+
+
+def pooled_of(tree: xr.DataTree) -> str:
+    """Name the pooled mean of a tree that is the headline: ``mu`` or ``mu_studies``."""
+    return str(tree.attrs.get("pooled", "mu"))
+
+
+def new_of(tree: xr.DataTree) -> str:
+    """Name the effect in a new setting that goes with the headline of a tree."""
+    return NEW[pooled_of(tree)]
+
+
+def which_of(tree: xr.DataTree, quantity: str) -> str:
+    """Say which of two means, or of two new settings, a quantity of a tree is; empty where there is one."""
+    return next((said for model in models_of(tree) if (said := model.which(quantity))), "")
 
 
 def hyper_of(tree: xr.DataTree) -> dict[str, Hyper]:

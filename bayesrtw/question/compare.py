@@ -27,11 +27,12 @@ from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR, NODE
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import EngineRefusal, SpecError, shown
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.design import BOTH
 from bayesrtw.model.spec import Model, check
 from bayesrtw.model.term import Term
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.kernels import Kernels, blended
-from bayesrtw.posterior.stored import effect_in, kernel_variables, labels_in
+from bayesrtw.posterior.stored import effect_in, kernel_variables, labels_in, shares_in
 from bayesrtw.question.average import averaged_spread
 from bayesrtw.registry import encode, kind_of
 
@@ -436,14 +437,12 @@ def _averaged(
         marginal, ends = averaged_spread(sources, after, name)
         data[f"{name}_marginal"] = (f"{name}_point", marginal)
         data[f"{name}_range"] = ("end", ends)
-    if all("weight_in_mu" in source for source in sources):
-        data["weight_in_mu"] = (
-            ESTIMATE,
-            after @ np.stack([source["weight_in_mu"].to_numpy() for source in sources]),
-        )
-        data["prior_weight_in_mu"] = float(
-            after @ [float(source["prior_weight_in_mu"]) for source in sources]
-        )
+    for name, _ in both:
+        pairs = [shares_in(source, name) or shares_in(source, "mu") for source in sources]
+        known = [pair for pair in pairs if pair is not None]
+        if name in BOTH and len(known) == len(sources):
+            data[f"weight_in_{name}"] = (ESTIMATE, after @ np.stack([own for own, _ in known]))
+            data[f"prior_weight_in_{name}"] = float(after @ [prior for _, prior in known])
     return _tree(trees, models, sources, xr.Dataset(data, coords=coords), shared)
 
 

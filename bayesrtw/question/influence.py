@@ -70,7 +70,7 @@ def measured(left: LeftOut) -> "pd.DataFrame":
     frame["sd_change"] = frame["sd"] - whole["sd"]
     frame["probability_change"] = frame["probability"] - whole["probability"]
     frame["standardised"] = (frame["mean"] - whole["mean"]) / frame["sd"]
-    means = [None if one is None else one.posterior.mu for one in left.near]
+    means = [None if one is None else one.posterior.pooled for one in left.near]
     frame["divergence"] = _divergences(means[0], means)
     share = left.whole.shares[:-1]
     frame["weight"] = [float(share[mask].sum()) if mask.any() else 1.0 for mask in left.masks]

@@ -31,7 +31,9 @@ from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import HalfNormal, Normal, Prior
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term
+from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.posterior.tree import new_of, pooled_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -247,8 +249,8 @@ def row(tree: "xr.DataTree", *, ci_prob: float = 0.95) -> dict[str, float]:
     table = summarise(tree, ci_prob=ci_prob)
     cells = table.to_dict(orient="index")
     columns = ("mean", "sd", "median", "lower", "upper", "probability")
-    found = {name: float(cells["mu"][name]) for name in columns}
-    new = cells.get("theta_new", {})
+    found = {name: float(cells[pooled_of(tree)][name]) for name in columns}
+    new = cells.get(new_of(tree), {})
     return {**found, **{f"new_{end}": float(new.get(end, math.nan)) for end in ("lower", "upper")}}
 
 
@@ -302,7 +304,10 @@ def conflict(model: Model, evidence: Evidence, spec: Rungs) -> Conflict | None:
     adjusted = BiasHierarchy(spec.studies, Normal(0.0, spec.bias_sd), name="ladder_bias")
     wide = replace(model, terms=(*model.terms, adjusted))
     ours, theirs = evidence.rows(~cohort), evidence.rows(cohort)
-    trials, others = solve(model, ours).posterior.mu, solve(wide, theirs).posterior.new
+    trials, others = (
+        solve(model, ours).posterior.effects["mu"],
+        solve(wide, theirs).posterior.effects["theta_new"],
+    )
     apart = others.mean[None] - trials.mean[:, None]
     apart = apart / np.sqrt(others.sd[None] ** 2 + trials.sd[:, None] ** 2)
     below, above = (float(trials.weight @ ndtr(z) @ others.weight) for z in (apart, -apart))
@@ -331,12 +336,14 @@ def contributions(tree: "xr.DataTree", evidence: Evidence, studies: Studies) -> 
 
     source = tree["quadrature"].dataset
     design = evidence.data[studies.column].to_numpy().astype(str)
-    share = source["weight_in_mu"].to_numpy()
-    found: Mapping[str, tuple[int, float]] = {
+    found = shares_in(source, pooled_of(tree))
+    assert found is not None, "an exact fit with study effects has shares"
+    share, prior = found
+    by_design: Mapping[str, tuple[int, float]] = {
         name: (int(np.sum(design == name)), float(share[design == name].sum()))
         for name in dict.fromkeys(design.tolist())
     }
-    rows = {**found, "prior": (0, float(source["prior_weight_in_mu"]))}
+    rows = {**by_design, "prior": (0, prior)}
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["estimates", "weight"])
     frame.index.name = studies.column
     return frame

@@ -131,7 +131,8 @@ def after(known: Posterior, se: float, result: Array) -> After:
 
 def _kept(known: Posterior) -> tuple[Array, Array, Array, Array]:
     """Give weights, means, SDs, and SDs of a new setting of the nodes that carry something."""
-    mu, new = known.mu, known.new
+    mu, level = known.pooled, known.effects["mu"]
+    new = known.effects.get("theta_new", level)
     if mu.series is not None or len(new.weight) != len(mu.weight):
         raise EngineRefusal(
             "what one more trial would say is worked out for posteriors that are normal given the "
@@ -139,4 +140,6 @@ def _kept(known: Posterior) -> tuple[Array, Array, Array, Array]:
         )
     keep = mu.weight > NEGLIGIBLE * mu.weight.max()
     weight = mu.weight[keep] / mu.weight[keep].sum()
-    return weight, mu.mean[keep], mu.sd[keep], new.sd[keep]
+    # A setting whose moderators are at the mean itself: it differs by heterogeneity alone.
+    apart = np.sqrt(mu.sd**2 + np.maximum(new.sd**2 - level.sd**2, 0.0))
+    return weight, mu.mean[keep], mu.sd[keep], apart[keep]

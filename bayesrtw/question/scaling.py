@@ -167,11 +167,11 @@ def _directed(p: Array, q: Array, weight: Array) -> float:
 
 def _cdfs(found: Posterior) -> dict[str, tuple[Cdf, Callable[[float], float]]]:
     """Distribution and quantile functions of every reported quantity."""
-    found.mu  # noqa: B018 - refuses without a pooled mean
+    found.pooled  # noqa: B018 - refuses without a pooled mean
     shown = {
         name: own
         for name, own in found.effects.items()
-        if np.any(own.sd > 0) and not name.startswith("mu_")
+        if np.any(own.sd > 0) and not name.startswith("mu_level")
     }
     each: dict[str, Kernels | Distribution] = {**shown, **found.hyper}
     return {
@@ -210,7 +210,7 @@ def learned_of(whole: Fitted) -> "pd.DataFrame":
     import pandas as pd  # noqa: PLC0415
 
     found = whole.posterior
-    rows = {"mu": _learned_mean(whole.prior_of("mu"), found.mu)}
+    rows = {"mu": _learned_mean(whole.prior_of("mu"), found.effects["mu"])}
     for name, own in found.hyper.items():
         rows[name] = _learned_spread(whole.prior_of(name), own)
     frame = pd.DataFrame(rows).T

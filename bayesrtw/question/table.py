@@ -49,7 +49,7 @@ def table(
     columns = {name: np.full(len(found), math.nan) for name in FIGURES}
     if not known:
         return pd.DataFrame(columns)
-    mu, new = [one.mu for one in posteriors], [one.new for one in posteriors]
+    mu, new = [one.pooled for one in posteriors], [one.new for one in posteriors]
     low, high = 0.5 - ci_prob / 2, 0.5 + ci_prob / 2
     levels = np.array([0.5, low, high])
     side = threshold if higher else -threshold

@@ -288,7 +288,7 @@ def tip_prior(whole: Fitted, classify: Classify, threshold: float = 0.0) -> "pd.
             "a normal prior."
         )
     sides = Sides(whole.evidence.benefit == "higher", threshold)
-    own, registered = prior[1], whole.posterior.mu
+    own, registered = prior[1], whole.posterior.pooled
     # Classes are compared under priors centred at no effect, whatever the registered centre.
     name = classify(*sides.chances(whole.means().under(0.0, own)))
     rows = {
@@ -301,7 +301,7 @@ def tip_prior(whole: Fitted, classify: Classify, threshold: float = 0.0) -> "pd.
             note = f"the class is the same up to an SD of {last * own:g}"
         mean = registered
         if other:
-            mean = whole.under([{"mu": Normal(0.0, sd)}])[0].posterior.mu
+            mean = whole.under([{"mu": Normal(0.0, sd)}])[0].posterior.pooled
         rows[where] = _prior_row(mean, sd if other else math.nan, sides, other or name, note)
     return (
         pd.DataFrame(rows)
@@ -385,7 +385,7 @@ def fewest_removed(left: LeftOut, classify: Classify, sides: Sides) -> "pd.DataF
     import pandas as pd  # noqa: PLC0415
 
     names = [str(name) for name in left.table.index]
-    chances = [None if one is None else sides.chances(one.posterior.mu) for one in left.near]
+    chances = [None if one is None else sides.chances(one.posterior.pooled) for one in left.near]
     if chances[0] is None:
         return pd.DataFrame(columns=["number", "probability", "conclusion"])
     now, whole = classify(*chances[0]), chances[0][0]
@@ -405,7 +405,7 @@ def fewest_removed(left: LeftOut, classify: Classify, sides: Sides) -> "pd.DataF
             for second, one in zip(both, near, strict=True):
                 if one is None:
                     continue
-                own = sides.chances(one.posterior.mu)
+                own = sides.chances(one.posterior.pooled)
                 if classify(*own) != now:
                     pair = " + ".join(sorted((names[first], names[second])))
                     rows.append((pair, 2, own[0], classify(*own)))

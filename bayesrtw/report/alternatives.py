@@ -29,6 +29,9 @@ _STYLES: Final = {
     "estimates": ("Estimates", "count"),
 }
 
+#: Columns of words that have a head of their own.
+_WORDS: Final = {"empty_levels": "Levels with no study left (their priors speak)"}
+
 #: Rows of a panel that are the registered answer.
 _OWN: Final = ("registered", "none left out")
 
@@ -69,7 +72,7 @@ def _rungs(climbed: dict[str, Any], n: Printer) -> Tabular:
     head = (
         Head(("Rung",)),
         Head(("Takes for granted",), "words"),
-        Head((f"{n.measure.abbreviation} (95\u00a0% CrI)",), "num"),
+        Head((_effect(n),), "num"),
         Head(("P(benefit)",), "num"),
         Head(("Estimates",), "num"),
         Head(("Conclusion",)),
@@ -90,6 +93,13 @@ def _rungs(climbed: dict[str, Any], n: Printer) -> Tabular:
         )
     own = frozenset(place for place, rung in enumerate(climbed["rungs"]) if rung["registered"])
     return Tabular("Rungs of the bias ladder", head, tuple(rows), own=own, cards=True)
+
+
+def _effect(n: Printer) -> str:
+    """Head the column of the pooled mean, and say which it is where there are two."""
+    which = (n.content["pooled"] or {}).get("which", "")
+    mean = f", {which}" if which else ""
+    return f"{n.measure.abbreviation}{mean} (95\u00a0% CrI)"
 
 
 def _tipping(climbed: dict[str, Any], n: Printer) -> Tabular:
@@ -230,7 +240,7 @@ def _panel(heading: str, table: list[dict[str, Any]], n: Printer) -> Tabular:
     intervals = any("median" in row["back_transformed"] for row in table)
     head = [Head((Quoted(heading),))]
     if intervals:
-        head.append(Head((f"{n.measure.abbreviation} (95\u00a0% CrI)",), "num"))
+        head.append(Head((_effect(n),), "num"))
     columns = _columns(table)
     head += [
         Head((title if style else Quoted(title),), "num" if style else "words")
@@ -270,5 +280,5 @@ def _columns(table: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
         if name in _STYLES and any(value is not None for value in values):
             found.append((name, *_STYLES[name]))
         elif name != "name" and any(isinstance(value, str) and value for value in values):
-            found.append((name, label(name), ""))
+            found.append((name, _WORDS.get(name, label(name)), ""))
     return found

@@ -8,6 +8,9 @@ import numpy as np
 
 from bayesrtw.analysis.catalog import dataset_ids, register
 from bayesrtw.analysis.run import Synthesis
+from bayesrtw.model.spec import Model
+from bayesrtw.posterior.stored import shares_in
+from bayesrtw.posterior.tree import pooled_of
 from bayesrtw.registry import encode
 from bayesrtw.report.rows import participants, rows
 
@@ -44,11 +47,12 @@ def document(synthesis: Synthesis) -> dict[str, Any]:
         "outcome": _outcome(synthesis),
         "unit": attrs["unit"],
         "engine": _engine(synthesis),
-        "estimands": {name: _question(row) for name, row in _rows(synthesis.estimates)},
+        "estimands": _questions(synthesis.estimates, analysis.model),
         "estimates": {name: _estimate(row) for name, row in _rows(synthesis.quantities)},
+        "pooled": _pooled(synthesis),
         "weights": _weights(synthesis),
         "variants": {
-            variant: {name: _question(row) for name, row in _rows(estimates)}
+            variant: _questions(estimates, analysis.model)
             for variant, estimates in synthesis.variants.items()
         },
         "findings": [
@@ -95,9 +99,14 @@ def _estimate(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _question(row: dict[str, Any]) -> dict[str, Any]:
+def _questions(frame: "pd.DataFrame", model: Model) -> dict[str, Any]:
+    return {name: _question(row, model.which(str(row["of"]))) for name, row in _rows(frame)}
+
+
+def _question(row: dict[str, Any], which: str) -> dict[str, Any]:
     return {
         "of": row["of"],
+        "which": which,
         **_estimate(row),
         "threshold": number(row["threshold"]),
         "side": "above" if row["above"] else "below",
@@ -156,16 +165,30 @@ def _engine(synthesis: Synthesis) -> dict[str, Any]:
     return found
 
 
+def _pooled(synthesis: Synthesis) -> dict[str, str] | None:
+    """Name the pooled mean and the new setting that the answer is about, and say which they are."""
+    model, has = synthesis.analysis.model, synthesis.quantities.index
+    if model.pooled not in has:
+        return None
+    new = model.new if model.new in has else ""
+    return {
+        "of": model.pooled,
+        "which": model.which(model.pooled),
+        "new": new,
+        "new_which": model.which(new),
+    }
+
+
 def _weights(synthesis: Synthesis) -> dict[str, Any] | None:
     """Share of each estimate and of the prior in the pooled mean."""
     if "quadrature" not in synthesis.posterior.children:
         return None
     source = synthesis.posterior["quadrature"].to_dataset()
-    if "weight_in_mu" not in source:
+    found = shares_in(source, pooled_of(synthesis.posterior))
+    if found is None:
         return None
-    names = source["estimate"].to_numpy()
-    shares = source["weight_in_mu"].to_numpy()
+    names, (shares, prior) = source["estimate"].to_numpy(), found
     return {
         "estimates": {str(name): float(share) for name, share in zip(names, shares, strict=True)},
-        "prior": float(source["prior_weight_in_mu"]),
+        "prior": prior,
     }

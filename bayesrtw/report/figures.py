@@ -109,13 +109,13 @@ Named = Iterator[tuple[str, Drawn]]
 def _fitted(synthesis: Synthesis, content: dict[str, Any]) -> Named:
     """Draw forest plots, and the answer as distributions."""
     yield from forests(synthesis).items()
-    if "mu" in content["estimates"]:
+    if content["pooled"]:
         axes = plot_prior_posterior(synthesis)
         yield (
             "prior-posterior",
             _drawn(axes, "What the data added to the prior of the pooled effect.", "pictures"),
         )
-    if "theta_new" in content["estimates"]:
+    if content["pooled"] and content["pooled"]["new"]:
         caption = (
             "The effect in a new setting, heterogeneity included, with its probability of benefit."
         )
@@ -188,7 +188,7 @@ def _held(synthesis: Synthesis, content: dict[str, Any]) -> Named:
             axes = plot(table, synthesis)
             axes.set_label(describe(table, synthesis))
             yield name, _drawn(axes, caption, "sensitivity")
-    if "mu" in content["estimates"] and len(content["rows"]) >= FUNNEL:
+    if content["pooled"] and len(content["rows"]) >= FUNNEL:
         caption = (
             "Funnel plot over contours of significance: whether small studies differ from large ones. "
             "Asymmetry has other reasons than unpublished studies."

@@ -105,7 +105,6 @@ def _dataset(content: dict[str, Any]) -> str:
 
 def _line(content: dict[str, Any]) -> dict[str, Any]:
     n = Printer.of(content)
-    found = content["estimates"]
     unit = f" {content['unit']}" if content["unit"] else ""
     line = {
         "href": f"{content['id']}/report.html",
@@ -117,14 +116,16 @@ def _line(content: dict[str, Any]) -> dict[str, Any]:
         "probability": "–",
         "new": "–",
     }
-    if "mu" in found:
-        at = "/estimates/mu"
+    pooled = content["pooled"]
+    if pooled:
+        at = f"/estimates/{pooled['of']}"
         ends = [n.text(f"{at}/back_transformed/{end}") for end in ("median", "lower", "upper")]
-        line["effect"] = f"{n.measure.abbreviation} {ends[0]} ({ends[1]} to {ends[2]}){unit}"
+        which = f", {pooled['which']}" if pooled["which"] else ""
+        line["effect"] = f"{n.measure.abbreviation} {ends[0]} ({ends[1]} to {ends[2]}){unit}{which}"
         line["probability"] = n.text(f"{at}/probability", "probability")
-    if "theta_new" in found:
+    if pooled and pooled["new"]:
         low, high = (
-            n.text(f"/estimates/theta_new/back_transformed/{e}") for e in ("lower", "upper")
+            n.text(f"/estimates/{pooled['new']}/back_transformed/{e}") for e in ("lower", "upper")
         )
         line["new"] = f"{low} to {high}"
     return line
@@ -174,8 +175,8 @@ def _start(content: dict[str, Any]) -> float:
 
 def _people(content: dict[str, Any], start: float, n: Printer) -> dict[str, list[str]]:
     found = {}
-    for name in ("mu", "theta_new"):
-        if name in content["estimates"]:
+    for name in (content["pooled"]["of"], content["pooled"]["new"]):
+        if name:
             row = content["estimates"][name]
             found[name] = [
                 n.spelt(per_thousand(content["measure"], row[end], start), "signed")

@@ -14,6 +14,7 @@ from bayesrtw.analysis.spec import Analysis
 from bayesrtw.errors import OutputError
 from bayesrtw.evidence.cells import guarded
 from bayesrtw.evidence.measure import Measure, measure_named
+from bayesrtw.model.spec import Model
 from bayesrtw.printed import decimals, spell, spell_probability
 from bayesrtw.report.document import as_json, number
 from bayesrtw.report.text import COLOUR, interval
@@ -48,7 +49,7 @@ def show(found: Ladder, analysis: Analysis, console: Console) -> None:
             Text("warning: ", style=COLOUR["warning"]) + Text(found.caveat, style="default")
         )
     console.print()
-    console.print(Padding(_rungs(found, measure), (0, 0, 0, 2)))
+    console.print(Padding(_rungs(found, measure, analysis.model), (0, 0, 0, 2)))
     if len(found.tipping):
         console.print()
         console.print(Padding(_tipping(found, measure), (0, 0, 0, 2)))
@@ -67,11 +68,13 @@ def show(found: Ladder, analysis: Analysis, console: Console) -> None:
         console.print(Padding(line + Text(finding.message, style="default"), (0, 0, 0, 2)))
 
 
-def _rungs(found: Ladder, measure: Measure) -> Table:
+def _rungs(found: Ladder, measure: Measure, model: Model) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     table.add_column("Rung", no_wrap=True)
     table.add_column("Takes for granted", overflow="fold")
-    table.add_column(f"{measure.abbreviation} (95 % CrI)", justify="right", no_wrap=True)
+    which = model.which(model.pooled)
+    mean = f"{measure.abbreviation}, {which}" if which else measure.abbreviation
+    table.add_column(f"{mean} (95 % CrI)", justify="right", no_wrap=True)
     table.add_column("P(benefit)", justify="right")
     table.add_column("k", justify="right")
     table.add_column("Engine")

@@ -89,7 +89,8 @@ def _opening(content: dict[str, Any], n: Printer) -> tuple[Block, ...]:
 
 def _answer(content: dict[str, Any], n: Printer) -> list[Block]:
     """Say the answer with its probability of benefit."""
-    if "mu" not in content["estimates"]:
+    pooled = content["pooled"]
+    if not pooled:
         counts = (
             "This analysis pools ",
             Number("/evidence/estimates", "count"),
@@ -101,19 +102,19 @@ def _answer(content: dict[str, Any], n: Printer) -> list[Block]:
     unit = f" {content['unit']}" if content["unit"] else ""
     mean: Text = (
         "On average the programmes are of benefit with probability ",
-        Number("/estimates/mu/probability", "probability"),
-        f": pooled {n.measure.title.lower()} ",
-        Bracketed("/estimates/mu/back_transformed"),
+        Number(f"/estimates/{pooled['of']}/probability", "probability"),
+        f": pooled {n.measure.title.lower()}{_which(pooled['which'])} ",
+        Bracketed(f"/estimates/{pooled['of']}/back_transformed"),
         f"{unit}.",
     )
     blocks: list[Block] = [Paragraph(mean, "answer")]
     named = (
         f"Class of this conclusion: {content['conclusion']}." if content.get("conclusion") else ""
     )
-    if "theta_new" in content["estimates"]:
-        at = "/estimates/theta_new"
+    if pooled["new"]:
+        at = f"/estimates/{pooled['new']}"
         new: Text = (
-            "In a new setting the effect would lie between ",
+            f"In a new setting{_which(pooled['new_which'])} the effect would lie between ",
             Number(f"{at}/back_transformed/lower"),
             " and ",
             Number(f"{at}/back_transformed/upper"),
@@ -128,22 +129,24 @@ def _answer(content: dict[str, Any], n: Printer) -> list[Block]:
 
 
 def _summary(content: dict[str, Any], n: Printer) -> Section:
-    has = content["estimates"]
     dash: Text = ("–",)
-    at = "/estimates/theta_new/back_transformed"
+    pooled = content["pooled"] or dict.fromkeys(("of", "which", "new", "new_which"), "")
+    at = f"/estimates/{pooled['new']}/back_transformed"
     new: Text = (Number(f"{at}/lower"), " to ", Number(f"{at}/upper"))
     unit: Text = (" ", Styled((f"({content['unit']})",), "quiet")) if content["unit"] else ()
     row: tuple[Text, ...] = (
         (Quoted(content["outcome"]), *unit),
         joined((_design(content, name) for name in content["participants"]["designs"]), "; "),
-        (Bracketed("/estimates/mu/back_transformed"),) if "mu" in has else dash,
-        (Number("/estimates/mu/probability", "probability"),) if "mu" in has else dash,
-        new if "theta_new" in has else dash,
+        (Bracketed(f"/estimates/{pooled['of']}/back_transformed"),) if pooled["of"] else dash,
+        (Number(f"/estimates/{pooled['of']}/probability", "probability"),)
+        if pooled["of"]
+        else dash,
+        new if pooled["new"] else dash,
     )
     head = (
         Head(("Outcome",)),
         Head(("Studies and participants",), "words"),
-        Head((f"{n.measure.title} ({PER_CENT} CrI)",), "num"),
+        Head((f"{n.measure.title}{_which(pooled['which'])} ({PER_CENT} CrI)",), "num"),
         Head(("P(benefit)",), "num"),
         Head((f"New setting, {PER_CENT}",), "num"),
     )
@@ -154,6 +157,8 @@ def _summary(content: dict[str, Any], n: Printer) -> Section:
         f"{n.measure.null:g}. New setting: interval of the effect in a setting like those studied, "
         "heterogeneity included."
     )
+    if pooled["new_which"]:
+        note += f" Pooled mean: {pooled['which']}. New setting: {pooled['new_which']}."
     asked = (Head(("Question",)), Head(("Answer",), "num"), Head(("Probability",)))
     answers = tuple(_question(content, name, n) for name in content["estimands"])
     return Section(
@@ -166,6 +171,11 @@ def _summary(content: dict[str, Any], n: Printer) -> Section:
             Tabular("Answers to the questions of the analysis", asked, answers, cards=True),
         ),
     )
+
+
+def _which(which: str) -> str:
+    """Say which mean or new setting it is, where there are two."""
+    return f" ({which})" if which else ""
 
 
 def _design(content: dict[str, Any], name: str) -> Text:
@@ -196,7 +206,7 @@ def _question(content: dict[str, Any], name: str, n: Printer) -> tuple[Text, ...
     spread: Text = (Bracketed(at, "spread"), " ", Styled(("SD, analysis scale",), "quiet"))
     chance = Chance(probability_of(row, n), f"{at}/probability")
     return (
-        (Quoted(name[:1].upper() + name[1:]),),
+        (Quoted(name[:1].upper() + name[1:]), *((_which(row["which"]),) if row["which"] else ())),
         (Bracketed(f"{at}/back_transformed"),) if known else spread,
         (chance,) if row["probability"] is not None else (),
     )
@@ -234,23 +244,25 @@ def _people(content: dict[str, Any]) -> list[Section]:
     absolute = content["absolute"]
     if not absolute:
         return []
-    new = "theta_new" in content["estimates"]
+    pooled = content["pooled"]
+    new = pooled["new"]
     head = [
         Head(("Baseline risk, %",), "num"),
         Head(("With the programme, of 1000",), "num"),
-        Head((f"Difference ({PER_CENT})",), "num"),
+        Head((f"Difference{_which(pooled['which'])} ({PER_CENT})",), "num"),
     ]
     rows = []
     for place in range(len(absolute["rows"])):
         at = f"/absolute/rows/{place}"
         row: list[Text] = [
             (Number(f"{at}/baseline", "percent"),),
-            (Number(f"{at}/mu/with", "people"),),
-            (Bracketed(f"{at}/mu", "signed"),),
+            (Number(f"{at}/{pooled['of']}/with", "people"),),
+            (Bracketed(f"{at}/{pooled['of']}", "signed"),),
         ]
-        rows.append((*row, (Bracketed(f"{at}/theta_new", "signed"),)) if new else tuple(row))
+        rows.append((*row, (Bracketed(f"{at}/{new}", "signed"),)) if new else tuple(row))
     if new:
-        head.append(Head((f"In a new setting ({PER_CENT})",), "num"))
+        said = f"In a new setting{_which(pooled['new_which'])} ({PER_CENT})"
+        head.append(Head((said,), "num"))
     caption = (
         "How many of 1000 people more, or fewer (−), with the outcome by the date that the baseline risk "
         f"is for. {_FORMULAS.get(content['measure'], '')}"

@@ -77,7 +77,8 @@ def _grid(synthesis: Synthesis) -> tuple[Explored | None, str]:
 def _ladder(synthesis: Synthesis, source: Evidence | None) -> dict[str, Any] | None:
     """Climb the ladder where trials and cohorts are pooled; what must be sampled is left out."""
     evidence, studies = synthesis.evidence, synthesis.analysis.ladder.studies
-    if studies.column not in evidence.data or "mu" not in synthesis.quantities.index:
+    pooled = synthesis.analysis.model.pooled
+    if studies.column not in evidence.data or pooled not in synthesis.quantities.index:
         return None
     rows = studies.among(evidence)
     if rows.all() or not rows.any():
@@ -158,7 +159,13 @@ def _explore(grid: Explored, model: Model) -> dict[str, Any]:
         "between": f"τ{told_apart(model.hyperparameters)[grid.prior_of]}" if grid.prior_of else "",
         "priors": [{"name": name, "label": prior_in_words(prior)} for name, prior in grid.priors],
         "left_out": [
-            {"kind": each.kind, "name": each.name, "label": each.label, "rows": list(each.rows)}
+            {
+                "kind": each.kind,
+                "name": each.name,
+                "label": each.label,
+                "rows": list(each.rows),
+                "empty": list(each.empty),
+            }
             for each in grid.left_out
         ],
         "rungs": [
@@ -166,7 +173,13 @@ def _explore(grid: Explored, model: Model) -> dict[str, Any]:
             for place, name in enumerate(grid.rungs)
         ],
         "estimands": [
-            {"name": each.name, "of": each.of, "ci_prob": each.ci_prob} for each in grid.estimands
+            {
+                "name": each.name,
+                "of": each.of,
+                "which": model.which(each.of),
+                "ci_prob": each.ci_prob,
+            }
+            for each in grid.estimands
         ],
         "cells": [[[_cell(each) for each in row] for row in rung] for rung in grid.cells],
     }
@@ -194,7 +207,7 @@ def _short(value: float) -> float | None:
 
 def _absolute(found: dict[str, Any]) -> dict[str, Any] | None:
     """Work out people of 1000 at a few baseline risks, for the mean and for a new setting."""
-    if found["measure"] not in MEASURES or "mu" not in found["estimates"]:
+    if found["measure"] not in MEASURES or not found["pooled"]:
         return None
     counted = [row["baseline"] for row in found["rows"] if row.get("baseline") is not None]
     baselines = sorted({*BASELINES, *([_middle(counted)] if counted else [])})
@@ -206,8 +219,8 @@ def _absolute(found: dict[str, Any]) -> dict[str, Any] | None:
                 "baseline": baseline,
                 **{
                     name: _people(found, name, baseline)
-                    for name in ("mu", "theta_new")
-                    if name in found["estimates"]
+                    for name in (found["pooled"]["of"], found["pooled"]["new"])
+                    if name
                 },
             }
             for baseline in baselines

@@ -53,9 +53,9 @@ class Strip:
         low, high = limits(
             effect - half,
             effect + half,
-            pooled=answers.get("mu", nothing),
+            pooled=answers.get(content["pooled"]["of"], nothing),
             levels=nothing,
-            new=answers.get("theta_new", nothing),
+            new=answers.get(content["pooled"]["new"], nothing),
             log=measure.log,
         )
         return cls(content, measure, low, high)
@@ -89,7 +89,7 @@ class Strip:
         """Draw the pooled effect as a diamond, the new setting as a line."""
         first = self.content["explore"]["cells"][0][0][0]
         middle, left, right = (self.across(each) for each in first["answers"][place][:3])
-        if of == "mu":
+        if of == self.content["pooled"]["of"]:
             points = f"{left},15 {middle},8 {right},15 {middle},22"
             drawn = {"class": "pool", "data-summary": place, "points": points}
             part = element("polygon", drawn)
@@ -125,7 +125,7 @@ class Strip:
         for each, answer in zip(
             self.content["explore"]["estimands"], first["answers"], strict=False
         ):
-            if each["of"] == "mu":
+            if each["of"] == self.content["pooled"]["of"]:
                 x = self.across(answer[0])
                 return line("mean", (x, x), (-1, 31))
         return Markup("")

@@ -64,16 +64,18 @@ def headline(synthesis: Synthesis) -> str:
         f"{size} estimate{'s' if size > 1 else ''} of {studies} "
         f"{'studies' if studies > 1 else 'study'}"
     )
-    if "mu" not in synthesis.quantities.index:
+    model = synthesis.analysis.model
+    if model.pooled not in synthesis.quantities.index:
         return f"{opening}."
-    row = synthesis.quantities.loc["mu"]
+    row, which = synthesis.quantities.loc[model.pooled], model.which(model.pooled)
+    mean = f"pooled ({which})" if which else "pooled"
     measure = measure_named(str(synthesis.posterior.attrs["measure"]))
     unit = f" {synthesis.posterior.attrs['unit']}" if synthesis.posterior.attrs["unit"] else ""
     said = interval(row, measure, places_of(data["se"].to_numpy(), measure))
     if measure.groups == 1:
-        return f"{opening}: pooled {measure.title.lower()} {said}{unit}."
+        return f"{opening}: {mean} {measure.title.lower()} {said}{unit}."
     return (
-        f"{opening}: pooled {measure.title.lower()} {said}{unit}; probability of benefit "
+        f"{opening}: {mean} {measure.title.lower()} {said}{unit}; probability of benefit "
         f"{spell_probability(float(row.to_dict()['probability']))}."
     )
 
@@ -114,7 +116,9 @@ def _table(synthesis: Synthesis) -> Table:
             what = event(str(row["of"]), threshold, above=above, benefit=benefit, log=measure.log)
             chance = spell_chance(what, row["probability"])
         other = "" if kind == kinds[0] else f", {kind}"
-        table.add_row(Text(str(name)), f"{interval(row, measure, places)}{other}", chance)
+        which = synthesis.analysis.model.which(str(row["of"]))
+        said = f"{name} ({which})" if which else str(name)
+        table.add_row(Text(said), f"{interval(row, measure, places)}{other}", chance)
     return table
 
 
@@ -131,17 +135,21 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
     first = next(iter(panel.tables.values()))
     halves = (first["upper"] - first["lower"]).dropna() / 2
     places = decimals(halves, log=measure.log)
+    counted = analysis.model.which(analysis.model.pooled)
+    which = f", {counted}" if counted else ""
     for heading, frame in panel.tables.items():
         table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
         table.add_column(heading, overflow="fold")
-        table.add_column(f"{measure.abbreviation} (95 % CrI)", justify="right")
+        table.add_column(f"{measure.abbreviation}{which} (95 % CrI)", justify="right")
         table.add_column("P(benefit)", justify="right")
         for name, row in frame.iterrows():
             ends = {
                 f"{end}_back": float(measure.back(row[end])) for end in ("median", "lower", "upper")
             }
             shown = interval({**dict(row), **ends}, measure, places)
-            table.add_row(Text(str(name)), shown, spell_probability(row["probability"]))
+            empty = row.get("empty_levels", "")
+            said = f"{name} (no study left of {empty})" if empty else str(name)
+            table.add_row(Text(said), shown, spell_probability(row["probability"]))
         console.print()
         console.print(Padding(table, (0, 0, 0, 2)))
     for heading, frame in panel.questions.items():

@@ -80,8 +80,8 @@ def same(found, refit):
     assert_allclose(found.log_evidence, refit.log_evidence, atol=1e-9)
     for threshold in (-0.1, 0.0, 0.2):
         assert_allclose(
-            found.mu.beyond(threshold, above=True),
-            refit.mu.beyond(threshold, above=True),
+            found.pooled.beyond(threshold, above=True),
+            refit.pooled.beyond(threshold, above=True),
             atol=1e-9,
         )
     assert_allclose(found.tau, refit.tau, atol=1e-9)
@@ -99,7 +99,7 @@ def test_other_priors_and_shifts_are_those_of_a_refit_also_with_levels_and_moder
     same(other.posterior, solve(model.under({"mu": wide}), evidence).posterior)
     near = whole.means().under(0.1, 0.5 / math.sqrt(3.0))
     for threshold in (-0.1, 0.0, 0.2):
-        wanted = other.posterior.mu.beyond(threshold, above=True)
+        wanted = other.posterior.pooled.beyond(threshold, above=True)
         assert_allclose(near.beyond(threshold, above=True), wanted, atol=1e-9)
 
 
@@ -240,7 +240,7 @@ def test_a_tipping_shift_of_a_group_crosses_where_a_refit_says_it_does():
         at = float(row["shift"])
         effect = evidence.data["effect"] + at * rows
         other = solve(model, replace(evidence, data=evidence.data.assign(effect=effect)))
-        assert_allclose(other.posterior.mu.beyond(0.0, above=True), level, atol=1e-7)
+        assert_allclose(other.posterior.pooled.beyond(0.0, above=True), level, atol=1e-7)
     curve = shift_curve(model, evidence, rows, [at - 0.01, at, at + 0.01])
     assert curve[0] < 0.95 < curve[2]
     assert_allclose(curve[1], 0.95, atol=1e-7)
@@ -305,7 +305,7 @@ def test_the_fewest_studies_to_leave_out_are_found_singly_or_in_pairs():
 
 
 def test_the_density_of_a_pooled_mean_integrates_to_its_probabilities():
-    found = solve(plain(prior.HalfNormal(0.5)), toy()).posterior.mu
+    found = solve(plain(prior.HalfNormal(0.5)), toy()).posterior.pooled
 
     def density(x):
         return float(np.exp(log_density(np.array([x]), found))[0])
@@ -320,7 +320,7 @@ def test_many_shifts_of_one_posterior_are_fits_one_by_one():
     whole = solve(model, evidence)
     many = whole.shifts(along)
     for shift in (-0.1, -0.05, 0.0, 0.07, 0.12):
-        near = whole.shifted(along, shift).posterior.mu
+        near = whole.shifted(along, shift).posterior.pooled
         for threshold, above in ((0.0, True), (-0.1, False), (0.2, True)):
             found = many.probability(shift, threshold, above=above)
             assert_allclose(found, near.beyond(threshold, above=above), rtol=0, atol=1e-8)

@@ -59,8 +59,8 @@ def test_shares_of_data_model_and_prior_add_up_to_the_change():
     )
     new = Basis(parse(text, "new"), evidence([0.1, 0.3, 0.2, 0.6]))
     assert attribution.changed_factors(old, new) == ("data", "model", "prior")
-    stored, found = (attribution.numbers(side.analysis, side.source, "mu") for side in (old, new))
-    told = attribution.attribute(old, new, stored, found, of="mu", software=False)
+    stored, found = (attribution.numbers(side.analysis, side.source) for side in (old, new))
+    told = attribution.attribute(old, new, stored, found, software=False)
     assert told["refits"] == 6
     for number in attribution.NUMBERS:
         total = sum(share[number] for share in told["shares"].values())
@@ -70,9 +70,9 @@ def test_shares_of_data_model_and_prior_add_up_to_the_change():
 
 def test_a_change_of_software_alone_is_its_own_share():
     side = Basis(parse(TOML, "x"), evidence([0.1, 0.3, 0.2]))
-    found = attribution.numbers(side.analysis, side.source, "mu")
+    found = attribution.numbers(side.analysis, side.source)
     stored = {**found, "mean": found["mean"] - 0.01}
-    told = attribution.attribute(side, side, stored, found, of="mu", software=True)
+    told = attribution.attribute(side, side, stored, found, software=True)
     assert told["shares"]["software"]["mean"] == pytest.approx(0.01)
     assert "cannot be run here" in told["note"]
 
@@ -91,9 +91,9 @@ def test_a_mixture_takes_priors_by_term_and_not_by_place():
 
 def test_each_new_study_is_left_out_in_turn():
     side = Basis(parse(TOML, "x"), evidence([0.1, 0.3, 0.2, 0.8]))
-    found = attribution.numbers(side.analysis, side.source, "mu")
-    [one] = attribution.left_out(side, ["S3"], found, "mu")
-    without = attribution.numbers(side.analysis, evidence([0.1, 0.3, 0.2]), "mu")
+    found = attribution.numbers(side.analysis, side.source)
+    [one] = attribution.left_out(side, ["S3"], found)
+    without = attribution.numbers(side.analysis, evidence([0.1, 0.3, 0.2]))
     assert_allclose(one["mean"], found["mean"] - without["mean"], atol=1e-9)
 
 

@@ -185,7 +185,7 @@ def both_stages(model, evidence):
     """Mean and SD of mu."""
     external, source, others, target = split(model, evidence)
     prior = robust(prediction(external, source, 64, 1e-8), model.terms[0])
-    return normal(others.under({"mu": prior}), target).posterior.mu.moments()
+    return normal(others.under({"mu": prior}), target).posterior.pooled.moments()
 
 
 def test_the_studies_that_give_the_prior_keep_the_design_effect():

@@ -88,8 +88,8 @@ def heavy():
 
 def test_heavy_tails_agree_with_a_grid(heavy):
     fit, grid = heavy
-    assert_allclose(fit.posterior.mu.centre, grid.mean, atol=1e-6 * grid.sd)
-    assert_allclose(fit.posterior.mu.spread, grid.sd, rtol=1e-6)
+    assert_allclose(fit.posterior.pooled.centre, grid.mean, atol=1e-6 * grid.sd)
+    assert_allclose(fit.posterior.pooled.spread, grid.sd, rtol=1e-6)
     assert_allclose(fit.posterior.log_evidence, grid.log_evidence, atol=1e-6)
     assert_allclose(fit.posterior.tau, grid.weight.sum(1) @ grid.tau, rtol=1e-6)
 
@@ -104,8 +104,8 @@ def test_effects_behind_rows_agree_with_the_grid(heavy):
 
 def test_an_outlier_draws_the_mean_less_than_under_a_normal(heavy):
     """Five estimates with one outlier: 0.18 under heavy tails, 0.39 under a normal likelihood."""
-    plain = normal(model(brw.likelihood.NormalErrors()), rows()).posterior.mu.centre
-    assert heavy[0].posterior.mu.centre < 0.2
+    plain = normal(model(brw.likelihood.NormalErrors()), rows()).posterior.pooled.centre
+    assert heavy[0].posterior.pooled.centre < 0.2
     assert plain > 0.35
 
 
@@ -114,25 +114,25 @@ def test_neighbours_are_what_a_new_fit_gives(heavy):
     (left,) = fit.without([np.array([False, False, False, False, True])])
     alone = solve(model(), rows(Y[:4], SE[:4])).posterior
     assert_allclose(
-        left.posterior.mu.quantile([0.025, 0.5, 0.975]),
+        left.posterior.pooled.quantile([0.025, 0.5, 0.975]),
         alone.mu.quantile([0.025, 0.5, 0.975]),
         atol=1e-5,
     )
     assert_allclose(left.posterior.log_evidence, alone.log_evidence, atol=1e-5)
     along = np.array([0.0, 0, 0, 0, 1.0])
-    moved = fit.shifted(along, -0.5).posterior.mu
-    other = solve(model(), rows(Y - 0.5 * along)).posterior.mu
+    moved = fit.shifted(along, -0.5).posterior.pooled
+    other = solve(model(), rows(Y - 0.5 * along)).posterior.pooled
     assert_allclose((moved.centre, moved.spread), (other.centre, other.spread), rtol=1e-4)
     (wider,) = fit.under([{"tau": prior.HalfNormal(0.5)}])
     other = solve(model(tau=prior.HalfNormal(0.5)), rows()).posterior
-    assert_allclose(wider.posterior.mu.centre, other.mu.centre, atol=1e-5)
+    assert_allclose(wider.posterior.pooled.centre, other.pooled.centre, atol=1e-5)
     assert_allclose(
         wider.posterior.hyper["tau"].quantile(0.5), other.hyper["tau"].quantile(0.5), rtol=1e-4
     )
 
 
 def test_a_power_of_the_data_agrees_with_the_grid(heavy):
-    found, grid = heavy[0].powered(data=1.05).posterior.mu, Grid(power=1.05)
+    found, grid = heavy[0].powered(data=1.05).posterior.pooled, Grid(power=1.05)
     assert_allclose((found.centre, found.spread), (grid.mean, grid.sd), atol=1e-5)
 
 
@@ -234,7 +234,7 @@ def test_biases_that_studies_may_have_agree_with_every_allocation(tau, far):
     found, truth = solve(made, evidence).posterior, Allocations(y, se, risk, tau, far)
     assert_allclose(found.log_evidence, truth.log_evidence, atol=2e-6)
     for name, new in (("mu", False), ("theta_new", True)):
-        width = found.mu.quantile(0.84) - found.mu.quantile(0.16)
+        width = found.pooled.quantile(0.84) - found.pooled.quantile(0.16)
         for q in (0.025, 0.5, 0.975):
             wanted = truth.quantile(q, new=new)
             assert_allclose(

@@ -165,7 +165,7 @@ def test_priors_predict_with_every_digit_whatever_the_prior_of_the_mean(mu):
 
 
 def same(first, second, tolerance=1e-8):
-    for one, other in ((first.mu, second.mu), (first.new, second.new)):
+    for one, other in ((first.pooled, second.pooled), (first.new, second.new)):
         assert_allclose(one.below(AT), other.below(AT), atol=tolerance)
     assert_allclose(first.log_evidence, second.log_evidence, atol=1e-8)
     # The root of a sum of squares has a corner where both SDs are zero: rules settle it a digit later.
@@ -186,7 +186,7 @@ def test_neighbours_are_fits_of_their_own():
     same(whole.shifted(along, 0.2).posterior, moved.posterior)
     assert_allclose(
         whole.shifts(along).probability(0.2, 0.1, above=True),
-        moved.posterior.mu.beyond(0.1, above=True),
+        moved.posterior.pooled.beyond(0.1, above=True),
         atol=1e-8,
     )
     both = whole.without([gone])[0].shifted(along, 0.2)
@@ -230,7 +230,7 @@ def test_other_priors_are_fits_of_their_own_alone_and_together(by):
     assert changed.prior_of("mu") == prior.Normal(0.3, 0.05)
     assert_allclose(
         whole.means().under(0.1, 0.4).below(AT),
-        whole.under([{"mu": prior.Normal(0.1, 0.4)}])[0].posterior.mu.below(AT),
+        whole.under([{"mu": prior.Normal(0.1, 0.4)}])[0].posterior.pooled.below(AT),
         atol=1e-8,
     )
 
@@ -260,7 +260,7 @@ def test_shares_and_effects_are_those_of_the_exact_engine():
 
 def test_a_power_too_far_is_refused():
     whole = solve(nested(), rows())
-    assert math.isfinite(whole.powered(data=1.01).posterior.mu.centre)
+    assert math.isfinite(whole.powered(data=1.01).posterior.pooled.centre)
     with pytest.raises(EngineRefusal, match="powers near one are served"):
         whole.powered(data=40.0).posterior  # noqa: B018
 

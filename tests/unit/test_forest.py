@@ -440,7 +440,9 @@ def test_svg_has_title_and_description_and_no_date(tree, tmp_path):
     assert root.findtext(f"{names}title") == "Time & work"
     description = root.findtext(f"{names}desc")
     assert description is not None
-    assert description.startswith("Forest plot of 9 estimates (hazard ratio). Pooled effect: ")
+    assert description.startswith(
+        "Forest plot of 9 estimates (hazard ratio). Pooled effect, each level once: "
+    )
     assert "date" not in path.read_text(encoding="utf-8").lower()
 
 

@@ -8,12 +8,17 @@ import pytest
 from scipy.stats import norm
 
 import bayesrtw as brw
+from bayesrtw.analysis.concluded import conclusion
 from bayesrtw.engine import solve
 from bayesrtw.engine.curved_tree import quadrature
+from bayesrtw.model.mixture_prior import StudentT
 from bayesrtw.model.moderator import Categorical, Indicator, Linear
 from bayesrtw.model.student_t import HeavyTails
-from bayesrtw.posterior.stored import effect_in
+from bayesrtw.posterior.stored import effect_in, shares_in
 from bayesrtw.question.compare import compare
+from bayesrtw.question.next_trial import after
+from bayesrtw.report.document import as_json, document
+from bayesrtw.report.text import headline
 
 #: Seven rows of six studies: study B has two rows at two levels; level z has one study.
 FRAME = pd.DataFrame(
@@ -226,3 +231,101 @@ def test_an_average_over_models_holds_both_means():
     for name, other in (("mu_studies", "mu"), ("theta_new_studies", "theta_new")):
         expected = chance @ [each[0].loc[name, "mean"], each[1].loc[other, "mean"]]
         assert table.loc[name, "mean"] == pytest.approx(expected, abs=1e-8)
+
+
+#: The same model with the studies' mix as its headline.
+STUDIES = brw.Model(terms=(replace(MEAN, mean="studies"), *LEVELS.terms[1:]))
+#: A mixture of normals as the prior: neighbours take other ways to the same answers.
+MIXED = brw.Model(
+    terms=(replace(MEAN, mean="studies", prior=StudentT(4, 0, 0.5)), *LEVELS.terms[1:])
+)
+
+
+@pytest.mark.parametrize("model", [STUDIES, MIXED])
+def test_every_question_is_about_the_headline(model):
+    whole = solve(model, rows())
+    pooled = whole.posterior.effects["mu_studies"]
+    assert whole.posterior.pooled is pooled
+    assert whole.posterior.new is whole.posterior.effects["theta_new_studies"]
+    # Shifts, other priors and rows left out, each against a fit of its own.
+    along = np.array([1.0, 0, 0, 1, 0, 0, 1])
+    moved = FRAME.assign(effect=FRAME["effect"] + 0.1 * along)
+    other = solve(model, rows(moved)).posterior.effects["mu_studies"]
+    chance = whole.shifts(along).probability(0.1, 0.05, above=True)
+    assert chance == pytest.approx(other.beyond(0.05, above=True), abs=1e-7)
+    narrow = brw.Model(
+        terms=(replace(MEAN, mean="studies", prior=brw.prior.Normal(0.1, 0.3)), *LEVELS.terms[1:])
+    )
+    other = solve(narrow, rows()).posterior.effects["mu_studies"]
+    assert whole.means().under(0.1, 0.3).moments() == pytest.approx(other.moments(), abs=1e-7)
+    table = brw.leave_one_out(model, rows())
+    assert table.loc["none left out", "mean"] == pytest.approx(pooled.centre, abs=1e-9)
+    [near] = whole.without([FRAME["study"].to_numpy() == "A"])
+    assert table.loc["A", "mean"] == pytest.approx(
+        near.posterior.effects["mu_studies"].centre, abs=1e-9
+    )
+
+
+def test_shares_are_slopes_of_the_headline():
+    # What the mean gains by a step of each estimate, at known tau, and the rest is the priors'.
+    fixed = brw.Model(
+        terms=(replace(MEAN, mean="studies"), Categorical("kind", PRIOR), brw.Common())
+    )
+    whole = solve(fixed, rows())
+    slopes = []
+    for row in range(7):
+        moved = FRAME.copy()
+        moved.loc[row, "effect"] += 1.0
+        slopes.append(
+            solve(fixed, rows(moved)).posterior.pooled.centre - whole.posterior.pooled.centre
+        )
+    assert whole.shares[:-1] == pytest.approx(slopes, abs=1e-9)
+    assert whole.shares.sum() == pytest.approx(1.0, abs=1e-12)
+    tree = brw.fit(fixed, rows(), engine=brw.Exact(draws=0))
+    found = shares_in(tree["quadrature"].dataset, "mu_studies")
+    assert found is not None
+    assert found[0] == pytest.approx(slopes, abs=1e-9)
+
+
+def test_a_further_trial_is_one_of_the_average_programme():
+    # Draws of the studies' mean and tau, weighed by the density of the trial's result around that mean.
+    drawn = brw.fit(STUDIES, rows(), engine=brw.Exact(draws=50_000), seed=5)["posterior"]
+    mean, tau = (drawn[name].to_numpy().reshape(-1) for name in ("mu_studies", "tau"))
+    share = norm.pdf(0.5, mean, np.sqrt(tau**2 + 0.1**2))
+    found = after(solve(STUDIES, rows()).posterior, 0.1, np.array([0.5]))
+    # 200,000 draws weighed unevenly: the standard error of the mean is about 5e-4.
+    right = share @ (mean > 0.2) / share.sum()
+    assert found.beyond(0.2, above=True)[0] == pytest.approx(right, abs=6e-3)
+
+
+def test_cancer_rtw_is_about_its_nine_studies():
+    # Four psycho-educational, four physical and one vocational study; drawn by hand from level means.
+    synthesis = brw.run(brw.open_analysis("cancer-rtw"))
+    drawn = brw.fit(
+        synthesis.analysis.model,
+        synthesis.evidence,
+        engine=brw.Exact(draws=50_000, study_effects=False),
+        seed=7,
+    )["posterior"]
+    names = [str(name) for name in drawn["mu_level"]["level"].to_numpy()]
+    share = np.array(
+        [{"physical": 4, "psycho-educational": 4, "vocational": 1}[name[11:-1]] for name in names]
+    )
+    levels = drawn["mu_level"].to_numpy().reshape(-1, 3)
+    apart = (drawn["theta_new"] - drawn["mu"]).to_numpy().reshape(-1)
+    kind = np.random.default_rng(1).choice(3, p=share / 9, size=len(apart))
+    by_hand = {
+        "pooled": levels @ share / 9,
+        "new setting": levels[np.arange(len(apart)), kind] + apart,
+    }
+    for name, values in by_hand.items():
+        row = synthesis.estimates.loc[name]
+        # 200,000 draws: five standard errors of a probability and of the median (density about 2).
+        assert row["probability"] == pytest.approx(np.mean(values > 0), abs=6e-3)
+        assert row["median"] == pytest.approx(np.median(values), abs=6e-3)
+    assert conclusion(synthesis).benefit == pytest.approx(
+        synthesis.estimates.loc["pooled", "probability"], abs=1e-12
+    )
+    page = as_json(document(synthesis))
+    assert '"of": "mu_studies",\n    "which": "each study once"' in page
+    assert "pooled (each study once)" in headline(synthesis)

@@ -57,7 +57,7 @@ def test_what_is_expected_to_be_believed_is_what_is_believed(name):
         exact = 1e-4 if np.all(later.sd > 0) else 0.5 / 2_000
         for threshold in (-0.1, 0.0, 0.2):
             expected = later.beyond(threshold, above=True).mean()
-            assert expected == pytest.approx(now.mu.beyond(threshold, above=True), abs=exact)
+            assert expected == pytest.approx(now.pooled.beyond(threshold, above=True), abs=exact)
 
 
 def test_a_change_of_class_is_as_probable_as_a_normal_says():

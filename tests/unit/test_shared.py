@@ -112,7 +112,7 @@ def test_pools_of_rows_share_nodes_and_are_brute_force() -> None:
         assert one is not None
         found = one.posterior
         expected = summed(EFFECT, mask)
-        own = found.log_evidence, found.mu.centre, found.mu.spread
+        own = found.log_evidence, found.pooled.centre, found.pooled.spread
         np.testing.assert_allclose(own, expected, rtol=0, atol=1e-8)
 
 

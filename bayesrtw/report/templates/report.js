@@ -43,7 +43,7 @@
   }
 
   function draw(cell) {
-    const mean = cell && record.explore.estimands.findIndex((each) => each.of === "mu");
+    const mean = cell && record.explore.estimands.findIndex((each) => each.of === record.pooled.of);
     document.querySelectorAll("[data-row]").forEach((row) => {
       const place = Number(row.dataset.row);
       const effect = cell && cell.effects[place];
