@@ -236,7 +236,7 @@ def test_clusters_inflate_estimates_that_may_be_biased():
     )
     with pm.Model() as graph:
         likelihood.pymc(pm.math.constant(np.full(7, 0.2)), evidence, (at_risk,))
-        density = graph.compile_logp(vars=graph.potentials, jacobian=False)
+        density = graph.compile_logp(vars=[*graph.observed_RVs, *graph.potentials], jacobian=False)
     icc = 0.05
     sd = SE * np.sqrt(1 + (size - 1) * icc)
     each = stats.norm(0.2, sd).pdf(EFFECT)

@@ -190,7 +190,7 @@ def test_the_sampled_density_inflates_correlated_estimates(known):
     y = rows.data["effect"].to_numpy()
     with pm.Model() as graph:
         model.likelihood.pymc(pm.math.constant(np.full(5, 0.2)), rows)
-        observed = graph.compile_logp(vars=graph.observed_RVs, jacobian=False)
+        observed = graph.compile_logp(vars=[*graph.observed_RVs, *graph.potentials], jacobian=False)
     correlation = np.eye(5)
     correlation[3, 4] = correlation[4, 3] = 0.5 if known else 0.3
     icc, logit = 0.07, lambda p: np.log(p / (1 - p))
