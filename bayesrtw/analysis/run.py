@@ -115,6 +115,7 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
         *chosen.findings,
         *beside(chosen.evidence),
         *_thresholds(analysis),
+        *_unasked(analysis),
         *_designs(analysis, chosen.evidence),
         *_shy_of_zero(analysis),
         *checked,
@@ -178,6 +179,18 @@ def _thresholds(analysis: Analysis) -> list[Finding]:
         for name, given in asked
         if given >= _RATIO
     ]
+
+
+def _unasked(analysis: Analysis) -> list[Finding]:
+    """Say so if the conclusion is about one of two means and the questions ask for the other alone."""
+    model, asked = analysis.model, {question.of for question in analysis.estimand}
+    if model.pooled in asked or not asked & {"mu", "mu_studies"}:
+        return []
+    text = (
+        f"The conclusion is about {model.pooled} ({model.which(model.pooled)}), and no estimand asks for it: "
+        f'add one with of = "{model.pooled}".'
+    )
+    return [Finding("headline-not-asked", "warning", text)]
 
 
 def _designs(analysis: Analysis, rows: Evidence) -> list[Finding]:

@@ -21,7 +21,7 @@ from bayesrtw.engine.curved_tree import drawn_from, quadrature
 from bayesrtw.engine.draw import draw_effects, draw_hyper
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, solve_columns
-from bayesrtw.engine.place import combined, like_studies
+from bayesrtw.engine.place import combined, like_studies, of_parts
 from bayesrtw.engine.problem import Normals, Problem, pose
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
@@ -29,6 +29,7 @@ from bayesrtw.model.borrow import RobustMap
 from bayesrtw.model.design import BOTH, Design, build, build_curved
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.axis import stored
+from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.stored import kernel_variables
 from bayesrtw.posterior.tree import assemble, attributes, shaped
 from bayesrtw.registry import component, kind_of
@@ -210,10 +211,11 @@ class Exact:
             new = np.sqrt(data["mu_sd"][1] ** 2 + new_variance(problem, values))
             data["theta_new_sd"] = (NODE, new)
             grows["theta_new"] = True
-            at, exist = (weight, new_variance(problem, values)), moments_of(design)
-            drawn = like_studies(design, given, at, (exist, back_moments(design)))
+            drawn = like_studies(design, given, new_variance(problem, values))
             if drawn is not None:
-                data |= kernel_variables("theta_new_studies", None, [drawn])
+                exist = moments_of(design), back_moments(design)
+                own = Kernels(of_parts(design, weight), *drawn, None, *exist)
+                data |= kernel_variables("theta_new_studies", None, [own])
         if self.study_effects:
             smoothed = smooth(problem.system_at(values), problem.variances(values))
             mean, sd = study_effects(problem, given, smoothed)

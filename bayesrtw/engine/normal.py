@@ -18,7 +18,7 @@ from bayesrtw.engine.blend import Blend, blends, mean_of_logs
 from bayesrtw.engine.fitted import EachMean, EachShift, Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import integrate, moment_order, pruned
 from bayesrtw.engine.kernel import Conditional
-from bayesrtw.engine.place import Place, Solution
+from bayesrtw.engine.place import Place, Solution, of_parts
 from bayesrtw.engine.problem import Normals, Problem, pose, sampling_variance
 from bayesrtw.engine.shared import Common, common
 from bayesrtw.errors import EngineRefusal, SpecError
@@ -177,9 +177,10 @@ class NormalFitted:
             name: Kernels(found.weight, mean, sd, None, most if grows else 2, back if grows else 2)
             for name, (mean, sd, grows) in place.effects.items()
         }
-        drawn = place.like_studies(found.weight, (most, back))
+        drawn = place.like_studies
         if drawn is not None:
-            effects["theta_new_studies"] = drawn
+            share = of_parts(place.design, found.weight)
+            effects["theta_new_studies"] = Kernels(share, *drawn, None, most, back)
         tau = float(found.weight @ np.sqrt(place.spread))
         return Posterior(
             effects=effects,

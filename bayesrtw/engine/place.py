@@ -14,7 +14,6 @@ from bayesrtw.engine.problem import Normals, Problem, levels_of, pose
 from bayesrtw.model.design import Design
 from bayesrtw.model.term import Grouped
 from bayesrtw.posterior.axis import Axis
-from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.posterior.marginal import Distribution, marginals, series
 from bayesrtw.posterior.nodes import Nodes
 
@@ -59,9 +58,10 @@ class Place:
             found["theta_new"] = mean, np.sqrt(sd**2 + self.spread), True
         return found
 
-    def like_studies(self, weight: Array, exist: tuple[int, int]) -> Kernels | None:
-        """Give the effect in a new setting that is drawn as the studies are; None without their mix."""
-        return like_studies(self.design, self.normals.given, (weight, self.spread), exist)
+    @cached_property
+    def like_studies(self) -> tuple[Array, Array] | None:
+        """Mean and SD of the effect in a new setting that is like one of the studies, see `like_studies`."""
+        return like_studies(self.design, self.normals.given, self.spread)
 
     @cached_property
     def smoothed(self) -> Smoothed:
@@ -136,21 +136,23 @@ def combined(given: Conditional, combine: Array) -> tuple[Array, Array]:
     return mean, np.sqrt(variance)
 
 
-def like_studies(
-    design: Design, given: Conditional, at: tuple[Array, Array], exist: tuple[int, int]
-) -> Kernels | None:
+def like_studies(design: Design, given: Conditional, spread: Array) -> tuple[Array, Array] | None:
     """Give the effect in a new setting whose moderators are those of a study drawn from the studies.
 
     A mixture over the studies' rows of the design, around each of which the random effects of a new setting
-    spread; `at` holds weight and that variance at each node. None without moderators or heterogeneity.
+    spread by a variance of shape (node,): means and SDs of shape (part * node,), weighed by `of_parts`. None
+    without moderators or heterogeneity.
     """
-    mix, (weight, spread) = design.mix, at
-    if mix is None or not design.hyper:
+    if design.mix is None or not design.hyper:
         return None
-    mean, sd = combined(given, mix.rows)
-    wide = np.sqrt(sd**2 + spread[:, None])
-    each = [Kernels(weight, *part, None, *exist) for part in zip(mean.T, wide.T, strict=True)]
-    return blended(each, mix.share.tolist())
+    mean, sd = combined(given, design.mix.rows)
+    return mean.T.reshape(-1), np.sqrt(sd**2 + spread[:, None]).T.reshape(-1)
+
+
+def of_parts(design: Design, weight: Array) -> Array:
+    """Weigh the parts of the studies' mix at each node, shape (part * node,)."""
+    assert design.mix is not None
+    return np.outer(design.mix.share, weight).reshape(-1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ from bayesrtw.analysis.sensitivity import HISTORY, PRIORS, STUDIES, Panel
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.plot.bias_summary import plot_bias_summary
 from bayesrtw.plot.cumulative import describe_cumulative, plot_cumulative
+from bayesrtw.plot.fitted import LEVEL_OF
 from bayesrtw.plot.forest import plot_forest
 from bayesrtw.plot.funnel import plot_funnel
 from bayesrtw.plot.ladder import describe_ladder, plot_ladder
@@ -80,8 +81,12 @@ class Drawn:
 
 def forests(synthesis: Synthesis) -> dict[str, Drawn]:
     """Draw the forest plots of a synthesis: one for each categorical moderator, or one."""
+    # An interaction that carries its own level effects keeps no level of each estimate.
+    known = synthesis.posterior["constant_data"].data_vars
     columns: list[str | None] = [
-        each.column for each in synthesis.analysis.model.moderators if each.shape == "levels"
+        each.column
+        for each in synthesis.analysis.model.moderators
+        if each.shape == "levels" and f"{LEVEL_OF}{each.column}" in known
     ]
     found = {}
     for place, column in enumerate(columns or [None]):

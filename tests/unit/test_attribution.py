@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 from scipy import integrate, stats
 
 from bayesrtw.analysis.spec import parse
+from bayesrtw.engine import fit
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.living import attribution, surprise
 from bayesrtw.living.attribution import Basis, shapley
@@ -17,6 +18,7 @@ from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.kernels import Kernels
+from bayesrtw.posterior.summarise import summarise
 
 TOML = """
 schema = 1
@@ -154,3 +156,25 @@ def test_predictions_that_hold_do_not_drift_and_one_sided_ones_do():
     even_off = list(np.clip(even * 0.8, 0, 1))
     exact = stats.kstest(even_off, "uniform").pvalue
     assert surprise.drift(even_off)["p"] == pytest.approx(exact, rel=0.05)
+
+
+def test_another_headline_is_a_change_of_the_model():
+    text = TOML.replace(
+        '[[term]]\nkind = "exchangeable"',
+        '[[term]]\nkind = "categorical"\ncolumn = "kind"\nprior = { kind = "normal", sd = 0.25 }\n\n'
+        '[[term]]\nkind = "exchangeable"',
+    )
+    frame = pd.DataFrame(
+        {"study": list("ABC"), "effect": [0.1, 0.3, 0.8], "se": 0.1, "kind": ["x", "x", "y"]}
+    )
+    rows = Evidence.from_frame(frame)
+    old = Basis(parse(text, "old"), rows)
+    new = Basis(parse(text.replace('"intercept"', '"intercept"\nmean = "studies"'), "new"), rows)
+    assert (old.analysis.model.pooled, new.analysis.model.pooled) == ("mu", "mu_studies")
+    stored, found = (attribution.numbers(side.analysis, side.source) for side in (old, new))
+    table = summarise(fit(new.analysis.model, rows))
+    assert_allclose(stored["mean"], table.loc["mu", "mean"], atol=1e-9)
+    assert_allclose(found["mean"], table.loc["mu_studies", "mean"], atol=1e-9)
+    told = attribution.attribute(old, new, stored, found, software=False)
+    assert (told["of"], set(told["shares"])) == ("mu_studies", {"model"})
+    assert_allclose(told["shares"]["model"]["mean"], found["mean"] - stored["mean"], atol=1e-12)

@@ -18,6 +18,7 @@ from bayesrtw.posterior.stored import effect_in, shares_in
 from bayesrtw.question.compare import compare
 from bayesrtw.question.next_trial import after
 from bayesrtw.report.document import as_json, document
+from bayesrtw.report.figures import forests
 from bayesrtw.report.text import headline
 
 #: Seven rows of six studies: study B has two rows at two levels; level z has one study.
@@ -329,3 +330,17 @@ def test_cancer_rtw_is_about_its_nine_studies():
     page = as_json(document(synthesis))
     assert '"of": "mu_studies",\n    "which": "each study once"' in page
     assert "pooled (each study once)" in headline(synthesis)
+
+
+def test_levels_of_an_interaction_have_no_forest_of_their_own():
+    # Its level effects belong to the term; estimates are grouped by categorical moderators alone.
+    synthesis = brw.run(brw.open_analysis("time-to-rtw-all-designs-moderators"))
+    assert set(forests(synthesis)) == {"forest-by-programme-type"}
+
+
+def test_a_headline_that_nobody_asks_for_is_said():
+    analysis = brw.open_analysis("cancer-rtw")
+    asked = tuple(each for each in analysis.estimand if each.of != "mu_studies")
+    checks = {each.check for each in brw.run(replace(analysis, estimand=asked)).findings}
+    assert "headline-not-asked" in checks
+    assert "headline-not-asked" not in {each.check for each in brw.run(analysis).findings}
