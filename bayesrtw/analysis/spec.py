@@ -18,6 +18,7 @@ from bayesrtw.model import (  # noqa: F401 - the same
     bias_mixture,
     borrow,
     heterogeneity,
+    hypergeometric,
     interaction,
     judged,
     mixture_prior,

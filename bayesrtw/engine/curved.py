@@ -10,16 +10,17 @@ inside their product. Effects that estimates share are integrated by a rule of t
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
 from bayesrtw.engine.at_risk import Parted, log_sum, over_chance, spreads_of, without_each
-from bayesrtw.engine.cubature import Rule, rule, sizes
+from bayesrtw.engine.cubature import MOST_PRODUCT, Rule, rule, sizes
+from bayesrtw.engine.curved_place import Place, Seen, Tilt, moments, weighed
 from bayesrtw.engine.kernel import Conditional, System, Variances, conditional
 from bayesrtw.engine.problem import Problem, pose
+from bayesrtw.engine.surface import surface
 from bayesrtw.model.design import CurvedDesign, Design
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import AtRisk
@@ -41,108 +42,18 @@ LEAST = 0.02
 CROWDED = 0.5
 #: Size of the rule by which the coefficients are searched for, by their number.
 SEARCH = {1: 31, 2: 11, 3: 7}
+#: How far means reach around where they live, in SDs, on which sites are laid as series; series are laid anew
+#: where they live beyond so many SDs, or on less than this share of them.
+REACH, LEAST_REACH, CROWD = 8.0, 5.5, 0.4
+#: Log of the share of a rule's largest node below which one beyond the series is not asked about again.
+BENEATH = 45.0
+#: Normals in a site from which on its densities under a bias are laid as series too.
+DEAR = 8
 #: Nodes of a mean bias, and of an SD of biases, for each size of the rule.
 TILTS = ((11, 10), (17, 14), (23, 16), (31, 18), (39, 20), (47, 24), (63, 28))
 #: Points, in prior SDs, on which a mean bias is searched for.
 GRID = np.linspace(-4.0, 4.0, 25)
 LOG_2PI = math.log(2.0 * math.pi)
-
-
-class Place(NamedTuple):
-    """Where the coefficients live given hyperparameters.
-
-    Attributes
-    ----------
-    centre, factor
-        Shapes (point, column) and (point, column, column): nodes are ``centre + factor @ z``.
-    share, ahead
-        For each level of groups: SD of a group's effect given the coefficients over its prior SD, and its
-        centre in prior SDs, shape (point, group).
-    bias
-        For each group at risk the centre and scale of its mean bias, shape (point,).
-    """
-
-    centre: Array
-    factor: Array
-    share: tuple[Array, ...]
-    ahead: tuple[Array, ...]
-    bias: tuple[tuple[Array, Array], ...] = ()
-
-
-class Tilt(NamedTuple):
-    """Nodes of what a group at risk shares: mean bias (point, node), squared SD of biases, log weights."""
-
-    bias: Array
-    spread2: Array
-    log_weight: Array
-
-
-class Seen(NamedTuple):
-    """A rule and what was seen at its nodes.
-
-    Attributes
-    ----------
-    b, z
-        Coefficients (point, node, column), and the rule's nodes (node, column).
-    log_rule, sign
-        Log size and sign of the bare weights, shape (point, node) and (node,).
-    factors
-        Log density of each group at risk and, last, of the other estimates, each (point, node).
-    log_prior
-        Log density of the prior of b, shape (point, node).
-    place, size
-        Where the rule was laid, and its size.
-    """
-
-    b: Array
-    z: Array
-    log_rule: Array
-    sign: Array
-    factors: tuple[Array, ...]
-    log_prior: Array
-    place: Place
-    size: int
-
-
-def weighed(seen: Seen, powers: tuple[float, float] = (1.0, 1.0)) -> tuple[Array, Array]:
-    """Weigh a rule's nodes.
-
-    Parameters
-    ----------
-    seen
-        The rule.
-    powers
-        Of prior and data.
-
-    Returns
-    -------
-    tuple of ndarray
-        Log of each point's integral (point,), and shares of its nodes (point, node), which sum to one.
-    """
-    log = seen.log_rule + powers[1] * sum(seen.factors, np.zeros(())) + powers[0] * seen.log_prior
-    peak = np.max(log, axis=-1, keepdims=True)
-    share = np.exp(log - np.where(np.isfinite(peak), peak, 0.0)) * seen.sign
-    total = np.sum(share, axis=-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(total) + peak[:, 0], share / total[:, None]
-
-
-def moments(b: Array, share: Array) -> tuple[Array, Array]:
-    """Give mean and covariance of the coefficients at each point.
-
-    Parameters
-    ----------
-    b, share
-        Shapes (point, node, column) and (point, node).
-
-    Returns
-    -------
-    tuple of ndarray
-        Shapes (point, column) and (point, column, column).
-    """
-    mean = np.einsum("jk,jkc->jc", share, b)
-    apart = b - mean[:, None, :]
-    return mean, np.einsum("jk,jkc,jkd->jcd", share, apart, apart)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -218,16 +129,35 @@ class Curved:
         b = place.centre[:, None, :] + np.einsum("jcd,kd->jkc", place.factor, laid.node)
         log_prior = self.log_prior(b)
         factors = self.factors(values, b, place, self.keep)
+        log_rule = _log_rule(place, laid)
+        self._sharpen(values, b, place, factors, log_rule + log_prior)
         return Seen(
             b,
             laid.node,
-            _log_rule(place, laid),
+            log_rule,
             np.sign(laid.weight),
             tuple(factors),
             log_prior,
             place,
             size,
         )
+
+    def _sharpen(
+        self, values: Sequence[Array], b: Array, place: Place, factors: list[Array], log: Array
+    ) -> None:
+        """Ask sites themselves at nodes beyond their series that are not negligible for all that."""
+        if place.surface is None or self.problem.nested:
+            return
+        rows = np.flatnonzero(self.keep & ~self.at_risk)
+        log = log + sum(factors, np.zeros(()))
+        offset, own, noise = self.reach(values)
+        mean = b @ self.design.columns[rows].T + offset[:, None, rows]
+        matter = log > np.max(log, axis=-1, keepdims=True) - BENEATH
+        matter &= place.surface.away(mean, slice(None), rows)
+        if matter.any():
+            variance = np.broadcast_to((own + noise)[:, None, rows], mean.shape)
+            density = self.curved.sites.log_density(mean[matter], variance[matter], rows)
+            factors[-1][matter] = density.sum(axis=-1)
 
     def log_prior(self, b: Array) -> Array:
         """Log prior density of coefficients (..., column); flat ones have density 1."""
@@ -339,17 +269,11 @@ class Curved:
         keep: Mask,
     ) -> Array:
         """Log density of estimates that are not at risk, shape (point, node)."""
-        at_risk = np.zeros(len(keep), dtype=bool)
-        for risk in self.curved.risks:
-            at_risk[risk.rows] = True
-        rows = np.flatnonzero(keep & ~at_risk)
+        rows = np.flatnonzero(keep & ~self.at_risk)
         if not len(rows):
             return np.zeros(mean.shape[:2])
-        sites = self.curved.sites
         if not self.problem.nested:
-            return np.sum(
-                sites.log_density(mean[..., rows], variance[:, None, rows], rows), axis=-1
-            )
+            return np.sum(self.alike(place, cut, mean[..., rows], variance, rows), axis=-1)
         (part,) = self.problem.nested
         at = dict(zip(self.names, values, strict=True))
         sd = np.stack([np.asarray(at[name])[cut] for name in part.hyper], axis=-1)[:, part.which]
@@ -358,7 +282,7 @@ class Curved:
         found = np.zeros((*mean.shape[:2], len(line.weight), part.count))
         for node, (z,) in enumerate(line.node):
             moved = mean + (sd * (ahead + share * z))[:, None, :]
-            each = sites.log_density(moved[..., rows], variance[:, None, rows], rows)
+            each = self.alike(place, cut, moved[..., rows], variance, rows)
             member = np.zeros((len(rows), part.count))
             member[np.arange(len(rows)), part.group[rows]] = 1.0
             found[:, :, node] = each @ member
@@ -368,6 +292,44 @@ class Curved:
         log = bare - 0.5 * t**2 + np.log(own_share)[:, None, :]
         return np.asarray(special.logsumexp(found + log[:, None], axis=2).sum(axis=-1))
 
+    def alike(self, place: Place, cut: slice, mean: Array, variance: Array, rows: Index) -> Array:
+        """Log densities of some rows at means of shape (point, node, row)."""
+        if place.surface is None:
+            return self.curved.sites.log_density(mean, variance[:, None, rows], rows)
+        return place.surface.at(mean, cut, rows, rough=not self.problem.nested)
+
+    @property
+    def at_risk(self) -> Mask:
+        """Which estimates may be biased."""
+        found = np.zeros(len(self.keep), dtype=bool)
+        for risk in self.curved.risks:
+            found[risk.rows] = True
+        return found
+
+    def _with_surface(self, values: Sequence[Array], place: Place) -> Place:
+        """Lay densities around where means live, unless what is laid serves."""
+        rows = np.flatnonzero(~self.at_risk)
+        width = place.centre.shape[1]
+        if not 1 <= width <= MOST_PRODUCT or not len(rows):
+            return place
+        offset, own, noise = self.reach(values)
+        columns = self.design.columns[rows]
+        mean = place.centre @ columns.T + offset[:, rows]
+        spread = np.sum(np.einsum("jcd,rc->jrd", place.factor, columns) ** 2, axis=-1)
+        for part in self.problem.nested:
+            at = dict(zip(self.names, values, strict=True))
+            sd = np.stack([np.asarray(at[name]) for name in part.hyper], axis=-1)
+            sd, group = sd[:, part.which[rows]], part.group[rows]
+            mean = mean + sd * place.ahead[0][:, group]
+            spread = spread + (sd * place.share[0][:, group]) ** 2
+        reach = np.sqrt(spread)
+        known = place.surface
+        if known is not None and known.serves(mean, reach, LEAST_REACH, CROWD):
+            return place
+        low, high = mean - REACH * reach, mean + REACH * reach
+        density = self.curved.sites.log_density
+        return place._replace(surface=surface(density, rows, (own + noise)[:, rows], low, high))
+
     def risked(
         self, risk: AtRisk, rows: Mask, mean: Array, variance: Array, tilt: Tilt
     ) -> tuple[Array, Parted]:
@@ -375,9 +337,7 @@ class Curved:
         own = risk.rows[rows]
         sites = self.curved.sites
         plain = sites.log_density(mean[..., own], variance[:, None, own], own)
-        moved = mean[:, :, None, own] + tilt.bias[:, None, :, None]
-        wide = variance[:, None, None, own] + tilt.spread2[:, None]
-        tilted = sites.log_density(moved, wide, own)
+        tilted = self._tilted(mean[..., own], variance[:, own], tilt, own)
         apart = tilted - plain[..., None, :]
         less = np.exp(-np.abs(apart))
         f0, f1 = np.where(apart > 0, less, 1.0), np.where(apart > 0, 1.0, less)
@@ -389,12 +349,29 @@ class Curved:
         log = log + tilt.log_weight[:, None, :]
         return log_sum(log), Parted(log, plain, np.maximum(apart, 0.0), f0, f1)
 
+    def _tilted(self, mean: Array, variance: Array, tilt: Tilt, rows: Index) -> Array:
+        """Log densities of biased rows, shape (point, node, tilt, row)."""
+        sites = self.curved.sites
+        moved = mean[:, :, None] + tilt.bias[:, None, :, None]
+        if sites.size < DEAR:
+            wide = variance[:, None, None] + tilt.spread2[:, None]
+            return sites.log_density(moved, wide, rows)
+        found = np.empty(moved.shape)
+        for spread2 in np.unique(tilt.spread2):
+            some = tilt.spread2 == spread2
+            at = moved[:, :, some].reshape(len(mean), -1, len(rows))
+            ends = at.min(axis=1), at.max(axis=1)
+            laid = surface(sites.log_density, rows, variance + spread2, *ends)
+            each = laid.at(at, slice(None), rows)
+            found[:, :, some] = each.reshape(*mean.shape[:2], -1, len(rows))
+        return found
+
     def place(self, values: Sequence[Array]) -> Place:
         """Find where the coefficients live at values of the hyperparameters."""
         centre, covariance, share, ahead = self._near(values)
         width = centre.shape[1]
         here = Place(centre, _factor(covariance), share, ahead)
-        here = here._replace(bias=self._biases(values, here))
+        here = self._with_surface(values, here._replace(bias=self._biases(values, here)))
         if not 1 <= width <= 3:
             return here
         for _ in range(3 if self.problem.nested else ROUNDS):
@@ -414,7 +391,7 @@ class Curved:
                 np.log(np.abs(np.diagonal(new, axis1=-2, axis2=-1)))
                 - np.log(np.abs(np.diagonal(here.factor, axis1=-2, axis2=-1)))
             )
-            here = here._replace(centre=mean, factor=new)
+            here = self._with_surface(values, here._replace(centre=mean, factor=new))
             if not crowded.any() and np.max(np.abs(step)) < STILL and np.max(grown) < STILL:
                 break
             here = here._replace(bias=self._biases(values, here))

@@ -1,22 +1,32 @@
 """A fit of a model that is not normal, and its neighbours: other weights of its nodes, or nodes anew."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtr
 
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
 from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
-from bayesrtw.engine.curved import Curved, Place, Seen, curved_of, inner, weighed
-from bayesrtw.engine.curved_rows import Part, behind, parts, reported, score, shared_by_risk
+from bayesrtw.engine.curved import Curved, curved_of
+from bayesrtw.engine.curved_nodes import apart, cost, nodes_of
+from bayesrtw.engine.curved_place import Place, Seen, weighed
+from bayesrtw.engine.curved_rows import (
+    Part,
+    alone,
+    behind,
+    effects,
+    parts,
+    reported,
+    score,
+    shared_by_risk,
+    slope,
+)
 from bayesrtw.engine.curved_series import NEGLIGIBLE, kernels_of
 from bayesrtw.engine.fitted import EachMean, EachShift, Posterior
-from bayesrtw.engine.integrate import moment_order
-from bayesrtw.engine.quadrature import lay, looks
 from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
@@ -25,7 +35,6 @@ from bayesrtw.model.observation import Gaussian
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model, check
 from bayesrtw.model.term import MaybeBiased
-from bayesrtw.posterior.axis import Positive
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.posterior.marginal import Distribution, marginals, series
 from bayesrtw.posterior.nodes import Nodes
@@ -45,6 +54,9 @@ AIM = {0: 1e-8, 1: 1e-8}
 NEIGHBOUR = 1e-5
 #: Place of the coarser of the first two rules among `sizes`, by the number of coefficients.
 FIRST = {0: 0, 1: 1, 2: 2, 3: 1}
+#: Means of a row on which its reports are looked at, and the SD of a report that is one of several: so small
+#: that a report which is met lies half below and half above.
+OUTLOOKS, POINT = 201, 1e-9
 #: Most densities of sites in one look: some twenty seconds; and up to how many finer rules are tried for more
 #: than the tolerance.
 MOST, CHEAP = 1e9, 2e6
@@ -227,7 +239,14 @@ class CurvedFit:
 
     def effect_of(self, rows: Mask) -> list[Kernels]:
         """See `Fitted`."""
-        return [self._row(row, effect=True) for row in np.flatnonzero(rows).tolist()]
+        for row in np.flatnonzero(rows).tolist():
+            if row not in self._effects:
+                self._effects[row] = self._row(row, effect=True)
+        return [self._effects[row] for row in np.flatnonzero(rows).tolist()]
+
+    @cached_property
+    def _effects(self) -> dict[int, Kernels]:
+        return {}
 
     def expected(self, rows: Mask) -> list[Kernels]:
         """See `Fitted`."""
@@ -235,24 +254,20 @@ class CurvedFit:
             raise SpecError("rows are predicted that the fit has seen; leave them out first.")
         return [self._row(row, effect=False) for row in np.flatnonzero(rows).tolist()]
 
-    @cached_property
-    def _known(self) -> dict[int, list[Part]]:
-        return {}
-
-    def _parts(self, row: int) -> list[Part]:
-        """Give the normals that a row's error may be; kept once they were asked for."""
-        if row not in self._known:
-            own = parts(self.fine.curved, self.nodes.values, self.fine.seen, row)
-            self._known[row] = list(own)
-        return self._known[row]
+    def _parts(self, row: int) -> Iterator[Part]:
+        """Give the normals that the error of a row may be."""
+        return parts(self.fine.curved, self.nodes.values, self.fine.seen, row)
 
     def _row(self, row: int, *, effect: bool) -> Kernels:
         """Give the effect behind one row, or what it would report."""
+        curved, kept = self.fine.curved, bool(self.kept[row])
+        reports = self.design.sites.reports(row, np.zeros(1)) is not None
+        if reports and not curved.at_risk[row]:
+            return self._effect(row) if effect else self._reported(row)
         weight, share, _ = self._shares(self.fine)
-        kept, seen = bool(self.kept[row]), float(self.design.sites.seen[row])
         found = []
         for part in self._parts(row):
-            x, variance = behind(part, seen, kept=kept) if effect else reported(part)
+            x, variance = behind(part, kept=kept) if effect else reported(part)
             repeat = x.shape[1] // share.shape[1]
             here = np.repeat(share, repeat, axis=1) * part.share
             found.append(self._massed(x, weight, here, variance))
@@ -261,20 +276,59 @@ class CurvedFit:
         alive = [part for part, own in zip(found, mass, strict=True) if own > NEGLIGIBLE]
         return blended(alive, [1.0 / total] * len(alive))
 
+    def _effect(self, row: int) -> Kernels:
+        """Give the effect behind a row that is not at risk."""
+        weight, share, _ = self._shares(self.fine)
+        curved, seen = self.fine.curved, self.fine.seen
+        each = np.abs(weight[:, None] * share)
+        point, node = (np.max(each, axis=axis) > NEGLIGIBLE for axis in (1, 0))
+        weight, share = weight[point], share[np.ix_(point, node)]
+        place = seen.place.at(point)
+        seen = seen._replace(b=seen.b[np.ix_(point, node)], place=place)
+        found = alone(curved, tuple(value[point] for value in self.nodes.values), seen, row)
+        repeat = found.share.shape[1] // seen.b.shape[1]
+        here = np.repeat(share, repeat, axis=1) * found.share
+        if not self.kept[row]:
+            return self._kernels(found.behind, weight, here, found.own)
+        theta, each = effects(curved, row, found)
+        flat = len(weight), -1
+        return self._kernels(theta.reshape(flat), weight, (here[..., None] * each).reshape(flat))
+
+    def _reported(self, row: int) -> Kernels:
+        """Give what a row that is not at risk would report, as points: one of its outcomes each."""
+        weight, share, _ = self._shares(self.fine)
+        found = alone(self.fine.curved, self.nodes.values, self.fine.seen, row)
+        repeat = found.share.shape[1] // share.shape[1]
+        here = np.repeat(share, repeat, axis=1) * found.share
+        eta = self._kernels(found.seen, weight, here, found.own + found.noise)
+        z = np.linspace(-6.5, 6.5, OUTLOOKS)
+        density = np.exp(-0.5 * z * z)
+        at = np.asarray(eta.quantile(ndtr(z)))
+        told = self.design.sites.reports(row, at)
+        assert told is not None
+        estimate, log = told
+        chance = density @ np.exp(log) / density.sum()
+        order = np.argsort(estimate)
+        return Kernels(chance[order] / chance.sum(), estimate[order], np.full(len(order), POINT))
+
     @cached_property
     def shares(self) -> Array:
         """See `Fitted`: slopes of the mean in what rows report, given the hyperparameters."""
         weight, share, _ = self._shares(self.fine)
         self.posterior.pooled  # noqa: B018 - refuses without a pooled mean
         mu = self.fine.seen.b @ mean_of(self.near)
-        apart = mu - np.sum(share * mu, axis=1, keepdims=True)
-        found = np.zeros(len(self.kept) + 1)
+        apart = share * (mu - np.sum(share * mu, axis=1, keepdims=True))
+        curved, found = self.fine.curved, np.zeros(len(self.kept) + 1)
         for row in np.flatnonzero(self.kept).tolist():
-            for part in self._parts(row):
-                repeat = part.seen.shape[1] // share.shape[1]
-                slope = score(part, float(self.design.sites.seen[row])) * part.share
-                here = np.repeat(share * apart, repeat, axis=1) * slope
-                found[row] += float(weight @ np.sum(here, axis=1))
+            if curved.at_risk[row]:
+                for part in self._parts(row):
+                    here = np.repeat(apart, part.seen.shape[1] // share.shape[1], axis=1)
+                    found[row] += float(weight @ np.sum(here * score(part) * part.share, axis=1))
+                continue
+            own = alone(curved, self.nodes.values, self.fine.seen, row)
+            here = np.repeat(apart, own.share.shape[1] // share.shape[1], axis=1)
+            steep = slope(curved, row, own)
+            found[row] = float(weight @ np.sum(here * steep * own.share, axis=1))
         found[-1] = 1.0 - np.sum(found[:-1])
         return found
 
@@ -337,7 +391,7 @@ class CurvedFit:
                 if place not in laid.alone:
                     laid.alone[place] = laid.curved.alone(values, seen, place)
                 known[place] = laid.alone[place][..., gone[0]]
-            new = curved.factors(values, seen.b, seen.place, kept, only=recount)
+            new = self._fewer(curved, seen, mask & self.kept, recount)
             for place, risk in enumerate(self.design.risks):
                 if place in known:
                     new[place] = known[place]
@@ -347,6 +401,16 @@ class CurvedFit:
 
         near = replace(self, kept=kept, fine=lay(self.fine), coarse=lay(self.coarse))
         return near._held()
+
+    def _fewer(self, curved: Curved, seen: Seen, gone: Mask, recount: Mask) -> list[Array]:
+        """Give factors of fewer rows: those of all less those of what is gone, where that is quicker."""
+        values, gone = self.nodes.values, gone & ~curved.at_risk
+        if curved.problem.nested or 2 * gone.sum() > curved.keep.sum():
+            return curved.factors(values, seen.b, seen.place, curved.keep, only=recount)
+        new = curved.factors(values, seen.b, seen.place, curved.keep & curved.at_risk, recount)
+        less = curved.factors(values, seen.b, seen.place, gone, np.zeros_like(gone))[-1]
+        new[-1] = seen.factors[-1] - less
+        return new
 
     def under(self, priors: Sequence[Mapping[str, Prior]]) -> "list[CurvedFit]":
         """Take other priors, see `Fitted`."""
@@ -387,6 +451,10 @@ class CurvedFit:
 
         def lay(laid: Laid) -> Laid:
             curved, seen = replace(laid.curved, curved=design), laid.seen
+            known = seen.place.surface
+            if known is not None:
+                fresh = known.moved(design.sites.log_density, by * along)
+                seen = seen._replace(place=seen.place._replace(surface=fresh))
             factors = curved.factors(self.nodes.values, seen.b, seen.place, self.kept)
             return Laid(curved, seen._replace(factors=tuple(factors)))
 
@@ -443,15 +511,6 @@ class CurvedFit:
         return mean, np.sqrt(np.maximum(second - mean**2, 1e-300)), np.array([total])
 
 
-def apart(one: tuple[Array, ...], other: tuple[Array, ...]) -> float:
-    """Largest movement between two sets of figures, in SDs; inf where one is not finite."""
-    (mean, sd, total), (second, second_sd, second_total) = one, other
-    moved = np.concatenate(
-        [np.abs(total - second_total), np.abs(mean - second) / sd, np.abs(second_sd / sd - 1.0)]
-    )
-    return float(np.max(np.where(np.isfinite(moved), moved, np.inf), initial=0.0))
-
-
 def curved(model: Model, evidence: Evidence) -> bool:
     """Say whether a model is not normal given its hyperparameters."""
     if not isinstance(model.likelihood.observe(evidence), Gaussian):
@@ -491,17 +550,17 @@ def fit_curved(
     kept = np.ones(evidence.size, dtype=bool) if kept is None else kept
     steps = sizes(width)
     allowed = TOLERANCE if width <= MOST_PRODUCT else SPARSE
-    cheap = _cost(curved_of(design, steps[FIRST.get(width, 1)], kept), 40) < CHEAP
+    cheap = cost(curved_of(design, steps[FIRST.get(width, 1)], kept), 40) < CHEAP
     aim = AIM.get(width, allowed) if cheap else allowed
     first = FIRST.get(width, 1)
     dims = len(curved_of(design, steps[0], kept).names)
     coarse, error = None, math.inf
     for count in COUNTS[dims]:
-        nodes, outer = _nodes(curved_of(design, steps[0], kept), count)
+        nodes, outer = nodes_of(curved_of(design, steps[0], kept), count)
         middle = curved_of(design, steps[first], kept)
-        if _cost(middle, len(outer)) > MOST:
+        if cost(middle, len(outer)) > MOST:
             raise ConvergenceError(
-                f"Exact would need {_cost(middle, len(outer)):.0e} densities for this model of {width} "
+                f"Exact would need {cost(middle, len(outer)):.0e} densities for this model of {width} "
                 f"coefficients and {dims} hyperparameters (at most {MOST:.0e}); use engine = "
                 '{ kind = "nuts" }.'
             )
@@ -524,7 +583,7 @@ def fit_curved(
     moved = math.inf
     for size in steps[first + 1 :] or steps:
         curved = curved_of(design, size, kept)
-        if _cost(curved, len(base.outer)) > MOST:
+        if cost(curved, len(base.outer)) > MOST:
             break
         fine = Laid(curved, curved.look(base.nodes.values, base.fine.seen.place))
         fit = replace(base, fine=fine, coarse=base.fine)
@@ -539,28 +598,3 @@ def fit_curved(
         f"Exact: the answer still moves by {moved:.0e} posterior SDs at the finest affordable rule over "
         f'{width} coefficients (at most {allowed:.0e}); use engine = {{ kind = "nuts" }}.'
     )
-
-
-def _nodes(rough: Curved, count: int) -> tuple[Nodes, Array]:
-    """Lay nodes of the hyperparameters where a coarse rule sees their posterior; logs of bare weights."""
-    if not rough.names:
-        return Nodes((), np.zeros(1), np.zeros(()), (), ()), np.zeros(1)
-    most = moment_order(rough.design)
-    moments = [most if isinstance(axis, Positive) else 0 for axis in rough.axes]
-    at = looks(rough.log_density, rough.axes, moments)
-    counts = (count,) * len(rough.names)
-    size = max(int(rough.keep.sum()), 1)
-    nodes = lay(rough.log_density, rough.axes, counts, at, size=size, moments=moments)
-    bare = nodes.log_weight + nodes.log_total - rough.log_density(nodes.on_axes()).reshape(-1)
-    return nodes, bare
-
-
-def _cost(curved: Curved, points: int) -> float:
-    """How many densities a look at so many points takes."""
-    width = curved.design.columns.shape[1]
-    each = len(rule(width, curved.size).weight) * float(curved.keep.sum())
-    if curved.problem.nested:
-        each *= len(rule(1, inner(curved.size)).weight)
-    if curved.curved.risks:
-        each *= math.prod(curved.tilts)
-    return float(points * each * curved.curved.sites.parts(np.zeros(1, dtype=np.intp))[1].shape[1])

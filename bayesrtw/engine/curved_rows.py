@@ -1,8 +1,10 @@
 """Single rows of a model that is not normal: effects behind them, predictions, shares in the mean.
 
-Given the coefficients, a row's error is one of a few normals: those that make up its site, without bias or
-with one of a given SD. Each of them makes the effect behind the row, and what it would report, a linear
-function of the coefficients plus a normal deviation.
+Given the coefficients, the effect behind a row has the density of its site times a normal. Where the site
+is a curve with one maximum, a short rule around that product's mean and SD follows it. Of a site that is made
+of a few normals, and of a row that may be biased, the error is one of these, without bias or with one of a
+given SD. Each of them makes the effect behind the row, and what it would report,
+a linear function of the coefficients plus a normal deviation.
 """
 
 from collections.abc import Iterator
@@ -14,11 +16,15 @@ from scipy.special import logsumexp
 
 from bayesrtw.engine.at_risk import chances_of
 from bayesrtw.engine.cubature import rule
-from bayesrtw.engine.curved import AT_ONCE, Curved, Seen, Tilt, inner
+from bayesrtw.engine.curved import AT_ONCE, Curved, inner
+from bayesrtw.engine.curved_place import Seen, Tilt
+from bayesrtw.engine.surface import Surface, surface
 from bayesrtw.model.term import AtRisk
 
 Array = NDArray[np.float64]
 
+#: Nodes of a row's own effect given the coefficients.
+DEVIATIONS = 15
 #: A normal that has less than this share of a row nowhere is passed over.
 NEGLIGIBLE = 1e-10
 
@@ -32,6 +38,8 @@ class Part(NamedTuple):
         Its probability at each node, shape (point, node).
     seen, behind
         What the site sees and the effect's mean, linear in the coefficients, shape (point, node).
+    centre
+        Of the normal.
     own, error
         Variances of the row's own effect and of its error, shape (point,).
     biased
@@ -41,6 +49,7 @@ class Part(NamedTuple):
     share: Array
     seen: Array
     behind: Array
+    centre: float
     own: Array
     error: Array
     biased: bool = False
@@ -83,18 +92,26 @@ def _normals(
     noise: Array,
 ) -> Iterator[Part]:
     """Divide a share of a row among the normals of its site."""
-    (log_weight,), (variance,) = curved.curved.sites.parts(np.array([row]))
+    reach = 8.0 * float(np.sqrt(np.max(own[:, row] + noise[:, row])))
+    low, high = float(np.min(mean)) - reach, float(np.max(mean)) + reach
+    log_weight, centre, variance = curved.curved.sites.parts(row, low, high)
     error = noise[:, row, None] + variance
-    log = np.broadcast_to(log_weight, (*mean.shape, len(variance)))
-    if kept:
-        total = (own[:, row, None] + error)[:, None, :]
-        gap = curved.curved.sites.seen[row] - mean
-        log = log - 0.5 * (gap[..., None] ** 2 / total + np.log(total))
-    each = np.exp(log - logsumexp(log, axis=-1, keepdims=True))
+
+    def log(place: int) -> Array:
+        if not kept:
+            return np.full(mean.shape, log_weight[place])
+        total = (own[:, row] + error[:, place])[:, None]
+        return np.asarray(
+            log_weight[place] - 0.5 * ((centre[place] - mean) ** 2 / total + np.log(total))
+        )
+
+    whole = log(0)
+    for place in range(1, len(variance)):
+        whole = np.logaddexp(whole, log(place))
     for place in range(len(variance)):
-        part = share * each[..., place]
+        part = share * np.exp(log(place) - whole)
         if np.max(np.abs(part)) > NEGLIGIBLE:
-            yield Part(part, mean, behind, own[:, row], error[:, place])
+            yield Part(part, mean, behind, float(centre[place]), own[:, row], error[:, place])
 
 
 def _spread(values: Array, shift: Array) -> Array:
@@ -121,10 +138,75 @@ def _shared(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> 
     for node in range(len(line.weight)):
         mean = seen.b @ curved.design.columns[rows].T + offset[:, None, rows]
         mean = mean + (sd * t[:, node])[:, None, None]
-        variance = (own + noise)[:, None, rows]
-        whole[..., node] += curved.curved.sites.log_density(mean, variance, rows).sum(axis=-1)
+        each = curved.alike(seen.place, slice(None), mean, own + noise, rows)
+        whole[..., node] += each.sum(axis=-1)
     each = np.exp(whole - logsumexp(whole, axis=-1, keepdims=True))
     return each.reshape(points, -1), sd[:, None] * t
+
+
+class Alone(NamedTuple):
+    """A row that is not at risk, given the coefficients.
+
+    Attributes
+    ----------
+    share
+        Probabilities of the nodes of its group's effect, shape (point, node * inner).
+    seen, behind
+        What its site sees, and the mean of its effect, linear in the coefficients, of the same shape.
+    own, noise
+        Variances of its own effect and of its biases, shape (point,).
+    """
+
+    share: Array
+    seen: Array
+    behind: Array
+    own: Array
+    noise: Array
+
+
+def alone(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> Alone:
+    """Give what a row that is not at risk looks like, given the coefficients."""
+    offset, own, noise = curved.reach(values)
+    share, shift = _shared(curved, values, seen, row)
+    mean = _spread(seen.b @ curved.design.columns[row], shift) + offset[:, row, None]
+    behind = _spread(seen.b @ curved.design.of_effects[row], shift)
+    return Alone(share, mean, behind, own[:, row], noise[:, row])
+
+
+def _laid(curved: Curved, row: int, at: Array, variance: Array) -> Surface:
+    """Lay a row's density as a function of its mean, which takes the values `at`, shape (point, node)."""
+    low, high = at.min(axis=1, keepdims=True), at.max(axis=1, keepdims=True)
+    density = curved.curved.sites.log_density
+    return surface(density, np.array([row]), variance[:, None], low, high)
+
+
+def slope(curved: Curved, row: int, found: Alone) -> Array:
+    """Slope of the log density of a row's site in what it reports, shape (point, node)."""
+    laid = _laid(curved, row, found.seen, found.own + found.noise)
+    return -laid.slopes(found.seen[..., None])[0][..., 0]
+
+
+def effects(curved: Curved, row: int, found: Alone) -> tuple[Array, Array]:
+    """Effects behind a kept row and their probabilities, shape (point, node, `DEVIATIONS`)."""
+    line = rule(1, DEVIATIONS)
+    own = found.own[:, None]
+    laid = _laid(curved, row, found.seen, found.own + found.noise)
+    first, second = (each[..., 0] for each in laid.slopes(found.seen[..., None]))
+    # Mean and variance of the effect follow from derivatives of the integral (Tweedie's formula).
+    centre = found.behind + own * first
+    share = np.clip(1.0 + own * second, 0.01, 1.0)
+    z = line.node[:, 0]
+    theta = centre[..., None] + np.sqrt(own * share)[..., None] * z
+    flat = theta.reshape(len(theta), -1)
+    seen = (theta + (found.seen - found.behind)[..., None]).reshape(flat.shape)
+    rows = np.array([row])
+    log = _laid(curved, row, seen, found.noise).at(seen[..., None], slice(None), rows)
+    log = log.reshape(theta.shape) + np.log(line.weight) + 0.5 * z * z
+    safe = np.maximum(own, 1e-300)[..., None]
+    log = log - 0.5 * (theta - found.behind[..., None]) ** 2 / safe
+    log -= np.max(log, axis=-1, keepdims=True)
+    each = np.exp(log)
+    return theta, each / each.sum(axis=-1, keepdims=True)
 
 
 def chances(
@@ -183,18 +265,18 @@ def shared_by_risk(
     return found, tilt
 
 
-def score(part: Part, seen: float) -> Array:
+def score(part: Part) -> Array:
     """Slope of the log density of a row's site in what it reports, for one of its normals."""
-    return np.asarray((part.seen - seen) / (part.own + part.error)[:, None])
+    return np.asarray((part.seen - part.centre) / (part.own + part.error)[:, None])
 
 
-def behind(part: Part, seen: float, *, kept: bool) -> tuple[Array, Array]:
+def behind(part: Part, *, kept: bool) -> tuple[Array, Array]:
     """Effect behind a row under one of its normals: its mean (point, node) and variance (point,)."""
     if not kept:
         return part.behind, part.own
     total = part.own + part.error
     gain = np.divide(part.own, total, out=np.zeros_like(total), where=total > 0)
-    mean = part.behind + gain[:, None] * (seen - part.seen)
+    mean = part.behind + gain[:, None] * (part.centre - part.seen)
     return mean, gain * part.error
 
 

@@ -72,8 +72,11 @@ def _kernel(x: Array, share: Array, mass: Array, degree: int) -> tuple[Array, Ar
     unit = np.where(sd > 0, sd, 1.0)
     scale, terms = np.ones(len(sd)), np.ones((len(sd), degree + 1))
     left = np.full(len(sd), np.inf)
+    # A point without weight may lie as far away as it likes; no power of it may overflow.
+    most = 10.0 ** (280.0 / max(degree, 1))
     for wide in SCALES:
-        new = coefficients((x - mean[:, None]) / (wide * unit)[:, None], share, degree)
+        z = np.clip((x - mean[:, None]) / (wide * unit)[:, None], -most, most)
+        new = coefficients(z, share, degree)
         over = np.max(np.abs(new[:, -3:]), axis=1) if degree > 2 else np.zeros(len(sd))
         better = over < left
         scale[better], terms[better], left[better] = wide, new[better], over[better]

@@ -9,7 +9,6 @@ from scipy.special import logsumexp
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
 from bayesrtw.engine.arrays import back_moments, drawn_like
-from bayesrtw.engine.curved import Place
 from bayesrtw.engine.curved_fit import CurvedFit
 from bayesrtw.engine.draw import invert
 from bayesrtw.engine.integrate import tail_power
@@ -148,13 +147,7 @@ def _coefficients(
             np.zeros((count, len(fit.weight))),
         )
         node = np.argmin(apart, axis=1)
-    here = Place(
-        place.centre[node],
-        place.factor[node],
-        tuple(part[node] for part in place.share),
-        tuple(part[node] for part in place.ahead),
-        tuple((centre[node], scale[node]) for centre, scale in place.bias),
-    )
+    here = place.at(node)
     state, log = np.zeros((count, width)), np.full(count, -np.inf)
     for _ in range(STEPS):
         z = WIDER * rng.standard_normal((count, width))

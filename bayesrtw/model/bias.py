@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal
@@ -475,7 +476,8 @@ def discounted(evidence: Evidence, share: Array) -> Evidence:
     Returns
     -------
     Evidence
-        The same rows with sampling variances divided by it, known covariances too.
+        The same rows with sampling variances divided by it, known covariances too; column ``information``
+        keeps it, for likelihoods that are not normal.
     """
     if np.all(share == 1.0):
         return evidence
@@ -485,7 +487,11 @@ def discounted(evidence: Evidence, share: Array) -> Evidence:
         replace(each, covariance=each.covariance * np.outer(wider[each.rows], wider[each.rows]))
         for each in evidence.dependence
     )
-    return replace(evidence, data=evidence.data.assign(se=se), dependence=dependence)
+    return replace(
+        evidence,
+        data=evidence.data.assign(se=se, information=(ESTIMATE, share)),
+        dependence=dependence,
+    )
 
 
 def _named(name: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import UNIT, Prior
 from bayesrtw.model.joint import Joint, integrated, sampling_covariance
@@ -47,6 +47,17 @@ class Likelihood(Protocol):
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
     ) -> None:
         """Add the observed variable, of mean `eta`, to the PyMC model in context."""
+
+
+@runtime_checkable
+class Inspects(Protocol):
+    """A likelihood that reads more of the evidence than columns of numbers, and looks at it itself."""
+
+    def faults(self, evidence: Evidence) -> list[str]:
+        """Say what the evidence lacks for this likelihood; empty if it can be used."""
+
+    def findings(self, evidence: Evidence) -> list[Finding]:
+        """Say what a reader must know of this likelihood with this evidence."""
 
 
 @runtime_checkable

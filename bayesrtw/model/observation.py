@@ -37,8 +37,22 @@ class Sites(Protocol):
     def moved(self, by: Array) -> "Sites":
         """Report other estimates: what was seen plus something, shape (unit,)."""
 
-    def parts(self, rows: Index) -> tuple[Array, Array]:
-        """Log weight and variance of the normals that a unit's error is made of, each (row, part)."""
+    @property
+    def size(self) -> int:
+        """How many normals a site's density takes, about: what a look at it costs."""
+
+    def parts(self, row: int, low: float, high: float) -> tuple[Array, Array, Array]:
+        """Log weight, centre and variance of the normals that a site is made of, each (part,).
+
+        As a function of the unit's own effect, which lies between two ends.
+        """
+
+    def reports(self, row: int, theta: Array) -> tuple[Array, Array] | None:
+        """Give estimates that a unit might report, (outcome,), and log probabilities (point, outcome).
+
+        These are given its effects, (point,). None where what it reports is its effect plus an error that is
+        made of its normals.
+        """
 
     @property
     def seen(self) -> Array:
@@ -94,7 +108,15 @@ class Mixed:
         """See `Sites`."""
         return replace(self, seen=self.seen + by)
 
-    def parts(self, rows: Index) -> tuple[Array, Array]:
+    @property
+    def size(self) -> int:
         """See `Sites`."""
-        variance = self.ratio * self.se[rows, None] ** 2
-        return np.broadcast_to(self.log_weight, variance.shape), variance
+        return len(self.ratio)
+
+    def parts(self, row: int, low: float, high: float) -> tuple[Array, Array, Array]:  # noqa: ARG002
+        """See `Sites`."""
+        variance = self.ratio * self.se[row] ** 2
+        return self.log_weight, np.full(len(variance), self.seen[row]), variance
+
+    def reports(self, row: int, theta: Array) -> None:
+        """See `Sites`."""

@@ -12,7 +12,7 @@ from bayesrtw.errors import EvidenceError, Faults, Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
 from bayesrtw.model.heterogeneity import dependence
-from bayesrtw.model.likelihood import Likelihood, NormalErrors, correlated
+from bayesrtw.model.likelihood import Inspects, Likelihood, NormalErrors, correlated
 from bayesrtw.model.moderator import has_column
 from bayesrtw.model.term import Fixed, Hyper, Moderator, NeedsIndependence, Term
 
@@ -259,6 +259,8 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
         faults.stop()
     _one_scale(evidence, faults)
     names = evidence.data[ESTIMATE].to_numpy()
+    if isinstance(model.likelihood, Inspects):
+        faults.extend(model.likelihood.faults(evidence))
     for column in model.likelihood.columns():
         values = evidence.data[column].to_numpy()
         bad = ~np.isfinite(values) if column != "se" else ~(np.isfinite(values) & (values > 0))
@@ -286,6 +288,8 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
                 faults.extend(term.entangled(evidence, together))
     faults.raise_if_any()
     found = [finding for term in model.terms for finding in term.findings(evidence)]
+    if isinstance(model.likelihood, Inspects):
+        found += model.likelihood.findings(evidence)
     levels = (model.hyperparameters[name].level for name in model.spreads)
     found += dependence(evidence, tuple(level for level in levels if level))
     found += _few(evidence)

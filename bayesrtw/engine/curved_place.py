@@ -1,0 +1,122 @@
+"""Where coefficients live given hyperparameters, and what a rule there has seen."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.engine.surface import Surface
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+
+class Place(NamedTuple):
+    """Where the coefficients live given hyperparameters.
+
+    Attributes
+    ----------
+    centre, factor
+        Shapes (point, column) and (point, column, column): nodes are ``centre + factor @ z``.
+    share, ahead
+        For each level of groups: SD of a group's effect given the coefficients over its prior SD, and its
+        centre in prior SDs, shape (point, group).
+    bias
+        For each group at risk the centre and scale of its mean bias, shape (point,).
+    surface
+        Densities of the estimates that are not at risk, around there.
+    """
+
+    centre: Array
+    factor: Array
+    share: tuple[Array, ...]
+    ahead: tuple[Array, ...]
+    bias: tuple[tuple[Array, Array], ...] = ()
+    surface: Surface | None = None
+
+    def at(self, points: Mask | Index) -> "Place":
+        """Give some of the points, without series."""
+        return Place(
+            self.centre[points],
+            self.factor[points],
+            tuple(part[points] for part in self.share),
+            tuple(part[points] for part in self.ahead),
+            tuple((centre[points], scale[points]) for centre, scale in self.bias),
+        )
+
+
+class Tilt(NamedTuple):
+    """Nodes of what a group at risk shares: mean bias (point, node), squared SD of biases, log weights."""
+
+    bias: Array
+    spread2: Array
+    log_weight: Array
+
+
+class Seen(NamedTuple):
+    """A rule and what was seen at its nodes.
+
+    Attributes
+    ----------
+    b, z
+        Coefficients (point, node, column), and the rule's nodes (node, column).
+    log_rule, sign
+        Log size and sign of the bare weights, shape (point, node) and (node,).
+    factors
+        Log density of each group at risk and, last, of the other estimates, each (point, node).
+    log_prior
+        Log density of the prior of b, shape (point, node).
+    place, size
+        Where the rule was laid, and its size.
+    """
+
+    b: Array
+    z: Array
+    log_rule: Array
+    sign: Array
+    factors: tuple[Array, ...]
+    log_prior: Array
+    place: Place
+    size: int
+
+
+def weighed(seen: Seen, powers: tuple[float, float] = (1.0, 1.0)) -> tuple[Array, Array]:
+    """Weigh a rule's nodes.
+
+    Parameters
+    ----------
+    seen
+        The rule.
+    powers
+        Of prior and data.
+
+    Returns
+    -------
+    tuple of ndarray
+        Log of each point's integral (point,), and shares of its nodes (point, node), which sum to one.
+    """
+    log = seen.log_rule + powers[1] * sum(seen.factors, np.zeros(())) + powers[0] * seen.log_prior
+    peak = np.max(log, axis=-1, keepdims=True)
+    share = np.exp(log - np.where(np.isfinite(peak), peak, 0.0)) * seen.sign
+    total = np.sum(share, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log(total) + peak[:, 0], share / total[:, None]
+
+
+def moments(b: Array, share: Array) -> tuple[Array, Array]:
+    """Give mean and covariance of the coefficients at each point.
+
+    Parameters
+    ----------
+    b, share
+        Shapes (point, node, column) and (point, node).
+
+    Returns
+    -------
+    tuple of ndarray
+        Shapes (point, column) and (point, column, column).
+    """
+    mean = np.einsum("jk,jkc->jc", share, b)
+    apart = b - mean[:, None, :]
+    return mean, np.einsum("jk,jkc,jkd->jcd", share, apart, apart)

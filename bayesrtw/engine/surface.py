@@ -1,0 +1,205 @@
+"""Log densities of sites as polynomials of their mean, one a site and a point of the hyperparameters.
+
+Given the hyperparameters a site's variance is known, and its log density is a smooth function of one number,
+its mean. A Chebyshev series through a few means then serves every node of every rule; means beyond its ends,
+and sites that no series of moderate degree follows, are asked themselves.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.polynomial import chebyshev
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+#: Degrees that are tried, and what the last coefficients may hold, in logs.
+DEGREES, ENOUGH = (16, 28, 48), 1e-10
+
+#: Numbers of one array of a recurrence.
+CACHED = 20_000
+
+Density = Callable[[Array, Array, Index], Array]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surface:
+    """Log densities of sites at points of the hyperparameters.
+
+    Attributes
+    ----------
+    density
+        Asks sites themselves: means, variances and rows, see `bayesrtw.model.observation.Sites`.
+    rows
+        Which sites, shape (row,).
+    variance
+        Variance of the mean that each sees, shape (point, row).
+    middle, half
+        Where series are laid, shape (point, row).
+    series
+        Sites of one degree, shape (row,), and their coefficients, shape (degree + 1, point, 1, row).
+    followed
+        Which sites their series follow, shape (row,).
+    """
+
+    density: Density
+    rows: Index
+    variance: Array
+    middle: Array
+    half: Array
+    series: tuple[tuple[Index, Array], ...]
+    followed: Mask
+
+    def at(self, mean: Array, cut: slice, rows: Index, *, rough: bool = False) -> Array:
+        """Give log densities of some rows at means of shape (point, node, row), for a slice of the points.
+
+        Rough ones go on beyond the ends of a series as a parabola.
+        """
+        own = np.searchsorted(self.rows, rows)
+        z = (mean - self.middle[cut, None, own]) / self.half[cut, None, own]
+        found, away = np.zeros(z.shape), np.abs(z) > 1.0
+        for of, series in self.series:
+            into = np.flatnonzero(np.isin(own, of))
+            if len(into):
+                each = series[:, cut][..., np.searchsorted(of, own[into])]
+                found[..., into] = _sum(each, z[..., into])
+                beyond = away[..., into]
+                if rough and beyond.any():
+                    part = found[..., into]
+                    part[beyond] = _beyond(each, z[..., into], beyond)
+                    found[..., into] = part
+        away = np.broadcast_to(~self.followed[own], z.shape) | (away & (not rough))
+        if away.any():
+            point, _, row = np.nonzero(away)
+            found[away] = self._asked(mean[away], self.variance[cut][point, own[row]], own[row])
+        return found
+
+    def away(self, mean: Array, cut: slice, rows: Index) -> Mask:
+        """Say at which nodes a mean lies beyond the ends of its series, shape (point, node)."""
+        own = np.searchsorted(self.rows, rows)
+        gap = np.abs(mean - self.middle[cut, None, own])
+        found: Mask = np.any(gap > self.half[cut, None, own], axis=-1)
+        return found
+
+    def serves(self, mean: Array, reach: Array, least: float, share: float) -> bool:
+        """Say whether means that live around `mean` with SD `reach`, shape (point, row), are served."""
+        beyond = np.abs(mean - self.middle) + least * reach > self.half
+        return not beyond.any() and bool(np.all(least * reach > share * self.half))
+
+    def moved(self, density: Density, by: Array) -> "Surface":
+        """Give the same for sites that report other estimates, which differ by `by`, shape (estimate,)."""
+        return replace(self, density=density, middle=self.middle + by[self.rows])
+
+    def slopes(self, mean: Array) -> tuple[Array, Array]:
+        """Give first and second derivatives in the mean, shape (point, node, row); clipped at the ends."""
+        if not self.followed.all():
+            step = 1e-3 * self.half[:, None]
+            low, at, high = (
+                self.at(mean + sign * step, slice(None), self.rows) for sign in (-1.0, 0.0, 1.0)
+            )
+            return (high - low) / (2.0 * step), (high - 2.0 * at + low) / step**2
+        z = np.clip((mean - self.middle[:, None]) / self.half[:, None], -1.0, 1.0)
+        found = np.zeros((2, *z.shape))
+        for of, series in self.series:
+            each = series
+            for order in range(2):
+                each = np.asarray(chebyshev.chebder(each, axis=0), dtype=np.float64)
+                scale = np.asarray(self.half[:, None, of] ** (order + 1))
+                found[order][..., of] = _sum(np.asarray(each), z[..., of]) / scale
+        return found[0], found[1]
+
+    def _asked(self, mean: Array, variance: Array, row: Index) -> Array:
+        """Ask the sites themselves at single means, shape (entry,)."""
+        found = np.empty(len(mean))
+        for place in np.unique(row):
+            here = row == place
+            own = self.rows[place : place + 1]
+            found[here] = self.density(mean[here, None], variance[here, None], own)[:, 0]
+        return found
+
+
+def surface(density: Density, rows: Index, variance: Array, low: Array, high: Array) -> Surface:
+    """Lay series.
+
+    Parameters
+    ----------
+    density
+        Asks sites themselves.
+    rows
+        Which, shape (row,).
+    variance, low, high
+        What each mean's variance is, and between which ends the means lie, shape (point, row).
+
+    Returns
+    -------
+    Surface
+        To be asked at any mean.
+    """
+    middle, half = 0.5 * (high + low), np.maximum(0.5 * (high - low), 1e-9)
+    followed = np.zeros(len(rows), dtype=bool)
+    series = []
+    left = np.arange(len(rows))
+    for degree in DEGREES:
+        x = chebyshev.chebpts1(degree + 1)
+        mean = middle[:, None, left] + half[:, None, left] * x[:, None]
+        values = density(mean, variance[:, None, left], rows[left])
+        each = np.einsum("dx,jxr->djr", _transform(degree), values)
+        scale = np.max(np.abs(values), axis=1, initial=1.0)
+        good = np.isfinite(each).all(axis=(0, 1))
+        good &= np.all(np.abs(each[-3:]) <= ENOUGH * scale, axis=(0, 1))
+        if good.any():
+            series.append((left[good], each[:, :, None, good]))
+            followed[left[good]] = True
+        left = left[~good]
+        if not len(left):
+            break
+    return Surface(density, rows, variance, middle, half, tuple(series), followed)
+
+
+def _beyond(series: Array, z: Array, away: Mask) -> Array:
+    """Go on beyond the ends of series as parabolas, shape (entry,)."""
+    point, _, row = np.nonzero(away)
+    end = np.sign(z[away])
+    own = series[:, point, 0, row]
+    first = chebyshev.chebder(own, axis=0)
+    second = chebyshev.chebder(first, axis=0)
+    # At an end every polynomial is one, with the sign of odd ones at the lower end.
+    odd = np.where(np.arange(len(own))[:, None] % 2, end, 1.0)
+    value, slope, bend = (
+        np.sum(each * odd[: len(each)] * end**order, axis=0)
+        for order, each in enumerate((own, first, second))
+    )
+    more = np.abs(z[away]) - 1.0
+    return np.asarray(value + slope * more + 0.5 * np.minimum(bend, 0.0) * more**2)
+
+
+def _transform(degree: int) -> Array:
+    """Give the matrix from values at Chebyshev's points to coefficients, shape (degree + 1, point)."""
+    x = chebyshev.chebpts1(degree + 1)
+    found = chebyshev.chebvander(x, degree).T * (2.0 / (degree + 1))
+    found[0] *= 0.5
+    return np.asarray(found)
+
+
+def _sum(series: Array, z: Array) -> Array:
+    """Sum Chebyshev series by Clenshaw's recurrence, some points at a time so that they stay in the cache."""
+    found = np.empty(z.shape)
+    step = max(1, CACHED // max(z[:1].size, 1))
+    for start in range(0, len(z), step):
+        cut = slice(start, start + step)
+        at, own = z[cut], series[:, cut]
+        twice = 2.0 * at
+        later, last, spare = np.zeros(at.shape), np.empty(at.shape), np.empty(at.shape)
+        last[...] = own[-1]
+        for each in own[-2:0:-1]:
+            np.multiply(twice, last, out=spare)
+            spare -= later
+            spare += each
+            later, last, spare = last, spare, later
+        np.multiply(at, last, out=spare)
+        spare -= later
+        np.add(spare, own[0], out=found[cut])
+    return found

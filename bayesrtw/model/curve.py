@@ -1,0 +1,306 @@
+"""Likelihoods of single units that are no normals, as sums of normals, so that every integral is closed.
+
+A curve L(theta) is laid on an even grid of step h. Normals of SD 1.2 h around the grid's points, with weights
+that make their sum equal L at every point, equal it between points as well: for a normal L of SD 3 h, and
+for what counts give, to some 1e-9. The weights are L filtered by fixed coefficients, since the grid is even.
+With zero events a curve does not fall on one side; it goes on there as a normal distribution function.
+Integrals of L against a normal then are sums of normal densities and one distribution function.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.polynomial import hermite_e
+from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline, make_interp_spline
+from scipy.special import log_ndtr, logsumexp
+
+from bayesrtw.errors import EngineRefusal
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+#: Log likelihood of a unit at effects, shape (point,); any constant.
+Log = Callable[[Array], Array]
+
+#: SD of the normals in steps of the grid; steps of the grid in the least SD of a curve; longest step, since
+#: logistic curves have poles at a distance of pi.
+WIDE, FINE, LONGEST = 1.2, 3.0, 0.35
+#: A normal with less than this share of the largest weight is none of a unit's `parts`.
+NEGLIGIBLE = 1e-12
+#: Log of what is left out at the ends of a curve, against its maximum.
+DROP = 34.0
+#: SD, in steps, of the distribution function that carries on a curve that does not fall; how near the curve
+#: must be to its limit there.
+EDGE, FLAT = 4.0, 1e-11
+#: Points on which a curve is first looked at, and how far.
+FIRST, FAR = 161, 3000.0
+#: Most normals of one curve.
+MOST = 4000
+#: Relative error between the grid's points that is allowed where a curve is within exp(-12) of its maximum.
+ALLOWED = 1e-6
+#: Where an integral is less than this share of the maximum (in logs), sums have lost digits: it is taken from
+#: the logarithm of the likelihood. The first is for normals narrower than so many steps, which take a
+#: Gauss-Hermite rule of so many nodes; the second for others, which take the trapezoid rule.
+DEEP, DEEPER, NARROW, NODES = -10.0, -16.0, 2.0, 31
+#: Points of the search for where a wide one lives, and of the rule there.
+SEARCHED, FOLLOWED = 33, 41
+#: Numbers in one intermediate array.
+AT_ONCE = 500_000
+LOG_2PI = math.log(2.0 * math.pi)
+
+
+class Edge(NamedTuple):
+    """How a curve goes on where it does not fall: ``level * Phi(side * (place - theta) / sd)``."""
+
+    level: float
+    place: float
+    sd: float
+    side: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """The logarithm of a curve: near its maximum to some 1e-9, far from it as a look showed it."""
+
+    near: Callable[[Array], Array]
+    far: Callable[[Array], Array]
+    low: float
+    high: float
+
+    def __call__(self, theta: Array) -> Array:
+        """Give it at effects of any shape."""
+        found = self.near(np.clip(theta, self.low, self.high))
+        away = (theta < self.low) | (theta > self.high)
+        if away.any():
+            found[away] = self.far(theta[away])
+        return np.asarray(found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """The likelihood of one unit, maximum 1: normals around a grid, and edges.
+
+    Attributes
+    ----------
+    weight
+        Of each normal, shape (part,).
+    first, step
+        The grid.
+    edges
+        None, one or two.
+    log_scale
+        Log of the maximum that was taken out.
+    log
+        Its logarithm between, and far beyond, the points of the grid: for integrals that are next to nothing.
+    """
+
+    weight: Array
+    first: float
+    step: float
+    edges: tuple[Edge, ...]
+    log_scale: float
+    log: "Line"
+
+    @property
+    def centre(self) -> Array:
+        """Centres of the normals, shape (part,)."""
+        return np.asarray(self.first + self.step * np.arange(len(self.weight)))
+
+    @property
+    def sd(self) -> float:
+        """SD of the normals."""
+        return WIDE * self.step
+
+    def parts(self, low: float, high: float) -> tuple[Array, Array, Array]:
+        """Give weights, centres and variances of normals, (part,), edges among them as far as two ends."""
+        kept = self.weight > NEGLIGIBLE * np.max(self.weight, initial=0.0)
+        found: list[tuple[Array, Array, Array]] = [
+            (self.weight[kept], self.centre[kept], np.full(int(kept.sum()), self.sd**2))
+        ]
+        for edge in self.edges:
+            step = 0.5 * edge.sd
+            reach = (
+                max(edge.side * (edge.place - (low if edge.side > 0 else high)), 0.0)
+                + 8.0 * edge.sd
+            )
+            count = np.arange(min(math.ceil(reach / step), MOST)) + 0.5
+            at = np.asarray(edge.place - edge.side * step * count)
+            found.append((np.full(len(at), edge.level * step), at, np.full(len(at), edge.sd**2)))
+        weight, centre, variance = (np.concatenate(each) for each in zip(*found, strict=True))
+        return weight, centre, variance
+
+    def log_integral(self, mean: Array, variance: Array) -> Array:
+        """Log of the integral of the curve times N(theta; mean, variance), shapes (point,)."""
+        if not variance.any():
+            return self.log(mean) + self.log_scale
+        found = np.empty(len(mean))
+        chunk = max(1, AT_ONCE // max(len(self.weight), 1))
+        for start in range(0, len(mean), chunk):
+            cut = slice(start, start + chunk)
+            found[cut] = self.value(mean[cut], variance[cut])
+        with np.errstate(divide="ignore"):
+            found = np.log(np.maximum(found, 0.0))
+        narrow = np.sqrt(variance) < NARROW * self.step
+        deep = np.flatnonzero(found < np.where(narrow, DEEP, DEEPER))
+        if len(deep):
+            found[deep] = self._deep(mean[deep], variance[deep])
+        return found + self.log_scale
+
+    def _deep(self, mean: Array, variance: Array) -> Array:
+        """Log of integrals from the logarithm of the likelihood, where sums have lost digits."""
+        found, sd = np.empty(len(mean)), np.sqrt(variance)
+        narrow = sd < NARROW * self.step
+        x, weight = hermite_e.hermegauss(NODES)
+        at = mean[narrow, None] + sd[narrow, None] * x
+        each = self.log(at)
+        found[narrow] = logsumexp(each, axis=1, b=weight / weight.sum())
+        if not narrow.all():
+            found[~narrow] = self._far(mean[~narrow], sd[~narrow])
+        return found
+
+    def _far(self, mean: Array, sd: Array) -> Array:
+        """Log of integrals that live between normal and curve: a grid finds where, another follows."""
+
+        def log(theta: Array) -> Array:
+            return self.log(theta) - 0.5 * ((theta - mean[:, None]) / sd[:, None]) ** 2
+
+        middle = self.centre[np.argmax(self.weight)]
+        theta = mean[:, None] + (middle - mean[:, None]) * np.linspace(0.0, 1.0, SEARCHED)
+        for _ in range(2):
+            best = np.argmax(log(theta), axis=1)
+            at = theta[np.arange(len(theta)), best]
+            gap = np.abs(theta[:, 1] - theta[:, 0])
+            theta = at[:, None] + gap[:, None] * np.linspace(-1.0, 1.0, SEARCHED)
+        step = np.minimum(0.2 * sd, self.step)[:, None]
+        low, here, high = (log(at[:, None] + sign * step)[:, 0] for sign in (-1.0, 0.0, 1.0))
+        width = 1.0 / np.sqrt(np.maximum((2.0 * here - low - high) / step[:, 0] ** 2, sd**-2))
+        t = np.linspace(-9.0, 9.0, FOLLOWED)
+        each = log(at[:, None] + width[:, None] * t)
+        whole = logsumexp(each, axis=1) + np.log(width * (t[1] - t[0]) / sd)
+        return np.asarray(whole - 0.5 * LOG_2PI)
+
+    def value(self, mean: Array, variance: Array) -> Array:
+        """Give the integral by its sum, shape (point,)."""
+        total = variance + self.sd**2
+        found = np.zeros(len(mean))
+        if len(self.weight):
+            # Exponents of an even grid are of second degree in its index.
+            gap = (self.first - mean) / np.sqrt(total)
+            rate = self.step / np.sqrt(total)
+            z = gap[:, None] + rate[:, None] * np.arange(len(self.weight))
+            np.multiply(z, z, out=z)
+            z *= -0.5
+            np.exp(z, out=z)
+            found = (z @ self.weight) / np.sqrt(2.0 * math.pi * total)
+        for edge in self.edges:
+            z = edge.side * (edge.place - mean) / np.sqrt(variance + edge.sd**2)
+            found = found + edge.level * np.exp(log_ndtr(z))
+        return np.asarray(found)
+
+
+def curve(log: Log, start: float, width: float, name: str = "") -> Curve:
+    """Lay the likelihood of one unit as normals.
+
+    Parameters
+    ----------
+    log
+        Its log likelihood.
+    start, width
+        Somewhere near its maximum or, where it has none, near where it bends; and a scale.
+    name
+        How messages call the unit.
+
+    Returns
+    -------
+    Curve
+        Equal to it to some 1e-9 of its maximum.
+
+    Raises
+    ------
+    EngineRefusal
+        If a sum of normals does not reproduce it.
+    """
+    far = math.asinh(FAR / width)
+    theta = np.asarray(start + width * np.sinh(np.linspace(-far, far, FIRST)))
+    value = log(theta)
+    best = int(np.argmax(value))
+    if value.max() - value.min() < FLAT:
+        level = float(value[best])
+        always = (Edge(1.0, start, 1.0, 1.0), Edge(1.0, start, 1.0, -1.0))
+        flat = CubicSpline(theta, value - level)
+        return Curve(np.zeros(0), start, 1.0, always, level, Line(flat, flat, -FAR, FAR))
+    top = float(value.max())
+    low, high, step, edges = _extent(theta, value - top)
+    count = math.ceil((high - low) / step) + 1
+    if count > MOST:
+        raise EngineRefusal(
+            f"{name}: the likelihood spans {count} of its own widths (at most {MOST}); use Nuts()."
+        )
+    grid = np.asarray(low + step * np.arange(count))
+    laid = log(grid) - top
+    rest = np.zeros(count)
+    for edge in edges:
+        rest = rest + log_ndtr(edge.side * (grid - edge.place) / edge.sd)
+    seen = np.exp(laid + rest)
+    taps = _taps()
+    weight = step * np.convolve(seen, taps)[len(taps) // 2 :][:count]
+    half = np.asarray(grid[:-1] + 0.5 * step)
+    both, value_of = np.empty(2 * count - 1), np.empty(2 * count - 1)
+    both[::2], both[1::2], value_of[::2] = grid, half, laid
+    value_of[1::2] = log(half) - top
+    line = Line(
+        make_interp_spline(both, value_of, k=7), CubicSpline(theta, value - top), low, grid[-1]
+    )
+    made = Curve(weight, low, step, edges, top, line)
+    _hold(made, half, value_of[1::2], name)
+    return made
+
+
+def _extent(theta: Array, value: Array) -> tuple[float, float, float, tuple[Edge, ...]]:
+    """Find ends, step and edges of a grid for a curve that was looked at."""
+    inside = np.flatnonzero(value > -DROP)
+    slope = np.diff(value) / np.diff(theta)
+    middle = 0.5 * (theta[1:] + theta[:-1])
+    bend = -np.diff(slope) / np.diff(middle)
+    near = bend[max(inside[0] - 1, 0) : inside[-1]]
+    sharpest = float(np.max(near, initial=1e-12))
+    step = min(1.0 / (FINE * math.sqrt(sharpest)), LONGEST)
+    ends, edges = [], []
+    for side, end, last in ((1.0, inside[0], 0), (-1.0, inside[-1], len(theta) - 1)):
+        if end != last:
+            ends.append(float(theta[int(end - side)]))
+            continue
+        away = np.flatnonzero(np.abs(np.expm1(value - value[last])) > FLAT)
+        place = float(theta[int((away[0] if side > 0 else away[-1]) - side)])
+        edges.append(Edge(math.exp(value[last]), place, EDGE * step, side))
+        ends.append(place - side * 9.0 * EDGE * step)
+    low, high = ends
+    return low, high, step, tuple(edges)
+
+
+@cache
+def _taps() -> Array:
+    """Filter that makes weights of values: the inverse of sampling normals of SD `WIDE` steps on a grid."""
+    size = 512
+    place = np.minimum(np.arange(size), size - np.arange(size))
+    kernel = np.exp(-0.5 * (place / WIDE) ** 2) / (WIDE * math.sqrt(2.0 * math.pi))
+    inverse = np.fft.ifft(1.0 / np.fft.fft(kernel)).real
+    return np.asarray(np.concatenate([inverse[-120:], inverse[:121]]))
+
+
+def _hold(made: Curve, middle: Array, truth: Array, name: str) -> None:
+    """Hold a curve against its likelihood between the points of its grid."""
+    kept = truth > -12.0
+    with np.errstate(divide="ignore"):
+        found = np.log(made.value(middle[kept], np.zeros(int(kept.sum()))))
+    moved = float(np.max(np.abs(found - truth[kept]), initial=0.0))
+    if not moved <= ALLOWED:
+        raise EngineRefusal(
+            f"{name}: normals reproduce the likelihood to {moved:.0e} only (at most {ALLOWED:.0e}); use "
+            "Nuts()."
+        )

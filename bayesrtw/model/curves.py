@@ -1,0 +1,131 @@
+"""Sites whose likelihoods are curves: tables of counts, and whatever else knows its own log likelihood."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.model.curve import Curve, Log, curve
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+
+class Unit(Protocol):
+    """What one unit reported, as a function of its effect."""
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+
+    def log(self, theta: Array) -> Array:
+        """Log likelihood at effects, shape (point,); any constant that does not depend on them."""
+
+    def reports(self, theta: Array) -> tuple[Array, Array]:
+        """Give estimates it might have reported, (outcome,), and log probabilities (point, outcome)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """Units each of which knows its own likelihood; see `bayesrtw.model.observation.Sites`.
+
+    Attributes
+    ----------
+    units
+        What they reported.
+    seen, width
+        A normal near each: estimate and SD, shape (unit,); analysis scale.
+    by
+        What was added to what they reported, shape (unit,).
+    share
+        Share of its information that each keeps, shape (unit,): its likelihood to that power.
+    known
+        Their likelihoods as sums of normals, where they were laid already.
+    """
+
+    units: tuple[Unit, ...]
+    seen: Array
+    width: Array
+    by: Array
+    share: Array
+    known: tuple[Curve, ...] | None = None
+
+    @property
+    def near(self) -> tuple[Array, Array]:
+        """See `Sites`."""
+        return self.seen, self.width
+
+    @property
+    def size(self) -> int:
+        """See `Sites`."""
+        return int(np.mean([len(each.weight) for each in self.laid])) + 1
+
+    def log_density(self, mean: Array, variance: Array, rows: Index) -> Array:
+        """See `Sites`."""
+        shape = np.broadcast_shapes(np.shape(mean), np.shape(variance))
+        mean, variance = np.broadcast_to(mean, shape), np.broadcast_to(variance, shape)
+        found = np.empty(shape)
+        for place, row in enumerate(rows.tolist()):
+            at = (mean[..., place] - self.by[row]).ravel()
+            value = self.laid[row].log_integral(at, variance[..., place].ravel())
+            found[..., place] = value.reshape(shape[:-1])
+        return found
+
+    @cached_property
+    def laid(self) -> tuple[Curve, ...]:
+        """Likelihoods as sums of normals, one a unit."""
+        if self.known is not None:
+            return self.known
+        near = self.seen - self.by
+        return tuple(
+            curve(_power(unit.log, float(self.share[row])), near[row], self.width[row], unit.name)
+            for row, unit in enumerate(self.units)
+        )
+
+    def weakened(self, share: Array) -> "Curves":
+        """See `Sites`: likelihoods to a power."""
+        if np.all(share == 1.0):
+            return self
+        width = self.width / np.sqrt(share)
+        return replace(self, width=width, share=self.share * share, known=None)
+
+    def moved(self, by: Array) -> "Curves":
+        """See `Sites`."""
+        return replace(self, seen=self.seen + by, by=self.by + by, known=self.laid)
+
+    def parts(self, row: int, low: float, high: float) -> tuple[Array, Array, Array]:
+        """See `Sites`."""
+        by = float(self.by[row])
+        weight, centre, variance = self.laid[row].parts(low - by, high - by)
+        return np.log(weight) + self.laid[row].log_scale, centre + by, variance
+
+    def reports(self, row: int, theta: Array) -> tuple[Array, Array]:
+        """See `Sites`."""
+        estimate, log = self.units[row].reports(theta - self.by[row])
+        return estimate + self.by[row], log
+
+
+def curves(units: Sequence[Unit], seen: Array, width: Array) -> Curves:
+    """Take units as sites.
+
+    Parameters
+    ----------
+    units
+        What they reported.
+    seen, width
+        A normal near each, shape (unit,): where its likelihood bends, and on which scale.
+
+    Returns
+    -------
+    Curves
+        Sites.
+    """
+    return Curves(tuple(units), seen, width, np.zeros(len(seen)), np.ones(len(seen)))
+
+
+def _power(log: Log, share: float) -> Log:
+    """Raise a likelihood to a power."""
+    return log if share == 1.0 else lambda theta: share * log(theta)

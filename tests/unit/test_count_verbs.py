@@ -1,0 +1,103 @@
+"""Every verb answers for likelihoods of counts, or refuses in a sentence."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+import bayesrtw as brw
+from bayesrtw.engine import solve
+from bayesrtw.errors import BayesrtwError
+from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
+from bayesrtw.question.influence import influence
+from bayesrtw.question.scaling import power_scaling
+from bayesrtw.question.tipping import tipping_prior, tipping_shift
+
+prior = brw.prior
+NAMES = ["events_t", "n_t", "events_c", "n_c"]
+TABLES = np.array([[3, 30, 1, 31], [0, 25, 4, 24], [5, 40, 6, 38], [7, 60, 9, 58], [2, 33, 8, 35]])
+
+
+def rows(measure="log_odds_ratio"):
+    frame = pd.DataFrame(TABLES, columns=NAMES).assign(
+        study=list("ABCDE"),
+        year=[2001.0, 2002, 2003, 2004, 2005],
+        design=[*["rct"] * 3, "cohort", "cohort"],
+    )
+    return brw.Evidence.from_frame(frame, columns={name: name for name in NAMES}, measure=measure)
+
+
+#: Likelihood by kind, and a measure that it tells.
+LIKELIHOODS = {"hypergeometric": ({}, "log_odds_ratio")}
+
+
+@pytest.fixture(scope="module", params=sorted(LIKELIHOODS))
+def asked(request):
+    settings, measure = LIKELIHOODS[request.param]
+    made = brw.Model(
+        terms=(brw.Intercept(prior.Normal(0, 1)), brw.Exchangeable(prior.HalfNormal(0.5))),
+        likelihood=kind(request.param)(**settings),
+    )
+    return made, rows(measure)
+
+
+def kind(name):
+    brw.Analysis  # noqa: B018 - registers every kind
+    return brw.registry.kinds("likelihood")[name]
+
+
+def test_studies_are_left_out_and_added(asked):
+    model, evidence = asked
+    whole = brw.summarise(brw.fit(model, evidence, engine=brw.Exact(draws=0))).loc["mu"]
+    left = brw.leave_one_out(model, evidence)
+    assert_allclose(left.loc["none left out", "mean"], whole["mean"], atol=1e-6)
+    grown = brw.cumulative(model, evidence)
+    assert_allclose(grown.iloc[-1]["mean"], whole["mean"], atol=1e-6)
+    assert_allclose(grown.iloc[-2]["mean"], left.loc["E", "mean"], atol=1e-5)
+
+
+def test_priors_powers_and_shifts_are_answered(asked):
+    model, evidence = asked
+    priors = {"registered": prior.HalfNormal(0.5), "wider": prior.HalfNormal(1.0)}
+    panel = brw.prior_sensitivity(model, evidence, priors)
+    assert panel.loc["wider", "sd"] > panel.loc["registered", "sd"]
+    scaled = power_scaling(model, evidence)
+    assert np.isfinite(scaled.loc["mu", ["prior", "likelihood"]].astype(float)).all()
+    assert influence(model, evidence) is not None
+    assert tipping_shift(model, evidence, {"all": np.ones(5, dtype=bool)}) is not None
+    assert tipping_prior(model, evidence, lambda up, down: str(up > down)) is not None
+
+
+def test_every_table_is_expected_by_the_others(asked):
+    checked = brw.predictive_check(*asked)
+    assert ((checked["tail"] > 0) & (checked["tail"] <= 1)).all()
+    assert checked.loc["B", "tail"] == checked["tail"].min()
+
+
+@pytest.mark.slow
+def test_a_bias_that_studies_may_have_is_integrated(asked):
+    model, evidence = asked
+    group = RiskGroup(
+        "cohorts", ("cohort",), prior.Normal(0, 0.2), prior.HalfNormal(0.15), (RiskClass("", 0.6),)
+    )
+    made = brw.Model(terms=(*model.terms, BiasMixture((group,))), likelihood=model.likelihood)
+    found, plain = (solve(each, evidence).posterior for each in (made, model))
+    assert found.error < 1e-6
+    assert found.effects["mu"].spread > plain.effects["mu"].spread
+
+
+def test_what_is_normal_alone_is_refused_in_a_sentence(asked):
+    model, evidence = asked
+    with pytest.raises(BayesrtwError, match="normal given the hyperparameters"):
+        brw.outlook(model, evidence)
+    with pytest.raises(BayesrtwError, match="draws normal estimates only"):
+        brw.simulate(model, evidence, 10, seed=1)
+
+
+def test_a_picture_is_drawn(asked):
+    model, evidence = asked
+    made = brw.fit(model, evidence)
+    for name in ("mu", "tau", "theta_new"):
+        assert brw.plot_prior_posterior(made, name) is not None
+        plt.close("all")
