@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from statistics import median_low
 from typing import Final
 
@@ -13,9 +14,6 @@ MOST_PLAIN: Final = 1e9
 
 #: Printed ratios beyond these are cut to ``>9999`` and ``<0.01``.
 MOST_RATIO, LEAST_RATIO = 9999.5, 0.005
-
-#: What a page calls the two sides that an effect may favour.
-SIDES: Final = ("comparison", "programme")
 
 
 def signed(text: str) -> str:
@@ -62,6 +60,57 @@ def spell_probability(value: float) -> str:
     return ">0.99" if value > 0.99 else "<0.01" if value < 0.01 else f"{value:.2f}"
 
 
+#: What to do where nobody stated which effects are good.
+STATE_IT: Final = (
+    "state it with --benefit higher or lower (benefit= in Python), a column benefit, or a benefit of the "
+    "[[outcome]] in a dataset.toml"
+)
+
+#: The event that an effect is on the good side.
+BENEFIT: Final = "P(benefit)"
+
+#: What effects on either side are called where nobody said what they favour.
+NEUTRAL: Final = ("lower", "higher")
+
+
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """What is said of effects on either side of no effect.
+
+    Attributes
+    ----------
+    benefit
+        ``"higher"`` or ``"lower"``, whichever is good; empty where nobody stated it.
+    null
+        No effect on the reported scale; NaN where a measure describes one group and no side is any better.
+    sides
+        What lower and what higher effects are called, e.g. ``("favours placebo", "favours drug")``.
+    """
+
+    benefit: str
+    null: float
+    sides: tuple[str, str] = NEUTRAL
+
+    @property
+    def upward(self) -> bool:
+        """Whether the probability that is printed is that of higher effects."""
+        return self.benefit != "lower"
+
+    @property
+    def event(self) -> str:
+        """The event whose probability is printed; empty where there is none."""
+        if self.benefit:
+            return BENEFIT
+        return "" if math.isnan(self.null) else f"P(above {signed(f'{self.null:g}')})"
+
+    @property
+    def said(self) -> str:
+        """The same in words, after "probability"."""
+        if self.benefit:
+            return "of benefit"
+        return f"of an effect above {signed(f'{self.null:g}')}"
+
+
 def spell_chance(event: str, value: float) -> str:
     """Print an event with its probability: ``P(benefit) = 0.97``, or ``P(benefit) >0.99``."""
     said = spell_probability(value)
@@ -77,20 +126,14 @@ def event(of: str, threshold: float, *, above: bool, benefit: str, log: bool) ->
     if of.startswith("beta"):
         what = "ratio of ratios" if log else "difference"
         return f"P({what} {'>' if above else '<'} {signed(f'{threshold:g}')})"
-    if threshold == (1.0 if log else 0.0) and above == (benefit == "higher"):
-        return "P(benefit)"
+    if benefit and threshold == (1.0 if log else 0.0) and above == (benefit == "higher"):
+        return BENEFIT
     return f"P({'above' if above else 'below'} {signed(f'{threshold:g}')})"
 
 
-def favours(benefit: str) -> tuple[str, str]:
-    """Say whom lower and whom higher effects favour."""
-    return SIDES if benefit == "higher" else (SIDES[1], SIDES[0])
-
-
-def arrows(benefit: str) -> tuple[str, str]:
+def arrows(sides: tuple[str, str]) -> tuple[str, str]:
     """Give the labels left and right of no effect, with arrows."""
-    left, right = favours(benefit)
-    return f"← favours {left}", f"favours {right} →"
+    return f"← {sides[0]}", f"{sides[1]} →"
 
 
 def figure(value: float, digits: int = 4, *, plus: bool = False) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from bayesrtw.analysis.catalog import open_dataset
-from bayesrtw.analysis.conclusion import Rules, conclude, sceptical_model
+from bayesrtw.analysis.conclusion import Rules, conclude, sceptical_model, stated
 from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import fit
@@ -169,6 +169,7 @@ def _designs(rows: Evidence, keep: Any) -> str:
 
 def _fitted(analysis: Analysis, rows: Evidence) -> dict[str, Any]:
     """Fit the analysis's model to some of its rows, and conclude by its rules."""
+    stated(rows.direction.benefit)
     engine = Exact(draws=0, study_effects=False)
     tree = fit(analysis.model, rows, engine=engine, seed=analysis.seed)
     table = summarise(tree)
@@ -182,9 +183,9 @@ def _fitted(analysis: Analysis, rows: Evidence) -> dict[str, Any]:
     sceptical = None
     if doubting is not None:
         doubted = fit(doubting, rows, engine=engine, seed=analysis.seed)
-        side = analysis.conclusion.threshold * (1 if rows.benefit == "higher" else -1)
+        side = analysis.conclusion.threshold * (1 if rows.benefit != "lower" else -1)
         sceptical = probability_beyond(
-            doubted, pooled_mean, "", side, above=rows.benefit == "higher"
+            doubted, pooled_mean, "", side, above=rows.benefit != "lower"
         )
     conclusion = conclude(tree, analysis.conclusion, sceptical=sceptical)
     pooled = table.loc[pooled_mean, ["median", "lower", "upper", "probability"]]

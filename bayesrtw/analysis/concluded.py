@@ -21,15 +21,15 @@ def conclusion(synthesis: Synthesis, *, before: str = "") -> Conclusion | None:
     Returns
     -------
     Conclusion or None
-        None if the model has no pooled mean.
+        None if the model has no pooled mean, or nobody stated which effects are good.
     """
     pooled = synthesis.analysis.model.pooled
-    if pooled not in synthesis.quantities.index:
+    if pooled not in synthesis.quantities.index or not synthesis.posterior.attrs["benefit"]:
         return None
     passed = not any(finding.severity == "failed" for finding in synthesis.findings)
     analysis, tree = synthesis.analysis, synthesis.posterior
     rules = analysis.conclusion
-    higher = tree.attrs["benefit"] == "higher"
+    higher = tree.attrs["benefit"] != "lower"
     side = rules.threshold if higher else -rules.threshold
     model = sceptical_model(analysis.model, rules)
     chance = None

@@ -14,6 +14,7 @@ from bayesrtw.model.prior import Normal
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.summarise import probability_beyond, reports
 from bayesrtw.posterior.tree import new_of, pooled_of
+from bayesrtw.printed import STATE_IT
 
 #: Classes, best first, with no threshold of importance.
 CLASSES = (
@@ -153,6 +154,14 @@ def classify(rules: Rules, benefit: float, harm: float | None = None, *, before:
     return rules.classes[found]
 
 
+def stated(benefit: str) -> None:
+    """Refuse to conclude where nobody stated which effects are good."""
+    if not benefit:
+        raise SpecError(
+            f"no direction of benefit is stated, so there is no conclusion; {STATE_IT}."
+        )
+
+
 def conclude(
     tree: xr.DataTree,
     rules: Rules,
@@ -181,8 +190,14 @@ def conclude(
     -------
     Conclusion
         With the probabilities that it rests on.
+
+    Raises
+    ------
+    SpecError
+        If nobody stated which effects are good.
     """
-    higher = tree.attrs["benefit"] == "higher"
+    stated(str(tree.attrs["benefit"]))
+    higher = tree.attrs["benefit"] != "lower"
     side = rules.threshold if higher else -rules.threshold
     benefit = probability_beyond(tree, pooled_of(tree), "", side, above=higher)
     harm = probability_beyond(tree, pooled_of(tree), "", -side, above=not higher)

@@ -206,7 +206,7 @@ def _climbed(
     name, priors = axis
     gone = np.array([np.isin(np.arange(len(rows)), each.rows)[rows] for each in left])
     different, back = np.unique(gone, axis=0, return_inverse=True)
-    higher = whole.evidence.benefit == "higher"
+    higher = whole.evidence.benefit != "lower"
     cells: list[tuple[Cell | None, ...]] = []
     for mask, near in zip(different, whole.without(list(different)), strict=True):
         if near is None or mask.all():

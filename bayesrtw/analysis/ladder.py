@@ -23,6 +23,7 @@ from bayesrtw.model.judged import CRITICAL
 from bayesrtw.model.spec import Model, check
 from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.tree import pooled_of
+from bayesrtw.printed import BENEFIT
 from bayesrtw.question.ladder import (
     Conflict,
     Rungs,
@@ -112,7 +113,8 @@ def ladder(analysis: Analysis, evidence: Evidence | None = None, *, sampled: boo
     Raises
     ------
     SpecError
-        If the model has no pooled mean, or the registered rung does not exist.
+        If the model has no pooled mean, the registered rung does not exist, or nobody stated which
+        effects are good, so that no bias can be towards benefit.
 
     Examples
     --------
@@ -130,6 +132,7 @@ def ladder(analysis: Analysis, evidence: Evidence | None = None, *, sampled: boo
     source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
     chosen = selected(analysis, source)
     rows = chosen.evidence
+    orientation(rows)
     spec = analysis.ladder
     built, notes = rungs(analysis.model, rows, spec)
     names = [each.name for each in built]
@@ -283,7 +286,7 @@ def _curves(
     import pandas as pd  # noqa: PLC0415
 
     spec, rules = analysis.ladder, analysis.conclusion
-    sides = Sides(evidence.benefit == "higher", rules.threshold)
+    sides = Sides(evidence.benefit != "lower", rules.threshold)
     pools = _Naive(solve(naive, evidence), spec)
     levels = sorted({rules.probable, rules.likely, 0.5}, reverse=True)
     curves: dict[str, pd.DataFrame] = {}
@@ -307,5 +310,5 @@ def _curves(
         drawn = np.abs(grid) <= shown
         curves[name] = pd.DataFrame({"x": grid[drawn], "probability": seen[drawn]})
     tipping = pd.DataFrame.from_dict(found, orient="index")
-    tipping.index.name = "P(benefit)"
+    tipping.index.name = BENEFIT
     return curves, tipping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model
+from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model, stated
 from bayesrtw.engine.fitted import Fitted, Posterior
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.question.asked import Subject, asked
@@ -62,7 +62,7 @@ def outlook(
     Raises
     ------
     SpecError
-        If the model has no intercept.
+        If the model has no intercept, or nobody stated which effects are good.
     EngineRefusal
         If the exact engine cannot fit the model.
 
@@ -95,10 +95,11 @@ def look_out(
     import pandas as pd  # noqa: PLC0415
 
     rules, evidence = rules if rules is not None else Rules(), whole.evidence
+    stated(evidence.direction.benefit)
     posterior = whole.posterior
     doubting = sceptical_model(whole.model, rules)
     doubts = None if doubting is None else whole.beside(doubting, evidence).posterior
-    judge = _Judge(rules, higher=evidence.benefit == "higher", now=now)
+    judge = _Judge(rules, higher=evidence.benefit != "lower", now=now)
     if not now:
         judge = replace(
             judge,

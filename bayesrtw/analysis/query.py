@@ -13,6 +13,7 @@ from bayesrtw.evidence.route import FROM_COUNTS, SILENT
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.judged import CRITICAL
 from bayesrtw.model.term import LeavesOut
+from bayesrtw.printed import STATE_IT
 from bayesrtw.registry import suggestion
 
 #: Rows named in one finding before the rest is only counted.
@@ -136,7 +137,8 @@ def selected(analysis: Analysis, evidence: Evidence) -> Selection:
     Raises
     ------
     EvidenceError
-        As `select`, and if no row remains without these studies.
+        As `select`, and if no row remains without these studies, or the analysis has a threshold of
+        benefit and nobody stated which effects are good.
     """
     found = select(analysis.evidence, evidence)
     rows, findings = found.evidence, list(found.findings)
@@ -147,6 +149,11 @@ def selected(analysis: Analysis, evidence: Evidence) -> Selection:
     if rows.size == 0:
         raise EvidenceError(
             f"{evidence.where}: every row is left out by a critical judgement; nothing is left to pool."
+        )
+    if analysis.conclusion.threshold and not rows.direction.benefit:
+        raise EvidenceError(
+            f"{evidence.where}: conclusion.threshold of {analysis.id} is a benefit of "
+            f"{analysis.conclusion.threshold:g}, and no direction of benefit is stated; {STATE_IT}."
         )
     return Selection(rows, tuple(findings))
 

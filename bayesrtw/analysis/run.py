@@ -232,7 +232,7 @@ def _answers(tree: xr.DataTree, questions: tuple[Estimand, ...], where: str) -> 
     """Summarise each estimand with its own interval and threshold."""
     import pandas as pd  # noqa: PLC0415
 
-    higher = tree.attrs["benefit"] == "higher"
+    higher = tree.attrs["benefit"] != "lower"
     compares = measure_named(str(tree.attrs["measure"])).groups == 2
     tables: dict[tuple[float, IntervalKind], pd.DataFrame] = {}
     rows = []

@@ -1,6 +1,6 @@
 """The sensitivity panel of an analysis, and how robust its conclusion is, in one line."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -18,6 +18,7 @@ from bayesrtw.engine import choose, fit, solve
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import EngineRefusal, SpecError
+from bayesrtw.evidence.measure import Measure
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import normal
 from bayesrtw.model.defaults import review_group
@@ -26,7 +27,7 @@ from bayesrtw.model.published import panel
 from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks
 from bayesrtw.posterior.summarise import probability_beyond, summarise
-from bayesrtw.printed import spell_chance
+from bayesrtw.printed import BENEFIT, Direction, figure, spell_chance, spell_probability
 from bayesrtw.question.compare import compare, submodels
 from bayesrtw.question.influence import measured
 from bayesrtw.question.predictive import predictive_check
@@ -65,7 +66,8 @@ class Panel:
     ----------
     tables
         Heading to table of specifications and history; every table has ``median, lower, upper,
-        probability`` (of benefit beyond the registered threshold) on the analysis scale.
+        probability`` (of benefit beyond the registered threshold; where nobody stated which effects
+        are good, of one above it) on the analysis scale.
     robustness
         One sentence: the share of specifications with the registered conclusion, and what breaks it.
     caveat
@@ -75,6 +77,8 @@ class Panel:
         moderators. Not counted.
     notes
         What was left out of the panel, and why.
+    event
+        The event whose probability the tables hold; empty for a measure of a single group.
     """
 
     tables: "dict[str, pd.DataFrame]"
@@ -82,6 +86,7 @@ class Panel:
     caveat: str
     questions: "dict[str, pd.DataFrame]"
     notes: tuple[str, ...] = ()
+    event: str = BENEFIT
 
 
 #: Heading of the table that holds estimates against what the others and the priors expect, and its columns.
@@ -167,17 +172,24 @@ def sensitivity(
     if analysis.variant:
         tables["Registered variants"] = _variants(analysis, source, rows, notes, executor)
     questions[PREDICTIVE] = predictive_check(whole)[[*EXPECTED]]
-    questions[NEXT] = look_out(whole, rules)
+    direction = rows.direction
+    if direction.benefit:
+        questions[NEXT] = look_out(whole, rules)
     questions |= _questions(analysis, whole, notes)
-    questions["Studies whose absence changes the class"] = fewest_removed(
-        left, _classes(rules), Sides(rows.benefit == "higher", far)
-    )
+    if direction.benefit:
+        questions["Studies whose absence changes the class"] = fewest_removed(
+            left, _classes(rules), Sides(direction.upward, far)
+        )
     for maker in more:
         for heading, further in maker(analysis, rows).items():
             where = tables if set(RESULT) <= set(further.columns) else questions
             where[heading] = further
-    line = _robustness(tables, rules, _known_as(rows))
-    return Panel(tables, line, rows.provenance.caveat, questions, tuple(notes))
+    line = (
+        _robustness(tables, rules, _known_as(rows))
+        if direction.benefit
+        else _spread(tables, direction, rows.measure)
+    )
+    return Panel(tables, line, rows.provenance.caveat, questions, tuple(notes), direction.event)
 
 
 def _fit_for_a_panel(analysis: Analysis, rows: Evidence) -> None:
@@ -250,10 +262,13 @@ def _result(
     tree = fit(model, rows, engine=chosen, seed=seed)  # type: ignore[arg-type]
     found = summarise(tree).loc[model.pooled].to_dict()
     row = {name: float(found[name]) for name in ("mean", "sd", *RESULT)}
-    higher = rows.benefit == "higher"
+    if rows.measure.groups == 1:
+        return row
+    higher = rows.benefit != "lower"
     side = rules.threshold if higher else -rules.threshold
     row["probability"] = probability_beyond(tree, model.pooled, "", side, above=higher)
-    row["harm"] = probability_beyond(tree, model.pooled, "", -side, above=not higher)
+    if rows.benefit:
+        row["harm"] = probability_beyond(tree, model.pooled, "", -side, above=not higher)
     return row
 
 
@@ -266,10 +281,15 @@ def _questions(analysis: Analysis, whole: Fitted, notes: list[str]) -> "dict[str
         "Power scaling": lambda: power_scaling_of(whole),
         "Learned from the data": lambda: learned_of(whole),
         "Tipping shift of effects": lambda: _one_index(
-            tip_shifts(whole, _groups(rows), threshold=far)
+            tip_shifts(whole, _groups(rows), threshold=far), direction
         ),
         "Tipping prior of the mean": lambda: tip_prior(whole, _classes(rules), far),
     }
+    direction = rows.direction
+    if not direction.benefit:
+        del asked["Tipping prior of the mean"]
+    if not direction.event:
+        del asked["Tipping shift of effects"]
     for heading, ask in asked.items():
         try:
             found[heading] = ask()
@@ -286,10 +306,10 @@ def _questions(analysis: Analysis, whole: Fitted, notes: list[str]) -> "dict[str
     return found
 
 
-def _one_index(found: "pd.DataFrame") -> "pd.DataFrame":
+def _one_index(found: "pd.DataFrame", direction: Direction) -> "pd.DataFrame":
     """Name each row of a table of groups and levels in words."""
     frame = found.reset_index()
-    frame.index = frame["group"] + ", P(benefit) = " + frame["level"].map("{:g}".format)
+    frame.index = frame["group"] + f", {direction.event} = " + frame["level"].map("{:g}".format)
     return frame.drop(columns=["group", "level"])
 
 
@@ -376,6 +396,39 @@ def _known_as(rows: Evidence) -> dict[str, str]:
     return {study: names[0] for study, names in found.items() if len(names) == 1}
 
 
+def _specifications(
+    tables: "dict[str, pd.DataFrame]",
+) -> Iterator[tuple[str, str, dict[str, float]]]:
+    """Give every specification: heading, name and figures; history and empty rows are none."""
+    for heading, rows in tables.items():
+        if heading == HISTORY or heading.startswith(PRIORS + OTHERS):
+            continue
+        for name, row in rows.to_dict(orient="index").items():
+            if name not in REGISTERED and np.isfinite(row["median"]):
+                yield heading, str(name), {str(key): value for key, value in row.items()}
+
+
+def _spread(tables: "dict[str, pd.DataFrame]", direction: Direction, measure: Measure) -> str:
+    """Say how far specifications lie apart, where nothing is called a benefit."""
+    own = next(iter(tables.values())).loc["none left out"].to_dict()
+    found = [row for _, _, row in _specifications(tables)]
+    name = "probability" if direction.event else "median"
+
+    def spelt(value: float) -> str:
+        if direction.event:
+            return spell_probability(value)
+        return figure(float(measure.back(value)), 3)
+
+    what = direction.event or f"the pooled {measure.title.lower()}"
+    values = [float(row[name]) for row in found]
+    if not values:
+        return f"No other specification was tried; {what} is {spelt(float(own[name]))}."
+    return (
+        f"In {len(values)} specifications {what} lies between {spelt(min(values))} and "
+        f"{spelt(max(values))}; as registered it is {spelt(float(own[name]))}."
+    )
+
+
 def _robustness(
     tables: "dict[str, pd.DataFrame]", rules: Rules, known_as: Mapping[str, str]
 ) -> str:
@@ -387,27 +440,23 @@ def _robustness(
     registered = classify(rules, now, against)
     agree, total = 0, 0
     others: list[tuple[float, str]] = []
-    for heading, rows in tables.items():
-        if heading == HISTORY or heading.startswith(PRIORS + OTHERS):
+    for heading, name, row in _specifications(tables):
+        chance = float(row["probability"])
+        if not np.isfinite(chance):
             continue
+        total += 1
         # Without a threshold harm is the rest of benefit, and a further table need not say it.
-        harms = rows["harm"] if "harm" in rows else 1.0 - rows["probability"]
-        for name, probability, harm in zip(rows.index, rows["probability"], harms, strict=True):
-            chance = float(str(probability))
-            if name in REGISTERED or not np.isfinite(chance):
-                continue
-            total += 1
-            other = classify(rules, chance, float(str(harm)))
-            if other == registered:
-                agree += 1
-                continue
-            said = known_as.get(str(name), name) if heading == STUDIES else name
-            words = f"{heading.lower()}: {said} ({spell_chance('P(benefit)', chance)}, {other!r})"
-            others.append((abs(chance - now), words))
+        other = classify(rules, chance, float(row.get("harm", 1.0 - chance)))
+        if other == registered:
+            agree += 1
+            continue
+        said = known_as.get(name, name) if heading == STUDIES else name
+        words = f"{heading.lower()}: {said} ({spell_chance(BENEFIT, chance)}, {other!r})"
+        others.append((abs(chance - now), words))
     share = f"{100 * agree / total:.0f} %" if total else "none"
     text = (
         f"{agree} of {total} specifications ({share}) give the same conclusion, {registered!r} "
-        f"({spell_chance('P(benefit)', now)})"
+        f"({spell_chance(BENEFIT, now)})"
     )
     if not others:
         return f"{text}; none breaks it."

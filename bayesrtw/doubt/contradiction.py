@@ -22,6 +22,7 @@ from bayesrtw.evidence.measure import Measure
 from bayesrtw.evidence.quality import contradictions
 from bayesrtw.evidence.reported import ASYMMETRY
 from bayesrtw.evidence.route import SILENT
+from bayesrtw.printed import STATE_IT
 from bayesrtw.reading.flat import SUMS_UP
 
 #: A difference between a printed estimate and the crude one counts from this many standard errors on:
@@ -432,10 +433,12 @@ def _directions(rows: Rows) -> Iterator[Doubt]:
                 "direction that is good for the worker"
             )
             yield rows.doubt(group[0], "outcome", "direction-unlikely", text)
+    silent = [name for name, each in rows.evidence.outcomes.items() if not each.benefit]
+    if silent and any(rows.measure(row).groups == 2 for row in range(rows.size)):
+        named = "" if len(silent) == len(rows.evidence.outcomes) else f" for {some_of(silent)}"
+        text = f"{rows.file}: no direction of benefit is stated{named}; {STATE_IT}."
+        yield Doubt("doubt", rows.file, 0, "benefit", "", "direction-not-stated", text)
     for limit in rows.evidence.provenance.limits:
-        if limit.startswith("No direction of benefit"):
-            text = f"{rows.file}: {limit} Add a column benefit with higher or lower."
-            yield Doubt("doubt", rows.file, 0, "benefit", "", "direction-not-stated", text)
         if limit.endswith(SUMS_UP):
             yield Doubt("doubt", rows.file, 0, "", "", "total-row", f"{rows.file}: {limit}")
 
@@ -445,10 +448,10 @@ def _contradictions(rows: Rows) -> Iterator[Doubt]:
     clear: dict[tuple[str, ...], list[tuple[int, float]]] = {}
     for row in rows.primary():
         z = rows.number("effect", row) / rows.number("se", row)
-        higher = rows.evidence.outcomes[rows.text("outcome", row)].benefit == "higher"
-        if abs(z) > CLEAR:
+        benefit = rows.evidence.outcomes[rows.text("outcome", row)].benefit
+        if abs(z) > CLEAR and benefit:
             key = tuple(rows.text(name, row) for name in ("study", "stratum", "contrast"))
-            clear.setdefault(key, []).append((row, z if higher else -z))
+            clear.setdefault(key, []).append((row, z if benefit == "higher" else -z))
     seen: set[str] = set()
     pairs = (pair for alike in clear.values() for pair in combinations(alike, 2))
     for (one, good), (two, bad) in pairs:

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 from bayesrtw.errors import EvidenceError, Fault
 from bayesrtw.registry import suggestion
 
-#: Which direction on the analysis scale is good for the worker.
-Benefit = Literal["higher", "lower"]
+#: Which direction on the analysis scale is good; empty where nobody stated it, and then nothing is called
+#: a benefit.
+Benefit = Literal["higher", "lower", ""]
 
 Array = NDArray[np.float64]
 

@@ -4,27 +4,24 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
-from bayesrtw.errors import EvidenceError, Fault, Faults, Place, shown
-from bayesrtw.evidence.cells import Places, Table, duplicates, rows_of_frame
+from bayesrtw.errors import EvidenceError, shown
+from bayesrtw.evidence.cells import Places
 from bayesrtw.evidence.covariance import Dependence
-from bayesrtw.evidence.measure import Benefit, Measure, beyond_limits, measure_named
+from bayesrtw.evidence.frame import numbers_of, printed_of
+from bayesrtw.evidence.measure import Benefit, Measure, measure_named
 from bayesrtw.evidence.quality import Judgements
-from bayesrtw.evidence.reported import NUMBERS
-from bayesrtw.evidence.rows import TEXT, converted
+from bayesrtw.printed import NEUTRAL, Direction
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
-
-#: Faults of one kind that are listed of a data frame.
-MOST_FAULTS = 20
 
 #: What a value of a `where` clause may be.
 Choice = str | float | Sequence[str] | Sequence[float]
@@ -54,6 +51,8 @@ class Provenance:
         How a table of others was read: what parts its cells, what each column was taken for.
     columns
         Column of this package to the heading that it was read from.
+    programme, comparison
+        What is studied and what it is held against, in words.
     """
 
     dataset: str = ""
@@ -70,6 +69,8 @@ class Provenance:
     studies: int = 0
     reading: str = ""
     columns: Mapping[str, str] = field(default_factory=dict)
+    programme: str = "treatment"
+    comparison: str = "comparison"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,15 +82,19 @@ class Outcome:
     name, title
         Id and heading.
     benefit
-        ``"higher"`` if a larger effect on the analysis scale is good for the worker.
+        ``"higher"`` if a larger effect on the analysis scale is good; empty where nobody stated it.
     unit
         Unit of differences, e.g. ``"days"``; empty for ratios.
+    below, above
+        What a graph calls lower and higher effects, e.g. ``"Favours placebo"``; empty where nobody says.
     """
 
     name: str
     title: str
-    benefit: Benefit
+    benefit: Benefit = ""
     unit: str = ""
+    below: str = ""
+    above: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +138,7 @@ class Evidence:
         se: str = "se",
         study: str = "study",
         measure: str = "generic",
-        benefit: Benefit = "higher",
+        benefit: Benefit = "",
         unit: str = "",
     ) -> Self:
         """Make evidence of a data frame: of effects on the analysis scale, or of numbers as printed.
@@ -154,7 +159,8 @@ class Evidence:
         measure
             Name of the effect measure, e.g. ``"log_hazard_ratio"``.
         benefit
-            Whether a larger effect is good (``"higher"``) or bad (``"lower"``) for the worker.
+            Whether a larger effect is good (``"higher"``) or bad (``"lower"``). Unless it is stated,
+            nothing is called a benefit.
         unit
             Unit of differences, e.g. ``"days"``.
 
@@ -177,70 +183,13 @@ class Evidence:
         >>> Evidence.from_frame(frame).size
         2
         """
-        measure_named(measure)
-        effect, se, study = str(effect), str(se), str(study)
-        faults = Faults(EvidenceError)
-        if not hasattr(frame, "columns"):
-            raise EvidenceError(
-                f"data frame: found {type(frame).__name__}; give a pandas DataFrame."
-            )
-        if columns is not None:
-            found = _as_printed(frame, columns, measure)
-            titles = {str(name) for name in found["outcome"]}
-            outcomes = {
-                name: Outcome(name, name.replace("_", " "), benefit, unit)
-                for name in sorted(titles)
-            }
-            return cls(dataset_of(found), Provenance(title="data frame"), outcomes)
-        names = [str(column) for column in frame.columns]
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        if repeated:
-            faults.add(f"data frame: columns {shown(repeated)} stand twice; rename one.")
-        renamed = {effect: "effect", se: "se", study: "study"}
-        for old, new in renamed.items():
-            if old != new and new in names:
-                faults.add(
-                    f"data frame: column {old!r} is to be {new!r}, and there is a column {new!r} too; "
-                    "leave one out."
-                )
-        if "measure" in names:
-            faults.add(
-                "data frame: column 'measure' stands in the frame; one frame has one measure: give "
-                "measure= and leave the column out."
-            )
-        for wanted in (effect, se, study):
-            if wanted not in names:
-                faults.add(f"data frame: column {wanted!r} is missing; {suggestion(wanted, names)}")
-        if benefit not in ("higher", "lower"):
-            faults.add(f"benefit is {benefit!r}; Choices: higher, lower.")
-        faults.raise_if_any()
-        held: dict[str, NDArray[np.generic]] = {}
-        for place, name in enumerate(names):
-            kept = renamed.get(name, name)
-            held[kept] = _column(list(frame.iloc[:, place]), kept, faults)
-        faults.raise_if_any()
-        count = len(frame)
-        held.setdefault("outcome", np.full(count, "effect", dtype=object))
-        held["measure"] = np.full(count, measure, dtype=object)
-        labels = held["study"]
-        for name in ("effect", "se"):
-            values = np.asarray(held[name], dtype=np.float64)
-            bad = (
-                ~np.isfinite(values) if name == "effect" else ~(np.isfinite(values) & (values > 0))
-            )
-            rule = "finite" if name == "effect" else "positive and finite"
-            for row in np.flatnonzero(bad)[:5]:
-                what, remedy = f"found {float(values[row])!r}", "mend or leave out the row"
-                at = Place("data frame", (int(row) + 1,), str(labels[row]), name)
-                faults.add(Fault(what, f"{name} must be {rule}", remedy, "not-a-number", at))
-        for row in range(count):
-            numbers = float(held["effect"][row]), float(held["se"][row])
-            usable = np.isfinite(numbers).all() and numbers[1] > 0
-            beyond = beyond_limits(*numbers, measure_named(measure)) if usable else None
-            if beyond is not None and len(faults.found) < MOST_FAULTS:
-                faults.add(beyond.at("data frame", row + 1, study=str(labels[row])))
-        faults.extend(duplicates(held, "data frame"))
-        faults.raise_if_any()
+        held = (
+            numbers_of(frame, str(effect), str(se), str(study), measure)
+            if columns is None
+            else printed_of(frame, columns, measure)
+        )
+        if benefit not in ("higher", "lower", ""):
+            raise EvidenceError(f"benefit is {benefit!r}; Choices: higher, lower.")
         names = sorted({str(name) for name in held["outcome"]})
         outcomes = {name: Outcome(name, name.replace("_", " "), benefit, unit) for name in names}
         return cls(dataset_of(held), Provenance(title="data frame"), outcomes)
@@ -274,7 +223,7 @@ class Evidence:
 
     @property
     def benefit(self) -> Benefit:
-        """The one direction of benefit of all outcomes present.
+        """The one direction of benefit of all outcomes present; empty where nobody stated it.
 
         Raises
         ------
@@ -285,12 +234,33 @@ class Evidence:
         if not directions:
             raise EvidenceError(f"{self.where}: there are no rows, so no direction of benefit.")
         if len(directions) != 1:
-            names = [f"{name} ({self.outcomes[name].benefit})" for name in self.outcome_names]
+            names = [
+                f"{name} ({self.outcomes[name].benefit or 'not stated'})"
+                for name in self.outcome_names
+            ]
             raise EvidenceError(
-                f"{self.where}: outcomes with opposite directions of benefit are mixed: "
+                f"{self.where}: outcomes with different directions of benefit are mixed: "
                 f"{', '.join(names)}; select one direction with outcome=."
             )
         return directions.pop()
+
+    @property
+    def direction(self) -> Direction:
+        """Which side of no effect is good, and what the two sides are called.
+
+        Without a benefit where nobody stated one, or where the measure describes a single group.
+        """
+        measure = self.measure
+        benefit = self.benefit if measure.groups == 2 else ""
+        own = {
+            (self.outcomes[name].below, self.outcomes[name].above) for name in self.outcome_names
+        }
+        sides = own.pop() if len(own) == 1 else ("", "")
+        if not all(sides):
+            words = self.provenance.comparison, self.provenance.programme
+            low, high = words if benefit == "higher" else words[::-1]
+            sides = (f"favours {low}", f"favours {high}") if benefit else NEUTRAL
+        return Direction(benefit, measure.null, sides)
 
     @property
     def outcome_names(self) -> tuple[str, ...]:
@@ -419,37 +389,6 @@ class Evidence:
         return sha.hexdigest()
 
 
-def _as_printed(
-    frame: "pd.DataFrame", columns: Mapping[str, str], measure: str
-) -> dict[str, NDArray[np.generic]]:
-    """Convert the rows of a frame whose columns are stated."""
-    header, *rows = rows_of_frame(frame)
-    faults = Faults(EvidenceError)
-    known = sorted({*NUMBERS, *TEXT})
-    for heading, role in columns.items():
-        if heading not in header:
-            faults.add(f"data frame: column {heading!r} is missing; {suggestion(heading, header)}")
-        if role not in known:
-            faults.add(f"data frame: {role!r} is no column to be; {suggestion(role, known)}")
-    names = [columns.get(name, name) for name in header]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        faults.add(f"data frame: columns {shown(twice)} stand twice; rename or leave out one.")
-    faults.raise_if_any()
-    cells = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-    table = Table("data frame", dict(zip(names, map(list, cells), strict=True)), [])
-    table.lines = list(range(1, len(rows) + 1))
-    if "study" not in table.columns:
-        faults.add(f"data frame: column 'study' is missing; {suggestion('study', header)}")
-    if measure != "generic":
-        table.columns["measure"] = [measure] * len(rows)
-    faults.raise_if_any()
-    found = converted(table, faults)
-    faults.raise_if_any()
-    found.setdefault("outcome", np.full(len(rows), "effect", dtype=object))
-    return found
-
-
 def _kept(dependence: tuple[Dependence, ...], keep: NDArray[np.bool_]) -> tuple[Dependence, ...]:
     """Dependence among the rows of a mask, renumbered."""
     place = np.cumsum(keep) - 1
@@ -483,8 +422,9 @@ def combine(first: Evidence, second: Evidence) -> Evidence:
     for name in first.outcomes.keys() & second.outcomes.keys():
         if first.outcomes[name].benefit != second.outcomes[name].benefit:
             raise EvidenceError(
-                f"outcome {name!r}: benefit is {first.outcomes[name].benefit!r} in {first.where} "
-                f"and {second.outcomes[name].benefit!r} in {second.where}; rename one outcome."
+                f"outcome {name!r}: benefit is {first.outcomes[name].benefit or 'not stated'!r} in "
+                f"{first.where} and {second.outcomes[name].benefit or 'not stated'!r} in {second.where}; "
+                "state the same for both, or rename one outcome."
             )
     columns: dict[str, NDArray[np.generic]] = {}
     for name in dict.fromkeys([*first.data.data_vars, *second.data.data_vars]):
@@ -573,22 +513,3 @@ def _counts(labels: Sequence[str]) -> dict[str, int]:
     for label in labels:
         count[label] = count.get(label, 0) + 1
     return count
-
-
-def _column(cells: Sequence[Any], name: str, faults: Faults) -> NDArray[np.generic]:
-    """Bring a data frame's column to float64 or to text, noting what is neither."""
-    import pandas as pd  # noqa: PLC0415
-
-    values: list[Any] = [None if pd.isna(value) else value for value in cells]
-    numeric = all(value is None or isinstance(value, int | float | np.number) for value in values)
-    if name in ("effect", "se") or (numeric and name not in TEXT):
-        numbers = np.full(len(values), np.nan)
-        for row, value in enumerate(values):
-            try:
-                numbers[row] = np.nan if value is None else float(value)
-            except (TypeError, ValueError):
-                place = Place("data frame", (row + 1,), column=name)
-                what, remedy = f"found {value!r}", "write a decimal number"
-                faults.add(Fault(what, f"{name} must be a number", remedy, "not-a-number", place))
-        return numbers
-    return np.array(["" if value is None else str(value) for value in values], dtype=object)

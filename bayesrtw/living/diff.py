@@ -118,6 +118,7 @@ def difference(before: Earlier, after: Later) -> dict[str, Any]:
         "analysis": analysis.id,
         "title": analysis.title,
         "from": before.name,
+        "event": synthesis.evidence.direction.event,
         "label": _label(rows, method=method, software=bool(versions)),
         "inputs": {
             **rows,
@@ -156,6 +157,7 @@ def first(after: Later) -> dict[str, Any]:
         "analysis": analysis.id,
         "title": analysis.title,
         "from": None,
+        "event": after.synthesis.evidence.direction.event,
         "label": "first run",
         "inputs": {},
         "results": [],
@@ -262,7 +264,7 @@ def robustness(after: Later, rules: Rules, *, held: str = "") -> dict[str, Any] 
         if len(rows):
             row = rows.iloc[0].to_dict()
             chance = float(row["probability"])
-            higher = after.synthesis.posterior.attrs["benefit"] == "higher"
+            higher = after.synthesis.posterior.attrs["benefit"] != "lower"
             benefit = chance if bool(row["above"]) == higher else 1.0 - chance
             classes[variant] = classify(rules, benefit, before=held)
     if not classes:

@@ -17,6 +17,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal
 from bayesrtw.model.moderator import has_column
 from bayesrtw.model.term import Carried, Contribution, Facts, Fixed, Hyper, Noise, Trust, Varying
+from bayesrtw.printed import STATE_IT
 from bayesrtw.registry import component
 
 if TYPE_CHECKING:
@@ -113,8 +114,17 @@ def orientation(evidence: Evidence) -> float:
     Returns
     -------
     float
-        1 where higher is better, else -1.
+        1 where higher is better, -1 where lower is.
+
+    Raises
+    ------
+    SpecError
+        If nobody stated it: a bias towards benefit has no direction then.
     """
+    if not evidence.benefit:
+        raise SpecError(
+            f"{evidence.where}: a bias towards benefit needs its direction: {STATE_IT}."
+        )
     return 1.0 if evidence.benefit == "higher" else -1.0
 
 

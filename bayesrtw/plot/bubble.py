@@ -130,7 +130,7 @@ def plot_bubble(
             float(content.x.max()) + margin,
             plain=years,
         ),
-        y=Side(subject.axis_title, low, high, subject.measure, subject.benefit),
+        y=Side(subject.axis_title, low, high, subject.measure, subject.direction),
         height=0.72,
         legend=tuple(legend),
         notes=(" ".join(content.said[1:]),),

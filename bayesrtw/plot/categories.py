@@ -123,7 +123,7 @@ def _read(tree: xr.DataTree, moderator: str, ci_prob: float) -> Forest:
         before=(Column("Estimates", tuple(counts)),),
         columns=(
             effect_column(rows, whole.measure, whole.unit, whole.percent, whole.places),
-            Column("P(benefit)", tuple(chances)),
+            *([Column(whole.direction.event, tuple(chances))] if whole.direction.event else []),
         ),
         legend=tuple(legend),
         phrases=True,

@@ -18,7 +18,14 @@ from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column, percentage
 from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.summarise import summarise
-from bayesrtw.posterior.tree import hyper_of, models_of, new_of, pooled_of, which_of
+from bayesrtw.posterior.tree import (
+    direction_of,
+    hyper_of,
+    models_of,
+    new_of,
+    pooled_of,
+    which_of,
+)
 from bayesrtw.printed import decimals, spell, spell_probability, spell_share
 from bayesrtw.registry import suggestion
 
@@ -80,7 +87,7 @@ def read_forest(tree: xr.DataTree, *, group_by: str | None, ci_prob: float) -> F
         legend=_legend(rows, percent),
         measure=measure,
         unit=unit,
-        benefit=str(tree.attrs["benefit"]),
+        direction=direction_of(tree),
         ci_prob=ci_prob,
         places=places,
         grouped=groups is not None,
@@ -275,12 +282,14 @@ def _notes(
     notes = []
     pooled = pooled_of(tree)
     if pooled in summary.index:
-        side = "above" if tree.attrs["benefit"] == "higher" else "below"
+        direction = direction_of(tree)
+        side = "above" if direction.upward else "below"
+        what = f"is a benefit ({measure.title.lower()} {side} {measure.null:g})"
+        if not direction.benefit:
+            what = f"is above {measure.null:g}"
         probability = spell_probability(number_in(summary, pooled, "probability"))
-        notes.append(
-            f"Probability that the pooled effect is a benefit ({measure.title.lower()} {side} "
-            f"{measure.null:g}): {probability}."
-        )
+        if direction.event:
+            notes.append(f"Probability that the pooled effect {what}: {probability}.")
         notes += _meaning(tree)
     notes += _heterogeneity(tree, summary, measure, places)
     kind = str(summary["ci_kind"].iloc[0])

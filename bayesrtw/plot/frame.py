@@ -28,7 +28,7 @@ from bayesrtw.plot.strip import (
     draw_sample,
     lay_strip,
 )
-from bayesrtw.printed import arrows, favours
+from bayesrtw.printed import Direction, arrows
 
 #: Blank around everything, between an axis and its labels, and the height of a line of text.
 EDGE, PAD, LINE = 5.0, 5.0, 10.0
@@ -57,8 +57,8 @@ class Side:
         Its limits: of effects on the analysis scale, else in its own units.
     measure
         Of effects; None for anything else.
-    favours
-        Direction of benefit of effects, ``"higher"`` or ``"lower"``; empty where none is said.
+    direction
+        What lower and higher effects are called; None where it is not said.
     values, labels
         Ticks where they are known already; else round ones are chosen.
     plain
@@ -71,7 +71,7 @@ class Side:
     low: float
     high: float
     measure: Measure | None = None
-    favours: str = ""
+    direction: Direction | None = None
     values: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
     plain: bool = False
@@ -287,7 +287,7 @@ def _plan(frame: Frame, room: float, total: float | None) -> _Plan:
     if frame.caveat:
         notes += wrap(f"Caveat: {frame.caveat}", inner, faces.small)
     foot = (0.0 if frame.x.bare else 14.0) + LINE * len(frame.beneath) + frame.reserve
-    foot += 14.0 if frame.x.favours else 2.0
+    foot += 14.0 if frame.x.direction else 2.0
     foot += LINE + 2.0 if frame.x.title else 0.0
     plan = _Plan(
         type=faces,
@@ -316,10 +316,10 @@ def _wide(label: str, face: Face) -> float:
 
 def _upward(side: Side) -> str:
     """Title of the upright axis, which stands above it, with the direction of benefit."""
-    if not side.favours or side.measure is None:
+    if side.direction is None or side.measure is None:
         return side.title
-    lower, upper = favours(side.favours)
-    return f"{side.title}; ↑ favours {upper}, ↓ favours {lower}"
+    lower, upper = map(one_line, side.direction.sides)
+    return f"{side.title}; ↑ {upper}, ↓ {lower}"
 
 
 def _scales(axes: Axes, frame: Frame, plan: _Plan) -> None:
@@ -426,9 +426,9 @@ def _around(axes: Axes, frame: Frame, plan: _Plan) -> None:
             write(axes, (x, y - LINE / 2), text, faces.body, points, ha="center", color=QUIET)
         y -= LINE
     y -= frame.reserve
-    if frame.x.favours:
+    if frame.x.direction:
         y -= 7.0
-        _directions(axes, frame.x, plan, y, points)
+        _directions(axes, frame.x, frame.x.direction, plan, y, points)
         y -= 7.0
     else:
         y -= 2.0
@@ -450,9 +450,11 @@ def _around(axes: Axes, frame: Frame, plan: _Plan) -> None:
         y -= 9.3
 
 
-def _directions(axes: Axes, side: Side, plan: _Plan, y: float, points: Transform) -> None:
+def _directions(
+    axes: Axes, side: Side, direction: Direction, plan: _Plan, y: float, points: Transform
+) -> None:
     """Say on both sides of no effect what is good, as near to it as the figure allows."""
-    left, right = arrows(side.favours)
+    left, right = map(one_line, arrows(direction.sides))
     null = -side.low / (side.high - side.low) * plan.across
     face = plan.type.body
     least = EDGE - plan.left + width(left, face) + 4.0

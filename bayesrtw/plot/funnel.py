@@ -142,7 +142,7 @@ def plot_funnel(
     frame = Frame(
         kind="Funnel plot",
         described=content.describe(),
-        x=Side(subject.axis_title, low, high, subject.measure, subject.benefit),
+        x=Side(subject.axis_title, low, high, subject.measure, subject.direction),
         y=Side(_upright(subject), deepest, 0.0),
         height=0.75,
         legend=tuple(_legend(content)),

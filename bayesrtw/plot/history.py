@@ -110,7 +110,7 @@ def plot_history(
         kind="History of a living analysis",
         described=describe_history(table, source, ci_prob=ci_prob),
         x=Side("Date of the run", *ends, values=tuple(values), labels=tuple(labels)),
-        y=Side(subject.axis_title, low, high, subject.measure, subject.benefit),
+        y=Side(subject.axis_title, low, high, subject.measure, subject.direction),
         height=0.6,
         legend=(
             (Sample(INK, 0.8), f"median and {percent} interval"),

@@ -145,10 +145,9 @@ def read_table(
     percent = f"{100 * ci_prob:g}%"
     effect = effect_column(rows, subject.measure, subject.unit, percent, places, kind="CrI")
     texts = tuple(text or EMPTY for text in effect.texts)
-    chance = Column(
-        "P(benefit)",
-        tuple(_chance(value) for value in numbers(table, "probability")[sequence]),
-    )
+    chances = numbers(table, "probability")[sequence]
+    event = subject.direction.event
+    chance = [Column(event, tuple(_chance(value) for value in chances))] if event else []
     extras = [
         (extra, _column(extra, numbers(table, extra.name)[sequence]))
         for extra in layout.extras
@@ -161,13 +160,13 @@ def read_table(
         before=tuple(column for extra, column in extras if extra.before),
         columns=(
             Column(effect.heading, texts, needed=True),
-            chance,
+            *chance,
             *(column for extra, column in extras if not extra.before),
         ),
         legend=_legend(rows, layout, percent),
         measure=subject.measure,
         unit=subject.unit,
-        benefit=subject.benefit,
+        direction=subject.direction,
         ci_prob=ci_prob,
         places=places,
         grouped=False,

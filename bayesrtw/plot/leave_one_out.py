@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from bayesrtw.plot.interval_table import TAU, Extra, Layout, labels_of, read_table
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Forest
-from bayesrtw.plot.subject import Source
+from bayesrtw.plot.subject import Source, subject_of
 from bayesrtw.printed import spell_probability
 
 if TYPE_CHECKING:
@@ -80,10 +80,11 @@ def describe_leave_one_out(table: "pd.DataFrame", source: Source, *, ci_prob: fl
 def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
     others = table.loc[[str(name) != _WHOLE for name in table.index]]
     notes = []
-    if "probability" in table.columns and others["probability"].notna().any():
+    direction = subject_of(source).direction
+    if direction.event and "probability" in table.columns and others["probability"].notna().any():
         low, high = others["probability"].min(), others["probability"].max()
         notes.append(
-            f"The probability of benefit lies between {spell_probability(float(low))} (without "
+            f"The probability {direction.said} lies between {spell_probability(float(low))} (without "
             f"{_named(source, others, low)}) and {spell_probability(float(high))} (without "
             f"{_named(source, others, high)})."
         )

@@ -22,7 +22,7 @@ from bayesrtw.posterior.tree import new_of, pooled_of, which_of
 from bayesrtw.printed import decimals, spell_probability
 
 #: Names of the areas: ids in an SVG.
-BENEFIT_AREA, HARM_AREA = "benefit", "harm"
+AREAS, NEUTRAL_AREAS = ("benefit", "harm"), ("above", "below")
 
 #: Room beneath the curve for the intervals, as a share of its height.
 BENEATH = 0.2
@@ -76,18 +76,11 @@ def plot_new_setting(
     frame = Frame(
         kind="New setting",
         described=describe_new_setting(source, ci_prob=ci_prob),
-        x=Side(
-            axis_title(quantity, subject),
-            low,
-            high,
-            subject.measure,
-            subject.benefit,
-        ),
+        x=Side(axis_title(quantity, subject), low, high, subject.measure, subject.direction),
         y=Side("", -BENEATH * tall, 1.06 * tall, bare=True),
         height=0.55,
         legend=(
-            (Sample(SKY, area=True), f"benefit: probability {spell_probability(chance)}"),
-            (Sample(ORANGE, area=True, hatch="////"), f"harm: {spell_probability(1 - chance)}"),
+            *_sides(subject, chance),
             (Sample(VERMILLION, THICK, "o", 4.5), f"new setting, {100 * ci_prob:g}% interval"),
             (Sample(BLUE, THICK, "o", 4.5), f"pooled effect, {100 * ci_prob:g}% interval"),
         ),
@@ -136,9 +129,10 @@ def describe_new_setting(source: Synthesis | xr.DataTree, *, ci_prob: float = 0.
         )
         said.append(spell_interval(interval, subject.measure, places))
     chance = spell_probability(number_in(summary, name, "probability"))
+    direction = subject.direction
+    known = f"the probability {direction.said} is {chance}; " if direction.event else ""
     return (
-        f"Distribution of the effect in a new setting{_which(tree, name)}: the probability of benefit is "
-        f"{chance}; "
+        f"Distribution of the effect in a new setting{_which(tree, name)}: {known}"
         f"{subject.measure.title.lower()} {said[0]}, {100 * ci_prob:g}% interval; "
         f"pooled effect{_which(tree, pooled_of(tree))} {said[1]}."
     )
@@ -149,15 +143,31 @@ def _which(tree: xr.DataTree, quantity: str) -> str:
     return f" ({which})" if which else ""
 
 
+def _sides(subject: Subject, chance: float) -> list[tuple[Sample, str]]:
+    """Name the two areas with their probabilities; none of a measure of a single group."""
+    direction = subject.direction
+    if not direction.event:
+        return []
+    null = f"{subject.measure.null:g}"
+    names = ("benefit", "harm") if direction.benefit else (f"above {null}", f"below {null}")
+    return [
+        (Sample(SKY, area=True), f"{names[0]}: probability {spell_probability(chance)}"),
+        (Sample(ORANGE, area=True, hatch="////"), f"{names[1]}: {spell_probability(1 - chance)}"),
+    ]
+
+
 def _areas(axes: Axes, curve: Curve, subject: Subject) -> None:
-    """Fill the areas of benefit and of harm."""
-    back, higher = subject.measure.back, subject.benefit == "higher"
+    """Fill the areas of benefit and of harm, or above and below no effect."""
+    back, higher = subject.measure.back, subject.direction.upward
+    if not subject.direction.event:
+        return
+    good_area, other_area = AREAS if subject.direction.benefit else NEUTRAL_AREAS
     # Both areas end exactly at no effect.
     x = np.sort(np.append(curve.x, 0.0)) if curve.x[0] < 0 < curve.x[-1] else curve.x
     density = np.interp(x, curve.x, curve.density)
     for good, gid, color, hatch in (
-        (True, BENEFIT_AREA, SKY, None),
-        (False, HARM_AREA, ORANGE, "////"),
+        (True, good_area, SKY, None),
+        (False, other_area, ORANGE, "////"),
     ):
         side = x >= 0 if good == higher else x <= 0
         axes.fill_between(

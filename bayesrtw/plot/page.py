@@ -473,7 +473,7 @@ def _directions(axes: Axes, forest: Forest, page: _Page) -> None:
     low, high = page.ends
     null = page.left - page.panel * low / (high - low)
     y = page.bottom - 21.0
-    left, right = arrows(forest.benefit)
+    left, right = map(one_line, arrows(forest.direction.sides))
     body = page.type.body
     _write(axes, page, (null - 4.0, y), left, body, ha="right")
     _write(axes, page, (null + 4.0, y), right, body)

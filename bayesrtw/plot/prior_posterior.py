@@ -97,7 +97,7 @@ def plot_prior_posterior(
     content = _read(source, quantity, ci_prob)
     subject = content.subject
     effect = not content.spread
-    favours = subject.benefit if effect and not content.coefficient else ""
+    direction = subject.direction if effect and not content.coefficient else None
     low, high = _range(content)
     tall = max(
         float(curve.density[(curve.x >= low) & (curve.x <= high)].max(initial=0.0))
@@ -113,7 +113,7 @@ def plot_prior_posterior(
     frame = Frame(
         kind="Prior and posterior",
         described=content.described,
-        x=Side(content.title, low, high, subject.measure if effect else None, favours),
+        x=Side(content.title, low, high, subject.measure if effect else None, direction),
         y=Side("", -BENEATH * tall, 1.06 * tall, bare=True),
         height=0.55,
         legend=tuple(legend),
@@ -215,10 +215,10 @@ def _read(source: Synthesis | xr.DataTree, name: str, ci_prob: float) -> _Conten
     numbers += (
         f"Posterior median {_spelt(interval, interval, subject, spread=spread)}, {percent} interval"
     )
-    if not spread and quantity.variable != "beta":
-        numbers += (
-            f"; probability of benefit {spell_probability(number_in(summary, name, 'probability'))}"
-        )
+    direction = subject.direction
+    if not spread and quantity.variable != "beta" and direction.event:
+        chance = spell_probability(number_in(summary, name, "probability"))
+        numbers += f"; probability {direction.said} {chance}"
     drawn = None
     if prior is not None:
         low, high = float(posterior.x[0]), float(posterior.x[-1])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayesrtw.evidence.measure import Measure
 from bayesrtw.plot.judgement import Dots
 from bayesrtw.plot.lettering import Face, width
-from bayesrtw.printed import with_interval
+from bayesrtw.printed import Direction, with_interval
 
 Array = NDArray[np.float64]
 
@@ -111,7 +111,7 @@ class Forest:
         Columns of text before the axis and after it.
     legend
         Marks that occur, each with what it is.
-    measure, unit, benefit
+    measure, unit, direction
         Of the effects.
     ci_prob
         Probability of every interval.
@@ -137,7 +137,7 @@ class Forest:
     legend: tuple[tuple[str, str], ...]
     measure: Measure
     unit: str
-    benefit: str
+    direction: Direction
     ci_prob: float
     places: int
     grouped: bool

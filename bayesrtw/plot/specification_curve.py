@@ -87,7 +87,10 @@ class _Content:
             f"Specification curve of {len(self.runs)} specifications ({measure.title.lower()}), sorted: "
             f"from {ends[0]} to {ends[1]}."
         )
-        said = f"The probability of benefit lies between {chances[0]} and {chances[1]}."
+        direction = self.subject.direction
+        said = ""
+        if direction.event:
+            said = f"The probability {direction.said} lies between {chances[0]} and {chances[1]}."
         if self.registered is not None:
             it = Interval(*(float(v) for v in self.runs[self.registered]))
             said += f" Registered: {spell_interval(it, measure, places)}."
@@ -152,7 +155,7 @@ def plot_specification_curve(
         kind="Specification curve",
         described=content.describe(),
         x=Side("", -0.8, len(runs) - 0.2, bare=True),
-        y=Side(subject.axis_title, low, high, subject.measure, subject.benefit),
+        y=Side(subject.axis_title, low, high, subject.measure, subject.direction),
         height=0.55,
         legend=tuple(legend),
         notes=(*content.said()[1:], *subject.means),

@@ -9,7 +9,8 @@ from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.plot.lettering import one_line
-from bayesrtw.posterior.tree import pooled_of, which_of
+from bayesrtw.posterior.tree import direction_of, pooled_of, which_of
+from bayesrtw.printed import Direction
 
 #: Whatever says on which scale effects are.
 Source = Synthesis | xr.DataTree | Evidence
@@ -21,7 +22,7 @@ class Subject:
 
     Attributes
     ----------
-    measure, unit, benefit
+    measure, unit, direction
         Of the effects.
     caveat
         What must stand beside every result; may be empty.
@@ -31,7 +32,7 @@ class Subject:
 
     measure: Measure
     unit: str
-    benefit: str
+    direction: Direction
     caveat: str
     which: str = ""
 
@@ -67,14 +68,14 @@ def subject_of(source: Source) -> Subject:
     """
     if isinstance(source, Evidence):
         return Subject(
-            source.measure, source.unit, source.benefit, one_line(source.provenance.caveat)
+            source.measure, source.unit, source.direction, one_line(source.provenance.caveat)
         )
     tree = tree_of(source)
     attrs = tree.attrs
     return Subject(
         measure_named(str(attrs["measure"])),
         str(attrs["unit"]),
-        str(attrs["benefit"]),
+        direction_of(tree),
         one_line(str(attrs["caveat"])),
         which_of(tree, pooled_of(tree)),
     )

@@ -88,7 +88,8 @@ def summarise(
         One row a quantity, index its name (``mu``, ``tau``, ``mu_level[column[level]]``,
         ``theta[study]`` ...). Columns ``mean, sd, median, lower, upper`` on the analysis scale,
         ``ci_prob`` and ``ci_kind`` of the interval, ``probability`` that the quantity is on the side
-        of benefit of no effect (empty for tau), and ``*_back`` on the reported scale (ratios for log
+        of benefit of no effect, or above it where no direction was stated (empty for tau, and for
+        measures of a single group), and ``*_back`` on the reported scale (ratios for log
         measures; empty for tau and where a moment does not exist).
 
     Raises
@@ -117,7 +118,7 @@ def summarise(
     if "measure" not in getattr(tree, "attrs", {}):
         raise SpecError(f"found {type(tree).__name__}; give the DataTree that fit returned.")
     measure = measure_named(str(tree.attrs["measure"]))
-    asked = _Asked(ci_prob, ci_kind, measure, higher=tree.attrs["benefit"] == "higher")
+    asked = _Asked(ci_prob, ci_kind, measure, higher=tree.attrs["benefit"] != "lower")
     exact = "quadrature" in tree.children
     source = tree["quadrature" if exact else "posterior"].dataset
     spreads = str(tree.attrs["hyper"]).split()
@@ -141,6 +142,8 @@ def summarise(
             parts.append(figures[:, place : place + len(labels)])
             place += len(labels)
     table = np.concatenate(parts, axis=1)
+    if measure.groups == 1:
+        table[FIGURES.index("probability")] = math.nan
     shown = [np.repeat(variable in spreads, len(labels)) for variable, labels in names.items()]
     empty = np.concatenate(shown)
     columns = dict(zip(FIGURES, table, strict=True))

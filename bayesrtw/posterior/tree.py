@@ -36,10 +36,12 @@ import xarray as xr
 
 from bayesrtw.dims import COLUMN, ESTIMATE, MODERATOR
 from bayesrtw.errors import Faults, SpecError
+from bayesrtw.evidence.measure import measure_named
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design
 from bayesrtw.model.spec import NEW, Model
 from bayesrtw.model.term import Hyper
+from bayesrtw.printed import Direction
 from bayesrtw.registry import decode, digest, encode
 
 #: Packages whose version can move a digit.
@@ -81,7 +83,7 @@ def attributes(model: Model, evidence: Evidence, engine: object, seed: int) -> d
     """
     settings = encode(engine)
     kind = str(settings["kind"])
-    origin = evidence.provenance
+    origin, direction = evidence.provenance, evidence.direction
     return {
         "engine": kind,
         "engine_settings": json.dumps(settings, sort_keys=True),
@@ -95,7 +97,10 @@ def attributes(model: Model, evidence: Evidence, engine: object, seed: int) -> d
         "hyper": " ".join(model.hyper),
         "pooled": model.pooled,
         "measure": evidence.measure.name,
-        "benefit": evidence.benefit,
+        "benefit": direction.benefit,
+        "below": direction.sides[0],
+        "above": direction.sides[1],
+        "programme": origin.programme,
         "unit": evidence.unit,
         "outcomes": ", ".join(evidence.outcome_names),
         "versions": versions(kind),
@@ -163,6 +168,13 @@ def assemble(
     root = xr.DataTree.from_dict(tree)
     root.attrs.update(attrs)
     return root
+
+
+def direction_of(tree: xr.DataTree) -> Direction:
+    """Give which side of no effect is good in a tree, and what the two sides are called."""
+    attrs = tree.attrs
+    null = measure_named(str(attrs["measure"])).null
+    return Direction(str(attrs["benefit"]), null, (str(attrs["below"]), str(attrs["above"])))
 
 
 @cache

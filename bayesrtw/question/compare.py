@@ -291,7 +291,7 @@ def _coefficients(
 ) -> "pd.DataFrame":
     import pandas as pd  # noqa: PLC0415
 
-    higher = evidence.benefit == "higher"
+    higher = evidence.benefit != "lower"
     sources = [tree["quadrature"].to_dataset() for tree in trees.values()]
     rows: dict[str, dict[str, float]] = {}
     for label in _labels(sources, "beta", MODERATOR):
@@ -399,7 +399,7 @@ def _averaged(
         "error": error,
         "weight": (NODE, weight[keep] / weight[keep].sum()),
     }
-    zero = _nothing(higher=evidence.benefit == "higher")
+    zero = _nothing(higher=evidence.benefit != "lower")
     mu = [_scalar(source, "mu", None, zero) for source in sources]
     new = [
         _scalar(source, "theta_new", part, zero) for source, part in zip(sources, mu, strict=True)

@@ -3,6 +3,7 @@
 Every question is a set of neighbours of a fit (`bayesrtw.engine.fitted`).
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -47,11 +48,12 @@ def leave_one_out(
     -------
     DataFrame
         First row ``none left out``, then one row a value: pooled ``mean, sd, median, lower, upper,
-        probability`` (of benefit) and ``harm`` on the analysis scale, ``tau`` (posterior mean of the
-        SD of a new setting),
-        ``log_evidence``, and ``elpd``: the exact log predictive density of what was left out given
-        the rest, log p(y) - log p(y without it). Where a moderator has levels, ``empty_levels`` names those
-        that have no study left, e.g. ``comparison[vocational]``; empty text where all have one.
+        probability`` (of benefit) and ``harm`` on the analysis scale (of an effect above no effect,
+        and no ``harm``, where nobody stated which effects are good), ``tau`` (posterior mean of the SD
+        of a new setting), ``log_evidence``, and ``elpd``: the exact log predictive density of what was
+        left out given the rest, log p(y) - log p(y without it). Where a moderator has levels,
+        ``empty_levels`` names those that have no study left, e.g. ``comparison[vocational]``; empty text
+        where all have one.
 
     Raises
     ------
@@ -286,10 +288,14 @@ def _table(
     """Put fits into rows, and say beside each which levels have no study left."""
     found = table(
         [None if one is None else one.posterior for one in near],
-        higher=whole.evidence.benefit == "higher",
+        higher=whole.evidence.benefit != "lower",
         ci_prob=ci_prob,
         threshold=threshold,
     )
+    if whole.evidence.measure.groups == 1:
+        found["probability"] = math.nan
+    if not whole.evidence.direction.benefit:
+        found = found.drop(columns="harm")
     asked = whole.model.moderators
     if any(each.shape == "levels" for each in asked):
         found["empty_levels"] = [

@@ -126,7 +126,7 @@ def shift_curve(
         Probability of benefit of the pooled mean; nodes are laid anew for every shift.
     """
     whole = asked(model, evidence)
-    sides = Sides(whole.evidence.benefit == "higher", threshold)
+    sides = Sides(whole.evidence.benefit != "lower", threshold)
     problem = _Shifted(whole, rows.astype(np.float64), sides)
     return np.array([problem.chance(problem.at(shift), shift, shift) for shift in shifts])
 
@@ -177,7 +177,7 @@ def tip_shifts(
     """Find the tipping shifts of a fit; see `tipping_shift`."""
     import pandas as pd  # noqa: PLC0415
 
-    sides = Sides(whole.evidence.benefit == "higher", threshold)
+    sides = Sides(whole.evidence.benefit != "lower", threshold)
     found = []
     for name, rows in groups.items():
         problem = _Shifted(whole, rows.astype(np.float64), sides)
@@ -287,7 +287,7 @@ def tip_prior(whole: Fitted, classify: Classify, threshold: float = 0.0) -> "pd.
             "the prior of the pooled mean has no SD to narrow: it is flat, or not normal; give the intercept "
             "a normal prior."
         )
-    sides = Sides(whole.evidence.benefit == "higher", threshold)
+    sides = Sides(whole.evidence.benefit != "lower", threshold)
     own, registered = prior[1], whole.posterior.pooled
     # Classes are compared under priors centred at no effect, whatever the registered centre.
     name = classify(*sides.chances(whole.means().under(0.0, own)))

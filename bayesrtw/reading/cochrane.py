@@ -110,8 +110,8 @@ def read_package(path: Path, *, benefit: Benefit | None = None) -> Imported:
     path
         A zip file or a folder.
     benefit
-        Direction of benefit of every outcome. Packages state none: without it a higher effect is
-        taken as benefit, and the provenance says so.
+        Direction of benefit of every outcome. Packages state none: without it nothing is called a
+        benefit, and the provenance says so.
 
     Returns
     -------

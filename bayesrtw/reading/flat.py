@@ -14,6 +14,7 @@ from bayesrtw.errors import EvidenceError, Fault, Faults
 from bayesrtw.evidence.cells import Places, Table
 from bayesrtw.evidence.measure import Benefit
 from bayesrtw.evidence.table import Evidence, Outcome, Provenance, dataset_of
+from bayesrtw.printed import STATE_IT
 from bayesrtw.reading.columns import understood
 from bayesrtw.reading.files import grid_of
 from bayesrtw.reading.revision import mark
@@ -21,6 +22,9 @@ from bayesrtw.reading.revision import mark
 if TYPE_CHECKING:
     import pandas as pd
 
+
+#: What is said where nobody states which effects are good.
+UNSTATED: Final = f"No direction of benefit was stated, so nothing is called a benefit; {STATE_IT}."
 
 #: How it is said that a row sums up others.
 SUMS_UP: Final = "sums up other rows and was left out."
@@ -37,7 +41,7 @@ class Stated:
     measure
         Measure of every row.
     benefit
-        Direction of benefit of every outcome; empty where nobody states one.
+        Direction of benefit of every outcome; None where nobody states one.
     sheet
         Sheet of a workbook.
     """
@@ -86,7 +90,7 @@ def flat_evidence(
     if benefit is not None:
         limits = (*limits, f"Direction of benefit: {benefit} for every outcome, given by hand.")
     elif silent:
-        limits = (*limits, "No direction of benefit was stated; higher was taken as benefit.")
+        limits = (*limits, UNSTATED)
     return Evidence(
         dataset_of(columns),
         replace(provenance, limits=limits),
@@ -106,8 +110,8 @@ def _outcomes(
     stated = columns.get("benefit") if given is None else None
     outcomes: dict[str, Outcome] = {}
     for row, name in enumerate(map(str, names)):
-        benefit: Any = str(stated[row]) if stated is not None else given or "higher"
-        if benefit not in ("higher", "lower"):
+        benefit: Any = str(stated[row]) if stated is not None else given or ""
+        if benefit not in ("higher", "lower", ""):
             what, remedy = f"benefit is {benefit!r}", "Choices: higher, lower"
             place = table.at(row, column="benefit")
             faults.add(Fault(what, "", remedy, "not-allowed", place, benefit))
@@ -122,7 +126,7 @@ def _outcomes(
             faults.add(Fault(what, "", remedy, rule, place, benefit))
         if known is None:
             outcomes[name] = Outcome(name, name.replace("_", " "), benefit)
-    return outcomes, stated is None and given is None
+    return outcomes, not any(each.benefit for each in outcomes.values())
 
 
 def check_frame(source: object) -> None:

@@ -21,6 +21,7 @@ from bayesrtw.evidence.quality import Judgements, read_judgements
 from bayesrtw.evidence.reported import NUMBERS, OnScale, analysis_scale
 from bayesrtw.evidence.rows import TEXT
 from bayesrtw.evidence.table import Evidence, Outcome, Provenance, dataset_of
+from bayesrtw.printed import STATE_IT
 from bayesrtw.reading.review import AGREES, NO_SE, ROUNDING, Cells, Entry, Setting, row_of
 
 #: Column that says why a row is not used.
@@ -85,9 +86,6 @@ _NAMED: Final = 12
 
 #: Longest title that is part of an outcome's name.
 _LONGEST: Final = 60
-
-#: The direction taken where a source states none; the same as for a flat CSV file.
-BENEFIT: Final[Benefit] = "higher"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -392,7 +390,11 @@ def _outcomes(
     settings = {names[id(entry.setting)]: entry.setting for entry in entries}
     outcomes = {
         name: Outcome(
-            name, _title(setting), benefit or setting.benefit or BENEFIT, _clean(setting.unit)
+            name,
+            _title(setting),
+            benefit or setting.benefit or "",
+            _clean(setting.unit),
+            *map(_clean, setting.sides),
         )
         for name, setting in settings.items()
     }
@@ -408,8 +410,8 @@ def _outcomes(
             )
         if silent:
             limits.append(
-                f"No direction of benefit was stated for {len(silent)} analyses; {BENEFIT} was taken "
-                "as benefit."
+                f"No direction of benefit was stated for {len(silent)} analyses: nothing is called a "
+                f"benefit there; {STATE_IT}."
             )
     apart = [name for name, setting in settings.items() if not setting.totals]
     if apart:

@@ -297,9 +297,7 @@ def _check_outcomes(table: Table, meta: Mapping[str, Any], faults: Faults) -> No
     known = [row["name"] for row in meta["outcome"]]
     for row, name in enumerate(table.columns["outcome"]):
         if name not in known:
-            what = (
-                f"outcome {name!r} has no [[outcome]] in dataset.toml with its direction of benefit"
-            )
+            what = f"outcome {name!r} has no [[outcome]] in dataset.toml"
             rule, place = "outcome-without-direction", table.at(row, column="outcome")
             faults.add(Fault(what, "", suggestion(name, known), rule, place, name))
 
@@ -338,7 +336,7 @@ def _join_studies(
 
 
 def _provenance(meta: Mapping[str, Any], sha256: str, studies: int) -> Provenance:
-    source = meta["source"]
+    source, words = meta["source"], meta.get("words", {})
     return Provenance(
         dataset=meta["id"],
         version=meta["version"],
@@ -352,4 +350,6 @@ def _provenance(meta: Mapping[str, Any], sha256: str, studies: int) -> Provenanc
         disagreements=tuple(source.get("known_disagreements", ())),
         limits=tuple(source.get("limits", ())),
         studies=studies,
+        programme=words.get("programme", "programme"),
+        comparison=words.get("comparison", "comparison"),
     )

@@ -94,6 +94,8 @@ class Setting:
         Unit of differences, where stated.
     benefit
         Direction of benefit, where stated.
+    sides
+        What the graph calls lower and higher effects; empty where it does not.
     totals
         Whether the review shows an overall result.
     """
@@ -108,6 +110,7 @@ class Setting:
     swapped: bool = False
     unit: str = ""
     benefit: Benefit | None = None
+    sides: tuple[str, str] = ("", "")
     totals: bool = True
 
 

@@ -340,6 +340,7 @@ def _setting(outcome: _Outcome) -> Setting:
         swapped=attributes.get("SWAP_EVENTS", "") == "YES",
         unit=attributes.get("UNITS", ""),
         benefit=_benefit(texts),
+        sides=(texts.get("GRAPH_LABEL_1", ""), texts.get("GRAPH_LABEL_2", "")),
         totals=attributes.get("TOTALS", "YES") == "YES",
     )
     if setting.kind == "o_minus_e" and not setting.measure:

@@ -30,8 +30,18 @@ class OutcomeTable:
 
     name: str
     title: str
-    benefit: Literal["higher", "lower"]
+    benefit: Literal["higher", "lower"] | None = None
     unit: str = ""
+    below: str = ""
+    above: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WordsTable:
+    """``[words]``: what is studied and what it is held against, as sentences call them."""
+
+    programme: str = "programme"
+    comparison: str = "comparison"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +81,7 @@ class Description:
     source: SourceTable
     outcome: tuple[OutcomeTable, ...]
     caveat: str = ""
+    words: WordsTable = WordsTable()
     files: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     field: tuple[FieldTable, ...] = ()

@@ -144,9 +144,10 @@ def files_of(imported: Imported, name: str, retrieved: date) -> dict[str, bytes]
             "[[outcome]]",
             f"name = {_quoted(outcome.name)}",
             f"title = {_quoted(outcome.title)}",
-            f"benefit = {_quoted(outcome.benefit)}",
             f"unit = {_quoted(outcome.unit)}",
         ]
+        said = {"benefit": outcome.benefit, "below": outcome.below, "above": outcome.above}
+        lines += [f"{key} = {_quoted(text)}" for key, text in said.items() if text]
     for file, table in tables.items():
         for column, cells in table.columns.items():
             lines += _field(file, column, cells)
@@ -173,6 +174,10 @@ def _head(imported: Imported, name: str, retrieved: date) -> list[str]:
         f"retrieved = {retrieved.isoformat()}",
         f"known_disagreements = {_list(origin.disagreements)}",
         f"limits = {_list(origin.limits)}",
+        "",
+        "[words]",
+        f"programme = {_quoted(origin.programme)}",
+        f"comparison = {_quoted(origin.comparison)}",
     ]
 
 

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from bayesrtw.analysis.sensitivity import STUDIES
+from bayesrtw.printed import BENEFIT
 from bayesrtw.report.block import (
     Block,
     Bracketed,
@@ -23,7 +24,7 @@ from bayesrtw.report.words import label
 
 #: Columns of a panel that have a style of their own; others are printed as words.
 _STYLES: Final = {
-    "probability": ("P(benefit)", "probability"),
+    "probability": ("", "probability"),
     "tau": ("SD of a new setting", "spread"),
     "elpd": ("Log predictive density", "two"),
     "estimates": ("Estimates", "count"),
@@ -73,7 +74,7 @@ def _rungs(climbed: dict[str, Any], n: Printer) -> Tabular:
         Head(("Rung",)),
         Head(("Takes for granted",), "words"),
         Head((_effect(n),), "num"),
-        Head(("P(benefit)",), "num"),
+        Head((BENEFIT,), "num"),
         Head(("Estimates",), "num"),
         Head(("Conclusion",)),
     )
@@ -105,7 +106,7 @@ def _effect(n: Printer) -> str:
 def _tipping(climbed: dict[str, Any], n: Printer) -> Tabular:
     scale = f"ratio of {n.measure.abbreviation}s" if n.measure.log else "analysis scale"
     head = (
-        Head(("P(benefit) crosses",), "num"),
+        Head((f"{BENEFIT} crosses",), "num"),
         Head(("Now",), "num"),
         Head((f"If cohorts exaggerate the benefit by ({scale})",), "num"),
         Head(("If cohorts keep, % of their information",), "num"),
@@ -190,10 +191,11 @@ def outlook(content: dict[str, Any]) -> list[Section]:
     found = content.get("outlook")
     if not found:
         return []
-    said = (
-        "One more trial of the average programme, in a setting like those studied, with the results that the "
-        "present posterior expects. However large, it would be one setting among many: heterogeneity limits "
-        "what any single trial can tell."
+    said: Text = (
+        "One more trial of the average ",
+        Quoted(content["programme"]),
+        ", in a setting like those studied, with the results that the present posterior expects. However "
+        "large, it would be one setting among many: heterogeneity limits what any single trial can tell.",
     )
     head = (
         Head(("One more trial",)),
@@ -217,9 +219,7 @@ def outlook(content: dict[str, Any]) -> list[Section]:
     )
     table = Tabular("What one more trial could change", head, rows, caption, cards=True)
     return [
-        Section(
-            "outlook", "What one more trial could change", (Paragraph((said,)), table), "Outlook"
-        )
+        Section("outlook", "What one more trial could change", (Paragraph(said), table), "Outlook")
     ]
 
 
@@ -241,7 +241,7 @@ def _panel(heading: str, table: list[dict[str, Any]], n: Printer) -> Tabular:
     head = [Head((Quoted(heading),))]
     if intervals:
         head.append(Head((_effect(n),), "num"))
-    columns = _columns(table)
+    columns = _columns(table, n.content["event"])
     head += [
         Head((title if style else Quoted(title),), "num" if style else "words")
         for _, title, style in columns
@@ -272,13 +272,14 @@ def _names(content: dict[str, Any]) -> dict[str, str]:
     return {study: min(names) for study, names in found.items() if len(names) == 1}
 
 
-def _columns(table: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+def _columns(table: list[dict[str, Any]], event: str) -> list[tuple[str, str, str]]:
     """Choose the columns beside median and ends: name, head and style (empty for words)."""
     found = []
     for name in dict.fromkeys(name for row in table for name in row):
         values = [row.get(name) for row in table]
         if name in _STYLES and any(value is not None for value in values):
-            found.append((name, *_STYLES[name]))
+            title, style = _STYLES[name]
+            found.append((name, title or event, style))
         elif name != "name" and any(isinstance(value, str) and value for value in values):
             found.append((name, _WORDS.get(name, label(name)), ""))
     return found

@@ -20,7 +20,7 @@ from bayesrtw.report.block import (
 MOST_FIELDS: Final = 20
 
 #: Heads of what is attributed to a cause.
-_SHARES: Final = ("Change of mean", "Change of width", "Change of P(benefit)")
+_SHARES: Final = ("Change of mean", "Change of width")
 
 
 def change(diff: Mapping[str, Any]) -> tuple[Block, ...]:
@@ -176,23 +176,29 @@ def _attribution(diff: Mapping[str, Any]) -> Iterable[Block]:
     found = diff["attribution"]
     if not found:
         return
-    rows = [(name, *_shares(share)) for name, share in found["shares"].items()]
+    rows = [(name, *_shares(share, diff)) for name, share in found["shares"].items()]
     yield from _headed(
         "Why the pooled mean changed",
-        ("Due to", *_SHARES),
-        [*rows, ("in all", *_shares(found["total"]))],
+        ("Due to", *_SHARES, *_event(diff)),
+        [*rows, ("in all", *_shares(found["total"], diff))],
         1,
     )
     if found["note"]:
         yield Paragraph((Quoted(found["note"]),))
     if diff["left_out"]:
         yield Paragraph(("What each new study did (with it less without it):",))
-        each = [(entry["study"], *_shares(entry)) for entry in diff["left_out"]]
-        yield _table("What each new study did", ("Study", *_SHARES), each, 1)
+        each = [(entry["study"], *_shares(entry, diff)) for entry in diff["left_out"]]
+        yield _table("What each new study did", ("Study", *_SHARES, *_event(diff)), each, 1)
 
 
-def _shares(entry: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(_moved(entry[name]) for name in ("mean", "width", "probability"))
+def _event(diff: Mapping[str, Any]) -> tuple[str, ...]:
+    """Head of the column of probabilities; a measure of a single group has none."""
+    return (f"Change of {diff['event']}",) if diff["event"] else ()
+
+
+def _shares(entry: Mapping[str, Any], diff: Mapping[str, Any]) -> tuple[str, ...]:
+    names = ("mean", "width", "probability") if diff["event"] else ("mean", "width")
+    return tuple(_moved(entry[name]) for name in names)
 
 
 def _strong(text: str) -> Styled:

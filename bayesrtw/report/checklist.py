@@ -151,8 +151,8 @@ def _model(found: dict[str, Any]) -> Answers:
         "0.A": (
             "left to the author",
             "The record can say only what holds for every analysis here: few and heterogeneous studies need "
-            "a stated prior of heterogeneity, and the answer is a probability of benefit, for the mean and "
-            "for a new setting.",
+            "a stated prior of heterogeneity, and the answer is a probability"
+            f"{' of benefit' if found['benefit'] else ''}, for the mean and for a new setting.",
         ),
         "0.B": ("reported", found["question"]),
         "1.A": (
@@ -256,7 +256,7 @@ def _decisions(found: dict[str, Any]) -> Answers:
         ),
         "4.B": (
             "left to the author",
-            "No loss is assumed: who decides on a programme must weigh cost and benefit.",
+            "No loss is assumed: who decides must weigh what is won and what it costs.",
         ),
         "4.C": _equivalence(found),
         "4.D": ("does not apply", "No decision rests on a Bayes factor or a model probability."),
@@ -275,7 +275,8 @@ def _equivalence(found: dict[str, Any]) -> tuple[Status, str]:
         return "in part", f"Registered questions with a threshold of their own: {', '.join(asked)}."
     return (
         "left to the author",
-        "No region of practical equivalence is registered: any effect on the side of benefit counts.",
+        "No region of practical equivalence is registered: any effect"
+        f"{' on the side of benefit' if found['benefit'] else ''} counts.",
     )
 
 

@@ -10,7 +10,7 @@ from bayesrtw.analysis.catalog import dataset_ids, register
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.stored import shares_in
-from bayesrtw.posterior.tree import pooled_of
+from bayesrtw.posterior.tree import direction_of, pooled_of
 from bayesrtw.registry import encode
 from bayesrtw.report.rows import participants, rows
 
@@ -43,7 +43,10 @@ def document(synthesis: Synthesis) -> dict[str, Any]:
         "rows": rows(synthesis),
         "participants": participants(synthesis),
         "measure": attrs["measure"],
-        "benefit": attrs["benefit"],
+        "benefit": attrs["benefit"] or None,
+        "event": direction_of(tree).event,
+        "sides": [attrs["below"], attrs["above"]],
+        "programme": attrs["programme"],
         "outcome": _outcome(synthesis),
         "unit": attrs["unit"],
         "engine": _engine(synthesis),

@@ -121,9 +121,9 @@ def _fitted(synthesis: Synthesis, content: dict[str, Any]) -> Named:
             _drawn(axes, "What the data added to the prior of the pooled effect.", "pictures"),
         )
     if content["pooled"] and content["pooled"]["new"]:
-        caption = (
-            "The effect in a new setting, heterogeneity included, with its probability of benefit."
-        )
+        chance = f", with {content['event']}" if content["event"] else ""
+        chance = ", with its probability of benefit" if content["benefit"] else chance
+        caption = f"The effect in a new setting, heterogeneity included{chance}."
         yield "new-setting", _drawn(plot_new_setting(synthesis), caption, "pictures")
 
 
@@ -181,7 +181,7 @@ def _held(synthesis: Synthesis, content: dict[str, Any]) -> Named:
     held = content["sensitivity"]
     tables = {name: _frame(rows) for name, rows in held["tables"].items()} if held else {}
     if any(table["median"].notna().any() for table in tables.values()):
-        panel = Panel(tables, held["robustness"], held["caveat"], {})
+        panel = Panel(tables, held["robustness"], held["caveat"], {}, event=content["event"])
         caption = (
             "Every specification that was tried, sorted by its result, with what was changed in it."
         )

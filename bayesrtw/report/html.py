@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from bayesrtw.printed import arrows
+from bayesrtw.printed import BENEFIT, NONE, arrows, spell_chance, spell_probability
 from bayesrtw.report.absolute import per_thousand
 from bayesrtw.report.block import Block, Controls, Paragraph, Quoted, Section, Text
 from bayesrtw.report.markup import blocks_as_html
@@ -93,8 +93,9 @@ def render_index(contents: Sequence[dict[str, Any]]) -> str:
         .get_template("index.html")
         .render(
             analyses=[_line(content) for content in contents],
+            event=BENEFIT if all(each["benefit"] for each in contents) else "Probability",
             caveats=caveats,
-            head=head("Return-to-work programmes: all analyses", css, None),
+            head=head("All analyses", css, None),
         )
     )
 
@@ -112,9 +113,9 @@ def _line(content: dict[str, Any]) -> dict[str, Any]:
         "question": content["question"],
         "studies": content["evidence"]["studies"],
         "dataset": _dataset(content),
-        "effect": "–",
-        "probability": "–",
-        "new": "–",
+        "effect": NONE,
+        "probability": NONE,
+        "new": NONE,
     }
     pooled = content["pooled"]
     if pooled:
@@ -122,7 +123,11 @@ def _line(content: dict[str, Any]) -> dict[str, Any]:
         ends = [n.text(f"{at}/back_transformed/{end}") for end in ("median", "lower", "upper")]
         which = f", {pooled['which']}" if pooled["which"] else ""
         line["effect"] = f"{n.measure.abbreviation} {ends[0]} ({ends[1]} to {ends[2]}){unit}{which}"
-        line["probability"] = n.text(f"{at}/probability", "probability")
+        chance = content["estimates"][pooled["of"]]["probability"]
+        if content["benefit"]:
+            line["probability"] = spell_probability(chance)
+        elif content["event"]:
+            line["probability"] = spell_chance(content["event"], chance)
     if pooled and pooled["new"]:
         low, high = (
             n.text(f"/estimates/{pooled['new']}/back_transformed/{e}") for e in ("lower", "upper")
@@ -151,8 +156,7 @@ def _explorer(content: dict[str, Any], n: Printer) -> Markup | None:
             between=grid["between"],
             start_baseline=round(100 * start),
             people=_people(content, start, n) if content["absolute"] else {},
-            left_means=arrows(content["benefit"])[0],
-            right_means=arrows(content["benefit"])[1],
+            sides=" · ".join(arrows((clean(content["sides"][0]), clean(content["sides"][1])))),
         )
     )
 

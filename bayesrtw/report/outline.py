@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from bayesrtw.printed import event
+from bayesrtw.printed import BENEFIT, event
 from bayesrtw.report.alternatives import ladder, outlook, predictive, sensitivity
 from bayesrtw.report.block import (
     Block,
@@ -100,13 +100,15 @@ def _answer(content: dict[str, Any], n: Printer) -> list[Block]:
         )
         return [Paragraph(counts, "answer")]
     unit = f" {content['unit']}" if content["unit"] else ""
-    mean: Text = (
-        "On average the programmes are of benefit with probability ",
-        Number(f"/estimates/{pooled['of']}/probability", "probability"),
-        f": pooled {n.measure.title.lower()}{_which(pooled['which'])} ",
+    effect: Text = (
+        f"pooled {n.measure.title.lower()}{_which(pooled['which'])} ",
         Bracketed(f"/estimates/{pooled['of']}/back_transformed"),
-        f"{unit}.",
+        unit,
     )
+    mean: Text = ("On average: ", *effect, *_chance(content, pooled["of"], "; "), ".")
+    if content["benefit"]:
+        chance = Number(f"/estimates/{pooled['of']}/probability", "probability")
+        mean = ("On average the effect is a benefit with probability ", chance, ": ", *effect, ".")
     blocks: list[Block] = [Paragraph(mean, "answer")]
     named = (
         f"Class of this conclusion: {content['conclusion']}." if content.get("conclusion") else ""
@@ -118,8 +120,8 @@ def _answer(content: dict[str, Any], n: Printer) -> list[Block]:
             Number(f"{at}/back_transformed/lower"),
             " and ",
             Number(f"{at}/back_transformed/upper"),
-            " with probability 0.95, and be a benefit with probability ",
-            Number(f"{at}/probability", "probability"),
+            " with probability 0.95",
+            *_chance(content, pooled["new"], ", and "),
             ".",
         )
         blocks.append(Paragraph((*new, f" {named}" if named else ""), "then"))
@@ -128,7 +130,18 @@ def _answer(content: dict[str, Any], n: Printer) -> list[Block]:
     return blocks
 
 
+def _chance(content: dict[str, Any], of: str, before: str) -> Text:
+    """Say with which probability an effect is a benefit, or on which side where nobody said what one is."""
+    number = Number(f"/estimates/{of}/probability", "probability")
+    if content["benefit"]:
+        return (f"{before}be a benefit with probability ", number)
+    if not content["event"]:
+        return ()
+    return (before, Chance(content["event"], f"/estimates/{of}/probability"))
+
+
 def _summary(content: dict[str, Any], n: Printer) -> Section:
+    event_of = content["event"]
     dash: Text = ("–",)
     pooled = content["pooled"] or dict.fromkeys(("of", "which", "new", "new_which"), "")
     at = f"/estimates/{pooled['new']}/back_transformed"
@@ -138,24 +151,35 @@ def _summary(content: dict[str, Any], n: Printer) -> Section:
         (Quoted(content["outcome"]), *unit),
         joined((_design(content, name) for name in content["participants"]["designs"]), "; "),
         (Bracketed(f"/estimates/{pooled['of']}/back_transformed"),) if pooled["of"] else dash,
-        (Number(f"/estimates/{pooled['of']}/probability", "probability"),)
-        if pooled["of"]
-        else dash,
+        *(
+            (
+                (Number(f"/estimates/{pooled['of']}/probability", "probability"),)
+                if pooled["of"]
+                else dash,
+            )
+            if event_of
+            else ()
+        ),
         new if pooled["new"] else dash,
     )
     head = (
         Head(("Outcome",)),
         Head(("Studies and participants",), "words"),
         Head((f"{n.measure.title}{_which(pooled['which'])} ({PER_CENT} CrI)",), "num"),
-        Head(("P(benefit)",), "num"),
+        *((Head((event_of,), "num"),) if event_of else ()),
         Head((f"New setting, {PER_CENT}",), "num"),
     )
     side = "above" if content["benefit"] == "higher" else "below"
+    said = {
+        "": "",
+        BENEFIT: f" P(benefit): probability that the effect is on the side of benefit, "
+        f"{n.measure.title.lower()} {side} {n.measure.null:g}.",
+    }
+    unstated = f" {event_of}: probability of an effect on that side; nobody stated which side is a benefit."
     note = (
-        "CrI: central (equal-tailed) credible interval around the posterior median. P(benefit): "
-        f"probability that the effect is on the side of benefit, {n.measure.title.lower()} {side} "
-        f"{n.measure.null:g}. New setting: interval of the effect in a setting like those studied, "
-        "heterogeneity included."
+        "CrI: central (equal-tailed) credible interval around the posterior median."
+        f"{said.get(event_of, unstated)} New setting: interval of the effect in a setting like those "
+        "studied, heterogeneity included."
     )
     if pooled["new_which"]:
         note += f" Pooled mean: {pooled['which']}. New setting: {pooled['new_which']}."
@@ -218,7 +242,7 @@ def probability_of(question: dict[str, Any], n: Printer) -> str:
         question["of"],
         float(n.measure.back(question["threshold"])),
         above=question["side"] == "above",
-        benefit=n.content["benefit"],
+        benefit=n.content["benefit"] or "",
         log=n.measure.log,
     )
 
@@ -248,7 +272,7 @@ def _people(content: dict[str, Any]) -> list[Section]:
     new = pooled["new"]
     head = [
         Head(("Baseline risk, %",), "num"),
-        Head(("With the programme, of 1000",), "num"),
+        Head(("With the ", Quoted(content["programme"]), ", of 1000"), "num"),
         Head((f"Difference{_which(pooled['which'])} ({PER_CENT})",), "num"),
     ]
     rows = []

@@ -43,7 +43,9 @@ def record(
     found["conclusion"] = _conclusion(synthesis)
     found["sensitivity"] = _sensitivity(panel, measure) if panel else None
     found["sensitivity_missing"] = why
-    found["outlook"] = _table(panel.questions[NEXT], measure) if panel else None
+    found["outlook"] = (
+        _table(panel.questions[NEXT], measure) if panel and NEXT in panel.questions else None
+    )
     found["predictive"] = _predictive(panel, measure) if panel else None
     grid, found["explore_missing"] = (
         _grid(synthesis) if alternatives else (None, "no alternatives were worked out.")
@@ -79,6 +81,8 @@ def _ladder(synthesis: Synthesis, source: Evidence | None) -> dict[str, Any] | N
     evidence, studies = synthesis.evidence, synthesis.analysis.ladder.studies
     pooled = synthesis.analysis.model.pooled
     if studies.column not in evidence.data or pooled not in synthesis.quantities.index:
+        return None
+    if not evidence.direction.benefit:
         return None
     rows = studies.among(evidence)
     if rows.all() or not rows.any():

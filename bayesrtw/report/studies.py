@@ -141,7 +141,7 @@ def _judged(content: dict[str, Any]) -> tuple[Block, ...]:
 def moderators(content: dict[str, Any], n: Printer) -> list[Section]:
     """List level means and coefficients of moderators."""
     rows = []
-    higher = content["benefit"] == "higher"
+    higher = content["benefit"] != "lower"
     for name in content["estimates"]:
         kind, _, rest = name.partition("[")
         if kind not in ("mu_level", "beta") or (kind == "beta" and rest[:-1].endswith("]")):
@@ -149,14 +149,15 @@ def moderators(content: dict[str, Any], n: Printer) -> list[Section]:
         column, _, level = rest[:-1].partition("[")
         at = pointer("estimates", name)
         said = event(
-            name, n.measure.null, above=higher, benefit=content["benefit"], log=n.measure.log
+            name, n.measure.null, above=higher, benefit=content["benefit"] or "", log=n.measure.log
         )
+        known = content["estimates"][name]["probability"] is not None
         rows.append(
             (
                 (Quoted(label(column)),),
                 (Quoted(label(level[:-1] if level else "per unit")),),
                 (Bracketed(f"{at}/back_transformed"),),
-                (Chance(said, f"{at}/probability"),),
+                (Chance(said, f"{at}/probability"),) if known else (),
             )
         )
     if not rows:

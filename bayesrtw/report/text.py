@@ -13,7 +13,16 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import Panel
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.evidence.measure import Measure, measure_named
-from bayesrtw.printed import decimals, event, signed, spell_chance, spell_probability, with_interval
+from bayesrtw.posterior.tree import direction_of
+from bayesrtw.printed import (
+    Direction,
+    decimals,
+    event,
+    signed,
+    spell_chance,
+    spell_probability,
+    with_interval,
+)
 from bayesrtw.report.numbers import places_of
 
 #: Style of each severity of finding.
@@ -72,12 +81,21 @@ def headline(synthesis: Synthesis) -> str:
     measure = measure_named(str(synthesis.posterior.attrs["measure"]))
     unit = f" {synthesis.posterior.attrs['unit']}" if synthesis.posterior.attrs["unit"] else ""
     said = interval(row, measure, places_of(data["se"].to_numpy(), measure))
-    if measure.groups == 1:
-        return f"{opening}: {mean} {measure.title.lower()} {said}{unit}."
+    direction = direction_of(synthesis.posterior)
+    chance = both_sides(float(row.to_dict()["probability"]), direction)
     return (
-        f"{opening}: {mean} {measure.title.lower()} {said}{unit}; probability of benefit "
-        f"{spell_probability(float(row.to_dict()['probability']))}."
+        f"{opening}: {mean} {measure.title.lower()} {said}{unit}{'; ' if chance else ''}{chance}."
     )
+
+
+def both_sides(chance: float, direction: Direction) -> str:
+    """Say how probable a benefit is, or both sides where nobody said what one is; nothing of one group."""
+    if direction.benefit:
+        return f"probability of benefit {spell_probability(chance)}"
+    if not direction.event:
+        return ""
+    below = direction.event.replace("above", "below")
+    return f"{spell_chance(below, 1.0 - chance)}, {spell_chance(direction.event, chance)}"
 
 
 def interval(row: Any, measure: Measure, places: int) -> str:
@@ -141,7 +159,8 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
         table.add_column(heading, overflow="fold")
         table.add_column(f"{measure.abbreviation}{which} (95 % CrI)", justify="right")
-        table.add_column("P(benefit)", justify="right")
+        if panel.event:
+            table.add_column(panel.event, justify="right")
         for name, row in frame.iterrows():
             ends = {
                 f"{end}_back": float(measure.back(row[end])) for end in ("median", "lower", "upper")
@@ -149,7 +168,8 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
             shown = interval({**dict(row), **ends}, measure, places)
             empty = row.get("empty_levels", "")
             said = f"{name} (no study left of {empty})" if empty else str(name)
-            table.add_row(Text(said), shown, spell_probability(row["probability"]))
+            chance = [spell_probability(row["probability"])] if panel.event else []
+            table.add_row(Text(said), shown, *chance)
         console.print()
         console.print(Padding(table, (0, 0, 0, 2)))
     for heading, frame in panel.questions.items():

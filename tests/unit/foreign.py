@@ -156,7 +156,7 @@ def rows() -> Evidence:
             "design": ["rct", "cohort"] * 4,
         }
     )
-    return Evidence.from_frame(frame, measure="log_hazard_ratio")
+    return Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
 
 
 def model() -> brw.Model:

@@ -21,7 +21,7 @@ def small_synthesis(names: tuple[str, ...], **columns: Any) -> Synthesis:
             **columns,
         }
     )
-    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
     (analysis,) = default_analyses(evidence)
     words = {"title": f"Small {names[0]}", "question": f"Does {names[1]} help?"}
     asked = (Estimand("pooled", "mu"), Estimand("new setting", "theta_new"), Estimand("SD", "tau"))

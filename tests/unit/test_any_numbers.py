@@ -253,7 +253,7 @@ def test_inspection_of_a_large_table_does_not_compare_all_pairs(opened):
     count = 4000
     table = pd.DataFrame({"study": [f"s{i}" for i in range(count)], "effect": 0.1, "se": 0.2})
     table["year"], table["n"] = 2000 + np.arange(count) % 20, 50 + np.arange(count)
-    evidence = brw.Evidence.from_frame(table)
+    evidence = brw.Evidence.from_frame(table, benefit="higher")
     assert {d.severity for d in doubts(evidence)} == {"note"}
 
 

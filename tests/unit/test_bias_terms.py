@@ -156,7 +156,7 @@ def test_the_information_cap_is_that_of_welton(count, printed):
             "design": "cohort",
         }
     )
-    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
     made = brw.Model(
         terms=(
             brw.Intercept(brw.prior.Flat()),
@@ -252,6 +252,7 @@ def test_clusters_inflate_sampling_and_not_bias():
     evidence = brw.Evidence.from_frame(
         evidence.data.to_dataframe()[["study", "effect", "se", "design"]].assign(size=sizes),
         measure="log_hazard_ratio",
+        benefit="higher",
     )
     icc = Beta(2.0, 200_000_000.0 - 2.0)  # as good as known: 1e-8
     clustering = brw.likelihood.Clustering("size", icc)

@@ -28,7 +28,7 @@ def rows(effect=EFFECT):
             "design": ["rct"] * 3 + ["cohort"] * 3,
         }
     )
-    return brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    return brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
 
 
 def term(weight=0.2):
@@ -178,7 +178,7 @@ def grouped(**columns):
             **columns,
         }
     )
-    return brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    return brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
 
 
 def both_stages(model, evidence):

@@ -91,11 +91,11 @@ def test_study_information_and_judgements_come_along():
     assert imported.evidence.judgements.of("AMIS")[0].judgement == "Not applicable"
 
 
-def test_the_default_direction_of_benefit_is_said(tmp_path):
+def test_no_direction_of_benefit_is_assumed(tmp_path):
     evidence = read_package(package(tmp_path)).evidence
-    assert evidence.benefit == "higher"
-    assert evidence.provenance.limits[1] == (
-        "No direction of benefit was stated for 1 analyses; higher was taken as benefit."
+    assert evidence.benefit == ""
+    assert evidence.provenance.limits[1].startswith(
+        "No direction of benefit was stated for 1 analyses: nothing is called a benefit there; state it"
     )
     assert read_package(tmp_path / "CD1", benefit="lower").evidence.benefit == "lower"
 

@@ -70,7 +70,7 @@ def test_rules_that_contradict_themselves_are_refused(settings, match):
 def test_a_conclusion_reads_both_sides_from_the_posterior():
     # one study, tau = 0, flat mean: mu ~ N(0.3, 0.15^2); P(mu > 0.1) = Phi(4/3), P(mu < -0.1) = Phi(-8/3)
     frame = pd.DataFrame({"study": ["A"], "effect": [0.3], "se": [0.15]})
-    evidence = brw.Evidence.from_frame(frame)
+    evidence = brw.Evidence.from_frame(frame, benefit="higher")
     model = brw.Model(terms=(brw.Intercept(prior.Flat()), brw.Common()))
     found = conclude(brw.fit(model, evidence), Rules(threshold=0.1))
     assert found.benefit == pytest.approx(0.9087888, abs=1e-6)
@@ -103,7 +103,7 @@ def test_a_sampled_fit_asks_the_sceptic_only_where_the_class_hangs_on_it(
 ):
     # P(mu > 0): one study of 0.3 with SE 0.2 under N(0, 0.5^2) has Phi(1.393) = 0.918
     frame = pd.DataFrame({"study": ["A"], "effect": [0.3], "se": [0.2]})
-    evidence = brw.Evidence.from_frame(frame)
+    evidence = brw.Evidence.from_frame(frame, benefit="higher")
     rules = Rules(probable=probable)
     shipped = brw.open_analysis("time-to-rtw")
     analysis = replace(
@@ -144,7 +144,9 @@ def spread_findings(effect, se, tau):
         {"study": [f"s{i}" for i in range(len(effect))], "effect": effect, "se": se}
     )
     model = brw.Model(terms=(brw.Intercept(prior.Normal(0, 0.5)), brw.Exchangeable(tau)))
-    tree = brw.fit(model, brw.Evidence.from_frame(frame), engine=brw.Exact(draws=0))
+    tree = brw.fit(
+        model, brw.Evidence.from_frame(frame, benefit="higher"), engine=brw.Exact(draws=0)
+    )
     return [each for each in diagnose(tree, model) if each.check == "spread"]
 
 

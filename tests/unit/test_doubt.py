@@ -533,7 +533,9 @@ def test_findings_are_written_by_severity_and_file():
 
 def test_numbers_that_are_missing_raise_no_doubt():
     frame = pd.DataFrame({"study": ["A", "B"], "effect": [0.0, 0.1], "se": [0.1, 0.2]})
-    assert {each.severity for each in doubts(Evidence.from_frame(frame))} == {"note"}
+    assert {each.severity for each in doubts(Evidence.from_frame(frame, benefit="higher"))} == {
+        "note"
+    }
     empty = Evidence.from_frame(frame).rows(np.zeros(2, dtype=bool))
     assert doubts(empty) == ()
 

@@ -41,7 +41,8 @@ def frame(count, *, seed=1, scale=1.0):
 
 
 def fitted(data, *terms, sd=0.5, tau=0.5, engine=None, random=None, likelihood=None, **settings):
-    evidence = brw.Evidence.from_frame(data, **{"measure": "log_hazard_ratio", **settings})
+    settings = {"measure": "log_hazard_ratio", "benefit": "higher", **settings}
+    evidence = brw.Evidence.from_frame(data, **settings)
     model = brw.Model(
         terms=(
             brw.Intercept(brw.prior.Normal(0, sd)),
@@ -266,8 +267,8 @@ def test_caveat_is_printed_in_lines_that_fit(tree):
 @pytest.mark.parametrize(
     ("benefit", "left", "right"),
     [
-        ("higher", "← favours comparison", "favours programme →"),
-        ("lower", "← favours programme", "favours comparison →"),
+        ("higher", "← favours comparison", "favours treatment →"),
+        ("lower", "← favours treatment", "favours comparison →"),
     ],
 )
 def test_directions_follow_benefit(benefit, left, right):

@@ -33,7 +33,7 @@ def evidence(seed=0, count=8):
             "design": ["rct", "rct", "cohort", "cohort"] * (count // 4),
         }
     )
-    return brw.Evidence.from_frame(frame)
+    return brw.Evidence.from_frame(frame, benefit="higher")
 
 
 def brute(variances, densities, grids, y, sd):
@@ -130,7 +130,7 @@ def clustered(known, bias):
             "design": ["rct"] * 3 + ["cohort"] * 2,
         }
     )
-    rows = brw.Evidence.from_frame(frame)
+    rows = brw.Evidence.from_frame(frame, benefit="higher")
     if known:
         rows = assumed_correlation(rows, by="study", rho=0.5)
     model = brw.Model(
@@ -260,7 +260,7 @@ def test_groups_of_few_studies_with_heavy_priors_are_integrated():
     group = np.repeat(["a", "b", "c"], (5, 3, 2))
     y, se = rng.normal(0.1, 0.3, 10), rng.uniform(0.08, 0.3, 10)
     frame = pd.DataFrame({"study": [f"s{i}" for i in range(10)], "effect": y, "se": se})
-    rows = brw.Evidence.from_frame(frame.assign(design=group))
+    rows = brw.Evidence.from_frame(frame.assign(design=group), benefit="higher")
     model = brw.Model(
         terms=(
             brw.Intercept(prior.Normal(0, 0.5)),

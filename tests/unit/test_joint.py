@@ -175,7 +175,7 @@ def rows():
     frame["se"] = rng.uniform(0.1, 0.3, 6)
     frame["design"] = ["rct", "rct", "cohort", "cohort", "rct", "rct"]
     frame["size"] = [5.0, np.nan, 8.0, np.nan, np.nan, np.nan]
-    return brw.Evidence.from_frame(frame)
+    return brw.Evidence.from_frame(frame, benefit="higher")
 
 
 def density_of(model, evidence, points):

@@ -34,7 +34,7 @@ def rows(design=None):
             "design": design or ["rct"] * 4 + ["cohort"] * 3,
         }
     )
-    return brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    return brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
 
 
 def analysis(**settings):
@@ -112,7 +112,9 @@ def test_discounts_lie_between_the_ends(climbed):
 def test_the_curve_of_bias_is_that_of_shifted_cohorts(climbed, bias):
     frame = pd.DataFrame({name: rows().data[name].to_numpy() for name in ("study", "se", "design")})
     shifted = EFFECT - np.array([0] * 4 + [bias] * 3)
-    moved = brw.Evidence.from_frame(frame.assign(effect=shifted), measure="log_hazard_ratio")
+    moved = brw.Evidence.from_frame(
+        frame.assign(effect=shifted), measure="log_hazard_ratio", benefit="higher"
+    )
     curve = climbed.curves["bias"]
     near = np.argmin(np.abs(curve["x"] - bias))
     assert curve["x"][near] == pytest.approx(bias, abs=1e-9)
@@ -126,7 +128,7 @@ def test_the_tipping_bias_is_where_the_pool_crosses(climbed):
             continue
         shifted = EFFECT - np.array([0] * 4 + [row["bias"]] * 3)
         frame = pd.DataFrame({"study": [f"s{i}" for i in range(7)], "effect": shifted, "se": SE})
-        moved = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+        moved = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
         assert plain(moved).loc["mu", "probability"] == pytest.approx(level, abs=1e-6)
     assert np.isfinite(climbed.tipping["bias"]).any()
 
@@ -151,7 +153,7 @@ def test_a_tipping_bias_beyond_the_curve_is_looked_for_and_found():
     frame = pd.DataFrame(
         {"study": [f"s{i}" for i in range(7)], "effect": effect, "se": se, "design": design}
     )
-    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
     found = ladder(analysis(ladder=Rungs(mixture=None)), evidence, sampled=False)
     cohorts = np.array(design) == "cohort"
     row = found.tipping.loc[0.5]
@@ -174,7 +176,7 @@ def test_a_level_that_no_bias_reaches_says_how_far_it_was_looked_for():
             "design": design,
         }
     )
-    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
     found = ladder(analysis(ladder=Rungs(mixture=None)), evidence, sampled=False)
     assert np.isnan(found.tipping.loc[0.5, "bias"])
     assert found.tipping["within"].to_numpy() == pytest.approx(6.4)

@@ -38,7 +38,7 @@ tau = { kind = "half_normal", scale = 0.25 }
 [schedule]
 every_days = 30
 """
-HEAD = "result,study,measure,effect,se,corrects,withdrawn,extracted_by,signed_by\n"
+HEAD = "benefit,result,study,measure,effect,se,corrects,withdrawn,extracted_by,signed_by\n"
 ROWS = [
     "r1,A,log_hazard_ratio,0.10,0.10,,,,",
     "r2,B,log_hazard_ratio,0.20,0.12,,,,",
@@ -48,7 +48,8 @@ ROWS = [
 
 
 def write(rows):
-    Path("mine.csv").write_text(HEAD + "\n".join(rows) + "\n", encoding="utf-8")
+    text = HEAD + "\n".join(f"higher,{row}" for row in rows) + "\n"
+    Path("mine.csv").write_text(text, encoding="utf-8")
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ def evidence(scale=1.0, rho=0.5):
     frame = pd.DataFrame({"study": list("ABCDEF"), "effect": rng.normal(size=6)})
     frame["se"] = scale * rng.uniform(0.1, 0.4, 6)
     frame["design"] = ["randomised"] * 4 + ["cohort"] * 2
-    rows = brw.Evidence.from_frame(frame)
+    rows = brw.Evidence.from_frame(frame, benefit="higher")
     se = frame["se"].to_numpy()[:2]
     covariance = np.outer(se, se) * (rho + (1 - rho) * np.eye(2))
     return replace(rows, dependence=(Dependence(np.array([0, 1]), covariance, "known"),))

@@ -55,7 +55,7 @@ def evidence_of(count):
             "n_c": np.full(count, 1000.0),
         }
     )
-    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
     domains = listed("RoB 2", "2019").domains
     rows = (
         Judgement(study, "RoB 2", "2019", domain, words[random.integers(0, 3)])
@@ -245,7 +245,7 @@ def test_ticks_of_ratios_are_round_and_directions_are_written(made, name):
     for value, label in zip(axes.get_xticks(), axes.get_xticklabels(), strict=True):
         assert float(label.get_text()) == pytest.approx(value)
         assert len(label.get_text()) <= 4
-    assert {"← favours comparison", "favours programme →"} <= set(texts(axes))
+    assert {"← favours comparison", "favours treatment →"} <= set(texts(axes))
 
 
 def test_funnel_marks_stand_at_estimates_and_limits_widen_by_tau(made):
@@ -398,7 +398,7 @@ def test_a_note_begins_after_the_first_sentence_wherever_a_name_has_a_stop():
             "approx. dose": [1.0, 2.0, 3.0, 4.0],
         }
     )
-    rows = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    rows = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
     terms = (
         brw.Intercept(brw.prior.Normal(0, 0.5)),
         brw.Linear("approx. dose", brw.prior.Normal(0, 0.5)),

@@ -5,10 +5,10 @@ import math
 import pytest
 
 from bayesrtw.printed import (
+    Direction,
     arrows,
     decimals,
     event,
-    favours,
     figure,
     spell,
     spell_chance,
@@ -55,8 +55,15 @@ def test_a_difference_between_effects_is_no_benefit(of, threshold, above, benefi
 
 
 def test_the_sides_of_no_effect_have_one_label():
-    assert favours("higher") == ("comparison", "programme")
-    assert arrows("lower") == ("← favours programme", "favours comparison →")
+    assert arrows(("favours drug", "favours placebo")) == ("← favours drug", "favours placebo →")
+
+
+def test_nothing_is_a_benefit_where_nobody_said_what_one_is():
+    assert Direction("lower", 1.0).event == "P(benefit)"
+    assert Direction("", 1.0).event == "P(above 1)"
+    assert Direction("", 1.0).sides == ("lower", "higher")
+    assert Direction("", math.nan).event == ""
+    assert event("mu", 1.0, above=True, benefit="", log=True) == "P(above 1)"
 
 
 def test_effects_have_the_decimals_of_their_intervals():

@@ -73,11 +73,11 @@ def test_a_flat_file_becomes_evidence_in_its_order(tmp_path):
     assert found.provenance.sha256 == hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_a_flat_file_that_states_no_direction_says_what_was_assumed(tmp_path):
+def test_a_flat_file_that_states_no_direction_has_none(tmp_path):
     found = csv(tmp_path, HEAD + "A,0.1,0.2\n")
-    assert found.benefit == "higher"
-    assert found.provenance.limits == (
-        "No direction of benefit was stated; higher was taken as benefit.",
+    assert found.benefit == ""
+    assert found.provenance.limits[0].startswith(
+        "No direction of benefit was stated, so nothing is called a benefit; state it with --benefit"
     )
 
 
@@ -355,17 +355,13 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
             "trials/dataset.toml: outcome[0].benefit is 'up'; Choices: higher, lower.",
         ),
         (
-            {"toml": TOML.replace('benefit = "higher"', "")},
-            "trials/dataset.toml: outcome[0].benefit is missing; add it.",
-        ),
-        (
             {"toml": TOML + field("study", 'type = "numbrx"')},
             "field[0].type is 'numbrx'; did you mean 'number'? Choices: integer, number, string.",
         ),
         (
             {"results": RESULTS.replace("at_work,", "at_wrk,")},
             "trials/results.csv: row 2 (study='a2001'): outcome 'at_wrk' has no [[outcome]] in "
-            "dataset.toml with its direction of benefit; did you mean 'at_work'? Choices: at_work.",
+            "dataset.toml; did you mean 'at_work'? Choices: at_work.",
         ),
         (
             {"results": RESULTS.replace("a2001", "a2011")},

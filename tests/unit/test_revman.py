@@ -135,8 +135,8 @@ def test_graph_labels_give_the_direction_of_benefit_and_the_provenance_says_so()
         ("Favours experimental", "Favours control", "lower"),
         ("Favours control", "Favours aspirin", "higher"),
         ("Favors usual care", "Favors treatment", "higher"),
-        ("Favours usual care", "Favours more", "higher"),
-        ("less", "more", "higher"),
+        ("Favours usual care", "Favours more", ""),
+        ("less", "more", ""),
     ],
 )
 def test_labels_decide_only_where_both_name_an_arm(tmp_path, left, right, benefit):
@@ -148,6 +148,7 @@ def test_labels_decide_only_where_both_name_an_arm(tmp_path, left, right, benefi
     path = review(tmp_path, outcome("DICH", 'EFFECT_MEASURE="RR"', row, texts))
     evidence = read_revman(path).evidence
     assert evidence.benefit == benefit
+    assert evidence.direction.sides == (left, right)
     said = any("No direction of benefit was stated" in text for text in evidence.provenance.limits)
     assert said == (right in ("Favours more", "more"))
 

@@ -135,7 +135,7 @@ def test_mixed_directions_of_benefit_are_an_error():
     )
     with pytest.raises(
         EvidenceError,
-        match=r"opposite directions of benefit are mixed: effect \(higher\), days \(lower\); select",
+        match=r"different directions of benefit are mixed: effect \(not stated\), days \(lower\); select",
     ):
         check(model(), combine(evidence(), other))
 

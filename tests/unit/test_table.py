@@ -164,7 +164,7 @@ def test_measures_and_directions_of_benefit_are_never_mixed():
         _ = both.measure
     with pytest.raises(
         EvidenceError,
-        match=r"opposite directions of benefit are mixed: effect \(higher\), days \(lower\); select",
+        match=r"different directions of benefit are mixed: effect \(not stated\), days \(lower\); select",
     ):
         _ = both.benefit
 
@@ -176,7 +176,9 @@ def test_no_rows_are_no_mixture():
 
 
 def test_one_outcome_with_two_directions_cannot_be_joined():
-    with pytest.raises(EvidenceError, match="outcome 'effect': benefit is 'higher' in data frame"):
+    with pytest.raises(
+        EvidenceError, match="outcome 'effect': benefit is 'not stated' in data frame"
+    ):
         combine(evidence(), Evidence.from_frame(frame(), benefit="lower"))
 
 
