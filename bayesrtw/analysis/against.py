@@ -5,23 +5,22 @@ because few studies are held, and not right because they agree.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
-from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.analysis.conclusion import Rules, conclude, sceptical_model, stated
 from bayesrtw.analysis.query import selected
+from bayesrtw.analysis.run import Synthesis, asked_of
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import fit
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.posterior.summarise import probability_beyond, summarise
+from bayesrtw.question.answer import Answer, answered
+from bayesrtw.question.asked import About
 from bayesrtw.reading.brief import Brief, Claim, Component
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 #: Readings. ``silent``: no row can speak about it. ``cannot say``: rows do, without an answer.
 READINGS: Final = ("agrees", "points the other way", "cannot say", "silent")
@@ -35,8 +34,8 @@ CONDITION: Final = "condition"
 
 
 def hold_against(
-    brief: Brief, analysis: Analysis, evidence: Evidence | None = None
-) -> "pd.DataFrame":
+    brief: Brief, analysis: Analysis | Synthesis, evidence: Evidence | None = None
+) -> Answer:
     """Hold each claim of a brief against the rows of an analysis that have its component.
 
     The analysis's own model is fitted, exactly, to those of its rows whose programme has the component
@@ -52,13 +51,14 @@ def hold_against(
     brief
         The claims.
     analysis
-        Rows, model and rules; the model must be one for the exact engine.
+        Rows, model and rules, or a synthesis of it; the model must be one for the exact engine.
     evidence
         In place of the data set that it names.
 
     Returns
     -------
-    DataFrame
+    Answer
+        A data frame with its picture.
         One row a claim, index its id. Of the claim: ``kind, component, says, certainty, direction,
         conditions``. Of the rows: ``estimates, studies, designs`` (in words), ``elsewhere`` (studies
         with the component in other conditions), ``without`` (studies of these conditions without it:
@@ -84,11 +84,13 @@ def hold_against(
     """
     import pandas as pd  # noqa: PLC0415
 
-    source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
+    analysis, source = asked_of(analysis, evidence)
     rows = selected(analysis, source).evidence
     fitted: dict[bytes, dict[str, Any]] = {}
     lines = [_line(brief, claim, analysis, rows, fitted) for claim in brief.claims]
-    return pd.DataFrame(lines, index=pd.Index([c.name for c in brief.claims], name="claim"))
+    frame = pd.DataFrame(lines, index=pd.Index([c.name for c in brief.claims], name="claim"))
+    caption = "Claims of a brief beside the rows that speak to each, 95 % intervals"
+    return answered(frame, About(analysis.model, rows), caption, picture="claims")
 
 
 def _line(

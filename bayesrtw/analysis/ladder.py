@@ -1,7 +1,7 @@
 """The ladder of an analysis: every assumption about its cohorts beside the registered one."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -9,21 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.analysis.conclusion import conclude
 from bayesrtw.analysis.query import selected
+from bayesrtw.analysis.run import Synthesis, asked_of
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import fit, solve
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import BayesrtwError, EngineRefusal, Finding, SpecError
+from bayesrtw.evidence.measure import Measure
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import Discount, orientation
 from bayesrtw.model.judged import CRITICAL
 from bayesrtw.model.spec import Model, check
+from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.tree import pooled_of
 from bayesrtw.printed import BENEFIT
+from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.ladder import (
     Conflict,
     Rungs,
@@ -56,7 +59,7 @@ SHARES = np.linspace(0.0, 1.0, 11)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ladder:
+class Ladder(Pictured):
     """What trials and cohorts say together, rung by rung.
 
     Attributes
@@ -92,14 +95,45 @@ class Ladder:
     evidence: Evidence
     caveat: str
 
+    def _pictures(self) -> Mapping[str, Drawing | str]:
+        """See `Pictured`: the rungs, and what the bias or the share of the cohorts would have to be."""
+        found: dict[str, Drawing | str] = {
+            "ladder": Drawing((self.rungs.reset_index(), self.evidence))
+        }
+        levels = tuple(float(level) for level in self.tipping.index)
+        titles = axis_titles(self.evidence.measure)
+        for name in ("bias", "share"):
+            found[name] = "there are no trials and cohorts to hold against each other"
+            if name in self.curves:
+                options = {"x_title": titles[name], "thresholds": levels}
+                given = (self.curves[name], self.evidence)
+                found[name] = Drawing(given, options, drawn_by="tipping")
+        return found
 
-def ladder(analysis: Analysis, evidence: Evidence | None = None, *, sampled: bool = True) -> Ladder:
+    def _repr_html_(self) -> str:
+        """Give the rungs with what was noticed, for a notebook."""
+        told = [f"{each.severity}: {each.message}" for each in self.findings]
+        return as_html("Trials and cohorts", [self.caveat, *told], [table_as_html(self.rungs)])
+
+
+def axis_titles(measure: Measure) -> dict[str, str]:
+    """Name the axes of tipping curves."""
+    scale = "log ratio of ratios" if measure.log else "analysis scale"
+    return {
+        "bias": f"Bias of the cohorts towards benefit ({scale})",
+        "share": "Share of information that the cohorts keep",
+    }
+
+
+def ladder(
+    analysis: Analysis | Synthesis, evidence: Evidence | None = None, *, sampled: bool = True
+) -> Ladder:
     """Climb the ladder of an analysis.
 
     Parameters
     ----------
     analysis
-        What is asked; its model has a pooled mean.
+        What is asked, or a synthesis of it; its model has a pooled mean.
     evidence
         In place of the data set that it names.
     sampled
@@ -125,11 +159,7 @@ def ladder(analysis: Analysis, evidence: Evidence | None = None, *, sampled: boo
     """
     import pandas as pd  # noqa: PLC0415
 
-    if not hasattr(analysis, "ladder"):
-        raise SpecError(
-            f"found {type(analysis).__name__}; give an Analysis: open_analysis reads one from a TOML file."
-        )
-    source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
+    analysis, source = asked_of(analysis, evidence)
     chosen = selected(analysis, source)
     rows = chosen.evidence
     orientation(rows)

@@ -9,6 +9,7 @@ import numpy as np
 from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model, stated
 from bayesrtw.engine.fitted import Fitted, Posterior
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, asked
 from bayesrtw.question.next_trial import After, after, results
 
@@ -33,7 +34,7 @@ def outlook(
     now: str = "",
     trials: Mapping[str, float] | None = None,
     ci_prob: float = 0.95,
-) -> "pd.DataFrame":
+) -> Answer:
     """Say what one more trial of the average programme, in a new setting, could change.
 
     Results of the trial are those that the present posterior expects, not those of an optimist.
@@ -43,8 +44,8 @@ def outlook(
     model, evidence
         What is pooled, a model with rows or a synthesis; the model has a pooled mean.
     rules
-        Classes of the conclusion, `Analysis.conclusion`; the default ones unless
-        given. The class of now is kept until its bound is missed by ``rules.hold``.
+        Classes of the conclusion, `Analysis.conclusion`; those of a synthesis are its own, else the default
+        ones unless given. The class of now is kept until its bound is missed by ``rules.hold``.
     now
         The class that stands, one of ``rules.classes``; that of the present posterior unless given.
     trials
@@ -54,7 +55,8 @@ def outlook(
 
     Returns
     -------
-    DataFrame
+    Answer
+        A data frame with its words.
         One row a trial: ``se``; ``change``, the probability that the class is another one afterwards;
         ``then``, the most probable of the others (empty if none is possible); ``narrower``, by which share
         of its width the interval is expected to be narrower; and ``to <class>``, the probability of each.
@@ -80,7 +82,23 @@ def outlook(
     >>> bool(found.loc["without sampling error", "narrower"] < 0.1)
     True
     """
-    return look_out(asked(model, evidence), rules, now=now, trials=trials, ci_prob=ci_prob)
+    whole = asked(model, evidence)
+    frame = look_out(whole, rules_of(model, rules), now=now, trials=trials, ci_prob=ci_prob)
+    said = " ".join(
+        f"One more trial {name} changes the class with probability {row['change']:.2f}"
+        f"{' (to ' + repr(row['then']) + ')' if row['then'] else ''} and narrows the interval by "
+        f"{100 * row['narrower']:.0f} %."
+        for name, row in frame.iterrows()
+    )
+    return answered(frame, whole, "What one more trial could change", words=said)
+
+
+def rules_of(what: Subject, rules: Rules | None) -> Rules:
+    """Give the rules of a conclusion: those given, those of a synthesis, or the default ones."""
+    if rules is not None:
+        return rules
+    found = getattr(getattr(what, "analysis", None), "conclusion", None)
+    return found if found is not None else Rules()
 
 
 def look_out(

@@ -20,8 +20,10 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import excludes_zero
 from bayesrtw.model.defaults import described
 from bayesrtw.model.spec import check
+from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior.diagnose import diagnose
 from bayesrtw.posterior.summarise import IntervalKind, probability_beyond, summarise
+from bayesrtw.question.answer import table_as_html
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ _RATIO: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Synthesis:
+class Synthesis(Pictured):
     """An analysis with its answer.
 
     Attributes
@@ -53,6 +55,8 @@ class Synthesis:
         What was noticed: rows left out, few studies, aliased moderators, checks of the fit.
     variants
         Variant name to its table of estimands.
+    source
+        Every row that the analysis could select from; None where it is no longer held.
     """
 
     analysis: Analysis
@@ -62,6 +66,56 @@ class Synthesis:
     quantities: "pd.DataFrame"
     findings: tuple[Finding, ...]
     variants: Mapping[str, "pd.DataFrame"]
+    source: Evidence | None = None
+
+    def _pictures(self) -> Mapping[str, Drawing | str]:
+        """See `Pictured`."""
+        model = self.analysis.model
+        by_shape = {
+            shape: tuple(each.column for each in model.moderators if each.shape == shape)
+            for shape in ("line", "levels")
+        }
+        pooled = self.posterior.attrs["hyper"] != "" and "mu" in self.quantities.index
+        drawn = Drawing((self,))
+        found: dict[str, Drawing | str] = {
+            "forest": drawn,
+            "funnel": drawn if model.mean else "the model has no pooled mean; add an intercept",
+            "bubble": Drawing((self,), choices={"moderator": by_shape["line"]})
+            if by_shape["line"]
+            else "the model has no numeric moderator; add a linear term",
+            "new_setting": drawn
+            if pooled
+            else "the model has no heterogeneity around a pooled mean; a new setting has the pooled effect",
+            "prior_posterior": drawn,
+            "tau": drawn if model.spreads else "the model has no heterogeneity SD",
+            "categories": Drawing((self,), choices={"moderator": by_shape["levels"]})
+            if by_shape["levels"]
+            else "the model has no moderator with levels; add a categorical term",
+        }
+        return {**found, **self.evidence._pictures()}
+
+    def _repr_html_(self) -> str:
+        """Give the answers with what was noticed, for a notebook."""
+        shown = [table_as_html(self.estimates)]
+        told = [f"{each.severity}: {each.message}" for each in self.findings]
+        rows = self.evidence
+        studies = len(set(rows.data["study"].to_numpy()))
+        said = f"{rows.size} estimates of {studies} studies; {rows.measure.title.lower()}."
+        return as_html(self.analysis.title, [said, rows.provenance.caveat, *told], shown)
+
+
+def asked_of(
+    what: Analysis | Synthesis, evidence: Evidence | None = None
+) -> tuple[Analysis, Evidence]:
+    """Give an analysis and the rows that it selects from: those given, of its run, or of its data set."""
+    if isinstance(what, Synthesis):
+        evidence, what = evidence or what.source, what.analysis
+    if not isinstance(what, Analysis):
+        raise SpecError(
+            f"found {type(what).__name__}; give an Analysis: open_analysis reads one from a TOML file; or a "
+            "Synthesis: run returns one."
+        )
+    return what, evidence if evidence is not None else open_dataset(what.evidence.dataset)
 
 
 def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
@@ -129,6 +183,7 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
         quantities=quantities,
         findings=findings,
         variants=variants,
+        source=source,
     )
 
 

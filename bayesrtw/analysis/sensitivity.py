@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy.special import ndtri
 
-from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model
 from bayesrtw.analysis.outlook import look_out
 from bayesrtw.analysis.query import selected
+from bayesrtw.analysis.run import Synthesis, asked_of
 from bayesrtw.analysis.spec import Analysis, vary
+from bayesrtw.analysis.tipping import classes, groups_of
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.engine import choose, fit, solve
 from bayesrtw.engine.exact import Exact
@@ -26,8 +27,11 @@ from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.published import panel
 from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks
+from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior.summarise import probability_beyond, summarise
 from bayesrtw.printed import BENEFIT, Direction, figure, spell_chance, spell_probability
+from bayesrtw.question.answer import table_as_html
+from bayesrtw.question.asked import About
 from bayesrtw.question.compare import compare, submodels
 from bayesrtw.question.influence import measured
 from bayesrtw.question.predictive import predictive_check
@@ -59,7 +63,7 @@ RESULT = ("median", "lower", "upper", "probability")
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class Panel(Pictured):
     """A result under everything that was tried.
 
     Attributes
@@ -75,6 +79,8 @@ class Panel:
     questions
         Heading to table of another shape: influence, power scaling, what was learned, tipping points,
         moderators. Not counted.
+    about
+        The model and the rows of the registered result.
     notes
         What was left out of the panel, and why.
     event
@@ -85,8 +91,30 @@ class Panel:
     robustness: str
     caveat: str
     questions: "dict[str, pd.DataFrame]"
+    about: About
     notes: tuple[str, ...] = ()
     event: str = BENEFIT
+
+    def _pictures(self) -> Mapping[str, Drawing | str]:
+        """See `Pictured`: every specification, and the tables that have pictures of their own."""
+        found: dict[str, Drawing | str] = {"specification_curve": Drawing((self, self.about))}
+        for kind, heading in (
+            ("leave_one_out", STUDIES),
+            ("cumulative", HISTORY),
+            ("prior_panel", PRIORS),
+        ):
+            found[kind] = f"the panel has no table {heading!r}"
+            if heading in self.tables:
+                found[kind] = Drawing((self.tables[heading], self.about))
+        return found
+
+    def _repr_html_(self) -> str:
+        """Give the line of robustness and the tables, for a notebook."""
+        tables = [
+            as_html(heading, [], [table_as_html(table)])
+            for heading, table in {**self.tables, **self.questions}.items()
+        ]
+        return as_html(self.robustness, [self.caveat, *self.notes], tables)
 
 
 #: Heading of the table that holds estimates against what the others and the priors expect, and its columns.
@@ -113,7 +141,7 @@ More = Callable[[Analysis, Evidence], "dict[str, pd.DataFrame]"]
 
 
 def sensitivity(
-    analysis: Analysis,
+    analysis: Analysis | Synthesis,
     evidence: Evidence | None = None,
     *,
     more: Sequence[More] = (),
@@ -124,7 +152,7 @@ def sensitivity(
     Parameters
     ----------
     analysis
-        What is held against its alternatives; its model has an intercept.
+        What is held against its alternatives, or a synthesis of it; its model has an intercept.
     evidence
         In place of the data set that it names.
     more
@@ -144,7 +172,7 @@ def sensitivity(
     EngineRefusal
         If the exact engine cannot fit the model.
     """
-    source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
+    analysis, source = asked_of(analysis, evidence)
     rows = selected(analysis, source).evidence
     model, rules = analysis.model, analysis.conclusion
     _fit_for_a_panel(analysis, rows)
@@ -178,7 +206,7 @@ def sensitivity(
     questions |= _questions(analysis, whole, notes)
     if direction.benefit:
         questions["Studies whose absence changes the class"] = fewest_removed(
-            left, _classes(rules), Sides(direction.upward, far)
+            left, classes(rules), Sides(direction.upward, far)
         )
     for maker in more:
         for heading, further in maker(analysis, rows).items():
@@ -189,7 +217,9 @@ def sensitivity(
         if direction.benefit
         else _spread(tables, direction, rows.measure)
     )
-    return Panel(tables, line, rows.provenance.caveat, questions, tuple(notes), direction.event)
+    about = About(model, rows)
+    caveat = rows.provenance.caveat
+    return Panel(tables, line, caveat, questions, about, tuple(notes), direction.event)
 
 
 def _fit_for_a_panel(analysis: Analysis, rows: Evidence) -> None:
@@ -202,13 +232,6 @@ def _fit_for_a_panel(analysis: Analysis, rows: Evidence) -> None:
         raise SpecError(
             f"{analysis.id}: one study is pooled; a panel that leaves studies out needs at least two."
         )
-
-
-def _classes(rules: Rules) -> Callable[[float, float], str]:
-    def words(benefit: float, harm: float) -> str:
-        return classify(rules, benefit, harm)
-
-    return words
 
 
 def _changes(frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -281,9 +304,9 @@ def _questions(analysis: Analysis, whole: Fitted, notes: list[str]) -> "dict[str
         "Power scaling": lambda: power_scaling_of(whole),
         "Learned from the data": lambda: learned_of(whole),
         "Tipping shift of effects": lambda: _one_index(
-            tip_shifts(whole, _groups(rows), threshold=far), direction
+            tip_shifts(whole, groups_of(rows), threshold=far), direction
         ),
-        "Tipping prior of the mean": lambda: tip_prior(whole, _classes(rules), far),
+        "Tipping prior of the mean": lambda: tip_prior(whole, classes(rules), far),
     }
     direction = rows.direction
     if not direction.benefit:
@@ -311,17 +334,6 @@ def _one_index(found: "pd.DataFrame", direction: Direction) -> "pd.DataFrame":
     frame = found.reset_index()
     frame.index = frame["group"] + f", {direction.event} = " + frame["level"].map("{:g}".format)
     return frame.drop(columns=["group", "level"])
-
-
-def _groups(rows: Evidence) -> "dict[str, np.ndarray]":
-    """Rows that are shifted together: all, and those of each design where there are several."""
-    groups = {"all": np.ones(rows.size, dtype=bool)}
-    if "design" in rows.data:
-        designs = rows.data["design"].to_numpy().astype(str)
-        kinds = list(dict.fromkeys(designs.tolist()))
-        if len(kinds) > 1:
-            groups |= {f"design {kind}": designs == kind for kind in kinds if kind}
-    return groups
 
 
 def prior_choices(model: Model, rows: Evidence, name: str) -> dict[str, Prior]:

@@ -17,11 +17,16 @@ from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.evidence.frame import numbers_of, printed_of
 from bayesrtw.evidence.measure import Benefit, Measure, measure_named
 from bayesrtw.evidence.quality import Judgements
+from bayesrtw.pictured import Drawing, Pictured, as_html, rows_as_html
 from bayesrtw.printed import NEUTRAL, Direction
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
+
+#: Columns and rows that a notebook shows of evidence.
+SHOWN_COLUMNS = ("study", "outcome", "comparison", "measure", "effect", "se")
+SHOWN_ROWS = 20
 
 #: What a value of a `where` clause may be.
 Choice = str | float | Sequence[str] | Sequence[float]
@@ -98,7 +103,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
+class Evidence(Pictured):
     """Reported results on the scale of analysis, one row (`estimate`) a result.
 
     Attributes
@@ -272,6 +277,26 @@ class Evidence:
         """Unit of differences, where the outcomes present share one."""
         units = {self.outcomes[name].unit for name in self.outcome_names}
         return units.pop() if len(units) == 1 else ""
+
+    def _pictures(self) -> Mapping[str, Drawing | str]:
+        """See `Pictured`."""
+        judged = any(each.judgement for each in self.judgements.rows)
+        found = Drawing((self,)) if judged else "the studies have no judgements of risk of bias"
+        return {"traffic_light": found, "bias_summary": found}
+
+    def _repr_html_(self) -> str:
+        """Give the rows, as many as fit, with where they come from, for a notebook."""
+        columns = [name for name in SHOWN_COLUMNS if name in self.data]
+        cells = [self.data[name].to_numpy()[:SHOWN_ROWS] for name in columns]
+        rows = [
+            [f"{cell:.4g}" if isinstance(cell, float) else cell for cell in row]
+            for row in zip(*cells, strict=True)
+        ]
+        studies = len(set(self.data["study"].to_numpy()))
+        said = f"{self.size} estimates of {studies} studies"
+        more = f"The first {SHOWN_ROWS} rows are shown." if self.size > SHOWN_ROWS else ""
+        told = [f"{said}. {more}", self.provenance.citation, self.provenance.caveat]
+        return as_html(self.provenance.title or self.where, told, [rows_as_html(columns, rows)])
 
     def select(self, **where: Choice) -> Self:
         """Keep the rows whose columns have the given values.

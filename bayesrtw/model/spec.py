@@ -1,7 +1,7 @@
 """The model: a sum of terms seen through a likelihood, and what evidence says about it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from itertools import combinations
 from typing import Any
 
@@ -15,6 +15,8 @@ from bayesrtw.model.heterogeneity import dependence
 from bayesrtw.model.likelihood import Inspects, Likelihood, NormalErrors, correlated
 from bayesrtw.model.moderator import has_column
 from bayesrtw.model.term import Fixed, Hyper, Moderator, NeedsIndependence, Term
+from bayesrtw.pictured import as_html, rows_as_html
+from bayesrtw.registry import kind_of
 
 #: Names of results that a heterogeneity SD may not take.
 RESERVED = frozenset(
@@ -114,6 +116,12 @@ class Model:
                 "choose others."
             )
 
+    def _repr_html_(self) -> str:
+        """Give the terms with their settings, for a notebook."""
+        parts = (*self.terms, self.likelihood)
+        rows = [(kind_of(part), _settings_in_words(part)) for part in parts]
+        return as_html("Model", [], [rows_as_html(("part", "settings"), rows)])
+
     @property
     def hyper(self) -> dict[str, Prior]:
         """The scalar hyperparameters, name to prior."""
@@ -201,6 +209,14 @@ class Model:
                 f"{shown(sorted({*self.hyper, 'mu'}))}."
             )
         return replace(self, terms=terms, likelihood=likelihood)
+
+
+def _settings_in_words(part: Any) -> str:
+    """Spell the settings of a component that were given."""
+    given = {each.name: getattr(part, each.name) for each in fields(part)}
+    return ", ".join(
+        f"{name} = {value}" for name, value in given.items() if value not in ((), "", None)
+    )
 
 
 def _settings(part: Term | Likelihood) -> dict[str, str]:

@@ -65,9 +65,7 @@ def plot_calibration(
         One panel a variable; curves that leave the band are vermillion and named.
     """
     level = level_of([calibration]) if level is None else level
-    panels: dict[str, list[str]] = {}
-    for name in calibration.pit:
-        panels.setdefault(name.split("[", 1)[0], []).append(name)
+    panels = _panels(calibration)
     width = width_mm * MM
     most_across = ACROSS if width >= NARROW else ACROSS_NARROW
     rows = -(-len(panels) // most_across)
@@ -97,6 +95,48 @@ def plot_calibration(
     return figure
 
 
+def describe_calibration(calibration: Calibration, *, level: float | None = None) -> str:
+    """Put the picture in words for who cannot see it.
+
+    Parameters
+    ----------
+    calibration, level
+        As in `plot_calibration`.
+
+    Returns
+    -------
+    str
+        Which quantities leave their bands, variable by variable.
+    """
+    level = level_of([calibration]) if level is None else level
+    said = [_state(calibration, *each, level) for each in _panels(calibration).items()]
+    return f"Calibration of {calibration.name}, {calibration.size:,} replicates. {' '.join(said)}"
+
+
+def _panels(calibration: Calibration) -> dict[str, list[str]]:
+    """Give the quantities of each variable."""
+    panels: dict[str, list[str]] = {}
+    for name in calibration.pit:
+        panels.setdefault(name.split("[", 1)[0], []).append(name)
+    return panels
+
+
+def _outside(calibration: Calibration, names: Sequence[str], level: float) -> list[str]:
+    """Name the quantities whose curves leave the band."""
+    return [name for name in names if excess(calibration.pit[name], level, calibration.cells) > 0]
+
+
+def _state(calibration: Calibration, variable: str, names: Sequence[str], level: float) -> str:
+    """Say of one variable whether its curves stay in the band."""
+    outside = _outside(calibration, names, level)
+    state = f"{len(outside)} outside" if outside else "all inside"
+    return f"{_heading(variable, names)}: {state} the band."
+
+
+def _heading(variable: str, names: Sequence[str]) -> str:
+    return variable if len(names) == 1 else f"{variable} ({len(names)})"
+
+
 def _most(calibration: Calibration, shape: tuple[Array, Array, Array]) -> float:
     """Half the height of the panels: the band and every curve fit."""
     places, lower, upper = shape
@@ -120,14 +160,12 @@ def _panel(
         places, lower - places, upper - places, color=FAINT, alpha=0.45, linewidth=0, zorder=1
     )
     axes.axhline(0.0, color=QUIET, linewidth=0.6, zorder=2)
-    outside = []
+    outside = _outside(calibration, names, level)
     for name in names:
         pit = calibration.pit[name]
         _, counts = look(pit, calibration.cells)
         curve = np.concatenate([[0.0], counts / len(pit), [1.0]]) - places
-        beyond = excess(pit, level, calibration.cells) > 0
-        if beyond:
-            outside.append(name)
+        beyond = name in outside
         axes.plot(
             places,
             curve,
@@ -136,8 +174,9 @@ def _panel(
             alpha=1.0 if beyond or len(names) == 1 else 0.7,
             zorder=4 if beyond else 3,
         )
-    heading = variable if len(names) == 1 else f"{variable} ({len(names)})"
-    axes.set_title(heading, loc="left", fontsize=BODY, fontweight="bold", color=INK, pad=3.0)
+    axes.set_title(
+        _heading(variable, names), loc="left", fontsize=BODY, fontweight="bold", color=INK, pad=3.0
+    )
     if outside:
         more = f" and {len(outside) - NAMED} more" if len(outside) > NAMED else ""
         text = "outside: " + ", ".join(outside[:NAMED]) + more
@@ -152,8 +191,7 @@ def _panel(
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set(color=QUIET, linewidth=0.6)
-    state = f"{len(outside)} outside" if outside else "all inside"
-    axes.set_label(f"{heading}: {state} the band.")
+    axes.set_label(_state(calibration, variable, names, level))
 
 
 def _said(calibration: Calibration, level: float, width: float) -> list[str]:

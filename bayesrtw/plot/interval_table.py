@@ -14,6 +14,7 @@ from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Column, Forest, Interval, Role, Row, effect_column
 from bayesrtw.plot.subject import Source, subject_of
 from bayesrtw.printed import decimals, spell, spell_probability
+from bayesrtw.question.asked import About
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -281,7 +282,7 @@ def labels_of(source: Source, column: str) -> dict[str, str]:
     dict
         Id to label, where one id has one label.
     """
-    evidence = source.evidence if isinstance(source, Synthesis) else source
+    evidence = source.evidence if isinstance(source, Synthesis | About) else source
     if column != "study" or not isinstance(evidence, Evidence) or "label" not in evidence.data:
         return {}
     found: dict[str, set[str]] = {}

@@ -22,6 +22,7 @@ def plot_prior_panel(
     source: Source,
     *,
     ci_prob: float = 0.95,
+    of: str = "heterogeneity",
     width_mm: float = 170.0,
     ax: Axes | None = None,
 ) -> Axes:
@@ -36,6 +37,8 @@ def plot_prior_panel(
         The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
     ci_prob
         Probability of the table's intervals.
+    of
+        What the priors are of, in words.
     width_mm
         Width of the figure in millimetres; columns that do not fit are left out.
     ax
@@ -51,15 +54,17 @@ def plot_prior_panel(
     SpecError
         If a column is missing, or `ax` or `width_mm` is too small.
     """
-    return draw_page(_read(table, source, ci_prob), ax=ax, width_mm=width_mm)
+    return draw_page(_read(table, source, ci_prob, of), ax=ax, width_mm=width_mm)
 
 
-def describe_prior_panel(table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95) -> str:
+def describe_prior_panel(
+    table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95, of: str = "heterogeneity"
+) -> str:
     """Put the picture in words for who cannot see it.
 
     Parameters
     ----------
-    table, source, ci_prob
+    table, source, ci_prob, of
         As in `plot_prior_panel`.
 
     Returns
@@ -67,7 +72,7 @@ def describe_prior_panel(table: "pd.DataFrame", source: Source, *, ci_prob: floa
     str
         Each prior with its pooled effect.
     """
-    forest = _read(table, source, ci_prob)
+    forest = _read(table, source, ci_prob, of)
     said = "; ".join(
         f"{row.label}: {forest.spell(row.interval)}"
         for row in forest.rows
@@ -76,10 +81,10 @@ def describe_prior_panel(table: "pd.DataFrame", source: Source, *, ci_prob: floa
     return f"{forest.describe()} {said}."
 
 
-def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
+def _read(table: "pd.DataFrame", source: Source, ci_prob: float, of: str) -> Forest:
     layout = Layout(
         kind="Panel of priors",
-        subject="Prior of heterogeneity",
+        subject=f"Prior of {of}",
         reference="registered" if "registered" in table.index else "",
         called="Registered prior",
         extras=(Extra("tau", "τ", note=TAU),),

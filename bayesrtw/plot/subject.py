@@ -11,9 +11,10 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.posterior.tree import direction_of, pooled_of, which_of
 from bayesrtw.printed import Direction
+from bayesrtw.question.asked import About
 
 #: Whatever says on which scale effects are.
-Source = Synthesis | xr.DataTree | Evidence
+Source = Synthesis | xr.DataTree | Evidence | About
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Subject:
 
 
 def subject_of(source: Source) -> Subject:
-    """Take scale, direction and caveat from a synthesis, a tree or evidence.
+    """Take scale, direction and caveat from a synthesis, a tree, evidence, or what was asked about.
 
     Parameters
     ----------
@@ -66,10 +67,11 @@ def subject_of(source: Source) -> Subject:
     SpecError
         If it is something else.
     """
-    if isinstance(source, Evidence):
-        return Subject(
-            source.measure, source.unit, source.direction, one_line(source.provenance.caveat)
-        )
+    if isinstance(source, Evidence | About):
+        rows = source if isinstance(source, Evidence) else source.evidence
+        which = "" if isinstance(source, Evidence) else source.model.which(source.model.pooled)
+        caveat = one_line(rows.provenance.caveat)
+        return Subject(rows.measure, rows.unit, rows.direction, caveat, which)
     tree = tree_of(source)
     attrs = tree.attrs
     return Subject(
@@ -134,6 +136,6 @@ def evidence_of(source: Source, evidence: Evidence | None, why: str) -> Evidence
         return evidence
     if isinstance(source, Evidence):
         return source
-    if isinstance(source, Synthesis):
+    if isinstance(source, Synthesis | About):
         return source.evidence
     raise SpecError(f"{why} needs the evidence, which a tree does not hold; give a Synthesis.")

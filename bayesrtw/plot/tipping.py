@@ -81,7 +81,7 @@ def plot_tipping(
         kind="Tipping curves",
         described=describe_tipping(table, source, thresholds=thresholds),
         x=Side(one_line(x_title), float(x.min()) - margin, float(x.max()) + margin),
-        y=Side("Probability of benefit", -0.02, 1.02),
+        y=Side(f"Probability {subject.direction.said}", -0.02, 1.02),
         height=0.7,
         legend=tuple(_legend(lines, thresholds)),
         notes=(_numbers(lines, thresholds),),
@@ -133,8 +133,8 @@ def describe_tipping(
         Where each line crosses each threshold.
     """
     lines = _read(table)
-    subject_of(source)
-    return f"Tipping curves of the probability of benefit. {_numbers(lines, thresholds)}"
+    said = subject_of(source).direction.said
+    return f"Tipping curves of the probability {said}. {_numbers(lines, thresholds)}"
 
 
 def crossings(

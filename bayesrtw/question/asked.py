@@ -1,5 +1,6 @@
 """What a verb is asked of: a model with evidence, or what was run already."""
 
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bayesrtw.engine import solve
@@ -19,6 +20,20 @@ class Ran(Protocol):
     @property
     def evidence(self) -> Evidence:
         """The rows that it pooled."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class About:
+    """What a question was asked of: says scale, direction of benefit, caveat, and which mean is pooled.
+
+    Attributes
+    ----------
+    model, evidence
+        The model and its rows.
+    """
+
+    model: Model
+    evidence: Evidence
 
 
 #: What a verb may be asked of.
@@ -42,20 +57,28 @@ def asked(what: Subject, evidence: Evidence | None = None) -> Fitted:
     EngineRefusal
         If the model gives no neighbours.
     """
+    if evidence is None and hasattr(what, "without"):
+        return what  # type: ignore[return-value] # a Fitted offers `without`
+    found = about(what, evidence)
+    return solve(found.model, found.evidence)
+
+
+def about(what: Subject, evidence: Evidence | None = None) -> About:
+    """Give the model and the rows that a question is about, by the rules of `asked`."""
     if isinstance(what, Model):
         if evidence is None:
             raise SpecError(
                 "a model is asked without rows; give its evidence as the second argument."
             )
-        return solve(what, evidence)
+        return About(what, evidence)
     if evidence is not None:
         raise SpecError(
             f"found {type(what).__name__} with evidence; give a Model with evidence, or a Synthesis alone."
         )
     if hasattr(what, "analysis"):
-        return solve(what.analysis.model, what.evidence)
+        return About(what.analysis.model, what.evidence)
     if hasattr(what, "without"):
-        return what
+        return About(what.model, what.evidence)
     raise SpecError(
         f"found {type(what).__name__}; give a Model with evidence, or a Synthesis: run returns one."
     )

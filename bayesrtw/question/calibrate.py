@@ -29,10 +29,12 @@ from bayesrtw.model.design import Design, build
 from bayesrtw.model.simulate import offset, simulate, with_effects
 from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks
+from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.gates import failures
 from bayesrtw.posterior.stored import effect_in, labels_in
 from bayesrtw.posterior.summarise import hyper_distribution
+from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.uniformity import excess, p_value
 from bayesrtw.registry import kind_of
 
@@ -66,7 +68,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Calibration:
+class Calibration(Pictured):
     """Where truths lie in their posteriors.
 
     Attributes
@@ -95,6 +97,15 @@ class Calibration:
     cells: int
     failed: tuple[str, ...] = ()
     unconverged: tuple[str, ...] = ()
+
+    def _pictures(self) -> Mapping[str, Drawing | str]:
+        """See `Pictured`."""
+        return {"calibration": Drawing((self,))}
+
+    def _repr_html_(self) -> str:
+        """Give the verdict of each quantity, for a notebook."""
+        told = [*self.failed, *self.unconverged]
+        return as_html(f"Calibration of {self.name}", told, [table_as_html(judge([self]))])
 
     @property
     def size(self) -> int:

@@ -30,9 +30,12 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import BOTH
 from bayesrtw.model.spec import Model, check
 from bayesrtw.model.term import Term
+from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.posterior.stored import effect_in, kernel_variables, labels_in, shares_in
+from bayesrtw.question.answer import table_as_html
+from bayesrtw.question.asked import Subject, about
 from bayesrtw.question.average import averaged_spread
 from bayesrtw.registry import encode, kind_of
 
@@ -52,7 +55,7 @@ ALMOST_ZERO = 1e-300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Comparison:
+class Comparison(Pictured):
     """Models held against each other.
 
     Attributes
@@ -76,6 +79,30 @@ class Comparison:
     inclusion: "pd.DataFrame"
     coefficients: "pd.DataFrame"
     posterior: xr.DataTree
+
+    def _pictures(self) -> Mapping[str, Drawing | str]:
+        """See `Pictured`: the averaged posterior as a forest."""
+        return {"forest": Drawing((self.posterior,))}
+
+    def _words(self) -> str:
+        """See `Pictured`."""
+        best = str(self.models["posterior"].idxmax())
+        said = [
+            f"{len(self.models)} models: the most probable is {best!r} "
+            f"({self.models['posterior'].max():.2f})."
+        ]
+        said += [
+            f"{name} is included with probability {row['posterior']:.2f} (before {row['prior']:.2f}; Bayes "
+            f"factor {row['bayes_factor']:.3g})."
+            for name, row in self.inclusion.iterrows()
+        ]
+        return " ".join(said)
+
+    def _repr_html_(self) -> str:
+        """Give the tables with what they say, for a notebook."""
+        tables = (self.models, self.inclusion, self.coefficients)
+        shown = [table_as_html(table) for table in tables if len(table)]
+        return as_html("Models held against each other", [self._words()], shown)
 
 
 def submodels(model: Model, *, most: int = MOST_MODELS) -> dict[str, Model]:
@@ -150,8 +177,8 @@ def term_name(term: Term) -> str:
 
 
 def compare(
-    models: Mapping[str, Model],
-    evidence: Evidence,
+    models: Mapping[str, Model] | Subject,
+    evidence: Evidence | None = None,
     *,
     prior: Mapping[str, float] | None = None,
     ci_prob: float = 0.95,
@@ -160,10 +187,9 @@ def compare(
 
     Parameters
     ----------
-    models
-        Name to model; at least two.
-    evidence
-        The rows to pool.
+    models, evidence
+        Name to model, at least two, with the rows to pool. Or one model with rows, or a synthesis: its
+        `submodels` are compared.
     prior
         Name to prior model probability; equal unless given. They are divided by their sum.
     ci_prob
@@ -181,7 +207,26 @@ def compare(
         has an improper prior.
     EngineRefusal
         If the exact engine cannot fit a model.
+
+    Examples
+    --------
+    >>> import bayesrtw as brw
+    >>> found = brw.compare(brw.run(brw.open_analysis("time-to-rtw-moderators")))
+    >>> float(found.models["posterior"].sum().round(6))
+    1.0
     """
+    if not isinstance(models, Mapping):
+        found = about(models, evidence)
+        models, evidence = submodels(found.model), found.evidence
+        if len(models) == 1:
+            raise SpecError(
+                "the model has no moderator to leave out, so there is one model; give several by name: "
+                "compare({name: model, ...}, evidence)."
+            )
+    if evidence is None:
+        raise SpecError(
+            "models are given without rows; give their evidence as the second argument."
+        )
     chances = _chances(models, prior)
     _comparable(models)
     trees = {}

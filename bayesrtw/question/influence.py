@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.posterior.kernels import Kernels
+from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, asked
 from bayesrtw.question.scaling import log_density
 from bayesrtw.question.sensitivity import LeftOut, leave_out
@@ -29,7 +30,7 @@ def influence(
     by: str = "study",
     ci_prob: float = 0.95,
     threshold: float = 0.0,
-) -> "pd.DataFrame":
+) -> Answer:
     """Measure what is changed by leaving out each value of a column.
 
     Parameters
@@ -45,7 +46,8 @@ def influence(
 
     Returns
     -------
-    DataFrame
+    Answer
+        A data frame with its picture.
         The columns of `bayesrtw.question.sensitivity.leave_one_out` for what remains, and:
         ``median_change``, ``sd_change``, ``probability_change`` (without minus with all);
         ``standardised``, the change of the mean in posterior SDs of what remains; ``divergence``, the
@@ -57,9 +59,37 @@ def influence(
     ------
     SpecError
         If the model has no intercept or the column does not exist.
+
+    Examples
+    --------
+    >>> import bayesrtw as brw
+    >>> found = brw.influence(brw.run(brw.open_analysis("time-to-rtw")))
+    >>> bool(found["divergence"].iloc[1:].is_monotonic_decreasing)
+    True
     """
     whole = asked(model, evidence)
-    return measured(leave_out(whole, by=by, ci_prob=ci_prob, threshold=threshold))
+    frame = measured(leave_out(whole, by=by, ci_prob=ci_prob, threshold=threshold))
+    return answered(
+        frame,
+        whole,
+        f"What leaving out each {by.replace('_', ' ')} changes, {100 * ci_prob:g} % intervals",
+        picture="leave_one_out",
+        options={"ci_prob": ci_prob},
+        words=_said(frame, whole.evidence.direction.event),
+    )
+
+
+def _said(frame: "pd.DataFrame", event: str) -> str:
+    """Name what moves the pooled mean most."""
+    known = frame.iloc[1:].dropna(subset=["divergence"])
+    if not len(known):
+        return "Nothing can be left out: the rest would not bound the pooled mean."
+    most = known.iloc[0]
+    chance = f", {event} by {most['probability_change']:+.3f}" if event else ""
+    return (
+        f"Without {known.index[0]} the pooled mean moves most: its median by "
+        f"{most['median_change']:+.3g}{chance}; weight {most['weight']:.2f}."
+    )
 
 
 def measured(left: LeftOut) -> "pd.DataFrame":

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.engine.fitted import Fitted, Mask
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, asked
 from bayesrtw.question.sensitivity import keys
 from bayesrtw.question.table import quantiles, tails
@@ -31,7 +32,7 @@ def predictive_check(
     *,
     by: str = "study",
     ci_prob: float = 0.95,
-) -> "pd.DataFrame":
+) -> Answer:
     """Hold every estimate against its predictive distribution.
 
     An estimate is predicted from the studies that it does not belong to (leave-one-out), and from the
@@ -49,7 +50,8 @@ def predictive_check(
 
     Returns
     -------
-    DataFrame
+    Answer
+        A data frame with its words.
         One row an estimate, analysis scale: ``study, effect, se``; ``expected`` (median), ``lower, upper,
         pit`` (predictive distribution function at the estimate) and two-sided ``tail`` given the others;
         the same from the priors with ``prior_`` before each. NaN where a prediction is improper, e.g. under
@@ -100,7 +102,23 @@ def predictive_check(
     )
     columns = {"study": rows.data["study"].to_numpy(), "effect": effect, "se": se}
     columns |= found | {f"prior_{name}": column for name, column in priors.items()}
-    return pd.DataFrame(columns, index=pd.Index(rows.data[ESTIMATE].to_numpy(), name="estimate"))
+    frame = pd.DataFrame(columns, index=pd.Index(rows.data[ESTIMATE].to_numpy(), name="estimate"))
+    caption = f"Every estimate against what the others expect of it, {100 * ci_prob:g} % intervals"
+    return answered(frame, whole, caption, words=_said(frame))
+
+
+def _said(frame: "pd.DataFrame") -> str:
+    """Say how many estimates lie outside, and which the others foresee least."""
+    known = frame.dropna(subset=["tail"])
+    if not len(known):
+        return "The others give no proper prediction of any estimate."
+    outside = int(((known["effect"] < known["lower"]) | (known["effect"] > known["upper"])).sum())
+    least = known["tail"].idxmin()
+    chance = chance_of_smallest(known["tail"].to_numpy(dtype=np.float64))
+    return (
+        f"{outside} of {len(known)} lie outside. The smallest tail is {known['tail'].min():.2g} ({least}); "
+        f"if the model holds, one as small among so many has probability {chance:.2g}."
+    )
 
 
 def chance_of_smallest(tails: Array) -> float:

@@ -26,6 +26,7 @@ from bayesrtw.posterior.axis import Positive
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import Distribution
 from bayesrtw.posterior.nodes import rule
+from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, asked
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ POINTS = 20_001
 SMALL = 1e-280
 
 
-def power_scaling(model: Subject, evidence: Evidence | None = None) -> "pd.DataFrame":
+def power_scaling(model: Subject, evidence: Evidence | None = None) -> Answer:
     """Scale prior and likelihood by powers, and see how far each posterior moves.
 
     The likelihood is that of the estimates, study effects integrated out; the prior is that of the
@@ -71,7 +72,8 @@ def power_scaling(model: Subject, evidence: Evidence | None = None) -> "pd.DataF
 
     Returns
     -------
-    DataFrame
+    Answer
+        A data frame with its words.
         One row a quantity (``mu``, ``beta[...]``, ``theta_new``, SDs): ``prior`` and ``likelihood``, the
         cumulative Jensen-Shannon distance for each doubling of the power, and a ``diagnosis``, empty
         below `NOTABLE`.
@@ -82,8 +84,22 @@ def power_scaling(model: Subject, evidence: Evidence | None = None) -> "pd.DataF
         If the model has no intercept.
     EngineRefusal
         If the posterior is improper.
+
+    Examples
+    --------
+    >>> import bayesrtw as brw
+    >>> found = brw.power_scaling(brw.run(brw.open_analysis("time-to-rtw")))
+    >>> bool(found.loc["mu", "likelihood"] > found.loc["mu", "prior"])
+    True
     """
-    return power_scaling_of(asked(model, evidence))
+    whole = asked(model, evidence)
+    frame = power_scaling_of(whole)
+    said = [f"{name}: {why}." for name, why in frame["diagnosis"].items() if why]
+    caption = (
+        "Distance that each posterior moves for each doubling of the power of prior or likelihood"
+    )
+    calm = f"No quantity is sensitive to its prior: all distances are below {NOTABLE:g}."
+    return answered(frame, whole, caption, words=" ".join(said) or calm)
 
 
 def power_scaling_of(whole: Fitted) -> "pd.DataFrame":
@@ -180,7 +196,7 @@ def _cdfs(found: Posterior) -> dict[str, tuple[Cdf, Callable[[float], float]]]:
     }
 
 
-def learned(model: Subject, evidence: Evidence | None = None) -> "pd.DataFrame":
+def learned(model: Subject, evidence: Evidence | None = None) -> Answer:
     """Compare every posterior with its prior: what the data have added.
 
     Parameters
@@ -190,7 +206,8 @@ def learned(model: Subject, evidence: Evidence | None = None) -> "pd.DataFrame":
 
     Returns
     -------
-    DataFrame
+    Answer
+        A data frame with its words.
         One row for ``mu`` and each hyperparameter: ``prior_sd``, ``posterior_sd`` and their
         ``sd_ratio`` (empty where an SD does not exist or the prior is improper); ``iqr_ratio``, the
         same for interquartile ranges, which always exist; ``information``, the Kullback-Leibler
@@ -202,7 +219,11 @@ def learned(model: Subject, evidence: Evidence | None = None) -> "pd.DataFrame":
     SpecError
         If the model has no intercept.
     """
-    return learned_of(asked(model, evidence))
+    whole = asked(model, evidence)
+    frame = learned_of(whole)
+    said = [f"{why}." for why in frame["diagnosis"] if why]
+    words = " ".join(said) or "No posterior is nearly as wide as its prior."
+    return answered(frame, whole, "Each posterior against its prior", words=words)
 
 
 def learned_of(whole: Fitted) -> "pd.DataFrame":

@@ -17,6 +17,7 @@ from bayesrtw.evidence.dependence import assumed_correlation
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
 from bayesrtw.model.moderator import empty_levels
+from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, asked
 from bayesrtw.question.table import table
 from bayesrtw.registry import suggestion
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def leave_one_out(
     model: Subject, evidence: Evidence | None = None, *, by: str = "study", ci_prob: float = 0.95
-) -> "pd.DataFrame":
+) -> Answer:
     """Pool again without each study, or each family of studies.
 
     The design stays that of all rows: covariates keep their centre and moderators their levels, so
@@ -46,7 +47,8 @@ def leave_one_out(
 
     Returns
     -------
-    DataFrame
+    Answer
+        A data frame with its picture.
         First row ``none left out``, then one row a value: pooled ``mean, sd, median, lower, upper,
         probability`` (of benefit) and ``harm`` on the analysis scale (of an effect above no effect,
         and no ``harm``, where nobody stated which effects are good), ``tau`` (posterior mean of the SD
@@ -62,7 +64,14 @@ def leave_one_out(
     EngineRefusal
         If the model gives no neighbours; the message says what stands in the way.
     """
-    return leave_out(asked(model, evidence), by=by, ci_prob=ci_prob).table
+    whole = asked(model, evidence)
+    return answered(
+        leave_out(whole, by=by, ci_prob=ci_prob).table,
+        whole,
+        f"Pooled effect without each {by.replace('_', ' ')}, {100 * ci_prob:g} % intervals",
+        picture="leave_one_out",
+        options={"ci_prob": ci_prob},
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +135,7 @@ def cumulative(
     by: str = "year",
     ci_prob: float = 0.95,
     threshold: float = 0.0,
-) -> "pd.DataFrame":
+) -> Answer:
     """Pool what was known at each step of a numeric column, most often the year.
 
     Parameters
@@ -142,7 +151,8 @@ def cumulative(
 
     Returns
     -------
-    DataFrame
+    Answer
+        A data frame with its picture.
         One row a step, with the columns of `leave_one_out` and ``estimates``, the number pooled.
 
     Raises
@@ -165,7 +175,8 @@ def cumulative(
     frame = _table(whole, whole.without(masks), ci_prob, threshold)
     frame.index = _index(names, by)
     frame["estimates"] = [int((~mask).sum()) for mask in masks]
-    return frame
+    caption = f"Pooled effect up to each {by.replace('_', ' ')}, {100 * ci_prob:g} % intervals"
+    return answered(frame, whole, caption, picture="cumulative", options={"ci_prob": ci_prob})
 
 
 def prior_sensitivity(
@@ -176,7 +187,7 @@ def prior_sensitivity(
     name: str = "",
     ci_prob: float = 0.95,
     threshold: float = 0.0,
-) -> "pd.DataFrame":
+) -> Answer:
     """Pool under each of several priors of one SD, of the pooled mean, or of another coefficient.
 
     Parameters
@@ -195,16 +206,22 @@ def prior_sensitivity(
 
     Returns
     -------
-    DataFrame
+    Answer
+        A data frame with its picture.
         One row a prior, with the columns of `leave_one_out` and the interval of the effect in a new
         setting (``new_lower``, ``new_upper``); ``attrs["prior_of"]`` is `name`.
 
     Raises
     ------
     SpecError
-        If the model has no pooled mean, no SD of effects, or no prior of that name.
+        If the model has no pooled mean, no SD of effects, no prior of that name, or no priors are given.
     """
-    whole, priors = asked(model, evidence), priors or {}
+    whole = asked(model, evidence)
+    if not priors:
+        raise SpecError(
+            "no priors are given; name those to be tried, e.g. "
+            'priors={"narrow": HalfNormal(0.1), "wide": HalfNormal(1.0)}.'
+        )
     names = [name] if name else list(whole.model.spreads)
     if not names:
         raise SpecError(
@@ -213,7 +230,18 @@ def prior_sensitivity(
     frames = [
         vary_prior(whole, each, priors, ci_prob=ci_prob, threshold=threshold) for each in names
     ]
-    return max(frames, key=moved)
+    found = max(frames, key=moved)
+    of = str(found.attrs["prior_of"])
+    named = {"mu": "the mean"}
+    if whole.model.spreads == (of,):
+        named[of] = "heterogeneity"
+    return answered(
+        found,
+        whole,
+        f"Pooled effect under priors of {of}, {100 * ci_prob:g} % intervals",
+        picture="prior_panel",
+        options={"ci_prob": ci_prob, "of": named.get(of, of)},
+    )
 
 
 def vary_prior(

@@ -16,6 +16,8 @@ from bayesrtw.model.moderator import Categorical
 from bayesrtw.model.spec import Model, check
 from bayesrtw.model.term import Term
 from bayesrtw.posterior.summarise import summarise
+from bayesrtw.question.answer import Answer, answered
+from bayesrtw.question.asked import Subject, about
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,8 +47,12 @@ COLUMNS = (
 
 
 def within_between(
-    model: Model, evidence: Evidence, split: Interaction, *, ci_prob: float = 0.95
-) -> "pd.DataFrame":
+    model: Subject,
+    evidence: Evidence | None = None,
+    split: Interaction | None = None,
+    *,
+    ci_prob: float = 0.95,
+) -> Answer:
     """Compare a moderator's effect on both sides of a split of the studies.
 
     One exact fit holds both sides: they share heterogeneity as `model` says (`ByGroup` gives each its
@@ -54,18 +60,19 @@ def within_between(
 
     Parameters
     ----------
-    model
-        What is pooled otherwise. Terms of the split's own column are replaced by `split`.
-    evidence
-        The rows.
+    model, evidence
+        What is pooled otherwise, a model with rows or a synthesis. Terms of the split's own
+        column are replaced by `split`.
     split
-        An interaction with `values` and `main`: the moderator, which rows are marked, and both priors.
+        Needed: an interaction with `values` and `main`: the moderator, which rows are marked, and both
+        priors.
     ci_prob
         Probability of the central interval.
 
     Returns
     -------
-    DataFrame
+    Answer
+        A data frame with its words.
         For each pair of levels three rows, `among` the others, the marked ones, and ``difference``
         (marked minus others): rows with the first and the second level; ``mean, sd, lower, upper`` of the
         first level minus the second on the analysis scale; ``probability`` that it is on the side of
@@ -95,11 +102,18 @@ def within_between(
     """
     import pandas as pd  # noqa: PLC0415
 
+    if split is None:
+        raise SpecError(
+            "split is not given; name the moderator and the rows that are marked, e.g. split=Interaction("
+            '"programme", "design", values=("cohort",), name="cohort", main=Normal(0, 0.25)).'
+        )
     if split.main is None:
         raise SpecError(
             f"split {split.label!r} has no main; give the prior of the level effects, so that both sides "
             "can be told."
         )
+    found = about(model, evidence)
+    model, evidence = found.model, found.evidence
     whole = _exact(_with(model, split), evidence, ci_prob)
     marked = evidence.matches(split.by, split.values)
     sides = ((split.rest, ~marked), (split.name, marked))
@@ -125,8 +139,10 @@ def within_between(
         ]
         last = _row(pair, "difference", counts, row, _prior_sd(split, "difference"), {})
         rows.append({**last, "verdict": _verdict(last)})
-    frame = pd.DataFrame(rows).set_index(["levels", "among"])
-    return frame[list(COLUMNS)]
+    frame = pd.DataFrame(rows).set_index(["levels", "among"])[list(COLUMNS)]
+    said = " ".join(f"{row['levels']}: {row['verdict']}." for row in rows if row["verdict"])
+    caption = f"Effects of {split.column} among {split.rest} and {split.name}, {100 * ci_prob:g} % intervals"
+    return answered(frame, found, caption, words=said)
 
 
 def _with(model: Model, split: Interaction) -> Model:

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bayesrtw.analysis.ladder import axis_titles
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import HISTORY, PRIORS, STUDIES, Panel
 from bayesrtw.evidence.measure import measure_named
@@ -23,7 +24,8 @@ from bayesrtw.plot.prior_panel import describe_prior_panel, plot_prior_panel
 from bayesrtw.plot.prior_posterior import plot_prior_posterior
 from bayesrtw.plot.specification_curve import plot_specification_curve
 from bayesrtw.plot.tipping import plot_tipping
-from bayesrtw.report.ladder import axis_titles, curve
+from bayesrtw.question.asked import about
+from bayesrtw.report.ladder import curve
 from bayesrtw.report.numbers import clean
 from bayesrtw.report.words import label
 
@@ -181,7 +183,8 @@ def _held(synthesis: Synthesis, content: dict[str, Any]) -> Named:
     held = content["sensitivity"]
     tables = {name: _frame(rows) for name, rows in held["tables"].items()} if held else {}
     if any(table["median"].notna().any() for table in tables.values()):
-        panel = Panel(tables, held["robustness"], held["caveat"], {}, event=content["event"])
+        asked = about(synthesis)
+        panel = Panel(tables, held["robustness"], held["caveat"], {}, asked, event=content["event"])
         caption = (
             "Every specification that was tried, sorted by its result, with what was changed in it."
         )

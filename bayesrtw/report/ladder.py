@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bayesrtw.analysis.ladder import Ladder
+from bayesrtw.analysis.ladder import Ladder, axis_titles
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.errors import OutputError
 from bayesrtw.evidence.cells import guarded
@@ -210,15 +210,6 @@ def write(found: Ladder, analysis: Analysis, folder: Path) -> Path:
     except OSError as error:
         raise OutputError(f"{to}: cannot be written: {error}.") from None
     return to
-
-
-def axis_titles(measure: Measure) -> dict[str, str]:
-    """Name the axes of tipping curves."""
-    scale = "log ratio of ratios" if measure.log else "analysis scale"
-    return {
-        "bias": f"Bias of the cohorts towards benefit ({scale})",
-        "share": "Share of information that the cohorts keep",
-    }
 
 
 def curve(ladder: dict[str, Any], name: str, points: list[list[Any]]) -> "pd.DataFrame":
