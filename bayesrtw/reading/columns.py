@@ -102,7 +102,12 @@ def understood(grid: Grid, stated: Mapping[str, str] | None = None, measure: str
     roles = {**texts, **way.roles, **roles}
     words |= way.words
     if measure:
-        words["measure"] = _measure(measure, roles, where)
+        words["measure"] = name = _measure(measure, roles, where)
+        ratio = MEASURES[name].log and not bare(measure).startswith(("log", "ln"))
+        if ratio and "estimate" in roles and "reported" not in {*roles, *words}:
+            # HR says that the estimate is the ratio itself, unless its values contradict; the name of the
+            # measure, log_hazard_ratio, does not tell.
+            words["reported"] = name.removeprefix("log_")
     elif "measure" in roles:
         words.pop("measure", None)
     doubt = against(columns, roles, words)

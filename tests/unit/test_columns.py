@@ -448,3 +448,13 @@ def test_check_proposes_columns_as_toml_and_doubts_totals(tmp_path):
     assert stated.columns == {"a, b": "effect", "se": "se"}
     with pytest.raises(EvidenceError, match="--columns: found 'x'; write heading=column"):
         parsed_columns(["yi=effect,x"])
+
+
+def test_a_measure_that_is_given_does_not_overrule_the_values(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("study,estimate,ci_low,ci_high\nA,-0.2,-0.5,0.1\nB,0.1,-0.2,0.4\n", "utf-8")
+    with pytest.raises(EvidenceError, match=r"called a ratio and holds -0\.2: logarithms\? say so"):
+        open_dataset(path, measure="HR")
+    path.write_text("study,estimate,ci_low,ci_high\nA,2.2,1.15,4.2\nB,1.55,0.85,2.83\n", "utf-8")
+    with pytest.raises(EvidenceError, match="may be a ratio or its logarithm"):
+        open_dataset(path, measure="log_hazard_ratio")

@@ -25,7 +25,9 @@ def rows(measure="log_odds_ratio"):
         year=[2001.0, 2002, 2003, 2004, 2005],
         design=[*["rct"] * 3, "cohort", "cohort"],
     )
-    return brw.Evidence.from_frame(frame, columns={name: name for name in NAMES}, measure=measure)
+    return brw.Evidence.from_frame(
+        frame, columns={name: name for name in NAMES}, measure=measure, benefit="higher"
+    )
 
 
 #: Likelihood by kind, and a measure that it tells.
