@@ -225,7 +225,10 @@ def _result(synthesis: Synthesis, after: Later, diff: Mapping[str, Any]) -> dict
         "measure": attrs["measure"],
         "unit": attrs["unit"],
         "log": synthesis.evidence.measure.log,
-        "places": places_of(data["se"].to_numpy(), synthesis.evidence.measure),
+        "places": places_of(
+            zip(data["effect"].to_numpy(), data["se"].to_numpy(), strict=True),
+            synthesis.evidence.measure,
+        ),
         "back": back,
         "which": analysis.model.which(mean),
         "line": line,

@@ -38,9 +38,17 @@ def resolve(content: Any, path: str) -> Any:
     return content
 
 
-def places_of(standard_errors: Iterable[float | None], measure: "Measure") -> int:
-    """Choose the decimals of effects that the intervals of estimates deserve."""
-    return decimals((1.96 * float(se) for se in standard_errors if se), log=measure.log)
+def places_of(estimates: Iterable[tuple[float | None, float | None]], measure: "Measure") -> int:
+    """Choose the decimals that the intervals of estimates (effect, standard error) deserve as printed."""
+    known = [
+        (float(effect), 1.96 * float(se)) for effect, se in estimates if effect is not None and se
+    ]
+    if measure.log:
+        return decimals((half for _, half in known), log=True)
+    back = measure.back
+    return decimals(
+        (float(abs(back(y + half) - back(y - half))) / 2 for y, half in known), log=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,11 @@ class Printer:
         from bayesrtw.evidence.measure import measure_named  # noqa: PLC0415 - NumPy
 
         measure = measure_named(content["measure"])
-        return cls(content, measure, places_of((row["se"] for row in content["rows"]), measure))
+        return cls(
+            content,
+            measure,
+            places_of(((row["effect"], row["se"]) for row in content["rows"]), measure),
+        )
 
     def text(self, path: str, style: str = "effect") -> str:
         """Print a number."""

@@ -80,7 +80,11 @@ def headline(synthesis: Synthesis) -> str:
     mean = f"pooled ({which})" if which else "pooled"
     measure = measure_named(str(synthesis.posterior.attrs["measure"]))
     unit = f" {synthesis.posterior.attrs['unit']}" if synthesis.posterior.attrs["unit"] else ""
-    said = interval(row, measure, places_of(data["se"].to_numpy(), measure))
+    said = interval(
+        row,
+        measure,
+        places_of(zip(data["effect"].to_numpy(), data["se"].to_numpy(), strict=True), measure),
+    )
     direction = direction_of(synthesis.posterior)
     chance = both_sides(float(row.to_dict()["probability"]), direction)
     return (
@@ -124,7 +128,10 @@ def _table(synthesis: Synthesis) -> Table:
     table.add_column("probability", justify="right")
     hypers = synthesis.analysis.model.hyperparameters
     benefit = str(synthesis.posterior.attrs["benefit"])
-    places = places_of(synthesis.evidence.data["se"].to_numpy(), measure)
+    places = places_of(
+        zip(*(synthesis.evidence.data[name].to_numpy() for name in ("effect", "se")), strict=True),
+        measure,
+    )
     for kind, (name, row) in zip(kinds, synthesis.estimates.iterrows(), strict=True):
         if math.isnan(row["probability"]):
             hyper = hypers.get(str(row["variable"]))

@@ -18,6 +18,7 @@ from bayesrtw.cli import main
 from bayesrtw.errors import EvidenceError, SpecError
 from bayesrtw.report.record import record
 from bayesrtw.report.render import render
+from bayesrtw.report.text import headline
 
 ODDS = (
     "study,effect,se,measure,year\nA,-0.3,0.1,{0},2001\nB,-0.1,0.12,{0},2004\nC,-0.6,0.2,{0},2009\n"
@@ -161,3 +162,11 @@ def test_revmans_labels_of_the_two_sides_are_used_and_kept_in_a_folder(tmp_path)
         main, ["import", "tests/formats/Fleiss1993.rm5", "--to", str(tmp_path / "f")]
     )
     assert brw.open_dataset(tmp_path / "f").select(outcome=outcome).direction.sides == sides
+
+
+def test_small_proportions_have_digits(tmp_path):
+    path = tmp_path / "p.csv"
+    path.write_text("study,events,n\nA,1,900\nB,2,1500\nC,1,700\nD,0,800\n", encoding="utf-8")
+    evidence = brw.open_dataset(path)
+    said = headline(run(default_analyses(evidence)[0], evidence))
+    assert re.search(r"pooled proportion 0\.00\d\d \(0\.00\d\d to 0\.0\d\d\d\)", said)
