@@ -16,6 +16,7 @@ from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.model import (  # noqa: F401 - the same
     bias,
     bias_mixture,
+    binomial,
     borrow,
     heterogeneity,
     hypergeometric,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.polynomial import hermite_e
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline, make_interp_spline
+from scipy.interpolate import CubicSpline, PchipInterpolator, make_interp_spline
 from scipy.special import log_ndtr, logsumexp
 
 from bayesrtw.errors import EngineRefusal
@@ -37,12 +37,16 @@ DROP = 34.0
 #: SD, in steps, of the distribution function that carries on a curve that does not fall; how near the curve
 #: must be to its limit there.
 EDGE, FLAT = 4.0, 1e-11
+#: Log of the least share of its maximum that is told from nothing.
+LEAST = 1e5
 #: Points on which a curve is first looked at, and how far.
 FIRST, FAR = 161, 3000.0
 #: Most normals of one curve.
 MOST = 4000
-#: Relative error between the grid's points that is allowed where a curve is within exp(-12) of its maximum.
-ALLOWED = 1e-6
+#: Relative errors between the grid's points that are wanted and allowed, where the log of a curve is not less
+#: than this below its maximum; and by how much finer grids are tried for it.
+WANTED, ALLOWED, KEPT = 1e-7, 1e-6, -12.0
+FINER = (1.0, 1.4, 2.0, 3.0)
 #: Where an integral is less than this share of the maximum (in logs), sums have lost digits: it is taken from
 #: the logarithm of the likelihood. The first is for normals narrower than so many steps, which take a
 #: Gauss-Hermite rule of so many nodes; the second for others, which take the trapezoid rule.
@@ -223,53 +227,76 @@ def curve(log: Log, start: float, width: float, name: str = "") -> Curve:
     Raises
     ------
     EngineRefusal
-        If a sum of normals does not reproduce it.
+        If no sum of normals reproduces it.
     """
     far = math.asinh(FAR / width)
     theta = np.asarray(start + width * np.sinh(np.linspace(-far, far, FIRST)))
     value = log(theta)
-    best = int(np.argmax(value))
+    value = np.maximum(value, np.max(value) - LEAST)
     if value.max() - value.min() < FLAT:
-        level = float(value[best])
+        level = float(value.max())
         always = (Edge(1.0, start, 1.0, 1.0), Edge(1.0, start, 1.0, -1.0))
         flat = CubicSpline(theta, value - level)
         return Curve(np.zeros(0), start, 1.0, always, level, Line(flat, flat, -FAR, FAR))
     top = float(value.max())
-    low, high, step, edges = _extent(theta, value - top)
-    count = math.ceil((high - low) / step) + 1
-    if count > MOST:
+    far_off = PchipInterpolator(theta, value - top)
+    made, moved = None, math.inf
+    for finer in FINER:
+        grid = _extent(theta, value - top, finer)
+        if math.ceil((grid.high - grid.low) / grid.step) > MOST:
+            break
+        made, moved = _made(log, grid, top, far_off)
+        if moved <= WANTED:
+            break
+    if made is None or not moved <= ALLOWED:
         raise EngineRefusal(
-            f"{name}: the likelihood spans {count} of its own widths (at most {MOST}); use Nuts()."
+            f"{name}: normals reproduce the likelihood to {moved:.0e} only (at most {ALLOWED:.0e}); use "
+            "Nuts()."
         )
-    grid = np.asarray(low + step * np.arange(count))
-    laid = log(grid) - top
-    rest = np.zeros(count)
-    for edge in edges:
-        rest = rest + log_ndtr(edge.side * (grid - edge.place) / edge.sd)
-    seen = np.exp(laid + rest)
-    taps = _taps()
-    weight = step * np.convolve(seen, taps)[len(taps) // 2 :][:count]
-    half = np.asarray(grid[:-1] + 0.5 * step)
-    both, value_of = np.empty(2 * count - 1), np.empty(2 * count - 1)
-    both[::2], both[1::2], value_of[::2] = grid, half, laid
-    value_of[1::2] = log(half) - top
-    line = Line(
-        make_interp_spline(both, value_of, k=7), CubicSpline(theta, value - top), low, grid[-1]
-    )
-    made = Curve(weight, low, step, edges, top, line)
-    _hold(made, half, value_of[1::2], name)
     return made
 
 
-def _extent(theta: Array, value: Array) -> tuple[float, float, float, tuple[Edge, ...]]:
-    """Find ends, step and edges of a grid for a curve that was looked at."""
+class _Grid(NamedTuple):
+    """Ends, step and edges of an even grid."""
+
+    low: float
+    high: float
+    step: float
+    edges: tuple[Edge, ...]
+
+
+def _made(log: Log, at: _Grid, top: float, far: Callable[[Array], Array]) -> tuple[Curve, float]:
+    """Lay normals on a grid, and measure what they miss between its points."""
+    count = math.ceil((at.high - at.low) / at.step) + 1
+    grid = np.asarray(at.low + at.step * np.arange(count))
+    laid = np.maximum(log(grid) - top, -LEAST)
+    rest = np.zeros(count)
+    for edge in at.edges:
+        rest = rest + log_ndtr(edge.side * (grid - edge.place) / edge.sd)
+    taps = _taps()
+    weight = at.step * np.convolve(np.exp(laid + rest), taps)[len(taps) // 2 :][:count]
+    half = np.asarray(grid[:-1] + 0.5 * at.step)
+    both, values = np.empty(2 * count - 1), np.empty(2 * count - 1)
+    both[::2], both[1::2], values[::2] = grid, half, laid
+    values[1::2] = truth = np.maximum(log(half) - top, -LEAST)
+    line = Line(make_interp_spline(both, values, k=7), far, at.low, float(grid[-1]))
+    made = Curve(weight, at.low, at.step, at.edges, top, line)
+    kept = truth > KEPT
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = np.log(made.value(half[kept], np.zeros(int(kept.sum()))))
+    moved = float(np.max(np.abs(found - truth[kept]), initial=0.0))
+    return made, moved if math.isfinite(moved) else math.inf
+
+
+def _extent(theta: Array, value: Array, finer: float) -> _Grid:
+    """Lay a grid for a curve that was looked at."""
     inside = np.flatnonzero(value > -DROP)
     slope = np.diff(value) / np.diff(theta)
     middle = 0.5 * (theta[1:] + theta[:-1])
     bend = -np.diff(slope) / np.diff(middle)
     near = bend[max(inside[0] - 1, 0) : inside[-1]]
     sharpest = float(np.max(near, initial=1e-12))
-    step = min(1.0 / (FINE * math.sqrt(sharpest)), LONGEST)
+    step = min(1.0 / (FINE * math.sqrt(sharpest)), LONGEST) / finer
     ends, edges = [], []
     for side, end, last in ((1.0, inside[0], 0), (-1.0, inside[-1], len(theta) - 1)):
         if end != last:
@@ -280,7 +307,7 @@ def _extent(theta: Array, value: Array) -> tuple[float, float, float, tuple[Edge
         edges.append(Edge(math.exp(value[last]), place, EDGE * step, side))
         ends.append(place - side * 9.0 * EDGE * step)
     low, high = ends
-    return low, high, step, tuple(edges)
+    return _Grid(low, high, step, tuple(edges))
 
 
 @cache
@@ -291,16 +318,3 @@ def _taps() -> Array:
     kernel = np.exp(-0.5 * (place / WIDE) ** 2) / (WIDE * math.sqrt(2.0 * math.pi))
     inverse = np.fft.ifft(1.0 / np.fft.fft(kernel)).real
     return np.asarray(np.concatenate([inverse[-120:], inverse[:121]]))
-
-
-def _hold(made: Curve, middle: Array, truth: Array, name: str) -> None:
-    """Hold a curve against its likelihood between the points of its grid."""
-    kept = truth > -12.0
-    with np.errstate(divide="ignore"):
-        found = np.log(made.value(middle[kept], np.zeros(int(kept.sum()))))
-    moved = float(np.max(np.abs(found - truth[kept]), initial=0.0))
-    if not moved <= ALLOWED:
-        raise EngineRefusal(
-            f"{name}: normals reproduce the likelihood to {moved:.0e} only (at most {ALLOWED:.0e}); use "
-            "Nuts()."
-        )

@@ -27,7 +27,10 @@ def catheters(measure):
 
 
 #: Likelihood by kind, with settings and a measure that it tells.
-LIKELIHOODS = {"hypergeometric": ({}, "log_odds_ratio")}
+LIKELIHOODS = {
+    "hypergeometric": ({}, "log_odds_ratio"),
+    "binomial": ({}, "log_odds_ratio"),
+}
 
 
 @pytest.mark.parametrize("kind", sorted(LIKELIHOODS))

@@ -31,7 +31,10 @@ def rows(measure="log_odds_ratio"):
 
 
 #: Likelihood by kind, and a measure that it tells.
-LIKELIHOODS = {"hypergeometric": ({}, "log_odds_ratio")}
+LIKELIHOODS = {
+    "hypergeometric": ({}, "log_odds_ratio"),
+    "binomial": ({}, "log_odds_ratio"),
+}
 
 
 @pytest.fixture(scope="module", params=sorted(LIKELIHOODS))
@@ -59,6 +62,7 @@ def test_studies_are_left_out_and_added(asked):
     assert_allclose(grown.iloc[-2]["mean"], left.loc["E", "mean"], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_priors_powers_and_shifts_are_answered(asked):
     model, evidence = asked
     priors = {"registered": prior.HalfNormal(0.5), "wider": prior.HalfNormal(1.0)}

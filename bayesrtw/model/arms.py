@@ -1,0 +1,263 @@
+"""Units of counts: two groups whose baseline is integrated, two groups given their sum, and single groups."""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln, logsumexp
+
+from bayesrtw.errors import SpecError
+from bayesrtw.model.contract import UNIT, normal
+from bayesrtw.model.prior import Prior
+
+Array = NDArray[np.float64]
+
+#: Log probability of events among people, at a linear predictor; all of them broadcast.
+Law = Callable[[Array, Array, Array], Array]
+
+#: Points of each search for where a baseline lives, how often it is narrowed, nodes of each panel.
+LOOKED, NARROWED, SIDE = 25, 4, 28
+#: Ends of panels on each side, as shares of its reach: near the middle a curve may bend within a long reach.
+PANELS = (0.0, 0.12, 1.0)
+#: Log of the share of its maximum at which an integrand ends, and how often its reach is doubled.
+END, DOUBLED = 36.0, 18
+#: Effects that are looked at together.
+TOGETHER = 256
+#: Most outcomes of a single group around those that its effects make likely, in SDs.
+WIDTH = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Where the middle of two linear predictors lies before anything was seen.
+
+    Attributes
+    ----------
+    prior
+        A normal prior of it, or a beta prior of the probability there.
+    """
+
+    prior: Prior
+
+    def __post_init__(self) -> None:
+        if normal(self.prior) is None and self.prior.support != UNIT:
+            raise SpecError(
+                "baseline must have a normal prior (of the linear predictor) or a beta prior (of the "
+                "probability)."
+            )
+
+    @property
+    def normal(self) -> tuple[float, float] | None:
+        """Mean and SD, if it is normal."""
+        return normal(self.prior)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where it lives: beyond, its density is below exp(-40) of its maximum."""
+        if self.normal is None:
+            return -45.0, 45.0
+        mean, sd = self.normal
+        return mean - 9.0 * sd, mean + 9.0 * sd
+
+    def log_density(self, a: Array) -> Array:
+        """Log density of the linear predictor; a beta prior is of its logistic function."""
+        if self.normal is not None:
+            return np.asarray(self.prior.logpdf(a))
+        log_p, log_q = -np.logaddexp(0.0, -a), -np.logaddexp(0.0, a)
+        # The density of a logit is that of the probability times p (1 - p); p rounds to 0 or 1 far out.
+        at = np.clip(np.exp(log_p), 1e-300, 1.0 - 1e-16)
+        return np.asarray(self.prior.logpdf(at) + log_p + log_q)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TwoArms:
+    """Two groups whose linear predictors are ``a + theta / 2`` and ``a - theta / 2``; `a` is integrated.
+
+    Attributes
+    ----------
+    name
+        How messages call it.
+    events, size
+        Of both groups, shape (2,).
+    law
+        Log probability of events among people.
+    baseline
+        Prior of `a`.
+    estimate
+        What outcomes would be reported as, of (events, total).
+    """
+
+    name: str
+    events: Array
+    size: Array
+    law: Law
+    baseline: Baseline
+    estimate: Callable[[Array, float], Array]
+
+    def log(self, theta: Array) -> Array:
+        """See `Unit`."""
+        found = np.empty(len(theta))
+        for start in range(0, len(theta), TOGETHER):
+            found[start : start + TOGETHER] = self._log(theta[start : start + TOGETHER])
+        return found
+
+    def _joint(self, a: Array, theta: Array) -> Array:
+        """Log density of counts and baseline, shapes (point, node) and (point,)."""
+        half = 0.5 * theta[:, None]
+        with np.errstate(invalid="ignore"):
+            first = self.law(self.events[0], self.size[0], a + half)
+            second = self.law(self.events[1], self.size[1], a - half)
+        return np.asarray(first + second + self.baseline.log_density(a))
+
+    def _log(self, theta: Array) -> Array:
+        low, high = (np.full(len(theta), end) for end in self.baseline.ends)
+        share = np.linspace(0.0, 1.0, LOOKED)
+        for _ in range(NARROWED):
+            at = low[:, None] + (high - low)[:, None] * share
+            best = np.argmax(self._joint(at, theta), axis=1)
+            gap = (high - low) / (LOOKED - 1)
+            middle = at[np.arange(len(at)), best]
+            low, high = middle - gap, middle + gap
+        peak = self._joint(middle[:, None], theta)[:, 0]
+        if not np.isfinite(peak).any():
+            return np.full(len(theta), -np.inf)
+        x, weight = np.polynomial.legendre.leggauss(SIDE)
+        parts = []
+        for side in (-1.0, 1.0):
+            end = self._end(middle, gap, peak, theta, side)[:, None]
+            for near, far in itertools.pairwise(PANELS):
+                at = middle[:, None] + side * end * (near + 0.5 * (far - near) * (x + 1.0))
+                joint = self._joint(at, theta)
+                parts.append(joint + np.log(0.5 * (far - near) * end * weight))
+        return np.asarray(logsumexp(np.concatenate(parts, axis=1), axis=1))
+
+    def _end(self, middle: Array, gap: Array, peak: Array, theta: Array, side: float) -> Array:
+        """Find how far the integrand reaches on a side: between half of a doubling and it, four times."""
+        reach = gap * 2.0 ** np.arange(-1, DOUBLED)[:, None]
+        log = self._joint((middle + side * reach).T, theta)
+        over = log < (peak - END)[:, None]
+        first = np.where(over.any(axis=1), np.argmax(over, axis=1), len(reach) - 1)
+        high = reach[first, np.arange(len(middle))]
+        low = np.where(first > 0, 0.5 * high, 0.0)
+        for _ in range(4):
+            half = 0.5 * (low + high)
+            beyond = self._joint((middle + side * half)[:, None], theta)[:, 0] < peak - END
+            low, high = np.where(beyond, low, half), np.where(beyond, half, high)
+        return np.asarray(high)
+
+    def reports(self, theta: Array) -> tuple[Array, Array]:
+        """See `Unit`: given how many events both groups have."""
+        total = float(self.events.sum())
+        u = np.arange(max(0.0, total - self.size[1]), min(total, self.size[0]) + 1.0)
+        a = np.linspace(*self.baseline.ends, 1001)
+        found = np.empty((len(theta), len(u)))
+        ways = _ways(u, self.size[0]) + _ways(total - u, self.size[1])
+        for place, each in enumerate(theta):
+            log = self.law(np.asarray(total), np.asarray(self.size.sum()), a)
+            log = log + self.baseline.log_density(a)
+            with np.errstate(invalid="ignore"):
+                kept = np.flatnonzero(log > np.nanmax(log) - END)
+            at = np.linspace(a[max(kept[0] - 1, 0)], a[min(kept[-1] + 1, 1000)], 201)[:, None]
+            with np.errstate(invalid="ignore"):
+                both = self.law(u, self.size[0], at + 0.5 * each)
+                both = both + self.law(total - u, self.size[1], at - 0.5 * each)
+            found[place] = logsumexp(both + self.baseline.log_density(at), axis=0)
+        found = np.where(np.isfinite(found), found, -np.inf) + 0.0 * ways
+        return self.estimate(u, total), found - logsumexp(found, axis=1, keepdims=True)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OneArm:
+    """A single group whose linear predictor is its effect.
+
+    Attributes
+    ----------
+    name
+        How messages call it.
+    events, size
+        Of the group.
+    law
+        Log probability of events among people or in person-time.
+    most
+        Most events there may be.
+    estimate
+        What outcomes would be reported as.
+    """
+
+    name: str
+    events: float
+    size: float
+    law: Law
+    most: float
+    estimate: Callable[[Array], Array]
+
+    def log(self, theta: Array) -> Array:
+        """See `Unit`."""
+        return self.law(np.asarray(self.events), np.asarray(self.size), theta)
+
+    def reports(self, theta: Array) -> tuple[Array, Array]:
+        """See `Unit`."""
+        top = max(self.events, 1.0)
+        while top < self.most and np.any(
+            self.law(np.asarray(top), np.asarray(self.size), theta) > -END
+        ):
+            top *= 1.5
+        u = np.arange(math.floor(min(top, self.most)) + 1.0)
+        log = self.law(u, np.asarray(self.size), theta[:, None])
+        return self.estimate(u), log - logsumexp(log, axis=1, keepdims=True)
+
+
+def _ways(events: Array, size: float) -> Array:
+    """Log of how many ways there are to some events among people."""
+    return np.asarray(gammaln(size + 1.0) - gammaln(events + 1.0) - gammaln(size - events + 1.0))
+
+
+def _binomial(events: Array, size: Array, log_p: Array, log_q: Array) -> Array:
+    """Log probability of events among people, where 0 times -inf is 0."""
+    some = np.where(events > 0, events * np.where(events > 0, log_p, 0.0), 0.0)
+    rest = size - events
+    none = np.where(rest > 0, rest * np.where(rest > 0, log_q, 0.0), 0.0)
+    return np.asarray(_ways(np.asarray(events), size) + some + none)  # type: ignore[arg-type]
+
+
+def logit(events: Array, size: Array, eta: Array) -> Array:
+    """Binomial probability where `eta` is the log odds."""
+    return _binomial(events, size, -np.logaddexp(0.0, -eta), -np.logaddexp(0.0, eta))
+
+
+def log(events: Array, size: Array, eta: Array) -> Array:
+    """Binomial probability where `eta` is the log of the probability; none where that is above 1."""
+    below = np.minimum(eta, -1e-300)
+    found = _binomial(events, size, below, np.log(-np.expm1(below)))
+    return np.where(eta < 0, found, -np.inf)
+
+
+def cloglog(events: Array, size: Array, eta: Array) -> Array:
+    """Binomial probability where `eta` is the log of the cumulative hazard."""
+    hazard = np.exp(np.clip(eta, -700.0, 700.0))
+    log_p = np.log(np.maximum(-np.expm1(-hazard), 1e-320))
+    return _binomial(events, size, log_p, -hazard)
+
+
+def poisson(events: Array, size: Array, eta: Array) -> Array:
+    """Poisson probability of events in person-time where `eta` is the log rate."""
+    mean = eta + np.log(size)
+    return np.asarray(events * mean - np.exp(np.minimum(mean, 700.0)) - gammaln(events + 1.0))
+
+
+LINKS: dict[str, Law] = {"logit": logit, "log": log, "cloglog": cloglog}
+
+
+def log_probability(link: str, eta: Any) -> tuple[Any, Any]:
+    """Give log p and log (1 - p) of a linear predictor inside a PyMC graph."""
+    import pytensor.tensor as pt  # noqa: PLC0415
+
+    if link == "logit":
+        return -pt.softplus(-eta), -pt.softplus(eta)
+    if link == "log":
+        return eta, pt.switch(pt.lt(eta, 0.0), pt.log1mexp(pt.minimum(eta, -1e-12)), -np.inf)
+    return pt.log1mexp(-pt.exp(eta)), -pt.exp(eta)
