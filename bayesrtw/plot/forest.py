@@ -101,7 +101,7 @@ def plot_forest(
     >>> import pandas as pd
     >>> import bayesrtw as brw
     >>> frame = pd.DataFrame({"study": list("ABC"), "effect": [0.3, 0.1, 0.2], "se": [0.1] * 3})
-    >>> evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    >>> evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
     >>> model = brw.Model(terms=(brw.Intercept(brw.prior.Normal(0, 0.5)),
     ...                          brw.Exchangeable(brw.prior.HalfNormal(0.25))))
     >>> axes = brw.plot_forest(brw.fit(model, evidence))

@@ -45,7 +45,7 @@ def evidence():
             "kind": ["a", "b"] * 5,
         }
     )
-    return brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    return brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -86,7 +86,7 @@ def dependent(clustering):
             "size": [10.0, np.nan] * (count // 2),
         }
     )
-    evidence = brw.Evidence.from_frame(frame)
+    evidence = brw.Evidence.from_frame(frame, benefit="higher")
     prior = brw.prior
     random = (
         brw.Exchangeable(prior.HalfNormal(0.3), by="study", name="tau_study"),
@@ -130,7 +130,7 @@ def test_new_data_of_the_same_shape_are_sampled_without_a_compile(monkeypatch):
                 "dose": rng.normal(size=12),
             }
         )
-        return brw.Evidence.from_frame(frame)
+        return brw.Evidence.from_frame(frame, benefit="higher")
 
     prior = brw.prior
     model = brw.Model(

@@ -56,7 +56,7 @@ def evidence(count, seed=1):
     frame = {"study": names, "effect": effect, "se": se}
     frame["site"] = [f"Site {place // 2}" for place in range(count)]
     frame["trial_family"] = [f"Family {place // 10}" for place in range(count)]
-    return brw.Evidence.from_frame(pd.DataFrame(frame))
+    return brw.Evidence.from_frame(pd.DataFrame(frame), benefit="higher")
 
 
 def model(*by):

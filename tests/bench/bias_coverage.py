@@ -72,7 +72,7 @@ def evidence():
         Judgement("c3", "ROBINS-I", "2016", "confounding", "serious"),
         Judgement("c4", "ROBINS-I", "2016", "confounding", "critical"),
     )
-    found = Evidence.from_frame(frame, measure="log_hazard_ratio")
+    found = Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
     return replace(found, judgements=Judgements(judgements))
 
 

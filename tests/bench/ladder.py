@@ -127,7 +127,9 @@ def plain(count):
         {"study": [f"s{i}" for i in range(count)], "effect": np.zeros(count), "se": np.ones(count)}
     )
     model = Model(terms=(Intercept(Normal(0.0, MU_SD)), Exchangeable(HalfNormal(TAU_SCALE))))
-    return batch_of(build(model, Evidence.from_frame(frame, measure="log_hazard_ratio")))
+    return batch_of(
+        build(model, Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher"))
+    )
 
 
 def answer(weight, mean, sd):

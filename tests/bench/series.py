@@ -73,7 +73,9 @@ def looks(series, sd):
     model = Model(terms=(Intercept(Normal(0, sd)), Exchangeable(HalfNormal(TAU_SCALE))))
     known = np.arange(trials)[None, :] < FIRST + np.arange(LOOKS)[:, None]
     batch = replace(
-        batch_of(build(model, Evidence.from_frame(frame, measure="log_hazard_ratio"))),
+        batch_of(
+            build(model, Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher"))
+        ),
         effect=np.repeat(series.effect, LOOKS, axis=0),
         se=np.repeat(series.se, LOOKS, axis=0),
         mask=np.tile(known, (count, 1)),

@@ -205,7 +205,7 @@ def test_a_rung_gives_what_python_gives_for_the_trials_alone(visit: Open, tmp_pa
             "design": ["rct", "cohort", "rct", "cohort", "rct"],
         }
     )
-    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
     terms = (
         brw.Intercept(brw.prior.Normal(0, 0.5)),
         brw.Indicator("non_randomised", "design", ("cohort",), brw.prior.Normal(0, 0.2)),
@@ -220,7 +220,7 @@ def test_a_rung_gives_what_python_gives_for_the_trials_alone(visit: Open, tmp_pa
     page.select_option("#knob-rung", label="the trials alone")
     page.select_option("#knob-left", label="A")
     trials = frame.loc[frame["study"].isin(["C", "E"]), ["study", "effect", "se"]]
-    alone = brw.Evidence.from_frame(trials, measure="log_hazard_ratio")
+    alone = brw.Evidence.from_frame(trials, measure="log_hazard_ratio", benefit="higher")
     table = brw.summarise(brw.fit(brw.Model(terms=(terms[0], terms[2])), alone, seed=1))
     assert shown_answer(page, 0) == wanted_answer(table.loc["mu"].to_dict())
     assert not page.locator('[data-present="1"]').is_visible()
@@ -375,7 +375,7 @@ def test_hostile_words_stay_words(visit: Open, tmp_path: Path) -> None:
             "locator": names,
         }
     )
-    evidence = brw.Evidence.from_frame(frame, measure="log_odds_ratio")
+    evidence = brw.Evidence.from_frame(frame, measure="log_odds_ratio", benefit="higher")
     (analysis,) = default_analyses(evidence)
     asked = (Estimand("pooled", "mu"), Estimand("new setting", "theta_new"))
     hostile = replace(analysis, title=names[4], question=names[0], estimand=asked)

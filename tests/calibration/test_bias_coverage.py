@@ -72,7 +72,7 @@ def rows(drawn, place):
             "design": np.where(trial, "rct", "cohort"),
         }
     )
-    return Evidence.from_frame(frame, measure="log_hazard_ratio")
+    return Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
 
 
 def as_row(answer, place):

@@ -49,7 +49,7 @@ def evidence(dependent=False):
             "se": [0.1, 0.2, 0.3, 0.15, 0.25, 0.4],
         }
     )
-    found = Evidence.from_frame(frame)
+    found = Evidence.from_frame(frame, benefit="higher")
     if not dependent:
         return found
     blocks = (Dependence(np.array([0, 1]), np.array([[0.01, 0.008], [0.008, 0.04]]), "made up"),)
@@ -60,7 +60,9 @@ def wide(size=14):
     rng = np.random.default_rng(7)
     names = [f"s{place}" for place in range(size)]
     se = rng.uniform(0.1, 0.4, size)
-    return Evidence.from_frame(pd.DataFrame({"study": names, "effect": np.zeros(size), "se": se}))
+    return Evidence.from_frame(
+        pd.DataFrame({"study": names, "effect": np.zeros(size), "se": se}), benefit="higher"
+    )
 
 
 def test_one_spread_is_calibrated_in_every_quantity():

@@ -44,7 +44,7 @@ for wrong in ({"kind": "gross_errors", "shares": 0.2}, {"kind": "gross_errors", 
 
 y, s = np.array([0.3, 0.1, 0.2, 2.0]), np.array([0.1, 0.2, 0.15, 0.3])
 frame = pd.DataFrame({"study": list("ABCD"), "effect": y, "se": s, "year": [2001.0, 2002, 2003, 2004]})
-evidence = brw.Evidence.from_frame(frame)
+evidence = brw.Evidence.from_frame(frame, benefit="higher")
 terms = (brw.Intercept(brw.prior.Normal(0, 0.5)), brw.Exchangeable(brw.prior.HalfNormal(0.25)))
 model = brw.Model(terms=terms, likelihood=gross(0.2))
 plain = brw.Model(terms=terms)
