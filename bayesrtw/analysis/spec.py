@@ -26,6 +26,7 @@ from bayesrtw.model import (  # noqa: F401 - the same
     moderator,
     prior,
     reference_prior,
+    single,
     student_t,
 )
 from bayesrtw.model.likelihood import Likelihood, NormalErrors

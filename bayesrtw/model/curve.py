@@ -239,7 +239,9 @@ def curve(log: Log, start: float, width: float, name: str = "") -> Curve:
         flat = CubicSpline(theta, value - level)
         return Curve(np.zeros(0), start, 1.0, always, level, Line(flat, flat, -FAR, FAR))
     top = float(value.max())
-    far_off = PchipInterpolator(theta, value - top)
+    # Slopes that are next to nothing have reciprocals that overflow, which makes them nothing.
+    with np.errstate(over="ignore", divide="ignore"):
+        far_off = PchipInterpolator(theta, value - top)
     made, moved = None, math.inf
     for finer in FINER:
         grid = _extent(theta, value - top, finer)

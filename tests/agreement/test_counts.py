@@ -15,21 +15,34 @@ prior = brw.prior
 NAMES = ["events_t", "n_t", "events_c", "n_c"]
 
 
+#: What each measure reads: of two groups, or of the comparison's alone, with people for their time.
+COLUMNS = {
+    "log_odds_ratio": NAMES,
+    "log_rate_ratio": ["events_t", "person_time_t", "events_c", "person_time_c"],
+    "logit_proportion": ["", "", "events", "n"],
+    "log_rate": ["", "", "events", "person_time"],
+}
+
+
 def catheters(measure):
     """Niel-Weise et al. 2007: 18 trials of catheters, ten of which have an arm without events."""
     path = Path(__file__).parents[1] / "golden" / "metafor_glmm.json"
     fits = json.loads(path.read_text())["fits"]
     data = next(each["data"] for each in fits if each["dataset"] == "nielweise")
-    columns = dict(zip(NAMES, (data[name] for name in ("ai", "n1i", "ci", "n2i")), strict=True))
+    names, printed = COLUMNS[measure], (data[name] for name in ("ai", "n1i", "ci", "n2i"))
+    columns = {name: each for name, each in zip(names, printed, strict=True) if name}
     frame = pd.DataFrame(columns, dtype=float)
     frame = frame.assign(study=[f"T{place:02d}" for place in range(18)])
-    return brw.Evidence.from_frame(frame, columns={name: name for name in NAMES}, measure=measure)
+    return brw.Evidence.from_frame(frame, columns={name: name for name in columns}, measure=measure)
 
 
 #: Likelihood by kind, with settings and a measure that it tells.
 LIKELIHOODS = {
     "hypergeometric": ({}, "log_odds_ratio"),
     "binomial": ({}, "log_odds_ratio"),
+    "poisson": ({}, "log_rate_ratio"),
+    "binomial_single": ({}, "logit_proportion"),
+    "poisson_single": ({}, "log_rate"),
 }
 
 

@@ -1,0 +1,285 @@
+"""Units of counts whose likelihood needs no baseline: one group alone, or rates of two given their events."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.dims import ESTIMATE
+from bayesrtw.errors import Finding, SpecError, shown
+from bayesrtw.evidence.counts import counts, faults
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.arms import Law, OneArm, log_probability, logit, poisson
+from bayesrtw.model.curves import Curves, curves
+from bayesrtw.model.hypergeometric import share_of
+from bayesrtw.model.prior import Prior
+from bayesrtw.model.term import Allocation
+from bayesrtw.registry import component
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
+
+Array = NDArray[np.float64]
+
+
+@component("likelihood", "poisson")
+@dataclass(frozen=True, slots=True)
+class Poisson:
+    """Events in person-time of two groups, log rate ratios, given how many events there were in all.
+
+    ``r_ij ~ Poisson(T_ij exp(a_i + x_j theta_i))``; given ``m_i = r_i1 + r_i0`` the baseline is gone:
+    ``r_i1 ~ Bin(m_i, p_i)`` with ``logit p_i = theta_i + log(T_i1 / T_i0)``. [1]_ A study without any
+    event says nothing. A share of information (`Discount`) is a power of this.
+
+    References
+    ----------
+    .. [1] Stijnen T, Hamza TH, Ozdemir P (2010). Stat Med 29:3046-3067. doi:10.1002/sim.4040
+    """
+
+    @property
+    def correlation(self) -> None:
+        """Studies are independent."""
+
+    @property
+    def clustering(self) -> None:
+        """Events are counted one by one."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""
+        return ()
+
+    def hyper(self) -> Mapping[str, Prior]:
+        """Give none: it has no unknown of its own."""
+        return {}
+
+    def faults(self, evidence: Evidence) -> list[str]:
+        """Say why rows are no rates of two groups."""
+        return faults(evidence, 2, "person_time", ("log_rate_ratio",))
+
+    def findings(self, evidence: Evidence) -> list[Finding]:
+        """Say which studies say nothing."""
+        silent = counts(evidence, 2, "person_time").events.sum(axis=0) == 0
+        if not silent.any():
+            return []
+        names = evidence.data[ESTIMATE].to_numpy()[silent]
+        text = (
+            f"Rows {shown(str(name) for name in names)} have no event: given that, they say nothing of the "
+            "rate ratio. They stay in the table and move nothing."
+        )
+        return [Finding("silent-tables", "note", text)]
+
+    def observe(self, evidence: Evidence) -> Curves:
+        """Each study is a site."""
+        seen = counts(evidence, 2, "person_time")
+        (a, c), (first, second) = seen.events, seen.size
+        offset = np.log(first / second)
+        laws: list[Law] = [partial(_shifted, by) for by in offset.tolist()]
+        effect = np.log((a + 0.5) / (c + 0.5)) - offset
+        ends = [partial(_odds, by, total) for by, total in zip(offset, a + c, strict=True)]
+        return _sites(evidence, (a, a + c, a + c), laws, ends, (effect, a + 0.5, c + 0.5))
+
+    def pymc(
+        self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
+    ) -> None:
+        """Add the observed variable to the PyMC model in context."""
+        import pymc as pm  # noqa: PLC0415
+
+        seen = counts(evidence, 2, "person_time")
+        by = pm.Data("offset_data", np.log(seen.size[0] / seen.size[1]))
+        _binomial("poisson", eta + by, evidence, seen.events[0], seen.events.sum(0), allocations)
+
+
+@component("likelihood", "binomial_single")
+@dataclass(frozen=True, slots=True)
+class BinomialSingle:
+    """Events among people of one group, logits of proportions.
+
+    ``r_i ~ Bin(n_i, p_i)`` with ``logit p_i = theta_i``. [1]_ Nothing is added where nobody or everybody
+    has the event. A share of information (`Discount`) is a power.
+
+    References
+    ----------
+    .. [1] Hamza TH, van Houwelingen HC, Stijnen T (2008). J Clin Epidemiol 61:41-51.
+       doi:10.1016/j.jclinepi.2007.03.016
+    """
+
+    @property
+    def correlation(self) -> None:
+        """Groups are independent."""
+
+    @property
+    def clustering(self) -> None:
+        """People are counted one by one."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""
+        return ()
+
+    def hyper(self) -> Mapping[str, Prior]:
+        """Give none: it has no unknown of its own."""
+        return {}
+
+    def faults(self, evidence: Evidence) -> list[str]:
+        """Say why rows are no counts of one group."""
+        return faults(evidence, 1, "n", ("logit_proportion",))
+
+    def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
+        """Give none: every group says something."""
+        return []
+
+    def observe(self, evidence: Evidence) -> Curves:
+        """Each group is a site."""
+        seen = counts(evidence, 1)
+        (r,), (n,) = seen.events, seen.size
+        effect = np.log((r + 0.5) / (n - r + 0.5))
+        ends = [partial(_odds, 0.0, size) for size in n.tolist()]
+        return _sites(evidence, (r, n, n), [logit] * len(r), ends, (effect, r + 0.5, n - r + 0.5))
+
+    def pymc(
+        self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
+    ) -> None:
+        """Add the observed variable to the PyMC model in context."""
+        seen = counts(evidence, 1)
+        _binomial("binomial_single", eta, evidence, seen.events[0], seen.size[0], allocations)
+
+
+@component("likelihood", "poisson_single")
+@dataclass(frozen=True, slots=True)
+class PoissonSingle:
+    """Events in person-time of one group, log rates.
+
+    ``r_i ~ Poisson(T_i exp(theta_i))``. [1]_ Nothing is added where nobody has an
+    event. A share of information (`Discount`) is a power.
+
+    References
+    ----------
+    .. [1] Stijnen T, Hamza TH, Ozdemir P (2010). Stat Med 29:3046-3067. doi:10.1002/sim.4040
+    """
+
+    @property
+    def correlation(self) -> None:
+        """Groups are independent."""
+
+    @property
+    def clustering(self) -> None:
+        """Events are counted one by one."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""
+        return ()
+
+    def hyper(self) -> Mapping[str, Prior]:
+        """Give none: it has no unknown of its own."""
+        return {}
+
+    def faults(self, evidence: Evidence) -> list[str]:
+        """Say why rows are no rates of one group."""
+        return faults(evidence, 1, "person_time", ("log_rate",))
+
+    def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
+        """Give none: every group says something."""
+        return []
+
+    def observe(self, evidence: Evidence) -> Curves:
+        """Each group is a site."""
+        seen = counts(evidence, 1, "person_time")
+        (r,), (time,) = seen.events, seen.size
+        effect = np.log((r + 0.5) / time)
+        most = np.full(len(r), np.inf)
+        ends = [partial(_rate, size) for size in time.tolist()]
+        return _sites(evidence, (r, time, most), [poisson] * len(r), ends, (effect, r + 0.5, most))
+
+    def pymc(
+        self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
+    ) -> None:
+        """Add the observed variable to the PyMC model in context."""
+        import pymc as pm  # noqa: PLC0415
+        import pytensor.tensor as pt  # noqa: PLC0415
+
+        _refuse("poisson_single", allocations)
+        seen = counts(evidence, 1, "person_time")
+        time, shares = pm.Data("log_time_data", np.log(seen.size[0])), share_of(evidence)
+        share = pm.Data("information", shares)
+
+        def logp(value: "TensorVariable", theta: "TensorVariable") -> "TensorVariable":
+            mean = theta + time
+            return share * (value * mean - pt.exp(mean))
+
+        events = pm.Data("events_data", seen.events[0])
+        pm.CustomDist("effect", eta, logp=logp, observed=events, dtype="float64")
+
+
+def _shifted(by: float, events: Array, size: Array, eta: Array) -> Array:
+    """Binomial probability at a linear predictor with an offset."""
+    return logit(events, size, eta + by)
+
+
+def _odds(by: float, total: float, u: Array) -> Array:
+    """Give log odds of outcomes less an offset, with 0.5 where they are not finite."""
+    some = np.where((u == 0) | (u == total), 0.5, 0.0)
+    return np.asarray(np.log((u + some) / (total - u + some)) - by)
+
+
+def _rate(time: float, u: Array) -> Array:
+    """Give log rates of outcomes, with 0.5 where there is no event."""
+    return np.asarray(np.log(np.where(u == 0, 0.5, u) / time))
+
+
+def _known(ends: partial[Array], events: float, effect: float, u: Array) -> Array:
+    """Give estimates of outcomes; that of the one that was met, as it was."""
+    return np.where((u == events) & np.isfinite(effect), effect, ends(u))
+
+
+def _sites(
+    evidence: Evidence,
+    seen: tuple[Array, Array, Array],
+    laws: list[Law],
+    ends: list[partial[Array]],
+    near: tuple[Array, Array, Array],
+) -> Curves:
+    """Make sites of events, sizes and most events; `near` is a start and two counts that give its SD."""
+    names = evidence.data[ESTIMATE].to_numpy()
+    effect = evidence.data["effect"].to_numpy().astype(float)
+    units = [
+        OneArm(
+            str(names[row]),
+            float(events),
+            float(size),
+            laws[row],
+            float(most),
+            partial(_known, ends[row], float(events), float(effect[row])),
+        )
+        for row, (events, size, most) in enumerate(zip(*seen, strict=True))
+    ]
+    start, first, second = near
+    return curves(units, start, np.sqrt(1.0 / first + 1.0 / second))
+
+
+def _refuse(kind: str, allocations: tuple[Allocation, ...]) -> None:
+    if allocations:
+        raise SpecError(f"Nuts cannot sample likelihood {kind!r} with a bias mixture; use Exact().")
+
+
+def _binomial(
+    kind: str,
+    eta: "TensorVariable",
+    evidence: Evidence,
+    events: Array,
+    size: Array,
+    allocations: tuple[Allocation, ...],
+) -> None:
+    """Add binomial counts with a logit link to the PyMC model in context."""
+    import pymc as pm  # noqa: PLC0415
+
+    _refuse(kind, allocations)
+    n, shares = pm.Data("n_data", size), pm.Data("information", share_of(evidence))
+
+    def logp(value: "TensorVariable", theta: "TensorVariable") -> "TensorVariable":
+        log_p, log_q = log_probability("logit", theta)
+        return shares * (value * log_p + (n - value) * log_q)
+
+    observed = pm.Data("events_data", events)
+    pm.CustomDist("effect", eta, logp=logp, observed=observed, dtype="float64")

@@ -1,0 +1,114 @@
+"""Rates of two groups, and single groups, against grids that share no code with the engine.
+
+Grids: tau by 48 Gauss-Legendre nodes, the mean by 801 even points, effects of studies by 200 nodes over eight
+SDs.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+from scipy import stats
+
+import bayesrtw as brw
+from bayesrtw.engine import solve
+from bayesrtw.errors import BayesrtwError
+from bayesrtw.model.single import BinomialSingle, Poisson, PoissonSingle
+from bayesrtw.model.spec import check
+
+prior = brw.prior
+
+RATES = np.array([[3.0, 120.5, 1, 98], [0, 60, 4, 75], [0, 33, 0, 41], [5, 150, 6, 130.25]])
+PEOPLE = np.array([[3.0, 30], [0, 25], [12, 20], [7, 7]])
+TIMES = np.array([[3.0, 30.5], [0, 25], [12, 20], [40, 37]])
+
+
+def both(row, theta):
+    a, first, c, second = row
+    return stats.binom.pmf(a, a + c, 1 / (1 + np.exp(-theta) * second / first))
+
+
+def people(row, theta):
+    return stats.binom.pmf(row[0], row[1], 1 / (1 + np.exp(-theta)))
+
+
+def times(row, theta):
+    return stats.poisson.pmf(row[0], row[1] * np.exp(np.minimum(theta, 50)))
+
+
+CASES = {
+    "poisson": (
+        Poisson(),
+        RATES,
+        ["events_t", "person_time_t", "events_c", "person_time_c"],
+        "log_rate_ratio",
+        both,
+    ),
+    "binomial_single": (BinomialSingle(), PEOPLE, ["events", "n"], "logit_proportion", people),
+    "poisson_single": (PoissonSingle(), TIMES, ["events", "person_time"], "log_rate", times),
+}
+
+
+def rows(table, names, measure):
+    frame = pd.DataFrame(table, columns=names).assign(study=[f"S{i}" for i in range(len(table))])
+    return brw.Evidence.from_frame(frame, columns={name: name for name in names}, measure=measure)
+
+
+def model(likelihood):
+    terms = (brw.Intercept(prior.Normal(0, 1)), brw.Exchangeable(prior.HalfNormal(0.5)))
+    return brw.Model(terms=terms, likelihood=likelihood)
+
+
+def legendre(low, high, count):
+    x, w = np.polynomial.legendre.leggauss(count)
+    return low + (high - low) * (x + 1) / 2, w * (high - low) / 2
+
+
+@pytest.mark.parametrize("kind", sorted(CASES))
+def test_counts_agree_with_a_grid(kind):
+    likelihood, table, names, measure, density = CASES[kind]
+    found = solve(model(likelihood), rows(table, names, measure))
+    tau, w = legendre(0.0, 4.0, 48)
+    mu = np.linspace(-6.0, 6.0, 801)
+    x, wx = legendre(-8.5, 8.5, 200)
+    wx = wx * stats.norm.pdf(x)
+    log = (np.log(w) + stats.halfnorm.logpdf(tau, scale=0.5))[:, None]
+    log = log + stats.norm.logpdf(mu, 0, 1.0)
+    for place, sd in enumerate(tau):
+        for row in table:
+            log[place] += np.log(np.maximum(density(row, mu[:, None] + sd * x) @ wx, 1e-300))
+    weight = np.exp(log - log.max())
+    evidence = math.log(weight.sum() * (mu[1] - mu[0])) + log.max()
+    weight /= weight.sum()
+    mean = weight.sum(0) @ mu
+    sd = math.sqrt(weight.sum(0) @ (mu - mean) ** 2)
+    posterior = found.posterior
+    assert_allclose(posterior.effects["mu"].centre, mean, atol=2e-6 * sd)
+    assert_allclose(posterior.effects["mu"].spread, sd, rtol=2e-6)
+    assert_allclose(posterior.tau, weight.sum(1) @ tau, rtol=2e-6)
+    assert_allclose(posterior.log_evidence, evidence, atol=2e-6)
+
+
+@pytest.mark.parametrize("kind", sorted(CASES))
+def test_each_is_expected_by_the_others(kind):
+    likelihood, table, names, measure, _ = CASES[kind]
+    checked = brw.predictive_check(model(likelihood), rows(table, names, measure))
+    told = checked["tail"].dropna()
+    assert len(told) >= 3
+    assert ((told > 0) & (told <= 1)).all()
+
+
+def test_a_study_without_events_is_named():
+    likelihood, table, names, measure, _ = CASES["poisson"]
+    found = check(model(likelihood), rows(table, names, measure))
+    (said,) = [each.message for each in found if each.check == "silent-tables"]
+    assert "'S2'" in said
+
+
+def test_missing_time_is_refused_by_name():
+    frame = pd.DataFrame({"study": ["A", "B"], "effect": [0.1, 0.2], "se": [0.2, 0.2]})
+    bare = brw.Evidence.from_frame(frame, measure="log_rate")
+    with pytest.raises(BayesrtwError, match="'A', 'B' have no counts; give events, person_time"):
+        check(model(PoissonSingle()), bare)
