@@ -6,6 +6,7 @@ used, so that importing the package costs nothing.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from bayesrtw.analysis.run import run as run
     from bayesrtw.analysis.sensitivity import sensitivity as sensitivity
     from bayesrtw.analysis.spec import Analysis as Analysis
+    from bayesrtw.analysis.tipping import tipping as tipping
     from bayesrtw.engine import fit as fit
     from bayesrtw.engine.exact import Exact as Exact
     from bayesrtw.engine.nuts import Nuts as Nuts
@@ -40,50 +42,19 @@ if TYPE_CHECKING:
     from bayesrtw.model.simulate import simulate as simulate
     from bayesrtw.model.spec import Model as Model
     from bayesrtw.model.term import Group as Group
-    from bayesrtw.plot.bias_summary import describe_bias_summary as describe_bias_summary
-    from bayesrtw.plot.bias_summary import plot_bias_summary as plot_bias_summary
-    from bayesrtw.plot.bubble import describe_bubble as describe_bubble
     from bayesrtw.plot.bubble import plot_bubble as plot_bubble
-    from bayesrtw.plot.calibration import plot_calibration as plot_calibration
-    from bayesrtw.plot.categories import describe_categories as describe_categories
-    from bayesrtw.plot.categories import plot_categories as plot_categories
-    from bayesrtw.plot.claims import describe_claims as describe_claims
-    from bayesrtw.plot.claims import plot_claims as plot_claims
-    from bayesrtw.plot.cumulative import describe_cumulative as describe_cumulative
-    from bayesrtw.plot.cumulative import plot_cumulative as plot_cumulative
     from bayesrtw.plot.figure import write_figure as write_figure
-    from bayesrtw.plot.forest import describe_forest as describe_forest
     from bayesrtw.plot.forest import plot_forest as plot_forest
-    from bayesrtw.plot.funnel import describe_funnel as describe_funnel
     from bayesrtw.plot.funnel import plot_funnel as plot_funnel
-    from bayesrtw.plot.history import describe_history as describe_history
     from bayesrtw.plot.history import plot_history as plot_history
-    from bayesrtw.plot.ladder import describe_ladder as describe_ladder
-    from bayesrtw.plot.ladder import plot_ladder as plot_ladder
-    from bayesrtw.plot.leave_one_out import describe_leave_one_out as describe_leave_one_out
-    from bayesrtw.plot.leave_one_out import plot_leave_one_out as plot_leave_one_out
-    from bayesrtw.plot.new_setting import describe_new_setting as describe_new_setting
-    from bayesrtw.plot.new_setting import plot_new_setting as plot_new_setting
-    from bayesrtw.plot.prior_panel import describe_prior_panel as describe_prior_panel
-    from bayesrtw.plot.prior_panel import plot_prior_panel as plot_prior_panel
-    from bayesrtw.plot.prior_posterior import describe_prior_posterior as describe_prior_posterior
-    from bayesrtw.plot.prior_posterior import plot_prior_posterior as plot_prior_posterior
-    from bayesrtw.plot.specification_curve import (
-        describe_specification_curve as describe_specification_curve,
-    )
-    from bayesrtw.plot.specification_curve import (
-        plot_specification_curve as plot_specification_curve,
-    )
-    from bayesrtw.plot.tau import describe_tau as describe_tau
-    from bayesrtw.plot.tau import plot_tau as plot_tau
-    from bayesrtw.plot.tipping import describe_tipping as describe_tipping
-    from bayesrtw.plot.tipping import plot_tipping as plot_tipping
-    from bayesrtw.plot.traffic_light import describe_traffic_light as describe_traffic_light
-    from bayesrtw.plot.traffic_light import plot_traffic_light as plot_traffic_light
     from bayesrtw.posterior.summarise import summarise as summarise
     from bayesrtw.question.calibrate import calibrate as calibrate
     from bayesrtw.question.calibrate import judge as judge
+    from bayesrtw.question.compare import compare as compare
+    from bayesrtw.question.influence import influence as influence
+    from bayesrtw.question.predict import predict as predict
     from bayesrtw.question.predictive import predictive_check as predictive_check
+    from bayesrtw.question.scaling import power_scaling as power_scaling
     from bayesrtw.question.sensitivity import cumulative as cumulative
     from bayesrtw.question.sensitivity import leave_one_out as leave_one_out
     from bayesrtw.question.sensitivity import prior_sensitivity as prior_sensitivity
@@ -108,26 +79,11 @@ _HOMES = {
     "Nuts": "bayesrtw.engine.nuts",
     "Synthesis": "bayesrtw.analysis.run",
     "calibrate": "bayesrtw.question.calibrate",
+    "compare": "bayesrtw.question.compare",
     "cumulative": "bayesrtw.question.sensitivity",
-    "describe_bias_summary": "bayesrtw.plot.bias_summary",
-    "describe_bubble": "bayesrtw.plot.bubble",
-    "describe_categories": "bayesrtw.plot.categories",
-    "describe_claims": "bayesrtw.plot.claims",
-    "describe_cumulative": "bayesrtw.plot.cumulative",
-    "describe_forest": "bayesrtw.plot.forest",
-    "describe_funnel": "bayesrtw.plot.funnel",
-    "describe_history": "bayesrtw.plot.history",
-    "describe_ladder": "bayesrtw.plot.ladder",
-    "describe_leave_one_out": "bayesrtw.plot.leave_one_out",
-    "describe_new_setting": "bayesrtw.plot.new_setting",
-    "describe_prior_panel": "bayesrtw.plot.prior_panel",
-    "describe_prior_posterior": "bayesrtw.plot.prior_posterior",
-    "describe_specification_curve": "bayesrtw.plot.specification_curve",
-    "describe_tau": "bayesrtw.plot.tau",
-    "describe_tipping": "bayesrtw.plot.tipping",
-    "describe_traffic_light": "bayesrtw.plot.traffic_light",
     "fit": "bayesrtw.engine",
     "hold_against": "bayesrtw.analysis.against",
+    "influence": "bayesrtw.question.influence",
     "judge": "bayesrtw.question.calibrate",
     "ladder": "bayesrtw.analysis.ladder",
     "leave_one_out": "bayesrtw.question.sensitivity",
@@ -135,30 +91,19 @@ _HOMES = {
     "open_brief": "bayesrtw.analysis.catalog",
     "open_dataset": "bayesrtw.analysis.catalog",
     "outlook": "bayesrtw.analysis.outlook",
-    "plot_bias_summary": "bayesrtw.plot.bias_summary",
     "plot_bubble": "bayesrtw.plot.bubble",
-    "plot_calibration": "bayesrtw.plot.calibration",
-    "plot_categories": "bayesrtw.plot.categories",
-    "plot_claims": "bayesrtw.plot.claims",
-    "plot_cumulative": "bayesrtw.plot.cumulative",
     "plot_forest": "bayesrtw.plot.forest",
     "plot_funnel": "bayesrtw.plot.funnel",
     "plot_history": "bayesrtw.plot.history",
-    "plot_ladder": "bayesrtw.plot.ladder",
-    "plot_leave_one_out": "bayesrtw.plot.leave_one_out",
-    "plot_new_setting": "bayesrtw.plot.new_setting",
-    "plot_prior_panel": "bayesrtw.plot.prior_panel",
-    "plot_prior_posterior": "bayesrtw.plot.prior_posterior",
-    "plot_specification_curve": "bayesrtw.plot.specification_curve",
-    "plot_tau": "bayesrtw.plot.tau",
-    "plot_tipping": "bayesrtw.plot.tipping",
-    "plot_traffic_light": "bayesrtw.plot.traffic_light",
+    "power_scaling": "bayesrtw.question.scaling",
+    "predict": "bayesrtw.question.predict",
     "predictive_check": "bayesrtw.question.predictive",
     "prior_sensitivity": "bayesrtw.question.sensitivity",
     "run": "bayesrtw.analysis.run",
     "sensitivity": "bayesrtw.analysis.sensitivity",
     "simulate": "bayesrtw.model.simulate",
     "summarise": "bayesrtw.posterior.summarise",
+    "tipping": "bayesrtw.analysis.tipping",
     "within_between": "bayesrtw.question.within_between",
     "write_figure": "bayesrtw.plot.figure",
 }
@@ -180,9 +125,23 @@ def __getattr__(name: str) -> Any:
     elif name in _HOMES:
         value = getattr(import_module(_HOMES[name]), name)
     else:
-        raise AttributeError(f"module 'bayesrtw' has no attribute {name!r}")
+        raise AttributeError(f"module 'bayesrtw' has no attribute {name!r}{_moved(name)}")
     globals()[name] = value
     return value
+
+
+def _moved(name: str) -> str:
+    """Say where a picture is that has no public name."""
+    verb, _, kind = name.partition("_")
+    home = f"bayesrtw.plot.{kind}"
+    if verb not in ("plot", "describe") or find_spec(home) is None:
+        return ""
+    if not hasattr(import_module(home), name):
+        return ""
+    return (
+        f"; ask what it is of, result.{verb}() or synthesis.{verb}({kind!r}), or import it: "
+        f"from {home} import {name}"
+    )
 
 
 def __dir__() -> list[str]:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Mask = NDArray[np.bool_]
 
-#: Points of a curve, an odd number so that no shift is one; how far it goes beyond the furthest crossing; and
-#: how far, in median standard errors, where there is no crossing.
+#: Points of a curve, an odd number so that no shift is one; how far it goes beyond the crossings, so that the
+#: nearest one of every group is seen; and how far, in median standard errors, where there is no crossing.
 POINTS, BEYOND, BLIND = 25, 1.2, 2.0
 
 #: What the group of all rows is called.
@@ -71,22 +71,18 @@ class Tipping(Pictured):
         """
         import pandas as pd  # noqa: PLC0415
 
-        far = np.abs(self.shifts["shift"].to_numpy(dtype=np.float64))
+        near = self.shifts["shift"].abs().groupby(level="group").min().max()
         blind = BLIND * float(np.median(self.whole.evidence.data["se"].to_numpy()))
-        reach = BEYOND * float(np.nanmax(far)) if np.isfinite(far).any() else blind
-        at = np.linspace(-reach, reach, POINTS)
-        return pd.concat(
-            pd.DataFrame(
-                {
-                    "x": at,
-                    "probability": shift_curve(
-                        self.whole, None, rows, at.tolist(), threshold=self.threshold
-                    ),
-                    "design": name,
-                }
-            )
-            for name, rows in self.groups.items()
-        )
+        reach = BEYOND * float(near) if np.isfinite(near) else blind
+        # Denser near no shift, where curves are steepest; and the crossings themselves.
+        share = np.linspace(-1.0, 1.0, POINTS)
+        parts = []
+        for name, rows in self.groups.items():
+            own = self.shifts.xs(name, level="group")["shift"].to_numpy(dtype=np.float64)
+            at = np.unique([*(reach * share * np.abs(share)), *own[np.abs(own) <= reach]])
+            chance = shift_curve(self.whole, None, rows, at.tolist(), threshold=self.threshold)
+            parts.append(pd.DataFrame({"x": at, "probability": chance, "design": name}))
+        return pd.concat(parts)
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
         """See `Pictured`."""
@@ -100,7 +96,7 @@ class Tipping(Pictured):
         said = []
         event = self.whole.evidence.direction.event
         for group in self.groups:
-            own = self.shifts.loc[group]
+            own = self.shifts.xs(group, level="group")
             crossed = ", ".join(
                 f"{level:g} at {row['shift']:+.3g}" if not row["note"] else f"{level:g} nowhere"
                 for level, row in own.iterrows()

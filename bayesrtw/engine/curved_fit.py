@@ -129,29 +129,21 @@ class CurvedFit:
     @cached_property
     def posterior(self) -> Posterior:
         """What was learned, see `Fitted`."""
-        weight, share, total = self._shares(self.fine)
-        near, effects = self.near, {}
-        most, back = moments_of(near), back_moments(near)
+        weight, _, total = self._shares(self.fine)
+        near, effects = self.near, dict[str, Kernels]()
         for name, quantity in near.quantities.items():
-            for label, combine in zip(quantity.labels, quantity.combine, strict=True):
-                key = f"{name}[{label}]" if quantity.dim else name
-                found = self._kernels(self.fine.seen.b @ combine, weight, share)
-                grows = bool(np.any(combine[near.flat] != 0))
-                effects[key] = replace(found, exist=most, exist_back=back) if grows else found
+            own = zip(quantity.labels, self.mean_at(quantity.combine), strict=True)
+            effects |= {f"{name}[{label}]" if quantity.dim else name: each for label, each in own}
         if "mu" in effects and near.hyper:
-            mu = self.fine.seen.b @ near.quantities["mu"].combine[0]
-            new = self._kernels(mu, weight, share, self._spread())
-            effects["theta_new"] = replace(new, exist=most, exist_back=back)
+            [effects["theta_new"]] = self.mean_at(near.quantities["mu"].combine, new=True)
             if near.mix is not None:
-                each = [
-                    self._kernels(self.fine.seen.b @ row, weight, share, self._spread())
-                    for row in near.mix.rows
-                ]
-                drawn = blended(each, near.mix.share.tolist())
-                effects["theta_new_studies"] = replace(drawn, exist=most, exist_back=back)
+                each = self.mean_at(near.mix.rows, new=True)
+                effects["theta_new_studies"] = blended(each, near.mix.share.tolist())
         hyper = dict(zip(self.fine.curved.names, self._hyper(), strict=True))
         tau = float(weight @ np.sqrt(self._spread()))
-        return Posterior(effects, hyper, tau if most else math.nan, total, self.error, near.pooled)
+        return Posterior(
+            effects, hyper, tau if moments_of(near) else math.nan, total, self.error, near.pooled
+        )
 
     def _shares(self, laid: Laid) -> tuple[Array, Array, float]:
         """Shares of the points, shares of nodes at each point, and the log of the integral."""
@@ -236,6 +228,16 @@ class CurvedFit:
         )
 
     # -- single rows
+
+    def mean_at(self, columns: Array, *, new: bool = False) -> list[Kernels]:
+        """See `Fitted`."""
+        weight, share, _ = self._shares(self.fine)
+        variance = self._spread() if new else 0.0
+        most, back = moments_of(self.near), back_moments(self.near)
+        grow = np.any(columns[:, self.near.flat] != 0, axis=1) | new
+        found = [self._kernels(self.fine.seen.b @ row, weight, share, variance) for row in columns]
+        grown = [replace(own, exist=most, exist_back=back) for own in found]
+        return [two if does else one for one, two, does in zip(found, grown, grow, strict=True)]
 
     def effect_of(self, rows: Mask) -> list[Kernels]:
         """See `Fitted`."""
@@ -348,12 +350,10 @@ class CurvedFit:
 
     def _biased_at(self, row: int) -> Array:
         """Probability that a row is biased, shape (point, node)."""
-        nodes = self.fine.seen.b.shape[1]
         found = np.zeros(self.fine.seen.b.shape[:2])
         for part in self._parts(row):
             if part.biased:
                 found += part.share.reshape(*found.shape, -1).sum(axis=-1)
-        assert found.shape[1] == nodes
         return found
 
     def _hyper(self) -> list[Distribution]:

@@ -159,6 +159,12 @@ class Fitted(Protocol):
     def effect_of(self, rows: Mask) -> Sequence[Kernels | Distribution]:
         """Give the effect behind each of some rows, kept (shrinkage) or not; biases are not part of it."""
 
+    def mean_at(self, columns: Array, *, new: bool = False) -> Sequence[Kernels]:
+        """Give linear combinations of the coefficients of effects, shape (setting, column).
+
+        With `new` the effect in a new setting around each: the random effects of one are added.
+        """
+
     def shifts(self, along: Array) -> Shifts:
         """Prepare for many shifts along a direction of shape (estimate,); right near no shift."""
 

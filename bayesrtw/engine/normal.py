@@ -18,7 +18,7 @@ from bayesrtw.engine.blend import Blend, blends, mean_of_logs
 from bayesrtw.engine.fitted import EachMean, EachShift, Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import integrate, moment_order, pruned
 from bayesrtw.engine.kernel import Conditional
-from bayesrtw.engine.place import Place, Solution, of_parts
+from bayesrtw.engine.place import Place, Solution, combined, of_parts
 from bayesrtw.engine.problem import Normals, Problem, pose, sampling_variance
 from bayesrtw.engine.shared import Common, common
 from bayesrtw.errors import EngineRefusal, SpecError
@@ -291,6 +291,18 @@ class NormalFitted:
             chosen = np.flatnonzero(rows[self.kept])
             own = (self.solution.place.theta[row] for row in chosen)
         return self._kernels([next(own) if known else next(ahead) for known in seen])
+
+    def mean_at(self, columns: Array, *, new: bool = False) -> Sequence[Kernels]:
+        """See `Fitted`."""
+        place, weight = self.solution.place, self.solution.weight
+        mean, sd = combined(place.normals.given, columns)
+        sd = np.sqrt(sd**2 + place.spread[:, None]) if new else sd
+        most, back = moments_of(self.design), back_moments(self.design)
+        grows = np.any(columns[:, self.design.flat] != 0, axis=1) | new
+        return [
+            Kernels(weight, own, spread, None, most if does else 2, back if does else 2)
+            for own, spread, does in zip(mean.T.copy(), sd.T.copy(), grows, strict=True)
+        ]
 
     def shifts(self, along: Array) -> "Shifted | EachShift":
         """See `Fitted`."""

@@ -18,7 +18,7 @@ from bayesrtw.model.contract import Prior, normal
 from bayesrtw.model.moderator import has_column
 from bayesrtw.model.term import Carried, Contribution, Facts, Fixed, Hyper, Noise, Trust, Varying
 from bayesrtw.printed import STATE_IT
-from bayesrtw.registry import component
+from bayesrtw.registry import component, kinds
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
@@ -507,3 +507,9 @@ def discounted(evidence: Evidence, share: Array) -> Evidence:
 def _named(name: str) -> None:
     if not name.isidentifier():
         raise SpecError(f"name is {name!r}; use letters, digits and underscores.")
+
+
+def __dir__() -> list[str]:
+    """Complete to biases, and to what says whose they are."""
+    own = (each.__name__ for each in kinds("term").values() if each.__module__ == __name__)
+    return sorted([*own, "Studies"])

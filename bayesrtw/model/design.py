@@ -262,7 +262,7 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
         scatter=tuple(carried for part in noise for carried in part.scatter),
         shift=tuple(carried for part in noise for carried in part.shift),
         pooled=model.pooled,
-        spoken=_spoken(model, evidence),
+        spoken=spoken(model, evidence),
     )
     return mixed(found, np.ones(count, dtype=bool))
 
@@ -274,8 +274,7 @@ def mixed(design: Design, keep: NDArray[np.bool_]) -> Design:
     own = design.spoken & keep
     if not own.any():
         return design
-    studies, place = np.unique(design.studies[own].astype(str), return_inverse=True)
-    weight = (1.0 / np.bincount(place))[place] / len(studies)
+    weight = once_a_study(design.studies[own])
     rows, part = np.unique(design.of_effects[own], axis=0, return_inverse=True)
     mix = Mix(rows, np.bincount(part.reshape(-1), weights=weight))
     quantities = {
@@ -286,7 +285,14 @@ def mixed(design: Design, keep: NDArray[np.bool_]) -> Design:
     return replace(design, mix=mix, quantities=quantities)
 
 
-def _spoken(model: Model, evidence: Evidence) -> NDArray[np.bool_] | None:
+def once_a_study(studies: NDArray[np.object_]) -> Array:
+    """Weigh rows so that each study counts once, shape (estimate,); they sum to one."""
+    names, place = np.unique(studies.astype(str), return_inverse=True)
+    weight: Array = (1.0 / np.bincount(place))[place] / len(names)
+    return weight
+
+
+def spoken(model: Model, evidence: Evidence) -> NDArray[np.bool_] | None:
     """Say which rows the pooled mean speaks of; None where both means are the same."""
     if not model.two_means:
         return None

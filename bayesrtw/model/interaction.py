@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal, single
-from bayesrtw.model.moderator import Categorical, has_column
+from bayesrtw.model.moderator import Categorical, has_column, marked
 from bayesrtw.model.prior import Normal
 from bayesrtw.model.term import Contribution, Facts, Fixed, Group, Hyper, Moderator
 from bayesrtw.registry import component
@@ -230,7 +230,17 @@ class Interaction:
             precision=precisions,
             labels=labels,
             combine=combine,
+            setting=lambda values: self._setting(values, evidence),
         )
+
+    def _setting(self, values: Mapping[str, object], evidence: Evidence) -> Array:
+        """Give the row of one cell; zeros where one side is at the mean over its levels."""
+        sides = [each.gaussian(evidence).setting for each in self._categoricals()]
+        rows = [side(values) for side in sides if side is not None]
+        if not self.values:
+            return np.asarray(np.kron(*rows), dtype=np.float64)
+        extra = rows[0] * marked(self.by, self.values, evidence, values)
+        return extra if self.main is None else np.r_[rows[0], extra]
 
     def _labels(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Name what is reported of marked rows, in the order of `_reported`."""

@@ -13,7 +13,7 @@ from bayesrtw.model.contract import UNIT, Prior
 from bayesrtw.model.joint import Joint, integrated, sampling_covariance
 from bayesrtw.model.observation import Gaussian, Sites
 from bayesrtw.model.term import CLUSTER, Allocation, Hyper, Varying
-from bayesrtw.registry import component, role
+from bayesrtw.registry import component, kinds, role
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
@@ -307,3 +307,9 @@ def correlated(
         if len(rows) > 1 and not taken & {int(row) for row in rows}:
             found.append((rows, np.outer(se[rows], se[rows])))
     return found
+
+
+def __dir__() -> list[str]:
+    """Complete to likelihoods, and to what they are made of."""
+    own = (each.__name__ for each in kinds("likelihood").values() if each.__module__ == __name__)
+    return sorted([*own, "Clustering", "Correlation"])

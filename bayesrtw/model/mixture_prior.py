@@ -15,7 +15,7 @@ from scipy import optimize, special
 from bayesrtw.errors import SpecError
 from bayesrtw.model.contract import LINE, NormalParts
 from bayesrtw.model.prior import _positive
-from bayesrtw.registry import component
+from bayesrtw.registry import component, kinds
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
@@ -180,3 +180,8 @@ class NormalMixture:
     def normals(self) -> NormalParts:
         """See `Prior`."""
         return NormalParts(np.log(self.weights), np.array(self.means), np.array(self.sds))
+
+
+def __dir__() -> list[str]:
+    """Complete to priors."""
+    return sorted(each.__name__ for each in kinds("prior").values() if each.__module__ == __name__)

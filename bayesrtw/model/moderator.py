@@ -106,6 +106,7 @@ class Intercept:
             combine=np.ones((1, 1)),
             intercept=True,
             mixture=_mixture(self.prior),
+            setting=lambda _: np.ones(1),
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:  # noqa: ARG002
@@ -184,12 +185,26 @@ class Linear:
     def gaussian(self, evidence: Evidence) -> Fixed:
         """See `Term`."""
         mean, precision = _moments(self.prior)
+        given = np.asarray(evidence.data[self.column].to_numpy(), dtype=np.float64)
+        centre = float(given.mean()) if self.centre else 0.0
+
+        def setting(values: Mapping[str, object]) -> Array:
+            if self.column not in values:
+                return np.zeros(1)
+            value = values[self.column]
+            if not isinstance(value, int | float | np.number) or not np.isfinite(float(value)):
+                raise SpecError(
+                    f"{self.column} is {value!r}; it is a numeric moderator: give a number."
+                )
+            return np.array([float(value) - centre])
+
         return Fixed(
             columns=self._values(evidence)[:, None],
             mean=np.array([mean]),
             precision=np.array([precision]),
             labels=(self.column,),
             combine=np.ones((1, 1)),
+            setting=setting,
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:
@@ -261,6 +276,9 @@ class Indicator:
             precision=np.array([precision]),
             labels=(self.name,),
             combine=np.ones((1, 1)),
+            setting=lambda values: np.array(
+                [marked(self.column, self.values, evidence, values)], dtype=np.float64
+            ),
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:
@@ -384,7 +402,22 @@ class Categorical:
             labels=tuple(f"{self.column}[{label}]" for label in labels),
             combine=contrasts,
             levels=np.array(labels, dtype=object)[index],
+            setting=lambda values: self._setting(values, labels, contrasts),
         )
+
+    def _setting(
+        self, values: Mapping[str, object], labels: Sequence[str], contrasts: Array
+    ) -> Array:
+        """Give the row of one level; the mean over levels where none is named."""
+        if self.column not in values:
+            return np.zeros(contrasts.shape[1])
+        name = cell_text(values[self.column])
+        level = {member: group.name for group in self.groups for member in group.members}.get(
+            name, name
+        )
+        if level not in labels:
+            raise SpecError(f"{self.column} is {name!r}; {suggestion(name, labels)}")
+        return np.asarray(contrasts[list(labels).index(level)], dtype=np.float64)
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
@@ -399,6 +432,48 @@ class Categorical:
             _, sd = single(self.prior) or (0.0, 0.0)
             effects = pm.ZeroSumNormal(f"beta_{self.column}", sigma=sd, shape=len(labels))
         return Contribution(effects[data], effects)
+
+
+def marked(
+    column: str, marks: Sequence[str], evidence: Evidence, values: Mapping[str, object]
+) -> bool:
+    """Say whether a setting has one of the values that mark a row.
+
+    Parameters
+    ----------
+    column, marks
+        The column, and its values that mark a row.
+    evidence
+        Rows that have the other values.
+    values
+        Column to the setting's value; without this column it is not marked.
+
+    Returns
+    -------
+    bool
+        Whether it is marked.
+
+    Raises
+    ------
+    SpecError
+        If no row has the value and it is no mark.
+    """
+    if column not in values:
+        return False
+    given = cell_text(values[column])
+    wanted = {_plain(mark) for mark in marks}
+    known = {cell_text(value) for value in evidence.data[column].to_numpy()} | wanted
+    if given not in known:
+        raise SpecError(f"{column} is {given!r}; {suggestion(given, sorted(known))}")
+    return given in wanted
+
+
+def _plain(mark: str) -> str:
+    """Spell a mark as `cell_text` spells a cell of a numeric column."""
+    try:
+        return cell_text(float(mark))
+    except ValueError:
+        return mark
 
 
 def _levels(

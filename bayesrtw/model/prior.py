@@ -15,7 +15,7 @@ from scipy import special
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.model.contract import HALF_LINE, LINE, UNIT, NormalParts
 from bayesrtw.model.contract import Prior as Prior  # noqa: PLC0414 - exported from here too
-from bayesrtw.registry import component, kind_of
+from bayesrtw.registry import component, kind_of, kinds
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
@@ -577,3 +577,8 @@ def refuse_pymc(prior: object) -> "TensorVariable":
     raise EngineRefusal(
         f'Nuts has no prior {kind_of(prior)!r}; use engine = {{ kind = "exact" }} or another prior.'
     )
+
+
+def __dir__() -> list[str]:
+    """Complete to priors."""
+    return sorted(each.__name__ for each in kinds("prior").values() if each.__module__ == __name__)

@@ -1,6 +1,6 @@
 """What a term of a model is: a labelled linear contribution to the mean of every estimate."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
@@ -229,6 +229,10 @@ class Fixed:
     mixture
         The prior of b where that is a mixture of normals, for a term of one column; its `precision`
         is then 0.
+    setting
+        Column of the evidence to a value it has in a setting, to that setting's row of A, shape (column,).
+        What is not named stays where `mu` has it; SpecError for a value that no row has. None if nobody can
+        say.
     """
 
     columns: Array
@@ -239,6 +243,7 @@ class Fixed:
     intercept: bool = False
     levels: NDArray[np.object_] | None = None
     mixture: NormalParts | None = None
+    setting: Callable[[Mapping[str, object]], Array] | None = None
 
 
 @dataclass(frozen=True, slots=True)

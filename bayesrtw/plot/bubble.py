@@ -27,7 +27,8 @@ from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import model_of, pooled_of
 from bayesrtw.printed import decimals
-from bayesrtw.question.line import moderator_line
+from bayesrtw.question.predict import predict
+from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,9 +219,15 @@ def _read(
     rows = evidence_of(source, evidence, "plot_bubble")
     if moderator not in rows.data or rows.data[moderator].dtype == object:
         raise SpecError(f"plot_bubble: {moderator!r} is no numeric column of the evidence.")
+    lines = [each.column for each in model_of(tree).moderators if each.shape == "line"]
+    if moderator not in lines:
+        raise SpecError(
+            f"plot_bubble: moderator is {moderator!r}; the model has no numeric moderator of that name. "
+            f"{suggestion(moderator, lines)}"
+        )
     x = rows.data[moderator].to_numpy().astype(np.float64)
     at = np.linspace(float(x.min()), float(x.max()), POINTS)
-    line = moderator_line(model_of(tree), rows, moderator, at, ci_prob=ci_prob)
+    line = predict(model_of(tree), rows, at={moderator: at.tolist()}, ci_prob=ci_prob)
     summary = summarise(tree, ci_prob=ci_prob)
     slope = interval_in(summary, f"beta[{moderator}]")
     quadrature = tree["quadrature"].to_dataset() if "quadrature" in tree.children else xr.Dataset()

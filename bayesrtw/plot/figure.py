@@ -90,7 +90,7 @@ def write_figure(figure: Figure, path: Path | str) -> None:
     --------
     >>> import tempfile
     >>> import bayesrtw as brw
-    >>> axes = brw.plot_traffic_light(brw.open_dataset("rtw-trials"), instrument="PEDro scale")
+    >>> axes = brw.open_dataset("rtw-trials").plot("traffic_light", instrument="PEDro scale")
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     path = Path(folder) / "figure.svg"
     ...     brw.write_figure(axes.figure, path)

@@ -169,6 +169,10 @@ def public_names() -> str:
     page += (
         "Everything public is reached from ``import bayesrtw as brw`` and is loaded when it is first "
         "used. Priors and biases are components: :doc:`prior`, :doc:`term`.\n\n"
+        "What is fitted or asked draws itself and says it in words: ``synthesis.plot()`` is a forest, "
+        '``synthesis.plot("tau")`` another of its pictures, ``leave_one_out(synthesis).plot()`` that of an '
+        "answer; ``describe()`` has the same arguments, and a wrong name is answered with the choices. "
+        "The gallery shows each.\n\n"
     )
     for title, names in table.items():
         page += heading(title, "-") + ".. currentmodule:: bayesrtw\n\n"

@@ -6,6 +6,7 @@ Effects against the number of participants, with the exact line, its interval an
 """
 
 import bayesrtw as brw
+from bayesrtw.plot.bubble import describe_bubble
 
 synthesis = brw.run(brw.open_analysis("time-to-rtw"))
 model = brw.Model(
@@ -17,4 +18,4 @@ model = brw.Model(
 )
 tree = brw.fit(model, synthesis.evidence)
 axes = brw.plot_bubble(tree, "n", evidence=synthesis.evidence)
-words = brw.describe_bubble(tree, "n", evidence=synthesis.evidence)
+words = describe_bubble(tree, "n", evidence=synthesis.evidence)

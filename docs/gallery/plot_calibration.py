@@ -10,6 +10,6 @@ import bayesrtw as brw
 from bayesrtw.analysis.calibrate import calibrate_analysis
 
 calibration = calibrate_analysis(brw.open_analysis("sick-leave-days"), replicates=400)
-figure = brw.plot_calibration(calibration, title="Sick-leave days")
+figure = calibration.plot(title="Sick-leave days")
 axes = figure.axes[0]
-words = " ".join(str(each.get_label()) for each in figure.axes)
+words = calibration.describe()

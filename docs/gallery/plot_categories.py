@@ -8,5 +8,5 @@ The mean of each level of a moderator, and a new setting of that level.
 import bayesrtw as brw
 
 synthesis = brw.run(brw.open_analysis("time-to-rtw-moderators"))
-axes = brw.plot_categories(synthesis, "programme_type", width_mm=174)
-words = brw.describe_categories(synthesis, "programme_type")
+axes = synthesis.plot("categories", moderator="programme_type", width_mm=174)
+words = synthesis.describe("categories", moderator="programme_type")

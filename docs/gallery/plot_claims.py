@@ -7,10 +7,11 @@ that no study held here speaks to keep their row.
 """
 
 import bayesrtw as brw
+from bayesrtw.plot.claims import describe_claims, plot_claims
 
 analysis = brw.open_analysis("time-to-rtw")
 table = brw.hold_against(brw.open_brief("evidence-brief"), analysis)
 table = table.query("kind == 'recommendation'")
 synthesis = brw.run(analysis)
-axes = brw.plot_claims(table, synthesis)
-words = brw.describe_claims(table, synthesis)
+axes = plot_claims(table, synthesis)
+words = describe_claims(table, synthesis)

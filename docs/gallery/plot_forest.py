@@ -10,4 +10,4 @@ import bayesrtw as brw
 
 synthesis = brw.run(brw.open_analysis("time-to-rtw"))
 axes = brw.plot_forest(synthesis, columns=("country",), width_mm=174)
-words = brw.describe_forest(synthesis)
+words = synthesis.describe()

@@ -10,4 +10,4 @@ import bayesrtw as brw
 
 synthesis = brw.run(brw.open_analysis("time-to-rtw-all-designs"))
 axes = brw.plot_funnel(synthesis)
-words = brw.describe_funnel(synthesis)
+words = synthesis.describe("funnel")

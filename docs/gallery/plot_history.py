@@ -7,9 +7,10 @@ Dated runs of one analysis. Here each run is what was known at the end of a year
 
 import bayesrtw as brw
 from bayesrtw.analysis.conclusion import CLASSES
+from bayesrtw.plot.history import describe_history
 
 synthesis = brw.run(brw.open_analysis("time-to-rtw"))
-table = brw.cumulative(synthesis.analysis.model, synthesis.evidence).iloc[2:-1]
+table = brw.cumulative(synthesis).iloc[2:-1]
 bounds = (0.90, 0.65, 0.35, 0.10, 0.0)
 classes = [
     next(name for name, bound in zip(CLASSES, bounds, strict=True) if chance >= bound)
@@ -19,4 +20,4 @@ table = table.assign(
     date=[f"{year}-12-31" for year in table.index], studies=table["estimates"]
 ).assign(**{"class": classes})
 axes = brw.plot_history(table, synthesis)
-words = brw.describe_history(table, synthesis)
+words = describe_history(table, synthesis)

@@ -13,6 +13,6 @@ priors = {
     "narrow: half-normal(0.1)": brw.prior.HalfNormal(0.1),
     "wide: half-normal(1)": brw.prior.HalfNormal(1.0),
 }
-table = brw.prior_sensitivity(synthesis.analysis.model, synthesis.evidence, priors)
-axes = brw.plot_prior_panel(table, synthesis)
-words = brw.describe_prior_panel(table, synthesis)
+table = brw.prior_sensitivity(synthesis, priors=priors)
+axes = table.plot()
+words = table.describe()

@@ -8,5 +8,5 @@ What the data added to the prior of the pooled effect; ``"tau"`` and coefficient
 import bayesrtw as brw
 
 synthesis = brw.run(brw.open_analysis("time-to-rtw"))
-axes = brw.plot_prior_posterior(synthesis, "mu")
-words = brw.describe_prior_posterior(synthesis, "mu")
+axes = synthesis.plot("prior_posterior", quantity="mu")
+words = synthesis.describe("prior_posterior", quantity="mu")

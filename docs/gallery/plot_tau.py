@@ -8,5 +8,5 @@ The posterior of every SD of true effects, with its prior dashed.
 import bayesrtw as brw
 
 synthesis = brw.run(brw.open_analysis("time-to-rtw"))
-axes = brw.plot_tau(synthesis)
-words = brw.describe_tau(synthesis)
+axes = synthesis.plot("tau")
+words = synthesis.describe("tau")

@@ -8,5 +8,5 @@ Judgements as they were made, one instrument a picture, in colours and signs.
 import bayesrtw as brw
 
 evidence = brw.open_dataset("rtw-trials")
-axes = brw.plot_traffic_light(evidence, instrument="PEDro scale", width_mm=174)
-words = brw.describe_traffic_light(evidence, instrument="PEDro scale")
+axes = evidence.plot("traffic_light", instrument="PEDro scale", width_mm=174)
+words = evidence.describe("traffic_light", instrument="PEDro scale")

@@ -21,6 +21,7 @@ import bayesrtw as brw
 from bayesrtw.analysis import catalog
 from bayesrtw.cli import main
 from bayesrtw.errors import EvidenceError, SpecError
+from bayesrtw.plot.claims import describe_claims, plot_claims
 
 #: As extracted from the brief: claim, component, studies of the review cited, certainty.
 EXTRACTED = {
@@ -334,15 +335,13 @@ def test_the_picture_keeps_a_row_for_claims_that_nothing_speaks_to(table):
     source = brw.open_dataset("rtw-trials").select(
         outcome="time_to_rtw", measure="log_hazard_ratio"
     )
-    said = brw.describe_claims(table.iloc[:8], source)
+    said = describe_claims(table.iloc[:8], source)
     assert "b01 Fitted to the person: silent; b02 Tailored to culture: silent;" in said
     assert "b06 Coordinator: cannot say, 1.11 (0.80 to 1.53)" in said
     texts = [
-        text.get_text()
-        for axes in brw.plot_claims(table, source).figure.axes
-        for text in axes.texts
+        text.get_text() for axes in plot_claims(table, source).figure.axes for text in axes.texts
     ]
     assert texts.count("silent") == 7
     assert texts.count("agrees") == 2
     with pytest.raises(SpecError, match="claims: columns 'reading' are missing"):
-        brw.plot_claims(table.drop(columns="reading"), source)
+        plot_claims(table.drop(columns="reading"), source)

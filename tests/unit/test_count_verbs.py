@@ -10,6 +10,7 @@ import bayesrtw as brw
 from bayesrtw.engine import solve
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
+from bayesrtw.plot.prior_posterior import plot_prior_posterior
 from bayesrtw.question.influence import influence
 from bayesrtw.question.scaling import power_scaling
 from bayesrtw.question.tipping import tipping_prior, tipping_shift
@@ -105,5 +106,5 @@ def test_a_picture_is_drawn(asked):
     model, evidence = asked
     made = brw.fit(model, evidence)
     for name in ("mu", "tau", "theta_new"):
-        assert brw.plot_prior_posterior(made, name) is not None
+        assert plot_prior_posterior(made, name) is not None
         plt.close("all")

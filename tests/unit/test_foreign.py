@@ -5,6 +5,7 @@ Each answers for the model that was fitted, or refuses in one sentence; a KeyErr
 
 import io
 import json
+from importlib import import_module
 from pathlib import Path
 
 import foreign
@@ -20,6 +21,9 @@ from bayesrtw.analysis.conclusion import Rules, sceptical_model
 from bayesrtw.analysis.explore import explore
 from bayesrtw.cli import main
 from bayesrtw.errors import BayesrtwError
+from bayesrtw.plot.forest import describe_forest
+from bayesrtw.plot.prior_posterior import describe_prior_posterior
+from bayesrtw.plot.tau import describe_tau
 from bayesrtw.question.compare import compare, submodels
 from bayesrtw.question.influence import influence
 from bayesrtw.question.scaling import learned, power_scaling
@@ -141,6 +145,11 @@ def test_the_panel_varies_the_sd_between_clinics(panel):
     assert "Priors of heterogeneity" in shown.getvalue()
 
 
+def picture(kind, name):
+    """Give a function of a picture."""
+    return getattr(import_module(f"bayesrtw.plot.{kind}"), name)
+
+
 #: What each kind of picture is drawn of, besides the synthesis.
 PICTURES = {
     "forest": [()],
@@ -155,16 +164,16 @@ PICTURES = {
 def test_a_picture_is_drawn_and_described(kind, made):
     for given in PICTURES[kind]:
         for source in (made, made.posterior):
-            assert getattr(brw, f"plot_{kind}")(source, *given) is not None
+            assert picture(kind, f"plot_{kind}")(source, *given) is not None
             plt.close("all")
-        assert getattr(brw, f"describe_{kind}")(made, *given)
+        assert picture(kind, f"describe_{kind}")(made, *given)
 
 
 @pytest.mark.parametrize("kind", ["bubble", "categories"])
 def test_a_picture_of_a_line_or_of_levels_names_the_moderator_that_is_neither(kind, made):
     for what in (f"plot_{kind}", f"describe_{kind}"):
         with pytest.raises(BayesrtwError, match="'weeks'"):
-            getattr(brw, what)(made, "weeks")
+            picture(kind, what)(made, "weeks")
 
 
 def test_tables_are_drawn(made, panel):
@@ -175,16 +184,16 @@ def test_tables_are_drawn(made, panel):
         "specification_curve": panel,
     }
     for kind, table in tables.items():
-        assert getattr(brw, f"plot_{kind}")(table, made) is not None
+        assert picture(kind, f"plot_{kind}")(table, made) is not None
         plt.close("all")
-        assert getattr(brw, f"describe_{kind}")(table, made)
+        assert picture(kind, f"describe_{kind}")(table, made)
 
 
 def test_pictures_say_what_the_sd_is(made):
     assert "Heterogeneity τ (clinic), the SD of true effects" in " ".join(
-        brw.describe_forest(made).split()
+        describe_forest(made).split()
     )
-    assert brw.describe_tau(made).startswith(
+    assert describe_tau(made).startswith(
         "Posterior and prior density of heterogeneity. τ (clinic): "
     )
 
@@ -192,8 +201,8 @@ def test_pictures_say_what_the_sd_is(made):
 def test_the_average_of_models_is_drawn():
     found = compare(submodels(foreign.model()), foreign.rows()).posterior
     for kind in ("forest", "tau"):
-        assert getattr(brw, f"describe_{kind}")(found)
-    assert brw.describe_prior_posterior(found, "mu")
+        assert picture(kind, f"describe_{kind}")(found)
+    assert describe_prior_posterior(found, "mu")
 
 
 def test_the_explorer_varies_the_sd_between_clinics(made):

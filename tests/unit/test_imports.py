@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import bayesrtw
+from bayesrtw.registry import kinds
 
 HEAVY = ("pymc", "pytensor", "arviz", "matplotlib")
 SLOW = ("xarray", "pandas", "scipy")
@@ -61,6 +62,27 @@ def test_every_public_name_resolves(name):
 def test_a_name_that_is_not_public_is_an_attribute_error():
     with pytest.raises(AttributeError, match="module 'bayesrtw' has no attribute 'fitt'"):
         _ = bayesrtw.fitt
+
+
+def test_a_picture_without_a_public_name_says_where_it_is():
+    with pytest.raises(
+        AttributeError, match=r"synthesis\.plot\('tau'\), or import it: from bayesrtw.plot.tau"
+    ):
+        _ = bayesrtw.plot_tau
+    with pytest.raises(AttributeError, match=r"no attribute 'plot_figure'$"):
+        _ = bayesrtw.plot_figure
+
+
+def test_there_are_few_public_names_and_modules_complete_to_components():
+    assert len(bayesrtw.__all__) <= 50
+    priors = {each.__name__ for each in kinds("prior").values()}
+    assert "HalfNormal" in dir(bayesrtw.prior)
+    assert {*dir(bayesrtw.prior), *dir(bayesrtw.mixture_prior)} <= priors
+    terms = {each.__name__ for each in kinds("term").values()}
+    assert {*dir(bayesrtw.bias)} - terms == {"Studies"}
+    assert "NormalErrors" in dir(bayesrtw.likelihood)
+    for module in (bayesrtw.prior, bayesrtw.bias, bayesrtw.likelihood):
+        assert all(hasattr(module, name) for name in dir(module))
 
 
 def test_no_two_test_files_have_one_name():

@@ -15,15 +15,25 @@ from matplotlib.text import Text
 import bayesrtw as brw
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.quality import Judgement, Judgements, listed
+from bayesrtw.plot.bias_summary import plot_bias_summary
+from bayesrtw.plot.calibration import plot_calibration
+from bayesrtw.plot.categories import plot_categories
+from bayesrtw.plot.cumulative import plot_cumulative
 from bayesrtw.plot.density import posterior_curve, prior_of, quantity_named
 from bayesrtw.plot.figure import BLUE, INK, SKY, VERMILLION, YELLOW, write_figure
 from bayesrtw.plot.funnel import ESTIMATES, WIDENED
 from bayesrtw.plot.judgement import MARKS
+from bayesrtw.plot.ladder import plot_ladder
+from bayesrtw.plot.leave_one_out import plot_leave_one_out
 from bayesrtw.plot.marks import RESULT_DOTS
-from bayesrtw.plot.specification_curve import MEDIANS
-from bayesrtw.plot.tipping import crossings
+from bayesrtw.plot.new_setting import plot_new_setting
+from bayesrtw.plot.prior_panel import plot_prior_panel
+from bayesrtw.plot.prior_posterior import plot_prior_posterior
+from bayesrtw.plot.specification_curve import MEDIANS, plot_specification_curve
+from bayesrtw.plot.tau import plot_tau
+from bayesrtw.plot.tipping import crossings, plot_tipping
+from bayesrtw.plot.traffic_light import plot_traffic_light
 from bayesrtw.question.calibrate import Calibration
-from bayesrtw.question.line import moderator_line
 from bayesrtw.question.sensitivity import cumulative, leave_one_out, prior_sensitivity
 
 LONG = "Þórður Ægisson–Müller, Gülşen Öztürk και η Ελληνική ομάδα: work-focused rehabilitation"
@@ -122,19 +132,19 @@ PLOTS = {
     "bubble": lambda it, w: brw.plot_bubble(
         it["tree"], "year", evidence=it["evidence"], width_mm=w
     ),
-    "categories": lambda it, w: brw.plot_categories(it["tree"], "setting", width_mm=w),
-    "prior_posterior": lambda it, w: brw.plot_prior_posterior(it["tree"], width_mm=w),
-    "tau": lambda it, w: brw.plot_tau(it["tree"], width_mm=w),
-    "new_setting": lambda it, w: brw.plot_new_setting(it["tree"], width_mm=w),
-    "leave_one_out": lambda it, w: brw.plot_leave_one_out(it["out"], it["evidence"], width_mm=w),
-    "cumulative": lambda it, w: brw.plot_cumulative(it["cumulative"], it["tree"], width_mm=w),
-    "prior_panel": lambda it, w: brw.plot_prior_panel(it["priors"], it["tree"], width_mm=w),
-    "ladder": lambda it, w: brw.plot_ladder(runs(6), it["tree"], width_mm=w),
-    "traffic_light": lambda it, w: brw.plot_traffic_light(it["evidence"], width_mm=w),
-    "bias_summary": lambda it, w: brw.plot_bias_summary(it["evidence"], width_mm=w),
+    "categories": lambda it, w: plot_categories(it["tree"], "setting", width_mm=w),
+    "prior_posterior": lambda it, w: plot_prior_posterior(it["tree"], width_mm=w),
+    "tau": lambda it, w: plot_tau(it["tree"], width_mm=w),
+    "new_setting": lambda it, w: plot_new_setting(it["tree"], width_mm=w),
+    "leave_one_out": lambda it, w: plot_leave_one_out(it["out"], it["evidence"], width_mm=w),
+    "cumulative": lambda it, w: plot_cumulative(it["cumulative"], it["tree"], width_mm=w),
+    "prior_panel": lambda it, w: plot_prior_panel(it["priors"], it["tree"], width_mm=w),
+    "ladder": lambda it, w: plot_ladder(runs(6), it["tree"], width_mm=w),
+    "traffic_light": lambda it, w: plot_traffic_light(it["evidence"], width_mm=w),
+    "bias_summary": lambda it, w: plot_bias_summary(it["evidence"], width_mm=w),
     "history": lambda it, w: brw.plot_history(runs(it["evidence"].size), it["tree"], width_mm=w),
-    "tipping": lambda it, w: brw.plot_tipping(curves(), it["tree"], width_mm=w),
-    "specification_curve": lambda it, w: brw.plot_specification_curve(
+    "tipping": lambda it, w: plot_tipping(curves(), it["tree"], width_mm=w),
+    "specification_curve": lambda it, w: plot_specification_curve(
         runs(it["evidence"].size)[["median", "lower", "upper", "probability", "choice"]],
         it["tree"],
         width_mm=w,
@@ -192,7 +202,7 @@ def test_texts_of_a_calibration_stay_apart_and_on_the_page(studies, width_mm):
     pit["tau"] = pit["tau"] ** 2
     pit |= {f"theta[{LONG} {place}]": random.random(400) for place in range(studies)}
     found = Calibration(name="made-up", engine=brw.Exact(), seed=1, pit=pit, cells=0)
-    figure = brw.plot_calibration(found, title="Made up", width_mm=width_mm)
+    figure = plot_calibration(found, title="Made up", width_mm=width_mm)
     assert figure.get_figwidth() * 25.4 == pytest.approx(width_mm)
     assert_nothing_meets(figure.axes[0])
     assert [axes.get_label() for axes in figure.axes] == [
@@ -319,7 +329,7 @@ def test_priors_are_those_of_the_model(made):
 def test_line_is_the_pooled_mean_at_the_centre_and_follows_the_slope(made):
     evidence, summary = made[60]["evidence"], brw.summarise(made[60]["tree"])
     centre = float(evidence.data["year"].mean())
-    line = moderator_line(MODEL, evidence, "year", np.array([centre, centre + 1e3]))
+    line = brw.predict(MODEL, evidence, at={"year": [centre, centre + 1e3]})
     for end in ("median", "lower", "upper"):
         assert line[end].iloc[0] == pytest.approx(summary.loc["mu", end], abs=1e-7)
         # A thousand years away the slope is all there is.
@@ -368,7 +378,7 @@ def test_summary_bars_are_shares_of_studies(made):
 
 
 def test_shared_scale_of_posterior_colours(made):
-    axes = brw.plot_prior_posterior(made[60]["tree"])
+    axes = plot_prior_posterior(made[60]["tree"])
     [line] = lines(axes, "posterior-density")
     assert line.get_color() == BLUE
 
@@ -376,11 +386,11 @@ def test_shared_scale_of_posterior_colours(made):
 def test_missing_columns_levels_and_instruments_are_named(made):
     tree, evidence = made[3]["tree"], made[3]["evidence"]
     with pytest.raises(SpecError, match=r"columns .*probability.* are missing"):
-        brw.plot_leave_one_out(made[3]["out"].drop(columns="probability"), evidence)
+        plot_leave_one_out(made[3]["out"].drop(columns="probability"), evidence)
     with pytest.raises(SpecError, match="moderator is 'settings'; did you mean 'setting'"):
-        brw.plot_categories(tree, "settings")
+        plot_categories(tree, "settings")
     with pytest.raises(SpecError, match="one picture shows one instrument"):
-        brw.plot_traffic_light(evidence, instrument="ROBINS-I")
+        plot_traffic_light(evidence, instrument="ROBINS-I")
     with pytest.raises(SpecError, match=r"date is 'soon'; write a date as 2026-11-24"):
         brw.plot_history(runs(3).assign(date="soon"), tree)
     with pytest.raises(SpecError, match="needs the evidence, which a tree does not hold"):

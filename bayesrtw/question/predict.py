@@ -1,0 +1,212 @@
+"""What to expect at values of moderators: the mean effect there, and the effect in a new setting, exactly."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from bayesrtw.engine.fitted import Fitted
+from bayesrtw.errors import SpecError
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.design import once_a_study, spoken
+from bayesrtw.model.spec import Model
+from bayesrtw.model.term import Fixed, Noise
+from bayesrtw.posterior.kernels import Kernels, blended
+from bayesrtw.question.answer import Answer, answered
+from bayesrtw.question.asked import Subject, asked
+from bayesrtw.question.table import quantiles
+from bayesrtw.registry import kind_of, suggestion
+
+Array = NDArray[np.float64]
+
+#: A value of a moderator, or several.
+Value = str | float | Sequence[str] | Sequence[float]
+
+#: Most combinations of values: beyond it a table is no answer.
+MOST = 10_000
+
+
+def predict(
+    model: Subject,
+    evidence: Evidence | None = None,
+    *,
+    at: Mapping[str, Value] | None = None,
+    ci_prob: float = 0.95,
+    threshold: float = 0.0,
+) -> Answer:
+    """Give the mean effect and the effect in a new setting at values of the moderators.
+
+    A moderator that is not named stays where the pooled mean has it: each level once and covariates at their
+    means, or, where the model's mean is over studies, as the studies have it. Without `at` the pooled mean
+    itself is given.
+
+    Parameters
+    ----------
+    model, evidence
+        What is pooled, a model with rows or a synthesis; the model has a pooled mean.
+    at
+        Column of a moderator to a level or number, or to several: every combination is a row.
+    ci_prob
+        Probability of the central intervals.
+    threshold
+        Size of an effect beyond which benefit counts; 0 is no effect.
+
+    Returns
+    -------
+    Answer
+        A data frame with its words.
+        One row a combination, the index its values: ``mean, sd, median, lower, upper, probability`` of the
+        mean effect, and the same with ``new_`` before each of the effect in a new setting, analysis scale.
+        Probabilities are those of benefit; of an effect above no effect where nobody stated which are good.
+
+    Raises
+    ------
+    SpecError
+        If the model has no pooled mean, no such moderator, or a moderator no such level; the choices are
+        named.
+    EngineRefusal
+        If the model gives no neighbours; the message says what stands in the way.
+
+    Examples
+    --------
+    >>> import bayesrtw as brw
+    >>> synthesis = brw.run(brw.open_analysis("time-to-rtw-moderators"))
+    >>> found = brw.predict(synthesis, at={"programme_type": ["workplace", "rehabilitation"]})
+    >>> found.index.tolist()
+    ['workplace', 'rehabilitation']
+    """
+    whole = asked(model, evidence)
+    whole.posterior.pooled  # noqa: B018 - refuses without a pooled mean
+    grid = _grid(_columns(whole.model), at or {})
+    means: list[Kernels] = []
+    news: list[Kernels] = []
+    for values in grid:
+        rows, share = _rows(whole, values)
+        means += whole.mean_at((share @ rows)[None, :])
+        news.append(blended(whole.mean_at(rows, new=True), share.tolist()))
+    own = _figures(whole, means, ci_prob, threshold)
+    new = _figures(whole, news, ci_prob, threshold)
+    columns = own | {f"new_{name}": values for name, values in new.items()}
+    frame = pd.DataFrame(columns, index=_index(grid))
+    caption = f"Mean effect and effect in a new setting, {100 * ci_prob:g} % intervals"
+    return answered(frame, whole, caption, words=_said(whole, frame, grid))
+
+
+def _columns(model: Model) -> list[str]:
+    """Name the columns of the moderators of a model."""
+    owned = (each.column for each in model.moderators)
+    other = (each.column for term in model.terms for each in term.facts.modifies)
+    return list(dict.fromkeys((*owned, *other)))
+
+
+def _grid(columns: Sequence[str], at: Mapping[str, Value]) -> list[dict[str, object]]:
+    """Give every combination of the values that are asked for."""
+    for name in at:
+        if name not in columns:
+            hint = suggestion(name, columns) if columns else "the model has none: leave `at` out."
+            raise SpecError(f"at names {name!r}, which is no moderator of the model; {hint}")
+    each = [_listed(value) for value in at.values()]
+    empty = [name for name, values in zip(at, each, strict=True) if not values]
+    if empty:
+        raise SpecError(f"at gives {empty[0]!r} no value; give one, or leave it out.")
+    count = int(np.prod([len(values) for values in each]))
+    if count > MOST:
+        raise SpecError(
+            f"at makes {count} combinations, at most {MOST} are given; name fewer values."
+        )
+    return [dict(zip(at, values, strict=True)) for values in product(*each)]
+
+
+def _listed(value: Value) -> list[object]:
+    """Give a value, or several, as a list."""
+    return [value] if isinstance(value, str | float | int | np.number) else list(value)
+
+
+def _rows(whole: Fitted, values: Mapping[str, object]) -> tuple[Array, Array]:
+    """Give the rows of the design that a combination is a mixture of, and their shares."""
+    # Numbers of evidence are floats, and a level is called by its number.
+    values = {
+        name: float(value) if isinstance(value, int) else value for name, value in values.items()
+    }
+    settings = [values]
+    weight = np.ones(1)
+    if whole.posterior.headline == "mu_studies":
+        own = np.asarray(spoken(whole.model, whole.evidence)) & whole.kept
+        data, places = whole.evidence.data, np.flatnonzero(own)
+        names = _columns(whole.model)
+        settings = [{name: data[name].to_numpy()[row] for name in names} | values for row in places]
+        weight = once_a_study(data["study"].to_numpy()[own])
+    known: dict[tuple[object, ...], float] = {}
+    for setting, share in zip(settings, weight.tolist(), strict=True):
+        key = tuple(setting.values())
+        known[key] = known.get(key, 0.0) + share
+    names = list(settings[0])
+    parts = [(term, term.gaussian(whole.evidence)) for term in whole.model.terms]
+    # Biases are no part of an effect; their columns stand last.
+    biases = sum(
+        part.common.columns.shape[1]
+        for _, part in parts
+        if isinstance(part, Noise) and part.common is not None
+    )
+    rows = []
+    for key in known:
+        setting, row = dict(zip(names, key, strict=True)), []
+        for term, part in parts:
+            if isinstance(part, Fixed):
+                if part.setting is None:
+                    raise SpecError(f"term {kind_of(term)!r} does not say what it is in a setting.")
+                row.append(part.setting(setting))
+        rows.append(np.concatenate([*row, np.zeros(biases)]))
+    return np.array(rows), np.array(list(known.values()))
+
+
+def _figures(
+    whole: Fitted, found: Sequence[Kernels], ci_prob: float, threshold: float
+) -> dict[str, Any]:
+    """Give moments, quantiles and probabilities of distributions."""
+    higher = whole.evidence.benefit != "lower"
+    side = threshold if higher else -threshold
+    ends = quantiles(found, np.array([0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2]))
+    moments = np.array([one.moments() for one in found])
+    chance = [one.beyond(side, above=higher) for one in found]
+    return {
+        "mean": moments[:, 0],
+        "sd": moments[:, 1],
+        **dict(zip(("median", "lower", "upper"), ends, strict=True)),
+        "probability": chance if whole.evidence.direction.event else np.nan,
+    }
+
+
+def _index(grid: Sequence[Mapping[str, object]]) -> pd.Index:
+    names = list(grid[0])
+    if not names:
+        return pd.Index(["pooled"], name="at")
+    if len(names) == 1:
+        return pd.Index([each[names[0]] for each in grid], name=names[0])
+    return pd.MultiIndex.from_tuples([tuple(each.values()) for each in grid], names=names)
+
+
+def _said(whole: Fitted, frame: pd.DataFrame, grid: Sequence[Mapping[str, object]]) -> str:
+    """Name the lowest and the highest mean, and numbers beyond those of the rows."""
+    back, said = whole.evidence.measure.back, []
+    for place in dict.fromkeys((int(frame["median"].argmin()), int(frame["median"].argmax()))):
+        row = frame.iloc[place]
+        middle, low, high = (float(back(row[end])) for end in ("median", "lower", "upper"))
+        where = (
+            ", ".join(f"{name} {value}" for name, value in grid[place].items()) or "the pooled mean"
+        )
+        said.append(
+            f"{whole.evidence.measure.title} at {where}: {middle:.3g} ({low:.3g} to {high:.3g})."
+        )
+    for each in whole.model.moderators:
+        if each.shape == "line" and each.column in grid[0]:
+            own = whole.evidence.data[each.column].to_numpy().astype(float)
+            asked = np.array([values[each.column] for values in grid], dtype=np.float64)
+            if asked.min() < own.min() or asked.max() > own.max():
+                said.append(
+                    f"{each.column} goes beyond the rows, which lie between {own.min():g} and {own.max():g}."
+                )
+    return " ".join(said)
