@@ -67,8 +67,8 @@ def fit(
     Returns
     -------
     DataTree
-        Groups ``posterior`` (dims chain, draw, ...), ``observed_data``, ``constant_data``, and
-        ``quadrature`` (exact) or ``sample_stats`` (NUTS). All on the analysis scale.
+        Groups ``posterior`` (dims chain, draw, ...), ``log_likelihood`` of each estimate, ``observed_data``,
+        ``constant_data``, and ``quadrature`` (exact) or ``sample_stats`` (NUTS). All on the analysis scale.
 
     Raises
     ------

@@ -20,7 +20,7 @@ from bayesrtw.engine.curved_fit import CurvedFit, curved, fit_curved
 from bayesrtw.engine.curved_tree import drawn_from, quadrature
 from bayesrtw.engine.draw import draw_effects, draw_hyper
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
-from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, solve_columns
+from bayesrtw.engine.kernel import Conditional, Smoothed, log_densities, smooth, solve_columns
 from bayesrtw.engine.place import combined, like_studies, of_parts
 from bayesrtw.engine.problem import Normals, Problem, pose
 from bayesrtw.errors import EngineRefusal, SpecError
@@ -46,7 +46,8 @@ COLLINEAR = 1e-7
 #: How a refusal begins that no other engine can mend.
 IMPROPER = "The posterior is improper"
 
-#: Draws of study effects that a tree may hold (8 bytes each): 400 MB.
+#: Draws of study effects that a tree may hold (8 bytes each): 400 MB, and as much for the densities of
+#: estimates.
 MOST_DRAWS = 50_000_000
 
 
@@ -159,7 +160,7 @@ class Exact:
         quadrature = self._quadrature(problem, found)
         groups = {"quadrature": quadrature}
         if self.draws:
-            groups = {"posterior": self._draw(problem, found, seed), **groups}
+            groups = {**self._draw(problem, found, seed), **groups}
         return assemble(groups, problem.design, evidence, attrs)
 
     def _borrowed(self, model: Model, evidence: Evidence) -> tuple[Model, Evidence]:
@@ -233,7 +234,7 @@ class Exact:
         }
         return xr.Dataset(data, coords=coords, attrs=attrs)
 
-    def _draw(self, problem: Problem, found: Integral, seed: int) -> xr.Dataset:
+    def _draw(self, problem: Problem, found: Integral, seed: int) -> dict[str, xr.Dataset]:
         """Draw independently and exactly: hyperparameters by inversion, the rest given them."""
         design, rng = problem.design, np.random.default_rng(seed)
         count = self.chains * self.draws
@@ -266,7 +267,15 @@ class Exact:
         if design.mix is not None and "theta_new" in data:
             expected = shaped(b @ design.mix.rows.T, self.chains, self.draws)
             data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(design.mix, data, expected, rng))
-        return xr.Dataset(data, coords=coords)
+        groups = {"posterior": xr.Dataset(data, coords=coords)}
+        if self.study_effects:
+            density = log_densities(
+                problem.system_at(values), problem.variances(values), b - problem.pilot
+            )
+            own = {"effect": ((CHAIN, DRAW, ESTIMATE), shaped(density, self.chains, self.draws))}
+            axes = {name: coords[name] for name in (CHAIN, DRAW, ESTIMATE)}
+            groups["log_likelihood"] = xr.Dataset(own, coords=axes)
+        return groups
 
 
 def improper(design: Design) -> str | None:

@@ -438,20 +438,9 @@ def smooth(system: System, variances: Variances) -> Smoothed:
     """Pass messages up and down: the random effects behind each estimate, given b."""
     layout = system.layout
     joined = _joined(system, variances)
-    groups = smooth_groups(system, variances)
-    width = len(joined)
-    units = len(layout.singles) + sum(len(members) for members in layout.blocks)
-    if groups:
-        above, parent = groups[0], layout.levels[0].parent
-    else:
-        shapes = [variances.own.shape[:-1], variances.sampling.shape[:-1], joined.shape[1:-1]]
-        lead = np.broadcast_shapes(*shapes, *(block.shape[:-3] for block in variances.blocks))
-        above = Groups(np.zeros((width, *lead, 1)), np.zeros((*lead, 1)))
-        parent = np.zeros(units, dtype=np.intp)
-    lead = above.variance.shape[:-1]
-    back = np.argsort(layout.order)
-    given = (above[0][..., parent[back]], above[1][..., parent[back]])
-    mean = np.zeros((width, *lead, joined.shape[-1]))
+    given = _above(system, variances, joined)
+    lead = given.variance.shape[:-1]
+    mean = np.zeros((len(joined), *lead, joined.shape[-1]))
     spread = np.zeros((*lead, joined.shape[-1]))
     rows = layout.singles
     own, sampling = _own(variances, rows), variances.sampling[..., rows]
@@ -471,6 +460,62 @@ def smooth(system: System, variances: Variances) -> Smoothed:
         mean[..., members], spread[..., members] = block
         count = stop
     return Smoothed(np.moveaxis(mean, 0, -1), spread)
+
+
+def _above(system: System, variances: Variances, joined: Array) -> Groups:
+    """Give the effect of the group that holds each unit, singles first; zeros where there are no groups."""
+    layout, groups = system.layout, smooth_groups(system, variances)
+    units = len(layout.singles) + sum(len(members) for members in layout.blocks)
+    if not groups:
+        shapes = [variances.own.shape[:-1], variances.sampling.shape[:-1], joined.shape[1:-1]]
+        lead = np.broadcast_shapes(*shapes, *(block.shape[:-3] for block in variances.blocks))
+        return Groups(np.zeros((len(joined), *lead, units)), np.zeros((*lead, units)))
+    parent = layout.levels[0].parent[np.argsort(layout.order)]
+    return Groups(groups[0].mean[..., parent], groups[0].variance[..., parent])
+
+
+def log_densities(system: System, variances: Variances, b: Array) -> Array:
+    """Log density of each estimate given the other estimates and b, random effects integrated out.
+
+    From the inverse Q of the estimates' covariance and their residuals r, each has the conditional precision
+    Q_ii and the conditional mean y_i - (Q r)_i / Q_ii. A unit's own block of Q is A^-1 - A^-1 11' A^-1 v,
+    with A its covariance given the group that holds it and v the variance of that group's effect given all.
+
+    Parameters
+    ----------
+    system
+        The data.
+    variances
+        What the hyperparameters give.
+    b
+        Coefficients, shape (..., column).
+
+    Returns
+    -------
+    ndarray, shape (..., estimate)
+        Of the estimates as they are in the system.
+    """
+    joined = _joined(system, variances)
+    given = _above(system, variances, joined)
+    signed = np.concatenate([-b, np.ones((*b.shape[:-1], 1))], axis=-1)
+    residual = np.einsum("...c,c...e->...e", signed, joined)
+    centre = np.einsum("...c,c...e->...e", signed, given.mean)
+    count = len(system.layout.singles)
+    precision, weighted = np.empty(residual.shape), np.empty(residual.shape)
+    rows = system.layout.singles
+    alone = 1.0 / (_own(variances, rows) + variances.sampling[..., rows])
+    precision[..., rows] = alone * (1.0 - alone * given.variance[..., :count])
+    weighted[..., rows] = alone * (residual[..., rows] - centre[..., :count])
+    for members, covariance in zip(system.layout.blocks, variances.blocks, strict=True):
+        unit = slice(count, count + len(members))
+        inverse, _ = _block_inverse(members, covariance, variances)
+        shared = np.sum(inverse, axis=-1)
+        own = np.diagonal(inverse, axis1=-2, axis2=-1)
+        precision[..., members] = own - shared**2 * given.variance[..., unit, None]
+        left = residual[..., members] - centre[..., unit, None]
+        weighted[..., members] = (inverse @ left[..., None])[..., 0]
+        count = unit.stop
+    return 0.5 * (np.log(precision) - weighted**2 / precision - LOG_2PI)
 
 
 def _downwards(

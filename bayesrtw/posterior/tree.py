@@ -16,10 +16,12 @@ coordinate, ``h_range`` (low, high, shift); scalars ``log_evidence`` and ``error
 movement when the nodes were doubled; of distribution functions of several hyperparameters what their
 series leave out).
 
-``log_likelihood`` (NUTS): ``effect`` (chain, draw, estimate), the log density of each estimate given the
-other estimates and the draw of coefficients and hyperparameters, study effects integrated out (Bürkner, Gabry
-& Vehtari 2021, doi:10.1007/s00180-020-01045-4), so that leaving one estimate out is a matter of weights; of a
-likelihood that is not normal, given the study's effect.
+``log_likelihood`` (where there are draws): ``effect`` (chain, draw, estimate), the log density of each
+estimate given the other estimates and the draw of coefficients and hyperparameters, study effects
+integrated out (Bürkner, Gabry & Vehtari 2021, doi:10.1007/s00180-020-01045-4), so that leaving one estimate
+out is a matter of weights; of a likelihood that is not normal, given the study's effect (NUTS alone; the
+exact engine gives those of models that are normal given their hyperparameters, where study effects are
+kept).
 
 ``sample_stats`` (NUTS), ``observed_data`` (``effect``) and ``constant_data`` (``se``, ``study``,
 levels of categorical moderators, prior precision and design of the mean).
