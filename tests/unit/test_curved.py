@@ -115,7 +115,7 @@ def test_neighbours_are_what_a_new_fit_gives(heavy):
     alone = solve(model(), rows(Y[:4], SE[:4])).posterior
     assert_allclose(
         left.posterior.pooled.quantile([0.025, 0.5, 0.975]),
-        alone.mu.quantile([0.025, 0.5, 0.975]),
+        alone.pooled.quantile([0.025, 0.5, 0.975]),
         atol=1e-5,
     )
     assert_allclose(left.posterior.log_evidence, alone.log_evidence, atol=1e-5)
