@@ -335,5 +335,25 @@ def beyond_limits(effect: float, se: float, measure: Measure) -> Fault | None:
     return None
 
 
+def within_limits(effect: Array, se: Array, measure: Measure) -> NDArray[np.bool_]:
+    """Say of many numbers whether `beyond_limits` would say nothing.
+
+    Parameters
+    ----------
+    effect, se
+        On the analysis scale, of one shape.
+    measure
+        The measure.
+
+    Returns
+    -------
+    ndarray
+        The same shape; False where one of the two is NaN.
+    """
+    size, most = np.abs(effect), LARGEST if measure.link.name == IDENTITY.name else LARGEST_LOG
+    fine = (size <= most) & (size <= LARGEST_Z * se)
+    return np.asarray(fine & (se >= 1 / LARGEST) & (se <= LARGEST))
+
+
 def _beyond(allowed: str, found: str, remedy: str, value: float) -> Fault:
     return Fault(found, allowed, remedy, "beyond-limits", value=f"{value:g}")

@@ -163,9 +163,7 @@ def analysis_scale(text: Mapping[str, str], number: Mapping[str, float]) -> OnSc
         Effect and standard error, or the faults that prevent them.
     """
     get = Numbers(number)
-    called = text.get("measure", "")
-    measure_ = called if called in MEASURES else measure_called(called)
-    reported = _printed_as(text.get("reported", "")) or _reported_kind(get, called, measure_)
+    called, measure_, reported = _read_as(text, get)
     for column, word in (("measure", called), ("reported", reported)):
         if is_diagnostic(word):
             fault = _fault(column, f"{column} is {word!r}: {DIAGNOSTIC}", DIAGNOSTIC_REMEDY, word)
@@ -192,6 +190,34 @@ def analysis_scale(text: Mapping[str, str], number: Mapping[str, float]) -> OnSc
         return OnScale(name, faults=(beyond,))
     bound = _bound(text.get("p_value", ""), get) if math.isnan(se) else ""
     return OnScale(name, effect, se, how, notes=_doubts(reported, measure, get), bound=bound)
+
+
+def printed_as(text: Mapping[str, str], number: Mapping[str, float]) -> tuple[str, Measure | None]:
+    """Say what a row prints, and its measure.
+
+    Parameters
+    ----------
+    text, number
+        As of `analysis_scale`.
+
+    Returns
+    -------
+    tuple
+        A key of `REPORTED`, and None where its words name no measure or print.
+    """
+    get = Numbers(number)
+    called, measure, reported = _read_as(text, get)
+    if reported not in REPORTED or (called and not measure):
+        return reported, None
+    return reported, MEASURES[measure or _usual(reported, get)]
+
+
+def _read_as(text: Mapping[str, str], get: Numbers) -> tuple[str, str, str]:
+    """Give what the measure is called, its name if it has one, and what is printed."""
+    called = text.get("measure", "")
+    measure = called if called in MEASURES else measure_called(called)
+    reported = _printed_as(text.get("reported", "")) or _reported_kind(get, called, measure)
+    return called, measure, reported
 
 
 def _printed_as(word: str) -> str:
@@ -343,7 +369,7 @@ def _faults(get: Numbers, reported: str, measure: Measure) -> list[Fault]:
         if low >= high:
             allowed, found = f"be less than ci_high_mean_{arm}", f"{low:g} and {high:g}"
             faults.append(_must(f"ci_low_mean_{arm}", allowed, found, _THEM, upside_down))
-    if measure.log and reported not in _SUMMARIES and _scale_of(reported, measure).log:
+    if measure.log and reported not in _SUMMARIES and scale_of(reported, measure).log:
         remedy = f"correct it, or name the logarithm in reported (log_{reported})"
         faults += [
             _must(column, "be positive", f"{get(column):g}", remedy, positive, " of a ratio")
@@ -385,7 +411,7 @@ def _bounded(get: Numbers, reported: str, measure: Measure) -> list[Fault]:
         for name, (low, high) in ends.items()
         if not low <= get(name, 0.0) <= high
     ]
-    link = _scale_of(reported, measure).link.name
+    link = scale_of(reported, measure).link.name
     if reported in _SUMMARIES or link not in ("logit", "arcsine", "Fisher's z"):
         return faults
     least, of = -1 if link == "Fisher's z" else 0, f" of a {measure.title.lower()}"
@@ -462,15 +488,28 @@ def _converted(
     if standardised and get.has("t_value", "n_t", "n_c") and not _estimated(get):
         found = convert.standardised_of_t(get("t_value"), get("n_t"), get("n_c"))
         return float(found.effect), float(found.se), f"Hedges' g from t = {get('t_value'):g}"
-    return from_estimate(_scale_of(reported, measure), measure, get, p_value)
+    return from_estimate(scale_of(reported, measure), measure, get, p_value)
 
 
 def _estimated(get: Numbers) -> bool:
     return get.has("effect") or get.has("estimate")
 
 
-def _scale_of(reported: str, measure: Measure) -> Measure:
-    """Scale of what is printed: the measure's own, or none where it is the scale of analysis already."""
+def scale_of(reported: str, measure: Measure) -> Measure:
+    """Give the scale of what is printed.
+
+    Parameters
+    ----------
+    reported
+        What is printed, a key of `REPORTED`.
+    measure
+        What it is analysed in.
+
+    Returns
+    -------
+    Measure
+        The measure, or none where what is printed is on the scale of analysis already.
+    """
     return MEASURES["generic"] if reported in (*MEASURES, "effect") else measure
 
 
@@ -501,7 +540,7 @@ def _doubts(reported: str, measure: Measure, get: Numbers) -> tuple[str, ...]:
         )
     if reported in _SUMMARIES:
         return ()
-    scale, notes = _scale_of(reported, measure), []
+    scale, notes = scale_of(reported, measure), []
     estimate = get("effect", get("estimate"))
     if get("z") * float(scale.forward(estimate)) < 0:
         notes.append(f"z = {get('z'):g} and the estimate {estimate:g} point in opposite directions")

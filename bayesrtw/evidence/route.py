@@ -9,6 +9,7 @@ from functools import partial
 from typing import Final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from bayesrtw.evidence import convert, summaries
 from bayesrtw.evidence.groups import CONTINUITY, OF_GROUP, Converted, contrast, corrected
@@ -69,20 +70,20 @@ class Route:
     words: str
 
 
-def _two(measure: str, *values: float) -> Converted:
+def _two(measure: str, *values: ArrayLike) -> Converted:
     half = len(values) // 2
     return contrast(OF_GROUP[measure], values[:half], values[half:])
 
 
-def _one_count(measure: str, events: float, n: float) -> Converted:
+def _one_count(measure: str, events: ArrayLike, n: ArrayLike) -> Converted:
     """Take a proportion, with half an event and half a non-event more where one of them is missing."""
     if measure == "arcsine_proportion":
         return OF_GROUP[measure](events, n)
     return OF_GROUP[measure](*corrected(events, n, 1.0, 2.0)[:2])
 
 
-def _one_rate(events: float, person_time: float) -> Converted:
-    return OF_GROUP["log_rate"](events or CONTINUITY, person_time)
+def _one_rate(events: ArrayLike, person_time: ArrayLike) -> Converted:
+    return OF_GROUP["log_rate"](np.where(np.equal(events, 0), CONTINUITY, events), person_time)
 
 
 _CELLS: Final = ("events", "n")
