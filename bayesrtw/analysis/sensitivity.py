@@ -223,7 +223,7 @@ def sensitivity(
 
 
 def _fit_for_a_panel(analysis: Analysis, rows: Evidence) -> None:
-    if analysis.model.mean is None:
+    if not analysis.model.has_mean:
         raise SpecError(
             f"{analysis.id}: the model has no intercept, so there is no pooled mean to be robust; a panel "
             "needs one."
@@ -383,7 +383,7 @@ def _variants(
         changed = vary(analysis, variant)
         own = selected(changed, source).evidence
         alike = own.measure == rows.measure and own.benefit == rows.benefit
-        if not alike or changed.model.mean is None:
+        if not alike or not changed.model.has_mean:
             notes.append(f"Variant {variant.name!r} asks for another quantity and is not counted.")
             continue
         tasks[variant.name] = changed, own

@@ -119,9 +119,13 @@ def solve(model: Model, evidence: Evidence) -> "Fitted":
         If no engine gives neighbours of such a posterior; the message says which part of the model stands in
         the way, and what to do.
     """
+    from bayesrtw.engine.borrowed import borrowed  # noqa: PLC0415
     from bayesrtw.engine.curved_fit import curved, fit_curved  # noqa: PLC0415
     from bayesrtw.engine.normal import normal  # noqa: PLC0415
 
+    two_stages = borrowed(model, evidence, solve)
+    if two_stages is not None:
+        return two_stages
     if curved(model, evidence):
         check(model, evidence)
         return fit_curved(model, evidence)

@@ -5,20 +5,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.arrays import new_variance
-from bayesrtw.engine.integrate import integrate, pruned
-from bayesrtw.engine.problem import pose
+from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import EngineRefusal, shown
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.borrow import RobustMap
-from bayesrtw.model.design import build
+from bayesrtw.model.contract import Prior, normal
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.likelihood import Likelihood, correlated, excess
 from bayesrtw.model.mixture_prior import NormalMixture
 from bayesrtw.model.moderator import Intercept
-from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Fixed, Grouped, Noise, Term
+from bayesrtw.model.term import Borrowing, Fixed, Grouped, Noise, Term
 from bayesrtw.registry import kind_of
 
 #: Nodes of the prediction with less than this share are dropped.
@@ -29,6 +25,11 @@ NEGLIGIBLE = 1e-12
 MANY, STEP, REACH = 400, 0.49, 7.0
 
 Array = NDArray[np.float64]
+
+
+def borrowing(model: Model) -> Borrowing | None:
+    """Give what a model says of studies that become a prior; None where it says nothing."""
+    return next((term.facts.borrows for term in model.terms if term.facts.borrows), None)
 
 
 def split(model: Model, evidence: Evidence) -> tuple[Model, Evidence, Model, Evidence] | None:
@@ -53,10 +54,10 @@ def split(model: Model, evidence: Evidence) -> tuple[Model, Evidence, Model, Evi
     EngineRefusal
         If a coefficient, a bias, a group or a correlation is shared by studies of both sides.
     """
-    term = next((term for term in model.terms if isinstance(term, RobustMap)), None)
-    if term is None:
+    borrows = borrowing(model)
+    if borrows is None:
         return None
-    rows = term.studies.among(evidence)
+    rows = borrows.lent(evidence)
     reason = _shared(model, evidence, rows)
     if reason is not None:
         raise EngineRefusal(
@@ -66,10 +67,11 @@ def split(model: Model, evidence: Evidence) -> tuple[Model, Evidence, Model, Evi
     source, target = evidence.rows(rows), evidence.rows(~rows)
     noise = [each for each in model.terms if isinstance(each.gaussian(source), Noise)]
     external = Model(
-        terms=(Intercept(term.prior), *noise, *_spreads(model, term.tau)),
+        terms=(Intercept(borrows.prior), *noise, *_spreads(model, borrows.tau)),
         likelihood=_used(model.likelihood, source),
     )
-    others = replace(with_prior(model, term.robust), likelihood=_used(model.likelihood, target))
+    terms = tuple(Intercept(borrows.robust) if term.facts.borrows else term for term in model.terms)
+    others = replace(model, terms=terms, likelihood=_used(model.likelihood, target))
     return external, source, others, target
 
 
@@ -121,50 +123,32 @@ def _shared(model: Model, evidence: Evidence, rows: NDArray[np.bool_]) -> str | 
     return None
 
 
-def with_prior(model: Model, prior: Prior) -> Model:
-    """Put an intercept in the place of a robust MAP prior.
-
-    Parameters
-    ----------
-    model
-        With such a term.
-    prior
-        Prior of the intercept.
-
-    Returns
-    -------
-    Model
-        With the other terms as they are.
-    """
-    terms = tuple(Intercept(prior) if isinstance(term, RobustMap) else term for term in model.terms)
-    return replace(model, terms=terms)
-
-
-def prediction(model: Model, evidence: Evidence, nodes: int, tolerance: float) -> NormalMixture:
+def predicted(source: Fitted) -> NormalMixture:
     """Give what studies predict for a new setting, as a mixture of normals.
 
     Parameters
     ----------
-    model, evidence
-        Studies with one pooled mean and one heterogeneity SD.
-    nodes, tolerance
-        As for `bayesrtw.engine.exact.Exact`.
+    source
+        A fit of studies with one pooled mean.
 
     Returns
     -------
     NormalMixture
         One normal for each node of the quadrature, to the quadrature's own precision.
+
+    Raises
+    ------
+    EngineRefusal
+        If the prediction is no mixture of normals.
     """
-    design = build(model, evidence)
-    problem = pose(design)
-    normals = problem.normals(*pruned(integrate(problem, nodes, tolerance).nodes))
-    combine = design.quantities["mu"].combine[0]
-    mean = normals.given.mean @ combine
-    at = dict(zip(problem.names, normals.hyper, strict=True))
-    spread = new_variance(design, at, len(normals.weight))
-    variance = np.einsum("nij,i,j->n", normals.given.covariance, combine, combine) + spread
-    keep = normals.weight > NEGLIGIBLE
-    weight, mean, sd = _fewer(normals.weight[keep], mean[keep], np.sqrt(variance[keep]))
+    found = source.posterior.new
+    if found.series is not None:
+        raise EngineRefusal(
+            "a robust MAP prior needs studies whose likelihood is normal, and without biases that they may "
+            "have; take the normal likelihood, or pool all studies with a term of their bias."
+        )
+    keep = found.weight > NEGLIGIBLE
+    weight, mean, sd = _fewer(found.weight[keep], found.mean[keep], found.sd[keep])
     weight = weight / weight.sum()
     return NormalMixture(tuple(weight.tolist()), tuple(mean.tolist()), tuple(sd.tolist()))
 
@@ -188,13 +172,13 @@ def _fewer(weight: Array, mean: Array, sd: Array) -> tuple[Array, Array, Array]:
     return share[keep], place[keep], np.full(int(keep.sum()), np.sqrt(0.5) * narrow)
 
 
-def robust(predicted: NormalMixture, term: RobustMap) -> NormalMixture:
+def robust(prediction: NormalMixture, term: Borrowing) -> NormalMixture:
     """Add the vague part to a prediction, as the last one.
 
     Parameters
     ----------
-    predicted
-        What `prediction` returned.
+    prediction
+        What `predicted` returned.
     term
         Says how vague, and with what weight.
 
@@ -203,10 +187,11 @@ def robust(predicted: NormalMixture, term: RobustMap) -> NormalMixture:
     NormalMixture
         The prior of the others' pooled mean.
     """
-    assert isinstance(term.robust, Normal)
-    shares = tuple((1.0 - term.weight) * weight for weight in predicted.weights)
+    vague = normal(term.robust)
+    assert vague is not None
+    shares = tuple((1.0 - term.weight) * weight for weight in prediction.weights)
     return NormalMixture(
         (*shares, term.weight),
-        (*predicted.means, term.robust.mean),
-        (*predicted.sds, term.robust.sd),
+        (*prediction.means, vague[0]),
+        (*prediction.sds, vague[1]),
     )

@@ -15,17 +15,17 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
 from bayesrtw.engine.arrays import drawn_like, moments_of
-from bayesrtw.engine.borrow import prediction, robust, split, with_prior
+from bayesrtw.engine.borrow import borrowing, predicted, robust, split
 from bayesrtw.engine.curved_fit import CurvedFit, curved, fit_curved
 from bayesrtw.engine.curved_tree import drawn_from, quadrature
 from bayesrtw.engine.draw import draw_effects, draw_hyper
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import Conditional, Smoothed, log_densities, smooth, solve_columns
+from bayesrtw.engine.normal import normal
 from bayesrtw.engine.place import combined, like_studies, of_parts
 from bayesrtw.engine.problem import Normals, Problem, pose
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.borrow import RobustMap
 from bayesrtw.model.design import BOTH, Design, build, build_curved
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.axis import stored
@@ -108,7 +108,10 @@ class Exact:
         str or None
             Why this engine cannot fit the model, and which can; None if it can.
         """
-        halves = split(model, evidence)
+        try:
+            halves = split(model, evidence)
+        except EngineRefusal as reason:
+            return f"Exact cannot fit this model: {reason}"
         if halves is not None:
             return self.refuses(*halves[:2]) or self.refuses(*halves[2:])
         if len(model.hyper) > MOST_HYPER:
@@ -151,6 +154,7 @@ class Exact:
         """
         attrs = attributes(model, evidence, self, seed)
         model, evidence = self._borrowed(model, evidence)
+        attrs["hyper"] = " ".join(model.hyper)
         if curved(model, evidence):
             fit = fit_curved(model, evidence)
             near = build(model, evidence, partial=True)
@@ -165,12 +169,12 @@ class Exact:
 
     def _borrowed(self, model: Model, evidence: Evidence) -> tuple[Model, Evidence]:
         """Put a robust MAP prior in the place of the studies that give it."""
-        halves = split(model, evidence)
-        if halves is None:
+        term, halves = borrowing(model), split(model, evidence)
+        if term is None or halves is None:
             return model, evidence
-        term = next(term for term in model.terms if isinstance(term, RobustMap))
-        predicted = prediction(halves[0], halves[1], self.nodes, self.tolerance)
-        return with_prior(model, robust(predicted, term)), halves[3]
+        external, source, others, target = halves
+        first = normal(external, source, start=self.nodes, tolerance=self.tolerance)
+        return others.under({"mu": robust(predicted(first), term)}), target
 
     def _curved(self, fit: CurvedFit, seed: int) -> dict[str, xr.Dataset]:
         """Give the groups of a model that is not normal."""

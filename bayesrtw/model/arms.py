@@ -99,7 +99,7 @@ class TwoArms:
     estimate: Callable[[Array, float], Array]
 
     def log(self, theta: Array) -> Array:
-        """See `Unit`."""
+        """See `OneStudy`."""
         found = np.empty(len(theta))
         for start in range(0, len(theta), TOGETHER):
             found[start : start + TOGETHER] = self._log(theta[start : start + TOGETHER])
@@ -150,7 +150,7 @@ class TwoArms:
         return np.asarray(high)
 
     def reports(self, theta: Array) -> tuple[Array, Array]:
-        """See `Unit`: given how many events both groups have."""
+        """See `OneStudy`: given how many events both groups have."""
         total = float(self.events.sum())
         u = np.arange(max(0.0, total - self.size[1]), min(total, self.size[0]) + 1.0)
         a = np.linspace(*self.baseline.ends, 1001)
@@ -196,11 +196,11 @@ class OneArm:
     estimate: Callable[[Array], Array]
 
     def log(self, theta: Array) -> Array:
-        """See `Unit`."""
+        """See `OneStudy`."""
         return self.law(np.asarray(self.events), np.asarray(self.size), theta)
 
     def reports(self, theta: Array) -> tuple[Array, Array]:
-        """See `Unit`."""
+        """See `OneStudy`."""
         top = max(self.events, 1.0)
         while top < self.most and np.any(
             self.law(np.asarray(top), np.asarray(self.size), theta) > -END

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bayesrtw.errors import EngineRefusal, Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import Studies
@@ -58,7 +61,12 @@ class RobustMap:
     @property
     def facts(self) -> Facts:
         """See `Term`."""
-        return Facts(mean=True, mean_alone="robust", trust=Trust(self.studies.column))
+        trust = Trust(self.studies.column)
+        return Facts(mean=True, mean_alone="robust", trust=trust, borrows=self)
+
+    def lent(self, evidence: Evidence) -> NDArray[np.bool_]:
+        """See `bayesrtw.model.term.Borrowing`."""
+        return self.studies.among(evidence)
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""

@@ -86,7 +86,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Curve:
+class LogCurve:
     """The likelihood of one unit, maximum 1: normals around a grid, and edges.
 
     Attributes
@@ -207,7 +207,7 @@ class Curve:
         return np.asarray(found)
 
 
-def curve(log: Log, start: float, width: float, name: str = "") -> Curve:
+def curve(log: Log, start: float, width: float, name: str = "") -> LogCurve:
     """Lay the likelihood of one unit as normals.
 
     Parameters
@@ -221,7 +221,7 @@ def curve(log: Log, start: float, width: float, name: str = "") -> Curve:
 
     Returns
     -------
-    Curve
+    LogCurve
         Equal to it to some 1e-9 of its maximum.
 
     Raises
@@ -237,7 +237,7 @@ def curve(log: Log, start: float, width: float, name: str = "") -> Curve:
         level = float(value.max())
         always = (Edge(1.0, start, 1.0, 1.0), Edge(1.0, start, 1.0, -1.0))
         flat = CubicSpline(theta, value - level)
-        return Curve(np.zeros(0), start, 1.0, always, level, Line(flat, flat, -FAR, FAR))
+        return LogCurve(np.zeros(0), start, 1.0, always, level, Line(flat, flat, -FAR, FAR))
     top = float(value.max())
     # Slopes that are next to nothing have reciprocals that overflow, which makes them nothing.
     with np.errstate(over="ignore", divide="ignore"):
@@ -267,7 +267,7 @@ class _Grid(NamedTuple):
     edges: tuple[Edge, ...]
 
 
-def _made(log: Log, at: _Grid, top: float, far: Callable[[Array], Array]) -> tuple[Curve, float]:
+def _made(log: Log, at: _Grid, top: float, far: Callable[[Array], Array]) -> tuple[LogCurve, float]:
     """Lay normals on a grid, and measure what they miss between its points."""
     count = math.ceil((at.high - at.low) / at.step) + 1
     grid = np.asarray(at.low + at.step * np.arange(count))
@@ -282,7 +282,7 @@ def _made(log: Log, at: _Grid, top: float, far: Callable[[Array], Array]) -> tup
     both[::2], both[1::2], values[::2] = grid, half, laid
     values[1::2] = truth = np.maximum(log(half) - top, -LEAST)
     line = Line(make_interp_spline(both, values, k=7), far, at.low, float(grid[-1]))
-    made = Curve(weight, at.low, at.step, at.edges, top, line)
+    made = LogCurve(weight, at.low, at.step, at.edges, top, line)
     kept = truth > KEPT
     with np.errstate(divide="ignore", invalid="ignore"):
         found = np.log(made.value(half[kept], np.zeros(int(kept.sum()))))

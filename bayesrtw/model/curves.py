@@ -8,13 +8,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.model.curve import Curve, Log, curve
+from bayesrtw.model.curve import Log, LogCurve, curve
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
 
-class Unit(Protocol):
+class OneStudy(Protocol):
     """What one unit reported, as a function of its effect."""
 
     @property
@@ -46,12 +46,12 @@ class Curves:
         Their likelihoods as sums of normals, where they were laid already.
     """
 
-    units: tuple[Unit, ...]
+    units: tuple[OneStudy, ...]
     seen: Array
     width: Array
     by: Array
     share: Array
-    known: tuple[Curve, ...] | None = None
+    known: tuple[LogCurve, ...] | None = None
 
     @property
     def near(self) -> tuple[Array, Array]:
@@ -75,7 +75,7 @@ class Curves:
         return found
 
     @cached_property
-    def laid(self) -> tuple[Curve, ...]:
+    def laid(self) -> tuple[LogCurve, ...]:
         """Likelihoods as sums of normals, one a unit."""
         if self.known is not None:
             return self.known
@@ -108,7 +108,7 @@ class Curves:
         return estimate + self.by[row], log
 
 
-def curves(units: Sequence[Unit], seen: Array, width: Array) -> Curves:
+def curves(units: Sequence[OneStudy], seen: Array, width: Array) -> Curves:
     """Take units as sites.
 
     Parameters

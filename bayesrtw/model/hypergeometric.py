@@ -52,7 +52,7 @@ class Margins:
     estimate: Array
 
     def log(self, theta: Array) -> Array:
-        """See `Unit`."""
+        """See `OneStudy`."""
         order = np.argsort(theta)
         found = np.empty(len(theta))
         for start in range(0, len(theta), TOGETHER):
@@ -71,7 +71,7 @@ class Margins:
         return np.asarray(peak + np.log(np.exp(each - peak[:, None]).sum(axis=1)))
 
     def reports(self, theta: Array) -> tuple[Array, Array]:
-        """See `Unit`."""
+        """See `OneStudy`."""
         each = self.log_weight + theta[:, None] * self.outcomes
         return self.estimate, each - logsumexp(each, axis=1, keepdims=True)
 

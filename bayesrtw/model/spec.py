@@ -146,6 +146,11 @@ class Model:
         return tuple(each for term in self.terms for each in term.facts.moderators)
 
     @property
+    def has_mean(self) -> bool:
+        """Whether a term owns the pooled mean."""
+        return any(term.facts.mean for term in self.terms)
+
+    @property
     def mean(self) -> Prior | None:
         """The prior of the pooled mean; None where no setting of a term is that prior."""
         for term in self.terms:

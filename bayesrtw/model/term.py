@@ -196,6 +196,8 @@ class Facts:
         Moderators of other terms whose effects it says to differ.
     trust
         What it says of biases, if it does: without it the studies are taken at their word.
+    borrows
+        The studies that it turns into the prior of the pooled mean, if it does.
     """
 
     mean: bool = False
@@ -206,6 +208,30 @@ class Facts:
     moderators: tuple[Moderator, ...] = ()
     modifies: tuple[Moderator, ...] = ()
     trust: Trust | None = None
+    borrows: "Borrowing | None" = None
+
+
+class Borrowing(Protocol):
+    """Studies that are pooled by themselves, and whose prediction is the prior of the others' mean."""
+
+    @property
+    def prior(self) -> "Prior":
+        """Prior of the mean of those studies."""
+
+    @property
+    def tau(self) -> "Prior":
+        """Prior of their heterogeneity SD."""
+
+    @property
+    def robust(self) -> "Prior":
+        """The vague part beside the prediction: a normal."""
+
+    @property
+    def weight(self) -> float:
+        """Its prior weight."""
+
+    def lent(self, evidence: Evidence) -> NDArray[np.bool_]:
+        """Say which rows those studies have, shape (estimate,)."""
 
 
 @dataclass(frozen=True, slots=True)

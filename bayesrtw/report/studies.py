@@ -43,7 +43,9 @@ def effects(content: dict[str, Any], n: Printer) -> tuple[Block, ...]:
             cells.append((Bracketed(f"{shrunken[place]}/back_transformed"),) if known else ("–",))
         if weights:
             at = pointer("weights", "estimates", row["estimate"])
-            cells.append((Number(at, "percent"),))
+            # A study that gives the prior speaks through it.
+            own = row["estimate"] in weights["estimates"]
+            cells.append((Number(at, "percent"),) if own else ("in the prior",))
         rows.append(tuple(cells))
     if weights:
         blank: list[Text] = [()] * (len(head) - 2)

@@ -1,18 +1,22 @@
 """The robust MAP prior against a plain grid of means and heterogeneities."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
 import bayesrtw as brw
-from bayesrtw.engine.borrow import prediction, robust, split
-from bayesrtw.engine.normal import normal
+from bayesrtw.analysis.default import default_analyses
+from bayesrtw.engine import solve
 from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, Studies
 from bayesrtw.model.borrow import RobustMap
 from bayesrtw.model.likelihood import Clustering, Correlation, NormalErrors
 from bayesrtw.model.prior import HalfNormal, Normal
+from bayesrtw.report.markdown import render_markdown
+from bayesrtw.report.record import record
 
 EFFECT = np.array([0.30, 0.05, 0.42, -0.35, -0.10, 0.15])
 SE = np.array([0.15, 0.12, 0.25, 0.10, 0.22, 0.18])
@@ -43,26 +47,36 @@ def fitted(*terms, evidence=None):
     return brw.summarise(tree), tree
 
 
-def given_tau(which, tau, v0):
+def given_tau(y, se, tau, v0):
     """Mean, variance and density of the data given tau: inverse-variance pooling with a prior."""
-    weight = 1 / (SE[which][:, None] ** 2 + tau**2)
+    weight = 1 / (se[:, None] ** 2 + tau**2)
     variance = 1 / (1 / v0 + weight.sum(axis=0))
-    mean = variance * (weight * EFFECT[which][:, None]).sum(axis=0)
-    square = (weight * (EFFECT[which][:, None] - mean) ** 2).sum(axis=0) + mean**2 / v0
+    mean = variance * (weight * y[:, None]).sum(axis=0)
+    square = (weight * (y[:, None] - mean) ** 2).sum(axis=0) + mean**2 / v0
     log = 0.5 * (np.log(weight).sum(axis=0) + np.log(variance / v0) - square)
-    return mean, variance, np.exp(log - 1.5 * np.log(2 * np.pi))
+    return mean, variance, np.exp(log - 0.5 * len(y) * np.log(2 * np.pi))
 
 
-def by_grid(weight):
+MU, TAU = np.linspace(-6, 6, 2401), np.linspace(0, 2.6, 1041)
+
+
+def ahead(y, se, scale):
+    """Density on MU of what cohorts predict for a new setting."""
+    m, v, joint = given_tau(y, se, TAU, 0.25)
+    joint = joint * stats.halfnorm.pdf(TAU, scale=scale)
+    share = joint / np.trapezoid(joint, TAU)
+    each = stats.norm.pdf(MU[:, None], m, np.sqrt(v + TAU**2))
+    return np.trapezoid(share * each, TAU, axis=1)
+
+
+def by_grid(weight, *, out=(), effect=EFFECT, scale=0.25, lent=0.3):
     """Density of the prediction on a grid of mu, then the trials on it; evidence of both parts."""
-    mu, tau = np.linspace(-3, 3, 1201), np.linspace(0, 2.6, 1041)
-    m, v, joint = given_tau(COHORTS, tau, 0.25)
-    joint = joint * stats.halfnorm.pdf(tau, scale=0.3)
-    share = joint / np.trapezoid(joint, tau)
-    each = stats.norm.pdf(mu[:, None], m, np.sqrt(v + tau**2))
-    predicted = np.trapezoid(share * each, tau, axis=1)
-    data = stats.halfnorm.pdf(tau, scale=0.25)
-    for y, s in zip(EFFECT[TRIALS], SE[TRIALS], strict=True):
+    mu, tau = MU, TAU
+    rows = np.array([place for place in range(6) if place not in out])
+    cohorts, trials = rows[rows >= 3], rows[rows < 3]
+    predicted = ahead(effect[cohorts], SE[cohorts], lent)
+    data = np.tile(stats.halfnorm.pdf(tau, scale=scale), (len(mu), 1))
+    for y, s in zip(effect[trials], SE[trials], strict=True):
         data = data * stats.norm.pdf(y, mu[:, None], np.sqrt(s**2 + tau**2))
     data = np.trapezoid(data, tau, axis=1)
     informed = np.trapezoid(data * predicted, mu)
@@ -121,6 +135,105 @@ def test_what_makes_no_sense_is_refused():
         fitted(term(), brw.Intercept(Normal(0, 1)))
     with pytest.raises(SpecError, match=r"must lie in \(0, 1\)"):
         term(weight=0.0)
+
+
+WHOLE = brw.Model(terms=(term(), brw.Exchangeable(HalfNormal(0.25))))
+
+
+def mask(*places):
+    return np.isin(np.arange(6), places)
+
+
+@pytest.mark.parametrize("out", [(0,), (2,), (3,), (5,), (1, 4), (0, 1, 2), (3, 4, 5)])
+def test_rows_of_either_stage_are_left_out_as_by_brute_force(out):
+    whole = solve(WHOLE, rows())
+    near = whole.without([mask(*out), mask(1)])[0]
+    mean, sd, log, _ = by_grid(0.2, out=out)
+    assert near.posterior.pooled.moments() == pytest.approx((mean, sd), abs=1e-6)
+    assert near.posterior.log_evidence == pytest.approx(log, abs=1e-5)
+    assert near.kept.tolist() == (~mask(*out)).tolist()
+    again = near.without([mask(*out)])[0]
+    assert again.posterior.pooled.moments() == pytest.approx((mean, sd), abs=1e-6)
+
+
+def test_priors_of_both_stages_are_varied_as_by_brute_force():
+    whole = solve(WHOLE, rows())
+    wide, first, own = whole.under(
+        [
+            {"tau": HalfNormal(0.5)},
+            {"robust_map.tau": HalfNormal(0.6), "tau": HalfNormal(0.5)},
+            {"mu": Normal(0.0, 0.6)},
+        ]
+    )
+    assert wide.posterior.pooled.moments() == pytest.approx(by_grid(0.2, scale=0.5)[:2], abs=1e-6)
+    found = by_grid(0.2, scale=0.5, lent=0.6)[:2]
+    assert first.posterior.pooled.moments() == pytest.approx(found, abs=1e-6)
+    found = by_grid(1.0, scale=0.25)[:2]
+    assert own.posterior.pooled.moments() == pytest.approx(found, abs=1e-6)
+    # The studies that gave the prior no longer matter once it is replaced.
+    less = own.without([mask(4)])[0]
+    assert less.posterior.pooled.moments() == pytest.approx(found, abs=1e-6)
+    assert whole.prior_of("robust_map.tau") == HalfNormal(0.3)
+    assert first.prior_of("tau") == HalfNormal(0.5)
+    with pytest.raises(SpecError, match="no prior is called 'sigma'"):
+        whole.prior_of("sigma")
+
+
+def test_effects_are_shifted_in_both_stages():
+    along = np.array([1.0, 0, 0, 0, 1, 0])
+    near = solve(WHOLE, rows()).shifted(along, 0.2)
+    found = by_grid(0.2, effect=EFFECT + 0.2 * along)[:2]
+    assert near.posterior.pooled.moments() == pytest.approx(found, abs=1e-6)
+
+
+def test_a_row_is_predicted_by_its_own_stage():
+    whole = solve(WHOLE, rows())
+    less = whole.without([mask(1, 4)])[0]
+    trial, cohort = less.expected(mask(1, 4))
+    m, v, joint = given_tau(EFFECT[[3, 5]], SE[[3, 5]], TAU, 0.25)
+    share = joint * stats.halfnorm.pdf(TAU, scale=0.3)
+    share = share / np.trapezoid(share, TAU)
+    mean = np.trapezoid(share * m, TAU)
+    variance = np.trapezoid(share * (v + TAU**2 + (m - mean) ** 2), TAU) + SE[4] ** 2
+    assert cohort.moments() == pytest.approx((mean, np.sqrt(variance)), abs=1e-6)
+    new = less.posterior.effects["theta_new"].moments()
+    assert trial.moments() == pytest.approx((new[0], np.hypot(new[1], SE[1])), abs=1e-9)
+    # Shrinkage of a trial: by the trials alone given the prior on a grid; of a cohort: by the cohorts.
+    behind = whole.effect_of(mask(0, 3))
+    assert behind[1].moments()[0] == pytest.approx(shrunken_cohort(), abs=1e-6)
+    assert behind[0].moments()[0] == pytest.approx(
+        float(fitted(term())[0].loc["theta[s0]", "mean"])
+    )
+
+
+def shrunken_cohort():
+    """Mean of the first cohort's effect given the cohorts alone."""
+    y, se = EFFECT[COHORTS], SE[COHORTS]
+    m, _, joint = given_tau(y, se, TAU, 0.25)
+    share = joint * stats.halfnorm.pdf(TAU, scale=0.3)
+    share = share / np.trapezoid(share, TAU)
+    keep = TAU**2 / (TAU**2 + se[0] ** 2)
+    return np.trapezoid(share * (m + keep * (y[0] - m)), TAU)
+
+
+def test_every_question_is_answered():
+    evidence = rows()
+    whole = by_grid(0.2)
+    left = brw.leave_one_out(WHOLE, evidence)
+    assert left["mean"].to_numpy()[:1] == pytest.approx(whole[0], abs=1e-6)
+    assert left["mean"].to_numpy()[1:] == pytest.approx(
+        [by_grid(0.2, out=(place,))[0] for place in range(6)], abs=1e-6
+    )
+    panel = brw.prior_sensitivity(WHOLE, evidence, name="tau", priors={"wide": HalfNormal(0.5)})
+    assert panel.loc["wide", "mean"] == pytest.approx(by_grid(0.2, scale=0.5)[0], abs=1e-6)
+    check = brw.predictive_check(WHOLE, evidence)
+    assert np.isfinite(check.select_dtypes("number")).all().all()
+    less = solve(WHOLE, evidence).without([mask(1)])[0].expected(mask(1))[0]
+    assert check.loc["s1", "pit"] == pytest.approx(float(less.below([EFFECT[1]])[0]), abs=1e-9)
+    [analysis] = default_analyses(evidence)
+    analysis = replace(analysis, id="borrowed", term=WHOLE.terms)
+    text = render_markdown(record(brw.run(analysis, evidence)))
+    assert text.count("in the prior") == 3
 
 
 def two_stages(noise, alike, *, count=160):
@@ -183,9 +296,7 @@ def grouped(**columns):
 
 def both_stages(model, evidence):
     """Mean and SD of mu."""
-    external, source, others, target = split(model, evidence)
-    prior = robust(prediction(external, source, 64, 1e-8), model.terms[0])
-    return normal(others.under({"mu": prior}), target).posterior.pooled.moments()
+    return solve(model, evidence).posterior.pooled.moments()
 
 
 def test_the_studies_that_give_the_prior_keep_the_design_effect():

@@ -197,8 +197,9 @@ def test_an_index_of_foreign_words_is_harmless() -> None:
         "measure": "log_risk_ratio",
         "benefit": "higher",
         "unit": "",
-        "rows": [{"se": 0.1}],
+        "rows": [{"effect": 0.1, "se": 0.1}],
         "estimates": {},
+        "pooled": None,
         "evidence": {"caveat": NAMES["island"], "dataset": NAMES["formula"], "studies": 3},
     }
     assert_harmless(render_index([line]), 0)

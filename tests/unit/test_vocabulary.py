@@ -15,8 +15,6 @@ PACKAGE = Path(bayesrtw.__file__).parent
 
 #: How many tests on the class of a component a file still makes, and none more.
 IN_TRANSITION = {
-    "engine/borrow.py": 3,
-    "engine/exact.py": 1,
     "engine/nuts.py": 1,
 }
 
