@@ -41,6 +41,7 @@ draws = 10
 [schedule]
 every_days = 30
 """
+HEAD = "study,measure,effect,se,benefit\n"
 ROWS = [f"S{place},log_hazard_ratio,{0.1 * (place % 3)},0.15" for place in range(6)]
 
 Open = Callable[..., Visit]
@@ -56,7 +57,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def bring(name: str, rows: list[str], days: float) -> None:
         date = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
         data = folder / f"{name}.csv"
-        data.write_text("study,measure,effect,se\n" + "\n".join(rows) + "\n")
+        data.write_text(HEAD + "".join(f"{row},higher\\n" for row in rows))
         toml = folder / f"{name}.toml"
         toml.write_text(TOML.format(id=name, data=data))
         with pytest.MonkeyPatch.context() as patch:
