@@ -57,7 +57,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def bring(name: str, rows: list[str], days: float) -> None:
         date = (datetime.now(UTC) - timedelta(days=days)).isoformat(timespec="seconds")
         data = folder / f"{name}.csv"
-        data.write_text(HEAD + "".join(f"{row},higher\\n" for row in rows))
+        data.write_text(HEAD + "".join(f"{row},higher\n" for row in rows))
         toml = folder / f"{name}.toml"
         toml.write_text(TOML.format(id=name, data=data))
         with pytest.MonkeyPatch.context() as patch:
