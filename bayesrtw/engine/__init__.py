@@ -39,7 +39,8 @@ def choose(model: Model, evidence: Evidence) -> Engine:
     Engine
         With its default settings.
     """
-    from bayesrtw.engine.exact import IMPROPER, Exact  # noqa: PLC0415
+    from bayesrtw.engine.arrays import IMPROPER  # noqa: PLC0415
+    from bayesrtw.engine.exact import Exact  # noqa: PLC0415
     from bayesrtw.engine.nuts import Nuts  # noqa: PLC0415
 
     exact = Exact()

@@ -14,37 +14,30 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
-from bayesrtw.engine.arrays import drawn_like, moments_of
+from bayesrtw.engine.arrays import back_moments, drawn_like, improper, moments_of, new_variance
 from bayesrtw.engine.borrow import borrowing, predicted, robust, split
 from bayesrtw.engine.curved_fit import CurvedFit, curved, fit_curved
 from bayesrtw.engine.curved_tree import drawn_from, quadrature
 from bayesrtw.engine.draw import draw_effects, draw_hyper
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
-from bayesrtw.engine.kernel import Conditional, Smoothed, log_densities, smooth, solve_columns
+from bayesrtw.engine.kernel import log_densities
 from bayesrtw.engine.normal import normal
-from bayesrtw.engine.place import combined, like_studies, of_parts
-from bayesrtw.engine.problem import Normals, Problem, pose
+from bayesrtw.engine.place import Place, combined, of_parts
+from bayesrtw.engine.problem import Problem, pose
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.design import BOTH, Design, build, build_curved
+from bayesrtw.model.design import BOTH, build, build_curved
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.axis import stored
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.stored import kernel_variables
 from bayesrtw.posterior.tree import assemble, attributes, shaped
-from bayesrtw.registry import component, kind_of
+from bayesrtw.registry import component
 
 Array = NDArray[np.float64]
 
 #: Hyperparameters that quadrature serves; the number of nodes grows with their power.
 MOST_HYPER = 3
-
-#: Singular value, of columns scaled to length one, below which they count as collinear: precisions go
-#: by its square, and 1e-14 of them is left to rounding.
-COLLINEAR = 1e-7
-
-#: How a refusal begins that no other engine can mend.
-IMPROPER = "The posterior is improper"
 
 #: Draws of study effects that a tree may hold (8 bytes each): 400 MB, and as much for the densities of
 #: estimates.
@@ -195,15 +188,15 @@ class Exact:
             data[f"{name}_marginal"] = (f"{name}_point", marginal.weight)
             data[f"{name}_range"] = ("end", np.array([marginal.low, marginal.high, stored(axis)]))
         normals = problem.normals(*pruned(found.nodes))
-        values, weight, given = normals.hyper, normals.weight, normals.given
+        values, weight = normals.hyper, normals.weight
         data["weight"] = (NODE, weight)
         if design.mixture is not None:
             data["prior_part"] = ("part", problem.parts(*pruned(found.nodes)))
         for name, value in zip(problem.names, values, strict=True):
             data[name] = (NODE, value)
-        grows = {}
+        grows, place = {}, Place(design, problem.names, normals)
         for name, quantity in design.quantities.items():
-            mean, sd = combined(given, quantity.combine)
+            mean, sd = combined(normals.given, quantity.combine)
             grows[name] = bool(np.any(quantity.combine[:, design.flat] != 0))
             if quantity.dim is None:
                 data[f"{name}_mean"], data[f"{name}_sd"] = (NODE, mean[:, 0]), (NODE, sd[:, 0])
@@ -213,22 +206,19 @@ class Exact:
                 coords[quantity.dim] = np.array(quantity.labels, dtype=object)
         if "mu" in design.quantities and design.hyper:
             data["theta_new_mean"] = data["mu_mean"]
-            new = np.sqrt(data["mu_sd"][1] ** 2 + new_variance(problem, values))
-            data["theta_new_sd"] = (NODE, new)
+            data["theta_new_sd"] = (NODE, np.sqrt(data["mu_sd"][1] ** 2 + place.spread))
             grows["theta_new"] = True
-            drawn = like_studies(design, given, new_variance(problem, values))
-            if drawn is not None:
+            if place.like_studies is not None:
                 exist = moments_of(design), back_moments(design)
-                own = Kernels(of_parts(design, weight), *drawn, None, *exist)
+                own = Kernels(of_parts(design, weight), *place.like_studies, None, *exist)
                 data |= kernel_variables("theta_new_studies", None, [own])
         if self.study_effects:
-            smoothed = smooth(problem.system_at(values), problem.variances(values))
-            mean, sd = study_effects(problem, given, smoothed)
-            data["theta_mean"], data["theta_sd"] = ((NODE, ESTIMATE), mean), ((NODE, ESTIMATE), sd)
+            for end, part in zip(("mean", "sd"), zip(*place.theta, strict=True), strict=True):
+                data[f"theta_{end}"] = ((NODE, ESTIMATE), np.column_stack(part))
             coords[ESTIMATE] = design.labels
             if "mu" in design.quantities:
                 for pooled in BOTH[: 1 if design.mix is None else 2]:
-                    share = weight @ shares_in_mean(problem, normals, smoothed, pooled)
+                    share = weight @ place.shares_in(pooled)
                     data[f"weight_in_{pooled}"] = (ESTIMATE, share[:-1])
                     data[f"prior_weight_in_{pooled}"] = float(share[-1])
         attrs = {
@@ -261,7 +251,9 @@ class Exact:
         for name, value in zip(problem.names, values, strict=True):
             data[name] = ((CHAIN, DRAW), shaped(value, self.chains, self.draws))
         if "mu" in design.quantities and design.hyper:
-            spread = shaped(np.sqrt(new_variance(problem, values)), self.chains, self.draws)
+            at = dict(zip(problem.names, values, strict=True))
+            spread = np.sqrt(new_variance(design, at, count))
+            spread = shaped(spread, self.chains, self.draws)
             new = data["mu"][1] + spread * rng.standard_normal((self.chains, self.draws))
             data["theta_new"] = ((CHAIN, DRAW), new)
         if self.study_effects:
@@ -280,139 +272,3 @@ class Exact:
             axes = {name: coords[name] for name in (CHAIN, DRAW, ESTIMATE)}
             groups["log_likelihood"] = xr.Dataset(own, coords=axes)
         return groups
-
-
-def improper(design: Design) -> str | None:
-    """Say why a posterior would be improper.
-
-    Parameters
-    ----------
-    design
-        The arrays.
-
-    Returns
-    -------
-    str or None
-        A sentence with what to change; None if the posterior is proper.
-    """
-    flat = design.columns[:, design.flat]
-    count, width = flat.shape
-    size = np.maximum(np.linalg.norm(flat, axis=0), 1e-300)
-    if width and np.linalg.matrix_rank(flat / size, tol=COLLINEAR) < width:
-        return (
-            f"{IMPROPER}: coefficients with flat priors cannot be told apart by these "
-            f"{count} rows. Give them normal priors, or leave moderators out."
-        )
-    for part in design.grouped:
-        for place, name in enumerate(part.hyper):
-            prior = design.hyper[name]
-            groups = len(np.unique(part.group[part.which == place]))
-            # The likelihood of an SD falls as tau^-(groups - p); the product must be integrable.
-            if not prior.proper and groups - width + prior.tail_power <= 1:
-                return (
-                    f"{IMPROPER}: {name} has the improper prior {kind_of(prior)!r} and "
-                    f"{groups} groups with {width} flat coefficients do not bound it. Use a proper "
-                    f"prior for {name}."
-                )
-    return None
-
-
-def back_moments(design: Design) -> int:
-    """Count the moments that exp(effect in a new setting) has: 0, 1 or 2.
-
-    Parameters
-    ----------
-    design
-        The arrays.
-
-    Returns
-    -------
-    int
-        exp(m tau^2 m / 2) must be integrable against the priors of every SD that a new setting has:
-        it is where their tails fall faster (half-normal with scale below 1 for the mean, below 1/2 for
-        the SD, or bounded).
-    """
-    most = 2
-    for part in design.grouped:
-        if part.new is None or not part.hyper:
-            continue
-        rate = design.hyper[part.hyper[part.new]].tail_rate
-        most = min(most, sum(0.5 * order**2 < rate for order in (1, 2)))
-    return most
-
-
-def new_variance(problem: Problem, values: tuple[Array, ...]) -> Array:
-    """Give the variance of the random effects of a new setting.
-
-    Parameters
-    ----------
-    problem
-        The integral.
-    values
-        One array of shape (node,) for each hyperparameter.
-
-    Returns
-    -------
-    ndarray, shape (node,)
-        On the squared analysis scale; one zero where there are no hyperparameters.
-    """
-    at = dict(zip(problem.names, values, strict=True))
-    total: Array = np.zeros_like(values[0]) if values else np.zeros(1)
-    for part in problem.design.grouped:
-        if part.hyper and part.new is not None:
-            total = total + at[part.hyper[part.new]] ** 2
-    return total
-
-
-def study_effects(problem: Problem, given: Conditional, smoothed: Smoothed) -> tuple[Array, Array]:
-    """Give mean and SD of the effect behind each estimate at each node (shrinkage).
-
-    Parameters
-    ----------
-    problem
-        The integral.
-    given, smoothed
-        What it gives at the nodes.
-
-    Returns
-    -------
-    tuple of ndarray, shape (node, estimate)
-        On the analysis scale; biases are not part of it.
-    """
-    own = problem.design.of_effects
-    slope = own - smoothed.mean[..., :-1]
-    centred = given.mean - problem.pilot
-    mean = smoothed.mean[..., -1] + (slope @ centred[..., None])[..., 0]
-    variance = smoothed.variance + np.sum((slope @ given.covariance) * slope, axis=-1)
-    return mean + own @ problem.pilot, np.sqrt(variance)
-
-
-def shares_in_mean(
-    problem: Problem, normals: Normals, smoothed: Smoothed, pooled: str = "mu"
-) -> Array:
-    """Share of each estimate, and last of the priors, in a pooled mean given each node.
-
-    It is linear in the estimates and the prior means, given the hyperparameters.
-
-    Parameters
-    ----------
-    problem
-        The integral; its design has ``mu``.
-    normals, smoothed
-        What it gives at the nodes.
-    pooled
-        The mean, ``"mu"`` or ``"mu_studies"``.
-
-    Returns
-    -------
-    ndarray, shape (node, estimate + 1)
-        Coefficients, which sum to one in each row.
-    """
-    design = problem.design
-    row = design.quantities[pooled].combine @ normals.given.covariance
-    solved = solve_columns(problem.system, problem.variances(normals.hyper), smoothed)
-    data = (solved @ np.swapaxes(row, -1, -2))[..., 0]
-    # What the mean gains where prior means rise as the estimates do: mu's by one, no other's.
-    rise = design.quantities["mu"].combine[0]
-    prior = np.sum(row[..., 0, :] * normals.precision * rise, axis=-1)
-    return np.concatenate([data, prior[:, None]], axis=-1)

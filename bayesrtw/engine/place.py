@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.arrays import mean_of, new_variance
+from bayesrtw.engine.arrays import new_variance
 from bayesrtw.engine.fitted import Mask
 from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, smooth_groups, solve_columns
 from bayesrtw.engine.problem import Normals, Problem, levels_of, pose
@@ -83,10 +83,17 @@ class Place:
         columns = (np.broadcast_to(part, shape).T.copy() for part in (mean, sd))
         return list(zip(*columns, strict=True))
 
-    @cached_property
+    @property
     def shares(self) -> Array:
-        """Share of each row, and last of the priors, in the pooled mean, shape (node, row + 1)."""
-        row = mean_of(self.design)[None, :] @ self.normals.given.covariance
+        """Share of each row, and last of the priors, in the headline, shape (node, row + 1)."""
+        return self.shares_in(self.design.pooled)
+
+    def shares_in(self, pooled: str) -> Array:
+        """Share of each row, and last of the priors, in a pooled mean, shape (node, row + 1).
+
+        It is linear in the estimates and the prior means, given the hyperparameters, so that they sum to one.
+        """
+        row = self.design.quantities[pooled].combine @ self.normals.given.covariance
         hyper = tuple(self.at[name] for name in self.problem.names)
         solved = solve_columns(self.problem.system, self.problem.variances(hyper), self.smoothed)
         data = (solved @ np.swapaxes(row, -1, -2))[..., 0]

@@ -10,8 +10,9 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import multivariate_normal
 
-from bayesrtw.engine.exact import Exact, shares_in_mean, study_effects
-from bayesrtw.engine.kernel import inverse, smooth
+from bayesrtw.engine.exact import Exact
+from bayesrtw.engine.kernel import inverse
+from bayesrtw.engine.place import Place
 from bayesrtw.engine.problem import Normals, pose
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.evidence.covariance import Dependence
@@ -114,15 +115,15 @@ def test_conditional_and_effects_equal_dense_algebra(levels, dependent):
         b = covariance @ (np.linalg.solve(s0, m0) + columns.T @ inverse @ y)
         assert_allclose(given.mean[0], b, rtol=1e-9)
         assert_allclose(given.covariance[0], covariance, rtol=1e-8)
-        smoothed = smooth(problem.system, problem.variances(at))
-        mean, sd = study_effects(problem, given, smoothed)
-        joint = columns @ s0 @ columns.T + random
-        kept = joint @ np.linalg.inv(joint + sampling)
-        assert_allclose(mean[0], columns @ m0 + kept @ (y - columns @ m0), rtol=1e-9)
-        assert_allclose(sd[0] ** 2, np.diag(joint - kept @ joint), rtol=1e-7)
         one = np.ones(1)
         whole = Normals(tuple(at), one, given, problem.design.precision, np.zeros(1, int), one)
-        share = shares_in_mean(problem, whole, smoothed)[0]
+        place = Place(problem.design, problem.names, whole)
+        mean, sd = (np.array(part)[:, 0] for part in zip(*place.theta, strict=True))
+        joint = columns @ s0 @ columns.T + random
+        kept = joint @ np.linalg.inv(joint + sampling)
+        assert_allclose(mean, columns @ m0 + kept @ (y - columns @ m0), rtol=1e-9)
+        assert_allclose(sd**2, np.diag(joint - kept @ joint), rtol=1e-7)
+        share = place.shares[0]
         assert_allclose(share[:-1], (covariance @ columns.T @ inverse)[0], rtol=1e-8, atol=1e-12)
         assert_allclose(share.sum(), 1.0, rtol=1e-10)
 
