@@ -1,0 +1,46 @@
+"""`bayesrtw export`: the rows of an analysis for RevMan, GRADEpro, a spreadsheet or R."""
+
+from pathlib import Path
+
+import click
+
+from bayesrtw.cli.options import Given, evidence_option
+
+
+@click.command()
+@click.argument("name", metavar="ID_OR_TOML")
+@evidence_option()
+@click.option(
+    "--to",
+    required=True,
+    metavar="revman|gradepro|csv|metafor",
+    help="A file of RevMan 5, the same for GRADEpro, a table of effects, or that table with lines of R.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Folder of the files; this folder unless given. Files of these names are replaced.",
+)
+def export(name: str, source: Given | None, to: str, out: Path) -> None:
+    """Write the rows that an analysis pools for another program.
+
+    What a format cannot hold (several rows a study in RevMan, correlated errors in a table) is refused
+    with the formats that can.
+    """
+    from bayesrtw.analysis.catalog import open_analysis
+    from bayesrtw.analysis.run import run
+    from bayesrtw.errors import OutputError
+    from bayesrtw.report.export import exported
+
+    evidence = source.open() if source is not None else None
+    files = exported(run(open_analysis(name), evidence), to)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for file, content in files.items():
+            (out / file).write_bytes(content)
+            click.echo(f"{out / file} written", err=True)
+    except OSError as error:
+        raise OutputError(
+            f"{out}: cannot be written ({error.strerror}); choose another --out."
+        ) from None
