@@ -15,10 +15,11 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal
+from bayesrtw.model.homes import find, names
 from bayesrtw.model.moderator import has_column
 from bayesrtw.model.term import Carried, Contribution, Facts, Fixed, Hyper, Noise, Trust, Varying
 from bayesrtw.printed import STATE_IT
-from bayesrtw.registry import component, kinds
+from bayesrtw.registry import component
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
@@ -511,5 +512,10 @@ def _named(name: str) -> None:
 
 def __dir__() -> list[str]:
     """Complete to biases, and to what says whose they are."""
-    own = (each.__name__ for each in kinds("term").values() if each.__module__ == __name__)
-    return sorted([*own, "Studies"])
+    return names(__name__)
+
+
+if not TYPE_CHECKING:  # so that a wrong name stays an error of types
+
+    def __getattr__(name: str) -> type:
+        return find(name, __name__)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import UNIT, Prior
+from bayesrtw.model.homes import find, names
 from bayesrtw.model.joint import Joint, integrated, sampling_covariance
 from bayesrtw.model.observation import Gaussian, Sites
 from bayesrtw.model.term import CLUSTER, Allocation, Hyper, Varying
-from bayesrtw.registry import component, kinds, role
+from bayesrtw.registry import component, role
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
@@ -311,5 +312,10 @@ def correlated(
 
 def __dir__() -> list[str]:
     """Complete to likelihoods, and to what they are made of."""
-    own = (each.__name__ for each in kinds("likelihood").values() if each.__module__ == __name__)
-    return sorted([*own, "Clustering", "Correlation"])
+    return names(__name__)
+
+
+if not TYPE_CHECKING:  # so that a wrong name stays an error of types
+
+    def __getattr__(name: str) -> type:
+        return find(name, __name__)

@@ -14,8 +14,9 @@ from scipy import optimize, special
 
 from bayesrtw.errors import SpecError
 from bayesrtw.model.contract import LINE, NormalParts
+from bayesrtw.model.homes import names
 from bayesrtw.model.prior import _positive
-from bayesrtw.registry import component, kinds
+from bayesrtw.registry import component
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
@@ -184,4 +185,4 @@ class NormalMixture:
 
 def __dir__() -> list[str]:
     """Complete to priors."""
-    return sorted(each.__name__ for each in kinds("prior").values() if each.__module__ == __name__)
+    return names(__name__)

@@ -15,7 +15,8 @@ from scipy import special
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.model.contract import HALF_LINE, LINE, UNIT, NormalParts
 from bayesrtw.model.contract import Prior as Prior  # noqa: PLC0414 - exported from here too
-from bayesrtw.registry import component, kind_of, kinds
+from bayesrtw.model.homes import find, names
+from bayesrtw.registry import component, kind_of
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
@@ -581,4 +582,10 @@ def refuse_pymc(prior: object) -> "TensorVariable":
 
 def __dir__() -> list[str]:
     """Complete to priors."""
-    return sorted(each.__name__ for each in kinds("prior").values() if each.__module__ == __name__)
+    return names(__name__)
+
+
+if not TYPE_CHECKING:  # so that a wrong name stays an error of types
+
+    def __getattr__(name: str) -> type:
+        return find(name, __name__)

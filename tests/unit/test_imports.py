@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import bayesrtw
+from bayesrtw.analysis.spec import Analysis
 from bayesrtw.registry import kinds
 
 HEAVY = ("pymc", "pytensor", "arviz", "matplotlib")
@@ -75,14 +76,18 @@ def test_a_picture_without_a_public_name_says_where_it_is():
 
 def test_there_are_few_public_names_and_modules_complete_to_components():
     assert len(bayesrtw.__all__) <= 50
-    priors = {each.__name__ for each in kinds("prior").values()}
-    assert "HalfNormal" in dir(bayesrtw.prior)
-    assert {*dir(bayesrtw.prior), *dir(bayesrtw.mixture_prior)} <= priors
+    assert Analysis.__name__  # its module registers every component
+    for module, role, parts in (
+        (bayesrtw.prior, "prior", set()),
+        (bayesrtw.likelihood, "likelihood", {"Clustering", "Correlation"}),
+    ):
+        assert set(dir(module)) - parts == {each.__name__ for each in kinds(role).values()}
     terms = {each.__name__ for each in kinds("term").values()}
-    assert {*dir(bayesrtw.bias)} - terms == {"Studies"}
-    assert "NormalErrors" in dir(bayesrtw.likelihood)
-    for module in (bayesrtw.prior, bayesrtw.bias, bayesrtw.likelihood):
-        assert all(hasattr(module, name) for name in dir(module))
+    assert set(dir(bayesrtw.bias)) - terms == {"RiskClass", "RiskGroup", "Studies"}
+    for module in (bayesrtw.prior, bayesrtw.bias, bayesrtw.likelihood, bayesrtw.mixture_prior):
+        assert all(getattr(module, name).__name__ == name for name in dir(module))
+    with pytest.raises(AttributeError, match="has no 'HalfNorml'; did you mean 'HalfNormal'"):
+        _ = bayesrtw.prior.HalfNorml
 
 
 def test_no_two_test_files_have_one_name():
