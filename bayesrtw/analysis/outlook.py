@@ -49,7 +49,8 @@ def outlook(
     now
         The class that stands, one of ``rules.classes``; that of the present posterior unless given.
     trials
-        Name to standard error, analysis scale; `usual_trials` unless given.
+        Name to standard error, analysis scale; `usual_trials` unless given. Such a trial reports its effect
+        with a normal error and without bias, whatever the likelihood of the rows and their biases are.
     ci_prob
         Probability of the interval of the pooled mean whose width is expected.
 
@@ -197,4 +198,5 @@ class _Judge:
 def _as_after(posterior: Posterior) -> After:
     """Take the posterior as it is for the one after no result."""
     mu = posterior.pooled
-    return After(mu.weight[:, None], mu.mean[:, None], mu.sd[:, None])
+    series = None if mu.series is None else mu.series[:, None]
+    return After(mu.weight[:, None], mu.mean[:, None], mu.sd[:, None], series)

@@ -25,6 +25,9 @@ STEPS, PRECISION = 200, 1e-14
 
 ROOT = 1.0 / math.sqrt(2.0 * math.pi)
 
+#: z beyond which a normal density is nothing, while polynomials would overflow.
+FAR = 38.0
+
 #: Draws come from a normal this much wider, their ratio is looked at as far as this, and bounded with this
 #: much to spare.
 WIDER, REACH, EXCESS = 1.5, 7.0, 1.1
@@ -142,7 +145,7 @@ def values(
         Both tails come from their own functions, so that neither loses digits to the other.
     """
     mean, sd, series = kernels
-    z = (x[:, None] - mean) / sd
+    z = np.clip((x[:, None] - mean) / sd, -FAR, FAR)
     phi = ROOT * np.exp(-0.5 * z * z)
     before, last = np.zeros_like(z), np.ones_like(z)
     curve, tail = np.broadcast_to(series[:, 0], z.shape).copy(), np.zeros_like(z)

@@ -2,24 +2,34 @@
 
 Given the hyperparameters the pooled mean and the result of a trial in a new setting are jointly normal, so
 that the posterior after a result is the present mixture with other weights, means and SDs: algebra, no refit.
+Where the mean is a normal kernel with a Hermite series, the series after a result follows from the addition
+formula of Hermite polynomials: with a + g = 1, u = (y - m) / sqrt(s^2 + v) and g = s^2 / (s^2 + v),
+
+    h_n(sqrt(a) z + sqrt(g) u) = sum_k sqrt(binomial(n, k)) a^(k/2) g^((n-k)/2) h_k(z) h_{n-k}(u).
+
 Results are taken at equally probable points of their predictive distribution; nothing is simulated.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import gammaln, ndtr
 
 from bayesrtw.engine.fitted import Posterior
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.posterior import mixture
+from bayesrtw.posterior.kernels import Kernels
+from bayesrtw.posterior.series import FAR
 
 Array = NDArray[np.float64]
 
 #: Nodes with less than this share of the largest are left out: a result that raises such a node a
 #: thousandfold is itself less probable than one in a thousand.
 NEGLIGIBLE = 1e-10
+#: Coefficients of a series beyond the last one of this size are left out.
+SMALL = 1e-10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,12 +39,16 @@ class After:
     Attributes
     ----------
     weight, mean, sd
-        Mixture of normals after each result, shape (node, result); analysis scale.
+        Mixture of kernels after each result, shape (node, result); analysis scale.
+    series
+        Their coefficients of orthonormal Hermite polynomials, shape (node, result, degree + 1); None where
+        every kernel is normal.
     """
 
     weight: Array
     mean: Array
     sd: Array
+    series: Array | None = None
 
     def beyond(self, threshold: float, *, above: bool) -> Array:
         """Give the probability that the pooled mean lies beyond a threshold.
@@ -54,7 +68,11 @@ class After:
         # Under a common effect a trial without sampling error leaves no doubt: SDs of zero.
         with np.errstate(divide="ignore"):
             z = (self.mean - threshold) / self.sd
-        return np.asarray(np.sum(self.weight * ndtr(z if above else -z), axis=0))
+        found = ndtr(z if above else -z)
+        if self.series is not None:
+            more = _beyond(np.clip(-z, -FAR, FAR), self.series)
+            found = found + more if above else found - more
+        return np.asarray(np.clip(np.sum(self.weight * found, axis=0), 0.0, 1.0))
 
     def width(self, ci_prob: float) -> Array:
         """Give the width of the central interval.
@@ -69,11 +87,14 @@ class After:
         ndarray, shape (result,)
             On the analysis scale.
         """
-        ends = [
-            mixture.quantile(level, self.weight, self.mean, self.sd)
-            for level in (0.5 - ci_prob / 2, 0.5 + ci_prob / 2)
-        ]
-        return np.asarray(ends[1] - ends[0])
+        levels = 0.5 - ci_prob / 2, 0.5 + ci_prob / 2
+        if self.series is None:
+            low, high = (mixture.quantile(p, self.weight, self.mean, self.sd) for p in levels)
+            return np.asarray(high - low)
+        each = zip(
+            self.weight.T, self.mean.T, self.sd.T, np.moveaxis(self.series, 1, 0), strict=True
+        )
+        return np.array([np.diff(Kernels(*parts).quantile(levels))[0] for parts in each])
 
 
 def results(known: Posterior, se: float, count: int) -> Array:
@@ -93,13 +114,8 @@ def results(known: Posterior, se: float, count: int) -> Array:
     ndarray, shape (result,)
         Quantiles of the predictive distribution at the middles of `count` equal shares, rising.
     """
-    weight, mean, _, new = _kept(known)
-    level = (np.arange(count) + 0.5) / count
-    shape = (len(weight), count)
-    sd = np.hypot(new, se)
-    return mixture.quantile(
-        level, weight, np.broadcast_to(mean[:, None], shape), np.broadcast_to(sd[:, None], shape)
-    )
+    mu, apart = _kept(known)
+    return mu.widened(apart + se**2).quantile((np.arange(count) + 0.5) / count)
 
 
 def after(known: Posterior, se: float, result: Array) -> After:
@@ -119,27 +135,70 @@ def after(known: Posterior, se: float, result: Array) -> After:
     After
         For every result.
     """
-    weight, mean, sd, new = (part[:, None] for part in _kept(known))
-    variance = new**2 + se**2
+    mu, apart = _kept(known)
+    weight, mean, sd = (part[:, None] for part in (mu.weight, mu.mean, mu.sd))
+    variance = sd**2 + apart[:, None] + se**2
     gap = result - mean
     log = np.log(weight) - 0.5 * (gap**2 / variance + np.log(variance))
     share = np.exp(log - log.max(axis=0))
     gain = sd**2 / variance
     left = np.broadcast_to(sd * np.sqrt(np.maximum(1.0 - gain, 0.0)), share.shape)
-    return After(share / share.sum(axis=0), mean + gain * gap, left)
+    series = None
+    if mu.series is not None:
+        series = _series(mu.series, gain, gap / np.sqrt(variance))
+        share = share * np.maximum(series[..., 0], 0.0)
+        bare = share <= NEGLIGIBLE * share.max(axis=0)
+        series[bare], share = 0.0, np.where(bare, 0.0, share)
+        series[bare, 0] = 1.0
+        series = series / series[..., :1]
+    return After(share / share.sum(axis=0), mean + gain * gap, left, series)
 
 
-def _kept(known: Posterior) -> tuple[Array, Array, Array, Array]:
-    """Give weights, means, SDs, and SDs of a new setting of the nodes that carry something."""
+def _series(series: Array, gain: Array, u: Array) -> Array:
+    """Multiply kernels by the density of a result, but for that of a normal; (node, result, degree + 1)."""
+    large = np.flatnonzero(np.max(np.abs(series), axis=0) > SMALL)
+    degree = int(large[-1]) if len(large) else 0
+    polynomials = _hermite(u, degree)
+    found = np.zeros((*u.shape, degree + 1))
+    place, gain = np.arange(degree + 1.0), gain[:, 0]
+    for k in range(degree + 1):
+        rest = place[: degree + 1 - k]
+        log = 0.5 * (gammaln(rest + k + 1) - gammaln(rest + 1) - gammaln(k + 1.0))
+        part = series[:, k : degree + 1] * np.exp(log) * gain[:, None] ** (0.5 * rest)
+        part = part * np.maximum(1.0 - gain, 0.0)[:, None] ** (0.5 * k)
+        found[..., k] = np.einsum("jm,mjr->jr", part, polynomials[: len(rest)])
+    return found
+
+
+def _hermite(z: Array, degree: int) -> Array:
+    """Orthonormal Hermite polynomials up to a degree, shape (degree + 1, ...)."""
+    found = [np.ones_like(z), z][: degree + 1]
+    for n in range(1, degree):
+        found.append((z * found[-1] - math.sqrt(n) * found[-2]) / math.sqrt(n + 1.0))
+    return np.stack(found)
+
+
+def _beyond(z: Array, series: Array) -> Array:
+    """Give what the terms of a series add to P(quantity > z), shape (node, result)."""
+    total, before, last = np.zeros_like(z), np.zeros_like(z), np.ones_like(z)
+    for n in range(1, series.shape[-1]):
+        total += series[..., n] * last / math.sqrt(n)
+        before, last = last, (z * last - math.sqrt(n - 1) * before) / math.sqrt(n)
+    return total * np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
+
+
+def _kept(known: Posterior) -> tuple[Kernels, Array]:
+    """Give the pooled mean's kernels that carry something, and variances of a new setting around it."""
     mu, level = known.pooled, known.effects["mu"]
     new = known.effects.get("theta_new", level)
-    if mu.series is not None or len(new.weight) != len(mu.weight):
+    if not len(mu.weight) == len(level.weight) == len(new.weight):
         raise EngineRefusal(
-            "what one more trial would say is worked out for posteriors that are normal given the "
-            "hyperparameters; this one is not: simulate a trial and fit the model with it."
+            "what one more trial would say is worked out where the pooled mean and a new setting have the "
+            "same kernels; this posterior's tails have their own: simulate a trial and fit the model with it."
         )
-    keep = mu.weight > NEGLIGIBLE * mu.weight.max()
+    keep = np.abs(mu.weight) > NEGLIGIBLE * np.abs(mu.weight).max()
     weight = mu.weight[keep] / mu.weight[keep].sum()
+    series = None if mu.series is None else mu.series[keep]
     # A setting whose moderators are at the mean itself: it differs by heterogeneity alone.
-    apart = np.sqrt(mu.sd**2 + np.maximum(new.sd**2 - level.sd**2, 0.0))
-    return weight, mu.mean[keep], mu.sd[keep], apart[keep]
+    apart = np.maximum(new.sd**2 - level.sd**2, 0.0)
+    return Kernels(weight, mu.mean[keep], mu.sd[keep], series), apart[keep]

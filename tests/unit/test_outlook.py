@@ -1,5 +1,7 @@
 """What one more trial could change: refits with the trial, a normal's own algebra, and the martingale."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,6 +11,8 @@ import bayesrtw as brw
 from bayesrtw.analysis.conclusion import Rules
 from bayesrtw.engine import solve
 from bayesrtw.errors import SpecError
+from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
+from bayesrtw.model.student_t import HeavyTails
 from bayesrtw.question.next_trial import after, results
 
 FRAME = pd.DataFrame(
@@ -108,3 +112,62 @@ def test_an_object_of_another_kind_is_named_with_what_to_give():
         brw.ladder(model("common"), evidence())
     with pytest.raises(SpecError, match="found Evidence; give the DataTree that fit returned"):
         brw.summarise(evidence())
+
+
+COHORTS = pd.DataFrame(
+    {
+        "study": list("pqrstu"),
+        "effect": [0.45, 0.02, -0.15, 0.32, 0.61, 0.10],
+        "se": [0.20, 0.11, 0.25, 0.16, 0.30, 0.2],
+        "design": ["rct", "rct", "rct", "cohort", "cohort", "cohort"],
+    }
+)
+
+
+def at_risk():
+    half = brw.prior.HalfNormal
+    group = RiskGroup(
+        "cohorts",
+        ("cohort",),
+        brw.prior.Normal(0.1, 0.2),
+        half(0.15),
+        (RiskClass("", 0.4),),
+        size=10.0,
+    )
+    return brw.Model(
+        terms=(
+            brw.Intercept(brw.prior.Normal(0, 0.5)),
+            brw.Exchangeable(half(0.25)),
+            BiasMixture((group,)),
+        )
+    )
+
+
+@pytest.mark.parametrize(("result", "se"), [(0.9, 0.15), (-0.4, 0.05), (0.2, 0.5)])
+def test_a_trial_after_a_bias_mixture_is_that_of_a_fit_with_it(result, se):
+    """The trial is not among those that may be biased, so that a refit says the same."""
+    rows = brw.Evidence.from_frame(COHORTS, measure="log_hazard_ratio", benefit="higher")
+    later = after(solve(at_risk(), rows).posterior, se, np.array([result]))
+    trial = pd.DataFrame({"study": ["new"], "effect": [result], "se": [se], "design": ["rct"]})
+    whole = pd.concat([COHORTS, trial], ignore_index=True)
+    whole = brw.Evidence.from_frame(whole, measure="log_hazard_ratio", benefit="higher")
+    found = solve(at_risk(), whole).posterior.pooled
+    for threshold in (-0.1, 0.0, 0.2):
+        for above in (True, False):
+            expected = found.beyond(threshold, above=above)
+            assert later.beyond(threshold, above=above)[0] == pytest.approx(expected, abs=1e-6)
+    low, high = found.interval(0.95)
+    assert later.width(0.95)[0] == pytest.approx(high - low, rel=1e-5)
+
+
+def test_what_is_expected_stays_for_models_that_are_not_normal():
+    heavy = replace(model("two levels"), likelihood=HeavyTails(nu=4.0))
+    now = solve(heavy, evidence()).posterior
+    assert now.pooled.series is not None
+    for se in (0.0, 0.2):
+        later = after(now, se, results(now, se, 2_000))
+        for threshold in (-0.1, 0.0, 0.2):
+            expected = later.beyond(threshold, above=True).mean()
+            assert expected == pytest.approx(now.pooled.beyond(threshold, above=True), abs=1e-4)
+    frame = brw.outlook(heavy, evidence())
+    assert (frame["narrower"] > 0).all()
