@@ -2,7 +2,7 @@
 
 from concurrent.futures import Executor
 
-from bayesrtw.analysis.catalog import open_dataset
+from bayesrtw.analysis.catalog import evidence_of
 from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import Engine
@@ -47,7 +47,7 @@ def calibrate_analysis(
     EngineRefusal
         If the engine cannot fit it.
     """
-    source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
+    source = evidence if evidence is not None else evidence_of(analysis)
     return calibrate(
         analysis.model,
         selected(analysis, source).evidence,

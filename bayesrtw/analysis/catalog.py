@@ -212,6 +212,11 @@ def open_dataset(
     raise EvidenceError(f"no data set {str(name)!r}, and no such file or folder; {hint}")
 
 
+def evidence_of(analysis: Analysis) -> Evidence:
+    """Open the data set that an analysis names, with the columns that it states."""
+    return open_dataset(analysis.evidence.dataset, columns=analysis.columns)
+
+
 def open_brief(name: str | Path) -> Brief:
     """Open a brief: what somebody recommends and finds, to be held against evidence.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import xarray as xr
 
-from bayesrtw.analysis.catalog import open_dataset, register
+from bayesrtw.analysis.catalog import evidence_of, register
 from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis, Estimand, vary
 from bayesrtw.doubt.inspect import beside
@@ -115,7 +115,7 @@ def asked_of(
             f"found {type(what).__name__}; give an Analysis: open_analysis reads one from a TOML file; or a "
             "Synthesis: run returns one."
         )
-    return what, evidence if evidence is not None else open_dataset(what.evidence.dataset)
+    return what, evidence if evidence is not None else evidence_of(what)
 
 
 def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
@@ -147,7 +147,7 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
     >>> "pooled" in synthesis.estimates.index
     True
     """
-    source = evidence if evidence is not None else open_dataset(analysis.evidence.dataset)
+    source = evidence if evidence is not None else evidence_of(analysis)
     chosen = selected(analysis, source)
     model = analysis.model
     checked = check(model, chosen.evidence)

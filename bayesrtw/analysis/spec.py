@@ -244,6 +244,9 @@ class Analysis:
     ladder
         How trials and non-randomised studies are pooled under one assumption after another, and
         which of them decides.
+    columns
+        What headings of a flat table are, such as ``yi = "effect"``, where the evidence is one: heading
+        to a name of this package, as ``--columns`` states them.
     schema
         Version of the file's layout.
     """
@@ -265,6 +268,7 @@ class Analysis:
     conclusion: Rules = field(default_factory=Rules)
     living: Living = field(default_factory=Living)
     ladder: Rungs = field(default_factory=Rungs)
+    columns: Mapping[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

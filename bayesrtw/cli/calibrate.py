@@ -74,15 +74,15 @@ def calibrate(
     from bayesrtw.report import calibration as report
     from bayesrtw.report.document import as_json as printed
 
-    evidence = source.open() if source is not None else None
     analyses = [open_analysis(name) for name in dict.fromkeys(ids or analysis_ids())]
+    sources = source.open_each(analyses) if source is not None else [None] * len(analyses)
     _writable(out)
     chosen = list(dict.fromkeys(engines))
     most = max(replicates or REPLICATES[kind] for kind in chosen)
     found = []
     with workers.executor(most, least=LEAST_REPLICATES) as executor:
         for kind in chosen:
-            for analysis in analyses:
+            for analysis, evidence in zip(analyses, sources, strict=True):
                 progress = _Progress(f"{analysis.id}, {kind}")
                 found.append(
                     calibrate_analysis(

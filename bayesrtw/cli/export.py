@@ -33,8 +33,9 @@ def export(name: str, source: Given | None, to: str, out: Path) -> None:
     from bayesrtw.errors import OutputError
     from bayesrtw.report.export import exported
 
-    evidence = source.open() if source is not None else None
-    files = exported(run(open_analysis(name), evidence), to)
+    analysis = open_analysis(name)
+    evidence = source.open(analysis.columns) if source is not None else None
+    files = exported(run(analysis, evidence), to)
     try:
         out.mkdir(parents=True, exist_ok=True)
         for file, content in files.items():

@@ -34,7 +34,7 @@ def ladder(
     from bayesrtw.report.ladder import as_data, show, write
 
     analysis = open_analysis(name)
-    evidence = source.open() if source is not None else None
+    evidence = source.open(analysis.columns) if source is not None else None
     if not exact_only:
         click.echo(
             "Rungs that must be sampled take up to a minute; --exact leaves them out.", err=True

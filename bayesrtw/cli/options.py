@@ -1,7 +1,7 @@
 """Options that several commands take, said once so that they mean and read the same everywhere."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from bayesrtw.analysis.spec import Analysis
     from bayesrtw.evidence.table import Evidence
     from bayesrtw.reading.flat import Stated
 
@@ -33,14 +34,25 @@ class Given:
     path: Path
     stated: "Stated"
 
-    def open(self) -> "Evidence":
-        """Read it, without the rows that have faults, and say on stderr how it was read."""
+    def open(self, columns: Mapping[str, str] | None = None) -> "Evidence":
+        """Read it, without the rows that have faults, and say on stderr how it was read.
+
+        Parameters
+        ----------
+        columns
+            What an analysis says of headings, where the person says nothing.
+
+        Returns
+        -------
+        Evidence
+            Every row without a fault.
+        """
         from bayesrtw.analysis.catalog import open_dataset
 
         evidence = open_dataset(
             self.path,
             strict=False,
-            columns=self.stated.columns,
+            columns=self.stated.columns or columns,
             measure=self.stated.measure,
             benefit=self.stated.benefit,
             sheet=self.stated.sheet,
@@ -48,6 +60,23 @@ class Given:
         if evidence.provenance.reading:
             click.echo(f"read: {evidence.provenance.reading}", err=True)
         return evidence
+
+    def open_each(self, analyses: "Sequence[Analysis]") -> "list[Evidence]":
+        """Read it for several analyses, once for all that say the same of headings.
+
+        Parameters
+        ----------
+        analyses
+            The analyses.
+
+        Returns
+        -------
+        list of Evidence
+            One an analysis.
+        """
+        stated = [tuple(sorted(analysis.columns.items())) for analysis in analyses]
+        opened = {each: self.open(dict(each)) for each in dict.fromkeys(stated)}
+        return [opened[each] for each in stated]
 
 
 def table_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -35,7 +35,7 @@ def report(name: str, source: Given | None, out: Path | None, kind: str | None) 
     by_suffix = {suffix: each for each, suffix in FORMATS.items()}
     chosen = kind or (by_suffix.get(out.suffix.lower()) if out else None) or "html"
     analysis = open_analysis(name)
-    evidence = source.open() if source is not None else None
+    evidence = source.open(analysis.columns) if source is not None else None
     synthesis = run(analysis, evidence)
     content = render(synthesis, record(synthesis, evidence), chosen)
     path = out or Path(f"{analysis.id}{FORMATS[chosen]}")

@@ -64,13 +64,13 @@ def run(
     from bayesrtw.parallel import map_tasks
     from bayesrtw.report import document
 
-    evidence, analyses = _chosen(ids, source, int(levels))
+    chosen = _chosen(ids, source, int(levels))
     progress = Console(stderr=True, soft_wrap=True)
     colour = sys.stdout.isatty()
     width = Console().width if colour else 110
     tasks = [
         _Task(analysis, evidence, out, as_json, notes, report, width, colour)
-        for analysis in analyses
+        for analysis, evidence in chosen
     ]
     documents, failed = {}, []
     with workers.executor(len(tasks), least=LEAST_TASKS) as executor:
@@ -99,14 +99,14 @@ def run(
 
 def _chosen(
     ids: tuple[str, ...], source: Given | None, levels: int
-) -> "tuple[Evidence | None, tuple[Analysis, ...]]":
+) -> "list[tuple[Analysis, Evidence | None]]":
     """Open what was asked for; every file is read before anything is fitted."""
     from bayesrtw.analysis.catalog import analysis_ids, open_analysis
     from bayesrtw.analysis.default import default_analyses
 
-    evidence = source.open() if source is not None else None
-    if evidence is not None and not ids:
-        return evidence, default_analyses(evidence, levels=levels)
+    if source is not None and not ids:
+        evidence = source.open()
+        return [(each, evidence) for each in default_analyses(evidence, levels=levels)]
     analyses = tuple(open_analysis(name) for name in ids or analysis_ids())
     names = [analysis.id for analysis in analyses]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -115,7 +115,8 @@ def _chosen(
             f"analyses {shown(twice)} are asked for twice; each has one folder of results: leave one "
             "out, or run it with another --out."
         )
-    return evidence, analyses
+    sources = source.open_each(analyses) if source is not None else [None] * len(analyses)
+    return list(zip(analyses, sources, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,7 @@ def sensitivity(name: str, source: Given | None, as_json: bool, workers: Workers
     from bayesrtw.report import document, text
 
     analysis = open_analysis(name)
-    evidence = source.open() if source is not None else None
+    evidence = source.open(analysis.columns) if source is not None else None
     with workers.executor(len(analysis.variant), least=LEAST_VARIANTS) as executor:
         panel = panel_of(analysis, evidence, executor=executor)
     if as_json:

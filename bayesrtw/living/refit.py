@@ -119,7 +119,7 @@ def refit(
 def open_inputs(toml: Path, entry: Path) -> Opened:
     """Decode the inputs of a run."""
     analysis = open_analysis(toml)
-    source = open_dataset(entry)
+    source = open_dataset(entry, columns=analysis.columns)
     selection = selected(analysis, source)
     engine = analysis.engine or choose(analysis.model, selection.evidence)
     settings = encode(engine)
@@ -146,7 +146,8 @@ def before_of(base: Run) -> Earlier:
 
     def reopen() -> Basis:
         toml, entry = stored_inputs(base.folder, analysis)
-        return Basis(open_analysis(toml), open_dataset(entry, strict=False))
+        spec = open_analysis(toml)
+        return Basis(spec, open_dataset(entry, strict=False, columns=spec.columns))
 
     def tree() -> xr.DataTree:
         return xr.open_datatree(base.folder / "posterior.nc", engine="h5netcdf")

@@ -3,13 +3,15 @@
 import struct
 import warnings
 import zlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from bayesrtw.errors import EvidenceError, Faults
 from bayesrtw.evidence.cells import rows_of_frame
 from bayesrtw.reading.grid import Grid, grid_of_rows, grid_of_text
-from bayesrtw.reading.headings import known
+from bayesrtw.reading.headings import bare
+from bayesrtw.reading.headings import known as means_something
 from bayesrtw.reading.schema import raw_bytes
 
 if TYPE_CHECKING:
@@ -77,8 +79,15 @@ _BROKEN: Final = (
 )
 
 
-def grid_of(source: "Path | pd.DataFrame", sheet: str, faults: Faults) -> tuple[Grid, bytes]:
-    """Read the table of a file or a data frame."""
+def grid_of(
+    source: "Path | pd.DataFrame", sheet: str, faults: Faults, stated: Collection[str] = ()
+) -> tuple[Grid, bytes]:
+    """Read the table of a file or a data frame; headings that a person states are known ones."""
+    own = {bare(heading) for heading in stated}
+
+    def known(text: str) -> bool:
+        return bare(text) in own or means_something(text)
+
     if not hasattr(source, "read_bytes"):
         return grid_of_rows(
             rows_of_frame(cast("pd.DataFrame", source)), "data frame", known, faults

@@ -59,7 +59,7 @@ def flat_table(
     source: "Path | pd.DataFrame", stated: Stated, faults: Faults
 ) -> tuple[Table, Provenance]:
     """Read a flat table into the columns of this package."""
-    grid, raw = grid_of(source, stated.sheet, faults)
+    grid, raw = grid_of(source, stated.sheet, faults, stated.columns)
     read = understood(grid, stated.columns, stated.measure)
     totals = tuple(f"Row {line} ({first!r}) {SUMS_UP}" for line, first in grid.totals)
     plain = (*grid.said, *read.said)
