@@ -159,6 +159,9 @@ def _rows(whole: Fitted, values: Mapping[str, object]) -> tuple[Array, Array]:
                 if part.setting is None:
                     raise SpecError(f"term {kind_of(term)!r} does not say what it is in a setting.")
                 row.append(part.setting(setting))
+            elif term.facts.mean:
+                # A prior that other studies give stands in the place of an intercept.
+                row.append(np.ones(1))
         rows.append(np.concatenate([*row, np.zeros(biases)]))
     return np.array(rows), np.array(list(known.values()))
 

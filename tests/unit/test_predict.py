@@ -7,6 +7,8 @@ import pytest
 import bayesrtw as brw
 from bayesrtw.errors import SpecError
 from bayesrtw.model import prior
+from bayesrtw.model.bias import Studies
+from bayesrtw.model.borrow import RobustMap
 from bayesrtw.model.student_t import HeavyTails
 from bayesrtw.model.term import Group
 
@@ -51,6 +53,15 @@ def test_without_values_it_is_the_pooled_mean_and_its_new_setting(mean):
     for own, name in ((found, made.pooled), (new, made.new)):
         expected = summary.loc[name, FIGURES].to_numpy(dtype=float)
         np.testing.assert_allclose(own[FIGURES].to_numpy(dtype=float), expected, atol=1e-7)
+
+
+def test_a_mean_whose_prior_other_studies_give_is_predicted_too():
+    borrowed = RobustMap(Studies(("cohort",)), prior=MU, tau=TAU, robust=MU)
+    made = brw.Model(terms=(borrowed, SPREAD))
+    summary = brw.summarise(brw.fit(made, evidence(), engine=brw.Exact(draws=0)))
+    found = brw.predict(made, evidence()).iloc[0]
+    expected = summary.loc["mu", FIGURES].to_numpy(dtype=float)
+    np.testing.assert_allclose(found[FIGURES].to_numpy(dtype=float), expected, atol=1e-7)
 
 
 def test_levels_are_what_the_summary_says_of_them():
