@@ -163,8 +163,8 @@ def usual_trials(evidence: Evidence) -> dict[str, float]:
     """
     se = evidence.data["se"].to_numpy().astype(float)
     return {
-        USUAL: float(np.median(se)),
-        "as precise as the most precise": float(np.min(se)),
+        USUAL: float(np.nanmedian(se)),
+        "as precise as the most precise": float(np.nanmin(se)),
         "without sampling error": 0.0,
     }
 

@@ -12,6 +12,7 @@ from bayesrtw.evidence.dependence import shared_groups
 from bayesrtw.evidence.route import FROM_COUNTS, SILENT
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.judged import CRITICAL
+from bayesrtw.model.likelihood import Inspects
 from bayesrtw.model.term import LeavesOut
 from bayesrtw.printed import STATE_IT
 from bayesrtw.registry import suggestion
@@ -36,7 +37,7 @@ class Selection:
     findings: tuple[Finding, ...]
 
 
-def select(query: Query, evidence: Evidence) -> Selection:
+def select(query: Query, evidence: Evidence, *, without_events: bool = False) -> Selection:
     """Take the rows that an analysis pools.
 
     Parameters
@@ -45,6 +46,9 @@ def select(query: Query, evidence: Evidence) -> Selection:
         What it wants.
     evidence
         The data set.
+    without_events
+        Whether rows are kept in which nobody, or everybody, has the event: they have no effect, and a
+        likelihood of counts may hear them all the same.
 
     Returns
     -------
@@ -97,13 +101,13 @@ def select(query: Query, evidence: Evidence) -> Selection:
         if query.measure in FROM_COUNTS and _counted(rows)[other].any():
             text += f". Counts can be analysed so too: give their rows a column measure with {query.measure}"
         rows = _without(rows, other, text, "other-measure", "warning", findings)
-    if "conversion" in rows.data:
-        how = rows.data["conversion"].to_numpy()
-        silent = np.array([SILENT in str(each) for each in how], dtype=bool)
+    silent = _silent(rows)
+    if not without_events:
         text = f"nobody, or everybody, {SILENT} of a ratio"
         rows = _without(rows, silent, text, "no-events", "warning", findings)
+        silent = silent[~silent]
     effect, se = rows.data["effect"].to_numpy(), rows.data["se"].to_numpy()
-    bare = ~(np.isfinite(effect) & np.isfinite(se))
+    bare = ~(np.isfinite(effect) & np.isfinite(se)) & ~silent
     text = "no standard error follows from what was printed"
     rows = _without(rows, bare, text, "no-standard-error", "warning", findings)
     if rows.size == 0:
@@ -140,7 +144,9 @@ def selected(analysis: Analysis, evidence: Evidence) -> Selection:
         As `select`, and if no row remains without these studies, or the analysis has a threshold of
         benefit and nobody stated which effects are good.
     """
-    found = select(analysis.evidence, evidence)
+    likelihood = analysis.model.likelihood
+    tells = isinstance(likelihood, Inspects) and likelihood.tells_without_events
+    found = select(analysis.evidence, evidence, without_events=tells)
     rows, findings = found.evidence, list(found.findings)
     for term in analysis.model.terms:
         if isinstance(term, LeavesOut):
@@ -192,6 +198,14 @@ def _counted(rows: Evidence) -> NDArray[np.bool_]:
         return np.zeros(rows.size, dtype=bool)
     how = [str(each) for each in rows.data["conversion"].to_numpy()]
     return np.array([" from counts" in each for each in how], dtype=bool)
+
+
+def _silent(rows: Evidence) -> NDArray[np.bool_]:
+    """Mark the rows that have no ratio since nobody, or everybody, has the event."""
+    if "conversion" not in rows.data:
+        return np.zeros(rows.size, dtype=bool)
+    how = rows.data["conversion"].to_numpy()
+    return np.array([SILENT in str(each) for each in how], dtype=bool)
 
 
 def _without(

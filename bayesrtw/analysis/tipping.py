@@ -72,7 +72,7 @@ class Tipping(Pictured):
         import pandas as pd  # noqa: PLC0415
 
         near = self.shifts["shift"].abs().groupby(level="group").min().max()
-        blind = BLIND * float(np.median(self.whole.evidence.data["se"].to_numpy()))
+        blind = BLIND * float(np.nanmedian(self.whole.evidence.data["se"].to_numpy()))
         reach = BEYOND * float(near) if np.isfinite(near) else blind
         # Denser near no shift, where curves are steepest; and the crossings themselves.
         share = np.linspace(-1.0, 1.0, POINTS)

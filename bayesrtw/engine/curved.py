@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from bayesrtw.engine.arrays import masked
 from bayesrtw.engine.at_risk import Parted, log_sum, over_chance, spreads_of, without_each
 from bayesrtw.engine.cubature import MOST_PRODUCT, Rule, rule, sizes
 from bayesrtw.engine.curved_place import Place, Seen, Tilt, moments, weighed
@@ -81,6 +82,11 @@ class Curved:
     def design(self) -> Design:
         """The arrays, with a normal near each site."""
         return self.curved.near
+
+    @property
+    def bounding(self) -> Design:
+        """The arrays of those estimates that bound a heterogeneity: its tail is theirs and its prior's."""
+        return masked(self.design, self.keep & self.curved.sites.falls)
 
     @property
     def names(self) -> tuple[str, ...]:

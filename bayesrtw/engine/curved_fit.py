@@ -140,10 +140,9 @@ class CurvedFit:
                 each = self.mean_at(near.mix.rows, new=True)
                 effects["theta_new_studies"] = blended(each, near.mix.share.tolist())
         hyper = dict(zip(self.fine.curved.names, self._hyper(), strict=True))
-        tau = float(weight @ np.sqrt(self._spread()))
-        return Posterior(
-            effects, hyper, tau if moments_of(near) else math.nan, total, self.error, near.pooled
-        )
+        exists = moments_of(self.fine.curved.bounding) > 0
+        tau = float(weight @ np.sqrt(self._spread())) if exists else math.nan
+        return Posterior(effects, hyper, tau, total, self.error, near.pooled)
 
     def _shares(self, laid: Laid) -> tuple[Array, Array, float]:
         """Shares of the points, shares of nodes at each point, and the log of the integral."""
@@ -233,7 +232,7 @@ class CurvedFit:
         """See `Fitted`."""
         weight, share, _ = self._shares(self.fine)
         variance = self._spread() if new else 0.0
-        most, back = moments_of(self.near), back_moments(self.near)
+        most, back = moments_of(self.fine.curved.bounding), back_moments(self.near)
         grow = np.any(columns[:, self.near.flat] != 0, axis=1) | new
         found = [self._kernels(self.fine.seen.b @ row, weight, share, variance) for row in columns]
         grown = [replace(own, exist=most, exist_back=back) for own in found]
@@ -487,7 +486,8 @@ class CurvedFit:
 
     def _held(self) -> "CurvedFit":
         """Hold a neighbour's two rules against each other; lay its own nodes where they differ."""
-        moved = max(self._moved(), self._missing())
+        moved = self._moved()
+        moved = moved if moved > NEIGHBOUR else max(moved, self._missing())
         if moved <= NEIGHBOUR:
             return replace(self, error=max(self.error, moved))
         if self.powers != (1.0, 1.0):

@@ -9,6 +9,7 @@ from bayesrtw.engine.cubature import rule
 from bayesrtw.engine.curved import Curved, inner
 from bayesrtw.engine.integrate import moment_order
 from bayesrtw.engine.quadrature import lay, looks
+from bayesrtw.errors import EngineRefusal
 from bayesrtw.posterior.axis import Positive
 from bayesrtw.posterior.nodes import Nodes
 
@@ -31,12 +32,18 @@ def nodes_of(rough: Curved, count: int) -> tuple[Nodes, Array]:
     """Lay nodes of the hyperparameters where a coarse rule sees their posterior; logs of bare weights."""
     if not rough.names:
         return Nodes((), np.zeros(1), np.zeros(()), (), ()), np.zeros(1)
-    most = moment_order(rough.design)
+    most = moment_order(rough.bounding)
     moments = [most if isinstance(axis, Positive) else 0 for axis in rough.axes]
-    at = looks(rough.log_density, rough.axes, moments)
     counts = (count,) * len(rough.names)
     size = max(int(rough.keep.sum()), 1)
-    nodes = lay(rough.log_density, rough.axes, counts, at, size=size, moments=moments)
+    try:
+        at = looks(rough.log_density, rough.axes, moments)
+        nodes = lay(rough.log_density, rough.axes, counts, at, size=size, moments=moments)
+    except ArithmeticError as error:
+        raise EngineRefusal(
+            f"Exact: {error}: it is improper, or its tail is out of reach; use a proper prior of "
+            f"{', '.join(rough.names)}, with a lighter tail."
+        ) from error
     bare = nodes.log_weight + nodes.log_total - rough.log_density(nodes.on_axes()).reshape(-1)
     return nodes, bare
 

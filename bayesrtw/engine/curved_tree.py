@@ -61,7 +61,7 @@ def quadrature(fit: CurvedFit, *, study_effects: bool) -> xr.Dataset:
             data[f"weight_in_{near.pooled}"] = (ESTIMATE, fit.shares[:-1])
             data[f"prior_weight_in_{near.pooled}"] = float(fit.shares[-1])
     attrs = {
-        "tail_power": tail_power(near),
+        "tail_power": tail_power(fit.fine.curved.bounding),
         "back_moments": back_moments(near),
         "grows_with_tau": "",
     }

@@ -76,6 +76,11 @@ class Binomial:
     def clustering(self) -> None:
         """People are counted one by one."""
 
+    @property
+    def tells_without_events(self) -> bool:
+        """Such a study tells a little, through the prior of its baseline."""
+        return True
+
     def columns(self) -> tuple[str, ...]:
         """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""
         return ()

@@ -59,6 +59,11 @@ class Curves:
         return self.seen, self.width
 
     @property
+    def falls(self) -> NDArray[np.bool_]:
+        """See `Sites`."""
+        return np.array([not each.edges for each in self.laid], dtype=bool)
+
+    @property
     def size(self) -> int:
         """See `Sites`."""
         return int(np.mean([len(each.weight) for each in self.laid])) + 1

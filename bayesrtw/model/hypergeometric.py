@@ -99,6 +99,11 @@ class Hypergeometric:
     def clustering(self) -> None:
         """People are counted one by one."""
 
+    @property
+    def tells_without_events(self) -> bool:
+        """Given its margins such a table has one outcome."""
+        return False
+
     def columns(self) -> tuple[str, ...]:
         """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""
         return ()

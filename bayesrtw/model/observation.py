@@ -38,6 +38,10 @@ class Sites(Protocol):
         """Report other estimates: what was seen plus something, shape (unit,)."""
 
     @property
+    def falls(self) -> NDArray[np.bool_]:
+        """Which densities fall off on both sides, shape (unit,): those alone bound a heterogeneity."""
+
+    @property
     def size(self) -> int:
         """How many normals a site's density takes, about: what a look at it costs."""
 
@@ -107,6 +111,11 @@ class Mixed:
     def moved(self, by: Array) -> "Mixed":
         """See `Sites`."""
         return replace(self, seen=self.seen + by)
+
+    @property
+    def falls(self) -> NDArray[np.bool_]:
+        """See `Sites`."""
+        return np.ones(len(self.seen), dtype=bool)
 
     @property
     def size(self) -> int:

@@ -47,6 +47,11 @@ class Poisson:
     def clustering(self) -> None:
         """Events are counted one by one."""
 
+    @property
+    def tells_without_events(self) -> bool:
+        """Given its events such a study has one outcome."""
+        return False
+
     def columns(self) -> tuple[str, ...]:
         """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""
         return ()
@@ -114,6 +119,11 @@ class BinomialSingle:
     def clustering(self) -> None:
         """People are counted one by one."""
 
+    @property
+    def tells_without_events(self) -> bool:
+        """A group without events has a low one."""
+        return True
+
     def columns(self) -> tuple[str, ...]:
         """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""
         return ()
@@ -166,6 +176,11 @@ class PoissonSingle:
     @property
     def clustering(self) -> None:
         """Events are counted one by one."""
+
+    @property
+    def tells_without_events(self) -> bool:
+        """A group without events has a low one."""
+        return True
 
     def columns(self) -> tuple[str, ...]:
         """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""

@@ -216,10 +216,12 @@ class Kernels:
             NaN where a moment does not exist.
         """
         terms = self.series if self.series is not None else np.ones((len(self.mean), 1))
-        first, second = (
-            float(self.weight @ series.exponential(terms, self.mean, self.sd, t))
-            for t in (1.0, 2.0)
-        )
+        # Infinite terms of either sign have no sum; such a moment is told not to exist below.
+        with np.errstate(invalid="ignore"):
+            first, second = (
+                float(self.weight @ series.exponential(terms, self.mean, self.sd, t))
+                for t in (1.0, 2.0)
+            )
         sd = math.sqrt(max(second - first**2, 0.0)) if math.isfinite(second) else math.nan
         return (
             first if self.exist_back > 0 and math.isfinite(first) else math.nan,

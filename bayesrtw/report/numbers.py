@@ -41,7 +41,9 @@ def resolve(content: Any, path: str) -> Any:
 def places_of(estimates: Iterable[tuple[float | None, float | None]], measure: "Measure") -> int:
     """Choose the decimals that the intervals of estimates (effect, standard error) deserve as printed."""
     known = [
-        (float(effect), 1.96 * float(se)) for effect, se in estimates if effect is not None and se
+        (float(effect), 1.96 * float(se))
+        for effect, se in estimates
+        if effect is not None and se and math.isfinite(se)
     ]
     if measure.log:
         return decimals((half for _, half in known), log=True)

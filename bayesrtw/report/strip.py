@@ -40,8 +40,9 @@ class Strip:
     @classmethod
     def of(cls, content: dict[str, Any], measure: Measure) -> "Strip":
         """Choose the axis."""
-        effect = np.array([row["effect"] for row in content["rows"]])
-        half = 1.96 * np.array([row["se"] for row in content["rows"]])
+        told = [row for row in content["rows"] if row["se"] is not None]
+        effect = np.array([row["effect"] for row in told])
+        half = 1.96 * np.array([row["se"] for row in told])
         first = content["explore"]["cells"][0][0][0]
         answers = {
             each["of"]: np.array(answer[:3], dtype=float)
@@ -72,18 +73,23 @@ class Strip:
         effect = first["effects"][row] if first else None
         weight = max(0.0, first["weights"][row] or 0.0) if first else 0.0
         side = round(3 + 12 * weight**0.5, 3)
+        x = [self.across(each) for each in effect] if effect else [0.0, 0.0, 0.0]
+        given = [
+            line("given", (x[1], x[2]), (20, 20)),
+            element("circle", {"class": "given", "cx": x[0], "cy": 20, "r": 3}),
+        ]
+        # Counts without events are heard and report no effect of their own.
+        if own["se"] is None:
+            return self._plot(given)
         middle = self.across(own["effect"])
         ends = [self.across(own["effect"] + z * own["se"]) for z in (-1.96, 1.96)]
         box = {"x": round(middle - side / 2, 3), "y": round(10 - side / 2, 3)}
         box |= {"width": side, "height": side}
-        x = [self.across(each) for each in effect] if effect else [0.0, 0.0, 0.0]
-        parts = [
+        mine = [
             line("mine", (ends[0], ends[1]), (10, 10)),
             element("rect", {"class": "mine", "data-effect": repr(own["effect"]), **box}),
-            line("given", (x[1], x[2]), (20, 20)),
-            element("circle", {"class": "given", "cx": x[0], "cy": 20, "r": 3}),
         ]
-        return self._plot(parts)
+        return self._plot([*mine, *given])
 
     def summary(self, place: int, of: str) -> Markup:
         """Draw the pooled effect as a diamond, the new setting as a line."""

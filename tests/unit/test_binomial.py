@@ -10,14 +10,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from scipy import stats
+from scipy import special, stats
 from scipy.interpolate import CubicSpline
 
 import bayesrtw as brw
+from bayesrtw.analysis.spec import Analysis, Query
 from bayesrtw.engine import solve
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.model.binomial import MEASURES, Binomial
+from bayesrtw.model.hypergeometric import Hypergeometric
 from bayesrtw.model.spec import check
+from bayesrtw.question.sensitivity import leave_one_out
+from bayesrtw.report.record import record
+from bayesrtw.report.strip import Strip
 
 prior = brw.prior
 NAMES = ["events_t", "n_t", "events_c", "n_c"]
@@ -64,13 +69,21 @@ def likelihood(table, link, baseline):
     return CubicSpline(THETA, found + ways)
 
 
+def given_margins(table, *_):
+    """Log likelihood of one study given how many events it has, as a spline."""
+    a, n1, c, n0 = (int(each) for each in table)
+    u = np.arange(max(0, a + c - n0), min(a + c, n1) + 1)
+    ways = np.array([math.comb(n1, each) * math.comb(n0, a + c - each) for each in u], dtype=float)
+    return CubicSpline(THETA, a * THETA - special.logsumexp(np.outer(THETA, u), b=ways, axis=1))
+
+
 def legendre(low, high, count):
     x, w = np.polynomial.legendre.leggauss(count)
     return low + (high - low) * (x + 1) / 2, w * (high - low) / 2
 
 
 class Grid:
-    def __init__(self, tables, link, baseline):
+    def __init__(self, tables, link, baseline, likelihood=likelihood):
         sites = [likelihood(table, link, baseline) for table in tables]
         tau, w = legendre(0.0, 4.0, 40)
         mu = np.linspace(-6.0, 6.0, 401)
@@ -124,6 +137,46 @@ def test_a_study_without_events_says_a_little():
     ]
     assert len(said) == 1
     assert "say a little" in said[0]
+
+
+@pytest.mark.parametrize("kind", ["binomial", "hypergeometric"])
+def test_an_analysis_keeps_studies_without_events_where_they_tell_something(kind, tmp_path):
+    """Binomial: the grid of all four trials; given margins: the grid of three, whose fourth is named."""
+    path = tmp_path / "trials.csv"
+    lines = [f"S{i},{','.join(f'{x:g}' for x in table)}" for i, table in enumerate(TABLES)]
+    head = f"study,{','.join(NAMES)},measure\n"
+    path.write_text(head + ",log_odds_ratio\n".join([*lines, ""]), encoding="utf-8")
+    evidence = brw.open_dataset(path, strict=False)
+    own = model(Binomial() if kind == "binomial" else Hypergeometric())
+    analysis = Analysis(
+        id="t",
+        title="t",
+        question="t?",
+        evidence=Query("trials", "log_odds_ratio"),
+        term=own.terms,
+        seed=1,
+        likelihood=own.likelihood,
+    )
+    synthesis = brw.run(analysis, evidence)
+    left = [each.message for each in synthesis.findings if each.check == "no-events"]
+    if kind == "binomial":
+        grid, heard = Grid(TABLES, "logit", stats.norm(0, 10)), TABLES
+        assert not left
+    else:
+        heard = TABLES[[0, 1, 3]]
+        grid = Grid(heard, "logit", None, given_margins)
+        assert left[0].startswith("Left out (1): S2. Reason: nobody, or everybody, has the event")
+    assert synthesis.evidence.size == len(heard)
+    found = synthesis.quantities.loc["mu"]
+    assert_allclose(found["mean"], grid.mean, atol=2e-6 * grid.sd)
+    assert_allclose(found["sd"], grid.sd, rtol=2e-6)
+    assert len(leave_one_out(synthesis)) == len(heard) + 1
+    if kind == "binomial":
+        # It has no estimate of its own to draw, and an effect behind it all the same.
+        content = record(synthesis)
+        strip = Strip.of(content, synthesis.evidence.measure)
+        assert ["rect" in str(strip.estimate(row)) for row in range(4)] == [True, True, False, True]
+        assert "circle" in str(strip.estimate(2))
 
 
 def test_bayes_factors_are_those_of_print():

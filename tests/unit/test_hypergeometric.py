@@ -16,6 +16,7 @@ from scipy import optimize, special, stats
 
 import bayesrtw as brw
 from bayesrtw.engine import solve
+from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.model.curve import curve
 from bayesrtw.model.hypergeometric import Hypergeometric
@@ -122,6 +123,25 @@ def test_a_table_without_events_moves_nothing(sparse):
     said = [each.message for each in check(model(), rows()) if each.check == "silent-tables"]
     assert len(said) == 1
     assert "'S2'" in said[0]
+
+
+def test_a_table_with_an_empty_cell_bounds_no_heterogeneity():
+    """Its density does not fall on one side, so that a posterior falls with the others' power of tau."""
+    tables = np.array([[3.0, 30, 0, 31], [5, 40, 6, 38], [0, 25, 4, 24]])
+    own = (brw.Intercept(prior.Normal(0, 1)), brw.Exchangeable(prior.HalfCauchy(0.5)))
+    made = brw.Model(terms=own, likelihood=Hypergeometric())
+    log = []
+    for tau in (1e3, 1e4):
+        theta = np.arange(-9.0 * tau, 9.0 * tau, 0.25)
+        normal = stats.norm.pdf(theta, 0.0, tau) * 0.25
+        each = [math.log(density(table, theta) @ normal) for table in tables]
+        log.append(sum(each) + stats.halfcauchy.logpdf(tau, scale=0.5))
+    power = (log[0] - log[1]) / math.log(10.0)
+    assert_allclose(power, 3.0, atol=0.01)
+    tree = brw.fit(made, rows(tables), engine=Exact(draws=0))
+    assert tree["quadrature"].attrs["tail_power"] == 3
+    found = brw.summarise(tree)
+    assert found.loc[["mu", "theta_new", "tau"], "sd"].isna().tolist() == [False, True, True]
 
 
 def test_tables_left_out_are_a_fit_without_them(sparse):

@@ -55,6 +55,7 @@
       const share = cell && cell.weights[place] ? Math.sqrt(Math.max(0, cell.weights[place])) : 0;
       const side = 3 + 12 * share;
       const box = row.querySelector("rect.mine");
+      if (!box) return;
       const middle = across(Number(box.dataset.effect));
       set(box, { x: middle - side / 2, y: 10 - side / 2, width: side, height: side });
     });
