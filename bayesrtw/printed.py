@@ -12,6 +12,12 @@ NONE: Final = "–"
 #: Differences from here on are printed with a power of ten.
 MOST_PLAIN: Final = 1e9
 
+#: No interval is printed with more decimals.
+MOST_DECIMALS: Final = 9
+
+#: Nor a number with more digits after its point than make up these in all.
+MOST_DIGITS: Final = 7
+
 #: Printed ratios beyond these are cut to ``>9999`` and ``<0.01``.
 MOST_RATIO, LEAST_RATIO = 9999.5, 0.005
 
@@ -23,10 +29,11 @@ def signed(text: str) -> str:
 
 def decimals(half_widths: Iterable[float], *, log: bool) -> int:
     """Choose decimals so that a typical interval (half widths > 0, analysis scale) has two digits."""
-    typical = float(median_low(sorted(map(float, half_widths))))
+    known = sorted(map(float, half_widths))
+    typical = float(median_low(known)) if known else 1.0
     if log:
         return 2 if typical >= 0.025 else 3
-    return min(4, max(0, 1 - math.floor(math.log10(typical))))
+    return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(typical))))
 
 
 def spell(value: float, *, log: bool, places: int) -> str:
@@ -34,6 +41,8 @@ def spell(value: float, *, log: bool, places: int) -> str:
     if math.isnan(value):
         return NONE
     if not log:
+        if abs(value) >= 1:  # few digits are needed after many
+            places = min(places, max(0, MOST_DIGITS - 1 - math.floor(math.log10(abs(value)))))
         return signed(f"{value:,.{places}f}" if abs(value) < MOST_PLAIN else f"{value:.2e}")
     if value >= MOST_RATIO:
         return ">9999"

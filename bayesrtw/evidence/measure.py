@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from bayesrtw.errors import EvidenceError, Fault
+from bayesrtw.printed import decimals
 from bayesrtw.registry import suggestion
 
 #: Which direction on the analysis scale is good; empty where nobody stated it, and then nothing is called
@@ -113,6 +114,32 @@ class Measure:
     def log(self) -> bool:
         """Whether the analysis scale is the natural logarithm of the reported one."""
         return self.link.name == LOG.name
+
+    @property
+    def ratio(self) -> bool:
+        """Whether what is reported is a ratio of two groups, printed with the digits of ratios."""
+        return self.log and self.groups == 2
+
+    def places(self, lower: ArrayLike, upper: ArrayLike) -> int:
+        """Choose the decimals that intervals deserve as they are printed.
+
+        Parameters
+        ----------
+        lower, upper
+            Ends of intervals on the analysis scale, one shape.
+
+        Returns
+        -------
+        int
+            See `bayesrtw.printed.decimals`; those of rates, proportions and correlations follow from
+            their intervals on the reported scale.
+        """
+        ends = [np.ravel(np.asarray(end, dtype=np.float64)) for end in (lower, upper)]
+        if not self.ratio:
+            with np.errstate(over="ignore"):
+                ends = [self.back(end) for end in ends]
+        half = np.abs(ends[1] - ends[0]) / 2
+        return decimals(half[np.isfinite(half) & (half > 0)].tolist(), log=self.ratio)
 
     @property
     def null(self) -> float:

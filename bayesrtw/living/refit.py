@@ -225,7 +225,7 @@ def _result(synthesis: Synthesis, after: Later, diff: Mapping[str, Any]) -> dict
         "conclusion": asdict(concluded) if concluded else None,
         "measure": attrs["measure"],
         "unit": attrs["unit"],
-        "log": synthesis.evidence.measure.log,
+        "log": synthesis.evidence.measure.ratio,
         "places": places_of(
             zip(data["effect"].to_numpy(), data["se"].to_numpy(), strict=True),
             synthesis.evidence.measure,

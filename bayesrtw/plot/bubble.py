@@ -26,7 +26,6 @@ from bayesrtw.plot.subject import Subject, evidence_of, subject_of, tree_of
 from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import model_of, pooled_of
-from bayesrtw.printed import decimals
 from bayesrtw.question.predict import predict
 from bayesrtw.registry import suggestion
 
@@ -109,7 +108,7 @@ def plot_bubble(
         pooled=line[["lower", "upper"]].to_numpy().ravel(),
         levels=np.zeros(0),
         new=line[["new_lower", "new_upper"]].to_numpy().ravel(),
-        log=subject.measure.log,
+        measure=subject.measure,
     )
     percent = f"{100 * ci_prob:g}%"
     title = one_line(moderator.replace("_", " "))
@@ -240,7 +239,7 @@ def _read(
     said = [f"Bubble plot of {len(x)} estimates ({subject.measure.title.lower()}) against {words}."]
     if slope is not None:
         # A slope per unit can be tiny: the decimals are those of its own interval.
-        places = decimals(np.array([(slope.upper - slope.lower) / 2]), log=subject.measure.log)
+        places = subject.measure.places(slope.lower, slope.upper)
         kind = "Ratio" if subject.measure.log else "Difference"
         said.append(
             f"{kind} for each unit of {words}: {spell_interval(slope, subject.measure, places)}."
@@ -248,9 +247,7 @@ def _read(
     for place in (0, -1):
         row = line.iloc[place]
         interval = Interval(float(row["median"]), float(row["lower"]), float(row["upper"]))
-        places = decimals(
-            np.array([(interval.upper - interval.lower) / 2]), log=subject.measure.log
-        )
+        places = subject.measure.places(interval.lower, interval.upper)
         said.append(
             f"Mean effect at {at[place]:g}: {spell_interval(interval, subject.measure, places)}."
         )

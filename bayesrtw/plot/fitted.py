@@ -26,7 +26,7 @@ from bayesrtw.posterior.tree import (
     pooled_of,
     which_of,
 )
-from bayesrtw.printed import decimals, spell, spell_probability, spell_share
+from bayesrtw.printed import spell, spell_probability, spell_share
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def read_forest(tree: xr.DataTree, *, group_by: str | None, ci_prob: float) -> F
     estimates = _estimates(tree, summary, sizes, ci_prob)
     rows = estimates if groups is None else _grouped(estimates, groups, str(group_by), summary)
     rows = [*rows, *_summary_rows(tree, summary, ci_prob)]
-    places = _places(tree, estimates, summary, log=measure.log)
+    places = _places(tree, estimates, summary, measure)
     unit, percent = str(tree.attrs["unit"]), percentage(ci_prob)
     return Forest(
         kind="Forest plot",
@@ -134,16 +134,16 @@ def _legend(rows: Sequence[Row], percent: str) -> tuple[tuple[str, str], ...]:
 
 
 def _places(
-    tree: xr.DataTree, estimates: Sequence[Row], summary: "pd.DataFrame", *, log: bool
+    tree: xr.DataTree, estimates: Sequence[Row], summary: "pd.DataFrame", measure: Measure
 ) -> int:
     """Decimals that suit the pooled interval and a typical own one."""
-    own = [row.interval.upper - row.interval.lower for row in estimates if row.interval]
+    own = [row.interval for row in estimates if row.interval]
     pooled = interval_in(summary, pooled_of(tree))
-    typical = decimals(np.array(own) / 2, log=log)
+    typical = measure.places([each.lower for each in own], [each.upper for each in own])
     if pooled is None:
         return typical
-    mean = decimals(np.array([pooled.upper - pooled.lower]) / 2, log=log)
-    return mean if log else max(mean, typical)
+    mean = measure.places(pooled.lower, pooled.upper)
+    return mean if measure.ratio else max(mean, typical)
 
 
 def _groups(tree: xr.DataTree, group_by: str) -> list[str]:
@@ -310,7 +310,7 @@ def _heterogeneity(
     hypers = {name: each for name, each in hyper_of(tree).items() if name in summary.index}
     which = told_apart(hypers)
     for name, each in hypers.items():
-        digits = places if each.on_scale else 2
+        digits = places if each.on_scale and measure.link.name == "identity" else 2
         median, lower, upper = (
             spell(number_in(summary, name, end), log=False, places=digits)
             for end in ("median", "lower", "upper")

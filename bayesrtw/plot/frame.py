@@ -121,7 +121,7 @@ class Side:
         values, labels = ticks(
             min(self.low, self.high),
             max(self.low, self.high),
-            log=self.log,
+            measure=self.measure,
             length=length,
             label_width=lambda label: face.size if upright else _wide(label, face),
         )

@@ -24,7 +24,7 @@ from bayesrtw.plot.strip import DASHES, THIN, Sample
 from bayesrtw.plot.subject import Subject, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import hyper_of, models_of, pooled_of
-from bayesrtw.printed import decimals, spell
+from bayesrtw.printed import spell
 
 Array = NDArray[np.float64]
 
@@ -67,8 +67,7 @@ class _Content:
 
     def said(self) -> tuple[str, str]:
         """Say what the plot is, and what it shows."""
-        half = np.array([(self.pooled.upper - self.pooled.lower) / 2])
-        places = decimals(half, log=self.subject.measure.log)
+        places = self.subject.measure.places(self.pooled.lower, self.pooled.upper)
         inside = np.abs(self.effect - self.pooled.centre) <= self.z * np.hypot(self.se, self.spread)
         percent = f"{100 * self.ci_prob:g}%"
         title = (
@@ -137,7 +136,7 @@ def plot_funnel(
         pooled=np.array([content.pooled.lower, content.pooled.centre, content.pooled.upper]),
         levels=content.pooled.centre + np.outer([-1.0, 1.0], content.z * reach).ravel(),
         new=np.zeros(0),
-        log=subject.measure.log,
+        measure=subject.measure,
     )
     frame = Frame(
         kind="Funnel plot",

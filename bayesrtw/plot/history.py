@@ -21,7 +21,6 @@ from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.scale import limits
 from bayesrtw.plot.strip import Sample
 from bayesrtw.plot.subject import Source, subject_of
-from bayesrtw.printed import decimals
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -93,7 +92,7 @@ def plot_history(
         pooled=np.zeros(0),
         levels=np.zeros(0),
         new=np.zeros(0),
-        log=subject.measure.log,
+        measure=subject.measure,
     )
     words = [one_line(str(word)) for word in table["class"]]
     marks = _marks(words)
@@ -152,7 +151,7 @@ def describe_history(table: "pd.DataFrame", source: Source, *, ci_prob: float = 
     days, runs = _read(table)
     subject = subject_of(source)
     words = [one_line(str(word)) for word in table["class"]]
-    places = decimals((runs[:, 2] - runs[:, 1]) / 2, log=subject.measure.log)
+    places = subject.measure.places(runs[:, 1], runs[:, 2])
 
     def said(place: int) -> str:
         date = dt.date.fromordinal(int(days[place]) + _EPOCH).isoformat()

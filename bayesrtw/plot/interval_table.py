@@ -13,7 +13,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Column, Forest, Interval, Role, Row, effect_column
 from bayesrtw.plot.subject import Source, subject_of
-from bayesrtw.printed import decimals, spell, spell_probability
+from bayesrtw.printed import spell, spell_probability
 from bayesrtw.question.asked import About
 
 if TYPE_CHECKING:
@@ -141,8 +141,9 @@ def read_table(
     shown_rows = [row.interval for row in rows if row.interval is not None]
     if not shown_rows:
         raise SpecError(f"{layout.kind.lower()}: no row of the table has an interval.")
-    halves = np.array([(it.upper - it.lower) / 2 for it in shown_rows])
-    places = decimals(halves, log=subject.measure.log)
+    places = subject.measure.places(
+        [it.lower for it in shown_rows], [it.upper for it in shown_rows]
+    )
     percent = f"{100 * ci_prob:g}%"
     effect = effect_column(rows, subject.measure, subject.unit, percent, places, kind="CrI")
     texts = tuple(text or EMPTY for text in effect.texts)

@@ -19,7 +19,7 @@ from bayesrtw.plot.strip import THICK, Sample
 from bayesrtw.plot.subject import Subject, subject_of, tree_of
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import new_of, pooled_of, which_of
-from bayesrtw.printed import decimals, spell_probability
+from bayesrtw.printed import spell_probability
 
 #: Names of the areas: ids in an SVG.
 AREAS, NEUTRAL_AREAS = ("benefit", "harm"), ("above", "below")
@@ -124,9 +124,7 @@ def describe_new_setting(source: Synthesis | xr.DataTree, *, ci_prob: float = 0.
         interval = Interval(
             *(number_in(summary, each, end) for end in ("median", "lower", "upper"))
         )
-        places = decimals(
-            np.array([(interval.upper - interval.lower) / 2]), log=subject.measure.log
-        )
+        places = subject.measure.places(interval.lower, interval.upper)
         said.append(spell_interval(interval, subject.measure, places))
     chance = spell_probability(number_in(summary, name, "probability"))
     direction = subject.direction

@@ -380,7 +380,7 @@ def _limits(forest: Forest) -> tuple[float, float]:
         pooled=_numbers(forest, "pooled").ravel(),
         levels=np.concatenate([levels[:, ::2].ravel(), spread]),
         new=_numbers(forest, "new")[:, ::2].ravel(),
-        log=forest.measure.log,
+        measure=forest.measure,
     )
 
 
@@ -440,7 +440,7 @@ def _draw_scale(axes: Axes, forest: Forest, page: _Page) -> None:
     values, labels = ticks(
         low,
         high,
-        log=forest.measure.log,
+        measure=forest.measure,
         length=page.panel,
         label_width=lambda label: width(label, page.type.body),
     )

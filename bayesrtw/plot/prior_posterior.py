@@ -241,10 +241,10 @@ def _read(source: Synthesis | xr.DataTree, name: str, ci_prob: float) -> _Conten
 
 def _spelt(shown: Interval, like: Interval, subject: Subject, *, spread: bool) -> str:
     """Print an interval with the decimals that suit another one."""
-    half = np.array([(like.upper - like.lower) / 2])
     if not spread:
-        return spell_interval(shown, subject.measure, decimals(half, log=subject.measure.log))
-    places = max(2, decimals(half, log=False))
+        places = subject.measure.places(like.lower, like.upper)
+        return spell_interval(shown, subject.measure, places)
+    places = max(2, decimals([(like.upper - like.lower) / 2], log=False))
     centre, lower, upper = (
         spell(value, log=False, places=places) for value in (shown.centre, shown.lower, shown.upper)
     )

@@ -262,7 +262,7 @@ def spell_interval(interval: Interval, measure: Measure, places: int) -> str:
     """
     with np.errstate(over="ignore"):
         back = measure.back([interval.centre, interval.lower, interval.upper])
-    return with_interval(*map(float, back), log=measure.log, places=places)
+    return with_interval(*map(float, back), log=measure.ratio, places=places)
 
 
 def percentage(probability: float) -> str:

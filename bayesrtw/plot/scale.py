@@ -3,12 +3,13 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from bayesrtw.evidence.measure import IDENTITY, Measure
 from bayesrtw.printed import MOST_PLAIN, signed
 
 Array = NDArray[np.float64]
@@ -36,7 +37,7 @@ TICK_GAP: Final = 7.0
 
 
 def limits(
-    lower: Array, upper: Array, *, pooled: Array, levels: Array, new: Array, log: bool
+    lower: Array, upper: Array, *, pooled: Array, levels: Array, new: Array, measure: Measure
 ) -> tuple[float, float]:
     """Choose the ends of the axis so that one wild study does not squeeze the rest.
 
@@ -46,11 +47,11 @@ def limits(
         Interval ends of the estimates on the analysis scale, shape (estimate,).
     pooled
         The pooled effect and the ends of its interval, shape (3,), or nothing, shape (0,). It must be
-        on the axis, and no effect too.
+        on the axis, and no effect too where the measure has one.
     levels, new
         Further interval ends, of level means and of the new setting, shown where they are not wild.
-    log
-        Whether the analysis scale is logarithmic.
+    measure
+        Of the effects.
 
     Returns
     -------
@@ -64,7 +65,8 @@ def limits(
     reach = REACH * max(typical, 2.0 * spread)
     ends = np.concatenate([lower, upper, levels])
     calm = (ends >= -_middle(-lower) - reach) & (ends <= _middle(upper) + reach)
-    core = np.concatenate([ends[calm], pooled, [0.0]])
+    nothing = [0.0] if measure.groups == 2 else []
+    core = np.concatenate([ends[calm], pooled, nothing])
     stretch = STRETCH * np.ptp(core)
     near = np.concatenate([ends, new])
     near = near[(near >= core.min() - stretch) & (near <= core.max() + stretch)]
@@ -72,7 +74,7 @@ def limits(
     low, high = float(shown.min()), float(shown.max())
     margin = MARGIN * (high - low)
     low, high = low - margin, high + margin
-    if log:
+    if measure.ratio:
         return max(low, -MOST_LOG), min(high, MOST_LOG)
     return low, high
 
@@ -82,7 +84,12 @@ def _middle(values: Array) -> float:
 
 
 def ticks(
-    low: float, high: float, *, log: bool, length: float, label_width: Callable[[str], float]
+    low: float,
+    high: float,
+    *,
+    measure: Measure | None,
+    length: float,
+    label_width: Callable[[str], float],
 ) -> tuple[list[float], list[str]]:
     """Choose round ticks whose labels stand apart; no effect is always one of them.
 
@@ -90,8 +97,9 @@ def ticks(
     ----------
     low, high
         Limits on the analysis scale.
-    log
-        Whether it is logarithmic; ticks are then round ratios.
+    measure
+        Whose values it shows; None for plain numbers. Ticks are round on the reported scale, round ratios
+        where it is logarithmic.
     length
         Of the axis, in points.
     label_width
@@ -102,18 +110,32 @@ def ticks(
     tuple
         Values on the reported scale, ascending, and their labels.
     """
+    log = measure is not None and measure.log
     best: tuple[list[float], list[str]] = ([1.0], ["1"]) if log else ([0.0], ["0"])
-    families = _ratios(low, high) if log else _differences(low, high)
+    scales: list[tuple[Callable[[Any], Any], float, float]]
+    if log or measure is None or measure.link.name == IDENTITY.name:
+        families = _ratios(low, high) if log else _differences(low, high)
+        scales = [(np.log if log else np.asarray, low, high)]
+    else:  # a picture may be even on the reported scale or on that of analysis
+        first, last = measure.back([low, high]).tolist()
+        families = _differences(first, last)
+        scales = [(np.asarray, first, last), (measure.forward, low, high)]
     for family in families:
         labels = _tick_labels(family, log=log)
-        places = np.log(family) if log else np.asarray(family)
-        at = (places - low) / (high - low) * length
         half = np.array([label_width(label) for label in labels]) / 2
-        apart = np.all(np.diff(at) >= half[1:] + half[:-1] + TICK_GAP)
+        room = half[1:] + half[:-1] + TICK_GAP
+        apart = all(np.all(np.diff(_at(family, *ends) * length) >= room) for ends in scales)
         better = abs(len(family) - WANTED_TICKS) < abs(len(best[0]) - WANTED_TICKS)
         if apart and better:
             best = family, labels
     return best
+
+
+def _at(
+    family: Sequence[float], scale: Callable[[Any], Any], low: float, high: float
+) -> NDArray[np.float64]:
+    """Place ticks between 0 and 1."""
+    return np.asarray((scale(family) - low) / (high - low), dtype=np.float64)
 
 
 def _ratios(low: float, high: float) -> Iterator[list[float]]:
@@ -132,6 +154,8 @@ def _ratios(low: float, high: float) -> Iterator[list[float]]:
         for step in (0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001):
             count = math.ceil(1 / step)
             families.append([round(1 + n * step, 3) for n in range(-count + 1, 3 * count)])
+    if not first <= 1 <= last:
+        families += list(_differences(first, last))
     for family in families:
         # Products such as 2 * 0.1 must print and compare as the round numbers they are.
         kept = [float(f"{value:.6g}") for value in family if first <= value <= last]

@@ -30,7 +30,7 @@ from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.scale import limits
 from bayesrtw.plot.strip import DOTS, Sample
 from bayesrtw.plot.subject import Source, Subject, subject_of
-from bayesrtw.printed import decimals, spell_probability
+from bayesrtw.printed import spell_probability
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +75,7 @@ class _Content:
     def said(self) -> tuple[str, str]:
         """Say what the plot is, and what it shows."""
         measure = self.subject.measure
-        places = decimals((self.runs[:, 2] - self.runs[:, 1]) / 2, log=measure.log)
+        places = measure.places(self.runs[:, 1], self.runs[:, 2])
         ends = [
             spell_interval(Interval(*(float(v) for v in self.runs[place])), measure, places)
             for place in (0, -1)
@@ -140,7 +140,7 @@ def plot_specification_curve(
         pooled=np.zeros(0),
         levels=np.zeros(0),
         new=np.zeros(0),
-        log=subject.measure.log,
+        measure=subject.measure,
     )
     room = width_mm * MM if ax is None else ax.bbox.width * 72.0 / _dpi(ax)
     face = type_for(room).body

@@ -61,7 +61,8 @@ def _data(content: dict[str, Any], n: Printer) -> str:
     grid = content["explore"]
     strip = Strip.of(content, n.measure) if grid and grid["cells"][0][0][0] else None
     view = {
-        "log": n.measure.log,
+        "link": n.measure.link.name,
+        "ratio": n.measure.ratio,
         "places": n.places,
         "width": WIDTH,
         "measure": content["measure"],

@@ -15,7 +15,7 @@ from bayesrtw.errors import OutputError
 from bayesrtw.evidence.cells import guarded
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.model.spec import Model
-from bayesrtw.printed import decimals, spell, spell_probability
+from bayesrtw.printed import spell, spell_probability
 from bayesrtw.report.document import as_json, number
 from bayesrtw.report.text import COLOUR, interval
 
@@ -78,8 +78,7 @@ def _rungs(found: Ladder, measure: Measure, model: Model) -> Table:
     table.add_column("P(benefit)", justify="right")
     table.add_column("k", justify="right")
     table.add_column("Engine")
-    halves = (found.rungs["upper"] - found.rungs["lower"]).dropna() / 2
-    places = decimals(halves, log=measure.log)
+    places = measure.places(found.rungs["lower"], found.rungs["upper"])
     for name, row in found.rungs.to_dict(orient="index").items():
         mark = " *" if row["registered"] else ""
         shown = interval({**row, **_back(row, measure)}, measure, places)

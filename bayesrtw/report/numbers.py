@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from markupsafe import Markup
 
-from bayesrtw.printed import NONE, decimals, signed, spell, spell_probability
+from bayesrtw.printed import NONE, signed, spell, spell_probability
 
 if TYPE_CHECKING:
     from bayesrtw.evidence.measure import Measure
@@ -45,12 +45,7 @@ def places_of(estimates: Iterable[tuple[float | None, float | None]], measure: "
         for effect, se in estimates
         if effect is not None and se and math.isfinite(se)
     ]
-    if measure.log:
-        return decimals((half for _, half in known), log=True)
-    back = measure.back
-    return decimals(
-        (float(abs(back(y + half) - back(y - half))) / 2 for y, half in known), log=False
-    )
+    return measure.places([y - half for y, half in known], [y + half for y, half in known])
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +95,11 @@ class Printer:
         if style == "analysis":
             value, style = float(self.measure.back(value)), "effect"
         if style == "effect":
-            return spell(value, log=self.measure.log, places=self.places)
+            return spell(value, log=self.measure.ratio, places=self.places)
         if style == "probability":
             return spell_probability(value)
         if style == "spread":
-            return signed(f"{value:.{2 if self.measure.log else self.places}f}")
+            return signed(f"{value:.{self.places if self.measure.link.name == 'identity' else 2}f}")
         if style == "percent":
             return signed(f"{100 * value:.{0 if value in (0.25, 0.5, 0.75) else 1}f}")
         if style == "people":

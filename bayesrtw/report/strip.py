@@ -57,7 +57,7 @@ class Strip:
             pooled=answers.get(content["pooled"]["of"], nothing),
             levels=nothing,
             new=answers.get(content["pooled"]["new"], nothing),
-            log=measure.log,
+            measure=measure,
         )
         return cls(content, measure, low, high)
 
@@ -108,7 +108,7 @@ class Strip:
         values, labels = ticks(
             self.low,
             self.high,
-            log=self.measure.log,
+            measure=self.measure,
             length=WIDTH,
             label_width=lambda label: width(label, _TICK),
         )
@@ -123,7 +123,8 @@ class Strip:
     def _plot(self, parts: list[Markup], *, lines: bool = True) -> Markup:
         if lines:
             null = self.across(0.0)
-            parts = [line("null", (null, null), (-1, 31)), self._mean(), *parts]
+            none = [line("null", (null, null), (-1, 31))] if self.measure.groups == 2 else []
+            parts = [*none, self._mean(), *parts]
         return canvas(WIDTH, HEIGHT, *parts)
 
     def _mean(self) -> Markup:

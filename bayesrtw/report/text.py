@@ -16,7 +16,6 @@ from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.posterior.tree import direction_of
 from bayesrtw.printed import (
     Direction,
-    decimals,
     event,
     signed,
     spell_chance,
@@ -106,10 +105,10 @@ def interval(row: Any, measure: Measure, places: int) -> str:
     """Print a median with its interval on the reported scale."""
     ends = [row[f"{name}_back"] for name in ("median", "lower", "upper")]
     if all(math.isfinite(end) for end in ends):
-        return with_interval(*ends, log=measure.log, places=places)
+        return with_interval(*ends, log=measure.ratio, places=places)
     # A standard deviation stays on the analysis scale.
     ends = [row[name] for name in ("median", "lower", "upper")]
-    return with_interval(*ends, log=False, places=2 if measure.log else places)
+    return with_interval(*ends, log=False, places=places if measure.link.name == "identity" else 2)
 
 
 #: Kinds of interval, as a heading says them.
@@ -158,8 +157,7 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
             Text("warning: ", style=COLOUR["warning"]) + Text(panel.caveat, style="default")
         )
     first = next(iter(panel.tables.values()))
-    halves = (first["upper"] - first["lower"]).dropna() / 2
-    places = decimals(halves, log=measure.log)
+    places = measure.places(first["lower"], first["upper"])
     counted = analysis.model.which(analysis.model.pooled)
     which = f", {counted}" if counted else ""
     for heading, frame in panel.tables.items():

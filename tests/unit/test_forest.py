@@ -14,6 +14,7 @@ from matplotlib.text import Text
 
 import bayesrtw as brw
 from bayesrtw.errors import OutputError, SpecError
+from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.model.heterogeneity import ByGroup
 from bayesrtw.plot.figure import PAGE_WIDTH, write_figure
 from bayesrtw.plot.fitted import read_forest
@@ -308,12 +309,18 @@ def test_ratio_axis_is_logarithmic_with_round_ticks(tree):
     ],
 )
 def test_ratio_ticks(low, high, wanted):
-    values, _ = ticks(np.log(low), np.log(high), log=True, length=170, label_width=lambda _: 16)
+    values, _ = ticks(
+        np.log(low),
+        np.log(high),
+        measure=MEASURES["log_risk_ratio"],
+        length=170,
+        label_width=lambda _: 16,
+    )
     assert values == pytest.approx(wanted)
 
 
 def test_difference_ticks_are_round_and_signed():
-    values, labels = ticks(-120.0, 85.0, log=False, length=170, label_width=lambda _: 20)
+    values, labels = ticks(-120.0, 85.0, measure=None, length=170, label_width=lambda _: 20)
     assert values == [-100, -50, 0, 50]
     assert labels == ["−100", "−50", "0", "50"]
 
@@ -334,7 +341,11 @@ def test_one_wild_study_does_not_squeeze_the_rest():
 def test_limits_hold_the_pooled_interval_and_no_effect():
     one = np.array([2.0]), np.array([2.2])
     low, high = limits(
-        *one, pooled=np.array([-1.0, 1.5, 4.0]), levels=np.zeros(0), new=np.zeros(0), log=True
+        *one,
+        pooled=np.array([-1.0, 1.5, 4.0]),
+        levels=np.zeros(0),
+        new=np.zeros(0),
+        measure=MEASURES["log_risk_ratio"],
     )
     assert low < -1.0
     assert high > 4.0

@@ -2,22 +2,33 @@
 (() => {
   const source = document.getElementById("data");
   const record = JSON.parse(source.textContent);
-  const { log, places, measure, low, high, width } = record.view;
+  const { link, ratio, places, measure, low, high, width } = record.view;
   const minus = (text) => (/[1-9]/.test(text) ? text : text.replace(/^-/, "")).replace("-", "−");
   const grouped = (text) => text.replace(/^(-?\d+)/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ","));
+
+  // From the scale of analysis, as bayesrtw.evidence.measure.
+  const back = {
+    identity: (x) => x,
+    log: Math.exp,
+    logit: (x) => 1 / (1 + Math.exp(-x)),
+    "Fisher's z": Math.tanh,
+    arcsine: (x) => Math.sin(Math.min(Math.PI / 2, Math.max(0, x))) ** 2,
+  };
 
   // The same digits as the Python that printed this page: bayesrtw.report.numbers.
   function spell(value, style) {
     if (value === null || value === undefined) return "–";
-    if (style === "analysis") return spell(log ? Math.exp(value) : value, "effect");
+    if (style === "analysis") return spell(back[link](value), "effect");
     if (style === "effect") {
-      if (!log) return minus(Math.abs(value) < 1e9 ? grouped(value.toFixed(places)) : value.toExponential(2));
+      const whole = Math.abs(value) >= 1 ? Math.floor(Math.log10(Math.abs(value))) : 0;
+      const plain = Math.abs(value) >= 1 ? Math.min(places, Math.max(0, 6 - whole)) : places;
+      if (!ratio) return minus(Math.abs(value) < 1e9 ? grouped(value.toFixed(plain)) : value.toExponential(2));
       if (value >= 9999.5) return ">9999";
       if (value < 0.005) return "<0.01";
       return value.toFixed(value < 9.995 ? places : value < 99.95 ? 1 : 0);
     }
     if (style === "probability") return value > 0.99 ? ">0.99" : value < 0.01 ? "<0.01" : value.toFixed(2);
-    if (style === "spread") return minus(value.toFixed(log ? 2 : places));
+    if (style === "spread") return minus(value.toFixed(link === "identity" ? places : 2));
     if (style === "percent") return minus((100 * value).toFixed(1));
     const text = minus(value.toFixed(0));
     return /^[−0]/.test(text) ? text : "+" + text;
