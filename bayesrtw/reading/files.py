@@ -157,13 +157,18 @@ def _frame(path: Path, kind: str, sheet: str) -> "pd.DataFrame":
             raise ValueError(str(error)) from None  # theirs are bare Exceptions
     if kind in (".rds", ".rda", ".rdata"):
         return _frame_of_r(path, kind)
-    from python_calamine import CalamineWorkbook  # noqa: PLC0415
+    from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415
 
-    book = CalamineWorkbook.from_path(str(path))
-    name = sheet or book.sheet_names[0]
-    if name not in book.sheet_names:
-        raise EvidenceError(f"{path.name}: has no sheet {name!r}; there are {book.sheet_names}.")
-    rows = book.get_sheet_by_name(name).to_python()
+    try:
+        book = CalamineWorkbook.from_path(str(path))
+        name = sheet or book.sheet_names[0]
+        if name not in book.sheet_names:
+            raise EvidenceError(
+                f"{path.name}: has no sheet {name!r}; there are {book.sheet_names}."
+            )
+        rows = book.get_sheet_by_name(name).to_python()
+    except CalamineError as error:
+        raise ValueError(str(error)) from None  # theirs are bare Exceptions
     return pd.DataFrame(rows[1:], columns=[str(cell) for cell in rows[0]] if rows else [])
 
 
