@@ -62,22 +62,25 @@ def found_of(value: ArrayLike, variance: ArrayLike) -> Converted:
 
 
 def _proportion(events: ArrayLike, n: ArrayLike) -> Converted:
+    """Proportion with its binomial variance; of two groups Borenstein 5.15 and 5.16."""
     e, size = floats(events, n)
     return found_of(e / size, e * (size - e) / size**3)
 
 
 def _log_proportion(events: ArrayLike, n: ArrayLike) -> Converted:
+    """Logarithm of a proportion, delta method; of two groups Borenstein 5.1 to 5.3."""
     e, size = floats(events, n)
     return found_of(np.log(e / size), 1 / e - 1 / size)
 
 
 def _logit_proportion(events: ArrayLike, n: ArrayLike) -> Converted:
+    """Logit of a proportion, delta method; of two groups Borenstein 5.8 to 5.10."""
     e, size = floats(events, n)
     return found_of(np.log(e / (size - e)), 1 / e + 1 / (size - e))
 
 
 def _arcsine_proportion(events: ArrayLike, n: ArrayLike) -> Converted:
-    """Arcsine of the root of a _proportion, whose variance depends on n alone (Anscombe 1948)."""
+    """Arcsine of the root of a proportion, whose variance depends on n alone (Anscombe 1948)."""
     e, size = floats(events, n)
     return found_of(np.arcsin(np.sqrt(e / size)), 1 / (4 * size))
 
@@ -95,15 +98,18 @@ def _rate(events: ArrayLike, person_time: ArrayLike) -> Converted:
 
 
 def _log_rate(events: ArrayLike, person_time: ArrayLike) -> Converted:
+    """Logarithm of a rate, delta method; of two groups Cochrane Handbook 10.8."""
     e, time = floats(events, person_time)
     return found_of(np.log(e / time), 1 / e)
 
 
 def _mean(mean: ArrayLike, se_mean: ArrayLike) -> Converted:
+    """Mean with its standard error; of two groups Borenstein 4.2 and 4.5."""
     return Converted(*floats(mean, se_mean))
 
 
 def _log_mean(mean: ArrayLike, se_mean: ArrayLike) -> Converted:
+    """Logarithm of a mean, delta method; of two Friedrich et al. (2008), doi:10.1186/1471-2288-8-32."""
     m, se = floats(mean, se_mean)
     return Converted(np.log(m), se / m)
 

@@ -229,6 +229,65 @@ def kind_of(says: dict[str, Any]) -> str:
     )
 
 
+def measures() -> str:
+    """Write the page of measures from the tables that convert, turn back and choose priors."""
+    from bayesrtw.evidence.measure import MEASURES  # noqa: PLC0415
+    from bayesrtw.evidence.route import ROUTES  # noqa: PLC0415
+    from bayesrtw.model.defaults import DAYS, TABLE, described  # noqa: PLC0415
+
+    page = ".. _measures:\n\n" + heading("Measures")
+    page += (
+        "Written at every build from the tables that do the work. *Scale* is the link from what is "
+        "reported to the scale of analysis; results are turned back by its inverse. Estimates printed with "
+        "an interval, a standard error or a P value are taken in every measure.\n\n"
+    )
+    for name, measure in MEASURES.items():
+        page += f".. _measure-{name.replace('_', '-')}:\n\n" + heading(f"``{name}``", "-")
+        null = f"no effect at {measure.null:g}" if measure.groups == 2 else "of one group"
+        page += f"**{measure.title}** ({measure.abbreviation}), {null}. "
+        page += f"Scale: {measure.link.name}, turned back by {INVERSES[measure.link.name]}.\n\n"
+        for (kind, of), route in ROUTES.items():
+            if of == name:
+                needs = ", ".join(f"``{each}``" for each in route.needs)
+                page += f"* From {kind.replace('_', ' ')} ({needs}): {equation(route, name)}\n"
+        default = TABLE.get(name)
+        said = (
+            "On the scale of the data, since the unit is anybody's. Our judgement."
+            if default is None
+            else f"mu ~ {described(default.mu)}, tau ~ {described(default.tau)}: {default.why}."
+        )
+        if name in ("mean_difference", "rmst_difference"):
+            days = f"{described(DAYS.mu)} and {described(DAYS.tau)}"
+            said += f" In days: {days}, a judgement too."
+        page += f"\n**Default priors.** {said}\n\n"
+    return page
+
+
+#: How results are turned back, by the name of the link.
+INVERSES = {
+    "identity": "nothing",
+    "log": "exp",
+    "logit": "1 / (1 + exp(-x))",
+    "Fisher's z": "tanh",
+    "arcsine": "sin squared",
+}
+
+
+def equation(route: Any, measure: str) -> str:
+    """Say which equation a route follows, in the words of the function that holds it."""
+    from bayesrtw.evidence.groups import OF_GROUP  # noqa: PLC0415
+
+    function = route.function
+    if not function.__module__.endswith("convert"):  # the difference of two groups, or one of them
+        function = OF_GROUP[measure]
+    text = function.__doc__ or ""
+    found = re.search(r"Returns\n\s*-+\n\s*Converted\n(.*?)(\n\n|\Z)", text, re.DOTALL)
+    said = " ".join((found[1] if found else text.split("\n\n")[0]).split())
+    references = " ".join(re.findall(r"doi:\S+", text.split("References")[-1])) if found else ""
+    plain = re.sub(r" \[\d+\]_", "", said).replace("`", "``").replace("*", chr(92) + "*")
+    return f"{plain} {references}".strip()
+
+
 def write(name: str, text: str) -> None:
     """Write a page if it changed, so that an unchanged one is not built again."""
     path = OUT / name
@@ -242,6 +301,7 @@ def generate(*_: Any) -> None:
         write(f"{role}.rst", components(role))
     write("cli.rst", commands())
     write("exit-codes.rst", exit_codes())
+    write("measures.rst", measures())
     write("api.rst", public_names())
     write("static/layers.svg", layers.draw(layers.layers(HERE.parent / "pyproject.toml")))
     schema()
