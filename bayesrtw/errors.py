@@ -100,7 +100,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Whereabouts:
     """Where a fault stands.
 
     Attributes
@@ -147,7 +147,7 @@ class Fault:
 
     Examples
     --------
-    >>> place = Place("results.csv", (7,), "Vale 1977", "se")
+    >>> place = Whereabouts("results.csv", (7,), "Vale 1977", "se")
     >>> print(Fault("found -1", "se must be positive", "correct it", place=place))
     results.csv: row 7 (study='Vale 1977'): se must be positive; found -1; correct it.
     """
@@ -156,7 +156,7 @@ class Fault:
     allowed: str = ""
     remedy: str = ""
     rule: str = ""
-    place: Place = Place()
+    place: Whereabouts = Whereabouts()
     value: str = ""
 
     @property
@@ -182,14 +182,14 @@ class Fault:
         Parameters
         ----------
         file, rows, study
-            As of a `Place`.
+            As of a `Whereabouts`.
 
         Returns
         -------
         Fault
             The same at that place; its column stays.
         """
-        return replace(self, place=Place(file, rows, study, self.place.column))
+        return replace(self, place=Whereabouts(file, rows, study, self.place.column))
 
 
 @dataclass(slots=True)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from bayesrtw.errors import Fault, Faults, Place, SpecError
+from bayesrtw.errors import Fault, Faults, SpecError, Whereabouts
 
 _KINDS: dict[str, dict[str, type]] = {}
 _ROLE_OF_PROTOCOL: dict[object, str] = {}
@@ -272,8 +272,8 @@ class _At:
     faults: Faults
 
     @property
-    def place(self) -> Place:
-        return Place(self.where, column=self.path)
+    def place(self) -> Whereabouts:
+        return Whereabouts(self.where, column=self.path)
 
     def key(self, name: object) -> "_At":
         return _At(self.where, f"{self.path}.{name}" if self.path else str(name), self.faults)

@@ -22,7 +22,7 @@ from bayesrtw.engine.draw import draw_effects, draw_hyper
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import log_densities
 from bayesrtw.engine.normal import normal
-from bayesrtw.engine.place import Place, combined, of_parts
+from bayesrtw.engine.place import NodePlace, combined, of_parts
 from bayesrtw.engine.problem import Problem, pose
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
@@ -194,7 +194,7 @@ class Exact:
             data["prior_part"] = ("part", problem.parts(*pruned(found.nodes)))
         for name, value in zip(problem.names, values, strict=True):
             data[name] = (NODE, value)
-        grows, place = {}, Place(design, problem.names, normals)
+        grows, place = {}, NodePlace(design, problem.names, normals)
         for name, quantity in design.quantities.items():
             mean, sd = combined(normals.given, quantity.combine)
             grows[name] = bool(np.any(quantity.combine[:, design.flat] != 0))

@@ -55,7 +55,7 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Layout:
+class GroupLayout:
     """Which estimates stand alone, which in blocks, and how they are grouped.
 
     Attributes
@@ -96,7 +96,7 @@ class System:
     columns: Array
     mean: Array
     precision: Array
-    layout: Layout
+    layout: GroupLayout
 
 
 class Variances(NamedTuple):
@@ -315,7 +315,9 @@ def _cross(weight: Array, values: Array) -> Array:
     return out
 
 
-def _leaves(layout: Layout, joined: Array, variances: Variances) -> tuple[Array, Array, _Message]:
+def _leaves(
+    layout: GroupLayout, joined: Array, variances: Variances
+) -> tuple[Array, Array, _Message]:
     """Say what single estimates and blocks say.
 
     Without levels above, the Gram matrix is complete and the message is not passed on.

@@ -18,9 +18,9 @@ from bayesrtw.engine.blend import Blend, blends, mean_of_logs
 from bayesrtw.engine.fitted import EachMean, EachShift, Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import integrate, moment_order, pruned
 from bayesrtw.engine.kernel import Conditional
-from bayesrtw.engine.place import Place, Solution, combined, of_parts
+from bayesrtw.engine.place import NodePlace, Solution, combined, of_parts
 from bayesrtw.engine.problem import Normals, Problem, pose, sampling_variance
-from bayesrtw.engine.shared import Common, common
+from bayesrtw.engine.shared import SharedNodes, common
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
@@ -106,7 +106,7 @@ class _Family:
     start: int
     tolerance: float
     near: "_Family | None" = None
-    laid: dict[object, Common | None] = field(default_factory=dict)
+    laid: dict[object, SharedNodes | None] = field(default_factory=dict)
 
     @cached_property
     def design(self) -> Design:
@@ -121,13 +121,13 @@ class _Family:
             - self.design.effect
         )
 
-    def common(self, *, lay: bool) -> Common | None:
+    def common(self, *, lay: bool) -> SharedNodes | None:
         """Give nodes for neighbours; without `lay` only if they are laid."""
         if self.near is not None:
             return self.near.common(lay=lay)
         return self.under((), self.design, lay=lay)
 
-    def under(self, key: object, whole: Design, *, lay: bool, share: int = 1) -> Common | None:
+    def under(self, key: object, whole: Design, *, lay: bool, share: int = 1) -> SharedNodes | None:
         """Give nodes for the neighbours of all rows under other priors, laid once for each key."""
         if lay and key not in self.laid:
             laid = None if improper(whole) else common(pose(whole), self.tolerance / share)
@@ -255,7 +255,7 @@ class NormalFitted:
             total = old.nodes.log_total + found.gained
             nodes = replace(old.nodes, log_weight=found.log_weight, log_total=total)
             normals = _plain(old.place.design, nodes.values, np.exp(found.log_weight), given)
-            place = Place(old.place.design, old.place.names, normals)
+            place = NodePlace(old.place.design, old.place.names, normals)
             return replace(old, place=place, weight=normals.weight, nodes=nodes, finest=nodes)
 
         return replace(self, solve=solve)
@@ -320,7 +320,7 @@ class NormalFitted:
             return EachMean(self)
         return OneMean(inform(self.solution.place.problem, self.solution.nodes))
 
-    def _on(self, base: Common | None) -> "NormalFitted":
+    def _on(self, base: SharedNodes | None) -> "NormalFitted":
         """Use nodes that are laid where they serve; else lay own."""
         if base is None:
             return self
@@ -397,7 +397,7 @@ class NormalFitted:
         matter = np.any(shares > NEGLIGIBLE, axis=0)
         values = tuple(value[matter] for value in found.nodes.values)
         normals = problem.normals(values, shares.max(axis=0)[matter])
-        place = Place(problem.design, problem.names, normals)
+        place = NodePlace(problem.design, problem.names, normals)
         done = {}
         for row, i in enumerate(kept):
             weight = shares[row][matter][normals.origin] * normals.part
@@ -440,7 +440,7 @@ def _weighed(
 ) -> Solution:
     """Take nodes with their weights for a solution."""
     normals = problem.normals(*pruned(nodes))
-    place = Place(problem.design, problem.names, normals)
+    place = NodePlace(problem.design, problem.names, normals)
     return Solution(place, normals.weight, nodes, finest, *order, error)
 
 
@@ -470,7 +470,7 @@ def _batch_solution(solved: Solved, place: int, near: NormalFitted) -> Callable[
             axes = (Positive(1.0, float(solved.shift[place])),)
         with np.errstate(divide="ignore"):
             nodes = Nodes(values, np.log(weight), total, ranges, (len(weight),) * len(names))
-        found = Place(design, names, _plain(design, values, weight, given))
+        found = NodePlace(design, names, _plain(design, values, weight, given))
         return Solution(found, weight, nodes, nodes, names, axes, near.family.tolerance)
 
     return solve

@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class NodePlace:
     """Nodes of a design, and what they give whatever they weigh."""
 
     design: Design
@@ -169,7 +169,7 @@ class Solution:
     `nodes` are all that were laid, `finest` those that marginals are read off, in `order` and on `axes`.
     """
 
-    place: Place
+    place: NodePlace
     weight: Array
     nodes: Nodes
     finest: Nodes

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.kernel import (
     Conditional,
+    GroupLayout,
     Index,
-    Layout,
     Level,
     System,
     Variances,
@@ -423,7 +423,7 @@ def _spread(part: Grouped, at: dict[str, Array], which: Index) -> Array:
     return np.stack(each, axis=-1)[..., which] ** 2
 
 
-def _leading_rows(layout: Layout) -> Index:
+def _leading_rows(layout: GroupLayout) -> Index:
     """One estimate of each unit, in the layout's order."""
     rows = [layout.singles, *(members[:, 0] for members in layout.blocks)]
     return np.concatenate(rows)[layout.order]
@@ -523,7 +523,7 @@ def _order(design: Design, nested: Sequence[Grouped]) -> tuple[str, ...]:
     return (*(name for name in design.hyper if name not in above), *dict.fromkeys(above))
 
 
-def _correlated(design: Design, layout: Layout) -> tuple[Correlated, ...]:
+def _correlated(design: Design, layout: GroupLayout) -> tuple[Correlated, ...]:
     """Stack the covariance of equally large blocks in the layout's order."""
     by_row = {int(block.rows[0]): block for block in design.blocks}
     stacked = []
@@ -551,7 +551,7 @@ def _pilot(design: Design) -> Array:
     return np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0])
 
 
-def _layout(design: Design, nested: Sequence[Grouped]) -> Layout:
+def _layout(design: Design, nested: Sequence[Grouped]) -> GroupLayout:
     """Order the units so that the groups of every level are contiguous."""
     count = len(design.se)
     by_size: dict[int, list[Index]] = {}
@@ -569,7 +569,7 @@ def _layout(design: Design, nested: Sequence[Grouped]) -> Layout:
                 )
     leading = np.concatenate([singles, *(members[:, 0] for members in blocks)])
     if not nested:
-        return Layout(singles, blocks, np.arange(len(leading), dtype=np.intp), ())
+        return GroupLayout(singles, blocks, np.arange(len(leading), dtype=np.intp), ())
     keys = [part.group[leading] for part in nested]
     order = np.asarray(np.lexsort(tuple(keys)), dtype=np.intp)
     levels, numbers = [], [key[order] for key in keys]
@@ -583,4 +583,4 @@ def _layout(design: Design, nested: Sequence[Grouped]) -> Layout:
         parent = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(number)]))
         levels.append(Level(np.asarray(starts, dtype=np.intp), np.asarray(parent, dtype=np.intp)))
         numbers[place + 1 :] = [other[starts] for other in numbers[place + 1 :]]
-    return Layout(singles, blocks, order, tuple(levels))
+    return GroupLayout(singles, blocks, order, tuple(levels))

@@ -36,7 +36,7 @@ ENDS = 0.01
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Laid:
+class LaidNodes:
     """A set of nodes with the weights of the bare rule.
 
     Attributes
@@ -55,7 +55,7 @@ class Laid:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Common:
+class SharedNodes:
     """Nodes that neighbours share.
 
     Attributes
@@ -69,7 +69,7 @@ class Common:
     """
 
     problem: Problem
-    sets: tuple[Laid, ...]
+    sets: tuple[LaidNodes, ...]
     tolerance: float
 
     def weigh(self, problem: Problem) -> Integral | None:
@@ -105,7 +105,7 @@ class Common:
             coarser, before = found, after
         return None
 
-    def _ends(self, laid: Laid, found: Nodes) -> bool:
+    def _ends(self, laid: LaidNodes, found: Nodes) -> bool:
         """Whether the last nodes of ranges carry something, of second moments too."""
         share = np.exp(found.log_weight)
         counts = np.ones_like(share)
@@ -114,7 +114,7 @@ class Common:
         return bool(np.sum((share * counts)[laid.last]) > ENDS * self.tolerance)
 
 
-def common(problem: Problem, tolerance: float) -> Common | None:
+def common(problem: Problem, tolerance: float) -> SharedNodes | None:
     """Lay nodes for the neighbours of a problem.
 
     Parameters
@@ -126,7 +126,7 @@ def common(problem: Problem, tolerance: float) -> Common | None:
 
     Returns
     -------
-    Common or None
+    SharedNodes or None
         None where there is nothing to share: no hyperparameters or more than three, or an improper posterior.
     """
     dims = len(problem.names)
@@ -134,29 +134,29 @@ def common(problem: Problem, tolerance: float) -> Common | None:
         return None
     most = moment_order(problem.design)
     moments = [most if isinstance(axis, Positive) else 0 for axis in problem.axes]
-    sets: list[Laid] = []
+    sets: list[LaidNodes] = []
     try:
         at = looks(problem.log_density, problem.axes, moments)
         for count in COUNTS[dims - 1]:
             sets.append(_lay(problem, at, moments, count))
             # One set more than the middle problem needs, for neighbours that are harder.
-            if len(sets) > 2 and Common(problem, tuple(sets[-3:-1]), tolerance).weigh(problem):
+            if len(sets) > 2 and SharedNodes(problem, tuple(sets[-3:-1]), tolerance).weigh(problem):
                 break
     except ArithmeticError:
         return None
-    return Common(problem, tuple(sets[-3:]), tolerance)
+    return SharedNodes(problem, tuple(sets[-3:]), tolerance)
 
 
-def _lay(problem: Problem, at: Sequence[Array], moments: Sequence[int], count: int) -> Laid:
+def _lay(problem: Problem, at: Sequence[Array], moments: Sequence[int], count: int) -> LaidNodes:
     """Lay one set of nodes."""
     size, dims = max(len(problem.design.se), 1), len(problem.names)
     seen = problem.log_density
     found = lay(seen, problem.axes, (count,) * dims, at, size=size, moments=moments)
     bare = found.log_weight + found.log_total - seen(found.on_axes()).reshape(-1)
-    return Laid(found, bare, _last(found, problem))
+    return LaidNodes(found, bare, _last(found, problem))
 
 
-def _weighed(laid: Laid, names: Sequence[str], problem: Problem) -> tuple[Nodes, Conditional]:
+def _weighed(laid: LaidNodes, names: Sequence[str], problem: Problem) -> tuple[Nodes, Conditional]:
     """Weigh a set of nodes; condition on each with its hyperparameters on axes of their own."""
     base = laid.nodes
     axes = dict(zip(names, base.on_axes(), strict=True))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.errors import Fault, Faults, Place, shown
+from bayesrtw.errors import Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.reported import NUMBERS
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Table:
         """Number of data rows."""
         return len(self.lines)
 
-    def at(self, *rows: int, column: str = "") -> Place:
+    def at(self, *rows: int, column: str = "") -> Whereabouts:
         """Say where rows stand, or a column, or the file.
 
         Parameters
@@ -62,12 +62,12 @@ class Table:
 
         Returns
         -------
-        Place
+        Whereabouts
             The file, the lines in it and the study of the first.
         """
         studies = self.columns.get("study", ()) if rows else ()
         study = studies[rows[0]] if studies else ""
-        return Place(self.where, tuple(self.lines[row] for row in rows), study, column)
+        return Whereabouts(self.where, tuple(self.lines[row] for row in rows), study, column)
 
 
 def read_table(raw: bytes, where: str, faults: Faults) -> Table:
@@ -96,13 +96,13 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
                 f"byte {error.start} is not",
                 "must be UTF-8 text",
                 "save it as UTF-8",
-                place=Place(where),
+                place=Whereabouts(where),
             )
         )
         return Table(where)
     if "\x00" in text:
         faults.add(
-            Fault("holds a NUL character", remedy="save it as plain CSV", place=Place(where))
+            Fault("holds a NUL character", remedy="save it as plain CSV", place=Whereabouts(where))
         )
         return Table(where)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -110,11 +110,11 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except csv.Error as error:
         remedy = "save it as comma-separated text"
-        faults.add(Fault(f"is not CSV: {error}", remedy=remedy, place=Place(where)))
+        faults.add(Fault(f"is not CSV: {error}", remedy=remedy, place=Whereabouts(where)))
         return Table(where)
     if not rows:
         remedy = "give a header row and one row a result"
-        faults.add(Fault("is empty", remedy=remedy, place=Place(where)))
+        faults.add(Fault("is empty", remedy=remedy, place=Whereabouts(where)))
         return Table(where)
     header = [unguarded(cell.strip()) for cell in rows[0][1]]
     while header and not header[-1]:
@@ -123,15 +123,15 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
     if repeated or "" in header:
         what = f"columns {shown(repeated)} stand twice" if repeated else "a column has no name"
         remedy = "name every column, each once"
-        faults.add(Fault(f"{what} in the header", remedy=remedy, place=Place(where)))
+        faults.add(Fault(f"{what} in the header", remedy=remedy, place=Whereabouts(where)))
         return Table(where)
     if len(header) == 1 and ";" in header[0]:
         what = "cells are separated by semicolons"
-        faults.add(Fault(what, remedy="save it comma-separated", place=Place(where)))
+        faults.add(Fault(what, remedy="save it comma-separated", place=Whereabouts(where)))
         return Table(where)
     if len(rows) == 1:
         remedy = "give one row a result"
-        faults.add(Fault("has a header and no rows", remedy=remedy, place=Place(where)))
+        faults.add(Fault("has a header and no rows", remedy=remedy, place=Whereabouts(where)))
     table = Table(where, {name: [] for name in header})
     for line, row in rows[1:]:
         over = any(cell.strip() for cell in row[len(header) :])
@@ -141,7 +141,7 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
                     f"has {len(row)} cells; the header has {len(header)}",
                     remedy="quote cells that hold commas" if over else "add the missing commas",
                     rule="ragged-row",
-                    place=Place(where, (line,)),
+                    place=Whereabouts(where, (line,)),
                 )
             )
         table.lines.append(line)
@@ -310,7 +310,7 @@ def duplicates(
                     f"repeats row {_line(lines, seen[key])}",
                     remedy="a result enters once: leave one out, or tell them apart in a column",
                     rule="repeated-row",
-                    place=Place(where, (_line(lines, row),), str(columns["study"][row])),
+                    place=Whereabouts(where, (_line(lines, row),), str(columns["study"][row])),
                 )
             )
         seen.setdefault(key, row)

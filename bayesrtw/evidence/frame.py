@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.errors import EvidenceError, Fault, Faults, Place, shown
+from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Table, duplicates, rows_of_frame
 from bayesrtw.evidence.measure import beyond_limits, measure_named
 from bayesrtw.evidence.reported import NUMBERS
@@ -62,7 +62,7 @@ def numbers_of(
         rule = "finite" if name == "effect" else "positive and finite"
         for row in np.flatnonzero(bad)[:5]:
             what, remedy = f"found {float(values[row])!r}", "mend or leave out the row"
-            at = Place("data frame", (int(row) + 1,), str(labels[row]), name)
+            at = Whereabouts("data frame", (int(row) + 1,), str(labels[row]), name)
             faults.add(Fault(what, f"{name} must be {rule}", remedy, "not-a-number", at))
     for row in range(count):
         numbers = float(held["effect"][row]), float(held["se"][row])
@@ -125,7 +125,7 @@ def _column(cells: Sequence[Any], name: str, faults: Faults) -> NDArray[np.gener
             try:
                 numbers[row] = np.nan if value is None else float(value)
             except (TypeError, ValueError):
-                place = Place("data frame", (row + 1,), column=name)
+                place = Whereabouts("data frame", (row + 1,), column=name)
                 what, remedy = f"found {value!r}", "write a decimal number"
                 faults.add(Fault(what, f"{name} must be a number", remedy, "not-a-number", place))
         return numbers

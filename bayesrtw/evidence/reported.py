@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bayesrtw.errors import Fault, Place
+from bayesrtw.errors import Fault, Whereabouts
 from bayesrtw.evidence import convert, summaries
 from bayesrtw.evidence.measure import (
     DIAGNOSTIC,
@@ -326,7 +326,7 @@ def _words(text: Mapping[str, str], reported: str, name: str, get: Numbers) -> l
 
 
 def _fault(column: str, found: str, remedy: str, value: str = "") -> Fault:
-    return Fault(found, "", remedy, "not-allowed", Place(column=column), value)
+    return Fault(found, "", remedy, "not-allowed", Whereabouts(column=column), value)
 
 
 def _unknown(column: str, value: str, choices: list[str]) -> Fault:
@@ -337,7 +337,7 @@ def _must(
     column: str, allowed: str, found: str, remedy: str, rule: str = "not-allowed", of: str = ""
 ) -> Fault:
     allowed = f"{column}{of} must {allowed}"
-    return Fault(f"found {found}", allowed, remedy, rule, Place(column=column))
+    return Fault(f"found {found}", allowed, remedy, rule, Whereabouts(column=column))
 
 
 def _p_value_faults(printed: str) -> list[Fault]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from matplotlib.axes import Axes
 
-from bayesrtw.plot.interval_table import EMPTY, Extra, Layout, read_table, require
+from bayesrtw.plot.interval_table import EMPTY, Extra, TableLayout, read_table, require
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest
@@ -87,7 +87,7 @@ def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
     }
     about = tuple(one_line(str(words)) for words in table["conditions"])
     readings = [str(reading) for reading in table["reading"]]
-    layout = Layout(
+    layout = TableLayout(
         kind="Claims of a brief",
         subject="Claim",
         hollow="pooled effect where the rows cannot say",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from bayesrtw.plot.interval_table import TAU, Extra, Layout, read_table
+from bayesrtw.plot.interval_table import TAU, Extra, TableLayout, read_table
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Forest
@@ -79,7 +79,7 @@ def describe_cumulative(table: "pd.DataFrame", source: Source, *, ci_prob: float
 
 def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
     by = one_line(str(table.index.name or "step")).replace("_", " ")
-    layout = Layout(
+    layout = TableLayout(
         kind="Cumulative pooling",
         subject=f"Up to {by}",
         extras=(Extra("estimates", "Estimates", 0, before=True), Extra("tau", "τ", note=TAU)),

@@ -49,14 +49,14 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class OneDensity:
     """A variable of a tree and the label of one of its values; empty for a scalar."""
 
     variable: str
     label: str
 
 
-def quantity_named(tree: xr.DataTree, name: str) -> Quantity:
+def quantity_named(tree: xr.DataTree, name: str) -> OneDensity:
     """Find a quantity by the name that `summarise` gives it.
 
     Parameters
@@ -68,7 +68,7 @@ def quantity_named(tree: xr.DataTree, name: str) -> Quantity:
 
     Returns
     -------
-    Quantity
+    OneDensity
         Its variable and label.
 
     Raises
@@ -79,7 +79,7 @@ def quantity_named(tree: xr.DataTree, name: str) -> Quantity:
     exact = "quadrature" in tree.children
     source = (tree["quadrature"] if exact else tree["posterior"]).to_dataset()
     spreads = str(tree.attrs["hyper"]).split()
-    have: dict[str, Quantity] = {}
+    have: dict[str, OneDensity] = {}
     for variable in (*VARIABLES, *spreads, "theta"):
         labels = labels_in(source, variable) if exact and variable not in spreads else None
         if labels is None:
@@ -87,13 +87,13 @@ def quantity_named(tree: xr.DataTree, name: str) -> Quantity:
                 continue
             dims = [dim for dim in source[variable].dims if dim not in (NODE, CHAIN, DRAW)]
             labels = [str(label) for label in source[dims[0]].to_numpy()] if dims else [""]
-        have |= {f"{variable}[{it}]" if it else variable: Quantity(variable, it) for it in labels}
+        have |= {f"{variable}[{it}]" if it else variable: OneDensity(variable, it) for it in labels}
     if name not in have:
         raise SpecError(f"quantity is {name!r}; {suggestion(name, list(have))}")
     return have[name]
 
 
-def posterior_curve(tree: xr.DataTree, quantity: Quantity) -> Curve:
+def posterior_curve(tree: xr.DataTree, quantity: OneDensity) -> Curve:
     """Give the posterior density of a quantity.
 
     Parameters
@@ -131,7 +131,7 @@ def _to_zero(x: Array, density: Array) -> Array:
     return np.concatenate([[max(0.0, density[0] - slope * x[0])], density])
 
 
-def _sampled(tree: xr.DataTree, quantity: Quantity) -> Curve:
+def _sampled(tree: xr.DataTree, quantity: OneDensity) -> Curve:
     from arviz_stats.base import array_stats  # noqa: PLC0415 - it takes a second to load
 
     draws = tree["posterior"].to_dataset()[quantity.variable]
@@ -141,7 +141,7 @@ def _sampled(tree: xr.DataTree, quantity: Quantity) -> Curve:
     return Curve(np.asarray(x, dtype=np.float64), np.asarray(density, dtype=np.float64))
 
 
-def prior_of(tree: xr.DataTree, quantity: Quantity) -> Prior | None:
+def prior_of(tree: xr.DataTree, quantity: OneDensity) -> Prior | None:
     """Give the prior of a quantity.
 
     Parameters

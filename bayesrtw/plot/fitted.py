@@ -13,7 +13,7 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.model.term import told_apart
-from bayesrtw.plot.density import Quantity, prior_of
+from bayesrtw.plot.density import OneDensity, prior_of
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column, percentage
 from bayesrtw.posterior.stored import shares_in
@@ -269,7 +269,7 @@ def _said(tree: xr.DataTree, name: str, quantity: str) -> str:
 
 def _prior(tree: xr.DataTree, ci_prob: float) -> Interval | None:
     """Prior of the pooled effect, where it is proper and that of one model."""
-    prior = prior_of(tree, Quantity(pooled_of(tree), ""))
+    prior = prior_of(tree, OneDensity(pooled_of(tree), ""))
     if prior is None or not prior.proper:
         return None
     return Interval(*(float(prior.ppf(q)) for q in (0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2)))

@@ -23,8 +23,8 @@ from bayesrtw.plot.strip import (
     BESIDE,
     SAMPLE_WIDTH,
     STRIP_LINE,
-    Entry,
     Sample,
+    StripRow,
     draw_sample,
     lay_strip,
 )
@@ -185,7 +185,7 @@ class _Plan:
     heading: tuple[str, ...]
     x_ticks: tuple[list[float], list[str]]
     y_ticks: tuple[list[float], list[str]]
-    strip: tuple[tuple[Entry, ...], ...]
+    strip: tuple[tuple[StripRow, ...], ...]
     notes: tuple[str, ...]
     foot: float
 

@@ -60,7 +60,7 @@ class Extra:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TableLayout:
     """How a table becomes rows.
 
     Attributes
@@ -102,7 +102,7 @@ class Layout:
 def read_table(
     table: "pd.DataFrame",
     source: Source,
-    layout: Layout,
+    layout: TableLayout,
     *,
     ci_prob: float = 0.95,
     labels: Mapping[str, str] | None = None,
@@ -180,7 +180,7 @@ def read_table(
 
 def _rows(
     table: "pd.DataFrame",
-    layout: Layout,
+    layout: TableLayout,
     labels: Mapping[str, str],
     hollow: Sequence[bool] | None,
 ) -> tuple[list[Row], list[int]]:
@@ -313,7 +313,7 @@ def _column(extra: Extra, values: Array) -> Column:
     return Column(extra.heading, tuple(texts), note=extra.note)
 
 
-def _legend(rows: Sequence[Row], layout: Layout, percent: str) -> tuple[tuple[str, str], ...]:
+def _legend(rows: Sequence[Row], layout: TableLayout, percent: str) -> tuple[tuple[str, str], ...]:
     entries = (
         ("result", f"{layout.result}, {percent} interval", any(not row.hollow for row in rows)),
         ("unregistered", layout.hollow, any(row.hollow for row in rows)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
-from bayesrtw.plot.interval_table import Layout, read_table, require
+from bayesrtw.plot.interval_table import TableLayout, read_table, require
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Forest
 from bayesrtw.plot.subject import Source
@@ -84,6 +84,6 @@ def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
         if "registered" in table.columns
         else np.ones(len(table), dtype=bool)
     )
-    layout = Layout(kind="Bias ladder", subject="Rung", hollow="beside it: does not decide")
+    layout = TableLayout(kind="Bias ladder", subject="Rung", hollow="beside it: does not decide")
     named = table.set_index("rung")
     return read_table(named, source, layout, ci_prob=ci_prob, hollow=[not it for it in fixed])

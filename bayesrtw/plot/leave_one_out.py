@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from bayesrtw.plot.interval_table import TAU, Extra, Layout, labels_of, read_table
+from bayesrtw.plot.interval_table import TAU, Extra, TableLayout, labels_of, read_table
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Forest
 from bayesrtw.plot.subject import Source, subject_of
@@ -88,7 +88,7 @@ def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
             f"{_named(source, others, low)}) and {spell_probability(float(high))} (without "
             f"{_named(source, others, high)})."
         )
-    layout = Layout(
+    layout = TableLayout(
         kind="Leave-one-out",
         subject="Left out",
         reference=_WHOLE,

@@ -43,8 +43,8 @@ from bayesrtw.plot.strip import (
     SAMPLE_WIDTH,
     SAMPLES,
     STRIP_LINE,
-    Entry,
     Sample,
+    StripRow,
     draw_sample,
     explain_marks,
     lay_strip,
@@ -103,7 +103,7 @@ class _Page:
     pitch: float
     bottom: float
     title: tuple[str, ...]
-    strip: tuple[tuple[Entry, ...], ...]
+    strip: tuple[tuple[StripRow, ...], ...]
     notes: tuple[str, ...]
 
     @property

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from bayesrtw.plot.interval_table import TAU, Extra, Layout, read_table
+from bayesrtw.plot.interval_table import TAU, Extra, TableLayout, read_table
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Forest
 from bayesrtw.plot.subject import Source
@@ -82,7 +82,7 @@ def describe_prior_panel(
 
 
 def _read(table: "pd.DataFrame", source: Source, ci_prob: float, of: str) -> Forest:
-    layout = Layout(
+    layout = TableLayout(
         kind="Panel of priors",
         subject=f"Prior of {of}",
         reference="registered" if "registered" in table.index else "",

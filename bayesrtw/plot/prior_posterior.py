@@ -15,7 +15,7 @@ from bayesrtw.model.spec import NEW
 from bayesrtw.model.term import Hyper, told_apart
 from bayesrtw.plot.density import (
     Curve,
-    Quantity,
+    OneDensity,
     posterior_curve,
     prior_curve,
     prior_of,
@@ -265,7 +265,7 @@ def _hyper_title(hypers: dict[str, Hyper], name: str, subject: Subject) -> str:
     return f"{title}{scale}"
 
 
-def axis_title(quantity: Quantity, subject: Subject) -> str:
+def axis_title(quantity: OneDensity, subject: Subject) -> str:
     """Say what is on the axis of a quantity that is no hyperparameter.
 
     Parameters

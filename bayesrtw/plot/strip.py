@@ -81,7 +81,7 @@ SAMPLES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StripRow:
     """An explanation: which mark, what it is, how far from the left edge in points."""
 
     sample: Sample
@@ -112,7 +112,7 @@ def explain_marks(marks: Iterable[Mark]) -> list[tuple[Sample, str]]:
 
 def lay_strip(
     legend: Sequence[tuple[Sample, str]], left: float, room: float, face: Face
-) -> tuple[tuple[Entry, ...], ...]:
+) -> tuple[tuple[StripRow, ...], ...]:
     """Put explanations into lines.
 
     Parameters
@@ -128,10 +128,10 @@ def lay_strip(
 
     Returns
     -------
-    tuple of tuple of Entry
+    tuple of tuple of StripRow
         One a line.
     """
-    lines: list[list[Entry]] = [[]]
+    lines: list[list[StripRow]] = [[]]
     x = left
     for sample, full in legend:
         text = shorten(full, HINTED * (room - SAMPLE_WIDTH - BESIDE), face)
@@ -139,7 +139,7 @@ def lay_strip(
         if lines[-1] and x + needs > left + room:
             lines.append([])
             x = left
-        lines[-1].append(Entry(sample, text, x))
+        lines[-1].append(StripRow(sample, text, x))
         x += needs + BETWEEN
     return tuple(tuple(line) for line in lines if line)
 

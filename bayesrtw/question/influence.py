@@ -12,7 +12,7 @@ from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, asked
 from bayesrtw.question.scaling import log_density
-from bayesrtw.question.sensitivity import LeftOut, leave_out
+from bayesrtw.question.sensitivity import EachLeftOut, leave_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +92,7 @@ def _said(frame: "pd.DataFrame", event: str) -> str:
     )
 
 
-def measured(left: LeftOut) -> "pd.DataFrame":
+def measured(left: EachLeftOut) -> "pd.DataFrame":
     """Add what has changed to a table of what is pooled without each value; see `influence`."""
     frame = left.table.copy()
     whole = frame.iloc[0]

@@ -75,7 +75,7 @@ def leave_one_out(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LeftOut:
+class EachLeftOut:
     """What is pooled without each value of a column.
 
     Attributes
@@ -103,7 +103,7 @@ def leave_out(
     only: Sequence[str] | None = None,
     ci_prob: float = 0.95,
     threshold: float = 0.0,
-) -> LeftOut:
+) -> EachLeftOut:
     """Pool again without each value of a column, or `only` some, and keep the fits."""
     key = keys(whole.evidence, by)
     values = [value for value in dict.fromkeys(key.tolist()) if value and not np.all(key == value)]
@@ -114,7 +114,7 @@ def leave_out(
     frame.index = _index(["none left out", *values], "left_out")
     frame["elpd"] = frame["log_evidence"].iloc[0] - frame["log_evidence"]
     frame.loc["none left out", "elpd"] = np.nan
-    return LeftOut(frame, near, np.array(masks), whole)
+    return EachLeftOut(frame, near, np.array(masks), whole)
 
 
 def keys(evidence: Evidence, by: str) -> NDArray[np.str_]:

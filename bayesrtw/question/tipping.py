@@ -20,7 +20,7 @@ from bayesrtw.model.contract import normal
 from bayesrtw.model.prior import Normal
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.question.asked import Subject, asked
-from bayesrtw.question.sensitivity import LeftOut
+from bayesrtw.question.sensitivity import EachLeftOut
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -361,7 +361,7 @@ def _prior_row(
     }
 
 
-def fewest_removed(left: LeftOut, classify: Classify, sides: Sides) -> "pd.DataFrame":
+def fewest_removed(left: EachLeftOut, classify: Classify, sides: Sides) -> "pd.DataFrame":
     """Find which value, or which two, have to be left out for the class to change.
 
     Every single one is tried; if none changes the class, every second one beside the one that lowers

@@ -18,7 +18,7 @@ from bayesrtw.evidence.cells import Table, read_table
 from bayesrtw.evidence.measure import MEASURES, Benefit
 from bayesrtw.evidence.table import Provenance
 from bayesrtw.reading.imported import Imported, gather
-from bayesrtw.reading.review import Entry, Kind, Setting, measure_of, number
+from bayesrtw.reading.review import Kind, ReviewRow, Setting, measure_of, number
 from bayesrtw.registry import suggestion
 
 #: Files of a package that are read; the first two must be there.
@@ -392,7 +392,7 @@ def kind_of(data_type: str, method: str = "") -> Kind:
     return next((kind for words, kind in _KINDS if words in text), "other")
 
 
-def _entries(table: Table, settings: Mapping[tuple[str, str], Setting]) -> list[Entry]:
+def _entries(table: Table, settings: Mapping[tuple[str, str], Setting]) -> list[ReviewRow]:
     """Read the rows; those of an analysis without settings have no measure."""
     get = _getter(table)
     orphans: dict[tuple[str, str], Setting] = {}
@@ -413,7 +413,7 @@ def _entries(table: Table, settings: Mapping[tuple[str, str], Setting]) -> list[
         cells = {ours: get(theirs, row) for theirs, ours in _NUMBERS.items()}
         applies = get("Applicability", row).upper()
         entries.append(
-            Entry(
+            ReviewRow(
                 setting=setting,
                 study=get("Study", row),
                 year=get("Study year", row),
@@ -439,7 +439,7 @@ def _displayed(setting: Setting, cells: dict[str, str]) -> dict[str, str]:
     return cells
 
 
-def _studies(tables: Mapping[str, Table], entries: list[Entry]) -> dict[str, dict[str, str]]:
+def _studies(tables: Mapping[str, Table], entries: list[ReviewRow]) -> dict[str, dict[str, str]]:
     """Say what is known of each study."""
     known: dict[str, dict[str, str]] = {}
     for entry in entries:

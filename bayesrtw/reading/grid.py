@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bayesrtw.errors import EvidenceError, Fault, Faults, Place, shown
+from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Table, unguarded
 
 #: Words that stand where a number was not reported, without case.
@@ -299,7 +299,7 @@ def _even(draft: _Draft, header: Sequence[str]) -> None:
         if over or len(row) < width:
             what = f"has {len(row)} cells; the header has {width}"
             remedy = "quote cells that hold commas" if over else "add the missing commas"
-            where = Place(draft.where, (draft.lines[place],))
+            where = Whereabouts(draft.where, (draft.lines[place],))
             draft.faults.add(Fault(what, remedy=remedy, rule="ragged-row", place=where))
         draft.rows[place] = [*row, *[""] * width][:width]
 
@@ -421,6 +421,6 @@ def _pointed_cell(
     whole = cell.replace(mark, "")
     what = f"{name} is {cell!r}, which may be {whole} or {cell.replace(',', '.')}"
     remedy = "write it without a mark that parts thousands"
-    where = Place(draft.where, (draft.lines[place],), column=name)
+    where = Whereabouts(draft.where, (draft.lines[place],), column=name)
     draft.faults.add(Fault(what, "", remedy, "not-a-number", where, cell))
     return ""

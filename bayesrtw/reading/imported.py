@@ -22,7 +22,7 @@ from bayesrtw.evidence.reported import NUMBERS, OnScale, analysis_scale
 from bayesrtw.evidence.rows import TEXT
 from bayesrtw.evidence.table import Evidence, Outcome, Provenance, dataset_of
 from bayesrtw.printed import STATE_IT
-from bayesrtw.reading.review import AGREES, NO_SE, ROUNDING, Cells, Entry, Setting, row_of
+from bayesrtw.reading.review import AGREES, NO_SE, ROUNDING, Cells, ReviewRow, Setting, row_of
 
 #: Column that says why a row is not used.
 QUARANTINED: Final = "quarantined"
@@ -146,7 +146,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def gather(
-    entries: Sequence[Entry],
+    entries: Sequence[ReviewRow],
     provenance: Provenance,
     *,
     studies: Mapping[str, Mapping[str, str]],
@@ -259,7 +259,7 @@ def _clean(cell: str) -> str:
     return " ".join(cell.replace("\x00", " ").split())
 
 
-def _outcome_names(entries: Sequence[Entry]) -> dict[int, str]:
+def _outcome_names(entries: Sequence[ReviewRow]) -> dict[int, str]:
     """Give every analysis a name of its own: its number and its title."""
     names: dict[int, str] = {}
     taken: set[str] = set()
@@ -277,7 +277,7 @@ def _outcome_names(entries: Sequence[Entry]) -> dict[int, str]:
     return names
 
 
-def _converted(entry: Entry, outcome: str) -> tuple[dict[str, str], OnScale]:
+def _converted(entry: ReviewRow, outcome: str) -> tuple[dict[str, str], OnScale]:
     """Convert one row, or quarantine it."""
     cells = row_of(entry)
     row = {
@@ -385,7 +385,7 @@ def _join(columns: dict[str, NDArray[np.generic]], studies: Table) -> None:
 
 
 def _outcomes(
-    entries: Sequence[Entry], names: Mapping[int, str], benefit: Benefit | None
+    entries: Sequence[ReviewRow], names: Mapping[int, str], benefit: Benefit | None
 ) -> tuple[dict[str, Outcome], tuple[str, ...]]:
     settings = {names[id(entry.setting)]: entry.setting for entry in entries}
     outcomes = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.errors import EvidenceError, Fault, Faults, Place, shown
+from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Places, Table, numbers, read_table
 from bayesrtw.evidence.quality import Judgements, read_judgements
 from bayesrtw.evidence.reported import NUMBERS
@@ -171,7 +171,7 @@ def _folder_source(folder: Folder) -> _Source:
         check_keys(meta, f"{name}/dataset.toml", faults)
         if meta.get("id") != name:
             what, allowed = f"id is {meta.get('id')!r}", f"the folder is called {name!r}"
-            place = Place(f"{name}/dataset.toml", column="id")
+            place = Whereabouts(f"{name}/dataset.toml", column="id")
             faults.add(Fault(f"{what}; {allowed}", "", "make them equal", "not-allowed", place))
     if faults:
         return _Source(lambda _tables, _faults: None, faults=faults)
@@ -233,7 +233,7 @@ def _renamed(
     """Give columns the names that ``[columns]`` of a dataset.toml states, heading to column."""
     stated = meta.get("columns", {})
     known = sorted({*NUMBERS, *TEXT, *("author", "year", "trial", "id", "treatment")})
-    place = Place(f"{meta.get('id')}/dataset.toml", column="columns")
+    place = Whereabouts(f"{meta.get('id')}/dataset.toml", column="columns")
     for heading, role in stated.items():
         if role not in known:
             what = f"columns.{heading} is {role!r}"
@@ -257,7 +257,7 @@ def _tables(
     files = ("studies.csv", "results.csv", "risk_of_bias.csv")
     for file in meta.get("files", {}):
         if file not in files:
-            what, place = f"files.{file} is not known", Place(f"{folder.name}/dataset.toml")
+            what, place = f"files.{file} is not known", Whereabouts(f"{folder.name}/dataset.toml")
             faults.add(Fault(what, remedy=suggestion(file, files), place=place))
     for file in files:
         child = folder.joinpath(file)

@@ -115,7 +115,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ReviewRow:
     """A study's row in an analysis.
 
     Attributes
@@ -219,7 +219,7 @@ def measure_of(setting: Setting) -> tuple[str, bool]:
     return _MEASURES.get(name.removesuffix(_NON_EVENT).strip(), ""), swapped
 
 
-def row_of(entry: Entry) -> Cells:
+def row_of(entry: ReviewRow) -> Cells:
     """Turn a study's row into cells of a results table.
 
     Parameters
@@ -264,7 +264,7 @@ _COLUMNS: Final[dict[Kind, tuple[str, ...]]] = {
 }
 
 
-def _dichotomous(entry: Entry, value: Mapping[str, float]) -> Cells:
+def _dichotomous(entry: ReviewRow, value: Mapping[str, float]) -> Cells:
     name, swapped = measure_of(entry.setting)
     row = Cells({"reported": "counts", "measure": name})
     if name not in FROM_COUNTS:
@@ -312,7 +312,7 @@ def _printed_as_given(name: str, value: Mapping[str, float]) -> bool:
     return differs(n1 - a, n0 - c) and not differs(a, c)
 
 
-def _continuous(entry: Entry, value: Mapping[str, float]) -> Cells:
+def _continuous(entry: ReviewRow, value: Mapping[str, float]) -> Cells:
     name, _ = measure_of(entry.setting)
     row = Cells({"reported": "means", "measure": name})
     if name not in ("mean_difference", "standardised_mean_difference", "log_ratio_of_means"):
@@ -335,7 +335,7 @@ def _continuous(entry: Entry, value: Mapping[str, float]) -> Cells:
     return row
 
 
-def _contrast(entry: Entry, value: Mapping[str, float]) -> Cells:
+def _contrast(entry: ReviewRow, value: Mapping[str, float]) -> Cells:
     name, _ = measure_of(entry.setting)
     name = "log_odds_ratio" if name == _PETO else name
     log = entry.setting.log
@@ -360,7 +360,7 @@ def _contrast(entry: Entry, value: Mapping[str, float]) -> Cells:
     return row
 
 
-def _o_minus_e(entry: Entry, value: Mapping[str, float]) -> Cells:
+def _o_minus_e(entry: ReviewRow, value: Mapping[str, float]) -> Cells:
     name, _ = measure_of(entry.setting)
     row = Cells({"reported": "o_minus_e", "measure": name or "generic"})
     if name and not MEASURES[name].log:
@@ -384,7 +384,7 @@ def _o_minus_e(entry: Entry, value: Mapping[str, float]) -> Cells:
     return row
 
 
-def _other(entry: Entry, value: Mapping[str, float]) -> Cells:  # noqa: ARG001 - as the others
+def _other(entry: ReviewRow, value: Mapping[str, float]) -> Cells:  # noqa: ARG001 - as the others
     return Cells({"reported": "effect", "measure": "generic"}, NO_NUMBERS)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.errors import Fault, Faults, Place, shown
+from bayesrtw.errors import Fault, Faults, Whereabouts, shown
 
 #: Optional columns of results (``withdrawn`` also of studies) that this module reads.
 COLUMNS = ("corrects", "withdrawn", "extracted_by", "signed_by")
@@ -79,7 +79,7 @@ def mark(
                     f"signed_by is {signed[row]!r}",
                     remedy="a person signs: name one, or leave the cell empty",
                     rule="signed-by-machine",
-                    place=Place(where, (lines[row],), column="signed_by"),
+                    place=Whereabouts(where, (lines[row],), column="signed_by"),
                     value=signed[row],
                 )
             )
@@ -107,7 +107,7 @@ def _check_corrections(
             what = f"both correct {target!r}"
             remedy = "a row is corrected once: let the later one correct the earlier"
         if what:
-            place = Place(where, rows, column="corrects")
+            place = Whereabouts(where, rows, column="corrects")
             faults.add(
                 Fault(what, remedy=remedy, rule="not-a-correction", place=place, value=target)
             )

@@ -20,7 +20,7 @@ from bayesrtw.evidence.measure import Benefit
 from bayesrtw.evidence.table import Provenance
 from bayesrtw.reading.cochrane import MOST_FILE
 from bayesrtw.reading.imported import Imported, gather
-from bayesrtw.reading.review import Entry, Kind, Setting, number
+from bayesrtw.reading.review import Kind, ReviewRow, Setting, number
 
 #: Kinds of outcomes; the elements are called DICH_OUTCOME, DICH_SUBGROUP, DICH_DATA and so on.
 _KINDS: Final[dict[str, Kind]] = {
@@ -303,7 +303,7 @@ def _study_names(review: _Review) -> dict[str, str]:
     return names
 
 
-def _entries(outcome: _Outcome, names: Mapping[str, str]) -> list[Entry]:
+def _entries(outcome: _Outcome, names: Mapping[str, str]) -> list[ReviewRow]:
     setting = _setting(outcome)
     entries = []
     for place, (attributes, subgroup) in enumerate(outcome.rows, 1):
@@ -316,7 +316,7 @@ def _entries(outcome: _Outcome, names: Mapping[str, str]) -> list[Entry]:
         if attributes.get("ESTIMABLE", "") == "NO":
             cells = {name: cell for name, cell in cells.items() if "review_" not in name}
         entries.append(
-            Entry(
+            ReviewRow(
                 setting=setting,
                 study=names.get(key, key),
                 subgroup=subgroup.texts.get("NAME", "") if subgroup is not None else "",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bayesrtw.errors import EvidenceError, Fault, Faults, Place, shown
+from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import SEPARATOR, Table, numbers
 from bayesrtw.registry import decode, suggestion
 
@@ -105,7 +105,7 @@ def check_keys(meta: Mapping[str, Any], where: str, faults: Faults) -> None:
     names = [each.name for each in found.outcome] if found is not None else []
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        what, place = f"outcomes {shown(twice)} stand twice", Place(where, column="outcome")
+        what, place = f"outcomes {shown(twice)} stand twice", Whereabouts(where, column="outcome")
         faults.add(Fault(what, "", "leave one out", "not-well-formed", place))
 
 
@@ -118,7 +118,7 @@ def check_schema(meta: Mapping[str, Any], where: str, faults: Faults) -> None:
         As for `check_keys`.
     """
     if meta.get("schema", 1) != 1:
-        what, place = f"schema is {meta['schema']!r}", Place(where, column="schema")
+        what, place = f"schema is {meta['schema']!r}", Whereabouts(where, column="schema")
         faults.add(Fault(what, "", "this version reads schema 1", "not-well-formed", place))
 
 
@@ -146,7 +146,7 @@ def raw_bytes(path: Any, where: str) -> bytes:
         return bytes(path.read_bytes())
     except OSError as error:
         found = f"cannot be read ({error.strerror})"
-        fault = Fault(found, remedy="check the path", rule="unreadable", place=Place(where))
+        fault = Fault(found, remedy="check the path", rule="unreadable", place=Whereabouts(where))
         raise EvidenceError(fault) from None
 
 
@@ -170,7 +170,7 @@ def parsed_toml(raw: bytes, where: str, faults: Faults) -> dict[str, Any]:
     try:
         return tomllib.loads(raw.decode("utf-8-sig"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        faults.add(Fault(f"is not TOML: {error}", rule="unreadable", place=Place(where)))
+        faults.add(Fault(f"is not TOML: {error}", rule="unreadable", place=Whereabouts(where)))
         return {}
 
 
@@ -211,7 +211,7 @@ def check_hash(
                 "",
                 "a change of rows is a new version: raise version and write the new hash" + remedy,
                 "changed-file",
-                Place(f"{name}/{file}"),
+                Whereabouts(f"{name}/{file}"),
             )
         )
 

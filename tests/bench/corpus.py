@@ -43,7 +43,7 @@ from bayesrtw.parallel import map_tasks, processes
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.reading.imported import QUARANTINED, gather
-from bayesrtw.reading.review import AGREES, ROUNDING, Entry, Setting, row_of
+from bayesrtw.reading.review import AGREES, ROUNDING, ReviewRow, Setting, row_of
 
 #: Column "measure" of the file: what it is called in a review, and what its rows hold.
 MEASURE = {
@@ -117,7 +117,7 @@ def setting(rows, measure):
 def entries(rows, measure):
     chosen = setting(rows, measure)
     return [
-        Entry(
+        ReviewRow(
             setting=chosen,
             study=row["study"],
             year=row["year"],

@@ -4,9 +4,9 @@ import pickle
 
 import pytest
 
-from bayesrtw.errors import EvidenceError, Fault, Faults, Place
+from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts
 
-WHERE = Place("results.csv", (7,), "Vale 1977", "se")
+WHERE = Whereabouts("results.csv", (7,), "Vale 1977", "se")
 
 
 @pytest.mark.parametrize(
@@ -17,11 +17,11 @@ WHERE = Place("results.csv", (7,), "Vale 1977", "se")
             "results.csv: row 7 (study='Vale 1977'): se must be positive; found -1; correct it.",
         ),
         (
-            Fault("both correct 'r1'", place=Place("a.csv", (3, 5))),
+            Fault("both correct 'r1'", place=Whereabouts("a.csv", (3, 5))),
             "a.csv: rows 3 and 5: both correct 'r1'.",
         ),
         (
-            Fault("is empty", remedy="give a row", place=Place("a.csv")),
+            Fault("is empty", remedy="give a row", place=Whereabouts("a.csv")),
             "a.csv: is empty; give a row.",
         ),
         (Fault("A sentence: as it is"), "A sentence: as it is"),
@@ -52,5 +52,5 @@ def test_an_error_carries_its_faults_and_lists_them():
 
 def test_one_fault_is_the_whole_message():
     with pytest.raises(EvidenceError, match=r"^a.csv: is empty\.$") as found:
-        Faults(EvidenceError, [Fault("is empty", place=Place("a.csv"))]).raise_if_any()
+        Faults(EvidenceError, [Fault("is empty", place=Whereabouts("a.csv"))]).raise_if_any()
     assert found.value.faults[0].place.file == "a.csv"

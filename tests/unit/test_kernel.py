@@ -12,7 +12,7 @@ from scipy.stats import multivariate_normal
 
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.kernel import inverse
-from bayesrtw.engine.place import Place
+from bayesrtw.engine.place import NodePlace
 from bayesrtw.engine.problem import Normals, pose
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.evidence.covariance import Dependence
@@ -117,7 +117,7 @@ def test_conditional_and_effects_equal_dense_algebra(levels, dependent):
         assert_allclose(given.covariance[0], covariance, rtol=1e-8)
         one = np.ones(1)
         whole = Normals(tuple(at), one, given, problem.design.precision, np.zeros(1, int), one)
-        place = Place(problem.design, problem.names, whole)
+        place = NodePlace(problem.design, problem.names, whole)
         mean, sd = (np.array(part)[:, 0] for part in zip(*place.theta, strict=True))
         joint = columns @ s0 @ columns.T + random
         kept = joint @ np.linalg.inv(joint + sampling)
