@@ -13,10 +13,9 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.cells import guarded
 from bayesrtw.evidence.measure import MEASURES, measure_named
-from bayesrtw.model import prior
-from bayesrtw.model.heterogeneity import Common, Exchangeable
-from bayesrtw.model.likelihood import NormalErrors
-from bayesrtw.model.moderator import Intercept
+from bayesrtw.model.contract import normal, single
+from bayesrtw.model.observation import Gaussian
+from bayesrtw.model.term import Hyper
 from bayesrtw.reading.review import written
 from bayesrtw.registry import kind_of
 
@@ -72,7 +71,7 @@ def exported(synthesis: Synthesis, to: str) -> dict[str, bytes]:
     if to not in TARGETS:
         raise SpecError(f"--to is {to!r}; choose one of {shown(list(TARGETS))}.")
     likelihood = synthesis.analysis.model.likelihood
-    if not isinstance(likelihood, NormalErrors):
+    if not isinstance(likelihood.observe(synthesis.evidence), Gaussian):
         raise _refusal(
             synthesis,
             to,
@@ -133,7 +132,9 @@ def _metafor(synthesis: Synthesis) -> dict[str, bytes]:
     """Write the table and the lines of R that pool it."""
     name, model = synthesis.analysis.id, synthesis.analysis.model
     others = [
-        term for term in model.terms if not isinstance(term, Intercept | Exchangeable | Common)
+        term
+        for term in model.terms
+        if not term.facts.mean_setting and not (term.facts.spread and len(term.hyper()) < 2)
     ]
     if others or not model.has_mean:
         what = f"its terms {shown(sorted(map(kind_of, others)))} have no line of R here"
@@ -150,12 +151,12 @@ def _metafor(synthesis: Synthesis) -> dict[str, bytes]:
         rows = "c(" + ", ".join(str(row + 1) for row in block.rows.tolist()) + ")"
         values = ", ".join(written(value) for value in np.ravel(block.covariance).tolist())
         lines.append(f"V[{rows}, {rows}] <- matrix(c({values}), {len(block.rows)}, byrow = TRUE)")
-    spread = [term for term in model.terms if isinstance(term, Exchangeable)]
+    spread = [model.hyperparameters[each] for each in model.spreads]
     lines += [  # empty cells stand alone
         f'd${by} <- ifelse(is.na(d${by}) | d${by} == "", paste("row", d$estimate), d${by})'
-        for by in (term.by for term in spread if term.by)
+        for by in (each.level for each in spread if each.level)
     ]
-    random = ", ".join(f"~ 1 | {term.by or 'estimate'}" for term in spread)
+    random = ", ".join(f"~ 1 | {each.level or 'estimate'}" for each in spread)
     lines.append(
         f'fit <- rma.mv(effect, V, random = list({random}), data = d, method = "REML")'
         if spread
@@ -179,16 +180,16 @@ _BACK: Final = {
 }
 
 
-def _bayesmeta(synthesis: Synthesis, spread: list[Exchangeable]) -> list[str]:
+def _bayesmeta(synthesis: Synthesis, spread: list[Hyper]) -> list[str]:
     """Repeat the analysis with the same priors where bayesmeta knows them."""
     mean = synthesis.analysis.model.mean
-    if len(spread) != 1 or spread[0].by or synthesis.evidence.dependence:
+    if len(spread) != 1 or spread[0].level or synthesis.evidence.dependence:
         return ["# bayesmeta has one heterogeneity SD and independent estimates: not written."]
-    if not isinstance(mean, prior.Normal | prior.Flat) or type(spread[0].tau) not in _DENSITIES:
+    tau: Any = spread[0].prior
+    if mean is None or single(mean) is None or kind_of(tau) not in _DENSITIES:
         return ["# bayesmeta has no prior of these kinds: not written."]
-    tau: Any = spread[0].tau
-    density = _DENSITIES[type(tau)](tau)
-    own = f", mu.prior = c({mean.mean!r}, {mean.sd!r})" if isinstance(mean, prior.Normal) else ""
+    density, known = _DENSITIES[kind_of(tau)](tau), normal(mean)
+    own = "" if known is None else f", mu.prior = c({known[0]:.15g}, {known[1]:.15g})"
     return [
         "# The same model with the same priors.",
         "library(bayesmeta)",
@@ -200,13 +201,13 @@ def _bayesmeta(synthesis: Synthesis, spread: list[Exchangeable]) -> list[str]:
 
 
 #: Densities of tau in R, by the kind of the prior; the d functions of R and of bayesmeta.
-_DENSITIES: Final[Mapping[type, Callable[[Any], str]]] = {
-    prior.HalfNormal: lambda p: f"dhalfnormal(t, scale = {p.scale!r})",
-    prior.HalfCauchy: lambda p: f"dhalfcauchy(t, scale = {p.scale!r})",
-    prior.HalfStudentT: lambda p: f"dhalft(t, df = {p.df!r}, scale = {p.scale!r})",
-    prior.Exponential: lambda p: f"dexp(t, rate = 1 / {p.scale!r})",
-    prior.Uniform: lambda p: f"dunif(t, 0, {p.upper!r})",
-    prior.InverseGamma: lambda p: (
+_DENSITIES: Final[Mapping[str, Callable[[Any], str]]] = {
+    "half_normal": lambda p: f"dhalfnormal(t, scale = {p.scale!r})",
+    "half_cauchy": lambda p: f"dhalfcauchy(t, scale = {p.scale!r})",
+    "half_student_t": lambda p: f"dhalft(t, df = {p.df!r}, scale = {p.scale!r})",
+    "exponential": lambda p: f"dexp(t, rate = 1 / {p.scale!r})",
+    "uniform": lambda p: f"dunif(t, 0, {p.upper!r})",
+    "inverse_gamma": lambda p: (
         f"ifelse(t > 0, dgamma(1 / t, shape = {p.shape!r}, rate = {p.scale!r}) / t^2, 0)"
     ),
 }
