@@ -257,7 +257,7 @@ def _read(panel: "Panel | pd.DataFrame", subject: Subject, registered: str) -> _
         runs, names, choices, first = _of_panel(panel)
     else:
         runs, names, choices, first = _of_table(panel, registered)
-    usable = np.isfinite(runs).all(axis=1)
+    usable = np.isfinite(runs[:, :3]).all(axis=1)  # of one group there is no probability
     if not usable.any():
         raise SpecError("specification curve: no specification has an interval.")
     kept = np.flatnonzero(usable)

@@ -11,6 +11,8 @@ from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.plot.scale import limits, ticks
 from bayesrtw.printed import spell
 from bayesrtw.report.numbers import Printer
+from bayesrtw.report.record import record
+from bayesrtw.report.render import render
 from bayesrtw.report.text import headline
 
 ROWS = "A,40,10000\nB,55,12000\nC,120,33000\nD,61,15000\nE,44,11000\nF,70,16500\n"
@@ -72,3 +74,10 @@ def test_decimals_follow_the_reported_interval():
     assert spell(325098849.18913, log=False, places=5) == "325,098,849"
     assert spell(1234.5678, log=False, places=2) == "1,234.57"
     assert_allclose(float(spell(0.00407, log=False, places=5)), 0.00407)
+
+
+def test_a_report_is_written(synthesis):
+    """Without a probability of benefit in any specification, which no one group has."""
+    page = render(synthesis, record(synthesis), "html").decode()
+    assert "0.004" in page
+    assert "&lt;0.01 (" not in page
