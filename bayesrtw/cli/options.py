@@ -114,6 +114,11 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
+def _is_table(name: str) -> bool:
+    """Whether an argument is a file of evidence: no analysis has such a path."""
+    return Path(name).is_file() and Path(name).suffix.lower() != ".toml"
+
+
 def evidence_option(more: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command ``--evidence`` and what may be said of it, as one argument ``source``."""
 
@@ -123,6 +128,10 @@ def evidence_option(more: str = "") -> Callable[[Callable[..., Any]], Callable[.
             from bayesrtw.reading.flat import NOTHING
 
             path = kwargs["source"]
+            files = [each for each in kwargs.get("ids", ()) if _is_table(each)]
+            if path is None and len(files) == 1:
+                path = Path(files[0])
+                kwargs["ids"] = tuple(each for each in kwargs["ids"] if each not in files)
             if path is None and stated != NOTHING:
                 raise click.UsageError(
                     "--columns, --measure, --benefit and --sheet say what --evidence holds; give --evidence."

@@ -21,7 +21,7 @@ LEAST_TASKS = 3
 
 
 @click.command()
-@click.argument("ids", nargs=-1, metavar="[ID_OR_TOML]...")
+@click.argument("ids", nargs=-1, metavar="[ID_OR_TOML_OR_TABLE]...")
 @evidence_option()
 @click.option(
     "--out",
@@ -56,8 +56,8 @@ def run(
 ) -> None:
     """Run analyses: all shipped ones, or those named by id or by the path of a TOML file.
 
-    With --evidence and no id, one unregistered random-effects analysis for each outcome and measure
-    of that evidence is run with default priors.
+    With --evidence (or the path of a table alone) and no id, one unregistered random-effects analysis for
+    each outcome and measure of that evidence is run with default priors.
     """
     from rich.console import Console
 

@@ -159,6 +159,9 @@ def test_evidence_without_an_id_is_pooled_by_outcome_and_measure(here):
     assert found["days-mean-difference"]["estimates"]["mu"]["probability"] > 0.5
     checks = {f["check"] for f in found["at-work-log-risk-ratio"]["findings"]}
     assert "one-estimate" in checks
+    alone = json.loads(call("run", "two.csv", "--json").stdout)
+    days = "days-mean-difference"
+    assert alone[days]["estimates"] == found[days]["estimates"]
 
 
 def test_evidence_may_stand_in_for_that_of_an_analysis(here):
