@@ -479,10 +479,8 @@ class Curved:
             mean = b @ design.columns.T + offset + shift
             width = np.sqrt(se**2 + variance)
             step = STEP * width[:, rows]
-            low, at, high = (
-                self.curved.sites.log_density(mean[:, rows] + sign * step, variance[:, rows], rows)
-                for sign in (-1.0, 0.0, 1.0)
-            )
+            three = mean[:, rows] + np.array([-1.0, 0.0, 1.0])[:, None, None] * step
+            low, at, high = self.curved.sites.log_density(three, variance[:, rows], rows)
             slope = (high - low) / (2.0 * step)
             bend = np.maximum(-(high - 2.0 * at + low) / step**2, LEAST / width[:, rows] ** 2)
             fresh_target, fresh = target.copy(), sampling.copy()

@@ -12,7 +12,7 @@ from scipy.special import logsumexp, ndtr
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
 from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
 from bayesrtw.engine.curved import Curved, curved_of
-from bayesrtw.engine.curved_nodes import apart, cost, nodes_of
+from bayesrtw.engine.curved_nodes import Looks, apart, cost, nodes_of
 from bayesrtw.engine.curved_place import Place, Seen, weighed
 from bayesrtw.engine.curved_rows import (
     Part,
@@ -553,10 +553,10 @@ def fit_curved(
     cheap = cost(curved_of(design, steps[FIRST.get(width, 1)], kept), 40) < CHEAP
     aim = AIM.get(width, allowed) if cheap else allowed
     first = FIRST.get(width, 1)
-    dims = len(curved_of(design, steps[0], kept).names)
-    coarse, error = None, math.inf
+    seen = Looks(curved_of(design, steps[0], kept))
+    dims, coarse, error = len(seen.rough.names), None, math.inf
     for count in COUNTS[dims]:
-        nodes, outer = nodes_of(curved_of(design, steps[0], kept), count)
+        nodes, outer = nodes_of(seen, count)
         middle = curved_of(design, steps[first], kept)
         if cost(middle, len(outer)) > MOST:
             raise ConvergenceError(
@@ -564,7 +564,7 @@ def fit_curved(
                 f"coefficients and {dims} hyperparameters (at most {MOST:.0e}); use engine = "
                 '{ kind = "nuts" }.'
             )
-        laid = Laid(middle, middle.look(nodes.values))
+        laid = Laid(middle, middle.look(nodes.values, seen.place(nodes.values)))
         fit = CurvedFit(
             model, evidence, design, kept, nodes, outer, laid, laid, (1.0, 1.0), math.inf
         )

@@ -1,12 +1,14 @@
 """Nodes of the hyperparameters of a model that is not normal, what they cost, and whether they suffice."""
 
 import math
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.cubature import rule
 from bayesrtw.engine.curved import Curved, inner
+from bayesrtw.engine.curved_place import Place, weighed
 from bayesrtw.engine.integrate import moment_order
 from bayesrtw.engine.quadrature import lay, looks
 from bayesrtw.errors import EngineRefusal
@@ -28,8 +30,56 @@ def apart(one: tuple[Array, ...], other: tuple[Array, ...]) -> float:
     return float(np.max(np.where(np.isfinite(moved), moved, np.inf), initial=0.0))
 
 
-def nodes_of(rough: Curved, count: int) -> tuple[Nodes, Array]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Looks:
+    """What a coarse rule has seen at values of the hyperparameters: each look is taken once.
+
+    Attributes
+    ----------
+    rough
+        The integral, with a coarse rule.
+    known
+        Logs of the integral by the bytes of the values.
+    last
+        Where coefficients live at the values of the latest look, by the same.
+    """
+
+    rough: Curved
+    known: dict[bytes, Array] = field(default_factory=dict)
+    last: dict[bytes, Place] = field(default_factory=dict)
+
+    def log_density(self, values: tuple[Array, ...]) -> Array:
+        """See `Curved.log_density`."""
+        flat, shape = _flat(values)
+        key = _key(flat)
+        if key not in self.known:
+            place = self.rough.place(flat)
+            log = weighed(self.rough.look(flat, place))[0]
+            for value, prior in zip(flat, self.rough.priors, strict=True):
+                log = log + prior.logpdf(value)
+            self.known[key] = log
+            self.last.clear()
+            self.last[key] = place
+        return self.known[key].reshape(shape)
+
+    def place(self, values: tuple[Array, ...]) -> Place | None:
+        """Give where coefficients live at values, if that was the latest look: it serves every rule."""
+        return self.last.get(_key(_flat(values)[0]))
+
+
+def _flat(values: tuple[Array, ...]) -> tuple[tuple[Array, ...], tuple[int, ...]]:
+    """Give values as points, shape (point,), and the shape that they had."""
+    shape = np.broadcast_shapes(*(np.shape(value) for value in values))
+    return tuple(np.broadcast_to(value, shape).reshape(-1) for value in values), shape
+
+
+def _key(flat: tuple[Array, ...]) -> bytes:
+    return b"".join(np.ascontiguousarray(value).tobytes() for value in flat)
+
+
+def nodes_of(seen: Looks, count: int) -> tuple[Nodes, Array]:
     """Lay nodes of the hyperparameters where a coarse rule sees their posterior; logs of bare weights."""
+    rough = seen.rough
     if not rough.names:
         return Nodes((), np.zeros(1), np.zeros(()), (), ()), np.zeros(1)
     most = moment_order(rough.bounding)
@@ -37,14 +87,14 @@ def nodes_of(rough: Curved, count: int) -> tuple[Nodes, Array]:
     counts = (count,) * len(rough.names)
     size = max(int(rough.keep.sum()), 1)
     try:
-        at = looks(rough.log_density, rough.axes, moments)
-        nodes = lay(rough.log_density, rough.axes, counts, at, size=size, moments=moments)
+        at = looks(seen.log_density, rough.axes, moments)
+        nodes = lay(seen.log_density, rough.axes, counts, at, size=size, moments=moments)
     except ArithmeticError as error:
         raise EngineRefusal(
             f"Exact: {error}: it is improper, or its tail is out of reach; use a proper prior of "
             f"{', '.join(rough.names)}, with a lighter tail."
         ) from error
-    bare = nodes.log_weight + nodes.log_total - rough.log_density(nodes.on_axes()).reshape(-1)
+    bare = nodes.log_weight + nodes.log_total - seen.log_density(nodes.on_axes()).reshape(-1)
     return nodes, bare
 
 

@@ -36,6 +36,8 @@ SPLIT = 7
 #: The search away from the mode goes no further than this in u: a factor 1e130 in tau, whose
 #: square is still a double.
 FAR = 300.0
+#: Steps of the walk from the mode that are looked at together.
+STRIDE = 3
 
 
 #: Unnormalised log density of the hyperparameters: one array for each, which broadcast together to
@@ -147,7 +149,13 @@ def _end(
     u = mode[..., None] + steps
     if math.isfinite(limit):
         u = np.maximum(u, limit) if down else np.minimum(u, limit)
-    gone = fallen(u)
+    gone = np.zeros(u.shape, dtype=bool)
+    # The last steps are far beyond every posterior, where densities may be dear.
+    for start in range(0, len(steps), STRIDE):
+        if np.all(np.any(gone, axis=-1)):
+            break
+        cut = slice(start, start + STRIDE)
+        gone[..., cut] = fallen(u[..., cut])
     if not np.all(np.any(gone, axis=-1)):
         raise ArithmeticError("the posterior does not fall off")
     first = np.argmax(gone, axis=-1)[..., None]

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -125,7 +126,7 @@ class TwoArms:
         peak = self._joint(middle[:, None], theta)[:, 0]
         if not np.isfinite(peak).any():
             return np.full(len(theta), -np.inf)
-        x, weight = np.polynomial.legendre.leggauss(SIDE)
+        x, weight = _panel()
         parts = []
         for side in (-1.0, 1.0):
             end = self._end(middle, gap, peak, theta, side)[:, None]
@@ -211,6 +212,12 @@ class OneArm:
         return self.estimate(u), log - logsumexp(log, axis=1, keepdims=True)
 
 
+@cache
+def _panel() -> tuple[Array, Array]:
+    """Nodes and weights of one panel."""
+    return np.polynomial.legendre.leggauss(SIDE)
+
+
 def _ways(events: Array, size: float) -> Array:
     """Log of how many ways there are to some events among people."""
     return np.asarray(gammaln(size + 1.0) - gammaln(events + 1.0) - gammaln(size - events + 1.0))
@@ -226,7 +233,9 @@ def _binomial(events: Array, size: Array, log_p: Array, log_q: Array) -> Array:
 
 def logit(events: Array, size: Array, eta: Array) -> Array:
     """Binomial probability where `eta` is the log odds."""
-    return _binomial(events, size, -np.logaddexp(0.0, -eta), -np.logaddexp(0.0, eta))
+    # log(1 + exp(eta)), which logaddexp gives in five times the time.
+    soft = np.maximum(eta, 0.0) + np.log1p(np.exp(-np.abs(eta)))
+    return np.asarray(_ways(events, size) + events * eta - size * soft)  # type: ignore[arg-type]
 
 
 def log(events: Array, size: Array, eta: Array) -> Array:

@@ -8,7 +8,7 @@ Integrals of L against a normal then are sums of normal densities and one distri
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -55,6 +55,8 @@ DEEP, DEEPER, NARROW, NODES = -10.0, -16.0, 2.0, 31
 SEARCHED, FOLLOWED = 33, 41
 #: Numbers in one intermediate array.
 AT_ONCE = 500_000
+#: The same where curves are summed together: such arrays stay in the cache.
+TOGETHER = 100_000
 LOG_2PI = math.log(2.0 * math.pi)
 
 
@@ -147,22 +149,18 @@ class LogCurve:
         for start in range(0, len(mean), chunk):
             cut = slice(start, start + chunk)
             found[cut] = self.value(mean[cut], variance[cut])
-        with np.errstate(divide="ignore"):
-            found = np.log(np.maximum(found, 0.0))
-        narrow = np.sqrt(variance) < NARROW * self.step
-        deep = np.flatnonzero(found < np.where(narrow, DEEP, DEEPER))
-        if len(deep):
-            found[deep] = self._deep(mean[deep], variance[deep])
+        found, deep = logs(found, variance, self.step)
+        if deep.any():
+            found[deep] = self.deep(mean[deep], variance[deep])
         return found + self.log_scale
 
-    def _deep(self, mean: Array, variance: Array) -> Array:
+    def deep(self, mean: Array, variance: Array) -> Array:
         """Log of integrals from the logarithm of the likelihood, where sums have lost digits."""
         found, sd = np.empty(len(mean)), np.sqrt(variance)
         narrow = sd < NARROW * self.step
-        x, weight = hermite_e.hermegauss(NODES)
+        x, weight = _gauss()
         at = mean[narrow, None] + sd[narrow, None] * x
-        each = self.log(at)
-        found[narrow] = logsumexp(each, axis=1, b=weight / weight.sum())
+        found[narrow] = logsumexp(self.log(at) + weight, axis=1)
         if not narrow.all():
             found[~narrow] = self._far(mean[~narrow], sd[~narrow])
         return found
@@ -205,6 +203,98 @@ class LogCurve:
             z = edge.side * (edge.place - mean) / np.sqrt(variance + edge.sd**2)
             found = found + edge.level * np.exp(log_ndtr(z))
         return np.asarray(found)
+
+
+def logs(found: Array, variance: Array, step: Array | float) -> tuple[Array, NDArray[np.bool_]]:
+    """Give logs of integrals whose sums are known, and say which have lost digits."""
+    with np.errstate(divide="ignore"):
+        found = np.log(np.maximum(found, 0.0))
+    narrow = variance < (NARROW * step) ** 2
+    return found, found < np.where(narrow, DEEP, DEEPER)
+
+
+class Packed(NamedTuple):
+    """Curves of like many normals, whose integrals are summed together.
+
+    Attributes
+    ----------
+    rows
+        Which units, ascending, shape (row,).
+    weight
+        Of normals, shape (row, part); 0 beyond those that a curve has.
+    first, step, sd
+        Grids, shape (row,).
+    log_scale
+        Logs of the maxima that were taken out, shape (row,).
+    edges
+        Level, place, SD and side of edges, shape (4, row, 2); of level 0 where there is none.
+    """
+
+    rows: Index
+    weight: Array
+    first: Array
+    step: Array
+    sd: Array
+    log_scale: Array
+    edges: Array
+
+    def value(self, own: Index, mean: Array, variance: Array) -> Array:
+        """Give the integrals of some of the curves, shape (point, row); see `LogCurve.value`."""
+        found = np.zeros(mean.shape)
+        weight, first, step = self.weight[own], self.first[own], self.step[own]
+        place = np.arange(float(weight.shape[1]))
+        total = variance + self.sd[own] ** 2
+        # exp(-z^2 / 2) with the half inside the squares.
+        scale = 1.0 / np.sqrt(2.0 * total)
+        gap, rate = (first - mean) * scale, step * scale
+        chunk = max(1, TOGETHER // max(weight.size, 1))
+        for start in range(0, len(mean), chunk):
+            cut = slice(start, start + chunk)
+            z = gap[cut, :, None] + rate[cut, :, None] * place
+            np.multiply(z, z, out=z)
+            np.negative(z, out=z)
+            np.exp(z, out=z)
+            found[cut] = np.matmul(z.transpose(1, 0, 2), weight[..., None])[..., 0].T
+        found *= scale / math.sqrt(math.pi)
+        level, at, sd, side = self.edges[:, own]
+        for which in range(2):
+            here = np.flatnonzero(level[:, which])
+            if len(here):
+                z = side[here, which] * (at[here, which] - mean[:, here])
+                z = z / np.sqrt(variance[:, here] + sd[here, which] ** 2)
+                found[:, here] += level[here, which] * np.exp(log_ndtr(z))
+        return found
+
+
+def packed(laid: Sequence[LogCurve]) -> tuple[Packed, ...]:
+    """Sort curves by how many normals they have, to the next power of two.
+
+    Parameters
+    ----------
+    laid
+        Every unit's.
+
+    Returns
+    -------
+    tuple of Packed
+        Each unit is in one of them.
+    """
+    lengths = np.array([len(each.weight) for each in laid])
+    bins = np.ceil(np.log2(np.maximum(lengths, 16)))
+    found = []
+    for of in np.unique(bins):
+        rows = np.flatnonzero(bins == of)
+        weight, edges = np.zeros((len(rows), int(lengths[rows].max()))), np.ones((4, len(rows), 2))
+        edges[0] = 0.0
+        for place, row in enumerate(rows.tolist()):
+            weight[place, : lengths[row]] = laid[row].weight
+            for which, edge in enumerate(laid[row].edges):
+                edges[:, place, which] = edge
+        own = [laid[row] for row in rows.tolist()]
+        numbers = np.array([[each.first, each.step, each.sd, each.log_scale] for each in own])
+        first, step, sd, log_scale = numbers.T
+        found.append(Packed(rows, weight, first, step, sd, log_scale, edges))
+    return tuple(found)
 
 
 def curve(log: Log, start: float, width: float, name: str = "") -> LogCurve:
@@ -310,6 +400,13 @@ def _extent(theta: Array, value: Array, finer: float) -> _Grid:
         ends.append(place - side * 9.0 * EDGE * step)
     low, high = ends
     return _Grid(low, high, step, tuple(edges))
+
+
+@cache
+def _gauss() -> tuple[Array, Array]:
+    """Nodes and log weights of the rule for narrow normals."""
+    x, weight = hermite_e.hermegauss(NODES)
+    return x, np.log(weight / weight.sum())
 
 
 @cache

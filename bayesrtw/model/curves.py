@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.model.curve import Log, LogCurve, curve
+from bayesrtw.model.curve import Log, LogCurve, Packed, curve, logs, packed
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -72,12 +72,30 @@ class Curves:
         """See `Sites`."""
         shape = np.broadcast_shapes(np.shape(mean), np.shape(variance))
         mean, variance = np.broadcast_to(mean, shape), np.broadcast_to(variance, shape)
-        found = np.empty(shape)
-        for place, row in enumerate(rows.tolist()):
-            at = (mean[..., place] - self.by[row]).ravel()
-            value = self.laid[row].log_integral(at, variance[..., place].ravel())
-            found[..., place] = value.reshape(shape[:-1])
-        return found
+        at, spread = (mean - self.by[rows]).reshape(-1, len(rows)), variance.reshape(-1, len(rows))
+        found = np.empty(at.shape)
+        wide = spread.any(axis=0)
+        for place in np.flatnonzero(~wide).tolist():
+            flat = self.laid[int(rows[place])]
+            found[:, place] = flat.log_integral(at[:, place], spread[:, place])
+        for pack in self.packs:
+            inside = np.flatnonzero(np.isin(rows, pack.rows) & wide)
+            if not len(inside):
+                continue
+            own = np.searchsorted(pack.rows, rows[inside])
+            mean, own_spread = at[:, inside], spread[:, inside]
+            value = pack.value(own, mean, own_spread)
+            value, deep = logs(value, own_spread, pack.step[own])
+            for column in np.flatnonzero(deep.any(axis=0)).tolist():
+                of, some = self.laid[int(rows[inside[column]])], deep[:, column]
+                value[some, column] = of.deep(mean[some, column], own_spread[some, column])
+            found[:, inside] = value + pack.log_scale[own]
+        return found.reshape(shape)
+
+    @cached_property
+    def packs(self) -> tuple[Packed, ...]:
+        """The same curves, those of like many normals together."""
+        return packed(self.laid)
 
     @cached_property
     def laid(self) -> tuple[LogCurve, ...]:

@@ -94,10 +94,16 @@ def test_a_bias_that_studies_may_have_is_integrated(asked):
     assert found.effects["mu"].spread > plain.effects["mu"].spread
 
 
+def test_one_more_trial_is_looked_ahead_to(asked):
+    """Classes are all that may happen; the more precise the trial, the likelier that it changes one."""
+    ahead = brw.outlook(*asked)
+    classes = ahead[[name for name in ahead if str(name).startswith("to ")]]
+    assert_allclose(classes.sum(axis=1), 1.0, atol=1e-6)
+    assert ahead["change"].is_monotonic_increasing
+
+
 def test_what_is_normal_alone_is_refused_in_a_sentence(asked):
     model, evidence = asked
-    with pytest.raises(BayesrtwError, match="normal given the hyperparameters"):
-        brw.outlook(model, evidence)
     with pytest.raises(BayesrtwError, match="draws normal estimates only"):
         brw.simulate(model, evidence, 10, seed=1)
 
