@@ -126,7 +126,7 @@ def test_every_fault_of_a_file_comes_in_one_error():
     with pytest.raises(SpecError, match=r"^6 faults:") as caught:
         analysis(text)
     for part in (
-        "mine.toml: titlex is not known; did you mean 'title'? Choices: conclusion,",
+        "mine.toml: titlex is not known; did you mean 'title'? Choices: columns,",
         "mine.toml: title is missing; add it.",
         "mine.toml: term[2].tau.kind is 'halfnormal'; did you mean 'half_normal'? Choices: ",
         "mine.toml: evidence.measure must be text; found 1.",
@@ -192,7 +192,7 @@ def test_a_variant_may_change_several_settings():
         ("term.exchangeable.tau.scale", -1.0, r"tau: scale must be positive and finite; found -1"),
         ("term", 1, r"variant 'v': term must be a list; found 1"),
         ("evidence.where.design", "rct", r"where\.design must be a list; found 'rct'"),
-        ("colour", 1, r"variant 'v': colour is not known; Choices: "),
+        ("colour", 1, r"variant 'v': colour is not known; did you mean 'columns'\? Choices: "),
         ("seed.foo", 1, r"variant 'v': seed\.foo leads nowhere: seed has no settings"),
         ("title.x", 1, r"variant 'v': title\.x leads nowhere: title has no settings"),
         ("seed.foo.bar", 1, r"leads nowhere at 'foo': what stands before has no settings"),
