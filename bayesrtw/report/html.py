@@ -115,6 +115,7 @@ def _line(content: dict[str, Any]) -> dict[str, Any]:
         "studies": content["evidence"]["studies"],
         "dataset": _dataset(content),
         "effect": NONE,
+        "which": "",
         "probability": NONE,
         "new": NONE,
     }
@@ -122,8 +123,8 @@ def _line(content: dict[str, Any]) -> dict[str, Any]:
     if pooled:
         at = f"/estimates/{pooled['of']}"
         ends = [n.text(f"{at}/back_transformed/{end}") for end in ("median", "lower", "upper")]
-        which = f", {pooled['which']}" if pooled["which"] else ""
-        line["effect"] = f"{n.measure.abbreviation} {ends[0]} ({ends[1]} to {ends[2]}){unit}{which}"
+        line["effect"] = f"{n.measure.abbreviation} {ends[0]} ({ends[1]} to {ends[2]}){unit}"
+        line["which"] = pooled["which"]
         chance = content["estimates"][pooled["of"]]["probability"]
         if content["benefit"]:
             line["probability"] = spell_probability(chance)

@@ -396,7 +396,8 @@ def test_hostile_words_stay_words(visit: Open, tmp_path: Path) -> None:
 
 
 def test_the_index_leads_to_every_page(visit: Open, main_report: Made, tmp_path: Path) -> None:
-    other = {**main_report.content, "id": "other", "title": "Other"}
+    pooled = {**main_report.content["pooled"], "which": "each study once"}
+    other = {**main_report.content, "id": "other", "title": "Other", "pooled": pooled}
     path = tmp_path / "index.html"
     path.write_text(render_index([main_report.content, other]), encoding="utf-8")
     for width in WIDTHS:
@@ -404,6 +405,10 @@ def test_the_index_leads_to_every_page(visit: Open, main_report: Made, tmp_path:
         links = found.page.eval_on_selector_all("a", "all => all.map(a => a.getAttribute('href'))")
         assert links == ["time-to-rtw/report.html", "other/report.html"]
         assert found.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert "each study once" in found.page.inner_text("main, body")
+        if width == max(WIDTHS):
+            frame = "document.querySelector('table').parentElement"
+            assert found.page.evaluate(f"{frame}.scrollWidth - {frame}.clientWidth") == 0
         grave = [
             e["id"] for e in Axe().run(found.page).response["violations"] if e["impact"] in GRAVE
         ]
