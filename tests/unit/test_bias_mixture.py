@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 import pytest
 from scipy import special, stats
 
@@ -227,7 +228,6 @@ def test_correlated_estimates_at_risk_are_refused_whether_or_not_the_correlation
 
 
 def test_clusters_inflate_estimates_that_may_be_biased():
-    pm = pytest.importorskip("pymc")
     size = np.array([1.0, 1, 30, 1, 100, 1, 10])
     evidence = rows(size=size)
     at_risk = Allocation(np.array([2, 3, 4, 5]), np.full(4, 0.4), np.full(4, 0.1), np.full(4, 0.2))

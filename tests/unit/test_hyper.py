@@ -6,6 +6,7 @@ spacing of 0.02 to 0.05 its error is below 1e-9 here, so 1e-7 is asked for.
 
 import numpy as np
 import pandas as pd
+import pymc as pm
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
@@ -184,8 +185,6 @@ def test_clusters_inflate_correlated_estimates(known, bias):
 
 @pytest.mark.parametrize("known", [True, False])
 def test_the_sampled_density_inflates_correlated_estimates(known):
-    pm = pytest.importorskip("pymc")
-
     model, rows = clustered(known, bias=False)
     y = rows.data["effect"].to_numpy()
     with pm.Model() as graph:

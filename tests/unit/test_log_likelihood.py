@@ -1,5 +1,6 @@
 """Densities of estimates in exact trees: conditional normals by dense algebra, leave-one-out by a grid."""
 
+import arviz_stats as azs
 import numpy as np
 import pandas as pd
 import pytest
@@ -138,7 +139,6 @@ def test_without_draws_or_effects_there_are_no_densities():
 
 
 def test_leaving_one_out_by_weights_is_leaving_it_out():
-    azs = pytest.importorskip("arviz_stats")
     rng = np.random.default_rng(3)
     effect, se = rng.normal(0.2, 0.3, 16), rng.uniform(0.2, 0.4, 16)
     frame = pd.DataFrame({"study": list("ABCDEFGHIJKLMNOP"), "effect": effect, "se": se})
