@@ -1,6 +1,5 @@
 """Events of two groups as binomial counts, the baseline of each study integrated."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
@@ -9,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
-from bayesrtw.errors import Finding, SpecError, shown
+from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence import convert
 from bayesrtw.evidence.counts import counts, faults
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.arms import LINKS, Baseline, TwoArms, log_probability
+from bayesrtw.model.counted import Counted, silent
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.hypergeometric import share_of
 from bayesrtw.model.prior import Normal, Prior
@@ -35,7 +35,7 @@ MEASURES: Final = {
 
 @component("likelihood", "binomial")
 @dataclass(frozen=True, slots=True)
-class Binomial:
+class Binomial(Counted):
     """Events among people of two groups, with a baseline of each study's own.
 
     ``r_ij ~ Bin(n_ij, p_ij)`` with ``g(p_i1) = a_i + theta_i / 2`` and ``g(p_i0) = a_i - theta_i / 2``. [1]_
@@ -68,27 +68,6 @@ class Binomial:
                 "a beta prior of the baseline goes with the logit link; give a normal prior."
             )
 
-    @property
-    def correlation(self) -> None:
-        """Studies are independent."""
-
-    @property
-    def clustering(self) -> None:
-        """People are counted one by one."""
-
-    @property
-    def tells_without_events(self) -> bool:
-        """Such a study tells a little, through the prior of its baseline."""
-        return True
-
-    def columns(self) -> tuple[str, ...]:
-        """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""
-        return ()
-
-    def hyper(self) -> Mapping[str, Prior]:
-        """Give none: baselines are integrated inside each study."""
-        return {}
-
     def faults(self, evidence: Evidence) -> list[str]:
         """Say why rows are no counts of two groups."""
         return faults(evidence, 2, "n", (MEASURES[self.link][0],))
@@ -97,15 +76,11 @@ class Binomial:
         """Say what studies without any event say."""
         seen = counts(evidence, 2)
         total = seen.events.sum(axis=0)
-        silent = (total == 0) | (total == seen.size.sum(axis=0))
-        if not silent.any():
-            return []
-        names = evidence.data[ESTIMATE].to_numpy()[silent]
-        text = (
-            f"Rows {shown(str(name) for name in names)} have no event, or nothing but events. They say a "
-            "little, and only through the prior of their baselines; given margins they would say nothing."
+        said = (
+            "have no event, or nothing but events. They say a little, and only through the prior of their "
+            "baselines; given margins they would say nothing."
         )
-        return [Finding("silent-tables", "note", text)]
+        return silent(evidence, (total == 0) | (total == seen.size.sum(axis=0)), said)
 
     def observe(self, evidence: Evidence) -> Curves:
         """Each study is a site."""

@@ -1,6 +1,5 @@
 """Two-by-two tables given how many events there were in all: the exact conditional likelihood."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,12 +8,12 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
 from bayesrtw.dims import ESTIMATE
-from bayesrtw.errors import Finding, SpecError, shown
+from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.convert import log_odds_ratio
 from bayesrtw.evidence.counts import counts, faults
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.counted import Counted, silent
 from bayesrtw.model.curves import Curves, curves
-from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component
 
@@ -78,7 +77,7 @@ class Margins:
 
 @component("likelihood", "hypergeometric")
 @dataclass(frozen=True, slots=True)
-class Hypergeometric:
+class Hypergeometric(Counted):
     """Two-by-two tables given their margins: nothing is added to empty cells, no baseline is assumed.
 
     Of ``m_i`` events in all, ``a_i`` are in the programme's group of ``n1_i`` people and the others in the
@@ -92,25 +91,9 @@ class Hypergeometric:
     """
 
     @property
-    def correlation(self) -> None:
-        """Tables are independent."""
-
-    @property
-    def clustering(self) -> None:
-        """People are counted one by one."""
-
-    @property
     def tells_without_events(self) -> bool:
         """Given its margins such a table has one outcome."""
         return False
-
-    def columns(self) -> tuple[str, ...]:
-        """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""
-        return ()
-
-    def hyper(self) -> Mapping[str, Prior]:
-        """Give none: it has no unknown of its own."""
-        return {}
 
     def faults(self, evidence: Evidence) -> list[str]:
         """Say why rows are no tables."""
@@ -120,16 +103,11 @@ class Hypergeometric:
         """Say which tables say nothing."""
         seen = counts(evidence, 2)
         total = seen.events.sum(axis=0)
-        silent = (total == 0) | (total == seen.size.sum(axis=0))
-        if not silent.any():
-            return []
-        names = evidence.data[ESTIMATE].to_numpy()[silent]
-        text = (
-            f"Rows {shown(str(name) for name in names)} have no event, or nothing but events: given their "
-            "margins such a table has one outcome and says nothing of the odds ratio. They stay in the table "
-            "and move nothing."
+        said = (
+            "have no event, or nothing but events: given their margins such a table has one outcome and says "
+            "nothing of the odds ratio. They stay in the table and move nothing."
         )
-        return [Finding("silent-tables", "note", text)]
+        return silent(evidence, (total == 0) | (total == seen.size.sum(axis=0)), said)
 
     def observe(self, evidence: Evidence) -> Curves:
         """Each table is a site."""

@@ -1,6 +1,5 @@
 """Units of counts whose likelihood needs no baseline: one group alone, or rates of two given their events."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
-from bayesrtw.errors import Finding, SpecError, shown
+from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.counts import counts, faults
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.arms import Law, OneArm, log_probability, logit, poisson
+from bayesrtw.model.counted import Counted, silent
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.hypergeometric import share_of
-from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component
 
@@ -27,7 +26,7 @@ Array = NDArray[np.float64]
 
 @component("likelihood", "poisson")
 @dataclass(frozen=True, slots=True)
-class Poisson:
+class Poisson(Counted):
     """Events in person-time of two groups, log rate ratios, given how many events there were in all.
 
     ``r_ij ~ Poisson(T_ij exp(a_i + x_j theta_i))``; given ``m_i = r_i1 + r_i0`` the baseline is gone:
@@ -40,25 +39,9 @@ class Poisson:
     """
 
     @property
-    def correlation(self) -> None:
-        """Studies are independent."""
-
-    @property
-    def clustering(self) -> None:
-        """Events are counted one by one."""
-
-    @property
     def tells_without_events(self) -> bool:
         """Given its events such a study has one outcome."""
         return False
-
-    def columns(self) -> tuple[str, ...]:
-        """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""
-        return ()
-
-    def hyper(self) -> Mapping[str, Prior]:
-        """Give none: it has no unknown of its own."""
-        return {}
 
     def faults(self, evidence: Evidence) -> list[str]:
         """Say why rows are no rates of two groups."""
@@ -66,15 +49,11 @@ class Poisson:
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """Say which studies say nothing."""
-        silent = counts(evidence, 2, "person_time").events.sum(axis=0) == 0
-        if not silent.any():
-            return []
-        names = evidence.data[ESTIMATE].to_numpy()[silent]
-        text = (
-            f"Rows {shown(str(name) for name in names)} have no event: given that, they say nothing of the "
-            "rate ratio. They stay in the table and move nothing."
+        said = (
+            "have no event: given that, they say nothing of the rate ratio. They stay in the table and move "
+            "nothing."
         )
-        return [Finding("silent-tables", "note", text)]
+        return silent(evidence, counts(evidence, 2, "person_time").events.sum(axis=0) == 0, said)
 
     def observe(self, evidence: Evidence) -> Curves:
         """Each study is a site."""
@@ -99,7 +78,7 @@ class Poisson:
 
 @component("likelihood", "binomial_single")
 @dataclass(frozen=True, slots=True)
-class BinomialSingle:
+class BinomialSingle(Counted):
     """Events among people of one group, logits of proportions.
 
     ``r_i ~ Bin(n_i, p_i)`` with ``logit p_i = theta_i``. [1]_ Nothing is added where nobody or everybody
@@ -111,34 +90,9 @@ class BinomialSingle:
        doi:10.1016/j.jclinepi.2007.03.016
     """
 
-    @property
-    def correlation(self) -> None:
-        """Groups are independent."""
-
-    @property
-    def clustering(self) -> None:
-        """People are counted one by one."""
-
-    @property
-    def tells_without_events(self) -> bool:
-        """A group without events has a low one."""
-        return True
-
-    def columns(self) -> tuple[str, ...]:
-        """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""
-        return ()
-
-    def hyper(self) -> Mapping[str, Prior]:
-        """Give none: it has no unknown of its own."""
-        return {}
-
     def faults(self, evidence: Evidence) -> list[str]:
         """Say why rows are no counts of one group."""
         return faults(evidence, 1, "n", ("logit_proportion",))
-
-    def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
-        """Give none: every group says something."""
-        return []
 
     def observe(self, evidence: Evidence) -> Curves:
         """Each group is a site."""
@@ -158,7 +112,7 @@ class BinomialSingle:
 
 @component("likelihood", "poisson_single")
 @dataclass(frozen=True, slots=True)
-class PoissonSingle:
+class PoissonSingle(Counted):
     """Events in person-time of one group, log rates.
 
     ``r_i ~ Poisson(T_i exp(theta_i))``. [1]_ Nothing is added where nobody has an
@@ -169,34 +123,9 @@ class PoissonSingle:
     .. [1] Stijnen T, Hamza TH, Ozdemir P (2010). Stat Med 29:3046-3067. doi:10.1002/sim.4040
     """
 
-    @property
-    def correlation(self) -> None:
-        """Groups are independent."""
-
-    @property
-    def clustering(self) -> None:
-        """Events are counted one by one."""
-
-    @property
-    def tells_without_events(self) -> bool:
-        """A group without events has a low one."""
-        return True
-
-    def columns(self) -> tuple[str, ...]:
-        """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""
-        return ()
-
-    def hyper(self) -> Mapping[str, Prior]:
-        """Give none: it has no unknown of its own."""
-        return {}
-
     def faults(self, evidence: Evidence) -> list[str]:
         """Say why rows are no rates of one group."""
         return faults(evidence, 1, "person_time", ("log_rate",))
-
-    def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
-        """Give none: every group says something."""
-        return []
 
     def observe(self, evidence: Evidence) -> Curves:
         """Each group is a site."""
