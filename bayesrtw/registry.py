@@ -290,6 +290,9 @@ def _value(hint: Any, raw: object, at: _At) -> Any:
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
         options = [option for option in get_args(hint) if option is not type(None)]
+        if len(options) > 1 and not isinstance(raw, str):
+            # Text or a number: what is not text is held against the other.
+            options = [option for option in options if option is not str]
         return _value(options[0], raw, at)
     if origin is tuple:
         if not isinstance(raw, list):

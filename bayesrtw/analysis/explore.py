@@ -25,6 +25,7 @@ from bayesrtw.model.spec import Model
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import Distribution
 from bayesrtw.question.ladder import Rung, rungs
+from bayesrtw.question.predict import expected_at
 from bayesrtw.question.table import quantiles
 
 Array = NDArray[np.float64]
@@ -279,16 +280,19 @@ class _Answers:
     def of(self, near: Sequence[Fitted]) -> list[Cell]:
         """Summarise neighbours of the same rows under several priors, one cell each."""
         kept = near[0].kept
-        names = [each if each.of in near[0].posterior.effects else None for each in self.asked]
+        names = [each if _has(near[0], each) else None for each in self.asked]
+        told = [[_effect(one, each) for each in names if each] for one in near]
         found: list[list[Kernels | Distribution]] = [
-            [*(one.posterior.effects[each.of] for each in names if each), *one.effect_of(kept)]
-            for one in near
+            [*own, *one.effect_of(kept)] for own, one in zip(told, near, strict=True)
         ]
         shares = [one.shares for one in near]
         levels = [each.ci_prob for each in names if each]
         levels += [0.95] * (len(found[0]) - len(levels))
         ends = _ends(found, np.array(levels))
-        return [self._cell(one, ends[:, row], shares[row], names) for row, one in enumerate(near)]
+        return [
+            self._cell(one, ends[:, row], shares[row], names, told[row])
+            for row, one in enumerate(near)
+        ]
 
     def _cell(
         self,
@@ -296,6 +300,7 @@ class _Answers:
         ends: Array,
         share: Array,
         names: Sequence[Estimand | None],
+        told: Sequence[Kernels],
     ) -> Cell:
         answers: list[tuple[float, float, float, float] | None] = []
         place = 0
@@ -304,7 +309,7 @@ class _Answers:
                 answers.append(None)
                 continue
             middle, low, high = map(float, ends[:, place])
-            answers.append((middle, low, high, self._chance(each, one.posterior.effects[each.of])))
+            answers.append((middle, low, high, self._chance(each, told[place])))
             place += 1
         effects = [(middle, low, high) for middle, low, high in ends[:, place:].T.tolist()]
         return Cell(
@@ -324,6 +329,19 @@ class _Answers:
         """Put figures of the kept estimates in the places of all."""
         rest = iter(kept)
         return tuple(next(rest) if stays else None for stays in self.keep)
+
+
+def _has(one: Fitted, question: Estimand) -> bool:
+    """Whether a rung's model can be asked a question: it has the quantity, and the moderators."""
+    columns = {each.column for each in one.model.moderators}
+    return question.of in one.posterior.effects and question.at.keys() <= columns
+
+
+def _effect(one: Fitted, question: Estimand) -> Kernels:
+    """Answer a question about an effect."""
+    if question.at:
+        return expected_at(one, question.of, question.at)
+    return one.posterior.effects[question.of]
 
 
 def _ends(found: Sequence[Sequence[Kernels | Distribution]], ci_prob: Array) -> Array:

@@ -1,6 +1,5 @@
 """Run an analysis: select, check, fit, summarise; everything noticed comes along."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -8,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import xarray as xr
 
+from bayesrtw.analysis.answers import answers
 from bayesrtw.analysis.catalog import evidence_of, register
 from bayesrtw.analysis.query import selected
-from bayesrtw.analysis.spec import Analysis, Estimand, vary
+from bayesrtw.analysis.spec import Analysis, vary
 from bayesrtw.doubt.inspect import beside
 from bayesrtw.engine import choose, fit
 from bayesrtw.engine.exact import Exact
@@ -22,9 +22,8 @@ from bayesrtw.model.defaults import described
 from bayesrtw.model.spec import check
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior.diagnose import diagnose
-from bayesrtw.posterior.summarise import IntervalKind, probability_beyond, summarise
+from bayesrtw.posterior.summarise import summarise
 from bayesrtw.question.answer import table_as_html
-from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,7 +152,7 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
     checked = check(model, chosen.evidence)
     tree = fit(model, chosen.evidence, engine=analysis.engine, seed=analysis.seed)
     quantities = summarise(tree)
-    estimates = _answers(tree, analysis.estimand, analysis.id)
+    estimates = answers(analysis, chosen.evidence, tree)
     variants = {}
     for variant in analysis.variant:
         changed = vary(analysis, variant)
@@ -162,7 +161,7 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
         if engine.refuses(changed.model, rows):
             engine = choose(changed.model, rows)
         other = fit(changed.model, rows, engine=engine, seed=changed.seed)
-        variants[variant.name] = _answers(other, changed.estimand, analysis.id)
+        variants[variant.name] = answers(changed, rows, other)
     findings = (
         *_registration(analysis),
         *_origin(chosen.evidence),
@@ -281,34 +280,3 @@ def _shy_of_zero(analysis: Analysis) -> list[Finding]:
         if each.what == "sd of effects" and excludes_zero(each.prior)
     ]
     return [Finding("prior-excludes-zero", "note", f"{each}.") for each in said]
-
-
-def _answers(tree: xr.DataTree, questions: tuple[Estimand, ...], where: str) -> "pd.DataFrame":
-    """Summarise each estimand with its own interval and threshold."""
-    import pandas as pd  # noqa: PLC0415
-
-    higher = tree.attrs["benefit"] != "lower"
-    compares = measure_named(str(tree.attrs["measure"])).groups == 2
-    tables: dict[tuple[float, IntervalKind], pd.DataFrame] = {}
-    rows = []
-    for question in questions:
-        asked = (question.ci_prob, question.ci_kind)
-        if asked not in tables:
-            tables[asked] = summarise(tree, ci_prob=asked[0], ci_kind=asked[1])
-        table = tables[asked]
-        if question.of not in table.index:
-            hint = suggestion(question.of, [str(name) for name in table.index])
-            raise SpecError(f"{where}: estimand {question.name!r} asks for {question.of!r}; {hint}")
-        row = table.loc[question.of].to_dict()
-        above = question.above is not None or (question.below is None and higher)
-        given = question.above if question.above is not None else question.below
-        threshold = 0.0 if given is None else given
-        spread = row["variable"] in str(tree.attrs["hyper"]).split()
-        if given is None and not compares:
-            row["probability"] = math.nan
-        elif not spread or given is not None:
-            row["probability"] = probability_beyond(
-                tree, row["variable"], row["label"], threshold, above=above
-            )
-        rows.append({**row, "of": question.of, "threshold": threshold, "above": above})
-    return pd.DataFrame(rows, index=pd.Index([q.name for q in questions], name="estimand"))

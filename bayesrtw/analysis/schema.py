@@ -77,9 +77,9 @@ def _value(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
     """Describe what a field's type accepts, as `bayesrtw.registry.decode` does."""
     origin = get_origin(hint)
     if origin in (Union, types.UnionType):
-        return _value(
-            next(option for option in get_args(hint) if option is not type(None)), definitions
-        )
+        options = [option for option in get_args(hint) if option is not type(None)]
+        described = [_value(option, definitions) for option in options]
+        return described[0] if len(described) == 1 else {"anyOf": described}
     if origin is tuple:
         return {"type": "array", "items": _value(get_args(hint)[0], definitions)}
     if origin is Mapping:

@@ -30,10 +30,11 @@ from bayesrtw.model import (  # noqa: F401 - the same
     student_t,
 )
 from bayesrtw.model.likelihood import Likelihood, NormalErrors
-from bayesrtw.model.spec import Model
+from bayesrtw.model.spec import NEW, Model
 from bayesrtw.model.term import Term
 from bayesrtw.posterior.summarise import IntervalKind
 from bayesrtw.question.ladder import Rungs
+from bayesrtw.question.predict import setting_in_words
 from bayesrtw.registry import decode, digest, encode, suggestion
 
 #: Version of the layout of analysis files.
@@ -41,6 +42,9 @@ SCHEMA = 1
 
 #: What an analysis may be called: its name is a file's stem and a folder of results.
 ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
+
+#: What may be asked for at values of moderators.
+SETTLED = (*NEW, *NEW.values())
 
 #: Seeds end here, so that every file format can hold them.
 MOST_SEED = 2**63
@@ -133,6 +137,9 @@ class Estimand:
         What the answer is called.
     of
         The quantity: ``mu``, ``theta_new``, ``tau``, ``beta[...]``, ``mu_level[...]``, ``theta[...]``.
+    at
+        Column of a moderator to the value at which ``mu``, ``mu_studies``, ``theta_new`` or
+        ``theta_new_studies`` is asked for; moderators that are not named stay where that quantity has them.
     above, below
         Threshold on the analysis scale whose probability is reported; at most one. Without either,
         the probability is that of benefit, beyond no effect.
@@ -148,12 +155,31 @@ class Estimand:
     below: float | None = None
     ci_prob: float = 0.95
     ci_kind: IntervalKind = "eti"
+    at: Mapping[str, str | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.above is not None and self.below is not None:
             raise SpecError("above and below are both given; a question has one threshold.")
         if not 0 < self.ci_prob < 1:
             raise SpecError(f"ci_prob must lie in (0, 1); found {self.ci_prob!r}.")
+        if self.at and self.of not in SETTLED:
+            raise SpecError(
+                f"estimand {self.name!r} asks for {self.of!r} at values of moderators; {shown(SETTLED)} can "
+                "be asked so."
+            )
+
+    @property
+    def quantity(self) -> str:
+        """What is asked for, in one word that no other quantity has."""
+        return f"{self.of} at {setting_in_words(self.at)}" if self.at else self.of
+
+    def which(self, model: Model) -> str:
+        """Say at which values, and which of two means or new settings it is; empty where there is one."""
+        left = {each.column for each in model.moderators} - self.at.keys()
+        which = model.which(self.of) if left else ""
+        return "; ".join(
+            part for part in (self.at and f"at {setting_in_words(self.at)}", which) if part
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from bayesrtw.cli.import_ import import_
 from bayesrtw.cli.ladder import ladder
 from bayesrtw.cli.list_ import list_
 from bayesrtw.cli.new import new
+from bayesrtw.cli.predict import predict
 from bayesrtw.cli.publish import publish
 from bayesrtw.cli.replay import replay
 from bayesrtw.cli.report import report
@@ -57,6 +58,7 @@ for _command in (
     run,
     report,
     sensitivity,
+    predict,
     ladder,
     calibrate,
     check,

@@ -99,8 +99,8 @@ class Means(Protocol):
         """Give the pooled mean under a normal prior."""
 
 
-class Fitted(Protocol):
-    """A posterior with its neighbours; each neighbour is a `Fitted` again."""
+class Expects(Protocol):
+    """What says which effects a model expects where, from whatever posterior."""
 
     @property
     def model(self) -> Model:
@@ -113,6 +113,16 @@ class Fitted(Protocol):
     @property
     def kept(self) -> Mask:
         """Which rows of `evidence` inform this posterior, shape (estimate,)."""
+
+    def mean_at(self, columns: Array, *, new: bool = False) -> Sequence[Kernels]:
+        """Give linear combinations of the coefficients of effects, shape (setting, column).
+
+        With `new` the effect in a new setting around each: the random effects of one are added.
+        """
+
+
+class Fitted(Expects, Protocol):
+    """A posterior with its neighbours; each neighbour is a `Fitted` again."""
 
     @property
     def posterior(self) -> Posterior:
@@ -158,12 +168,6 @@ class Fitted(Protocol):
 
     def effect_of(self, rows: Mask) -> Sequence[Kernels | Distribution]:
         """Give the effect behind each of some rows, kept (shrinkage) or not; biases are not part of it."""
-
-    def mean_at(self, columns: Array, *, new: bool = False) -> Sequence[Kernels]:
-        """Give linear combinations of the coefficients of effects, shape (setting, column).
-
-        With `new` the effect in a new setting around each: the random effects of one are added.
-        """
 
     def shifts(self, along: Array) -> Shifts:
         """Prepare for many shifts along a direction of shape (estimate,); right near no shift."""

@@ -17,6 +17,7 @@ import xarray as xr
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, LEVEL, MODERATOR
 from bayesrtw.engine.arrays import drawn_like
+from bayesrtw.engine.drawn import of_reported, together
 from bayesrtw.engine.graph import DENSITY, EXPECTED, RISK, SD, Graph, graph
 from bayesrtw.engine.integrated import Risk, Sampled, Spread, condition
 from bayesrtw.errors import ConvergenceError, SpecError
@@ -301,16 +302,9 @@ def conform(
         new = data["mu"][1] + np.sqrt(sum(spreads)) * rng.standard_normal(data["mu"][1].shape)
         data["theta_new"] = ((CHAIN, DRAW), new)
     if design.mix is not None:
-        weights = _of_reported(design, design.mix.rows)
-        told = np.concatenate(
-            [
-                data[name][1].reshape(*data["mu"][1].shape, -1)
-                for name in ("mu", "beta")
-                if name in data
-            ],
-            axis=-1,
-        )
-        expected = told @ weights.T
+        weights = of_reported(design, design.mix.rows)
+        told = [data[name][1] for name in ("mu", "beta") if name in data]
+        expected = together(told) @ weights.T
         data["mu_studies"] = ((CHAIN, DRAW), expected @ design.mix.share)
         if "theta_new" in data:
             drawn = drawn_like(design.mix, data, expected, rng)
@@ -330,16 +324,6 @@ def conform(
             {"effect": ((CHAIN, DRAW, ESTIMATE), density)}, coords={**axes, ESTIMATE: design.labels}
         )
     return groups
-
-
-def _of_reported(design: Design, rows: np.ndarray) -> np.ndarray:
-    """Give rows of the design as combinations of ``mu`` and ``beta``, shape (row, reported)."""
-    own = [design.quantities[name].combine for name in ("mu", "beta") if name in design.quantities]
-    reported = np.vstack(own)
-    found = rows @ np.linalg.pinv(reported)
-    # What is reported of a term tells its coefficients, or the term says less than it should.
-    assert np.allclose(found @ reported, rows, atol=1e-10)
-    return np.asarray(found)
 
 
 def _conditional(

@@ -63,7 +63,11 @@ def _errors(
     extra = [dim for dim in draws.dims if dim not in (CHAIN, DRAW)]
     if extra:
         draws = draws.sel({extra[0]: label})
-    root = math.sqrt(max(_ess(draws), 1.0))
+    several = [draws]
+    if label and not extra:
+        # At values of moderators it is a sum of the mean and coefficients.
+        several.append(tree["posterior"].to_dataset()["beta"])
+    root = math.sqrt(max(min(_ess(each) for each in several), 1.0))
     middle = math.sqrt(chance * (1.0 - chance)) if chance is not None else 0.0
     return {
         "mean": spread / root,

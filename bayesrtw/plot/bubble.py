@@ -26,7 +26,7 @@ from bayesrtw.plot.subject import Subject, evidence_of, subject_of, tree_of
 from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import model_of, pooled_of
-from bayesrtw.question.predict import predict
+from bayesrtw.question.predict import expecting, predict
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
@@ -226,7 +226,8 @@ def _read(
         )
     x = rows.data[moderator].to_numpy().astype(np.float64)
     at = np.linspace(float(x.min()), float(x.max()), POINTS)
-    line = predict(model_of(tree), rows, at={moderator: at.tolist()}, ci_prob=ci_prob)
+    whole = expecting(model_of(tree), rows, tree)
+    line = predict(whole, at={moderator: at.tolist()}, ci_prob=ci_prob)
     summary = summarise(tree, ci_prob=ci_prob)
     slope = interval_in(summary, f"beta[{moderator}]")
     quadrature = tree["quadrature"].to_dataset() if "quadrature" in tree.children else xr.Dataset()

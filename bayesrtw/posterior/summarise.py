@@ -243,6 +243,36 @@ def _of_kernels(found: Kernels, asked: _Asked) -> Array:
     return np.array([mean, sd, float(found.quantile(0.5)), lower, upper, chance, *back])
 
 
+def summary_of(
+    found: Kernels,
+    tree: xr.DataTree,
+    *,
+    ci_prob: float = 0.95,
+    ci_kind: IntervalKind = "eti",
+) -> dict[str, Any]:
+    """Summarise one effect that a tree does not hold, such as one at values of moderators.
+
+    Parameters
+    ----------
+    found
+        Its posterior, analysis scale.
+    tree
+        The fit that it is of: says scale and direction.
+    ci_prob, ci_kind
+        As `summarise` takes them.
+
+    Returns
+    -------
+    dict
+        The columns of `summarise` without ``variable`` and ``label``.
+    """
+    measure = measure_named(str(tree.attrs["measure"]))
+    asked = _Asked(ci_prob, ci_kind, measure, higher=tree.attrs["benefit"] != "lower")
+    row: dict[str, Any] = dict(zip(FIGURES, _of_kernels(found, asked).tolist(), strict=True))
+    row |= {f"{end}_back": float(measure.back(row[end])) for end in ("median", "lower", "upper")}
+    return row | {"ci_prob": ci_prob, "ci_kind": ci_kind}
+
+
 def _exact_normal(source: xr.Dataset, variables: Sequence[str], asked: _Asked) -> Array:
     """Figures of all quantities that are mixtures of normals, shape (figure, quantity)."""
     weight = source["weight"].to_numpy()

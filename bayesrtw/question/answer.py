@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pandas as pd
 
-from bayesrtw.engine.fitted import Fitted
+from bayesrtw.engine.fitted import Expects
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.question.asked import About
 
@@ -88,7 +88,7 @@ def table_as_html(frame: pd.DataFrame) -> str:
 
 def answered(
     frame: pd.DataFrame,
-    whole: Fitted | About,
+    whole: Expects | About,
     caption: str,
     *,
     picture: str = "",

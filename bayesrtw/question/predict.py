@@ -6,17 +6,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from numpy.typing import NDArray
 
-from bayesrtw.engine.fitted import Fitted
+from bayesrtw.engine.drawn import Drawn
+from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import once_a_study, spoken
-from bayesrtw.model.spec import Model
+from bayesrtw.model.spec import NEW, Model
 from bayesrtw.model.term import Fixed, Noise
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.question.answer import Answer, answered
-from bayesrtw.question.asked import Subject, asked
+from bayesrtw.question.asked import Subject, about, asked
 from bayesrtw.question.table import quantiles
 from bayesrtw.registry import kind_of, suggestion
 
@@ -30,7 +32,7 @@ MOST = 10_000
 
 
 def predict(
-    model: Subject,
+    model: Subject | Expects,
     evidence: Evidence | None = None,
     *,
     at: Mapping[str, Value] | None = None,
@@ -78,21 +80,75 @@ def predict(
     >>> found.index.tolist()
     ['workplace', 'rehabilitation']
     """
-    whole = asked(model, evidence)
-    whole.posterior.pooled  # noqa: B018 - refuses without a pooled mean
+    whole = _whole(model, evidence)
+    if not whole.model.has_mean:
+        raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
     grid = _grid(_columns(whole.model), at or {})
-    means: list[Kernels] = []
-    news: list[Kernels] = []
-    for values in grid:
-        rows, share = _rows(whole, values)
-        means += whole.mean_at((share @ rows)[None, :])
-        news.append(blended(whole.mean_at(rows, new=True), share.tolist()))
+    headline = whole.model.pooled
+    means = [expected_at(whole, headline, values) for values in grid]
+    news = [expected_at(whole, NEW[headline], values) for values in grid]
     own = _figures(whole, means, ci_prob, threshold)
     new = _figures(whole, news, ci_prob, threshold)
     columns = own | {f"new_{name}": values for name, values in new.items()}
     frame = pd.DataFrame(columns, index=_index(grid))
     caption = f"Mean effect and effect in a new setting, {100 * ci_prob:g} % intervals"
     return answered(frame, whole, caption, words=_said(whole, frame, grid))
+
+
+def _whole(what: Subject | Expects, evidence: Evidence | None) -> Expects:
+    """Give what says what is expected: a synthesis that was sampled answers by its draws."""
+    if evidence is None and hasattr(what, "mean_at"):
+        return what  # type: ignore[return-value] # `Expects` offers `mean_at`
+    tree = getattr(what, "posterior", None)
+    if evidence is None and isinstance(tree, xr.DataTree):
+        ran = about(what)  # type: ignore[arg-type] # what has a tree was run
+        return expecting(ran.model, ran.evidence, tree)
+    return asked(what, evidence)  # type: ignore[arg-type] # as above
+
+
+def expecting(model: Model, evidence: Evidence, tree: xr.DataTree) -> Expects:
+    """Give what says what a fit expects: its draws where it was sampled, its nodes otherwise."""
+    return asked(model, evidence) if "quadrature" in tree.children else Drawn(model, evidence, tree)
+
+
+def setting_in_words(at: Mapping[str, object]) -> str:
+    """Spell values of moderators."""
+    told = {
+        name: f"{value:g}" if isinstance(value, int | float) else value
+        for name, value in at.items()
+    }
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items())
+
+
+def expected_at(whole: Expects, of: str, at: Mapping[str, object]) -> Kernels:
+    """Give one mean, or the effect in a new setting, at values of the moderators.
+
+    Parameters
+    ----------
+    whole
+        A fit.
+    of
+        ``mu``, ``mu_studies``, ``theta_new`` or ``theta_new_studies``: it says what becomes of moderators
+        that are not named.
+    at
+        Column of a moderator to its value.
+
+    Returns
+    -------
+    Kernels
+        Its posterior, analysis scale.
+
+    Raises
+    ------
+    SpecError
+        If there is no such moderator or level.
+    """
+    [values] = _grid(_columns(whole.model), {name: [value] for name, value in at.items()})  # type: ignore[misc]
+    rows, share = _rows(whole, values, over_studies=of in ("mu_studies", "theta_new_studies"))
+    if of in NEW:
+        [found] = whole.mean_at((share @ rows)[None, :])
+        return found
+    return blended(whole.mean_at(rows, new=True), share.tolist())
 
 
 def _columns(model: Model) -> list[str]:
@@ -125,7 +181,9 @@ def _listed(value: Value) -> list[object]:
     return [value] if isinstance(value, str | float | int | np.number) else list(value)
 
 
-def _rows(whole: Fitted, values: Mapping[str, object]) -> tuple[Array, Array]:
+def _rows(
+    whole: Expects, values: Mapping[str, object], *, over_studies: bool
+) -> tuple[Array, Array]:
     """Give the rows of the design that a combination is a mixture of, and their shares."""
     # Numbers of evidence are floats, and a level is called by its number.
     values = {
@@ -133,7 +191,7 @@ def _rows(whole: Fitted, values: Mapping[str, object]) -> tuple[Array, Array]:
     }
     settings = [values]
     weight = np.ones(1)
-    if whole.posterior.headline == "mu_studies":
+    if over_studies and whole.model.two_means:
         own = np.asarray(spoken(whole.model, whole.evidence)) & whole.kept
         data, places = whole.evidence.data, np.flatnonzero(own)
         names = _columns(whole.model)
@@ -167,7 +225,7 @@ def _rows(whole: Fitted, values: Mapping[str, object]) -> tuple[Array, Array]:
 
 
 def _figures(
-    whole: Fitted, found: Sequence[Kernels], ci_prob: float, threshold: float
+    whole: Expects, found: Sequence[Kernels], ci_prob: float, threshold: float
 ) -> dict[str, Any]:
     """Give moments, quantiles and probabilities of distributions."""
     higher = whole.evidence.benefit != "lower"
@@ -192,7 +250,7 @@ def _index(grid: Sequence[Mapping[str, object]]) -> pd.Index:
     return pd.MultiIndex.from_tuples([tuple(each.values()) for each in grid], names=names)
 
 
-def _said(whole: Fitted, frame: pd.DataFrame, grid: Sequence[Mapping[str, object]]) -> str:
+def _said(whole: Expects, frame: pd.DataFrame, grid: Sequence[Mapping[str, object]]) -> str:
     """Name the lowest and the highest mean, and numbers beyond those of the rows."""
     back, said = whole.evidence.measure.back, []
     for place in dict.fromkeys((int(frame["median"].argmin()), int(frame["median"].argmax()))):

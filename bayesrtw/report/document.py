@@ -8,7 +8,6 @@ import numpy as np
 
 from bayesrtw.analysis.catalog import dataset_ids, register
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.model.spec import Model
 from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.tree import direction_of, pooled_of
 from bayesrtw.registry import encode
@@ -50,13 +49,12 @@ def document(synthesis: Synthesis) -> dict[str, Any]:
         "outcome": _outcome(synthesis),
         "unit": attrs["unit"],
         "engine": _engine(synthesis),
-        "estimands": _questions(synthesis.estimates, analysis.model),
+        "estimands": _questions(synthesis.estimates),
         "estimates": {name: _estimate(row) for name, row in _rows(synthesis.quantities)},
         "pooled": _pooled(synthesis),
         "weights": _weights(synthesis),
         "variants": {
-            variant: _questions(estimates, analysis.model)
-            for variant, estimates in synthesis.variants.items()
+            variant: _questions(estimates) for variant, estimates in synthesis.variants.items()
         },
         "findings": [
             {"check": f.check, "severity": f.severity, "message": f.message}
@@ -92,6 +90,17 @@ def cells(table: "pd.DataFrame") -> dict[str, dict[str, float | str | None]]:
     }
 
 
+def records(rows: "list[dict[Any, Any]]") -> list[dict[str, Any]]:
+    """Turn rows of numbers and words into plain data, in their order."""
+    return [
+        {
+            str(name): value if isinstance(value, str) else number(value)
+            for name, value in row.items()
+        }
+        for row in rows
+    ]
+
+
 def _estimate(row: dict[str, Any]) -> dict[str, Any]:
     return {
         **{name: number(row[name]) for name in _SCALE},
@@ -102,14 +111,14 @@ def _estimate(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _questions(frame: "pd.DataFrame", model: Model) -> dict[str, Any]:
-    return {name: _question(row, model.which(str(row["of"]))) for name, row in _rows(frame)}
+def _questions(frame: "pd.DataFrame") -> dict[str, Any]:
+    return {name: _question(row) for name, row in _rows(frame)}
 
 
-def _question(row: dict[str, Any], which: str) -> dict[str, Any]:
+def _question(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "of": row["of"],
-        "which": which,
+        "which": row["which"],
         **_estimate(row),
         "threshold": number(row["threshold"]),
         "side": "above" if row["above"] else "below",

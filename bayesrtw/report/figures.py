@@ -13,6 +13,7 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import HISTORY, PRIORS, STUDIES, Panel
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.plot.bias_summary import plot_bias_summary
+from bayesrtw.plot.bubble import plot_bubble
 from bayesrtw.plot.cumulative import describe_cumulative, plot_cumulative
 from bayesrtw.plot.fitted import LEVEL_OF
 from bayesrtw.plot.forest import plot_forest
@@ -122,6 +123,13 @@ def _fitted(synthesis: Synthesis, content: dict[str, Any]) -> Named:
             "prior-posterior",
             _drawn(axes, "What the data added to the prior of the pooled effect.", "pictures"),
         )
+    for each in synthesis.analysis.model.moderators if content["pooled"] else ():
+        if each.shape == "line":
+            words = each.column.replace("_", " ")
+            caption = f"Effects against {words}, with the mean effect that the model expects there and its "
+            caption += "interval; bubbles show the weight of each estimate."
+            axes = plot_bubble(synthesis, each.column)
+            yield f"bubble-{each.column}", _drawn(axes, caption, "pictures")
     if content["pooled"] and content["pooled"]["new"]:
         chance = f", with {content['event']}" if content["event"] else ""
         chance = ", with its probability of benefit" if content["benefit"] else chance

@@ -179,8 +179,8 @@ def _explore(grid: Explored, model: Model) -> dict[str, Any]:
         "estimands": [
             {
                 "name": each.name,
-                "of": each.of,
-                "which": model.which(each.of),
+                "of": each.quantity,
+                "which": each.which(model),
                 "ci_prob": each.ci_prob,
             }
             for each in grid.estimands

@@ -22,6 +22,7 @@ from bayesrtw.printed import (
     spell_probability,
     with_interval,
 )
+from bayesrtw.question.answer import Answer
 from bayesrtw.report.numbers import places_of
 
 #: Style of each severity of finding.
@@ -140,10 +141,44 @@ def _table(synthesis: Synthesis) -> Table:
             what = event(str(row["of"]), threshold, above=above, benefit=benefit, log=measure.log)
             chance = spell_chance(what, row["probability"])
         other = "" if kind == kinds[0] else f", {kind}"
-        which = synthesis.analysis.model.which(str(row["of"]))
-        said = f"{name} ({which})" if which else str(name)
+        said = f"{name} ({row['which']})" if row["which"] else str(name)
         table.add_row(Text(said), f"{interval(row, measure, places)}{other}", chance)
     return table
+
+
+def show_predictions(predictions: Answer, synthesis: Synthesis, console: Console) -> None:
+    """Print what is expected at values of moderators: mean effects and new settings."""
+    measure = measure_named(str(synthesis.posterior.attrs["measure"]))
+    direction = direction_of(synthesis.posterior)
+    console.print()
+    console.print(Text(synthesis.analysis.title, style="bold"))
+    caveat = synthesis.evidence.provenance.caveat
+    if caveat:
+        console.print(Text("warning: ", style=COLOUR["warning"]) + Text(caveat, style="default"))
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column(", ".join(str(name) for name in predictions.index.names), overflow="fold")
+    table.add_column(f"mean {measure.abbreviation} (95 % CrI)", justify="right")
+    if direction.event:
+        table.add_column(direction.event, justify="right")
+    table.add_column(f"new setting {measure.abbreviation} (95 % CrI)", justify="right")
+    if direction.event:
+        table.add_column(direction.event, justify="right")
+    places = measure.places(predictions["lower"], predictions["upper"])
+    for name, row in predictions.iterrows():
+        cells: list[str] = []
+        for lead in ("", "new_"):
+            ends = {
+                f"{end}_back": float(measure.back(row[f"{lead}{end}"]))
+                for end in ("median", "lower", "upper")
+            }
+            cells.append(interval(ends, measure, places))
+            if direction.event:
+                cells.append(spell_probability(row[f"{lead}probability"]))
+        said = name if isinstance(name, tuple) else (name,)
+        table.add_row(Text(", ".join(str(value) for value in said)), *cells)
+    console.print()
+    console.print(Padding(table, (0, 0, 0, 2)))
+    console.print(Padding(Text(predictions.describe(), style="dim"), (1, 0, 0, 2)))
 
 
 def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:

@@ -1,0 +1,78 @@
+"""The answers to an analysis's questions: one row an estimand."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import xarray as xr
+
+from bayesrtw.analysis.spec import Analysis, Estimand
+from bayesrtw.errors import SpecError
+from bayesrtw.evidence.measure import measure_named
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.posterior.summarise import IntervalKind, probability_beyond, summarise, summary_of
+from bayesrtw.question.predict import expected_at, expecting, setting_in_words
+from bayesrtw.registry import suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def answers(analysis: Analysis, evidence: Evidence, tree: xr.DataTree) -> "pd.DataFrame":
+    """Summarise each estimand with its own interval and threshold."""
+    import pandas as pd  # noqa: PLC0415
+
+    higher = tree.attrs["benefit"] != "lower"
+    compares = measure_named(str(tree.attrs["measure"])).groups == 2
+    tables: dict[tuple[float, IntervalKind], pd.DataFrame] = {}
+    rows = []
+    for question in analysis.estimand:
+        given = question.above if question.above is not None else question.below
+        threshold = 0.0 if given is None else given
+        above = question.above is not None or (question.below is None and higher)
+        try:
+            if question.at:
+                row = _at(analysis, evidence, tree, question, threshold, above=above)
+            else:
+                kind = question.ci_prob, question.ci_kind
+                if kind not in tables:
+                    tables[kind] = summarise(tree, ci_prob=kind[0], ci_kind=kind[1])
+                row = _held(tree, tables[kind], question, threshold, above=above)
+        except SpecError as error:
+            raise SpecError(f"{analysis.id}: estimand {question.name!r} {error}") from None
+        spread = row["variable"] in str(tree.attrs["hyper"]).split()
+        if given is None and (spread or not compares):
+            row["probability"] = math.nan
+        asked = {"of": question.quantity, "which": question.which(analysis.model)}
+        rows.append({**row, **asked, "threshold": threshold, "above": above})
+    return pd.DataFrame(
+        rows, index=pd.Index([each.name for each in analysis.estimand], name="estimand")
+    )
+
+
+def _held(
+    tree: xr.DataTree, table: "pd.DataFrame", question: Estimand, threshold: float, *, above: bool
+) -> dict[Any, Any]:
+    """Answer by a quantity that the tree holds."""
+    if question.of not in table.index:
+        hint = suggestion(question.of, [str(name) for name in table.index])
+        raise SpecError(f"asks for {question.of!r}; {hint}")
+    row = table.loc[question.of].to_dict()
+    chance = probability_beyond(tree, row["variable"], row["label"], threshold, above=above)
+    return {**row, "probability": chance}
+
+
+def _at(
+    analysis: Analysis,
+    evidence: Evidence,
+    tree: xr.DataTree,
+    question: Estimand,
+    threshold: float,
+    *,
+    above: bool,
+) -> dict[Any, Any]:
+    """Answer by what is expected at values of moderators."""
+    whole = expecting(analysis.model, evidence, tree)
+    found = expected_at(whole, question.of, question.at)
+    row = summary_of(found, tree, ci_prob=question.ci_prob, ci_kind=question.ci_kind)
+    told = {"variable": question.of, "label": setting_in_words(question.at)}
+    return {**told, **row, "probability": found.beyond(threshold, above=above)}

@@ -1,0 +1,60 @@
+"""`bayesrtw predict`: mean effect and new setting at values of moderators."""
+
+import sys
+
+import click
+
+from bayesrtw.cli.options import Given, evidence_option, json_option
+from bayesrtw.errors import SpecError
+
+
+@click.command()
+@click.argument("name", metavar="ID_OR_TOML")
+@evidence_option()
+@click.option(
+    "--at",
+    "values",
+    multiple=True,
+    metavar="COLUMN=VALUE,...",
+    help="Values of a moderator; every combination with those of the others is a row.",
+)
+@json_option
+def predict(name: str, source: Given | None, values: tuple[str, ...], as_json: bool) -> None:
+    """Say what an analysis expects at values of its moderators: the mean effect, and a new setting's.
+
+    Moderators that are not named stay where the pooled mean has them. Without --at it is that mean.
+    """
+    from rich.console import Console
+
+    from bayesrtw.analysis.catalog import open_analysis
+    from bayesrtw.analysis.run import run
+    from bayesrtw.question.predict import predict as predicted
+    from bayesrtw.report import document, text
+
+    analysis = open_analysis(name)
+    evidence = source.open(analysis.columns) if source is not None else None
+    synthesis = run(analysis, evidence)
+    numeric = {each.column for each in analysis.model.moderators if each.shape == "line"}
+    table = predicted(synthesis, at=dict(_parsed(each, numeric) for each in values))
+    if as_json:
+        rows = table.reset_index().to_dict(orient="records")
+        click.echo(document.as_json({"id": analysis.id, "at": document.records(rows)}), nl=False)
+        return
+    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    text.show_predictions(table, synthesis, console)
+
+
+def _parsed(stated: str, numeric: set[str]) -> tuple[str, list[str] | list[float]]:
+    """Take ``column=value,value`` apart; values of a numeric moderator are numbers."""
+    column, equals, values = stated.partition("=")
+    listed = [value.strip() for value in values.split(",") if value.strip()]
+    if not equals or not listed:
+        raise SpecError(f"--at is {stated!r}; write COLUMN=VALUE, or COLUMN=VALUE,VALUE.")
+    if column.strip() not in numeric:
+        return column.strip(), listed
+    try:
+        return column.strip(), [float(value) for value in listed]
+    except ValueError:
+        raise SpecError(
+            f"--at is {stated!r}; {column.strip()} is a numeric moderator: give numbers."
+        ) from None
