@@ -26,7 +26,7 @@ from bayesrtw.reading.brief import Brief, Claim, Component
 READINGS: Final = ("agrees", "points the other way", "cannot say", "silent")
 
 #: Studies from which rows may answer: with four or fewer the result leans on the priors, which is what
-#: `bayesrtw.model.spec.check` warns of.
+#: `bayesrtw.model.checked.check` warns of.
 FEWEST: Final = 5
 
 #: Column of the evidence with health conditions.

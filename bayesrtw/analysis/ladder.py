@@ -20,8 +20,9 @@ from bayesrtw.errors import BayesrtwError, EngineRefusal, Finding, SpecError
 from bayesrtw.evidence.measure import Measure
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import Discount, orientation
+from bayesrtw.model.checked import check
 from bayesrtw.model.judged import CRITICAL
-from bayesrtw.model.spec import Model, check
+from bayesrtw.model.spec import Model
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.tree import pooled_of

@@ -17,9 +17,9 @@ from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.checked import check
 from bayesrtw.model.contract import excludes_zero
 from bayesrtw.model.defaults import described
-from bayesrtw.model.spec import check
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior.diagnose import diagnose
 from bayesrtw.posterior.summarise import summarise

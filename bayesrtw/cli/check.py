@@ -61,6 +61,9 @@ def check(
     With --propose, what the columns of flat tables are taken for is printed as TOML for [columns] of a
     dataset.toml or an analysis, and nothing else is done.
 
+    An analysis is held against the rows that it selects, before any fit: what they cannot tell apart,
+    levels and cells of few studies, separation, slopes that one study decides, priors that dominate.
+
     With --seal, a folder without other faults gets the SHA-256 of its CSV files written into
     dataset.toml, and the next version if one had changed.
 
@@ -158,11 +161,29 @@ def _checked(paths: tuple[str, ...], stated: "Stated") -> "list[tuple[str, tuple
             found.append((name, inspect(files("bayesrtw.data").joinpath(name)).doubts))
     own = [name for name in paths if name.lower().endswith(".toml") or name in analyses]
     for name in own if paths else analyses:
-        found.append((name, _faults(name, catalog.open_analysis)))
+        found.append((name, _before(name) if paths else _faults(name, catalog.open_analysis)))
     if not paths:
         lost = tuple(whole("register.lock", text) for text in catalog.registration_faults())
         found += [("register.lock", lost)] if lost else []
     return found
+
+
+def _before(name: str) -> "tuple[Doubt, ...]":
+    """Hold an analysis against its rows before any fit: faults, and what the rows cannot tell."""
+    from bayesrtw.analysis import catalog
+    from bayesrtw.analysis.query import selected
+    from bayesrtw.doubt.inspect import noticed, whole
+    from bayesrtw.model.checked import check as check_model
+    from bayesrtw.model.identified import dominated
+
+    try:
+        analysis = catalog.open_analysis(name)
+        chosen = selected(analysis, catalog.evidence_of(analysis))
+        found = check_model(analysis.model, chosen.evidence)
+        found = (*chosen.findings, *found, *dominated(analysis.model, chosen.evidence))
+    except BayesrtwError as error:
+        return (whole(name, str(error)),)
+    return tuple(noticed(name, each) for each in found)
 
 
 def _faults(name: str, opened: "Callable[[str], object]") -> "tuple[Doubt, ...]":

@@ -177,6 +177,25 @@ def whole(name: str, message: str) -> Doubt:
     return Doubt("fault", name, 0, "", "", _WHOLE, message)
 
 
+def noticed(name: str, finding: Finding) -> Doubt:
+    """Make a doubt, or a note, of what was noticed about something that is not read by rows.
+
+    Parameters
+    ----------
+    name
+        What was read.
+    finding
+        What was noticed; a warning is a doubt.
+
+    Returns
+    -------
+    Doubt
+        Without row and column.
+    """
+    severity: Severity = "note" if finding.severity == "note" else "doubt"
+    return Doubt(severity, name, 0, "", "", finding.check, f"{name}: {finding.message}")
+
+
 def in_words(found: Iterable[Doubt]) -> list[str]:
     """Write findings for people: faults, doubts, then notes, each grouped by file and counted.
 

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.spec import Model, check
+from bayesrtw.model.checked import check
+from bayesrtw.model.spec import Model
 from bayesrtw.registry import role
 
 if TYPE_CHECKING:

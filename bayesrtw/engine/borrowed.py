@@ -15,9 +15,10 @@ from bayesrtw.engine.borrow import borrowing, predicted, robust, split
 from bayesrtw.engine.fitted import EachMean, EachShift, Fitted, Mask, Posterior
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.checked import check
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
 from bayesrtw.model.prior import Prior
-from bayesrtw.model.spec import Model, check
+from bayesrtw.model.spec import Model
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import Distribution
 from bayesrtw.registry import suggestion

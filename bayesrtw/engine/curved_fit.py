@@ -29,11 +29,12 @@ from bayesrtw.engine.curved_series import NEGLIGIBLE, kernels_of
 from bayesrtw.engine.fitted import EachMean, EachShift, Posterior
 from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.checked import check
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
 from bayesrtw.model.design import CurvedDesign, Design, build_curved, mixed
 from bayesrtw.model.observation import Gaussian
 from bayesrtw.model.prior import Prior
-from bayesrtw.model.spec import Model, check
+from bayesrtw.model.spec import Model
 from bayesrtw.model.term import MaybeBiased
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.posterior.marginal import Distribution, marginals, series
@@ -579,8 +580,7 @@ def fit_curved(
             'use engine = { kind = "nuts" }.'
         )
     error = error if dims else 0.0
-    base, best = fit, fit
-    moved = math.inf
+    base, best, moved = fit, fit, math.inf
     for size in steps[first + 1 :] or steps:
         curved = curved_of(design, size, kept)
         if cost(curved, len(base.outer)) > MOST:

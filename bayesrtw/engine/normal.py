@@ -23,11 +23,12 @@ from bayesrtw.engine.problem import Normals, Problem, pose, sampling_variance
 from bayesrtw.engine.shared import SharedNodes, common
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.checked import check
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.observation import Gaussian
 from bayesrtw.model.prior import Prior
-from bayesrtw.model.spec import Model, check
+from bayesrtw.model.spec import Model
 from bayesrtw.model.term import MaybeBiased
 from bayesrtw.posterior.axis import Axis, Positive
 from bayesrtw.posterior.kernels import Kernels

@@ -198,7 +198,7 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
     model
         A model whose terms are all Gaussian.
     evidence
-        Rows that passed `bayesrtw.model.spec.check`.
+        Rows that passed `bayesrtw.model.checked.check`.
     partial
         Whether terms that are not Gaussian are passed over: for engines that add them themselves.
 
@@ -335,7 +335,7 @@ def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
     model
         Its likelihood gives sites, or a term biases that estimates have or have not.
     evidence
-        Rows that passed `bayesrtw.model.spec.check`.
+        Rows that passed `bayesrtw.model.checked.check`.
 
     Returns
     -------

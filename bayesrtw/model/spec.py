@@ -1,20 +1,13 @@
-"""The model: a sum of terms seen through a likelihood, and what evidence says about it."""
+"""The model: a sum of terms, seen through a likelihood."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from itertools import combinations
 from typing import Any
 
-import numpy as np
-
-from bayesrtw.dims import ESTIMATE
-from bayesrtw.errors import EvidenceError, Faults, Finding, SpecError, shown
-from bayesrtw.evidence.table import Evidence
+from bayesrtw.errors import SpecError, shown
 from bayesrtw.model.contract import Prior
-from bayesrtw.model.heterogeneity import dependence
-from bayesrtw.model.likelihood import Inspects, Likelihood, NormalErrors, correlated
-from bayesrtw.model.moderator import has_column
-from bayesrtw.model.term import Fixed, Hyper, Moderator, NeedsIndependence, Term
+from bayesrtw.model.likelihood import Likelihood, NormalErrors
+from bayesrtw.model.term import Hyper, Moderator, Term
 from bayesrtw.pictured import as_html, rows_as_html
 from bayesrtw.registry import kind_of
 
@@ -47,10 +40,6 @@ _WHICH = {
     "theta_new": "no differences between levels",
     "theta_new_studies": "like one of the studies",
 }
-
-#: Rows a numeric or categorical moderator should have before its coefficient is taken seriously
-#: (Cochrane Handbook 10.11.5.1: ten studies for each characteristic).
-ROWS_PER_MODERATOR = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,180 +240,3 @@ def _placed[T](part: T, path: Sequence[str], value: object) -> T:
     first, *rest = path
     settings: Any = {first: _placed(getattr(part, first), rest, value) if rest else value}
     return replace(part, **settings)  # type: ignore[type-var]
-
-
-def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
-    """Hold a model against evidence before fitting.
-
-    Parameters
-    ----------
-    model
-        The model.
-    evidence
-        The rows to pool.
-
-    Returns
-    -------
-    tuple of Finding
-        What limits the conclusions: few studies, aliased moderators, repeated studies.
-
-    Raises
-    ------
-    EvidenceError
-        If there are no rows, if measures are mixed, if numbers that the likelihood reads are
-        missing, or if a term's column cannot be used; every fault at once.
-    """
-    faults = Faults(EvidenceError)
-    if evidence.size == 0:
-        faults.add(f"{evidence.where}: no rows are selected; widen the selection.")
-        faults.stop()
-    _one_scale(evidence, faults)
-    names = evidence.data[ESTIMATE].to_numpy()
-    if isinstance(model.likelihood, Inspects):
-        faults.extend(model.likelihood.faults(evidence))
-    for column in model.likelihood.columns():
-        values = evidence.data[column].to_numpy()
-        bad = ~np.isfinite(values) if column != "se" else ~(np.isfinite(values) & (values > 0))
-        if bad.any():
-            faults.add(
-                f"{evidence.where}: {column} is missing or not usable in rows "
-                f"{shown(str(name) for name in names[bad])}; leave them out or complete them."
-            )
-    for term in model.terms:
-        faults.extend(term.faults(evidence))
-    correlation = model.likelihood.correlation
-    if correlation is not None:
-        faults.extend(has_column(evidence, correlation.by))
-    clustering = model.likelihood.clustering
-    if clustering is not None:
-        faults.extend(has_column(evidence, clustering.size))
-        if not faults.messages and evidence.data[clustering.size].dtype == object:
-            faults.add(
-                f"{evidence.where}: column {clustering.size!r} holds text; cluster sizes are numbers."
-            )
-    if not faults.messages:
-        together = [rows for rows, _ in correlated(correlation, evidence)]
-        for term in model.terms:
-            if isinstance(term, NeedsIndependence):
-                faults.extend(term.entangled(evidence, together))
-    faults.raise_if_any()
-    found = [finding for term in model.terms for finding in term.findings(evidence)]
-    if isinstance(model.likelihood, Inspects):
-        found += model.likelihood.findings(evidence)
-    levels = (model.hyperparameters[name].level for name in model.spreads)
-    found += dependence(evidence, tuple(level for level in levels if level))
-    found += _few(evidence)
-    found += _aliased(model, evidence)
-    found += _marginal(model)
-    found += _per_moderator(model, evidence)
-    return tuple(found)
-
-
-def _one_scale(evidence: Evidence, faults: Faults) -> None:
-    """Note mixed measures and mixed directions of benefit."""
-    for ask in ("measure", "benefit"):
-        try:
-            getattr(evidence, ask)
-        except EvidenceError as error:
-            faults.add(str(error))
-
-
-def _few(evidence: Evidence) -> list[Finding]:
-    studies = len(set(evidence.data["study"].to_numpy()))
-    if evidence.size == 1:
-        text = (
-            "One estimate only: the pooled mean is that study seen through the prior, and "
-            "heterogeneity is the prior's alone."
-        )
-        return [Finding("one-estimate", "warning", text)]
-    if studies <= 4:
-        text = (
-            f"Studies: {studies} only. The result leans on the priors; read the prior's weight and do "
-            "not headline the new-study interval."
-        )
-        return [Finding("few-studies", "warning", text)]
-    return []
-
-
-def _aliased(model: Model, evidence: Evidence) -> list[Finding]:
-    """Name moderators that the rows cannot tell apart."""
-    fixed = [
-        part
-        for term in model.terms
-        if isinstance(part := term.gaussian(evidence), Fixed) and part.columns.shape[1]
-    ]
-    found = []
-    columns = [each.column for each in model.moderators if each.shape == "levels"]
-    for first, second in combinations(columns, 2):
-        found += _nested(evidence, first, second)
-        found += _nested(evidence, second, first)
-    if fixed:
-        design = np.hstack([part.columns for part in fixed])
-        lost = design.shape[1] - int(np.linalg.matrix_rank(design))
-        if lost:
-            names = [label for part in fixed for label in part.labels]
-            text = (
-                f"{lost} combination(s) of the coefficients {shown(names, 12)} are fixed by the prior "
-                "alone: the rows do not identify them."
-            )
-            found.append(Finding("aliased", "warning", text))
-    return found
-
-
-def _marginal(model: Model) -> list[Finding]:
-    """Name interactions without the main effects that they modify, or with other levels."""
-    have = {_same(each) for each in model.moderators}
-    found = []
-    for term in model.terms:
-        facts = term.facts
-        loose = [each.column for each in facts.modifies if _same(each) not in have]
-        if loose:
-            text = (
-                f"The interaction {facts.moderators[0].name!r} stands without a term of the same levels for "
-                f"{shown(loose)}: it takes up that main effect too, which shifts what it says."
-            )
-            found.append(Finding("interaction-alone", "warning", text))
-    return found
-
-
-def _same(moderator: Moderator) -> tuple[object, ...]:
-    """Give what moderators that tell the same rows apart have in common, whatever they are called."""
-    values = frozenset(moderator.values)
-    return moderator.column, moderator.shape, moderator.groups, values
-
-
-def _nested(evidence: Evidence, inner: str, outer: str) -> list[Finding]:
-    """Name values of one column whose rows all have one value of another."""
-    within, other = (evidence.data[column].to_numpy().astype(str) for column in (inner, outer))
-    if len(set(other)) < 2:
-        return []
-    found = []
-    for value in sorted(set(within)):
-        rows = within == value
-        met = sorted(set(other[rows]))
-        if len(met) == 1 and rows.sum() > 1:
-            text = (
-                f"Aliased in part: all {rows.sum()} rows with {inner} {str(value)!r} have {outer} "
-                f"{str(met[0])!r}; what belongs to which is decided by other rows and by the priors."
-            )
-            found.append(Finding("aliased", "warning", text))
-    return found
-
-
-def _per_moderator(model: Model, evidence: Evidence) -> list[Finding]:
-    count = sum(
-        part.columns.shape[1]
-        for term in model.terms
-        if isinstance(part := term.gaussian(evidence), Fixed) and not part.intercept
-    )
-    if count and evidence.size < ROWS_PER_MODERATOR * count:
-        text = (
-            f"{evidence.size} rows for {count} moderator coefficient(s); fewer than "
-            f"{ROWS_PER_MODERATOR} for each. Moderators of study results are ecological: they compare "
-            "studies, not workers."
-        )
-        return [Finding("moderators", "warning", text)]
-    if count:
-        text = "Moderators of study results are ecological: they compare studies, not workers."
-        return [Finding("moderators", "note", text)]
-    return []

@@ -27,8 +27,9 @@ from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR, NODE
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import EngineRefusal, SpecError, shown
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.checked import check
 from bayesrtw.model.design import BOTH
-from bayesrtw.model.spec import Model, check
+from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior import mixture

@@ -10,10 +10,11 @@ import numpy as np
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.checked import check
 from bayesrtw.model.contract import normal
 from bayesrtw.model.interaction import Interaction
 from bayesrtw.model.moderator import Categorical
-from bayesrtw.model.spec import Model, check
+from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term
 from bayesrtw.posterior.summarise import summarise
 from bayesrtw.question.answer import Answer, answered

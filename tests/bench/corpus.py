@@ -36,9 +36,10 @@ from bayesrtw.errors import BayesrtwError
 from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.evidence.reported import FROM_COUNTS, analysis_scale
 from bayesrtw.evidence.table import Evidence, Provenance, dataset_of
+from bayesrtw.model.checked import check
 from bayesrtw.model.defaults import default_priors, default_terms
 from bayesrtw.model.design import build
-from bayesrtw.model.spec import Model, check
+from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks, processes
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.summarise import summarise

@@ -17,8 +17,8 @@ from bayesrtw.evidence.dependence import assumed_correlation
 from bayesrtw.evidence.quality import Judgement, Judgements
 from bayesrtw.model.bias import BiasHierarchy, Studies
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup, default_mixture
+from bayesrtw.model.checked import check
 from bayesrtw.model.prior import HalfNormal, Normal
-from bayesrtw.model.spec import check
 from bayesrtw.model.term import Allocation
 
 EFFECT = np.array([0.30, 0.05, -0.45, 0.28, -0.35, -0.10, 0.10])

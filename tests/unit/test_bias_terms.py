@@ -8,9 +8,9 @@ from scipy import stats
 import bayesrtw as brw
 from bayesrtw.errors import SpecError
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, DirectedBias, Discount, Studies
+from bayesrtw.model.checked import check
 from bayesrtw.model.mixture_prior import NormalMixture, StudentT
 from bayesrtw.model.prior import Beta
-from bayesrtw.model.spec import check
 
 EFFECT = np.array([0.30, 0.05, 0.42, 0.18, -0.35, -0.10])
 SE = np.array([0.15, 0.12, 0.25, 0.20, 0.10, 0.22])

@@ -18,8 +18,8 @@ from bayesrtw.analysis.spec import Analysis, Query
 from bayesrtw.engine import solve
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.model.binomial import MEASURES, Binomial
+from bayesrtw.model.checked import check
 from bayesrtw.model.hypergeometric import Hypergeometric
-from bayesrtw.model.spec import check
 from bayesrtw.question.sensitivity import leave_one_out
 from bayesrtw.report.record import record
 from bayesrtw.report.strip import Strip

@@ -89,4 +89,4 @@ def test_an_id_of_a_data_set_and_an_analysis_checks_both():
         "cancer-rtw",
         "cancer-rtw",
     ]
-    assert document["counts"] == {"faults": 0, "doubts": 19, "notes": 12}
+    assert document["counts"] == {"faults": 0, "doubts": 21, "notes": 16}

@@ -18,9 +18,9 @@ import bayesrtw as brw
 from bayesrtw.engine import solve
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import BayesrtwError
+from bayesrtw.model.checked import check
 from bayesrtw.model.curve import curve
 from bayesrtw.model.hypergeometric import Hypergeometric
-from bayesrtw.model.spec import check
 
 prior = brw.prior
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 
 import bayesrtw as brw
 from bayesrtw.errors import SpecError
-from bayesrtw.model.spec import check
+from bayesrtw.model.checked import check
 
 NORMAL = brw.prior.Normal
 GROUPS = (

@@ -17,9 +17,9 @@ import bayesrtw as brw
 from bayesrtw.errors import EvidenceError, SpecError
 from bayesrtw.evidence.bias_prior import BiasCell
 from bayesrtw.evidence.quality import Judgement, Judgements
+from bayesrtw.model.checked import check
 from bayesrtw.model.design import build
 from bayesrtw.model.judged import JudgedBias
-from bayesrtw.model.spec import check
 from bayesrtw.report.document import document
 
 EFFECT = np.array([0.30, 0.05, 0.42, -0.35, -0.10])

@@ -15,8 +15,8 @@ from scipy import stats
 import bayesrtw as brw
 from bayesrtw.engine import solve
 from bayesrtw.errors import BayesrtwError
+from bayesrtw.model.checked import check
 from bayesrtw.model.single import BinomialSingle, Poisson, PoissonSingle
-from bayesrtw.model.spec import check
 
 prior = brw.prior
 

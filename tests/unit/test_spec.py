@@ -6,10 +6,11 @@ import pytest
 
 from bayesrtw.errors import EvidenceError, SpecError
 from bayesrtw.evidence.table import Evidence, combine
+from bayesrtw.model.checked import check
 from bayesrtw.model.heterogeneity import Common, Exchangeable
 from bayesrtw.model.moderator import Categorical, Group, Indicator, Intercept, Linear
 from bayesrtw.model.prior import Flat, HalfNormal, Normal
-from bayesrtw.model.spec import Model, check
+from bayesrtw.model.spec import Model
 
 MU = Intercept(Normal(0.0, 0.5))
 TAU = Exchangeable(HalfNormal(0.25))

@@ -1,0 +1,151 @@
+"""A model held against evidence before any fit: faults, and what limits the conclusions."""
+
+import numpy as np
+
+from bayesrtw.dims import ESTIMATE
+from bayesrtw.errors import EvidenceError, Faults, Finding, shown
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.heterogeneity import dependence
+from bayesrtw.model.identified import identified
+from bayesrtw.model.likelihood import Inspects, correlated
+from bayesrtw.model.moderator import has_column
+from bayesrtw.model.spec import Model
+from bayesrtw.model.term import Fixed, Moderator, NeedsIndependence
+
+#: Rows a numeric or categorical moderator should have before its coefficient is taken seriously
+#: (Cochrane Handbook 10.11.5.1: ten studies for each characteristic).
+ROWS_PER_MODERATOR = 10
+
+
+def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
+    """Hold a model against evidence before fitting.
+
+    Parameters
+    ----------
+    model
+        The model.
+    evidence
+        The rows to pool.
+
+    Returns
+    -------
+    tuple of Finding
+        What limits the conclusions: few studies, aliased moderators, repeated studies.
+
+    Raises
+    ------
+    EvidenceError
+        If there are no rows, if measures are mixed, if numbers that the likelihood reads are
+        missing, or if a term's column cannot be used; every fault at once.
+    """
+    faults = Faults(EvidenceError)
+    if evidence.size == 0:
+        faults.add(f"{evidence.where}: no rows are selected; widen the selection.")
+        faults.stop()
+    _one_scale(evidence, faults)
+    names = evidence.data[ESTIMATE].to_numpy()
+    if isinstance(model.likelihood, Inspects):
+        faults.extend(model.likelihood.faults(evidence))
+    for column in model.likelihood.columns():
+        values = evidence.data[column].to_numpy()
+        bad = ~np.isfinite(values) if column != "se" else ~(np.isfinite(values) & (values > 0))
+        if bad.any():
+            faults.add(
+                f"{evidence.where}: {column} is missing or not usable in rows "
+                f"{shown(str(name) for name in names[bad])}; leave them out or complete them."
+            )
+    for term in model.terms:
+        faults.extend(term.faults(evidence))
+    correlation = model.likelihood.correlation
+    if correlation is not None:
+        faults.extend(has_column(evidence, correlation.by))
+    clustering = model.likelihood.clustering
+    if clustering is not None:
+        faults.extend(has_column(evidence, clustering.size))
+        if not faults.messages and evidence.data[clustering.size].dtype == object:
+            faults.add(
+                f"{evidence.where}: column {clustering.size!r} holds text; cluster sizes are numbers."
+            )
+    if not faults.messages:
+        together = [rows for rows, _ in correlated(correlation, evidence)]
+        for term in model.terms:
+            if isinstance(term, NeedsIndependence):
+                faults.extend(term.entangled(evidence, together))
+    faults.raise_if_any()
+    found = [finding for term in model.terms for finding in term.findings(evidence)]
+    if isinstance(model.likelihood, Inspects):
+        found += model.likelihood.findings(evidence)
+    levels = (model.hyperparameters[name].level for name in model.spreads)
+    found += dependence(evidence, tuple(level for level in levels if level))
+    found += _few(evidence)
+    found += identified(model, evidence)
+    found += _marginal(model)
+    found += _per_moderator(model, evidence)
+    return tuple(found)
+
+
+def _one_scale(evidence: Evidence, faults: Faults) -> None:
+    """Note mixed measures and mixed directions of benefit."""
+    for ask in ("measure", "benefit"):
+        try:
+            getattr(evidence, ask)
+        except EvidenceError as error:
+            faults.add(str(error))
+
+
+def _few(evidence: Evidence) -> list[Finding]:
+    studies = len(set(evidence.data["study"].to_numpy()))
+    if evidence.size == 1:
+        text = (
+            "One estimate only: the pooled mean is that study seen through the prior, and "
+            "heterogeneity is the prior's alone."
+        )
+        return [Finding("one-estimate", "warning", text)]
+    if studies <= 4:
+        text = (
+            f"Studies: {studies} only. The result leans on the priors; read the prior's weight and do "
+            "not headline the new-study interval."
+        )
+        return [Finding("few-studies", "warning", text)]
+    return []
+
+
+def _marginal(model: Model) -> list[Finding]:
+    """Name interactions without the main effects that they modify, or with other levels."""
+    have = {_same(each) for each in model.moderators}
+    found = []
+    for term in model.terms:
+        facts = term.facts
+        loose = [each.column for each in facts.modifies if _same(each) not in have]
+        if loose:
+            text = (
+                f"The interaction {facts.moderators[0].name!r} stands without a term of the same levels for "
+                f"{shown(loose)}: it takes up that main effect too, which shifts what it says."
+            )
+            found.append(Finding("interaction-alone", "warning", text))
+    return found
+
+
+def _same(moderator: Moderator) -> tuple[object, ...]:
+    """Give what moderators that tell the same rows apart have in common, whatever they are called."""
+    values = frozenset(moderator.values)
+    return moderator.column, moderator.shape, moderator.groups, values
+
+
+def _per_moderator(model: Model, evidence: Evidence) -> list[Finding]:
+    count = sum(
+        part.columns.shape[1]
+        for term in model.terms
+        if isinstance(part := term.gaussian(evidence), Fixed) and not part.intercept
+    )
+    if count and evidence.size < ROWS_PER_MODERATOR * count:
+        text = (
+            f"{evidence.size} rows for {count} moderator coefficient(s); fewer than "
+            f"{ROWS_PER_MODERATOR} for each. Moderators of study results are ecological: they compare "
+            "studies, not workers."
+        )
+        return [Finding("moderators", "warning", text)]
+    if count:
+        text = "Moderators of study results are ecological: they compare studies, not workers."
+        return [Finding("moderators", "note", text)]
+    return []

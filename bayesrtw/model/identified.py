@@ -1,0 +1,243 @@
+"""What rows can tell of a model before it is fitted: what they cannot tell apart or do not bound."""
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import null_space
+from scipy.optimize import linprog
+
+from bayesrtw.errors import EngineRefusal, Finding, SpecError, shown
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.contract import Prior
+from bayesrtw.model.design import Design, Quantity, build
+from bayesrtw.model.observation import Gaussian, Sites
+from bayesrtw.model.spec import Model
+
+Array = NDArray[np.float64]
+
+#: A share below this is rounding, in a combination of coefficients of size 1.
+NOTHING = 1e-8
+#: How far from where it points to a site is looked at to see whether its density falls there, in its SDs.
+FAR = 30.0
+#: A study with more than this share of what the rows say of a slope decides it.
+DECIDES = 0.5
+#: Coefficients of which the rows remove less than this share of the prior's variance lean on it.
+LITTLE = 0.5
+
+
+def identified(model: Model, evidence: Evidence) -> list[Finding]:
+    """Say what the rows cannot tell of a model, whatever its priors.
+
+    Parameters
+    ----------
+    model, evidence
+        The model, and rows that have what its terms and its likelihood read.
+
+    Returns
+    -------
+    list of Finding
+        ``aliased``: moderators that go together. ``separated``: coefficients that tables with events on one
+        side do not bound (Albert & Anderson 1984, Biometrika 71:1-10). ``one-study-slope``: a study that
+        makes most of a slope. ``spreads-together``: heterogeneity SDs that no group tells apart.
+    """
+    columns = [each.column for each in model.moderators if each.shape == "levels"]
+    found = []
+    for first, second in combinations(columns, 2):
+        found += _nested(evidence, first, second)
+        found += _nested(evidence, second, first)
+    try:
+        design = build(model, evidence, partial=True)
+    except (SpecError, EngineRefusal):
+        return found  # The engine says it, as a fault.
+    found += _aliased(design)
+    sites = model.likelihood.observe(evidence)
+    if sites is not None and not isinstance(sites, Gaussian):
+        found += _separated(design, sites)
+    found += _one_study(model, design, _weight(model, evidence, design))
+    return found + _together(design)
+
+
+def dominated(model: Model, evidence: Evidence) -> list[Finding]:
+    """Say before the fit on which coefficients the priors weigh more than the rows can.
+
+    Parameters
+    ----------
+    model, evidence
+        As `identified` takes them.
+
+    Returns
+    -------
+    list of Finding
+        ``prior-dominates``, at the medians of the priors of the SDs; a fit says how much was learned.
+    """
+    design = build(model, evidence, partial=True)
+    own = design.precision > 0
+    if not own.all():
+        return []
+    before = np.diag(1.0 / design.precision)
+    weight = _weight(model, evidence, design)
+    after = np.linalg.inv(
+        design.columns.T @ (weight[:, None] * design.columns) + np.diag(design.precision)
+    )
+    names = []
+    for name, label, row in _reported(design, ("mu", "beta")):
+        left = float(row @ after @ row) / float(row @ before @ row)
+        if left > 1.0 - LITTLE:
+            names.append(f"{label or name} ({int(100 * (1 - left))} %)")
+    if not names:
+        return []
+    text = (
+        f"Priors that dominate: of the prior variance these rows can remove less than {100 * LITTLE:.0f} % "
+        f"for {', '.join(names)}, with the heterogeneity SDs at their priors' medians."
+    )
+    return [Finding("prior-dominates", "warning", text)]
+
+
+def _weight(model: Model, evidence: Evidence, design: Design) -> Array:
+    """Give about what each row tells, with SDs of effects at their priors' medians; shape (estimate,)."""
+    sites = model.likelihood.observe(evidence)
+    se = design.se if sites is None or isinstance(sites, Gaussian) else sites.near[1]
+    priors: Sequence[Prior] = [model.hyper[name] for name in model.spreads]
+    spread = sum(float(each.ppf(np.array([0.5]))[0]) ** 2 for each in priors if each.proper)
+    return np.asarray(1.0 / (se**2 + spread))
+
+
+def _reported(design: Design, names: Sequence[str]) -> list[tuple[str, str, Array]]:
+    """Give the rows of reported quantities with their labels."""
+    own: list[tuple[str, Quantity]] = [
+        (name, design.quantities[name]) for name in names if name in design.quantities
+    ]
+    return [
+        (name, label, row)
+        for name, each in own
+        for label, row in zip(each.labels, each.combine, strict=True)
+        if np.any(row)
+    ]
+
+
+def _moved(design: Design, along: Array) -> list[str]:
+    """Name what moves when coefficients move along some directions, shape (column, direction)."""
+    return [
+        label or name
+        for name, label, row in _reported(design, ("mu", "beta"))
+        if np.any(np.abs(row @ along) > NOTHING)
+    ]
+
+
+def _aliased(design: Design) -> list[Finding]:
+    """Name coefficients of which some combination moves no row."""
+    if not design.columns.shape[1]:
+        return []
+    lost = null_space(design.columns)
+    if not lost.shape[1]:
+        return []
+    names = _moved(design, lost)
+    text = (
+        f"{lost.shape[1]} combination(s) of the coefficients {shown(names, 12)} are fixed by the prior "
+        "alone: the rows do not identify them."
+    )
+    return [Finding("aliased", "warning", text)]
+
+
+def _nested(evidence: Evidence, inner: str, outer: str) -> list[Finding]:
+    """Name values of one column whose rows all have one value of another."""
+    within, other = (evidence.data[column].to_numpy().astype(str) for column in (inner, outer))
+    if len(set(other)) < 2:
+        return []
+    found = []
+    for value in sorted(set(within)):
+        rows = within == value
+        met = sorted(set(other[rows]))
+        if len(met) == 1 and rows.sum() > 1:
+            text = (
+                f"Aliased in part: all {rows.sum()} rows with {inner} {str(value)!r} have {outer} "
+                f"{str(met[0])!r}; what belongs to which is decided by other rows and by the priors."
+            )
+            found.append(Finding("aliased", "warning", text))
+    return found
+
+
+def _sides(sites: Sites) -> NDArray[np.int_]:
+    """Say towards which side a site's density does not fall: 1, -1, or 0 where it falls or is flat."""
+    centre, width = sites.near
+    rows = np.arange(len(centre))
+    ends = centre + FAR * np.array([[-1.0], [1.0]]) * width
+    low, high = sites.log_density(ends, np.broadcast_to((0.01 * width) ** 2, ends.shape), rows)
+    sides: NDArray[np.int_] = np.where(sites.falls, 0.0, np.sign(np.round(high - low, 6))).astype(
+        int
+    )
+    return sides
+
+
+def _separated(design: Design, sites: Sites) -> list[Finding]:
+    """Look for a direction along which no density falls and some rise: a linear programme."""
+    sides, falls = _sides(sites), sites.falls
+    if not np.any(sides) or not design.columns.shape[1]:
+        return []
+    towards = sides[:, None] * design.columns
+    rising, fixed = towards[sides != 0], design.columns[falls]
+    found = linprog(
+        -rising.sum(axis=0),
+        A_ub=-rising,
+        b_ub=np.zeros(len(rising)),
+        A_eq=fixed if len(fixed) else None,
+        b_eq=np.zeros(len(fixed)) if len(fixed) else None,
+        bounds=(-1.0, 1.0),
+        method="highs",
+    )
+    if found.x is None or float(np.sum(rising @ found.x)) < NOTHING:
+        return []
+    along = np.asarray(found.x)
+    moved = np.abs(towards @ along) > NOTHING
+    names = sorted(set(design.studies[(sides != 0) & moved].astype(str)))
+    text = (
+        f"Separation: in {shown(names)} events stand on one side alone, and no other row bounds "
+        f"{shown(_moved(design, along[:, None]), 12)} on that side: how far they go is decided by the prior."
+    )
+    return [Finding("separated", "warning", text)]
+
+
+def _one_study(model: Model, design: Design, weight: Array) -> list[Finding]:
+    """Name slopes that one study decides: its share of the information that the other columns leave."""
+    lines = {each.name: each.column for each in model.moderators if each.shape == "line"}
+    root = np.sqrt(weight)
+    names, place = np.unique(design.studies.astype(str), return_inverse=True)
+    found = []
+    for _, label, row in _reported(design, ("beta",)):
+        if label not in lines or len(names) < 3:
+            continue
+        own = row != 0
+        others, gap = root[:, None] * design.columns[:, ~own], root * (design.columns @ row)
+        left = gap - others @ np.linalg.lstsq(others, gap, rcond=None)[0] if (~own).any() else gap
+        total = float(left @ left)
+        if total <= NOTHING * float(gap @ gap):
+            continue
+        share = np.bincount(place, weights=left**2) / total
+        if share.max() > DECIDES:
+            text = (
+                f"One study decides the slope of {lines[label]!r}: {names[share.argmax()]} makes "
+                f"{100 * share.max():.0f} % of what the rows say of it."
+            )
+            found.append(Finding("one-study-slope", "warning", text))
+    return found
+
+
+def _together(design: Design) -> list[Finding]:
+    """Name SDs of effects of two levels that hardly any group tells apart."""
+    parts = [part for part in design.grouped if part.hyper]
+    found = []
+    for one, other in combinations(parts, 2):
+        coarse, fine = (one, other) if one.count < other.count else (other, one)
+        pairs = set(zip(coarse.group.tolist(), fine.group.tolist(), strict=True))
+        held = np.bincount([pair[0] for pair in pairs])
+        several = int((held > 1).sum())
+        names = [name for part in (coarse, fine) for name in part.hyper]
+        if several < 2:
+            text = (
+                f"{'One group has' if several else 'No group has'} more than one member at the level below: "
+                f"{' and '.join(names)} are told apart by their priors."
+            )
+            found.append(Finding("spreads-together", "warning", text))
+    return found
