@@ -27,6 +27,7 @@ from bayesrtw.model import (  # noqa: F401 - the same
     prior,
     reference_prior,
     single,
+    spline,
     student_t,
 )
 from bayesrtw.model.likelihood import Likelihood, NormalErrors

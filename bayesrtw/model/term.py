@@ -137,7 +137,7 @@ class Moderator:
     column
         Column of the evidence that it reads.
     shape
-        ``line``: one slope of a numeric column; ``levels``: an effect of each level; ``rows``: the
+        ``line``: a line or curve over a numeric column; ``levels``: an effect of each level; ``rows``: the
         difference of marked rows; ``other``.
     groups
         How values of the column are collapsed to levels.

@@ -27,6 +27,7 @@ MET_ELSEWHERE = {
     "likelihood": "its classes are components",
     "mixture_prior": "its classes are components",
     "prior": "its classes are components",
+    "terms": "its classes are components",
 }
 
 
