@@ -26,6 +26,7 @@ from bayesrtw.model import (  # noqa: F401 - the same
     moderator,
     prior,
     reference_prior,
+    shrinkage,
     single,
     spline,
     student_t,

@@ -118,10 +118,11 @@ class Exact:
                 "effects; use Exact(study_effects=False), or fewer draws."
             )
         try:
-            design = build_curved(model, evidence).near if curved(model, evidence) else None
+            rounded = curved(model, evidence)
+            design = build_curved(model, evidence).near if rounded else build(model, evidence)
         except EngineRefusal as reason:
             return f"Exact cannot fit this model: {reason}"
-        return improper(build(model, evidence) if design is None else design)
+        return improper(design)
 
     def fit(self, model: Model, evidence: Evidence, *, seed: int) -> xr.DataTree:
         """See `Engine`.

@@ -216,7 +216,9 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
     seen_as = model.likelihood.observe(evidence)
     if not partial:
         for term, part in zip(model.terms, parts, strict=True):
-            if part is None or isinstance(part, MaybeBiased):
+            if _sampled(part):
+                raise EngineRefusal(_sampled_only(term))
+            if isinstance(part, MaybeBiased):
                 raise EngineRefusal(
                     f"term {kind_of(term)!r} is not normal; its arrays are not these."
                 )
@@ -265,6 +267,15 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
         spoken=spoken(model, evidence),
     )
     return mixed(found, np.ones(count, dtype=bool))
+
+
+def _sampled(part: object) -> bool:
+    """Whether a term is known to NUTS only."""
+    return part is None or (isinstance(part, Fixed) and part.sampled)
+
+
+def _sampled_only(term: object) -> str:
+    return f'term {kind_of(term)!r} is known to NUTS only; leave it out, or use engine = {{ kind = "nuts" }}.'
 
 
 def mixed(design: Design, keep: NDArray[np.bool_]) -> Design:
@@ -349,10 +360,8 @@ def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
     """
     parts = [term.gaussian(evidence) for term in model.terms]
     for term, part in zip(model.terms, parts, strict=True):
-        if part is None:
-            raise EngineRefusal(
-                f"term {kind_of(term)!r} is known to NUTS only; leave it out or use Nuts()."
-            )
+        if _sampled(part):
+            raise EngineRefusal(_sampled_only(term))
     risks = [risk for part in parts if isinstance(part, MaybeBiased) for risk in part.groups]
     near = build(model, evidence, partial=True)
     sites = model.likelihood.observe(evidence)

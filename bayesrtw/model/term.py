@@ -259,6 +259,9 @@ class Fixed:
         Column of the evidence to a value it has in a setting, to that setting's row of A, shape (column,).
         What is not named stays where `mu` has it; SpecError for a value that no row has. None if nobody can
         say.
+    sampled
+        Whether the prior of b is not normal given anything that is integrated: NUTS alone knows it, and
+        `precision` is only near.
     """
 
     columns: Array
@@ -270,6 +273,7 @@ class Fixed:
     levels: NDArray[np.object_] | None = None
     mixture: NormalParts | None = None
     setting: Callable[[Mapping[str, object]], Array] | None = None
+    sampled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
