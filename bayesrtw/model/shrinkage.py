@@ -18,7 +18,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _Coefficient:
     """One coefficient: its label, its column, its level (None of numbers), and how it is standardised."""
 
     label: str
@@ -34,7 +34,7 @@ class _Part:
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
+class _Standardised:
     """Columns of a design: numbers per SD and centred, text as one mark a level, each level once."""
 
     columns: tuple[str, ...]
@@ -77,17 +77,18 @@ class _Columns:
                 )
         return faults
 
-    def parts(self, evidence: Evidence) -> list[_Part]:
+    def parts(self, evidence: Evidence) -> list[_Coefficient]:
         """Give the coefficients."""
         found = []
         for name in self.columns:
             numbers = evidence.data[name].to_numpy().astype(np.float64)
             scale = float(numbers.std()) or 1.0
-            found.append(_Part(f"{name} (per SD)", name, None, float(numbers.mean()), scale))
+            found.append(_Coefficient(f"{name} (per SD)", name, None, float(numbers.mean()), scale))
         for name in self.levels:
             known = sorted({cell_text(value) for value in evidence.data[name].to_numpy()})
             found += [
-                _Part(f"{name}[{level}]", name, level, 1 / len(known), 1.0) for level in known
+                _Coefficient(f"{name}[{level}]", name, level, 1 / len(known), 1.0)
+                for level in known
             ]
         return found
 
@@ -205,17 +206,17 @@ class Horseshoe:
     levels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _Columns(self.columns, self.levels).stated()
+        _Standardised(self.columns, self.levels).stated()
         _positive({"scale": self.scale, "slab": self.slab, "slab_df": self.slab_df})
 
     @property
     def facts(self) -> Facts:
         """See `Term`."""
-        return _Columns(self.columns, self.levels).facts()
+        return _Standardised(self.columns, self.levels).facts()
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
-        return _Columns(self.columns, self.levels).faults(evidence)
+        return _Standardised(self.columns, self.levels).faults(evidence)
 
     def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
         """See `Term`."""
@@ -227,14 +228,14 @@ class Horseshoe:
 
     def gaussian(self, evidence: Evidence) -> Fixed:
         """See `Term`."""
-        return _Columns(self.columns, self.levels).fixed(evidence, self.slab)
+        return _Standardised(self.columns, self.levels).fixed(evidence, self.slab)
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
-        own = _Columns(self.columns, self.levels)
+        own = _Standardised(self.columns, self.levels)
         count = len(own.parts(evidence))
         overall, local = _half_cauchy("global", self.scale), _half_cauchy("local", 1.0, count)
         slab2 = pm.InverseGamma(
@@ -291,7 +292,7 @@ class R2D2:
     levels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _Columns(self.columns, self.levels).stated()
+        _Standardised(self.columns, self.levels).stated()
         _positive(
             {
                 "spread": self.spread,
@@ -305,11 +306,11 @@ class R2D2:
     @property
     def facts(self) -> Facts:
         """See `Term`."""
-        return _Columns(self.columns, self.levels).facts()
+        return _Standardised(self.columns, self.levels).facts()
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
-        return _Columns(self.columns, self.levels).faults(evidence)
+        return _Standardised(self.columns, self.levels).faults(evidence)
 
     def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
         """See `Term`."""
@@ -321,14 +322,14 @@ class R2D2:
 
     def gaussian(self, evidence: Evidence) -> Fixed:
         """See `Term`."""
-        return _Columns(self.columns, self.levels).fixed(evidence, self.spread)
+        return _Standardised(self.columns, self.levels).fixed(evidence, self.spread)
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
-        own = _Columns(self.columns, self.levels)
+        own = _Standardised(self.columns, self.levels)
         count = len(own.parts(evidence))
         r = pm.Beta(
             "r2d2_share",
