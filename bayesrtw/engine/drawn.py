@@ -19,7 +19,7 @@ POINT = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class FromDraws:
     """A sampled posterior as `Expects`.
 
     Attributes

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesrtw.engine.drawn import Drawn
+from bayesrtw.engine.drawn import FromDraws
 from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
@@ -108,7 +108,11 @@ def _whole(what: Subject | Expects, evidence: Evidence | None) -> Expects:
 
 def expecting(model: Model, evidence: Evidence, tree: xr.DataTree) -> Expects:
     """Give what says what a fit expects: its draws where it was sampled, its nodes otherwise."""
-    return asked(model, evidence) if "quadrature" in tree.children else Drawn(model, evidence, tree)
+    return (
+        asked(model, evidence)
+        if "quadrature" in tree.children
+        else FromDraws(model, evidence, tree)
+    )
 
 
 def setting_in_words(at: Mapping[str, object]) -> str:

@@ -140,7 +140,7 @@ def test_what_cannot_be_asked_so_is_said():
         SpecError, match=r"'in 2020' asks for 'tau' at values of moderators; .*'mu'"
     ):
         parse(TEXT.replace('of = "mu"\nat', 'of = "tau"\nat'), "mine.toml")
-    with pytest.raises(SpecError, match=r"mine: estimand 'in 2020' at names 'jahr'.*'year'"):
+    with pytest.raises(SpecError, match=r"mine: estimand 'in 2020' at names 'jahr'.*Choices: year"):
         run(parse(TEXT.replace("at = { year = 2020 }", "at = { jahr = 2020 }"), "m.toml"), rows())
 
 

@@ -101,13 +101,13 @@ def test_predictions_answer_by_the_draws_and_other_verbs_refuse():
     }
     marks = 0.5 * beta["kind[a]"] - 0.5 * beta["kind[b]"]
     expected = source["mu"].to_numpy() + gap * beta["x (per SD)"] + marks
-    from bayesrtw.engine.drawn import Drawn  # noqa: PLC0415
+    from bayesrtw.engine.drawn import FromDraws  # noqa: PLC0415
 
-    found = brw.predict(Drawn(model(term), rows, tree), at={"x": 16.0, "kind": "a"}).iloc[0]
+    found = brw.predict(FromDraws(model(term), rows, tree), at={"x": 16.0, "kind": "a"}).iloc[0]
     assert found["mean"] == pytest.approx(expected.mean(), abs=1e-9)
     assert found["sd"] == pytest.approx(expected.std(), rel=1e-6)
     with pytest.raises(SpecError, match=r"kind is 'c'; .*Choices: a, b"):
-        brw.predict(Drawn(model(term), rows, tree), at={"kind": "c"})
+        brw.predict(FromDraws(model(term), rows, tree), at={"kind": "c"})
     for verb in (brw.leave_one_out, brw.influence):
         with pytest.raises(EngineRefusal, match="term 'r2d2' is known to NUTS only"):
             verb(model(term), rows)
