@@ -20,7 +20,7 @@ from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
-from bayesrtw.model.moderator import empty_levels
+from bayesrtw.model.levels import empty_levels
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import Distribution

@@ -121,6 +121,7 @@ def solve(model: Model, evidence: Evidence) -> "Fitted":
         If no engine gives neighbours of such a posterior; the message says which part of the model stands in
         the way, and what to do.
     """
+    from bayesrtw.engine.allocated_fit import fit_allocated, silent  # noqa: PLC0415
     from bayesrtw.engine.borrowed import borrowed  # noqa: PLC0415
     from bayesrtw.engine.curved_fit import curved, fit_curved  # noqa: PLC0415
     from bayesrtw.engine.normal import normal  # noqa: PLC0415
@@ -128,6 +129,8 @@ def solve(model: Model, evidence: Evidence) -> "Fitted":
     two_stages = borrowed(model, evidence, solve)
     if two_stages is not None:
         return two_stages
+    if silent(model, evidence) and not curved(model, evidence):
+        return fit_allocated(model, evidence)
     if curved(model, evidence):
         check(model, evidence)
         return fit_curved(model, evidence)

@@ -44,11 +44,16 @@ def masked(design: Design, keep: NDArray[np.bool_]) -> Design:
             rows = np.asarray(place[block.rows[stays]], dtype=np.intp)
             blocks.append(block.kept(stays, rows))
     design = mixed(design, keep)
+    unreported = None if design.unreported is None else design.unreported.kept(keep)
+    columns = design.columns[keep]
+    if unreported is not None:
+        columns[unreported.silent] = unreported.expected()[unreported.silent]
     return replace(
         design,
         effect=design.effect[keep],
         se=design.se[keep],
-        columns=design.columns[keep],
+        columns=columns,
+        unreported=unreported,
         grouped=tuple(grouped),
         labels=design.labels[keep],
         studies=design.studies[keep],

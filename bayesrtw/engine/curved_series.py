@@ -13,6 +13,13 @@ Array = NDArray[np.float64]
 SCALES, SERIES = (1.0, 1.3, 1.6, 2.0), 1e-8
 #: Where the tails begin that get kernels of their own, in SDs of the middle.
 AWAY = 6.0
+#: How far normals of one kernel lie apart, in their SDs, and how unlike their variances are, in logs; the
+#: highest degree of its series.
+APART, UNLIKE, MOST_TERMS = 1.0, 0.3, 32
+#: Cells for normals of one point, along either.
+CELLS = 40
+#: A kernel of less weight may leave out as much more; a normal of less has none.
+LIGHT, TRIFLE = 1e-3, 1e-13
 #: A point with less than this share of the posterior has no kernel.
 NEGLIGIBLE = 1e-11
 
@@ -83,3 +90,58 @@ def _kernel(x: Array, share: Array, mass: Array, degree: int) -> tuple[Array, Ar
         if mass @ left <= SERIES * np.sum(mass):
             break
     return mean, scale * sd, terms, float(mass @ left / np.sum(mass))
+
+
+def of_normals(weight: Array, share: Array, mean: Array, variance: Array) -> Kernels:
+    """Write mixtures of normals, shapes (point,) and (point, part), as few kernels with series.
+
+    Normals of a point that lie close together become one kernel: the mean of the n-th Hermite polynomial
+    under N(m, v) follows from those before it. Those that no series of moderate degree follows are kept as
+    they are.
+    """
+    each = weight[:, None] * share
+    point, part = np.nonzero(each > TRIFLE)
+    mass = each[point, part]
+    mean, variance = (
+        np.broadcast_to(values, each.shape)[point, part] for values in (mean, variance)
+    )
+
+    def middle(values: Array, group: NDArray[np.intp], total: Array) -> Array:
+        return np.bincount(group, mass * values, len(total)) / np.where(total > 0, total, 1.0)
+
+    total = np.bincount(point, mass, len(weight))
+    unit = np.maximum(middle(variance, point, total), 1e-300)[point]
+    ahead = (mean - middle(mean, point, total)[point]) / (APART * np.sqrt(unit))
+    wider = np.log(np.maximum(variance, 1e-300) / unit) / UNLIKE
+    key = point
+    for values in (ahead, wider):
+        key = key * CELLS + np.rint(np.clip(values, -CELLS // 2, CELLS // 2 - 1)).astype(np.intp)
+    # The cells that hold a normal, without a sort.
+    key -= key.min(initial=0)
+    place = np.cumsum(np.bincount(key) > 0) - 1
+    group = place[key]
+    own = np.bincount(group, mass)
+    centre, scale = (
+        middle(mean, group, own),
+        np.sqrt(np.maximum(middle(variance, group, own), 1e-300)),
+    )
+    z, more = (mean - centre[group]) / scale[group], variance / scale[group] ** 2 - 1.0
+    before, last, terms = np.zeros_like(z), np.ones_like(z), [np.ones(len(own))]
+    allowed = SERIES * np.maximum(own, LIGHT)
+    for n in range(MOST_TERMS):
+        root = np.sqrt(float(n))
+        before, last = last, (z * last + root * more * before) / np.sqrt(n + 1.0)
+        terms.append(middle(last, group, own))
+        if n % 4 == 3 and np.all(own * np.max(np.abs(terms[-3:]), axis=0) <= allowed):
+            break
+    series = np.stack(terms, axis=1)
+    good = own * np.max(np.abs(series[:, -3:]), axis=1) <= allowed
+    alone = ~good[group]
+    plain = np.zeros((int(alone.sum()), series.shape[1]))
+    plain[:, 0] = 1.0
+    return Kernels(
+        np.concatenate([own[good], mass[alone]]),
+        np.concatenate([centre[good], mean[alone]]),
+        np.concatenate([scale[good], np.sqrt(np.maximum(variance[alone], 1e-300))]),
+        np.concatenate([series[good], plain]),
+    )

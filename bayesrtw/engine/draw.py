@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from bayesrtw.engine.kernel import smooth
 from bayesrtw.engine.problem import Problem
 from bayesrtw.engine.quadrature import held_at, lay, looks
+from bayesrtw.engine.shared import Shareable
 from bayesrtw.posterior.axis import Axis
 from bayesrtw.posterior.marginal import Marginal, series
 from bayesrtw.posterior.nodes import Nodes, Range, rule
@@ -25,7 +26,7 @@ PRECISION = 1e-10
 
 
 def draw_hyper(
-    problem: Problem, nodes: Nodes, first: Marginal, count: int, rng: np.random.Generator
+    problem: Shareable, nodes: Nodes, first: Marginal, count: int, rng: np.random.Generator
 ) -> tuple[Array, ...]:
     """Draw the hyperparameters.
 
@@ -79,7 +80,7 @@ def _near(axis: Axis, nodes: Nodes, values: Array) -> Range:
 
 
 def _inner(
-    problem: Problem, held: tuple[Array, ...], where: Range, rng: np.random.Generator
+    problem: Shareable, held: tuple[Array, ...], where: Range, rng: np.random.Generator
 ) -> Array:
     """Draw the last hyperparameter given the others, on known ranges."""
     axis = problem.axes[-1]
@@ -92,7 +93,7 @@ def _inner(
 
 
 def _next(
-    problem: Problem, held: tuple[Array, ...], at: list[Array], rng: np.random.Generator
+    problem: Shareable, held: tuple[Array, ...], at: list[Array], rng: np.random.Generator
 ) -> Array:
     """Draw one more of three hyperparameters given draws of the earlier ones."""
     axes = problem.axes[len(held) :]

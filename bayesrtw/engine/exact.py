@@ -14,6 +14,9 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
+from bayesrtw.engine import allocated_tree
+from bayesrtw.engine.allocated_fit import AllocatedFit, fit_allocated, silent
+from bayesrtw.engine.allocation import allocated
 from bayesrtw.engine.arrays import back_moments, drawn_like, improper, moments_of, new_variance
 from bayesrtw.engine.borrow import borrowing, predicted, robust, split
 from bayesrtw.engine.curved_fit import CurvedFit, curved, fit_curved
@@ -118,8 +121,12 @@ class Exact:
                 "effects; use Exact(study_effects=False), or fewer draws."
             )
         try:
-            rounded = curved(model, evidence)
-            design = build_curved(model, evidence).near if rounded else build(model, evidence)
+            if curved(model, evidence):
+                design = build_curved(model, evidence).near
+            elif silent(model, evidence):
+                design = allocated(build(model, evidence, levels=True)).design
+            else:
+                design = build(model, evidence)
         except EngineRefusal as reason:
             return f"Exact cannot fit this model: {reason}"
         return improper(design)
@@ -153,6 +160,10 @@ class Exact:
             fit = fit_curved(model, evidence)
             near = build(model, evidence, partial=True)
             return assemble(self._curved(fit, seed), near, evidence, attrs)
+        if silent(model, evidence):
+            levelled = fit_allocated(model, evidence)
+            near = build(model, evidence, levels=True)
+            return assemble(self._allocated(levelled, seed), near, evidence, attrs)
         problem = pose(build(model, evidence))
         found = integrate(problem, self.nodes, self.tolerance, marginal=True)
         quadrature = self._quadrature(problem, found)
@@ -177,6 +188,16 @@ class Exact:
             drawn = drawn_from(fit, self.chains, self.draws, seed, study_effects=self.study_effects)
             groups = {"posterior": drawn, **groups}
         return groups
+
+    def _allocated(self, fit: AllocatedFit, seed: int) -> dict[str, xr.Dataset]:
+        """Give the groups of a model with missing levels."""
+        found = allocated_tree.quadrature(fit, study_effects=self.study_effects)
+        if not self.draws:
+            return {"quadrature": found}
+        drawn = allocated_tree.drawn_from(
+            fit, self.chains, self.draws, seed, study_effects=self.study_effects
+        )
+        return {"posterior": drawn, "quadrature": found}
 
     def _quadrature(self, problem: Problem, found: Integral) -> xr.Dataset:
         design = problem.design

@@ -40,7 +40,8 @@ class Graph:
     varying
         Of each effect that was integrated out: groups, shape (estimate,), and whether it is a bias.
     risks
-        Estimates that are biased or not, shape (row,), once for each such term.
+        Estimates that are one of several normals, shape (row,), and whether what tells these apart belongs to
+        their effects, once for each such term.
     """
 
     model: "pm.Model"
@@ -48,7 +49,7 @@ class Graph:
     at: Joint | None
     sampling: Mapping[str, NDArray[np.float64]]
     varying: tuple[tuple[NDArray[np.intp], bool], ...] = ()
-    risks: tuple[NDArray[np.intp], ...] = ()
+    risks: tuple[tuple[NDArray[np.intp], bool], ...] = ()
 
 
 def graph(model: Model, evidence: Evidence) -> Graph:
@@ -106,7 +107,7 @@ def graph(model: Model, evidence: Evidence) -> Graph:
         at=at,
         sampling=likelihood.sampling(seen, at),
         varying=tuple((each.group, of_bias) for each, of_bias in left_out),
-        risks=tuple(each.rows for each in risks),
+        risks=tuple((each.rows, each.of_effects) for each in risks),
     )
 
 
@@ -149,7 +150,7 @@ def _record(left_out: Sequence[tuple[Varying, bool]], risks: Sequence[Allocation
     for place, (each, _) in enumerate(left_out):
         pm.Deterministic(f"{SD}{place}", each.sd)
     for place, risk in enumerate(risks):
-        pm.Deterministic(f"{RISK}{place}", pt.stack([risk.probability, risk.shift, risk.spread]))
+        pm.Deterministic(f"{RISK}{place}", pt.stack([risk.weight, risk.shift, risk.spread]))
 
 
 def _densities(built: "pm.Model", count: int) -> None:

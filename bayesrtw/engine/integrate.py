@@ -1,7 +1,7 @@
 """The posterior of the hyperparameters of one problem: more nodes until nothing moves."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -229,7 +229,12 @@ def integrate(
                     kept = found if dims == 1 else coarser
                     if not marginal:
                         return Integral(kept, found, (), moved)
-                    finer, rest = _resolve(seen, found, at, moments, tolerance)
+
+                    def again(counts: tuple[int, ...]) -> Nodes:
+                        density, axes = seen.log_density, problem.axes
+                        return lay(density, axes, counts, at, size=size, moments=moments)
+
+                    finer, rest = resolve(found, again, tolerance)
                     own = marginals(finer, problem.axes)
                     return Integral(kept, found, own, max(moved, rest))
             coarser, before, each = found, after, math.ceil(growth * each)
@@ -257,15 +262,28 @@ def _counts(each: int, shares: Sequence[float]) -> tuple[int, ...]:
     return tuple(math.ceil(share * each) for share in shares)
 
 
-def _resolve(
-    seen: _Recalled, found: Nodes, at: Sequence[Array], moments: Sequence[int], tolerance: float
+def resolve(
+    found: Nodes, again: Callable[[tuple[int, ...]], Nodes], tolerance: float
 ) -> tuple[Nodes, float]:
     """Lay nodes that several marginal densities can be read off, and say what these leave out.
 
     A density between nodes needs about twice the nodes of its integral: where coefficients of its series
     have not died, that hyperparameter alone gets more.
+
+    Parameters
+    ----------
+    found
+        Nodes of a single problem.
+    again
+        Lays and weighs others, by their numbers.
+    tolerance
+        What may be left out of distribution functions.
+
+    Returns
+    -------
+    tuple
+        The nodes, and what is left out.
     """
-    problem = seen.problem
     if len(found.counts) == 1:
         return found, 0.0
     while True:
@@ -278,8 +296,7 @@ def _resolve(
         )
         if counts == found.counts or math.prod(counts) > MOST_NODES:
             return found, max(rests)
-        size = len(problem.design.se)
-        found = lay(seen.log_density, problem.axes, counts, at, size=size, moments=moments)
+        found = again(counts)
 
 
 def answer(problem: Integrand, found: Nodes, given: Conditional) -> Array:
@@ -298,7 +315,7 @@ def answer(problem: Integrand, found: Nodes, given: Conditional) -> Array:
     -------
     ndarray, shape (figure,)
         Log evidence, means and SDs of coefficients and hyperparameters, and with one hyperparameter values
-        of its distribution function; `_resolve` holds those of several.
+        of its distribution function; `resolve` holds those of several.
     """
     weight = np.exp(found.log_weight)
     width = given.mean.shape[-1]

@@ -43,18 +43,21 @@ class Spread(NamedTuple):
 
 
 class Risk(NamedTuple):
-    """Biases that estimates may have, in draws.
+    """Normals that estimates are one of, in draws; see `bayesrtw.model.term.Allocation`.
 
     Attributes
     ----------
     rows
         Which estimates, shape (row,).
-    probability, shift, spread
-        As in `bayesrtw.model.term.Allocation`, shape (draw, row).
+    of_effects
+        Whether what tells them apart belongs to effects.
+    weight, shift, spread
+        Shape (draw, row, part).
     """
 
     rows: NDArray[np.intp]
-    probability: Array
+    of_effects: bool
+    weight: Array
     shift: Array
     spread: Array
 
@@ -95,7 +98,7 @@ class Sampled:
                 hyper={name: values[cut] for name, values in self.hyper.items()},
                 spreads=tuple(each._replace(sd=each.sd[cut]) for each in self.spreads),
                 risks=tuple(
-                    Risk(each.rows, *(values[cut] for values in each[1:])) for each in self.risks
+                    Risk(*each[:2], *(values[cut] for values in each[2:])) for each in self.risks
                 ),
             )
 
@@ -141,10 +144,11 @@ def _condition(drawn: Sampled, rng: np.random.Generator) -> tuple[Array, Array]:
         if not spread.biases:
             normal = rng.standard_normal((len(residual), int(spread.group.max()) + 1))
             effect += spread.sd * normal[:, spread.group]
-    mixed = [_allocate(each, residual, signal, error, rng) for each in drawn.risks]
+    added = np.zeros(residual.shape)
+    mixed = [_allocate(each, residual, signal, error, added, rng) for each in drawn.risks]
     noise = rng.standard_normal(residual.shape)
     density = np.empty(residual.shape)
-    moved = effect.copy()
+    moved = effect + added
     size_of = drawn.at.inside.sum(axis=1)
     for size in np.unique(size_of):
         rows = np.unique(drawn.at.members[size_of == size, :size], axis=0)
@@ -161,18 +165,25 @@ def _condition(drawn: Sampled, rng: np.random.Generator) -> tuple[Array, Array]:
 
 
 def _allocate(
-    risk: Risk, residual: Array, signal: Array, error: Array, rng: np.random.Generator
+    risk: Risk,
+    residual: Array,
+    signal: Array,
+    error: Array,
+    added: Array,
+    rng: np.random.Generator,
 ) -> Array:
-    """Say which estimates are biased, change what is left of them so, and give their densities."""
+    """Say which of its normals each estimate is, change what is left of it so, and give its density."""
     rows = risk.rows
-    unbiased = signal[:, rows, 0] + error[:, rows, 0]
-    variance = np.stack([unbiased, unbiased + risk.spread**2])
-    left = np.stack([residual[:, rows], residual[:, rows] - risk.shift])
+    plain = (signal[:, rows, 0] + error[:, rows, 0])[..., None]
+    variance, left = plain + risk.spread**2, residual[:, rows, None] - risk.shift
     with np.errstate(divide="ignore"):
-        weight = np.log(np.stack([1.0 - risk.probability, risk.probability]))
+        weight = np.log(risk.weight)
     log = weight - 0.5 * np.log(variance) - 0.5 * left**2 / variance - HALF_LOG_2PI
-    density: Array = logsumexp(log, axis=0)
-    biased = rng.random(density.shape) < np.exp(log[1] - density)
-    residual[:, rows] = np.where(biased, left[1], left[0])
-    error[:, rows, 0] += biased * risk.spread**2
+    density: Array = logsumexp(log, axis=-1)
+    upto = np.cumsum(np.exp(log - density[..., None]), axis=-1)
+    chosen = np.sum(rng.random(density.shape)[..., None] > upto[..., :-1], axis=-1)[..., None]
+    residual[:, rows] = np.take_along_axis(left, chosen, axis=-1)[..., 0]
+    error[:, rows, 0] += np.take_along_axis(risk.spread**2, chosen, axis=-1)[..., 0]
+    if risk.of_effects:
+        added[:, rows] += np.take_along_axis(risk.shift, chosen, axis=-1)[..., 0]
     return density

@@ -26,7 +26,7 @@ from bayesrtw.model.bias import orientation
 from bayesrtw.model.bias_mixture import BiasMixture
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Noise, Term
+from bayesrtw.model.term import Fixed, Noise, Term
 from bayesrtw.posterior.gates import failures
 from bayesrtw.posterior.tree import assemble, attributes
 from bayesrtw.registry import component, digest
@@ -236,12 +236,18 @@ def structure(model: Model, evidence: Evidence, design: Design) -> str:
 
 
 def _constants(term: Term, evidence: Evidence) -> Iterator[tuple[str, np.ndarray]]:
-    """Give what graphs of biases take from the evidence as constants: which rows, and how large."""
+    """Give what graphs take from the evidence as constants: which rows may be what, and how large."""
     if isinstance(term, BiasMixture):
         yield "orientation", np.array(orientation(evidence))
         for rows, group, place in term.allotted(evidence):
             yield f"{group.name}[{place}]", rows
     part = term.gaussian(evidence)
+    if isinstance(part, Fixed) and part.unreported is not None:
+        missing = part.unreported
+        yield "levels", missing.index
+        yield "strata", missing.stratum
+        for stratum in np.unique(missing.stratum).tolist():
+            yield f"shares {stratum}", missing.known(stratum)
     if not isinstance(part, Noise):
         return
     yield "mean", part.mean
@@ -351,8 +357,8 @@ def _conditional(
             for place, (group, of_bias) in enumerate(built.varying)
         ),
         risks=tuple(
-            Risk(rows, *np.moveaxis(flat(f"{RISK}{place}"), 1, 0))
-            for place, rows in enumerate(built.risks)
+            Risk(rows, of_effects, *np.moveaxis(flat(f"{RISK}{place}"), 1, 0))
+            for place, (rows, of_effects) in enumerate(built.risks)
         ),
     )
     moved, density = condition(drawn, rng)

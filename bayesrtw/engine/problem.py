@@ -123,6 +123,10 @@ class Problem:
     nested: tuple[Grouped, ...]
     blocks: tuple["Correlated", ...]
 
+    def on(self, axes: tuple[Axis, ...]) -> "Problem":
+        """Give the same on other coordinates."""
+        return replace(self, axes=axes)
+
     def variances(self, values: Sequence[Array]) -> Variances:
         """Say what hyperparameters make of the variances.
 

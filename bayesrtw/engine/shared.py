@@ -9,16 +9,16 @@ left at the ends of the ranges. Who fails is integrated by itself.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from bayesrtw.engine.integrate import TINY, Integral, answer, moment_order
+from bayesrtw.engine.integrate import TINY, Integral, Integrand, answer, moment_order, resolve
 from bayesrtw.engine.kernel import Conditional
-from bayesrtw.engine.problem import Problem
 from bayesrtw.engine.quadrature import lay, looks
-from bayesrtw.posterior.axis import Positive
+from bayesrtw.posterior.axis import Axis, Positive
 from bayesrtw.posterior.nodes import Nodes
 
 Array = NDArray[np.float64]
@@ -33,6 +33,16 @@ AGREE = 0.1
 
 #: Part of the tolerance that nodes at the ends of ranges may carry.
 ENDS = 0.01
+
+
+class Shareable(Integrand, Protocol):
+    """A posterior of hyperparameters whose nodes serve its neighbours."""
+
+    def on(self, axes: tuple[Axis, ...]) -> Self:
+        """Give the same on other coordinates."""
+
+    def log_density(self, values: tuple[Array, ...]) -> Array:
+        """Log posterior density of the hyperparameters, not normalised."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,11 +78,11 @@ class SharedNodes:
         Largest relative movement of an answer; sets have to agree to a part of it.
     """
 
-    problem: Problem
+    problem: Shareable
     sets: tuple[LaidNodes, ...]
     tolerance: float
 
-    def weigh(self, problem: Problem) -> Integral | None:
+    def weigh(self, problem: Shareable) -> Integral | None:
         """Weigh the nodes for a neighbour.
 
         Parameters
@@ -90,7 +100,7 @@ class SharedNodes:
         axes = dict(zip(self.problem.names, self.problem.axes, strict=True))
         if set(problem.names) != set(axes):
             return None
-        here = replace(problem, axes=tuple(axes[name] for name in problem.names))
+        here = problem.on(tuple(axes[name] for name in problem.names))
         coarser, before = None, None
         for laid in self.sets:
             found, given = _weighed(laid, self.problem.names, here)
@@ -105,6 +115,36 @@ class SharedNodes:
             coarser, before = found, after
         return None
 
+    def resolved(self, problem: Shareable, found: Nodes) -> tuple[Nodes, float]:
+        """Give nodes that marginal densities of a neighbour can be read off; see `integrate.resolve`.
+
+        Parameters
+        ----------
+        problem
+            The neighbour.
+        found
+            The finest nodes that were weighed for it.
+
+        Returns
+        -------
+        tuple
+            Nodes, whose values are in the order of the problem in the middle, and what is left out.
+        """
+        middle = self.problem
+        most = moment_order(middle.design)
+        moments = [most if isinstance(axis, Positive) else 0 for axis in middle.axes]
+        at = looks(middle.log_density, middle.axes, moments)
+        axes = dict(zip(middle.names, middle.axes, strict=True))
+        here = problem.on(tuple(axes[name] for name in problem.names))
+
+        def again(counts: tuple[int, ...]) -> Nodes:
+            own, _ = _weighed(_lay(middle, at, moments, counts), middle.names, here)
+            return own
+
+        finer, rest = resolve(found, again, self.tolerance)
+        values = dict(zip(problem.names, finer.values, strict=True))
+        return replace(finer, values=tuple(values[name] for name in middle.names)), rest
+
     def _ends(self, laid: LaidNodes, found: Nodes) -> bool:
         """Whether the last nodes of ranges carry something, of second moments too."""
         share = np.exp(found.log_weight)
@@ -114,7 +154,7 @@ class SharedNodes:
         return bool(np.sum((share * counts)[laid.last]) > ENDS * self.tolerance)
 
 
-def common(problem: Problem, tolerance: float) -> SharedNodes | None:
+def common(problem: Shareable, tolerance: float) -> SharedNodes | None:
     """Lay nodes for the neighbours of a problem.
 
     Parameters
@@ -138,7 +178,7 @@ def common(problem: Problem, tolerance: float) -> SharedNodes | None:
     try:
         at = looks(problem.log_density, problem.axes, moments)
         for count in COUNTS[dims - 1]:
-            sets.append(_lay(problem, at, moments, count))
+            sets.append(_lay(problem, at, moments, (count,) * dims))
             # One set more than the middle problem needs, for neighbours that are harder.
             if len(sets) > 2 and SharedNodes(problem, tuple(sets[-3:-1]), tolerance).weigh(problem):
                 break
@@ -147,16 +187,20 @@ def common(problem: Problem, tolerance: float) -> SharedNodes | None:
     return SharedNodes(problem, tuple(sets[-3:]), tolerance)
 
 
-def _lay(problem: Problem, at: Sequence[Array], moments: Sequence[int], count: int) -> LaidNodes:
+def _lay(
+    problem: Shareable, at: Sequence[Array], moments: Sequence[int], counts: tuple[int, ...]
+) -> LaidNodes:
     """Lay one set of nodes."""
-    size, dims = max(len(problem.design.se), 1), len(problem.names)
+    size = max(len(problem.design.se), 1)
     seen = problem.log_density
-    found = lay(seen, problem.axes, (count,) * dims, at, size=size, moments=moments)
+    found = lay(seen, problem.axes, counts, at, size=size, moments=moments)
     bare = found.log_weight + found.log_total - seen(found.on_axes()).reshape(-1)
     return LaidNodes(found, bare, _last(found, problem))
 
 
-def _weighed(laid: LaidNodes, names: Sequence[str], problem: Problem) -> tuple[Nodes, Conditional]:
+def _weighed(
+    laid: LaidNodes, names: Sequence[str], problem: Shareable
+) -> tuple[Nodes, Conditional]:
     """Weigh a set of nodes; condition on each with its hyperparameters on axes of their own."""
     base = laid.nodes
     axes = dict(zip(names, base.on_axes(), strict=True))
@@ -170,7 +214,7 @@ def _weighed(laid: LaidNodes, names: Sequence[str], problem: Problem) -> tuple[N
     return replace(base, values=values, log_weight=log - total, log_total=total), given
 
 
-def _last(found: Nodes, problem: Problem) -> NDArray[np.bool_]:
+def _last(found: Nodes, problem: Shareable) -> NDArray[np.bool_]:
     """Mark nodes at the ends of ranges that a coordinate does not end at."""
     counts, marked = found.counts, np.zeros(found.counts, dtype=bool)
     for place, (own, axis) in enumerate(zip(found.ranges, problem.axes, strict=True)):

@@ -307,12 +307,13 @@ class BiasMixture:
         zero = pt.zeros(evidence.size)
         if not rows:
             return Contribution(zero, None)
-        at_risk = Allocation(
-            np.concatenate(rows),
-            pt.concatenate(probability),
-            pt.concatenate(shift),
-            pt.concatenate(spread),
+        none, chance = pt.zeros(sum(map(len, rows))), pt.concatenate(probability)
+        parts = (
+            (1.0 - chance, chance),
+            (none, pt.concatenate(shift)),
+            (none, pt.concatenate(spread)),
         )
+        at_risk = Allocation(np.concatenate(rows), *(pt.stack(part, axis=-1) for part in parts))
         return Contribution(zero, None, allocation=at_risk)
 
 

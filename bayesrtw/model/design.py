@@ -15,6 +15,7 @@ from bayesrtw.model.observation import Gaussian, Mixed, Sites
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import AtRisk, Carried, Fixed, Grouped, MaybeBiased, Noise
+from bayesrtw.model.unreported import Unreported
 from bayesrtw.registry import kind_of
 
 Array = NDArray[np.float64]
@@ -153,6 +154,9 @@ class Design:
         where no moderator is a line or has levels.
     mix
         The mix of the studies of these rows; None with them.
+    unreported
+        Estimates whose level of a moderator is missing; `columns` hold their mean rows. None where there are
+        none.
     """
 
     effect: Array
@@ -175,6 +179,7 @@ class Design:
     pooled: str = "mu"
     spoken: NDArray[np.bool_] | None = None
     mix: Mix | None = None
+    unreported: Unreported | None = None
 
     @property
     def flat(self) -> NDArray[np.bool_]:
@@ -189,8 +194,17 @@ class Design:
         """X without the columns of biases, shape (estimate, column)."""
         return self.columns if self.biased is None else self.columns * ~self.biased
 
+    @property
+    def of_levels(self) -> Array:
+        """The same were each estimate of each level, shape (estimate, level, column)."""
+        assert self.unreported is not None
+        found = self.unreported.alternatives
+        return found if self.biased is None else found * ~self.biased
 
-def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
+
+def build(
+    model: Model, evidence: Evidence, *, partial: bool = False, levels: bool = False
+) -> Design:
     """Turn a model and evidence into arrays.
 
     Parameters
@@ -201,6 +215,8 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
         Rows that passed `bayesrtw.model.checked.check`.
     partial
         Whether terms that are not Gaussian are passed over: for engines that add them themselves.
+    levels
+        Whether levels of a moderator may be missing: for the engine that sums over them.
 
     Returns
     -------
@@ -221,6 +237,11 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
             if isinstance(part, MaybeBiased):
                 raise EngineRefusal(
                     f"term {kind_of(term)!r} is not normal; its arrays are not these."
+                )
+            if isinstance(part, Fixed) and part.unreported is not None and not levels:
+                raise EngineRefusal(
+                    f"levels of {part.unreported.column!r} are missing in some rows: the model is a sum over "
+                    "them, and these arrays are one part of it."
                 )
         if not isinstance(seen_as, Gaussian):
             raise EngineRefusal(
@@ -265,6 +286,7 @@ def build(model: Model, evidence: Evidence, *, partial: bool = False) -> Design:
         shift=tuple(carried for part in noise for carried in part.shift),
         pooled=model.pooled,
         spoken=spoken(model, evidence),
+        unreported=_unreported(fixed, columns),
     )
     return mixed(found, np.ones(count, dtype=bool))
 
@@ -285,8 +307,14 @@ def mixed(design: Design, keep: NDArray[np.bool_]) -> Design:
     own = design.spoken & keep
     if not own.any():
         return design
-    weight = once_a_study(design.studies[own])
-    rows, part = np.unique(design.of_effects[own], axis=0, return_inverse=True)
+    weight, each = once_a_study(design.studies[own]), design.of_effects[own]
+    if design.unreported is not None:
+        # An estimate of unknown level is each of them, as often as those that report theirs.
+        share = design.unreported.shares(keep)[own]
+        each = design.of_levels[own].reshape(-1, each.shape[1])
+        weight = (weight[:, None] * share).reshape(-1)
+        each, weight = each[weight > 0], weight[weight > 0]
+    rows, part = np.unique(each, axis=0, return_inverse=True)
     mix = Mix(rows, np.bincount(part.reshape(-1), weights=weight))
     quantities = {
         "mu": design.quantities["mu"],
@@ -364,6 +392,12 @@ def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
             raise EngineRefusal(_sampled_only(term))
     risks = [risk for part in parts if isinstance(part, MaybeBiased) for risk in part.groups]
     near = build(model, evidence, partial=True)
+    if near.unreported is not None:
+        raise EngineRefusal(
+            f"levels of {near.unreported.column!r} are missing, which beside a bias mixture or a likelihood "
+            "that is not normal is known to NUTS only; leave one of them out, or use engine = "
+            '{ kind = "nuts" }.'
+        )
     sites = model.likelihood.observe(evidence)
     if sites is None:
         kind = kind_of(model.likelihood)
@@ -403,6 +437,21 @@ def _mixture(fixed: list[Fixed]) -> PriorMixture | None:
         raise SpecError(
             "two coefficients have priors that are mixtures of normals; one may: give the others "
             "normal priors."
+        )
+    return found[0] if found else None
+
+
+def _unreported(fixed: list[Fixed], columns: Array) -> Unreported | None:
+    """Place the alternatives of estimates whose level is missing among all columns."""
+    start, found = 0, []
+    for part in fixed:
+        if part.unreported is not None:
+            found.append(part.unreported.within(columns, start))
+        start += part.columns.shape[1]
+    if len(found) > 1:
+        raise SpecError(
+            f"levels of {found[0].column!r} and of {found[1].column!r} are missing; those of one moderator "
+            "may: give the other a level of its own for rows that do not say."
         )
     return found[0] if found else None
 

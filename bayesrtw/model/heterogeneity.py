@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
-from bayesrtw.model.moderator import cell_text, has_column
+from bayesrtw.model.levels import cell_text
+from bayesrtw.model.moderator import has_column
 from bayesrtw.model.term import Contribution, Facts, Group, Grouped, Hyper, Varying
 from bayesrtw.registry import component
 

@@ -14,6 +14,7 @@ from bayesrtw.model.contract import Prior
 from bayesrtw.model.design import Design, Quantity, build
 from bayesrtw.model.observation import Gaussian, Sites
 from bayesrtw.model.spec import Model
+from bayesrtw.model.term import Moderator
 
 Array = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ def identified(model: Model, evidence: Evidence) -> list[Finding]:
         side do not bound (Albert & Anderson 1984, Biometrika 71:1-10). ``one-study-slope``: a study that
         makes most of a slope. ``spreads-together``: heterogeneity SDs that no group tells apart.
     """
-    columns = [each.column for each in model.moderators if each.shape == "levels"]
+    columns = [each for each in model.moderators if each.shape == "levels"]
     found = []
     for first, second in combinations(columns, 2):
         found += _nested(evidence, first, second)
@@ -141,9 +142,12 @@ def _aliased(design: Design) -> list[Finding]:
     return [Finding("aliased", "warning", text)]
 
 
-def _nested(evidence: Evidence, inner: str, outer: str) -> list[Finding]:
-    """Name values of one column whose rows all have one value of another."""
+def _nested(evidence: Evidence, first: Moderator, second: Moderator) -> list[Finding]:
+    """Name values of one column whose rows all have one value of another; missing ones are none."""
+    inner, outer = first.column, second.column
     within, other = (evidence.data[column].to_numpy().astype(str) for column in (inner, outer))
+    told = ~np.isin(within, first.missing) & ~np.isin(other, second.missing)
+    within, other = within[told], other[told]
     if len(set(other)) < 2:
         return []
     found = []

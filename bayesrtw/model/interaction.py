@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal, single
-from bayesrtw.model.moderator import Categorical, has_column, marked
+from bayesrtw.model.levels import Levels, MissingLevels
+from bayesrtw.model.moderator import Categorical, allocated, has_column, marked
 from bayesrtw.model.prior import Normal
 from bayesrtw.model.term import Contribution, Facts, Fixed, Group, Hyper, Moderator
+from bayesrtw.model.unreported import Unreported
 from bayesrtw.registry import component
 
 if TYPE_CHECKING:
@@ -66,6 +68,9 @@ class Interaction:
         ``name``) beside the differences of these differences. Only with `values`.
     groups, by_groups
         How values of `column` and of `by` are collapsed, as in `Categorical`.
+    missing
+        Which values of `column` say that the level is missing, as in `Categorical`; only with `main`, so that
+        no other term reads them as levels.
 
     References
     ----------
@@ -88,6 +93,7 @@ class Interaction:
     main: Prior | None = None
     groups: tuple[Group, ...] = ()
     by_groups: tuple[Group, ...] = ()
+    missing: MissingLevels | None = None
 
     def __post_init__(self) -> None:
         for prior in (self.prior, self.main):
@@ -111,6 +117,11 @@ class Interaction:
             )
         if self.by_groups and self.values:
             raise SpecError("by_groups and values are both given; values already make two groups.")
+        if self.missing is not None and self.main is None:
+            raise SpecError(
+                f"interaction {self.column!r} by {self.by!r} has missing and no main; level effects of one "
+                "column belong to one term where levels are missing: give main."
+            )
         for column, groups in ((self.column, self.groups), (self.by, self.by_groups)):
             Categorical(column, self.prior, groups)
         odd = sorted({sign for sign in self.name + self.rest if sign in "/[]"})
@@ -130,7 +141,8 @@ class Interaction:
     @property
     def facts(self) -> Facts:
         """See `Term`: level effects that it carries itself are its own, others it modifies."""
-        first = Moderator(self.column, self.column, "levels", self.groups)
+        silent = () if self.missing is None else self.missing.values
+        first = Moderator(self.column, self.column, "levels", self.groups, missing=silent)
         second = (
             Moderator(self.name, self.by, "rows", values=self.values)
             if self.values
@@ -142,7 +154,7 @@ class Interaction:
         return Facts(moderators=own, modifies=(first, second))
 
     def _categoricals(self) -> tuple[Categorical, ...]:
-        first = Categorical(self.column, self.prior, self.groups)
+        first = Categorical(self.column, self.prior, self.groups, self.missing)
         return (
             (first,) if self.values else (first, Categorical(self.by, self.prior, self.by_groups))
         )
@@ -162,7 +174,8 @@ class Interaction:
             )
             return [Finding("constant-moderator", "warning", text)]
         counts = np.zeros((len(first.names), len(second.names)), dtype=int)
-        np.add.at(counts, (first.index, second.index), 1)
+        told = first.index >= 0
+        np.add.at(counts, (first.index[told], second.index[told]), 1)
         empty, single = (
             "; ".join(
                 f"{first.names[a]} and {second.names[b]}" for a, b in np.argwhere(counts == few)
@@ -214,24 +227,37 @@ class Interaction:
             precisions = np.full(columns.shape[1], precision)
             labels = _cells(self.label, first.names, second.names)
         else:
-            own = first.contrasts[first.index]
-            columns = own * self._marked(evidence)[:, None]
+            columns = self._of_levels_of(first, evidence)[np.arange(evidence.size), first.index]
             combine = first.contrasts
-            precisions = np.full(columns.shape[1], precision)
+            precisions = np.full(combine.shape[1], precision)
             if self.main is not None:
-                columns = np.hstack([own, columns])
                 both = np.kron(np.eye(2), first.contrasts)
                 combine = self._reported(first.names) @ both
-                precisions = np.r_[np.full(own.shape[1], _precision(self.main)), precisions]
+                precisions = np.r_[np.full(len(precisions), _precision(self.main)), precisions]
             labels = self._labels(first.names)
+        unreported = self._unreported(first, evidence)
         return Fixed(
-            columns=columns,
+            columns=columns if unreported is None else unreported.expected(),
             mean=np.zeros(columns.shape[1]),
             precision=precisions,
             labels=labels,
             combine=combine,
             setting=lambda values: self._setting(values, evidence),
+            unreported=unreported,
         )
+
+    def _of_levels_of(self, first: _Side, evidence: Evidence) -> Array:
+        """Rows of the design were each estimate of each level, shape (estimate, level, column)."""
+        every = np.broadcast_to(first.contrasts, (evidence.size, *first.contrasts.shape))
+        extra = every * self._marked(evidence)[:, None, None]
+        return extra if self.main is None else np.concatenate([every, extra], axis=-1)
+
+    def _unreported(self, first: _Side, evidence: Evidence) -> Unreported | None:
+        """Give what is assumed of rows that do not report their level; None where all do."""
+        if self.missing is None:
+            return None
+        levels, alternatives = Levels(first.names, first.index), self._of_levels_of(first, evidence)
+        return self.missing.unreported(levels, self.column, alternatives, evidence)
 
     def _setting(self, values: Mapping[str, object], evidence: Evidence) -> Array:
         """Give the row of one cell; zeros where one side is at the mean over its levels."""
@@ -295,17 +321,19 @@ class Interaction:
             return Contribution(extra[place] * marked, extra)
         own = _levels(f"beta_{self.column}", self.main, len(first.names))
         reported = pt.dot(self._reported(first.names), pt.concatenate([own, extra]))
-        return Contribution(own[place] + extra[place] * marked, reported)
+        unreported = self._unreported(first, evidence)
+        each = own[place] + extra[place] * marked
+        if unreported is None:
+            return Contribution(each, reported)
+        shift = own + extra * marked[unreported.silent][:, None]
+        of_rows = pt.where(first.index >= 0, each, 0.0)
+        return Contribution(of_rows, reported, allocation=allocated(unreported, shift))
 
 
 def _side(categorical: Categorical, evidence: Evidence) -> _Side:
     """Read levels and contrasts off a categorical term, so that both engines share its order."""
-    part = categorical.gaussian(evidence)
-    names = tuple(label[len(categorical.column) + 1 : -1] for label in part.labels)
-    position = {name: place for place, name in enumerate(names)}
-    found = part.levels if part.levels is not None else np.zeros(0, dtype=object)
-    index = np.array([position[str(name)] for name in found], dtype=np.intp)
-    return _Side(names, index, part.combine)
+    levels = categorical.levels(evidence)
+    return _Side(levels.names, levels.index, categorical.contrasts(evidence))
 
 
 def _cells(label: str, first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:

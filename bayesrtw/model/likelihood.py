@@ -219,10 +219,10 @@ class NormalErrors:
         effect = np.asarray(evidence.data["effect"].to_numpy(), dtype=np.float64)
         seen = pm.Data("effect_data", effect)
         plain = np.ones(len(effect), dtype=bool)
-        for place, at_risk in enumerate(allocations):
-            plain[at_risk.rows] = False
-            mean, spread, part = (each[at_risk.rows] for each in (eta, variance, seen))
-            _mixture(f"effect_mixture_{place}", mean, spread, part, at_risk)
+        for place, parts in enumerate(allocations):
+            plain[parts.rows] = False
+            mean, spread, part = (each[parts.rows] for each in (eta, variance, seen))
+            _mixture(f"effect_mixture_{place}", mean, spread, part, parts)
         if not at.alone.all():
             pm.Potential("effect", _joint(at, plain, covariance, varying, seen - eta))
         elif plain.all():
@@ -252,15 +252,13 @@ def _joint(
     return JointDensity()(at.rows[kept], at.first[kept], among, covariance, variance, residual)[0]
 
 
-def _mixture(name: str, mean: Any, variance: Any, effect: Any, at_risk: Allocation) -> None:
-    """Estimates that are biased or not: a mixture of two normal densities each."""
+def _mixture(name: str, mean: Any, variance: Any, effect: Any, parts: Allocation) -> None:
+    """Estimates that are one of several normals: a mixture of densities each."""
     import pymc as pm  # noqa: PLC0415
     import pytensor.tensor as pt  # noqa: PLC0415
 
-    weight = pt.stack([1.0 - at_risk.probability, at_risk.probability], axis=-1)
-    centre = pt.stack([mean, mean + at_risk.shift], axis=-1)
-    spread = pt.stack([variance, variance + at_risk.spread**2], axis=-1)
-    density = pm.NormalMixture.dist(w=weight, mu=centre, sigma=pt.sqrt(spread))
+    centre, spread = mean[:, None] + parts.shift, variance[:, None] + parts.spread**2
+    density = pm.NormalMixture.dist(w=parts.weight, mu=centre, sigma=pt.sqrt(spread))
     pm.Potential(name, pt.sum(pm.logp(density, effect)))
 
 

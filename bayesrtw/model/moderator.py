@@ -13,7 +13,18 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import NormalParts, Prior, normal, single
-from bayesrtw.model.term import Contribution, Counts, Facts, Fixed, Group, Hyper, Moderator
+from bayesrtw.model.levels import Levels, MissingLevels, cell_text, levels_of
+from bayesrtw.model.term import (
+    Allocation,
+    Contribution,
+    Counts,
+    Facts,
+    Fixed,
+    Group,
+    Hyper,
+    Moderator,
+)
+from bayesrtw.model.unreported import Unreported
 from bayesrtw.registry import component, suggestion
 
 if TYPE_CHECKING:
@@ -303,11 +314,15 @@ class Categorical:
     groups
         How values are collapsed to fewer levels; every value that occurs must belong to one. Without
         groups every value is a level, in alphabetical order.
+    missing
+        Which values say that the level is missing, and what is assumed of it then; None takes every value
+        for a level, and no empty cell.
     """
 
     column: str
     prior: Prior
     groups: tuple[Group, ...] = ()
+    missing: MissingLevels | None = None
 
     def __post_init__(self) -> None:
         if (normal(self.prior) or (1.0,))[0] != 0:
@@ -319,11 +334,22 @@ class Categorical:
         twice = sorted({member for member in members if members.count(member) > 1})
         if twice:
             raise SpecError(f"{shown(twice)} of {self.column!r} belong to two groups; choose one.")
+        both = sorted(set(members) & set(self._silent))
+        if both:
+            raise SpecError(
+                f"{shown(both)} of {self.column!r} belong to a group and to missing; choose one."
+            )
+
+    @property
+    def _silent(self) -> tuple[str, ...]:
+        """Values that are no level."""
+        return () if self.missing is None else self.missing.values
 
     @property
     def facts(self) -> Facts:
         """See `Term`."""
-        return Facts(moderators=(Moderator(self.column, self.column, "levels", self.groups),))
+        own = Moderator(self.column, self.column, "levels", self.groups, missing=self._silent)
+        return Facts(moderators=(own,))
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
@@ -332,7 +358,7 @@ class Categorical:
             return missing
         values = [cell_text(value) for value in evidence.data[self.column].to_numpy()]
         faults = []
-        if "" in values:
+        if "" in values and "" not in self._silent:
             names = evidence.data[ESTIMATE].to_numpy()[[value == "" for value in values]]
             faults.append(
                 f"{evidence.where}: column {self.column!r} is empty in rows "
@@ -341,17 +367,20 @@ class Categorical:
             )
         if self.groups:
             known = {member for group in self.groups for member in group.members}
-            loose = sorted(set(values) - known - {""})
+            loose = sorted(set(values) - known - {"", *self._silent})
             if loose:
                 faults.append(
                     f"{evidence.where}: {shown(loose)} of {self.column!r} belong to no group; add "
                     "them to one, or leave these rows out."
                 )
+        if self.missing is not None and not faults:
+            faults += self.missing.faults(self.levels(evidence), self.column, evidence)
         return faults
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """See `Term`."""
-        labels, index = self._levels(evidence)
+        levels = self.levels(evidence)
+        labels, index = levels.names, levels.index[levels.index >= 0]
         found = [
             Finding("collapsed-levels", "note", self._collapsed(group, evidence))
             for group in self.groups
@@ -374,6 +403,8 @@ class Categorical:
                 "lean on the prior."
             )
             found.append(Finding("small-level", "note", text))
+        if self.missing is not None:
+            found += self.missing.findings(levels, self.column, evidence)
         return found
 
     def _collapsed(self, group: Group, evidence: Evidence) -> str:
@@ -385,25 +416,41 @@ class Categorical:
         """See `Term`."""
         return {}
 
-    def _levels(self, evidence: Evidence) -> tuple[tuple[str, ...], NDArray[np.intp]]:
-        return _levels(self.column, self.groups, evidence)
+    def levels(self, evidence: Evidence) -> Levels:
+        """Give the levels that occur, and which of them each row has."""
+        return levels_of(self.column, self.groups, evidence, self._silent)
+
+    def contrasts(self, evidence: Evidence) -> Array:
+        """Give the effects of the levels as combinations of coefficients, shape (level, column)."""
+        count = len(self.levels(evidence).names)
+        return _fixed_sign(null_space(np.ones((1, count))))
 
     def gaussian(self, evidence: Evidence) -> Fixed:
         """See `Term`."""
-        labels, index = self._levels(evidence)
-        contrasts = null_space(np.ones((1, len(labels))))
-        contrasts = _fixed_sign(contrasts)
+        levels, contrasts = self.levels(evidence), self.contrasts(evidence)
+        labels = levels.names
         _, precision = _moments(self.prior)
         count = contrasts.shape[1]
+        alternatives = np.broadcast_to(contrasts, (evidence.size, *contrasts.shape))
+        unreported = self.unreported(levels, alternatives, evidence)
         return Fixed(
-            columns=contrasts[index],
+            columns=contrasts[levels.index] if unreported is None else unreported.expected(),
             mean=np.zeros(count),
             precision=np.full(count, precision),
             labels=tuple(f"{self.column}[{label}]" for label in labels),
             combine=contrasts,
-            levels=np.array(labels, dtype=object)[index],
+            levels=levels.of_rows,
             setting=lambda values: self._setting(values, labels, contrasts),
+            unreported=unreported,
         )
+
+    def unreported(
+        self, levels: Levels, alternatives: Array, evidence: Evidence
+    ) -> Unreported | None:
+        """Give what is assumed of rows that do not report their level; None where all do."""
+        if self.missing is None:
+            return None
+        return self.missing.unreported(levels, self.column, alternatives, evidence)
 
     def _setting(
         self, values: Mapping[str, object], labels: Sequence[str], contrasts: Array
@@ -424,14 +471,40 @@ class Categorical:
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
-        labels, index = self._levels(evidence)
-        data = pm.Data(f"{self.column}_index", index)
-        if len(labels) == 1:
+        levels = self.levels(evidence)
+        data = pm.Data(f"{self.column}_index", levels.index)
+        if len(levels.names) == 1:
             effects = pt.zeros(1)
         else:
             _, sd = single(self.prior) or (0.0, 0.0)
-            effects = pm.ZeroSumNormal(f"beta_{self.column}", sigma=sd, shape=len(labels))
-        return Contribution(effects[data], effects)
+            effects = pm.ZeroSumNormal(f"beta_{self.column}", sigma=sd, shape=len(levels.names))
+        unreported = self.gaussian(evidence).unreported
+        if unreported is None:
+            return Contribution(effects[data], effects)
+        rows = unreported.silent
+        shift = pt.broadcast_to(effects, (len(rows), len(levels.names)))
+        of_rows = pt.where(levels.index >= 0, effects[data], 0.0)
+        return Contribution(of_rows, effects, allocation=allocated(unreported, shift))
+
+
+def allocated(unreported: Unreported, shift: "TensorVariable") -> Allocation:
+    """Add shares of levels to the PyMC model in context, and give what silent rows may be.
+
+    `shift` says what each of their levels adds to the effect, shape (row, level).
+    """
+    import pymc as pm  # noqa: PLC0415
+    import pytensor.tensor as pt  # noqa: PLC0415
+
+    rows, weight = unreported.silent, []
+    strata = unreported.stratum[rows]
+    shares = {
+        stratum: pm.Dirichlet(f"{unreported.column}_shares_{stratum}", a=unreported.known(stratum))
+        for stratum in np.unique(strata).tolist()
+    }
+    for stratum in strata.tolist():
+        odds = shares[stratum] * np.exp(unreported.delta)
+        weight.append(odds / pt.sum(odds))
+    return Allocation(rows, pt.stack(weight), shift, pt.zeros_like(shift), of_effects=True)
 
 
 def marked(
@@ -476,49 +549,6 @@ def _plain(mark: str) -> str:
         return mark
 
 
-def _levels(
-    column: str, groups: Sequence[Group], evidence: Evidence
-) -> tuple[tuple[str, ...], NDArray[np.intp]]:
-    """Give the levels that occur, and which of them each row has."""
-    group_of = {member: group.name for group in groups for member in group.members}
-    values = [cell_text(value) for value in evidence.data[column].to_numpy()]
-    named = [group_of.get(value, value) for value in values]
-    order = [group.name for group in groups] or sorted(set(named))
-    labels = tuple(name for name in order if name in set(named))
-    position = {name: place for place, name in enumerate(labels)}
-    return labels, np.array([position[name] for name in named], dtype=np.intp)
-
-
-def empty_levels(
-    moderators: Sequence[Moderator], evidence: Evidence, kept: NDArray[np.bool_]
-) -> tuple[str, ...]:
-    """Name the levels of which no row is kept: their means are their priors'.
-
-    Parameters
-    ----------
-    moderators
-        Those of a model; the ones with levels are asked.
-    evidence
-        All rows.
-    kept
-        Which of them are left, shape (estimate,).
-
-    Returns
-    -------
-    tuple of str
-        E.g. ``comparison[vocational]``.
-    """
-    found = []
-    for each in moderators:
-        if each.shape == "levels":
-            labels, index = _levels(each.column, each.groups, evidence)
-            left = set(index[kept].tolist())
-            found += [
-                f"{each.name}[{labels[place]}]" for place in range(len(labels)) if place not in left
-            ]
-    return tuple(found)
-
-
 def _fixed_sign(basis: Array) -> Array:
     """Give each basis vector a positive largest entry, so that results do not hang on the library."""
     if not basis.size:
@@ -526,24 +556,6 @@ def _fixed_sign(basis: Array) -> Array:
     largest = np.argmax(np.abs(np.round(basis, 12)), axis=0)
     signs = np.sign(basis[largest, np.arange(basis.shape[1])])
     return np.asarray(basis * signs)
-
-
-def cell_text(value: object) -> str:
-    """Give a cell as the text that a level is called.
-
-    Parameters
-    ----------
-    value
-        Text or a number.
-
-    Returns
-    -------
-    str
-        Empty for an empty cell; 1 for 1.0.
-    """
-    if isinstance(value, float):
-        return "" if np.isnan(value) else f"{value:g}"
-    return str(value)
 
 
 def _normal_or_flat(prior: Prior, what: str) -> None:

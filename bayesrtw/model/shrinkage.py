@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.moderator import cell_text, has_column
+from bayesrtw.model.levels import cell_text
+from bayesrtw.model.moderator import has_column
 from bayesrtw.model.term import Contribution, Facts, Fixed, Hyper, Moderator
 from bayesrtw.registry import component, suggestion
 

@@ -141,7 +141,7 @@ def draw(design: Design, replicates: int, rng: np.random.Generator) -> Simulated
     """
     hyper = {name: prior.ppf(rng.random(replicates)) for name, prior in design.hyper.items()}
     b = _coefficients(design, replicates, rng)
-    theta = b @ design.of_effects.T
+    theta = b @ design.of_effects.T + _levels(design, b, rng)
     new = np.zeros(replicates)
     for part in design.grouped:
         if not part.hyper:
@@ -225,6 +225,18 @@ def _coefficients(design: Design, replicates: int, rng: np.random.Generator) -> 
         chosen = rng.choice(len(share), size=replicates, p=share / share.sum())
         b[:, mixed] = parts.mean[chosen] + parts.sd[chosen] * z[:, mixed]
     return b
+
+
+def _levels(design: Design, b: Array, rng: np.random.Generator) -> Array:
+    """Draw levels that are missing: what they add to the mean over them, shape (replicate, estimate)."""
+    found = np.zeros((len(b), len(design.se)))
+    if design.unreported is None:
+        return found
+    level = design.unreported.draw(len(b), rng)
+    for row in design.unreported.silent:
+        apart = design.of_levels[row] - design.of_effects[row]
+        found[:, row] = np.sum(b * apart[level[:, row]], axis=1)
+    return found
 
 
 def _biases(

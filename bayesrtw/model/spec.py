@@ -92,6 +92,20 @@ class Model:
         twice = sorted({name for name in moderators if moderators.count(name) > 1})
         if twice:
             raise SpecError(f"moderators {shown(twice)} stand twice; leave one term out.")
+        silent = {each.column: each.missing for each in self.moderators if each.missing}
+        read = [*self.moderators, *(each for term in self.terms for each in term.facts.modifies)]
+        torn = sorted(
+            {
+                each.column
+                for each in read
+                if each.shape != "other" and each.missing != silent.get(each.column, each.missing)
+            }
+        )
+        if torn:
+            raise SpecError(
+                f"levels of {shown(torn)} are missing in one term and cells of the same column are read by "
+                "another; leave one of them out, or take an interaction with main."
+            )
         odd = sorted(name for name in moderators if set("/[]") & set(name) or not name)
         if odd:
             raise SpecError(

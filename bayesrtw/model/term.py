@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bayesrtw.errors import Finding
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import NormalParts, Prior
+from bayesrtw.model.unreported import Unreported
 from bayesrtw.registry import role
 
 if TYPE_CHECKING:
@@ -145,6 +146,8 @@ class Moderator:
         Values of the column that mark a row.
     centred
         Whether a line is 0 at the mean of its column over the estimates.
+    missing
+        Values of the column that say that the level is missing.
     """
 
     name: str
@@ -153,6 +156,7 @@ class Moderator:
     groups: tuple[Group, ...] = ()
     values: tuple[str, ...] = ()
     centred: bool = False
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +266,9 @@ class Fixed:
     sampled
         Whether the prior of b is not normal given anything that is integrated: NUTS alone knows it, and
         `precision` is only near.
+    unreported
+        Estimates whose level is missing, with their alternatives; `columns` then hold their mean row.
+        None where every estimate reports its own.
     """
 
     columns: Array
@@ -274,6 +281,7 @@ class Fixed:
     mixture: NormalParts | None = None
     setting: Callable[[Mapping[str, object]], Array] | None = None
     sampled: bool = False
+    unreported: Unreported | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,22 +398,25 @@ class MaybeBiased:
 
 
 class Allocation(NamedTuple):
-    """A bias that an estimate has or has not, inside a PyMC model.
+    """Normals that an estimate is one of, inside a PyMC model: with a bias or without, of this level or that.
 
     Attributes
     ----------
     rows
-        Estimates at risk, shape (row,).
-    probability
-        That the estimate is biased, shape (row,).
+        Which estimates, shape (row,).
+    weight
+        Probability of each normal, shape (row, part).
     shift, spread
-        Mean and SD of its bias, shape (row,).
+        What each adds to the mean, and the SD that it adds, shape (row, part).
+    of_effects
+        Whether what is added belongs to the effect; a bias does not.
     """
 
     rows: NDArray[np.intp]
-    probability: "TensorVariable"
+    weight: "TensorVariable"
     shift: "TensorVariable"
     spread: "TensorVariable"
+    of_effects: bool = False
 
 
 class Varying(NamedTuple):
@@ -438,7 +449,7 @@ class Contribution(NamedTuple):
     bias
         What it adds to the estimates and not to the effects, or None.
     allocation
-        Biases that estimates may have, or None.
+        Estimates that are one of several normals, or None.
     varying
         Normal effects that belong to the effects, or to the biases if the term has `bias`; or None.
     """

@@ -25,7 +25,7 @@ from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.nuts import Nuts
 from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.design import Design, build
+from bayesrtw.model.design import build
 from bayesrtw.model.simulate import offset, simulate, with_effects
 from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks
@@ -176,8 +176,7 @@ def calibrate(
     reason = used.refuses(model, evidence)
     if reason is not None:
         raise EngineRefusal(reason)
-    linear = all(term.gaussian(evidence) is not None for term in model.terms)
-    batched = kind == "exact" and linear and _batchable(build(model, evidence))
+    batched = kind == "exact" and _batchable(model, evidence)
     size = TOGETHER["batch" if batched else kind]
     truth = np.stack(list(drawn.truth.values()), axis=-1)
     variables = tuple(drawn.variables.values())
@@ -340,9 +339,9 @@ def _trimmed(engine: Engine) -> Engine:
     raise SpecError(f"calibrate knows Exact and Nuts; found {type(engine).__name__}.")
 
 
-def _batchable(design: Design) -> bool:
+def _batchable(model: Model, evidence: Evidence) -> bool:
     try:
-        batch_of(design)
+        batch_of(build(model, evidence))
     except EngineRefusal:
         return False
     return True

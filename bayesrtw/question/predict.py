@@ -15,7 +15,7 @@ from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import once_a_study, spoken
 from bayesrtw.model.spec import NEW, Model
-from bayesrtw.model.term import Fixed, Noise
+from bayesrtw.model.term import Fixed, Noise, Term
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, about, asked
@@ -197,10 +197,11 @@ def _rows(
     weight = np.ones(1)
     if over_studies and whole.model.two_means:
         own = np.asarray(spoken(whole.model, whole.evidence)) & whole.kept
-        data, places = whole.evidence.data, np.flatnonzero(own)
+        data, places = whole.evidence.data, np.flatnonzero(own).tolist()
         names = _columns(whole.model)
         settings = [{name: data[name].to_numpy()[row] for name in names} | values for row in places]
         weight = once_a_study(data["study"].to_numpy()[own])
+        settings, weight = _each_level(whole, places, settings, weight, values)
     known: dict[tuple[object, ...], float] = {}
     for setting, share in zip(settings, weight.tolist(), strict=True):
         key = tuple(setting.values())
@@ -226,6 +227,39 @@ def _rows(
                 row.append(np.ones(1))
         rows.append(np.concatenate([*row, np.zeros(biases)]))
     return np.array(rows), np.array(list(known.values()))
+
+
+def _each_level(
+    whole: Expects,
+    places: Sequence[int],
+    settings: list[dict[str, object]],
+    weight: Array,
+    values: Mapping[str, object],
+) -> tuple[list[dict[str, object]], Array]:
+    """Give rows that do not report their level every level, as often as others have it."""
+    for term in whole.model.terms:
+        part = term.gaussian(whole.evidence)
+        missing = part.unreported if isinstance(part, Fixed) else None
+        if missing is None or missing.column in values:
+            continue
+        share = missing.shares(whole.kept)[places]
+        levels = _members(term, missing.names)
+        settings = [
+            setting if missing.index[row] >= 0 else setting | {missing.column: level}
+            for row, setting in zip(places, settings, strict=True)
+            for level in levels
+        ]
+        weight = (weight[:, None] * share).reshape(-1)
+        keep = np.flatnonzero(weight)
+        settings, weight = [settings[place] for place in keep], weight[keep]
+    return settings, weight
+
+
+def _members(term: Term, names: Sequence[str]) -> list[str]:
+    """Give a value of the column for each level."""
+    groups = next(each.groups for each in term.facts.moderators if each.shape == "levels")
+    value = {group.name: group.members[0] for group in groups}
+    return [value.get(name, name) for name in names]
 
 
 def _figures(

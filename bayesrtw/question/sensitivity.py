@@ -16,7 +16,7 @@ from bayesrtw.errors import SpecError
 from bayesrtw.evidence.dependence import assumed_correlation
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
-from bayesrtw.model.moderator import empty_levels
+from bayesrtw.model.levels import empty_levels
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, asked
 from bayesrtw.question.table import table

@@ -118,7 +118,7 @@ def within_between(
     whole = _exact(_with(model, split), evidence, ci_prob)
     marked = evidence.matches(split.by, split.values)
     sides = ((split.rest, ~marked), (split.name, marked))
-    level = Categorical(split.column, split.prior, split.groups).gaussian(evidence)
+    level = Categorical(split.column, split.prior, split.groups, split.missing).gaussian(evidence)
     names = [label[len(split.column) + 1 : -1] for label in level.labels]
     where = level.levels if level.levels is not None else np.zeros(0, dtype=object)
     alone = {

@@ -1,7 +1,7 @@
-"""Bias terms: exact and NUTS agree within 4 Monte-Carlo standard errors.
+"""Bias terms and missing levels: exact and NUTS agree within 4 Monte-Carlo standard errors.
 
-The graph samples what biases have in common, and probabilities of bias; the quadrature has integrated both
-out. Seeds are fixed; the tolerance is argued in test_engines.py.
+The graph samples what biases have in common, probabilities of bias and shares of levels; the quadrature has
+integrated them out. Seeds are fixed; the tolerance is argued in test_engines.py.
 """
 
 import arviz_stats as azs
@@ -12,6 +12,7 @@ import pytest
 import bayesrtw as brw
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, DirectedBias, Discount, Studies
 from bayesrtw.model.bias_mixture import default_mixture
+from bayesrtw.model.levels import MissingLevels
 from bayesrtw.model.mixture_prior import StudentT
 
 pytestmark = pytest.mark.slow
@@ -30,6 +31,27 @@ CASES = {
     ),
     "mixture": (default_mixture(),),
     "t prior": (),
+    "missing levels": (
+        brw.Categorical("level", prior.Normal(0, 0.5), missing=MissingLevels(("",))),
+    ),
+    "missing levels in strata, shifted": (
+        brw.Exchangeable(prior.HalfNormal(0.3), by="kind", name="tau_kind"),
+        brw.Categorical(
+            "level",
+            prior.Normal(0, 0.5),
+            missing=MissingLevels(("",), ("design",), delta={"x": 0.8}),
+        ),
+    ),
+    "missing levels of an interaction": (
+        brw.Interaction(
+            "level",
+            "design",
+            values=("cohort",),
+            name="cohorts",
+            main=prior.Normal(0, 0.5),
+            missing=MissingLevels(("",)),
+        ),
+    ),
 }
 
 
@@ -43,6 +65,7 @@ def evidence():
             "se": rng.uniform(0.1, 0.3, count),
             "design": ["rct"] * 6 + ["cohort"] * 4,
             "kind": ["a", "b"] * 5,
+            "level": ["x", "y", "", "x", "y", "", "x", "", "y", "x"],
         }
     )
     return brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")

@@ -20,6 +20,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, DirectedBias, Studies
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
 from bayesrtw.model.heterogeneity import Common, Exchangeable
+from bayesrtw.model.levels import MissingLevels
 from bayesrtw.model.mixture_prior import StudentT
 from bayesrtw.model.moderator import Categorical, Intercept
 from bayesrtw.model.prior import Flat, HalfNormal, InverseGamma, Normal
@@ -54,6 +55,25 @@ def evidence(dependent=False):
         return found
     blocks = (Dependence(np.array([0, 1]), np.array([[0.01, 0.008], [0.008, 0.04]]), "made up"),)
     return replace(found, dependence=blocks)
+
+
+@pytest.mark.slow
+def test_missing_levels_are_calibrated():
+    """Levels are drawn from the shares of the reported ones, shifted as the model says."""
+    level = ["x", "y", "?", "x", "?", "y", "x", "?"]
+    frame = pd.DataFrame(
+        {
+            "study": list("abcdefgh"),
+            "effect": 0.0,
+            "se": [0.1, 0.2, 0.1, 0.15, 0.2, 0.3, 0.1, 0.2],
+            "level": level,
+        }
+    )
+    term = Categorical("level", Normal(0.0, 0.4), missing=MissingLevels(("?",), delta={"x": 1.0}))
+    model = Model(terms=(*POOLED.terms, term))
+    found = calibrate(model, Evidence.from_frame(frame, benefit="higher"), replicates=300, seed=3)
+    verdict = judge([found])
+    assert verdict["inside"].all()
 
 
 def wide(size=14):

@@ -230,7 +230,8 @@ def test_correlated_estimates_at_risk_are_refused_whether_or_not_the_correlation
 def test_clusters_inflate_estimates_that_may_be_biased():
     size = np.array([1.0, 1, 30, 1, 100, 1, 10])
     evidence = rows(size=size)
-    at_risk = Allocation(np.array([2, 3, 4, 5]), np.full(4, 0.4), np.full(4, 0.1), np.full(4, 0.2))
+    parts = (np.tile(pair, (4, 1)) for pair in ((0.6, 0.4), (0.0, 0.1), (0.0, 0.2)))
+    at_risk = Allocation(np.array([2, 3, 4, 5]), *parts)
     likelihood = brw.likelihood.NormalErrors(
         clustering=brw.likelihood.Clustering("size", brw.prior.Beta(2, 20))
     )

@@ -1,0 +1,177 @@
+"""A fit with missing levels as groups of a tree: kernels, marginals, levels, and exact draws."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
+from bayesrtw.engine.allocated_fit import AllocatedFit
+from bayesrtw.engine.arrays import back_moments, drawn_like, new_variance
+from bayesrtw.engine.draw import draw_hyper
+from bayesrtw.engine.integrate import pruned, tail_power
+from bayesrtw.model.design import BOTH
+from bayesrtw.posterior.axis import stored
+from bayesrtw.posterior.kernels import Kernels
+from bayesrtw.posterior.stored import kernel_variables
+from bayesrtw.posterior.tree import shaped
+
+Array = NDArray[np.float64]
+
+
+def quadrature(fit: AllocatedFit, *, study_effects: bool) -> xr.Dataset:
+    """Give the group ``quadrature``: every effect as kernels, every hyperparameter as a marginal."""
+    design, learned, problem = fit.design, fit.posterior, fit.problem
+    values, weight = pruned(fit.integral.nodes)
+    missing = problem.unreported
+    data: dict[str, Any] = {
+        "log_evidence": learned.log_evidence,
+        "error": learned.error,
+        "weight": (NODE, weight),
+        "level_probability": ((ESTIMATE, "missing_level"), fit.levels),
+    }
+    coords: dict[str, Any] = {
+        ESTIMATE: design.labels,
+        "missing_level": np.array(missing.names, dtype=object),
+    }
+    kernels: list[tuple[str, str | None, Sequence[Kernels]]] = []
+    for name, quantity in design.quantities.items():
+        keys = [f"{name}[{label}]" if quantity.dim else name for label in quantity.labels]
+        kernels.append((name, quantity.dim, [learned.effects[key] for key in keys]))
+        if quantity.dim:
+            coords[quantity.dim] = np.array(quantity.labels, dtype=object)
+    for name in ("theta_new", "theta_new_studies"):
+        if name in learned.effects:
+            kernels.append((name, None, [learned.effects[name]]))
+    for name, axis, each in fit.margins:
+        data[f"{name}_marginal"] = (f"{name}_point", each.weight)
+        data[f"{name}_range"] = ("end", np.array([each.low, each.high, stored(axis)]))
+    for name, value in zip(problem.names, values, strict=True):
+        data[name] = (NODE, value)
+    if study_effects:
+        every = np.ones(len(design.labels), dtype=bool)
+        kernels.append(("theta", ESTIMATE, fit.effect_of(every)))
+        if "mu" in design.quantities:
+            for pooled in BOTH[: 1 if design.mix is None else 2]:
+                share = fit.shares_in(pooled)
+                data[f"weight_in_{pooled}"] = (ESTIMATE, share[:-1])
+                data[f"prior_weight_in_{pooled}"] = float(share[-1])
+    degree = max(_degree(each) for _, _, found in kernels for each in found)
+    for name, dim, found in kernels:
+        data |= kernel_variables(name, dim, [_padded(each, degree) for each in found])
+    attrs = {
+        "tail_power": tail_power(design),
+        "back_moments": back_moments(design),
+        "grows_with_tau": "",
+        "missing": missing.column,
+    }
+    return xr.Dataset(data, coords=coords, attrs=attrs)
+
+
+def _degree(found: Kernels) -> int:
+    """Count the coefficients of its series."""
+    return 1 if found.series is None else found.series.shape[1]
+
+
+def _padded(found: Kernels, degree: int) -> Kernels:
+    """Give a series as many coefficients as the longest has."""
+    series = np.ones((len(found.mean), 1)) if found.series is None else found.series
+    return replace(found, series=np.pad(series, ((0, 0), (0, degree - series.shape[1]))))
+
+
+def drawn_from(
+    fit: AllocatedFit, chains: int, draws: int, seed: int, *, study_effects: bool
+) -> xr.Dataset:
+    """Give the group ``posterior``: hyperparameters, an allocation given them, and the rest given both."""
+    design, problem, rng = fit.design, fit.problem, np.random.default_rng(seed)
+    count = chains * draws
+    values: tuple[Array, ...] = ()
+    if problem.names:
+        values = draw_hyper(fit.drawn_by, fit.finest, fit.margins[0][2], count, rng)
+    b, chosen = _coefficients(fit, values, count, rng)
+    coords: dict[str, Any] = {CHAIN: np.arange(chains), DRAW: np.arange(draws)}
+    data: dict[str, Any] = {}
+    for name, quantity in design.quantities.items():
+        drawn = shaped(b @ quantity.combine.T, chains, draws)
+        if quantity.dim is None:
+            data[name] = ((CHAIN, DRAW), drawn[..., 0])
+        else:
+            data[name] = ((CHAIN, DRAW, quantity.dim), drawn)
+            coords[quantity.dim] = np.array(quantity.labels, dtype=object)
+    names = fit.drawn_by.names
+    for name, value in zip(names, values, strict=True):
+        data[name] = ((CHAIN, DRAW), shaped(value, chains, draws))
+    at = dict(zip(names, values, strict=True))
+    if "mu" in design.quantities and design.hyper:
+        spread = np.sqrt(new_variance(design, at, count))
+        new = b @ design.quantities["mu"].combine[0] + spread * rng.standard_normal(count)
+        data["theta_new"] = ((CHAIN, DRAW), shaped(new, chains, draws))
+    if study_effects:
+        theta = _effects(fit, tuple(at[name] for name in problem.names), b, chosen, rng)
+        data["theta"] = ((CHAIN, DRAW, ESTIMATE), shaped(theta, chains, draws))
+        coords[ESTIMATE] = design.labels
+    if design.mix is not None and "theta_new" in data:
+        expected = shaped(b @ design.mix.rows.T, chains, draws)
+        data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(design.mix, data, expected, rng))
+    return xr.Dataset(data, coords=coords)
+
+
+def _coefficients(
+    fit: AllocatedFit, values: tuple[Array, ...], count: int, rng: np.random.Generator
+) -> tuple[Array, NDArray[np.intp]]:
+    """Draw coefficients and allocations given hyperparameters, shapes (draw, column) and (draw,)."""
+    at = dict(zip(fit.drawn_by.names, values, strict=True))
+    own = tuple(at[name] for name in fit.problem.names)
+    width, step = fit.design.columns.shape[1], fit.problem.together
+    b, chosen = np.empty((count, width)), np.empty(count, dtype=np.intp)
+    for start in range(0, count, step):
+        cut = slice(start, min(start + step, count))
+        size = cut.stop - cut.start
+        states = fit.problem.states(tuple(value[cut] for value in own))
+        upto = np.broadcast_to(np.cumsum(states.share, axis=1), (size, states.log.shape[1]))
+        place = np.minimum(np.sum(upto < rng.random((size, 1)), axis=1), upto.shape[1] - 1)
+        point = np.arange(size) if own else np.zeros(size, dtype=np.intp)
+        mean, covariance = states.one(point, place)
+        z = rng.standard_normal((size, width, 1))
+        b[cut] = mean + (np.linalg.cholesky(covariance) @ z)[..., 0]
+        chosen[cut] = place
+    return b, chosen
+
+
+def _effects(
+    fit: AllocatedFit,
+    values: tuple[Array, ...],
+    b: Array,
+    chosen: NDArray[np.intp],
+    rng: np.random.Generator,
+) -> Array:
+    """Draw the effects behind the rows, shape (draw, estimate).
+
+    Effects and errors drawn from their distributions are corrected by what they leave of the estimates, see
+    `bayesrtw.engine.integrated`.
+    """
+    design, problem = fit.design, fit.problem
+    count, size = len(b), len(design.se)
+    columns, effects = (
+        np.broadcast_to(each, (count, *each.shape)).copy()
+        for each in (design.columns, design.of_effects)
+    )
+    silent = problem.unreported.silent
+    level = problem.allocations[chosen]
+    columns[:, silent] = problem.unreported.alternatives[silent[None, :], level]
+    effects[:, silent] = design.of_levels[silent[None, :], level]
+    at = dict(zip(problem.names, values, strict=True))
+    drawn = np.zeros((count, size))
+    for part in design.grouped:
+        if part.hyper:
+            sd = np.stack([at[name] for name in part.hyper], axis=-1)[:, part.which]
+            drawn += sd * rng.standard_normal((count, part.count))[:, part.group]
+    both = problem.covariances(values)
+    noise = np.linalg.cholesky(both.errors) @ rng.standard_normal((count, size, 1))
+    seen = problem.effect(values) - np.einsum("dep,dp->de", columns, b)
+    left = (seen - drawn)[..., None] - noise
+    moved = (both.effects @ both.inverse @ left)[..., 0]
+    return np.asarray(np.einsum("dep,dp->de", effects, b) + drawn + moved)

@@ -1,0 +1,369 @@
+"""Missing levels against enumeration of every allocation, each a model of its own without missing levels.
+
+Weights are those of a Dirichlet-multinomial, written out here. Nodes of the hyperparameter leave 1e-7.
+"""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import integrate, special, stats
+
+import bayesrtw as brw
+from bayesrtw.engine import solve
+from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
+from bayesrtw.model.checked import check
+from bayesrtw.model.levels import MissingLevels
+from bayesrtw.model.prior import HalfNormal, Normal
+from bayesrtw.model.unreported import log_moment
+
+EFFECT = np.array([0.42, 0.30, 0.05, -0.12, 0.22, -0.30, 0.55, 0.02, -0.25, 0.35])
+SE = np.array([0.15, 0.12, 0.20, 0.20, 0.10, 0.22, 0.15, 0.11, 0.18, 0.14])
+LEVEL = ["active", "active", "contact", "none", "contact", "none", "?", "?", "?", "active"]
+LEVELS = ("active", "contact", "none")
+FAMILY = ["a", "b", "c", "d", "e", "f", "a", "g", "g", "h"]
+DESIGN = ["rct", "cohort", "rct", "rct", "cohort", "rct", "rct", "cohort", "rct", "rct"]
+
+
+def rows(level=LEVEL, **columns):
+    frame = pd.DataFrame(
+        {
+            "study": [f"s{place}" for place in range(len(EFFECT))],
+            "effect": EFFECT,
+            "se": SE,
+            "level": level,
+            "family": FAMILY,
+            "design": DESIGN,
+            **columns,
+        }
+    )
+    return brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
+
+
+def model(missing=None, *, nested=False, mean="levels", likelihood=None):
+    terms = [
+        brw.Intercept(Normal(0.1, 0.5), mean=mean),
+        brw.Categorical("level", Normal(0, 0.25), missing=missing),
+        brw.Exchangeable(HalfNormal(0.25)),
+    ]
+    if nested:
+        terms.append(brw.Exchangeable(HalfNormal(0.5), by="family", name="tau_family"))
+    return brw.Model(terms=tuple(terms), likelihood=likelihood or brw.likelihood.NormalErrors())
+
+
+def known(kept=None):
+    """Dirichlet posterior of the shares by the reported levels, Dirichlet(1) before."""
+    kept = range(len(LEVEL)) if kept is None else kept
+    return 1.0 + np.array([sum(LEVEL[row] == name for row in kept) for name in LEVELS])
+
+
+def multinomial(chosen):
+    """Log probability of an ordered allocation, missing at random."""
+    alpha = known()
+    count = np.array([sum(each == name for each in chosen) for name in LEVELS])
+    return float(
+        np.sum(special.gammaln(alpha + count) - special.gammaln(alpha))
+        + special.gammaln(alpha.sum())
+        - special.gammaln(alpha.sum() + count.sum())
+    )
+
+
+def enumerated(made, weigh=multinomial):
+    silent = [row for row, level in enumerate(LEVEL) if level == "?"]
+    logs, fits, chosen_of = [], [], []
+    for chosen in product(LEVELS, repeat=len(silent)):
+        level = list(LEVEL)
+        for row, name in zip(silent, chosen, strict=True):
+            level[row] = name
+        fit = solve(made, rows(level))
+        logs.append(fit.posterior.log_evidence + weigh(chosen))
+        fits.append(fit)
+        chosen_of.append(chosen)
+    share = np.exp(np.array(logs) - special.logsumexp(logs))
+    return special.logsumexp(logs), share, fits, chosen_of
+
+
+def mixed(share, parts):
+    """Mean and SD of a mixture of distributions."""
+    moments = np.array([part.moments() for part in parts])
+    mean = share @ moments[:, 0]
+    return mean, np.sqrt(share @ (moments[:, 1] ** 2 + (moments[:, 0] - mean) ** 2))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_model_is_the_sum_over_all_allocations(nested):
+    missing = MissingLevels(("?",))
+    log, share, fits, chosen = enumerated(model(nested=nested))
+    fit = solve(model(missing, nested=nested), rows())
+    found = fit.posterior
+    assert found.log_evidence == pytest.approx(log, abs=1e-7)
+    names = ["mu", "theta_new", *(f"mu_level[level[{name}]]" for name in LEVELS)]
+    names += [f"beta[level[{name}]]" for name in LEVELS]
+    for name in names:
+        parts = [each.posterior.effects[name] for each in fits]
+        own = found.effects[name]
+        np.testing.assert_allclose(own.moments(), mixed(share, parts), atol=1e-7)
+        for x in (-0.4, 0.0, 0.3):
+            wanted = share @ [float(part.below(x)) for part in parts]
+            assert float(own.below(x)) == pytest.approx(wanted, abs=1e-7)
+    at = np.array([0.05, 0.2, 0.4])
+    for name in found.hyper:
+        wanted = share @ np.array([each.posterior.hyper[name].cdf(at) for each in fits])
+        np.testing.assert_allclose(found.hyper[name].cdf(at), wanted, atol=1e-7)
+    every = np.ones(len(EFFECT), dtype=bool)
+    behind = np.array([[one.moments() for one in each.effect_of(every)] for each in fits])
+    mean = share @ behind[:, :, 0]
+    sd = np.sqrt(share @ (behind[:, :, 1] ** 2 + (behind[:, :, 0] - mean) ** 2))
+    own = np.array([one.moments() for one in fit.effect_of(every)])
+    np.testing.assert_allclose(own, np.column_stack([mean, sd]), atol=1e-7)
+    silent = [row for row, level in enumerate(LEVEL) if level == "?"]
+    for place, row in enumerate(silent):
+        for at_level, name in enumerate(LEVELS):
+            wanted = sum(s for s, each in zip(share, chosen, strict=True) if each[place] == name)
+            assert fit.levels[row, at_level] == pytest.approx(wanted, abs=1e-7)
+
+
+def test_a_shift_of_log_odds_is_that_of_the_shares_where_they_are_missing():
+    delta = np.array([0.9, 0.0, -0.4])
+
+    # The shares are integrated over the simplex as two beta variables.
+    alpha = known()
+    node, weight = np.polynomial.legendre.leggauss(60)
+    first, second = (each.reshape(-1) for each in np.meshgrid(0.5 * (node + 1), 0.5 * (node + 1)))
+    area = 0.25 * np.outer(weight, weight).reshape(-1)
+    area = area * stats.beta.pdf(first, alpha[0], alpha[1] + alpha[2])
+    area = area * stats.beta.pdf(second, alpha[1], alpha[2])
+    shares = np.stack([first, (1 - first) * second, (1 - first) * (1 - second)], axis=1)
+    shares = shares * np.exp(delta)
+    shares = shares / shares.sum(axis=1, keepdims=True)
+
+    def weigh(chosen):
+        count = np.array([sum(each == name for each in chosen) for name in LEVELS])
+        return float(np.log(area @ np.prod(shares**count, axis=1)))
+
+    count = np.array([2, 0, 1])
+    assert log_moment(known(), delta, count) == pytest.approx(
+        weigh(["active", "active", "none"]), abs=1e-9
+    )
+    missing = MissingLevels(("?",), delta={"active": 0.9, "none": -0.4})
+    log, share, fits, _ = enumerated(model(), weigh)
+    found = solve(model(missing), rows()).posterior
+    assert found.log_evidence == pytest.approx(log, abs=1e-7)
+    for name in ("mu", "beta[level[active]]"):
+        parts = [each.posterior.effects[name] for each in fits]
+        np.testing.assert_allclose(found.effects[name].moments(), mixed(share, parts), atol=1e-7)
+
+
+def test_moments_of_two_levels_are_those_of_a_beta_variable():
+    alpha, delta, count = np.array([1.5, 2.0]), np.array([0.0, 2.0]), np.array([2, 3])
+
+    def density(p):
+        r = p / (p + (1 - p) * np.exp(2.0))
+        return stats.beta.pdf(p, 1.5, 2.0) * r**2 * (1 - r) ** 3
+
+    wanted = integrate.quad(density, 0, 1, epsabs=1e-14)[0]
+    assert np.exp(log_moment(alpha, delta, count)) == pytest.approx(wanted, rel=1e-8)
+
+
+def test_auxiliary_columns_divide_the_rows_into_strata():
+    def weigh(chosen):
+        total, silent = 0.0, [row for row, level in enumerate(LEVEL) if level == "?"]
+        for design in ("rct", "cohort"):
+            here = [row for row in range(len(LEVEL)) if DESIGN[row] == design]
+            alpha = known(here)
+            own = [c for row, c in zip(silent, chosen, strict=True) if row in here]
+            count = np.array([own.count(name) for name in LEVELS])
+            total += np.sum(special.gammaln(alpha + count) - special.gammaln(alpha))
+            total += special.gammaln(alpha.sum()) - special.gammaln(alpha.sum() + count.sum())
+        return float(total)
+
+    log, share, fits, _ = enumerated(model(), weigh)
+    found = solve(model(MissingLevels(("?",), ("design",))), rows()).posterior
+    assert found.log_evidence == pytest.approx(log, abs=1e-7)
+    parts = [each.posterior.effects["mu"] for each in fits]
+    np.testing.assert_allclose(found.effects["mu"].moments(), mixed(share, parts), atol=1e-7)
+
+
+def test_levels_of_an_interaction_are_summed_over_too():
+    def made(missing=None):
+        term = brw.Interaction(
+            "level",
+            "design",
+            values=("cohort",),
+            name="cohorts",
+            main=Normal(0, 0.25),
+            missing=missing,
+        )
+        terms = (brw.Intercept(Normal(0.1, 0.5)), term, brw.Exchangeable(HalfNormal(0.25)))
+        return brw.Model(terms=terms)
+
+    log, share, fits, _ = enumerated(made())
+    fit = solve(made(MissingLevels(("?",))), rows())
+    assert fit.posterior.log_evidence == pytest.approx(log, abs=1e-7)
+    for name, own in fit.posterior.effects.items():
+        if name not in ("mu_studies", "theta_new_studies"):
+            parts = [each.posterior.effects[name] for each in fits]
+            np.testing.assert_allclose(own.moments(), mixed(share, parts), atol=1e-7)
+    split = made(MissingLevels(("?",))).terms[1]
+    table = brw.within_between(made(MissingLevels(("?",))), rows(), split)
+    assert table.loc[("active - none", "cohorts"), "rows_first"] == 1
+
+
+def test_without_missing_cells_nothing_changes():
+    level = [name if name != "?" else "none" for name in LEVEL]
+    plain = solve(model(), rows(level)).posterior.pooled.moments()
+    assert solve(model(MissingLevels(("?",))), rows(level)).posterior.pooled.moments() == plain
+
+
+def test_a_tree_holds_what_the_fit_says():
+    missing, every = MissingLevels(("?",)), np.ones(len(EFFECT), dtype=bool)
+    tree = brw.fit(model(missing, nested=True), rows(), engine=brw.Exact(chains=4, draws=2000))
+    table = brw.summarise(tree)
+    fit = solve(model(missing, nested=True), rows())
+    for name, own in fit.posterior.effects.items():
+        mean, sd = own.moments()
+        assert table.loc[name, "mean"] == pytest.approx(mean, abs=1e-8)
+        assert table.loc[name, "sd"] == pytest.approx(sd, abs=1e-8)
+        variable, _, label = name.partition("[")
+        drawn = tree["posterior"][variable]
+        if label:
+            drawn = drawn.sel({drawn.dims[-1]: label[:-1]})
+        drawn = drawn.to_numpy().reshape(-1)
+        assert drawn.mean() == pytest.approx(mean, abs=5 * sd / np.sqrt(8000))
+        assert drawn.std() == pytest.approx(sd, rel=0.05)
+    effects = fit.effect_of(every)
+    drawn = tree["posterior"]["theta"].to_numpy().reshape(-1, len(EFFECT))
+    for place, own in enumerate(effects):
+        mean, sd = own.moments()
+        assert table["mean"].filter(regex=r"^theta\[").iloc[place] == pytest.approx(mean, abs=1e-8)
+        assert drawn[:, place].mean() == pytest.approx(mean, abs=5 * sd / np.sqrt(8000))
+        assert drawn[:, place].std() == pytest.approx(sd, rel=0.05)
+    np.testing.assert_allclose(tree["quadrature"]["level_probability"], fit.levels, atol=1e-12)
+    np.testing.assert_allclose(fit.levels.sum(axis=1), 1.0, atol=1e-12)
+
+
+def test_neighbours_are_the_fits_of_what_is_left():
+    missing = MissingLevels(("?",))
+    evidence, made = rows(), model(missing, nested=True, mean="studies")
+    whole = solve(made, evidence)
+    studies = evidence.data["study"].to_numpy()
+    for name in ("s0", "s7"):
+        [left] = whole.without([studies == name])
+        fresh = solve(made, evidence.rows(studies != name))
+        np.testing.assert_allclose(
+            left.posterior.pooled.moments(), fresh.posterior.pooled.moments(), atol=1e-6
+        )
+        assert left.posterior.log_evidence == pytest.approx(fresh.posterior.log_evidence, abs=1e-6)
+    [other] = whole.under([{"mu": Normal(0.3, 0.2), "tau": HalfNormal(0.1)}])
+    fresh = solve(made.under({"mu": Normal(0.3, 0.2), "tau": HalfNormal(0.1)}), evidence)
+    np.testing.assert_allclose(
+        other.posterior.pooled.moments(), fresh.posterior.pooled.moments(), atol=1e-6
+    )
+    moved = whole.shifted(np.ones(len(EFFECT)), 1e-3)
+    slope = (moved.posterior.pooled.moments()[0] - whole.posterior.pooled.moments()[0]) / 1e-3
+    assert whole.shares.sum() == pytest.approx(1.0)
+    # At fixed hyperparameters they would be equal; these move by less than the shift itself.
+    assert whole.shares[:-1].sum() == pytest.approx(slope, abs=0.05)
+    with pytest.raises(EngineRefusal, match="a power of a sum over levels"):
+        whole.powered(data=0.9)
+
+
+def test_a_row_that_is_left_out_is_predicted_from_every_level():
+    """What it would report has the evidence ratio for its density."""
+    missing = MissingLevels(("?",))
+    evidence, made = rows(), model(missing, nested=True)
+    whole = solve(made, evidence)
+    for row in (0, 7):
+        mask = np.arange(len(EFFECT)) == row
+        [left] = whole.without([mask])
+        [ahead] = left.expected(mask)
+        wanted = whole.posterior.log_evidence - left.posterior.log_evidence
+        if row == 7:
+            assert float(ahead.log_density(EFFECT[row])) == pytest.approx(wanted, abs=1e-6)
+        else:
+            # Its level is reported, which the evidence counts too.
+            alpha = known() - np.array([1, 0, 0])
+            told = np.log(alpha[0] / alpha.sum())
+            assert float(ahead.log_density(EFFECT[row])) == pytest.approx(wanted, abs=5e-2)
+            assert told < 0
+
+
+def test_the_mean_over_studies_counts_a_silent_row_by_the_shares_of_the_others():
+    fit = solve(model(MissingLevels(("?",)), mean="studies"), rows())
+    share = np.array([sum(name == each for each in LEVEL) for name in LEVELS], dtype=float)
+    share += 3 * known() / known().sum()
+    share /= len(LEVEL)
+    weights = fit.design.quantities["mu_studies"].combine[0]
+    level = fit.design.quantities["mu_level"].combine
+    np.testing.assert_allclose(weights, share @ level, atol=1e-12)
+    assert fit.design.mix.share.sum() == pytest.approx(1.0)
+    at = brw.predict(fit)
+    np.testing.assert_allclose(
+        at[["mean", "sd", "new_mean", "new_sd"]].iloc[0],
+        [*fit.posterior.pooled.moments(), *fit.posterior.new.moments()],
+        atol=1e-9,
+    )
+
+
+def test_what_makes_no_sense_is_refused():
+    with pytest.raises(SpecError, match="values of missing is empty"):
+        MissingLevels(())
+    with pytest.raises(SpecError, match=r"concentration of 'none' must be positive"):
+        MissingLevels(("?",), concentration={"none": 0.0})
+    with pytest.raises(SpecError, match="delta of 'none' must be finite"):
+        MissingLevels(("?",), delta={"none": float("inf")})
+    with pytest.raises(SpecError, match="belong to a group and to missing"):
+        brw.Categorical(
+            "level", Normal(0, 1), (brw.Group("x", ("?",), "r"),), MissingLevels(("?",))
+        )
+    with pytest.raises(EvidenceError, match=r"names 'nobody', which no row reports"):
+        brw.fit(model(MissingLevels(("?",), delta={"nobody": 1.0})), rows())
+    with pytest.raises(EvidenceError, match=r"no column 'land', auxiliary to 'level'"):
+        brw.fit(model(MissingLevels(("?",), ("land",))), rows())
+    with pytest.raises(EvidenceError, match="missing in every row"):
+        brw.fit(model(MissingLevels(("?",))), rows(["?"] * len(EFFECT)))
+
+
+def test_too_many_allocations_name_nuts():
+    frame = pd.DataFrame(
+        {
+            "study": [f"s{place}" for place in range(20)],
+            "effect": 0.1,
+            "se": 0.2,
+            "level": ["?"] * 14 + ["a", "b", "c"] * 2,
+        }
+    )
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
+    with pytest.raises(EngineRefusal, match=r"3\^14 = 4.8e\+06 allocations.*nuts"):
+        solve(model(MissingLevels(("?",))), evidence)
+    reason = brw.Exact().refuses(model(MissingLevels(("?",))), evidence)
+    assert reason is not None
+    assert "nuts" in reason
+
+
+def test_what_is_not_served_beside_missing_levels_names_nuts():
+    with pytest.raises(EngineRefusal, match="known to NUTS only"):
+        solve(model(MissingLevels(("?",)), likelihood=brw.likelihood.HeavyTails(4.0)), rows())
+
+
+def test_findings_say_how_many_rows_do_not_say():
+    found = check(model(MissingLevels(("?",), ("design",), delta={"active": 0.5})), rows())
+    [note] = [each.message for each in found if each.check == "missing-levels"]
+    assert note == (
+        "3 of 10 rows do not report 'level' ('?'): each has any of 3 levels, as often as the rows that do "
+        "within design, log odds of levels shifted by a statement (active +0.5)."
+    )
+
+
+def test_two_terms_do_not_read_one_column_in_two_ways():
+    term = brw.Interaction("level", "design", values=("cohort",), name="cohorts")
+    with pytest.raises(SpecError, match="levels of 'level' are missing in one term"):
+        brw.Model(
+            terms=(
+                brw.Intercept(Normal(0, 0.5)),
+                brw.Categorical("level", Normal(0, 0.25), missing=MissingLevels(("?",))),
+                term,
+                brw.Exchangeable(HalfNormal(0.25)),
+            )
+        )
