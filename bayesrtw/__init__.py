@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bayesrtw.model import likelihood as likelihood
     from bayesrtw.model import mixture_prior as mixture_prior
     from bayesrtw.model import prior as prior
+    from bayesrtw.model import selection as selection
     from bayesrtw.model import terms as terms
     from bayesrtw.model.heterogeneity import ByGroup as ByGroup
     from bayesrtw.model.heterogeneity import Common as Common
@@ -115,6 +116,7 @@ _MODULES = {
     "likelihood": "bayesrtw.model.likelihood",
     "mixture_prior": "bayesrtw.model.mixture_prior",
     "prior": "bayesrtw.model.prior",
+    "selection": "bayesrtw.model.selection",
     "terms": "bayesrtw.model.terms",
 }
 

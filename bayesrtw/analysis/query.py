@@ -22,7 +22,7 @@ NAMED = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Selection:
+class Selected:
     """The rows of an analysis, and what was left out.
 
     Attributes
@@ -37,7 +37,7 @@ class Selection:
     findings: tuple[Finding, ...]
 
 
-def select(query: Query, evidence: Evidence, *, without_events: bool = False) -> Selection:
+def select(query: Query, evidence: Evidence, *, without_events: bool = False) -> Selected:
     """Take the rows that an analysis pools.
 
     Parameters
@@ -52,7 +52,7 @@ def select(query: Query, evidence: Evidence, *, without_events: bool = False) ->
 
     Returns
     -------
-    Selection
+    Selected
         The rows, and findings that name what was left out and why.
 
     Raises
@@ -119,10 +119,10 @@ def select(query: Query, evidence: Evidence, *, without_events: bool = False) ->
     if query.shared_groups:
         rows, said = shared_groups(rows)
         findings += said
-    return Selection(rows, tuple(findings))
+    return Selected(rows, tuple(findings))
 
 
-def selected(analysis: Analysis, evidence: Evidence) -> Selection:
+def selected(analysis: Analysis, evidence: Evidence) -> Selected:
     """Take the rows that an analysis pools: those of its query that its model does not leave out.
 
     Parameters
@@ -134,7 +134,7 @@ def selected(analysis: Analysis, evidence: Evidence) -> Selection:
 
     Returns
     -------
-    Selection
+    Selected
         As from `select`; without studies that a critical judgement keeps out of a model with judged
         biases.
 
@@ -161,7 +161,7 @@ def selected(analysis: Analysis, evidence: Evidence) -> Selection:
             f"{evidence.where}: conclusion.threshold of {analysis.id} is a benefit of "
             f"{analysis.conclusion.threshold:g}, and no direction of benefit is stated; {STATE_IT}."
         )
-    return Selection(rows, tuple(findings))
+    return Selected(rows, tuple(findings))
 
 
 def _unmet(query: Query, evidence: Evidence) -> list[Finding]:

@@ -29,9 +29,11 @@ from bayesrtw.model import (  # noqa: F401 - the same
     shrinkage,
     single,
     spline,
+    step_weights,
     student_t,
 )
 from bayesrtw.model.likelihood import Likelihood, NormalErrors
+from bayesrtw.model.selection import Selection
 from bayesrtw.model.spec import NEW, Model
 from bayesrtw.model.term import Term
 from bayesrtw.posterior.summarise import IntervalKind
@@ -255,6 +257,8 @@ class Analysis:
         The model's terms.
     likelihood
         How estimates scatter; normal unless given.
+    selection
+        How probable it is that a result is seen; None where all are.
     engine
         None: exact where it can, NUTS where it must.
     estimand
@@ -288,6 +292,7 @@ class Analysis:
     registered: date | None = None
     revision: int = 0
     likelihood: Likelihood = field(default_factory=NormalErrors)
+    selection: Selection | None = None
     engine: Engine | None = None
     estimand: tuple[Estimand, ...] = (Estimand("pooled", "mu"),)
     variant: tuple[Variant, ...] = ()
@@ -318,12 +323,12 @@ class Analysis:
             twice = sorted({name for name in names if names.count(name) > 1})
             if twice:
                 raise SpecError(f"{what} {shown(twice)} stands twice; give each a name of its own.")
-        Model(terms=self.term, likelihood=self.likelihood)
+        assert self.model
 
     @property
     def model(self) -> Model:
-        """The terms seen through the likelihood."""
-        return Model(terms=self.term, likelihood=self.likelihood)
+        """The terms seen through the likelihood, thinned by the selection."""
+        return Model(terms=self.term, likelihood=self.likelihood, selection=self.selection)
 
     @property
     def digest(self) -> str:

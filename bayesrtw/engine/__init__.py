@@ -123,8 +123,9 @@ def solve(model: Model, evidence: Evidence) -> "Fitted":
     """
     from bayesrtw.engine.allocated_fit import fit_allocated, silent  # noqa: PLC0415
     from bayesrtw.engine.borrowed import borrowed  # noqa: PLC0415
-    from bayesrtw.engine.curved_fit import curved, fit_curved  # noqa: PLC0415
+    from bayesrtw.engine.curved_fit import fit_curved  # noqa: PLC0415
     from bayesrtw.engine.normal import normal  # noqa: PLC0415
+    from bayesrtw.model.design import curved  # noqa: PLC0415
 
     two_stages = borrowed(model, evidence, solve)
     if two_stages is not None:

@@ -57,6 +57,11 @@ def split(model: Model, evidence: Evidence) -> tuple[Model, Evidence, Model, Evi
     borrows = borrowing(model)
     if borrows is None:
         return None
+    if model.selection is not None:
+        raise EngineRefusal(
+            "a robust MAP prior is made of studies that a selection would not have thinned: pool all studies "
+            "with a term of their bias, or leave the selection out."
+        )
     rows = borrows.lent(evidence)
     reason = _shared(model, evidence, rows)
     if reason is not None:

@@ -22,6 +22,7 @@ from bayesrtw.engine.curved_place import Place, Seen, Tilt, moments, weighed
 from bayesrtw.engine.kernel import Conditional, System, Variances, conditional
 from bayesrtw.engine.problem import Problem, pose
 from bayesrtw.engine.surface import surface
+from bayesrtw.engine.thinned import of_groups, together
 from bayesrtw.model.design import CurvedDesign, Design
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import AtRisk
@@ -278,6 +279,8 @@ class Curved:
         rows = np.flatnonzero(keep & ~self.at_risk)
         if not len(rows):
             return np.zeros(mean.shape[:2])
+        if self.curved.thinning is not None:
+            return self._seen_only(values, cut, mean[..., rows], variance[:, None, rows], rows)
         if not self.problem.nested:
             return np.sum(self.alike(place, cut, mean[..., rows], variance, rows), axis=-1)
         (part,) = self.problem.nested
@@ -298,11 +301,40 @@ class Curved:
         log = bare - 0.5 * t**2 + np.log(own_share)[:, None, :]
         return np.asarray(special.logsumexp(found + log[:, None], axis=2).sum(axis=-1))
 
+    def _seen_only(
+        self, values: Sequence[Array], cut: slice, mean: Array, variance: Array, rows: Index
+    ) -> Array:
+        """Log density of rows that a selection lets through: normal ones, and its part."""
+        seen, se = (each[rows] for each in self.curved.sites.near)
+        group, sd = self._shared(values, cut, rows)
+        log = together(seen - mean, variance + se**2, group, sd)
+        return log + self.thinned(values, cut, mean, variance, rows)
+
+    def _shared(self, values: Sequence[Array], cut: slice, rows: Index) -> tuple[Index, Array]:
+        """Group of each row, and the SD of its effect, shape (point, 1, row); each its own without groups."""
+        if not self.problem.nested:
+            return np.arange(len(rows)), np.zeros((1, 1, len(rows)))
+        (part,) = self.problem.nested
+        at = dict(zip(self.names, values, strict=True))
+        sd = np.stack([np.asarray(at[name])[cut, None] for name in part.hyper], axis=-1)
+        return part.group[rows], sd[..., part.which[rows]]
+
     def alike(self, place: Place, cut: slice, mean: Array, variance: Array, rows: Index) -> Array:
         """Log densities of some rows at means of shape (point, node, row)."""
         if place.surface is None:
             return self.curved.sites.log_density(mean, variance[:, None, rows], rows)
         return place.surface.at(mean, cut, rows, rough=not self.problem.nested)
+
+    def thinned(
+        self, values: Sequence[Array], cut: slice, mean: Array, variance: Array, rows: Index
+    ) -> Array | float:
+        """Give what a selection adds to the log density of rows, shape (point, node)."""
+        if self.curved.thinning is None:
+            return 0.0
+        at = {name: value[cut, None] for name, value in zip(self.names, values, strict=True)}
+        group, sd = self._shared(values, cut, rows)
+        _, se = self.curved.sites.near
+        return of_groups(self.curved.thinning, mean, variance, rows, at, group, sd, se[rows])
 
     @property
     def at_risk(self) -> Mask:
@@ -316,7 +348,7 @@ class Curved:
         """Lay densities around where means live, unless what is laid serves."""
         rows = np.flatnonzero(~self.at_risk)
         width = place.centre.shape[1]
-        if not 1 <= width <= MOST_PRODUCT or not len(rows):
+        if not 1 <= width <= MOST_PRODUCT or not len(rows) or self.curved.thinning is not None:
             return place
         offset, own, noise = self.reach(values)
         columns = self.design.columns[rows]
@@ -480,7 +512,7 @@ class Curved:
             width = np.sqrt(se**2 + variance)
             step = STEP * width[:, rows]
             three = mean[:, rows] + np.array([-1.0, 0.0, 1.0])[:, None, None] * step
-            low, at, high = self.curved.sites.log_density(three, variance[:, rows], rows)
+            low, at, high = self._sites(values, three, variance[:, rows], rows)
             slope = (high - low) / (2.0 * step)
             bend = np.maximum(-(high - 2.0 * at + low) / step**2, LEAST / width[:, rows] ** 2)
             fresh_target, fresh = target.copy(), sampling.copy()
@@ -488,6 +520,14 @@ class Curved:
             fresh_target[:, rows] = mean[:, rows] + slope / bend - offset[:, rows]
             target, sampling = fresh_target, fresh
         return b, found.covariance, shares, aheads
+
+    def _sites(self, values: Sequence[Array], mean: Array, variance: Array, rows: Index) -> Array:
+        """Log density of each row at means of shape (..., point, row), a selection counted."""
+        log = self.curved.sites.log_density(mean, variance, rows)
+        if self.curved.thinning is None:
+            return log
+        at = dict(zip(self.names, values, strict=True))
+        return log + self.curved.thinning.log_factor(mean, variance, rows, at)
 
     def _groups(
         self, values: Sequence[Array], b: Array, target: Array, sampling: Array

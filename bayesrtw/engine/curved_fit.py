@@ -26,26 +26,26 @@ from bayesrtw.engine.curved_rows import (
     slope,
 )
 from bayesrtw.engine.curved_series import NEGLIGIBLE, kernels_of
+from bayesrtw.engine.curved_thinned import let_through
 from bayesrtw.engine.fitted import EachMean, EachShift, Posterior
 from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
 from bayesrtw.model.design import CurvedDesign, Design, build_curved, mixed
-from bayesrtw.model.observation import Gaussian
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import MaybeBiased
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.posterior.marginal import Distribution, marginals, series
 from bayesrtw.posterior.nodes import Nodes
+from bayesrtw.posterior.pieces import Pieces
 from bayesrtw.registry import suggestion
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 #: Nodes for each hyperparameter, where there are none, one, two and three of them.
-COUNTS = ((1,), (40, 56, 80, 120, 200), (16, 22, 30, 42), (10, 13, 17, 23))
+COUNTS = ((1,), (40, 56, 80, 120, 200), (16, 22, 30, 42, 60), (10, 13, 17, 23))
 #: Movement of reported figures between two rules, in posterior SDs, that is allowed: up to three
 #: coefficients, and beyond, where rules are sparse.
 TOLERANCE, SPARSE = 1e-6, 1e-4
@@ -250,10 +250,16 @@ class CurvedFit:
     def _effects(self) -> dict[int, Kernels]:
         return {}
 
-    def expected(self, rows: Mask) -> list[Kernels]:
+    def expected(self, rows: Mask) -> Sequence[Kernels | Pieces]:
         """See `Fitted`."""
         if np.any(rows & self.kept):
             raise SpecError("rows are predicted that the fit has seen; leave them out first.")
+        if self.design.thinning is not None:
+            weight, share, _ = self._shares(self.fine)
+            each = weight[:, None] * share
+            laid, at = self.fine, self.nodes.values
+            which = np.flatnonzero(rows).tolist()
+            return [let_through(laid.curved, at, laid.seen, each, row) for row in which]
         return [self._row(row, effect=False) for row in np.flatnonzero(rows).tolist()]
 
     def _parts(self, row: int) -> Iterator[Part]:
@@ -329,7 +335,7 @@ class CurvedFit:
                 continue
             own = alone(curved, self.nodes.values, self.fine.seen, row)
             here = np.repeat(apart, own.share.shape[1] // share.shape[1], axis=1)
-            steep = slope(curved, row, own)
+            steep = slope(curved, self.nodes.values, self.fine.seen, row, own)
             found[row] = float(weight @ np.sum(here * steep * own.share, axis=1))
         found[-1] = 1.0 - np.sum(found[:-1])
         return found
@@ -447,7 +453,7 @@ class CurvedFit:
 
     def shifted(self, along: Array, by: float) -> "CurvedFit":
         """Add to effects, see `Fitted`."""
-        design = replace(self.design, sites=self.design.sites.moved(by * along))
+        design = self.design.moved(by * along)
 
         def lay(laid: Laid) -> Laid:
             curved, seen = replace(laid.curved, curved=design), laid.seen
@@ -510,14 +516,6 @@ class CurvedFit:
         values = np.array(self.nodes.values).reshape(len(self.nodes.values), len(weight))
         mean, second = np.append(mean, values @ weight), np.append(second, values**2 @ weight)
         return mean, np.sqrt(np.maximum(second - mean**2, 1e-300)), np.array([total])
-
-
-def curved(model: Model, evidence: Evidence) -> bool:
-    """Say whether a model is not normal given its hyperparameters."""
-    if not isinstance(model.likelihood.observe(evidence), Gaussian):
-        return True
-    found = [term.gaussian(evidence) for term in model.terms]
-    return any(isinstance(part, MaybeBiased) for part in found)
 
 
 def fit_curved(

@@ -27,6 +27,8 @@ Array = NDArray[np.float64]
 DEVIATIONS = 15
 #: A normal that has less than this share of a row nowhere is passed over.
 NEGLIGIBLE = 1e-10
+#: Step of slopes of a selection, in SDs of what a row reports: central differences are right to 1e-8.
+STEP = 1e-4
 
 
 class Part(NamedTuple):
@@ -58,6 +60,12 @@ class Part(NamedTuple):
 def parts(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> Iterator[Part]:
     """Give the normals that a row's error may be, with their probabilities given the kept rows."""
     offset, own, noise = curved.reach(values)
+    if curved.curved.thinning is not None:
+        # What was reported says of an effect what it says without a selection: its weight is known.
+        plain, mean, behind, own_row, noise_row = alone(curved, values, seen, row)
+        own[:, row], noise = own_row, noise_row[:, None] * np.ones(noise.shape[1])
+        yield from _normals(curved, row, bool(curved.keep[row]), plain, mean, behind, own, noise)
+        return
     columns, effects = curved.design.columns[row], curved.design.of_effects[row]
     mean, behind = seen.b @ columns, seen.b @ effects
     plain, shift = _shared(curved, values, seen, row)
@@ -144,6 +152,28 @@ def _shared(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> 
     return each.reshape(points, -1), sd[:, None] * t
 
 
+def _from_others(
+    curved: Curved, values: tuple[Array, ...], seen: Seen, row: int
+) -> tuple[Array, Array]:
+    """Give what the others of its group say of the effect that a normal row shares with them, given b.
+
+    Mean, shape (point, node), and variance, shape (point,).
+    """
+    points, nodes = seen.b.shape[:2]
+    if not curved.problem.nested:
+        return np.zeros((points, nodes)), np.zeros(points)
+    (part,) = curved.problem.nested
+    offset, own, noise = curved.reach(values)
+    sd = np.asarray(dict(zip(curved.names, values, strict=True))[part.hyper[int(part.which[row])]])
+    others = (part.group == part.group[row]) & curved.keep
+    others[row] = False
+    centre, se = curved.curved.sites.near
+    weight = 1.0 / (own + noise + se**2)[:, others]
+    left = centre[others] - seen.b @ curved.design.columns[others].T - offset[:, None, others]
+    shrunk = sd**2 / (1.0 + sd**2 * np.sum(weight, axis=1))
+    return shrunk[:, None] * np.einsum("jr,jkr->jk", weight, left), shrunk
+
+
 class Alone(NamedTuple):
     """A row that is not at risk, given the coefficients.
 
@@ -167,6 +197,11 @@ class Alone(NamedTuple):
 def alone(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> Alone:
     """Give what a row that is not at risk looks like, given the coefficients."""
     offset, own, noise = curved.reach(values)
+    if curved.curved.thinning is not None:
+        ahead, left = _from_others(curved, values, seen, row)
+        mean = seen.b @ curved.design.columns[row] + offset[:, row, None] + ahead
+        behind = seen.b @ curved.design.of_effects[row] + ahead
+        return Alone(np.ones(mean.shape), mean, behind, own[:, row] + left, noise[:, row])
     share, shift = _shared(curved, values, seen, row)
     mean = _spread(seen.b @ curved.design.columns[row], shift) + offset[:, row, None]
     behind = _spread(seen.b @ curved.design.of_effects[row], shift)
@@ -180,10 +215,35 @@ def _laid(curved: Curved, row: int, at: Array, variance: Array) -> Surface:
     return surface(density, np.array([row]), variance[:, None], low, high)
 
 
-def slope(curved: Curved, row: int, found: Alone) -> Array:
-    """Slope of the log density of a row's site in what it reports, shape (point, node)."""
-    laid = _laid(curved, row, found.seen, found.own + found.noise)
-    return -laid.slopes(found.seen[..., None])[0][..., 0]
+def slope(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int, found: Alone) -> Array:
+    """Slope of the log density of a row's site in what it reports, shape (point, node * inner)."""
+    variance = found.own + found.noise
+    laid = _laid(curved, row, found.seen, variance)
+    steep = -laid.slopes(found.seen[..., None])[0][..., 0]
+    if curved.curved.thinning is None:
+        return steep
+    repeat = steep.shape[1] // seen.b.shape[1]
+    # A result is selected as it was reported: moved by what may be a bias, it keeps its weight.
+    together = _together(curved, row)
+    mean = seen.b @ curved.design.columns[together].T
+    offset, own, noise = curved.reach(values)
+    mean = mean + offset[:, None, together]
+    wide = (own + noise)[:, None, together]
+    step = STEP * np.sqrt(variance + curved.design.se[row] ** 2)[:, None]
+    moved = np.where(together == row, step[..., None], 0.0)
+    up, down = (
+        np.asarray(curved.thinned(values, slice(None), mean + sign * moved, wide, together))
+        for sign in (1.0, -1.0)
+    )
+    return np.asarray(steep - np.repeat((up - down) / (2.0 * step), repeat, axis=1))
+
+
+def _together(curved: Curved, row: int) -> NDArray[np.intp]:
+    """Give the kept rows that share an effect with one of them."""
+    if not curved.problem.nested:
+        return np.array([row])
+    (part,) = curved.problem.nested
+    return np.flatnonzero((part.group == part.group[row]) & curved.keep)
 
 
 def effects(curved: Curved, row: int, found: Alone) -> tuple[Array, Array]:

@@ -19,7 +19,7 @@ from bayesrtw.engine.allocated_fit import AllocatedFit, fit_allocated, silent
 from bayesrtw.engine.allocation import allocated
 from bayesrtw.engine.arrays import back_moments, drawn_like, improper, moments_of, new_variance
 from bayesrtw.engine.borrow import borrowing, predicted, robust, split
-from bayesrtw.engine.curved_fit import CurvedFit, curved, fit_curved
+from bayesrtw.engine.curved_fit import CurvedFit, fit_curved
 from bayesrtw.engine.curved_tree import drawn_from, quadrature
 from bayesrtw.engine.draw import draw_effects, draw_hyper
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
@@ -29,7 +29,7 @@ from bayesrtw.engine.place import NodePlace, combined, of_parts
 from bayesrtw.engine.problem import Problem, pose
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.design import BOTH, build, build_curved
+from bayesrtw.model.design import BOTH, build, build_curved, curved
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.axis import stored
 from bayesrtw.posterior.kernels import Kernels

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesrtw.errors import EngineRefusal
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import discounted
 from bayesrtw.model.joint import Joint, integrated
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 #: Recorded with every draw for what is done afterwards: means of the estimates, SDs of what was integrated
 #: out, risks of bias, and densities of a likelihood that is not normal.
 EXPECTED, SD, RISK, DENSITY = "_expected", "_sd_", "_risk_", "_log_likelihood"
+
+#: What a selection adds to the density of each estimate.
+THINNED = "_thinned"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +104,20 @@ def graph(model: Model, evidence: Evidence) -> Graph:
             _densities(built, evidence.size)
             return Graph(built, effect, None, {})
         likelihood.see(expected, seen, risks, at, chosen)
+        if model.selection is not None:
+            shared = any(len(set(each.group.tolist())) < len(each.group) for each, _ in varying)
+            if shared or len(left_out) < len(varying) or risks:
+                raise EngineRefusal(
+                    "Nuts cannot fit this model: it thins estimates one by one, and here some share an "
+                    "effect; use Exact(), or pool one estimate of each study or family."
+                )
+            spread: Any = sum((each.sd**2 for each in chosen), pt.zeros(evidence.size))
+            share = np.square(
+                evidence.data["se"].to_numpy().astype(float)
+                / seen.data["se"].to_numpy().astype(float)
+            )
+            factor = model.selection.pymc(expected, spread, evidence, share)
+            pm.Potential("selection", pt.sum(pm.Deterministic(THINNED, factor)))
         _record(left_out, risks)
     return Graph(
         model=built,

@@ -60,6 +60,8 @@ def refuses(model: Model, evidence: Evidence) -> str | None:
     """Say which part of a model is not Gaussian, or has too many hyperparameters; None if all is well."""
     if not isinstance(model.likelihood.observe(evidence), Gaussian):
         return f"likelihood {kind_of(model.likelihood)!r} is not Gaussian"
+    if model.selection is not None:
+        return f"selection {kind_of(model.selection)!r} is not Gaussian"
     for term in model.terms:
         part = term.gaussian(evidence)
         if part is None or isinstance(part, MaybeBiased):

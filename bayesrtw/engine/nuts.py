@@ -18,7 +18,7 @@ import xarray as xr
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, LEVEL, MODERATOR
 from bayesrtw.engine.arrays import drawn_like
 from bayesrtw.engine.drawn import of_reported, together
-from bayesrtw.engine.graph import DENSITY, EXPECTED, RISK, SD, Graph, graph
+from bayesrtw.engine.graph import DENSITY, EXPECTED, RISK, SD, THINNED, Graph, graph
 from bayesrtw.engine.integrated import Risk, Sampled, Spread, condition
 from bayesrtw.errors import ConvergenceError, SpecError
 from bayesrtw.evidence.table import Evidence
@@ -362,4 +362,6 @@ def _conditional(
         ),
     )
     moved, density = condition(drawn, rng)
+    if THINNED in raw:
+        density = density + flat(THINNED)
     return moved.reshape(shape), density.reshape(shape)

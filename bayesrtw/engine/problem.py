@@ -23,7 +23,7 @@ from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.design import Design, PriorMixture
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import Grouped
-from bayesrtw.posterior.axis import Axis, Positive, Unit
+from bayesrtw.posterior.axis import Axis, Bounded, Positive, Unit
 
 Array = NDArray[np.float64]
 
@@ -33,6 +33,8 @@ SHIFT = 0.3
 
 #: Factor between a typical standard error and a prior's median beyond which the prior says where to look.
 NEAR = 1e4
+#: Where a density is taken to vanish at an end of (0, 1): there, by so much in logs.
+NEAR_END, VANISHED = 1e-8, 5.0
 
 #: Numbers in one intermediate array of a pass of the kernel: half a megabyte stays in the cache.
 AT_ONCE = 65_536
@@ -473,7 +475,7 @@ def pose(design: Design, levels: Sequence[int] | None = None) -> Problem:
     for name in names:
         prior = design.hyper[name]
         if not prior.positive:
-            axes.append(Unit())
+            axes.append(_of_unit(prior))
             continue
         at_zero = bool(np.isfinite(prior.logpdf(np.zeros(1))[0]))
         shift = SHIFT * typical * count**-0.25 if at_zero else 0.0
@@ -516,6 +518,12 @@ def levels_of(design: Design) -> list[int]:
     """Say which random terms have groups of several estimates, from the innermost."""
     several = [place for place, part in enumerate(design.grouped) if not part.distinct]
     return sorted(several, key=lambda place: -design.grouped[place].count)
+
+
+def _of_unit(prior: Prior) -> Axis:
+    """Choose the coordinate of a probability: its density vanishes at both ends, or not."""
+    ends, middle = prior.logpdf(np.array([NEAR_END, 1.0 - NEAR_END])), prior.logpdf(np.array(0.5))
+    return Unit() if np.all(ends < middle - VANISHED) else Bounded()
 
 
 def _order(design: Design, nested: Sequence[Grouped]) -> tuple[str, ...]:

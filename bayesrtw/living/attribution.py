@@ -175,7 +175,8 @@ def mixed(old: Analysis, new: Analysis, *, model: bool, prior: bool) -> Analysis
 
 def _structure(analysis: Analysis) -> str:
     """Hash rows, terms and likelihood, whatever the priors."""
-    table = {name: encode(getattr(analysis, name)) for name in ("evidence", "term", "likelihood")}
+    parts = ("evidence", "term", "likelihood", "selection")
+    table = {name: encode(getattr(analysis, name)) for name in parts}
     blank = dict.fromkeys(_priors(table), "prior")
     _replace(table, "", blank)
     return digest(table)

@@ -12,7 +12,7 @@ import xarray as xr
 
 from bayesrtw.analysis.catalog import open_analysis, open_dataset
 from bayesrtw.analysis.concluded import conclusion
-from bayesrtw.analysis.query import Selection, selected
+from bayesrtw.analysis.query import Selected, selected
 from bayesrtw.analysis.run import Synthesis, run
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.engine import choose
@@ -50,7 +50,7 @@ class Opened:
 
     analysis: Analysis
     source: Evidence
-    selection: Selection
+    selection: Selected
     identity: Mapping[str, Any]
 
     @property

@@ -15,6 +15,7 @@ from bayesrtw.errors import EngineRefusal
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.kernels import Kernels
+from bayesrtw.posterior.pieces import Pieces
 
 #: Results from which drift is looked for; below, the test has no power worth a flag.
 LEAST_PIT = 8
@@ -43,7 +44,7 @@ def surprise(
     try:
         [before] = solve(model, evidence).without([new])
     except EngineRefusal:
-        expected: Sequence[Kernels] = _sampled(model, se[rows], tree)
+        expected: Sequence[Kernels | Pieces] = _sampled(model, se[rows], tree)
     else:
         expected = [] if before is None else before.expected(new)
     labels = evidence.data[ESTIMATE].to_numpy()
@@ -64,7 +65,7 @@ def _sampled(
     model: Model, se: NDArray[np.float64], tree: Callable[[], xr.DataTree] | None
 ) -> list[Kernels]:
     """Predict from draws of a new setting; nothing where biases or clusters stand between it and a report."""
-    bare = model.likelihood.clustering is None
+    bare = model.likelihood.clustering is None and model.selection is None
     if tree is None or not bare or any(term.facts.trust for term in model.terms):
         return []
     posterior = tree()["posterior"]
@@ -75,7 +76,7 @@ def _sampled(
     return [Kernels(share, drawn, np.full(len(drawn), own)) for own in se]
 
 
-def tail(value: float, own: Kernels) -> dict[str, float]:
+def tail(value: float, own: Kernels | Pieces) -> dict[str, float]:
     """Hold a value against its predictive distribution; both tails are summed by themselves."""
     below, above = float(own.below(value)), float(own.above(value))
     centre, spread = own.centre, own.spread

@@ -9,6 +9,7 @@ from bayesrtw.model.heterogeneity import dependence
 from bayesrtw.model.identified import identified
 from bayesrtw.model.likelihood import Inspects, correlated
 from bayesrtw.model.moderator import has_column
+from bayesrtw.model.selection import obstacles
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Fixed, Moderator, NeedsIndependence
 
@@ -66,6 +67,11 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
             faults.add(
                 f"{evidence.where}: column {clustering.size!r} holds text; cluster sizes are numbers."
             )
+    if model.selection is not None and not faults.messages:
+        faults.extend(model.selection.faults(evidence))
+        unknown = bool(evidence.dependence) or correlation is not None or clustering is not None
+        observed = model.likelihood.observe(evidence)
+        faults.extend(obstacles(model.terms, observed, unknown, evidence))
     if not faults.messages:
         together = [rows for rows, _ in correlated(correlation, evidence)]
         for term in model.terms:
@@ -75,6 +81,8 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
     found = [finding for term in model.terms for finding in term.findings(evidence)]
     if isinstance(model.likelihood, Inspects):
         found += model.likelihood.findings(evidence)
+    if model.selection is not None:
+        found += model.selection.findings(evidence)
     levels = (model.hyperparameters[name].level for name in model.spreads)
     found += dependence(evidence, tuple(level for level in levels if level))
     found += _few(evidence)

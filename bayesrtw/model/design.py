@@ -13,6 +13,7 @@ from bayesrtw.model.contract import NormalParts
 from bayesrtw.model.likelihood import correlated, excess
 from bayesrtw.model.observation import Gaussian, Mixed, Sites
 from bayesrtw.model.prior import Prior
+from bayesrtw.model.selection import Thinning
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import AtRisk, Carried, Fixed, Grouped, MaybeBiased, Noise
 from bayesrtw.model.unreported import Unreported
@@ -247,6 +248,8 @@ def build(
             raise EngineRefusal(
                 f"likelihood {kind_of(model.likelihood)!r} is not normal; its arrays are not these."
             )
+        if model.selection is not None:
+            raise EngineRefusal("a selection is not normal; the arrays of a model are not its own.")
     noise = [part for part in parts if isinstance(part, Noise)]
     common = [part.common for part in noise if part.common is not None]
     own = [part for part in parts if isinstance(part, Fixed)]
@@ -357,6 +360,8 @@ class CurvedDesign:
         Mean and variance of known biases, shape (estimate,); analysis scale.
     risks
         Biases that estimates may have.
+    thinning
+        The selection that has let the rows through, if there is one.
     """
 
     near: Design
@@ -364,6 +369,19 @@ class CurvedDesign:
     offset: Array
     variance: Array
     risks: tuple[AtRisk, ...]
+    thinning: Thinning | None = None
+
+    def moved(self, by: Array) -> "CurvedDesign":
+        """Report other estimates: what was seen plus something, shape (estimate,)."""
+        thinning = None if self.thinning is None else self.thinning.moved(by)
+        return replace(self, sites=self.sites.moved(by), thinning=thinning)
+
+
+def curved(model: Model, evidence: Evidence) -> bool:
+    """Say whether a model is not normal given its hyperparameters."""
+    if model.selection is not None or not isinstance(model.likelihood.observe(evidence), Gaussian):
+        return True
+    return any(isinstance(term.gaussian(evidence), MaybeBiased) for term in model.terms)
 
 
 def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
@@ -417,13 +435,16 @@ def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
     if isinstance(sites, Gaussian):
         effect, se = (evidence.data[name].to_numpy().astype(float) for name in ("effect", "se"))
         sites = Mixed(effect, se, np.zeros(1), np.ones(1))
+    elif model.selection is not None:
+        raise EngineRefusal("a selection needs a normal likelihood.")
     share, offset, variance = _disturbance(
         [part for part in parts if isinstance(part, Noise)], evidence.size
     )
     sites = sites.weakened(share)
     centre, width = sites.near
     wide = replace(near, effect=centre - offset, se=np.sqrt(width**2 + variance))
-    return CurvedDesign(wide, sites, offset, variance, tuple(risks))
+    thinning = None if model.selection is None else model.selection.thin(evidence).weakened(share)
+    return CurvedDesign(wide, sites, offset, variance, tuple(risks), thinning)
 
 
 def _mixture(fixed: list[Fixed]) -> PriorMixture | None:

@@ -21,6 +21,7 @@ _ELSEWHERE: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "single": ("BinomialSingle", "Poisson", "PoissonSingle"),
         "student_t": ("HeavyTails",),
     },
+    "bayesrtw.model.selection": {"step_weights": ("StepWeights",)},
 }  # fmt: skip
 
 #: What the components of a module are.
@@ -29,6 +30,7 @@ _ROLES: Final = {
     "bayesrtw.model.mixture_prior": "prior",
     "bayesrtw.model.bias": "term",
     "bayesrtw.model.likelihood": "likelihood",
+    "bayesrtw.model.selection": "selection",
 }
 
 #: What components are made of that are none themselves.

@@ -16,12 +16,18 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Faults, SpecError, shown
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.checked import check
 from bayesrtw.model.design import Block, Design, build
 from bayesrtw.model.observation import Gaussian
+from bayesrtw.model.selection import Thinning
 from bayesrtw.model.spec import Model
+from bayesrtw.model.term import Noise
 from bayesrtw.registry import kind_of
 
 Array = NDArray[np.float64]
+
+#: Studies that are drawn at most until a selection lets one through.
+MOST_TRIES = 100_000
 
 
 @runtime_checkable
@@ -114,15 +120,30 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
     design = build(model, evidence, partial=True)
     _refuse_improper(design)
     rng = np.random.default_rng(seed)
+    known = offset(design, evidence)
+    if model.selection is not None:
+        check(model, evidence)
+        share = np.ones(evidence.size)
+        for term in model.terms:
+            part = term.gaussian(evidence)
+            share = share * part.share if isinstance(part, Noise) else share
+        thinning = model.selection.thin(evidence).weakened(share)
+        drawn = draw(design, replicates, rng, (thinning, known))
+        return replace(drawn, effect=drawn.effect + known)
     drawn = draw(design, replicates, rng)
-    effect = drawn.effect + offset(design, evidence)
+    effect = drawn.effect + known
     for term in other:
         if isinstance(term, Disturbing):
             effect = effect + term.draw(evidence, replicates, rng)
     return replace(drawn, effect=effect)
 
 
-def draw(design: Design, replicates: int, rng: np.random.Generator) -> Simulated:
+def draw(
+    design: Design,
+    replicates: int,
+    rng: np.random.Generator,
+    through: tuple[Thinning, Array] | None = None,
+) -> Simulated:
     """Draw data sets from a design whose priors are proper.
 
     Parameters
@@ -133,6 +154,9 @@ def draw(design: Design, replicates: int, rng: np.random.Generator) -> Simulated
         How many data sets.
     rng
         Random generator.
+    through
+        A selection, and the known biases that were taken off, shape (estimate,): studies are drawn until
+        one is seen.
 
     Returns
     -------
@@ -141,17 +165,12 @@ def draw(design: Design, replicates: int, rng: np.random.Generator) -> Simulated
     """
     hyper = {name: prior.ppf(rng.random(replicates)) for name, prior in design.hyper.items()}
     b = _coefficients(design, replicates, rng)
-    theta = b @ design.of_effects.T + _levels(design, b, rng)
-    new = np.zeros(replicates)
-    for part in design.grouped:
-        if not part.hyper:
-            continue
-        sd = np.stack([hyper[name] for name in part.hyper], axis=-1)
-        effects = rng.standard_normal((replicates, part.count))[:, part.group]
-        theta = theta + sd[:, part.which] * effects
-        if part.new is not None:
-            new = new + sd[:, part.new] * rng.standard_normal(replicates)
-    effect = theta + _biases(design, hyper, b, rng) + _errors(design, hyper, replicates, rng)
+    theta, new = _effects(design, hyper, b, rng)
+    biases = _biases(design, hyper, b, rng)
+    error = _errors(design, hyper, replicates, rng)
+    effect = theta + biases + error
+    if through is not None:
+        theta, effect = _seen(design, hyper, b, (theta, effect, error), through, rng)
     drawn: dict[tuple[str, str], Array] = {}
     for variable, quantity in design.quantities.items():
         values = b @ quantity.combine.T
@@ -172,6 +191,56 @@ def draw(design: Design, replicates: int, rng: np.random.Generator) -> Simulated
         effect=effect,
         truth={named[key]: values for key, values in drawn.items()},
         variables={name: key for key, name in named.items()},
+    )
+
+
+def _effects(
+    design: Design, hyper: Mapping[str, Array], b: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Draw effects (replicate, estimate), and what a new setting differs by (replicate,)."""
+    theta, new = b @ design.of_effects.T + _levels(design, b, rng), np.zeros(len(b))
+    for part in design.grouped:
+        if not part.hyper:
+            continue
+        sd = np.stack([hyper[name] for name in part.hyper], axis=-1)
+        effects = rng.standard_normal((len(b), part.count))[:, part.group]
+        theta = theta + sd[:, part.which] * effects
+        if part.new is not None:
+            new = new + sd[:, part.new] * rng.standard_normal(len(b))
+    return theta, new
+
+
+def _seen(
+    design: Design,
+    hyper: Mapping[str, Array],
+    b: Array,
+    first: tuple[Array, Array, Array],
+    through: tuple[Thinning, Array],
+    rng: np.random.Generator,
+) -> tuple[Array, Array]:
+    """Draw studies again until a selection lets one through in every place: effects and estimates."""
+    thinning, known = through
+    theta, effect, error = first
+    found, seen = (theta.copy(), effect.copy()), np.zeros(theta.shape, dtype=bool)
+    rows = np.arange(len(b))
+    for _ in range(MOST_TRIES):
+        at = {name: value[rows] for name, value in hyper.items()}
+        taken = rng.random(effect.shape) <= thinning.chance(effect + known, error, at)
+        fresh = taken & ~seen[rows]
+        for all_of, own in zip(found, (theta, effect), strict=True):
+            all_of[rows] = np.where(fresh, own, all_of[rows])
+        seen[rows] |= taken
+        rows = np.flatnonzero(~seen.all(axis=1))
+        if not len(rows):
+            return found
+        at = {name: value[rows] for name, value in hyper.items()}
+        theta, _ = _effects(design, at, b[rows], rng)
+        biases = _biases(design, at, b[rows], rng)
+        error = _errors(design, at, len(rows), rng)
+        effect = theta + biases + error
+    raise SpecError(
+        f"simulate: a selection lets none of {MOST_TRIES} studies through; its weights under the priors are "
+        "next to nothing: give them priors further from 0."
     )
 
 

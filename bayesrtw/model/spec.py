@@ -7,6 +7,7 @@ from typing import Any
 from bayesrtw.errors import SpecError, shown
 from bayesrtw.model.contract import Prior
 from bayesrtw.model.likelihood import Likelihood, NormalErrors
+from bayesrtw.model.selection import Selection
 from bayesrtw.model.term import Hyper, Moderator, Term
 from bayesrtw.pictured import as_html, rows_as_html
 from bayesrtw.registry import kind_of
@@ -44,7 +45,7 @@ _WHICH = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A sum of terms, seen through a likelihood.
+    """A sum of terms, seen through a likelihood, perhaps thinned by a selection.
 
     Parameters
     ----------
@@ -53,6 +54,8 @@ class Model:
         or `Common` for none on purpose).
     likelihood
         How estimates scatter around their effects.
+    selection
+        How probable it is that a result is seen; None where all are.
 
     Examples
     --------
@@ -65,6 +68,7 @@ class Model:
 
     terms: tuple[Term, ...]
     likelihood: Likelihood = field(default_factory=NormalErrors)
+    selection: Selection | None = None
 
     def __post_init__(self) -> None:
         if sum(term.facts.mean for term in self.terms) > 1:
@@ -82,6 +86,7 @@ class Model:
                 "common says that there is no heterogeneity; leave the other terms out."
             )
         names = [name for term in self.terms for name in term.hyper()]
+        names += [] if self.selection is None else self.selection.hyper()
         if len(set(names)) < len(names):
             raise SpecError(
                 "two heterogeneity SDs or biases have one name; give each term a name of its own."
@@ -121,9 +126,13 @@ class Model:
 
     def _repr_html_(self) -> str:
         """Give the terms with their settings, for a notebook."""
-        parts = (*self.terms, self.likelihood)
-        rows = [(kind_of(part), _settings_in_words(part)) for part in parts]
+        rows = [(kind_of(part), _settings_in_words(part)) for part in self.parts]
         return as_html("Model", [], [rows_as_html(("part", "settings"), rows)])
+
+    @property
+    def parts(self) -> tuple[Term | Likelihood | Selection, ...]:
+        """Terms, likelihood and, where there is one, selection."""
+        return (*self.terms, self.likelihood, *([self.selection] if self.selection else []))
 
     @property
     def hyper(self) -> dict[str, Prior]:
@@ -133,8 +142,7 @@ class Model:
     @property
     def hyperparameters(self) -> dict[str, Hyper]:
         """The scalar hyperparameters by name: what each is, and its prior."""
-        found = {name: each for term in self.terms for name, each in term.hyper().items()}
-        return {**found, **self.likelihood.hyper()}
+        return {name: each for part in self.parts for name, each in part.hyper().items()}
 
     @property
     def spreads(self) -> tuple[str, ...]:
@@ -211,12 +219,15 @@ class Model:
         left = dict(priors)
         terms = tuple(_under(term, left, _settings(term)) for term in self.terms)
         likelihood = _under(self.likelihood, left, _settings(self.likelihood))
+        selection = self.selection
+        if selection is not None:
+            selection = _under(selection, left, _settings(selection))
         if left:
             raise SpecError(
                 f"no component says where the prior of {shown(sorted(left))} stands; there are "
                 f"{shown(sorted({*self.hyper, 'mu'}))}."
             )
-        return replace(self, terms=terms, likelihood=likelihood)
+        return replace(self, terms=terms, likelihood=likelihood, selection=selection)
 
 
 def _settings_in_words(part: Any) -> str:
@@ -227,7 +238,7 @@ def _settings_in_words(part: Any) -> str:
     )
 
 
-def _settings(part: Term | Likelihood) -> dict[str, str]:
+def _settings(part: Term | Likelihood | Selection) -> dict[str, str]:
     """Give where priors stand in a component, by name."""
     found = {name: each.setting for name, each in part.hyper().items() if each.setting}
     facts = getattr(part, "facts", None)
@@ -250,7 +261,11 @@ def _under[T](part: T, left: dict[str, Prior], settings: Mapping[str, str]) -> T
 
 
 def _placed[T](part: T, path: Sequence[str], value: object) -> T:
-    """Replace a setting, perhaps of a setting."""
+    """Replace a setting, perhaps of a setting or in a list of them."""
     first, *rest = path
+    if isinstance(part, tuple):
+        place = int(first)
+        own = _placed(part[place], rest, value) if rest else value
+        return (*part[:place], own, *part[place + 1 :])  # type: ignore[return-value]
     settings: Any = {first: _placed(getattr(part, first), rest, value) if rest else value}
     return replace(part, **settings)  # type: ignore[type-var]

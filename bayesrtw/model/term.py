@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 #: What a hyperparameter is.
-What = Literal["sd of effects", "sd of biases", "bias", "correlation", "probability", "shape"]
+What = Literal[
+    "sd of effects", "sd of biases", "bias", "correlation", "probability", "shape", "weight"
+]
 
 
 #: What counts once in a mean over moderators.
@@ -35,6 +37,7 @@ _TITLES: dict[What, str] = {
     "correlation": "Correlation ρ of sampling errors",
     "probability": "Probability",
     "shape": "Shape",
+    "weight": "Selection weight ω",
 }
 
 

@@ -12,6 +12,9 @@ Array = NDArray[np.float64]
 #: A logit of 30 is a probability that differs from one by 1e-13.
 LOGIT_END = 30.0
 
+#: A probability of 2e-18 from either end.
+BOUNDED_END = 1e-9
+
 #: Reach of the first look at a standard deviation, in typical standard errors.
 FARTHEST = 1e5
 #: Most that its points lie apart in u.
@@ -130,6 +133,42 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounded:
+    """A probability whose density does not vanish at 0 or at 1: value = (1 - cos(pi u)) / 2.
+
+    On the logit it would fall like a single exponential far out, which takes many nodes; here it is smooth up
+    to both ends.
+    """
+
+    @property
+    def floor(self) -> float:
+        """See `Axis`."""
+        return BOUNDED_END
+
+    @property
+    def ceiling(self) -> float:
+        """See `Axis`."""
+        return 1.0 - BOUNDED_END
+
+    @property
+    def look(self) -> Array:
+        """See `Axis`."""
+        return np.linspace(self.floor, self.ceiling, 33)
+
+    def value(self, u: Array) -> Array:
+        """See `Axis`."""
+        return np.asarray(np.sin(0.5 * math.pi * u) ** 2)
+
+    def log_jacobian(self, u: Array) -> Array:
+        """See `Axis`."""
+        return np.asarray(np.log(0.5 * math.pi * np.sin(math.pi * u)))
+
+    def coordinate(self, value: Array) -> Array:
+        """See `Axis`."""
+        return np.asarray(np.arcsin(np.sqrt(np.clip(value, 0.0, 1.0))) / (0.5 * math.pi))
+
+
+@dataclass(frozen=True, slots=True)
 class Real:
     """An effect on the whole line: value = centre + scale * u.
 
@@ -171,7 +210,7 @@ class Real:
 
 
 #: What stands in a stored range for the shift of a coordinate that has none.
-UNIT, REAL = -1.0, -2.0
+UNIT, REAL, BOUNDED = -1.0, -2.0, -3.0
 
 
 def stored(axis: Axis) -> float:
@@ -187,7 +226,9 @@ def stored(axis: Axis) -> float:
     float
         The shift of a standard deviation's coordinate, or a negative number.
     """
-    return axis.shift if isinstance(axis, Positive) else UNIT if isinstance(axis, Unit) else REAL
+    if isinstance(axis, Positive):
+        return axis.shift
+    return {Unit: UNIT, Bounded: BOUNDED}.get(type(axis), REAL)
 
 
 def restored(number: float) -> Axis:
@@ -203,4 +244,5 @@ def restored(number: float) -> Axis:
     Axis
         With scale 1, which values do not depend on.
     """
-    return Real() if number == REAL else Unit() if number == UNIT else Positive(1.0, number)
+    known: dict[float, Axis] = {REAL: Real(), UNIT: Unit(), BOUNDED: Bounded()}
+    return known.get(number) or Positive(1.0, number)

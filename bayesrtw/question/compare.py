@@ -12,33 +12,39 @@ doi:10.1214/ss/1009212519 (averaging); Hinne, Gronau, van den Bergh & Wagenmaker
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR, NODE
+from bayesrtw.dims import MODERATOR
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import EngineRefusal, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
-from bayesrtw.model.design import BOTH
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.kernels import Kernels, blended
-from bayesrtw.posterior.stored import effect_in, kernel_variables, labels_in, shares_in
+from bayesrtw.posterior.stored import effect_in, labels_in
 from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.asked import Subject, about
-from bayesrtw.question.average import averaged_spread
-from bayesrtw.registry import encode, kind_of
+from bayesrtw.question.averaging import (
+    NEGLIGIBLE,
+    averaged,
+    labels_of,
+    normal,
+    nothing,
+    one_of,
+    point,
+)
+from bayesrtw.registry import kind_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,12 +53,6 @@ Array = NDArray[np.float64]
 
 #: Most models that `submodels` makes.
 MOST_MODELS = 2**10
-
-#: Nodes with less weight than this are dropped from an averaged posterior.
-NEGLIGIBLE = 1e-14
-
-#: An effect of exactly zero is no benefit: it is put just on the other side of zero.
-ALMOST_ZERO = 1e-300
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -242,7 +242,7 @@ def compare(
     total = float(logsumexp(log + np.log(chances)))
     after = np.exp(log + np.log(chances) - total)
     features = {name: _features(model) for name, model in models.items()}
-    posterior = _averaged(trees, models, after, total, evidence)
+    posterior = averaged(trees, models, after, total, evidence)
     return Comparison(
         models=_model_table(list(models), chances, after, log),
         inclusion=_inclusion(features, chances, after),
@@ -292,7 +292,8 @@ def _comparable(models: Mapping[str, Model]) -> None:
 
 
 def _features(model: Model) -> set[str]:
-    return {term_name(term) for term in model.terms if term.hyper() or not term.facts.spread}
+    own = {term_name(term) for term in model.terms if term.hyper() or not term.facts.spread}
+    return own if model.selection is None else own | {"selection"}
 
 
 def _model_table(names: list[str], before: Array, after: Array, log: Array) -> "pd.DataFrame":
@@ -340,46 +341,33 @@ def _coefficients(
     higher = evidence.benefit != "lower"
     sources = [tree["quadrature"].to_dataset() for tree in trees.values()]
     rows: dict[str, dict[str, float]] = {}
-    for label in _labels(sources, "beta", MODERATOR):
-        parts = [_normal(source, "beta", MODERATOR, label) for source in sources]
-        has = np.array([part is not None for part in parts])
+    for label in labels_of(sources, "beta", MODERATOR):
+        own = [label in (labels_in(source, "beta") or ()) for source in sources]
+        has = np.array(own)
         share = float(after[has].sum())
-        given = _joined(parts, after, fill=None)
-        averaged = _joined(parts, after, fill=_nothing(higher=higher))
-        rows[f"beta[{label}]"] = {
-            "inclusion": share,
-            **_figures(*given, higher=higher, ci_prob=ci_prob, prefix=""),
-            **_figures(*averaged, higher=higher, ci_prob=ci_prob, prefix="averaged_"),
+        rows[f"beta[{label}]"] = {"inclusion": share}
+        if all(normal(source) for source in sources):
+            parts = [one_of(source, "beta", MODERATOR, label) for source in sources]
+            given = _joined(parts, after, fill=None)
+            averaged = _joined(parts, after, fill=nothing(higher=higher))
+            rows[f"beta[{label}]"] |= {
+                **_figures(*given, higher=higher, ci_prob=ci_prob, prefix=""),
+                **_figures(*averaged, higher=higher, ci_prob=ci_prob, prefix="averaged_"),
+            }
+            continue
+        zero = point(nothing(higher=higher))
+        each = [
+            effect_in(source, "beta", label) if one else zero
+            for source, one in zip(sources, own, strict=True)
+        ]
+        known = [part for part, one in zip(each, own, strict=True) if one]
+        rows[f"beta[{label}]"] |= {
+            **_of_kernels(blended(known, (after[has] / share).tolist()), higher, ci_prob, ""),
+            **_of_kernels(blended(each, after.tolist()), higher, ci_prob, "averaged_"),
         }
     frame = pd.DataFrame.from_dict(rows, orient="index")
     frame.index.name = "quantity"
     return frame
-
-
-def _nothing(*, higher: bool) -> float:
-    return -ALMOST_ZERO if higher else ALMOST_ZERO
-
-
-def _labels(sources: list[xr.Dataset], variable: str, dim: str) -> list[str]:
-    return list(
-        dict.fromkeys(
-            str(label)
-            for source in sources
-            if f"{variable}_mean" in source
-            for label in source[dim].to_numpy()
-        )
-    )
-
-
-def _normal(source: xr.Dataset, variable: str, dim: str, label: str) -> tuple[Array, ...] | None:
-    """Weight, mean and SD of one labelled quantity at a model's nodes; None if it has none."""
-    if f"{variable}_mean" not in source or label not in source[dim].to_numpy():
-        return None
-    weight = source["weight"].to_numpy()
-    mean, sd = (
-        source[f"{variable}_{part}"].sel({dim: label}).to_numpy() for part in ("mean", "sd")
-    )
-    return weight, mean, sd
 
 
 def _joined(
@@ -418,167 +406,17 @@ def _figures(
     return {f"{prefix}{name}": value for name, value in found.items()}
 
 
+def _of_kernels(found: Kernels, higher: bool, ci_prob: float, prefix: str) -> dict[str, float]:
+    """Give the same of a coefficient that is not normal in every model."""
+    mean, sd = found.moments()
+    levels = np.array([0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2])
+    told = {"mean": mean, "sd": sd}
+    for name, value in zip(("median", "lower", "upper"), found.quantile(levels), strict=True):
+        told[name] = 0.0 if abs(value) <= 1e-12 * (abs(mean) + sd) else float(value)
+    told["probability"] = found.beyond(0.0, above=higher)
+    return {f"{prefix}{name}": value for name, value in told.items()}
+
+
 def _rounding(centre: Array, spread: Array) -> float:
     """Say how near zero a quantile is the point at zero."""
     return 1e-12 * float(abs(centre[0]) + spread[0])
-
-
-def _averaged(
-    trees: Mapping[str, xr.DataTree],
-    models: Mapping[str, Model],
-    after: Array,
-    total: float,
-    evidence: Evidence,
-) -> xr.DataTree:
-    """Put the nodes of all models into one tree."""
-    sources = [tree["quadrature"].to_dataset() for tree in trees.values()]
-    weight = np.concatenate(
-        [
-            chance * source["weight"].to_numpy()
-            for chance, source in zip(after, sources, strict=True)
-        ]
-    )
-    keep = weight > NEGLIGIBLE * weight.max()
-    error = float(after @ [float(source["error"]) for source in sources])
-    data: dict[str, Any] = {
-        "log_evidence": total,
-        "error": error,
-        "weight": (NODE, weight[keep] / weight[keep].sum()),
-    }
-    zero = _nothing(higher=evidence.benefit != "lower")
-    mu = [_scalar(source, "mu", None, zero) for source in sources]
-    new = [
-        _scalar(source, "theta_new", part, zero) for source, part in zip(sources, mu, strict=True)
-    ]
-    both = [("mu", mu), ("theta_new", new)]
-    if any("mu_studies_mean" in source for source in sources):
-        # Without moderators both means are one.
-        own = [
-            _scalar(source, "mu_studies", part, zero)
-            for source, part in zip(sources, mu, strict=True)
-        ]
-        both.append(("mu_studies", own))
-        data |= kernel_variables("theta_new_studies", None, [_like_studies(sources, after, zero)])
-    for name, parts in both:
-        data[f"{name}_mean"] = (NODE, np.concatenate([part[0] for part in parts])[keep])
-        data[f"{name}_sd"] = (NODE, np.concatenate([part[1] for part in parts])[keep])
-    coords: dict[str, Any] = {ESTIMATE: sources[0][ESTIMATE].to_numpy()}
-    for name in ("theta_mean", "theta_sd"):
-        joined = np.concatenate([source[name].to_numpy() for source in sources])
-        data[name] = ((NODE, ESTIMATE), joined[keep])
-    for name, dim in (("beta", MODERATOR), ("mu_level", LEVEL)):
-        labels = _labels(sources, name, dim)
-        if labels:
-            coords[dim] = np.array(labels, dtype=object)
-            columns = [_column(sources, mu, name, dim, label, zero) for label in labels]
-            for place, part in enumerate(("mean", "sd")):
-                stacked = np.stack([column[place] for column in columns], axis=1)
-                data[f"{name}_{part}"] = ((NODE, dim), stacked[keep])
-    shared = [
-        name for name in _first(models).hyper if all(name in m.hyper for m in models.values())
-    ]
-    for name in shared:
-        joined = np.concatenate([source[name].to_numpy() for source in sources])
-        data[name] = (NODE, joined[keep])
-        marginal, ends = averaged_spread(sources, after, name)
-        data[f"{name}_marginal"] = (f"{name}_point", marginal)
-        data[f"{name}_range"] = ("end", ends)
-    for name, _ in both:
-        pairs = [shares_in(source, name) or shares_in(source, "mu") for source in sources]
-        known = [pair for pair in pairs if pair is not None]
-        if name in BOTH and len(known) == len(sources):
-            data[f"weight_in_{name}"] = (ESTIMATE, after @ np.stack([own for own, _ in known]))
-            data[f"prior_weight_in_{name}"] = float(after @ [prior for _, prior in known])
-    return _tree(trees, models, sources, xr.Dataset(data, coords=coords), shared)
-
-
-def _first(models: Mapping[str, Model]) -> Model:
-    return next(iter(models.values()))
-
-
-def _scalar(
-    source: xr.Dataset, name: str, instead: tuple[Array, Array] | None, zero: float
-) -> tuple[Array, Array]:
-    """Mean and SD at a model's nodes; without the quantity those of another one, or nothing."""
-    if f"{name}_mean" in source:
-        return source[f"{name}_mean"].to_numpy(), source[f"{name}_sd"].to_numpy()
-    if instead is not None:
-        return instead
-    count = source.sizes[NODE]
-    return np.full(count, zero), np.zeros(count)
-
-
-def _like_studies(sources: list[xr.Dataset], after: Array, zero: float) -> Kernels:
-    """Effect in a new setting that is drawn as the studies are, over all models."""
-    names = ("theta_new_studies", "theta_new", "mu_studies", "mu")
-    known = [[name for name in names if labels_in(source, name) is not None] for source in sources]
-    none = Kernels(np.ones(1), np.full(1, zero), np.zeros(1))
-    parts = [
-        effect_in(source, own[0]) if own else none
-        for source, own in zip(sources, known, strict=True)
-    ]
-    return blended(parts, after.tolist())
-
-
-def _column(
-    sources: list[xr.Dataset],
-    mu: list[tuple[Array, Array]],
-    name: str,
-    dim: str,
-    label: str,
-    zero: float,
-) -> tuple[Array, Array]:
-    """One label over all models: without it a coefficient is zero, and a level's mean that of all."""
-    mean, sd = [], []
-    for source, pooled in zip(sources, mu, strict=True):
-        part = _normal(source, name, dim, label)
-        count = source.sizes[NODE]
-        if part is not None:
-            mean.append(part[1])
-            sd.append(part[2])
-        elif name == "mu_level":
-            mean.append(pooled[0])
-            sd.append(pooled[1])
-        else:
-            mean.append(np.full(count, zero))
-            sd.append(np.zeros(count))
-    return np.concatenate(mean), np.concatenate(sd)
-
-
-def _tree(
-    trees: Mapping[str, xr.DataTree],
-    models: Mapping[str, Model],
-    sources: list[xr.Dataset],
-    quadrature: xr.Dataset,
-    shared: list[str],
-) -> xr.DataTree:
-    quadrature.attrs.update(
-        {
-            "tail_power": min(float(source.attrs["tail_power"]) for source in sources),
-            "back_moments": min(int(source.attrs["back_moments"]) for source in sources),
-            "grows_with_tau": " ".join(
-                dict.fromkeys(
-                    name
-                    for source in sources
-                    for name in str(source.attrs["grows_with_tau"]).split()
-                )
-            ),
-        }
-    )
-    widest = max(trees.values(), key=lambda tree: tree["constant_data"]["columns"].shape[1])
-    # What belongs to one model's prior does not describe an average.
-    constant = widest["constant_data"].to_dataset()
-    constant = constant.drop_vars(["beta_prior_sd", "precision"], errors="ignore")
-    root = xr.DataTree.from_dict(
-        {
-            "quadrature": quadrature,
-            "observed_data": widest["observed_data"].to_dataset(),
-            "constant_data": constant,
-        }
-    )
-    root.attrs.update(widest.attrs)
-    root.attrs["hyper"] = " ".join(shared)
-    described = {name: encode(model) for name, model in models.items()}
-    root.attrs["model"] = json.dumps({"average_of": described}, sort_keys=True, default=str)
-    root.attrs["model_digest"] = ""
-    return root

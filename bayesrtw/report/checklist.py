@@ -165,6 +165,11 @@ def _model(found: dict[str, Any]) -> Answers:
         "1.B": (
             "reported",
             f"Likelihood: {settings_in_words(analysis['likelihood'])}, standard errors taken as known. "
+            + (
+                f"Selection: {settings_in_words(analysis['selection'])}. "
+                if "selection" in analysis
+                else ""
+            )
             + "; ".join(what for what, _ in terms)
             + ". Of interest: "
             + ", ".join(found["estimands"])

@@ -78,6 +78,9 @@ def exported(synthesis: Synthesis, to: str) -> dict[str, bytes]:
             f"its likelihood is {kind_of(likelihood)!r}, which sees more than effects",
             (),
         )
+    if synthesis.analysis.selection is not None:
+        what = "it takes results as selected, which no other program is told"
+        raise _refusal(synthesis, to, what, ())
     if likelihood.correlation is not None or likelihood.clustering is not None:
         what = "it integrates over a correlation of sampling errors, or over a design effect"
         raise _refusal(synthesis, to, what, ())

@@ -339,6 +339,10 @@ def _model(content: dict[str, Any]) -> Section:
     rows: list[tuple[Text, ...]] = [
         (("Likelihood: ", Quoted(likelihood)), ("standard errors taken as known",))
     ]
+    chosen = content["analysis"].get("selection")
+    if chosen is not None:
+        words = ("Selection: ", Quoted(settings_in_words(chosen)))
+        rows.append((words, ("results are seen by what they say",)))
     for term in content["analysis"]["term"]:
         what, prior = term_in_words(term)
         rows.append(((Quoted(what),), (Quoted(prior),)))

@@ -26,6 +26,10 @@ ROLES = {
         "for ratios. None of them looks at the data.",
     ),
     "likelihood": ("Likelihoods", "How an estimate scatters around its study's effect."),
+    "selection": (
+        "Selections",
+        "How probable it is that a result is seen, given what it says. Without one every result is.",
+    ),
     "engine": ("Engines", "How the posterior is computed. Without a choice: exact where it can."),
 }
 

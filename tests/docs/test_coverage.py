@@ -20,6 +20,7 @@ from bayesrtw.errors import Faults, SpecError
 from bayesrtw.living.outcome import CODES
 from bayesrtw.model.likelihood import Likelihood
 from bayesrtw.model.prior import Prior
+from bayesrtw.model.selection import Selection
 from bayesrtw.model.term import Term
 from bayesrtw.reading.schema import (
     DependenceTable,
@@ -31,7 +32,13 @@ from bayesrtw.reading.schema import (
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-ROLES = {"prior": Prior, "term": Term, "likelihood": Likelihood, "engine": Engine}
+ROLES = {
+    "prior": Prior,
+    "term": Term,
+    "likelihood": Likelihood,
+    "selection": Selection,
+    "engine": Engine,
+}
 COMPONENTS = tomllib.loads((DOCS / "components.toml").read_text("utf-8"))
 PAGES = sorted(
     path

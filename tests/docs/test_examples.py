@@ -25,6 +25,7 @@ MET_ELSEWHERE = {
     "Nuts": "engines, as a component",
     "bias": "its classes are components",
     "likelihood": "its classes are components",
+    "selection": "the same",
     "mixture_prior": "its classes are components",
     "prior": "its classes are components",
     "terms": "its classes are components",

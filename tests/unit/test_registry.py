@@ -11,10 +11,11 @@ from bayesrtw.errors import Faults, SpecError
 from bayesrtw.model.likelihood import Likelihood
 from bayesrtw.model.moderator import Group
 from bayesrtw.model.prior import HalfNormal, Normal, Prior
+from bayesrtw.model.selection import Selection
 from bayesrtw.model.term import Term
 from bayesrtw.registry import _KINDS, decode, digest, encode, kind_of, kinds, suggestion
 
-ROLES = ("engine", "likelihood", "prior", "term")
+ROLES = ("engine", "likelihood", "prior", "selection", "term")
 COMPONENTS = [(role, kind) for role in ROLES for kind in sorted(_KINDS[role])]
 
 #: What the documentation shows of each component, which is what a person would write.
@@ -26,7 +27,8 @@ SHOWN = tomllib.loads(
 def protocol(role):
     from bayesrtw.engine import Engine  # noqa: PLC0415
 
-    return {"engine": Engine, "likelihood": Likelihood, "prior": Prior, "term": Term}[role]
+    roles = {"engine": Engine, "likelihood": Likelihood, "prior": Prior, "selection": Selection}
+    return {**roles, "term": Term}[role]
 
 
 def example(role, kind):

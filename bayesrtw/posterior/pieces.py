@@ -1,0 +1,106 @@
+"""A distribution in pieces: on each interval of a line it has a density of its own."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
+
+Array = NDArray[np.float64]
+
+#: Halvings of a bracket of a quantile: beyond the last digit of a double.
+HALVINGS = 80
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pieces:
+    """Results that a selection lets through with weights that differ between intervals.
+
+    Attributes
+    ----------
+    ends
+        Of the intervals, ascending, shape (piece + 1,); the first and last are infinite.
+    weight
+        Shares of the normals in each interval, shape (piece, normal): they need not sum to one, and what
+        they give inside the intervals does.
+    mean, sd
+        Of the normals, shape (normal,); analysis scale.
+    """
+
+    ends: Array
+    weight: Array
+    mean: Array
+    sd: Array
+
+    def below(self, x: ArrayLike) -> Array:
+        """Give P(X <= x), of any shape."""
+        return self._between(np.full(np.shape(x), -np.inf), np.asarray(x, dtype=np.float64))
+
+    def above(self, x: ArrayLike) -> Array:
+        """Give P(X > x), of any shape."""
+        return self._between(np.asarray(x, dtype=np.float64), np.full(np.shape(x), np.inf))
+
+    def quantile(self, q: ArrayLike) -> Array:
+        """Invert the distribution function at probabilities in (0, 1)."""
+        wanted = np.asarray(q, dtype=np.float64)
+        reach = 40.0 * float(self.sd.max())
+        low = np.full(wanted.shape, float(self.mean.min()) - reach)
+        high = np.full(wanted.shape, float(self.mean.max()) + reach)
+        for _ in range(HALVINGS):
+            middle = 0.5 * (low + high)
+            less = self.below(middle) < wanted
+            low, high = np.where(less, middle, low), np.where(less, high, middle)
+        return np.asarray(0.5 * (low + high))
+
+    def _between(self, low: Array, high: Array) -> Array:
+        """Sum what is between two points over the intervals."""
+        found = np.zeros(low.shape)
+        for weight, left, right in zip(self.weight, self.ends, self.ends[1:], strict=False):
+            a, b = np.clip(low, left, right), np.clip(high, left, right)
+            found = found + _mass(*self._scaled(a, b)) @ weight
+        return np.clip(found, 0.0, 1.0)
+
+    @property
+    def centre(self) -> float:
+        """The mean."""
+        return self._moments()[0]
+
+    @property
+    def spread(self) -> float:
+        """The SD."""
+        mean, second = self._moments()
+        return float(np.sqrt(max(second - mean**2, 0.0)))
+
+    def _moments(self) -> tuple[float, float]:
+        """Mean and second moment: those of truncated normals."""
+        first, second = 0.0, 0.0
+        for weight, left, right in zip(self.weight, self.ends, self.ends[1:], strict=False):
+            a, b = self._scaled(np.asarray(left), np.asarray(right))
+            mass = _mass(a, b)
+            at_a, at_b = (np.exp(-0.5 * z * z) / np.sqrt(2.0 * np.pi) for z in (a, b))
+            first += weight @ (self.mean * mass + self.sd * (at_a - at_b))
+            more = (at_a * (left if np.isfinite(left) else 0.0) + self.mean * at_a) - (
+                at_b * (right if np.isfinite(right) else 0.0) + self.mean * at_b
+            )
+            second += weight @ ((self.mean**2 + self.sd**2) * mass + self.sd * more)
+        return float(first), float(second)
+
+    def log_density(self, x: ArrayLike) -> Array:
+        """Log density, of any shape."""
+        at = np.asarray(x, dtype=np.float64)
+        z = (at[..., None] - self.mean) / self.sd
+        piece = np.clip(np.searchsorted(self.ends, at, side="right") - 1, 0, len(self.weight) - 1)
+        each = np.exp(-0.5 * z * z) / (self.sd * np.sqrt(2.0 * np.pi))
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(np.sum(each * self.weight[piece], axis=-1)))
+
+    def _scaled(self, low: Array, high: Array) -> tuple[Array, Array]:
+        """Two points in SDs from each normal, shape (..., normal)."""
+        low, high = ((end[..., None] - self.mean) / self.sd for end in (low, high))
+        return low, high
+
+
+def _mass(low: Array, high: Array) -> Array:
+    """Probability between two points of a standard normal, from the side where nothing cancels."""
+    flip = low > 0
+    return np.asarray(ndtr(np.where(flip, -low, high)) - ndtr(np.where(flip, -high, low)))
