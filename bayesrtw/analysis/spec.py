@@ -28,6 +28,7 @@ from bayesrtw.model import (  # noqa: F401 - the same
     reference_prior,
     shrinkage,
     single,
+    small_study,
     spline,
     step_weights,
     student_t,

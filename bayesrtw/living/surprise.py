@@ -14,6 +14,7 @@ from bayesrtw.engine import solve
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import Model
+from bayesrtw.model.term import Noise
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.pieces import Pieces
 
@@ -44,7 +45,7 @@ def surprise(
     try:
         [before] = solve(model, evidence).without([new])
     except EngineRefusal:
-        expected: Sequence[Kernels | Pieces] = _sampled(model, se[rows], tree)
+        expected: Sequence[Kernels | Pieces] = _sampled(model, evidence, se[rows], tree)
     else:
         expected = [] if before is None else before.expected(new)
     labels = evidence.data[ESTIMATE].to_numpy()
@@ -62,11 +63,17 @@ def surprise(
 
 
 def _sampled(
-    model: Model, se: NDArray[np.float64], tree: Callable[[], xr.DataTree] | None
+    model: Model,
+    evidence: Evidence,
+    se: NDArray[np.float64],
+    tree: Callable[[], xr.DataTree] | None,
 ) -> list[Kernels]:
     """Predict from draws of a new setting; nothing where biases or clusters stand between it and a report."""
     bare = model.likelihood.clustering is None and model.selection is None
-    if tree is None or not bare or any(term.facts.trust for term in model.terms):
+    biased = any(
+        term.facts.trust or isinstance(term.gaussian(evidence), Noise) for term in model.terms
+    )
+    if tree is None or not bare or biased:
         return []
     posterior = tree()["posterior"]
     if model.new not in posterior:

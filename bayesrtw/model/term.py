@@ -20,7 +20,14 @@ Array = NDArray[np.float64]
 
 #: What a hyperparameter is.
 What = Literal[
-    "sd of effects", "sd of biases", "bias", "correlation", "probability", "shape", "weight"
+    "sd of effects",
+    "sd of biases",
+    "bias",
+    "correlation",
+    "probability",
+    "shape",
+    "weight",
+    "slope",
 ]
 
 
@@ -38,6 +45,7 @@ _TITLES: dict[What, str] = {
     "probability": "Probability",
     "shape": "Shape",
     "weight": "Selection weight ω",
+    "slope": "Slope on standard errors",
 }
 
 
