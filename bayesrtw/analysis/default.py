@@ -5,11 +5,13 @@ from collections import Counter
 
 import numpy as np
 
-from bayesrtw.analysis.spec import Analysis, Estimand, Query
+from bayesrtw.analysis.query import select
+from bayesrtw.analysis.spec import Analysis, Estimand, Query, Variant
 from bayesrtw.doubt.shape import question
-from bayesrtw.errors import EvidenceError
+from bayesrtw.errors import EvidenceError, shown
 from bayesrtw.evidence.dependence import shared_rows
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.default_likelihood import EXACT, Chosen, default_likelihood
 from bayesrtw.model.defaults import default_priors, default_terms, described
 
 #: How the reason of an analysis begins that no file states.
@@ -17,6 +19,11 @@ UNREGISTERED = "Not registered: a random-effects model with default priors"
 
 #: How the reason for a third level begins.
 THREE_LEVELS = "Three levels"
+
+#: The variant that stands beside an exact likelihood of counts: what was usual before it.
+APPROXIMATE = Variant(
+    "normal approximation, 0.5 in empty cells", {"likelihood": {"kind": "normal"}}
+)
 
 #: Seed of unregistered analyses.
 SEED = 20260301
@@ -54,6 +61,13 @@ def default_analyses(evidence: Evidence, *, levels: int = 3) -> tuple[Analysis, 
     found: list[Analysis] = []
     for outcome, measure in pairs:
         rows = usable.select(outcome=str(outcome), measure=str(measure))
+        query = Query(
+            evidence.provenance.dataset,
+            str(measure),
+            {"outcome": (str(outcome),)},
+            shared_groups=bool(shared_rows(rows)),
+        )
+        chosen = likelihood_for(query, evidence)
         name = f"{outcome}-{measure}" if len(pairs) > 1 else str(outcome)
         stem = re.sub(r"[^a-z0-9]+", "-", name.lower())[:80].strip("-") or "analysis"
         taken = sum(other.id == stem or other.id.startswith(f"{stem}--") for other in found)
@@ -72,18 +86,61 @@ def default_analyses(evidence: Evidence, *, levels: int = 3) -> tuple[Analysis, 
                     else f"What is the effect on {title}?"
                 ),
                 seed=SEED,
-                evidence=Query(
-                    evidence.provenance.dataset,
-                    str(measure),
-                    {"outcome": (str(outcome),)},
-                    shared_groups=bool(shared_rows(rows)),
-                ),
+                evidence=query,
                 term=default_terms(rows, levels=levels),
+                likelihood=chosen.likelihood,
+                variant=(APPROXIMATE,) if chosen.exact else (),
                 estimand=_estimands(rows, levels),
-                rationale=_reasons(rows, levels),
+                rationale=(*_reasons(rows, levels), *([chosen.why] if chosen.why else [])),
             )
         )
     return tuple(found)
+
+
+def the_default(evidence: Evidence) -> Analysis:
+    """Give the one analysis that evidence gets by default.
+
+    Parameters
+    ----------
+    evidence
+        Rows in one outcome and one measure.
+
+    Returns
+    -------
+    Analysis
+        As of `default_analyses`.
+
+    Raises
+    ------
+    EvidenceError
+        If there are several outcomes or measures; it names them.
+    """
+    found = default_analyses(evidence)
+    if len(found) > 1:
+        raise EvidenceError(
+            f"{evidence.where}: {len(found)} analyses would pool it: {shown(each.id for each in found)}; "
+            "take the rows of one with evidence.select(outcome=..., measure=...)."
+        )
+    return found[0]
+
+
+def likelihood_for(query: Query, evidence: Evidence) -> Chosen:
+    """Choose the likelihood of the rows that a query takes.
+
+    Parameters
+    ----------
+    query
+        Which rows.
+    evidence
+        Every row of a data set.
+
+    Returns
+    -------
+    Chosen
+        As of `bayesrtw.model.default_likelihood.default_likelihood`.
+    """
+    exact = EXACT.get(query.measure)
+    return default_likelihood(select(query, evidence, hears=exact and exact[0].hears).evidence)
 
 
 def _several(rows: Evidence, levels: int) -> int:

@@ -1,5 +1,6 @@
 """From a data set to the rows of an analysis; everything left out is named."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ from bayesrtw.model.likelihood import Inspects
 from bayesrtw.model.term import LeavesOut
 from bayesrtw.printed import STATE_IT
 from bayesrtw.registry import suggestion
+
+#: Says of rows whether a likelihood takes them without an estimate.
+Hears = Callable[[Evidence], NDArray[np.bool_]]
 
 #: Rows named in one finding before the rest is only counted.
 NAMED = 12
@@ -37,7 +41,7 @@ class Selected:
     findings: tuple[Finding, ...]
 
 
-def select(query: Query, evidence: Evidence, *, without_events: bool = False) -> Selected:
+def select(query: Query, evidence: Evidence, *, hears: Hears | None = None) -> Selected:
     """Take the rows that an analysis pools.
 
     Parameters
@@ -46,9 +50,9 @@ def select(query: Query, evidence: Evidence, *, without_events: bool = False) ->
         What it wants.
     evidence
         The data set.
-    without_events
-        Whether rows are kept in which nobody, or everybody, has the event: they have no effect, and a
-        likelihood of counts may hear them all the same.
+    hears
+        Which rows are kept that have no effect or no standard error, as those in which nobody has the event:
+        a likelihood of counts hears them all the same. None of them unless given.
 
     Returns
     -------
@@ -101,13 +105,12 @@ def select(query: Query, evidence: Evidence, *, without_events: bool = False) ->
         if query.measure in FROM_COUNTS and _counted(rows)[other].any():
             text += f". Counts can be analysed so too: give their rows a column measure with {query.measure}"
         rows = _without(rows, other, text, "other-measure", "warning", findings)
-    silent = _silent(rows)
-    if not without_events:
-        text = f"nobody, or everybody, {SILENT} of a ratio"
-        rows = _without(rows, silent, text, "no-events", "warning", findings)
-        silent = silent[~silent]
+    heard = np.zeros(rows.size, dtype=bool) if hears is None else hears(rows)
+    silent = _silent(rows) & ~heard
+    text = f"nobody, or everybody, {SILENT} of a ratio"
+    rows = _without(rows, silent, text, "no-events", "warning", findings)
     effect, se = rows.data["effect"].to_numpy(), rows.data["se"].to_numpy()
-    bare = ~(np.isfinite(effect) & np.isfinite(se)) & ~silent
+    bare = ~(np.isfinite(effect) & np.isfinite(se)) & ~heard[~silent]
     text = "no standard error follows from what was printed"
     rows = _without(rows, bare, text, "no-standard-error", "warning", findings)
     if rows.size == 0:
@@ -145,8 +148,8 @@ def selected(analysis: Analysis, evidence: Evidence) -> Selected:
         benefit and nobody stated which effects are good.
     """
     likelihood = analysis.model.likelihood
-    tells = isinstance(likelihood, Inspects) and likelihood.tells_without_events
-    found = select(analysis.evidence, evidence, without_events=tells)
+    hears = likelihood.hears if isinstance(likelihood, Inspects) else None
+    found = select(analysis.evidence, evidence, hears=hears)
     rows, findings = found.evidence, list(found.findings)
     for term in analysis.model.terms:
         if isinstance(term, LeavesOut):

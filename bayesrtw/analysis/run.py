@@ -8,7 +8,9 @@ import numpy as np
 import xarray as xr
 
 from bayesrtw.analysis.answers import answers
+from bayesrtw.analysis.approximated import approximated
 from bayesrtw.analysis.catalog import evidence_of, register
+from bayesrtw.analysis.default import the_default
 from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis, vary
 from bayesrtw.doubt.inspect import beside
@@ -117,13 +119,14 @@ def asked_of(
     return what, evidence if evidence is not None else evidence_of(what)
 
 
-def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
+def run(analysis: Analysis | Evidence, evidence: Evidence | None = None) -> Synthesis:
     """Run an analysis.
 
     Parameters
     ----------
     analysis
-        What to run.
+        What to run. Evidence in one outcome and measure is pooled by the analysis that it gets by default
+        (`bayesrtw.analysis.default.default_analyses`).
     evidence
         In place of the data set that it names.
 
@@ -146,6 +149,8 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
     >>> "pooled" in synthesis.estimates.index
     True
     """
+    if isinstance(analysis, Evidence):
+        return run(the_default(analysis), analysis)
     source = evidence if evidence is not None else evidence_of(analysis)
     chosen = selected(analysis, source)
     model = analysis.model
@@ -171,6 +176,7 @@ def run(analysis: Analysis, evidence: Evidence | None = None) -> Synthesis:
         *_unasked(analysis),
         *_designs(analysis, chosen.evidence),
         *_shy_of_zero(analysis),
+        *approximated(analysis, estimates, variants, measure_named(str(tree.attrs["measure"]))),
         *checked,
         *diagnose(tree, model),
     )

@@ -1,8 +1,11 @@
 """First drafts of an analysis and of a data set, valid as they stand and meant to be edited."""
 
-from bayesrtw.analysis.spec import ID, SCHEMA, parse
-from bayesrtw.errors import SpecError
+from bayesrtw.analysis.default import APPROXIMATE, likelihood_for
+from bayesrtw.analysis.spec import ID, SCHEMA, Query, parse
+from bayesrtw.errors import EvidenceError, SpecError
 from bayesrtw.evidence.measure import MEASURES
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.default_likelihood import EXACT, Chosen
 from bayesrtw.model.defaults import DAYS, TABLE
 from bayesrtw.registry import encode, suggestion
 
@@ -11,7 +14,11 @@ SEED = 20261124
 
 
 def analysis_text(
-    name: str, *, dataset: str = "my-dataset", measure: str = "log_hazard_ratio"
+    name: str,
+    *,
+    dataset: str = "my-dataset",
+    measure: str = "log_hazard_ratio",
+    evidence: Evidence | None = None,
 ) -> str:
     """Draft an analysis file with the default priors of its measure.
 
@@ -23,6 +30,9 @@ def analysis_text(
         Id of the data set that it pools.
     measure
         The one measure that it pools, e.g. ``"log_hazard_ratio"``.
+    evidence
+        The data set's rows, if it is there already: where all of that measure rest on counts, their exact
+        likelihood is chosen, and the normal approximation stands beside it.
 
     Returns
     -------
@@ -38,13 +48,18 @@ def analysis_text(
     if measure not in MEASURES:
         raise SpecError(f"measure is {measure!r}; {suggestion(measure, list(MEASURES))}")
     default = TABLE.get(measure, DAYS)
+    chosen = _chosen(dataset, measure, evidence)
+    reasons = [f"Priors of the measure's defaults: {default.why}."]
+    reasons += [chosen.why] if chosen is not None and chosen.why else []
+    listed = "".join(f'  "{reason}",\n' for reason in reasons)
     text = f'''\
 schema = {SCHEMA}
 id = "{name}"
 title = "What is pooled, and for which outcome"
 question = "The question in one sentence, fixed before the fit?"
 seed = {SEED}
-rationale = ["Priors of the measure's defaults: {default.why}."]
+rationale = [
+{listed}]
 
 [evidence]
 dataset = "{dataset}"
@@ -58,7 +73,7 @@ prior = {_table(default.mu)}
 kind = "exchangeable"
 tau = {_table(default.tau)}
 
-[[estimand]]
+{_likelihood(measure, chosen)}[[estimand]]
 name = "pooled"
 of = "mu"
 
@@ -92,6 +107,32 @@ of = "tau"
 '''
     parse(text, f"{name}.toml")
     return text
+
+
+def _chosen(dataset: str, measure: str, evidence: Evidence | None) -> Chosen | None:
+    """Choose the likelihood of the rows that are there; None where there is none of the measure."""
+    if evidence is None:
+        return None
+    try:
+        return likelihood_for(Query(dataset, measure), evidence)
+    except EvidenceError:
+        return None
+
+
+def _likelihood(measure: str, chosen: Chosen | None) -> str:
+    """Write the likelihood of counts, as a remark where it is not known whether there are any."""
+    if measure not in EXACT or (chosen is not None and not chosen.exact):
+        return ""
+    settings = encode(EXACT[measure][0])
+    link = f'link = "{settings["link"]}"\n' if "link" in settings else ""
+    text = (
+        f'[likelihood]\nkind = "{settings["kind"]}"\n{link}\n[[variant]]\nname = "{APPROXIMATE.name}"\n'
+        'set = { likelihood = { kind = "normal" } }\n'
+    )
+    if chosen is not None:
+        return f"{text}\n"
+    said = f"Where every row has counts, their exact likelihood:\n{text}"
+    return "".join(f"# {line}".rstrip() + "\n" for line in said.splitlines()) + "\n"
 
 
 def dataset_files(name: str) -> dict[str, str]:

@@ -29,10 +29,19 @@ def new() -> None:
     help="Folder to write into.  [default: here]",
 )
 def analysis(name: str, dataset: str, measure: str, folder: Path) -> None:
-    """Write NAME.toml with the default priors of its measure."""
+    """Write NAME.toml with the default priors of its measure.
+
+    Where the data set is there already and all its rows of the measure rest on counts, their exact likelihood
+    is chosen.
+    """
+    from bayesrtw.analysis.catalog import dataset_ids, open_dataset
     from bayesrtw.analysis.scaffold import analysis_text
 
-    _write({folder / f"{name}.toml": analysis_text(name, dataset=dataset, measure=measure)})
+    place = dataset if dataset in dataset_ids() else folder / dataset
+    there = dataset in dataset_ids() or (folder / dataset).exists()
+    evidence = open_dataset(place, strict=False) if there else None
+    text = analysis_text(name, dataset=dataset, measure=measure, evidence=evidence)
+    _write({folder / f"{name}.toml": text})
 
 
 @new.command()

@@ -7,25 +7,26 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp, ndtr
+from scipy.special import logsumexp
 
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
 from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
 from bayesrtw.engine.curved import Curved, curved_of
-from bayesrtw.engine.curved_nodes import Looks, apart, cost, nodes_of
+from bayesrtw.engine.curved_nodes import Looks, apart, cost, nodes_of, unserved
 from bayesrtw.engine.curved_place import Place, Seen, weighed
 from bayesrtw.engine.curved_rows import (
     Part,
     alone,
     behind,
+    biases,
     effects,
     parts,
     reported,
     score,
-    shared_by_risk,
     slope,
+    told,
 )
-from bayesrtw.engine.curved_series import NEGLIGIBLE, kernels_of
+from bayesrtw.engine.curved_series import NEGLIGIBLE, ROWS, SERIES, kernels_of
 from bayesrtw.engine.curved_thinned import let_through
 from bayesrtw.engine.fitted import EachMean, EachShift, Posterior
 from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
@@ -55,9 +56,6 @@ AIM = {0: 1e-8, 1: 1e-8}
 NEIGHBOUR = 1e-5
 #: Place of the coarser of the first two rules among `sizes`, by the number of coefficients.
 FIRST = {0: 0, 1: 1, 2: 2, 3: 1}
-#: Means of a row on which its reports are looked at, and the SD of a report that is one of several: so small
-#: that a report which is met lies half below and half above.
-OUTLOOKS, POINT = 201, 1e-9
 #: Most densities of sites in one look: some twenty seconds; and up to how many finer rules are tried for more
 #: than the tolerance.
 MOST, CHEAP = 1e9, 2e6
@@ -186,19 +184,29 @@ class CurvedFit:
         return total
 
     def _kernels(
-        self, x: Array, weight: Array, share: Array, variance: Array | float = 0.0
+        self,
+        x: Array,
+        weight: Array,
+        share: Array,
+        variance: Array | float = 0.0,
+        enough: float = SERIES,
     ) -> Kernels:
         """Give a linear function of the coefficients, plus a normal deviation, as kernels.
 
         Its values at the nodes, `x`, have shape (point, node), as have their shares; `weight` and `variance`
         are those of the points. Shares may add up to less than one: those of a part of the posterior.
         """
-        found = self._massed(x, weight, share, variance)
+        found = self._massed(x, weight, share, variance, enough)
         total = np.sum(found.weight)
         return replace(found, weight=found.weight / total)
 
     def _massed(
-        self, x: Array, weight: Array, share: Array, variance: Array | float = 0.0
+        self,
+        x: Array,
+        weight: Array,
+        share: Array,
+        variance: Array | float = 0.0,
+        enough: float = SERIES,
     ) -> Kernels:
         """See `_kernels`; weights add up to the part of the posterior that shares are of."""
         own = np.sum(share, axis=-1)
@@ -208,7 +216,7 @@ class CurvedFit:
             return Kernels(np.zeros(0), np.zeros(0), np.ones(0), np.ones((0, 1)))
         x, each = x[keep], share[keep] / own[keep, None]
         laid = rule(self.fine.curved.design.columns.shape[1], self.fine.seen.size)
-        found, point, _ = kernels_of(x, each, mass[keep], laid.degree)
+        found, point, _ = kernels_of(x, each, mass[keep], laid.degree, enough)
         return found.widened(np.broadcast_to(variance, own.shape)[keep][point])
 
     def _missing(self) -> float:
@@ -300,7 +308,8 @@ class CurvedFit:
             return self._kernels(found.behind, weight, here, found.own)
         theta, each = effects(curved, row, found)
         flat = len(weight), -1
-        return self._kernels(theta.reshape(flat), weight, (here[..., None] * each).reshape(flat))
+        every = (here[..., None] * each).reshape(flat)
+        return self._kernels(theta.reshape(flat), weight, every, enough=ROWS)
 
     def _reported(self, row: int) -> Kernels:
         """Give what a row that is not at risk would report, as points: one of its outcomes each."""
@@ -309,15 +318,7 @@ class CurvedFit:
         repeat = found.share.shape[1] // share.shape[1]
         here = np.repeat(share, repeat, axis=1) * found.share
         eta = self._kernels(found.seen, weight, here, found.own + found.noise)
-        z = np.linspace(-6.5, 6.5, OUTLOOKS)
-        density = np.exp(-0.5 * z * z)
-        at = np.asarray(eta.quantile(ndtr(z)))
-        told = self.design.sites.reports(row, at)
-        assert told is not None
-        estimate, log = told
-        chance = density @ np.exp(log) / density.sum()
-        order = np.argsort(estimate)
-        return Kernels(chance[order] / chance.sum(), estimate[order], np.full(len(order), POINT))
+        return told(self.design.sites, row, eta)
 
     @cached_property
     def shares(self) -> Array:
@@ -344,23 +345,7 @@ class CurvedFit:
     def biases(self) -> tuple[Array, dict[str, float]]:
         """Probability that each row is biased (estimate,), and the mean of each group's mean bias."""
         weight, share, _ = self._shares(self.fine)
-        curved, seen = self.fine.curved, self.fine.seen
-        chance, means = np.zeros(len(self.kept)), {}
-        for which, risk in enumerate(self.design.risks):
-            for row in risk.rows.tolist():
-                chance[row] = weight @ np.sum(share * self._biased_at(row), axis=1)
-            of_node, tilt = shared_by_risk(curved, self.nodes.values, seen, which)
-            mean = np.einsum("jks,js->jk", of_node, tilt.bias)
-            means[risk.name] = float(weight @ np.sum(share * mean, axis=1))
-        return chance, means
-
-    def _biased_at(self, row: int) -> Array:
-        """Probability that a row is biased, shape (point, node)."""
-        found = np.zeros(self.fine.seen.b.shape[:2])
-        for part in self._parts(row):
-            if part.biased:
-                found += part.share.reshape(*found.shape, -1).sum(axis=-1)
-        return found
+        return biases(self.fine.curved, self.nodes.values, self.fine.seen, weight, share)
 
     def _hyper(self) -> list[Distribution]:
         """Marginal posteriors of the hyperparameters."""
@@ -501,8 +486,23 @@ class CurvedFit:
             raise ConvergenceError(
                 f"Exact: a power of prior or data moves the posterior beyond its nodes ({moved:.0e})."
             )
-        found = fit_curved(self.model, self.evidence, self.design, self.kept)
+        found = self._recentred() or fit_curved(self.model, self.evidence, self.design, self.kept)
         return replace(found, priors=self.priors)
+
+    def _recentred(self) -> "CurvedFit | None":
+        """Lay both rules of the coefficients anew at the same hyperparameters; None where more has to be."""
+        if len(self.nodes.counts) > 1:
+            return None
+        values, width = self.nodes.values, self.design.near.columns.shape[1]
+        rough = curved_of(self.design, sizes(width)[0], self.kept)
+        place = rough.place(values)
+        made = (replace(rough, size=each.seen.size) for each in (self.fine, self.coarse))
+        fine, coarse = (Laid(each, each.look(values, place)) for each in made)
+        near = replace(self, fine=fine, coarse=coarse)
+        moved = near._moved()
+        if moved <= NEIGHBOUR:
+            moved = max(moved, near._missing(), unserved(near.weighed_nodes, rough.axes))
+        return replace(near, error=max(self.error, moved)) if moved <= NEIGHBOUR else None
 
     def _moved(self) -> float:
         """Measure the movement between the two rules."""

@@ -1,6 +1,7 @@
 """Nodes of the hyperparameters of a model that is not normal, what they cost, and whether they suffice."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,11 +13,15 @@ from bayesrtw.engine.curved_place import Place, weighed
 from bayesrtw.engine.integrate import moment_order
 from bayesrtw.engine.quadrature import lay, looks
 from bayesrtw.errors import EngineRefusal
-from bayesrtw.posterior.axis import Positive
+from bayesrtw.posterior.axis import Axis, Positive
+from bayesrtw.posterior.marginal import unresolved
 from bayesrtw.posterior.nodes import Nodes
+from bayesrtw.posterior.nodes import rule as line
 
 Array = NDArray[np.float64]
 
+#: How near to its own end a range must reach to end there.
+EDGE = 1e-9
 #: What a density costs at most, in normals: series of the mean cost no more.
 SERIES = 20
 
@@ -96,6 +101,21 @@ def nodes_of(seen: Looks, count: int) -> tuple[Nodes, Array]:
         ) from error
     bare = nodes.log_weight + nodes.log_total - seen.log_density(nodes.on_axes()).reshape(-1)
     return nodes, bare
+
+
+def unserved(nodes: Nodes, axes: Sequence[Axis]) -> float:
+    """Bound what nodes of one hyperparameter leave out of a posterior that they were not laid for.
+
+    The larger of what a series through them leaves out, and the densities at their ends against the largest.
+    """
+    if not nodes.counts:
+        return 0.0
+    density = np.exp(nodes.log_weight) / line(nodes.counts[0])[1]
+    low, high = (float(density[end] / np.max(density)) for end in (0, -1))
+    own, axis = nodes.ranges[0], axes[0]
+    # Where a hyperparameter itself ends, a density may end as well.
+    ends = low * bool(own.low > axis.floor + EDGE), high * bool(own.high < axis.ceiling - EDGE)
+    return max(unresolved(nodes, 0), *ends)
 
 
 def cost(curved: Curved, points: int) -> float:

@@ -12,14 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtr
 
 from bayesrtw.engine.at_risk import chances_of
 from bayesrtw.engine.cubature import rule
 from bayesrtw.engine.curved import AT_ONCE, Curved, inner
 from bayesrtw.engine.curved_place import Seen, Tilt
 from bayesrtw.engine.surface import Surface, surface
+from bayesrtw.model.observation import Sites
 from bayesrtw.model.term import AtRisk
+from bayesrtw.posterior.kernels import Kernels
 
 Array = NDArray[np.float64]
 
@@ -29,6 +31,9 @@ DEVIATIONS = 15
 NEGLIGIBLE = 1e-10
 #: Step of slopes of a selection, in SDs of what a row reports: central differences are right to 1e-8.
 STEP = 1e-4
+#: Means of a row on which its reports are looked at, and the SD of a report that is one of several: so small
+#: that a report which is met lies half below and half above.
+OUTLOOKS, POINT = 201, 1e-9
 
 
 class Part(NamedTuple):
@@ -325,6 +330,27 @@ def shared_by_risk(
     return found, tilt
 
 
+def biases(
+    curved: Curved, values: tuple[Array, ...], seen: Seen, weight: Array, share: Array
+) -> tuple[Array, dict[str, float]]:
+    """Probability that each row is biased (estimate,), and the mean of each group's mean bias.
+
+    The posterior's shares are those of points, `weight`, and of nodes at each point, `share`.
+    """
+    chance, means = np.zeros(len(curved.keep)), {}
+    for which, risk in enumerate(curved.curved.risks):
+        for row in risk.rows.tolist():
+            at = np.zeros(share.shape)
+            for part in parts(curved, values, seen, row):
+                if part.biased:
+                    at += part.share.reshape(*share.shape, -1).sum(axis=-1)
+            chance[row] = weight @ np.sum(share * at, axis=1)
+        of_node, tilt = shared_by_risk(curved, values, seen, which)
+        mean = np.einsum("jks,js->jk", of_node, tilt.bias)
+        means[risk.name] = float(weight @ np.sum(share * mean, axis=1))
+    return chance, means
+
+
 def score(part: Part) -> Array:
     """Slope of the log density of a row's site in what it reports, for one of its normals."""
     return np.asarray((part.seen - part.centre) / (part.own + part.error)[:, None])
@@ -343,3 +369,15 @@ def behind(part: Part, *, kept: bool) -> tuple[Array, Array]:
 def reported(part: Part) -> tuple[Array, Array]:
     """Give what a row would report under one of its normals: mean (point, node) and variance (point,)."""
     return part.seen, part.own + part.error
+
+
+def told(sites: Sites, row: int, eta: Kernels) -> Kernels:
+    """Give what a row that sees a mean would report, as points: one of its outcomes each."""
+    z = np.linspace(-6.5, 6.5, OUTLOOKS)
+    density = np.exp(-0.5 * z * z)
+    found = sites.reports(row, np.asarray(eta.quantile(ndtr(z))))
+    assert found is not None
+    estimate, log = found
+    chance = density @ np.exp(log) / density.sum()
+    order = np.argsort(estimate)
+    return Kernels(chance[order] / chance.sum(), estimate[order], np.full(len(order), POINT))

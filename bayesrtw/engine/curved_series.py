@@ -11,6 +11,8 @@ Array = NDArray[np.float64]
 
 #: Scales of kernels that are tried, in SDs, and what a series may leave out before the next one is.
 SCALES, SERIES = (1.0, 1.3, 1.6, 2.0), 1e-8
+#: The same for effects behind single rows, whose points are a short rule's: tails of their own gain nothing.
+ROWS = 1e-4
 #: Where the tails begin that get kernels of their own, in SDs of the middle.
 AWAY = 6.0
 #: How far normals of one kernel lie apart, in their SDs, and how unlike their variances are, in logs; the
@@ -25,16 +27,16 @@ NEGLIGIBLE = 1e-11
 
 
 def kernels_of(
-    x: Array, share: Array, mass: Array, degree: int
+    x: Array, share: Array, mass: Array, degree: int, enough: float = SERIES
 ) -> tuple[Kernels, NDArray[np.intp], float]:
     """Kernels of points with shares, (point, node); whose each is; and what their series leave out.
 
-    Where one kernel a point does not do, because a tail is heavy or a second mode lies far off, the tails get
-    kernels of their own: smooth windows, which add up to one, divide the shares.
+    Where one kernel a point leaves out more than enough, because a tail is heavy or a second mode lies far
+    off, the tails get kernels of their own: smooth windows, which add up to one, divide the shares.
     """
     every = np.arange(len(mass))
     mean, sd, terms, left = _kernel(x, share, mass, degree)
-    if left <= SERIES:
+    if left <= enough:
         return Kernels(mass, mean, sd, terms), every, left
     order = np.argsort(x, axis=1)
     upto = np.cumsum(np.take_along_axis(share, order, axis=1), axis=1)
@@ -81,12 +83,15 @@ def _kernel(x: Array, share: Array, mass: Array, degree: int) -> tuple[Array, Ar
     left = np.full(len(sd), np.inf)
     # A point without weight may lie as far away as it likes; no power of it may overflow.
     most = 10.0 ** (280.0 / max(degree, 1))
+    some = np.arange(len(mean))
     for wide in SCALES:
-        z = np.clip((x - mean[:, None]) / (wide * unit)[:, None], -most, most)
-        new = coefficients(z, share, degree)
-        over = np.max(np.abs(new[:, -3:]), axis=1) if degree > 2 else np.zeros(len(sd))
-        better = over < left
-        scale[better], terms[better], left[better] = wide, new[better], over[better]
+        z = np.clip((x[some] - mean[some, None]) / (wide * unit[some])[:, None], -most, most)
+        new = coefficients(z, share[some], degree)
+        over = np.max(np.abs(new[:, -3:]), axis=1) if degree > 2 else np.zeros(len(some))
+        better = over < left[some]
+        own = some[better]
+        scale[own], terms[own], left[own] = wide, new[better], over[better]
+        some = np.flatnonzero(left > SERIES)
         if mass @ left <= SERIES * np.sum(mass):
             break
     return mean, scale * sd, terms, float(mass @ left / np.sum(mass))

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import shown
+from bayesrtw.evidence.route import ROUTES, half_unit
 from bayesrtw.evidence.table import Evidence
 
 Array = NDArray[np.float64]
@@ -37,8 +38,9 @@ def counts(evidence: Evidence, groups: int, among: Among = "n") -> Counts:
     Parameters
     ----------
     evidence
-        Rows with columns ``events_t, n_t, events_c, n_c`` (``non_events_t`` may stand for ``n_t``), of a
-        single group ``events, n``; or ``person_time`` in place of ``n``.
+        Rows with columns ``events_t, n_t, events_c, n_c`` (``non_events_t`` may stand for ``n_t``, and
+        ``pct_t`` for ``events_t`` where it is the percentage of a whole number), of a single group ``events,
+        n``; or ``person_time`` in place of ``n``.
     groups
         2 or 1.
     among
@@ -55,10 +57,50 @@ def counts(evidence: Evidence, groups: int, among: Among = "n") -> Counts:
     if among == "n":
         rest = np.stack([_numbers(evidence, f"non_events{end}") for end in ends])
         size = np.where(np.isfinite(size), size, events + rest)
+        printed = np.stack([_numbers(evidence, f"pct{end}") for end in ends])
+        events = np.where(np.isfinite(events), events, _whole(printed, size))
     if groups == 2 and "reversed" in evidence.data:
         turned = evidence.data["reversed"].to_numpy().astype(str) == "yes"
         events, size = (np.where(turned, each[::-1], each) for each in (events, size))
     return Counts(events, size)
+
+
+def rest_on(
+    evidence: Evidence, groups: int, among: Among, measures: tuple[str, ...]
+) -> NDArray[np.bool_]:
+    """Say which rows rest on their counts alone: effect and standard error are what these give, if anything.
+
+    Parameters
+    ----------
+    evidence, groups, among, measures
+        See `faults`.
+
+    Returns
+    -------
+    ndarray, shape (estimate,)
+        False where there are none, where an adjusted estimate stands beside them, and of other measures.
+    """
+    seen = counts(evidence, groups, among)
+    found = np.all(np.isfinite(seen.events) & np.isfinite(seen.size), axis=0)
+    own = evidence.data["measure"].to_numpy().astype(str)
+    known = {
+        name: evidence.data[name].to_numpy().astype(float)[:, None] for name in ("effect", "se")
+    }
+    for row in np.flatnonzero(found).tolist():
+        route = ROUTES.get(("counts" if among == "n" else "rates", own[row]))
+        if route is None or own[row] not in measures:
+            found[row] = False
+            continue
+        cells = np.stack([seen.events[:, row], seen.size[:, row]], axis=-1).reshape(-1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            told = route.function(*cells[:, None])
+        effect, se = np.asarray(told.effect), np.asarray(told.se)
+        given = np.where(np.isfinite(effect) & (se > 0), se, np.nan)
+        found[row] = all(
+            np.allclose(known[name][row], each, rtol=1e-6, atol=1e-9, equal_nan=True)
+            for name, each in (("effect", effect), ("se", given))
+        )
+    return found
 
 
 def faults(evidence: Evidence, groups: int, among: Among, measures: tuple[str, ...]) -> list[str]:
@@ -109,6 +151,16 @@ def faults(evidence: Evidence, groups: int, among: Among, measures: tuple[str, .
         if rows.any():
             which = shown(str(name) for name in names[rows])
             found.append(f"{evidence.where}: rows {which} {what}.")
+    return found
+
+
+def _whole(printed: Array, size: Array) -> Array:
+    """Give the whole numbers whose percentages are printed; NaN where there is none."""
+    found = np.full(printed.shape, np.nan)
+    for place in zip(*np.nonzero(np.isfinite(printed + size)), strict=True):
+        events = round(printed[place] * size[place] / 100)
+        if abs(100 * events / size[place] - printed[place]) <= half_unit(printed[place]) + 1e-9:
+            found[place] = events
     return found
 
 

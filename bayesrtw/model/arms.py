@@ -28,6 +28,8 @@ PANELS = (0.0, 0.12, 1.0)
 END, DOUBLED = 36.0, 18
 #: Effects that are looked at together.
 TOGETHER = 256
+#: Outcomes of two groups that say where their baseline lives.
+FEW = 9
 #: Most outcomes of a single group around those that its effects make likely, in SDs.
 WIDTH = 10.0
 
@@ -150,24 +152,31 @@ class TwoArms:
             low, high = np.where(beyond, low, half), np.where(beyond, half, high)
         return np.asarray(high)
 
+    def _given(self, u: Array, total: float, a: Array, theta: float) -> Array:
+        """Log density of outcomes and baseline at an effect, shape (baseline, outcome)."""
+        with np.errstate(invalid="ignore"):
+            both = self.law(u, self.size[0], a + 0.5 * theta)
+            both = both + self.law(total - u, self.size[1], a - 0.5 * theta)
+        found = both + self.baseline.log_density(a)
+        return np.where(np.isnan(found), -np.inf, found)
+
     def reports(self, theta: Array) -> tuple[Array, Array]:
         """See `OneStudy`: given how many events both groups have."""
         total = float(self.events.sum())
         u = np.arange(max(0.0, total - self.size[1]), min(total, self.size[0]) + 1.0)
-        a = np.linspace(*self.baseline.ends, 1001)
+        some = u[np.unique(np.linspace(0, len(u) - 1, FEW).astype(int))]
+        a = np.linspace(*self.baseline.ends, 1001)[:, None]
         found = np.empty((len(theta), len(u)))
-        ways = _ways(u, self.size[0]) + _ways(total - u, self.size[1])
         for place, each in enumerate(theta):
-            log = self.law(np.asarray(total), np.asarray(self.size.sum()), a)
-            log = log + self.baseline.log_density(a)
-            with np.errstate(invalid="ignore"):
-                kept = np.flatnonzero(log > np.nanmax(log) - END)
-            at = np.linspace(a[max(kept[0] - 1, 0)], a[min(kept[-1] + 1, 1000)], 201)[:, None]
-            with np.errstate(invalid="ignore"):
-                both = self.law(u, self.size[0], at + 0.5 * each)
-                both = both + self.law(total - u, self.size[1], at - 0.5 * each)
-            found[place] = logsumexp(both + self.baseline.log_density(at), axis=0)
-        found = np.where(np.isfinite(found), found, -np.inf) + 0.0 * ways
+            log = np.max(self._given(some, total, a, each), axis=1)
+            kept = np.flatnonzero(log > np.max(log) - END)
+            if not len(
+                kept
+            ):  # an effect that no baseline allows: nobody, or everybody, of the events
+                found[place] = np.where(u == (u[-1] if each > 0 else u[0]), 0.0, -np.inf)
+                continue
+            at = np.linspace(a[max(kept[0] - 1, 0), 0], a[min(kept[-1] + 1, 1000), 0], 201)
+            found[place] = logsumexp(self._given(u, total, at[:, None], each), axis=0)
         return self.estimate(u, total), found - logsumexp(found, axis=1, keepdims=True)
 
 

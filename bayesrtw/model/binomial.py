@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence import convert
-from bayesrtw.evidence.counts import counts, faults
+from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.arms import LINKS, Baseline, TwoArms, log_probability
-from bayesrtw.model.counted import Counted, silent
+from bayesrtw.model.counted import Counted, Reads, silent
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.hypergeometric import share_of
 from bayesrtw.model.prior import Normal, Prior
@@ -68,9 +68,10 @@ class Binomial(Counted):
                 "a beta prior of the baseline goes with the logit link; give a normal prior."
             )
 
-    def faults(self, evidence: Evidence) -> list[str]:
-        """Say why rows are no counts of two groups."""
-        return faults(evidence, 2, "n", (MEASURES[self.link][0],))
+    @property
+    def reads(self) -> Reads:
+        """See `Counted`."""
+        return Reads(2, "n", (MEASURES[self.link][0],))
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """Say what studies without any event say."""

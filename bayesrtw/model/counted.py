@@ -1,32 +1,52 @@
 """What likelihoods of counts have in common."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, shown
+from bayesrtw.evidence.counts import Among, counts, faults
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.term import Hyper
 
 
+class Reads(NamedTuple):
+    """Which counts a likelihood reads: of how many groups, among what; and the measures that they tell."""
+
+    groups: int
+    among: Among
+    measures: tuple[str, ...]
+
+
+@runtime_checkable
 class Counted(Protocol):
     """Independent rows of events that are counted one by one, without an unknown of their own."""
 
     @property
+    def reads(self) -> Reads:
+        """Which counts it reads."""
+
+    @property
     def correlation(self) -> None:
         """Rows are independent."""
+        return
 
     @property
     def clustering(self) -> None:
         """People and events are counted one by one."""
+        return
 
-    @property
-    def tells_without_events(self) -> bool:
-        """Whether a row tells something in which nobody, or everybody, has the event."""
-        return True
+    def hears(self, evidence: Evidence) -> NDArray[np.bool_]:
+        """Take every row with counts: also those in which nobody, or everybody, has the event."""
+        seen = counts(evidence, self.reads.groups, self.reads.among)
+        return np.all(np.isfinite(seen.events) & np.isfinite(seen.size), axis=0)
+
+    def faults(self, evidence: Evidence) -> list[str]:
+        """Say why rows are no such counts."""
+        return faults(evidence, *self.reads)
 
     def columns(self) -> tuple[str, ...]:
         """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.polynomial import hermite_e
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline, PchipInterpolator, make_interp_spline
+from scipy.interpolate import CubicSpline, PchipInterpolator, PPoly, make_interp_spline
 from scipy.special import log_ndtr, logsumexp
 
 from bayesrtw.errors import EngineRefusal
@@ -53,6 +53,8 @@ FINER = (1.0, 1.4, 2.0, 3.0)
 DEEP, DEEPER, NARROW, NODES = -10.0, -16.0, 2.0, 31
 #: Points of the search for where a wide one lives, and of the rule there.
 SEARCHED, FOLLOWED = 33, 41
+#: Intervals more than one that the first and the last polynomial of a spline of degree 7 serve.
+ENDS = 3
 #: Numbers in one intermediate array.
 AT_ONCE = 500_000
 #: The same where curves are summed together: such arrays stay in the cache.
@@ -67,6 +69,44 @@ class Edge(NamedTuple):
     place: float
     sd: float
     side: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Even:
+    """A spline of degree 7 through points at even distances, asked in a tenth of the time of scipy's.
+
+    Attributes
+    ----------
+    first, step
+        Of the grid.
+    start
+        Where each of its polynomials begins, shape (piece,): those at the ends serve four intervals.
+    coefficients
+        Of each, highest degree first, shape (8, piece).
+    """
+
+    first: float
+    step: float
+    start: Array
+    coefficients: Array
+
+    @classmethod
+    def through(cls, x: Array, values: Array) -> "Even":
+        """Lay it."""
+        laid = PPoly.from_spline(make_interp_spline(x, values, k=7).tck)
+        some = np.diff(laid.x) > 0
+        return cls(float(x[0]), float(x[1] - x[0]), laid.x[:-1][some], laid.c[:, some].copy())
+
+    def __call__(self, at: Array) -> Array:
+        """Give it at points of any shape within its grid."""
+        piece = ((at - self.first) * (1.0 / self.step)).astype(np.intp) - ENDS
+        np.clip(piece, 0, len(self.start) - 1, out=piece)
+        away = at - self.start[piece]
+        found = self.coefficients[0][piece]
+        for each in self.coefficients[1:]:
+            found *= away
+            found += each[piece]
+        return np.asarray(found)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -371,7 +411,7 @@ def _made(log: Log, at: _Grid, top: float, far: Callable[[Array], Array]) -> tup
     both, values = np.empty(2 * count - 1), np.empty(2 * count - 1)
     both[::2], both[1::2], values[::2] = grid, half, laid
     values[1::2] = truth = np.maximum(log(half) - top, -LEAST)
-    line = Line(make_interp_spline(both, values, k=7), far, at.low, float(grid[-1]))
+    line = Line(Even.through(both, values), far, at.low, float(grid[-1]))
     made = LogCurve(weight, at.low, at.step, at.edges, top, line)
     kept = truth > KEPT
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -10,9 +10,9 @@ from scipy.special import gammaln, logsumexp
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.convert import log_odds_ratio
-from bayesrtw.evidence.counts import counts, faults
+from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.counted import Counted, silent
+from bayesrtw.model.counted import Counted, Reads, silent
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component
@@ -91,13 +91,9 @@ class Hypergeometric(Counted):
     """
 
     @property
-    def tells_without_events(self) -> bool:
-        """Given its margins such a table has one outcome."""
-        return False
-
-    def faults(self, evidence: Evidence) -> list[str]:
-        """Say why rows are no tables."""
-        return faults(evidence, 2, "n", ("log_odds_ratio",))
+    def reads(self) -> Reads:
+        """See `Counted`."""
+        return Reads(2, "n", ("log_odds_ratio",))
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """Say which tables say nothing."""

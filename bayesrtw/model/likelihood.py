@@ -54,9 +54,8 @@ class Likelihood(Protocol):
 class Inspects(Protocol):
     """A likelihood that reads more of the evidence than columns of numbers, and looks at it itself."""
 
-    @property
-    def tells_without_events(self) -> bool:
-        """Whether a study tells something in which nobody, or everybody, has the event."""
+    def hears(self, evidence: Evidence) -> NDArray[np.bool_]:
+        """Say which rows it takes without an estimate or a standard error, shape (estimate,)."""
 
     def faults(self, evidence: Evidence) -> list[str]:
         """Say what the evidence lacks for this likelihood; empty if it can be used."""

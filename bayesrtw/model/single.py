@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError
-from bayesrtw.evidence.counts import counts, faults
+from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.arms import Law, OneArm, log_probability, logit, poisson
-from bayesrtw.model.counted import Counted, silent
+from bayesrtw.model.counted import Counted, Reads, silent
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.hypergeometric import share_of
 from bayesrtw.model.term import Allocation
@@ -39,13 +39,9 @@ class Poisson(Counted):
     """
 
     @property
-    def tells_without_events(self) -> bool:
-        """Given its events such a study has one outcome."""
-        return False
-
-    def faults(self, evidence: Evidence) -> list[str]:
-        """Say why rows are no rates of two groups."""
-        return faults(evidence, 2, "person_time", ("log_rate_ratio",))
+    def reads(self) -> Reads:
+        """See `Counted`."""
+        return Reads(2, "person_time", ("log_rate_ratio",))
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """Say which studies say nothing."""
@@ -90,9 +86,10 @@ class BinomialSingle(Counted):
        doi:10.1016/j.jclinepi.2007.03.016
     """
 
-    def faults(self, evidence: Evidence) -> list[str]:
-        """Say why rows are no counts of one group."""
-        return faults(evidence, 1, "n", ("logit_proportion",))
+    @property
+    def reads(self) -> Reads:
+        """See `Counted`."""
+        return Reads(1, "n", ("logit_proportion",))
 
     def observe(self, evidence: Evidence) -> Curves:
         """Each group is a site."""
@@ -123,9 +120,10 @@ class PoissonSingle(Counted):
     .. [1] Stijnen T, Hamza TH, Ozdemir P (2010). Stat Med 29:3046-3067. doi:10.1002/sim.4040
     """
 
-    def faults(self, evidence: Evidence) -> list[str]:
-        """Say why rows are no rates of one group."""
-        return faults(evidence, 1, "person_time", ("log_rate",))
+    @property
+    def reads(self) -> Reads:
+        """See `Counted`."""
+        return Reads(1, "person_time", ("log_rate",))
 
     def observe(self, evidence: Evidence) -> Curves:
         """Each group is a site."""

@@ -8,12 +8,17 @@ from typing import Any, Final
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayesrtw.analysis.run import Synthesis
+from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.cells import guarded
+from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.measure import MEASURES, measure_named
+from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import normal, single
+from bayesrtw.model.counted import Counted
 from bayesrtw.model.observation import Gaussian
 from bayesrtw.model.term import Hyper
 from bayesrtw.reading.review import written
@@ -71,7 +76,8 @@ def exported(synthesis: Synthesis, to: str) -> dict[str, bytes]:
     if to not in TARGETS:
         raise SpecError(f"--to is {to!r}; choose one of {shown(list(TARGETS))}.")
     likelihood = synthesis.analysis.model.likelihood
-    if not isinstance(likelihood.observe(synthesis.evidence), Gaussian):
+    counted = isinstance(likelihood, Counted)
+    if not counted and not isinstance(likelihood.observe(synthesis.evidence), Gaussian):
         raise _refusal(
             synthesis,
             to,
@@ -103,11 +109,17 @@ def _csv(synthesis: Synthesis) -> dict[str, bytes]:
 
 
 def _table(synthesis: Synthesis) -> bytes:
-    """Write effects, standard errors, and the columns that the analysis looks at."""
+    """Write effects and standard errors, or counts, and the columns that the analysis looks at."""
     data = synthesis.evidence.data
+    numbers: tuple[str, ...] = ("effect", "se")
+    likelihood = synthesis.analysis.likelihood
+    if isinstance(likelihood, Counted):
+        found = _counts(synthesis.evidence, likelihood)
+        data = data.assign({name: (ESTIMATE, values) for name, values in found.items()})
+        numbers = (*found,)
     asked = [*synthesis.analysis.evidence.where, *_columns(synthesis.analysis.evidence.exclude)]
     needed = [*_columns(synthesis.analysis.model.terms), *asked]
-    names = ("study", "label", "outcome", "measure", "effect", "se", *needed)
+    names = ("study", "label", "outcome", "measure", *numbers, *needed)
     kept = list(dict.fromkeys(name for name in names if name in data))
     columns = {name: [_cell(value) for value in data[name].to_numpy().tolist()] for name in kept}
     columns["benefit"] = [synthesis.evidence.benefit] * synthesis.evidence.size
@@ -117,6 +129,17 @@ def _table(synthesis: Synthesis) -> bytes:
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
     return text.getvalue().encode()
+
+
+def _counts(evidence: Evidence, likelihood: Counted) -> dict[str, NDArray[np.float64]]:
+    """Give the counts that a likelihood reads, by the names of their columns."""
+    groups, among, _ = likelihood.reads
+    seen, ends = counts(evidence, groups, among), ("_t", "_c") if groups == 2 else ("",)
+    return {
+        f"{name}{end}": values[place]
+        for place, end in enumerate(ends)
+        for name, values in (("events", seen.events), (among, seen.size))
+    }
 
 
 def _columns(parts: tuple[Any, ...]) -> list[str]:
@@ -142,6 +165,8 @@ def _metafor(synthesis: Synthesis) -> dict[str, bytes]:
     if others or not model.has_mean:
         what = f"its terms {shown(sorted(map(kind_of, others)))} have no line of R here"
         raise _refusal(synthesis, "metafor", what if others else "it has no intercept", ("csv",))
+    if isinstance(synthesis.analysis.likelihood, Counted):
+        return _glmm(synthesis, synthesis.analysis.likelihood)
     lines = [
         f"# {synthesis.analysis.title}".replace("\n", " "),
         "# metafor estimates tau without a prior: its numbers differ where studies are few.",
@@ -172,6 +197,45 @@ def _metafor(synthesis: Synthesis) -> dict[str, bytes]:
         f"{name}.csv": _table(synthesis),
         f"{name}.R": ("\n".join(lines) + "\n").encode(),
     }
+
+
+#: Kinds of likelihood to what R's rma.glmm calls the same; and its names for the columns of counts.
+_GLMM: Final = {
+    "hypergeometric": ('"OR"', ', model = "CM.EL"'),
+    "poisson": ('"IRR"', ', model = "CM.EL"'),
+    "binomial_single": ('"PLO"', ""),
+    "poisson_single": ('"IRLN"', ""),
+}
+_CELLS: Final = {
+    ("n", 2): ("ai", "n1i", "ci", "n2i"),
+    ("person_time", 2): ("x1i", "t1i", "x2i", "t2i"),
+    ("n", 1): ("xi", "ni"),
+    ("person_time", 1): ("xi", "ti"),
+}
+
+
+def _glmm(synthesis: Synthesis, likelihood: Counted) -> dict[str, bytes]:
+    """Write counts and the lines of R that pool them by the same likelihood."""
+    name, model = synthesis.analysis.id, synthesis.analysis.model
+    kind = kind_of(likelihood)
+    if kind not in _GLMM or len(model.spreads) > 1:
+        what = f"rma.glmm of R has no likelihood {kind!r} here, with {len(model.spreads)} heterogeneity SD(s)"
+        raise _refusal(synthesis, "metafor", what, ("csv",))
+    columns = _counts(synthesis.evidence, likelihood)
+    theirs = _CELLS[likelihood.reads.among, likelihood.reads.groups]
+    cells = ", ".join(f"{r} = {own}" for r, own in zip(theirs, columns, strict=True))
+    measure, conditional = _GLMM[kind]
+    common = "" if model.spreads else ', method = "EE"'
+    back = _BACK.get(synthesis.evidence.measure.link.name, "")
+    lines = [
+        f"# {synthesis.analysis.title}".replace("\n", " "),
+        "# metafor estimates tau without a prior: its numbers differ where studies are few.",
+        "library(metafor)",
+        f'd <- read.csv("{name}.csv", fileEncoding = "UTF-8")',
+        f"fit <- rma.glmm(measure = {measure}, {cells}, data = d{conditional}{common})",
+        f"predict(fit{back}, digits = 6)",
+    ]
+    return {f"{name}.csv": _table(synthesis), f"{name}.R": ("\n".join(lines) + "\n").encode()}
 
 
 #: What turns the scale of analysis back, in R.
@@ -244,6 +308,9 @@ def _review(synthesis: Synthesis, to: str, plain: Callable[[str], str]) -> bytes
     if evidence.dependence:
         what = "RevMan takes estimates as independent; some share a group here"
         raise _refusal(synthesis, to, what, ("metafor",))
+    if isinstance(analysis.likelihood, Counted) and _kind(synthesis) != "DICH":
+        what = "RevMan takes counts of two groups as they were printed, for odds and risk ratios"
+        raise _refusal(synthesis, to, what, ("csv",))
     root = Element("COCHRANE_REVIEW", {"TYPE": "INTERVENTION", "REVMAN_VERSION": "5", "STAGE": "R"})
     parts = {name: SubElement(root, name) for name in _SECTIONS}
     SubElement(parts["COVER_SHEET"], "TITLE").text = plain(analysis.title)
