@@ -15,12 +15,12 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import families, heterogeneity_panels, prior_choices
 from bayesrtw.analysis.spec import Estimand
 from bayesrtw.engine import solve
-from bayesrtw.engine.curved_fit import curved
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
+from bayesrtw.model.design import curved
 from bayesrtw.model.levels import empty_levels
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.kernels import Kernels

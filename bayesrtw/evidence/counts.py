@@ -1,6 +1,6 @@
 """Counts that evidence keeps beside its effects: events and people, or person-time, of one group or two."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -152,6 +152,36 @@ def faults(evidence: Evidence, groups: int, among: Among, measures: tuple[str, .
             which = shown(str(name) for name in names[rows])
             found.append(f"{evidence.where}: rows {which} {what}.")
     return found
+
+
+def with_events(evidence: Evidence, events: Array, among: Among) -> Evidence:
+    """Put other events in place of those of the evidence; effects, which hang on them, are left empty.
+
+    Parameters
+    ----------
+    evidence
+        The rows.
+    events
+        Shape (group, estimate), of the programme first, see `Counts`.
+    among
+        See `counts`.
+
+    Returns
+    -------
+    Evidence
+        The same rows otherwise.
+    """
+    groups = len(events)
+    ends, size = ("_t", "_c") if groups == 2 else ("",), counts(evidence, groups, among).size
+    if groups == 2 and "reversed" in evidence.data:
+        turned = evidence.data["reversed"].to_numpy().astype(str) == "yes"
+        events, size = (np.where(turned, each[::-1], each) for each in (events, size))
+    empty = np.full(evidence.size, np.nan)
+    columns = {"effect": empty, "se": empty}
+    columns |= {f"events{end}": own for end, own in zip(ends, events, strict=True)}
+    columns |= {f"{among}{end}": own for end, own in zip(ends, size, strict=True)}
+    found = {name: (ESTIMATE, values) for name, values in columns.items()}
+    return replace(evidence, data=evidence.data.assign(found))
 
 
 def _whole(printed: Array, size: Array) -> Array:

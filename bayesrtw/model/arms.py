@@ -131,12 +131,20 @@ class TwoArms:
         x, weight = _panel()
         parts = []
         for side in (-1.0, 1.0):
-            end = self._end(middle, gap, peak, theta, side)[:, None]
+            end = self._end(middle, gap, peak, theta, side)
+            # Where a log link allows no more, a panel ends: the integrand does not go on smoothly.
+            if side > 0:
+                end = np.clip(self._edge(theta) - middle, 1e-12, end)
+            end = end[:, None]
             for near, far in itertools.pairwise(PANELS):
                 at = middle[:, None] + side * end * (near + 0.5 * (far - near) * (x + 1.0))
                 joint = self._joint(at, theta)
                 parts.append(joint + np.log(0.5 * (far - near) * end * weight))
         return np.asarray(logsumexp(np.concatenate(parts, axis=1), axis=1))
+
+    def _edge(self, theta: Array) -> Array:
+        """Largest baseline that effects allow, shape (point,)."""
+        return -0.5 * np.abs(theta) if self.law is log else np.full(len(theta), np.inf)
 
     def _end(self, middle: Array, gap: Array, peak: Array, theta: Array, side: float) -> Array:
         """Find how far the integrand reaches on a side: between half of a doubling and it, four times."""

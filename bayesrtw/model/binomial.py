@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError
@@ -106,6 +107,19 @@ class Binomial(Counted):
         whole = report(a + 0.5, n1 + 1.0, c + 0.5, n0 + 1.0)
         return curves(units, np.asarray(whole.effect), np.maximum(np.asarray(whole.se), 1e-3))
 
+    def draw(self, evidence: Evidence, theta: Array, rng: np.random.Generator) -> Array:
+        """See `Counted`: baselines from their prior; NaN where a probability would be above 1."""
+        size = counts(evidence, 2).size
+        a = self.baseline.ppf(rng.random(theta.shape))
+        if Baseline(self.baseline).normal is None:
+            a = np.log(a) - np.log1p(-a)
+        found = []
+        for side, n in zip((0.5, -0.5), size, strict=True):
+            p = _probability(self.link, a + side * theta)
+            events = rng.binomial(n.astype(int), np.minimum(p, 1.0)).astype(float)
+            found.append(np.where(p <= 1.0, events, np.nan))
+        return np.stack(found)
+
     def pymc(
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
     ) -> None:
@@ -146,6 +160,14 @@ class Binomial(Counted):
             return shares * found
 
         pm.CustomDist("effect", eta, a, logp=logp, observed=r1, dtype="float64")
+
+
+def _probability(link: str, eta: Array) -> Array:
+    """Give the probability of a linear predictor; above 1 where a log link allows none."""
+    if link == "logit":
+        return np.asarray(expit(eta))
+    with np.errstate(over="ignore"):
+        return np.asarray(np.exp(eta) if link == "log" else -np.expm1(-np.exp(eta)))
 
 
 def _near(link: str, events: Array, size: Array) -> Array:

@@ -12,6 +12,8 @@ from bayesrtw.evidence.counts import Among, counts, faults
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.term import Hyper
 
+Array = NDArray[np.float64]
+
 
 class Reads(NamedTuple):
     """Which counts a likelihood reads: of how many groups, among what; and the measures that they tell."""
@@ -55,6 +57,12 @@ class Counted(Protocol):
     def hyper(self) -> Mapping[str, Hyper]:
         """Give none: baselines, where there are any, are integrated inside each row."""
         return {}
+
+    def draw(self, evidence: Evidence, theta: Array, rng: np.random.Generator) -> Array:
+        """Draw events given effects, shapes (group, replicate, estimate) and (replicate, estimate).
+
+        NaN where effect and baseline that were drawn are impossible together.
+        """
 
     def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
         """Give none: every row says something."""

@@ -46,7 +46,8 @@ MOST = 4000
 #: Relative errors between the grid's points that are wanted and allowed, where the log of a curve is not less
 #: than this below its maximum; and by how much finer grids are tried for it.
 WANTED, ALLOWED, KEPT = 1e-7, 1e-6, -12.0
-FINER = (1.0, 1.4, 2.0, 3.0)
+#: The last two are for log links, where probabilities end at 1 and a high derivative jumps at no effect.
+FINER = (1.0, 1.4, 2.0, 3.0, 6.0, 12.0)
 #: Where an integral is less than this share of the maximum (in logs), sums have lost digits: it is taken from
 #: the logarithm of the likelihood. The first is for normals narrower than so many steps, which take a
 #: Gauss-Hermite rule of so many nodes; the second for others, which take the trapezoid rule.
@@ -111,19 +112,23 @@ class Even:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Line:
-    """The logarithm of a curve: near its maximum to some 1e-9, far from it as a look showed it."""
+    """The logarithm of a curve: near its maximum to some 1e-9, far from it as a look showed it.
+
+    Beyond all that was looked at, `ends`, it stays where it is: a polynomial would rise there again.
+    """
 
     near: Callable[[Array], Array]
     far: Callable[[Array], Array]
     low: float
     high: float
+    ends: tuple[float, float]
 
     def __call__(self, theta: Array) -> Array:
         """Give it at effects of any shape."""
         found = self.near(np.clip(theta, self.low, self.high))
         away = (theta < self.low) | (theta > self.high)
         if away.any():
-            found[away] = self.far(theta[away])
+            found[away] = self.far(np.clip(theta[away], *self.ends))
         return np.asarray(found)
 
 
@@ -361,13 +366,13 @@ def curve(log: Log, start: float, width: float, name: str = "") -> LogCurve:
     """
     far = math.asinh(FAR / width)
     theta = np.asarray(start + width * np.sinh(np.linspace(-far, far, FIRST)))
-    value = log(theta)
+    value, ends = log(theta), (float(theta[0]), float(theta[-1]))
     value = np.maximum(value, np.max(value) - LEAST)
     if value.max() - value.min() < FLAT:
         level = float(value.max())
         always = (Edge(1.0, start, 1.0, 1.0), Edge(1.0, start, 1.0, -1.0))
         flat = CubicSpline(theta, value - level)
-        return LogCurve(np.zeros(0), start, 1.0, always, level, Line(flat, flat, -FAR, FAR))
+        return LogCurve(np.zeros(0), start, 1.0, always, level, Line(flat, flat, -FAR, FAR, ends))
     top = float(value.max())
     # Slopes that are next to nothing have reciprocals that overflow, which makes them nothing.
     with np.errstate(over="ignore", divide="ignore"):
@@ -377,7 +382,7 @@ def curve(log: Log, start: float, width: float, name: str = "") -> LogCurve:
         grid = _extent(theta, value - top, finer)
         if math.ceil((grid.high - grid.low) / grid.step) > MOST:
             break
-        made, moved = _made(log, grid, top, far_off)
+        made, moved = _made(log, grid, top, Line(far_off, far_off, *ends, ends))
         if moved <= WANTED:
             break
     if made is None or not moved <= ALLOWED:
@@ -397,7 +402,7 @@ class _Grid(NamedTuple):
     edges: tuple[Edge, ...]
 
 
-def _made(log: Log, at: _Grid, top: float, far: Callable[[Array], Array]) -> tuple[LogCurve, float]:
+def _made(log: Log, at: _Grid, top: float, far: Line) -> tuple[LogCurve, float]:
     """Lay normals on a grid, and measure what they miss between its points."""
     count = math.ceil((at.high - at.low) / at.step) + 1
     grid = np.asarray(at.low + at.step * np.arange(count))
@@ -411,7 +416,7 @@ def _made(log: Log, at: _Grid, top: float, far: Callable[[Array], Array]) -> tup
     both, values = np.empty(2 * count - 1), np.empty(2 * count - 1)
     both[::2], both[1::2], values[::2] = grid, half, laid
     values[1::2] = truth = np.maximum(log(half) - top, -LEAST)
-    line = Line(Even.through(both, values), far, at.low, float(grid[-1]))
+    line = Line(Even.through(both, values), far.far, at.low, float(grid[-1]), far.ends)
     made = LogCurve(weight, at.low, at.step, at.edges, top, line)
     kept = truth > KEPT
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -102,10 +102,13 @@ class Curves:
         """Likelihoods as sums of normals, one a unit."""
         if self.known is not None:
             return self.known
-        near = self.seen - self.by
-        return tuple(
-            curve(_power(unit.log, float(self.share[row])), near[row], self.width[row], unit.name)
-            for row, unit in enumerate(self.units)
+        return tuple(self.part(row) for row in range(len(self.units)))
+
+    def part(self, row: int) -> LogCurve:
+        """Lay one of them; see `bayesrtw.model.curve.curve`."""
+        unit, near = self.units[row], float(self.seen[row] - self.by[row])
+        return curve(
+            _power(unit.log, float(self.share[row])), near, float(self.width[row]), unit.name
         )
 
     def weakened(self, share: Array) -> "Curves":

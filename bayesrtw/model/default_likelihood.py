@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from bayesrtw.dims import ESTIMATE
+from bayesrtw.errors import EngineRefusal
 from bayesrtw.evidence.counts import rest_on
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.binomial import Binomial
@@ -25,6 +27,10 @@ EXACT: Final[dict[str, tuple[OfCounts, str]]] = {
     "logit_proportion": (BinomialSingle(), "binomial, logit link"),
     "log_rate": (PoissonSingle(), "Poisson"),
 }
+
+
+#: Measures whose effects are bounded by the baseline.
+BOUNDED: Final = ("log_risk_ratio",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,5 +84,24 @@ def default_likelihood(evidence: Evidence) -> Chosen:
             "normal estimates only: counts are taken for those, with 0.5 added where a cell is empty."
         )
         return Chosen(plain, why, exact=False)
+    stiff = _unlaid(found, evidence) if evidence.measure.name in BOUNDED else ""
+    if stiff:
+        why = (
+            f"Likelihood: nearly everybody has the event in {stiff}, where probabilities end and that of "
+            "counts is not smooth: they are taken for normal estimates, with 0.5 where a cell is empty. "
+            "Odds ratios, or ratios of the risk of no event, would be exact."
+        )
+        return Chosen(plain, why, exact=False)
     why = f"Likelihood: exact for counts ({words}); nothing is added to empty cells."
     return Chosen(found, why, exact=True)
+
+
+def _unlaid(likelihood: OfCounts, evidence: Evidence) -> str:
+    """Name a row whose density no sum of normals reproduces; empty if there is none."""
+    sites = likelihood.observe(evidence)
+    for row, name in enumerate(evidence.data[ESTIMATE].to_numpy()):
+        try:
+            sites.part(row)
+        except EngineRefusal:
+            return str(name)
+    return ""

@@ -119,6 +119,18 @@ class Hypergeometric(Counted):
             units.append(Margins(str(names[row]), float(a[row]), outcomes, log_weight, estimate))
         return curves(units, *near)
 
+    def draw(self, evidence: Evidence, theta: Array, rng: np.random.Generator) -> Array:
+        """See `Counted`: given the margins of each table."""
+        (a, c), (n1, n0) = _of(evidence)
+        first = np.empty(theta.shape)
+        for row in range(len(a)):
+            outcomes, log_weight = ways(n1[row], n0[row], a[row] + c[row])
+            each = log_weight + theta[:, row, None] * outcomes
+            below = np.cumsum(np.exp(each - logsumexp(each, axis=1, keepdims=True)), axis=1)
+            place = np.sum(below < rng.random(len(theta))[:, None], axis=1)
+            first[:, row] = outcomes[np.minimum(place, len(outcomes) - 1)]
+        return np.stack([first, (a + c) - first])
+
     def pymc(
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
     ) -> None:

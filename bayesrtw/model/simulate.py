@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Faults, SpecError, shown
+from bayesrtw.evidence.counts import with_events
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
-from bayesrtw.model.design import Block, Design, build
+from bayesrtw.model.counted import Counted
+from bayesrtw.model.design import Block, Design, build, build_curved
 from bayesrtw.model.observation import Gaussian
 from bayesrtw.model.selection import Thinning
 from bayesrtw.model.spec import Model
@@ -28,6 +30,9 @@ Array = NDArray[np.float64]
 
 #: Studies that are drawn at most until a selection lets one through.
 MOST_TRIES = 100_000
+
+#: How often as many data sets are drawn as are wanted, where some are impossible.
+TRIES = 400
 
 
 @runtime_checkable
@@ -52,16 +57,56 @@ class Simulated:
     variables
         Name of each quantity to its variable and label, e.g. ``("theta", "Study 1")``; an empty label
         for a scalar.
+    events
+        Where the likelihood is one of counts, events, shape (group, replicate, estimate), of the programme
+        first; `effect` is empty then.
     """
 
     effect: Array
     truth: Mapping[str, Array]
     variables: Mapping[str, tuple[str, str]]
+    events: Array | None = None
 
     @property
     def size(self) -> int:
         """How many data sets there are."""
         return len(self.effect)
+
+    def at(self, which: NDArray[np.bool_] | slice) -> "Simulated":
+        """Take some of the data sets.
+
+        Parameters
+        ----------
+        which
+            Mask of shape (replicate,), or a slice.
+
+        Returns
+        -------
+        Simulated
+            Those.
+        """
+        events = None if self.events is None else self.events[:, which]
+        truth = {name: values[which] for name, values in self.truth.items()}
+        return replace(self, effect=self.effect[which], truth=truth, events=events)
+
+    def rows(self, model: Model, evidence: Evidence, replicate: int) -> Evidence:
+        """Give one data set as evidence.
+
+        Parameters
+        ----------
+        model, evidence
+            What it was drawn from.
+        replicate
+            Which, from 0.
+
+        Returns
+        -------
+        Evidence
+            The rows with other effects, or other events.
+        """
+        if self.events is None or not isinstance(model.likelihood, Counted):
+            return with_effects(evidence, self.effect[replicate])
+        return with_events(evidence, self.events[:, replicate], model.likelihood.reads.among)
 
 
 def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) -> Simulated:
@@ -82,7 +127,7 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
     Returns
     -------
     Simulated
-        The estimates and the true values.
+        The estimates, or events where the likelihood is one of counts, and the true values.
 
     Raises
     ------
@@ -105,10 +150,11 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
     """
     if replicates < 1:
         raise SpecError(f"replicates must be at least 1; found {replicates!r}.")
-    if not isinstance(model.likelihood.observe(evidence), Gaussian):
+    counted = model.likelihood if isinstance(model.likelihood, Counted) else None
+    if counted is None and not isinstance(model.likelihood.observe(evidence), Gaussian):
         raise SpecError(
-            f"simulate draws normal estimates only; likelihood {kind_of(model.likelihood)!r} is not "
-            "Gaussian: use a model with a normal likelihood."
+            f"simulate draws normal estimates and counts, and {kind_of(model.likelihood)!r} is neither: "
+            "use a model with a normal likelihood."
         )
     other = [term for term in model.terms if term.gaussian(evidence) is None]
     unknown = [kind_of(term) for term in other if not isinstance(term, Disturbing)]
@@ -120,6 +166,8 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
     design = build(model, evidence, partial=True)
     _refuse_improper(design)
     rng = np.random.default_rng(seed)
+    if counted is not None:
+        return _counted(model, counted, evidence, design, replicates, rng)
     known = offset(design, evidence)
     if model.selection is not None:
         check(model, evidence)
@@ -138,11 +186,54 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
     return replace(drawn, effect=effect)
 
 
+def _counted(
+    model: Model,
+    likelihood: Counted,
+    evidence: Evidence,
+    design: Design,
+    replicates: int,
+    rng: np.random.Generator,
+) -> Simulated:
+    """Draw events given effects; data sets with what is impossible are drawn again."""
+    curved, noise = build_curved(model, evidence), [term.gaussian(evidence) for term in model.terms]
+    shares = [part.share for part in noise if isinstance(part, Noise)]
+    thinned = curved.thinning is not None
+    if thinned or curved.risks or any(np.any(share != 1.0) for share in shares):
+        raise SpecError(
+            "simulate draws counts without a share of their information, a selection, and biases that "
+            "studies have or have not; leave those out."
+        )
+    parts: list[tuple[Simulated, Array]] = []
+    found, tries = 0, 0
+    while found < replicates and tries < TRIES:
+        tries += 1
+        drawn = draw(design, replicates, rng, errors=False)
+        spread = np.sqrt(curved.variance) * rng.standard_normal(drawn.effect.shape)
+        events = likelihood.draw(evidence, drawn.effect + curved.offset + spread, rng)
+        possible = np.all(np.isfinite(events), axis=(0, 2))
+        found += int(possible.sum())
+        parts.append((drawn.at(possible), events[:, possible]))
+    if found < replicates:
+        raise SpecError(
+            f"simulate: {TRIES * replicates} data sets held {found} without a probability above 1; give the "
+            "baselines of the log link a prior that keeps them below it."
+        )
+    truth = {
+        name: np.concatenate([part.truth[name] for part, _ in parts])[:replicates]
+        for name in parts[0][0].truth
+    }
+    every = np.concatenate([events for _, events in parts], axis=1)[:, :replicates]
+    empty = np.full(every.shape[1:], np.nan)
+    return Simulated(effect=empty, truth=truth, variables=parts[0][0].variables, events=every)
+
+
 def draw(
     design: Design,
     replicates: int,
     rng: np.random.Generator,
     through: tuple[Thinning, Array] | None = None,
+    *,
+    errors: bool = True,
 ) -> Simulated:
     """Draw data sets from a design whose priors are proper.
 
@@ -157,6 +248,8 @@ def draw(
     through
         A selection, and the known biases that were taken off, shape (estimate,): studies are drawn until
         one is seen.
+    errors
+        Whether estimates have sampling errors; without, they are effects with what biases them.
 
     Returns
     -------
@@ -167,7 +260,7 @@ def draw(
     b = _coefficients(design, replicates, rng)
     theta, new = _effects(design, hyper, b, rng)
     biases = _biases(design, hyper, b, rng)
-    error = _errors(design, hyper, replicates, rng)
+    error = _errors(design, hyper, replicates, rng) if errors else np.zeros(theta.shape)
     effect = theta + biases + error
     if through is not None:
         theta, effect = _seen(design, hyper, b, (theta, effect, error), through, rng)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError
@@ -61,6 +62,13 @@ class Poisson(Counted):
         ends = [partial(_odds, by, total) for by, total in zip(offset, a + c, strict=True)]
         return _sites(evidence, (a, a + c, a + c), laws, ends, (effect, a + 0.5, c + 0.5))
 
+    def draw(self, evidence: Evidence, theta: Array, rng: np.random.Generator) -> Array:
+        """See `Counted`: given all events of each study."""
+        seen = counts(evidence, 2, "person_time")
+        total = seen.events.sum(axis=0).astype(int)
+        first = rng.binomial(total, expit(theta + np.log(seen.size[0] / seen.size[1])))
+        return np.stack([first, total - first]).astype(float)
+
     def pymc(
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
     ) -> None:
@@ -99,6 +107,11 @@ class BinomialSingle(Counted):
         ends = [partial(_odds, 0.0, size) for size in n.tolist()]
         return _sites(evidence, (r, n, n), [logit] * len(r), ends, (effect, r + 0.5, n - r + 0.5))
 
+    def draw(self, evidence: Evidence, theta: Array, rng: np.random.Generator) -> Array:
+        """See `Counted`."""
+        size = counts(evidence, 1).size[0].astype(int)
+        return np.asarray(rng.binomial(size, expit(theta))[None].astype(float))
+
     def pymc(
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
     ) -> None:
@@ -133,6 +146,11 @@ class PoissonSingle(Counted):
         most = np.full(len(r), np.inf)
         ends = [partial(_rate, size) for size in time.tolist()]
         return _sites(evidence, (r, time, most), [poisson] * len(r), ends, (effect, r + 0.5, most))
+
+    def draw(self, evidence: Evidence, theta: Array, rng: np.random.Generator) -> Array:
+        """See `Counted`."""
+        time = counts(evidence, 1, "person_time").size[0]
+        return np.asarray(rng.poisson(time * np.exp(theta))[None].astype(float))
 
     def pymc(
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()

@@ -26,7 +26,7 @@ from bayesrtw.engine.nuts import Nuts
 from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import build
-from bayesrtw.model.simulate import offset, simulate, with_effects
+from bayesrtw.model.simulate import Simulated, offset, simulate
 from bayesrtw.model.spec import Model
 from bayesrtw.parallel import map_tasks
 from bayesrtw.pictured import Drawing, Pictured, as_html
@@ -176,7 +176,7 @@ def calibrate(
     reason = used.refuses(model, evidence)
     if reason is not None:
         raise EngineRefusal(reason)
-    batched = kind == "exact" and _batchable(model, evidence)
+    batched = kind == "exact" and drawn.events is None and _batchable(model, evidence)
     size = TOGETHER["batch" if batched else kind]
     truth = np.stack(list(drawn.truth.values()), axis=-1)
     variables = tuple(drawn.variables.values())
@@ -186,8 +186,8 @@ def calibrate(
     def parts() -> Iterator[_Part]:
         for start in range(0, count, size):
             cut = slice(start, start + size)
-            effect, own = drawn.effect[cut], truth[cut]
-            yield _Part(model, evidence, used, batched, variables, start, effect, own, seeds[cut])
+            some, own = drawn.at(cut), truth[cut]
+            yield _Part(model, evidence, used, batched, variables, start, some, own, seeds[cut])
 
     done: list[_Placed] = []
     for placed in map_tasks(_place, parts(), executor):
@@ -310,7 +310,7 @@ class _Part:
     batched: bool
     variables: tuple[tuple[str, str], ...]
     start: int
-    effect: Array
+    drawn: Simulated
     truth: Array
     seeds: list[int]
 
@@ -355,8 +355,8 @@ def _place(part: _Part) -> _Placed:
             return _Placed(_place_batch(part))
     pit = np.full(part.truth.shape, np.nan)
     failed, unconverged = [], []
-    for row, (effect, seed) in enumerate(zip(part.effect, part.seeds, strict=True)):
-        rows = with_effects(part.evidence, effect)
+    for row, seed in enumerate(part.seeds):
+        rows = part.drawn.rows(part.model, part.evidence, row)
         try:
             tree = fit(part.model, rows, engine=part.engine, seed=seed)
         except ConvergenceError as error:
@@ -411,7 +411,7 @@ def _ranks(
 def _place_batch(part: _Part) -> Array:
     """Place truths in posteriors of one SD and independent estimates, all in one call."""
     design, truth = build(part.model, part.evidence), part.truth
-    effect = part.effect - offset(design, part.evidence)
+    effect = part.drawn.effect - offset(design, part.evidence)
     tolerance = part.engine.tolerance if isinstance(part.engine, Exact) else Exact().tolerance
     solved = settle(replace(batch_of(design), effect=effect), tolerance)
     at = {key: place for place, key in enumerate(part.variables)}

@@ -5,18 +5,20 @@ cubic splines; then as for tables given their margins. Halving the spacings move
 """
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from scipy import special, stats
+from scipy import integrate, optimize, special, stats
 from scipy.interpolate import CubicSpline
 
 import bayesrtw as brw
 from bayesrtw.analysis.spec import Analysis, Query
 from bayesrtw.engine import solve
 from bayesrtw.errors import BayesrtwError
+from bayesrtw.model.arms import LINKS
 from bayesrtw.model.binomial import MEASURES, Binomial
 from bayesrtw.model.checked import check
 from bayesrtw.model.hypergeometric import Hypergeometric
@@ -25,6 +27,7 @@ from bayesrtw.report.record import record
 from bayesrtw.report.strip import Strip
 
 prior = brw.prior
+GOLDEN = Path(__file__).parents[1] / "golden"
 NAMES = ["events_t", "n_t", "events_c", "n_c"]
 
 #: Four trials: an empty arm, no event at all, and two with few events.
@@ -214,3 +217,63 @@ def test_settings_are_refused_in_words():
         Binomial(link="log", baseline=prior.Beta(1.0, 1.0))
     with pytest.raises(BayesrtwError, match="this likelihood tells 'log_hazard_ratio'"):
         check(model(Binomial(link="cloglog")), rows("log_odds_ratio"))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "estimate", "error"), [("infarcts", 0.3554, 0.1664), ("deaths", 0.5092, 0.2727)]
+)
+def test_its_maximum_is_that_of_fixed_study_effects(outcome, estimate, error):
+    """Rosiglitazone, 48 trials with six without events: metafor's rma.glmm, UM.FS, whose tau is 0 here.
+
+    Data of the R package metadat (dat.nissen2007): Nissen & Wolski 2007, N Engl J Med 356:2457-71.
+    """
+    trials = pd.read_csv(GOLDEN / "nissen2007.csv")
+    names = [f"{outcome}_t", "n_t", f"{outcome}_c", "n_c"]
+
+    def loss(theta):
+        total = 0.0
+        for a, n1, c, n0 in trials[names].to_numpy(dtype=float):
+
+            def own(base, cells=(a, n1, c, n0)):
+                first, second = (
+                    LINKS["logit"](cells[at], cells[at + 1], np.asarray(base + side * theta))
+                    for at, side in ((0, 0.5), (2, -0.5))
+                )
+                return -float(first + second)
+
+            if a + c:
+                made = optimize.minimize_scalar(
+                    own, bounds=(-14, 3), method="bounded", options={"xatol": 1e-8}
+                )
+                total += made.fun
+        return total
+
+    best = optimize.minimize_scalar(loss, bounds=(0, 1), method="bounded", options={"xatol": 1e-6})
+    bend = (loss(best.x + 0.02) - 2.0 * best.fun + loss(best.x - 0.02)) / 0.02**2
+    assert_allclose([best.x, bend**-0.5], [estimate, error], atol=6e-5)
+
+
+def test_what_two_groups_would_have_reported_is_enumerated_under_every_link():
+    """Outcomes given their sum: integrals over the baseline by scipy; effects that no baseline allows too."""
+    for link, law in LINKS.items():
+        made = Binomial(link=link).observe(rows(MEASURES[link][0], np.array([[3.0, 30, 1, 31]])))
+        theta = np.array([-1.0, 0.4, 150.0])
+        estimate, log = made.reports(0, theta)
+        assert np.all(np.isfinite(estimate))
+        assert_allclose(np.exp(log).sum(axis=1), 1.0)
+        for place, each in enumerate(theta[:2]):
+            whole = [
+                integrate.quad(
+                    lambda a, u=u, each=each, law=law: np.exp(
+                        law(np.asarray(u), np.asarray(30.0), np.asarray(a + each / 2))
+                        + law(np.asarray(4.0 - u), np.asarray(31.0), np.asarray(a - each / 2))
+                        + stats.norm.logpdf(a, 0, 10)
+                    ),
+                    -9.0,
+                    -0.5 * abs(each) if link == "log" else 4.0,
+                    limit=200,
+                )[0]
+                for u in range(5)
+            ]
+            assert_allclose(np.exp(log[place]), np.array(whole) / np.sum(whole), atol=2e-4)
+        assert np.exp(log[2, -1]) > 0.99

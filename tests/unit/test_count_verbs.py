@@ -102,10 +102,28 @@ def test_one_more_trial_is_looked_ahead_to(asked):
     assert ahead["change"].is_monotonic_increasing
 
 
-def test_what_is_normal_alone_is_refused_in_a_sentence(asked):
+def test_counts_are_drawn_and_kept_within_their_groups(asked):
     model, evidence = asked
-    with pytest.raises(BayesrtwError, match="draws normal estimates only"):
-        brw.simulate(model, evidence, 10, seed=1)
+    drawn = brw.simulate(model, evidence, 200, seed=1)
+    assert drawn.events.shape == (2, 200, 5)
+    assert np.all((drawn.events >= 0) & (drawn.events <= TABLES[:, [1, 3]].T[:, None]))
+    seen = drawn.rows(model, evidence, 0)
+    assert_allclose(seen.data["events_t"], drawn.events[0, 0])
+    assert np.all(np.isnan(seen.data["effect"]))
+    if not hasattr(model.likelihood, "baseline"):
+        assert_allclose(drawn.events.sum(axis=0), np.tile(TABLES[:, 0] + TABLES[:, 2], (200, 1)))
+
+
+def test_a_share_of_information_cannot_be_drawn(asked):
+    model, evidence = asked
+    weaker = brw.Model(
+        terms=(*model.terms, brw.bias.Discount(brw.bias.Studies(("cohort",), "design"), 0.5)),
+        likelihood=model.likelihood,
+    )
+    with pytest.raises(
+        BayesrtwError, match="draws counts without a share of their information, a selection"
+    ):
+        brw.simulate(weaker, evidence, 10, seed=1)
 
 
 def test_a_picture_is_drawn(asked):

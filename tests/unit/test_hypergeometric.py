@@ -267,3 +267,16 @@ def test_latitude_is_that_of_nice_dsu(bcg):
     assert_allclose(found["mu"].centre, -0.762, atol=0.002)
     assert_allclose(found["beta[latitude]"].centre, -0.032, atol=0.0006)
     assert_allclose(found["beta[latitude]"].spread, 0.009, atol=0.0008)
+
+
+def test_new_trials_at_a_latitude_are_those_of_nice_dsu():
+    """NICE DSU TSD 3, example 3: P(a new trial's log odds ratio > 0) at latitudes 0, 13 and 50.
+
+    0.80, 0.35 and 0.006 are printed; given margins there are no baselines.
+    """
+    _, tables = reference("bcg")
+    found = rows(tables, latitude=LATITUDE)
+    terms = (brw.Linear("latitude", prior.Normal(0, 100)),)
+    told = brw.predict(model(*terms, mu=100.0, tau=5.0), found, at={"latitude": [0.0, 13.0, 50.0]})
+    gap = np.abs(told["new_probability"].to_numpy() - [0.80, 0.35, 0.006])
+    assert np.all(gap <= [0.005, 0.005, 0.0005])

@@ -5,17 +5,20 @@ SDs.
 """
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
+from scipy.special import expit
 
 import bayesrtw as brw
 from bayesrtw.engine import solve
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.model.checked import check
+from bayesrtw.model.hypergeometric import Hypergeometric
 from bayesrtw.model.single import BinomialSingle, Poisson, PoissonSingle
 
 prior = brw.prior
@@ -112,3 +115,87 @@ def test_missing_time_is_refused_by_name():
     bare = brw.Evidence.from_frame(frame, measure="log_rate")
     with pytest.raises(BayesrtwError, match="'A', 'B' have no counts; give events, person_time"):
         check(model(PoissonSingle()), bare)
+
+
+def test_events_are_drawn_from_their_laws():
+    """Means and variances of 4,000 draws at known effects, against those of scipy.stats."""
+    rng = np.random.default_rng(7)
+    theta = np.full((4000, 1), 0.3)
+    one = {"study": ["A"], "events": [3.0]}
+    two = {"study": ["A"], "events_t": [3.0], "events_c": [5.0]}
+    asked = [
+        (BinomialSingle(), {**one, "n": [40.0]}, "logit_proportion", stats.binom(40, expit(0.3))),
+        (
+            PoissonSingle(),
+            {**one, "person_time": [9.0]},
+            "log_rate",
+            stats.poisson(9 * np.exp(0.3)),
+        ),
+        (
+            Poisson(),
+            {**two, "person_time_t": [20.0], "person_time_c": [50.0]},
+            "log_rate_ratio",
+            stats.binom(8, expit(0.3 + np.log(0.4))),
+        ),
+        (
+            Hypergeometric(),
+            {**two, "n_t": [20.0], "n_c": [25.0]},
+            "log_odds_ratio",
+            stats.nchypergeom_fisher(45, 20, 8, np.exp(0.3)),
+        ),
+    ]
+    for likelihood, cells, measure, law in asked:
+        frame = pd.DataFrame(cells)
+        columns = {name: name for name in cells if name != "study"}
+        rows = brw.Evidence.from_frame(frame, columns=columns, measure=measure)
+        first = likelihood.draw(rows, theta, rng)[0, :, 0]
+        assert_allclose(first.mean(), law.mean(), atol=4.0 * law.std() / 4000**0.5)
+        assert_allclose(first.var(), law.var(), rtol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("measure", "name"),
+    [
+        ("log_odds_ratio", "hypergeometric"),
+        ("log_odds_ratio", "binomial"),
+        ("log_rate_ratio", "poisson"),
+        ("logit_proportion", "binomial_single"),
+        ("log_rate", "poisson_single"),
+    ],
+)
+def test_counts_that_cannot_be_are_refused_by_study(measure, name):
+    """No columns, halves of events, more events than people: each in words, the studies named."""
+    brw.Analysis  # noqa: B018 - registers every kind
+    likelihood = brw.registry.kinds("likelihood")[name]()
+    among = "person_time" if "rate" in measure else "n"
+    ends = ("_t", "_c") if "ratio" in measure else ("",)
+    cells = {f"events{end}": [3.0, 2.0, 4.0] for end in ends}
+    cells |= {f"{among}{end}": [30.0, 25.0, 20.0] for end in ends}
+    frame = pd.DataFrame({"study": ["A", "B", "C"], **cells})
+    effects = pd.DataFrame({"study": ["A", "B"], "effect": [0.1, 0.2], "se": [0.3, 0.3]})
+    columns = {each: each for each in cells}
+    terms = (brw.Intercept(brw.prior.Normal(0, 1)), brw.Exchangeable(brw.prior.HalfNormal(0.5)))
+    model = brw.Model(terms=terms, likelihood=likelihood)
+
+    def refused(rows, match):
+        with pytest.raises(BayesrtwError, match=match):
+            brw.fit(model, rows)
+
+    whole = brw.Evidence.from_frame(frame, columns=columns, measure=measure)
+    refused(
+        brw.Evidence.from_frame(effects, measure=measure),
+        rf"rows 'A', 'B' have no counts; give events{ends[0]}",
+    )
+
+    def put(column, value):
+        values = whole.data[column].to_numpy().copy()
+        values[1] = value
+        return replace(whole, data=whole.data.assign({column: ("estimate", values)}))
+
+    refused(
+        put(f"events{ends[0]}", 1.5), "rows 'B' have events or people that are not whole numbers"
+    )
+    refused(put(f"events{ends[0]}", -1.0), "rows 'B' have fewer than no events")
+    refused(put(f"{among}{ends[0]}", np.nan), "rows 'B' have no counts")
+    if among == "n":
+        refused(put(f"events{ends[0]}", 26.0), "rows 'B' have fewer than no events, or more than n")
