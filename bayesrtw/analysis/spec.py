@@ -22,6 +22,7 @@ from bayesrtw.model import (  # noqa: F401 - the same
     hypergeometric,
     interaction,
     judged,
+    location_scale,
     mixture_prior,
     moderator,
     prior,

@@ -19,7 +19,6 @@ from bayesrtw.engine.arrays import (
     improper,
     masked,
     moments_of,
-    new_variance,
 )
 from bayesrtw.engine.curved_series import of_normals
 from bayesrtw.engine.fitted import EachMean, EachShift, Lazily, Mask, Posterior
@@ -117,7 +116,7 @@ class _Effects(Mapping[str, Kernels]):
             return {name: fit.mean_at(self._rows["mu"][None], new=True)[0]}
         if name == "theta_new_studies":
             assert design.mix is not None
-            each = fit.mean_at(design.mix.rows, new=True)
+            each = fit.mean_at(design.mix.rows, new=True, along=design.mix.along)
             return {name: blended(each, design.mix.share.tolist())}
         names = (
             [name]
@@ -201,7 +200,7 @@ class AllocatedFit:
         """What was learned, see `Fitted`."""
         values, weight = pruned(self.integral.nodes)
         at = dict(zip(self.problem.names, values, strict=True))
-        tau = float(weight @ np.sqrt(new_variance(self.design, at, len(weight))))
+        tau = float(weight @ np.sqrt(self.design.new_variance(at, len(weight))))
         return Posterior(
             _Effects(self),
             Lazily(self.problem.names, lambda: self.hyper),
@@ -277,11 +276,11 @@ class AllocatedFit:
             return found
         return replace(found, exist=moments_of(self.design), exist_back=back_moments(self.design))
 
-    def _new(self, row: Array) -> Lines:
+    def _new(self, row: Array, along: float) -> Lines:
         """Give the effect in a new setting around a combination of coefficients."""
 
         def lines(here: Here) -> Sequence[Projected]:
-            spread = new_variance(self.design, here.at, len(here.weight))
+            spread = self.design.new_variance(here.at, len(here.weight), along)
             return [Projected(row, 0.0, spread[:, None])]
 
         return lines
@@ -304,9 +303,17 @@ class AllocatedFit:
 
     # -- single rows
 
-    def mean_at(self, columns: Array, *, new: bool = False) -> list[Kernels]:
+    def mean_at(
+        self, columns: Array, *, new: bool = False, along: Array | None = None
+    ) -> list[Kernels]:
         """See `Fitted`."""
-        found = self._kernels([self._new(row) if new else _fixed(row) for row in columns])
+        far = np.zeros(len(columns)) if along is None else along
+        found = self._kernels(
+            [
+                self._new(row, float(own)) if new else _fixed(row)
+                for row, own in zip(columns, far, strict=True)
+            ]
+        )
         grow = np.any(columns[:, self.design.flat] != 0, axis=1) | new
         return [self._grown(own, bool(does)) for own, does in zip(found, grow, strict=True)]
 
@@ -487,7 +494,7 @@ def _shared(design: Design, at: Mapping[str, Array], row: int, count: int) -> tu
     found = np.zeros((count, len(design.se)))
     for part in design.grouped:
         if part.hyper:
-            sd = np.stack([np.asarray(at[name]) for name in part.hyper], axis=-1)[:, part.which]
+            sd = np.broadcast_to(np.sqrt(part.variance(at)), found.shape)
             found += sd * sd[:, row, None] * (part.group == part.group[row])
     return found, found[:, row]
 

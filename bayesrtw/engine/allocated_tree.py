@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
 from bayesrtw.engine.allocated_fit import AllocatedFit
-from bayesrtw.engine.arrays import back_moments, drawn_like, new_variance
+from bayesrtw.engine.arrays import back_moments, drawn_like
 from bayesrtw.engine.draw import draw_hyper
 from bayesrtw.engine.integrate import pruned, tail_power
 from bayesrtw.model.design import BOTH
@@ -106,7 +106,7 @@ def drawn_from(
         data[name] = ((CHAIN, DRAW), shaped(value, chains, draws))
     at = dict(zip(names, values, strict=True))
     if "mu" in design.quantities and design.hyper:
-        spread = np.sqrt(new_variance(design, at, count))
+        spread = np.sqrt(design.new_variance(at, count))
         new = b @ design.quantities["mu"].combine[0] + spread * rng.standard_normal(count)
         data["theta_new"] = ((CHAIN, DRAW), shaped(new, chains, draws))
     if study_effects:
@@ -115,7 +115,7 @@ def drawn_from(
         coords[ESTIMATE] = design.labels
     if design.mix is not None and "theta_new" in data:
         expected = shaped(b @ design.mix.rows.T, chains, draws)
-        data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(design.mix, data, expected, rng))
+        data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(design, data, expected, rng))
     return xr.Dataset(data, coords=coords)
 
 
@@ -167,7 +167,7 @@ def _effects(
     drawn = np.zeros((count, size))
     for part in design.grouped:
         if part.hyper:
-            sd = np.stack([at[name] for name in part.hyper], axis=-1)[:, part.which]
+            sd = np.sqrt(part.variance(at))
             drawn += sd * rng.standard_normal((count, part.count))[:, part.group]
     both = problem.covariances(values)
     noise = np.linalg.cholesky(both.errors) @ rng.standard_normal((count, size, 1))

@@ -235,7 +235,7 @@ class Allocated:
         effects = np.zeros((count, size, size))
         for part in design.grouped:
             if part.hyper:
-                sd = np.stack([np.asarray(at[name]) for name in part.hyper], axis=-1)[:, part.which]
+                sd = np.sqrt(part.variance(at))
                 alike = part.group[:, None] == part.group
                 effects += sd[:, :, None] * sd[:, None, :] * alike
         errors = np.zeros((count, size, size))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.integrate import tail_power
 from bayesrtw.errors import SpecError
-from bayesrtw.model.design import Design, Mix, mixed
+from bayesrtw.model.design import Design, mixed
 from bayesrtw.posterior.marginal import MARGIN
 from bayesrtw.registry import kind_of
 
@@ -35,7 +35,12 @@ def masked(design: Design, keep: NDArray[np.bool_]) -> Design:
     for part in design.grouped:
         group = np.unique(part.group[keep], return_inverse=True)[1]
         grouped.append(
-            replace(part, group=np.asarray(group, dtype=np.intp), which=part.which[keep])
+            replace(
+                part,
+                group=np.asarray(group, dtype=np.intp),
+                which=part.which[keep],
+                along=None if part.along is None else part.along[keep],
+            )
         )
     blocks = []
     for block in design.blocks:
@@ -74,16 +79,25 @@ def mean_of(design: Design) -> Array:
 
 
 def drawn_like(
-    mix: Mix, data: Mapping[str, Any], expected: Array, rng: np.random.Generator
+    design: Design, data: Mapping[str, Any], expected: Array, rng: np.random.Generator
 ) -> Array:
     """Draw the effect in a new setting that is like one of the studies, shape (chain, draw).
 
-    Its deviation is that of the new setting at the mean over levels; `expected` is the model's mean at each
-    part of the mix, shape (chain, draw, part).
+    Its deviation is that of the new setting at the mean over levels, wider where SDs differ; `expected` is
+    the model's mean at each part of the mix, shape (chain, draw, part).
     """
+    mix = design.mix
+    assert mix is not None
     deviation = data["theta_new"][1] - data["mu"][1]
     chosen = rng.choice(len(mix.share), size=deviation.shape, p=mix.share)
     own = np.take_along_axis(expected, chosen[..., None], axis=-1)[..., 0]
+    if mix.along.any():
+        at = {name: data[name][1].reshape(-1) for name in design.hyper}
+        count = deviation.size
+        each = [design.new_variance(at, count, along) for along in mix.along.tolist()]
+        ratio = np.sqrt(np.stack(each, axis=-1) / design.new_variance(at, count)[:, None])
+        ratio = ratio.reshape(*deviation.shape, -1)
+        deviation = deviation * np.take_along_axis(ratio, chosen[..., None], axis=-1)[..., 0]
     return np.asarray(own + deviation)
 
 
@@ -130,12 +144,3 @@ def moments_of(design: Design) -> int:
     """Count the moments that a quantity has which grows with tau: 0, 1 or 2."""
     tail = tail_power(design)
     return 2 if tail > 3 + MARGIN else 1 if tail > 2 + MARGIN else 0
-
-
-def new_variance(design: Design, values: Mapping[str, Array], count: int) -> Array:
-    """Give the variance of the random effects of a new setting at each node, shape (node,)."""
-    spread: Array = np.zeros(count)
-    for part in design.grouped:
-        if part.hyper and part.new is not None:
-            spread = spread + values[part.hyper[part.new]] ** 2
-    return spread

@@ -193,9 +193,11 @@ class BorrowedFitted:
         """See `Fitted`."""
         return self._each(rows, lambda fit, mask: fit.effect_of(mask))
 
-    def mean_at(self, columns: Array, *, new: bool = False) -> Sequence[Kernels]:
+    def mean_at(
+        self, columns: Array, *, new: bool = False, along: Array | None = None
+    ) -> Sequence[Kernels]:
         """See `Fitted`: of the second stage, whose coefficients are the model's."""
-        return self.others.mean_at(columns, new=new)
+        return self.others.mean_at(columns, new=new, along=along)
 
     def _each[Found](
         self, rows: Mask, ask: Callable[[Fitted, Mask], Sequence[Found]]

@@ -190,9 +190,7 @@ class Curved:
         noise = np.broadcast_to(self.curved.variance, (count, len(self.keep)))
         own = np.zeros((count, len(self.keep)))
         for part in self.problem.own:
-            if part.hyper:
-                each = np.stack([np.asarray(at[name]) for name in part.hyper], axis=-1)
-                own = own + each[:, part.which] ** 2
+            own = own + part.variance(at)
         for carried in self.design.scatter:
             noise = noise + carried.factor * np.asarray(at[carried.name])[:, None] ** 2
         for carried in self.design.shift:
@@ -285,7 +283,7 @@ class Curved:
             return np.sum(self.alike(place, cut, mean[..., rows], variance, rows), axis=-1)
         (part,) = self.problem.nested
         at = dict(zip(self.names, values, strict=True))
-        sd = np.stack([np.asarray(at[name])[cut] for name in part.hyper], axis=-1)[:, part.which]
+        sd = np.sqrt(part.variance({name: np.asarray(value)[cut] for name, value in at.items()}))
         line = rule(1, inner(self.size))
         share, ahead = (each[0][cut][:, part.group] for each in (place.share, place.ahead))
         found = np.zeros((*mean.shape[:2], len(line.weight), part.count))
@@ -316,8 +314,9 @@ class Curved:
             return np.arange(len(rows)), np.zeros((1, 1, len(rows)))
         (part,) = self.problem.nested
         at = dict(zip(self.names, values, strict=True))
-        sd = np.stack([np.asarray(at[name])[cut, None] for name in part.hyper], axis=-1)
-        return part.group[rows], sd[..., part.which[rows]]
+        here = {name: np.asarray(value)[cut, None] for name, value in at.items()}
+        sd = np.sqrt(part.variance(here, rows))
+        return part.group[rows], np.broadcast_to(sd, (*sd.shape[:-1], len(rows)))
 
     def alike(self, place: Place, cut: slice, mean: Array, variance: Array, rows: Index) -> Array:
         """Log densities of some rows at means of shape (point, node, row)."""
@@ -356,8 +355,7 @@ class Curved:
         spread = np.sum(np.einsum("jcd,rc->jrd", place.factor, columns) ** 2, axis=-1)
         for part in self.problem.nested:
             at = dict(zip(self.names, values, strict=True))
-            sd = np.stack([np.asarray(at[name]) for name in part.hyper], axis=-1)
-            sd, group = sd[:, part.which[rows]], part.group[rows]
+            sd, group = np.sqrt(part.variance(at, rows)), part.group[rows]
             mean = mean + sd * place.ahead[0][:, group]
             spread = spread + (sd * place.share[0][:, group]) ** 2
         reach = np.sqrt(spread)
@@ -539,9 +537,8 @@ class Curved:
         at = dict(zip(self.names, values, strict=True))
         member = np.zeros((len(self.keep), part.count))
         member[np.arange(len(self.keep)), part.group] = self.keep
-        which = np.zeros(part.count, dtype=np.intp)
-        which[part.group] = part.which
-        sd = np.stack([np.asarray(at[name]) for name in part.hyper], axis=-1)[:, which]
+        first = np.unique(part.group, return_index=True)[1]
+        sd = np.sqrt(part.variance(at, first))
         total = (1.0 / sampling) @ member
         pull = ((target - b @ self.design.columns.T) / sampling) @ member
         share = 1.0 / np.sqrt(1.0 + sd**2 * total)

@@ -136,7 +136,7 @@ class CurvedFit:
         if "mu" in effects and near.hyper:
             [effects["theta_new"]] = self.mean_at(near.quantities["mu"].combine, new=True)
             if near.mix is not None:
-                each = self.mean_at(near.mix.rows, new=True)
+                each = self.mean_at(near.mix.rows, new=True, along=near.mix.along)
                 effects["theta_new_studies"] = blended(each, near.mix.share.tolist())
         hyper = dict(zip(self.fine.curved.names, self._hyper(), strict=True))
         exists = moments_of(self.fine.curved.bounding) > 0
@@ -174,14 +174,10 @@ class CurvedFit:
         """Variance of the random effects of a new setting at each point."""
         return self.spread_at(self.nodes.values)
 
-    def spread_at(self, values: tuple[Array, ...]) -> Array:
+    def spread_at(self, values: tuple[Array, ...], along: float = 0.0) -> Array:
         """Variance of the random effects of a new setting at hyperparameters, shape (point,)."""
         at = dict(zip(self.fine.curved.names, values, strict=True))
-        total = np.zeros(len(values[0]) if values else 1)
-        for part in self.design.near.grouped:
-            if part.hyper and part.new is not None:
-                total = total + at[part.hyper[part.new]] ** 2
-        return total
+        return self.near.new_variance(at, len(values[0]) if values else 1, along)
 
     def _kernels(
         self,
@@ -237,13 +233,19 @@ class CurvedFit:
 
     # -- single rows
 
-    def mean_at(self, columns: Array, *, new: bool = False) -> list[Kernels]:
+    def mean_at(
+        self, columns: Array, *, new: bool = False, along: Array | None = None
+    ) -> list[Kernels]:
         """See `Fitted`."""
         weight, share, _ = self._shares(self.fine)
-        variance = self._spread() if new else 0.0
+        far = np.zeros(len(columns)) if along is None else along
+        spreads = [self.spread_at(self.nodes.values, each) if new else 0.0 for each in far.tolist()]
         most, back = moments_of(self.fine.curved.bounding), back_moments(self.near)
         grow = np.any(columns[:, self.near.flat] != 0, axis=1) | new
-        found = [self._kernels(self.fine.seen.b @ row, weight, share, variance) for row in columns]
+        found = [
+            self._kernels(self.fine.seen.b @ row, weight, share, variance)
+            for row, variance in zip(columns, spreads, strict=True)
+        ]
         grown = [replace(own, exist=most, exist_back=back) for own in found]
         return [two if does else one for one, two, does in zip(found, grown, grow, strict=True)]
 

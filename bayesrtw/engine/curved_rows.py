@@ -141,7 +141,7 @@ def _shared(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> 
     offset, own, noise = curved.reach(values)
     at = dict(zip(curved.names, values, strict=True))
     group = int(part.group[row])
-    sd = np.asarray(at[part.hyper[int(part.which[row])]])
+    sd = np.sqrt(part.variance(at, np.array([row])))[..., 0]
     line = rule(1, inner(curved.size))
     share, ahead = seen.place.share[0][:, group], seen.place.ahead[0][:, group]
     t = ahead[:, None] + share[:, None] * line.node[:, 0]
@@ -169,7 +169,8 @@ def _from_others(
         return np.zeros((points, nodes)), np.zeros(points)
     (part,) = curved.problem.nested
     offset, own, noise = curved.reach(values)
-    sd = np.asarray(dict(zip(curved.names, values, strict=True))[part.hyper[int(part.which[row])]])
+    at = dict(zip(curved.names, values, strict=True))
+    sd = np.sqrt(part.variance(at, np.array([row])))[..., 0]
     others = (part.group == part.group[row]) & curved.keep
     others[row] = False
     centre, se = curved.curved.sites.near

@@ -100,7 +100,7 @@ def drawn_from(
         coords[ESTIMATE] = near.labels
     if near.mix is not None and "theta_new" in data:
         expected = shaped(b @ near.mix.rows.T, chains, draws)
-        data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(near.mix, data, expected, rng))
+        data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(near, data, expected, rng))
     return xr.Dataset(data, coords=coords)
 
 

@@ -180,7 +180,7 @@ def draw_effects(
     for part in design.grouped:
         if not part.hyper:
             continue
-        sd = np.stack([at[name] for name in part.hyper], axis=-1)[:, part.which]
+        sd = np.sqrt(part.variance(at))
         effects += sd * rng.standard_normal((count, part.count))[:, part.group]
     noise = np.sqrt(variances.sampling) * rng.standard_normal((count, size))
     for members, covariance in zip(problem.system.layout.blocks, variances.blocks, strict=True):

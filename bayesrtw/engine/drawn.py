@@ -43,19 +43,24 @@ class FromDraws:
     def _design(self) -> Design:
         return build(self.model, self.evidence, partial=True)
 
-    def mean_at(self, columns: Array, *, new: bool = False) -> list[Kernels]:
+    def mean_at(
+        self, columns: Array, *, new: bool = False, along: Array | None = None
+    ) -> list[Kernels]:
         """Give linear combinations of the coefficients as their draws, with `new` normals around them."""
         source = self.tree["posterior"].dataset
         told = [source[name].to_numpy() for name in ("mu", "beta") if name in source]
         drawn = together(told) @ of_reported(self._design, columns).T
         drawn = drawn.reshape(-1, len(columns))
         count = len(drawn)
-        variance = np.full(count, POINT**2)
-        for part in self._design.grouped if new else ():
-            if part.hyper and part.new is not None:
-                variance = variance + source[part.hyper[part.new]].to_numpy().reshape(-1) ** 2
+        at = {name: source[name].to_numpy().reshape(-1) for name in self._design.hyper}
         weight = np.full(count, 1.0 / count)
-        return [Kernels(weight, own, np.sqrt(variance)) for own in drawn.T]
+        found = []
+        for own, far in zip(
+            drawn.T, np.zeros(len(columns)) if along is None else along, strict=True
+        ):
+            spread = self._design.new_variance(at, count, float(far)) if new else np.zeros(count)
+            found.append(Kernels(weight, own, np.sqrt(spread + POINT**2)))
+        return found
 
 
 def together(told: list[Array]) -> Array:

@@ -17,7 +17,7 @@ from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
 from bayesrtw.engine import allocated_tree
 from bayesrtw.engine.allocated_fit import AllocatedFit, fit_allocated, silent
 from bayesrtw.engine.allocation import allocated
-from bayesrtw.engine.arrays import back_moments, drawn_like, improper, moments_of, new_variance
+from bayesrtw.engine.arrays import back_moments, drawn_like, improper, moments_of
 from bayesrtw.engine.borrow import borrowing, predicted, robust, split
 from bayesrtw.engine.curved_fit import CurvedFit, fit_curved
 from bayesrtw.engine.curved_tree import drawn_from, quadrature
@@ -274,7 +274,7 @@ class Exact:
             data[name] = ((CHAIN, DRAW), shaped(value, self.chains, self.draws))
         if "mu" in design.quantities and design.hyper:
             at = dict(zip(problem.names, values, strict=True))
-            spread = np.sqrt(new_variance(design, at, count))
+            spread = np.sqrt(design.new_variance(at, count))
             spread = shaped(spread, self.chains, self.draws)
             new = data["mu"][1] + spread * rng.standard_normal((self.chains, self.draws))
             data["theta_new"] = ((CHAIN, DRAW), new)
@@ -284,7 +284,7 @@ class Exact:
             coords[ESTIMATE] = design.labels
         if design.mix is not None and "theta_new" in data:
             expected = shaped(b @ design.mix.rows.T, self.chains, self.draws)
-            data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(design.mix, data, expected, rng))
+            data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(design, data, expected, rng))
         groups = {"posterior": xr.Dataset(data, coords=coords)}
         if self.study_effects:
             density = log_densities(

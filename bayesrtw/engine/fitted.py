@@ -115,10 +115,13 @@ class Expects(Protocol):
     def kept(self) -> Mask:
         """Which rows of `evidence` inform this posterior, shape (estimate,)."""
 
-    def mean_at(self, columns: Array, *, new: bool = False) -> Sequence[Kernels]:
+    def mean_at(
+        self, columns: Array, *, new: bool = False, along: Array | None = None
+    ) -> Sequence[Kernels]:
         """Give linear combinations of the coefficients of effects, shape (setting, column).
 
-        With `new` the effect in a new setting around each: the random effects of one are added.
+        With `new` the effect in a new setting around each: the random effects of one are added, whose SD may
+        differ, see `bayesrtw.model.term.Grouped`; `along` has shape (setting,).
         """
 
 

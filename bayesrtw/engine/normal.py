@@ -295,11 +295,16 @@ class NormalFitted:
             own = (self.solution.place.theta[row] for row in chosen)
         return self._kernels([next(own) if known else next(ahead) for known in seen])
 
-    def mean_at(self, columns: Array, *, new: bool = False) -> Sequence[Kernels]:
+    def mean_at(
+        self, columns: Array, *, new: bool = False, along: Array | None = None
+    ) -> Sequence[Kernels]:
         """See `Fitted`."""
         place, weight = self.solution.place, self.solution.weight
         mean, sd = combined(place.normals.given, columns)
-        sd = np.sqrt(sd**2 + place.spread[:, None]) if new else sd
+        if new:
+            far = np.zeros(len(columns)) if along is None else along
+            spread = np.stack([place.spread_at(each) for each in far.tolist()], axis=-1)
+            sd = np.sqrt(sd**2 + spread)
         most, back = moments_of(self.design), back_moments(self.design)
         grows = np.any(columns[:, self.design.flat] != 0, axis=1) | new
         return [

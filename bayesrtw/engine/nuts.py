@@ -228,6 +228,7 @@ def structure(model: Model, evidence: Evidence, design: Design) -> str:
             sha.update(name.encode() + np.ascontiguousarray(array).tobytes())
     for part in design.grouped:
         sha.update(part.group.tobytes() + part.which.tobytes())
+        sha.update(b"" if part.along is None else part.along.tobytes())
     for quantity in design.quantities.values():
         sha.update("\x1f".join(quantity.labels).encode())
     for block in design.blocks:
@@ -313,7 +314,7 @@ def conform(
         expected = together(told) @ weights.T
         data["mu_studies"] = ((CHAIN, DRAW), expected @ design.mix.share)
         if "theta_new" in data:
-            drawn = drawn_like(design.mix, data, expected, rng)
+            drawn = drawn_like(design, data, expected, rng)
             data["theta_new_studies"] = ((CHAIN, DRAW), drawn)
     stats = sampled["sample_stats"].to_dataset()
     plain = {

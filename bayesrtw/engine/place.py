@@ -1,13 +1,12 @@
 """What nodes give whatever they weigh, and a posterior that weighs them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.arrays import new_variance
 from bayesrtw.engine.fitted import Mask
 from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, smooth_groups, solve_columns
 from bayesrtw.engine.problem import Normals, Problem, levels_of, pose
@@ -41,7 +40,11 @@ class NodePlace:
     @cached_property
     def spread(self) -> Array:
         """Variance of a new setting, shape (node,)."""
-        return new_variance(self.design, self.at, len(self.normals.weight))
+        return self.spread_at()
+
+    def spread_at(self, along: float = 0.0) -> Array:
+        """Give the same where the SD of effects is another one."""
+        return self.design.new_variance(self.at, len(self.normals.weight), along)
 
     @cached_property
     def effects(self) -> dict[str, tuple[Array, Array, bool]]:
@@ -61,7 +64,7 @@ class NodePlace:
     @cached_property
     def like_studies(self) -> tuple[Array, Array] | None:
         """Mean and SD of the effect in a new setting that is like one of the studies, see `like_studies`."""
-        return like_studies(self.design, self.normals.given, self.spread)
+        return like_studies(self.design, self.normals.given, self.spread_at)
 
     @cached_property
     def smoothed(self) -> Smoothed:
@@ -143,17 +146,20 @@ def combined(given: Conditional, combine: Array) -> tuple[Array, Array]:
     return mean, np.sqrt(variance)
 
 
-def like_studies(design: Design, given: Conditional, spread: Array) -> tuple[Array, Array] | None:
+def like_studies(
+    design: Design, given: Conditional, spread_at: Callable[[float], Array]
+) -> tuple[Array, Array] | None:
     """Give the effect in a new setting whose moderators are those of a study drawn from the studies.
 
     A mixture over the studies' rows of the design, around each of which the random effects of a new setting
-    spread by a variance of shape (node,): means and SDs of shape (part * node,), weighed by `of_parts`. None
-    without moderators or heterogeneity.
+    spread by a variance of shape (node,), that of its own SD: means and SDs of shape (part * node,), weighed
+    by `of_parts`. None without moderators or heterogeneity.
     """
     if design.mix is None or not design.hyper:
         return None
     mean, sd = combined(given, design.mix.rows)
-    return mean.T.reshape(-1), np.sqrt(sd**2 + spread[:, None]).T.reshape(-1)
+    spread = np.stack([spread_at(along) for along in design.mix.along.tolist()], axis=-1)
+    return mean.T.reshape(-1), np.sqrt(sd**2 + spread).T.reshape(-1)
 
 
 def of_parts(design: Design, weight: Array) -> Array:
@@ -188,7 +194,7 @@ class Solution:
 
 def _own(part: Grouped, row: int, at: Mapping[str, Array]) -> Array | float:
     """Variance of a random effect that no other row shares."""
-    return at[part.hyper[part.which[row]]] ** 2 if part.hyper else 0.0
+    return part.variance(at, np.array([row]))[..., 0] if part.hyper else 0.0
 
 
 def _places(

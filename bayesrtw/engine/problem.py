@@ -23,7 +23,7 @@ from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.design import Design, PriorMixture
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import Grouped
-from bayesrtw.posterior.axis import Axis, Bounded, Positive, Unit
+from bayesrtw.posterior.axis import Axis, Bounded, Positive, Real, Unit
 
 Array = NDArray[np.float64]
 
@@ -145,12 +145,12 @@ class Problem:
         at = dict(zip(self.names, values, strict=True))
         own: Array = np.zeros(1)
         for part in self.own:
-            own = own + _spread(part, at, part.which)
+            own = own + part.variance(at)
         groups = []
         rows = _leading_rows(self.system.layout) if self.nested else self.system.layout.singles
         for level, part in zip(self.system.layout.levels, self.nested, strict=True):
             rows = rows[level.starts]
-            groups.append(_spread(part, at, part.which[rows]))
+            groups.append(part.variance(at, rows))
         blocks = tuple(correlated.at(at) for correlated in self.blocks)
         for carried in self.design.scatter:
             more = carried.factor * np.asarray(at[carried.name])[..., None] ** 2
@@ -419,16 +419,6 @@ def _cut(value: Array, where: tuple[slice, ...]) -> Array:
     ]
 
 
-def _spread(part: Grouped, at: dict[str, Array], which: Index) -> Array:
-    """Variances of a term's groups: one column where all share a hyperparameter."""
-    if not part.hyper:
-        return np.zeros(1)
-    if len(part.hyper) == 1:
-        return np.asarray(at[part.hyper[0]])[..., None] ** 2
-    each = np.broadcast_arrays(*(at[name] for name in part.hyper))
-    return np.stack(each, axis=-1)[..., which] ** 2
-
-
 def _leading_rows(layout: GroupLayout) -> Index:
     """One estimate of each unit, in the layout's order."""
     rows = [layout.singles, *(members[:, 0] for members in layout.blocks)]
@@ -474,6 +464,10 @@ def pose(design: Design, levels: Sequence[int] | None = None) -> Problem:
     axes: list[Axis] = []
     for name in names:
         prior = design.hyper[name]
+        if prior.support[0] < 0:
+            low, middle, high = (float(end) for end in prior.ppf(np.array([0.16, 0.5, 0.84])))
+            axes.append(Real(middle, 0.25 * (high - low)))
+            continue
         if not prior.positive:
             axes.append(_of_unit(prior))
             continue

@@ -55,10 +55,13 @@ class Mix:
     share
         Share of the studies with that row, shape (part,); they sum to one. A study with several rows
         counts once.
+    along
+        How far the logarithm of the SD of effects lies along its slope there, shape (part,).
     """
 
     rows: Array
     share: Array
+    along: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -191,6 +194,17 @@ class Design:
         return found
 
     @property
+    def along(self) -> Array:
+        """How far the logarithm of each estimate's SD of effects lies along its slope, shape (estimate,)."""
+        own = [part.along for part in self.grouped if part.along is not None]
+        return sum(own, np.zeros(len(self.se)))
+
+    def new_variance(self, at: Mapping[str, Array], count: int, along: float = 0.0) -> Array:
+        """Give the variance of the random effects of a new setting at hyperparameters, shape (node,)."""
+        each = [part.new_variance(at, along) for part in self.grouped]
+        return np.zeros(count) + sum(each, np.zeros(1))
+
+    @property
     def of_effects(self) -> Array:
         """X without the columns of biases, shape (estimate, column)."""
         return self.columns if self.biased is None else self.columns * ~self.biased
@@ -311,14 +325,17 @@ def mixed(design: Design, keep: NDArray[np.bool_]) -> Design:
     if not own.any():
         return design
     weight, each = once_a_study(design.studies[own]), design.of_effects[own]
+    along = design.along[own]
     if design.unreported is not None:
         # An estimate of unknown level is each of them, as often as those that report theirs.
         share = design.unreported.shares(keep)[own]
         each = design.of_levels[own].reshape(-1, each.shape[1])
+        along = np.repeat(along, share.shape[1])
         weight = (weight[:, None] * share).reshape(-1)
-        each, weight = each[weight > 0], weight[weight > 0]
-    rows, part = np.unique(each, axis=0, return_inverse=True)
-    mix = Mix(rows, np.bincount(part.reshape(-1), weights=weight))
+        each, along, weight = each[weight > 0], along[weight > 0], weight[weight > 0]
+    told = np.column_stack([each, along])
+    rows, part = np.unique(told, axis=0, return_inverse=True)
+    mix = Mix(rows[:, :-1], np.bincount(part.reshape(-1), weights=weight), rows[:, -1])
     quantities = {
         "mu": design.quantities["mu"],
         "mu_studies": Quantity(None, ("",), (mix.share @ mix.rows)[None, :]),

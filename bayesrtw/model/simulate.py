@@ -274,7 +274,13 @@ def draw(
         if design.mix is not None:
             drawn_from = rng.choice(len(design.mix.share), size=replicates, p=design.mix.share)
             expected = np.sum(b * design.mix.rows[drawn_from], axis=1)
-            drawn["theta_new_studies", ""] = expected + new
+            spread = np.sqrt(design.new_variance(hyper, replicates))
+            each = [
+                design.new_variance(hyper, replicates, far) for far in design.mix.along.tolist()
+            ]
+            own = np.sqrt(np.stack(each, axis=-1)[np.arange(replicates), drawn_from])
+            wider = np.divide(own, spread, out=np.ones(replicates), where=spread > 0)
+            drawn["theta_new_studies", ""] = expected + wider * new
     for name, values in hyper.items():
         drawn[name, ""] = values
     for place, label in enumerate(design.labels):
@@ -295,11 +301,10 @@ def _effects(
     for part in design.grouped:
         if not part.hyper:
             continue
-        sd = np.stack([hyper[name] for name in part.hyper], axis=-1)
         effects = rng.standard_normal((len(b), part.count))[:, part.group]
-        theta = theta + sd[:, part.which] * effects
+        theta = theta + np.sqrt(part.variance(hyper)) * effects
         if part.new is not None:
-            new = new + sd[:, part.new] * rng.standard_normal(len(b))
+            new = new + np.sqrt(part.new_variance(hyper)) * rng.standard_normal(len(b))
     return theta, new
 
 

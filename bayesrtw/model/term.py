@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 #: What a hyperparameter is.
 What = Literal[
     "sd of effects",
+    "ratio of sds",
     "sd of biases",
     "bias",
     "correlation",
@@ -39,6 +40,7 @@ CLUSTER = "cluster"
 
 _TITLES: dict[What, str] = {
     "sd of effects": "Heterogeneity τ",
+    "ratio of sds": "Log ratio of heterogeneity SDs",
     "sd of biases": "SD of biases",
     "bias": "Bias",
     "correlation": "Correlation ρ of sampling errors",
@@ -211,6 +213,8 @@ class Facts:
         Moderators of other terms whose effects it says to differ.
     trust
         What it says of biases, if it does: without it the studies are taken at their word.
+    scales
+        Columns by which it says that the spread of effects differs.
     borrows
         The studies that it turns into the prior of the pooled mean, if it does.
     """
@@ -223,6 +227,7 @@ class Facts:
     moderators: tuple[Moderator, ...] = ()
     modifies: tuple[Moderator, ...] = ()
     trust: Trust | None = None
+    scales: tuple[str, ...] = ()
     borrows: "Borrowing | None" = None
 
 
@@ -309,12 +314,43 @@ class Grouped:
         Which of `hyper` each estimate's group uses, shape (estimate,).
     new
         Which of `hyper` a new setting's group uses; None if a new setting has no such effect.
+    ratio
+        The hyperparameter that, times `along`, is added to the logarithm of the SD; empty for none.
+    along
+        Of each estimate, shape (estimate,); 0 where the SD is that of `hyper`. None with an empty `ratio`.
+    setting
+        Column of the evidence to a value it has in a setting, to `along` there; None with an empty `ratio`.
     """
 
     group: NDArray[np.intp]
     hyper: tuple[str, ...]
     which: NDArray[np.intp]
     new: int | None = 0
+    ratio: str = ""
+    along: Array | None = None
+    setting: Callable[[Mapping[str, object]], float] | None = None
+
+    def variance(
+        self, at: Mapping[str, Array], rows: NDArray[np.intp] | slice = slice(None)
+    ) -> Array:
+        """Give variances of some rows' groups: shape (..., row), one column where all share one SD."""
+        if not self.hyper:
+            return np.zeros(1)
+        if len(self.hyper) == 1:
+            found = np.asarray(at[self.hyper[0]])[..., None] ** 2
+        else:
+            each = np.broadcast_arrays(*(at[name] for name in self.hyper))
+            found = np.stack(each, axis=-1)[..., self.which[rows]] ** 2
+        if self.along is not None:
+            found = found * np.exp(2.0 * np.asarray(at[self.ratio])[..., None] * self.along[rows])
+        return np.asarray(found)
+
+    def new_variance(self, at: Mapping[str, Array], along: float = 0.0) -> Array | float:
+        """Give the variance of a new setting's effect, shape (...,)."""
+        if not self.hyper or self.new is None:
+            return 0.0
+        found = np.asarray(at[self.hyper[self.new]]) ** 2
+        return found * np.exp(2.0 * along * np.asarray(at[self.ratio])) if self.ratio else found
 
     @property
     def count(self) -> int:

@@ -15,7 +15,7 @@ from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import once_a_study, spoken
 from bayesrtw.model.spec import NEW, Model
-from bayesrtw.model.term import Fixed, Noise, Term
+from bayesrtw.model.term import Fixed, Grouped, Noise, Term
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, about, asked
@@ -148,18 +148,21 @@ def expected_at(whole: Expects, of: str, at: Mapping[str, object]) -> Kernels:
         If there is no such moderator or level.
     """
     [values] = _grid(_columns(whole.model), {name: [value] for name, value in at.items()})  # type: ignore[misc]
-    rows, share = _rows(whole, values, over_studies=of in ("mu_studies", "theta_new_studies"))
+    rows, along, share = _rows(
+        whole, values, over_studies=of in ("mu_studies", "theta_new_studies")
+    )
     if of in NEW:
         [found] = whole.mean_at((share @ rows)[None, :])
         return found
-    return blended(whole.mean_at(rows, new=True), share.tolist())
+    return blended(whole.mean_at(rows, new=True, along=along), share.tolist())
 
 
 def _columns(model: Model) -> list[str]:
     """Name the columns of the moderators of a model."""
     owned = (each.column for each in model.moderators)
     other = (each.column for term in model.terms for each in term.facts.modifies)
-    return list(dict.fromkeys((*owned, *other)))
+    spread = (name for term in model.terms for name in term.facts.scales)
+    return list(dict.fromkeys((*owned, *other, *spread)))
 
 
 def _grid(columns: Sequence[str], at: Mapping[str, Value]) -> list[dict[str, object]]:
@@ -187,8 +190,8 @@ def _listed(value: Value) -> list[object]:
 
 def _rows(
     whole: Expects, values: Mapping[str, object], *, over_studies: bool
-) -> tuple[Array, Array]:
-    """Give the rows of the design that a combination is a mixture of, and their shares."""
+) -> tuple[Array, Array, Array]:
+    """Give the rows of the design that a combination is a mixture of, their SDs' places, and shares."""
     # Numbers of evidence are floats, and a level is called by its number.
     values = {
         name: float(value) if isinstance(value, int) else value for name, value in values.items()
@@ -214,9 +217,16 @@ def _rows(
         for _, part in parts
         if isinstance(part, Noise) and part.common is not None
     )
-    rows = []
+    rows, along = [], []
     for key in known:
         setting, row = dict(zip(names, key, strict=True)), []
+        along.append(
+            sum(
+                part.setting(setting)
+                for _, part in parts
+                if isinstance(part, Grouped) and part.setting is not None
+            )
+        )
         for term, part in parts:
             if isinstance(part, Fixed):
                 if part.setting is None:
@@ -226,7 +236,7 @@ def _rows(
                 # A prior that other studies give stands in the place of an intercept.
                 row.append(np.ones(1))
         rows.append(np.concatenate([*row, np.zeros(biases)]))
-    return np.array(rows), np.array(list(known.values()))
+    return np.array(rows), np.array(along, dtype=float), np.array(list(known.values()))
 
 
 def _each_level(
