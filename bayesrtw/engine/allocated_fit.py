@@ -20,7 +20,7 @@ from bayesrtw.engine.arrays import (
     masked,
     moments_of,
 )
-from bayesrtw.engine.curved_series import of_normals
+from bayesrtw.engine.curved_series import ManyNormals
 from bayesrtw.engine.fitted import EachMean, EachShift, Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import Integral, integrate, pruned
 from bayesrtw.engine.problem import pose, sampling_variance
@@ -66,12 +66,18 @@ class Projected(NamedTuple):
 
 
 class Here(NamedTuple):
-    """Some nodes of a posterior: their weights, hyperparameters, and coefficients under every allocation."""
+    """Some nodes of a posterior: their weights, hyperparameters, and coefficients under every allocation.
+
+    With the inverse covariance of the estimates given the coefficients, and these less what is known of
+    biases.
+    """
 
     weight: Array
     values: tuple[Array, ...]
     at: Mapping[str, Array]
     states: States
+    inverse: Array
+    effect: Array
 
 
 #: Gives lines at some nodes; several are a mixture.
@@ -247,28 +253,27 @@ class AllocatedFit:
             name: series(own.weight, axis, own.low, own.high) for name, axis, own in self.margins
         }
 
-    def _here(self) -> "list[Here]":
+    def _here(self) -> Iterator[Here]:
         """Give the nodes, some at a time."""
         values, weight = pruned(self.integral.nodes)
-        found, step = [], self.problem.together
+        step = self.problem.together
         for start in range(0, len(weight), step):
             cut = slice(start, start + step)
             own = tuple(value[cut] for value in values)
             at = dict(zip(self.problem.names, own, strict=True))
-            found.append(Here(weight[cut], own, at, self.problem.states(own)))
-        return found
+            inverse, effect = self.problem.covariances(own).inverse, self.problem.effect(own)
+            yield Here(weight[cut], own, at, self.problem.states(own), inverse, effect)
 
     def _kernels(self, lines: Sequence[Lines]) -> list[Kernels]:
         """Give linear functions as kernels."""
-        parts: list[list[Kernels]] = [[] for _ in lines]
+        found = [ManyNormals() for _ in lines]
         for here in self._here():
-            share = here.states.share
-            for own, each in zip(parts, lines, strict=True):
+            mass = here.weight[:, None] * here.states.share
+            for own, each in zip(found, lines, strict=True):
                 for line in each(here):
                     mean, variance = here.states.along(line.slope)
-                    mean, variance = mean + line.constant, variance + line.variance
-                    own.append(of_normals(here.weight, share * line.share, mean, variance))
-        return [blended(own, [1.0] * len(own)) for own in parts]
+                    own.add(mass * line.share, mean + line.constant, variance + line.variance)
+        return [own.kernels() for own in found]
 
     def _grown(self, found: Kernels, grows: bool) -> Kernels:
         """Say which moments a quantity has: fewer where a heavy tail of an SD reaches it."""
@@ -300,6 +305,28 @@ class AllocatedFit:
         for here in self._here():
             found[rows] += np.einsum("a,arl->rl", here.weight @ here.states.share, chosen)
         return found
+
+    def missing_information(self, names: Sequence[str]) -> Array:
+        """Part of the variance of reported effects that levels are unknown, shape (name,); in [0, 1]."""
+        rows = np.array([self._row_of(name) for name in names]).T
+        weight = np.zeros(len(self.problem.allocations))
+        first, second = np.zeros((len(weight), rows.shape[1])), np.zeros(rows.shape[1])
+        for here in self._here():
+            share = here.weight[:, None] * here.states.share
+            weight += share.sum(axis=0)
+            for place, row in enumerate(rows.T):
+                mean, variance = here.states.along(row)
+                first[:, place] += np.sum(share * mean, axis=0)
+                second[place] += np.sum(share * (variance + mean**2))
+        mean = first.sum(axis=0)
+        own = np.divide(first, weight[:, None], out=np.zeros_like(first), where=weight[:, None] > 0)
+        return np.asarray((weight @ (own - mean) ** 2) / (second - mean**2))
+
+    def _row_of(self, name: str) -> Array:
+        """Give a reported effect as a combination of coefficients."""
+        variable, _, label = name.partition("[")
+        quantity = self.design.quantities[variable]
+        return np.asarray(quantity.combine[quantity.labels.index(label[:-1] if label else "")])
 
     # -- single rows
 
@@ -347,11 +374,9 @@ class AllocatedFit:
         silent = self.problem.unreported.silent
 
         def lines(here: Here) -> Sequence[Projected]:
-            both = self.problem.covariances(here.values)
             shared, own = _shared(whole, here.at, row, len(here.weight))
-            weight = np.einsum("nj,njk->nk", shared[:, kept], both.inverse)
-            seen = self.problem.effect(here.values)
-            constant = np.einsum("nj,nj->n", weight, seen)
+            weight = np.einsum("nj,njk->nk", shared[:, kept], here.inverse)
+            constant = np.einsum("nj,nj->n", weight, here.effect)
             variance = own - np.einsum("nj,nj->n", weight, shared[:, kept])
             if not effect:
                 part = masked(whole, one)
@@ -398,7 +423,6 @@ class AllocatedFit:
         silent, found = problem.unreported.silent, np.zeros(len(self.design.se))
         for here in self._here():
             states, share = here.states, here.states.share
-            inverse = problem.covariances(here.values).inverse
             columns = np.broadcast_to(
                 self.design.columns, (len(problem.allocations), *self.design.columns.shape)
             ).copy()
@@ -406,13 +430,11 @@ class AllocatedFit:
             own = np.einsum("ajp,pna->naj", columns, states.gain(mu))
             mean = np.tensordot(mu, states.mean, 1)
             apart = mean - np.sum(share * mean, axis=1, keepdims=True)
-            left = problem.effect(here.values)[:, None] - np.einsum(
-                "ajp,pna->naj", columns, states.mean
-            )
+            left = here.effect[:, None] - np.einsum("ajp,pna->naj", columns, states.mean)
             pull = np.einsum("na,naj->nj", share, own) - np.einsum(
                 "na,naj->nj", share * apart, left
             )
-            found += here.weight @ np.einsum("nj,njk->nk", pull, inverse)
+            found += here.weight @ np.einsum("nj,njk->nk", pull, here.inverse)
         every = np.zeros(len(self.kept) + 1)
         every[:-1][self.kept] = found
         every[-1] = 1.0 - np.sum(found)

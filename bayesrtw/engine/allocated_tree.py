@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
 from bayesrtw.engine.allocated_fit import AllocatedFit
 from bayesrtw.engine.arrays import back_moments, drawn_like
-from bayesrtw.engine.draw import draw_hyper
+from bayesrtw.engine.draw import draw_near
 from bayesrtw.engine.integrate import pruned, tail_power
 from bayesrtw.model.design import BOTH
 from bayesrtw.posterior.axis import stored
@@ -90,7 +90,7 @@ def drawn_from(
     count = chains * draws
     values: tuple[Array, ...] = ()
     if problem.names:
-        values = draw_hyper(fit.drawn_by, fit.finest, fit.margins[0][2], count, rng)
+        values = draw_near(fit.finest, fit.drawn_by.axes, count, rng)
     b, chosen = _coefficients(fit, values, count, rng)
     coords: dict[str, Any] = {CHAIN: np.arange(chains), DRAW: np.arange(draws)}
     data: dict[str, Any] = {}

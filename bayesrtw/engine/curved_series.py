@@ -15,13 +15,11 @@ SCALES, SERIES = (1.0, 1.3, 1.6, 2.0), 1e-8
 ROWS = 1e-4
 #: Where the tails begin that get kernels of their own, in SDs of the middle.
 AWAY = 6.0
-#: How far normals of one kernel lie apart, in their SDs, and how unlike their variances are, in logs; the
-#: highest degree of its series.
-APART, UNLIKE, MOST_TERMS = 1.0, 0.3, 32
-#: Cells for normals of one point, along either.
-CELLS = 40
-#: A kernel of less weight may leave out as much more; a normal of less has none.
-LIGHT, TRIFLE = 1e-3, 1e-13
+#: Cells of normals: how far apart, in SDs, and how unlike, in logs of variances; and the degree of their
+#: series, whose coefficients have then fallen below 1e-8.
+APART, UNLIKE, DEGREE = 0.7, 0.2, 16
+#: Cells along a mean; a normal of less weight than this has none.
+CELLS, TRIFLE = 1 << 20, 1e-13
 #: A point with less than this share of the posterior has no kernel.
 NEGLIGIBLE = 1e-11
 
@@ -97,56 +95,49 @@ def _kernel(x: Array, share: Array, mass: Array, degree: int) -> tuple[Array, Ar
     return mean, scale * sd, terms, float(mass @ left / np.sum(mass))
 
 
-def of_normals(weight: Array, share: Array, mean: Array, variance: Array) -> Kernels:
-    """Write mixtures of normals, shapes (point,) and (point, part), as few kernels with series.
+class ManyNormals:
+    """A mixture of very many normals, written as few kernels with series.
 
-    Normals of a point that lie close together become one kernel: the mean of the n-th Hermite polynomial
-    under N(m, v) follows from those before it. Those that no series of moderate degree follows are kept as
-    they are.
+    Normals of about one mean and variance, in cells that are laid once for all, become one kernel: the mean
+    of the n-th Hermite polynomial under N(m, v) follows from those before it, and such means add up.
     """
-    each = weight[:, None] * share
-    point, part = np.nonzero(each > TRIFLE)
-    mass = each[point, part]
-    mean, variance = (
-        np.broadcast_to(values, each.shape)[point, part] for values in (mean, variance)
-    )
 
-    def middle(values: Array, group: NDArray[np.intp], total: Array) -> Array:
-        return np.bincount(group, mass * values, len(total)) / np.where(total > 0, total, 1.0)
+    def __init__(self) -> None:
+        self._keys: list[NDArray[np.intp]] = []
+        self._sums: list[Array] = []
 
-    total = np.bincount(point, mass, len(weight))
-    unit = np.maximum(middle(variance, point, total), 1e-300)[point]
-    ahead = (mean - middle(mean, point, total)[point]) / (APART * np.sqrt(unit))
-    wider = np.log(np.maximum(variance, 1e-300) / unit) / UNLIKE
-    key = point
-    for values in (ahead, wider):
-        key = key * CELLS + np.rint(np.clip(values, -CELLS // 2, CELLS // 2 - 1)).astype(np.intp)
-    # The cells that hold a normal, without a sort.
-    key -= key.min(initial=0)
-    place = np.cumsum(np.bincount(key) > 0) - 1
-    group = place[key]
-    own = np.bincount(group, mass)
-    centre, scale = (
-        middle(mean, group, own),
-        np.sqrt(np.maximum(middle(variance, group, own), 1e-300)),
-    )
-    z, more = (mean - centre[group]) / scale[group], variance / scale[group] ** 2 - 1.0
-    before, last, terms = np.zeros_like(z), np.ones_like(z), [np.ones(len(own))]
-    allowed = SERIES * np.maximum(own, LIGHT)
-    for n in range(MOST_TERMS):
-        root = np.sqrt(float(n))
-        before, last = last, (z * last + root * more * before) / np.sqrt(n + 1.0)
-        terms.append(middle(last, group, own))
-        if n % 4 == 3 and np.all(own * np.max(np.abs(terms[-3:]), axis=0) <= allowed):
-            break
-    series = np.stack(terms, axis=1)
-    good = own * np.max(np.abs(series[:, -3:]), axis=1) <= allowed
-    alone = ~good[group]
-    plain = np.zeros((int(alone.sum()), series.shape[1]))
-    plain[:, 0] = 1.0
-    return Kernels(
-        np.concatenate([own[good], mass[alone]]),
-        np.concatenate([centre[good], mean[alone]]),
-        np.concatenate([scale[good], np.sqrt(np.maximum(variance[alone], 1e-300))]),
-        np.concatenate([series[good], plain]),
-    )
+    def add(self, mass: Array, mean: Array, variance: Array) -> None:
+        """Add normals, arrays of shapes that broadcast together."""
+        some = mass > TRIFLE
+        mass, mean, variance = (
+            part[some] for part in np.broadcast_arrays(mass, mean, np.maximum(variance, 1e-280))
+        )
+        wide = np.rint(np.log(variance) / UNLIKE)
+        scale = np.exp(0.5 * UNLIKE * wide)
+        near = np.rint(mean / (APART * scale))
+        assert np.all(np.abs(near) < CELLS // 2)
+        # The cells that hold a normal, found without a sort.
+        low, left = wide.min(initial=0.0), near.min(initial=0.0)
+        across = int(near.max(initial=0.0) - left) + 1
+        key = ((wide - low) * across + near - left).astype(np.intp)
+        held = np.bincount(key) > 0
+        cell, keys = (np.cumsum(held) - 1)[key], np.flatnonzero(held)
+        keys = (keys // across + int(low)) * CELLS + keys % across + int(left)
+        z, more = mean / scale - APART * near, variance / scale**2 - 1.0
+        before, last, sums = np.zeros_like(z), np.ones_like(z), np.empty((DEGREE + 1, len(keys)))
+        for n in range(DEGREE + 1):
+            sums[n] = np.bincount(cell, mass * last, len(keys))
+            root = np.sqrt(float(n))
+            before, last = last, (z * last + root * more * before) / np.sqrt(n + 1.0)
+        self._keys.append(keys)
+        self._sums.append(sums)
+
+    def kernels(self) -> Kernels:
+        """Give what was added."""
+        keys, place = np.unique(np.concatenate(self._keys), return_inverse=True)
+        sums = np.zeros((len(keys), DEGREE + 1))
+        np.add.at(sums, place, np.concatenate(self._sums, axis=1).T)
+        wide = np.rint(keys / CELLS)
+        scale = np.exp(0.5 * UNLIKE * wide)
+        mass = sums[:, 0]
+        return Kernels(mass, APART * (keys - wide * CELLS) * scale, scale, sums / mass[:, None])

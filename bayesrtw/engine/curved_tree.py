@@ -10,11 +10,10 @@ from scipy.special import logsumexp
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
 from bayesrtw.engine.arrays import back_moments, drawn_like
 from bayesrtw.engine.curved_fit import CurvedFit
-from bayesrtw.engine.draw import invert
+from bayesrtw.engine.draw import draw_near
 from bayesrtw.engine.integrate import tail_power
 from bayesrtw.posterior.axis import stored
 from bayesrtw.posterior.marginal import marginals
-from bayesrtw.posterior.nodes import rule
 from bayesrtw.posterior.stored import kernel_variables
 from bayesrtw.posterior.tree import shaped
 
@@ -76,7 +75,7 @@ def drawn_from(
     count = chains * draws
     values: tuple[Array, ...] = ()
     if curved.names:
-        values = _hyper(fit, count, rng)
+        values = draw_near(fit.weighed_nodes, curved.axes, count, rng)
     b = _coefficients(fit, values, count, rng)
     coords: dict[str, Any] = {CHAIN: np.arange(chains), DRAW: np.arange(draws)}
     data: dict[str, Any] = {}
@@ -102,32 +101,6 @@ def drawn_from(
         expected = shaped(b @ near.mix.rows.T, chains, draws)
         data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(near, data, expected, rng))
     return xr.Dataset(data, coords=coords)
-
-
-def _hyper(fit: CurvedFit, count: int, rng: np.random.Generator) -> tuple[Array, ...]:
-    """Draw hyperparameters one after the other: each from its density at a node near the earlier ones."""
-    nodes, axes = fit.weighed_nodes, fit.fine.curved.axes
-    shares = np.exp(nodes.log_weight).reshape(nodes.counts)
-    at, values = np.zeros((count, 0), dtype=np.intp), []
-    for place, (axis, size) in enumerate(zip(axes, nodes.counts, strict=True)):
-        index = tuple(at.T)
-        each = shares.reshape(*nodes.counts[: place + 1], -1).sum(axis=-1)[index]
-        each = np.broadcast_to(each / each.sum(axis=-1, keepdims=True), (count, size))
-        low, high = (
-            np.broadcast_to(
-                np.reshape(end, nodes.counts[:place])[index] if place else end, (count,)
-            )
-            for end in (nodes.ranges[place].low, nodes.ranges[place].high)
-        )
-        value = invert(each, axis, low, high, rng.random(count))
-        x, _ = rule(size)
-        u = 2.0 * (axis.coordinate(value) - low) / (high - low) - 1.0
-        right = np.clip(np.searchsorted(x, u), 1, size - 1)
-        share = np.clip((u - x[right - 1]) / (x[right] - x[right - 1]), 0.0, 1.0)
-        chosen = np.where(rng.random(count) < share, right, right - 1)
-        at = np.column_stack([at, chosen])
-        values.append(value)
-    return tuple(values)
 
 
 def _coefficients(

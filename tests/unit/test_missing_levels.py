@@ -17,6 +17,7 @@ from bayesrtw.model.checked import check
 from bayesrtw.model.levels import MissingLevels
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.model.unreported import log_moment
+from bayesrtw.question.missing import missing_levels
 
 EFFECT = np.array([0.42, 0.30, 0.05, -0.12, 0.22, -0.30, 0.55, 0.02, -0.25, 0.35])
 SE = np.array([0.15, 0.12, 0.20, 0.20, 0.10, 0.22, 0.15, 0.11, 0.18, 0.14])
@@ -367,3 +368,24 @@ def test_two_terms_do_not_read_one_column_in_two_ways():
                 brw.Exchangeable(HalfNormal(0.25)),
             )
         )
+
+
+def test_missing_information_is_what_would_be_gone_if_levels_were_told():
+    _, share, fits, _ = enumerated(model(nested=True))
+    table = missing_levels(model(MissingLevels(("?",)), nested=True), rows())
+    own = table.loc["summed over levels"]
+    for name in ("mu", "beta[level[active]]", "mu_level[level[none]]"):
+        means = np.array([each.posterior.effects[name].moments()[0] for each in fits])
+        between = share @ (means - share @ means) ** 2
+        assert own.loc[name, "missing_information"] == pytest.approx(
+            between / own.loc[name, "sd"] ** 2, abs=1e-6
+        )
+    told = np.array(LEVEL) != "?"
+    fewer = solve(model(nested=True), rows().rows(told)).posterior.effects["mu"].moments()
+    assert table.loc[("complete cases", "mu"), "mean"] == pytest.approx(fewer[0], abs=1e-7)
+    apart = solve(model(nested=True), rows()).posterior.effects["mu_level[level[?]]"].moments()
+    found = table.loc[("a level of its own", "mu_level[level[?]]"), "mean"]
+    assert found == pytest.approx(apart[0], abs=1e-8)
+    assert "loses most" in table.describe()
+    with pytest.raises(SpecError, match="no level of a moderator is missing"):
+        missing_levels(model(), rows())
