@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bayesrtw.analysis.run import Synthesis as Synthesis
     from bayesrtw.analysis.run import run as run
     from bayesrtw.analysis.sensitivity import sensitivity as sensitivity
+    from bayesrtw.analysis.severity import severity as severity
     from bayesrtw.analysis.spec import Analysis as Analysis
     from bayesrtw.analysis.tipping import tipping as tipping
     from bayesrtw.engine import fit as fit
@@ -103,6 +104,7 @@ _HOMES = {
     "prior_sensitivity": "bayesrtw.question.sensitivity",
     "run": "bayesrtw.analysis.run",
     "sensitivity": "bayesrtw.analysis.sensitivity",
+    "severity": "bayesrtw.analysis.severity",
     "simulate": "bayesrtw.model.simulate",
     "summarise": "bayesrtw.posterior.summarise",
     "tipping": "bayesrtw.analysis.tipping",

@@ -48,6 +48,9 @@ class Provenance:
         As the data set states them.
     caveat
         What must stand beside every result of it.
+    sample
+        ``published`` where results are here because they were published, so that what they say may have
+        decided it; empty where nothing is said.
     disagreements, limits
         Known disagreements with the publications, and what was not obtained.
     studies
@@ -69,6 +72,7 @@ class Provenance:
     licence: str = ""
     retrieved: str = ""
     caveat: str = ""
+    sample: str = ""
     disagreements: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     studies: int = 0

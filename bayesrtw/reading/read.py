@@ -347,6 +347,7 @@ def _provenance(meta: Mapping[str, Any], sha256: str, studies: int) -> Provenanc
         licence=source.get("licence", ""),
         retrieved=str(source.get("retrieved", "")),
         caveat=meta.get("caveat", ""),
+        sample=meta.get("sample", ""),
         disagreements=tuple(source.get("known_disagreements", ())),
         limits=tuple(source.get("limits", ())),
         studies=studies,

@@ -81,6 +81,7 @@ class Description:
     source: SourceTable
     outcome: tuple[OutcomeTable, ...]
     caveat: str = ""
+    sample: Literal["", "published"] = ""
     words: WordsTable = WordsTable()
     files: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)

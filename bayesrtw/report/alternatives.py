@@ -186,6 +186,44 @@ def predictive(content: dict[str, Any], n: Printer) -> list[Section]:
     return [Section("predictive", "Predictive check", tuple(blocks))]
 
 
+def severity(content: dict[str, Any], n: Printer) -> list[Section]:
+    """Say what the answer would be if results that are not significant were seen less often."""
+    found = content.get("severity")
+    if not found:
+        return []
+    title, short = "If published results were selected", "Selection"
+    if found["missing"]:
+        why: Text = ("Not worked out: ", Quoted(found["missing"]))
+        return [Section("severity", title, (Paragraph(why),), short)]
+    said: Text = (
+        Quoted(found["said"]),
+        " Results with a one-sided P value above ",
+        Number("/severity/step", "plain"),
+        " in the direction of benefit are taken to be seen less often than others, by so much; everything "
+        "else of the model stays. How they were selected is not estimated.",
+    )
+    head = (
+        Head(("Seen, %",), "num"),
+        Head((_effect(n),), "num"),
+        Head((BENEFIT,), "num"),
+        Head(("Class",)),
+    )
+    rows = tuple(
+        (
+            (f"{100 * float(row['name']):g}",),
+            (Bracketed(f"/severity/rows/{place}/back_transformed"),),
+            (Number(f"/severity/rows/{place}/probability", "probability"),),
+            (Quoted(row["conclusion"]),),
+        )
+        for place, row in enumerate(found["rows"])
+    )
+    caption = (
+        "How many of the results that are not significant are seen, for each hundred of the others."
+    )
+    table = Tabular("Severity of selection", head, rows, caption, own=frozenset({0}), cards=True)
+    return [Section("severity", title, (Paragraph(said), table, Pictures()), short)]
+
+
 def outlook(content: dict[str, Any]) -> list[Section]:
     """Say what one more trial could change."""
     found = content.get("outlook")

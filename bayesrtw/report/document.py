@@ -149,6 +149,7 @@ def _evidence(synthesis: Synthesis) -> dict[str, Any]:
         "licence": origin.licence,
         "retrieved": origin.retrieved,
         "caveat": origin.caveat,
+        "sample": origin.sample,
         "estimates": synthesis.evidence.size,
         "studies": len({str(name) for name in data["study"].to_numpy()}),
         "estimates_by_design": dict(sorted(designs.items())),

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from bayesrtw.analysis.ladder import axis_titles
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import HISTORY, PRIORS, STUDIES, Panel
+from bayesrtw.analysis.severity import AXIS
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.plot.bias_summary import plot_bias_summary
 from bayesrtw.plot.bubble import plot_bubble
@@ -107,7 +108,7 @@ def forests(synthesis: Synthesis) -> dict[str, Drawn]:
 
 def figures(synthesis: Synthesis, content: dict[str, Any]) -> dict[str, Drawn]:
     """Draw every picture that the synthesis and its record have the numbers for."""
-    makers = (_fitted, _judged, _laddered, _held)
+    makers = (_fitted, _judged, _laddered, _held, _selected)
     return {name: drawn for make in makers for name, drawn in make(synthesis, content)}
 
 
@@ -184,6 +185,23 @@ def _laddered(synthesis: Synthesis, content: dict[str, Any]) -> Named:
             width_mm=130.0,
         )
         yield f"tipping-{name}", _drawn(axes, f"Probability of benefit {said[name]}.", "ladder")
+
+
+def _selected(synthesis: Synthesis, content: dict[str, Any]) -> Named:
+    """Draw how selected the published results would have to be."""
+    found = content.get("severity")
+    if not found or not found["rows"]:
+        return
+    points = {
+        "x": [float(row["name"]) for row in found["rows"]],
+        "probability": [row["probability"] for row in found["rows"]],
+    }
+    levels = tuple(found["levels"])
+    axes = plot_tipping(
+        pd.DataFrame(points), synthesis, x_title=AXIS, thresholds=levels, width_mm=130.0
+    )
+    caption = "Probability of benefit if results that are not significant are seen less often."
+    yield "severity", _drawn(axes, caption, "severity")
 
 
 def _held(synthesis: Synthesis, content: dict[str, Any]) -> Named:

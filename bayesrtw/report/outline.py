@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from bayesrtw.printed import BENEFIT, event
-from bayesrtw.report.alternatives import ladder, outlook, predictive, sensitivity
+from bayesrtw.report.alternatives import ladder, outlook, predictive, sensitivity, severity
 from bayesrtw.report.block import (
     Block,
     Bracketed,
@@ -52,6 +52,7 @@ def outline(content: dict[str, Any]) -> Outline:
         *moderators(content, n),
         *ladder(content, n),
         sensitivity(content, n),
+        *severity(content, n),
         *predictive(content, n),
         *outlook(content),
         _checks(content),
@@ -84,6 +85,10 @@ def _opening(content: dict[str, Any], n: Printer) -> tuple[Block, ...]:
     blocks += [
         Paragraph((Styled((what,), "strong"), " ", Quoted(text)), "caveat") for what, text in warned
     ]
+    selected = content.get("severity")
+    if selected and selected["said"]:
+        text = (Styled(("If results were selected.",), "strong"), " ", Quoted(selected["said"]))
+        blocks.append(Paragraph(text, "then"))
     return tuple(blocks)
 
 

@@ -10,6 +10,7 @@ from bayesrtw.analysis.explore import Cell, Explored, explore
 from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import NEXT, PREDICTIVE, Panel, sensitivity
+from bayesrtw.analysis.severity import severity
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.evidence.table import Evidence
@@ -51,6 +52,7 @@ def record(
         _grid(synthesis) if alternatives else (None, "no alternatives were worked out.")
     )
     found["explore"] = _explore(grid, synthesis.analysis.model) if grid else None
+    found["severity"] = _severity(synthesis, measure) if alternatives else None
     found["ladder"] = _ladder(synthesis, source) if alternatives else None
     found["change"] = None
     found["absolute"] = _absolute(found)
@@ -64,6 +66,25 @@ def _panel(synthesis: Synthesis, source: Evidence | None) -> tuple[Panel | None,
         return sensitivity(synthesis.analysis, _origin(synthesis, source)), ""
     except BayesrtwError as error:
         return None, str(error)
+
+
+def _severity(synthesis: Synthesis, measure: Measure) -> dict[str, Any] | None:
+    """Ask how selected the published results would have to be; None where they are no published sample."""
+    if synthesis.evidence.provenance.sample != "published":
+        return None
+    try:
+        found = severity(synthesis)
+    except BayesrtwError as error:
+        return {"rows": [], "said": "", "missing": str(error)}
+    keys = ("median", "lower", "upper", "probability", "conclusion")
+    return {
+        "rows": _table(found.table[list(keys)], measure),
+        "said": found.said,
+        "step": found.step,
+        "changes_at": found.changes_at,
+        "levels": list(found.levels),
+        "missing": "",
+    }
 
 
 def _grid(synthesis: Synthesis) -> tuple[Explored | None, str]:
