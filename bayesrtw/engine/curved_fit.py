@@ -46,7 +46,7 @@ Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 #: Nodes for each hyperparameter, where there are none, one, two and three of them.
-COUNTS = ((1,), (40, 56, 80, 120, 200), (16, 22, 30, 42, 60), (10, 13, 17, 23))
+COUNTS = ((1,), (40, 56, 80, 120, 200, 320, 480), (16, 22, 30, 42, 60), (10, 13, 17, 23))
 #: Movement of reported figures between two rules, in posterior SDs, that is allowed: up to three
 #: coefficients, and beyond, where rules are sparse.
 TOLERANCE, SPARSE = 1e-6, 1e-4

@@ -14,7 +14,7 @@ from bayesrtw.evidence import convert
 from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.arms import LINKS, Baseline, TwoArms, log_probability
-from bayesrtw.model.counted import Counted, Reads, silent
+from bayesrtw.model.counted import Counted, Reads, remembered, silent
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.hypergeometric import share_of
 from bayesrtw.model.prior import Normal, Prior
@@ -84,6 +84,7 @@ class Binomial(Counted):
         )
         return silent(evidence, (total == 0) | (total == seen.size.sum(axis=0)), said)
 
+    @remembered
     def observe(self, evidence: Evidence) -> Curves:
         """Each study is a site."""
         seen, report = counts(evidence, 2), MEASURES[self.link][1]

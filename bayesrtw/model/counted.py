@@ -1,6 +1,8 @@
 """What likelihoods of counts have in common."""
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -10,9 +12,13 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, shown
 from bayesrtw.evidence.counts import Among, counts, faults
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.curves import Curves
 from bayesrtw.model.term import Hyper
 
 Array = NDArray[np.float64]
+
+#: Sets of sites that are remembered for each kind of likelihood.
+LATEST = 3
 
 
 class Reads(NamedTuple):
@@ -67,6 +73,24 @@ class Counted(Protocol):
     def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
         """Give none: every row says something."""
         return []
+
+
+def remembered[L](
+    observe: Callable[[L, Evidence], Curves],
+) -> Callable[[L, Evidence], Curves]:
+    """Keep what was made of the latest evidence: checks, fits and neighbours lay each curve once."""
+    latest: deque[tuple[L, Evidence, Curves]] = deque(maxlen=LATEST)
+
+    @wraps(observe)
+    def found(self: L, evidence: Evidence) -> Curves:
+        for likelihood, seen, made in tuple(latest):
+            if seen is evidence and likelihood == self:
+                return made
+        made = observe(self, evidence)
+        latest.append((self, evidence, made))
+        return made
+
+    return found
 
 
 def silent(evidence: Evidence, rows: NDArray[np.bool_], said: str) -> list[Finding]:

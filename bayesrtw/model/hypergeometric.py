@@ -12,7 +12,7 @@ from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.convert import log_odds_ratio
 from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.counted import Counted, Reads, silent
+from bayesrtw.model.counted import Counted, Reads, remembered, silent
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component
@@ -105,6 +105,7 @@ class Hypergeometric(Counted):
         )
         return silent(evidence, (total == 0) | (total == seen.size.sum(axis=0)), said)
 
+    @remembered
     def observe(self, evidence: Evidence) -> Curves:
         """Each table is a site."""
         (a, c), (n1, n0) = (each for each in _of(evidence))

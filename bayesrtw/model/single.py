@@ -13,7 +13,7 @@ from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.arms import Law, OneArm, log_probability, logit, poisson
-from bayesrtw.model.counted import Counted, Reads, silent
+from bayesrtw.model.counted import Counted, Reads, remembered, silent
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.hypergeometric import share_of
 from bayesrtw.model.term import Allocation
@@ -52,6 +52,7 @@ class Poisson(Counted):
         )
         return silent(evidence, counts(evidence, 2, "person_time").events.sum(axis=0) == 0, said)
 
+    @remembered
     def observe(self, evidence: Evidence) -> Curves:
         """Each study is a site."""
         seen = counts(evidence, 2, "person_time")
@@ -99,6 +100,7 @@ class BinomialSingle(Counted):
         """See `Counted`."""
         return Reads(1, "n", ("logit_proportion",))
 
+    @remembered
     def observe(self, evidence: Evidence) -> Curves:
         """Each group is a site."""
         seen = counts(evidence, 1)
@@ -138,6 +140,7 @@ class PoissonSingle(Counted):
         """See `Counted`."""
         return Reads(1, "person_time", ("log_rate",))
 
+    @remembered
     def observe(self, evidence: Evidence) -> Curves:
         """Each group is a site."""
         seen = counts(evidence, 1, "person_time")
