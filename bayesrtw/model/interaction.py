@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal, single
-from bayesrtw.model.levels import Levels, MissingLevels
-from bayesrtw.model.moderator import Categorical, allocated, has_column, marked
+from bayesrtw.model.levels import Levels, MissingLevels, marked
+from bayesrtw.model.moderator import Categorical, allocated, has_column
 from bayesrtw.model.prior import Normal
 from bayesrtw.model.term import Contribution, Facts, Fixed, Group, Hyper, Moderator
 from bayesrtw.model.unreported import Unreported

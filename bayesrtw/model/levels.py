@@ -240,3 +240,45 @@ def cell_text(value: object) -> str:
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:g}"
     return str(value)
+
+
+def marked(
+    column: str, marks: Sequence[str], evidence: Evidence, values: Mapping[str, object]
+) -> bool:
+    """Say whether a setting has one of the values that mark a row.
+
+    Parameters
+    ----------
+    column, marks
+        The column, and its values that mark a row.
+    evidence
+        Rows that have the other values.
+    values
+        Column to the setting's value; without this column it is not marked.
+
+    Returns
+    -------
+    bool
+        Whether it is marked.
+
+    Raises
+    ------
+    SpecError
+        If no row has the value and it is no mark.
+    """
+    if column not in values:
+        return False
+    given = cell_text(values[column])
+    wanted = {_plain(mark) for mark in marks}
+    known = {cell_text(value) for value in evidence.data[column].to_numpy()} | wanted
+    if given not in known:
+        raise SpecError(f"{column} is {given!r}; {suggestion(given, sorted(known))}")
+    return given in wanted
+
+
+def _plain(mark: str) -> str:
+    """Spell a mark as `cell_text` spells a cell of a numeric column."""
+    try:
+        return cell_text(float(mark))
+    except ValueError:
+        return mark

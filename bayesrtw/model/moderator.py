@@ -13,7 +13,7 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import NormalParts, Prior, normal, single
-from bayesrtw.model.levels import Levels, MissingLevels, cell_text, levels_of
+from bayesrtw.model.levels import Levels, MissingLevels, cell_text, levels_of, marked
 from bayesrtw.model.term import (
     Allocation,
     Contribution,
@@ -135,23 +135,56 @@ class Linear:
     column
         A numeric column of the evidence, without empty cells.
     prior
-        `Normal` or `Flat`, for the slope: analysis scale per unit of the column.
+        `Normal` or `Flat`, for the slope: analysis scale for each `per` of the column.
     centre
         Whether the column is centred at its mean over the estimates, so that `mu` is the effect
         there.
+    at
+        The value at which `mu` is the effect, in place of the mean: it stays when studies are added.
+    per
+        How many units of the column the slope is of, such as 10 for decades.
+    standardise
+        Whether the slope is of one SD of the column over the estimates, in place of `per`.
+
+    Raises
+    ------
+    SpecError
+        If the prior is another one, `per` is not positive, or both it and `standardise` are given.
     """
 
     column: str
     prior: Prior
     centre: bool = True
+    at: float | None = None
+    per: float = 1.0
+    standardise: bool = False
 
     def __post_init__(self) -> None:
         _normal_or_flat(self.prior, f"moderator {self.column!r}")
+        if not (self.per > 0 and math.isfinite(self.per)):
+            raise SpecError(
+                f"per of {self.column!r} must be a positive number; found {self.per!r}."
+            )
+        if self.standardise and self.per != 1.0:
+            raise SpecError(f"moderator {self.column!r} has per and standardise; give one of them.")
 
     @property
     def facts(self) -> Facts:
         """See `Term`."""
-        return Facts(moderators=(Moderator(self.column, self.column, "line", centred=self.centre),))
+        unit = "SD" if self.standardise else "unit" if self.per == 1.0 else f"{self.per:g}"
+        centred = self.centre and self.at is None
+        return Facts(
+            moderators=(
+                Moderator(
+                    self.column,
+                    self.column,
+                    "line",
+                    centred=centred,
+                    zero=self.at or 0.0,
+                    unit=unit,
+                ),
+            )
+        )
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
@@ -189,15 +222,23 @@ class Linear:
         """See `Term`."""
         return {}
 
-    def _values(self, evidence: Evidence) -> Array:
+    def _scale(self, evidence: Evidence) -> tuple[float, float]:
+        """Give where the column is 0, and how much of it is one."""
         values = np.asarray(evidence.data[self.column].to_numpy(), dtype=np.float64)
-        return values - values.mean() if self.centre else values
+        centre = float(values.mean()) if self.centre else 0.0
+        # A column of one value has no SD; its slope is its prior either way.
+        per = (float(values.std()) or 1.0) if self.standardise else self.per
+        return centre if self.at is None else self.at, per
+
+    def _values(self, evidence: Evidence) -> Array:
+        centre, per = self._scale(evidence)
+        values = np.asarray(evidence.data[self.column].to_numpy(), dtype=np.float64)
+        return (values - centre) / per
 
     def gaussian(self, evidence: Evidence) -> Fixed:
         """See `Term`."""
         mean, precision = _moments(self.prior)
-        given = np.asarray(evidence.data[self.column].to_numpy(), dtype=np.float64)
-        centre = float(given.mean()) if self.centre else 0.0
+        centre, per = self._scale(evidence)
 
         def setting(values: Mapping[str, object]) -> Array:
             if self.column not in values:
@@ -207,7 +248,7 @@ class Linear:
                 raise SpecError(
                     f"{self.column} is {value!r}; it is a numeric moderator: give a number."
                 )
-            return np.array([float(value) - centre])
+            return np.array([(float(value) - centre) / per])
 
         return Fixed(
             columns=self._values(evidence)[:, None],
@@ -505,48 +546,6 @@ def allocated(unreported: Unreported, shift: "TensorVariable") -> Allocation:
         odds = shares[stratum] * np.exp(unreported.delta)
         weight.append(odds / pt.sum(odds))
     return Allocation(rows, pt.stack(weight), shift, pt.zeros_like(shift), of_effects=True)
-
-
-def marked(
-    column: str, marks: Sequence[str], evidence: Evidence, values: Mapping[str, object]
-) -> bool:
-    """Say whether a setting has one of the values that mark a row.
-
-    Parameters
-    ----------
-    column, marks
-        The column, and its values that mark a row.
-    evidence
-        Rows that have the other values.
-    values
-        Column to the setting's value; without this column it is not marked.
-
-    Returns
-    -------
-    bool
-        Whether it is marked.
-
-    Raises
-    ------
-    SpecError
-        If no row has the value and it is no mark.
-    """
-    if column not in values:
-        return False
-    given = cell_text(values[column])
-    wanted = {_plain(mark) for mark in marks}
-    known = {cell_text(value) for value in evidence.data[column].to_numpy()} | wanted
-    if given not in known:
-        raise SpecError(f"{column} is {given!r}; {suggestion(given, sorted(known))}")
-    return given in wanted
-
-
-def _plain(mark: str) -> str:
-    """Spell a mark as `cell_text` spells a cell of a numeric column."""
-    try:
-        return cell_text(float(mark))
-    except ValueError:
-        return mark
 
 
 def _fixed_sign(basis: Array) -> Array:

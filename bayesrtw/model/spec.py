@@ -194,7 +194,9 @@ class Model:
         if quantity in ("mu", "theta_new") and all(each.shape == "line" for each in moving):
             # No level is counted: the mean is one point of the lines.
             centred = all(each.centred for each in moving)
-            return "covariates at their means" if centred else "covariates at 0"
+            at = ", ".join(f"{each.column} {each.zero:g}" for each in moving if not each.centred)
+            means = " others at their means" if any(each.centred for each in moving) else ""
+            return "covariates at their means" if centred else f"at {at}{means and ','}{means}"
         return _WHICH.get(quantity, "")
 
     def under(self, priors: Mapping[str, Prior]) -> "Model":

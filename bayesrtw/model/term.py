@@ -159,6 +159,10 @@ class Moderator:
         Values of the column that mark a row.
     centred
         Whether a line is 0 at the mean of its column over the estimates.
+    zero
+        Where it is 0 otherwise.
+    unit
+        What a slope is of: ``unit``, ``SD``, or how many units.
     missing
         Values of the column that say that the level is missing.
     """
@@ -169,6 +173,8 @@ class Moderator:
     groups: tuple[Group, ...] = ()
     values: tuple[str, ...] = ()
     centred: bool = False
+    zero: float = 0.0
+    unit: str = "unit"
     missing: tuple[str, ...] = ()
 
 

@@ -242,8 +242,9 @@ def _read(
         # A slope per unit can be tiny: the decimals are those of its own interval.
         places = subject.measure.places(slope.lower, slope.upper)
         kind = "Ratio" if subject.measure.log else "Difference"
+        [own] = [each for each in model_of(tree).moderators if each.column == moderator]
         said.append(
-            f"{kind} for each unit of {words}: {spell_interval(slope, subject.measure, places)}."
+            f"{kind} for each {own.unit} of {words}: {spell_interval(slope, subject.measure, places)}."
         )
     for place in (0, -1):
         row = line.iloc[place]

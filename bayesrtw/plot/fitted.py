@@ -343,8 +343,9 @@ def _meaning(tree: xr.DataTree) -> list[str]:
         if each.shape == "levels":
             parts.append(f"mean over the levels of {_words(each.column)}, each counted once")
         elif each.shape == "line":
-            where = "at the mean of {}" if each.centred else "at {} = 0"
-            parts.append(where.format(_words(each.column)))
+            words = _words(each.column)
+            where = f"at the mean of {words}" if each.centred else f"at {words} = {each.zero:g}"
+            parts.append(where)
         elif each.shape == "rows":
             parts.append(f"where {_words(each.name)!r} does not apply")
     return [one_line(f"Pooled effect: {'; '.join(parts)}.")] if parts else []
