@@ -145,3 +145,17 @@ def test_check_holds_an_analysis_against_its_rows_without_fitting_it():
     assert "prior-dominates" in result.stderr
     strict = CliRunner().invoke(main, ["check", "--strict", "time-to-rtw-all-designs"])
     assert strict.exit_code == 3
+
+
+def test_many_rows_need_memory_for_rows_alone():
+    import tracemalloc  # noqa: PLC0415
+
+    count = 20_000
+    rows = estimates(np.arange(count, dtype=float))
+    model = brw.Model(terms=(INTERCEPT, brw.Linear("x", MU), SPREAD))
+    tracemalloc.start()
+    check(model, rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # A square of them would take 3.2 GB.
+    assert peak < 100e6
