@@ -201,8 +201,6 @@ def sensitivity(
         tables["Registered variants"] = _variants(analysis, source, rows, notes, executor)
     questions[PREDICTIVE] = predictive_check(whole)[[*EXPECTED]]
     direction = rows.direction
-    if direction.benefit:
-        questions[NEXT] = look_out(whole, rules)
     questions |= _questions(analysis, whole, notes)
     if direction.benefit:
         questions["Studies whose absence changes the class"] = fewest_removed(
@@ -301,6 +299,7 @@ def _questions(analysis: Analysis, whole: Fitted, notes: list[str]) -> "dict[str
     far = rules.threshold
     found: dict[str, pd.DataFrame] = {}
     asked: dict[str, Callable[[], pd.DataFrame]] = {
+        NEXT: lambda: look_out(whole, rules),
         "Power scaling": lambda: power_scaling_of(whole),
         "Learned from the data": lambda: learned_of(whole),
         "Tipping shift of effects": lambda: _one_index(
@@ -310,7 +309,7 @@ def _questions(analysis: Analysis, whole: Fitted, notes: list[str]) -> "dict[str
     }
     direction = rows.direction
     if not direction.benefit:
-        del asked["Tipping prior of the mean"]
+        del asked["Tipping prior of the mean"], asked[NEXT]
     if not direction.event:
         del asked["Tipping shift of effects"]
     for heading, ask in asked.items():
