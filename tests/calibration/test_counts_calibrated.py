@@ -1,7 +1,7 @@
 """Calibration of likelihoods of counts: truths drawn from priors, counts from truths, exact posteriors.
 
 Small designs with empty cells: three studies, a pooled mean, one heterogeneity. `docs/calibration.md`
-keeps the figures of 2,000 replicates; fewer are run unasked.
+keeps the figures that were found; fewer replicates are run unasked.
 """
 
 from dataclasses import replace
