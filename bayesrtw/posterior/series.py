@@ -151,7 +151,7 @@ def values(
     weight
         Shares of the kernels, shape (node,).
     kernels
-        Mean, SD (> 0) and series: shapes (node,), (node,), (node, degree + 1).
+        Mean, SD (>= 0) and series: shapes (node,), (node,), (node, degree + 1).
 
     Returns
     -------
@@ -159,7 +159,10 @@ def values(
         Both tails come from their own functions, so that neither loses digits to the other.
     """
     mean, sd, series = kernels
-    z = np.clip((x[:, None] - mean) / sd, -FAR, FAR)
+    # A kernel without width is a point: all of it lies on one side, and it has no density.
+    point, width = sd == 0, np.where(sd > 0, sd, 1.0)
+    z = np.clip((x[:, None] - mean) / width, -FAR, FAR)
+    z = np.where(point, np.where(x[:, None] >= mean, FAR, -FAR), z)
     phi = ROOT * np.exp(-0.5 * z * z)
     before, last = np.zeros_like(z), np.ones_like(z)
     curve, tail = np.broadcast_to(series[:, 0], z.shape).copy(), np.zeros_like(z)
@@ -171,7 +174,7 @@ def values(
     whole = series[:, 0]
     below = (whole * ndtr(z) - tail) @ weight
     above = (whole * ndtr(-z) + tail) @ weight
-    return below, above, (phi * curve / sd) @ weight
+    return below, above, (phi * curve / width) @ weight
 
 
 def quantile(q: Array, weight: Array, kernels: tuple[Array, Array, Array]) -> Array:

@@ -389,3 +389,16 @@ def test_missing_information_is_what_would_be_gone_if_levels_were_told():
     assert "loses most" in table.describe()
     with pytest.raises(SpecError, match="no level of a moderator is missing"):
         missing_levels(model(), rows())
+
+
+def test_models_with_missing_levels_are_compared_without_a_warning():
+    """A model without the moderator has its coefficient at zero, a point among kernels."""
+    plain = model(MissingLevels(("?",)))
+    without = brw.Model(terms=(plain.terms[0], plain.terms[2]))
+    found = brw.compare({"with": plain, "without": without}, rows())
+    fits = [solve(each, rows()).posterior.log_evidence for each in (plain, without)]
+    wanted = 1.0 / (1.0 + np.exp(fits[1] - fits[0]))
+    told = found.coefficients.loc["beta[level[none]]"]
+    assert float(told["inclusion"]) == pytest.approx(wanted, abs=1e-6)
+    assert float(told["averaged_mean"]) == pytest.approx(wanted * float(told["mean"]), abs=1e-8)
+    assert float(told["averaged_median"]) <= 0.0
