@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from bayesrtw.evidence.table import Evidence as Evidence
     from bayesrtw.model import bias as bias
     from bayesrtw.model import likelihood as likelihood
-    from bayesrtw.model import mixture_prior as mixture_prior
     from bayesrtw.model import prior as prior
     from bayesrtw.model import selection as selection
     from bayesrtw.model import terms as terms
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from bayesrtw.model.heterogeneity import Common as Common
     from bayesrtw.model.heterogeneity import Exchangeable as Exchangeable
     from bayesrtw.model.interaction import Interaction as Interaction
-    from bayesrtw.model.judged import JudgedBias as JudgedBias
     from bayesrtw.model.moderator import Categorical as Categorical
     from bayesrtw.model.moderator import Indicator as Indicator
     from bayesrtw.model.moderator import Intercept as Intercept
@@ -76,7 +74,6 @@ _HOMES = {
     "Indicator": "bayesrtw.model.moderator",
     "Interaction": "bayesrtw.model.interaction",
     "Intercept": "bayesrtw.model.moderator",
-    "JudgedBias": "bayesrtw.model.judged",
     "Linear": "bayesrtw.model.moderator",
     "Model": "bayesrtw.model.spec",
     "Nuts": "bayesrtw.engine.nuts",
@@ -116,7 +113,6 @@ _HOMES = {
 _MODULES = {
     "bias": "bayesrtw.model.bias",
     "likelihood": "bayesrtw.model.likelihood",
-    "mixture_prior": "bayesrtw.model.mixture_prior",
     "prior": "bayesrtw.model.prior",
     "selection": "bayesrtw.model.selection",
     "terms": "bayesrtw.model.terms",
@@ -137,7 +133,10 @@ def __getattr__(name: str) -> Any:
 
 
 def _moved(name: str) -> str:
-    """Say where a picture is that has no public name."""
+    """Say where something is that has no public name of its own."""
+    within = [module for module, home in _MODULES.items() if name in dir(import_module(home))]
+    if within:
+        return f"; it is bayesrtw.{within[0]}.{name}"
     verb, _, kind = name.partition("_")
     home = f"bayesrtw.plot.{kind}"
     if verb not in ("plot", "describe") or find_spec(home) is None:

@@ -44,11 +44,10 @@ class MissingLevels:
     References
     ----------
     .. [1] Ibrahim JG (1990). J Am Stat Assoc 85:765-769, doi:10.1080/01621459.1990.10474938: missing
-    categorical
-       covariates as a sum over the values that they may have.
+       categorical covariates as a sum over the values that they may have.
     .. [2] Little RJA, Rubin DB (2019). Statistical Analysis with Missing Data, 3rd ed., chapters 8 and 14.
     .. [3] Carpenter JR, Kenward MG (2013). Multiple Imputation and its Application, chapter 10: delta
-    adjustment.
+       adjustment.
 
     Examples
     --------
@@ -58,8 +57,9 @@ class MissingLevels:
 
     values: tuple[str, ...]
     auxiliary: tuple[str, ...] = ()
-    concentration: Mapping[str, float] = field(default_factory=dict)
-    delta: Mapping[str, float] = field(default_factory=dict)
+    # A table is compared, and left out of the hash.
+    concentration: Mapping[str, float] = field(default_factory=dict, hash=False)
+    delta: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         if not self.values:

@@ -26,7 +26,6 @@ MET_ELSEWHERE = {
     "bias": "its classes are components",
     "likelihood": "its classes are components",
     "selection": "the same",
-    "mixture_prior": "its classes are components",
     "prior": "its classes are components",
     "terms": "its classes are components",
 }
