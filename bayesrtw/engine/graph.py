@@ -84,6 +84,7 @@ def graph(model: Model, evidence: Evidence) -> Graph:
         bias: Any = sum((part.bias for _, part in parts if part.bias is not None), 0.0)
         varying = [(part.varying, part.bias is not None) for _, part in parts if part.varying]
         risks = tuple(part.allocation for _, part in parts if part.allocation is not None)
+        _refuse_unserved(risks, normal=isinstance(likelihood, Integrates))
         at: Joint | None = None
         chosen: tuple[Varying, ...] = ()
         if isinstance(likelihood, Integrates):
@@ -127,6 +128,21 @@ def graph(model: Model, evidence: Evidence) -> Graph:
         varying=tuple((each.group, of_bias) for each, of_bias in left_out),
         risks=tuple((each.rows, each.of_effects) for each in risks),
     )
+
+
+def _refuse_unserved(risks: Sequence[Allocation], *, normal: bool) -> None:
+    """Refuse missing levels where no density is summed over them, and estimates that two terms divide."""
+    if not normal and any(each.of_effects for each in risks):
+        raise EngineRefusal(
+            "missing levels are served beside normal likelihoods; leave the rows out, or give them a level "
+            "of their own."
+        )
+    rows = [row for each in risks for row in each.rows.tolist()]
+    if len(set(rows)) < len(rows):
+        raise EngineRefusal(
+            "an estimate may be biased and does not report its level; one of the two is served: leave the "
+            "bias mixture out, or give silent rows a level of their own."
+        )
 
 
 def _seen(model: Model, evidence: Evidence) -> Evidence:

@@ -429,9 +429,8 @@ def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
     near = build(model, evidence, partial=True)
     if near.unreported is not None:
         raise EngineRefusal(
-            f"levels of {near.unreported.column!r} are missing, which beside a bias mixture or a likelihood "
-            "that is not normal is known to NUTS only; leave one of them out, or use engine = "
-            '{ kind = "nuts" }.'
+            f"levels of {near.unreported.column!r} are missing, which is served beside normal likelihoods "
+            "without a bias mixture; leave one of them out, or give silent rows a level of their own."
         )
     sites = model.likelihood.observe(evidence)
     if sites is None:

@@ -12,7 +12,9 @@ from scipy import integrate, special, stats
 
 import bayesrtw as brw
 from bayesrtw.engine import solve
+from bayesrtw.engine.graph import graph
 from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
+from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
 from bayesrtw.model.checked import check
 from bayesrtw.model.levels import MissingLevels
 from bayesrtw.model.prior import HalfNormal, Normal
@@ -343,9 +345,18 @@ def test_too_many_allocations_name_nuts():
     assert "nuts" in reason
 
 
-def test_what_is_not_served_beside_missing_levels_names_nuts():
-    with pytest.raises(EngineRefusal, match="known to NUTS only"):
-        solve(model(MissingLevels(("?",)), likelihood=brw.likelihood.HeavyTails(4.0)), rows())
+def test_what_is_not_served_beside_missing_levels_is_refused_by_both_engines():
+    heavy = model(MissingLevels(("?",)), likelihood=brw.likelihood.HeavyTails(4.0))
+    with pytest.raises(EngineRefusal, match="served beside normal likelihoods"):
+        solve(heavy, rows())
+    with pytest.raises(EngineRefusal, match="served beside normal likelihoods"):
+        graph(heavy, rows())
+    group = RiskGroup("all", ("rct",), Normal(0, 0.2), HalfNormal(0.1), (RiskClass("", 0.5),))
+    both = brw.Model(terms=(*model(MissingLevels(("?",))).terms, BiasMixture((group,))))
+    with pytest.raises(EngineRefusal, match="without a bias mixture"):
+        solve(both, rows())
+    with pytest.raises(EngineRefusal, match="may be biased and does not report its level"):
+        graph(both, rows())
 
 
 def test_findings_say_how_many_rows_do_not_say():
