@@ -25,7 +25,7 @@ class MissingLevels:
     model is a sum over all of them: levels of reported rows have probabilities ``pi_l``, and those of missing
     ones probabilities proportional to ``pi_l exp(delta_l)``, with ``pi ~ Dirichlet(concentration)`` in each
     stratum of the auxiliary columns. [1]_ [2]_ A row's own effect then says something of its level, and its
-    uncertainty is that of every coefficient.
+    uncertainty is that of every coefficient. A level that is missing not at random has a stated `delta`. [3]_
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class MissingLevels:
         Level to its Dirichlet parameter, above 0; 1 for levels that are not named.
     delta
         Level to what is added to its log odds where it is missing; 0 for levels that are not named, which is
-        missing at random. It is a statement and not learned: show the answer under several. [3]_
+        missing at random. It is a statement and not learned: show the answer under several.
 
     References
     ----------
