@@ -2,11 +2,12 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
 from bayesrtw.analysis.query import select
-from bayesrtw.analysis.spec import Analysis, Estimand, Query, Variant
+from bayesrtw.analysis.spec import Analysis, Estimand, Query, Variant, vary
 from bayesrtw.doubt.shape import question
 from bayesrtw.errors import EvidenceError, shown
 from bayesrtw.evidence.dependence import shared_rows
@@ -95,6 +96,13 @@ def default_analyses(evidence: Evidence, *, levels: int = 3) -> tuple[Analysis, 
             )
         )
     return tuple(found)
+
+
+def without_counts(analysis: Analysis) -> Analysis | None:
+    """Give an analysis by default with normal estimates in place of counts; None of any other."""
+    if analysis.registered is not None or APPROXIMATE not in analysis.variant:
+        return None
+    return replace(vary(analysis, APPROXIMATE), rationale=analysis.rationale[:-1])
 
 
 def the_default(evidence: Evidence) -> Analysis:

@@ -1,7 +1,7 @@
 """Run an analysis: select, check, fit, summarise; everything noticed comes along."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -10,13 +10,13 @@ import xarray as xr
 from bayesrtw.analysis.answers import answers
 from bayesrtw.analysis.approximated import approximated
 from bayesrtw.analysis.catalog import evidence_of, register
-from bayesrtw.analysis.default import the_default
+from bayesrtw.analysis.default import the_default, without_counts
 from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis, vary
 from bayesrtw.doubt.inspect import beside
 from bayesrtw.engine import choose, fit
 from bayesrtw.engine.exact import Exact
-from bayesrtw.errors import Finding, SpecError
+from bayesrtw.errors import ConvergenceError, Finding, SpecError
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
@@ -141,6 +141,9 @@ def run(analysis: Analysis | Evidence, evidence: Evidence | None = None) -> Synt
         If the evidence cannot be read or used, or no row is selected.
     SpecError
         If an estimand or a variant names something that the model does not have.
+    ConvergenceError
+        If no more nodes or draws bring the fit to rest; analyses by default pool normal estimates in place of
+        counts then, and say so.
 
     Examples
     --------
@@ -152,6 +155,23 @@ def run(analysis: Analysis | Evidence, evidence: Evidence | None = None) -> Synt
     if isinstance(analysis, Evidence):
         return run(the_default(analysis), analysis)
     source = evidence if evidence is not None else evidence_of(analysis)
+    try:
+        return _run(analysis, source)
+    except ConvergenceError as error:
+        instead = without_counts(analysis)
+        if instead is None:
+            raise
+        found = _run(instead, source)
+        text = (
+            "The exact likelihood of these counts did not converge, and normal estimates with 0.5 in empty "
+            f"cells are pooled in its place. {error}"
+        )
+        said = Finding("counts-not-fitted", "warning", text)
+        return replace(found, findings=(said, *found.findings))
+
+
+def _run(analysis: Analysis, source: Evidence) -> Synthesis:
+    """Run an analysis over the rows that it selects from."""
     chosen = selected(analysis, source)
     model = analysis.model
     checked = check(model, chosen.evidence)

@@ -33,8 +33,9 @@ SHIFT = 0.3
 
 #: Factor between a typical standard error and a prior's median beyond which the prior says where to look.
 NEAR = 1e4
-#: Where a density is taken to vanish at an end of (0, 1): there, by so much in logs.
-NEAR_END, VANISHED = 1e-8, 5.0
+#: Where a density is taken to vanish at an end of (0, 1): there, by so much in logs; and to diverge: by so
+#: much over what it is a bit further in.
+NEAR_END, VANISHED, INSIDE, DIVERGED = 1e-8, 5.0, 1e-4, 0.5
 
 #: Numbers in one intermediate array of a pass of the kernel: half a megabyte stays in the cache.
 AT_ONCE = 65_536
@@ -515,9 +516,11 @@ def levels_of(design: Design) -> list[int]:
 
 
 def _of_unit(prior: Prior) -> Axis:
-    """Choose the coordinate of a probability: its density vanishes at both ends, or not."""
+    """Choose the coordinate of a probability: by whether its density is finite and not 0 at an end."""
     ends, middle = prior.logpdf(np.array([NEAR_END, 1.0 - NEAR_END])), prior.logpdf(np.array(0.5))
-    return Unit() if np.all(ends < middle - VANISHED) else Bounded()
+    inside = prior.logpdf(np.array([INSIDE, 1.0 - INSIDE]))
+    steep = np.all(ends < middle - VANISHED) or np.any(ends > inside + DIVERGED)
+    return Unit() if steep else Bounded()
 
 
 def _order(design: Design, nested: Sequence[Grouped]) -> tuple[str, ...]:

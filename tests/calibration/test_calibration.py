@@ -160,7 +160,7 @@ def test_a_mixture_of_biased_and_unbiased_studies_is_calibrated():
 
 def test_batch_and_single_fits_place_the_truth_alike(monkeypatch):
     together = calibrate(POOLED, wide(5), replicates=20, seed=6)
-    monkeypatch.setattr(module, "_batchable", lambda _: False)
+    monkeypatch.setattr(module, "_batchable", lambda *_: False)
     alone = calibrate(POOLED, wide(5), engine=Exact(), replicates=20, seed=6)
     for name, pit in alone.pit.items():
         # Both are converged to 1e-8.

@@ -144,7 +144,14 @@ def test_effects_are_drawn_from_their_conditional_distribution():
 def test_estimates_that_may_be_biased_have_a_mixture_of_densities():
     _, sampling, _, sds, residual = case()
     rows, shape = np.array([1, 4]), (DRAWS, 2)
-    risk = Risk(rows, np.full(shape, 0.3), np.full(shape, 0.5), np.full(shape, 0.4))
+    without, biased = np.zeros(shape), np.ones(shape)
+    weight, shift, spread = (
+        np.stack(pair, axis=-1)
+        for pair in (
+            (0.7 * biased, 0.3 * biased), (without, 0.5 * biased), (without, 0.4 * biased),
+        )
+    )  # fmt: skip
+    risk = Risk(rows, False, weight, shift, spread)
     effect, density = condition(drawn((risk,), joint(7, [])), np.random.default_rng(2))
     signal = sds["own"] ** 2
     error = np.diagonal(sampling) + sds["bias"] ** 2
@@ -297,6 +304,7 @@ def test_what_others_wrote_samples_its_effects(foreign):
     model = SimpleNamespace(
         terms=(brw.Intercept(prior.Normal(0, 0.5)), Own() if own else LEVELS[1]),
         likelihood=brw.likelihood.NormalErrors() if own else Heavy(),
+        selection=None,
     )
     points = [
         {"mu": 0.1 * place, "z": np.linspace(-1, place, 6), "tau": 0.1 + place}
