@@ -8,16 +8,16 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
+from bayesrtw.dims import ESTIMATE, NODE
 from bayesrtw.engine.allocated_fit import AllocatedFit
-from bayesrtw.engine.arrays import back_moments, drawn_like
+from bayesrtw.engine.arrays import back_moments
 from bayesrtw.engine.draw import draw_near
+from bayesrtw.engine.drawn_group import posterior_group
 from bayesrtw.engine.integrate import pruned, tail_power
 from bayesrtw.model.design import BOTH
 from bayesrtw.posterior.axis import stored
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.stored import kernel_variables
-from bayesrtw.posterior.tree import shaped
 
 Array = NDArray[np.float64]
 
@@ -92,31 +92,12 @@ def drawn_from(
     if problem.names:
         values = draw_near(fit.finest, fit.drawn_by.axes, count, rng)
     b, chosen = _coefficients(fit, values, count, rng)
-    coords: dict[str, Any] = {CHAIN: np.arange(chains), DRAW: np.arange(draws)}
-    data: dict[str, Any] = {}
-    for name, quantity in design.quantities.items():
-        drawn = shaped(b @ quantity.combine.T, chains, draws)
-        if quantity.dim is None:
-            data[name] = ((CHAIN, DRAW), drawn[..., 0])
-        else:
-            data[name] = ((CHAIN, DRAW, quantity.dim), drawn)
-            coords[quantity.dim] = np.array(quantity.labels, dtype=object)
-    names = fit.drawn_by.names
-    for name, value in zip(names, values, strict=True):
-        data[name] = ((CHAIN, DRAW), shaped(value, chains, draws))
-    at = dict(zip(names, values, strict=True))
-    if "mu" in design.quantities and design.hyper:
-        spread = np.sqrt(design.new_variance(at, count))
-        new = b @ design.quantities["mu"].combine[0] + spread * rng.standard_normal(count)
-        data["theta_new"] = ((CHAIN, DRAW), shaped(new, chains, draws))
-    if study_effects:
-        theta = _effects(fit, tuple(at[name] for name in problem.names), b, chosen, rng)
-        data["theta"] = ((CHAIN, DRAW, ESTIMATE), shaped(theta, chains, draws))
-        coords[ESTIMATE] = design.labels
-    if design.mix is not None and "theta_new" in data:
-        expected = shaped(b @ design.mix.rows.T, chains, draws)
-        data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(design, data, expected, rng))
-    return xr.Dataset(data, coords=coords)
+    at = dict(zip(fit.drawn_by.names, values, strict=True))
+
+    def theta() -> Array:
+        return _effects(fit, tuple(at[name] for name in problem.names), b, chosen, rng)
+
+    return posterior_group(design, at, b, theta if study_effects else None, (chains, draws), rng)
 
 
 def _coefficients(

@@ -7,15 +7,15 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
-from bayesrtw.engine.arrays import back_moments, drawn_like
+from bayesrtw.dims import ESTIMATE, NODE
+from bayesrtw.engine.arrays import back_moments
 from bayesrtw.engine.curved_fit import CurvedFit
 from bayesrtw.engine.draw import draw_near
+from bayesrtw.engine.drawn_group import posterior_group
 from bayesrtw.engine.integrate import tail_power
 from bayesrtw.posterior.axis import stored
 from bayesrtw.posterior.marginal import marginals
 from bayesrtw.posterior.stored import kernel_variables
-from bayesrtw.posterior.tree import shaped
 
 Array = NDArray[np.float64]
 
@@ -77,30 +77,13 @@ def drawn_from(
     if curved.names:
         values = draw_near(fit.weighed_nodes, curved.axes, count, rng)
     b = _coefficients(fit, values, count, rng)
-    coords: dict[str, Any] = {CHAIN: np.arange(chains), DRAW: np.arange(draws)}
-    data: dict[str, Any] = {}
-    for name, quantity in near.quantities.items():
-        drawn = shaped(b @ quantity.combine.T, chains, draws)
-        if quantity.dim is None:
-            data[name] = ((CHAIN, DRAW), drawn[..., 0])
-        else:
-            data[name] = ((CHAIN, DRAW, quantity.dim), drawn)
-            coords[quantity.dim] = np.array(quantity.labels, dtype=object)
-    for name, value in zip(curved.names, values, strict=True):
-        data[name] = ((CHAIN, DRAW), shaped(value, chains, draws))
-    if "mu" in near.quantities and near.hyper:
-        spread = np.sqrt(fit.spread_at(values))
-        new = b @ near.quantities["mu"].combine[0] + spread * rng.standard_normal(count)
-        data["theta_new"] = ((CHAIN, DRAW), shaped(new, chains, draws))
-    if study_effects:
-        every = np.ones(len(near.labels), dtype=bool)
-        theta = np.stack([each.sample(count, rng) for each in fit.effect_of(every)], axis=-1)
-        data["theta"] = ((CHAIN, DRAW, ESTIMATE), shaped(theta, chains, draws))
-        coords[ESTIMATE] = near.labels
-    if near.mix is not None and "theta_new" in data:
-        expected = shaped(b @ near.mix.rows.T, chains, draws)
-        data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(near, data, expected, rng))
-    return xr.Dataset(data, coords=coords)
+    every = np.ones(len(near.labels), dtype=bool)
+
+    def theta() -> Array:
+        return np.stack([each.sample(count, rng) for each in fit.effect_of(every)], axis=-1)
+
+    at = dict(zip(curved.names, values, strict=True))
+    return posterior_group(near, at, b, theta if study_effects else None, (chains, draws), rng)
 
 
 def _coefficients(

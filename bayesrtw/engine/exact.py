@@ -7,6 +7,7 @@ instead of a grid of bins.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
 from bayesrtw.engine import allocated_tree
 from bayesrtw.engine.allocated_fit import AllocatedFit, fit_allocated, silent
 from bayesrtw.engine.allocation import allocated
-from bayesrtw.engine.arrays import back_moments, drawn_like, improper, moments_of
+from bayesrtw.engine.arrays import back_moments, improper, moments_of
 from bayesrtw.engine.borrow import borrowing, predicted, robust, split
 from bayesrtw.engine.curved_fit import CurvedFit, fit_curved
 from bayesrtw.engine.curved_tree import drawn_from, quadrature
 from bayesrtw.engine.draw import draw_effects, draw_hyper
+from bayesrtw.engine.drawn_group import posterior_group
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import log_densities
 from bayesrtw.engine.normal import normal
@@ -261,36 +263,15 @@ class Exact:
         width = design.columns.shape[1]
         factor = np.linalg.cholesky(given.covariance) if width else given.covariance
         b = given.mean + (factor @ rng.standard_normal((count, width, 1)))[..., 0]
-        data: dict[str, Any] = {}
-        coords: dict[str, Any] = {CHAIN: np.arange(self.chains), DRAW: np.arange(self.draws)}
-        for name, quantity in design.quantities.items():
-            drawn = shaped(b @ quantity.combine.T, self.chains, self.draws)
-            if quantity.dim is None:
-                data[name] = ((CHAIN, DRAW), drawn[..., 0])
-            else:
-                data[name] = ((CHAIN, DRAW, quantity.dim), drawn)
-                coords[quantity.dim] = np.array(quantity.labels, dtype=object)
-        for name, value in zip(problem.names, values, strict=True):
-            data[name] = ((CHAIN, DRAW), shaped(value, self.chains, self.draws))
-        if "mu" in design.quantities and design.hyper:
-            at = dict(zip(problem.names, values, strict=True))
-            spread = np.sqrt(design.new_variance(at, count))
-            spread = shaped(spread, self.chains, self.draws)
-            new = data["mu"][1] + spread * rng.standard_normal((self.chains, self.draws))
-            data["theta_new"] = ((CHAIN, DRAW), new)
-        if self.study_effects:
-            theta = draw_effects(problem, values, b, rng)
-            data["theta"] = ((CHAIN, DRAW, ESTIMATE), shaped(theta, self.chains, self.draws))
-            coords[ESTIMATE] = design.labels
-        if design.mix is not None and "theta_new" in data:
-            expected = shaped(b @ design.mix.rows.T, self.chains, self.draws)
-            data["theta_new_studies"] = ((CHAIN, DRAW), drawn_like(design, data, expected, rng))
-        groups = {"posterior": xr.Dataset(data, coords=coords)}
+        theta = partial(draw_effects, problem, values, b, rng) if self.study_effects else None
+        at = dict(zip(problem.names, values, strict=True))
+        group = posterior_group(design, at, b, theta, (self.chains, self.draws), rng)
+        groups = {"posterior": group}
         if self.study_effects:
             density = log_densities(
                 problem.system_at(values), problem.variances(values), b - problem.pilot
             )
             own = {"effect": ((CHAIN, DRAW, ESTIMATE), shaped(density, self.chains, self.draws))}
-            axes = {name: coords[name] for name in (CHAIN, DRAW, ESTIMATE)}
+            axes = {name: group[name] for name in (CHAIN, DRAW, ESTIMATE)}
             groups["log_likelihood"] = xr.Dataset(own, coords=axes)
         return groups
