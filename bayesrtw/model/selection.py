@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-#: Studies below which weights that the data have to tell are the prior's: a simulation of step weights with
-#: ten studies returns the prior of the weight nearly unchanged.
+#: Studies below which no weights are estimated: a simulation of step weights with ten studies returns the
+#: prior of the weight nearly unchanged.
 FEW = 10
 
 
@@ -182,16 +182,16 @@ def obstacles(
     return found
 
 
-def few(evidence: Evidence) -> list[Finding]:
-    """Say that a handful of studies does not tell weights."""
+def too_few(evidence: Evidence) -> list[str]:
+    """Refuse weights that a handful of studies would have to tell."""
     studies = len(set(evidence.data["study"].to_numpy()))
     if studies >= FEW:
         return []
-    text = (
-        f"Studies: {studies}, fewer than {FEW}: they do not tell how results were selected, so the answer "
-        "hangs on the prior of the weights. Fix the weights instead and look at several severities."
-    )
-    return [Finding("selection-few", "warning", text)]
+    return [
+        f"{evidence.where}: {studies} studies, fewer than {FEW}, do not tell how results were selected: the "
+        "answer would be that of the weights' prior; fix the weights (weights in place of shares), or ask "
+        "severity, which says what follows at each of several severities and where the class changes."
+    ]
 
 
 def __dir__() -> list[str]:

@@ -11,7 +11,7 @@ from scipy.special import ndtr, ndtri
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import UNIT, Prior
-from bayesrtw.model.selection import Thinning, few, sign_of, undirected
+from bayesrtw.model.selection import Thinning, sign_of, too_few, undirected
 from bayesrtw.model.term import Hyper
 from bayesrtw.registry import component
 
@@ -103,7 +103,8 @@ class StepWeights:
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Selection`."""
         directed = self.sides == "two" or self.towards or evidence.benefit
-        return [] if directed else [undirected(evidence)]
+        found = [] if directed else [undirected(evidence)]
+        return [*found, *too_few(evidence)] if self.shares else found
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """See `Selection`."""
@@ -122,7 +123,7 @@ class StepWeights:
             )
             return [Finding("selection", "note", text)]
         text = f"Selection by {sided} with weights that the data tell: {told}."
-        found = [Finding("selection", "note", text), *few(evidence)]
+        found = [Finding("selection", "note", text)]
         if not counts.all():
             text = (
                 "An interval of P values holds no study: its weight is told by the priors, and by how many "
