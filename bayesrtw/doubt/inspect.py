@@ -111,7 +111,7 @@ def doubts(evidence: Evidence) -> tuple[Doubt, ...]:
 
 #: Notes that a result is not printed without, beside every doubt; and doubts that it says by itself.
 _BESIDE: Final = frozenset({"zero-cells"})
-_SAID: Final = frozenset({"two-primary-rows", "direction-not-stated"})
+_SAID: Final = frozenset({"two-primary-rows", "direction-not-stated", "arms-alike"})
 
 
 def beside(evidence: Evidence) -> list[Finding]:

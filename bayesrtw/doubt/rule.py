@@ -31,6 +31,7 @@ RULES: Final[dict[str, str]] = {
     "wrong-instrument": "Trials are judged by RoB 2, other designs by ROBINS-I.",
     "overall-too-low": "An overall judgement is at least as grave as that of every domain.",
     "judgements-missing": "Risk of bias was judged.",
+    "arms-alike": "The two arms of a contrast differ in a part.",
     "not-pooled": "Every row of a review can be pooled.",
     "zero-cells": "No cell of a table of counts is empty.",
     "no-events": "In every trial somebody has the event, and somebody does not.",

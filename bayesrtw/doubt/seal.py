@@ -10,13 +10,10 @@ from typing import Any, Final, NamedTuple
 
 from bayesrtw.doubt.inspect import inspect
 from bayesrtw.errors import EvidenceError, Faults, OutputError
-from bayesrtw.reading.schema import parsed_toml, raw_bytes
+from bayesrtw.reading.schema import FILES, parsed_toml, raw_bytes
 
 #: Name of the file that is sealed.
 DESCRIBED: Final = "dataset.toml"
-
-#: Files of a data set whose rows a result depends on.
-FILES: Final = ("studies.csv", "results.csv", "risk_of_bias.csv")
 
 #: Rule of the fault that sealing mends; see `bayesrtw.doubt.inspect`.
 MENDED: Final = "changed-file"

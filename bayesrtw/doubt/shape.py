@@ -157,10 +157,30 @@ def _scale(rows: Rows) -> Iterator[Doubt]:
         yield rows.doubt(bare[0], "estimate_printed", "scale-not-stated", text)
 
 
+def _alike(rows: Rows) -> Iterator[Doubt]:
+    """Name contrasts whose arms were coded to have the same parts."""
+    if not rows.evidence.coding.parts:
+        return
+    same = {
+        (rows.study[row], rows.text("contrast", row))
+        for row in range(rows.size)
+        if rows.text("parts_t", row) == rows.text("parts_c", row)
+    }
+    if same:
+        file = rows.file.replace("results.csv", "components.csv")
+        studies = sorted({study for study, _ in same})
+        text = (
+            f"{file}: both arms of {len(same)} contrast{'s' * (len(same) > 1)} have the same parts "
+            f"({some_of(studies)}); what differs is no part that was looked for, or unclear: read the "
+            "source again, or leave them out where parts are compared."
+        )
+        yield Doubt("doubt", file, 0, "parts", some_of(studies), "arms-alike", text)
+
+
 def _unpoolable(rows: Rows) -> Iterator[Doubt]:
     """Ask what ratios are that nobody names."""
     if ratios_unnamed(rows.evidence):
         yield Doubt("fault", rows.file, 0, "", "", "ratios-unnamed", question(rows.evidence))
 
 
-CHECKS: Final = (_totals, _fractions, _repeated, _scale, _unpoolable)
+CHECKS: Final = (_totals, _fractions, _repeated, _scale, _alike, _unpoolable)

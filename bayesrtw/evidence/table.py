@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, shown
 from bayesrtw.evidence.cells import Places
+from bayesrtw.evidence.coding import Coding
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.evidence.frame import numbers_of, printed_of
 from bayesrtw.evidence.measure import Benefit, Measure, measure_named
@@ -127,6 +128,8 @@ class Evidence(Pictured):
         Rows of the source that were left out because of a fault, one sentence each.
     places
         Where the rows stand in their files.
+    coding
+        Parts of the arms of the source's studies, as somebody coded them, with the place of every code.
     """
 
     data: xr.Dataset
@@ -136,6 +139,7 @@ class Evidence(Pictured):
     judgements: Judgements = field(default_factory=Judgements)
     quarantined: tuple[str, ...] = ()
     places: Places = field(default_factory=Places)
+    coding: Coding = field(default_factory=Coding)
 
     @classmethod
     def from_frame(
@@ -483,6 +487,7 @@ def combine(first: Evidence, second: Evidence) -> Evidence:
         (*first.dependence, *moved),
         Judgements((*first.judgements.rows, *second.judgements.rows)),
         (*first.quarantined, *second.quarantined),
+        coding=first.coding.joined(second.coding),
     )
 
 

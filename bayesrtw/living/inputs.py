@@ -17,7 +17,7 @@ from bayesrtw.errors import EvidenceError, SpecError, StoreError
 from bayesrtw.living.durable import write_synced
 
 #: Files of a data set folder, as `bayesrtw.reading.read` knows them.
-DATASET = ("dataset.toml", "studies.csv", "results.csv", "risk_of_bias.csv")
+DATASET = ("dataset.toml", "studies.csv", "results.csv", "risk_of_bias.csv", "components.csv")
 
 #: Modules and packages whose code computes: their text is part of a run's identity.
 COMPUTES = ("registry.py", "evidence", "model", "engine", "posterior", "analysis")

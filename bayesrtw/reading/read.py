@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Places, Table, numbers, read_table
+from bayesrtw.evidence.coding import Coding, read_coding
 from bayesrtw.evidence.quality import Judgements, read_judgements
 from bayesrtw.evidence.reported import NUMBERS
 from bayesrtw.evidence.rows import TEXT, all_numbers, converted
@@ -23,6 +24,8 @@ from bayesrtw.evidence.table import (
 from bayesrtw.reading.flat import NOTHING, Stated, flat_evidence, flat_table
 from bayesrtw.reading.revision import mark
 from bayesrtw.reading.schema import (
+    FILES,
+    NEEDED_FILES,
     check_fields,
     check_hash,
     check_keys,
@@ -211,6 +214,9 @@ def _joined(
     judgements = Judgements()
     if "risk_of_bias.csv" in tables:
         judgements = read_judgements(tables["risk_of_bias.csv"], studies.columns["study"], faults)
+    coding = Coding()
+    if "components.csv" in tables:
+        coding = _join_parts(columns, results, studies, meta, tables["components.csv"], faults)
     if faults:
         return None
     return Evidence(
@@ -218,6 +224,7 @@ def _joined(
         _provenance(meta, sha, studies.count),
         {row["name"]: Outcome(**row) for row in meta.get("outcome", [])},
         judgements=judgements,
+        coding=coding,
         places=Places(
             results.where,
             tuple(results.lines),
@@ -254,14 +261,13 @@ def _tables(
 ) -> tuple[dict[str, Table], str]:
     """Read the CSV files of a folder, and hash them."""
     tables = {}
-    files = ("studies.csv", "results.csv", "risk_of_bias.csv")
     for file in meta.get("files", {}):
-        if file not in files:
+        if file not in FILES:
             what, place = f"files.{file} is not known", Whereabouts(f"{folder.name}/dataset.toml")
-            faults.add(Fault(what, remedy=suggestion(file, files), place=place))
-    for file in files:
+            faults.add(Fault(what, remedy=suggestion(file, FILES), place=place))
+    for file in FILES:
         child = folder.joinpath(file)
-        if file == "risk_of_bias.csv" and not child.is_file():
+        if file not in NEEDED_FILES and not child.is_file():
             continue
         try:
             raw = raw_bytes(child, f"{folder.name}/{file}")
@@ -333,6 +339,30 @@ def _join_studies(
             columns[joined] = numbers(studies, name, faults)[rows]
         else:
             columns[joined] = np.array(cells, dtype=object)[rows]
+
+
+def _join_parts(
+    columns: dict[str, NDArray[np.generic]],
+    results: Table,
+    studies: Table,
+    meta: Mapping[str, Any],
+    table: Table,
+    faults: Faults,
+) -> Coding:
+    """Add the parts of both arms of every result, as they were coded."""
+    rows = results.columns["study"]
+    contrasts = results.columns.get("contrast", [""] * results.count)
+    known: dict[str, set[str]] = {study: set() for study in studies.columns["study"]}
+    for study, contrast in zip(rows, contrasts, strict=True):
+        known.setdefault(study, set()).add(contrast)
+    coding = read_coding(table, meta, known, faults)
+    parts = coding.columns(rows, contrasts)
+    clash = sorted(parts.keys() & columns.keys())
+    if clash:
+        what = f"columns {shown(clash)} stand in {results.where}, and follow from {table.where}"
+        faults.add(Fault(what, remedy="rename them", place=results.at()))
+    columns |= {name: np.array(cells, dtype=object) for name, cells in parts.items()}
+    return coding
 
 
 def _provenance(meta: Mapping[str, Any], sha256: str, studies: int) -> Provenance:

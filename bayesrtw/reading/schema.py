@@ -5,11 +5,15 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import SEPARATOR, Table, numbers
 from bayesrtw.registry import decode, suggestion
+
+#: CSV files of a data set folder that must be there, and that may be.
+NEEDED_FILES: Final = ("studies.csv", "results.csv")
+FILES: Final = (*NEEDED_FILES, "risk_of_bias.csv", "components.csv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,25 @@ class DependenceTable:
 
 
 @dataclass(frozen=True, slots=True)
+class PartTable:
+    """One ``[[part]]``: a part that an arm may have."""
+
+    name: str
+    title: str
+    counts: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CodingTable:
+    """``[coding]``: who coded the parts of arms, when, seeing what, by which rules."""
+
+    coder: str
+    coded: Any
+    blind: str = ""
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
     """A dataset.toml, as the registry decodes it."""
 
@@ -87,6 +110,8 @@ class Description:
     columns: Mapping[str, str] = field(default_factory=dict)
     field: tuple[FieldTable, ...] = ()
     dependence: tuple[DependenceTable, ...] = ()
+    part: tuple[PartTable, ...] = ()
+    coding: CodingTable | None = None
 
 
 def check_keys(meta: Mapping[str, Any], where: str, faults: Faults) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import layers
+import parts
 
 HERE = Path(__file__).resolve().parent.parent
 OUT = HERE / "generated"
@@ -306,6 +307,7 @@ def generate(*_: Any) -> None:
     write("cli.rst", commands())
     write("exit-codes.rst", exit_codes())
     write("measures.rst", measures())
+    write("parts.rst", parts.page())
     write("api.rst", public_names())
     write("static/layers.svg", layers.draw(layers.layers(HERE.parent / "pyproject.toml")))
     schema()

@@ -23,10 +23,12 @@ from bayesrtw.model.prior import Prior
 from bayesrtw.model.selection import Selection
 from bayesrtw.model.term import Term
 from bayesrtw.reading.schema import (
+    CodingTable,
     DependenceTable,
     Description,
     FieldTable,
     OutcomeTable,
+    PartTable,
     SourceTable,
 )
 
@@ -108,9 +110,13 @@ def test_commands_that_the_pages_name_exist():
 
 def test_every_key_of_a_data_set_is_explained():
     page = (DOCS / "reference/evidence-files.md").read_text("utf-8")
-    tables = (Description, SourceTable, OutcomeTable, FieldTable, DependenceTable)
+    tables = (
+        *(Description, SourceTable, OutcomeTable, FieldTable, DependenceTable),
+        *(CodingTable, PartTable),
+    )
     keys = {each.name for table in tables for each in fields(table)}
-    alone, repeated = {"source", "files", "columns"}, {"outcome", "field", "dependence"}
+    alone = {"source", "files", "columns", "coding"}
+    repeated = {"outcome", "field", "dependence", "part"}
     written = {f"`{key}`" for key in keys - alone - repeated}
     written |= {f"`[{key}]`" for key in alone} | {f"`[[{key}]]`" for key in repeated}
     assert {form for form in written if form not in page} == set()

@@ -365,6 +365,7 @@ def test_the_disagreements_known_of_the_shipped_trials_are_found_and_little_else
     others = Counter((d.severity, d.rule) for d in every if d not in single)
     assert others == {
         ("doubt", "same-trial-twice"): 4,
+        ("doubt", "arms-alike"): 1,
         ("note", "no-standard-error"): 1,
         ("note", "follow-up-missing"): 1,
         ("note", "zero-cells"): 1,

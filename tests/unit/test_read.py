@@ -336,7 +336,7 @@ def test_a_declared_hash_that_does_not_fit_is_refused(tmp_path):
         ),
         (
             {"toml": TOML.replace("caveat", "caveats")},
-            "trials/dataset.toml: caveats is not known; did you mean 'caveat'? Choices: caveat, columns",
+            "trials/dataset.toml: caveats is not known; did you mean 'caveat'? Choices: caveat, coding",
         ),
         (
             {"toml": TOML.replace("licence", "license")},
