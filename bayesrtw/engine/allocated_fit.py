@@ -5,36 +5,36 @@ allocation of levels: at each node a mixture of normals, one an allocation, whic
 with a Hermite series where they lie close enough together.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.allocation import Allocated, States, allocated
+from bayesrtw.engine.allocated_lines import AtNodes, Here, Known, Lines, fixed
+from bayesrtw.engine.allocation import Allocated, Line, allocated, blinded
 from bayesrtw.engine.arrays import (
     back_moments,
     improper,
     masked,
     moments_of,
 )
-from bayesrtw.engine.curved_series import ManyNormals
 from bayesrtw.engine.fitted import EachMean, EachShift, Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import Integral, integrate, pruned
-from bayesrtw.engine.problem import pose, sampling_variance
+from bayesrtw.engine.kernel import smooth
+from bayesrtw.engine.problem import Problem, pose, sampling_variance
 from bayesrtw.engine.shared import SharedNodes, common
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
-from bayesrtw.model.design import Design, build
+from bayesrtw.model.design import Design, Mix, build
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Fixed
 from bayesrtw.posterior.axis import Axis
-from bayesrtw.posterior.kernels import Kernels, blended
+from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import Distribution, Marginal, marginals, series
 from bayesrtw.posterior.nodes import Nodes
 from bayesrtw.registry import suggestion
@@ -44,44 +44,8 @@ Array = NDArray[np.float64]
 #: Nodes to begin with, and the movement that ends it: a node costs as much as some hundred of a model without
 #: missing levels.
 START, TOLERANCE = 32, 1e-6
-
-
-class Projected(NamedTuple):
-    """A linear function of the coefficients plus a normal deviation, at points and under allocations.
-
-    Attributes
-    ----------
-    slope
-        Shape (column,), or broadcast to (column, point, allocation).
-    constant, variance
-        Shape (), or broadcast to (point, allocation).
-    share
-        Part of each allocation that it holds for, or broadcast to (point, allocation).
-    """
-
-    slope: Array
-    constant: Array | float = 0.0
-    variance: Array | float = 0.0
-    share: Array | float = 1.0
-
-
-class Here(NamedTuple):
-    """Some nodes of a posterior: their weights, hyperparameters, and coefficients under every allocation.
-
-    With the inverse covariance of the estimates given the coefficients, and these less what is known of
-    biases.
-    """
-
-    weight: Array
-    values: tuple[Array, ...]
-    at: Mapping[str, Array]
-    states: States
-    inverse: Array
-    effect: Array
-
-
-#: Gives lines at some nodes; several are a mixture.
-Lines = Callable[[Here], Sequence[Projected]]
+#: The same for neighbours; of what two sets of nodes may differ by, these ask a tenth.
+NEIGHBOUR = 1e-4
 
 
 class _Effects(Mapping[str, Kernels]):
@@ -122,8 +86,7 @@ class _Effects(Mapping[str, Kernels]):
             return {name: fit.mean_at(self._rows["mu"][None], new=True)[0]}
         if name == "theta_new_studies":
             assert design.mix is not None
-            each = fit.mean_at(design.mix.rows, new=True, along=design.mix.along)
-            return {name: blended(each, design.mix.share.tolist())}
+            return {name: fit.like_studies(design.mix)}
         names = (
             [name]
             if name == design.pooled
@@ -142,7 +105,16 @@ class _Shared:
     @cached_property
     def nodes(self) -> SharedNodes | None:
         """Cheap to lay, and checked for every fit that weighs them."""
-        return common(pose(replace(self.whole, unreported=None)), TOLERANCE)
+        return common(self._mean_rows, TOLERANCE)
+
+    @cached_property
+    def near(self) -> SharedNodes | None:
+        """The same for neighbours, which are many."""
+        return common(self._mean_rows, NEIGHBOUR)
+
+    @cached_property
+    def _mean_rows(self) -> Problem:
+        return pose(replace(self.whole, unreported=None))
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,6 +133,8 @@ class AllocatedFit:
         Those that were changed.
     shared
         Nodes that it shares with its neighbours.
+    known
+        What it shares with those neighbours that differ in priors of hyperparameters alone.
     """
 
     model: Model
@@ -169,6 +143,7 @@ class AllocatedFit:
     kept: Mask
     priors: Mapping[str, Prior]
     shared: _Shared
+    known: Known = field(default_factory=Known)
 
     # -- what was learned
 
@@ -180,16 +155,22 @@ class AllocatedFit:
     @cached_property
     def problem(self) -> Allocated:
         """Its integral."""
-        return allocated(self.design)
+        return replace(allocated(self.design), known=self.known.given)
 
     @cached_property
     def _weighed(self) -> tuple[Integral, bool]:
         """Nodes of the hyperparameters, weighed; and whether they are those that neighbours share."""
-        base = self.shared.nodes
+        base = self.laid
         found = None if base is None else base.weigh(self.problem)
         if found is None or base is None:
             return integrate(self.problem, START, TOLERANCE, marginal=True), False
         return found, True
+
+    @property
+    def laid(self) -> SharedNodes | None:
+        """Nodes that it shares: those of the first fit are finer."""
+        first = bool(self.kept.all()) and not self.priors and self.whole is self.shared.whole
+        return self.shared.nodes if first else self.shared.near
 
     @property
     def integral(self) -> Integral:
@@ -219,7 +200,7 @@ class AllocatedFit:
     @cached_property
     def drawn_by(self) -> Allocated:
         """The integral in the order and on the coordinates of the nodes that were laid."""
-        base = self.shared.nodes
+        base = self.laid
         if base is None or not self.on_shared:
             return self.problem
         problem = replace(self.problem.problem, names=base.problem.names, axes=base.problem.axes)
@@ -232,7 +213,7 @@ class AllocatedFit:
     @cached_property
     def finest(self) -> Nodes:
         """Nodes that marginals are read off, in the order of `drawn_by`."""
-        base = self.shared.nodes
+        base = self.laid
         if base is None or not self.on_shared:
             return self.integral.finest
         return base.resolved(self.problem, self.integral.finest)[0]
@@ -253,42 +234,16 @@ class AllocatedFit:
             name: series(own.weight, axis, own.low, own.high) for name, axis, own in self.margins
         }
 
-    def _here(self) -> Iterator[Here]:
-        """Give the nodes, some at a time."""
-        values, weight = pruned(self.integral.nodes)
-        step = self.problem.together
-        for start in range(0, len(weight), step):
-            cut = slice(start, start + step)
-            own = tuple(value[cut] for value in values)
-            at = dict(zip(self.problem.names, own, strict=True))
-            inverse, effect = self.problem.covariances(own).inverse, self.problem.effect(own)
-            yield Here(weight[cut], own, at, self.problem.states(own), inverse, effect)
-
-    def _kernels(self, lines: Sequence[Lines]) -> list[Kernels]:
-        """Give linear functions as kernels."""
-        found = [ManyNormals() for _ in lines]
-        for here in self._here():
-            mass = here.weight[:, None] * here.states.share
-            for own, each in zip(found, lines, strict=True):
-                for line in each(here):
-                    mean, variance = here.states.along(line.slope)
-                    own.add(mass * line.share, mean + line.constant, variance + line.variance)
-        return [own.kernels() for own in found]
+    @cached_property
+    def at_nodes(self) -> AtNodes:
+        """Its nodes, and what linear functions are there."""
+        return AtNodes(self.problem, self.integral.nodes, self.known)
 
     def _grown(self, found: Kernels, grows: bool) -> Kernels:
         """Say which moments a quantity has: fewer where a heavy tail of an SD reaches it."""
         if not grows:
             return found
         return replace(found, exist=moments_of(self.design), exist_back=back_moments(self.design))
-
-    def _new(self, row: Array, along: float) -> Lines:
-        """Give the effect in a new setting around a combination of coefficients."""
-
-        def lines(here: Here) -> Sequence[Projected]:
-            spread = self.design.new_variance(here.at, len(here.weight), along)
-            return [Projected(row, 0.0, spread[:, None])]
-
-        return lines
 
     @cached_property
     def levels(self) -> Array:
@@ -302,8 +257,8 @@ class AllocatedFit:
         rows = np.flatnonzero(self.kept)[self.problem.unreported.silent]
         chosen = np.eye(len(missing.names))[self.problem.allocations]
         found[rows] = 0.0
-        for here in self._here():
-            found[rows] += np.einsum("a,arl->rl", here.weight @ here.states.share, chosen)
+        for here in self.at_nodes.here():
+            found[rows] += np.einsum("a,arl->rl", here.weight @ here.share, chosen)
         return found
 
     def missing_information(self, names: Sequence[str]) -> Array:
@@ -311,11 +266,11 @@ class AllocatedFit:
         rows = np.array([self._row_of(name) for name in names]).T
         weight = np.zeros(len(self.problem.allocations))
         first, second = np.zeros((len(weight), rows.shape[1])), np.zeros(rows.shape[1])
-        for here in self._here():
-            share = here.weight[:, None] * here.states.share
+        for here in self.at_nodes.here():
+            share = here.weight[:, None] * here.share
             weight += share.sum(axis=0)
             for place, row in enumerate(rows.T):
-                mean, variance = here.states.along(row)
+                mean, variance = here.states.along(self._line(row))
                 first[:, place] += np.sum(share * mean, axis=0)
                 second[place] += np.sum(share * (variance + mean**2))
         mean = first.sum(axis=0)
@@ -330,76 +285,103 @@ class AllocatedFit:
 
     # -- single rows
 
+    def _line(self, row: Array) -> Line:
+        """Give a combination of coefficients."""
+        return Line(row, constant=float(row @ self.problem.problem.pilot))
+
+    def _spread(self, along: float) -> Array:
+        """Variance of the random effects of a new setting at each node."""
+        nodes = self.integral.nodes
+        at = dict(zip(self.problem.names, nodes.values, strict=True))
+        return self.design.new_variance(at, len(nodes.log_weight), along)
+
+    def _lines(self, columns: Array) -> list[tuple[object, Lines]]:
+        """Give combinations of coefficients under names of their own."""
+        return [(row.tobytes(), fixed(self._line(row))) for row in columns]
+
     def mean_at(
         self, columns: Array, *, new: bool = False, along: Array | None = None
     ) -> list[Kernels]:
         """See `Fitted`."""
         far = np.zeros(len(columns)) if along is None else along
-        found = self._kernels(
-            [
-                self._new(row, float(own)) if new else _fixed(row)
-                for row, own in zip(columns, far, strict=True)
-            ]
-        )
+        wider = [self._spread(own) if new else None for own in far.tolist()]
+        found = self.at_nodes.kernels(self._lines(columns), wider)
         grow = np.any(columns[:, self.design.flat] != 0, axis=1) | new
         return [self._grown(own, bool(does)) for own, does in zip(found, grow, strict=True)]
 
+    def like_studies(self, mix: Mix) -> Kernels:
+        """Give the effect in a new setting that is like one of the studies."""
+        wider = [self._spread(own) for own in mix.along.tolist()]
+        found = self.at_nodes.blended(self._lines(mix.rows), mix.share.tolist(), wider)
+        return self._grown(found, grows=True)
+
     def effect_of(self, rows: Mask) -> list[Kernels]:
         """See `Fitted`."""
-        chosen = np.flatnonzero(rows).tolist()
-        found = self._kernels([self._behind(row, effect=True) for row in chosen])
-        return [self._grown(own, grows=True) for own in found]
+        return self._of_rows(np.flatnonzero(rows).tolist(), effect=True)
 
     def expected(self, rows: Mask) -> list[Kernels]:
         """See `Fitted`."""
         if np.any(rows & self.kept):
             raise SpecError("rows are predicted that the fit has seen; leave them out first.")
         chosen = np.flatnonzero(rows).tolist()
-        found = self._kernels([self._behind(row, effect=False) for row in chosen])
+        found = self._of_rows(chosen, effect=False)
         known = self.evidence.data["effect"].to_numpy().astype(float) - _first(self).effect
-        return [
-            self._grown(own.moved(float(known[row])), grows=True)
-            for own, row in zip(found, chosen, strict=True)
+        return [own.moved(float(known[row])) for own, row in zip(found, chosen, strict=True)]
+
+    def _of_rows(self, rows: Sequence[int], *, effect: bool) -> list[Kernels]:
+        """Give what stands behind single rows, or what they would report."""
+        wanted: list[tuple[object, Lines]] = [
+            (("effect" if effect else "report", row), self._behind(row, effect=effect))
+            for row in rows
         ]
+        found = self.at_nodes.kernels(wanted, [None] * len(wanted))
+        return [self._grown(own, grows=True) for own in found]
 
     def _behind(self, row: int, *, effect: bool) -> Lines:
-        """Give the effect behind a row, or what it would report: a regression on the rows that are kept."""
-        whole, kept = self.whole, np.flatnonzero(self.kept)
-        one = np.zeros(len(self.kept), dtype=bool)
-        one[row] = True
+        """Give the effect behind a row, or what it would report."""
+        if self.kept[row]:
+            return self._seen(int(np.sum(self.kept[:row])))
+        whole, pilot = self.whole, self.problem.problem.pilot
         missing = whole.unreported
         assert missing is not None
         plain = whole.of_effects if effect else whole.columns
         each = whole.of_levels if effect else missing.alternatives
-        silent = self.problem.unreported.silent
+        silent = np.flatnonzero(self.kept)[self.problem.unreported.silent]
+        blind, place = blinded(whole, self.kept, row, silent, pilot)
+        one = np.arange(len(self.kept)) == row
 
-        def lines(here: Here) -> Sequence[Projected]:
-            shared, own = _shared(whole, here.at, row, len(here.weight))
-            weight = np.einsum("nj,njk->nk", shared[:, kept], here.inverse)
-            constant = np.einsum("nj,nj->n", weight, here.effect)
-            variance = own - np.einsum("nj,nj->n", weight, shared[:, kept])
+        def lines(here: Here) -> Sequence[Line]:
+            values = tuple(here.at[name] for name in blind.names)
+            found = smooth(blind.system_at(values), blind.variances(values))
+            mean, width = found.mean[..., place, :], len(pilot)
+            variance, constant = found.variance[..., place], mean[..., -1]
             if not effect:
                 part = masked(whole, one)
                 variance = variance + np.atleast_2d(sampling_variance(part, here.at))[..., 0]
                 for carried in part.shift:
                     constant = constant + carried.factor[0] * here.at[carried.name]
-            told = self.problem.unreported.index >= 0
-            taken = (weight[:, told] @ self.design.columns[told]).T[:, :, None]
-            near = np.flatnonzero(np.any(weight[:, silent] != 0, axis=0))
-            if len(near):
-                own_rows = self.problem.rows()[:, near]
-                taken = taken + np.einsum("nr,arp->pna", weight[:, silent[near]], own_rows)
-            rest = constant[:, None], variance[:, None]
-            if missing.index[row] >= 0:
-                return [Projected(plain[row][:, None, None] - taken, *rest)]
-            if self.kept[row]:
-                place = int(np.flatnonzero(kept[silent] == row)[0])
-                own_level = each[row, self.problem.allocations[:, place]].T[:, None]
-                return [Projected(own_level - taken, *rest)]
+            chances: list[Array | float] = [1.0]
+            own = plain[row][None]
+            if missing.index[row] < 0:
+                own, chances = each[row], [*self._next(int(missing.stratum[row]))]
             return [
-                Projected(each[row, level][:, None, None] - taken, *rest, share)
-                for level, share in enumerate(self._next(int(missing.stratum[row])))
+                Line(x - mean[..., :width], -mean[..., width:-1], constant + x @ pilot, variance, p)
+                for x, p in zip(own, chances, strict=True)
             ]
+
+        return lines
+
+    def _seen(self, place: int) -> Lines:
+        """Give the effect behind a row that is kept."""
+        pilot = self.problem.problem.pilot
+        own = self.design.of_effects[place]
+        shift = (self.problem.unreported.silent == place).astype(float)
+
+        def lines(here: Here) -> Sequence[Line]:
+            mean, width = here.smoothed.mean[..., place, :], len(pilot)
+            row, shifts = own - mean[..., :width], shift - mean[..., width:-1]
+            constant = mean[..., -1] + own @ pilot
+            return [Line(row, shifts, constant, here.smoothed.variance[..., place])]
 
         return lines
 
@@ -418,23 +400,30 @@ class AllocatedFit:
         return self.shares_in(self.design.pooled)
 
     def shares_in(self, pooled: str) -> Array:
-        """Share of each row, and last of the priors, in a pooled mean, shape (estimate + 1,)."""
+        """Share of each row, and last of the priors, in a pooled mean, shape (estimate + 1,).
+
+        The slope of its mean is V^-1 times its covariance with what the model says of the rows, levels and
+        all.
+        """
         problem, mu = self.problem, self.design.quantities[pooled].combine[0]
-        silent, found = problem.unreported.silent, np.zeros(len(self.design.se))
-        for here in self._here():
-            states, share = here.states, here.states.share
-            columns = np.broadcast_to(
-                self.design.columns, (len(problem.allocations), *self.design.columns.shape)
-            ).copy()
-            columns[:, silent] = problem.rows()
-            own = np.einsum("ajp,pna->naj", columns, states.gain(mu))
-            mean = np.tensordot(mu, states.mean, 1)
-            apart = mean - np.sum(share * mean, axis=1, keepdims=True)
-            left = here.effect[:, None] - np.einsum("ajp,pna->naj", columns, states.mean)
-            pull = np.einsum("na,naj->nj", share, own) - np.einsum(
-                "na,naj->nj", share * apart, left
-            )
-            found += here.weight @ np.einsum("nj,njk->nk", pull, here.inverse)
+        width, silent = len(mu), len(problem.unreported.silent)
+        lines = [Line(row) for row in np.eye(width)]
+        lines += [Line(np.zeros(width), row) for row in np.eye(silent)]
+        found = np.zeros(len(self.design.se))
+        for here in self.at_nodes.here():
+            states, share = here.states, here.share
+            mean, white, _ = states.whitened(Line(mu))
+            mean -= np.einsum("na,na->n", share, mean)[:, None]
+            covariance = np.empty((len(share), len(lines)))
+            for place, line in enumerate(lines):
+                own, slopes, _ = states.whitened(line)
+                both = mean * own
+                for one, other in zip(white, slopes, strict=True):
+                    both += one * other
+                covariance[:, place] = np.einsum("na,na->n", share, both)
+            covariance[:, :width] += states.points.rest @ mu
+            solved = problem.solved(here.values)
+            found += here.weight @ np.einsum("nek,nk->ne", solved, covariance)
         every = np.zeros(len(self.kept) + 1)
         every[:-1][self.kept] = found
         every[-1] = 1.0 - np.sum(found)
@@ -451,7 +440,7 @@ class AllocatedFit:
 
     def without(self, masks: Sequence[Mask]) -> "list[AllocatedFit | None]":
         """Leave rows out, see `Fitted`: levels that they report are no longer reported either."""
-        found = [replace(self, kept=self.kept & ~mask) for mask in masks]
+        found = [replace(self, kept=self.kept & ~mask, known=Known()) for mask in masks]
         return [each if improper(each.design) is None else None for each in found]
 
     def under(self, priors: Sequence[Mapping[str, Prior]]) -> "list[AllocatedFit]":
@@ -468,7 +457,8 @@ class AllocatedFit:
             whole = replace(
                 whole, mean=built.mean, precision=built.precision, mixture=built.mixture
             )
-        found = replace(self, whole=whole, priors=priors)
+        known = self.known if set(change) <= set(hyper) else Known()
+        found = replace(self, whole=whole, priors=priors, known=known)
         reason = improper(found.design)
         if reason is not None:
             raise EngineRefusal(reason)
@@ -477,7 +467,7 @@ class AllocatedFit:
     def shifted(self, along: Array, by: float) -> "AllocatedFit":
         """Add to effects, see `Fitted`."""
         whole = replace(self.whole, effect=self.whole.effect + by * along)
-        return replace(self, whole=whole)
+        return replace(self, whole=whole, known=Known())
 
     def powered(self, *, prior: float = 1.0, data: float = 1.0) -> "AllocatedFit":
         """Refuse: a power of a sum over levels is no sum over levels."""
@@ -501,24 +491,9 @@ class AllocatedFit:
         return EachMean(self)
 
 
-def _fixed(row: Array) -> Lines:
-    """Give a combination of coefficients."""
-    return lambda _: [Projected(row)]
-
-
 def _first(fit: AllocatedFit) -> Design:
     """Give the arrays of the rows as they were reported."""
     return fit.shared.whole
-
-
-def _shared(design: Design, at: Mapping[str, Array], row: int, count: int) -> tuple[Array, Array]:
-    """Give what the effect of a row has in common with those of all (point, estimate), and with itself."""
-    found = np.zeros((count, len(design.se)))
-    for part in design.grouped:
-        if part.hyper:
-            sd = np.broadcast_to(np.sqrt(part.variance(at)), found.shape)
-            found += sd * sd[:, row, None] * (part.group == part.group[row])
-    return found, found[:, row]
 
 
 def silent(model: Model, evidence: Evidence) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE, NODE
 from bayesrtw.engine.allocated_fit import AllocatedFit
 from bayesrtw.engine.arrays import back_moments
-from bayesrtw.engine.draw import draw_near
+from bayesrtw.engine.draw import draw_effects, draw_near
 from bayesrtw.engine.drawn_group import posterior_group
 from bayesrtw.engine.integrate import pruned, tail_power
 from bayesrtw.model.design import BOTH
@@ -95,7 +95,10 @@ def drawn_from(
     at = dict(zip(fit.drawn_by.names, values, strict=True))
 
     def theta() -> Array:
-        return _effects(fit, tuple(at[name] for name in problem.names), b, chosen, rng)
+        """Draw effects as where every estimate reports its level: its shift is known like a coefficient."""
+        shift = np.einsum("drc,dc->dr", problem.away(chosen), b)
+        at_own = tuple(at[name] for name in problem.names)
+        return draw_effects(problem.wide, at_own, np.hstack([b, shift]), rng)
 
     return posterior_group(design, at, b, theta if study_effects else None, (chains, draws), rng)
 
@@ -105,54 +108,17 @@ def _coefficients(
 ) -> tuple[Array, NDArray[np.intp]]:
     """Draw coefficients and allocations given hyperparameters, shapes (draw, column) and (draw,)."""
     at = dict(zip(fit.drawn_by.names, values, strict=True))
-    own = tuple(at[name] for name in fit.problem.names)
-    width, step = fit.design.columns.shape[1], fit.problem.together
+    own, problem = tuple(at[name] for name in fit.problem.names), fit.problem
+    width, step = fit.design.columns.shape[1], problem.together
     b, chosen = np.empty((count, width)), np.empty(count, dtype=np.intp)
+    points = problem.points(own)
     for start in range(0, count, step):
         cut = slice(start, min(start + step, count))
         size = cut.stop - cut.start
-        states = fit.problem.states(tuple(value[cut] for value in own))
+        states = problem.states(points.cut(cut if own else slice(None)))
         upto = np.broadcast_to(np.cumsum(states.share, axis=1), (size, states.log.shape[1]))
         place = np.minimum(np.sum(upto < rng.random((size, 1)), axis=1), upto.shape[1] - 1)
         point = np.arange(size) if own else np.zeros(size, dtype=np.intp)
-        mean, covariance = states.one(point, place)
-        z = rng.standard_normal((size, width, 1))
-        b[cut] = mean + (np.linalg.cholesky(covariance) @ z)[..., 0]
-        chosen[cut] = place
+        z = rng.standard_normal((size, len(problem.moving) + width))
+        b[cut], chosen[cut] = states.draw(point, place, z) + problem.problem.pilot, place
     return b, chosen
-
-
-def _effects(
-    fit: AllocatedFit,
-    values: tuple[Array, ...],
-    b: Array,
-    chosen: NDArray[np.intp],
-    rng: np.random.Generator,
-) -> Array:
-    """Draw the effects behind the rows, shape (draw, estimate).
-
-    Effects and errors drawn from their distributions are corrected by what they leave of the estimates, see
-    `bayesrtw.engine.integrated`.
-    """
-    design, problem = fit.design, fit.problem
-    count, size = len(b), len(design.se)
-    columns, effects = (
-        np.broadcast_to(each, (count, *each.shape)).copy()
-        for each in (design.columns, design.of_effects)
-    )
-    silent = problem.unreported.silent
-    level = problem.allocations[chosen]
-    columns[:, silent] = problem.unreported.alternatives[silent[None, :], level]
-    effects[:, silent] = design.of_levels[silent[None, :], level]
-    at = dict(zip(problem.names, values, strict=True))
-    drawn = np.zeros((count, size))
-    for part in design.grouped:
-        if part.hyper:
-            sd = np.sqrt(part.variance(at))
-            drawn += sd * rng.standard_normal((count, part.count))[:, part.group]
-    both = problem.covariances(values)
-    noise = np.linalg.cholesky(both.errors) @ rng.standard_normal((count, size, 1))
-    seen = problem.effect(values) - np.einsum("dep,dp->de", columns, b)
-    left = (seen - drawn)[..., None] - noise
-    moved = (both.effects @ both.inverse @ left)[..., 0]
-    return np.asarray(np.einsum("dep,dp->de", effects, b) + drawn + moved)

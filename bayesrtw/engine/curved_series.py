@@ -1,5 +1,8 @@
 """Kernels with Hermite series from weighted points, and what the series leave out."""
 
+import math
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
@@ -18,6 +21,8 @@ AWAY = 6.0
 #: Cells of normals: how far apart, in SDs, and how unlike, in logs of variances; and the degree of their
 #: series, whose coefficients have then fallen below 1e-8.
 APART, UNLIKE, DEGREE = 0.7, 0.2, 16
+#: Degree from which on coefficients that have fallen below this say that there are no further ones.
+LEAST, GONE = 4, 1e-10
 #: Cells along a mean; a normal of less weight than this has none.
 CELLS, TRIFLE = 1 << 20, 1e-13
 #: A point with less than this share of the posterior has no kernel.
@@ -96,22 +101,22 @@ def _kernel(x: Array, share: Array, mass: Array, degree: int) -> tuple[Array, Ar
 
 
 class ManyNormals:
-    """A mixture of very many normals, written as few kernels with series.
+    """A mixture of very many normals, each perhaps with a series, written as few kernels with series.
 
-    Normals of about one mean and variance, in cells that are laid once for all, become one kernel: the mean
-    of the n-th Hermite polynomial under N(m, v) follows from those before it, and such means add up.
+    Those of about one mean and variance, in cells that are laid once for all, become one kernel: with the
+    mean e_m of the m-th Hermite polynomial under N(m, v), which follows from those before it, a coefficient
+    a_k of one normal adds sqrt(n! / (k! (n - k)!)) a_k r^k e_(n - k) to the n-th of its cell, r the ratio of
+    their scales, and such sums add up.
     """
 
     def __init__(self) -> None:
         self._keys: list[NDArray[np.intp]] = []
         self._sums: list[Array] = []
 
-    def add(self, mass: Array, mean: Array, variance: Array) -> None:
-        """Add normals, arrays of shapes that broadcast together."""
+    def add(self, mass: Array, mean: Array, variance: Array, series: Array | None = None) -> None:
+        """Add normals, arrays of one shape; `series` have one axis more, of their coefficients."""
         some = mass > TRIFLE
-        mass, mean, variance = (
-            part[some] for part in np.broadcast_arrays(mass, mean, np.maximum(variance, 1e-280))
-        )
+        mass, mean, variance = mass[some], mean[some], np.maximum(variance[some], 1e-280)
         wide = np.rint(np.log(variance) / UNLIKE)
         scale = np.exp(0.5 * UNLIKE * wide)
         near = np.rint(mean / (APART * scale))
@@ -123,12 +128,19 @@ class ManyNormals:
         held = np.bincount(key) > 0
         cell, keys = (np.cumsum(held) - 1)[key], np.flatnonzero(held)
         keys = (keys // across + int(low)) * CELLS + keys % across + int(left)
-        z, more = mean / scale - APART * near, variance / scale**2 - 1.0
-        before, last, sums = np.zeros_like(z), np.ones_like(z), np.empty((DEGREE + 1, len(keys)))
-        for n in range(DEGREE + 1):
-            sums[n] = np.bincount(cell, mass * last, len(keys))
-            root = np.sqrt(float(n))
-            before, last = last, (z * last + root * more * before) / np.sqrt(n + 1.0)
+        own = None if series is None else series[some]
+        ratio = np.sqrt(variance) / scale
+        each = hermite_means(mass, mean / scale - APART * near, ratio**2 - 1.0, DEGREE)
+        sums = np.empty((DEGREE + 1, len(keys)))
+        earlier = list[Array]()
+        for n, term in enumerate(each):
+            # Each is made in the arrays of those before it.
+            total = term if own is None else term.copy()
+            if own is not None:
+                earlier.append(total.copy())
+                for k in range(1, min(n, own.shape[1] - 1) + 1):
+                    total += math.sqrt(math.comb(n, k)) * own[:, k] * ratio**k * earlier[n - k]
+            sums[n] = np.bincount(cell, total, len(keys))
         self._keys.append(keys)
         self._sums.append(sums)
 
@@ -141,3 +153,59 @@ class ManyNormals:
         scale = np.exp(0.5 * UNLIKE * wide)
         mass = sums[:, 0]
         return Kernels(mass, APART * (keys - wide * CELLS) * scale, scale, sums / mass[:, None])
+
+
+def hermite_means(mass: Array, mean: Array, more: Array, degree: int) -> Iterator[Array]:
+    """Means of orthonormal Hermite polynomials under N(mean, 1 + more), times a mass, from degree 0 on.
+
+    Each is an array that those after it are made in.
+    """
+    before, last, spare = np.zeros_like(mean), np.array(mass), np.empty_like(mean)
+    yield last
+    for n in range(degree):
+        np.multiply(mean, last, out=spare)
+        before *= more
+        before *= math.sqrt(n)
+        spare += before
+        spare *= 1.0 / math.sqrt(n + 1.0)
+        before, last, spare = last, spare, before
+        yield last
+
+
+class EachNode:
+    """A mixture of normals at each node, written as one kernel with a series around its mean and SD.
+
+    What series leave out is measured; where levels lie far apart `ManyNormals` take each normal by itself.
+    """
+
+    def __init__(self) -> None:
+        self._made: list[tuple[Array, Array, Array]] = []
+
+    def add(self, share: Array, mean: Array, variance: Array) -> None:
+        """Add nodes, arrays of shape (node, normal); shares at each sum to one."""
+        centre = np.einsum("na,na->n", share, mean)
+        z = mean - centre[:, None]
+        total = np.einsum("na,na->n", share, variance)
+        total = np.maximum(total + np.einsum("na,na,na->n", share, z, z), 1e-280)
+        sd = np.sqrt(total)
+        z /= sd[:, None]
+        more = variance / total[:, None]
+        more -= 1.0
+        terms = np.zeros((len(sd), DEGREE + 1))
+        for n, each in enumerate(hermite_means(share, z, more, DEGREE)):
+            np.sum(each, axis=1, out=terms[:, n])
+            if n > LEAST and np.all(np.abs(terms[:, n - 2 : n + 1]) < GONE):
+                break
+        self._made.append((centre, sd, terms))
+
+    def made(self) -> tuple[Array, Array, Array]:
+        """Centres and scales (node,), and series (node, degree + 1)."""
+        mean, sd, terms = (np.concatenate(each) for each in zip(*self._made, strict=True))
+        return mean, sd, terms
+
+
+def left_out(mass: Array, terms: Array) -> float:
+    """Measure what series with some masses leave out, in probability."""
+    # Below a point a term adds at most this.
+    most = np.max(np.abs(terms[:, -2:]), axis=1) / math.sqrt(2.0 * math.pi * terms.shape[1])
+    return float(mass @ most / np.sum(mass))

@@ -54,15 +54,20 @@ def pruned(found: Nodes) -> tuple[tuple[Array, ...], Array]:
     tuple
         Values of the hyperparameters, each of shape (node,), and weights that sum to one.
     """
+    weight, keep = np.exp(found.log_weight), carrying(found)
+    return tuple(value[keep] for value in found.values), weight[keep] / weight[keep].sum()
+
+
+def carrying(found: Nodes) -> NDArray[np.bool_]:
+    """Say which nodes of a single problem carry something, shape (node,); all where there are few."""
     weight = np.exp(found.log_weight)
     if len(found.counts) < 2:
-        return found.values, weight / weight.sum()
+        return np.ones(len(weight), dtype=bool)
     # Far out in a heavy tail a node counts for second moments that does not for probabilities.
     counts = np.ones_like(weight)
     for value in found.values:
         counts = np.maximum(counts, value**2 / max(float(weight @ value**2), TINY))
-    keep = weight * counts > NEGLIGIBLE
-    return tuple(value[keep] for value in found.values), weight[keep] / weight[keep].sum()
+    return np.asarray(weight * counts > NEGLIGIBLE)
 
 
 def tail_power(design: Design) -> float:

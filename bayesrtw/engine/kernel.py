@@ -161,8 +161,13 @@ def conditional(system: System, variances: Variances) -> Conditional:
     Conditional
         Leading shape that of the broadcast of all arguments.
     """
+    return finish(system, *gram_of(system, variances))
+
+
+def gram_of(system: System, variances: Variances) -> tuple[Array, Array]:
+    """Give the Gram matrix of [X, y] under V^-1, shape (..., column + 1, column + 1), and log det V."""
     gram, log_det, _ = _upwards(system, variances)
-    return finish(system, gram, log_det)
+    return gram, log_det
 
 
 def finish(system: System, gram: Array, log_det: Array) -> Conditional:
@@ -221,6 +226,8 @@ def inverse(matrix: Array) -> tuple[Array, Array]:
     """
     # To unit diagonal first: precisions of flat coefficients vanish where tau is huge.
     width = matrix.shape[-1]
+    if not width:
+        return matrix, np.zeros(matrix.shape[:-2])
     diagonal = np.diagonal(matrix, axis1=-2, axis2=-1)
     if width == 2:
         scale = np.sqrt(diagonal[..., 0] * diagonal[..., 1])

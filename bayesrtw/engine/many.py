@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.kernel import Conditional, System, Variances, conditional, finish
+from bayesrtw.engine.kernel import Conditional, System, Variances, finish, gram_of
 
 Array = NDArray[np.float64]
 
@@ -34,11 +34,29 @@ def conditional_many(system: System, variances: Variances) -> Conditional:
     Returns
     -------
     Conditional
-        What `bayesrtw.engine.kernel.conditional` gives; it is called where errors are correlated or
-        the data themselves depend on hyperparameters.
+        What `bayesrtw.engine.kernel.conditional` gives.
+    """
+    return finish(system, *gram_many(system, variances))
+
+
+def gram_many(system: System, variances: Variances) -> tuple[Array, Array]:
+    """Give the Gram matrix of one data set at many values of the hyperparameters.
+
+    Parameters
+    ----------
+    system
+        The data.
+    variances
+        What the hyperparameters give; leading axes may have length one where nothing depends on them.
+
+    Returns
+    -------
+    tuple of ndarray
+        What `bayesrtw.engine.kernel.gram_of` gives; it is called where errors are correlated or the data
+        themselves depend on hyperparameters.
     """
     if system.layout.blocks or system.effect.ndim > 1:
-        return conditional(system, variances)
+        return gram_of(system, variances)
     levels = system.layout.levels
     precision = _first(variances.sampling + variances.own)
     if levels:
@@ -48,7 +66,7 @@ def conditional_many(system: System, variances: Variances) -> Conditional:
     width = system.columns.shape[-1] + 1
     if not levels:
         sums = _products(system) @ precision.reshape(len(precision), -1)
-        return _finished(system, sums.reshape(-1, *precision.shape[1:]), log_det, width)
+        return _matrix(sums.reshape(-1, *precision.shape[1:]), width), log_det
     axes = max(precision.ndim, *(np.ndim(variance) for variance in variances.groups)) - 1
     precision = precision.reshape(
         len(precision), *(1,) * (axes + 1 - precision.ndim), *precision.shape[1:]
@@ -67,7 +85,7 @@ def conditional_many(system: System, variances: Variances) -> Conditional:
         grown = 1.0 + _first(variance) * total
         log_det = log_det + _log_sum(grown)
         values, precision = centres, total / grown
-    return _finished(system, sums + _cross(precision, [*values]), log_det, width)
+    return _matrix(sums + _cross(precision, [*values]), width), log_det
 
 
 def _first(variance: Array) -> Array:
@@ -102,12 +120,12 @@ def _cross(precision: Array, values: list[Array | None]) -> Array:
     return np.stack(np.broadcast_arrays(*rows))
 
 
-def _finished(system: System, sums: Array, log_det: Array, width: int) -> Conditional:
-    """Put the sums into matrices and finish."""
+def _matrix(sums: Array, width: int) -> Array:
+    """Put sums of products into matrices, shape (..., width, width)."""
     i, j = np.tril_indices(width)
     gram = np.empty((*sums.shape[1:], width, width))
     gram[..., i, j] = gram[..., j, i] = np.moveaxis(sums, 0, -1)
-    return finish(system, gram, log_det)
+    return gram
 
 
 def _log_sum(values: Array) -> Array:
