@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from bayesrtw.analysis.spec import Analysis, Estimand
+from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.evidence.table import Evidence
@@ -24,14 +25,17 @@ def answers(analysis: Analysis, evidence: Evidence, tree: xr.DataTree) -> "pd.Da
     higher = tree.attrs["benefit"] != "lower"
     compares = measure_named(str(tree.attrs["measure"])).groups == 2
     tables: dict[tuple[float, IntervalKind], pd.DataFrame] = {}
+    # One fit answers every question at values: its nodes are laid once.
+    settled = any(question.at for question in analysis.estimand)
+    whole = expecting(analysis.model, evidence, tree) if settled else None
     rows = []
     for question in analysis.estimand:
         given = question.above if question.above is not None else question.below
         threshold = 0.0 if given is None else given
         above = question.above is not None or (question.below is None and higher)
         try:
-            if question.at:
-                row = _at(analysis, evidence, tree, question, threshold, above=above)
+            if question.at and whole is not None:
+                row = _at(whole, tree, question, threshold, above=above)
             else:
                 kind = question.ci_prob, question.ci_kind
                 if kind not in tables:
@@ -62,16 +66,9 @@ def _held(
 
 
 def _at(
-    analysis: Analysis,
-    evidence: Evidence,
-    tree: xr.DataTree,
-    question: Estimand,
-    threshold: float,
-    *,
-    above: bool,
+    whole: Expects, tree: xr.DataTree, question: Estimand, threshold: float, *, above: bool
 ) -> dict[Any, Any]:
     """Answer by what is expected at values of moderators."""
-    whole = expecting(analysis.model, evidence, tree)
     found = expected_at(whole, question.of, question.at)
     row = summary_of(found, tree, ci_prob=question.ci_prob, ci_kind=question.ci_kind)
     told = {"variable": question.of, "label": setting_in_words(question.at)}

@@ -15,6 +15,7 @@ from bayesrtw.analysis.spec import parse
 from bayesrtw.cli import main
 from bayesrtw.errors import SpecError
 from bayesrtw.living.figures import figures
+from bayesrtw.question.predict import expecting
 from bayesrtw.report.figures import figures as pictures
 from bayesrtw.report.outline import outline
 from bayesrtw.report.record import record
@@ -99,6 +100,18 @@ def test_a_question_of_a_file_at_a_value_is_that_of_least_squares():
     assert found.loc["in 2020", "probability"] == pytest.approx(norm.sf(0.1, mean, sd), abs=1e-9)
     assert found.loc["in 2020", "of"] == "mu at year 2020"
     assert found.loc["in 2020", "which"] == "at year 2020"
+
+
+def test_all_questions_at_values_are_asked_of_one_fit(monkeypatch):
+    asked = []
+
+    def counted(*given):
+        asked.append(given)
+        return expecting(*given)
+
+    monkeypatch.setattr("bayesrtw.analysis.answers.expecting", counted)
+    run(parse(TEXT, "mine.toml"), rows())
+    assert len(asked) == 1
 
 
 def test_a_new_setting_there_is_wider_by_the_heterogeneity_and_draws_agree():
