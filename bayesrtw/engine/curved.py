@@ -304,11 +304,11 @@ class Curved:
     ) -> Array:
         """Log density of rows that a selection lets through: normal ones, and its part."""
         seen, se = (each[rows] for each in self.curved.sites.near)
-        group, sd = self._shared(values, cut, rows)
+        group, sd = self.shared(values, cut, rows)
         log = together(seen - mean, variance + se**2, group, sd)
         return log + self.thinned(values, cut, mean, variance, rows)
 
-    def _shared(self, values: Sequence[Array], cut: slice, rows: Index) -> tuple[Index, Array]:
+    def shared(self, values: Sequence[Array], cut: slice, rows: Index) -> tuple[Index, Array]:
         """Group of each row, and the SD of its effect, shape (point, 1, row); each its own without groups."""
         if not self.problem.nested:
             return np.arange(len(rows)), np.zeros((1, 1, len(rows)))
@@ -331,7 +331,7 @@ class Curved:
         if self.curved.thinning is None:
             return 0.0
         at = {name: value[cut, None] for name, value in zip(self.names, values, strict=True)}
-        group, sd = self._shared(values, cut, rows)
+        group, sd = self.shared(values, cut, rows)
         _, se = self.curved.sites.near
         return of_groups(self.curved.thinning, mean, variance, rows, at, group, sd, se[rows])
 

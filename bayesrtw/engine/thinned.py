@@ -66,14 +66,14 @@ def of_groups(
         own = np.flatnonzero(group == place)
         spread = np.broadcast_to(sd, mean.shape)[..., own]
         scatter = variance[..., own] + se[own] ** 2
-        wanted = _nodes(
+        wanted = nodes_needed(
             np.max(np.sum(spread**2 / scatter, axis=-1), axis=tuple(range(1, mean.ndim - 1)))
         )
         for count in np.unique(wanted):
             here = np.flatnonzero(wanted == count)
             some = {name: value[here] if len(value) > 1 else value for name, value in at.items()}
             total = np.zeros((len(here), *mean.shape[1:-1]))
-            z, weight = _rule(int(count))
+            z, weight = normal_rule(int(count))
             for node, share in zip(z, weight, strict=True):
                 moved = mean[here][..., own] + node * spread[here]
                 each = thinning.log_factor(moved, variance[here][..., own], rows[own], some)
@@ -82,8 +82,8 @@ def of_groups(
     return np.asarray(found)
 
 
-def _nodes(sharp: Array) -> Index:
-    """How many nodes follow steps of so many squared SDs, shape (point,)."""
+def nodes_needed(sharp: Array) -> Index:
+    """Say how many nodes follow steps of so many squared SDs, shape (point,)."""
     step = np.pi * np.sqrt(-2.0 / (np.log(RIGHT) * (1.0 + sharp)))
     counts = np.array(COUNTS)
     place = np.minimum(np.searchsorted(counts, 2.0 * REACH / step), len(counts) - 1)
@@ -91,7 +91,7 @@ def _nodes(sharp: Array) -> Index:
 
 
 @cache
-def _rule(count: int) -> tuple[Array, Array]:
+def normal_rule(count: int) -> tuple[Array, Array]:
     """Nodes of a standard normal and their weights."""
     z = np.linspace(-REACH, REACH, count)
     weight = np.exp(-0.5 * z * z)

@@ -21,7 +21,7 @@ _ELSEWHERE: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "single": ("BinomialSingle", "Poisson", "PoissonSingle"),
         "student_t": ("HeavyTails",),
     },
-    "bayesrtw.model.selection": {"step_weights": ("StepWeights",)},
+    "bayesrtw.model.selection": {"step_weights": ("StepWeights",), "robma": ("robma",)},
 }  # fmt: skip
 
 #: What the components of a module are.

@@ -52,6 +52,13 @@ class Thinning(Protocol):
         For rows that scatter around `mean` with `variance` besides their sampling error; shape (..., row).
         """
 
+    @property
+    def interval(self) -> Index:
+        """Interval of each row's P value, 0 the most significant, shape (estimate,)."""
+
+    def in_intervals(self, mean: Array, variance: Array, rows: Index) -> list[Array]:
+        """Probabilities of each interval of results as drawn; shapes as in `log_factor`."""
+
     def chance(self, effect: Array, error: Array, at: Mapping[str, Array]) -> Array:
         """Probability that results are seen, over the largest there is; shape (..., estimate).
 

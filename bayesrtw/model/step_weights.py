@@ -236,24 +236,29 @@ class Stepped:
     ) -> Array:
         """See `Thinning`."""
         weight = self._weight(at)
+        total: Array = np.zeros(())
+        for place, chance in enumerate(self.in_intervals(mean, variance, rows)):
+            total = total + weight[..., None, place] * chance
+        own = np.take(np.log(weight), self.interval[rows], axis=-1)
+        return np.asarray(own - np.log(total))
+
+    def in_intervals(self, mean: Array, variance: Array, rows: Index) -> list[Array]:
+        """See `Thinning`."""
         sd = np.sqrt(variance + self.spread[rows] ** 2)
         centre = self.sign * (mean - self.by[rows])
         se = self.se[rows]
-        # All terms are positive, so that nothing is lost by cancellation where a weight is small.
-        total = ndtr((centre - self.cuts[0] * se) / sd)
-        if self.two:
-            total = total + ndtr((-self.cuts[0] * se - centre) / sd)
+        # The first and the last from their own ends: nothing is lost where a chance is small.
+        first = ndtr((centre - self.cuts[0] * se) / sd)
+        found = [first + ndtr((-self.cuts[0] * se - centre) / sd) if self.two else first]
         outer = np.ones(())
         for place, cut in enumerate(self.cuts):
             inner = ndtr((cut * se - centre) / sd)
             if self.two:
                 inner = inner - ndtr((-cut * se - centre) / sd)
             if place:
-                total = total + weight[..., None, place] * np.maximum(outer - inner, 0.0)
+                found.append(np.maximum(outer - inner, 0.0))
             outer = inner
-        total = total + weight[..., None, -1] * outer
-        own = np.take(np.log(weight), self.interval[rows], axis=-1)
-        return np.asarray(own - np.log(total))
+        return [*found, outer]
 
     def chance(self, effect: Array, error: Array, at: Mapping[str, Array]) -> Array:  # noqa: ARG002
         """See `Thinning`."""

@@ -2,7 +2,7 @@
 
 A normal at every node is ``<name>_mean`` and ``<name>_sd`` over ``node``, weighed by ``weight``. What is not
 normal is ``<name>_share``, ``<name>_centre``, ``<name>_scale`` and ``<name>_series`` over ``<name>_part``
-(and ``degree``), so that nobody takes one for the other.
+(and ``<name>_degree``), so that nobody takes one for the other.
 """
 
 from collections.abc import Mapping, Sequence
@@ -54,7 +54,7 @@ def kernel_variables(name: str, dim: str | None, found: Sequence[Kernels]) -> di
     lead = () if dim is None else (dim,)
     return {
         f"{name}_{part}": (
-            (*lead, f"{name}_part", *(("degree",) if part == "series" else ())),
+            (*lead, f"{name}_part", *((f"{name}_degree",) if part == "series" else ())),
             values[0] if dim is None else values,
         )
         for part, values in arrays.items()
@@ -125,7 +125,7 @@ def effect_in(quadrature: xr.Dataset, name: str, label: str = "") -> Kernels:
 
 def _picked(values: xr.DataArray, name: str, label: str) -> Array:
     """Take one label of a variable, without its other coordinates."""
-    dims = [dim for dim in values.dims if dim not in (NODE, f"{name}_part", "degree")]
+    dims = [dim for dim in values.dims if dim not in (NODE, f"{name}_part", f"{name}_degree")]
     chosen = values.sel({dims[0]: label}) if dims else values
     return np.asarray(chosen.to_numpy(), dtype=np.float64)
 

@@ -87,7 +87,7 @@ def averaged(
         "weight": (NODE, weight[keep] / weight[keep].sum()),
     }
     zero = nothing(higher=evidence.benefit != "lower")
-    coords: dict[str, Any] = {ESTIMATE: sources[0][ESTIMATE].to_numpy()}
+    coords: dict[str, Any] = {ESTIMATE: evidence.data[ESTIMATE].to_numpy()}
     for name, dim in (("beta", MODERATOR), ("mu_level", LEVEL)):
         labels = labels_of(sources, name, dim)
         if labels:
@@ -103,9 +103,7 @@ def averaged(
         if at_nodes
         else _of_kernels(sources, means, coords, after, zero)
     )
-    shared = [
-        name for name in _first(models).hyper if all(name in m.hyper for m in models.values())
-    ]
+    shared = [name for name in _first(models).hyper if all(name in each for each in sources)]
     for name in shared:
         joined = np.concatenate([source[name].to_numpy() for source in sources])
         data[name] = (NODE, joined[keep])
@@ -172,8 +170,9 @@ def _of_kernels(
     for name in means:
         instead = () if name == "mu" else ("mu",)
         data |= kernel_variables(name, None, [over(name, "", *instead)])
+    studies = all(labels_in(source, "theta") is not None for source in sources)
     for name, dim in (("theta", ESTIMATE), ("beta", MODERATOR), ("mu_level", LEVEL)):
-        if dim in coords:
+        if dim in coords and (studies or name != "theta"):
             instead = ("mu",) if name == "mu_level" else ()
             each = [over(name, str(label), *instead) for label in coords[dim]]
             data |= kernel_variables(name, dim, each)

@@ -12,7 +12,7 @@ doi:10.1214/ss/1009212519 (averaging); Hinne, Gronau, van den Bergh & Wagenmaker
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -24,9 +24,11 @@ from scipy.special import logsumexp
 
 from bayesrtw.dims import MODERATOR
 from bayesrtw.engine.exact import Exact
+from bayesrtw.engine.tilted_tree import selected_trees
 from bayesrtw.errors import EngineRefusal, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
+from bayesrtw.model.robma import Ensemble
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term
 from bayesrtw.pictured import Drawing, Pictured, as_html
@@ -192,7 +194,8 @@ def compare(
         Name to model, at least two, with the rows to pool. Or one model with rows, or a synthesis: its
         `submodels` are compared.
     prior
-        Name to prior model probability; equal unless given. They are divided by their sum.
+        Name to prior model probability; equal unless given, or those of `brw.selection.robma`. They are
+        divided by their sum.
     ci_prob
         Probability of central intervals.
 
@@ -230,18 +233,15 @@ def compare(
         )
     chances = _chances(models, prior)
     _comparable(models)
-    trees = {}
-    for name, model in models.items():
-        check(model, evidence)
-        engine = Exact(draws=0)
-        refusal = engine.refuses(model, evidence)
-        if refusal is not None:
-            raise EngineRefusal(f"model {name!r}: {refusal}")
-        trees[name] = engine.fit(model, evidence, seed=0)
+    trees = _fits(models, evidence)
     log = np.array([float(tree["quadrature"]["log_evidence"]) for tree in trees.values()])
     total = float(logsumexp(log + np.log(chances)))
     after = np.exp(log + np.log(chances) - total)
-    features = {name: _features(model) for name, model in models.items()}
+    features: Mapping[str, Collection[str]] = (
+        models.parts
+        if isinstance(models, Ensemble)
+        else {name: _features(model) for name, model in models.items()}
+    )
     posterior = averaged(trees, models, after, total, evidence)
     return Comparison(
         models=_model_table(list(models), chances, after, log),
@@ -251,9 +251,32 @@ def compare(
     )
 
 
+def _fits(models: Mapping[str, Model], evidence: Evidence) -> dict[str, xr.DataTree]:
+    """Fit every model; those that differ only in weights that the data tell share the nodes of one."""
+    free: dict[Model, list[str]] = {}
+    trees: dict[str, xr.DataTree] = {}
+    for name, model in models.items():
+        check(model, evidence)
+        if model.selection is not None and model.selection.hyper():
+            free.setdefault(dataclasses.replace(model, selection=None), []).append(name)
+    engine = Exact(draws=0, study_effects=not free)
+    for name, model in models.items():
+        if model.selection is None or not model.selection.hyper():
+            refusal = engine.refuses(model, evidence)
+            if refusal is not None:
+                raise EngineRefusal(f"model {name!r}: {refusal}")
+            trees[name] = engine.fit(model, evidence, seed=0)
+    for names in free.values():
+        own = selected_trees([models[name] for name in names], evidence)
+        trees |= dict(zip(names, own, strict=True))
+    return {name: trees[name] for name in models}
+
+
 def _chances(models: Mapping[str, Model], prior: Mapping[str, float] | None) -> Array:
     if len(models) < 2:
         raise SpecError(f"{len(models)} model is given; at least two can be compared.")
+    if prior is None and isinstance(models, Ensemble):
+        prior = models.prior
     if prior is None:
         return np.full(len(models), 1.0 / len(models))
     if set(prior) != set(models):
@@ -310,7 +333,9 @@ def _model_table(names: list[str], before: Array, after: Array, log: Array) -> "
     )
 
 
-def _inclusion(features: dict[str, set[str]], before: Array, after: Array) -> "pd.DataFrame":
+def _inclusion(
+    features: Mapping[str, Collection[str]], before: Array, after: Array
+) -> "pd.DataFrame":
     import pandas as pd  # noqa: PLC0415
 
     every = list(dict.fromkeys(name for own in features.values() for name in sorted(own)))

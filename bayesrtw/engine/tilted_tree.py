@@ -1,0 +1,66 @@
+"""Models with weights of a selection that the data tell, as trees without draws."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesrtw.dims import ESTIMATE, NODE
+from bayesrtw.engine.arrays import back_moments
+from bayesrtw.engine.integrate import tail_power
+from bayesrtw.engine.normal import normal
+from bayesrtw.engine.tilted import tilted
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.spec import Model
+from bayesrtw.posterior.stored import kernel_variables
+from bayesrtw.posterior.tree import assemble
+
+
+def selected_trees(models: Sequence[Model], evidence: Evidence) -> list[xr.DataTree]:
+    """Fit models that differ in their selection alone: log evidence, and effects as kernels.
+
+    Parameters
+    ----------
+    models
+        With a selection each; the rest is the same.
+    evidence
+        The rows.
+
+    Returns
+    -------
+    list of DataTree
+        Each with a group ``quadrature``, without hyperparameters and effects of single studies.
+
+    Raises
+    ------
+    ConvergenceError, EngineRefusal
+        See `bayesrtw.engine.tilted.tilted`.
+    """
+    fit = normal(replace(models[0], selection=None), evidence)
+    design = fit.design
+    attrs = {
+        "tail_power": tail_power(design),
+        "back_moments": back_moments(design),
+        "grows_with_tau": "",
+    }
+    found = []
+    for learned in tilted(fit, models, coefficients=True):
+        data: dict[str, Any] = {
+            "log_evidence": learned.log_evidence,
+            "error": learned.error,
+            "weight": (NODE, np.ones(1)),
+        }
+        coords: dict[str, Any] = {ESTIMATE: design.labels}
+        for name, quantity in design.quantities.items():
+            keys = [f"{name}[{label}]" if quantity.dim else name for label in quantity.labels]
+            data |= kernel_variables(name, quantity.dim, [learned.effects[key] for key in keys])
+            if quantity.dim:
+                coords[quantity.dim] = np.array(quantity.labels, dtype=object)
+        for name in ("theta_new", "theta_new_studies"):
+            if name in learned.effects:
+                data |= kernel_variables(name, None, [learned.effects[name]])
+        quadrature = xr.Dataset(data, coords=coords, attrs=attrs)
+        found.append(assemble({"quadrature": quadrature}, design, evidence, {"hyper": ""}))
+    return found
