@@ -48,7 +48,7 @@ SEARCH = {1: 31, 2: 11, 3: 7}
 #: where they live beyond so many SDs, or on less than this share of them.
 REACH, LEAST_REACH, CROWD = 8.0, 5.5, 0.4
 #: Log of the share of a rule's largest node below which one beyond the series is not asked about again.
-BENEATH = 45.0
+BENEATH = 36.0
 #: Normals in a site from which on its densities under a bias are laid as series too.
 DEAR = 8
 #: Nodes of a mean bias, and of an SD of biases, for each size of the rule.

@@ -1,9 +1,9 @@
 """A fit of a model that is not normal, and its neighbours: other weights of its nodes, or nodes anew."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from scipy.special import logsumexp
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
 from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
 from bayesrtw.engine.curved import Curved, curved_of
-from bayesrtw.engine.curved_nodes import Looks, apart, cost, nodes_of, unserved
+from bayesrtw.engine.curved_kernels import Combined, kernels, massed
+from bayesrtw.engine.curved_nodes import Looks, apart, cost, left_out, nodes_of, unserved
 from bayesrtw.engine.curved_place import Place, Seen, weighed
 from bayesrtw.engine.curved_rows import (
     Part,
@@ -26,9 +27,9 @@ from bayesrtw.engine.curved_rows import (
     slope,
     told,
 )
-from bayesrtw.engine.curved_series import NEGLIGIBLE, ROWS, SERIES, kernels_of
+from bayesrtw.engine.curved_series import NEGLIGIBLE, ROWS
 from bayesrtw.engine.curved_thinned import let_through
-from bayesrtw.engine.fitted import EachMean, EachShift, Posterior
+from bayesrtw.engine.fitted import Each, EachMean, EachShift, Lazily, Posterior
 from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
@@ -54,8 +55,11 @@ TOLERANCE, SPARSE = 1e-6, 1e-4
 AIM = {0: 1e-8, 1: 1e-8}
 #: The same for a neighbour on the nodes of the first fit; beyond it the neighbour gets its own.
 NEIGHBOUR = 1e-5
+#: How many times the aim the series of a hyperparameter's density may leave out: its quantiles are right to a
+#: twentieth of that; and the aim below which the least nodes of one never suffice.
+SERVED, STRICT = 20.0, 1e-7
 #: Place of the coarser of the first two rules among `sizes`, by the number of coefficients.
-FIRST = {0: 0, 1: 1, 2: 2, 3: 1}
+FIRST = {0: 0, 1: 0, 2: 1, 3: 1}
 #: Most densities of sites in one look: some twenty seconds; and up to how many finer rules are tried for more
 #: than the tolerance.
 MOST, CHEAP = 1e9, 2e6
@@ -129,22 +133,39 @@ class CurvedFit:
     def posterior(self) -> Posterior:
         """What was learned, see `Fitted`."""
         weight, _, total = self._shares(self.fine)
-        near, effects = self.near, dict[str, Kernels]()
+        near, made = self.near, dict[str, Callable[[], Kernels]]()
         for name, quantity in near.quantities.items():
-            own = zip(quantity.labels, self.mean_at(quantity.combine), strict=True)
-            effects |= {f"{name}[{label}]" if quantity.dim else name: each for label, each in own}
-        if "mu" in effects and near.hyper:
-            [effects["theta_new"]] = self.mean_at(near.quantities["mu"].combine, new=True)
+            for label, row in zip(quantity.labels, quantity.combine, strict=True):
+                key = f"{name}[{label}]" if quantity.dim else name
+                made[key] = partial(self._mean, row[None])
+        if "mu" in made and near.hyper:
+            made["theta_new"] = partial(self._mean, near.quantities["mu"].combine, new=True)
             if near.mix is not None:
-                each = self.mean_at(near.mix.rows, new=True, along=near.mix.along)
-                effects["theta_new_studies"] = blended(each, near.mix.share.tolist())
-        hyper = dict(zip(self.fine.curved.names, self._hyper(), strict=True))
+                made["theta_new_studies"] = self._new_studies
+        names = self.fine.curved.names
+        hyper = Lazily(names, lambda: dict(zip(names, self._hyper(), strict=True)))
         exists = moments_of(self.fine.curved.bounding) > 0
         tau = float(weight @ np.sqrt(self._spread())) if exists else math.nan
-        return Posterior(effects, hyper, tau, total, self.error, near.pooled)
+        return Posterior(Each(made), hyper, tau, total, self.error, near.pooled)
+
+    def _mean(self, columns: Array, *, new: bool = False) -> Kernels:
+        [found] = self.mean_at(columns, new=new)
+        return found
+
+    def _new_studies(self) -> Kernels:
+        mix = self.near.mix
+        assert mix is not None
+        return blended(self.mean_at(mix.rows, new=True, along=mix.along), mix.share.tolist())
 
     def _shares(self, laid: Laid) -> tuple[Array, Array, float]:
         """Shares of the points, shares of nodes at each point, and the log of the integral."""
+        return self._weighed if laid is self.fine else self._weigh(laid)
+
+    @cached_property
+    def _weighed(self) -> tuple[Array, Array, float]:
+        return self._weigh(self.fine)
+
+    def _weigh(self, laid: Laid) -> tuple[Array, Array, float]:
         log, share = weighed(laid.seen, self.powers)
         log, prior = self.outer + log, self.powers[0]
         for value, own in zip(self.nodes.values, laid.curved.priors, strict=True):
@@ -179,57 +200,20 @@ class CurvedFit:
         at = dict(zip(self.fine.curved.names, values, strict=True))
         return self.near.new_variance(at, len(values[0]) if values else 1, along)
 
-    def _kernels(
-        self,
-        x: Array,
-        weight: Array,
-        share: Array,
-        variance: Array | float = 0.0,
-        enough: float = SERIES,
-    ) -> Kernels:
-        """Give a linear function of the coefficients, plus a normal deviation, as kernels.
+    @cached_property
+    def _means(self) -> Combined:
+        weight, share, _ = self._weighed
+        return Combined(self.fine.seen, weight, share)
 
-        Its values at the nodes, `x`, have shape (point, node), as have their shares; `weight` and `variance`
-        are those of the points. Shares may add up to less than one: those of a part of the posterior.
-        """
-        found = self._massed(x, weight, share, variance, enough)
-        total = np.sum(found.weight)
-        return replace(found, weight=found.weight / total)
-
-    def _massed(
-        self,
-        x: Array,
-        weight: Array,
-        share: Array,
-        variance: Array | float = 0.0,
-        enough: float = SERIES,
-    ) -> Kernels:
-        """See `_kernels`; weights add up to the part of the posterior that shares are of."""
-        own = np.sum(share, axis=-1)
-        mass = weight * own
-        keep = np.abs(mass) > NEGLIGIBLE
-        if not keep.any():
-            return Kernels(np.zeros(0), np.zeros(0), np.ones(0), np.ones((0, 1)))
-        x, each = x[keep], share[keep] / own[keep, None]
-        laid = rule(self.fine.curved.design.columns.shape[1], self.fine.seen.size)
-        found, point, _ = kernels_of(x, each, mass[keep], laid.degree, enough)
-        return found.widened(np.broadcast_to(variance, own.shape)[keep][point])
+    @property
+    def _degree(self) -> int:
+        """Highest degree of a series."""
+        return rule(self.design.near.columns.shape[1], self.fine.seen.size).degree
 
     def _missing(self) -> float:
         """Measure what series of the reported coefficients leave out, in probability."""
-        weight, share, _ = self._shares(self.fine)
-        keep = weight > NEGLIGIBLE
-        laid = rule(self.design.near.columns.shape[1], self.fine.seen.size)
         rows = [row for each in self.near.quantities.values() for row in each.combine]
-        return max(
-            (
-                kernels_of((self.fine.seen.b @ row)[keep], share[keep], weight[keep], laid.degree)[
-                    2
-                ]
-                for row in rows
-            ),
-            default=0.0,
-        )
+        return max((self._means.along(row)[2] for row in rows), default=0.0)
 
     # -- single rows
 
@@ -237,15 +221,14 @@ class CurvedFit:
         self, columns: Array, *, new: bool = False, along: Array | None = None
     ) -> list[Kernels]:
         """See `Fitted`."""
-        weight, share, _ = self._shares(self.fine)
         far = np.zeros(len(columns)) if along is None else along
-        spreads = [self.spread_at(self.nodes.values, each) if new else 0.0 for each in far.tolist()]
         most, back = moments_of(self.fine.curved.bounding), back_moments(self.near)
         grow = np.any(columns[:, self.near.flat] != 0, axis=1) | new
-        found = [
-            self._kernels(self.fine.seen.b @ row, weight, share, variance)
-            for row, variance in zip(columns, spreads, strict=True)
-        ]
+        found = []
+        for row, each in zip(columns, far.tolist(), strict=True):
+            own, point, _ = self._means.along(row)
+            spread = self.spread_at(self.nodes.values, each) if new else None
+            found.append(own if spread is None else own.widened(spread[point]))
         grown = [replace(own, exist=most, exist_back=back) for own in found]
         return [two if does else one for one, two, does in zip(found, grown, grow, strict=True)]
 
@@ -288,7 +271,7 @@ class CurvedFit:
             x, variance = behind(part, kept=kept) if effect else reported(part)
             repeat = x.shape[1] // share.shape[1]
             here = np.repeat(share, repeat, axis=1) * part.share
-            found.append(self._massed(x, weight, here, variance))
+            found.append(massed(x, weight, here, self._degree, variance))
         mass = [float(np.sum(part.weight)) for part in found]
         total = sum(mass)
         alive = [part for part, own in zip(found, mass, strict=True) if own > NEGLIGIBLE]
@@ -307,11 +290,11 @@ class CurvedFit:
         repeat = found.share.shape[1] // seen.b.shape[1]
         here = np.repeat(share, repeat, axis=1) * found.share
         if not self.kept[row]:
-            return self._kernels(found.behind, weight, here, found.own)
+            return kernels(found.behind, weight, here, self._degree, found.own)
         theta, each = effects(curved, row, found)
         flat = len(weight), -1
         every = (here[..., None] * each).reshape(flat)
-        return self._kernels(theta.reshape(flat), weight, every, enough=ROWS)
+        return kernels(theta.reshape(flat), weight, every, self._degree, enough=ROWS)
 
     def _reported(self, row: int) -> Kernels:
         """Give what a row that is not at risk would report, as points: one of its outcomes each."""
@@ -319,7 +302,7 @@ class CurvedFit:
         found = alone(self.fine.curved, self.nodes.values, self.fine.seen, row)
         repeat = found.share.shape[1] // share.shape[1]
         here = np.repeat(share, repeat, axis=1) * found.share
-        eta = self._kernels(found.seen, weight, here, found.own + found.noise)
+        eta = kernels(found.seen, weight, here, self._degree, found.own + found.noise)
         return told(self.design.sites, row, eta)
 
     @cached_property
@@ -510,6 +493,13 @@ class CurvedFit:
         """Measure the movement between the two rules."""
         return apart(self.figures(self.fine), self.figures(self.coarse))
 
+    def left_out(self) -> float:
+        """Estimate what nodes of one hyperparameter leave out of figures, see `curved_nodes.left_out`."""
+        _, share, _ = self._weighed
+        mean = np.einsum("jk,jkc->jc", share, self.fine.seen.b)
+        second = np.einsum("jk,jkc->jc", share, self.fine.seen.b**2)
+        return left_out(self.weighed_nodes, mean, second)
+
     def figures(self, laid: Laid) -> tuple[Array, Array, Array]:
         """Give what must stand still: log evidence, and means and SDs of coefficients and hyperparameters."""
         weight, share, total = self._shares(laid)
@@ -521,7 +511,11 @@ class CurvedFit:
 
 
 def fit_curved(
-    model: Model, evidence: Evidence, design: CurvedDesign | None = None, kept: Mask | None = None
+    model: Model,
+    evidence: Evidence,
+    design: CurvedDesign | None = None,
+    kept: Mask | None = None,
+    tolerance: float = 0.0,
 ) -> CurvedFit:
     """Fit a model that is not normal.
 
@@ -533,6 +527,8 @@ def fit_curved(
         Its arrays, where they are known already.
     kept
         Which rows inform the posterior, shape (estimate,); all unless given.
+    tolerance
+        Movement that is enough, in posterior SDs, where that is more than what is aimed at unasked.
 
     Returns
     -------
@@ -550,13 +546,13 @@ def fit_curved(
     width = design.near.columns.shape[1]
     kept = np.ones(evidence.size, dtype=bool) if kept is None else kept
     steps = sizes(width)
-    allowed = TOLERANCE if width <= MOST_PRODUCT else SPARSE
+    allowed = max(TOLERANCE if width <= MOST_PRODUCT else SPARSE, tolerance)
     cheap = cost(curved_of(design, steps[FIRST.get(width, 1)], kept), 40) < CHEAP
-    aim = AIM.get(width, allowed) if cheap else allowed
+    aim = max(AIM.get(width, allowed) if cheap else allowed, tolerance)
     first = FIRST.get(width, 1)
     seen = Looks(curved_of(design, steps[0], kept))
     dims, coarse, error = len(seen.rough.names), None, math.inf
-    for count in COUNTS[dims]:
+    for count in COUNTS[dims][int(dims == 1 and aim < STRICT) :]:
         nodes, outer = nodes_of(seen, count)
         middle = curved_of(design, steps[first], kept)
         if cost(middle, len(outer)) > MOST:
@@ -571,7 +567,9 @@ def fit_curved(
         )
         if coarse is not None:
             error = apart(fit.figures(laid), coarse.figures(coarse.fine))
-        if error <= aim or not dims:
+        served = dims != 1 or unserved(fit.weighed_nodes, middle.axes) <= SERVED * aim
+        error = min(error, fit.left_out() if dims == 1 else math.inf)
+        if (error <= aim and served) or not dims:
             break
         coarse = fit
     if dims and error > allowed:

@@ -14,7 +14,7 @@ from bayesrtw.engine.integrate import moment_order
 from bayesrtw.engine.quadrature import lay, looks
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.posterior.axis import Axis, Positive
-from bayesrtw.posterior.marginal import unresolved
+from bayesrtw.posterior.marginal import last_terms, unresolved
 from bayesrtw.posterior.nodes import Nodes
 from bayesrtw.posterior.nodes import rule as line
 
@@ -116,6 +116,33 @@ def unserved(nodes: Nodes, axes: Sequence[Axis]) -> float:
     # Where a hyperparameter itself ends, a density may end as well.
     ends = low * bool(own.low > axis.floor + EDGE), high * bool(own.high < axis.ceiling - EDGE)
     return max(unresolved(nodes, 0), *ends)
+
+
+def left_out(nodes: Nodes, mean: Array, second: Array) -> float:
+    """Estimate what nodes of one hyperparameter leave out of its moments and those of coefficients.
+
+    Gauss-Legendre nodes integrate polynomials of twice their number: where coefficients of a series decay
+    geometrically, the first that n nodes miss is about the square of the last that they tell.
+
+    Parameters
+    ----------
+    nodes
+        The nodes.
+    mean, second
+        First and second moments of the coefficients given each, shape (point, column).
+
+    Returns
+    -------
+    float
+        In posterior SDs.
+    """
+    weight, value = np.exp(nodes.log_weight), nodes.values[0][:, None]
+    first, second = np.hstack([mean, value]), np.hstack([second, value**2])
+    centre = weight @ first
+    variance = np.maximum(weight @ second - centre**2, 1e-300)
+    square = second - 2.0 * first * centre + centre**2
+    each = [np.ones_like(value), (first - centre) / np.sqrt(variance), square / variance]
+    return last_terms(weight[:, None] * np.hstack(each)) ** 2
 
 
 def cost(curved: Curved, points: int) -> float:

@@ -1,12 +1,20 @@
-"""Kernels with Hermite series from weighted points, and what the series leave out."""
+"""Kernels with Hermite series from weighted points, and what the series leave out.
+
+Of points that a rule of one or two dimensions lays, one product with its polynomials gives the series along
+every direction, since ``h_n(d'z) = sum_{a + b = n} sqrt(n! / (a! b!)) d_1^a d_2^b h_a(z_1) h_b(z_2)`` for a
+unit vector d. A series around another centre and scale is a linear function of the one that is known.
+"""
 
 import math
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from bayesrtw.engine.cubature import rule
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.posterior.series import coefficients
 
@@ -16,6 +24,8 @@ Array = NDArray[np.float64]
 SCALES, SERIES = (1.0, 1.3, 1.6, 2.0), 1e-8
 #: The same for effects behind single rows, whose points are a short rule's: tails of their own gain nothing.
 ROWS = 1e-4
+#: Dimensions up to which a rule's polynomials give every direction.
+DIRECTED = 2
 #: Where the tails begin that get kernels of their own, in SDs of the middle.
 AWAY = 6.0
 #: Cells of normals: how far apart, in SDs, and how unlike, in logs of variances; and the degree of their
@@ -29,16 +39,105 @@ CELLS, TRIFLE = 1 << 20, 1e-13
 NEGLIGIBLE = 1e-11
 
 
+class Hermite(NamedTuple):
+    """Series of points around centres and scales: shapes (point,), (point,) and (point, degree + 1)."""
+
+    mean: Array
+    sd: Array
+    series: Array
+
+    def around(self, mean: Array, sd: Array) -> "Hermite":
+        """Write the same points around other centres and scales."""
+        degree = self.series.shape[1] - 1
+        rate, gap = (self.sd / sd)[:, None], ((self.mean - mean) / sd)[:, None]
+        root = np.sqrt(np.arange(degree + 2.0))
+        # h_n of the new z as a combination of those of the old z, by the recurrence of both.
+        before, last = np.zeros_like(self.series), np.zeros_like(self.series)
+        last[:, 0] = 1.0
+        found = np.empty_like(self.series)
+        found[:, 0] = self.series[:, 0]
+        for n in range(degree):
+            each = gap * last - root[n] * before
+            each[:, 1:] += rate * root[1:-1] * last[:, :-1]
+            each[:, :-1] += rate * root[1:-1] * last[:, 1:]
+            each /= root[n + 1]
+            before, last = last, each
+            found[:, n + 1] = np.einsum("jn,jn->j", last, self.series)
+        return Hermite(mean, sd, found)
+
+    def matched(self) -> "Hermite":
+        """Write them around their own means and SDs."""
+        if self.series.shape[1] < 3:
+            return self
+        first, second = self.series[:, 1], self.series[:, 2]
+        variance = 1.0 + math.sqrt(2.0) * second - first**2
+        sd = self.sd * np.sqrt(np.where(variance > 0, variance, 1.0))
+        return self.around(self.mean + self.sd * first, sd)
+
+
+@lru_cache(maxsize=16)
+def _polynomials(dimension: int, size: int) -> Array:
+    """Products of orthonormal Hermite polynomials at the nodes of a rule, shape (node, product)."""
+    laid = rule(dimension, size)
+    each = np.ones((dimension, laid.degree + 1, len(laid.weight)))
+    for z, own in zip(laid.node.T, each, strict=True):
+        before = np.zeros_like(z)
+        for n in range(laid.degree):
+            last = before if n == 0 else own[n - 1]
+            own[n + 1] = (z * own[n] - math.sqrt(n) * last) / math.sqrt(n + 1.0)
+    if dimension == 1:
+        return np.asarray(each[0].T)
+    products = [each[0, n - b] * each[1, b] for n in range(laid.degree + 1) for b in range(n + 1)]
+    return np.asarray(np.stack(products, axis=1))
+
+
+@lru_cache(maxsize=16)
+def _ways(degree: int) -> tuple[Array, Array, Array]:
+    """Of each product of a degree up to one: both exponents, and the root of how many ways there are."""
+    each = [(n - b, b, math.sqrt(math.comb(n, b))) for n in range(degree + 1) for b in range(n + 1)]
+    first, second, root = np.array(each).T
+    return first.astype(int), second.astype(int), root
+
+
+class Directions:
+    """Series of what a rule has seen, along every direction of the coefficients."""
+
+    def __init__(self, size: int, centre: Array, factor: Array, share: Array) -> None:
+        """Take shares of a rule's nodes, shape (point, node), around centres and factors of `Place`."""
+        self._centre, self._factor = centre, factor
+        self._each = share @ _polynomials(centre.shape[1], size)
+        self._degree = rule(centre.shape[1], size).degree
+
+    def along(self, row: Array) -> Hermite:
+        """Give the series of ``row @ b``, shape (column,)."""
+        d = np.einsum("jcd,c->jd", self._factor, row)
+        sd = np.sqrt(np.sum(d * d, axis=1))
+        unit = d / np.where(sd > 0, sd, 1.0)[:, None]
+        powers = unit[:, :, None] ** np.arange(self._degree + 1.0)
+        if unit.shape[1] == 1:
+            return Hermite(self._centre @ row, sd, self._each * powers[:, 0])
+        a, b, root = _ways(self._degree)
+        each = self._each * root * powers[:, 0, a] * powers[:, 1, b]
+        starts = np.cumsum(np.arange(self._degree + 1))
+        return Hermite(self._centre @ row, sd, np.add.reduceat(each, starts, axis=1))
+
+
 def kernels_of(
-    x: Array, share: Array, mass: Array, degree: int, enough: float = SERIES
+    x: Array,
+    share: Array,
+    mass: Array,
+    degree: int,
+    enough: float = SERIES,
+    known: Hermite | None = None,
 ) -> tuple[Kernels, NDArray[np.intp], float]:
     """Kernels of points with shares, (point, node); whose each is; and what their series leave out.
 
     Where one kernel a point leaves out more than enough, because a tail is heavy or a second mode lies far
-    off, the tails get kernels of their own: smooth windows, which add up to one, divide the shares.
+    off, the tails get kernels of their own: smooth windows, which add up to one, divide the shares. Series of
+    the points that are `known` need not be worked out.
     """
     every = np.arange(len(mass))
-    mean, sd, terms, left = _kernel(x, share, mass, degree)
+    (mean, sd, terms), left = _kernel(x, share, mass, degree, enough, known)
     if left <= enough:
         return Kernels(mass, mean, sd, terms), every, left
     order = np.argsort(x, axis=1)
@@ -63,41 +162,61 @@ def kernels_of(
         keep = np.abs(mass * own) > NEGLIGIBLE
         if keep.any():
             some = mass[keep] * own[keep]
-            made = _kernel(x[keep], part[keep] / own[keep, None], some, degree)
-            found.append(Kernels(some, *made[:3]))
+            made, own_left = _kernel(x[keep], part[keep] / own[keep, None], some, degree, enough)
+            found.append(Kernels(some, *made))
             points.append(every[keep])
-            over += made[3] * float(np.sum(some))
+            over += own_left * float(np.sum(some))
     over = over / float(np.sum(mass))
     if over >= left:
         return Kernels(mass, mean, sd, terms), every, left
     return blended(found, [1.0] * len(found)), np.concatenate(points), over
 
 
-def _kernel(x: Array, share: Array, mass: Array, degree: int) -> tuple[Array, Array, Array, float]:
+def _kernel(
+    x: Array,
+    share: Array,
+    mass: Array,
+    degree: int,
+    enough: float,
+    known: Hermite | None = None,
+) -> tuple[Hermite, float]:
     """Centres, scales and series of points with shares, (point, node); and what the series leave out.
 
     A posterior with tails heavier than those of its kernel needs a wider one: each takes the scale under
     which its last coefficients are smallest.
     """
-    mean = np.sum(share * x, axis=-1)
-    sd = np.sqrt(np.maximum(np.sum(share * (x - mean[:, None]) ** 2, axis=-1), 0.0))
-    unit = np.where(sd > 0, sd, 1.0)
-    scale, terms = np.ones(len(sd)), np.ones((len(sd), degree + 1))
-    left = np.full(len(sd), np.inf)
-    # A point without weight may lie as far away as it likes; no power of it may overflow.
-    most = 10.0 ** (280.0 / max(degree, 1))
-    some = np.arange(len(mean))
-    for wide in SCALES:
-        z = np.clip((x[some] - mean[some, None]) / (wide * unit[some])[:, None], -most, most)
-        new = coefficients(z, share[some], degree)
-        over = np.max(np.abs(new[:, -3:]), axis=1) if degree > 2 else np.zeros(len(some))
-        better = over < left[some]
-        own = some[better]
-        scale[own], terms[own], left[own] = wide, new[better], over[better]
-        some = np.flatnonzero(left > SERIES)
-        if mass @ left <= SERIES * np.sum(mass):
+    if known is None:
+        mean = np.sum(share * x, axis=-1)
+        sd = np.sqrt(np.maximum(np.sum(share * (x - mean[:, None]) ** 2, axis=-1), 0.0))
+        unit = np.where(sd > 0, sd, 1.0)
+        # A point without weight may lie as far away as it likes; no power of it may overflow.
+        most = 10.0 ** (280.0 / max(degree, 1))
+        z = np.clip((x - mean[:, None]) / unit[:, None], -most, most)
+        start = Hermite(mean, sd, coefficients(z, share, degree))
+    else:
+        start = known.matched()
+    best, left = start.series.copy(), _last(start.series)
+    scale, some = np.ones(len(left)), np.flatnonzero(left > enough)
+    for wide in SCALES[1:]:
+        if mass @ left <= enough * np.sum(mass) or not len(some):
             break
-    return mean, scale * sd, terms, float(mass @ left / np.sum(mass))
+        unit = np.where(start.sd[some] > 0, start.sd[some], 1.0)
+        own = Hermite(start.mean[some], unit, start.series[some])
+        new = own.around(own.mean, wide * unit).series
+        over = _last(new)
+        better = over < left[some]
+        place = some[better]
+        scale[place], best[place], left[place] = wide, new[better], over[better]
+        some = np.flatnonzero(left > enough)
+    found = Hermite(start.mean, scale * start.sd, best)
+    return found, float(mass @ left / np.sum(mass))
+
+
+def _last(terms: Array) -> Array:
+    """Largest of the last coefficients of each series, shape (point,)."""
+    if terms.shape[1] < 4:
+        return np.zeros(len(terms))
+    return np.asarray(np.max(np.abs(terms[:, -3:]), axis=1))
 
 
 class ManyNormals:

@@ -159,7 +159,7 @@ class Exact:
         model, evidence = self._borrowed(model, evidence)
         attrs["hyper"] = " ".join(model.hyper)
         if curved(model, evidence):
-            fit = fit_curved(model, evidence)
+            fit = fit_curved(model, evidence, tolerance=self.tolerance)
             near = build(model, evidence, partial=True)
             return assemble(self._curved(fit, seed), near, evidence, attrs)
         if silent(model, evidence):

@@ -45,6 +45,26 @@ class Lazily[Value](Mapping[str, Value]):
         return len(self._names)
 
 
+class Each[Value](Mapping[str, Value]):
+    """Named values, each of which is worked out when it is asked for."""
+
+    __slots__ = ("_found", "_make")
+
+    def __init__(self, make: Mapping[str, Callable[[], Value]]) -> None:
+        self._make, self._found = make, dict[str, Value]()
+
+    def __getitem__(self, name: str) -> Value:
+        if name not in self._found:
+            self._found[name] = self._make[name]()
+        return self._found[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._make)
+
+    def __len__(self) -> int:
+        return len(self._make)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Posterior:
     """What was learned: named quantities, each a distribution.

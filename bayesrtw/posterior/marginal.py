@@ -294,9 +294,29 @@ def unresolved(found: Nodes, place: int) -> float:
     """
     weight, count = np.exp(found.log_weight).reshape(found.counts), found.counts[place]
     each = weight.reshape(math.prod(found.counts[:place]), count, -1).sum(axis=2)
-    degree = np.arange(max(count - LAST, 0), count)
     # A coefficient of the density is one of its integral over 2 degree + 1, twice; see `series`.
-    return float(np.max(np.sum(np.abs(each @ _basis(count)[:, degree]), axis=0)))
+    return float(np.max(np.sum(np.abs(each @ _last(count)), axis=0)))
+
+
+def last_terms(each: Array) -> float:
+    """Give the largest of the last coefficients of functions of one hyperparameter.
+
+    Parameters
+    ----------
+    each
+        Their values times the weights of the nodes, shape (node, function).
+
+    Returns
+    -------
+    float
+        As `unresolved` for each.
+    """
+    return float(np.max(np.abs(each.T @ _last(len(each)))))
+
+
+def _last(count: int) -> Array:
+    """Give the last `LAST` polynomials at the nodes of a rule, shape (node, degree)."""
+    return _basis(count)[:, max(count - LAST, 0) :]
 
 
 def _mixed(each: Array, low: Array, high: Array, count: int) -> Marginal:

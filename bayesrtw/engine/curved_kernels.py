@@ -1,0 +1,98 @@
+"""Kernels of what a rule of a model that is not normal has seen: of coefficients, and of single rows."""
+
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.engine.cubature import rule
+from bayesrtw.engine.curved_place import Seen
+from bayesrtw.engine.curved_series import (
+    DIRECTED,
+    NEGLIGIBLE,
+    SERIES,
+    Directions,
+    kernels_of,
+)
+from bayesrtw.posterior.kernels import Kernels
+
+Array = NDArray[np.float64]
+Index = NDArray[np.intp]
+
+#: What series of coefficients may leave out, in probability; with several, rules are right to less.
+ENOUGH = {0: 1e-8, 1: 1e-8}
+SEVERAL = 1e-7
+
+
+class Combined:
+    """Linear functions of the coefficients under one set of shares, each worked out once."""
+
+    def __init__(self, seen: Seen, weight: Array, share: Array) -> None:
+        """Take a rule, shares of points (point,), and shares of its nodes at each (point, node)."""
+        self._kept = np.flatnonzero(weight > NEGLIGIBLE)
+        self._seen, self._weight = seen, weight[self._kept]
+        self._share, self._b = share[self._kept], seen.b[self._kept]
+        self._known = dict[bytes, tuple[Kernels, Index, float]]()
+
+    @cached_property
+    def _directions(self) -> Directions | None:
+        place, width = self._seen.place, self._b.shape[-1]
+        if not 1 <= width <= DIRECTED:
+            return None
+        own = place.centre[self._kept], place.factor[self._kept]
+        return Directions(self._seen.size, *own, self._share)
+
+    def along(self, row: Array) -> tuple[Kernels, Index, float]:
+        """Give kernels of ``row @ b``, the point of each, and what their series leave out."""
+        key = np.asarray(row, dtype=np.float64).tobytes()
+        if key not in self._known:
+            width = self._b.shape[-1]
+            known = self._directions.along(row) if self._directions is not None else None
+            found, point, left = kernels_of(
+                self._b @ row,
+                self._share,
+                self._weight,
+                rule(width, self._seen.size).degree,
+                ENOUGH.get(width, SEVERAL),
+                known,
+            )
+            found = replace(found, weight=found.weight / np.sum(found.weight))
+            self._known[key] = found, self._kept[point], left
+        return self._known[key]
+
+
+def kernels(
+    x: Array,
+    weight: Array,
+    share: Array,
+    degree: int,
+    variance: Array | float = 0.0,
+    enough: float = SERIES,
+) -> Kernels:
+    """Give values at nodes, plus a normal deviation, as kernels.
+
+    The values `x` have shape (point, node), as have their shares; `weight` and `variance` are those of the
+    points. Shares may add up to less than one: those of a part of the posterior.
+    """
+    found = massed(x, weight, share, degree, variance, enough)
+    return replace(found, weight=found.weight / np.sum(found.weight))
+
+
+def massed(
+    x: Array,
+    weight: Array,
+    share: Array,
+    degree: int,
+    variance: Array | float = 0.0,
+    enough: float = SERIES,
+) -> Kernels:
+    """As `kernels`; weights add up to the part of the posterior that shares are of."""
+    own = np.sum(share, axis=-1)
+    mass = weight * own
+    keep = np.abs(mass) > NEGLIGIBLE
+    if not keep.any():
+        return Kernels(np.zeros(0), np.zeros(0), np.ones(0), np.ones((0, 1)))
+    each = share[keep] / own[keep, None]
+    found, point, _ = kernels_of(x[keep], each, mass[keep], degree, enough)
+    return found.widened(np.broadcast_to(variance, own.shape)[keep][point])
