@@ -92,6 +92,8 @@ class TwoArms:
         Prior of `a`.
     estimate
         What outcomes would be reported as, of (events, total).
+    bounded
+        Whether predictors end at 0, where a probability is 1: those of a log link.
     """
 
     name: str
@@ -100,6 +102,7 @@ class TwoArms:
     law: Law
     baseline: Baseline
     estimate: Callable[[Array, float], Array]
+    bounded: bool = False
 
     def log(self, theta: Array) -> Array:
         """See `OneStudy`."""
@@ -144,7 +147,7 @@ class TwoArms:
 
     def _edge(self, theta: Array) -> Array:
         """Largest baseline that effects allow, shape (point,)."""
-        return -0.5 * np.abs(theta) if self.law is log else np.full(len(theta), np.inf)
+        return -0.5 * np.abs(theta) if self.bounded else np.full(len(theta), np.inf)
 
     def _end(self, middle: Array, gap: Array, peak: Array, theta: Array, side: float) -> Array:
         """Find how far the integrand reaches on a side: between half of a doubling and it, four times."""
@@ -267,6 +270,39 @@ def cloglog(events: Array, size: Array, eta: Array) -> Array:
     hazard = np.exp(np.clip(eta, -700.0, 700.0))
     log_p = np.log(np.maximum(-np.expm1(-hazard), 1e-320))
     return _binomial(events, size, log_p, -hazard)
+
+
+def beta_binomial(link: str, scale: float, events: Array, size: Array, eta: Array) -> Array:
+    """Binomial probability whose own probability is beta with the mean that `eta` tells.
+
+    Parameters
+    ----------
+    link
+        One of `LINKS`.
+    scale
+        Sum of the beta's two parameters, (1 - icc) / icc.
+    events, size, eta
+        They broadcast.
+    """
+    log_p, log_q = _log_chances(link, eta)
+    found = _ways(events, size) + gammaln(scale) - gammaln(size + scale)  # type: ignore[arg-type]
+    for some, log in ((events, log_p), (size - events, log_q)):
+        own = scale * np.exp(log)
+        # Of a beta whose parameter is next to nothing, the first factor is its logarithm.
+        rising = log + math.log(scale) + gammaln(np.maximum(some, 1.0) + own) - gammaln(1.0 + own)
+        found = found + np.where(some > 0, rising, 0.0)
+    return np.where(np.isnan(found), -np.inf, found)
+
+
+def _log_chances(link: str, eta: Array) -> tuple[Array, Array]:
+    """Log p and log (1 - p) of a linear predictor; no p where a log link has none."""
+    if link == "logit":
+        return -np.logaddexp(0.0, -eta), -np.logaddexp(0.0, eta)
+    if link == "log":
+        below = np.minimum(eta, -1e-300)
+        return np.where(eta < 0, below, -np.inf), np.log(-np.expm1(below))
+    hazard = np.exp(np.clip(eta, -700.0, 700.0))
+    return np.log(np.maximum(-np.expm1(-hazard), 1e-320)), -hazard
 
 
 def poisson(events: Array, size: Array, eta: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence import convert
 from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.arms import LINKS, Baseline, TwoArms, log_probability
+from bayesrtw.model.arms import LINKS, Baseline, Law, TwoArms, log_probability
 from bayesrtw.model.counted import Counted, Reads, remembered, silent
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.hypergeometric import share_of
@@ -62,12 +62,7 @@ class Binomial(Counted):
     baseline: Prior = Normal(0.0, 10.0)  # noqa: RUF009 - frozen
 
     def __post_init__(self) -> None:
-        if self.link not in LINKS:
-            raise SpecError(f"link is {self.link!r}. Choices: {', '.join(sorted(LINKS))}.")
-        if Baseline(self.baseline).normal is None and self.link != "logit":
-            raise SpecError(
-                "a beta prior of the baseline goes with the logit link; give a normal prior."
-            )
+        require_baseline(self.link, self.baseline)
 
     @property
     def reads(self) -> Reads:
@@ -76,47 +71,17 @@ class Binomial(Counted):
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """Say what studies without any event say."""
-        seen = counts(evidence, 2)
-        total = seen.events.sum(axis=0)
-        said = (
-            "have no event, or nothing but events. They say a little, and only through the prior of their "
-            "baselines; given margins they would say nothing."
-        )
-        return silent(evidence, (total == 0) | (total == seen.size.sum(axis=0)), said)
+        return without_events(evidence)
 
     @remembered
     def observe(self, evidence: Evidence) -> Curves:
         """Each study is a site."""
-        seen, report = counts(evidence, 2), MEASURES[self.link][1]
-        names = evidence.data[ESTIMATE].to_numpy()
-        effect = evidence.data["effect"].to_numpy().astype(float)
-        units = []
-        for row in range(evidence.size):
-            events, size = seen.events[:, row], seen.size[:, row]
-            estimate = partial(_estimate, report, size, (float(events[0]), float(effect[row])))
-            units.append(
-                TwoArms(
-                    str(names[row]),
-                    events,
-                    size,
-                    LINKS[self.link],
-                    Baseline(self.baseline),
-                    estimate,
-                )
-            )
-        (a, c), (n1, n0) = seen.events, seen.size
-        whole = report(a + 0.5, n1 + 1.0, c + 0.5, n0 + 1.0)
-        return curves(units, np.asarray(whole.effect), np.maximum(np.asarray(whole.se), 1e-3))
+        return two_groups(evidence, LINKS[self.link], self.link, self.baseline)
 
     def draw(self, evidence: Evidence, theta: Array, rng: np.random.Generator) -> Array:
         """See `Counted`: baselines from their prior; NaN where a probability would be above 1."""
-        size = counts(evidence, 2).size
-        a = self.baseline.ppf(rng.random(theta.shape))
-        if Baseline(self.baseline).normal is None:
-            a = np.log(a) - np.log1p(-a)
-        found = []
-        for side, n in zip((0.5, -0.5), size, strict=True):
-            p = _probability(self.link, a + side * theta)
+        size, found = counts(evidence, 2).size, []
+        for p, n in zip(probabilities(self.link, self.baseline, theta, rng), size, strict=True):
             events = rng.binomial(n.astype(int), np.minimum(p, 1.0)).astype(float)
             found.append(np.where(p <= 1.0, events, np.nan))
         return np.stack(found)
@@ -132,22 +97,8 @@ class Binomial(Counted):
             raise SpecError(
                 "Nuts cannot sample likelihood 'binomial' with a bias mixture; use Exact()."
             )
-        seen = counts(evidence, 2)
-        size = evidence.size
-        parts = Baseline(self.baseline).normal
-        if parts is None:
-            chance = pm.Beta("baseline", self.baseline.a, self.baseline.b, shape=size)  # type: ignore[attr-defined]
-            a = pt.log(chance) - pt.log1p(-chance)
-        else:
-            near = 0.5 * (
-                _near(self.link, seen.events[0], seen.size[0])
-                + _near(self.link, seen.events[1], seen.size[1])
-            )
-            a = pm.Normal("baseline", *parts, shape=size, initval=near)
-        (r1, r0), (n1, n0) = (
-            [pm.Data(f"{name}_{end}_data", part) for end, part in zip("tc", both, strict=True)]
-            for name, both in (("events", seen.events), ("n", seen.size))
-        )
+        a = sampled_baselines(evidence, self.link, self.baseline)
+        r1, ((_, n1), (r0, n0)) = chances(evidence)
         shares = pm.Data("information", share_of(evidence))
 
         def logp(
@@ -161,6 +112,91 @@ class Binomial(Counted):
             return shares * found
 
         pm.CustomDist("effect", eta, a, logp=logp, observed=r1, dtype="float64")
+
+
+def require_baseline(link: str, baseline: Prior) -> None:
+    """Refuse links that there are none of, and priors of baselines that do not go with them."""
+    if link not in LINKS:
+        raise SpecError(f"link is {link!r}. Choices: {', '.join(sorted(LINKS))}.")
+    if Baseline(baseline).normal is None and link != "logit":
+        raise SpecError(
+            "a beta prior of the baseline goes with the logit link; give a normal prior."
+        )
+
+
+def without_events(evidence: Evidence) -> list[Finding]:
+    """Say what studies without any event, or with nothing else, say."""
+    seen = counts(evidence, 2)
+    total = seen.events.sum(axis=0)
+    said = (
+        "have no event, or nothing but events. They say a little, and only through the prior of their "
+        "baselines; given margins they would say nothing."
+    )
+    return silent(evidence, (total == 0) | (total == seen.size.sum(axis=0)), said)
+
+
+def two_groups(evidence: Evidence, law: Law, link: str, baseline: Prior) -> Curves:
+    """Take each study of two groups as a site, whose baseline is integrated.
+
+    Parameters
+    ----------
+    evidence
+        The rows.
+    law
+        Log probability of events among people at a linear predictor.
+    link
+        What that is.
+    baseline
+        Prior of each baseline.
+    """
+    seen, report = counts(evidence, 2), MEASURES[link][1]
+    names = evidence.data[ESTIMATE].to_numpy()
+    effect = evidence.data["effect"].to_numpy().astype(float)
+    units = []
+    for row in range(evidence.size):
+        events, size = seen.events[:, row], seen.size[:, row]
+        estimate = partial(_estimate, report, size, (float(events[0]), float(effect[row])))
+        own = str(names[row]), events, size, law, Baseline(baseline), estimate
+        units.append(TwoArms(*own, bounded=link == "log"))
+    (a, c), (n1, n0) = seen.events, seen.size
+    whole = report(a + 0.5, n1 + 1.0, c + 0.5, n0 + 1.0)
+    return curves(units, np.asarray(whole.effect), np.maximum(np.asarray(whole.se), 1e-3))
+
+
+def probabilities(
+    link: str, baseline: Prior, theta: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Give probabilities of both groups at effects of any shape, with baselines from their prior."""
+    a = baseline.ppf(rng.random(theta.shape))
+    if Baseline(baseline).normal is None:
+        a = np.log(a) - np.log1p(-a)
+    return _probability(link, a + 0.5 * theta), _probability(link, a - 0.5 * theta)
+
+
+def sampled_baselines(evidence: Evidence, link: str, baseline: Prior) -> "TensorVariable":
+    """Add baselines to the PyMC model in context."""
+    import pymc as pm  # noqa: PLC0415
+    import pytensor.tensor as pt  # noqa: PLC0415
+
+    parts = Baseline(baseline).normal
+    if parts is None:
+        chance = pm.Beta("baseline", baseline.a, baseline.b, shape=evidence.size)  # type: ignore[attr-defined]
+        return pt.log(chance) - pt.log1p(-chance)
+    seen = counts(evidence, 2)
+    each = [_near(link, r, n) for r, n in zip(seen.events, seen.size, strict=True)]
+    return pm.Normal("baseline", *parts, shape=evidence.size, initval=0.5 * (each[0] + each[1]))
+
+
+def chances(evidence: Evidence) -> tuple[Any, tuple[tuple[Any, Any], ...]]:
+    """Add events and people of both groups to the PyMC model in context: what is observed, and both."""
+    import pymc as pm  # noqa: PLC0415
+
+    seen = counts(evidence, 2)
+    (r1, r0), (n1, n0) = (
+        [pm.Data(f"{name}_{end}_data", part) for end, part in zip("tc", both, strict=True)]
+        for name, both in (("events", seen.events), ("n", seen.size))
+    )
+    return r1, ((r1, n1), (r0, n0))
 
 
 def _probability(link: str, eta: Array) -> Array:

@@ -16,6 +16,7 @@ _ELSEWHERE: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     },
     "bayesrtw.model.bias": {"bias_mixture": ("BiasMixture", "RiskClass", "RiskGroup")},
     "bayesrtw.model.likelihood": {
+        "beta_binomial": ("BetaBinomial",),
         "binomial": ("Binomial",),
         "hypergeometric": ("Hypergeometric",),
         "single": ("BinomialSingle", "Poisson", "PoissonSingle"),

@@ -39,6 +39,7 @@ def catheters(measure):
 #: Likelihood by kind, with settings and a measure that it tells.
 LIKELIHOODS = {
     "hypergeometric": ({}, "log_odds_ratio"),
+    "beta_binomial": ({"icc": 0.05}, "log_odds_ratio"),
     "binomial": ({}, "log_odds_ratio"),
     "poisson": ({}, "log_rate_ratio"),
     "binomial_single": ({}, "logit_proportion"),
