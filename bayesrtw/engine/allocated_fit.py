@@ -289,7 +289,7 @@ class AllocatedFit:
         """Give a combination of coefficients."""
         return Line(row, constant=float(row @ self.problem.problem.pilot))
 
-    def _spread(self, along: float) -> Array:
+    def _spread(self, along: Array | None) -> Array:
         """Variance of the random effects of a new setting at each node."""
         nodes = self.integral.nodes
         at = dict(zip(self.problem.names, nodes.values, strict=True))
@@ -303,15 +303,15 @@ class AllocatedFit:
         self, columns: Array, *, new: bool = False, along: Array | None = None
     ) -> list[Kernels]:
         """See `Fitted`."""
-        far = np.zeros(len(columns)) if along is None else along
-        wider = [self._spread(own) if new else None for own in far.tolist()]
+        far = [None] * len(columns) if along is None else along
+        wider = [self._spread(own) if new else None for own in far]
         found = self.at_nodes.kernels(self._lines(columns), wider)
         grow = np.any(columns[:, self.design.flat] != 0, axis=1) | new
         return [self._grown(own, bool(does)) for own, does in zip(found, grow, strict=True)]
 
     def like_studies(self, mix: Mix) -> Kernels:
         """Give the effect in a new setting that is like one of the studies."""
-        wider = [self._spread(own) for own in mix.along.tolist()]
+        wider = [self._spread(own) for own in mix.along]
         found = self.at_nodes.blended(self._lines(mix.rows), mix.share.tolist(), wider)
         return self._grown(found, grows=True)
 

@@ -31,17 +31,6 @@ def masked(design: Design, keep: NDArray[np.bool_]) -> Design:
     if keep.all():
         return design
     place = np.cumsum(keep) - 1
-    grouped = []
-    for part in design.grouped:
-        group = np.unique(part.group[keep], return_inverse=True)[1]
-        grouped.append(
-            replace(
-                part,
-                group=np.asarray(group, dtype=np.intp),
-                which=part.which[keep],
-                along=None if part.along is None else part.along[keep],
-            )
-        )
     blocks = []
     for block in design.blocks:
         stays = keep[block.rows]
@@ -59,7 +48,7 @@ def masked(design: Design, keep: NDArray[np.bool_]) -> Design:
         se=design.se[keep],
         columns=columns,
         unreported=unreported,
-        grouped=tuple(grouped),
+        grouped=tuple(part.kept(keep) for part in design.grouped),
         labels=design.labels[keep],
         studies=design.studies[keep],
         levels={column: levels[keep] for column, levels in design.levels.items()},
@@ -94,7 +83,7 @@ def drawn_like(
     if mix.along.any():
         at = {name: data[name][1].reshape(-1) for name in design.hyper}
         count = deviation.size
-        each = [design.new_variance(at, count, along) for along in mix.along.tolist()]
+        each = [design.new_variance(at, count, along) for along in mix.along]
         ratio = np.sqrt(np.stack(each, axis=-1) / design.new_variance(at, count)[:, None])
         ratio = ratio.reshape(*deviation.shape, -1)
         deviation = deviation * np.take_along_axis(ratio, chosen[..., None], axis=-1)[..., 0]
@@ -133,10 +122,9 @@ def back_moments(design: Design) -> int:
     """
     most = 2
     for part in design.grouped:
-        if part.new is None or not part.hyper:
-            continue
-        rate = design.hyper[part.hyper[part.new]].tail_rate
-        most = min(most, 2 if rate > 2.0 else 1 if rate > 0.5 else 0)
+        for name in part.of_new:
+            rate = design.hyper[name].tail_rate
+            most = min(most, 2 if rate > 2.0 else 1 if rate > 0.5 else 0)
     return most
 
 

@@ -9,12 +9,13 @@ from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import EngineRefusal, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal
+from bayesrtw.model.grouped import Grouped
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.likelihood import Likelihood, correlated, excess
 from bayesrtw.model.mixture_prior import NormalMixture
 from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Borrowing, Fixed, Grouped, Noise, Term
+from bayesrtw.model.term import Borrowing, Fixed, Noise, Term
 from bayesrtw.registry import kind_of
 
 #: Nodes of the prediction with less than this share are dropped.
@@ -119,8 +120,8 @@ def _shared(model: Model, evidence: Evidence, rows: NDArray[np.bool_]) -> str | 
             if any(both(where) for where in unknown):
                 return f"an unknown bias ({kind_of(term)}) is that"
         if isinstance(part, Grouped):
-            for group in range(part.count):
-                if both(part.group == group):
+            for group in np.unique(part.sharing):
+                if both(part.sharing == group):
                     return f"the effect of a group ({', '.join(part.hyper)}) is that"
     for members, _ in correlated(model.likelihood.correlation, evidence):
         if both(np.isin(np.arange(evidence.size), members)):

@@ -195,7 +195,7 @@ class CurvedFit:
         """Variance of the random effects of a new setting at each point."""
         return self.spread_at(self.nodes.values)
 
-    def spread_at(self, values: tuple[Array, ...], along: float = 0.0) -> Array:
+    def spread_at(self, values: tuple[Array, ...], along: Array | None = None) -> Array:
         """Variance of the random effects of a new setting at hyperparameters, shape (point,)."""
         at = dict(zip(self.fine.curved.names, values, strict=True))
         return self.near.new_variance(at, len(values[0]) if values else 1, along)
@@ -221,11 +221,11 @@ class CurvedFit:
         self, columns: Array, *, new: bool = False, along: Array | None = None
     ) -> list[Kernels]:
         """See `Fitted`."""
-        far = np.zeros(len(columns)) if along is None else along
+        far = [None] * len(columns) if along is None else along
         most, back = moments_of(self.fine.curved.bounding), back_moments(self.near)
         grow = np.any(columns[:, self.near.flat] != 0, axis=1) | new
         found = []
-        for row, each in zip(columns, far.tolist(), strict=True):
+        for row, each in zip(columns, far, strict=True):
             own, point, _ = self._means.along(row)
             spread = self.spread_at(self.nodes.values, each) if new else None
             found.append(own if spread is None else own.widened(spread[point]))

@@ -211,8 +211,7 @@ def draw_effects(
     for part in design.grouped:
         if not part.hyper:
             continue
-        sd = np.sqrt(part.variance(at))
-        effects += sd * rng.standard_normal((count, part.count))[:, part.group]
+        effects += part.drawn(at, count, rng)
     noise = np.sqrt(variances.sampling) * rng.standard_normal((count, size))
     for members, covariance in zip(problem.system.layout.blocks, variances.blocks, strict=True):
         factor = np.linalg.cholesky(covariance)

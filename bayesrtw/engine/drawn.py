@@ -55,10 +55,9 @@ class FromDraws:
         at = {name: source[name].to_numpy().reshape(-1) for name in self._design.hyper}
         weight = np.full(count, 1.0 / count)
         found = []
-        for own, far in zip(
-            drawn.T, np.zeros(len(columns)) if along is None else along, strict=True
-        ):
-            spread = self._design.new_variance(at, count, float(far)) if new else np.zeros(count)
+        places = [None] * len(columns) if along is None else along
+        for own, far in zip(drawn.T, places, strict=True):
+            spread = self._design.new_variance(at, count, far) if new else np.zeros(count)
             found.append(Kernels(weight, own, np.sqrt(spread + POINT**2)))
         return found
 

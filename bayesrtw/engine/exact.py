@@ -22,7 +22,7 @@ from bayesrtw.engine.arrays import back_moments, improper, moments_of
 from bayesrtw.engine.borrow import borrowing, predicted, robust, split
 from bayesrtw.engine.curved_fit import CurvedFit, fit_curved
 from bayesrtw.engine.curved_tree import drawn_from, quadrature
-from bayesrtw.engine.draw import draw_effects, draw_hyper
+from bayesrtw.engine.draw import draw_effects, draw_hyper, draw_near
 from bayesrtw.engine.drawn_group import posterior_group
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import log_densities
@@ -257,7 +257,10 @@ class Exact:
         design, rng = problem.design, np.random.default_rng(seed)
         count = self.chains * self.draws
         values: tuple[Array, ...] = ()
-        if problem.names:
+        if len(problem.names) > 2 and problem.blocks:
+            # A density of blocks costs too much to be asked a thousand times for every draw.
+            values = draw_near(found.finest, problem.axes, count, rng)
+        elif problem.names:
             values = draw_hyper(problem, found.nodes, found.marginals[0], count, rng)
         given = problem.drawn(values, rng, count)
         width = design.columns.shape[1]

@@ -141,7 +141,7 @@ class Expects(Protocol):
         """Give linear combinations of the coefficients of effects, shape (setting, column).
 
         With `new` the effect in a new setting around each: the random effects of one are added, whose SD may
-        differ, see `bayesrtw.model.term.Grouped`; `along` has shape (setting,).
+        differ, see `bayesrtw.model.grouped.Grouped`; `along` has shape (setting, random term).
         """
 
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import discounted
+from bayesrtw.model.grouped import Varying
 from bayesrtw.model.joint import Joint, integrated
 from bayesrtw.model.likelihood import Integrates
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Allocation, Contribution, Noise, Term, Varying
+from bayesrtw.model.term import Allocation, Contribution, Noise, Term
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -82,7 +83,7 @@ def graph(model: Model, evidence: Evidence) -> Graph:
         _report(parts, evidence)
         eta: Any = sum((part.eta for _, part in parts), pt.zeros(evidence.size))
         bias: Any = sum((part.bias for _, part in parts if part.bias is not None), 0.0)
-        varying = [(part.varying, part.bias is not None) for _, part in parts if part.varying]
+        varying = [(own, part.bias is not None) for _, part in parts for own in part.varying]
         risks = tuple(part.allocation for _, part in parts if part.allocation is not None)
         _refuse_unserved(risks, normal=isinstance(likelihood, Integrates))
         at: Joint | None = None

@@ -13,7 +13,7 @@ from bayesrtw.engine.quadrature import lay, looks
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import Design
 from bayesrtw.model.prior import Prior
-from bayesrtw.posterior.axis import Axis, Positive, Real
+from bayesrtw.posterior.axis import Axis, Positive
 from bayesrtw.posterior.marginal import MARGIN, Marginal, marginals, series, unresolved
 from bayesrtw.posterior.nodes import Nodes
 
@@ -336,7 +336,7 @@ def answer(problem: Integrand, found: Nodes, given: Conditional) -> Array:
     for value, axis in zip(found.values, problem.axes, strict=True):
         centre = np.sum(weight * value)
         spread = np.sqrt(np.sum(weight * (value - centre) ** 2))
-        size = centre / spread if isinstance(axis, Real) else np.log(centre)
+        size = centre / spread if axis.signed else np.log(centre)
         parts.append(np.array([size, np.log(spread)]))
     if len(found.values) == 1:
         first, axis = found.ranges[0], problem.axes[0]

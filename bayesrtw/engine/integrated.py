@@ -30,7 +30,7 @@ class Spread(NamedTuple):
     Attributes
     ----------
     sd
-        Shape (draw, estimate).
+        What the group's standard normal is multiplied by, shape (draw, estimate).
     group
         Group of each estimate, shape (estimate,).
     biases
@@ -109,7 +109,8 @@ class Sampled:
             total += sampling_covariance(self.sampling, self.hyper)
         for each in self.spreads:
             if each.biases == biases:
-                total += each.sd[:, :, None] ** 2 * self.at.among(each.group)
+                both = each.sd[:, :, None] * each.sd[:, self.at.members]
+                total += both * self.at.among(each.group)
         return total
 
 

@@ -111,14 +111,22 @@ class Variances(NamedTuple):
     groups
         Variance of each group's effect, one array of shape (..., group) for each level.
     blocks
-        Sampling covariance of correlated estimates, shape (..., block, member, member), one array
-        for each entry of the layout's blocks.
+        Sampling covariance of estimates in blocks, shape (..., block, member, member), one array for each
+        entry of the layout's blocks.
+    effects
+        Covariance of their own random effects, as `blocks`.
     """
 
     sampling: Array
     own: Array
     groups: tuple[Array, ...] = ()
     blocks: tuple[Array, ...] = ()
+    effects: tuple[Array, ...] = ()
+
+    @property
+    def paired(self) -> list[tuple[Array, Array]]:
+        """Covariances of sampling errors and of own effects in the blocks."""
+        return list(zip(self.blocks, self.effects, strict=True))
 
 
 class Conditional(NamedTuple):
@@ -306,7 +314,8 @@ def _joined(system: System, variances: Variances) -> Array:
         ]
     )
     given = (variances.sampling, variances.own, *variances.groups)
-    axes = max([array.ndim for array in given] + [array.ndim - 2 for array in variances.blocks])
+    inside = (*variances.blocks, *variances.effects)
+    axes = max([array.ndim for array in given] + [array.ndim - 2 for array in inside])
     return joined.reshape(len(joined), *(1,) * (axes - len(shape)), *shape)
 
 
@@ -338,23 +347,22 @@ def _leaves(
     log_det = np.sum(np.log(variance), axis=-1)
     if not layout.levels:
         gram = _gram(weight, values)
-        for members, sampling in zip(layout.blocks, variances.blocks, strict=True):
-            inverse, more = _block_inverse(members, sampling, variances)
-            inside = np.moveaxis(joined[..., members], 0, -1)
-            gram = gram + np.sum(np.swapaxes(inside, -1, -2) @ (inverse @ inside), axis=-3)
+        for members, both in zip(layout.blocks, variances.paired, strict=True):
+            precise, more = _block_inverse(both)
+            gram = gram + _block_gram(precise, joined[..., members])
             log_det = log_det + more
         return gram, log_det, _Message(weight, values)
     width = len(joined)
     gram = np.zeros((width, width))
     precisions, means = [weight], [values]
-    for members, sampling in zip(layout.blocks, variances.blocks, strict=True):
-        inverse, more = _block_inverse(members, sampling, variances)
+    for members, both in zip(layout.blocks, variances.paired, strict=True):
+        precise, more = _block_inverse(both)
         inside = np.moveaxis(joined[..., members], 0, -1)
-        row = np.sum(inverse, axis=-2)
+        row = np.sum(precise, axis=-2)
         precision = np.sum(row, axis=-1)
         mean = (row[..., None, :] @ inside)[..., 0, :] / precision[..., None]
         deviation = inside - mean[..., None, :]
-        gram = gram + np.sum(np.swapaxes(deviation, -1, -2) @ (inverse @ deviation), axis=-3)
+        gram = gram + np.sum(np.swapaxes(deviation, -1, -2) @ (precise @ deviation), axis=-3)
         log_det = log_det + more
         precisions.append(precision)
         means.append(np.moveaxis(mean, -1, 0))
@@ -380,11 +388,22 @@ def _gram(weight: Array, values: Array) -> Array:
     return _cross(weight, values)
 
 
-def _block_inverse(members: Index, sampling: Array, variances: Variances) -> tuple[Array, Array]:
+def _block_inverse(both: tuple[Array, Array]) -> tuple[Array, Array]:
     """Inverse of each block's covariance with own effects added, and the sum of log determinants."""
-    covariance = sampling + _own(variances, members)[..., None] * np.eye(members.shape[-1])
-    log_det = np.sum(np.linalg.slogdet(covariance)[1], axis=-1)
-    return np.linalg.inv(covariance), log_det
+    found, log_det = inverse(both[0] + both[1])
+    return found, np.sum(log_det, axis=-1)
+
+
+def _block_gram(precise: Array, values: Array) -> Array:
+    """Gram matrix of columns in blocks, of shape (column, ..., block, member), under their precisions."""
+    width, (count, size) = len(values), values.shape[-2:]
+    if values.size == width * count * size:
+        flat = values.reshape(width, count, size)
+        products = np.einsum("ibm,jbn->bmnij", flat, flat).reshape(count * size * size, -1)
+        own = precise.reshape(*precise.shape[:-3], -1)
+        return np.asarray(own @ products).reshape(*precise.shape[:-3], width, width)
+    inside = np.moveaxis(values, 0, -1)
+    return np.asarray(np.sum(np.swapaxes(inside, -1, -2) @ (precise @ inside), axis=-3))
 
 
 def _own(variances: Variances, rows: Index) -> Array:
@@ -458,13 +477,10 @@ def smooth(system: System, variances: Variances) -> Smoothed:
     start = given[0][..., :count]
     mean[..., rows] = start + kept * (joined[..., rows] - start)
     spread[..., rows] = (1 - kept) ** 2 * given[1][..., :count] + kept * sampling
-    for members, covariance in zip(layout.blocks, variances.blocks, strict=True):
+    for members, both in zip(layout.blocks, variances.paired, strict=True):
         stop = count + len(members)
         block = _block_effects(
-            (members, covariance),
-            joined,
-            variances,
-            (given[0][..., count:stop], given[1][..., count:stop]),
+            both, joined[..., members], (given[0][..., count:stop], given[1][..., count:stop])
         )
         mean[..., members], spread[..., members] = block
         count = stop
@@ -515,14 +531,14 @@ def log_densities(system: System, variances: Variances, b: Array) -> Array:
     alone = 1.0 / (_own(variances, rows) + variances.sampling[..., rows])
     precision[..., rows] = alone * (1.0 - alone * given.variance[..., :count])
     weighted[..., rows] = alone * (residual[..., rows] - centre[..., :count])
-    for members, covariance in zip(system.layout.blocks, variances.blocks, strict=True):
+    for members, both in zip(system.layout.blocks, variances.paired, strict=True):
         unit = slice(count, count + len(members))
-        inverse, _ = _block_inverse(members, covariance, variances)
-        shared = np.sum(inverse, axis=-1)
-        own = np.diagonal(inverse, axis1=-2, axis2=-1)
+        precise, _ = _block_inverse(both)
+        shared = np.sum(precise, axis=-1)
+        own = np.diagonal(precise, axis1=-2, axis2=-1)
         precision[..., members] = own - shared**2 * given.variance[..., unit, None]
         left = residual[..., members] - centre[..., unit, None]
-        weighted[..., members] = (inverse @ left[..., None])[..., 0]
+        weighted[..., members] = (precise @ left[..., None])[..., 0]
         count = unit.stop
     return 0.5 * (np.log(precision) - weighted**2 / precision - LOG_2PI)
 
@@ -537,17 +553,16 @@ def _downwards(
 
 
 def _block_effects(
-    block: tuple[Index, Array], joined: Array, variances: Variances, given: tuple[Array, Array]
+    both: tuple[Array, Array], values: Array, given: tuple[Array, Array]
 ) -> tuple[Array, Array]:
-    """Effects behind the estimates of correlated blocks."""
-    members, sampling = block
-    inverse, _ = _block_inverse(members, sampling, variances)
-    own = _own(variances, members)
-    kept = own[..., None] * inverse
+    """Effects behind the estimates of blocks, whose values have shape (column, ..., block, member)."""
+    sampling, effects = both
+    kept = effects @ _block_inverse(both)[0]
     start = given[0][..., None]
-    mean = start + (kept @ (joined[..., members] - start)[..., None])[..., 0]
+    mean = start + (kept @ (values - start)[..., None])[..., 0]
     left = 1.0 - np.sum(kept, axis=-1)
-    inner = own * (1.0 - np.diagonal(kept, axis1=-2, axis2=-1))
+    # T - T (S + T)^-1 T = T (S + T)^-1 S: nothing is subtracted.
+    inner = np.sum(kept * sampling, axis=-1)
     return mean, left**2 * given[1][..., None] + inner
 
 

@@ -302,8 +302,8 @@ class NormalFitted:
         place, weight = self.solution.place, self.solution.weight
         mean, sd = combined(place.normals.given, columns)
         if new:
-            far = np.zeros(len(columns)) if along is None else along
-            spread = np.stack([place.spread_at(each) for each in far.tolist()], axis=-1)
+            far = [None] * len(columns) if along is None else along
+            spread = np.stack([place.spread_at(each) for each in far], axis=-1)
             sd = np.sqrt(sd**2 + spread)
         most, back = moments_of(self.design), back_moments(self.design)
         grows = np.any(columns[:, self.design.flat] != 0, axis=1) | new

@@ -229,6 +229,7 @@ def structure(model: Model, evidence: Evidence, design: Design) -> str:
     for part in design.grouped:
         sha.update(part.group.tobytes() + part.which.tobytes())
         sha.update(b"" if part.along is None else part.along.tobytes())
+        sha.update(b"" if part.kin is None else part.kin.of.tobytes() + part.kin.kind.tobytes())
     for quantity in design.quantities.values():
         sha.update("\x1f".join(quantity.labels).encode())
     for block in design.blocks:
@@ -300,13 +301,10 @@ def conform(
         data[name] = ((CHAIN, DRAW) if dim is None else (CHAIN, DRAW, dim), values)
         if dim is not None:
             coords[dim] = labels[dim]
-    spreads = [
-        data[part.hyper[part.new]][1] ** 2
-        for part in design.grouped
-        if part.hyper and part.new is not None
-    ]
-    if "mu" in data and spreads:
-        new = data["mu"][1] + np.sqrt(sum(spreads)) * rng.standard_normal(data["mu"][1].shape)
+    if "mu" in data and any(part.of_new for part in design.grouped):
+        at = {name: data[name][1].reshape(-1) for name in design.hyper}
+        spread = np.sqrt(design.new_variance(at, data["mu"][1].size)).reshape(data["mu"][1].shape)
+        new = data["mu"][1] + spread * rng.standard_normal(spread.shape)
         data["theta_new"] = ((CHAIN, DRAW), new)
     if design.mix is not None:
         weights = of_reported(design, design.mix.rows)

@@ -1,17 +1,17 @@
 """What nodes give whatever they weigh, and a posterior that weighs them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesrtw.engine.ahead import Seen
 from bayesrtw.engine.fitted import Mask
-from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, smooth_groups, solve_columns
-from bayesrtw.engine.problem import Normals, Problem, levels_of, pose
+from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, solve_columns
+from bayesrtw.engine.problem import Normals, Problem, pose
 from bayesrtw.model.design import Design
-from bayesrtw.model.term import Grouped
 from bayesrtw.posterior.axis import Axis
 from bayesrtw.posterior.marginal import Distribution, marginals, series
 from bayesrtw.posterior.nodes import Nodes
@@ -42,8 +42,8 @@ class NodePlace:
         """Variance of a new setting, shape (node,)."""
         return self.spread_at()
 
-    def spread_at(self, along: float = 0.0) -> Array:
-        """Give the same where the SD of effects is another one."""
+    def spread_at(self, along: Array | None = None) -> Array:
+        """Give the same at a place among the SDs of effects, see `Design.new_variance`."""
         return self.design.new_variance(self.at, len(self.normals.weight), along)
 
     @cached_property
@@ -107,34 +107,17 @@ class NodePlace:
 
     def ahead(self, whole: Design, kept: Mask, rows: Mask, columns: Array) -> tuple[Array, Array]:
         """Mean and variance of columns and random effects of rows that are not kept, shape (row, node)."""
-        levels, given, at = levels_of(whole), self.normals.given, self.at
-        pilot, groups, where = np.zeros(columns.shape[1]), [], []
-        if levels and kept.any():
-            problem = pose(self.design, levels)
-            hyper = tuple(at[name] for name in problem.names)
-            groups = smooth_groups(problem.system_at(hyper), problem.variances(hyper))
-            pilot, where = problem.pilot, _places(problem, whole, levels, kept)
-        count = len(self.normals.weight)
-        means, variances = [], []
+        given, count = self.normals.given, len(self.normals.weight)
+        seen = Seen(whole, kept, self.design, self.at, count)
+        centred, means, variances = given.mean - seen.pilot, [], []
         for row in np.flatnonzero(rows).tolist():
-            variance, slope, mean = np.zeros(count), columns[row], np.zeros(count)
-            for place_, part in enumerate(whole.grouped):
-                if place_ not in levels:
-                    variance = variance + _own(part, row, at)
-            for level, place_ in enumerate(levels):
-                part = whole.grouped[place_]
-                known = where[level].get(int(part.group[row])) if where else None
-                if known is not None:
-                    shared = groups[level].mean[..., known]
-                    slope = columns[row] - np.moveaxis(shared[:-1], 0, -1)
-                    mean = shared[-1]
-                    variance = variance + groups[level].variance[..., known]
-                    break
-                variance = variance + _own(part, row, at)
-            centred = given.mean - pilot
-            means.append(mean + np.sum(slope * centred, axis=-1) + columns[row] @ pilot)
+            told = seen.of(row)
+            slope = columns[row] - told.mean[:-1].T
+            means.append(
+                told.mean[-1] + np.sum(slope * centred, axis=-1) + columns[row] @ seen.pilot
+            )
             spread = np.einsum("...i,...ij,...j->...", slope, given.covariance, slope)
-            variances.append(variance + spread)
+            variances.append(told.variance + spread)
         shape = (len(means), count)
         return np.array(means).reshape(shape), np.array(variances).reshape(shape)
 
@@ -147,7 +130,7 @@ def combined(given: Conditional, combine: Array) -> tuple[Array, Array]:
 
 
 def like_studies(
-    design: Design, given: Conditional, spread_at: Callable[[float], Array]
+    design: Design, given: Conditional, spread_at: Callable[[Array], Array]
 ) -> tuple[Array, Array] | None:
     """Give the effect in a new setting whose moderators are those of a study drawn from the studies.
 
@@ -158,7 +141,7 @@ def like_studies(
     if design.mix is None or not design.hyper:
         return None
     mean, sd = combined(given, design.mix.rows)
-    spread = np.stack([spread_at(along) for along in design.mix.along.tolist()], axis=-1)
+    spread = np.stack([spread_at(along) for along in design.mix.along], axis=-1)
     return mean.T.reshape(-1), np.sqrt(sd**2 + spread).T.reshape(-1)
 
 
@@ -190,23 +173,3 @@ class Solution:
             name: series(found.weight, axis, found.low, found.high)
             for name, axis, found in zip(self.order, self.axes, own, strict=True)
         }
-
-
-def _own(part: Grouped, row: int, at: Mapping[str, Array]) -> Array | float:
-    """Variance of a random effect that no other row shares."""
-    return part.variance(at, np.array([row]))[..., 0] if part.hyper else 0.0
-
-
-def _places(
-    problem: Problem, whole: Design, levels: Sequence[int], kept: Mask
-) -> list[dict[int, int]]:
-    """Say where each level of a problem has each group of the whole design."""
-    layout, rows = problem.system.layout, np.flatnonzero(kept)
-    units = np.concatenate([layout.singles, *(members[:, 0] for members in layout.blocks)])
-    units = rows[units[layout.order]]
-    found = []
-    for level, place in zip(layout.levels, levels, strict=True):
-        units = units[level.starts]
-        groups = whole.grouped[place].group[units]
-        found.append({int(group): number for number, group in enumerate(groups)})
-    return found

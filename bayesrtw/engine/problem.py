@@ -9,20 +9,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.kernel import (
-    Conditional,
-    GroupLayout,
-    Index,
-    Level,
-    System,
-    Variances,
-)
+from bayesrtw.engine.blocks import Correlated, correlated, together
+from bayesrtw.engine.kernel import Conditional, GroupLayout, Index, Level, System, Variances
 from bayesrtw.engine.many import conditional_many
 from bayesrtw.engine.reprior import Reweighed, moments, reweigh
 from bayesrtw.errors import EngineRefusal
-from bayesrtw.model.design import Design, PriorMixture
+from bayesrtw.model.design import Block, Design, PriorMixture
+from bayesrtw.model.grouped import Grouped
 from bayesrtw.model.prior import Prior
-from bayesrtw.model.term import Grouped
 from bayesrtw.posterior.axis import Axis, Bounded, Positive, Real, Unit
 
 Array = NDArray[np.float64]
@@ -36,60 +30,14 @@ NEAR = 1e4
 #: Where a density is taken to vanish at an end of (0, 1): there, by so much in logs; and to diverge: by so
 #: much over what it is a bit further in.
 NEAR_END, VANISHED, INSIDE, DIVERGED = 1e-8, 5.0, 1e-4, 0.5
+#: How far from a whole number twice the power of a density at an end may lie, which is read off it.
+WHOLE = 1e-3
 
 #: Numbers in one intermediate array of a pass of the kernel: half a megabyte stays in the cache.
 AT_ONCE = 65_536
 
 #: A node's part of a prior with less than this share of the largest is dropped.
 NEGLIGIBLE = 1e-14
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Correlated:
-    """Sampling covariance of blocks of one size, some of it scaled by an unknown correlation.
-
-    Attributes
-    ----------
-    covariance
-        Shape (block, member, member); where scaled, that of a correlation of one.
-    bias, excess
-        Variances of known biases, and cluster sizes minus one, shape (block, member).
-    scaled
-        Name of the correlation that multiplies what is off the diagonal, one for each block; empty
-        where the covariance is known.
-    """
-
-    covariance: Array
-    bias: Array
-    excess: Array
-    scaled: tuple[str, ...]
-
-    def at(self, values: dict[str, Array]) -> Array:
-        """Give the covariance at values of the hyperparameters.
-
-        Parameters
-        ----------
-        values
-            Name to array of shape (...,).
-
-        Returns
-        -------
-        ndarray, shape (..., block, member, member)
-            Or without the leading axes where nothing is scaled.
-        """
-        eye = np.eye(self.covariance.shape[-1])
-        found = self.covariance
-        if any(self.scaled):
-            lead = next(np.shape(values[name]) for name in self.scaled if name)
-            factor = np.stack(
-                [np.asarray(values[name]) if name else np.ones(lead) for name in self.scaled],
-                axis=-1,
-            )
-            found = found * (eye + (1.0 - eye) * factor[..., None, None])
-        if np.any(self.excess):
-            wider = np.sqrt(1.0 + self.excess * np.asarray(values["icc"])[..., None, None])
-            found = found * wider[..., :, None] * wider[..., None, :]
-        return np.asarray(found + self.bias[..., None] * eye)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +72,7 @@ class Problem:
     axes: tuple[Axis, ...]
     own: tuple[Grouped, ...]
     nested: tuple[Grouped, ...]
-    blocks: tuple["Correlated", ...]
+    blocks: tuple[Correlated, ...]
 
     def on(self, axes: tuple[Axis, ...]) -> "Problem":
         """Give the same on other coordinates."""
@@ -152,14 +100,22 @@ class Problem:
         for level, part in zip(self.system.layout.levels, self.nested, strict=True):
             rows = rows[level.starts]
             groups.append(part.variance(at, rows))
+        members = self.system.layout.blocks
         blocks = tuple(correlated.at(at) for correlated in self.blocks)
+        effects = tuple(
+            sum(
+                (part.covariance(at, rows, rows) for part in self.own),
+                np.zeros((*rows.shape, rows.shape[-1])),
+            )
+            for rows in members
+        )
         for carried in self.design.scatter:
             more = carried.factor * np.asarray(at[carried.name])[..., None] ** 2
             blocks = tuple(
-                block + more[..., members, None] * np.eye(members.shape[-1])
-                for block, members in zip(blocks, self.system.layout.blocks, strict=True)
+                block + more[..., rows, None] * np.eye(rows.shape[-1])
+                for block, rows in zip(blocks, members, strict=True)
             )
-        return Variances(sampling_variance(self.design, at), own, tuple(groups), blocks)
+        return Variances(sampling_variance(self.design, at), own, tuple(groups), blocks, effects)
 
     def system_at(self, values: Sequence[Array]) -> System:
         """Give the data with biases that are hyperparameters taken off.
@@ -450,7 +406,8 @@ def pose(design: Design, levels: Sequence[int] | None = None) -> Problem:
     levels = levels_of(design) if levels is None else levels
     nested = tuple(design.grouped[place] for place in levels)
     own = tuple(part for place, part in enumerate(design.grouped) if place not in levels)
-    layout = _layout(design, nested)
+    blocks = together(design)
+    layout = _layout(len(design.se), blocks, nested)
     pilot = _pilot(design)
     system = System(
         effect=design.effect - design.columns @ pilot,
@@ -465,7 +422,7 @@ def pose(design: Design, levels: Sequence[int] | None = None) -> Problem:
     axes: list[Axis] = []
     for name in names:
         prior = design.hyper[name]
-        if prior.support[0] < 0:
+        if math.isinf(prior.support[0]):
             low, middle, high = (float(end) for end in prior.ppf(np.array([0.16, 0.5, 0.84])))
             axes.append(Real(middle, 0.25 * (high - low)))
             continue
@@ -495,7 +452,7 @@ def pose(design: Design, levels: Sequence[int] | None = None) -> Problem:
         axes=tuple(axes),
         own=own,
         nested=nested,
-        blocks=_correlated(design, layout),
+        blocks=correlated(blocks, layout.blocks),
     )
 
 
@@ -511,16 +468,25 @@ def sampling_variance(design: Design, at: Mapping[str, Array]) -> Array:
 
 def levels_of(design: Design) -> list[int]:
     """Say which random terms have groups of several estimates, from the innermost."""
-    several = [place for place, part in enumerate(design.grouped) if not part.distinct]
+    several = [
+        place for place, part in enumerate(design.grouped) if not part.distinct and part.kin is None
+    ]
     return sorted(several, key=lambda place: -design.grouped[place].count)
 
 
 def _of_unit(prior: Prior) -> Axis:
-    """Choose the coordinate of a probability: by whether its density is finite and not 0 at an end."""
-    ends, middle = prior.logpdf(np.array([NEAR_END, 1.0 - NEAR_END])), prior.logpdf(np.array(0.5))
-    inside = prior.logpdf(np.array([INSIDE, 1.0 - INSIDE]))
-    steep = np.all(ends < middle - VANISHED) or np.any(ends > inside + DIVERGED)
-    return Unit() if steep else Bounded()
+    """Choose the coordinate of a probability or correlation: by whether its density ends finite and not 0."""
+    low = prior.support[0]
+
+    def at(*share: float) -> Array:
+        return prior.logpdf(low + (1.0 - low) * np.array(share))
+
+    ends, inside = at(NEAR_END, 1.0 - NEAR_END), at(INSIDE, 1.0 - INSIDE)
+    steep = np.all(ends < at(0.5) - VANISHED) or np.any(ends > inside + DIVERGED)
+    # As x^(p - 1) at an end it is smooth there in the angle of `Bounded` if 2p is a whole number.
+    twice = 2.0 + 2.0 * (inside - ends) / math.log(INSIDE / NEAR_END)
+    whole = low < 0 and np.all(np.abs(twice - np.round(twice)) < WHOLE)
+    return Unit(low) if steep and not whole else Bounded(low)
 
 
 def _order(design: Design, nested: Sequence[Grouped]) -> tuple[str, ...]:
@@ -530,23 +496,6 @@ def _order(design: Design, nested: Sequence[Grouped]) -> tuple[str, ...]:
     """
     above = [name for part in nested for name in part.hyper]
     return (*(name for name in design.hyper if name not in above), *dict.fromkeys(above))
-
-
-def _correlated(design: Design, layout: GroupLayout) -> tuple[Correlated, ...]:
-    """Stack the covariance of equally large blocks in the layout's order."""
-    by_row = {int(block.rows[0]): block for block in design.blocks}
-    stacked = []
-    for members in layout.blocks:
-        chosen = [by_row[int(row)] for row in members[:, 0]]
-        stacked.append(
-            Correlated(
-                np.stack([block.covariance for block in chosen]),
-                np.stack([block.bias for block in chosen]),
-                np.stack([block.excess for block in chosen]),
-                tuple(block.correlation for block in chosen),
-            )
-        )
-    return tuple(stacked)
 
 
 def _pilot(design: Design) -> Array:
@@ -560,11 +509,10 @@ def _pilot(design: Design) -> Array:
     return np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0])
 
 
-def _layout(design: Design, nested: Sequence[Grouped]) -> GroupLayout:
+def _layout(count: int, together: Sequence[Block], nested: Sequence[Grouped]) -> GroupLayout:
     """Order the units so that the groups of every level are contiguous."""
-    count = len(design.se)
     by_size: dict[int, list[Index]] = {}
-    for block in design.blocks:
+    for block in together:
         by_size.setdefault(len(block.rows), []).append(block.rows)
     blocks = tuple(np.array(by_size[size], dtype=np.intp) for size in sorted(by_size))
     inside = {int(row) for members in blocks for row in members.reshape(-1)}
@@ -573,8 +521,8 @@ def _layout(design: Design, nested: Sequence[Grouped]) -> GroupLayout:
         for members in blocks:
             if np.any(part.group[members] != part.group[members[:, :1]]):
                 raise EngineRefusal(
-                    "Exact cannot fit this model: estimates with correlated errors lie in different "
-                    'groups of a random term. Use engine = { kind = "nuts" }.'
+                    "Exact cannot fit this model: estimates with correlated errors or effects lie in "
+                    'different groups of a random term. Use engine = { kind = "nuts" }.'
                 )
     leading = np.concatenate([singles, *(members[:, 0] for members in blocks)])
     if not nested:

@@ -262,14 +262,16 @@ def _posterior(fit: NormalFitted, looked: _Looked, coefficients: bool) -> Poster
     design, place = fit.design, fit.solution.place
     mass = looked.share.sum(axis=1)
     alive = mass > NEGLIGIBLE
-    spread = place.spread[looked.keep][alive]
     each = looked.share[alive] / mass[alive, None]
     most, back = moments_of(design), back_moments(design)
 
-    def along(row: Array, *, new: bool = False) -> Kernels:
+    def spread(at: Array | None = None) -> Array:
+        return place.spread_at(at)[looked.keep][alive]
+
+    def along(row: Array, wider: Array | None = None) -> Kernels:
         found, point, _ = kernels_of((looked.b @ row)[alive], each, mass[alive], looked.degree)
-        found = found.widened(spread[point]) if new else found
-        grows = bool(np.any(row[design.flat] != 0)) or new
+        found = found if wider is None else found.widened(wider[point])
+        grows = bool(np.any(row[design.flat] != 0)) or wider is not None
         exist = (most, back) if grows else (2, 2)
         total = float(found.weight.sum())
         return Kernels(found.weight / total, found.mean, found.sd, found.series, exist[0], exist[1])
@@ -281,10 +283,11 @@ def _posterior(fit: NormalFitted, looked: _Looked, coefficients: bool) -> Poster
         for label, row in zip(quantity.labels, quantity.combine, strict=True)
     }
     if "mu" in effects and design.hyper:
-        effects["theta_new"] = along(design.quantities["mu"].combine[0], new=True)
+        effects["theta_new"] = along(design.quantities["mu"].combine[0], spread())
         if design.mix is not None:
-            parts = [along(row, new=True) for row in design.mix.rows]
+            mix = design.mix
+            parts = [along(row, spread(at)) for row, at in zip(mix.rows, mix.along, strict=True)]
             effects["theta_new_studies"] = blended(parts, design.mix.share.tolist())
-    tau = float(mass[alive] @ np.sqrt(spread)) if most else math.nan
+    tau = float(mass[alive] @ np.sqrt(spread())) if most else math.nan
     total = float(fit.solution.nodes.log_total) + looked.gained
     return Posterior(effects, {}, tau, total, fit.solution.error, design.pooled)

@@ -15,9 +15,10 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal
+from bayesrtw.model.grouped import Varying
 from bayesrtw.model.homes import find, names
 from bayesrtw.model.moderator import has_column
-from bayesrtw.model.term import Carried, Contribution, Facts, Fixed, Hyper, Noise, Trust, Varying
+from bayesrtw.model.term import Carried, Contribution, Facts, Fixed, Hyper, Noise, Trust
 from bayesrtw.printed import STATE_IT
 from bayesrtw.registry import component
 
@@ -162,7 +163,7 @@ def _contribution(
     import pytensor.tensor as pt  # noqa: PLC0415
 
     group = np.arange(len(rows), dtype=np.intp)
-    varying = Varying(name, pt.as_tensor_variable(rows * sd), group) if name else None
+    varying = (Varying(name, pt.as_tensor_variable(rows * sd), group),) if name else ()
     bias = pt.as_tensor_variable(rows * centre)
     return Contribution(pt.zeros(len(rows)), reported, bias=bias, varying=varying)
 

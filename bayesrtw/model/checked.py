@@ -5,6 +5,7 @@ import numpy as np
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, Finding, shown
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.grouped import Grouped
 from bayesrtw.model.heterogeneity import dependence
 from bayesrtw.model.identified import identified
 from bayesrtw.model.likelihood import Inspects, correlated
@@ -85,6 +86,7 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
         found += model.selection.findings(evidence)
     levels = (model.hyperparameters[name].level for name in model.spreads)
     found += dependence(evidence, tuple(level for level in levels if level))
+    found += _within(model, evidence)
     found += _few(evidence)
     found += identified(model, evidence)
     found += _marginal(model)
@@ -99,6 +101,28 @@ def _one_scale(evidence: Evidence, faults: Faults) -> None:
             getattr(evidence, ask)
         except EvidenceError as error:
             faults.add(str(error))
+
+
+def _within(model: Model, evidence: Evidence) -> list[Finding]:
+    """Name studies whose effects go together while their sampling errors are taken for independent."""
+    known = {
+        int(row) for rows, _ in correlated(model.likelihood.correlation, evidence) for row in rows
+    }
+    study, loose = evidence.data["study"].to_numpy().astype(str), list[str]()
+    for part in (term.gaussian(evidence) for term in model.terms):
+        if isinstance(part, Grouped) and part.kin is not None:
+            for first in np.flatnonzero(np.bincount(part.kin.of) > 1):
+                rows = np.flatnonzero(part.kin.of == first)
+                loose += [] if known & set(rows.tolist()) else [study[rows[0]]]
+    if not loose:
+        return []
+    text = (
+        f"Sampling errors of several outcomes of the same people are taken for independent in {len(loose)} "
+        f"studies ({shown(loose)}): what they share by chance then counts as shared by effects. State a "
+        "correlation, known (assumed_correlation) or with a prior (correlation of the likelihood), and look "
+        "at its panel."
+    )
+    return [Finding("within-correlation", "warning", text)]
 
 
 def _few(evidence: Evidence) -> list[Finding]:

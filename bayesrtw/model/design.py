@@ -1,7 +1,7 @@
 """A model and its evidence as arrays with names: what an engine computes with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +10,13 @@ from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import NormalParts
+from bayesrtw.model.grouped import Grouped
 from bayesrtw.model.likelihood import correlated, excess
 from bayesrtw.model.observation import Gaussian, Mixed, Sites
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.selection import Thinning
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import AtRisk, Carried, Fixed, Grouped, MaybeBiased, Noise
+from bayesrtw.model.term import AtRisk, Carried, Fixed, MaybeBiased, Noise
 from bayesrtw.model.unreported import Unreported
 from bayesrtw.registry import kind_of
 
@@ -56,7 +57,7 @@ class Mix:
         Share of the studies with that row, shape (part,); they sum to one. A study with several rows
         counts once.
     along
-        How far the logarithm of the SD of effects lies along its slope there, shape (part,).
+        Their places among the SDs of the random terms, shape (part, term), see `Grouped.along`.
     """
 
     rows: Array
@@ -80,7 +81,9 @@ class Block:
     excess
         Cluster sizes minus one, shape (member,): ``icc`` times these inflates the covariance.
     correlation
-        Name of the hyperparameter that multiplies what is off the diagonal; empty if it is known.
+        Name of the hyperparameter that multiplies some of what is off the diagonal; empty if all is known.
+    scaled
+        What it multiplies, shape (member, member).
     """
 
     rows: NDArray[np.intp]
@@ -88,6 +91,7 @@ class Block:
     bias: Array
     excess: Array
     correlation: str = ""
+    scaled: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((1, 1), dtype=bool))
 
     def kept(self, stays: NDArray[np.bool_], rows: NDArray[np.intp]) -> "Block":
         """Keep some members, which are these rows now."""
@@ -97,6 +101,7 @@ class Block:
             covariance=self.covariance[np.ix_(stays, stays)],
             bias=self.bias[stays],
             excess=self.excess[stays],
+            scaled=self.scaled[np.ix_(stays, stays)],
         )
 
 
@@ -195,13 +200,23 @@ class Design:
 
     @property
     def along(self) -> Array:
-        """How far the logarithm of each estimate's SD of effects lies along its slope, shape (estimate,)."""
-        own = [part.along for part in self.grouped if part.along is not None]
-        return sum(own, np.zeros(len(self.se)))
+        """Place of each estimate among the SDs of each random term, shape (estimate, part)."""
+        none = np.zeros(len(self.se))
+        own = [none if part.along is None else part.along for part in self.grouped]
+        return np.column_stack([none[:, None][:, :0], *own])
 
-    def new_variance(self, at: Mapping[str, Array], count: int, along: float = 0.0) -> Array:
-        """Give the variance of the random effects of a new setting at hyperparameters, shape (node,)."""
-        each = [part.new_variance(at, along) for part in self.grouped]
+    def new_variance(
+        self, at: Mapping[str, Array], count: int, along: Array | None = None
+    ) -> Array:
+        """Give the variance of the random effects of a new setting at hyperparameters, shape (node,).
+
+        The setting's place among the SDs of each random term has shape (part,), see `Grouped.along`.
+        """
+        places = np.zeros(len(self.grouped)) if along is None else along
+        each = [
+            part.new_variance(at, place)
+            for part, place in zip(self.grouped, places.tolist(), strict=True)
+        ]
         return np.zeros(count) + sum(each, np.zeros(1))
 
     @property
@@ -252,6 +267,11 @@ def build(
             if isinstance(part, MaybeBiased):
                 raise EngineRefusal(
                     f"term {kind_of(term)!r} is not normal; its arrays are not these."
+                )
+            if isinstance(part, Grouped) and part.kin is not None and levels:
+                raise EngineRefusal(
+                    "effects of several outcomes that go together are not served where levels of a moderator "
+                    "are missing; give silent rows a level of their own, or pool one outcome."
                 )
             if isinstance(part, Fixed) and part.unreported is not None and not levels:
                 raise EngineRefusal(
@@ -330,12 +350,13 @@ def mixed(design: Design, keep: NDArray[np.bool_]) -> Design:
         # An estimate of unknown level is each of them, as often as those that report theirs.
         share = design.unreported.shares(keep)[own]
         each = design.of_levels[own].reshape(-1, each.shape[1])
-        along = np.repeat(along, share.shape[1])
+        along = np.repeat(along, share.shape[1], axis=0)
         weight = (weight[:, None] * share).reshape(-1)
         each, along, weight = each[weight > 0], along[weight > 0], weight[weight > 0]
     told = np.column_stack([each, along])
     rows, part = np.unique(told, axis=0, return_inverse=True)
-    mix = Mix(rows[:, :-1], np.bincount(part.reshape(-1), weights=weight), rows[:, -1])
+    width = each.shape[1]
+    mix = Mix(rows[:, :width], np.bincount(part.reshape(-1), weights=weight), rows[:, width:])
     quantities = {
         "mu": design.quantities["mu"],
         "mu_studies": Quantity(None, ("",), (mix.share @ mix.rows)[None, :]),
@@ -441,6 +462,11 @@ def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
             "estimates with correlated sampling errors, or an intraclass correlation, need a normal "
             "likelihood without a bias mixture. Pool one estimate of each study, or use Nuts()."
         )
+    if any(part.kin is not None for part in near.grouped):
+        raise EngineRefusal(
+            "effects of several outcomes that go together need a normal likelihood without a bias mixture or "
+            'a selection in the exact engine; pool one outcome, or use engine = { kind = "nuts" }.'
+        )
     shared = [part for part in near.grouped if not part.distinct]
     if len(shared) > 1 or (shared and risks):
         raise EngineRefusal(
@@ -514,6 +540,7 @@ def _blocks(
             variance[rows],
             clusters[rows],
             "" if place < known else "rho",
+            ~np.eye(len(rows), dtype=bool) & (place >= known),
         )
         for place, (rows, covariance) in enumerate(
             correlated(model.likelihood.correlation, evidence)

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
+from bayesrtw.model.grouped import Grouped, Varying
 from bayesrtw.model.levels import cell_text
 from bayesrtw.model.moderator import has_column
-from bayesrtw.model.term import Contribution, Facts, Group, Grouped, Hyper, Varying
+from bayesrtw.model.term import Contribution, Facts, Group, Hyper
 from bayesrtw.registry import component
 
 
@@ -81,7 +82,7 @@ class Exchangeable:
         zero = pt.zeros(evidence.size)
         group = group_numbers(evidence, self.by)
         varying = Varying(self.name, zero + self.tau.pymc(self.name), group)
-        return Contribution(zero, None, varying=varying)
+        return Contribution(zero, None, varying=(varying,))
 
 
 @component("term", "by_group")
@@ -178,7 +179,7 @@ class ByGroup:
         taus = pt.stack([each.prior.pymc(name) for name, each in self.hyper().items()])
         group = np.arange(evidence.size, dtype=np.intp)
         varying = Varying("tau_group", taus[self._which(evidence)], group)
-        return Contribution(pt.zeros(evidence.size), None, varying=varying)
+        return Contribution(pt.zeros(evidence.size), None, varying=(varying,))
 
 
 @component("term", "common")

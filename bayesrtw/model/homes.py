@@ -8,6 +8,7 @@ from bayesrtw.registry import kinds, suggestion
 #: Public module to what is looked for there, to where it is.
 _ELSEWHERE: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "bayesrtw.model.prior": {
+        "correlation_prior": ("ScaledBeta",),
         "mixture_prior": ("NormalMixture", "StudentT"),
         "reference_prior": (
             "BergerDeely", "Conventional", "FlatNonNegative", "InverseSquareRoot", "Jeffreys", "Lomax",
@@ -28,6 +29,7 @@ _ELSEWHERE: Final[dict[str, dict[str, tuple[str, ...]]]] = {
 #: What the components of a module are.
 _ROLES: Final = {
     "bayesrtw.model.prior": "prior",
+    "bayesrtw.model.correlation_prior": "prior",
     "bayesrtw.model.mixture_prior": "prior",
     "bayesrtw.model.bias": "term",
     "bayesrtw.model.likelihood": "likelihood",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.model.term import Varying
+from bayesrtw.model.grouped import Varying
 
 Integers = NDArray[np.intp]
 

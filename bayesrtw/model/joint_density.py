@@ -28,7 +28,7 @@ def density(
     first: NDArray[np.intp],
     among: Array,
     sampling: Array,
-    variance: Array,
+    loading: Array,
     residual: Array,
 ) -> tuple[float, Array, Array, Array]:
     """Log density of residuals, set by set, and its derivatives.
@@ -43,8 +43,8 @@ def density(
         1 for members of one's own group, shape (effect, estimate, member).
     sampling
         Covariance of sampling errors with the members of the set, shape (estimate, member).
-    variance
-        Of the effects of groups, shape (effect, estimate); alike in a group.
+    loading
+        What the standard normal effects of groups are multiplied by, shape (effect, estimate).
     residual
         Shape (estimate,).
 
@@ -55,12 +55,12 @@ def density(
     ndarray, shape (estimate, member)
         Derivatives by the entries of `sampling`, each taken for itself.
     ndarray, shape (effect, estimate)
-        Derivatives by the variances.
+        Derivatives by the loadings.
     ndarray, shape (estimate,)
         Derivatives by the residuals.
     """
     width = sampling.shape[1]
-    by_sampling, by_variance = np.zeros(sampling.shape), np.zeros(variance.shape)
+    by_sampling, by_loading = np.zeros(sampling.shape), np.zeros(loading.shape)
     by_residual = np.zeros(residual.shape)
     # The Cholesky factor of one set, and its inverse.
     factor, inverse = np.zeros((width, width)), np.zeros((width, width))
@@ -73,8 +73,9 @@ def density(
         for i in range(size):
             for j in range(i + 1):
                 left = sampling[own[i], j]
-                for effect in range(len(variance)):
-                    left += variance[effect, own[i]] * among[effect, own[i], j]
+                for effect in range(len(loading)):
+                    both = loading[effect, own[i]] * loading[effect, own[j]]
+                    left += both * among[effect, own[i], j]
                 for k in range(j):
                     left -= factor[i, k] * factor[j, k]
                 if j < i:
@@ -82,7 +83,7 @@ def density(
                 elif left > 0.0:
                     factor[i, i] = math.sqrt(left)
                 else:
-                    return -np.inf, by_sampling, by_variance, by_residual
+                    return -np.inf, by_sampling, by_loading, by_residual
             for j in range(i):
                 left = 0.0
                 for k in range(j, i):
@@ -101,10 +102,11 @@ def density(
                 for k in range(max(i, j), size):
                     left -= inverse[k, i] * inverse[k, j]
                 by_sampling[own[i], j] = 0.5 * left
-                for effect in range(len(variance)):
-                    by_variance[effect, own[i]] += 0.5 * left * among[effect, own[i], j]
+                for effect in range(len(loading)):
+                    other = left * loading[effect, own[j]]
+                    by_loading[effect, own[i]] += other * among[effect, own[i], j]
         start = stop
-    return total, by_sampling, by_variance, by_residual
+    return total, by_sampling, by_loading, by_residual
 
 
 class JointDensity(Op):  # type: ignore[misc]
@@ -146,12 +148,12 @@ def _compiled(op: JointDensity, **_: Any) -> tuple[Any, int]:  # noqa: ARG001
 
     @numba_njit  # type: ignore[untyped-decorator]
     def joint_density(
-        rows: Any, first: Any, among: Any, sampling: Any, variance: Any, residual: Any
+        rows: Any, first: Any, among: Any, sampling: Any, loading: Any, residual: Any
     ) -> Any:
-        total, by_sampling, by_variance, by_residual = loops(
-            rows, first, among, sampling, variance, residual
+        total, by_sampling, by_loading, by_residual = loops(
+            rows, first, among, sampling, loading, residual
         )
-        return np.array(total), by_sampling, by_variance, by_residual
+        return np.array(total), by_sampling, by_loading, by_residual
 
     source = hashlib.sha256(inspect.getsource(density).encode())
     return joint_density, int(source.hexdigest()[:15], 16)

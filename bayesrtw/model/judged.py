@@ -17,8 +17,9 @@ from bayesrtw.evidence.bias_prior import (
 )
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import orientation
+from bayesrtw.model.grouped import Varying
 from bayesrtw.model.moderator import has_column
-from bayesrtw.model.term import Contribution, Facts, Hyper, Noise, Trust, Varying
+from bayesrtw.model.term import Contribution, Facts, Hyper, Noise, Trust
 from bayesrtw.registry import component
 
 Array = NDArray[np.float64]
@@ -169,7 +170,7 @@ class JudgedBias:
         part = self.gaussian(evidence)
         zero, group = pt.zeros(evidence.size), np.arange(evidence.size, dtype=np.intp)
         varying = Varying(self.name, zero + np.sqrt(part.variance), group)
-        return Contribution(zero, None, bias=zero + part.mean, varying=varying)
+        return Contribution(zero, None, bias=zero + part.mean, varying=(varying,))
 
 
 def _range(values: Array) -> str:

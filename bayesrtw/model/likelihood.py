@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import UNIT, Prior
+from bayesrtw.model.grouped import Varying
 from bayesrtw.model.homes import find, names
 from bayesrtw.model.joint import Joint, integrated, sampling_covariance
 from bayesrtw.model.observation import Gaussian, Sites
-from bayesrtw.model.term import CLUSTER, Allocation, Hyper, Varying
+from bayesrtw.model.term import CLUSTER, Allocation, Hyper
 from bayesrtw.registry import component, role
 
 if TYPE_CHECKING:
@@ -246,9 +247,9 @@ def _joint(
 
     shape = (0, *at.members.shape)
     among = np.concatenate([np.zeros(shape), *(at.among(each.group)[None] for each in varying)])
-    variance = pt.stack([each.sd**2 for each in varying]) if varying else np.zeros(shape[:2])
+    loading = pt.stack([each.sd for each in varying]) if varying else np.zeros(shape[:2])
     kept = plain[at.rows]
-    return JointDensity()(at.rows[kept], at.first[kept], among, covariance, variance, residual)[0]
+    return JointDensity()(at.rows[kept], at.first[kept], among, covariance, loading, residual)[0]
 
 
 def _mixture(name: str, mean: Any, variance: Any, effect: Any, parts: Allocation) -> None:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal
+from bayesrtw.model.grouped import Grouped, Varying
 from bayesrtw.model.moderator import Linear
-from bayesrtw.model.term import Contribution, Facts, Grouped, Hyper, Varying
+from bayesrtw.model.term import Contribution, Facts, Hyper
 from bayesrtw.registry import component
 
 Array = NDArray[np.float64]
@@ -129,4 +130,4 @@ class LocationScale:
         along = pm.Data(f"{self.name}_along", values - values.mean())
         sd = tau * pt.exp(slope * along)
         group = np.arange(evidence.size, dtype=np.intp)
-        return Contribution(pt.zeros(evidence.size), None, varying=Varying(self.name, sd, group))
+        return Contribution(pt.zeros(evidence.size), None, varying=(Varying(self.name, sd, group),))

@@ -275,9 +275,7 @@ def draw(
             drawn_from = rng.choice(len(design.mix.share), size=replicates, p=design.mix.share)
             expected = np.sum(b * design.mix.rows[drawn_from], axis=1)
             spread = np.sqrt(design.new_variance(hyper, replicates))
-            each = [
-                design.new_variance(hyper, replicates, far) for far in design.mix.along.tolist()
-            ]
+            each = [design.new_variance(hyper, replicates, far) for far in design.mix.along]
             own = np.sqrt(np.stack(each, axis=-1)[np.arange(replicates), drawn_from])
             wider = np.divide(own, spread, out=np.ones(replicates), where=spread > 0)
             drawn["theta_new_studies", ""] = expected + wider * new
@@ -301,8 +299,7 @@ def _effects(
     for part in design.grouped:
         if not part.hyper:
             continue
-        effects = rng.standard_normal((len(b), part.count))[:, part.group]
-        theta = theta + np.sqrt(part.variance(hyper)) * effects
+        theta = theta + part.drawn(hyper, len(b), rng)
         if part.new is not None:
             new = new + np.sqrt(part.new_variance(hyper)) * rng.standard_normal(len(b))
     return theta, new

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bayesrtw.errors import Finding
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import NormalParts, Prior
+from bayesrtw.model.grouped import Grouped, Varying
 from bayesrtw.model.unreported import Unreported
 from bayesrtw.registry import role
 
@@ -25,6 +26,7 @@ What = Literal[
     "sd of biases",
     "bias",
     "correlation",
+    "correlation of effects",
     "probability",
     "shape",
     "weight",
@@ -44,6 +46,7 @@ _TITLES: dict[What, str] = {
     "sd of biases": "SD of biases",
     "bias": "Bias",
     "correlation": "Correlation ρ of sampling errors",
+    "correlation of effects": "Correlation ρ of effects",
     "probability": "Probability",
     "shape": "Shape",
     "weight": "Selection weight ω",
@@ -307,69 +310,6 @@ class Fixed:
 
 
 @dataclass(frozen=True, slots=True)
-class Grouped:
-    """A contribution b[group] with b independent N(0, sd^2): one random effect a group.
-
-    Attributes
-    ----------
-    group
-        Group of each estimate, shape (estimate,), integers from 0.
-    hyper
-        Names of the hyperparameters that are the standard deviations.
-    which
-        Which of `hyper` each estimate's group uses, shape (estimate,).
-    new
-        Which of `hyper` a new setting's group uses; None if a new setting has no such effect.
-    ratio
-        The hyperparameter that, times `along`, is added to the logarithm of the SD; empty for none.
-    along
-        Of each estimate, shape (estimate,); 0 where the SD is that of `hyper`. None with an empty `ratio`.
-    setting
-        Column of the evidence to a value it has in a setting, to `along` there; None with an empty `ratio`.
-    """
-
-    group: NDArray[np.intp]
-    hyper: tuple[str, ...]
-    which: NDArray[np.intp]
-    new: int | None = 0
-    ratio: str = ""
-    along: Array | None = None
-    setting: Callable[[Mapping[str, object]], float] | None = None
-
-    def variance(
-        self, at: Mapping[str, Array], rows: NDArray[np.intp] | slice = slice(None)
-    ) -> Array:
-        """Give variances of some rows' groups: shape (..., row), one column where all share one SD."""
-        if not self.hyper:
-            return np.zeros(1)
-        if len(self.hyper) == 1:
-            found = np.asarray(at[self.hyper[0]])[..., None] ** 2
-        else:
-            each = np.broadcast_arrays(*(at[name] for name in self.hyper))
-            found = np.stack(each, axis=-1)[..., self.which[rows]] ** 2
-        if self.along is not None:
-            found = found * np.exp(2.0 * np.asarray(at[self.ratio])[..., None] * self.along[rows])
-        return np.asarray(found)
-
-    def new_variance(self, at: Mapping[str, Array], along: float = 0.0) -> Array | float:
-        """Give the variance of a new setting's effect, shape (...,)."""
-        if not self.hyper or self.new is None:
-            return 0.0
-        found = np.asarray(at[self.hyper[self.new]]) ** 2
-        return found * np.exp(2.0 * along * np.asarray(at[self.ratio])) if self.ratio else found
-
-    @property
-    def count(self) -> int:
-        """How many groups there are."""
-        return int(self.group.max(initial=-1)) + 1
-
-    @property
-    def distinct(self) -> bool:
-        """Whether every estimate is a group of its own."""
-        return self.count == len(self.group)
-
-
-@dataclass(frozen=True, slots=True)
 class Carried:
     """A hyperparameter that acts on estimates, each with a factor of its own.
 
@@ -472,24 +412,6 @@ class Allocation(NamedTuple):
     of_effects: bool = False
 
 
-class Varying(NamedTuple):
-    """Normal effects of mean zero inside a PyMC model, one a group: to be integrated out, or sampled.
-
-    Attributes
-    ----------
-    name
-        Different for every term.
-    sd
-        SD of the effect of each estimate's group, shape (estimate,), alike in a group; 0 where there is none.
-    group
-        Group of each estimate, shape (estimate,), integers.
-    """
-
-    name: str
-    sd: "TensorVariable"
-    group: NDArray[np.intp]
-
-
 class Contribution(NamedTuple):
     """A term inside a PyMC model.
 
@@ -504,14 +426,14 @@ class Contribution(NamedTuple):
     allocation
         Estimates that are one of several normals, or None.
     varying
-        Normal effects that belong to the effects, or to the biases if the term has `bias`; or None.
+        Normal effects that belong to the effects, or to the biases if the term has `bias`.
     """
 
     eta: "TensorVariable"
     reported: "TensorVariable | None"
     bias: "TensorVariable | None" = None
     allocation: Allocation | None = None
-    varying: Varying | None = None
+    varying: tuple[Varying, ...] = ()
 
 
 @role("term")

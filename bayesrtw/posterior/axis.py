@@ -25,6 +25,10 @@ class Axis(Protocol):
     """The coordinate u in which one hyperparameter is integrated."""
 
     @property
+    def signed(self) -> bool:
+        """Whether the hyperparameter may be negative."""
+
+    @property
     def floor(self) -> float:
         """Smallest u; -inf if there is none."""
 
@@ -66,6 +70,11 @@ class Positive:
     upper: float = math.inf
 
     @property
+    def signed(self) -> bool:
+        """See `Axis`."""
+        return False
+
+    @property
     def floor(self) -> float:
         """See `Axis`."""
         return math.log(self.shift) if self.shift > 0 else -math.inf
@@ -101,7 +110,20 @@ class Positive:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A probability or a positive correlation in (0, 1): value = 1 / (1 + exp(-u))."""
+    """A probability or a correlation in (low, 1): value = low + (1 - low) / (1 + exp(-u)).
+
+    Attributes
+    ----------
+    low
+        In [-1, 0].
+    """
+
+    low: float = 0.0
+
+    @property
+    def signed(self) -> bool:
+        """See `Axis`."""
+        return self.low < 0
 
     @property
     def floor(self) -> float:
@@ -120,25 +142,38 @@ class Unit:
 
     def value(self, u: Array) -> Array:
         """See `Axis`."""
-        return np.asarray(1.0 / (1.0 + np.exp(-u)))
+        return np.asarray(self.low + (1.0 - self.low) / (1.0 + np.exp(-u)))
 
     def log_jacobian(self, u: Array) -> Array:
         """See `Axis`."""
-        return np.asarray(-np.logaddexp(0.0, u) - np.logaddexp(0.0, -u))
+        wide = math.log1p(-self.low)
+        return np.asarray(wide - np.logaddexp(0.0, u) - np.logaddexp(0.0, -u))
 
     def coordinate(self, value: Array) -> Array:
         """See `Axis`."""
         with np.errstate(divide="ignore"):
-            return np.asarray(np.log(value) - np.log1p(-value))
+            return np.asarray(np.log(value - self.low) - np.log1p(-value))
 
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """A probability whose density does not vanish at 0 or at 1: value = (1 - cos(pi u)) / 2.
+    """The same where the density does not vanish at an end: value = low + (1 - low) (1 - cos(pi u)) / 2.
 
     On the logit it would fall like a single exponential far out, which takes many nodes; here it is smooth up
     to both ends.
+
+    Attributes
+    ----------
+    low
+        In [-1, 0].
     """
+
+    low: float = 0.0
+
+    @property
+    def signed(self) -> bool:
+        """See `Axis`."""
+        return self.low < 0
 
     @property
     def floor(self) -> float:
@@ -157,15 +192,16 @@ class Bounded:
 
     def value(self, u: Array) -> Array:
         """See `Axis`."""
-        return np.asarray(np.sin(0.5 * math.pi * u) ** 2)
+        return np.asarray(self.low + (1.0 - self.low) * np.sin(0.5 * math.pi * u) ** 2)
 
     def log_jacobian(self, u: Array) -> Array:
         """See `Axis`."""
-        return np.asarray(np.log(0.5 * math.pi * np.sin(math.pi * u)))
+        return np.asarray(np.log((1.0 - self.low) * 0.5 * math.pi * np.sin(math.pi * u)))
 
     def coordinate(self, value: Array) -> Array:
         """See `Axis`."""
-        return np.asarray(np.arcsin(np.sqrt(np.clip(value, 0.0, 1.0))) / (0.5 * math.pi))
+        unit = np.clip((value - self.low) / (1.0 - self.low), 0.0, 1.0)
+        return np.asarray(np.arcsin(np.sqrt(unit)) / (0.5 * math.pi))
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +216,11 @@ class Real:
 
     centre: float = 0.0
     scale: float = 1.0
+
+    @property
+    def signed(self) -> bool:
+        """See `Axis`."""
+        return True
 
     @property
     def floor(self) -> float:
@@ -209,7 +250,7 @@ class Real:
         return np.asarray((value - self.centre) / self.scale)
 
 
-#: What stands in a stored range for the shift of a coordinate that has none.
+#: What stands in a stored range for the shift of a coordinate that has none; half of `low` is added.
 UNIT, REAL, BOUNDED = -1.0, -2.0, -3.0
 
 
@@ -228,7 +269,9 @@ def stored(axis: Axis) -> float:
     """
     if isinstance(axis, Positive):
         return axis.shift
-    return {Unit: UNIT, Bounded: BOUNDED}.get(type(axis), REAL)
+    if isinstance(axis, Unit | Bounded):
+        return (UNIT if isinstance(axis, Unit) else BOUNDED) + 0.5 * axis.low
+    return REAL
 
 
 def restored(number: float) -> Axis:
@@ -244,5 +287,9 @@ def restored(number: float) -> Axis:
     Axis
         With scale 1, which values do not depend on.
     """
-    known: dict[float, Axis] = {REAL: Real(), UNIT: Unit(), BOUNDED: Bounded()}
-    return known.get(number) or Positive(1.0, number)
+    if number >= 0:
+        return Positive(1.0, number)
+    kind = math.ceil(number)
+    if kind == REAL:
+        return Real()
+    return (Unit if kind == UNIT else Bounded)(2.0 * (number - kind))

@@ -14,8 +14,9 @@ from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import once_a_study, spoken
+from bayesrtw.model.grouped import Grouped
 from bayesrtw.model.spec import NEW, Model
-from bayesrtw.model.term import Fixed, Grouped, Noise, Term
+from bayesrtw.model.term import Fixed, Noise, Term
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, about, asked
@@ -221,11 +222,11 @@ def _rows(
     for key in known:
         setting, row = dict(zip(names, key, strict=True)), []
         along.append(
-            sum(
-                part.setting(setting)
+            [
+                0.0 if part.setting is None else part.setting(setting)
                 for _, part in parts
-                if isinstance(part, Grouped) and part.setting is not None
-            )
+                if isinstance(part, Grouped)
+            ]
         )
         for term, part in parts:
             if isinstance(part, Fixed):

@@ -16,7 +16,8 @@ from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.spec import Analysis, Estimand
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import HALF_LINE, normal
-from bayesrtw.model.term import Contribution, Facts, Fixed, Grouped, Hyper, Moderator
+from bayesrtw.model.grouped import Grouped
+from bayesrtw.model.term import Contribution, Facts, Fixed, Hyper, Moderator
 
 
 @dataclass(frozen=True, slots=True)

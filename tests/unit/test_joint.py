@@ -18,8 +18,9 @@ from bayesrtw.engine.integrated import Risk, Sampled, Spread, condition
 from bayesrtw.evidence.dependence import assumed_correlation
 from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, DirectedBias, Discount, Studies
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
+from bayesrtw.model.grouped import Varying
 from bayesrtw.model.joint import MOST_TOGETHER, integrated, joint
-from bayesrtw.model.term import Contribution, Facts, Varying
+from bayesrtw.model.term import Contribution, Facts
 
 prior = brw.prior
 DRAWS = 40_000
@@ -81,19 +82,21 @@ def test_the_density_and_its_derivatives_are_those_of_scipy():
     at, sampling, stored, sds, residual = case()
     same = STUDY[:, None] == STUDY
     among = np.stack([at.among(OWN), at.among(STUDY)])
-    variance = np.stack([sds["own"] ** 2, np.full(7, sds["study"] ** 2)])
-    total, *by = density(at.rows, at.first, among, stored, variance, residual)
-    whole = sampling + np.diag(variance[0]) + variance[1] * same
+    # An effect of a study that acts on its estimates to other degrees, on some the other way.
+    loading = np.stack([sds["own"], np.linspace(-0.2, 0.3, 7)])
+    total, *by = density(at.rows, at.first, among, stored, loading, residual)
+    whole = sampling + np.diag(loading[0] ** 2) + np.outer(loading[1], loading[1]) * same
     assert_allclose(total, stats.multivariate_normal(cov=whole).logpdf(residual))
     inverse = np.linalg.inv(whole)
     weighted = inverse @ residual
     wanted = 0.5 * (np.outer(weighted, weighted) - inverse)
     assert_allclose(by[0], wanted[OWN[:, None], at.members] * at.inside, atol=1e-10)
-    assert_allclose(by[1], [np.diagonal(wanted), np.sum(wanted * same, axis=1)], atol=1e-10)
+    each = [np.diagonal(wanted) * loading[0], (wanted * same) @ loading[1]]
+    assert_allclose(by[1], 2.0 * np.stack(each), atol=1e-10)
     assert_allclose(by[2], -weighted, atol=1e-12)
     # Some rows by themselves, as those are that may be biased.
     some = np.isin(at.rows, (3, 6))
-    total, *_ = density(at.rows[some], at.first[some], among, stored, variance, residual)
+    total, *_ = density(at.rows[some], at.first[some], among, stored, loading, residual)
     sd = np.sqrt(np.diagonal(whole))[[3, 6]]
     assert_allclose(total, stats.norm.logpdf(residual[[3, 6]], 0, sd).sum())
 
