@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.analysis.spec import Analysis, Query
+from bayesrtw.analysis.spec import Analysis, Assumed, Query
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Finding, shown
-from bayesrtw.evidence.dependence import shared_groups
+from bayesrtw.evidence.dependence import assumed_correlation, shared_groups
 from bayesrtw.evidence.route import FROM_COUNTS, SILENT
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.judged import CRITICAL
@@ -122,6 +122,9 @@ def select(query: Query, evidence: Evidence, *, hears: Hears | None = None) -> S
     if query.shared_groups:
         rows, said = shared_groups(rows)
         findings += said
+    if query.correlated is not None:
+        rows, text = _assuming(query.correlated, rows)
+        findings.append(Finding("assumed-correlation", "note", text))
     return Selected(rows, tuple(findings))
 
 
@@ -165,6 +168,19 @@ def selected(analysis: Analysis, evidence: Evidence) -> Selected:
             f"{analysis.conclusion.threshold:g}, and no direction of benefit is stated; {STATE_IT}."
         )
     return Selected(rows, tuple(findings))
+
+
+def _assuming(asked: Assumed, rows: Evidence) -> tuple[Evidence, str]:
+    """Give sampling errors the correlation that is assumed, and say of how many studies."""
+    found = assumed_correlation(
+        rows, by=asked.by, rho=asked.rho, months=asked.months, decay=asked.decay
+    )
+    sets = sum(block.assumed for block in found.dependence)
+    fading = f" per {asked.decay:g} months of {asked.months}" if asked.months else ""
+    return found, (
+        f"Sampling errors of estimates that share {asked.by} are given a correlation of {asked.rho:g}"
+        f"{fading} ({sets} sets of estimates): {asked.reason.rstrip('.')}."
+    )
 
 
 def _unmet(query: Query, evidence: Evidence) -> list[Finding]:

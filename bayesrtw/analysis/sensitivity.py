@@ -191,9 +191,12 @@ def sensitivity(
     means = _means(analysis, whole)
     if means is not None:
         tables["Priors of the mean"] = means
-    if rows.size > len(set(rows.data["study"].to_numpy())) and not rows.dependence:
+    repeated = rows.size > len(set(rows.data["study"].to_numpy()))
+    if repeated and all(block.assumed for block in rows.dependence):
+        assumed = analysis.evidence.correlated
+        by = "study" if assumed is None else assumed.by
         tables["Correlation within studies"] = correlation_sweep(
-            whole, rhos=CORRELATIONS, threshold=far
+            whole, by=by, rhos=CORRELATIONS, threshold=far
         )
     if "year" in rows.data and rows.data["year"].dtype != object:
         tables[HISTORY] = cumulative(whole, threshold=far)

@@ -99,6 +99,36 @@ class Between:
 
 
 @dataclass(frozen=True, slots=True)
+class Assumed:
+    """A correlation of sampling errors that an analysis assumes where reports do not give it.
+
+    Parameters
+    ----------
+    rho
+        Correlation of two estimates of the same people, in [0, 1).
+    reason
+        Where it comes from; printed with the result.
+    by
+        Column whose equal values mark the same people.
+    months, decay
+        With a column of follow-up times the correlation is ``rho ** (|difference| / decay)``; decay in
+        months, > 0.
+    """
+
+    rho: float
+    reason: str
+    by: str = "study"
+    months: str = ""
+    decay: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rho < 1:
+            raise SpecError(f"rho must be at least 0 and below 1; found {self.rho!r}.")
+        if not self.decay > 0:
+            raise SpecError(f"decay must be positive; found {self.decay!r}.")
+
+
+@dataclass(frozen=True, slots=True)
 class Query:
     """Which rows of which data set an analysis pools.
 
@@ -117,6 +147,9 @@ class Query:
     shared_groups
         Whether estimates that share a control or treated group get the covariance that it brings
         (`bayesrtw.evidence.dependence.shared_groups`); otherwise they count as independent.
+    correlated
+        Correlation of the sampling errors of other estimates of the same people, such as a study's outcomes;
+        None takes them for independent. The panel tries others.
     """
 
     dataset: str
@@ -125,6 +158,7 @@ class Query:
     between: tuple[Between, ...] = ()
     exclude: tuple[Exclusion, ...] = ()
     shared_groups: bool = False
+    correlated: Assumed | None = None
 
     def __post_init__(self) -> None:
         if self.measure not in MEASURES:

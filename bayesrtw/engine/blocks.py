@@ -61,7 +61,7 @@ class Correlated:
 def together(design: Design) -> list[Block]:
     """Join estimates whose sampling errors or effects are correlated, in the order of their first ones."""
     kin = [part.sharing for part in design.grouped if part.kin is not None]
-    if not kin:
+    if not kin or not len(design.se):
         return list(design.blocks)
     count, known = len(design.se), [_alike(block.rows, len(design.se)) for block in design.blocks]
     label = joint(count, [*known, *kin])

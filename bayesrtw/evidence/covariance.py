@@ -20,11 +20,14 @@ class Dependence:
         Sampling covariance on the analysis scale, shape (member, member).
     origin
         Where it comes from, in words.
+    assumed
+        Whether it follows from a correlation that somebody assumed.
     """
 
     rows: NDArray[np.intp]
     covariance: NDArray[np.float64]
     origin: str
+    assumed: bool = False
 
     def __post_init__(self) -> None:
         fault = _indefinite(self.covariance, len(self.rows))

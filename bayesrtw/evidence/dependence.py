@@ -177,7 +177,8 @@ def assumed_correlation(
     Returns
     -------
     Evidence
-        With its `dependence`; covariance is correlation times both standard errors.
+        With its `dependence`; covariance is correlation times both standard errors. What was assumed before
+        gives way; estimates whose covariance is known keep it.
 
     Raises
     ------
@@ -192,7 +193,8 @@ def assumed_correlation(
                 f"{evidence.where}: no column {column!r}; {suggestion(column, have)}"
             )
     se = np.asarray(evidence.data["se"].to_numpy(), dtype=np.float64)
-    taken = {int(row) for block in evidence.dependence for row in block.rows}
+    known = tuple(block for block in evidence.dependence if not block.assumed)
+    taken = {int(row) for block in known for row in block.rows}
     blocks = []
     for rows in _groups(evidence, by).values():
         if taken & {int(row) for row in rows}:
@@ -204,8 +206,9 @@ def assumed_correlation(
             covariance = np.outer(se[rows], se[rows]) * rho ** (gap / decay)
             np.fill_diagonal(covariance, se[rows] ** 2)
         covariance, _ = repaired(covariance)
-        blocks.append(Dependence(rows, covariance, f"correlation {rho:g} assumed, by {by}"))
-    return replace(evidence, dependence=(*evidence.dependence, *blocks))
+        said = f"correlation {rho:g} assumed, by {by}"
+        blocks.append(Dependence(rows, covariance, said, assumed=True))
+    return replace(evidence, dependence=(*known, *blocks))
 
 
 def design_effect(size: Array, icc: Array) -> Array:

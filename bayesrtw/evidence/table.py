@@ -430,7 +430,8 @@ def _kept(dependence: tuple[Dependence, ...], keep: NDArray[np.bool_]) -> tuple[
         stays = keep[block.rows]
         if stays.sum() > 1:
             rows = np.asarray(place[block.rows[stays]], dtype=np.intp)
-            found.append(Dependence(rows, block.covariance[np.ix_(stays, stays)], block.origin))
+            inside = block.covariance[np.ix_(stays, stays)]
+            found.append(replace(block, rows=rows, covariance=inside))
     return tuple(found)
 
 

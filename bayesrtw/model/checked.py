@@ -113,7 +113,7 @@ def _within(model: Model, evidence: Evidence) -> list[Finding]:
         if isinstance(part, Grouped) and part.kin is not None:
             for first in np.flatnonzero(np.bincount(part.kin.of) > 1):
                 rows = np.flatnonzero(part.kin.of == first)
-                loose += [] if known & set(rows.tolist()) else [study[rows[0]]]
+                loose += [] if known & set(rows.tolist()) else [str(study[rows[0]])]
     if not loose:
         return []
     text = (

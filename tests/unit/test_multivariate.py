@@ -9,9 +9,13 @@ import pytest
 from scipy import stats
 
 import bayesrtw as brw
+from bayesrtw.analysis.sensitivity import sensitivity
+from bayesrtw.analysis.spec import parse
 from bayesrtw.engine.problem import pose
+from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.model import prior
+from bayesrtw.model.checked import check
 from bayesrtw.model.design import build
 
 METADAT = Path(__file__).parents[1] / "metadat"
@@ -259,3 +263,131 @@ def test_published_estimates_follow_from_the_published_variances():
     ):
         other = at(0.0327 + step[0], 0.0117 + step[1], 0.6088 + step[2]).log_density[0]
         assert other < best + 1e-5
+
+
+ANALYSIS = """
+id = "both"
+title = "Return to work and sick days"
+question = "Does the programme help?"
+seed = 1
+
+[evidence]
+dataset = "both"
+measure = "log_hazard_ratio"
+where = { outcome = ["a", "b"] }
+correlated = { rho = 0.6, reason = "Trials of the same programme that report both." }
+
+[[term]]
+kind = "intercept"
+prior = { kind = "normal", sd = 0.5 }
+
+[[term]]
+kind = "categorical"
+column = "outcome"
+prior = { kind = "normal", sd = 0.4 }
+
+[[term]]
+kind = "multivariate"
+outcomes = ["a", "b"]
+tau = { kind = "half_normal", scale = 0.3 }
+known = [0.5]
+common = true
+
+[[estimand]]
+name = "sick days, new setting"
+of = "theta_new"
+at = { outcome = "b" }
+"""
+
+
+def test_an_analysis_file_pools_several_outcomes_with_an_assumed_correlation():
+    data = pd.concat([frame(), frame(seed=8).query("outcome == 'a'").assign(outcome="c")])
+    found = brw.run(parse(ANALYSIS, "both.toml"), rows(data))
+    assert found.evidence.size == len(frame())
+    [said] = [each.message for each in found.findings if each.check == "assumed-correlation"]
+    assert "a correlation of 0.6 (4 sets of estimates)" in said
+    assert not [each for each in found.findings if each.check == "within-correlation"]
+    own = term(None, known=(0.5,), common=True)
+    at = brw.predict(model(own), rows(within=0.6), at={"outcome": "b"}).iloc[0]
+    assert found.estimates["sd"].iloc[0] == pytest.approx(at["new_sd"], rel=1e-6)
+    swept = sensitivity(found).tables["Correlation within studies"]
+    assert swept.index.tolist() == ["0.2", "0.5", "0.8"]
+    other = brw.fit(model(own), rows(within=0.8), engine=brw.Exact(draws=0))
+    assert swept["mean"].iloc[2] == pytest.approx(brw.summarise(other).loc["mu", "mean"], abs=1e-8)
+
+
+def test_errors_taken_for_independent_are_named():
+    [said] = [e.message for e in check(model(term()), rows()) if e.check == "within-correlation"]
+    assert "independent in 4 studies ('s0', " in said
+    assert not [
+        e for e in check(model(term()), rows(within=0.3)) if e.check == "within-correlation"
+    ]
+
+
+def test_what_stands_in_the_way_is_said():
+    three = ("a", "b", "c")
+    own = brw.terms.Multivariate(three, TAU, prior.ScaledBeta(2, 3, low=-0.5))
+    with pytest.raises(EngineRefusal, match=r"at most 3 hyperparameters; this model has 4 \(tau_a"):
+        brw.fit(model(own), rows(frame(outcomes=three)), engine=brw.Exact())
+    with pytest.raises(EvidenceError, match="'c' of 'outcome' are none of outcomes"):
+        brw.fit(model(term()), rows(frame(outcomes=three)))
+    with pytest.raises(SpecError, match=r"rho is a correlation in \(-0.5, 1\) here"):
+        brw.terms.Multivariate(three, TAU, RHO)
+    with pytest.raises(SpecError, match=r"rho is a correlation in \(0, 1\) here"):
+        term(times=(3.0, 6.0))
+    with pytest.raises(SpecError, match="give either rho, a prior of the correlation between"):
+        term(None)
+    with pytest.raises(
+        SpecError, match=r"known = \[0.9, -0.9, 0.9\] are correlations of no outcomes"
+    ):
+        brw.terms.Multivariate(three, TAU, known=(0.9, -0.9, 0.9))
+    with pytest.raises(
+        SpecError, match="known has 2 correlations; give one for every pair, or one for"
+    ):
+        brw.terms.Multivariate(three, TAU, known=(0.9, 0.9))
+    with pytest.raises(SpecError, match="have SDs of one name, 'tau_a_b'"):
+        brw.terms.Multivariate(("a b", "a-b"), TAU, RHO)
+    with pytest.raises(SpecError, match="outcome is 'c'; "):
+        brw.predict(model(term(None, known=(0.5,))), rows(), at={"outcome": "c"})
+    with pytest.raises(SpecError, match=r"low must lie in \[-1, 0\]; found 0.2"):
+        prior.ScaledBeta(2, 2, low=0.2)
+
+
+def dense(data, between, sampling, tau):
+    """Log density of estimates with every coefficient integrated out."""
+    names = data["outcome"].unique().tolist()
+    kind = np.array([names.index(value) for value in data["outcome"]])
+    alike = data["study"].to_numpy()[:, None] == data["study"].to_numpy()
+    total = sampling + tau**2 * between[np.ix_(kind, kind)] * alike
+    levels = np.eye(len(names)) - 1 / len(names)
+    columns = np.column_stack([np.ones(len(data)), levels[kind]])
+    before = np.diag([0.5**2, *[0.4**2] * len(names)])
+    marginal = total + columns @ before @ columns.T
+    return stats.multivariate_normal(np.zeros(len(data)), marginal).logpdf(data["effect"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "between"),
+    [
+        ({"rho": prior.ScaledBeta(2, 3, low=-0.5)}, lambda r: r + (1 - r) * np.eye(3)),
+        (
+            {"rho": prior.Beta(2, 2), "times": (1.0, 2.0, 4.0)},
+            lambda r: r ** np.array([[0, 1, 3], [1, 0, 2], [3, 2, 0]]),
+        ),
+        (
+            {"known": (0.2, 0.1, -0.3)},
+            lambda _: np.array([[1, 0.2, 0.1], [0.2, 1, -0.3], [0.1, -0.3, 1]]),
+        ),
+    ],
+)
+def test_three_outcomes_have_the_density_of_a_dense_normal(settings, between):
+    data = frame(outcomes=("a", "b", "c"))
+    own = brw.terms.Multivariate(("a", "b", "c"), TAU, common=True, **settings)
+    problem = pose(build(model(own), rows(data)))
+    for tau, rho in ((0.3, 0.4), (0.05, 0.9), (2.0, 0.1), (0.2, -0.4)):
+        if rho < 0 and "low" not in str(settings.get("rho")):
+            continue
+        values = {"tau": tau, "rho_between": rho}
+        found = problem.given([np.array([values[name]]) for name in problem.names])
+        expected = dense(data, between(rho), np.diag(data["se"] ** 2), tau)
+        assert found.log_density[0] == pytest.approx(expected, abs=1e-9)
