@@ -3,15 +3,16 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bayesrtw.analysis.conclusion import Rules, stated
 from bayesrtw.analysis.outlook import rules_of
 from bayesrtw.analysis.tipping import classes
 from bayesrtw.engine import solve
-from bayesrtw.engine.fitted import Posterior
+from bayesrtw.engine.fitted import Fitted, Posterior
 from bayesrtw.engine.normal import NormalFitted
-from bayesrtw.engine.tilted import tilted
+from bayesrtw.engine.tilted import rough, tilted
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
@@ -209,7 +210,7 @@ def _change(
     return low, then
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Refit:
     """A model under known weights: fitted anew, or tilted where groups make that slow."""
 
@@ -217,22 +218,32 @@ class _Refit:
     evidence: Evidence
     step: float
 
-    def at(self, weights: Sequence[float]) -> list[Posterior]:
+    @cached_property
+    def plain(self) -> Fitted:
+        """The fit where all results are seen."""
         bare = replace(self.model, selection=None)
-        models = [
-            replace(bare, selection=StepWeights(steps=(self.step,), weights=(weight,)))
-            for weight in weights
-        ]
-        check(models[0], self.evidence)
-        plain = solve(bare, self.evidence)
-        if not (isinstance(plain, NormalFitted) and _grouped(plain)):
-            return [
-                plain.posterior if weight == 1.0 else solve(one, self.evidence).posterior
-                for weight, one in zip(weights, models, strict=True)
-            ]
-        own = [one for weight, one in zip(weights, models, strict=True) if weight < 1.0]
-        moved = iter(tilted(plain, own))
-        return [plain.posterior if weight == 1.0 else next(moved) for weight in weights]
+        check(self._under(1.0), self.evidence)
+        return solve(bare, self.evidence)
+
+    @cached_property
+    def rough(self) -> NormalFitted | None:
+        """What is tilted, if it is."""
+        plain = self.plain
+        grouped = isinstance(plain, NormalFitted) and _grouped(plain)
+        return rough(self.model, self.evidence) if grouped else None
+
+    def _under(self, weight: float) -> Model:
+        return replace(self.model, selection=StepWeights(steps=(self.step,), weights=(weight,)))
+
+    def at(self, weights: Sequence[float]) -> list[Posterior]:
+        """Give posteriors under weights of results that are not significant."""
+        models = [self._under(weight) for weight in weights if weight < 1.0]
+        own = iter(
+            [solve(one, self.evidence).posterior for one in models]
+            if self.rough is None
+            else tilted(self.rough, models)
+        )
+        return [self.plain.posterior if weight == 1.0 else next(own) for weight in weights]
 
 
 def _grouped(fit: NormalFitted) -> bool:

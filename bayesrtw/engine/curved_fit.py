@@ -13,7 +13,7 @@ from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, mome
 from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
 from bayesrtw.engine.curved import Curved, curved_of
 from bayesrtw.engine.curved_kernels import Combined, kernels, massed
-from bayesrtw.engine.curved_nodes import Looks, apart, cost, left_out, nodes_of, unserved
+from bayesrtw.engine.curved_nodes import Looks, apart, cost, counts_of, left_out, nodes_of, unserved
 from bayesrtw.engine.curved_place import Place, Seen, weighed
 from bayesrtw.engine.curved_rows import (
     Part,
@@ -46,8 +46,6 @@ from bayesrtw.registry import suggestion
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-#: Nodes for each hyperparameter, where there are none, one, two and three of them.
-COUNTS = ((1,), (40, 56, 80, 120, 200, 320, 480), (16, 22, 30, 42, 60), (10, 13, 17, 23))
 #: Movement of reported figures between two rules, in posterior SDs, that is allowed: up to three
 #: coefficients, and beyond, where rules are sparse.
 TOLERANCE, SPARSE = 1e-6, 1e-4
@@ -552,7 +550,7 @@ def fit_curved(
     first = FIRST.get(width, 1)
     seen = Looks(curved_of(design, steps[0], kept))
     dims, coarse, error = len(seen.rough.names), None, math.inf
-    for count in COUNTS[dims][int(dims == 1 and aim < STRICT) :]:
+    for count in counts_of(model)[int(dims == 1 and aim < STRICT) :]:
         nodes, outer = nodes_of(seen, count)
         middle = curved_of(design, steps[first], kept)
         if cost(middle, len(outer)) > MOST:

@@ -13,6 +13,7 @@ from bayesrtw.engine.curved_place import Place, weighed
 from bayesrtw.engine.integrate import moment_order
 from bayesrtw.engine.quadrature import lay, looks
 from bayesrtw.errors import EngineRefusal
+from bayesrtw.model.spec import Model
 from bayesrtw.posterior.axis import Axis, Positive
 from bayesrtw.posterior.marginal import last_terms, unresolved
 from bayesrtw.posterior.nodes import Nodes
@@ -20,10 +21,36 @@ from bayesrtw.posterior.nodes import rule as line
 
 Array = NDArray[np.float64]
 
+#: Nodes for each hyperparameter, where there are none, one, two and three of them.
+COUNTS = ((1,), (40, 56, 80, 120, 200, 320, 480), (16, 22, 30, 42, 60), (10, 13, 17, 23))
 #: How near to its own end a range must reach to end there.
 EDGE = 1e-9
 #: What a density costs at most, in normals: series of the mean cost no more.
 SERIES = 20
+
+
+def counts_of(model: Model) -> tuple[int, ...]:
+    """Give the numbers of nodes of each hyperparameter that are tried.
+
+    Raises
+    ------
+    EngineRefusal
+        If there are too many hyperparameters; two weights that the data tell, beside another one, take
+        minutes and do not come to rest.
+    """
+    names, free = list(model.hyper), model.selection.hyper() if model.selection else {}
+    if len(free) > 1 and len(names) > 2:
+        raise EngineRefusal(
+            f"{len(free)} weights of the selection have priors ({', '.join(free)}), beside other "
+            "hyperparameters: give one weight a prior, or know them; hold models with free weights against "
+            'each other by compare, which integrates them out; or use engine = { kind = "nuts" }.'
+        )
+    if len(names) >= len(COUNTS):
+        raise EngineRefusal(
+            f"at most {len(COUNTS) - 1} hyperparameters can be integrated; this model has {len(names)} "
+            f'({", ".join(names)}): use engine = {{ kind = "nuts" }}.'
+        )
+    return COUNTS[len(names)]
 
 
 def apart(one: tuple[Array, ...], other: tuple[Array, ...]) -> float:

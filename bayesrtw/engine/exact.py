@@ -21,6 +21,7 @@ from bayesrtw.engine.allocation import allocated
 from bayesrtw.engine.arrays import back_moments, improper, moments_of
 from bayesrtw.engine.borrow import borrowing, predicted, robust, split
 from bayesrtw.engine.curved_fit import CurvedFit, fit_curved
+from bayesrtw.engine.curved_nodes import counts_of
 from bayesrtw.engine.curved_tree import drawn_from, quadrature
 from bayesrtw.engine.draw import draw_effects, draw_hyper, draw_near
 from bayesrtw.engine.drawn_group import posterior_group
@@ -124,6 +125,7 @@ class Exact:
             )
         try:
             if curved(model, evidence):
+                counts_of(model)
                 design = build_curved(model, evidence).near
             elif silent(model, evidence):
                 design = allocated(build(model, evidence, levels=True)).design

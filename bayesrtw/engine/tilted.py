@@ -23,6 +23,7 @@ from bayesrtw.engine.fitted import Posterior
 from bayesrtw.engine.free_weights import FreeWeights, free_weights
 from bayesrtw.engine.normal import NormalFitted, normal
 from bayesrtw.errors import ConvergenceError, EngineRefusal
+from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import BOTH, build_curved
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.kernels import Kernels, blended
@@ -31,13 +32,12 @@ Array = NDArray[np.float64]
 
 #: Place among `sizes` of the two rules that are held against each other, by the number of coefficients.
 RULES = {0: (0, 0), 1: (0, 1), 2: (0, 1), 3: (0, 1)}
-#: Nodes and tolerance of the normal posterior that is tilted: printed digits need no more.
+#: Nodes and tolerance of the normal posterior that is tilted.
 START, TOLERANCE = 16, 1e-3
 #: Share of the normal posterior's nodes, as an effective number, below which they do not carry the other one.
 CARRIED = 1e-3
 #: The same where weights are integrated, which widens what is tilted.
 FREE_RULES = {0: (0, 0), 1: (0, 1), 2: (0, 1), 3: (0, 1)}
-FREE_START, FREE_TOLERANCE = 16, 1e-3
 #: Turns of the search for where a tilt moves coefficients, and the step of its slopes, in their SDs.
 TURNS, STEP, FREE_TURNS = 2, 0.1, 3
 #: Least variance of a coefficient's deviations, and most of the posterior at one node of a hyperparameter.
@@ -57,6 +57,11 @@ class _Looked(NamedTuple):
     keep: NDArray[np.bool_]
 
 
+def rough(model: Model, evidence: Evidence) -> NormalFitted:
+    """Fit what is tilted, the model without its selection, with as many nodes as printed digits need."""
+    return normal(replace(model, selection=None), evidence, start=START, tolerance=TOLERANCE)
+
+
 def tilted(
     fit: NormalFitted, models: Sequence[Model], *, coefficients: bool = False
 ) -> list[Posterior]:
@@ -65,7 +70,7 @@ def tilted(
     Parameters
     ----------
     fit
-        The normal posterior, all rows kept.
+        The normal posterior, all rows kept, see `rough`.
     models
         Its model with a selection each, of known weights or of weights that the data tell.
     coefficients
@@ -83,9 +88,6 @@ def tilted(
     EngineRefusal
         If there are more coefficients than a product rule serves.
     """
-    free = any(model.selection is not None and model.selection.hyper() for model in models)
-    start, tolerance = (FREE_START, FREE_TOLERANCE) if free else (START, TOLERANCE)
-    fit = normal(fit.model, fit.evidence, start=start, tolerance=tolerance)
     width = fit.design.columns.shape[1]
     if width not in RULES:
         raise EngineRefusal(
@@ -110,10 +112,10 @@ def _tilted(fit: NormalFitted, model: Model, coefficients: bool) -> Posterior:
     else:
         curved = (curved_of(design, sizes(width)[each]) for each in RULES[width])
         two = tuple(_look(fit, each) for each in curved)
-    rough, found = (_posterior(fit, looked, coefficients) for looked in two)
-    moved = abs(rough.log_evidence - found.log_evidence)
+    coarse, found = (_posterior(fit, looked, coefficients) for looked in two)
+    moved = abs(coarse.log_evidence - found.log_evidence)
     if found.headline in found.effects:
-        (mean, sd), (other, wide) = (each.pooled.moments() for each in (rough, found))
+        (mean, sd), (other, wide) = (each.pooled.moments() for each in (coarse, found))
         each = max(abs(mean - other) / wide, abs(sd / wide - 1.0))
         moved = max(moved, each if math.isfinite(each) else 0.0)
     return replace(found, error=max(found.error, moved))

@@ -1,7 +1,6 @@
 """Models with weights of a selection that the data tell, as trees without draws."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,7 @@ import xarray as xr
 from bayesrtw.dims import ESTIMATE, NODE
 from bayesrtw.engine.arrays import back_moments
 from bayesrtw.engine.integrate import tail_power
-from bayesrtw.engine.normal import normal
-from bayesrtw.engine.tilted import tilted
+from bayesrtw.engine.tilted import rough, tilted
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.stored import kernel_variables
@@ -38,7 +36,7 @@ def selected_trees(models: Sequence[Model], evidence: Evidence) -> list[xr.DataT
     ConvergenceError, EngineRefusal
         See `bayesrtw.engine.tilted.tilted`.
     """
-    fit = normal(replace(models[0], selection=None), evidence)
+    fit = rough(models[0], evidence)
     design = fit.design
     attrs = {
         "tail_power": tail_power(design),

@@ -1,7 +1,7 @@
 """Model-averaged Bayes factors that others have printed, from the rows that they print.
 
 The felt-power replications: Gronau et al. (2017), doi:10.1080/23743603.2017.1326760; rows and Bayes factors
-of metaBMA 0.6.9 (data ``power_pose``, tests of that name), which integrates numerically: all digits
+of metaBMA 0.6.9 (data ``power_pose``, tests of that name), which integrates too.
 Dentine hypersensitivity: Poulsen et al. (2006), rows in RoBMA 3.6 (``Poulsen2006``); Bartos et al. (2021),
 doi:10.1002/sim.9170, with the priors for oral health, printed with two decimals.
 """

@@ -15,9 +15,8 @@ from numpy.testing import assert_allclose
 from scipy.stats import norm
 
 import bayesrtw as brw
-from bayesrtw.engine.normal import normal
-from bayesrtw.engine.tilted import tilted
-from bayesrtw.errors import EvidenceError, SpecError
+from bayesrtw.engine.tilted import rough, tilted
+from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
 from bayesrtw.model.selection import StepWeights
 from bayesrtw.model.spec import Model
 
@@ -77,7 +76,7 @@ def test_weights_are_summed_over(sides, steps, nodes):
     two = sides == "two"
     selection = StepWeights(steps=steps, shares=dirichlet(len(steps)), sides=sides)
     bare = Model(terms=(MEAN, SPREAD))
-    [found] = tilted(normal(bare, rows()), [Model(terms=bare.terms, selection=selection)])
+    [found] = tilted(rough(bare, rows()), [Model(terms=bare.terms, selection=selection)])
     (m, wm), (t, wt) = line(-1.8, 1.0, 90), line(0.0, 1.1, 40)
     m, t, much = m[:, None], t[None, :], wm[:, None] * wt
     log = norm.logpdf(m, 0.0, 0.5) + norm.logpdf(t, 0.0, 0.25) + np.log(2.0)
@@ -107,7 +106,7 @@ def test_families_are_seen_together():
     bare = Model(terms=(MEAN, spread))
     evidence = rows(family=family)
     one = Model(terms=bare.terms, selection=StepWeights(shares=(prior.Beta(1.0, 1.0),)))
-    [found] = tilted(normal(bare, evidence), [one])
+    [found] = tilted(rough(bare, evidence), [one])
     (m, wm), (t, wt) = line(-1.0, 1.0, 70), line(0.0, 1.1, 40)
     m, t, much = m[:, None, None], t[None, :, None], wm[:, None] * wt
     omega, share = line(0.0, 1.0, 24)
@@ -191,5 +190,8 @@ def test_what_has_no_36_models_says_so():
     with pytest.raises(SpecError, match="a selection or a small-study term of its own"):
         brw.selection.robma(known)
     models = brw.selection.robma(Model(terms=(MEAN, SPREAD)))
+    free = StepWeights(steps=(0.025, 0.5), shares=dirichlet(2))
+    with pytest.raises(EngineRefusal, match="2 weights of the selection have priors"):
+        brw.fit(Model(terms=(MEAN, SPREAD), selection=free), rows(), engine=brw.Exact())
     with pytest.raises(EvidenceError, match="fewer than 10, do not tell"):
         brw.compare(models, rows(EFFECT[:6], SE[:6]))
