@@ -16,7 +16,7 @@ from bayesrtw.engine.curved_kernels import Combined, kernels, massed
 from bayesrtw.engine.curved_nodes import Looks, apart, cost, counts_of, left_out, nodes_of, unserved
 from bayesrtw.engine.curved_place import Place, Seen, weighed
 from bayesrtw.engine.curved_rows import (
-    Part,
+    ErrorPart,
     alone,
     behind,
     biases,
@@ -253,7 +253,7 @@ class CurvedFit:
             return [let_through(laid.curved, at, laid.seen, each, row) for row in which]
         return [self._row(row, effect=False) for row in np.flatnonzero(rows).tolist()]
 
-    def _parts(self, row: int) -> Iterator[Part]:
+    def _parts(self, row: int) -> Iterator[ErrorPart]:
         """Give the normals that the error of a row may be."""
         return parts(self.fine.curved, self.nodes.values, self.fine.seen, row)
 

@@ -36,7 +36,7 @@ STEP = 1e-4
 OUTLOOKS, POINT = 201, 1e-9
 
 
-class Part(NamedTuple):
+class ErrorPart(NamedTuple):
     """One of the normals that a row's error may be.
 
     Attributes
@@ -62,7 +62,7 @@ class Part(NamedTuple):
     biased: bool = False
 
 
-def parts(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> Iterator[Part]:
+def parts(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> Iterator[ErrorPart]:
     """Give the normals that a row's error may be, with their probabilities given the kept rows."""
     offset, own, noise = curved.reach(values)
     if curved.curved.thinning is not None:
@@ -103,7 +103,7 @@ def _normals(
     behind: Array,
     own: Array,
     noise: Array,
-) -> Iterator[Part]:
+) -> Iterator[ErrorPart]:
     """Divide a share of a row among the normals of its site."""
     reach = 8.0 * float(np.sqrt(np.max(own[:, row] + noise[:, row])))
     low, high = float(np.min(mean)) - reach, float(np.max(mean)) + reach
@@ -124,7 +124,7 @@ def _normals(
     for place in range(len(variance)):
         part = share * np.exp(log(place) - whole)
         if np.max(np.abs(part)) > NEGLIGIBLE:
-            yield Part(part, mean, behind, float(centre[place]), own[:, row], error[:, place])
+            yield ErrorPart(part, mean, behind, float(centre[place]), own[:, row], error[:, place])
 
 
 def _spread(values: Array, shift: Array) -> Array:
@@ -352,12 +352,12 @@ def biases(
     return chance, means
 
 
-def score(part: Part) -> Array:
+def score(part: ErrorPart) -> Array:
     """Slope of the log density of a row's site in what it reports, for one of its normals."""
     return np.asarray((part.seen - part.centre) / (part.own + part.error)[:, None])
 
 
-def behind(part: Part, *, kept: bool) -> tuple[Array, Array]:
+def behind(part: ErrorPart, *, kept: bool) -> tuple[Array, Array]:
     """Effect behind a row under one of its normals: its mean (point, node) and variance (point,)."""
     if not kept:
         return part.behind, part.own
@@ -367,7 +367,7 @@ def behind(part: Part, *, kept: bool) -> tuple[Array, Array]:
     return mean, gain * part.error
 
 
-def reported(part: Part) -> tuple[Array, Array]:
+def reported(part: ErrorPart) -> tuple[Array, Array]:
     """Give what a row would report under one of its normals: mean (point, node) and variance (point,)."""
     return part.seen, part.own + part.error
 

@@ -111,7 +111,7 @@ class Even:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
+class LogLine:
     """The logarithm of a curve: near its maximum to some 1e-9, far from it as a look showed it.
 
     Beyond all that was looked at, `ends`, it stays where it is: a polynomial would rise there again.
@@ -155,7 +155,7 @@ class LogCurve:
     step: float
     edges: tuple[Edge, ...]
     log_scale: float
-    log: "Line"
+    log: "LogLine"
 
     @property
     def centre(self) -> Array:
@@ -372,7 +372,9 @@ def curve(log: Log, start: float, width: float, name: str = "") -> LogCurve:
         level = float(value.max())
         always = (Edge(1.0, start, 1.0, 1.0), Edge(1.0, start, 1.0, -1.0))
         flat = CubicSpline(theta, value - level)
-        return LogCurve(np.zeros(0), start, 1.0, always, level, Line(flat, flat, -FAR, FAR, ends))
+        return LogCurve(
+            np.zeros(0), start, 1.0, always, level, LogLine(flat, flat, -FAR, FAR, ends)
+        )
     top = float(value.max())
     # Slopes that are next to nothing have reciprocals that overflow, which makes them nothing.
     with np.errstate(over="ignore", divide="ignore"):
@@ -382,7 +384,7 @@ def curve(log: Log, start: float, width: float, name: str = "") -> LogCurve:
         grid = _extent(theta, value - top, finer)
         if math.ceil((grid.high - grid.low) / grid.step) > MOST:
             break
-        made, moved = _made(log, grid, top, Line(far_off, far_off, *ends, ends))
+        made, moved = _made(log, grid, top, LogLine(far_off, far_off, *ends, ends))
         if moved <= WANTED:
             break
     if made is None or not moved <= ALLOWED:
@@ -402,7 +404,7 @@ class _Grid(NamedTuple):
     edges: tuple[Edge, ...]
 
 
-def _made(log: Log, at: _Grid, top: float, far: Line) -> tuple[LogCurve, float]:
+def _made(log: Log, at: _Grid, top: float, far: LogLine) -> tuple[LogCurve, float]:
     """Lay normals on a grid, and measure what they miss between its points."""
     count = math.ceil((at.high - at.low) / at.step) + 1
     grid = np.asarray(at.low + at.step * np.arange(count))
@@ -416,7 +418,7 @@ def _made(log: Log, at: _Grid, top: float, far: Line) -> tuple[LogCurve, float]:
     both, values = np.empty(2 * count - 1), np.empty(2 * count - 1)
     both[::2], both[1::2], values[::2] = grid, half, laid
     values[1::2] = truth = np.maximum(log(half) - top, -LEAST)
-    line = Line(Even.through(both, values), far.far, at.low, float(grid[-1]), far.ends)
+    line = LogLine(Even.through(both, values), far.far, at.low, float(grid[-1]), far.ends)
     made = LogCurve(weight, at.low, at.step, at.edges, top, line)
     kept = truth > KEPT
     with np.errstate(divide="ignore", invalid="ignore"):
