@@ -15,6 +15,7 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import families, heterogeneity_panels, prior_choices
 from bayesrtw.analysis.spec import Estimand
 from bayesrtw.engine import solve
+from bayesrtw.engine.allocated_fit import silent
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
@@ -34,7 +35,8 @@ Array = NDArray[np.float64]
 #: The registered answer and the grid's own may differ by this much, relative to the largest figure.
 AGREES = 1e-4
 
-#: Most effects behind estimates that are worked out one by one, where a model is not normal: half a minute.
+#: Most effects behind estimates that are worked out one by one, where a model is not normal or levels are
+#: missing: half a minute.
 #: Beyond, priors are crossed with nothing left out; studies left out have a table of their own on the page.
 MOST_EFFECTS = 4_000
 
@@ -155,7 +157,8 @@ def explore(synthesis: Synthesis) -> Explored | None:
         if each.of not in model.hyper and not each.of.startswith("theta[")
     )
     left = _left_out(evidence, model)
-    if curved(model, evidence) and evidence.size * len(left) * len(axis[1]) > MOST_EFFECTS:
+    dear = curved(model, evidence) or silent(model, evidence)
+    if dear and evidence.size * len(left) * len(axis[1]) > MOST_EFFECTS:
         left = left[:1]
     steps = [(Rung(REGISTERED, model, evidence), np.ones(evidence.size, dtype=bool))]
     steps += _further(synthesis)

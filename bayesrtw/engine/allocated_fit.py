@@ -44,8 +44,9 @@ Array = NDArray[np.float64]
 #: Nodes to begin with, and the movement that ends it: a node costs as much as some hundred of a model without
 #: missing levels.
 START, TOLERANCE = 32, 1e-6
-#: The same for neighbours; of what two sets of nodes may differ by, these ask a tenth.
-NEIGHBOUR = 1e-4
+#: The same for neighbours, and where there are more than so many allocations: of what two sets of nodes may
+#: differ by, shared ones ask a tenth.
+DEAR, MANY = 1e-4, 250
 
 
 class _Effects(Mapping[str, Kernels]):
@@ -110,7 +111,7 @@ class _Shared:
     @cached_property
     def near(self) -> SharedNodes | None:
         """The same for neighbours, which are many."""
-        return common(self._mean_rows, NEIGHBOUR)
+        return common(self._mean_rows, DEAR)
 
     @cached_property
     def _mean_rows(self) -> Problem:
@@ -163,14 +164,20 @@ class AllocatedFit:
         base = self.laid
         found = None if base is None else base.weigh(self.problem)
         if found is None or base is None:
-            return integrate(self.problem, START, TOLERANCE, marginal=True), False
+            tolerance = DEAR if self._dear else TOLERANCE
+            return integrate(self.problem, START, tolerance, marginal=True), False
         return found, True
 
     @property
     def laid(self) -> SharedNodes | None:
         """Nodes that it shares: those of the first fit are finer."""
         first = bool(self.kept.all()) and not self.priors and self.whole is self.shared.whole
-        return self.shared.nodes if first else self.shared.near
+        return self.shared.nodes if first and not self._dear else self.shared.near
+
+    @property
+    def _dear(self) -> bool:
+        """Whether a node costs as much as many of other models."""
+        return len(self.problem.allocations) > MANY
 
     @property
     def integral(self) -> Integral:

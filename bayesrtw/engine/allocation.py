@@ -124,7 +124,7 @@ class States(NamedTuple):
         found = np.einsum("np,npm->mn", row, points.line)
         weight = np.einsum("np,npr->rn", row, points.shifts)
         if line.shifts is not None:
-            weight = weight + np.asarray(line.shifts).T.reshape(len(weight), -1)
+            weight = weight + np.atleast_2d(line.shifts).T
         found[-1] += line.constant
         found = found[..., None]
         for each, own in zip(self.levels, weight, strict=True):

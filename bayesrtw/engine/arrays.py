@@ -48,6 +48,9 @@ def masked(design: Design, keep: NDArray[np.bool_]) -> Design:
         se=design.se[keep],
         columns=columns,
         unreported=unreported,
+        uncertain=None
+        if design.uncertain is None
+        else design.uncertain._replace(sd=design.uncertain.sd[keep]),
         grouped=tuple(part.kept(keep) for part in design.grouped),
         labels=design.labels[keep],
         studies=design.studies[keep],

@@ -197,6 +197,13 @@ class Curved:
             offset = offset + carried.factor * np.asarray(at[carried.name])[:, None]
         return offset, own, noise
 
+    def spread(self, variance: Array, b: Array) -> Array:
+        """Add what is not known of a moderator, (point, estimate) to (point, node, estimate)."""
+        found, uncertain = variance[:, None, :], self.design.uncertain
+        if uncertain is None:
+            return found
+        return np.asarray(found + b[..., uncertain.column, None] ** 2 * uncertain.sd**2)
+
     def factors(
         self, values: Sequence[Array], b: Array, place: Place, keep: Mask, only: Mask | None = None
     ) -> list[Array]:
@@ -212,7 +219,8 @@ class Curved:
         for start in range(0, points, step):
             cut = slice(start, start + step)
             mean = b[cut] @ self.design.columns.T + offset[cut, None, :]
-            found[-1][cut] = self._plain(values, cut, mean, variance[cut], place, keep)
+            wide = self.spread(variance[cut], b[cut])
+            found[-1][cut] = self._plain(values, cut, mean, wide, place, keep)
             for place_of, risk in enumerate(self.curved.risks):
                 rows = keep[risk.rows]
                 if rows.any() and (only is None or only[risk.rows].any()):
@@ -278,7 +286,7 @@ class Curved:
         if not len(rows):
             return np.zeros(mean.shape[:2])
         if self.curved.thinning is not None:
-            return self._seen_only(values, cut, mean[..., rows], variance[:, None, rows], rows)
+            return self._seen_only(values, cut, mean[..., rows], variance[..., rows], rows)
         if not self.problem.nested:
             return np.sum(self.alike(place, cut, mean[..., rows], variance, rows), axis=-1)
         (part,) = self.problem.nested
@@ -313,15 +321,15 @@ class Curved:
         if not self.problem.nested:
             return np.arange(len(rows)), np.zeros((1, 1, len(rows)))
         (part,) = self.problem.nested
-        at = dict(zip(self.names, values, strict=True))
-        here = {name: np.asarray(value)[cut, None] for name, value in at.items()}
+        pairs = zip(self.names, values, strict=True)
+        here = {name: np.asarray(value)[cut, None] for name, value in pairs}
         sd = np.sqrt(part.variance(here, rows))
         return part.group[rows], np.broadcast_to(sd, (*sd.shape[:-1], len(rows)))
 
     def alike(self, place: Place, cut: slice, mean: Array, variance: Array, rows: Index) -> Array:
-        """Log densities of some rows at means of shape (point, node, row)."""
+        """Log densities of rows at means (point, node, row), with variances as `spread` gives them."""
         if place.surface is None:
-            return self.curved.sites.log_density(mean, variance[:, None, rows], rows)
+            return self.curved.sites.log_density(mean, variance[..., rows], rows)
         return place.surface.at(mean, cut, rows, rough=not self.problem.nested)
 
     def thinned(
@@ -347,7 +355,8 @@ class Curved:
         """Lay densities around where means live, unless what is laid serves."""
         rows = np.flatnonzero(~self.at_risk)
         width = place.centre.shape[1]
-        if not 1 <= width <= MOST_PRODUCT or not len(rows) or self.curved.thinning is not None:
+        apart = self.curved.thinning is not None or self.design.uncertain is not None
+        if not 1 <= width <= MOST_PRODUCT or not len(rows) or apart:
             return place
         offset, own, noise = self.reach(values)
         columns = self.design.columns[rows]
@@ -473,7 +482,7 @@ class Curved:
         points = len(values[0]) if values else 1
         design, problem = self.design, self.problem
         offset, own_variance, noise = self.reach(values)
-        variance = own_variance + noise
+        variance = self.spread(own_variance + noise, problem.pilot[None, None])[:, 0]
         seen, se = self.curved.sites.near
         rows, layout = np.flatnonzero(self.keep), problem.system.layout
         groups = problem.variances(tuple(np.asarray(value) for value in values)).groups

@@ -27,6 +27,9 @@ Array = NDArray[np.float64]
 
 #: Nodes of a row's own effect given the coefficients.
 DEVIATIONS = 15
+#: Nodes of a value of a moderator that a row does not report: of a row that is kept, around where its value
+#: lives, and of one that is not, whose density is a mixture over them.
+VALUES, AHEAD = 15, 31
 #: A normal that has less than this share of a row nowhere is passed over.
 NEGLIGIBLE = 1e-10
 #: Step of slopes of a selection, in SDs of what a row reports: central differences are right to 1e-8.
@@ -91,7 +94,39 @@ def parts(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> It
                 for part in _normals(curved, row, kept, share, moved, rest, own, extra):
                     yield part._replace(biased=True)
             return
+    plain, mean, behind = _valued(curved, seen, row, (plain, mean, behind), (own + noise)[:, row])
     yield from _normals(curved, row, kept, plain, mean, behind, own, noise)
+
+
+def _valued(
+    curved: Curved, seen: Seen, row: int, each: tuple[Array, Array, Array], variance: Array
+) -> tuple[Array, Array, Array]:
+    """Lay nodes of a value of a moderator that the row does not report: shares, what is seen, and effects.
+
+    Shapes (point, node) to (point, node * `VALUES`); given what the row reports, where it is kept.
+    """
+    uncertain = curved.design.uncertain
+    if uncertain is None or not uncertain.sd[row]:
+        return each
+    kept, (centre, se) = bool(curved.keep[row]), curved.curved.sites.near
+    line = rule(1, VALUES if kept else AHEAD)
+    repeat = each[0].shape[1] // seen.b.shape[1]
+    slope = np.repeat(seen.b[..., uncertain.column], repeat, axis=1) * uncertain.sd[row]
+    # Where the value lives given a normal near the site; where it is not kept, as it was before.
+    total = slope**2 + variance[:, None] + se[row] ** 2
+    left = 1.0 - slope**2 / total if kept else np.ones(slope.shape)
+    ahead = slope * (centre[row] - each[1]) / total if kept else np.zeros(slope.shape)
+    t = line.node[:, 0]
+    z = ahead[..., None] + np.sqrt(left)[..., None] * t
+    mean, behind = (part[..., None] + slope[..., None] * z for part in each[1:])
+    log = np.log(line.weight) + 0.5 * (t**2 - z**2)
+    if kept:
+        wide = np.broadcast_to(variance[:, None, None], mean.shape)[..., None]
+        density = curved.curved.sites.log_density(mean[..., None], wide, np.array([row]))
+        log = log + density[..., 0]
+    share = each[0][..., None] * np.exp(log - logsumexp(log, axis=-1, keepdims=True))
+    flat = len(mean), -1
+    return share.reshape(flat), mean.reshape(flat), behind.reshape(flat)
 
 
 def _normals(
@@ -151,7 +186,8 @@ def _shared(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> 
     for node in range(len(line.weight)):
         mean = seen.b @ curved.design.columns[rows].T + offset[:, None, rows]
         mean = mean + (sd * t[:, node])[:, None, None]
-        each = curved.alike(seen.place, slice(None), mean, own + noise, rows)
+        wide = curved.spread(own + noise, seen.b)
+        each = curved.alike(seen.place, slice(None), mean, wide, rows)
         whole[..., node] += each.sum(axis=-1)
     each = np.exp(whole - logsumexp(whole, axis=-1, keepdims=True))
     return each.reshape(points, -1), sd[:, None] * t
@@ -211,7 +247,8 @@ def alone(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> Al
     share, shift = _shared(curved, values, seen, row)
     mean = _spread(seen.b @ curved.design.columns[row], shift) + offset[:, row, None]
     behind = _spread(seen.b @ curved.design.of_effects[row], shift)
-    return Alone(share, mean, behind, own[:, row], noise[:, row])
+    every = _valued(curved, seen, row, (share, mean, behind), (own + noise)[:, row])
+    return Alone(*every, own[:, row], noise[:, row])
 
 
 def _laid(curved: Curved, row: int, at: Array, variance: Array) -> Surface:

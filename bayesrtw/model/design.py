@@ -18,6 +18,7 @@ from bayesrtw.model.selection import Thinning
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import AtRisk, Carried, Fixed, MaybeBiased, Noise
 from bayesrtw.model.unreported import Unreported
+from bayesrtw.model.values import Uncertain, placed
 from bayesrtw.registry import kind_of
 
 Array = NDArray[np.float64]
@@ -166,6 +167,8 @@ class Design:
     unreported
         Estimates whose level of a moderator is missing; `columns` hold their mean rows. None where there are
         none.
+    uncertain
+        Values of a numeric moderator that are missing; `columns` hold their means. None where there are none.
     """
 
     effect: Array
@@ -189,6 +192,7 @@ class Design:
     spoken: NDArray[np.bool_] | None = None
     mix: Mix | None = None
     unreported: Unreported | None = None
+    uncertain: Uncertain | None = None
 
     @property
     def flat(self) -> NDArray[np.bool_]:
@@ -273,6 +277,10 @@ def build(
                     "effects of several outcomes that go together are not served where levels of a moderator "
                     "are missing; give silent rows a level of their own, or pool one outcome."
                 )
+            if isinstance(part, Fixed) and part.uncertain is not None:
+                raise EngineRefusal(
+                    f"values of {part.labels[0]!r} are missing in some rows; these arrays hold their means."
+                )
             if isinstance(part, Fixed) and part.unreported is not None and not levels:
                 raise EngineRefusal(
                     f"levels of {part.unreported.column!r} are missing in some rows: the model is a sum over "
@@ -324,6 +332,7 @@ def build(
         pooled=model.pooled,
         spoken=spoken(model, evidence),
         unreported=_unreported(fixed, columns),
+        uncertain=placed((part.labels, part.columns, part.uncertain) for part in fixed),
     )
     return mixed(found, np.ones(count, dtype=bool))
 
@@ -419,7 +428,11 @@ def curved(model: Model, evidence: Evidence) -> bool:
     """Say whether a model is not normal given its hyperparameters."""
     if model.selection is not None or not isinstance(model.likelihood.observe(evidence), Gaussian):
         return True
-    return any(isinstance(term.gaussian(evidence), MaybeBiased) for term in model.terms)
+    parts = [term.gaussian(evidence) for term in model.terms]
+    return any(
+        isinstance(part, MaybeBiased) or (isinstance(part, Fixed) and part.uncertain is not None)
+        for part in parts
+    )
 
 
 def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
@@ -452,6 +465,11 @@ def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
         raise EngineRefusal(
             f"levels of {near.unreported.column!r} are missing, which is served beside normal likelihoods "
             "without a bias mixture; leave one of them out, or give silent rows a level of their own."
+        )
+    if near.uncertain is not None and (risks or model.selection is not None):
+        raise EngineRefusal(
+            f"values of {near.uncertain.name!r} are missing, which is served without a selection or a bias "
+            "mixture; leave one of them out."
         )
     sites = model.likelihood.observe(evidence)
     if sites is None:

@@ -25,6 +25,7 @@ from bayesrtw.model.term import (
     Moderator,
 )
 from bayesrtw.model.unreported import Unreported
+from bayesrtw.model.values import Filled, MissingValues
 from bayesrtw.registry import component, suggestion
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Linear:
     Parameters
     ----------
     column
-        A numeric column of the evidence, without empty cells.
+        A numeric column of the evidence, without empty cells unless `missing` says what is assumed of them.
     prior
         `Normal` or `Flat`, for the slope: analysis scale for each `per` of the column.
     centre
@@ -145,6 +146,8 @@ class Linear:
         How many units of the column the slope is of, such as 10 for decades.
     standardise
         Whether the slope is of one SD of the column over the estimates, in place of `per`.
+    missing
+        What is assumed of values that rows do not report, which have an empty cell; None allows none.
 
     Raises
     ------
@@ -158,6 +161,7 @@ class Linear:
     at: float | None = None
     per: float = 1.0
     standardise: bool = False
+    missing: MissingValues | None = None
 
     def __post_init__(self) -> None:
         _normal_or_flat(self.prior, f"moderator {self.column!r}")
@@ -198,6 +202,8 @@ class Linear:
                 f"{shown(sorted({str(v) for v in values}))}; a linear moderator needs numbers: use "
                 'kind = "categorical".'
             ]
+        if self.missing is not None and not np.any(np.isinf(values)):
+            return self.missing.faults(self.column, evidence)
         empty = np.flatnonzero(~np.isfinite(values))
         if len(empty):
             names = evidence.data[ESTIMATE].to_numpy()[empty]
@@ -210,6 +216,8 @@ class Linear:
     def findings(self, evidence: Evidence) -> list[Finding]:
         """See `Term`."""
         values = evidence.data[self.column].to_numpy()
+        if self.missing is not None and np.isnan(values).any():
+            return self.missing.findings(self.column, evidence)
         if np.ptp(values) > 0:
             return []
         text = (
@@ -225,15 +233,21 @@ class Linear:
     def _scale(self, evidence: Evidence) -> tuple[float, float]:
         """Give where the column is 0, and how much of it is one."""
         values = np.asarray(evidence.data[self.column].to_numpy(), dtype=np.float64)
-        centre = float(values.mean()) if self.centre else 0.0
+        centre = float(np.nanmean(values)) if self.centre else 0.0
         # A column of one value has no SD; its slope is its prior either way.
-        per = (float(values.std()) or 1.0) if self.standardise else self.per
+        per = (float(np.nanstd(values)) or 1.0) if self.standardise else self.per
         return centre if self.at is None else self.at, per
 
-    def _values(self, evidence: Evidence) -> Array:
+    def _values(self, evidence: Evidence) -> Filled:
+        """Give values, centred and scaled; where they are missing their means, with SDs."""
         centre, per = self._scale(evidence)
         values = np.asarray(evidence.data[self.column].to_numpy(), dtype=np.float64)
-        return (values - centre) / per
+        filled = (
+            (self.missing or MissingValues()).filled(values, evidence)
+            if np.isnan(values).any()
+            else Filled(values, np.zeros(len(values)))
+        )
+        return Filled((filled.mean - centre) / per, filled.sd / per)
 
     def gaussian(self, evidence: Evidence) -> Fixed:
         """See `Term`."""
@@ -250,8 +264,10 @@ class Linear:
                 )
             return np.array([(float(value) - centre) / per])
 
+        filled = self._values(evidence)
         return Fixed(
-            columns=self._values(evidence)[:, None],
+            columns=filled.mean[:, None],
+            uncertain=filled.sd if filled.sd.any() else None,
             mean=np.array([mean]),
             precision=np.array([precision]),
             labels=(self.column,),
@@ -261,7 +277,20 @@ class Linear:
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
-        return _slope(self.prior, self.column, self._values(evidence))
+        import pymc as pm  # noqa: PLC0415
+        import pytensor.tensor as pt  # noqa: PLC0415
+
+        filled = self._values(evidence)
+        rows = np.flatnonzero(filled.sd)
+        if not len(rows):
+            return _slope(self.prior, self.column, filled.mean)
+        # Sampled around their means in SDs: what is not known of them moves with the slope.
+        away = pm.Normal(f"{self.column}_missing", shape=len(rows))
+        slope: TensorVariable = self.prior.pymc(f"beta_{self.column}")
+        values = pt.set_subtensor(
+            pt.as_tensor(filled.mean)[rows], filled.mean[rows] + filled.sd[rows] * away
+        )
+        return Contribution(slope * values, slope[None])
 
 
 @component("term", "indicator")

@@ -392,8 +392,11 @@ def _coefficients(design: Design, replicates: int, rng: np.random.Generator) -> 
 
 
 def _levels(design: Design, b: Array, rng: np.random.Generator) -> Array:
-    """Draw levels that are missing: what they add to the mean over them, shape (replicate, estimate)."""
+    """Draw levels and values that are missing: what they add to their mean, shape (replicate, estimate)."""
     found = np.zeros((len(b), len(design.se)))
+    if design.uncertain is not None:
+        _, column, sd = design.uncertain
+        found += b[:, column, None] * sd * rng.standard_normal(found.shape)
     if design.unreported is None:
         return found
     level = design.unreported.draw(len(b), rng)

@@ -294,6 +294,9 @@ class Fixed:
     unreported
         Estimates whose level is missing, with their alternatives; `columns` then hold their mean row.
         None where every estimate reports its own.
+    uncertain
+        SD of the value in the one column of the term, whose mean stands there, shape (estimate,): 0 where the
+        value is reported. None where all are.
     """
 
     columns: Array
@@ -307,6 +310,7 @@ class Fixed:
     setting: Callable[[Mapping[str, object]], Array] | None = None
     sampled: bool = False
     unreported: Unreported | None = None
+    uncertain: Array | None = None
 
 
 @dataclass(frozen=True, slots=True)

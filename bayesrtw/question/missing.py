@@ -99,6 +99,12 @@ def missing_levels(
     )
 
 
+def missing_column(model: Model, evidence: Evidence) -> str:
+    """Name the column of the moderator whose levels are missing in some rows."""
+    found: str = _unreported(_silent(model, evidence), evidence).column
+    return found
+
+
 def _silent(model: Model, evidence: Evidence) -> Term:
     """Find the term with missing levels."""
     for term in model.terms:

@@ -32,7 +32,7 @@ from bayesrtw.report.block import (
 from bayesrtw.report.change import change
 from bayesrtw.report.checklist import SOURCE, command_of, source_of
 from bayesrtw.report.numbers import Printer, pointer
-from bayesrtw.report.studies import effects, evidence, moderators
+from bayesrtw.report.studies import effects, evidence, missing_levels, moderators
 from bayesrtw.report.words import label, settings_in_words, term_in_words
 
 #: Keeps a number and its unit on one line.
@@ -50,6 +50,7 @@ def outline(content: dict[str, Any]) -> Outline:
         *_people(content),
         evidence(content, n),
         *moderators(content, n),
+        *missing_levels(content, n),
         *ladder(content, n),
         sensitivity(content, n),
         *severity(content, n),

@@ -11,11 +11,13 @@ from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import NEXT, PREDICTIVE, Panel, sensitivity
 from bayesrtw.analysis.severity import severity
+from bayesrtw.engine.allocated_fit import silent
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import told_apart
+from bayesrtw.question.missing import SUMMED, missing_column, missing_levels
 from bayesrtw.question.predictive import chance_of_smallest
 from bayesrtw.report.absolute import BASELINES, MEASURES, per_thousand, risk
 from bayesrtw.report.checklist import checklist
@@ -53,6 +55,7 @@ def record(
     )
     found["explore"] = _explore(grid, synthesis.analysis.model) if grid else None
     found["severity"] = _severity(synthesis, measure) if alternatives else None
+    found["missing_levels"] = _missing(synthesis, measure) if alternatives else None
     found["ladder"] = _ladder(synthesis, source) if alternatives else None
     found["change"] = None
     found["absolute"] = _absolute(found)
@@ -84,6 +87,53 @@ def _severity(synthesis: Synthesis, measure: Measure) -> dict[str, Any] | None:
         "changes_at": found.changes_at,
         "levels": list(found.levels),
         "missing": "",
+    }
+
+
+def _missing(synthesis: Synthesis, measure: Measure) -> dict[str, Any] | None:
+    """Ask what missing levels cost, and what other ways would say; None where none are missing."""
+    model, evidence = synthesis.analysis.model, synthesis.evidence
+    try:
+        if not silent(model, evidence):
+            return None
+        table = missing_levels(model, evidence)
+    except BayesrtwError as error:
+        return {"quantities": [], "ways": [], "said": "", "missing": str(error)}
+    ways = list(dict.fromkeys(table.index.get_level_values("way")))
+    whole = table.loc[SUMMED]
+    shown = [
+        name
+        for name in whole.index
+        if name == model.pooled
+        or name.startswith("mu_level[")
+        or (name.startswith("beta[") and not name.endswith("]]"))
+    ]
+    quantities = []
+    for name in shown:
+        own = {way: table.loc[(way, name)] for way in ways if (way, name) in table.index}
+        quantities.append(
+            {
+                "name": name,
+                "missing_information": number(whole.loc[name, "missing_information"]),
+                "ways": {way: _back(dict(row), measure) for way, row in own.items()},
+            }
+        )
+    rows = {way: int(table.loc[way, "rows"].iloc[0]) for way in ways}
+    return {
+        "column": missing_column(model, evidence),
+        "said": table.describe(),
+        "ways": [{"name": way, "rows": rows[way]} for way in ways],
+        "quantities": quantities,
+        "missing": "",
+    }
+
+
+def _back(cells: dict[str, Any], measure: Measure) -> dict[str, Any]:
+    """Write median and ends on both scales."""
+    ends = ("median", "lower", "upper")
+    return {
+        **{key: number(cells[key]) for key in ends},
+        "back_transformed": {key: number(measure.back(cells[key])) for key in ends},
     }
 
 

@@ -173,3 +173,59 @@ def moderators(content: dict[str, Any], n: Printer) -> list[Section]:
     said = "Moderators of study results compare studies, not workers."
     table = Tabular("Moderators", head, tuple(rows), cards=True)
     return [Section("moderators", "Moderators", (Paragraph((said,)), table))]
+
+
+def missing_levels(content: dict[str, Any], n: Printer) -> list[Section]:
+    """Say what missing levels of a moderator cost, and what other ways to treat them would say."""
+    found = content.get("missing_levels")
+    if not found:
+        return []
+    title, short = "Levels that studies do not report", "Missing levels"
+    if found["missing"]:
+        why: Text = ("Not worked out: ", Quoted(found["missing"]))
+        return [Section("missing", title, (Paragraph(why),), short)]
+    ways = found["ways"]
+    said: Text = (
+        "Some studies do not report ",
+        Quoted(label(found["column"])),
+        ". The answer is a sum over the levels that they may have. Missing information is the part of a "
+        "result's variance that would be gone if somebody told the levels; beside it stand the studies that "
+        "do report alone, and silence taken for a level of its own.",
+    )
+    head = (
+        Head(("Result",)),
+        *(
+            Head((Quoted(f"{each['name'].capitalize()} ({each['rows']} rows)"),), "num")
+            for each in ways
+        ),
+        Head(("Missing information, %",), "num"),
+    )
+    rows = tuple(
+        (
+            (Quoted(_result(each["name"])),),
+            *(
+                (
+                    Bracketed(
+                        f"/missing_levels/quantities/{place}/ways{pointer(way['name'])}/back_transformed"
+                    ),
+                )
+                if way["name"] in each["ways"]
+                else ("–",)
+                for way in ways
+            ),
+            (Number(f"/missing_levels/quantities/{place}/missing_information", "percent"),),
+        )
+        for place, each in enumerate(found["quantities"])
+    )
+    caption = f"{n.measure.title} with 95\u00a0% credible intervals."
+    table = Tabular("Missing levels", head, rows, caption, own=frozenset({0}), cards=True)
+    return [Section("missing", title, (Paragraph(said), table), short)]
+
+
+def _result(name: str) -> str:
+    """Call a result as a reader knows it."""
+    rest = name.partition("[")[2]
+    if not rest:
+        return "Pooled mean"
+    column, _, level = rest[:-1].partition("[")
+    return f"{label(column)}: {label(level[:-1])}" if level else f"{label(column)}, per unit"

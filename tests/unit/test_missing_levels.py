@@ -3,6 +3,8 @@
 Weights are those of a Dirichlet-multinomial, written out here. Nodes of the hyperparameter leave 1e-7.
 """
 
+import json
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from scipy import integrate, special, stats
 
 import bayesrtw as brw
+from bayesrtw.analysis.default import default_analyses
 from bayesrtw.engine import solve
 from bayesrtw.engine.graph import graph
 from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
@@ -20,6 +23,9 @@ from bayesrtw.model.levels import MissingLevels
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.model.unreported import log_moment
 from bayesrtw.question.missing import missing_levels
+from bayesrtw.report.markdown import render_markdown
+from bayesrtw.report.outline import outline
+from bayesrtw.report.record import record
 
 EFFECT = np.array([0.42, 0.30, 0.05, -0.12, 0.22, -0.30, 0.55, 0.02, -0.25, 0.35])
 SE = np.array([0.15, 0.12, 0.20, 0.20, 0.10, 0.22, 0.15, 0.11, 0.18, 0.14])
@@ -413,3 +419,34 @@ def test_models_with_missing_levels_are_compared_without_a_warning():
     assert float(told["inclusion"]) == pytest.approx(wanted, abs=1e-6)
     assert float(told["averaged_mean"]) == pytest.approx(wanted * float(told["mean"]), abs=1e-8)
     assert float(told["averaged_median"]) <= 0.0
+
+
+def test_a_report_says_what_missing_levels_cost(monkeypatch):
+    # What a report asks beside is tested elsewhere, and takes a while.
+    monkeypatch.setattr("bayesrtw.report.record._panel", lambda *_: (None, "not here"))
+    monkeypatch.setattr("bayesrtw.report.record._grid", lambda *_: (None, "not here"))
+    analysis = default_analyses(rows())[0]
+    analysis = replace(analysis, term=model(MissingLevels(("?",))).terms)
+    made = brw.run(analysis, rows())
+    content = record(made)
+    found = json.loads(json.dumps(content))["missing_levels"]
+    assert [each["rows"] for each in found["ways"]] == [10, 7, 10]
+    assert [each["name"] for each in found["quantities"]] == [
+        "mu",
+        *(f"mu_level[level[{name}]]" for name in LEVELS),
+    ]
+    table = missing_levels(analysis.model, rows())
+    own = found["quantities"][1]
+    wanted = table.loc[("summed over levels", own["name"])]
+    assert own["missing_information"] == pytest.approx(wanted["missing_information"])
+    assert own["ways"]["summed over levels"]["lower"] == pytest.approx(wanted["lower"])
+    assert "missing" in [each.id for each in outline(content).sections]
+    assert "Levels that studies do not report" in render_markdown(content)
+    monkeypatch.setattr("bayesrtw.report.record.missing_levels", _refuse)
+    refused = record(made)
+    assert refused["missing_levels"]["missing"] == "no"
+    assert "Not worked out: no" in render_markdown(refused)
+
+
+def _refuse(*_):
+    raise EngineRefusal("no")
