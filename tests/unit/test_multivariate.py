@@ -11,7 +11,9 @@ from scipy import stats
 import bayesrtw as brw
 from bayesrtw.analysis.sensitivity import sensitivity
 from bayesrtw.analysis.spec import parse
-from bayesrtw.engine.problem import pose
+from bayesrtw.engine.arrays import masked
+from bayesrtw.engine.place import NodePlace
+from bayesrtw.engine.problem import Normals, pose
 from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.model import prior
@@ -73,7 +75,7 @@ def legendre(low, high, count):
 class Grid:
     """Nodes of both SDs and the correlation; at each the estimates' dense normal, means integrated out."""
 
-    def __init__(self, data, sampling, keep=None, family=0.0):
+    def __init__(self, data, sampling, keep=None):
         keep = np.ones(len(data), dtype=bool) if keep is None else keep
         # An SD is the square of its node, so that the half-normal's end at 0 is smooth.
         (root, w), (angle, v) = legendre(0.0, 1.25, 26), legendre(-np.pi / 2, np.pi / 2, 20)
@@ -91,7 +93,7 @@ class Grid:
         self.sd = np.where(second, self.two[:, None], self.one[:, None])
         among = np.where(second[:, None] == second, 1.0, self.rho[:, None, None])
         alike = study[:, None] == study
-        self.effects = self.sd[:, :, None] * self.sd[:, None, :] * among * alike + family**2
+        self.effects = self.sd[:, :, None] * self.sd[:, None, :] * among * alike
         self.columns = np.column_stack([np.ones(len(data)), np.where(second, 1.0, -1.0)])
         # Level effects +-c with c ~ N(0, LEVEL^2 / 2): two effects centred at zero.
         before = np.diag([0.5**2, 0.4**2 / 2])
@@ -391,3 +393,42 @@ def test_three_outcomes_have_the_density_of_a_dense_normal(settings, between):
         found = problem.given([np.array([values[name]]) for name in problem.names])
         expected = dense(data, between(rho), np.diag(data["se"] ** 2), tau)
         assert found.log_density[0] == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("row", [0, 1, 4])
+def test_outcomes_inside_families_are_foreseen_as_dense_normals_are(row):
+    data = frame().assign(trial_family=["f", "f", "g", "f", "f", "h", "h", "g", "g", "f"])
+    data["trial_family"] = data.groupby("study")["trial_family"].transform("first")
+    family = brw.Exchangeable(TAU, by="trial_family", name="tau_family")
+    made = model(term(None, known=(0.6,), common=True), family)
+    evidence = rows(data, within=0.3)
+    whole = build(made, evidence)
+    keep = np.arange(len(data)) != row
+    part = masked(whole, keep)
+    problem = pose(part)
+    values = {"tau": np.array([0.25]), "tau_family": np.array([0.2])}
+    at = tuple(values[name] for name in problem.names)
+    given, one = problem.given(at), np.ones(1)
+    normals = Normals(at, one, given, part.precision, np.zeros(1, dtype=int), one)
+    place = NodePlace(part, problem.names, normals)
+    mean, variance = place.ahead(whole, keep, ~keep, whole.columns)
+    study, outcome, families = (
+        data[name].to_numpy() for name in ("study", "outcome", "trial_family")
+    )
+    alike, same = study[:, None] == study, outcome[:, None] == outcome
+    effects = 0.25**2 * alike * np.where(same, 1.0, 0.6)
+    effects += 0.2**2 * (families[:, None] == families)
+    sign = np.where(outcome == "b", 1.0, -1.0)
+    effects += 0.5**2 + 0.4**2 / 2 * np.outer(sign, sign)
+    sampling = np.diag(data["se"].to_numpy() ** 2)
+    for block in evidence.dependence:
+        sampling[np.ix_(block.rows, block.rows)] = block.covariance
+    total = (effects + sampling)[np.ix_(keep, keep)]
+    y = data["effect"].to_numpy()[keep]
+    log = stats.multivariate_normal(np.zeros(len(y)), total).logpdf(y)
+    assert given.log_density[0] == pytest.approx(log, abs=1e-9)
+    slope = np.linalg.solve(total, effects[keep, row])
+    assert mean[0, 0] == pytest.approx(slope @ y, abs=1e-10)
+    assert variance[0, 0] == pytest.approx(
+        effects[row, row] - slope @ effects[keep, row], abs=1e-10
+    )
