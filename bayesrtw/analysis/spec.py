@@ -14,11 +14,13 @@ from bayesrtw.engine.nuts import Nuts  # noqa: F401 - the same
 from bayesrtw.errors import Faults, SpecError, shown
 from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.model import (  # noqa: F401 - the same
+    arm_effects,
     beta_binomial,
     bias,
     bias_mixture,
     binomial,
     borrow,
+    components,
     correlation_prior,
     heterogeneity,
     hypergeometric,

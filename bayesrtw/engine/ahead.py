@@ -15,7 +15,7 @@ from bayesrtw.model.design import Design
 Array = NDArray[np.float64]
 
 
-class Told(NamedTuple):
+class OfGroup(NamedTuple):
     """The sum of a row's random effects at the nodes, given the coefficients.
 
     Attributes
@@ -32,7 +32,7 @@ class Told(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class LookedAhead:
     """Rows that a fit has seen.
 
     Attributes
@@ -101,7 +101,7 @@ class Seen:
             found.append({int(group): number for number, group in enumerate(groups)})
         return found
 
-    def of(self, row: int) -> Told:
+    def of(self, row: int) -> OfGroup:
         """Say what they tell of a row that was not seen."""
         own = sum(
             (
@@ -111,18 +111,20 @@ class Seen:
             ),
             np.zeros(self.count),
         )
-        above = Told(np.zeros((self.whole.columns.shape[1] + 1, self.count)), np.zeros(self.count))
+        above = OfGroup(
+            np.zeros((self.whole.columns.shape[1] + 1, self.count)), np.zeros(self.count)
+        )
         for level, place in enumerate(self.levels):
             group = int(self.whole.grouped[place].group[row])
             known = self._places[level].get(group) if self.tells else None
             if known is not None:
                 given = self._groups[level]
-                above = Told(given.mean[..., known], given.variance[..., known])
+                above = OfGroup(given.mean[..., known], given.variance[..., known])
                 break
             own = own + self._own(place, row)
         members = self._kin(row)
         if not len(members):
-            return Told(above.mean, above.variance + own)
+            return OfGroup(above.mean, above.variance + own)
         rows = np.flatnonzero(self.kept)[members]
         kin = (part for part in self.whole.grouped if part.kin is not None)
         both = [part.covariance(self.at, np.array([row]), rows)[..., 0, :] for part in kin]
@@ -136,12 +138,12 @@ class Seen:
             for one, other in zip(above.mean, seen, strict=True)
         ]
         variance = own - np.sum(shared * weight, axis=-1) + left**2 * above.variance
-        return Told(np.stack(np.broadcast_arrays(*mean)), variance)
+        return OfGroup(np.stack(np.broadcast_arrays(*mean)), variance)
 
     def _own(self, place: int, row: int) -> Array | float:
         """Variance of a random effect of a row by itself."""
         part = self.whole.grouped[place]
-        return part.variance(self.at, np.array([row]))[..., 0] if part.hyper else 0.0
+        return part.variance(self.at, np.array([row]))[..., 0]
 
     def _kin(self, row: int) -> Index:
         """Name the rows of the unit whose effects go together with a row's, shape (member,)."""

@@ -9,7 +9,7 @@ from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import EngineRefusal, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal
-from bayesrtw.model.grouped import Grouped
+from bayesrtw.model.grouped import random_effects
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.likelihood import Likelihood, correlated, excess
 from bayesrtw.model.mixture_prior import NormalMixture
@@ -119,10 +119,12 @@ def _shared(model: Model, evidence: Evidence, rows: NDArray[np.bool_]) -> str | 
             unknown += [] if part.common is None else [np.any(part.common.columns != 0, axis=1)]
             if any(both(where) for where in unknown):
                 return f"an unknown bias ({kind_of(term)}) is that"
-        if isinstance(part, Grouped):
-            for group in np.unique(part.sharing):
-                if both(part.sharing == group):
-                    return f"the effect of a group ({', '.join(part.hyper)}) is that"
+        for level in random_effects([part]):
+            for group in np.unique(level.sharing):
+                if both(level.sharing == group):
+                    return (
+                        f"the effect of a group ({', '.join(level.hyper) or kind_of(term)}) is that"
+                    )
     for members, _ in correlated(model.likelihood.correlation, evidence):
         if both(np.isin(np.arange(evidence.size), members)):
             return "sampling errors are correlated: they are those"

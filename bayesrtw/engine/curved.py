@@ -18,6 +18,7 @@ from scipy import special
 from bayesrtw.engine.arrays import masked
 from bayesrtw.engine.at_risk import Parted, log_sum, over_chance, spreads_of, without_each
 from bayesrtw.engine.cubature import MOST_PRODUCT, Rule, rule, sizes
+from bayesrtw.engine.curved_groups import densities, held, inner, lives
 from bayesrtw.engine.curved_place import Place, Seen, Tilt, moments, weighed
 from bayesrtw.engine.kernel import Conditional, System, Variances, conditional
 from bayesrtw.engine.problem import Problem, pose
@@ -220,7 +221,7 @@ class Curved:
             cut = slice(start, start + step)
             mean = b[cut] @ self.design.columns.T + offset[cut, None, :]
             wide = self.spread(variance[cut], b[cut])
-            found[-1][cut] = self._plain(values, cut, mean, wide, place, keep)
+            found[-1][cut] = self._plain(values, cut, b[cut], mean, wide, place, keep)
             for place_of, risk in enumerate(self.curved.risks):
                 rows = keep[risk.rows]
                 if rows.any() and (only is None or only[risk.rows].any()):
@@ -276,6 +277,7 @@ class Curved:
         self,
         values: Sequence[Array],
         cut: slice,
+        b: Array,
         mean: Array,
         variance: Array,
         place: Place,
@@ -289,23 +291,7 @@ class Curved:
             return self._seen_only(values, cut, mean[..., rows], variance[..., rows], rows)
         if not self.problem.nested:
             return np.sum(self.alike(place, cut, mean[..., rows], variance, rows), axis=-1)
-        (part,) = self.problem.nested
-        at = dict(zip(self.names, values, strict=True))
-        sd = np.sqrt(part.variance({name: np.asarray(value)[cut] for name, value in at.items()}))
-        line = rule(1, inner(self.size))
-        share, ahead = (each[0][cut][:, part.group] for each in (place.share, place.ahead))
-        found = np.zeros((*mean.shape[:2], len(line.weight), part.count))
-        for node, (z,) in enumerate(line.node):
-            moved = mean + (sd * (ahead + share * z))[:, None, :]
-            each = self.alike(place, cut, moved[..., rows], variance, rows)
-            member = np.zeros((len(rows), part.count))
-            member[np.arange(len(rows)), part.group[rows]] = 1.0
-            found[:, :, node] = each @ member
-        own_share, own_ahead = place.share[0][cut], place.ahead[0][cut]
-        t = own_ahead[:, None, :] + own_share[:, None, :] * line.node[None, :, :]
-        bare = np.log(line.weight)[:, None] + 0.5 * line.node**2
-        log = bare - 0.5 * t**2 + np.log(own_share)[:, None, :]
-        return np.asarray(special.logsumexp(found + log[:, None], axis=2).sum(axis=-1))
+        return densities(self, values, cut, b, place, keep & ~self.at_risk)
 
     def _seen_only(
         self, values: Sequence[Array], cut: slice, mean: Array, variance: Array, rows: Index
@@ -330,7 +316,7 @@ class Curved:
         """Log densities of rows at means (point, node, row), with variances as `spread` gives them."""
         if place.surface is None:
             return self.curved.sites.log_density(mean, variance[..., rows], rows)
-        return place.surface.at(mean, cut, rows, rough=not self.problem.nested)
+        return place.surface.at(mean, cut, rows, rough=True)
 
     def thinned(
         self, values: Sequence[Array], cut: slice, mean: Array, variance: Array, rows: Index
@@ -356,7 +342,8 @@ class Curved:
         rows = np.flatnonzero(~self.at_risk)
         width = place.centre.shape[1]
         apart = self.curved.thinning is not None or self.design.uncertain is not None
-        if not 1 <= width <= MOST_PRODUCT or not len(rows) or apart:
+        narrow = 1 <= width <= MOST_PRODUCT or (width and self.problem.nested)
+        if not narrow or not len(rows) or apart:
             return place
         offset, own, noise = self.reach(values)
         columns = self.design.columns[rows]
@@ -365,7 +352,10 @@ class Curved:
         for part in self.problem.nested:
             at = dict(zip(self.names, values, strict=True))
             sd, group = np.sqrt(part.variance(at, rows)), part.group[rows]
-            mean = mean + sd * place.ahead[0][:, group]
+            # Where groups live follows the coefficients, and rows of a group move less for that.
+            slope = columns + sd[..., None] * place.slope[0][:, group]
+            mean = mean + sd * place.centre_of(place.centre[:, None], slice(None), group)[:, 0]
+            spread = np.sum(np.einsum("jcd,jrc->jrd", place.factor, slope) ** 2, axis=-1)
             spread = spread + (sd * place.share[0][:, group]) ** 2
         reach = np.sqrt(spread)
         known = place.surface
@@ -373,7 +363,9 @@ class Curved:
             return place
         low, high = mean - REACH * reach, mean + REACH * reach
         density = self.curved.sites.log_density
-        return place._replace(surface=surface(density, rows, (own + noise)[:, rows], low, high))
+        grouped = bool(self.problem.nested)
+        laid = surface(density, rows, (own + noise)[:, rows], low, high, grouped=grouped)
+        return place._replace(surface=laid)
 
     def risked(
         self, risk: AtRisk, rows: Mask, mean: Array, variance: Array, tilt: Tilt
@@ -411,12 +403,21 @@ class Curved:
             found[:, :, some] = each.reshape(*mean.shape[:2], -1, len(rows))
         return found
 
+    def laid(self, values: Sequence[Array], place: Place) -> Place:
+        """Lay densities of sites and of groups around where coefficients live."""
+        place = self._with_surface(values, place)
+        apart = self.curved.thinning is not None or self.design.uncertain is not None
+        if not self.problem.nested or apart or not place.centre.shape[1]:
+            return place
+        return place._replace(held=held(self, values, place))
+
     def place(self, values: Sequence[Array]) -> Place:
         """Find where the coefficients live at values of the hyperparameters."""
-        centre, covariance, share, ahead = self._near(values)
+        centre, covariance, groups = self._near(values)
         width = centre.shape[1]
-        here = Place(centre, _factor(covariance), share, ahead)
-        here = self._with_surface(values, here._replace(bias=self._biases(values, here)))
+        share, ahead, slope = groups
+        here = Place(centre, _factor(covariance), share, ahead, slope)
+        here = self.laid(values, here._replace(bias=self._biases(values, here)))
         if not 1 <= width <= 3:
             return here
         for _ in range(3 if self.problem.nested else ROUNDS):
@@ -475,9 +476,7 @@ class Curved:
             found.append((centre, scale))
         return tuple(found)
 
-    def _near(
-        self, values: Sequence[Array]
-    ) -> tuple[Array, Array, tuple[Array, ...], tuple[Array, ...]]:
+    def _near(self, values: Sequence[Array]) -> tuple[Array, Array, tuple[tuple[Array, ...], ...]]:
         """Find a normal near the posterior of b by normals with the slopes of sites; and groups."""
         points = len(values[0]) if values else 1
         design, problem = self.design, self.problem
@@ -512,7 +511,7 @@ class Curved:
             )
             found = conditional(system, Variances(sampling, own, groups))
             b = found.mean + pilot
-            shares, aheads, shift = self._groups(values, b, target, sampling)
+            where, shift = lives(self, values, b, target, sampling)
             if turn == 3 or not len(rows):
                 break
             mean = b @ design.columns.T + offset + shift
@@ -526,7 +525,7 @@ class Curved:
             fresh[:, rows] = 1.0 / bend
             fresh_target[:, rows] = mean[:, rows] + slope / bend - offset[:, rows]
             target, sampling = fresh_target, fresh
-        return b, found.covariance, shares, aheads
+        return b, found.covariance, where
 
     def _sites(self, values: Sequence[Array], mean: Array, variance: Array, rows: Index) -> Array:
         """Log density of each row at means of shape (..., point, row), a selection counted."""
@@ -535,29 +534,6 @@ class Curved:
             return log
         at = dict(zip(self.names, values, strict=True))
         return log + self.curved.thinning.log_factor(mean, variance, rows, at)
-
-    def _groups(
-        self, values: Sequence[Array], b: Array, target: Array, sampling: Array
-    ) -> tuple[tuple[Array, ...], tuple[Array, ...], Array]:
-        """Where groups' effects live given b: shares, centres in prior SDs, and what they add to rows."""
-        if not self.problem.nested:
-            return (), (), np.zeros(target.shape)
-        (part,) = self.problem.nested
-        at = dict(zip(self.names, values, strict=True))
-        member = np.zeros((len(self.keep), part.count))
-        member[np.arange(len(self.keep)), part.group] = self.keep
-        first = np.unique(part.group, return_index=True)[1]
-        sd = np.sqrt(part.variance(at, first))
-        total = (1.0 / sampling) @ member
-        pull = ((target - b @ self.design.columns.T) / sampling) @ member
-        share = 1.0 / np.sqrt(1.0 + sd**2 * total)
-        ahead = share**2 * sd * pull
-        return (share,), (ahead,), (sd * ahead)[:, part.group]
-
-
-def inner(size: int) -> int:
-    """Nodes of a group's effect for a size of the rule."""
-    return max(7, min(size, 31))
 
 
 def _log_rule(place: Place, laid: Rule) -> Array:

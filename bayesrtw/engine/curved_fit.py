@@ -426,7 +426,10 @@ class CurvedFit:
         def lay(laid: Laid) -> Laid:
             curved, seen = replace(laid.curved, curved=design), laid.seen
             known = seen.place.surface
-            if known is not None:
+            if seen.place.held is not None:
+                bare = seen.place._replace(surface=None, held=None)
+                seen = seen._replace(place=curved.laid(self.nodes.values, bare))
+            elif known is not None:
                 fresh = known.moved(design.sites.log_density, by * along)
                 seen = seen._replace(place=seen.place._replace(surface=fresh))
             factors = curved.factors(self.nodes.values, seen.b, seen.place, self.kept)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.cubature import rule
-from bayesrtw.engine.curved import Curved, inner
+from bayesrtw.engine.curved import Curved
+from bayesrtw.engine.curved_groups import inner
 from bayesrtw.engine.curved_place import Place, weighed
 from bayesrtw.engine.integrate import moment_order
 from bayesrtw.engine.quadrature import lay, looks
@@ -27,6 +28,8 @@ COUNTS = ((1,), (40, 56, 80, 120, 200, 320, 480), (16, 22, 30, 42, 60), (10, 13,
 EDGE = 1e-9
 #: What a density costs at most, in normals: series of the mean cost no more.
 SERIES = 20
+#: Densities of a row that series of its group take, about.
+LAID = 7_000
 
 
 def counts_of(model: Model) -> tuple[int, ...]:
@@ -176,6 +179,9 @@ def cost(curved: Curved, points: int) -> float:
     """How many densities a look at so many points takes."""
     width = curved.design.columns.shape[1]
     each = len(rule(width, curved.size).weight) * float(curved.keep.sum())
+    if curved.problem.nested and curved.curved.thinning is None:
+        # Groups are laid as series once, and asked at every node.
+        return float(points * (each + LAID * curved.keep.sum()))
     if curved.problem.nested:
         each *= len(rule(1, inner(curved.size)).weight)
     if curved.curved.risks:

@@ -1,11 +1,14 @@
 """Where coefficients live given hyperparameters, and what a rule there has seen."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.surface import Surface
+
+if TYPE_CHECKING:
+    from bayesrtw.engine.curved_groups import Held
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -19,21 +22,26 @@ class Place(NamedTuple):
     ----------
     centre, factor
         Shapes (point, column) and (point, column, column): nodes are ``centre + factor @ z``.
-    share, ahead
+    share, ahead, slope
         For each level of groups: SD of a group's effect given the coefficients over its prior SD, and its
-        centre in prior SDs, shape (point, group).
+        centre in prior SDs, which is ``ahead + slope @ b``; shapes (point, group), the same, and
+        (point, group, column).
     bias
         For each group at risk the centre and scale of its mean bias, shape (point,).
     surface
         Densities of the estimates that are not at risk, around there.
+    held
+        Densities of groups, around there.
     """
 
     centre: Array
     factor: Array
     share: tuple[Array, ...]
     ahead: tuple[Array, ...]
+    slope: tuple[Array, ...]
     bias: tuple[tuple[Array, Array], ...] = ()
     surface: Surface | None = None
+    held: "Held | None" = None
 
     def at(self, points: Mask | Index) -> "Place":
         """Give some of the points, without series."""
@@ -42,8 +50,16 @@ class Place(NamedTuple):
             self.factor[points],
             tuple(part[points] for part in self.share),
             tuple(part[points] for part in self.ahead),
+            tuple(part[points] for part in self.slope),
             tuple((centre[points], scale[points]) for centre, scale in self.bias),
         )
+
+    def centre_of(self, b: Array, cut: slice, groups: Index | slice = slice(None)) -> Array:
+        """Give where effects of groups live at coefficients, in prior SDs, shape (point, node, group)."""
+        slope, ahead = self.slope[0][cut][:, groups], self.ahead[0][cut][:, None, groups]
+        if b.ndim == 3:
+            return np.asarray(ahead + b @ np.swapaxes(slope, -1, -2))
+        return np.asarray(ahead + np.sum(b * slope[:, None], axis=-1))
 
 
 class Tilt(NamedTuple):

@@ -16,7 +16,8 @@ from scipy.special import logsumexp, ndtr
 
 from bayesrtw.engine.at_risk import chances_of
 from bayesrtw.engine.cubature import rule
-from bayesrtw.engine.curved import AT_ONCE, Curved, inner
+from bayesrtw.engine.curved import AT_ONCE, Curved
+from bayesrtw.engine.curved_groups import inner
 from bayesrtw.engine.curved_place import Seen, Tilt
 from bayesrtw.engine.surface import Surface, surface
 from bayesrtw.model.observation import Sites
@@ -87,7 +88,7 @@ def parts(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> It
             few = curved.tilts[1]
             # Nodes of the mean bias are further nodes of what the site sees; each SD is a normal of its own.
             for node in range(few):
-                shift = tilt.bias[:, node::few]
+                shift = tilt.bias[:, None, node::few]
                 share = biased[..., node::few].reshape(len(mean), -1)
                 extra = noise + tilt.spread2[node]
                 moved, rest = _spread(mean, shift), _spread(behind, np.zeros_like(shift))
@@ -163,34 +164,34 @@ def _normals(
 
 
 def _spread(values: Array, shift: Array) -> Array:
-    """Add what nodes of a group's effect add, (point, node) to (point, node * inner)."""
-    return (values[:, :, None] + shift[:, None, :]).reshape(len(values), -1)
+    """Add what nodes of a group's effect add, (point, node, inner): shape (point, node * inner)."""
+    return (values[:, :, None] + shift).reshape(len(values), -1)
 
 
 def _shared(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> tuple[Array, Array]:
     """Nodes of the effect of a row's group: their probabilities given b, and what they add."""
     points, nodes = seen.b.shape[:2]
     if not curved.problem.nested:
-        return np.ones((points, nodes)), np.zeros((points, 1))
+        return np.ones((points, nodes)), np.zeros((points, 1, 1))
     (part,) = curved.problem.nested
     offset, own, noise = curved.reach(values)
     at = dict(zip(curved.names, values, strict=True))
     group = int(part.group[row])
-    sd = np.sqrt(part.variance(at, np.array([row])))[..., 0]
+    sd = np.broadcast_to(np.sqrt(part.variance(at, np.array([row])))[..., 0], points)
     line = rule(1, inner(curved.size))
-    share, ahead = seen.place.share[0][:, group], seen.place.ahead[0][:, group]
-    t = ahead[:, None] + share[:, None] * line.node[:, 0]
-    log = np.log(line.weight) + 0.5 * line.node[:, 0] ** 2 - 0.5 * t**2 + np.log(share)[:, None]
+    share, z = seen.place.share[0][:, group], line.node[:, 0]
+    ahead = seen.place.centre_of(seen.b, slice(None), np.array([group]))
+    t = ahead + share[:, None, None] * z
+    whole = np.log(line.weight) + 0.5 * z**2 - 0.5 * t**2 + np.log(share)[:, None, None]
     rows = np.flatnonzero((part.group == group) & curved.keep)
-    whole = np.broadcast_to(log[:, None, :], (points, nodes, len(line.weight))).copy()
     for node in range(len(line.weight)):
         mean = seen.b @ curved.design.columns[rows].T + offset[:, None, rows]
-        mean = mean + (sd * t[:, node])[:, None, None]
+        mean = mean + (sd[:, None] * t[..., node])[..., None]
         wide = curved.spread(own + noise, seen.b)
         each = curved.alike(seen.place, slice(None), mean, wide, rows)
         whole[..., node] += each.sum(axis=-1)
     each = np.exp(whole - logsumexp(whole, axis=-1, keepdims=True))
-    return each.reshape(points, -1), sd[:, None] * t
+    return each.reshape(points, -1), sd[:, None, None] * t
 
 
 def _from_others(
@@ -206,7 +207,7 @@ def _from_others(
     (part,) = curved.problem.nested
     offset, own, noise = curved.reach(values)
     at = dict(zip(curved.names, values, strict=True))
-    sd = np.sqrt(part.variance(at, np.array([row])))[..., 0]
+    sd = np.broadcast_to(np.sqrt(part.variance(at, np.array([row])))[..., 0], points)
     others = (part.group == part.group[row]) & curved.keep
     others[row] = False
     centre, se = curved.curved.sites.near

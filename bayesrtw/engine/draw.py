@@ -209,7 +209,7 @@ def draw_effects(
     at = dict(zip(problem.names, values, strict=True))
     effects = np.zeros((count, size))
     for part in design.grouped:
-        if not part.hyper:
+        if not part.varies:
             continue
         effects += part.drawn(at, count, rng)
     noise = np.sqrt(variances.sampling) * rng.standard_normal((count, size))

@@ -163,7 +163,7 @@ def _report(parts: Sequence[tuple[Term, Contribution]], evidence: Evidence) -> N
     mu: Any = None
     reported, biases, level = [], [], []
     for term, part in parts:
-        if term.facts.mean:
+        if term.facts.mean and part.reported is None:
             mu = part.eta
         elif part.reported is not None and part.bias is not None:
             biases.append(part.reported)
@@ -173,6 +173,8 @@ def _report(parts: Sequence[tuple[Term, Contribution]], evidence: Evidence) -> N
                 level.append(part.reported)
     if reported or biases:
         pm.Deterministic("beta", pt.concatenate([*reported, *biases]))
+    own = pm.modelcontext(None)
+    mu = own["mu"] if mu is None and "mu" in own.named_vars else mu
     if level and mu is not None:
         pm.Deterministic("mu_level", mu + pt.concatenate(level))
 

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.ahead import Seen
+from bayesrtw.engine.ahead import LookedAhead
 from bayesrtw.engine.fitted import Mask
 from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, solve_columns
 from bayesrtw.engine.problem import Normals, Problem, pose
@@ -108,7 +108,7 @@ class NodePlace:
     def ahead(self, whole: Design, kept: Mask, rows: Mask, columns: Array) -> tuple[Array, Array]:
         """Mean and variance of columns and random effects of rows that are not kept, shape (row, node)."""
         given, count = self.normals.given, len(self.normals.weight)
-        seen = Seen(whole, kept, self.design, self.at, count)
+        seen = LookedAhead(whole, kept, self.design, self.at, count)
         centred, means, variances = given.mean - seen.pilot, [], []
         for row in np.flatnonzero(rows).tolist():
             told = seen.of(row)

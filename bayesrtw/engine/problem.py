@@ -303,13 +303,18 @@ class Problem:
         for corner in product(*starts):
             yield tuple(slice(at, at + step) for at, step in zip(corner, steps, strict=True))
 
+    @property
+    def _above(self) -> list[str]:
+        """Name the hyperparameters that act on groups alone."""
+        return _above(self.design, self.nested)
+
     def _numbers(self, values: Sequence[Array], steps: Sequence[int]) -> int:
         """Count the numbers of the largest intermediate array of a pass."""
         shapes = {
             name: [min(size, step) for size, step in zip(value.shape, steps, strict=True)]
             for name, value in zip(self.names, values, strict=True)
         }
-        above = [name for part in self.nested for name in part.hyper]
+        above = self._above
         axes = [1] * len(steps)
         for name in self.names:
             if name not in above:
@@ -494,8 +499,15 @@ def _order(design: Design, nested: Sequence[Grouped]) -> tuple[str, ...]:
 
     An inner integral then changes nothing below its own groups, of which there are fewest.
     """
-    above = [name for part in nested for name in part.hyper]
+    above = _above(design, nested)
     return (*(name for name in design.hyper if name not in above), *dict.fromkeys(above))
+
+
+def _above(design: Design, nested: Sequence[Grouped]) -> list[str]:
+    """Name the hyperparameters of groups that no estimate has by itself."""
+    levels = [id(part) for part in nested]
+    own = {name for part in design.grouped if id(part) not in levels for name in part.hyper}
+    return [name for part in nested for name in part.hyper if name not in own]
 
 
 def _pilot(design: Design) -> Array:

@@ -18,6 +18,12 @@ Mask = NDArray[np.bool_]
 
 #: Degrees that are tried, and what the last coefficients may hold, in logs.
 DEGREES, ENOUGH = (16, 28, 48), 1e-10
+#: The same of the finest where groups are integrated over many of them.
+GROUPED = 2e-8
+
+#: Points at which ends are looked for, and the log of the share of the middle below which a density is no
+#: part of any posterior there.
+LOOKED, BENEATH = 49, 22.0
 
 #: Numbers of one array of a recurrence.
 CACHED = 20_000
@@ -42,7 +48,10 @@ class Surface:
     series
         Sites of one degree, shape (row,), and their coefficients, shape (degree + 1, point, 1, row).
     followed
-        Which sites their series follow, shape (row,).
+        Which sites their series follow, shape (point, row).
+    clipped
+        Whether series end, below and above, where densities are negligible against those in the middle,
+        shape (2, point, row): there a parabola goes on.
     """
 
     density: Density
@@ -52,6 +61,7 @@ class Surface:
     half: Array
     series: tuple[tuple[Index, Array], ...]
     followed: Mask
+    clipped: Mask
 
     def at(self, mean: Array, cut: slice, rows: Index, *, rough: bool = False) -> Array:
         """Give log densities of some rows at means of shape (point, node, row), for a slice of the points.
@@ -60,18 +70,18 @@ class Surface:
         """
         own = np.searchsorted(self.rows, rows)
         z = (mean - self.middle[cut, None, own]) / self.half[cut, None, own]
-        found, away = np.zeros(z.shape), np.abs(z) > 1.0
+        found, within = np.zeros(z.shape), np.clip(z, -1.0, 1.0)
+        low, high = self.clipped[:, cut][:, :, None, own]
+        asked = np.zeros(z.shape, dtype=bool) if rough else (z < -1.0) & ~low | (z > 1.0) & ~high
+        outside = bool(np.any(z != within))
         for of, series in self.series:
             into = np.flatnonzero(np.isin(own, of))
             if len(into):
                 each = series[:, cut][..., np.searchsorted(of, own[into])]
-                found[..., into] = _sum(each, z[..., into])
-                beyond = away[..., into]
-                if rough and beyond.any():
-                    part = found[..., into]
-                    part[beyond] = _beyond(each, z[..., into], beyond)
-                    found[..., into] = part
-        away = np.broadcast_to(~self.followed[own], z.shape) | (away & (not rough))
+                found[..., into] = _sum(each, within[..., into])
+                if outside:
+                    found[..., into] += _further(each, z[..., into])
+        away = np.broadcast_to(~self.followed[cut, None, own], z.shape) | asked
         if away.any():
             point, _, row = np.nonzero(away)
             found[away] = self._asked(mean[away], self.variance[cut][point, own[row]], own[row])
@@ -80,18 +90,22 @@ class Surface:
     def away(self, mean: Array, cut: slice, rows: Index) -> Mask:
         """Say at which nodes a mean lies beyond the ends of its series, shape (point, node)."""
         own = np.searchsorted(self.rows, rows)
-        gap = np.abs(mean - self.middle[cut, None, own])
-        found: Mask = np.any(gap > self.half[cut, None, own], axis=-1)
+        z = (mean - self.middle[cut, None, own]) / self.half[cut, None, own]
+        low, high = self.clipped[:, cut][:, :, None, own]
+        found: Mask = np.any((z < -1.0) & ~low | (z > 1.0) & ~high, axis=-1)
         return found
 
     def serves(self, mean: Array, reach: Array, least: float, share: float) -> bool:
         """Say whether means that live around `mean` with SD `reach`, shape (point, row), are served."""
-        beyond = np.abs(mean - self.middle) + least * reach > self.half
+        low, high = self.clipped
+        beyond = (self.middle - mean + least * reach > self.half) & ~low
+        beyond |= (mean - self.middle + least * reach > self.half) & ~high
         return not beyond.any() and bool(np.all(least * reach > share * self.half))
 
     def moved(self, density: Density, by: Array) -> "Surface":
         """Give the same for sites that report other estimates, which differ by `by`, shape (estimate,)."""
-        return replace(self, density=density, middle=self.middle + by[self.rows])
+        middle, open_ = self.middle + by[self.rows], np.zeros_like(self.clipped)
+        return replace(self, density=density, middle=middle, clipped=open_)
 
     def slopes(self, mean: Array) -> tuple[Array, Array]:
         """Give first and second derivatives in the mean, shape (point, node, row); clipped at the ends."""
@@ -121,7 +135,15 @@ class Surface:
         return found
 
 
-def surface(density: Density, rows: Index, variance: Array, low: Array, high: Array) -> Surface:
+def surface(
+    density: Density,
+    rows: Index,
+    variance: Array,
+    low: Array,
+    high: Array,
+    *,
+    grouped: bool = False,
+) -> Surface:
     """Lay series.
 
     Parameters
@@ -132,14 +154,20 @@ def surface(density: Density, rows: Index, variance: Array, low: Array, high: Ar
         Which, shape (row,).
     variance, low, high
         What each mean's variance is, and between which ends the means lie, shape (point, row).
+    grouped
+        Whether groups are integrated over many of them: then series end where densities are negligible, and
+        the finest may hold more in its last coefficients.
 
     Returns
     -------
     Surface
         To be asked at any mean.
     """
+    clipped = np.zeros((2, *low.shape), dtype=bool)
+    if grouped:
+        low, high, clipped = _clipped(density, rows, variance, low, high)
     middle, half = 0.5 * (high + low), np.maximum(0.5 * (high - low), 1e-9)
-    followed = np.zeros(len(rows), dtype=bool)
+    followed = np.zeros(middle.shape, dtype=bool)
     series = []
     left = np.arange(len(rows))
     for degree in DEGREES:
@@ -148,32 +176,46 @@ def surface(density: Density, rows: Index, variance: Array, low: Array, high: Ar
         values = density(mean, variance[:, None, left], rows[left])
         each = np.einsum("dx,jxr->djr", _transform(degree), values)
         scale = np.max(np.abs(values), axis=1, initial=1.0)
-        good = np.isfinite(each).all(axis=(0, 1))
-        good &= np.all(np.abs(each[-3:]) <= ENOUGH * scale, axis=(0, 1))
+        # Of groups the finest serves a site at those points at which it follows it.
+        some = grouped and degree == DEGREES[-1]
+        told = np.isfinite(each).all(axis=0)
+        enough = GROUPED if some else ENOUGH
+        told &= np.all(np.abs(each[-3:]) <= enough * scale, axis=0)
+        good = told.any(axis=0) if some else told.all(axis=0)
         if good.any():
-            series.append((left[good], each[:, :, None, good]))
-            followed[left[good]] = True
+            series.append((left[good], np.nan_to_num(each[:, :, None, good])))
+            followed[:, left[good]] = told[:, good]
         left = left[~good]
         if not len(left):
             break
-    return Surface(density, rows, variance, middle, half, tuple(series), followed)
+    return Surface(density, rows, variance, middle, half, tuple(series), followed, clipped)
 
 
-def _beyond(series: Array, z: Array, away: Mask) -> Array:
-    """Go on beyond the ends of series as parabolas, shape (entry,)."""
-    point, _, row = np.nonzero(away)
-    end = np.sign(z[away])
-    own = series[:, point, 0, row]
-    first = chebyshev.chebder(own, axis=0)
-    second = chebyshev.chebder(first, axis=0)
-    # At an end every polynomial is one, with the sign of odd ones at the lower end.
-    odd = np.where(np.arange(len(own))[:, None] % 2, end, 1.0)
-    value, slope, bend = (
-        np.sum(each * odd[: len(each)] * end**order, axis=0)
-        for order, each in enumerate((own, first, second))
-    )
-    more = np.abs(z[away]) - 1.0
-    return np.asarray(value + slope * more + 0.5 * np.minimum(bend, 0.0) * more**2)
+def _clipped(
+    density: Density, rows: Index, variance: Array, low: Array, high: Array
+) -> tuple[Array, Array, Mask]:
+    """Draw in ends beyond which densities are negligible; and say which were, shape (2, point, row)."""
+    share = np.linspace(0.0, 1.0, LOOKED)[:, None]
+    at = low[:, None] + (high - low)[:, None] * share
+    log = density(at, variance[:, None], rows)
+    matter = log > log[:, LOOKED // 2, None] - BENEATH
+    first = np.maximum(np.argmax(matter, axis=1) - 1, 0)
+    last = np.minimum(LOOKED - np.argmax(matter[:, ::-1], axis=1), LOOKED - 1)
+    gap = (high - low) / (LOOKED - 1)
+    return low + first * gap, low + last * gap, np.stack([first > 0, last < LOOKED - 1])
+
+
+def _further(series: Array, z: Array) -> Array:
+    """Give what parabolas add to series beyond their ends, shape (point, node, row)."""
+    order = np.arange(len(series), dtype=np.float64)[:, None, None, None] ** 2
+    # Slope and curvature at an end; at the lower one odd polynomials change sign.
+    odd = np.where(np.arange(len(series))[:, None, None, None] % 2, -1.0, 1.0)
+    steep, bend = order * series, order * (order - 1.0) / 3.0 * series
+    more = np.maximum(np.abs(z) - 1.0, 0.0)
+    above = z > 0
+    slope = np.where(above, steep.sum(axis=0), -(odd * steep).sum(axis=0))
+    curve = np.where(above, bend.sum(axis=0), (odd * bend).sum(axis=0))
+    return np.asarray(np.sign(z) * slope * more + 0.5 * np.minimum(curve, 0.0) * more**2)
 
 
 def _transform(degree: int) -> Array:

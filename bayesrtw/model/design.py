@@ -10,7 +10,7 @@ from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import NormalParts
-from bayesrtw.model.grouped import Grouped
+from bayesrtw.model.grouped import Grouped, random_effects
 from bayesrtw.model.likelihood import correlated, excess
 from bayesrtw.model.observation import Gaussian, Mixed, Sites
 from bayesrtw.model.prior import Prior
@@ -314,7 +314,7 @@ def build(
         mean=np.concatenate([part.mean for part in fixed] or [np.zeros(0)]),
         precision=np.concatenate([part.precision for part in fixed] or [np.zeros(0)]),
         quantities=_quantities(fixed, columns.shape[1]),
-        grouped=tuple(part for part in parts if isinstance(part, Grouped)),
+        grouped=random_effects(parts),
         hyper=model.hyper,
         labels=evidence.data[ESTIMATE].to_numpy(),
         studies=evidence.data["study"].to_numpy(),
@@ -577,6 +577,9 @@ def _quantities(fixed: list[Fixed], width: int) -> dict[str, Quantity]:
         rows = np.zeros((len(part.labels), width))
         stop = start + part.columns.shape[1]
         rows[:, start:stop] = part.combine
+        if part.pooled is not None:
+            mu = np.zeros((1, width))
+            mu[0, start:stop] = part.pooled
         start = stop
         if part.intercept:
             mu = rows

@@ -1,6 +1,6 @@
 """Random effects of groups: how large they are, and what those of one study have in common."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -64,6 +64,11 @@ class Grouped:
         is, with `kin`, the mean over the kinds.
     kin
         What effects of groups have in common; None where they are independent.
+    share, new_share
+        Share of the square of that SD that is the variance of a group, and of a new setting's.
+    known
+        SDs that are no hyperparameters, shape (estimate,), alike in a group; `hyper` is empty then. None
+        where there are none.
     """
 
     group: Index
@@ -74,11 +79,14 @@ class Grouped:
     along: Array | None = None
     setting: Callable[[Mapping[str, object]], float] | None = None
     kin: Kin | None = None
+    share: float = 1.0
+    new_share: float = 1.0
+    known: Array | None = None
 
     def variance(self, at: Mapping[str, Array], rows: Index | slice = slice(None)) -> Array:
         """Give variances of some rows' groups: shape (..., row), one column where all share one SD."""
         if not self.hyper:
-            return np.zeros(1)
+            return np.zeros(1) if self.known is None else np.square(self.known[rows])
         if len(self.hyper) == 1:
             found = np.asarray(at[self.hyper[0]])[..., None] ** 2
         else:
@@ -86,7 +94,7 @@ class Grouped:
             found = np.stack(each, axis=-1)[..., self.which[rows]] ** 2
         if self.along is not None and self.ratio:
             found = found * np.exp(2.0 * np.asarray(at[self.ratio])[..., None] * self.along[rows])
-        return np.asarray(found)
+        return np.asarray(self.share * found)
 
     def covariance(self, at: Mapping[str, Array], rows: Index, others: Index) -> Array:
         """Give what the effects behind rows and those behind others have in common, shape (..., row, other).
@@ -97,7 +105,7 @@ class Grouped:
         one, other = (
             each.reshape(shape) for each, shape in zip((rows, others), shapes, strict=True)
         )
-        if not self.hyper:
+        if not self.varies:
             return np.zeros(np.broadcast_shapes(*shapes))
         sd = np.sqrt(self.variance(at))
         sd = np.broadcast_to(sd, (*sd.shape[:-1], len(self.group)))
@@ -136,7 +144,7 @@ class Grouped:
             sd = share * self._of_kinds(at)
             return np.asarray(np.einsum("...j,...jk,...k->...", sd, self.kin.correlation(at), sd))
         [name] = self.of_new
-        found = np.asarray(at[name]) ** 2
+        found = self.new_share * np.asarray(at[name]) ** 2
         return found * np.exp(2.0 * along * np.asarray(at[self.ratio])) if self.ratio else found
 
     def _of_kinds(self, at: Mapping[str, Array]) -> Array:
@@ -144,6 +152,11 @@ class Grouped:
         return np.stack(
             np.broadcast_arrays(*(np.asarray(at[name]) for name in self.hyper)), axis=-1
         )
+
+    @property
+    def varies(self) -> bool:
+        """Whether groups differ at all."""
+        return bool(self.hyper) or self.known is not None
 
     @property
     def count(self) -> int:
@@ -195,3 +208,9 @@ class Varying(NamedTuple):
     name: str
     sd: "TensorVariable"
     group: Index
+
+
+def random_effects(parts: Sequence[object]) -> tuple[Grouped, ...]:
+    """Give the random effects among what terms give as arrays, in their order."""
+    each = [part if isinstance(part, tuple) else (part,) for part in parts]
+    return tuple(part for own in each for part in own if isinstance(part, Grouped))

@@ -297,10 +297,10 @@ def _effects(
     """Draw effects (replicate, estimate), and what a new setting differs by (replicate,)."""
     theta, new = b @ design.of_effects.T + _levels(design, b, rng), np.zeros(len(b))
     for part in design.grouped:
-        if not part.hyper:
+        if not part.varies:
             continue
         theta = theta + part.drawn(hyper, len(b), rng)
-        if part.new is not None:
+        if part.of_new:
             new = new + np.sqrt(part.new_variance(hyper)) * rng.standard_normal(len(b))
     return theta, new
 

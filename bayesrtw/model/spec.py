@@ -173,7 +173,7 @@ class Model:
     @property
     def two_means(self) -> bool:
         """Whether the mean over levels and that over studies differ: a moderator is a line or has levels."""
-        return any(each.shape != "rows" for each in self.moderators)
+        return any(each.shape not in ("rows", "sets") for each in self.moderators)
 
     @property
     def pooled(self) -> str:
@@ -190,7 +190,7 @@ class Model:
         """Say which of two means, or of two new settings, a quantity is; empty where there is one."""
         if not self.two_means:
             return ""
-        moving = [each for each in self.moderators if each.shape != "rows"]
+        moving = [each for each in self.moderators if each.shape not in ("rows", "sets")]
         if quantity in ("mu", "theta_new") and all(each.shape == "line" for each in moving):
             # No level is counted: the mean is one point of the lines.
             centred = all(each.centred for each in moving)

@@ -155,7 +155,7 @@ class Moderator:
         Column of the evidence that it reads.
     shape
         ``line``: a line or curve over a numeric column; ``levels``: an effect of each level; ``rows``: the
-        difference of marked rows; ``other``.
+        difference of marked rows; ``sets``: what arms consist of; ``other``.
     groups
         How values of the column are collapsed to levels.
     values
@@ -172,7 +172,7 @@ class Moderator:
 
     name: str
     column: str
-    shape: Literal["line", "levels", "rows", "other"]
+    shape: Literal["line", "levels", "rows", "sets", "other"]
     groups: tuple[Group, ...] = ()
     values: tuple[str, ...] = ()
     centred: bool = False
@@ -279,6 +279,9 @@ class Fixed:
         Shape (label, column): the reported quantities are ``combine @ b``.
     intercept
         Whether the term is the pooled mean itself.
+    pooled
+        The pooled mean as a combination of its coefficients, shape (column,), where that is another; else
+        None.
     levels
         Level of each estimate where the term is categorical, shape (estimate,); else None.
     mixture
@@ -305,6 +308,7 @@ class Fixed:
     labels: tuple[str, ...]
     combine: Array
     intercept: bool = False
+    pooled: Array | None = None
     levels: NDArray[np.object_] | None = None
     mixture: NormalParts | None = None
     setting: Callable[[Mapping[str, object]], Array] | None = None
@@ -394,6 +398,10 @@ class MaybeBiased:
     groups: tuple[AtRisk, ...]
 
 
+#: What a term gives as arrays; random effects at several levels are several of them.
+type Part = Fixed | Grouped | Noise | MaybeBiased
+
+
 class Allocation(NamedTuple):
     """Normals that an estimate is one of, inside a PyMC model: with a bias or without, of this level or that.
 
@@ -457,7 +465,7 @@ class Term(Protocol):
     def hyper(self) -> Mapping[str, Hyper]:
         """Give the scalar hyperparameters by name: what each is, and its prior."""
 
-    def gaussian(self, evidence: Evidence) -> Fixed | Grouped | Noise | MaybeBiased | None:
+    def gaussian(self, evidence: Evidence) -> Part | tuple[Grouped, ...] | None:
         """Give the contribution as arrays; None if only its PyMC twin can say what it is."""
 
     def pymc(self, evidence: Evidence) -> Contribution:

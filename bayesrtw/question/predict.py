@@ -14,7 +14,7 @@ from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import once_a_study, spoken
-from bayesrtw.model.grouped import Grouped
+from bayesrtw.model.grouped import random_effects
 from bayesrtw.model.spec import NEW, Model
 from bayesrtw.model.term import Fixed, Noise, Term
 from bayesrtw.posterior.kernels import Kernels, blended
@@ -224,8 +224,7 @@ def _rows(
         along.append(
             [
                 0.0 if part.setting is None else part.setting(setting)
-                for _, part in parts
-                if isinstance(part, Grouped)
+                for part in random_effects([part for _, part in parts])
             ]
         )
         for term, part in parts:

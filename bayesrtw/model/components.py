@@ -1,0 +1,406 @@
+"""Programmes as sums of components: an arm is a set of them, an effect the difference of two arms."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.dims import ESTIMATE
+from bayesrtw.errors import Finding, SpecError, shown
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.contract import Prior, normal, single
+from bayesrtw.model.levels import cell_text
+from bayesrtw.model.moderator import has_column
+from bayesrtw.model.prior import Normal
+from bayesrtw.model.term import Contribution, Facts, Fixed, Hyper, Moderator
+from bayesrtw.registry import component, suggestion
+
+Array = NDArray[np.float64]
+
+#: What stands between the components of a cell.
+PLUS = "+"
+#: In place of pairs: every pair that some arm has together.
+EVERY = "all"
+#: An arm by its components and their doses; nothing is no component.
+type Doses = Mapping[str, float]
+
+
+@component("term", "components")
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Effects of the parts of programmes, which add up.
+
+    ``theta = sum_c (x_c - z_c) gamma_c + sum_{c<d} (x_c x_d - z_c z_d) delta_cd``, where `x` says what the
+    arm has and `z` what its comparator has [1]_. With one component an arm it is network meta-analysis;
+    with one comparator without components, a regression on parts. `mu` is the mean of the effects that
+    these parts expect of the studies, each study once. Usual care has its own components unless it is
+    declared to be none (unanchored coding) [2]_.
+
+    Parameters
+    ----------
+    prior
+        `Normal` or `Flat`, of each component's effect, analysis scale.
+    arm
+        Text column whose cells hold the components of the arm, ``"coordination + workplace meeting"``; or
+        empty with `columns`.
+    against
+        The same of the comparator; empty where comparators have none, or rows are single arms.
+    columns
+        Numeric columns, one a component: 0, 1 or a dose. Components are called by them.
+    against_columns
+        The same of the comparator, in the same order; empty as `against`.
+    none
+        Components, or whole cells, that are declared to be none, e.g. ``["usual care"]``.
+    interactions
+        Pairs ``"a + b"`` whose effect together may differ from the sum, or ``["all"]`` for every pair that
+        some arm has.
+    interaction_prior
+        `Normal` or `Flat`, of each of these; None for a normal with mean 0 and half the SD of `prior`.
+    name
+        What components are called in results, ``<name>[CBT]``.
+
+    Raises
+    ------
+    SpecError
+        If it is not said where components are read, pairs are no pairs, or a prior is another one.
+
+    References
+    ----------
+    .. [1] Welton NJ, Caldwell DM, Adamopoulos E, Vedhara K (2009). Am J Epidemiol 169:1158-1165.
+       doi:10.1093/aje/kwp014
+    .. [2] Wigle A, Beliveau A (2022). Stat Med 41:5119-5137. doi:10.1002/sim.9520
+
+    Examples
+    --------
+    >>> from bayesrtw.model.prior import Normal
+    >>> Components(Normal(0, 0.25), arm="parts", against="usual_parts").facts.mean
+    True
+    """
+
+    prior: Prior
+    arm: str = ""
+    against: str = ""
+    columns: tuple[str, ...] = ()
+    against_columns: tuple[str, ...] = ()
+    none: tuple[str, ...] = ()
+    interactions: tuple[str, ...] = ()
+    interaction_prior: Prior | None = None
+    name: str = "component"
+
+    def __post_init__(self) -> None:
+        if bool(self.arm) == bool(self.columns):
+            raise SpecError(
+                "components are read from cells (arm) or from columns of their own (columns); give one "
+                "of the two."
+            )
+        if self.columns and (self.against or self.none):
+            raise SpecError("columns go with against_columns; 0 says that there is none of it.")
+        if self.arm and self.against_columns:
+            raise SpecError("against_columns goes with columns; give against, a column of cells.")
+        if self.against_columns and len(self.against_columns) != len(self.columns):
+            raise SpecError(
+                f"columns has {len(self.columns)} components and against_columns "
+                f"{len(self.against_columns)}; give both in the same order."
+            )
+        for prior in (self.prior, self._of_pairs):
+            if prior is not None and single(prior) is None:
+                raise SpecError(
+                    f"{self.name}: needs normal or flat priors; found {type(prior).__name__}."
+                )
+        for pair in self.interactions:
+            if pair != EVERY and len(split(pair)) != 2:
+                raise SpecError(f"interactions names {pair!r}; give a pair 'a + b', or 'all'.")
+        if self.interactions and self._of_pairs is None:
+            raise SpecError("beside a flat prior the interactions need interaction_prior.")
+
+    @property
+    def _of_pairs(self) -> Prior | None:
+        """The prior of an interaction; None where nothing gives one."""
+        if self.interaction_prior is not None:
+            return self.interaction_prior
+        own = normal(self.prior)
+        return None if own is None else Normal(0.0, 0.5 * own[1])
+
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        read = [self.arm, self.against] if self.arm else [*self.columns, *self.against_columns]
+        own = tuple(
+            Moderator(f"{self.name}: {column}" if place else self.name, column, "sets")
+            for place, column in enumerate(read)
+            if column
+        )
+        return Facts(mean=True, moderators=own)
+
+    def hyper(self) -> Mapping[str, Hyper]:
+        """See `Term`."""
+        return {}
+
+    def faults(self, evidence: Evidence) -> list[str]:
+        """See `Term`."""
+        read = [self.arm, self.against] if self.arm else [*self.columns, *self.against_columns]
+        found = [fault for column in read if column for fault in has_column(evidence, column)]
+        if found:
+            return found
+        if self.columns:
+            found = _no_doses(evidence, read)
+        else:
+            for column in filter(None, (self.arm, self.against)):
+                names = _rows_where(evidence, [not cell for cell in _cells(evidence, column)])
+                if names:
+                    found.append(
+                        f"{evidence.where}: {column!r} is empty in rows {shown(names)}; name their "
+                        "components, or write a word that `none` declares to be none."
+                    )
+        if found:
+            return found
+        arms, others = self.arms(evidence)
+        if self.against or self.against_columns:
+            same = [one == other for one, other in zip(arms, others, strict=True)]
+            if any(same):
+                found.append(
+                    f"{evidence.where}: both arms are the same in rows "
+                    f"{shown(_rows_where(evidence, same))}; what differs is no component: leave them out, "
+                    "or name it."
+                )
+        known = self.names(evidence)
+        if not known:
+            found.append(f"{evidence.where}: no arm has a component; name some in {read[0]!r}.")
+        for pair in self.interactions:
+            for part in [] if pair == EVERY else split(pair):
+                if part not in known:
+                    found.append(f"interactions names {part!r}; {suggestion(part, known)}")
+        return found
+
+    def findings(self, evidence: Evidence) -> list[Finding]:
+        """See `Term`."""
+        columns, labels = self._columns(evidence), self._labels(evidence)
+        studies = evidence.data["study"].to_numpy().astype(str)
+        found, idle, lone = [], [], []
+        for label, column in zip(labels, columns.T, strict=True):
+            told = sorted(set(studies[column != 0]))
+            if not told:
+                idle.append(label)
+            elif len(told) == 1:
+                lone.append(f"{label} ({told[0]})")
+        if idle:
+            text = (
+                f"{shown(idle, 20)} stand on both sides of every row: no row tells their effects, which "
+                "are their priors'. Leave them out, or add a study that compares with and without."
+            )
+            found.append(Finding("idle-component", "warning", text))
+        if lone:
+            text = f"Told by one study alone: {shown(lone, 20)}."
+            found.append(Finding("lone-component", "note", text))
+        return found
+
+    def arms(self, evidence: Evidence) -> tuple[list[Doses], list[Doses]]:
+        """Give the components of both sides of every row, with their doses.
+
+        Parameters
+        ----------
+        evidence
+            Rows with the columns that the term reads.
+
+        Returns
+        -------
+        tuple of list of mapping
+            Of the arm and of its comparator: component to dose, none left out.
+        """
+        if self.arm:
+            sides = [_cells(evidence, column) if column else [""] * evidence.size for column in
+                     (self.arm, self.against)]  # fmt: skip
+            own, other = ([self._parsed(cell) for cell in side] for side in sides)
+            return own, other
+        return self._dosed(evidence, self.columns), self._dosed(evidence, self.against_columns)
+
+    def _parsed(self, cell: str) -> Doses:
+        """Give the components of a cell."""
+        if cell in self.none:
+            return {}
+        return {part: 1.0 for part in split(cell) if part not in self.none}
+
+    def _dosed(self, evidence: Evidence, columns: Sequence[str]) -> list[Doses]:
+        """Give the components of every row from columns of doses."""
+        if not columns:
+            return [{} for _ in range(evidence.size)]
+        doses = np.stack([evidence.data[column].to_numpy().astype(float) for column in columns])
+        return [
+            {name: float(dose) for name, dose in zip(self.columns, row, strict=True) if dose}
+            for row in doses.T
+        ]
+
+    def names(self, evidence: Evidence) -> tuple[str, ...]:
+        """Give the components that occur, in alphabetical order; those of `columns` as they stand."""
+        if self.columns:
+            return self.columns
+        arms, others = self.arms(evidence)
+        return tuple(sorted({name for each in (*arms, *others) for name in each}))
+
+    def pairs(self, evidence: Evidence) -> tuple[tuple[str, str], ...]:
+        """Give the pairs whose interaction is a coefficient."""
+        known = self.names(evidence)
+        asked = {tuple(sorted(split(pair))) for pair in self.interactions if pair != EVERY}
+        arms, others = self.arms(evidence)
+        if EVERY in self.interactions:
+            for each in (*arms, *others):
+                asked |= {tuple(sorted(pair)) for pair in combinations(each, 2)}
+        return tuple((a, b) for a, b in combinations(sorted(known), 2) if (a, b) in asked)
+
+    def _labels(self, evidence: Evidence) -> tuple[str, ...]:
+        pairs = (f"{a} x {b}" for a, b in self.pairs(evidence))
+        return tuple(f"{self.name}[{each}]" for each in (*self.names(evidence), *pairs))
+
+    def row(self, doses: Doses, evidence: Evidence) -> Array:
+        """Give what an arm adds up, shape (column,).
+
+        Parameters
+        ----------
+        doses
+            Its components with their doses.
+        evidence
+            The rows that say which components and pairs there are.
+
+        Returns
+        -------
+        ndarray, shape (column,)
+            Doses of components, then their products for pairs.
+        """
+        single_ = [doses.get(name, 0.0) for name in self.names(evidence)]
+        return np.array(
+            single_ + [doses.get(a, 0.0) * doses.get(b, 0.0) for a, b in self.pairs(evidence)]
+        )
+
+    def _columns(self, evidence: Evidence) -> Array:
+        names, pairs = self.names(evidence), self.pairs(evidence)
+
+        def side(arms: Sequence[Doses]) -> Array:
+            x = np.array([[each.get(name, 0.0) for name in names] for each in arms])
+            place = {name: number for number, name in enumerate(names)}
+            both = [x[:, place[a]] * x[:, place[b]] for a, b in pairs]
+            return np.column_stack([x, *both])
+
+        arms, others = self.arms(evidence)
+        return np.asarray(side(arms) - side(others))
+
+    def _pooled(self, columns: Array, evidence: Evidence) -> Array:
+        """Mean row of the studies, each once; rows without any component are no effects."""
+        own = np.any(columns != 0, axis=1)
+        _, place = np.unique(
+            evidence.data["study"].to_numpy().astype(str)[own], return_inverse=True
+        )
+        weight = (1.0 / np.bincount(place))[place]
+        return np.asarray(weight @ columns[own] / weight.sum())
+
+    def _moments(self, evidence: Evidence) -> tuple[Array, Array]:
+        """Mean and precision of every coefficient."""
+        many = (len(self.names(evidence)), len(self.pairs(evidence)))
+        own = [single(self.prior), single(self._of_pairs) if self._of_pairs is not None else None]
+        told = [each or (0.0, 1.0) for each in own]
+        mean = np.repeat([each[0] for each in told], many)
+        return mean, np.repeat([each[1] ** -2.0 for each in told], many)
+
+    def gaussian(self, evidence: Evidence) -> Fixed:
+        """See `Term`."""
+        columns = self._columns(evidence)
+        mean, precision = self._moments(evidence)
+        pooled = self._pooled(columns, evidence)
+        return Fixed(
+            columns=columns,
+            mean=mean,
+            precision=precision,
+            labels=self._labels(evidence),
+            combine=np.eye(columns.shape[1]),
+            pooled=pooled,
+            setting=lambda values: self._setting(values, pooled, evidence),
+        )
+
+    def _setting(self, values: Mapping[str, object], pooled: Array, evidence: Evidence) -> Array:
+        """Give the row of one set of components against another; the studies' mean where none is named."""
+        if self.columns:
+            read = (self.columns, self.against_columns)
+            sides: list[Doses] = [_doses(values, own, self.columns) for own in read]
+            if not any(name in values for own in read for name in own):
+                return pooled
+        else:
+            if self.arm not in values and (not self.against or self.against not in values):
+                return pooled
+            cells = [cell_text(values.get(name, "")) for name in (self.arm, self.against)]
+            sides = [self._parsed(cell) for cell in cells]
+        known = self.names(evidence)
+        for name in [name for side in sides for name in side]:
+            if name not in known:
+                raise SpecError(f"{self.arm} names {name!r}; {suggestion(name, known)}")
+        return self.row(sides[0], evidence) - self.row(sides[1], evidence)
+
+    def pymc(self, evidence: Evidence) -> Contribution:
+        """See `Term`."""
+        import pymc as pm  # noqa: PLC0415
+        import pytensor.tensor as pt  # noqa: PLC0415
+
+        columns, many = self._columns(evidence), len(self.names(evidence))
+        groups = [(f"beta_{self.name}", self.prior, many)]
+        if self._of_pairs is not None:
+            groups.append((f"beta_{self.name}_pairs", self._of_pairs, columns.shape[1] - many))
+        effects = []
+        for called, prior, count in groups:
+            mean, sd = single(prior) or (0.0, 1.0)
+            if count:
+                flat = np.isinf(sd)
+                effects.append(
+                    pm.Flat(called, shape=count)
+                    if flat
+                    else pm.Normal(called, mean, sd, shape=count)
+                )
+        every = pt.concatenate(effects)
+        pm.Deterministic(
+            "mu", pt.dot(pm.Data(f"{self.name}_mean", self._pooled(columns, evidence)), every)
+        )
+        return Contribution(pm.Data(f"{self.name}_rows", columns) @ every, every)
+
+
+def split(cell: str) -> list[str]:
+    """Give the components that a cell names, each once, in order."""
+    return list(dict.fromkeys(part for part in (each.strip() for each in cell.split(PLUS)) if part))
+
+
+def _cells(evidence: Evidence, column: str) -> list[str]:
+    return [cell_text(value).strip() for value in evidence.data[column].to_numpy()]
+
+
+def _rows_where(evidence: Evidence, which: Sequence[bool]) -> list[str]:
+    return [str(name) for name in evidence.data[ESTIMATE].to_numpy()[np.array(which, dtype=bool)]]
+
+
+def _no_doses(evidence: Evidence, columns: Sequence[str]) -> list[str]:
+    """Name columns of doses that hold text or nothing."""
+    found = []
+    for column in columns:
+        values = evidence.data[column].to_numpy()
+        if values.dtype == object:
+            found.append(
+                f"{evidence.where}: column {column!r} holds text; a component's column holds 0, 1 or a "
+                "dose. Cells that name components go with `arm`."
+            )
+        elif not np.all(np.isfinite(values.astype(float))):
+            names = _rows_where(evidence, (~np.isfinite(values.astype(float))).tolist())
+            found.append(
+                f"{evidence.where}: column {column!r} is empty in rows {shown(names)}; give 0, 1 or a dose."
+            )
+    return found
+
+
+def _doses(
+    values: Mapping[str, object], columns: Sequence[str], names: Sequence[str]
+) -> dict[str, float]:
+    """Read doses that are asked for; what is not named is 0."""
+    found = {}
+    for column, name in zip(columns, names, strict=False):
+        dose = values.get(column, 0.0)
+        if not isinstance(dose, int | float | np.number) or not np.isfinite(float(dose)):
+            raise SpecError(f"{column} is {dose!r}; give 0, 1 or a dose.")
+        if float(dose):
+            found[name] = float(dose)
+    return found

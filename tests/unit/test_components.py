@@ -1,0 +1,312 @@
+"""Components and arms: published networks, dense grids, both engines, and what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import halfnorm, norm
+
+import bayesrtw as brw
+from bayesrtw.errors import EvidenceError, SpecError
+from bayesrtw.evidence.covariance import Dependence
+from bayesrtw.model.arm_effects import Arms
+from bayesrtw.model.checked import check
+from bayesrtw.model.components import Components
+from bayesrtw.model.heterogeneity import Common, Exchangeable
+from bayesrtw.model.prior import Flat, HalfNormal, Normal
+from bayesrtw.model.single import BinomialSingle
+
+NETWORKS = Path(__file__).parents[1] / "networks"
+
+
+def _contrasts(arms: pd.DataFrame, covariance: float = 0.0) -> brw.Evidence:
+    """Contrasts with the first arm of each study; errors share that arm's, and what is given."""
+    rows, blocks = [], []
+    for study, own in arms.groupby("study", sort=False):
+        first, others = own.iloc[0], own.iloc[1:]
+        start = len(rows)
+        for each in others.itertuples():
+            se = np.sqrt(each.se**2 + first.se**2 + covariance)
+            rows.append((str(study), "y", each.arm, first.arm, each.effect - first.effect, se))
+        if len(others) > 1:
+            shared = np.full((len(others), len(others)), first.se**2 + covariance / 2)
+            shared[np.diag_indices(len(others))] = [row[-1] ** 2 for row in rows[start:]]
+            blocks.append(Dependence(np.arange(start, len(rows)), shared, "a shared arm"))
+    names = ["study", "outcome", "arm", "against", "effect", "se"]
+    found = brw.Evidence.from_frame(
+        pd.DataFrame(rows, columns=names), measure="mean_difference", benefit="lower"
+    )
+    return replace(found, dependence=tuple(blocks))
+
+
+def _parkinsons() -> pd.DataFrame:
+    seen = pd.read_csv(NETWORKS / "parkinsons.csv")
+    told = {"study": seen.studyn.astype(str), "arm": seen.trtn.astype(str), "outcome": "off"}
+    return pd.DataFrame(told | {"effect": seen.y, "se": seen.se})
+
+
+def _arms(frame: pd.DataFrame, measure: str) -> brw.Evidence:
+    return brw.Evidence.from_frame(frame, measure=measure, benefit="lower")
+
+
+def _counted(arms: pd.DataFrame) -> brw.Evidence:
+    some = (arms.events + 0.5, arms.n - arms.events + 0.5)
+    return _arms(
+        arms.assign(
+            outcome="event", effect=np.log(some[0] / some[1]), se=np.sqrt(1 / some[0] + 1 / some[1])
+        ),
+        "logit_proportion",
+    )
+
+
+def _effects(tree: object, *labels: str) -> list[list[float]]:
+    told = brw.summarise(tree)
+    rows = [f"beta[component[{label}]]" for label in labels]
+    return told.loc[rows, ["mean", "sd", "lower", "upper"]].to_numpy().tolist()
+
+
+@pytest.mark.parametrize("tau", [None, HalfNormal(5)])
+def test_parkinsons_arms_and_contrasts_are_one(tau: HalfNormal | None) -> None:
+    # NICE DSU TSD2, example 5, as multinma 0.8.0 repeats it: MCMC, two decimals.
+    published = (
+        {"2": (-1.81, 0.33), "3": (-0.47, 0.49), "4": (-0.52, 0.48), "5": (-0.82, 0.52)}
+        if tau is None
+        else {"2": (-1.85, 0.54), "3": (-0.50, 0.66), "4": (-0.53, 0.65), "5": (-0.83, 0.80)}
+    )
+    seen, found = _parkinsons(), []
+    for evidence, against, baseline in (
+        (_arms(seen, "mean"), "", Normal(0, 1e4)),
+        (_contrasts(seen), "against", None),
+    ):
+        terms = (
+            Components(Normal(0, 100), arm="arm", against=against, none=("1",)),
+            Arms(tau, baseline=baseline),
+        )
+        tree = brw.fit(brw.Model(terms=terms), evidence, engine=brw.Exact(), seed=1)
+        found.append(_effects(tree, *published))
+    assert np.array(found[0]) == pytest.approx(np.array(found[1]), abs=1e-6)
+    assert [row[:2] for row in found[0]] == [
+        pytest.approx(each, abs=0.012) for each in published.values()
+    ]
+
+
+def test_linde_2016_components_with_tau_fixed() -> None:
+    # Ruecker, Petropoulou & Schwarzer 2020, doi:10.1002/bimj.201800167, Table 3: tau^2 0.0208.
+    arms = pd.read_csv(NETWORKS / "linde2016.csv")
+    arms = arms.rename(columns={"id": "study", "int": "arm", "resp": "events"})
+    odds = arms.events / (arms.n - arms.events)
+    arms = arms.assign(
+        effect=np.log(odds), se=np.sqrt(1 / arms.events + 1 / (arms.n - arms.events))
+    )
+    evidence = _contrasts(arms, covariance=0.0208)
+    terms = (
+        Components(Flat(), arm="arm", against="against", none=("Placebo",)),
+        Common(),
+    )
+    tree = brw.fit(brw.Model(terms=terms), evidence, engine=brw.Exact(), seed=1)
+    told = np.exp(np.array(_effects(tree, "SSRI", "Face-to-face CBT"))[:, [0, 2, 3]]).round(2)
+    assert told.tolist() == [[1.69, 1.45, 1.97], [2.31, 1.44, 3.70]]
+    at = brw.predict(
+        brw.Model(terms=terms),
+        evidence,
+        at={"arm": "Face-to-face CBT + SSRI", "against": "Placebo"},
+    )
+    assert round(float(np.exp(at["mean"].iloc[0])), 2) == 3.91
+
+
+def _tiny() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "study": ["a", "a", "b", "b", "b", "c", "c"],
+            "arm": ["none", "x", "none", "x", "x + y", "x", "x + y"],
+            "events": [4, 9, 3, 6, 11, 7, 12],
+            "n": [30, 31, 25, 24, 26, 40, 41],
+        }
+    )
+
+
+def _dense(arms: pd.DataFrame, parts: np.ndarray, grids: list[np.ndarray]) -> list[float]:
+    """Means of effects and tau on grids: baselines N(0, 2^2), effects N(0, 1), tau half-normal(0.5)."""
+    effects = np.meshgrid(*grids, indexing="ij")
+    baseline, z = np.linspace(-7, 5, 81), np.linspace(-6, 6, 41)
+    node, share = np.polynomial.legendre.leggauss(14)
+    each = []
+    for tau in 1.1 * (node + 1.0):
+        log = sum(norm.logpdf(value) for value in effects) + halfnorm.logpdf(tau, scale=0.5)
+        at = np.linspace(-14, 13, 541)
+        theta = at[:, None] + tau / np.sqrt(2) * z
+        for _, own in arms.reset_index(drop=True).groupby("study"):
+            inside = norm.logpdf(baseline, 0, 2)
+            for row, r, n in zip(own.index, own.events, own.n, strict=True):
+                curve = r * theta - n * np.logaddexp(0, theta) + norm.logpdf(z)
+                moved = sum(part * value for part, value in zip(parts[row], effects, strict=True))
+                mean = baseline + np.asarray(moved)[..., None]
+                inside = inside + np.interp(mean, at, logsumexp(curve, axis=1))
+            log = log + logsumexp(inside, axis=-1)
+        each.append(log)
+    weight = np.exp(np.array(each) - np.max(each)) * share.reshape(-1, *[1] * len(grids))
+    weight /= weight.sum()
+    taus = 1.1 * (node + 1.0)
+    told = [float((weight * value).sum()) for value in effects]
+    return [*told, float(weight.reshape(len(taus), -1).sum(axis=1) @ taus)]
+
+
+def _counted_means(arms: pd.DataFrame, *names: str) -> np.ndarray:
+    terms = (
+        Components(Normal(0, 1), arm="arm", none=("none",)),
+        Arms(HalfNormal(0.5), baseline=Normal(0, 2)),
+    )
+    model = brw.Model(terms=terms, likelihood=BinomialSingle())
+    tree = brw.fit(model, _counted(arms), engine=brw.Exact(study_effects=False), seed=1)
+    rows = [*(f"beta[component[{name}]]" for name in names), "tau"]
+    return np.asarray(brw.summarise(tree)["mean"][rows].to_numpy())
+
+
+def test_counted_arms_of_two_are_a_dense_sum() -> None:
+    arms = _tiny().iloc[[0, 1, 2, 3]]
+    truth = _dense(arms, np.array([[0], [1], [0], [1]]), [np.linspace(-2.5, 4.0, 66)])
+    assert _counted_means(arms, "x") == pytest.approx(truth, abs=5e-5)
+
+
+@pytest.mark.slow
+def test_counted_arms_of_three_are_a_dense_sum() -> None:
+    parts = np.array([[0, 0], [1, 0], [0, 0], [1, 0], [1, 1], [1, 0], [1, 1]])
+    truth = _dense(_tiny(), parts, [np.linspace(-2.5, 3.5, 41)] * 2)
+    assert _counted_means(_tiny(), "x", "y") == pytest.approx(truth, abs=2e-4)
+
+
+def test_what_is_refused_is_named() -> None:
+    arms = _tiny()
+    term = Components(Normal(0, 1), arm="arm", none=("none",))
+
+    def told(frame: pd.DataFrame, own: Components = term) -> str:
+        with pytest.raises(EvidenceError) as caught:
+            check(brw.Model(terms=(own, Exchangeable(HalfNormal(1)))), _counted(frame))
+        return str(caught.value)
+
+    assert "'arm' is empty in rows a (1)" in told(arms.assign(arm=["", *arms.arm[1:]])) or (
+        "'arm' is empty" in told(arms.assign(arm=["", *arms.arm[1:]]))
+    )
+    same = replace(term, against="arm")
+    assert "both arms are the same" in told(arms, same)
+    assert "holds text" in told(
+        arms.assign(dose="much"), Components(Normal(0, 1), columns=("dose",))
+    )
+    assert "did you mean" in told(arms, replace(term, interactions=("x + yy",)))
+    with pytest.raises(SpecError, match="give one of the two"):
+        Components(Normal(0, 1))
+    with pytest.raises(SpecError, match="a pair"):
+        replace(term, interactions=("x",))
+
+
+def test_components_that_no_row_tells_are_named() -> None:
+    frame = pd.DataFrame(
+        {
+            "study": ["a", "b", "c"],
+            "outcome": "y",
+            "arm": ["talk + visit", "talk + visit + gym", "talk + gym"],
+            "against": ["talk", "talk", "talk + visit"],
+            "effect": [0.1, 0.3, 0.2],
+            "se": 0.2,
+        }
+    )
+    evidence = brw.Evidence.from_frame(frame, measure="mean_difference", benefit="higher")
+    model = brw.Model(
+        terms=(
+            Components(Normal(0, 0.5), arm="arm", against="against", interactions=("all",)),
+            Exchangeable(HalfNormal(0.3)),
+        )
+    )
+    found = {each.check: each.message for each in check(model, evidence)}
+    assert "component[talk]" in found["idle-component"]
+    # Least squares with the priors as further rows, by hand, at tau fixed by a dense sum.
+    tree = brw.fit(model, evidence, engine=brw.Exact(), seed=1)
+    told = brw.summarise(tree)
+    assert told.loc["beta[component[talk]]", "sd"] == pytest.approx(0.5, rel=1e-9)
+    assert "beta[component[talk x visit]]" in told.index
+
+
+def test_columns_of_doses_are_cells_of_names() -> None:
+    seen = _contrasts(_parkinsons())
+    arms, against = (seen.data[name].to_numpy().astype(str) for name in ("arm", "against"))
+    doses = {f"t{name}": (arms == name).astype(float) for name in "2345"}
+    doses |= {f"c{name}": (against == name).astype(float) for name in "2345"}
+    wide = replace(seen, data=seen.data.assign({k: ("estimate", v) for k, v in doses.items()}))
+    told = []
+    for evidence, term in (
+        (seen, Components(Normal(0, 1), arm="arm", against="against", none=("1",))),
+        (
+            wide,
+            Components(
+                Normal(0, 1),
+                columns=("t2", "t3", "t4", "t5"),
+                against_columns=("c2", "c3", "c4", "c5"),
+            ),
+        ),
+    ):
+        model = brw.Model(terms=(term, Arms(HalfNormal(1))))
+        tree = brw.fit(model, evidence, engine=brw.Exact(), seed=1)
+        told.append(brw.summarise(tree).loc[["mu", "tau"], ["mean", "sd"]].to_numpy())
+    assert told[0] == pytest.approx(told[1], abs=1e-12)
+
+
+def test_several_comparators_in_a_study_are_refused() -> None:
+    seen = _contrasts(_parkinsons())
+    torn = seen.data["against"].to_numpy().copy()
+    torn[3] = "2"
+    evidence = replace(seen, data=seen.data.assign(against=("estimate", torn)))
+    model = brw.Model(
+        terms=(
+            Components(Normal(0, 1), arm="arm", against="against", none=("1",)),
+            Arms(HalfNormal(1), comparator="against"),
+        )
+    )
+    with pytest.raises(EvidenceError, match="several comparators"):
+        check(model, evidence)
+
+
+@pytest.mark.slow
+def test_smoking_cessation_counts() -> None:
+    # NICE DSU TSD3 and multinma 0.8.0: random effects, tau half-normal(5), N(0, 100^2) elsewhere.
+    seen = pd.read_csv(NETWORKS / "smoking.csv")
+    arms = seen.rename(columns={"studyn": "study", "trtc": "arm", "r": "events"})
+    terms = (
+        Components(Normal(0, 100), arm="arm", none=("No intervention",)),
+        Arms(HalfNormal(5), baseline=Normal(0, 100)),
+    )
+    model = brw.Model(terms=terms, likelihood=BinomialSingle())
+    tree = brw.fit(model, _counted(arms), engine=brw.Exact(study_effects=False), seed=1)
+    told = _effects(tree, "Self-help", "Individual counselling", "Group counselling")
+    published = [
+        (0.49, 0.40, -0.29, 1.31),
+        (0.84, 0.24, 0.39, 1.34),
+        (1.10, 0.44, 0.26, 2.00),
+    ]
+    assert told == [pytest.approx(row, abs=0.012) for row in published]
+    tau = brw.summarise(tree).loc["tau"]
+    assert [tau["median"], tau["sd"], tau["lower"], tau["upper"]] == pytest.approx(
+        [0.82, 0.19, 0.55, 1.27], abs=0.012
+    )
+
+
+@pytest.mark.slow
+def test_both_engines_agree_on_arms() -> None:
+    seen, terms = (
+        _parkinsons(),
+        (
+            Components(Normal(0, 2), arm="arm", none=("1",)),
+            Arms(HalfNormal(1), baseline=Normal(0, 10)),
+        ),
+    )
+    model, evidence = brw.Model(terms=terms), _arms(_parkinsons(), "mean")
+    exact, nuts = (
+        brw.fit(model, evidence, engine=engine, seed=3) for engine in (brw.Exact(), brw.Nuts())
+    )
+    for name in ("mu", "tau", "beta[component[2]]", "beta[component[5]]", "theta_new"):
+        one, other = (brw.summarise(tree).loc[name] for tree in (exact, nuts))
+        assert abs(one["mean"] - other["mean"]) < 0.08 * one["sd"], name
+        assert other["sd"] == pytest.approx(one["sd"], rel=0.08), name
+    assert seen.shape[0] == evidence.size
