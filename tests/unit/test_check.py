@@ -1,12 +1,14 @@
 """`bayesrtw check`: what it lists, where, and with which exit code."""
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from bayesrtw.cli import main
 
+EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 HEAD = "study,outcome,benefit,follow_up_months,reported,estimate,ci_low,ci_high,"
 
 
@@ -90,3 +92,11 @@ def test_an_id_of_a_data_set_and_an_analysis_checks_both():
         "cancer-rtw",
     ]
     assert document["counts"] == {"faults": 0, "doubts": 22, "notes": 16}
+
+
+@pytest.mark.parametrize(
+    "path", sorted(EXAMPLES.glob("*-components.toml")), ids=lambda path: path.stem
+)
+def test_examples_of_components_say_what_one_study_tells(path):
+    result = call(path)
+    assert "Told by one study alone: 'component[" in result.stderr
