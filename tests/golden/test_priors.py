@@ -17,6 +17,7 @@ from numpy.testing import assert_allclose
 from scipy import integrate, stats
 
 from bayesrtw.errors import SpecError
+from bayesrtw.model.correlation_prior import ScaledBeta
 from bayesrtw.model.mixture_prior import NormalMixture, StudentT
 from bayesrtw.model.prior import (
     Beta,
@@ -66,6 +67,8 @@ PROPER = [
     Beta(20.0, 20.0),
     Beta(1.0, 10.0),
     Beta(2.5, 1.5),
+    ScaledBeta(2.0, 2.0),
+    ScaledBeta(2.5, 1.5, -0.5),
     StudentT(4.0, 0.3, 2.0),
     NormalMixture((0.3, 0.7), (0.0, 1.0), (1.0, 0.2)),
 ]
@@ -87,6 +90,7 @@ LOG_TAILED = [LogStudentT(5.0, -1.72, 1.295)]
 #: Our prior and the same distribution of scipy.
 TWINS = [
     (Normal(0.3, 2.0), stats.norm(0.3, 2.0)),
+    (ScaledBeta(2.5, 1.5, -0.5), stats.beta(2.5, 1.5, loc=-0.5, scale=1.5)),
     (HalfNormal(0.25), stats.halfnorm(scale=0.25)),
     (HalfCauchy(0.5), stats.halfcauchy(scale=0.5)),
     (Exponential(0.7), stats.expon(scale=0.7)),
@@ -120,6 +124,8 @@ def density(x, prior):
 def support(prior):
     if isinstance(prior, Normal | StudentT | NormalMixture):
         return -math.inf, math.inf
+    if isinstance(prior, ScaledBeta):
+        return prior.low, 1.0
     return 0.0, 1.0 if isinstance(prior, Beta) else getattr(prior, "upper", math.inf)
 
 
