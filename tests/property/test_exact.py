@@ -31,6 +31,7 @@ import bayesrtw as brw
 from bayesrtw.engine import integrate
 from bayesrtw.errors import ConvergenceError, Faults, SpecError
 from bayesrtw.model import reference_prior
+from bayesrtw.model.correlation_prior import ScaledBeta
 from bayesrtw.model.mixture_prior import NormalMixture
 from bayesrtw.model.prior import Prior
 from bayesrtw.posterior import mixture
@@ -334,6 +335,9 @@ def mixtures():
 def priors(cls):
     if cls is NormalMixture:
         return mixtures()
+    if cls is ScaledBeta:
+        positive = st.floats(0.01, 100)
+        return st.builds(cls, a=positive, b=positive, low=st.floats(-1.0, 0.0))
     hints = typing.get_type_hints(cls)
     fields = {field.name: values_of(hints[field.name]) for field in dataclasses.fields(cls)}
     return st.builds(cls, **fields)
