@@ -316,7 +316,8 @@ class Curved:
         """Log densities of rows at means (point, node, row), with variances as `spread` gives them."""
         if place.surface is None:
             return self.curved.sites.log_density(mean, variance[..., rows], rows)
-        return place.surface.at(mean, cut, rows, rough=True)
+        rough = self.by_series or not self.problem.nested
+        return place.surface.at(mean, cut, rows, rough=rough)
 
     def thinned(
         self, values: Sequence[Array], cut: slice, mean: Array, variance: Array, rows: Index
@@ -342,7 +343,7 @@ class Curved:
         rows = np.flatnonzero(~self.at_risk)
         width = place.centre.shape[1]
         apart = self.curved.thinning is not None or self.design.uncertain is not None
-        narrow = 1 <= width <= MOST_PRODUCT or (width and self.problem.nested)
+        narrow = 1 <= width <= MOST_PRODUCT or self.by_series
         if not narrow or not len(rows) or apart:
             return place
         offset, own, noise = self.reach(values)
@@ -355,16 +356,16 @@ class Curved:
             # Where groups live follows the coefficients, and rows of a group move less for that.
             slope = columns + sd[..., None] * place.slope[0][:, group]
             mean = mean + sd * place.centre_of(place.centre[:, None], slice(None), group)[:, 0]
-            spread = np.sum(np.einsum("jcd,jrc->jrd", place.factor, slope) ** 2, axis=-1)
-            spread = spread + (sd * place.share[0][:, group]) ** 2
+            less = np.sum(np.einsum("jcd,jrc->jrd", place.factor, slope) ** 2, axis=-1)
+            # Nodes far out are asked for as well: series are not shorter for that.
+            spread = np.maximum(spread, less) + (sd * place.share[0][:, group]) ** 2
         reach = np.sqrt(spread)
         known = place.surface
         if known is not None and known.serves(mean, reach, LEAST_REACH, CROWD):
             return place
         low, high = mean - REACH * reach, mean + REACH * reach
         density = self.curved.sites.log_density
-        grouped = bool(self.problem.nested)
-        laid = surface(density, rows, (own + noise)[:, rows], low, high, grouped=grouped)
+        laid = surface(density, rows, (own + noise)[:, rows], low, high, grouped=self.by_series)
         return place._replace(surface=laid)
 
     def risked(
@@ -406,10 +407,14 @@ class Curved:
     def laid(self, values: Sequence[Array], place: Place) -> Place:
         """Lay densities of sites and of groups around where coefficients live."""
         place = self._with_surface(values, place)
+        return place._replace(held=held(self, values, place)) if self.by_series else place
+
+    @property
+    def by_series(self) -> bool:
+        """Whether groups are laid as series: where rules have many nodes, which alone pays for them."""
         apart = self.curved.thinning is not None or self.design.uncertain is not None
-        if not self.problem.nested or apart or not place.centre.shape[1]:
-            return place
-        return place._replace(held=held(self, values, place))
+        many = self.design.columns.shape[1] >= MOST_PRODUCT
+        return bool(self.problem.nested) and many and not apart
 
     def place(self, values: Sequence[Array]) -> Place:
         """Find where the coefficients live at values of the hyperparameters."""

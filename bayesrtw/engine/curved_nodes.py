@@ -179,7 +179,7 @@ def cost(curved: Curved, points: int) -> float:
     """How many densities a look at so many points takes."""
     width = curved.design.columns.shape[1]
     each = len(rule(width, curved.size).weight) * float(curved.keep.sum())
-    if curved.problem.nested and curved.curved.thinning is None:
+    if curved.by_series:
         # Groups are laid as series once, and asked at every node.
         return float(points * (each + LAID * curved.keep.sum()))
     if curved.problem.nested:
