@@ -179,7 +179,12 @@ class OneMean:
     def under(self, mean: float, sd: float) -> Kernels:
         """Give the pooled mean under a normal prior of the intercept."""
         combine, design = mean_of(self.known.design), self.known.design
-        place = int(np.argmax(design.quantities["mu"].combine[0]))
+        own = np.flatnonzero(design.quantities["mu"].combine[0])
+        if len(own) != 1:
+            raise SpecError(
+                "the pooled mean is a sum of coefficients and has no prior of its own; vary theirs."
+            )
+        place = int(own[0])
         if not design.precision[place] > 0:
             raise SpecError(
                 "the prior of the pooled mean is flat: it has no SD to narrow; give the intercept a "

@@ -18,7 +18,7 @@ from scipy import special
 from bayesrtw.engine.arrays import masked
 from bayesrtw.engine.at_risk import Parted, log_sum, over_chance, spreads_of, without_each
 from bayesrtw.engine.cubature import MOST_PRODUCT, Rule, rule, sizes
-from bayesrtw.engine.curved_groups import densities, held, inner, lives
+from bayesrtw.engine.curved_groups import Look, densities, held, inner, lives
 from bayesrtw.engine.curved_place import Place, Seen, Tilt, moments, weighed
 from bayesrtw.engine.kernel import Conditional, System, Variances, conditional
 from bayesrtw.engine.problem import Problem, pose
@@ -291,7 +291,7 @@ class Curved:
             return self._seen_only(values, cut, mean[..., rows], variance[..., rows], rows)
         if not self.problem.nested:
             return np.sum(self.alike(place, cut, mean[..., rows], variance, rows), axis=-1)
-        return densities(self, values, cut, b, place, keep & ~self.at_risk)
+        return densities(Look(self, values, cut, place, keep & ~self.at_risk), b)
 
     def _seen_only(
         self, values: Sequence[Array], cut: slice, mean: Array, variance: Array, rows: Index

@@ -582,7 +582,7 @@ def fit_curved(
     base, best, moved = fit, fit, math.inf
     for size in steps[first + 1 :] or steps:
         curved = curved_of(design, size, kept)
-        if cost(curved, len(base.outer)) > MOST:
+        if cost(curved, len(base.outer), base.fine.seen.place) > MOST:
             break
         fine = Laid(curved, curved.look(base.nodes.values, base.fine.seen.place))
         fit = replace(base, fine=fine, coarse=base.fine)

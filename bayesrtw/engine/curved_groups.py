@@ -27,10 +27,11 @@ TOGETHER = 400_000
 
 
 class Held(NamedTuple):
-    """Series of groups, and the rows that informed them, shape (estimate,)."""
+    """Series of groups, the rows that informed them, (estimate,), and how many rows no series serves."""
 
     series: tuple[Series, ...]
     keep: Mask
+    missed: int
 
 
 def inner(size: int) -> int:
@@ -59,65 +60,53 @@ def lives(
     return ((share,), (ahead,), (slope,)), (sd * at_b)[:, part.group]
 
 
-def densities(
-    curved: "Curved", values: Sequence[Array], cut: slice, b: Array, place: Place, keep: Mask
-) -> Array:
+class Look(NamedTuple):
+    """Groups at some points of the hyperparameters, informed by some rows."""
+
+    curved: "Curved"
+    values: Sequence[Array]
+    cut: slice
+    place: Place
+    keep: Mask
+
+
+def densities(look: Look, b: Array) -> Array:
     """Log density of all groups at coefficients, shape (point, node)."""
-    (part,) = curved.problem.nested
+    (part,) = look.curved.problem.nested
     left, found = np.zeros(part.count, dtype=bool), np.zeros(b.shape[:2])
-    left[part.group[keep]] = True
-    if place.held is not None:
+    left[part.group[look.keep]] = True
+    known = look.place.held
+    if known is not None:
         same = np.ones(part.count, dtype=bool)
-        np.logical_and.at(same, part.group, place.held.keep == keep)
-        for each in place.held.series:
+        np.logical_and.at(same, part.group, known.keep == look.keep)
+        for each in known.series:
             own = same[each.of.groups] & left[each.of.groups]
-            log, away = each.at(b, cut)
-            found += log[..., own].sum(axis=-1)
-            left[each.of.groups[own]] = False
+            log, away = each.at(b, look.cut)
             beyond = np.any(away[..., own], axis=-1)
+            log = log[..., own].sum(axis=-1)
             if beyond.any():
-                groups = each.of.groups[own]
-                found[beyond] -= log[beyond][:, own].sum(axis=-1)
-                found[beyond] += _asked(curved, values, cut, b, place, keep, groups, beyond)
+                log[beyond] = _asked(look, b, each.of.groups[own], beyond)
+            found += log
+            left[each.of.groups[own]] = False
     if left.any():
-        groups, size = np.flatnonzero(left), inner(curved.size)
-        found += _inside(curved, values, cut, b[:, :, None], place, keep, groups, size).sum(-1)
+        size = inner(look.curved.size)
+        found += _inside(look, b[:, :, None], np.flatnonzero(left), size).sum(axis=-1)
     return found
 
 
-def _asked(
-    curved: "Curved",
-    values: Sequence[Array],
-    cut: slice,
-    b: Array,
-    place: Place,
-    keep: Mask,
-    groups: Index,
-    beyond: Mask,
-) -> Array:
+def _asked(look: Look, b: Array, groups: Index, beyond: Mask) -> Array:
     """Ask groups themselves at some nodes, shape (entry,)."""
-    found = np.empty(int(beyond.sum()))
-    start = 0
+    found, first = [], look.cut.start or 0
     for point in np.flatnonzero(beyond.any(axis=1)).tolist():
-        one = slice(point + (cut.start or 0), point + (cut.start or 0) + 1)
+        one = look._replace(cut=slice(first + point, first + point + 1))
         some = b[point : point + 1, beyond[point], None]
-        log = _inside(curved, values, one, some, place, keep, groups, NODES[-1])
-        found[start : start + some.shape[1]] = log.sum(axis=-1)[0]
-        start += some.shape[1]
-    return found
+        found.append(_inside(one, some, groups, NODES[-1]).sum(axis=-1)[0])
+    return np.concatenate(found)
 
 
-def _inside(
-    curved: "Curved",
-    values: Sequence[Array],
-    cut: slice,
-    b: Array,
-    place: Place,
-    keep: Mask,
-    groups: Index,
-    size: int,
-) -> Array:
+def _inside(look: Look, b: Array, groups: Index, size: int) -> Array:
     """Integrate groups' effects: coefficients (point, node, group or 1, column) to (point, node, group)."""
+    curved, values, cut, place, keep = look
     (part,) = curved.problem.nested
     rows = np.flatnonzero(keep & np.isin(part.group, groups))
     own = np.searchsorted(groups, part.group[rows])
@@ -151,29 +140,21 @@ def held(curved: "Curved", values: Sequence[Array], place: Place) -> Held:
     """Lay series of groups around where coefficients live."""
     (part,) = curved.problem.nested
     keep = curved.keep & ~curved.at_risk
-    columns = curved.design.columns * keep[:, None]
-    every, _ = spanned(columns, part.group)
+    look = Look(curved, values, slice(None), place, keep)
+    inverse = np.linalg.inv(place.factor)
 
     def lay(some: Spanned, b: Array) -> Array:
-        near = np.linalg.norm(
-            np.einsum("jngc,jdc->jngd", b - place.centre[:, None, None], _inverse(place.factor)),
-            axis=-1,
-        )
-        matter = near <= WITHIN
-        known, last = None, None
-        for size in NODES:
-            last = _inside(curved, values, slice(None), b, place, keep, some.groups, size)
-            if known is not None:
-                moved = np.where(matter, np.abs(last - known), 0.0).max(axis=(0, 1))
-                if np.all(moved <= STILL):
-                    return last
-            known = last
-        assert last is not None
+        z = np.einsum("jngc,jdc->jngd", b - place.centre[:, None, None], inverse)
+        matter = np.linalg.norm(z, axis=-1) <= WITHIN
+        last = _inside(look, b, some.groups, NODES[0])
+        for size in NODES[1:]:
+            known, last = last, _inside(look, b, some.groups, size)
+            moved = np.where(matter, np.abs(last - known), 0.0).max(axis=(0, 1))
+            if np.all(moved <= STILL):
+                break
         return np.where(moved <= STILL, last, np.nan)
 
-    found = [each for of in every for each in series(of, place.centre, place.factor, lay)]
-    return Held(tuple(found), keep)
-
-
-def _inverse(factor: Array) -> Array:
-    return np.asarray(np.linalg.inv(factor))
+    every = spanned(curved.design.columns * keep[:, None], part.group)
+    found = tuple(each for of in every for each in series(of, place.centre, place.factor, lay))
+    served = [group for each in found for group in each.of.groups.tolist()]
+    return Held(found, keep, int(np.sum(keep & ~np.isin(part.group, served))))

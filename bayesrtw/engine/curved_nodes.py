@@ -175,13 +175,15 @@ def left_out(nodes: Nodes, mean: Array, second: Array) -> float:
     return last_terms(weight[:, None] * np.hstack(each)) ** 2
 
 
-def cost(curved: Curved, points: int) -> float:
+def cost(curved: Curved, points: int, place: Place | None = None) -> float:
     """How many densities a look at so many points takes."""
     width = curved.design.columns.shape[1]
     each = len(rule(width, curved.size).weight) * float(curved.keep.sum())
     if curved.by_series:
         # Groups are laid as series once, and asked at every node.
-        return float(points * (each + LAID * curved.keep.sum()))
+        missed = 0 if place is None or place.held is None else place.held.missed
+        alone = len(rule(width, curved.size).weight) * len(rule(1, inner(curved.size)).weight)
+        return float(points * (each + LAID * curved.keep.sum() + missed * alone * SERIES))
     if curved.problem.nested:
         each *= len(rule(1, inner(curved.size)).weight)
     if curved.curved.risks:

@@ -12,7 +12,9 @@ from bayesrtw.engine.arrays import back_moments
 from bayesrtw.engine.curved_fit import CurvedFit
 from bayesrtw.engine.draw import draw_near
 from bayesrtw.engine.drawn_group import posterior_group
+from bayesrtw.engine.fitted import Posterior
 from bayesrtw.engine.integrate import tail_power
+from bayesrtw.model.design import Design
 from bayesrtw.posterior.axis import stored
 from bayesrtw.posterior.marginal import marginals
 from bayesrtw.posterior.stored import kernel_variables
@@ -24,17 +26,17 @@ Array = NDArray[np.float64]
 STEPS, WIDER = 8, 1.15
 
 
-def quadrature(fit: CurvedFit, *, study_effects: bool) -> xr.Dataset:
-    """Give the group ``quadrature``: every effect as kernels, every hyperparameter as a marginal."""
-    near, learned = fit.near, fit.posterior
-    weight = fit.weight
+def of_effects(
+    design: Design, learned: Posterior, weight: Array
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Give what a tree keeps of a posterior's effects: variables and coordinates."""
     data: dict[str, Any] = {
         "log_evidence": learned.log_evidence,
         "error": learned.error,
         "weight": (NODE, weight),
     }
-    coords: dict[str, Any] = {ESTIMATE: near.labels}
-    for name, quantity in near.quantities.items():
+    coords: dict[str, Any] = {ESTIMATE: design.labels}
+    for name, quantity in design.quantities.items():
         keys = [f"{name}[{label}]" if quantity.dim else name for label in quantity.labels]
         data |= kernel_variables(name, quantity.dim, [learned.effects[key] for key in keys])
         if quantity.dim:
@@ -42,6 +44,14 @@ def quadrature(fit: CurvedFit, *, study_effects: bool) -> xr.Dataset:
     for name in ("theta_new", "theta_new_studies"):
         if name in learned.effects:
             data |= kernel_variables(name, None, [learned.effects[name]])
+    return data, coords
+
+
+def quadrature(fit: CurvedFit, *, study_effects: bool) -> xr.Dataset:
+    """Give the group ``quadrature``: every effect as kernels, every hyperparameter as a marginal."""
+    near, learned = fit.near, fit.posterior
+    weight = fit.weight
+    data, coords = of_effects(near, learned, weight)
     own = marginals(fit.weighed_nodes, fit.fine.curved.axes) if fit.nodes.counts else ()
     for name, axis, each in zip(fit.fine.curved.names, fit.fine.curved.axes, own, strict=True):
         data[f"{name}_marginal"] = (f"{name}_point", each.weight)

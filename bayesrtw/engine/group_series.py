@@ -100,10 +100,9 @@ def _summed(terms: Array, z: Array, degree: int) -> Array:
     return np.asarray(total[..., 0])
 
 
-def spanned(columns: Array, group: Index) -> tuple[list[Spanned], Index]:
-    """Sort groups by how many combinations of the coefficients their rows are, and name those of too many."""
+def spanned(columns: Array, group: Index) -> list[Spanned]:
+    """Sort groups by how many combinations of the coefficients their rows are, without those of too many."""
     found: dict[int, list[tuple[int, Array]]] = {}
-    left = []
     for place in range(int(group.max(initial=-1)) + 1):
         rows: list[Array] = []
         for row in columns[group == place]:
@@ -113,16 +112,12 @@ def spanned(columns: Array, group: Index) -> tuple[list[Spanned], Index]:
                 rest = row - known.T @ np.linalg.lstsq(known.T, row, rcond=None)[0]
             if np.linalg.norm(rest) > SAME * max(np.linalg.norm(row), 1e-300):
                 rows.append(row)
-        if len(rows) > max(DEGREES):
-            left.append(place)
-        elif rows:
+        if 0 < len(rows) <= max(DEGREES):
             found.setdefault(len(rows), []).append((place, np.array(rows)))
-        else:
-            left.append(place)
     return [
         Spanned(np.array([each[0] for each in own]), np.array([each[1] for each in own]))
         for own in found.values()
-    ], np.array(left, dtype=np.intp)
+    ]
 
 
 def series(of: Spanned, centre: Array, factor: Array, lay: Lay) -> list[Series]:

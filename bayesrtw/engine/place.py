@@ -94,16 +94,13 @@ class NodePlace:
     def shares_in(self, pooled: str) -> Array:
         """Share of each row, and last of the priors, in a pooled mean, shape (node, row + 1).
 
-        It is linear in the estimates and the prior means, given the hyperparameters, so that they sum to one.
+        Given the hyperparameters it is linear in the estimates; the priors have what these leave of one.
         """
         row = self.design.quantities[pooled].combine @ self.normals.given.covariance
         hyper = tuple(self.at[name] for name in self.problem.names)
         solved = solve_columns(self.problem.system, self.problem.variances(hyper), self.smoothed)
         data = (solved @ np.swapaxes(row, -1, -2))[..., 0]
-        # What the mean gains where prior means rise as the estimates do: mu's by one, no other's.
-        rise = self.design.quantities["mu"].combine[0]
-        prior = np.sum(row[..., 0, :] * self.normals.precision * rise, axis=-1)
-        return np.concatenate([data, prior[:, None]], axis=-1)
+        return np.concatenate([data, 1.0 - np.sum(data, axis=-1, keepdims=True)], axis=-1)
 
     def ahead(self, whole: Design, kept: Mask, rows: Mask, columns: Array) -> tuple[Array, Array]:
         """Mean and variance of columns and random effects of rows that are not kept, shape (row, node)."""

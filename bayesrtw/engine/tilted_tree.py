@@ -1,18 +1,16 @@
 """Models with weights of a selection that the data tell, as trees without draws."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bayesrtw.dims import ESTIMATE, NODE
 from bayesrtw.engine.arrays import back_moments
+from bayesrtw.engine.curved_tree import of_effects
 from bayesrtw.engine.integrate import tail_power
 from bayesrtw.engine.tilted import rough, tilted
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import Model
-from bayesrtw.posterior.stored import kernel_variables
 from bayesrtw.posterior.tree import assemble
 
 
@@ -45,20 +43,7 @@ def selected_trees(models: Sequence[Model], evidence: Evidence) -> list[xr.DataT
     }
     found = []
     for learned in tilted(fit, models, coefficients=True):
-        data: dict[str, Any] = {
-            "log_evidence": learned.log_evidence,
-            "error": learned.error,
-            "weight": (NODE, np.ones(1)),
-        }
-        coords: dict[str, Any] = {ESTIMATE: design.labels}
-        for name, quantity in design.quantities.items():
-            keys = [f"{name}[{label}]" if quantity.dim else name for label in quantity.labels]
-            data |= kernel_variables(name, quantity.dim, [learned.effects[key] for key in keys])
-            if quantity.dim:
-                coords[quantity.dim] = np.array(quantity.labels, dtype=object)
-        for name in ("theta_new", "theta_new_studies"):
-            if name in learned.effects:
-                data |= kernel_variables(name, None, [learned.effects[name]])
+        data, coords = of_effects(design, learned, np.ones(1))
         quadrature = xr.Dataset(data, coords=coords, attrs=attrs)
         found.append(assemble({"quadrature": quadrature}, design, evidence, {"hyper": ""}))
     return found

@@ -10,6 +10,7 @@ from scipy.special import logsumexp
 from scipy.stats import halfnorm, norm
 
 import bayesrtw as brw
+from bayesrtw.engine import solve
 from bayesrtw.errors import EvidenceError, SpecError
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.model.arm_effects import Arms
@@ -18,6 +19,7 @@ from bayesrtw.model.components import Components
 from bayesrtw.model.heterogeneity import Common, Exchangeable
 from bayesrtw.model.prior import Flat, HalfNormal, Normal
 from bayesrtw.model.single import BinomialSingle
+from bayesrtw.question.tipping import tipping_prior
 
 NETWORKS = Path(__file__).parents[1] / "networks"
 
@@ -115,6 +117,26 @@ def test_linde_2016_components_with_tau_fixed() -> None:
         at={"arm": "Face-to-face CBT + SSRI", "against": "Placebo"},
     )
     assert round(float(np.exp(at["mean"].iloc[0])), 2) == 3.91
+
+
+def test_shares_of_a_sum_of_parts_are_slopes() -> None:
+    # The pooled mean of comparisons gains by a step of each estimate; the prior has the rest of one.
+    seen = _parkinsons()
+    terms = (Components(Normal(0, 1), arm="arm", against="against", none=("1",)), Common())
+    model = brw.Model(terms=terms)
+    evidence = _contrasts(seen)
+    whole, slopes = solve(model, evidence), []
+    effect = evidence.data["effect"]
+    for row in range(effect.size):
+        step = effect.copy(data=effect.to_numpy() + np.eye(effect.size)[row])
+        moved = solve(model, replace(evidence, data=evidence.data.assign(effect=step)))
+        slopes.append(moved.posterior.pooled.centre - whole.posterior.pooled.centre)
+    assert whole.shares[:-1] == pytest.approx(slopes, abs=1e-9)
+    assert whole.shares.sum() == pytest.approx(1.0, abs=1e-12)
+    with pytest.raises(SpecError, match="no prior is called 'mu'"):
+        tipping_prior(model, evidence, lambda *_: "class")
+    with pytest.raises(SpecError, match="sum of coefficients"):
+        whole.means().under(0.0, 1.0)
 
 
 def _tiny() -> pd.DataFrame:
