@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Table, duplicates, rows_of_frame
-from bayesrtw.evidence.measure import beyond_limits, measure_named
+from bayesrtw.evidence.measure import MEASURES, beyond_limits, measure_named
 from bayesrtw.evidence.reported import NUMBERS
 from bayesrtw.evidence.rows import TEXT, converted
 from bayesrtw.registry import suggestion
@@ -106,6 +106,72 @@ def printed_of(
     faults.raise_if_any()
     found.setdefault("outcome", np.full(len(rows), "effect", dtype=object))
     return found
+
+
+#: What an arm a row holds, to the measure of two arms that it gives unless another is named.
+_OF_ARMS = (
+    (("events", "person_time"), "log_rate_ratio"),
+    (("events", "n"), "log_odds_ratio"),
+    (("mean",), "mean_difference"),
+)
+
+
+def arms_of(
+    frame: "pd.DataFrame", columns: dict[str, str], measure: str
+) -> dict[str, NDArray[np.generic]]:
+    """Convert a frame with one arm a row: what each arm tells by itself, in the measure of two."""
+    _checked(frame)
+    called = {str(name): columns.get(str(name), str(name)) for name in frame.columns}
+    roles = set(called.values())
+    if "mean" in roles:
+        columns = columns | {name: "se_mean" for name, role in called.items() if role == "se"}
+    told = [usual for needs, usual in _OF_ARMS if set(needs) <= roles]
+    if not told:
+        raise EvidenceError(
+            f"data frame: found columns {shown(called, 20)}; an arm a row tells events and n, events and "
+            "person_time, or mean with se, or with sd and n. Say by columns= which is which."
+        )
+    wanted = measure or told[0]
+    one = next((each for each in MEASURES.values() if wanted == each.contrast), None)
+    if one is None:
+        fits = sorted(each.contrast for each in MEASURES.values() if each.contrast)
+        measure_named(wanted)
+        raise EvidenceError(
+            f"measure is {wanted!r}; single arms give {shown(fits)}: of two arms, the difference."
+        )
+    held = printed_of(frame, columns, one.name)
+    faults = Faults(EvidenceError)
+    if "arm" not in held:
+        hint = suggestion("arm", list(called))
+        raise EvidenceError(f"data frame: column 'arm' is missing; {hint}")
+    studies, arms = held["study"].tolist(), [str(each).strip() for each in _words(held["arm"])]
+    seen: dict[tuple[str, ...], int] = {}
+    effect, se = (np.asarray(held[name], dtype=np.float64) for name in ("effect", "se"))
+    for row, (study, arm) in enumerate(zip(studies, arms, strict=True)):
+        at = Whereabouts("data frame", (row + 1,), str(study), "arm")
+        if not arm:
+            faults.add(Fault("found an empty cell", "arm must be named", "name it", "empty", at))
+            continue
+        key = (str(study), arm, str(held["outcome"][row]))
+        if key in seen:
+            what = f"{arm!r} stands in row {seen[key]} of this study too"
+            faults.add(Fault(what, "an arm is one row", "add them up", "duplicate", at))
+        seen.setdefault(key, row + 1)
+        if not (np.isfinite(effect[row]) and se[row] > 0):
+            what, remedy = str(held["conversion"][row]), "complete it, or leave the row out"
+            faults.add(Fault(what, "an arm tells a number of its own", remedy, "no-number", at))
+    faults.raise_if_any()
+    count = len(studies)
+    return held | {
+        "arm": np.array(arms, dtype=object),
+        "measure": np.full(count, wanted, dtype=object),
+        "single_arm": np.full(count, "yes", dtype=object),
+    }
+
+
+def _words(cells: NDArray[np.generic]) -> list[str]:
+    """Give cells as words: a number without a point of its own."""
+    return [f"{each:g}" if isinstance(each, float) else str(each) for each in cells.tolist()]
 
 
 def _checked(frame: object) -> None:

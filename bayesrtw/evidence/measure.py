@@ -102,6 +102,8 @@ class Measure:
         How the reported scale becomes the scale of analysis.
     groups
         2 if it compares two groups; 1 if it describes one, and no value of it means "no effect".
+    contrast
+        Name of the measure of a difference of two such groups, where it describes one and there is one.
     """
 
     name: str
@@ -109,6 +111,7 @@ class Measure:
     abbreviation: str
     link: Link = IDENTITY
     groups: int = 2
+    contrast: str = ""
 
     @property
     def log(self) -> bool:
@@ -200,11 +203,11 @@ MEASURES: Final[dict[str, Measure]] = {
         Measure("rate_difference", "Rate difference", "IRD"),
         Measure("rmst_difference", "Difference of restricted mean times", "RMST difference"),
         Measure("z_correlation", "Correlation", "r", FISHER),
-        Measure("logit_proportion", "Proportion", "proportion", LOGIT, groups=1),
-        Measure("log_proportion", "Proportion", "proportion", LOG, groups=1),
+        Measure("logit_proportion", "Proportion", "proportion", LOGIT, 1, "log_odds_ratio"),
+        Measure("log_proportion", "Proportion", "proportion", LOG, 1, "log_risk_ratio"),
         Measure("arcsine_proportion", "Proportion", "proportion", ARCSINE, groups=1),
-        Measure("log_rate", "Rate", "rate", LOG, groups=1),
-        Measure("mean", "Mean", "mean", groups=1),
+        Measure("log_rate", "Rate", "rate", LOG, 1, "log_rate_ratio"),
+        Measure("mean", "Mean", "mean", IDENTITY, 1, "mean_difference"),
         Measure("generic", "Effect", "effect"),
     )
 }

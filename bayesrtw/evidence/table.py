@@ -15,7 +15,7 @@ from bayesrtw.errors import EvidenceError, shown
 from bayesrtw.evidence.cells import Places
 from bayesrtw.evidence.coding import Coding
 from bayesrtw.evidence.covariance import Dependence
-from bayesrtw.evidence.frame import numbers_of, printed_of
+from bayesrtw.evidence.frame import arms_of, numbers_of, printed_of
 from bayesrtw.evidence.measure import Benefit, Measure, measure_named
 from bayesrtw.evidence.quality import Judgements
 from bayesrtw.pictured import Drawing, Pictured, as_html, rows_as_html
@@ -201,11 +201,59 @@ class Evidence(Pictured):
             if columns is None
             else printed_of(frame, columns, measure)
         )
-        if benefit not in ("higher", "lower", ""):
-            raise EvidenceError(f"benefit is {benefit!r}; Choices: higher, lower.")
-        names = sorted({str(name) for name in held["outcome"]})
-        outcomes = {name: Outcome(name, name.replace("_", " "), benefit, unit) for name in names}
-        return cls(dataset_of(held), Provenance(title="data frame"), outcomes)
+        return cls(dataset_of(held), Provenance(title="data frame"), _outcomes(held, benefit, unit))
+
+    @classmethod
+    def from_arms(
+        cls,
+        frame: "pd.DataFrame",
+        *,
+        columns: Mapping[str, str] | None = None,
+        measure: str = "",
+        benefit: Benefit = "",
+        unit: str = "",
+    ) -> Self:
+        """Make evidence of a data frame with one arm a row, as networks of treatments are tabled.
+
+        Each arm tells a number of its own: a log odds, a log rate, a mean. What it has in common with the
+        other arms of its study is taken off by the model: by the term `Arms` with a `baseline`.
+
+        Parameters
+        ----------
+        frame
+            Columns ``study`` and ``arm``; ``events`` and ``n``, ``events`` and ``person_time``, or ``mean``
+            with ``se``, or with ``sd`` and ``n``. Further columns are kept.
+        columns
+            Heading to one of these, e.g. ``{"trt": "arm", "r": "events"}``.
+        measure
+            Measure of two arms, which results are in: ``"log_odds_ratio"``, ``"log_risk_ratio"``,
+            ``"log_rate_ratio"``, ``"mean_difference"``; what the numbers give, in this order, unless
+            stated.
+        benefit, unit
+            As of `from_frame`; of a difference of two arms.
+
+        Returns
+        -------
+        Evidence
+            The same rows in the same order; ``single_arm`` is ``"yes"``. By `combine` it goes together with
+            studies that report contrasts in the same measure.
+
+        Raises
+        ------
+        EvidenceError
+            If a column is missing, an arm is not named, stands twice in a study or tells no number; every
+            fault is named at once.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from bayesrtw.evidence.table import Evidence
+        >>> frame = pd.DataFrame({"study": ["A", "A"], "arm": ["none", "talk"], "events": [4, 9], "n": 20})
+        >>> Evidence.from_arms(frame).measure.title
+        'Odds ratio'
+        """
+        held = arms_of(frame, dict(columns or {}), measure)
+        return cls(dataset_of(held), Provenance(title="data frame"), _outcomes(held, benefit, unit))
 
     @property
     def size(self) -> int:
@@ -228,6 +276,13 @@ class Evidence(Pictured):
                 "one measure; select one with measure=."
             )
         return measure_named(found[0])
+
+    @property
+    def single_arms(self) -> NDArray[np.bool_]:
+        """Which rows tell of one arm, so that their effects hold a baseline; shape (estimate,)."""
+        if "single_arm" not in self.data:
+            return np.zeros(self.size, dtype=bool)
+        return np.asarray(self.data["single_arm"].to_numpy().astype(str) == "yes")
 
     @property
     def where(self) -> str:
@@ -422,6 +477,16 @@ class Evidence(Pictured):
         return sha.hexdigest()
 
 
+def _outcomes(
+    held: Mapping[str, NDArray[np.generic]], benefit: Benefit, unit: str
+) -> dict[str, Outcome]:
+    """Describe the outcomes of a data frame."""
+    if benefit not in ("higher", "lower", ""):
+        raise EvidenceError(f"benefit is {benefit!r}; Choices: higher, lower.")
+    names = sorted({str(name) for name in held["outcome"]})
+    return {name: Outcome(name, name.replace("_", " "), benefit, unit) for name in names}
+
+
 def _kept(dependence: tuple[Dependence, ...], keep: NDArray[np.bool_]) -> tuple[Dependence, ...]:
     """Dependence among the rows of a mask, renumbered."""
     place = np.cumsum(keep) - 1
@@ -433,63 +498,6 @@ def _kept(dependence: tuple[Dependence, ...], keep: NDArray[np.bool_]) -> tuple[
             inside = block.covariance[np.ix_(stays, stays)]
             found.append(replace(block, rows=rows, covariance=inside))
     return tuple(found)
-
-
-def combine(first: Evidence, second: Evidence) -> Evidence:
-    """Put two sets of rows below one another; columns that only one has are empty in the other.
-
-    Parameters
-    ----------
-    first, second
-        The evidence to join; the provenance names both.
-
-    Returns
-    -------
-    Evidence
-        The rows of `first`, then those of `second`.
-
-    Raises
-    ------
-    EvidenceError
-        If they declare one outcome with different directions of benefit.
-    """
-    for name in first.outcomes.keys() & second.outcomes.keys():
-        if first.outcomes[name].benefit != second.outcomes[name].benefit:
-            raise EvidenceError(
-                f"outcome {name!r}: benefit is {first.outcomes[name].benefit or 'not stated'!r} in "
-                f"{first.where} and {second.outcomes[name].benefit or 'not stated'!r} in {second.where}; "
-                "state the same for both, or rename one outcome."
-            )
-    columns: dict[str, NDArray[np.generic]] = {}
-    for name in dict.fromkeys([*first.data.data_vars, *second.data.data_vars]):
-        parts = []
-        for evidence, other in ((first, second), (second, first)):
-            if name in evidence.data:
-                parts.append(evidence.data[name].to_numpy())
-            else:
-                text = other.data[name].dtype == object
-                blank: NDArray[np.generic] = np.full(
-                    evidence.size, "" if text else np.nan, dtype=object if text else float
-                )
-                parts.append(blank)
-        columns[str(name)] = np.concatenate(parts)
-    provenance = replace(
-        first.provenance,
-        dataset="+".join(filter(None, (first.provenance.dataset, second.provenance.dataset))),
-        caveat=" ".join(
-            dict.fromkeys(filter(None, (first.provenance.caveat, second.provenance.caveat)))
-        ),
-    )
-    moved = tuple(replace(block, rows=block.rows + first.size) for block in second.dependence)
-    return Evidence(
-        dataset_of(columns),
-        provenance,
-        {**first.outcomes, **second.outcomes},
-        (*first.dependence, *moved),
-        Judgements((*first.judgements.rows, *second.judgements.rows)),
-        (*first.quarantined, *second.quarantined),
-        coding=first.coding.joined(second.coding),
-    )
 
 
 def dataset_of(columns: Mapping[str, NDArray[np.generic]]) -> xr.Dataset:

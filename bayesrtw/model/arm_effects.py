@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
+from bayesrtw.evidence.measure import measure_named
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal
 from bayesrtw.model.grouped import Grouped, Varying
@@ -27,8 +28,9 @@ class Arms:
     """Effects of arms that differ between studies, N(0, tau^2 / 2) for every arm, the comparator's included.
 
     The difference of two arms then has the SD `tau`, and two contrasts of a study that share an arm have the
-    correlation 1/2 [1]_, [2]_. Rows are contrasts with one comparator a study, or, with a `baseline`, single
-    arms: what the arms of a study have in common is its baseline, which is integrated.
+    correlation 1/2 [1]_, [2]_. Rows are contrasts with one comparator a study, or single arms, see
+    `Evidence.from_arms`, whose study has a `baseline` in common, which is integrated; some studies may be
+    told as arms and others as contrasts.
 
     Parameters
     ----------
@@ -37,12 +39,12 @@ class Arms:
         each contrast.
     baseline
         `Normal` prior with mean 0 of each study's baseline, analysis scale of single arms; wide, since it
-        says nothing of differences. None where rows are contrasts.
+        says nothing of differences. None where all rows are contrasts.
     by
         Column whose equal values are arms of one study.
     comparator
         Column that says what contrasts are with, so that studies with several comparators are found; empty
-        where nobody can say. Not read with a `baseline`.
+        where nobody can say.
     name
         What the SD is called in results.
 
@@ -83,44 +85,54 @@ class Arms:
     @property
     def facts(self) -> Facts:
         """See `Term`."""
-        return Facts(spread=True)
+        return Facts(spread=True, baselines=self.baseline is not None)
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
         found = has_column(evidence, self.by)
-        if self.baseline is None and self.comparator:
+        if self.comparator:
             found += has_column(evidence, self.comparator)
-        if found or self.baseline is not None or not self.comparator:
+        if found:
+            return found
+        names, group = evidence.data[self.by].to_numpy(), group_numbers(evidence, self.by)
+        arm = evidence.single_arms
+        if self.baseline is not None:
+            found += _no_arms(evidence)
+            both = sorted(
+                {str(names[row]) for row in np.flatnonzero(arm)} & {*map(str, names[~arm])}
+            )
+            if both:
+                found.append(
+                    f"{evidence.where}: studies {shown(both)} are told as arms and as contrasts; keep one of "
+                    "the two."
+                )
+        if not self.comparator:
             return found
         cells = [cell_text(value) for value in evidence.data[self.comparator].to_numpy()]
         against: dict[int, set[str]] = {}
-        for group, cell in zip(group_numbers(evidence, self.by).tolist(), cells, strict=True):
-            against.setdefault(group, set()).add(cell)
-        first = np.unique(group_numbers(evidence, self.by), return_index=True)[1]
-        names = evidence.data[self.by].to_numpy()[first]
-        torn = [str(names[group]) for group, own in against.items() if len(own) > 1]
+        for row in np.flatnonzero(~arm).tolist():
+            against.setdefault(int(group[row]), set()).add(cells[row])
+        first = np.unique(group, return_index=True)[1]
+        torn = [str(names[first[place]]) for place, own in against.items() if len(own) > 1]
         if torn:
-            return [
+            found.append(
                 f"{evidence.where}: contrasts of {shown(torn)} have several comparators in "
                 f"{self.comparator!r}; give contrasts with one arm of the study, or one row an arm with a "
                 "baseline."
-            ]
-        return []
+            )
+        return found
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """See `Term`."""
         if self.baseline is None:
             return []
-        alone = self._alone(evidence)
-        if not alone:
+        group = group_numbers(evidence, self.by)
+        lone = (np.bincount(group)[group] == 1) & evidence.single_arms
+        if not lone.any():
             return []
+        alone = [str(name) for name in evidence.data[ESTIMATE].to_numpy()[lone]]
         text = f"{shown(alone)} have one arm each: beside a free baseline they say nothing of differences."
         return [Finding("one-arm-studies", "warning", text)]
-
-    def _alone(self, evidence: Evidence) -> list[str]:
-        group = group_numbers(evidence, self.by)
-        alone = np.bincount(group)[group] == 1
-        return [str(name) for name in evidence.data[ESTIMATE].to_numpy()[alone]]
 
     @property
     def _width(self) -> float:
@@ -136,12 +148,17 @@ class Arms:
         """See `Term`."""
         study = group_numbers(evidence, self.by)
         row, which = np.arange(evidence.size, dtype=np.intp), np.zeros(evidence.size, dtype=np.intp)
-        hyper = tuple(self.hyper())
+        own = Grouped(row, tuple(self.hyper()), which, share=0.5)
         if self.baseline is None:
-            both = (Grouped(each, hyper, which, share=0.5, new_share=0.5) for each in (row, study))
-            return tuple(both)
-        sd = np.full(evidence.size, self._width)
-        return Grouped(row, hyper, which, share=0.5), Grouped(study, (), which, new=None, known=sd)
+            return own, Grouped(study, own.hyper, which, new=None, share=0.5)
+        share, known = self._of_study(evidence)
+        hyper = own.hyper if share.any() else ()
+        return own, Grouped(study, hyper, which, new=None, share=share, known=known)
+
+    def _of_study(self, evidence: Evidence) -> tuple[Array, Array]:
+        """Share of tau^2 that rows of a study have in common, and the SD of its baseline."""
+        arm = evidence.single_arms
+        return np.where(arm, 0.0, 0.5), np.where(arm, self._width, 0.0)
 
     def pymc(self, evidence: Evidence) -> Contribution:
         """See `Term`."""
@@ -149,8 +166,27 @@ class Arms:
 
         zero = pt.zeros(evidence.size)
         row, study = np.arange(evidence.size, dtype=np.intp), group_numbers(evidence, self.by)
-        own = None if self.tau is None else zero + self.tau.pymc(self.name) / sqrt(2.0)
-        shared = own if self.baseline is None else zero + self._width
-        each = ((self.name, own, row), (f"{self.name}_{self.by}", shared, study))
-        varying = tuple(Varying(name, sd, group) for name, sd, group in each if sd is not None)
+        tau = 0.0 if self.tau is None else self.tau.pymc(self.name)
+        share, known = self._of_study(evidence)
+        each = [(f"{self.name}_{self.by}", pt.sqrt(share * tau**2 + known**2), study)]
+        if self.tau is not None:
+            each.insert(0, (self.name, zero + tau / sqrt(2.0), row))
+        varying = tuple(Varying(name, zero + sd, group) for name, sd, group in each)
         return Contribution(zero, None, varying=varying)
+
+
+def _no_arms(evidence: Evidence) -> list[str]:
+    """Say what a baseline lacks: rows that are single arms, in the measure of two."""
+    if evidence.single_arms.any():
+        return []
+    groups = {measure_named(str(name)).groups for name in evidence.data["measure"].to_numpy()}
+    what = (
+        f"rows are in {shown(sorted(set(evidence.data['measure'].to_numpy())))}, so that differences of two "
+        "arms would be called that"
+        if groups == {1}
+        else "no row is a single arm, so there is no baseline to take off"
+    )
+    return [
+        f"{evidence.where}: {what}; make evidence of arms by Evidence.from_arms, or leave the baseline out "
+        "where rows are contrasts."
+    ]

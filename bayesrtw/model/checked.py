@@ -58,6 +58,11 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
             )
     for term in model.terms:
         faults.extend(term.faults(evidence))
+    if evidence.single_arms.any() and not any(term.facts.baselines for term in model.terms):
+        faults.add(
+            f"{evidence.where}: rows are single arms, whose effects hold a baseline of their study; add "
+            "the term `arms` with a baseline, or make contrasts of them."
+        )
     correlation = model.likelihood.correlation
     if correlation is not None:
         faults.extend(has_column(evidence, correlation.by))

@@ -46,7 +46,8 @@ class Components:
         Text column whose cells hold the components of the arm, ``"coordination + workplace meeting"``; or
         empty with `columns`.
     against
-        The same of the comparator; empty where comparators have none, or rows are single arms.
+        The same of the comparator; empty where comparators have none, or rows are single arms. Of rows
+        that are single arms among others its cells are empty.
     columns
         Numeric columns, one a component: 0, 1 or a dose. Components are called by them.
     against_columns
@@ -148,7 +149,10 @@ class Components:
             found = _no_doses(evidence, read)
         else:
             for column in filter(None, (self.arm, self.against)):
-                names = _rows_where(evidence, [not cell for cell in _cells(evidence, column)])
+                told = np.array([bool(cell) for cell in _cells(evidence, column)])
+                if column == self.against:
+                    told |= evidence.single_arms
+                names = _rows_where(evidence, (~told).tolist())
                 if names:
                     found.append(
                         f"{evidence.where}: {column!r} is empty in rows {shown(names)}; name their "
@@ -158,7 +162,11 @@ class Components:
             return found
         arms, others = self.arms(evidence)
         if self.against or self.against_columns:
-            same = [one == other for one, other in zip(arms, others, strict=True)]
+            both = ~evidence.single_arms
+            same = [
+                bool(own) and one == other
+                for own, one, other in zip(both, arms, others, strict=True)
+            ]
             if any(same):
                 found.append(
                     f"{evidence.where}: both arms are the same in rows "

@@ -64,10 +64,11 @@ class Grouped:
         is, with `kin`, the mean over the kinds.
     kin
         What effects of groups have in common; None where they are independent.
-    share, new_share
-        Share of the square of that SD that is the variance of a group, and of a new setting's.
+    share
+        Share of the square of that SD that is the variance of a group, one for all or of shape (estimate,)
+        and alike in a group; a new setting has all of it.
     known
-        SDs that are no hyperparameters, shape (estimate,), alike in a group; `hyper` is empty then. None
+        SDs that are no hyperparameters, shape (estimate,), alike in a group: their squares are added. None
         where there are none.
     """
 
@@ -79,14 +80,14 @@ class Grouped:
     along: Array | None = None
     setting: Callable[[Mapping[str, object]], float] | None = None
     kin: Kin | None = None
-    share: float = 1.0
-    new_share: float = 1.0
+    share: float | Array = 1.0
     known: Array | None = None
 
     def variance(self, at: Mapping[str, Array], rows: Index | slice = slice(None)) -> Array:
         """Give variances of some rows' groups: shape (..., row), one column where all share one SD."""
+        known = np.zeros(1) if self.known is None else np.square(self.known[rows])
         if not self.hyper:
-            return np.zeros(1) if self.known is None else np.square(self.known[rows])
+            return known
         if len(self.hyper) == 1:
             found = np.asarray(at[self.hyper[0]])[..., None] ** 2
         else:
@@ -94,7 +95,8 @@ class Grouped:
             found = np.stack(each, axis=-1)[..., self.which[rows]] ** 2
         if self.along is not None and self.ratio:
             found = found * np.exp(2.0 * np.asarray(at[self.ratio])[..., None] * self.along[rows])
-        return np.asarray(self.share * found)
+        share = self.share[rows] if isinstance(self.share, np.ndarray) else self.share
+        return np.asarray(share * found + known)
 
     def covariance(self, at: Mapping[str, Array], rows: Index, others: Index) -> Array:
         """Give what the effects behind rows and those behind others have in common, shape (..., row, other).
@@ -144,7 +146,7 @@ class Grouped:
             sd = share * self._of_kinds(at)
             return np.asarray(np.einsum("...j,...jk,...k->...", sd, self.kin.correlation(at), sd))
         [name] = self.of_new
-        found = self.new_share * np.asarray(at[name]) ** 2
+        found = np.asarray(at[name]) ** 2
         return found * np.exp(2.0 * along * np.asarray(at[self.ratio])) if self.ratio else found
 
     def _of_kinds(self, at: Mapping[str, Array]) -> Array:
@@ -184,6 +186,8 @@ class Grouped:
             which=self.which[keep],
             along=None if self.along is None else self.along[keep],
             kin=kin,
+            share=self.share[keep] if isinstance(self.share, np.ndarray) else self.share,
+            known=None if self.known is None else self.known[keep],
         )
 
 

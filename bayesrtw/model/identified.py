@@ -234,6 +234,8 @@ def _together(design: Design) -> list[Finding]:
     parts = [part for part in design.grouped if part.hyper]
     found = []
     for one, other in combinations(parts, 2):
+        if one.hyper == other.hyper:
+            continue
         coarse, fine = (one, other) if one.count < other.count else (other, one)
         pairs = set(zip(coarse.group.tolist(), fine.group.tolist(), strict=True))
         held = np.bincount([pair[0] for pair in pairs])

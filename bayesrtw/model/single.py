@@ -84,7 +84,7 @@ class Poisson(Counted):
 @component("likelihood", "binomial_single")
 @dataclass(frozen=True, slots=True)
 class BinomialSingle(Counted):
-    """Events among people of one group, logits of proportions.
+    """Events among people of one group, logits of proportions; of single arms, log odds ratios between them.
 
     ``r_i ~ Bin(n_i, p_i)`` with ``logit p_i = theta_i``. [1]_ Nothing is added where nobody or everybody
     has the event. A share of information (`Discount`) is a power.
@@ -98,7 +98,7 @@ class BinomialSingle(Counted):
     @property
     def reads(self) -> Reads:
         """See `Counted`."""
-        return Reads(1, "n", ("logit_proportion",))
+        return Reads(1, "n", ("logit_proportion", "log_odds_ratio"))
 
     @remembered
     def observe(self, evidence: Evidence) -> Curves:
@@ -125,7 +125,7 @@ class BinomialSingle(Counted):
 @component("likelihood", "poisson_single")
 @dataclass(frozen=True, slots=True)
 class PoissonSingle(Counted):
-    """Events in person-time of one group, log rates.
+    """Events in person-time of one group, log rates; of single arms, log rate ratios between them.
 
     ``r_i ~ Poisson(T_i exp(theta_i))``. [1]_ Nothing is added where nobody has an
     event. A share of information (`Discount`) is a power.
@@ -138,7 +138,7 @@ class PoissonSingle(Counted):
     @property
     def reads(self) -> Reads:
         """See `Counted`."""
-        return Reads(1, "person_time", ("log_rate",))
+        return Reads(1, "person_time", ("log_rate", "log_rate_ratio"))
 
     @remembered
     def observe(self, evidence: Evidence) -> Curves:

@@ -226,6 +226,8 @@ class Facts:
         Columns by which it says that the spread of effects differs.
     borrows
         The studies that it turns into the prior of the pooled mean, if it does.
+    baselines
+        Whether it takes a baseline of each study off rows that are single arms.
     """
 
     mean: bool = False
@@ -238,6 +240,7 @@ class Facts:
     trust: Trust | None = None
     scales: tuple[str, ...] = ()
     borrows: "Borrowing | None" = None
+    baselines: bool = False
 
 
 class Borrowing(Protocol):

@@ -6,7 +6,7 @@ import bayesrtw as brw
 from bayesrtw.doubt.inspect import inspect
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.coding import ARMS, NOTHING, PLUS
-from bayesrtw.evidence.table import combine
+from bayesrtw.evidence.combine import combine
 from bayesrtw.reading.read import read_folder
 
 TOML = """

@@ -12,6 +12,7 @@ from scipy.stats import halfnorm, norm
 import bayesrtw as brw
 from bayesrtw.engine import solve
 from bayesrtw.errors import EvidenceError, SpecError
+from bayesrtw.evidence.combine import combine
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.model.arm_effects import Arms
 from bayesrtw.model.checked import check
@@ -50,18 +51,12 @@ def _parkinsons() -> pd.DataFrame:
     return pd.DataFrame(told | {"effect": seen.y, "se": seen.se})
 
 
-def _arms(frame: pd.DataFrame, measure: str) -> brw.Evidence:
-    return brw.Evidence.from_frame(frame, measure=measure, benefit="lower")
+def _arms(frame: pd.DataFrame) -> brw.Evidence:
+    return brw.Evidence.from_arms(frame, columns={"effect": "mean"}, benefit="lower")
 
 
 def _counted(arms: pd.DataFrame) -> brw.Evidence:
-    some = (arms.events + 0.5, arms.n - arms.events + 0.5)
-    return _arms(
-        arms.assign(
-            outcome="event", effect=np.log(some[0] / some[1]), se=np.sqrt(1 / some[0] + 1 / some[1])
-        ),
-        "logit_proportion",
-    )
+    return brw.Evidence.from_arms(arms, benefit="lower")
 
 
 def _effects(tree: object, *labels: str) -> list[list[float]]:
@@ -80,7 +75,7 @@ def test_parkinsons_arms_and_contrasts_are_one(tau: HalfNormal | None) -> None:
     )
     seen, found = _parkinsons(), []
     for evidence, against, baseline in (
-        (_arms(seen, "mean"), "", Normal(0, 1e4)),
+        (_arms(seen), "", Normal(0, 1e4)),
         (_contrasts(seen), "against", None),
     ):
         terms = (
@@ -93,6 +88,76 @@ def test_parkinsons_arms_and_contrasts_are_one(tau: HalfNormal | None) -> None:
     assert [row[:2] for row in found[0]] == [
         pytest.approx(each, abs=0.012) for each in published.values()
     ]
+
+
+@pytest.mark.parametrize("tau", [None, HalfNormal(5)])
+def test_studies_as_arms_and_as_contrasts_go_together(tau: HalfNormal | None) -> None:
+    # Studies 1, 3 (three arms) and 6 as contrasts, the others as arms: the same as all as arms.
+    seen, found = _parkinsons(), []
+    told = seen.study.isin(["1", "3", "6"])
+    mixed = combine(_arms(seen[~told].assign(outcome="y")), _contrasts(seen[told]))
+    for evidence, against in ((_arms(seen), ""), (mixed, "against")):
+        terms = (
+            Components(Normal(0, 100), arm="arm", against=against, none=("1",)),
+            Arms(tau, baseline=Normal(0, 1e4), comparator=against),
+        )
+        fitted = solve(brw.Model(terms=terms), evidence)
+        effects = [fitted.posterior.effects[f"beta[component[{name}]]"] for name in "2345"]
+        found.append([(*each.moments(), *each.interval(0.95)) for each in effects])
+        levels = np.array([0.1, 0.5, 0.9, 0.975])
+        found[-1] += [tuple(own.quantile(levels)) for own in fitted.posterior.hyper.values()]
+    assert np.array(found[0]) == pytest.approx(np.array(found[1]), abs=1e-6)
+    # Without a study that is told as arms the neighbour is that of the rest, pooled by itself.
+    gone = mixed.data["study"].to_numpy() == "2"
+    assert fitted.without([gone])[0].posterior.pooled.centre == pytest.approx(
+        solve(brw.Model(terms=terms), mixed).without([gone])[0].posterior.pooled.centre
+    )
+
+
+def test_arms_that_cannot_be_pooled_are_named() -> None:
+    seen, term = _parkinsons(), Components(Normal(0, 1), arm="arm", none=("1",))
+    arms = Arms(HalfNormal(1), baseline=Normal(0, 10))
+
+    def refused(evidence: brw.Evidence, *terms: object) -> str:
+        with pytest.raises(EvidenceError) as caught:
+            check(brw.Model(terms=terms), evidence)
+        return str(caught.value)
+
+    bare = brw.Evidence.from_frame(seen, measure="mean", benefit="lower")
+    assert "make evidence of arms by Evidence.from_arms" in refused(bare, term, arms)
+    assert "no row is a single arm" in refused(_contrasts(seen), term, arms)
+    assert "the term `arms` with a baseline" in refused(
+        _arms(seen), term, Exchangeable(HalfNormal(1))
+    )
+    both = combine(_arms(seen.assign(outcome="y")), _contrasts(seen[seen.study == "3"]))
+    told = refused(both, replace(term, against="against"), arms)
+    assert "studies '3' are told as arms and as contrasts" in told
+
+
+def test_a_frame_of_arms_is_evidence() -> None:
+    seen = pd.read_csv(NETWORKS / "smoking.csv")
+    headings = {"studyn": "study", "trtc": "arm", "r": "events"}
+    found = brw.Evidence.from_arms(seen, columns=headings, benefit="higher")
+    assert found.measure.name == "log_odds_ratio"
+    assert found.direction.event == "P(benefit)"
+    assert found.single_arms.all()
+    # 9 of 140; nobody of 33, half a person more on either side.
+    assert found.data["effect"][[0, 12]].to_numpy() == pytest.approx(np.log([9 / 131, 0.5 / 33.5]))
+    sizes = pd.DataFrame({"study": ["a", "a"], "arm": ["x", "y"], "mean": 2.0, "sd": 3.0, "n": 9})
+    assert brw.Evidence.from_arms(sizes).data["se"].to_numpy() == pytest.approx([1.0, 1.0])
+    rates = pd.DataFrame({"study": "a", "arm": ["x", "y"], "events": 4, "person_time": 8.0})
+    assert brw.Evidence.from_arms(rates).measure.name == "log_rate_ratio"
+    wrong = [
+        (seen, {}, "an arm a row tells events and n"),
+        (seen.assign(trtc=""), headings, "row 1 .*arm must be named"),
+        (seen.assign(trtc="x"), headings, "row 2 .*an arm is one row"),
+        (seen.assign(n=np.nan), headings, "row 1 .*an arm tells a number of its own"),
+    ]
+    for frame, columns, said in wrong:
+        with pytest.raises(EvidenceError, match=said):
+            brw.Evidence.from_arms(frame, columns=columns)
+    with pytest.raises(EvidenceError, match="single arms give"):
+        brw.Evidence.from_arms(seen, columns=headings, measure="standardised_mean_difference")
 
 
 def test_linde_2016_components_with_tau_fixed() -> None:
@@ -206,12 +271,13 @@ def test_what_is_refused_is_named() -> None:
 
     def told(frame: pd.DataFrame, own: Components = term) -> str:
         with pytest.raises(EvidenceError) as caught:
-            check(brw.Model(terms=(own, Exchangeable(HalfNormal(1)))), _counted(frame))
+            check(
+                brw.Model(terms=(own, Exchangeable(HalfNormal(1)))),
+                brw.Evidence.from_frame(frame.assign(effect=0.1, se=0.2)),
+            )
         return str(caught.value)
 
-    assert "'arm' is empty in rows a (1)" in told(arms.assign(arm=["", *arms.arm[1:]])) or (
-        "'arm' is empty" in told(arms.assign(arm=["", *arms.arm[1:]]))
-    )
+    assert "'arm' is empty in rows 'a'" in told(arms.assign(arm=["", *arms.arm[1:]]))
     same = replace(term, against="arm")
     assert "both arms are the same" in told(arms, same)
     assert "holds text" in told(
@@ -323,7 +389,7 @@ def test_both_engines_agree_on_arms() -> None:
             Arms(HalfNormal(1), baseline=Normal(0, 10)),
         ),
     )
-    model, evidence = brw.Model(terms=terms), _arms(_parkinsons(), "mean")
+    model, evidence = brw.Model(terms=terms), _arms(_parkinsons())
     exact, nuts = (
         brw.fit(model, evidence, engine=engine, seed=3) for engine in (brw.Exact(), brw.Nuts())
     )

@@ -16,8 +16,9 @@ from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.doubt.inspect import doubts, in_words, inspect
 from bayesrtw.doubt.rule import RULES, SEVERITIES
 from bayesrtw.errors import EvidenceError
+from bayesrtw.evidence.combine import combine
 from bayesrtw.evidence.quality import Judgement, Judgements
-from bayesrtw.evidence.table import Evidence, combine
+from bayesrtw.evidence.table import Evidence
 from bayesrtw.reading import read as reading
 from bayesrtw.reading.read import read_csv, read_folder
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from bayesrtw.errors import EvidenceError, SpecError
-from bayesrtw.evidence.table import Evidence, combine
+from bayesrtw.evidence.combine import combine
+from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
 from bayesrtw.model.heterogeneity import Common, Exchangeable
 from bayesrtw.model.moderator import Categorical, Group, Indicator, Intercept, Linear

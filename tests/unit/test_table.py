@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from bayesrtw.errors import EvidenceError
-from bayesrtw.evidence.table import Evidence, combine
+from bayesrtw.evidence.combine import combine
+from bayesrtw.evidence.table import Evidence
 
 
 def frame(**columns):
