@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.kernel import Groups, Index, Variances, inverse, smooth_groups
+from bayesrtw.engine.cholesky import inverse
+from bayesrtw.engine.kernel import Groups, Index, Variances, smooth_groups
 from bayesrtw.engine.problem import Problem, levels_of, pose
 from bayesrtw.model.design import Design
 

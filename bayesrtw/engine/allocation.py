@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from bayesrtw.engine.arrays import masked
-from bayesrtw.engine.kernel import Conditional, Smoothed, inverse, smooth, solve_columns
+from bayesrtw.engine.cholesky import inverse
+from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, solve_columns
 from bayesrtw.engine.many import gram_many
 from bayesrtw.engine.problem import Problem, pose
 from bayesrtw.errors import EngineRefusal

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtr
 
 from bayesrtw.engine.arrays import mean_of
-from bayesrtw.engine.kernel import inverse
+from bayesrtw.engine.cholesky import inverse
 from bayesrtw.engine.problem import Problem, pose
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.model.design import Design

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
+from bayesrtw.engine.cholesky import inverse
 from bayesrtw.engine.integrate import moment_order
-from bayesrtw.engine.kernel import inverse
 from bayesrtw.engine.problem import SHIFT
 from bayesrtw.engine.quadrature import locate
 from bayesrtw.errors import ConvergenceError, EngineRefusal

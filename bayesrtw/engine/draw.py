@@ -218,12 +218,8 @@ def draw_effects(
         z = rng.standard_normal((count, *members.shape, 1))
         noise[:, members] = (factor @ z)[..., 0]
     # Conditional mean of the random effects is linear in the residuals: E(u | r) - E(u | r') + u'.
-    smoothed = smooth(system, variances)
-    of_data = (
-        smoothed.mean[..., -1] - (smoothed.mean[..., :-1] @ (b - problem.pilot)[..., None])[..., 0]
-    )
-    simulated = _smooth_residuals(problem, values, effects + noise)
-    return linear + effects + of_data - simulated
+    residual = system.effect - (b - problem.pilot) @ design.columns.T
+    return linear + effects + _smooth_residuals(problem, values, residual - effects - noise)
 
 
 def _smooth_residuals(problem: Problem, values: tuple[Array, ...], residual: Array) -> Array:

@@ -14,10 +14,12 @@ large numbers are subtracted: a group's contribution is exact for tau from 0 to 
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bayesrtw.engine.cholesky import inverse
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -146,6 +148,31 @@ class Conditional(NamedTuple):
     mean: Array
     covariance: Array
 
+    @property
+    def variance(self) -> Array:
+        """Diagonals of the covariances, shape (..., column)."""
+        return np.diagonal(self.covariance, axis1=-2, axis2=-1)
+
+
+class Given(Protocol):
+    """What every posterior of the coefficients given hyperparameters says; see `Conditional`."""
+
+    @property
+    def log_density(self) -> Array:
+        """Shape (...,)."""
+
+    @property
+    def mean(self) -> Array:
+        """Shape (..., column)."""
+
+    @property
+    def variance(self) -> Array:
+        """Diagonals of the covariances, shape (..., column)."""
+
+    @property
+    def covariance(self) -> Array:
+        """Shape (..., column, column)."""
+
 
 class _Message(NamedTuple):
     """What a level's units say upwards: precision (..., unit) and mean (column + 1, ..., unit)."""
@@ -174,7 +201,19 @@ def conditional(system: System, variances: Variances) -> Conditional:
 
 def gram_of(system: System, variances: Variances) -> tuple[Array, Array]:
     """Give the Gram matrix of [X, y] under V^-1, shape (..., column + 1, column + 1), and log det V."""
-    gram, log_det, _ = _upwards(system, variances)
+    layout = system.layout
+    joined = _joined(system, variances)
+    gram, log_det, message = _leaves(layout, joined, variances)
+    for level, variance in zip(layout.levels, variances.groups, strict=True):
+        total = level.sums(message.precision)
+        centre = level.sums(message.precision * message.mean) / total
+        deviation = message.mean - np.take(centre, level.parent, axis=-1)
+        gram = gram + _cross(message.precision, deviation)
+        grown = 1.0 + variance * total
+        log_det = log_det + np.sum(np.log(grown), axis=-1)
+        message = _Message(total / grown, centre)
+    if layout.levels:
+        gram = gram + _cross(message.precision, message.mean)
     return gram, log_det
 
 
@@ -219,84 +258,17 @@ def finish(system: System, gram: Array, log_det: Array) -> Conditional:
     return Conditional(base - 0.5 * (quadratic + log_p) + constant, b, covariance)
 
 
-def inverse(matrix: Array) -> tuple[Array, Array]:
-    """Invert small positive definite matrices.
-
-    Parameters
-    ----------
-    matrix
-        Shape (..., column, column).
-
-    Returns
-    -------
-    tuple of ndarray
-        The inverses, and the logs of the determinants of shape (...,).
-    """
-    # To unit diagonal first: precisions of flat coefficients vanish where tau is huge.
-    width = matrix.shape[-1]
-    if not width:
-        return matrix, np.zeros(matrix.shape[:-2])
-    diagonal = np.diagonal(matrix, axis1=-2, axis2=-1)
-    if width == 2:
-        scale = np.sqrt(diagonal[..., 0] * diagonal[..., 1])
-        r = matrix[..., 1, 0] / scale
-        left = (1.0 - r) * (1.0 + r)
-        found = np.empty(matrix.shape)
-        found[..., 0, 0] = 1.0 / (diagonal[..., 0] * left)
-        found[..., 1, 1] = 1.0 / (diagonal[..., 1] * left)
-        found[..., 0, 1] = found[..., 1, 0] = -r / (scale * left)
-        return found, np.log(left) + 2.0 * np.log(scale)
-    root = 1.0 / np.sqrt(diagonal)
-    unit = root[..., :, None] * matrix * root[..., None, :]
-    found, log_det = _by_cholesky(unit)
-    if not np.all(np.isfinite(log_det)):
-        # Rounding has made a nearly singular one indefinite: elimination with pivots still serves.
-        found, log_det = np.linalg.inv(unit), np.linalg.slogdet(unit)[1]
-    log_det = log_det - 2.0 * np.sum(np.log(root), axis=-1)
-    return root[..., :, None] * found * root[..., None, :], log_det
-
-
-def _by_cholesky(unit: Array) -> tuple[Array, Array]:
-    """Invert many small matrices at once, column by column: LAPACK takes them one by one."""
-    width = unit.shape[-1]
-    lower = np.array(unit.reshape(-1, width, width).transpose(1, 2, 0), order="C")
-    upside = np.zeros_like(lower)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        for j in range(width):
-            if j:
-                lower[j:, j] -= np.einsum("kn,ikn->in", lower[j, :j], lower[j:, :j])
-            lower[j:, j] /= np.sqrt(lower[j, j])
-        for i in range(width):
-            upside[i, i] = 1.0 / lower[i, i]
-            if i:
-                row = np.einsum("kn,kjn->jn", lower[i, :i], upside[:i, :i])
-                upside[i, :i] = -row * upside[i, i]
-        log_det = 2.0 * np.sum(np.log(lower[range(width), range(width)]), axis=0)
-        found = np.empty_like(lower)
-        for i in range(width):
-            row = np.einsum("kn,kjn->jn", upside[i:, i], upside[i:, : i + 1])
-            found[i, : i + 1] = found[: i + 1, i] = row
-    return found.transpose(2, 0, 1).reshape(unit.shape), log_det.reshape(unit.shape[:-2])
-
-
-def _upwards(system: System, variances: Variances) -> tuple[Array, Array, list[_Message]]:
-    """Pass messages up: Gram matrix of [X, y] under V^-1, log det V, and each level's messages."""
+def _heard(system: System, variances: Variances) -> list[_Message]:
+    """Pass messages up: each level's, from the units on."""
     layout = system.layout
-    joined = _joined(system, variances)
-    gram, log_det, message = _leaves(layout, joined, variances)
+    message = _leaves(layout, _joined(system, variances), variances)[2]
     heard = [message]
     for level, variance in zip(layout.levels, variances.groups, strict=True):
         total = level.sums(message.precision)
         centre = level.sums(message.precision * message.mean) / total
-        deviation = message.mean - np.take(centre, level.parent, axis=-1)
-        gram = gram + _cross(message.precision, deviation)
-        grown = 1.0 + variance * total
-        log_det = log_det + np.sum(np.log(grown), axis=-1)
         heard.append(_Message(total, centre))
-        message = _Message(total / grown, centre)
-    if layout.levels:
-        gram = gram + _cross(message.precision, message.mean)
-    return gram, log_det, heard
+        message = _Message(total / (1.0 + variance * total), centre)
+    return heard
 
 
 def _joined(system: System, variances: Variances) -> Array:
@@ -446,13 +418,20 @@ class Groups(NamedTuple):
 def smooth_groups(system: System, variances: Variances) -> list[Groups]:
     """Pass messages up and down as far as the groups: one entry a level, from the innermost."""
     layout = system.layout
-    gram, _, heard = _upwards(system, variances)
+    if not layout.levels:
+        return []
+    heard = _heard(system, variances)
+    lead = np.broadcast_shapes(
+        heard[-1].precision.shape[:-1],
+        heard[-1].mean.shape[1:-1],
+        variances.groups[-1].shape[:-1],
+    )
     above = Groups(
-        np.zeros((system.columns.shape[-1] + 1, *gram.shape[:-2], 1)),
-        np.zeros((*gram.shape[:-2], 1)),
+        np.zeros((system.columns.shape[-1] + 1, *lead, 1)),
+        np.zeros((*lead, 1)),
     )
     found: list[Groups] = []
-    parent = np.zeros(len(layout.levels[-1].starts) if layout.levels else 0, dtype=np.intp)
+    parent = np.zeros(len(layout.levels[-1].starts), dtype=np.intp)
     for place in range(len(layout.levels) - 1, -1, -1):
         message, variance = heard[place + 1], variances.groups[place]
         kept = variance * message.precision / (1.0 + variance * message.precision)

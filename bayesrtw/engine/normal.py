@@ -7,6 +7,7 @@ Nodes are laid once where the fit lives and serve its neighbours wherever that i
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from bayesrtw.engine.blend import Blend, blends, mean_of_logs
 from bayesrtw.engine.fitted import EachMean, EachShift, Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import integrate, moment_order, pruned
 from bayesrtw.engine.kernel import Conditional
-from bayesrtw.engine.place import NodePlace, Solution, combined, of_parts
+from bayesrtw.engine.place import NodePlace, Solution, of_parts
 from bayesrtw.engine.problem import Normals, Problem, pose, sampling_variance
 from bayesrtw.engine.shared import SharedNodes, common
 from bayesrtw.errors import EngineRefusal, SpecError
@@ -110,6 +111,7 @@ class _Family:
     tolerance: float
     near: "_Family | None" = None
     laid: dict[object, SharedNodes | None] = field(default_factory=dict)
+    held: "WeakValueDictionary[bytes, NormalFitted]" = field(default_factory=WeakValueDictionary)
 
     @cached_property
     def design(self) -> Design:
@@ -223,8 +225,14 @@ class NormalFitted:
                 found.append(replace(each, solve=next(solved)))
             else:
                 close = 2 * each.kept.sum() >= len(self.kept)
-                found.append(each._on(base if close else None))
+                found.append(self._known(each._on(base if close else None)))
         return found
+
+    def _known(self, near: "NormalFitted") -> "NormalFitted":
+        """Give a neighbour that lacks rows alone as somebody holds it who asked for it before."""
+        if self.whole is not self.family.design:
+            return near
+        return self.family.held.setdefault(near.kept.tobytes(), near)
 
     def under(self, priors: Sequence[Mapping[str, Prior]]) -> "Sequence[NormalFitted]":
         """See `Fitted`."""
@@ -234,8 +242,15 @@ class NormalFitted:
             if reason is not None:
                 raise EngineRefusal(reason)
         found = self._blended(priors, near)
-        base = self.family.common(lay=len(near) - len(found) >= LEAST)
-        return [found.get(place) or each._on(base) for place, each in enumerate(near)]
+        if self.kept.all() or len(near) < LEAST:
+            base = self.family.common(lay=len(near) - len(found) >= LEAST)
+            return [found.get(place) or each._on(base) for place, each in enumerate(near)]
+        # Rows are left out one after another under these priors: all rows have nodes under each of them.
+        return [
+            found.get(place)
+            or each._on(self.family.under(tuple(each.priors.items()), each.whole, lay=True))
+            for place, each in enumerate(near)
+        ]
 
     def shifted(self, along: Array, by: float) -> "NormalFitted":
         """See `Fitted`."""
@@ -299,17 +314,12 @@ class NormalFitted:
         self, columns: Array, *, new: bool = False, along: Array | None = None
     ) -> Sequence[Kernels]:
         """See `Fitted`."""
-        place, weight = self.solution.place, self.solution.weight
-        mean, sd = combined(place.normals.given, columns)
-        if new:
-            far = [None] * len(columns) if along is None else along
-            spread = np.stack([place.spread_at(each) for each in far], axis=-1)
-            sd = np.sqrt(sd**2 + spread)
+        parts = self.solution.place.lines(columns, new=new, along=along)
         most, back = moments_of(self.design), back_moments(self.design)
         grows = np.any(columns[:, self.design.flat] != 0, axis=1) | new
         return [
-            Kernels(weight, own, spread, None, most if does else 2, back if does else 2)
-            for own, spread, does in zip(mean.T.copy(), sd.T.copy(), grows, strict=True)
+            Kernels(self.solution.weight, *own, None, most if does else 2, back if does else 2)
+            for own, does in zip(parts, grows, strict=True)
         ]
 
     def shifts(self, along: Array) -> "Shifted | EachShift":

@@ -1,7 +1,7 @@
 """What nodes give whatever they weigh, and a posterior that weighs them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.ahead import LookedAhead
 from bayesrtw.engine.fitted import Mask
-from bayesrtw.engine.kernel import Conditional, Smoothed, smooth, solve_columns
+from bayesrtw.engine.kernel import Given, Smoothed, smooth, solve_columns
 from bayesrtw.engine.problem import Normals, Problem, pose
 from bayesrtw.model.design import Design
 from bayesrtw.posterior.axis import Axis
@@ -26,6 +26,7 @@ class NodePlace:
     design: Design
     names: tuple[str, ...]
     normals: Normals
+    known: dict[tuple[bytes, bytes], list[tuple[Array, Array]]] = field(default_factory=dict)
 
     @cached_property
     def problem(self) -> Problem:
@@ -60,6 +61,21 @@ class NodePlace:
             mean, sd, _ = found["mu"]
             found["theta_new"] = mean, np.sqrt(sd**2 + self.spread), True
         return found
+
+    def lines(self, columns: Array, *, new: bool, along: Array | None) -> list[tuple[Array, Array]]:
+        """Mean and SD of rows of the design, each of shape (node,), or of the effects in a new setting there.
+
+        What is asked twice is the same arrays: posteriors that weigh them otherwise are summarised together.
+        """
+        far = [None] * len(columns) if along is None else along
+        key = (columns.tobytes(), np.array(along).tobytes() if new else b"")
+        if key not in self.known:
+            mean, sd = combined(self.normals.given, columns)
+            if new:
+                spread = np.stack([self.spread_at(each) for each in far], axis=-1)
+                sd = np.sqrt(sd**2 + spread)
+            self.known[key] = list(zip(mean.T.copy(), sd.T.copy(), strict=True))
+        return self.known[key]
 
     @cached_property
     def like_studies(self) -> tuple[Array, Array] | None:
@@ -119,7 +135,7 @@ class NodePlace:
         return np.array(means).reshape(shape), np.array(variances).reshape(shape)
 
 
-def combined(given: Conditional, combine: Array) -> tuple[Array, Array]:
+def combined(given: Given, combine: Array) -> tuple[Array, Array]:
     """Mean and SD of linear combinations of the coefficients given each node, shape (node, label)."""
     mean = given.mean @ combine.T
     variance = np.sum((combine @ given.covariance) * combine, axis=-1)
@@ -127,7 +143,7 @@ def combined(given: Conditional, combine: Array) -> tuple[Array, Array]:
 
 
 def like_studies(
-    design: Design, given: Conditional, spread_at: Callable[[Array], Array]
+    design: Design, given: Given, spread_at: Callable[[Array], Array]
 ) -> tuple[Array, Array] | None:
     """Give the effect in a new setting whose moderators are those of a study drawn from the studies.
 

@@ -10,8 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.blocks import Correlated, correlated, together
-from bayesrtw.engine.kernel import Conditional, GroupLayout, Index, Level, System, Variances
-from bayesrtw.engine.many import conditional_many
+from bayesrtw.engine.cholesky import Factored, condition
+from bayesrtw.engine.kernel import (
+    Conditional,
+    Given,
+    GroupLayout,
+    Index,
+    Level,
+    System,
+    Variances,
+)
+from bayesrtw.engine.many import conditional_many, sums_many
 from bayesrtw.engine.reprior import Reweighed, moments, reweigh
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.design import Block, Design, PriorMixture
@@ -35,6 +44,9 @@ WHOLE = 1e-3
 
 #: Numbers in one intermediate array of a pass of the kernel: half a megabyte stays in the cache.
 AT_ONCE = 65_536
+
+#: Coefficients up to which an inverse is written down and no factor is kept.
+CLOSED = 2
 
 #: A node's part of a prior with less than this share of the largest is dropped.
 NEGLIGIBLE = 1e-14
@@ -138,7 +150,7 @@ class Problem:
             effect = effect - part.factor * np.asarray(at[part.name])[..., None]
         return replace(self.system, effect=effect)
 
-    def given(self, values: Sequence[Array]) -> Conditional:
+    def given(self, values: Sequence[Array]) -> Given:
         """Condition on hyperparameters, in passes that fit into memory.
 
         Parameters
@@ -213,7 +225,7 @@ class Problem:
             return np.zeros(0)
         return np.asarray(weight @ self._by_parts(values, self.design.mixture).weight)
 
-    def drawn(self, values: Sequence[Array], rng: np.random.Generator, count: int) -> Conditional:
+    def drawn(self, values: Sequence[Array], rng: np.random.Generator, count: int) -> Given:
         """Condition on draws of the hyperparameters, and on a draw of the prior's part.
 
         Parameters
@@ -271,7 +283,7 @@ class Problem:
             np.broadcast_to(np.diag(variance), (*shape, width, width)),
         )
 
-    def _given(self, values: Sequence[Array]) -> Conditional:
+    def _given(self, values: Sequence[Array]) -> Given:
         """Condition on hyperparameters, with a flat prior in place of one that is a mixture."""
         shape = np.broadcast_shapes(*(np.shape(value) for value in values)) if values else (1,)
         if not len(self.design.se):
@@ -280,6 +292,11 @@ class Problem:
             np.asarray(value).reshape((1,) * (len(shape) - np.ndim(value)) + np.shape(value))
             for value in values
         ]
+        if self.system.columns.shape[-1] > CLOSED:
+            found = self._factored(each, shape)
+            if np.all(np.isfinite(found.log_density)):
+                return found
+            # Rounding has made a precision indefinite: elimination with pivots still serves.
         width = self.system.columns.shape[-1]
         log = np.empty(shape)
         mean, covariance = np.empty((*shape, width)), np.empty((*shape, width, width))
@@ -290,6 +307,22 @@ class Problem:
             log[where], mean[where], covariance[where] = part
         mean += self.pilot
         return Conditional(log, mean, covariance)
+
+    def _factored(self, values: Sequence[Array], shape: tuple[int, ...]) -> Factored:
+        """Condition on hyperparameters, and keep factors; see `_given`."""
+        system, width = self.system, self.system.columns.shape[-1]
+        log, lower = np.empty(shape), np.empty((width, width, *shape))
+        root, half = np.empty((2, width, *shape))
+        for where in self._passes(values, shape):
+            here = [_cut(value, where) for value in values]
+            sums, log_det = sums_many(self.system_at(here), self.variances(here))
+            sums = sums.reshape(len(sums), *(1,) * (len(shape) + 1 - sums.ndim), *sums.shape[1:])
+            part = condition(
+                sums, log_det, (system.mean, system.precision), len(self.design.se), self.pilot
+            )
+            log[where], lower[:, :, *where] = part.log_density, part.lower
+            root[:, *where], half[:, *where] = part.root, part.half
+        return Factored(log, lower, root, half, self.pilot)
 
     def _passes(
         self, values: Sequence[Array], shape: tuple[int, ...]
@@ -367,7 +400,7 @@ class Normals(NamedTuple):
 
     hyper: tuple[Array, ...]
     weight: Array
-    given: Conditional
+    given: Given
     precision: Array
     origin: Index
     part: Array

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from bayesrtw.engine.integrate import TINY, Integral, Integrand, answer, moment_order, resolve
-from bayesrtw.engine.kernel import Conditional
+from bayesrtw.engine.kernel import Given
 from bayesrtw.engine.quadrature import lay, looks
 from bayesrtw.posterior.axis import Axis, Positive
 from bayesrtw.posterior.nodes import Nodes
@@ -198,9 +198,7 @@ def _lay(
     return LaidNodes(found, bare, _last(found, problem))
 
 
-def _weighed(
-    laid: LaidNodes, names: Sequence[str], problem: Shareable
-) -> tuple[Nodes, Conditional]:
+def _weighed(laid: LaidNodes, names: Sequence[str], problem: Shareable) -> tuple[Nodes, Given]:
     """Weigh a set of nodes; condition on each with its hyperparameters on axes of their own."""
     base = laid.nodes
     axes = dict(zip(names, base.on_axes(), strict=True))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -217,12 +218,7 @@ class Components:
         tuple of list of mapping
             Of the arm and of its comparator: component to dose, none left out.
         """
-        if self.arm:
-            sides = [_cells(evidence, column) if column else [""] * evidence.size for column in
-                     (self.arm, self.against)]  # fmt: skip
-            own, other = ([self._parsed(cell) for cell in side] for side in sides)
-            return own, other
-        return self._dosed(evidence, self.columns), self._dosed(evidence, self.against_columns)
+        return _arms_of(self, evidence)
 
     def _parsed(self, cell: str) -> Doses:
         """Give the components of a cell."""
@@ -242,20 +238,11 @@ class Components:
 
     def names(self, evidence: Evidence) -> tuple[str, ...]:
         """Give the components that occur, in alphabetical order; those of `columns` as they stand."""
-        if self.columns:
-            return self.columns
-        arms, others = self.arms(evidence)
-        return tuple(sorted({name for each in (*arms, *others) for name in each}))
+        return self.columns or _names_of(self, evidence)
 
     def pairs(self, evidence: Evidence) -> tuple[tuple[str, str], ...]:
         """Give the pairs whose interaction is a coefficient."""
-        known = self.names(evidence)
-        asked = {tuple(sorted(split(pair))) for pair in self.interactions if pair != EVERY}
-        arms, others = self.arms(evidence)
-        if EVERY in self.interactions:
-            for each in (*arms, *others):
-                asked |= {tuple(sorted(pair)) for pair in combinations(each, 2)}
-        return tuple((a, b) for a, b in combinations(sorted(known), 2) if (a, b) in asked)
+        return _pairs_of(self, evidence)
 
     def _labels(self, evidence: Evidence) -> tuple[str, ...]:
         pairs = (f"{a} x {b}" for a, b in self.pairs(evidence))
@@ -367,6 +354,37 @@ class Components:
             "mu", pt.dot(pm.Data(f"{self.name}_mean", self._pooled(columns, evidence)), every)
         )
         return Contribution(pm.Data(f"{self.name}_rows", columns) @ every, every)
+
+
+# The same rows are asked again and again: for a design, for checks of it, for every setting.
+@lru_cache(maxsize=16)
+def _arms_of(term: Components, evidence: Evidence) -> tuple[list[Doses], list[Doses]]:
+    """Read the components of both sides of every row."""
+    if term.arm:
+        sides = [_cells(evidence, column) if column else [""] * evidence.size for column in
+                 (term.arm, term.against)]  # fmt: skip
+        own, other = ([term._parsed(cell) for cell in side] for side in sides)
+        return own, other
+    return term._dosed(evidence, term.columns), term._dosed(evidence, term.against_columns)
+
+
+@lru_cache(maxsize=16)
+def _names_of(term: Components, evidence: Evidence) -> tuple[str, ...]:
+    """Read the components that occur."""
+    arms, others = _arms_of(term, evidence)
+    return tuple(sorted({name for each in (*arms, *others) for name in each}))
+
+
+@lru_cache(maxsize=16)
+def _pairs_of(term: Components, evidence: Evidence) -> tuple[tuple[str, str], ...]:
+    """Read the pairs whose interaction is a coefficient."""
+    known = term.names(evidence)
+    asked = {tuple(sorted(split(pair))) for pair in term.interactions if pair != EVERY}
+    arms, others = _arms_of(term, evidence)
+    if EVERY in term.interactions:
+        for each in (*arms, *others):
+            asked |= {tuple(sorted(pair)) for pair in combinations(each, 2)}
+    return tuple((a, b) for a, b in combinations(sorted(known), 2) if (a, b) in asked)
 
 
 def split(cell: str) -> list[str]:

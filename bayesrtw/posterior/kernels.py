@@ -90,7 +90,7 @@ class Kernels:
         ndarray
             Same shape, in [0, 1].
         """
-        return self._tails(np.asarray(x, dtype=np.float64))[0]
+        return self._tail(np.asarray(x, dtype=np.float64), 1.0)
 
     def above(self, x: ArrayLike) -> Array:
         """P(quantity > x), from the upper tail's own function.
@@ -105,18 +105,19 @@ class Kernels:
         ndarray
             Same shape, in [0, 1].
         """
-        return self._tails(np.asarray(x, dtype=np.float64))[1]
+        return self._tail(np.asarray(x, dtype=np.float64), -1.0)
 
-    def _tails(self, x: Array) -> tuple[Array, Array]:
+    def _tail(self, x: Array, side: float) -> Array:
         flat = x.reshape(-1)
         if self.series is not None:
-            low, high, _ = series.values(flat, self.weight, (self.mean, self.sd, self.series))
+            both = series.values(flat, self.weight, (self.mean, self.sd, self.series))
+            found = both[0] if side > 0 else both[1]
         else:
             with np.errstate(divide="ignore", invalid="ignore"):
                 z = (flat[:, None] - self.mean) / self.sd
             z = np.where(np.isnan(z), math.inf, z)
-            low, high = ndtr(z) @ self.weight, ndtr(-z) @ self.weight
-        return np.clip(low, 0.0, 1.0).reshape(x.shape), np.clip(high, 0.0, 1.0).reshape(x.shape)
+            found = ndtr(side * z) @ self.weight
+        return np.clip(found, 0.0, 1.0).reshape(x.shape)
 
     def log_density(self, x: ArrayLike) -> Array:
         """Log density.

@@ -106,16 +106,18 @@ def power_scaling_of(whole: Fitted) -> "pd.DataFrame":
     """Scale the powers of a fit; see `power_scaling`."""
     import pandas as pd  # noqa: PLC0415
 
-    base, ranges = _cdfs(whole.posterior), {}
-    for name, (_, quantile) in base.items():
-        ranges[name] = tuple(quantile(level) for level in (SPAN, 1.0 - SPAN))
+    base: dict[str, tuple[Array, Array]] = {}
+    for name, (cdf, quantile) in _cdfs(whole.posterior).items():
+        at = _points(*(quantile(level) for level in (SPAN, 1.0 - SPAN)))
+        base[name] = at, cdf(at)
     moved: dict[str, dict[str, float]] = {name: {} for name in base}
     for what in ("prior", "likelihood"):
         slopes: dict[str, list[float]] = {name: [] for name in base}
         for power in POWERS:
             near = whole.powered(prior=power) if what == "prior" else whole.powered(data=power)
             for name, (cdf, _) in _cdfs(near.posterior).items():
-                gap = distance(base[name][0], cdf, *ranges[name])
+                at, before = base[name]
+                gap = _distance(before, cdf(at))
                 slopes[name].append(gap / abs(math.log2(power)))
         for name, found in slopes.items():
             moved[name][what] = float(np.mean(found))
@@ -165,10 +167,19 @@ def distance(first: Cdf, second: Cdf, low: float, high: float) -> float:
         quantity and for its negative, where CJS(P, Q) is the integral of P log2(2 P / (P + Q)) plus
         that of (Q - P) / (2 ln 2).
     """
-    x, weight = rule(NODES)
-    half = 0.5 * (high - low)
-    at = low + half * (x + 1.0)
-    p, q = np.clip(first(at), 0.0, 1.0), np.clip(second(at), 0.0, 1.0)
+    at = _points(low, high)
+    return _distance(first(at), second(at))
+
+
+def _points(low: float, high: float) -> Array:
+    """Give the points of the rule on a range."""
+    return np.asarray(low + 0.5 * (high - low) * (rule(NODES)[0] + 1.0))
+
+
+def _distance(first: Array, second: Array) -> float:
+    """Give the distance from two distribution functions at the points of the rule."""
+    weight = rule(NODES)[1]
+    p, q = np.clip(first, 0.0, 1.0), np.clip(second, 0.0, 1.0)
     return max(_directed(p, q, weight), _directed(1.0 - p, 1.0 - q, weight))
 
 

@@ -66,8 +66,10 @@ def outline(content: dict[str, Any]) -> Outline:
 
 def _opening(content: dict[str, Any], n: Printer) -> tuple[Block, ...]:
     """Question, answer, caveat, and every check that failed."""
+    known = all(each["check"] != "unregistered" for each in content["findings"])
+    word = "registered" if known else "not in the register of this package; dated"
     when = (
-        f"registered {content['registered']}, revision {content['revision']}"
+        f"{word} {content['registered']}, revision {content['revision']}"
         if content["registered"]
         else "not registered"
     )

@@ -14,8 +14,8 @@ from numpy.testing import assert_allclose
 import bayesrtw as brw
 from bayesrtw.engine.arrays import masked
 from bayesrtw.engine.batch import batch_of, prior_panel, settle
+from bayesrtw.engine.cholesky import inverse
 from bayesrtw.engine.integrate import integrate
-from bayesrtw.engine.kernel import inverse
 from bayesrtw.engine.problem import pose
 from bayesrtw.model.design import build
 from bayesrtw.posterior import mixture

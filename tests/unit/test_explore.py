@@ -19,7 +19,7 @@ from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis, run
 from bayesrtw.analysis.sensitivity import heterogeneity_panels, prior_choices
 from bayesrtw.analysis.spec import Estimand
-from bayesrtw.engine import solve
+from bayesrtw.engine import normal, solve
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.prior import Uniform
 from bayesrtw.posterior.summarise import probability_beyond
@@ -238,3 +238,34 @@ def test_a_grid_that_misses_the_registered_answer_is_refused(
     content = record(replace(found, estimates=other))
     assert content["explore"] is None
     assert "does not serve this model" in render_html(content)
+
+
+def test_priors_with_heavier_tails_share_nodes_of_their_own_where_rows_are_left_out(
+    three_levels: tuple[Synthesis, Explored], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synthesis, _ = three_levels
+    whole = solve(synthesis.analysis.model, synthesis.evidence)
+    priors = prior_choices(whole.model, whole.evidence, "tau_family")
+    masks = [np.arange(whole.evidence.size) == row for row in range(3)]
+    near = whole.without(masks)
+    assert whole.without(masks)[0] is near[0]
+    alone: list[object] = []
+    own = normal.integrate
+
+    def counted(problem: object, *rest: object, **more: object) -> object:
+        alone.append(problem)
+        return own(problem, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(normal, "integrate", counted)
+    for one, mask in zip(near, masks, strict=True):
+        assert one is not None
+        for name, found in zip(
+            priors, one.under([{"tau_family": each} for each in priors.values()]), strict=True
+        ):
+            mean = found.posterior.pooled.centre
+            assert not alone, name
+            fresh = solve(whole.model, whole.evidence).under([{"tau_family": priors[name]}])[0]
+            [left] = fresh.without([mask])
+            assert left is not None
+            assert_allclose(mean, left.posterior.pooled.centre, atol=CLOSE)
+            alone.clear()

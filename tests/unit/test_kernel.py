@@ -10,8 +10,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import multivariate_normal
 
+from bayesrtw.engine.cholesky import inverse
 from bayesrtw.engine.exact import Exact
-from bayesrtw.engine.kernel import inverse
 from bayesrtw.engine.place import NodePlace
 from bayesrtw.engine.problem import Normals, pose
 from bayesrtw.errors import EngineRefusal

@@ -4,12 +4,15 @@ The trapezoidal rule in log tau is spectrally accurate for integrands that are a
 line and fall off at both ends; a step of 0.1 leaves exp(-2 pi (pi/2) / 0.1).
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
 import bayesrtw as brw
+from bayesrtw.engine.cholesky import Factored
 from bayesrtw.engine.integrate import integrate
 from bayesrtw.engine.kernel import conditional
 from bayesrtw.engine.many import conditional_many
@@ -139,3 +142,60 @@ def test_the_nodes_that_are_laid_are_not_worked_out_again():
     finest = len(found.finest.log_weight)
     assert sizes.count(finest) == 1
     assert_allclose(np.exp(found.nodes.log_weight).sum(), 1.0, rtol=1e-12)
+
+
+def _with_five_columns():
+    rng = np.random.default_rng(4)
+    rows = evidence()
+    data = rows.data.assign({f"x{place}": ("estimate", rng.normal(size=24)) for place in range(4)})
+    terms = (
+        brw.Intercept(prior.Flat()),
+        *(brw.Linear(f"x{place}", prior.Normal(0.1, 0.7)) for place in range(4)),
+        *model("", "trial_family").terms[1:],
+    )
+    return pose(build(brw.Model(terms=terms), replace(rows, data=data)))
+
+
+@pytest.mark.parametrize("at_once", [65_536, 60])
+def test_factors_say_what_dense_algebra_says(at_once, monkeypatch):
+    # V is formed and inverted; condition numbers stay below 1e5.
+    monkeypatch.setattr("bayesrtw.engine.problem.AT_ONCE", at_once)
+    monkeypatch.setattr("bayesrtw.engine.cholesky.AT_ONCE", at_once)
+    problem = _with_five_columns()
+    design = problem.design
+    taus = np.meshgrid([0.05, 0.3], [0.1, 0.2, 0.8], indexing="ij", sparse=True)
+    found = problem.given(taus)
+    assert isinstance(found, Factored)
+    family = np.arange(24) // 6
+    same = family[:, None] == family
+    for place in np.ndindex(2, 3):
+        own, shared = taus[0][place[0], 0], taus[1][0, place[1]]
+        v = np.diag(design.se**2 + own**2) + shared**2 * same
+        x, weight = design.columns, np.linalg.inv(v)
+        precision = x.T @ weight @ x + np.diag(design.precision)
+        covariance = np.linalg.inv(precision)
+        right = x.T @ weight @ design.effect + design.precision * design.mean
+        mean = covariance @ right
+        proper = design.precision > 0
+        square = design.effect @ weight @ design.effect
+        square += design.precision @ design.mean**2 - mean @ right
+        log = -0.5 * (square + np.linalg.slogdet(v)[1] + np.linalg.slogdet(precision)[1])
+        log += 0.5 * np.sum(np.log(design.precision[proper]))
+        log -= 0.5 * (24 - np.sum(~proper)) * np.log(2 * np.pi)
+        assert_allclose(found.log_density[place], log, rtol=1e-10)
+        assert_allclose(found.mean[place], mean, rtol=1e-9)
+        assert_allclose(found.covariance[place], covariance, rtol=1e-9, atol=1e-12)
+        assert_allclose(found.variance[place], np.diag(covariance), rtol=1e-9)
+
+
+def test_what_rounding_makes_indefinite_is_eliminated_with_pivots():
+    # Two columns that are the same but for 1e-9 under flat priors: no factor, and still a posterior.
+    rows = evidence()
+    dose = rows.data["dose"].to_numpy()
+    data = rows.data.assign(again=("estimate", dose * (1 + 1e-9 * np.arange(24))))
+    slopes = [brw.Linear(name, prior.Flat()) for name in ("dose", "again")]
+    terms = (brw.Intercept(prior.Flat()), *slopes, brw.Exchangeable(prior.HalfNormal(0.3)))
+    problem = pose(build(brw.Model(terms=terms), replace(rows, data=data)))
+    found = problem.given((np.array([0.1, 0.5]),))
+    assert np.all(np.isfinite(found.log_density))
+    assert_allclose(found.variance, np.diagonal(found.covariance, axis1=-2, axis2=-1))
