@@ -46,9 +46,9 @@ if TYPE_CHECKING:
     from bayesrtw.plot.bubble import plot_bubble as plot_bubble
     from bayesrtw.plot.figure import write_figure as write_figure
     from bayesrtw.plot.forest import plot_forest as plot_forest
-    from bayesrtw.plot.funnel import plot_funnel as plot_funnel
     from bayesrtw.plot.history import plot_history as plot_history
     from bayesrtw.posterior.summarise import summarise as summarise
+    from bayesrtw.question import network as network
     from bayesrtw.question.calibrate import calibrate as calibrate
     from bayesrtw.question.calibrate import judge as judge
     from bayesrtw.question.compare import compare as compare
@@ -93,7 +93,6 @@ _HOMES = {
     "outlook": "bayesrtw.analysis.outlook",
     "plot_bubble": "bayesrtw.plot.bubble",
     "plot_forest": "bayesrtw.plot.forest",
-    "plot_funnel": "bayesrtw.plot.funnel",
     "plot_history": "bayesrtw.plot.history",
     "power_scaling": "bayesrtw.question.scaling",
     "predict": "bayesrtw.question.predict",
@@ -113,6 +112,7 @@ _HOMES = {
 _MODULES = {
     "bias": "bayesrtw.model.bias",
     "likelihood": "bayesrtw.model.likelihood",
+    "network": "bayesrtw.question.network",
     "prior": "bayesrtw.model.prior",
     "selection": "bayesrtw.model.selection",
     "terms": "bayesrtw.model.terms",

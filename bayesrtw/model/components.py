@@ -220,6 +220,41 @@ class Components:
         """
         return _arms_of(self, evidence)
 
+    def called(self, evidence: Evidence) -> Mapping[frozenset[tuple[str, float]], str]:
+        """Name every arm that occurs by its components; one without any by the words that say so.
+
+        Parameters
+        ----------
+        evidence
+            Rows with the columns that the term reads.
+
+        Returns
+        -------
+        mapping
+            Components with their doses to a name, in the order of the rows, comparators first.
+        """
+        own, other = self.arms(evidence)
+        both = ~evidence.single_arms
+        found: dict[frozenset[tuple[str, float]], str] = {}
+        bare: dict[str, None] = {}
+        cells = [
+            _cells(evidence, name) if name else [""] * evidence.size
+            for name in (self.against, self.arm)
+        ]
+        for row in range(evidence.size):
+            for side, arm in enumerate((other[row], own[row])):
+                if side == 0 and not both[row]:
+                    continue
+                if not arm:
+                    bare |= dict.fromkeys(filter(None, [cells[side][row]]))
+                name = f" {PLUS} ".join(
+                    part if dose == 1.0 else f"{part} {dose:g}" for part, dose in arm.items()
+                )
+                found.setdefault(frozenset(arm.items()), name)
+        if frozenset() in found:
+            found[frozenset()] = " / ".join(bare) or evidence.provenance.comparison
+        return found
+
     def _parsed(self, cell: str) -> Doses:
         """Give the components of a cell."""
         if cell in self.none:

@@ -484,6 +484,22 @@ class NeedsIndependence(Protocol):
 
 
 @runtime_checkable
+class OfArms(Protocol):
+    """A term that says what arms consist of, so that an effect is the difference of two of them."""
+
+    def arms(
+        self, evidence: Evidence
+    ) -> tuple[list[Mapping[str, float]], list[Mapping[str, float]]]:
+        """Give what both arms of every row consist of, with doses; nothing where a row has one arm."""
+
+    def row(self, doses: Mapping[str, float], evidence: Evidence) -> Array:
+        """Give what an arm adds up of the term's coefficients, shape (column,)."""
+
+    def called(self, evidence: Evidence) -> Mapping[frozenset[tuple[str, float]], str]:
+        """Name every arm that occurs, by what it consists of, in the order of the rows."""
+
+
+@runtime_checkable
 class LeavesOut(Protocol):
     """A term that keeps some rows out of the pool."""
 

@@ -81,7 +81,7 @@ def predict(
     >>> found.index.tolist()
     ['workplace', 'rehabilitation']
     """
-    whole = _whole(model, evidence)
+    whole = expects(model, evidence)
     if not whole.model.has_mean:
         raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
     grid = _grid(_columns(whole.model), at or {})
@@ -96,7 +96,7 @@ def predict(
     return answered(frame, whole, caption, words=_said(whole, frame, grid))
 
 
-def _whole(what: Subject | Expects, evidence: Evidence | None) -> Expects:
+def expects(what: Subject | Expects, evidence: Evidence | None) -> Expects:
     """Give what says what is expected: a synthesis that was sampled answers by its draws."""
     if evidence is None and hasattr(what, "mean_at"):
         return what  # type: ignore[return-value] # `Expects` offers `mean_at`

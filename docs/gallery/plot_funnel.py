@@ -9,5 +9,5 @@ Open circles are estimates of non-randomised studies.
 import bayesrtw as brw
 
 synthesis = brw.run(brw.open_analysis("time-to-rtw-all-designs"))
-axes = brw.plot_funnel(synthesis)
+axes = synthesis.plot("funnel")
 words = synthesis.describe("funnel")

@@ -357,30 +357,6 @@ def test_several_comparators_in_a_study_are_refused() -> None:
 
 
 @pytest.mark.slow
-def test_smoking_cessation_counts() -> None:
-    # NICE DSU TSD3 and multinma 0.8.0: random effects, tau half-normal(5), N(0, 100^2) elsewhere.
-    seen = pd.read_csv(NETWORKS / "smoking.csv")
-    arms = seen.rename(columns={"studyn": "study", "trtc": "arm", "r": "events"})
-    terms = (
-        Components(Normal(0, 100), arm="arm", none=("No intervention",)),
-        Arms(HalfNormal(5), baseline=Normal(0, 100)),
-    )
-    model = brw.Model(terms=terms, likelihood=BinomialSingle())
-    tree = brw.fit(model, _counted(arms), engine=brw.Exact(study_effects=False), seed=1)
-    told = _effects(tree, "Self-help", "Individual counselling", "Group counselling")
-    published = [
-        (0.49, 0.40, -0.29, 1.31),
-        (0.84, 0.24, 0.39, 1.34),
-        (1.10, 0.44, 0.26, 2.00),
-    ]
-    assert told == [pytest.approx(row, abs=0.012) for row in published]
-    tau = brw.summarise(tree).loc["tau"]
-    assert [tau["median"], tau["sd"], tau["lower"], tau["upper"]] == pytest.approx(
-        [0.82, 0.19, 0.55, 1.27], abs=0.012
-    )
-
-
-@pytest.mark.slow
 def test_both_engines_agree_on_arms() -> None:
     seen, terms = (
         _parkinsons(),

@@ -21,7 +21,7 @@ from bayesrtw.plot.categories import plot_categories
 from bayesrtw.plot.cumulative import plot_cumulative
 from bayesrtw.plot.density import posterior_curve, prior_of, quantity_named
 from bayesrtw.plot.figure import BLUE, INK, SKY, VERMILLION, YELLOW, write_figure
-from bayesrtw.plot.funnel import ESTIMATES, WIDENED
+from bayesrtw.plot.funnel import ESTIMATES, WIDENED, plot_funnel
 from bayesrtw.plot.judgement import MARKS
 from bayesrtw.plot.ladder import plot_ladder
 from bayesrtw.plot.leave_one_out import plot_leave_one_out
@@ -128,7 +128,7 @@ PLOTS = {
     "forest": lambda it, w: brw.plot_forest(
         it["tree"], evidence=it["evidence"], counts=True, judged_by="", width_mm=w
     ),
-    "funnel": lambda it, w: brw.plot_funnel(it["tree"], width_mm=w),
+    "funnel": lambda it, w: plot_funnel(it["tree"], width_mm=w),
     "bubble": lambda it, w: brw.plot_bubble(
         it["tree"], "year", evidence=it["evidence"], width_mm=w
     ),
@@ -260,7 +260,7 @@ def test_ticks_of_ratios_are_round_and_directions_are_written(made, name):
 
 def test_funnel_marks_stand_at_estimates_and_limits_widen_by_tau(made):
     tree, evidence = made[60]["tree"], made[60]["evidence"]
-    axes = brw.plot_funnel(tree)
+    axes = plot_funnel(tree)
     at = collection(axes, ESTIMATES)
     effect, se = evidence.data["effect"].to_numpy(), evidence.data["se"].to_numpy()
     low, high = axes.get_xlim()

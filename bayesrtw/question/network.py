@@ -1,0 +1,6 @@
+"""Questions to networks of treatments: ``brw.network.league(synthesis)``."""
+
+from bayesrtw.question.league import League, league
+from bayesrtw.question.ranking import Ranks, ranks
+
+__all__ = ["League", "Ranks", "league", "ranks"]

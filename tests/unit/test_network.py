@@ -1,0 +1,254 @@
+"""Networks of treatments: published leagues, ranks and splits, dense grids by hand, and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import halfnorm, norm
+
+import bayesrtw as brw
+from bayesrtw.engine import solve
+from bayesrtw.errors import SpecError
+from bayesrtw.model.arm_effects import Arms
+from bayesrtw.model.components import Components
+from bayesrtw.model.prior import HalfNormal, Normal
+from bayesrtw.model.single import BinomialSingle
+
+NETWORKS = Path(__file__).parents[1] / "networks"
+
+#: Treatments of smoking cessation as NICE DSU TSD4 calls them.
+SMOKING = {
+    "A": "No intervention",
+    "B": "Self-help",
+    "C": "Individual counselling",
+    "D": "Group counselling",
+}
+
+#: Heterogeneity SDs, denser near 0: a trapezium rule on their roots.
+TAUS = 40.0 * np.linspace(0.0, 1.0, 2001) ** 2
+
+
+def _smoking() -> brw.Evidence:
+    seen = pd.read_csv(NETWORKS / "smoking.csv")
+    headings = {"studyn": "study", "trtc": "arm", "r": "events"}
+    return brw.Evidence.from_arms(seen, columns=headings, benefit="higher")
+
+
+def _parkinsons() -> brw.Evidence:
+    seen = pd.read_csv(NETWORKS / "parkinsons.csv")[["studyn", "trtn", "y", "se"]]
+    headings = {"studyn": "study", "trtn": "arm", "y": "mean"}
+    return brw.Evidence.from_arms(seen, columns=headings, benefit="lower")
+
+
+def _network(none: str, tau: float = 5.0, sd: float = 100.0) -> brw.Model:
+    terms = (
+        Components(Normal(0, sd), arm="arm", none=(none,)),
+        Arms(HalfNormal(tau), baseline=Normal(0, 100)),
+    )
+    return brw.Model(terms=terms)
+
+
+def _by_hand(
+    evidence: brw.Evidence, names: list[str], sd: float = 100.0
+) -> list[tuple[float, np.ndarray, np.ndarray]]:
+    """Weights of tau on a grid, and mean and covariance of effects against the first treatment given each.
+
+    Baselines N(0, 100^2), effects N(0, sd^2), tau half-normal(5): dense normals, no code of the package.
+    """
+    study, arm = (evidence.data[name].to_numpy().astype(str) for name in ("study", "arm"))
+    effect, se = (evidence.data[name].to_numpy() for name in ("effect", "se"))
+    columns = np.array([[float(each == name) for name in names[1:]] for each in arm])
+    together = (study[:, None] == study).astype(float)
+    parts, logs = [], []
+    for tau in TAUS:
+        seen = np.diag(se**2 + tau**2 / 2) + 100.0**2 * together
+        inverse = np.linalg.inv(seen)
+        precision = columns.T @ inverse @ columns + np.eye(len(names) - 1) / sd**2
+        covariance = np.linalg.inv(precision)
+        mean = covariance @ columns.T @ inverse @ effect
+        log = -0.5 * (effect @ inverse @ effect - mean @ precision @ mean)
+        log += -0.5 * (np.linalg.slogdet(seen)[1] + np.linalg.slogdet(precision)[1])
+        logs.append(log + halfnorm.logpdf(tau, scale=5.0))
+        parts.append((mean, covariance))
+    weight = np.exp(np.array(logs) - max(logs)) * np.sqrt(TAUS)
+    weight /= weight.sum()
+    return [(share, *part) for share, part in zip(weight, parts, strict=True)]
+
+
+def _against(parts: list[tuple[float, np.ndarray, np.ndarray]], one: int, other: int) -> tuple:
+    """Weights, means and SDs of one treatment against another, 0 the first."""
+    line = np.zeros(len(parts[0][1]) + 1)
+    line[one] += 1.0
+    line[other] -= 1.0
+    line = line[1:]
+    found = [(share, line @ mean, np.sqrt(line @ spread @ line)) for share, mean, spread in parts]
+    return tuple(np.array(each) for each in zip(*found, strict=True))
+
+
+def test_a_league_is_a_dense_sum_in_both_directions() -> None:
+    evidence, model = _parkinsons(), _network("1")
+    names = list("12345")
+    parts = _by_hand(evidence, names)
+    found = brw.network.league(model, evidence)
+    for one, name in enumerate(names):
+        for other, against in enumerate(names):
+            if one == other:
+                continue
+            weight, mean, sd = _against(parts, one, other)
+            row = found.table.loc[(name, against)]
+            assert row["mean"] == pytest.approx(weight @ mean, abs=1e-6)
+            variance = weight @ (sd**2 + (mean - weight @ mean) ** 2)
+            assert row["sd"] == pytest.approx(np.sqrt(variance), abs=1e-5)
+            # Lower is better; each end has its probability below it.
+            assert row["better"] == pytest.approx(weight @ norm.cdf(-mean / sd), abs=1e-6)
+            for level, end in ((0.5, "median"), (0.025, "lower"), (0.975, "upper")):
+                below = weight @ norm.cdf((row[end] - mean) / sd)
+                assert below == pytest.approx(level, abs=1e-6)
+    assert found.better.loc["2", "1"] + found.better.loc["1", "2"] == pytest.approx(1.0, abs=1e-12)
+    assert found.cells.loc["2", "1"].startswith("−1.8")
+    assert found.cells.loc["1", "2"].startswith("1.8")
+    assert found.cells.loc["1", "1"] == ""
+    assert "mean difference of the row's treatment against the column's" in found.describe()
+
+
+def test_a_league_of_ratios_and_thresholds() -> None:
+    evidence, model = _smoking(), _network("No intervention")
+    whole = solve(model, evidence)
+    found = brw.network.league(whole, treatments=[SMOKING["D"], SMOKING["A"]])
+    one, inverse = (
+        found.table.loc[pair]
+        for pair in ((SMOKING["D"], SMOKING["A"]), (SMOKING["A"], SMOKING["D"]))
+    )
+    assert found.cells.loc[SMOKING["D"], SMOKING["A"]] == (
+        f"{np.exp(one['median']):.2f} ({np.exp(one['lower']):.2f} to {np.exp(one['upper']):.2f})"
+    )
+    assert np.exp(one["median"]) * np.exp(inverse["median"]) == pytest.approx(1.0)
+    far = brw.network.league(whole, threshold=0.3).table["better"]
+    assert far[(SMOKING["D"], SMOKING["A"])] < one["better"]
+    assert far[(SMOKING["D"], SMOKING["A"])] + far[(SMOKING["A"], SMOKING["D"])] < 1.0
+    weight, mean, sd = _against(_by_hand(evidence, list(SMOKING.values())), 3, 0)
+    assert far[(SMOKING["D"], SMOKING["A"])] == pytest.approx(
+        weight @ norm.cdf((mean - 0.3) / sd), abs=1e-6
+    )
+    # A new setting adds the heterogeneity of a contrast.
+    new = brw.network.league(whole, new=True).table.loc[(SMOKING["D"], SMOKING["A"])]
+    spread = weight @ (sd**2 + TAUS**2 + (mean - weight @ mean) ** 2)
+    assert new["sd"] == pytest.approx(np.sqrt(spread), abs=1e-5)
+
+
+def test_ranks_are_those_of_draws_by_hand() -> None:
+    evidence, model = _smoking(), _network("No intervention")
+    found = brw.network.ranks(model, evidence, draws=60_000)
+    parts, rng = _by_hand(evidence, list(SMOKING.values())), np.random.default_rng(1)
+    share = np.array([part[0] for part in parts])
+    drawn = []
+    for many, (_, mean, covariance) in zip(rng.multinomial(400_000, share), parts, strict=True):
+        if many:
+            drawn.append(rng.multivariate_normal(mean, covariance, many))
+    effects = np.concatenate(drawn)
+    effects = np.column_stack([np.zeros(len(effects)), effects])
+    rank = np.argsort(np.argsort(-effects, axis=1), axis=1) + 1
+    names = list(SMOKING.values())
+    truth = np.array([[np.mean(own == place) for place in range(1, 5)] for own in rank.T])
+    told = found.distribution.loc[names].to_numpy()
+    noise = np.sqrt(truth * (1 - truth)) * np.sqrt(1 / 400_000 + 1 / 60_000)
+    assert np.all(np.abs(told - truth) <= 4 * noise + 1e-5)
+    errors = found.error.loc[names].to_numpy()
+    assert errors == pytest.approx(np.sqrt(truth * (1 - truth) / 60_000), rel=0.1, abs=2e-5)
+    # Mean ranks are exact, and not those of the draws.
+    mean_rank = []
+    for one in range(4):
+        chance = [_against(parts, other, one) for other in range(4) if other != one]
+        mean_rank.append(1 + sum(weight @ norm.cdf(mean / sd) for weight, mean, sd in chance))
+    assert found.table["mean"].loc[names].to_numpy() == pytest.approx(mean_rank, abs=1e-6)
+    assert found.table["sucra"].loc[names].to_numpy() == pytest.approx(
+        (4 - np.array(mean_rank)) / 3, abs=1e-6
+    )
+    assert "P(best) = 0.6" in found.describe()
+    assert "Monte Carlo" in found.describe()
+    two = brw.network.ranks(model, evidence, treatments=[SMOKING["B"], SMOKING["D"]])
+    weight, mean, sd = _against(parts, 3, 1)
+    assert two.table.loc[SMOKING["D"], "best"] == pytest.approx(
+        weight @ norm.cdf(mean / sd), abs=1e-6
+    )
+    assert "exact" in two.describe()
+
+
+@pytest.mark.slow
+def test_smoking_cessation_as_counts_is_published() -> None:
+    # NICE DSU TSD4, random effects, as the tests of multinma 0.8.0 repeat it: mean, SD, interval.
+    evidence = _smoking()
+    model = _network("No intervention")
+    whole = solve(brw.Model(terms=model.terms, likelihood=BinomialSingle()), evidence)
+    found = brw.network.league(whole)
+    published = {
+        "AB": (0.49, 0.40, -0.29, 1.31),
+        "AC": (0.84, 0.24, 0.39, 1.34),
+        "AD": (1.10, 0.44, 0.26, 2.00),
+        "BC": (0.35, 0.41, -0.46, 1.18),
+        "BD": (0.61, 0.49, -0.34, 1.59),
+        "CD": (0.26, 0.41, -0.55, 1.09),
+    }
+    for (against, one), figures in published.items():
+        row = found.table.loc[(SMOKING[one], SMOKING[against])]
+        told = row[["mean", "sd", "lower", "upper"]].to_numpy()
+        assert told == pytest.approx(figures, abs=0.012), one + against
+    tau = whole.posterior.hyper["tau"]
+    assert tau.quantile(np.array([0.5, 0.025, 0.975])) == pytest.approx(
+        [0.82, 0.55, 1.27], abs=0.012
+    )
+    # The vignette of multinma 0.8.0: 4000 draws, standard errors up to 0.01 beside two decimals.
+    ranks = brw.network.ranks(whole)
+    told = ranks.distribution.loc[[SMOKING[each] for each in "ADCB"]].to_numpy()
+    probabilities = [
+        [0.00, 0.00, 0.11, 0.89],
+        [0.71, 0.23, 0.06, 0.00],
+        [0.24, 0.60, 0.15, 0.00],
+        [0.05, 0.17, 0.68, 0.10],
+    ]
+    assert told == pytest.approx(np.array(probabilities), abs=0.025)
+
+
+def test_sets_of_components_are_treatments() -> None:
+    frame = pd.DataFrame(
+        {
+            "study": ["a", "a", "b", "b", "c", "c", "d", "d"],
+            "arm": ["none", "x", "usual", "y", "x", "y + x", "none", "z"],
+            "mean": [0.0, 1.0, 0.1, 0.6, 0.9, 1.7, 0.0, -0.5],
+            "se": 0.2,
+        }
+    )
+    terms = (
+        Components(Normal(0, 2), arm="arm", none=("none", "usual")),
+        Arms(HalfNormal(0.3), baseline=Normal(0, 10)),
+    )
+    evidence = brw.Evidence.from_arms(frame, benefit="higher")
+    found = brw.network.league(brw.Model(terms=terms), evidence)
+    assert found.names == ("none / usual", "x", "y", "y + x", "z")
+    # x and y were never compared with z together: what they add up is.
+    told = found.table["mean"]
+    assert told[("y + x", "z")] == pytest.approx(
+        told[("x", "none / usual")] + told[("y", "none / usual")] - told[("z", "none / usual")]
+    )
+    by_name = brw.network.league(brw.Model(terms=terms), evidence, treatments=["x + y", "z"])
+    assert by_name.names == ("y + x", "z")
+    assert by_name.table["mean"].iloc[0] == pytest.approx(told[("y + x", "z")])
+
+
+def test_what_no_league_answers_is_named() -> None:
+    evidence, model = _parkinsons(), _network("1")
+    with pytest.raises(SpecError, match=r"no treatment '9' in the rows"):
+        brw.network.league(model, evidence, treatments=["1", "9"])
+    with pytest.raises(SpecError, match="name at least two"):
+        brw.network.league(model, evidence, treatments=["1"])
+    plain = brw.Evidence.from_frame(pd.DataFrame({"study": list("ab"), "effect": 0.1, "se": 0.2}))
+    pooled = brw.Model(terms=(brw.Intercept(Normal(0, 1)), brw.Exchangeable(HalfNormal(0.5))))
+    with pytest.raises(SpecError, match="add `components`"):
+        brw.network.league(pooled, plain)
+    seen = pd.read_csv(NETWORKS / "parkinsons.csv")[["studyn", "trtn", "y", "se"]]
+    headings = {"studyn": "study", "trtn": "arm", "y": "mean"}
+    unstated = brw.Evidence.from_arms(seen, columns=headings)
+    with pytest.raises(SpecError, match="no direction of benefit is stated"):
+        brw.network.ranks(model, unstated)
+    assert "P(above 0)" in brw.network.league(model, unstated).describe()
