@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesrtw.engine.allocated_free import Free, of_mean, of_shift
 from bayesrtw.engine.allocated_lines import AtNodes, Here, Known, Lines, fixed
 from bayesrtw.engine.allocation import Allocated, Line, allocated, blinded
 from bayesrtw.engine.arrays import (
@@ -20,7 +21,7 @@ from bayesrtw.engine.arrays import (
     masked,
     moments_of,
 )
-from bayesrtw.engine.fitted import EachMean, EachShift, Lazily, Mask, Posterior
+from bayesrtw.engine.fitted import Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import Integral, integrate, pruned
 from bayesrtw.engine.kernel import smooth
 from bayesrtw.engine.problem import Problem, pose, sampling_variance
@@ -489,13 +490,13 @@ class AllocatedFit:
         """See `Fitted`."""
         return fit_allocated(model, evidence)
 
-    def shifts(self, along: Array) -> EachShift:
+    def shifts(self, along: Array) -> Free:
         """See `Fitted`."""
-        return EachShift(self, along)
+        return of_shift(self.problem, self.integral.nodes, along[self.kept])
 
-    def means(self) -> EachMean:
+    def means(self) -> Free:
         """See `Fitted`."""
-        return EachMean(self)
+        return of_mean(self.problem, self.integral.nodes, self.prior_of("mu"))
 
 
 def _first(fit: AllocatedFit) -> Design:

@@ -7,6 +7,7 @@ priors of hyperparameters are then other weights.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +21,12 @@ from bayesrtw.posterior.nodes import Nodes
 from bayesrtw.posterior.series import widened
 
 Array = NDArray[np.float64]
-Mask = NDArray[np.bool_]
+Index = NDArray[np.intp]
 
+#: Nodes with less weight than this have no kernels: thousands of them hold less than 1e-8.
+FAINT = 1e-11
+#: Where a series may end, times the weight of its node, before it is worked out again under other weights.
+SHORT = 1e-9
 #: What series of nodes may leave out, in probability, before every allocation is taken by itself.
 ENOUGH = 1e-6
 
@@ -60,14 +65,13 @@ class Here:
 Lines = Callable[[Here], Sequence[Line]]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Made:
-    """One quantity at all nodes: which of them are worked out, and a kernel with a series at each."""
+class Made(NamedTuple):
+    """One quantity at all nodes: a kernel with a series at each, and what ended it; infinite before."""
 
-    done: Mask
     mean: Array
     sd: Array
     terms: Array
+    last: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,11 +100,16 @@ class AtNodes:
     nodes: Nodes
     known: Known
 
-    def here(self, keep: Mask | None = None) -> Iterator[Here]:
+    @cached_property
+    def carry(self) -> Index:
+        """Nodes that carry something, the heaviest first."""
+        keep = np.flatnonzero(carrying(self.nodes, FAINT))
+        return np.asarray(keep[np.argsort(-self.nodes.log_weight[keep], kind="stable")])
+
+    def here(self, some: Index | None = None) -> Iterator[Here]:
         """Give nodes, some at a time; those that carry something unless others are chosen."""
-        nodes = self.nodes
-        keep = carrying(nodes) if keep is None else keep
-        values, weight = [value[keep] for value in nodes.values], self.weight[keep]
+        some = self.carry if some is None else some
+        values, weight = [value[some] for value in self.nodes.values], self.weight[some]
         step, points = self.problem.together, self.problem.points(tuple(values))
         for start in range(0, len(weight), step):
             cut = slice(start, start + step)
@@ -110,35 +119,35 @@ class AtNodes:
     @cached_property
     def weight(self) -> Array:
         """Shares of the nodes, shape (node,); of those that carry something they sum to one."""
-        nodes = self.nodes
-        weight = np.exp(nodes.log_weight)
-        return np.asarray(weight / np.sum(weight[carrying(nodes)]))
+        weight = np.exp(self.nodes.log_weight)
+        return np.asarray(weight / np.sum(weight[self.carry]))
 
     def _each(self, wanted: Sequence[tuple[object, Lines]]) -> list[Made]:
         """Work quantities out at the nodes that carry something, as far as nobody has."""
         nodes, made = self.nodes, self.known.made
         laid = b"".join(value.tobytes() for value in nodes.values)
-        keep, none = carrying(nodes), np.zeros(len(nodes.log_weight), dtype=bool)
+        count = len(nodes.log_weight)
         keys = [(laid, key) for key, _ in wanted]
-        empty = np.zeros(len(none))
+        empty, never = np.zeros(count), np.full(count, np.inf)
         for key in keys:
-            made.setdefault(key, Made(none, empty, empty, np.zeros((len(none), DEGREE + 1))))
-        lacking = {
-            key: lines
-            for key, (_, lines) in zip(keys, wanted, strict=True)
-            if np.any(keep & ~made[key].done)
-        }
-        if lacking:
-            todo = keep & ~np.logical_and.reduce([made[key].done for key in lacking])
-            found = {key: EachNode() for key in lacking}
+            made.setdefault(key, Made(empty, empty, np.zeros((count, DEGREE + 1)), never))
+        # Series that ended under other weights may be too short under these.
+        lacking = [made[key].last[self.carry] * self.weight[self.carry] > SHORT for key in keys]
+        todo = self.carry[np.logical_or.reduce(lacking)]
+        some = [
+            (key, lines)
+            for key, (_, lines), short in zip(keys, wanted, lacking, strict=True)
+            if short.any()
+        ]
+        if some:
+            found = {key: EachNode() for key, _ in some}
             for here in self.here(todo):
-                for key, lines in lacking.items():
-                    found[key].add(*_normals(here, lines(here)))
+                for key, lines in some:
+                    found[key].add(*_normals(here, lines(here)), here.weight)
             for key, own in found.items():
-                old = made[key]
-                fresh = Made(old.done | todo, old.mean.copy(), old.sd.copy(), old.terms.copy())
-                fresh.mean[todo], fresh.sd[todo], fresh.terms[todo] = own.made()
-                made[key] = fresh
+                made[key] = Made(*(each.copy() for each in made[key]))
+                for old, new in zip(made[key], own.made(), strict=True):
+                    old[todo] = new
         return [made[key] for key in keys]
 
     def kernels(
@@ -159,7 +168,7 @@ class AtNodes:
         variances: Sequence[Array | None],
     ) -> Kernels:
         """Give a mixture of linear functions as kernels."""
-        found, keep = ManyNormals(), carrying(self.nodes)
+        found, keep = ManyNormals(), self.carry
         weight = self.weight[keep]
         every = zip(wanted, self._each(wanted), shares, variances, strict=True)
         for (_, lines), made, share, variance in every:

@@ -69,6 +69,21 @@ class Points(NamedTuple):
         """Give some of the points."""
         return Points(*(each[where] for each in self))
 
+    def slopes(self, line: "Line", halves: "Halves") -> list[Array]:
+        """Write a linear function on the coefficients that move, with a constant and a variance of the rest.
+
+        Shape (point, allocation) each, of length one where no allocation changes it; the variance (point,).
+        """
+        row = np.broadcast_to(line.row, (len(self.log), self.line.shape[1]))
+        found = np.einsum("np,npm->mn", row, self.line)
+        weight = np.einsum("np,npr->nr", row, self.shifts)
+        if line.shifts is not None:
+            weight = weight + line.shifts
+        found[-1] += line.constant
+        rest = np.einsum("np,npq,nq->n", row, self.rest, row) + line.variance
+        made = halves.summed(found, weight) if weight.any() else found[..., None]
+        return [*made, np.asarray(rest)]
+
 
 class States(NamedTuple):
     """Coefficients given hyperparameters and an allocation.
@@ -87,16 +102,15 @@ class States(NamedTuple):
         Shape (moving, point, allocation).
     points
         What does not hang on the allocation.
-    levels
-        What each level of each silent estimate makes of its shift: slopes on the coefficients that move and a
-        constant, shape (row, level, moving + 1).
+    halves
+        Shifts of silent estimates.
     """
 
     log: Array
     lower: Array
     pull: Array
     points: Points
-    levels: Array
+    halves: "Halves"
 
     @property
     def share(self) -> Array:
@@ -111,34 +125,21 @@ class States(NamedTuple):
         mean, white, rest = self.whitened(line)
         variance = np.empty_like(mean)
         variance[:] = rest[:, None]
-        white *= white
-        variance += np.sum(white, axis=0)
+        for each in white:
+            variance += each * each
         return mean, variance
 
-    def whitened(self, line: "Line") -> tuple[Array, Array, Array]:
+    def whitened(self, line: "Line") -> tuple[Array, list[Array], Array]:
         """Mean of a linear function; its slopes on independent standard normals; variance of the rest.
 
-        Shapes (point, allocation), (moving, point, allocation), and (point,).
+        Shapes (point, allocation), for each that moves (point, allocation), and (point,).
         """
-        points = self.points
-        row = np.broadcast_to(line.row, (len(points.log), points.line.shape[1]))
-        found = np.einsum("np,npm->mn", row, points.line)
-        weight = np.einsum("np,npr->rn", row, points.shifts)
-        if line.shifts is not None:
-            weight = weight + np.atleast_2d(line.shifts).T
-        found[-1] += line.constant
-        found = found[..., None]
-        for each, own in zip(self.levels, weight, strict=True):
-            new = each.T[:, None, :] * own[:, None]
-            found = (found[:, :, None, :] + new[..., None]).reshape(len(found), len(own), -1)
-        white, mean = found[:-1], found[-1]
-        for place in range(len(white)):
-            for before in range(place):
-                white[place] -= self.lower[place, before] * white[before]
-            white[place] *= self.lower[place, place]
-            mean += white[place] * self.pull[place]
-        rest = np.einsum("np,npq,nq->n", row, points.rest, row) + line.variance
-        return mean, white, np.asarray(rest)
+        *found, mean, rest = self.points.slopes(line, self.halves)
+        white = whitened(found, self.lower)
+        mean = np.broadcast_to(mean, self.log.shape).copy()
+        for own, pull in zip(white, self.pull, strict=True):
+            mean += own * pull
+        return mean, white, rest
 
     def draw(self, point: Index, place: Index, z: Array) -> Array:
         """Coefficients at some points, each under one allocation, made of normals (draw, column + moving)."""
@@ -159,9 +160,83 @@ class States(NamedTuple):
 
     def chosen(self, place: Index) -> Array:
         """Give what levels make of the shifts under some allocations, shape (draw, row, moving + 1)."""
-        rows, levels = self.levels.shape[:2]
-        level = place[:, None] // levels ** np.arange(rows) % max(levels, 1)
-        return np.asarray(self.levels[np.arange(rows), level])
+        return self.halves.chosen(place)
+
+
+class Halves(NamedTuple):
+    """Shifts of silent estimates under every allocation, as those of two halves of them.
+
+    An allocation is one of the first half and one of the second: what is linear in shifts is a sum of both,
+    and what is a product of two of them one small matrix product more.
+
+    Attributes
+    ----------
+    levels
+        What each level of each silent estimate makes of its shift: slopes on the coefficients that move and a
+        constant, shape (row, level, moving + 1).
+    first, second
+        The same under every allocation of either half, shape (allocation of the half, row, moving + 1).
+    """
+
+    levels: Array
+    first: Array
+    second: Array
+
+    @classmethod
+    def of(cls, levels: Array) -> "Halves":
+        """Divide silent estimates, the level of the first of which changes fastest."""
+        middle = len(levels) // 2
+        return cls(levels, *(_every(part) for part in (levels[:middle], levels[middle:])))
+
+    def summed(self, start: Array, weight: Array) -> Array:
+        """Weigh shifts, (point, row), and add: (moving + 1, point) to (moving + 1, point, allocation)."""
+        middle = self.first.shape[1]
+        one = np.einsum("nr,arm->mna", weight[:, :middle], self.first) + start[..., None]
+        two = np.einsum("nr,arm->mna", weight[:, middle:], self.second)
+        return np.asarray((two[..., None] + one[:, :, None]).reshape(*start.shape, -1))
+
+    def chosen(self, place: Index) -> Array:
+        """Give shifts under some allocations, shape (draw, row, moving + 1)."""
+        two, one = np.divmod(place, len(self.first))
+        return np.concatenate([self.first[one], self.second[two]], axis=1)
+
+    def sums(self, left: Array) -> list[list[Array]]:
+        """Matrices of the coefficients that move and the data, lower triangles, (point, allocation) each."""
+        count, size, middle = len(left), self.levels.shape[2], self.first.shape[1]
+        # The data stand on the other side of a shift: what it explains is taken off them.
+        sign = np.append(np.ones(size - 1), -1.0)
+        one, two = self.first * sign, self.second * sign
+        inner = size + middle
+        own = _quadratic(one, left[:, size:inner, :size], left[:, size:inner, size:inner])
+        other = _quadratic(two, left[:, inner:, :size], left[:, inner:, inner:])
+        # What shifts of the second half make of each of the first.
+        across = np.einsum("nrs,asj->najr", left[:, size:inner, inner:], two)
+        found: list[list[Array]] = [[] for _ in range(size)]
+        for i in range(size):
+            for j in range(i + 1):
+                both = [across[:, :, j], across[:, :, i], other[:, :, i, j, None]]
+                against = [one[:, :, i], one[:, :, j], np.ones((len(one), 1))]
+                made = np.concatenate(both, axis=2) @ np.concatenate(against, axis=1).T
+                made += (own[:, :, i, j] + left[:, i, j, None])[:, None]
+                found[i].append(made.reshape(count, -1))
+        return found
+
+
+def _every(levels: Array) -> Array:
+    """Give rows under every allocation, shape (allocation, row, moving + 1)."""
+    rows, count = levels.shape[:2]
+    place = np.indices((count,) * rows).reshape(rows, count**rows)[::-1]
+    return np.asarray(np.moveaxis(levels[np.arange(rows)[:, None], place], 0, 1))
+
+
+def _quadratic(shifts: Array, linear: Array, square: Array) -> Array:
+    """Give what shifts (allocation, row, m) add to a matrix, (point, allocation, m, m).
+
+    `linear` (point, row, m) are the rows of the shifts against it, `square` (point, row, row) theirs.
+    """
+    half = 0.5 * np.einsum("nrs,asj->narj", square, shifts) + linear[:, None]
+    found = np.einsum("ari,narj->naij", shifts, half)
+    return np.asarray(found + np.swapaxes(found, -1, -2))
 
 
 class Line(NamedTuple):
@@ -202,8 +277,8 @@ class Allocated:
         Log prior probability of each, shape (allocation,).
     moving
         Columns of coefficients that levels move, shape (moving,).
-    levels
-        See `States`.
+    halves
+        Shifts of silent estimates.
     known
         What was worked out at values of the hyperparameters; priors of these may be others.
     """
@@ -213,7 +288,7 @@ class Allocated:
     allocations: Index
     log_prior: Array
     moving: Index
-    levels: Array
+    halves: Halves
     known: dict[bytes, Conditional] = field(default_factory=dict)
 
     @property
@@ -334,32 +409,12 @@ class Allocated:
 
     def states(self, points: Points) -> States:
         """Condition on every allocation."""
-        lower, pull, log = _factored(self._sums(points.left), points.log)
-        log += self.log_prior
-        return States(log, lower, pull, points, self.levels)
-
-    def _sums(self, left: Array) -> list[list[Array]]:
-        """Matrices of the coefficients that move and the data, lower triangles, (point, allocation) each."""
-        count, size = len(left), len(self.moving) + 1
-        found = [[left[:, i, j, None] for j in range(i + 1)] for i in range(size)]
-        # The data stand on the other side of a shift: what it explains is taken off them.
-        signed = self.levels * np.append(np.ones(size - 1), -1.0)
-        for row, each in enumerate(signed):
-            own = size + row
-            # What silent estimates before this one add to its row of the matrix, half of its own with them.
-            across = np.moveaxis(left[:, own, :size], 0, 1)[..., None]
-            for before, other in enumerate(signed[:row]):
-                new = left[:, own, size + before, None] * other.T[:, None, :]
-                across = (across[:, :, None, :] + new[..., None]).reshape(size, count, -1)
-            half = 0.5 * left[:, own, own, None] * each.T[:, None, :]
-            terms = across[:, :, None, :] + half[..., None]
-            for i in range(size):
-                for j in range(i + 1):
-                    grown = terms[i] * each[:, j, None]
-                    grown += terms[j] * each[:, i, None]
-                    grown += found[i][j][:, None, :]
-                    found[i][j] = grown.reshape(count, -1)
-        return found
+        sums = self.halves.sums(points.left)
+        lower, [pull], log = factored(sums)
+        log += sums[-1][-1]
+        log *= -0.5
+        log += points.log[:, None] + self.log_prior
+        return States(log, lower, pull, points, self.halves)
 
     def away(self, place: Index) -> Array:
         """Rows of silent estimates under some allocations less their mean rows, shape (draw, row, column)."""
@@ -377,12 +432,25 @@ class Allocated:
         return solve_columns(self.wide.system_at(values), variances, self.smoothed(values))
 
 
-def _factored(sums: list[list[Array]], log: Array) -> tuple[Array, Array, Array]:
-    """Factor precisions: lower factors with inverted diagonals, what pulls, and logs of densities."""
-    size = len(sums) - 1
-    square = sums[size][size]
-    lower, pull = np.empty((size, size, *square.shape)), np.empty((size, *square.shape))
-    scale = np.ones(square.shape)
+def whitened(slopes: list[Array], lower: Array) -> list[Array]:
+    """Write slopes on coefficients as slopes on independent standard normals; see `factored`."""
+    found = list[Array]()
+    for place, own in enumerate(slopes):
+        for before, other in enumerate(found):
+            own = own - lower[place, before] * other  # noqa: PLW2901
+        found.append(own * lower[place, place])
+    return found
+
+
+def factored(sums: list[list[Array]], last: int = 1) -> tuple[Array, Array, Array]:
+    """Integrate coefficients out of matrices (lower triangles), all but the `last` rows.
+
+    Gives lower factors with inverted diagonals; what pulls, for each of the last rows; and the log
+    determinants of what was integrated out. What is left of the last rows stands in `sums`.
+    """
+    size, shape = len(sums) - last, sums[-1][-1].shape
+    lower, pull = np.empty((size, size, *shape)), np.empty((last, size, *shape))
+    scale = np.ones(shape)
     for i in range(size):
         for j in range(i + 1):
             part = sums[i][j]
@@ -394,15 +462,16 @@ def _factored(sums: list[list[Array]], log: Array) -> tuple[Array, Array, Array]
                 scale *= part
                 np.sqrt(part, out=part)
                 np.divide(1.0, part, out=lower[i, i])
-        part = sums[size][i]
-        for k in range(i):
-            part -= lower[i, k] * pull[k]
-        np.multiply(part, lower[i, i], out=pull[i])
-        square = square - pull[i] * pull[i]
+        for row, own in zip(sums[size:], pull, strict=True):
+            part = row[i]
+            for k in range(i):
+                part -= lower[i, k] * own[k]
+            np.multiply(part, lower[i, i], out=own[i])
+    for one in range(last):
+        for two in range(one + 1):
+            for k in range(size):
+                sums[size + one][size + two] -= pull[one, k] * pull[two, k]
     np.log(scale, out=scale)
-    scale += square
-    scale *= -0.5
-    scale += log[:, None]
     return lower, pull, scale
 
 
@@ -436,16 +505,25 @@ def allocated(design: Design) -> Allocated:
             f"a coefficient has a flat prior that rows reporting {missing.column!r} do not bound; give it a "
             "normal prior."
         )
+    return arranged(design)
+
+
+def arranged(design: Design, free: int | None = None) -> Allocated:
+    """Lay out what levels move; a column that is `free` moves last, whatever levels do."""
+    missing = design.unreported
+    assert missing is not None
     problem, allocations = pose(design), missing.allocations()
     silent = missing.silent
     each = missing.alternatives[silent]
     # Held against each other, for mean rows are rounded.
     moving = np.flatnonzero(np.any(each != each[:, :1], axis=(0, 1)))
+    if free is not None:
+        moving = np.append(moving[moving != free], free)
     away = each - design.columns[silent, None]
     own = np.concatenate([away[..., moving], (away @ problem.pilot)[..., None]], axis=-1)
     wide = widened(problem, silent, problem.pilot)
     weight = missing.log_weight(allocations)
-    return Allocated(problem, wide, allocations, weight, moving, own)
+    return Allocated(problem, wide, allocations, weight, moving, Halves.of(own))
 
 
 def widened(problem: Problem, rows: Sequence[int] | Index, pilot: Array) -> Problem:

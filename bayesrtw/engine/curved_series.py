@@ -298,10 +298,13 @@ class EachNode:
     """
 
     def __init__(self) -> None:
-        self._made: list[tuple[Array, Array, Array]] = []
+        self._made: list[tuple[Array, Array, Array, Array]] = []
 
-    def add(self, share: Array, mean: Array, variance: Array) -> None:
-        """Add nodes, arrays of shape (node, normal); shares at each sum to one."""
+    def add(self, share: Array, mean: Array, variance: Array, weight: Array) -> None:
+        """Add nodes, arrays of shape (node, normal); shares at each sum to one.
+
+        A series ends where what it adds, times the weight of its node, is gone.
+        """
         centre = np.einsum("na,na->n", share, mean)
         z = mean - centre[:, None]
         total = np.einsum("na,na->n", share, variance)
@@ -313,14 +316,17 @@ class EachNode:
         terms = np.zeros((len(sd), DEGREE + 1))
         for n, each in enumerate(hermite_means(share, z, more, DEGREE)):
             np.sum(each, axis=1, out=terms[:, n])
-            if n > LEAST and np.all(np.abs(terms[:, n - 2 : n + 1]) < GONE):
+            last = np.max(np.abs(terms[:, max(n - 2, 0) : n + 1]), axis=1)
+            if n > LEAST and np.all(weight * last < GONE):
                 break
-        self._made.append((centre, sd, terms))
+        else:
+            last = np.zeros(len(sd))
+        self._made.append((centre, sd, terms, last))
 
-    def made(self) -> tuple[Array, Array, Array]:
-        """Centres and scales (node,), and series (node, degree + 1)."""
-        mean, sd, terms = (np.concatenate(each) for each in zip(*self._made, strict=True))
-        return mean, sd, terms
+    def made(self) -> tuple[Array, Array, Array, Array]:
+        """Centres and scales (node,), series (node, degree + 1), and what ended these early, (node,)."""
+        mean, sd, terms, last = (np.concatenate(each) for each in zip(*self._made, strict=True))
+        return mean, sd, terms, last
 
 
 def left_out(mass: Array, terms: Array) -> float:

@@ -58,7 +58,7 @@ def pruned(found: Nodes) -> tuple[tuple[Array, ...], Array]:
     return tuple(value[keep] for value in found.values), weight[keep] / weight[keep].sum()
 
 
-def carrying(found: Nodes) -> NDArray[np.bool_]:
+def carrying(found: Nodes, least: float = NEGLIGIBLE) -> NDArray[np.bool_]:
     """Say which nodes of a single problem carry something, shape (node,); all where there are few."""
     weight = np.exp(found.log_weight)
     if len(found.counts) < 2:
@@ -67,7 +67,7 @@ def carrying(found: Nodes) -> NDArray[np.bool_]:
     counts = np.ones_like(weight)
     for value in found.values:
         counts = np.maximum(counts, value**2 / max(float(weight @ value**2), TINY))
-    return np.asarray(weight * counts > NEGLIGIBLE)
+    return np.asarray(weight * counts > least)
 
 
 def tail_power(design: Design) -> float:

@@ -78,14 +78,14 @@ def multinomial(chosen):
     )
 
 
-def enumerated(made, weigh=multinomial):
+def enumerated(made, weigh=multinomial, **columns):
     silent = [row for row, level in enumerate(LEVEL) if level == "?"]
     logs, fits, chosen_of = [], [], []
     for chosen in product(LEVELS, repeat=len(silent)):
         level = list(LEVEL)
         for row, name in zip(silent, chosen, strict=True):
             level[row] = name
-        fit = solve(made, rows(level))
+        fit = solve(made, rows(level, **columns))
         logs.append(fit.posterior.log_evidence + weigh(chosen))
         fits.append(fit)
         chosen_of.append(chosen)
@@ -276,6 +276,30 @@ def test_neighbours_are_the_fits_of_what_is_left():
     assert whole.shares[:-1].sum() == pytest.approx(slope, abs=0.05)
     with pytest.raises(EngineRefusal, match="a power of a sum over levels"):
         whole.powered(data=0.9)
+
+
+@pytest.mark.parametrize("mean", ["levels", "studies"])
+def test_many_shifts_and_priors_of_the_mean_are_those_of_every_allocation(mean):
+    """Nodes stay where the first fit laid them; the mix of studies, too, counts levels before any is told."""
+    missing, along = (
+        MissingLevels(("?",)),
+        np.array([float(place in (1, 6, 9)) for place in range(10)]),
+    )
+    whole = solve(model(missing, nested=True, mean=mean), rows())
+    of_shift, of_prior = whole.shifts(along), whole.means()
+    combine = whole.design.quantities[whole.design.pooled].combine
+    for by in (-0.25, 0.0, 0.1):
+        _, share, fits, _ = enumerated(model(nested=True), effect=EFFECT + by * along)
+        wanted = share @ [each.mean_at(combine)[0].beyond(0.1, above=True) for each in fits]
+        assert of_shift.probability(by, 0.1, above=True) == pytest.approx(wanted, abs=1e-7)
+    for prior in (Normal(0.0, 0.1), Normal(0.2, 0.8)):
+        _, share, fits, _ = enumerated(model(nested=True).under({"mu": prior}))
+        wanted = mixed(share, [each.mean_at(combine)[0] for each in fits])
+        own = of_prior.under(prior.mean, prior.sd)
+        np.testing.assert_allclose(own.moments(), wanted, atol=1e-7)
+    flat = brw.Model(terms=(brw.Intercept(brw.prior.Flat()), *model(missing).terms[1:]))
+    with pytest.raises(SpecError, match="flat: it has no SD to narrow"):
+        solve(flat, rows()).means()
 
 
 def test_a_row_that_is_left_out_is_predicted_from_every_level():
