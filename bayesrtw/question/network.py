@@ -1,6 +1,7 @@
 """Questions to networks of treatments: ``brw.network.league(synthesis)``."""
 
+from bayesrtw.question.inconsistency import Splits, Unrelated, splits, unrelated
 from bayesrtw.question.league import League, league
 from bayesrtw.question.ranking import Ranks, ranks
 
-__all__ = ["League", "Ranks", "league", "ranks"]
+__all__ = ["League", "Ranks", "Splits", "Unrelated", "league", "ranks", "splits", "unrelated"]
