@@ -11,19 +11,16 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from bayesrtw.engine.allocated_free import Free, of_mean, of_shift
 from bayesrtw.engine.allocated_lines import AtNodes, Here, Known, Lines, fixed
 from bayesrtw.engine.allocation import Allocated, Line, allocated, blinded
-from bayesrtw.engine.arrays import (
-    back_moments,
-    improper,
-    masked,
-    moments_of,
-)
+from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
 from bayesrtw.engine.fitted import Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import Integral, integrate, pruned
 from bayesrtw.engine.kernel import smooth
+from bayesrtw.engine.normal import CARRIED
 from bayesrtw.engine.problem import Problem, pose, sampling_variance
 from bayesrtw.engine.shared import SharedNodes, common
 from bayesrtw.errors import EngineRefusal, SpecError
@@ -137,6 +134,10 @@ class AllocatedFit:
         Nodes that it shares with its neighbours.
     known
         What it shares with those neighbours that differ in priors of hyperparameters alone.
+    powers
+        Of prior and data.
+    near
+        The fit whose nodes serve where powers are not one.
     """
 
     model: Model
@@ -146,6 +147,8 @@ class AllocatedFit:
     priors: Mapping[str, Prior]
     shared: _Shared
     known: Known = field(default_factory=Known)
+    powers: tuple[float, float] = (1.0, 1.0)
+    near: "AllocatedFit | None" = None
 
     # -- what was learned
 
@@ -157,17 +160,38 @@ class AllocatedFit:
     @cached_property
     def problem(self) -> Allocated:
         """Its integral."""
-        return replace(allocated(self.design), known=self.known.given)
+        return replace(allocated(self.design), known=self.known.given, powers=self.powers)
 
     @cached_property
     def _weighed(self) -> tuple[Integral, bool]:
         """Nodes of the hyperparameters, weighed; and whether they are those that neighbours share."""
+        if self.near is not None:
+            nodes = self._anew(self.near.integral.nodes, self.near.problem.names)
+            left = np.exp(2.0 * nodes.log_weight - self.near.integral.nodes.log_weight)
+            if not 1.0 / np.sum(left) >= CARRIED:
+                raise EngineRefusal(
+                    f"powers of {self.powers[0]:g} (prior) and {self.powers[1]:g} (data) move the posterior "
+                    "off its nodes; powers near one are served: take one nearer to 1."
+                )
+            return replace(self.near.integral, nodes=nodes, marginals=()), self.near.on_shared
         base = self.laid
         found = None if base is None else base.weigh(self.problem)
         if found is None or base is None:
             tolerance = DEAR if self._dear else TOLERANCE
             return integrate(self.problem, START, tolerance, marginal=True), False
         return found, True
+
+    def _anew(self, nodes: Nodes, names: Sequence[str]) -> Nodes:
+        """Weigh nodes of the fit that is near anew, whose values are in the order of the names."""
+        assert self.near is not None
+        at = dict(zip(names, nodes.values, strict=True))
+        values, log = tuple(at[name] for name in self.problem.names), nodes.log_weight
+        log = log + self.problem.given(values).log_density
+        log = log - self.near.problem.given(values).log_density
+        for value, prior in zip(values, self.problem.priors, strict=True):
+            log = log + (self.powers[0] - 1.0) * prior.logpdf(value)
+        gained = float(logsumexp(log))
+        return replace(nodes, log_weight=log - gained, log_total=nodes.log_total + gained)
 
     @property
     def laid(self) -> SharedNodes | None:
@@ -221,6 +245,8 @@ class AllocatedFit:
     @cached_property
     def finest(self) -> Nodes:
         """Nodes that marginals are read off, in the order of `drawn_by`."""
+        if self.near is not None:
+            return self._anew(self.near.finest, self.near.drawn_by.names)
         base = self.laid
         if base is None or not self.on_shared:
             return self.integral.finest
@@ -448,7 +474,9 @@ class AllocatedFit:
 
     def without(self, masks: Sequence[Mask]) -> "list[AllocatedFit | None]":
         """Leave rows out, see `Fitted`: levels that they report are no longer reported either."""
-        found = [replace(self, kept=self.kept & ~mask, known=Known()) for mask in masks]
+        found = [
+            self._powered_as(replace(self, kept=self.kept & ~mask, known=Known())) for mask in masks
+        ]
         return [each if improper(each.design) is None else None for each in found]
 
     def under(self, priors: Sequence[Mapping[str, Prior]]) -> "list[AllocatedFit]":
@@ -466,7 +494,7 @@ class AllocatedFit:
                 whole, mean=built.mean, precision=built.precision, mixture=built.mixture
             )
         known = self.known if set(change) <= set(hyper) else Known()
-        found = replace(self, whole=whole, priors=priors, known=known)
+        found = self._powered_as(replace(self, whole=whole, priors=priors, known=known))
         reason = improper(found.design)
         if reason is not None:
             raise EngineRefusal(reason)
@@ -475,16 +503,22 @@ class AllocatedFit:
     def shifted(self, along: Array, by: float) -> "AllocatedFit":
         """Add to effects, see `Fitted`."""
         whole = replace(self.whole, effect=self.whole.effect + by * along)
-        return replace(self, whole=whole, known=Known())
+        return self._powered_as(replace(self, whole=whole, known=Known()))
+
+    def _powered_as(self, found: "AllocatedFit") -> "AllocatedFit":
+        """Give a neighbour the powers of this fit, near nodes of its own."""
+        if self.near is None:
+            return found
+        plain = replace(found, powers=(1.0, 1.0), near=None, known=Known())
+        return plain.powered(prior=self.powers[0], data=self.powers[1])
 
     def powered(self, *, prior: float = 1.0, data: float = 1.0) -> "AllocatedFit":
-        """Refuse: a power of a sum over levels is no sum over levels."""
-        missing = self.problem.unreported
-        raise EngineRefusal(
-            f"powers of prior ({prior:g}) and data ({data:g}) are not served where levels of "
-            f"{missing.column!r} are missing: a power of a sum over levels is no sum over levels. Ask for "
-            "priors instead (prior_sensitivity)."
-        )
+        """Raise prior or data to a power, see `Fitted`: of the data given levels, which nobody reports.
+
+        Levels and their shares have probabilities as random effects have, and no power.
+        """
+        powers = self.powers[0] * prior, self.powers[1] * data
+        return replace(self, powers=powers, near=self.near or self, known=Known())
 
     def beside(self, model: Model, evidence: Evidence) -> "AllocatedFit":
         """See `Fitted`."""

@@ -155,11 +155,19 @@ class AtNodes:
     ) -> list[Kernels]:
         """Give linear functions as kernels, wider by variances at each node."""
         # All together, which costs less than one by one.
-        self._each(wanted)
-        return [
-            self.blended([one], [1.0], [variance])
-            for one, variance in zip(wanted, variances, strict=True)
-        ]
+        weight, found = self.weight[self.carry], list[Kernels]()
+        for one, made, more in zip(wanted, self._each(wanted), variances, strict=True):
+            own = self._wide(weight, made, more)
+            found.append(own or self.blended([one], [1.0], [more]))
+        return found
+
+    def _wide(self, weight: Array, made: Made, variance: Array | None) -> Kernels | None:
+        """Give kernels of some mass, wider by a variance at each node; None where series leave much out."""
+        mean, sd, terms = (part[self.carry] for part in made[:3])
+        if variance is not None:
+            terms, sd = widened(terms, sd, variance[self.carry])
+        found = Kernels(weight, mean, sd, terms)
+        return found if left_out(weight, terms) <= ENOUGH else None
 
     def blended(
         self,
@@ -168,21 +176,20 @@ class AtNodes:
         variances: Sequence[Array | None],
     ) -> Kernels:
         """Give a mixture of linear functions as kernels."""
-        found, keep = ManyNormals(), self.carry
-        weight = self.weight[keep]
-        every = zip(wanted, self._each(wanted), shares, variances, strict=True)
-        for (_, lines), made, share, variance in every:
-            mean, sd, terms = made.mean[keep], made.sd[keep], made.terms[keep]
-            more = np.zeros(len(mean)) if variance is None else variance[keep]
-            terms, wide = widened(terms, sd, more)
-            if left_out(weight, terms) <= ENOUGH:
-                found.add(share * weight, mean, wide**2, terms)
+        found, weight = ManyNormals(), self.weight[self.carry]
+        for (_, lines), made, share, variance in zip(
+            wanted, self._each(wanted), shares, variances, strict=True
+        ):
+            own = self._wide(share * weight, made, variance)
+            if own is not None:
+                found.add(own.weight, own.mean, own.sd**2, own.series)
                 continue
+            more = np.zeros(len(weight)) if variance is None else variance[self.carry]
             start = 0
             for here in self.here():
                 cut = slice(start, start + len(here.weight))
-                own, mean, spread = _normals(here, lines(here))
-                mass = share * here.weight[:, None] * own
+                chance, mean, spread = _normals(here, lines(here))
+                mass = share * here.weight[:, None] * chance
                 found.add(mass, mean, spread + more[cut, None])
                 start = cut.stop
         return found.kernels()

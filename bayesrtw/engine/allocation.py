@@ -281,6 +281,8 @@ class Allocated:
         Shifts of silent estimates.
     known
         What was worked out at values of the hyperparameters; priors of these may be others.
+    powers
+        Of the coefficients' prior, and of the density of the data given coefficients and levels.
     """
 
     problem: Problem
@@ -290,6 +292,7 @@ class Allocated:
     moving: Index
     halves: Halves
     known: dict[bytes, Conditional] = field(default_factory=dict)
+    powers: tuple[float, float] = (1.0, 1.0)
 
     @property
     def design(self) -> Design:
@@ -379,10 +382,12 @@ class Allocated:
         wide, width, moving = self.wide, self.design.columns.shape[1], self.moving
         count, size = len(values[0]) if values else 1, wide.design.columns.shape[1] + 1
         gram, log_det = np.zeros((count, size, size)), np.zeros(1)
+        rows = self.powers[1] * len(self.design.se)
         if len(self.design.se):
             seen, log_det = gram_many(wide.system_at(values), wide.variances(values))
-            gram += seen
-        every, precision = np.arange(width), self.design.precision
+            gram += self.powers[1] * seen
+            log_det = self.powers[1] * log_det
+        every, precision = np.arange(width), self.powers[0] * self.design.precision
         gap = wide.system.mean[:width]
         gram[:, every, every] += precision
         gram[:, every, -1] += precision * gap
@@ -404,7 +409,7 @@ class Allocated:
         proper = precision > 0
         log = np.broadcast_to(-0.5 * log_det, (count,)) - 0.5 * log_own
         log = log + 0.5 * np.sum(np.log(precision[proper]))
-        log = log - 0.5 * (len(self.design.se) - np.sum(~proper)) * LOG_2PI
+        log = log - 0.5 * (rows - np.sum(~proper)) * LOG_2PI
         return Points(log, left, line, shifts, rest)
 
     def states(self, points: Points) -> States:

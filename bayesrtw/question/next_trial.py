@@ -191,7 +191,7 @@ def _kept(known: Posterior) -> tuple[Kernels, Array]:
     """Give the pooled mean's kernels that carry something, and variances of a new setting around it."""
     mu, level = known.pooled, known.effects["mu"]
     new = known.effects.get("theta_new", level)
-    if not len(mu.weight) == len(level.weight) == len(new.weight):
+    if not all(np.array_equal(mu.weight, each.weight) for each in (level, new)):
         raise EngineRefusal(
             "what one more trial would say is worked out where the pooled mean and a new setting have the "
             "same kernels; this posterior's tails have their own: simulate a trial and fit the model with it."

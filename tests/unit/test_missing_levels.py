@@ -23,6 +23,7 @@ from bayesrtw.model.levels import MissingLevels
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.model.unreported import log_moment
 from bayesrtw.question.missing import missing_levels
+from bayesrtw.question.next_trial import after, results
 from bayesrtw.report.markdown import render_markdown
 from bayesrtw.report.outline import outline
 from bayesrtw.report.record import record
@@ -274,8 +275,6 @@ def test_neighbours_are_the_fits_of_what_is_left():
     assert whole.shares.sum() == pytest.approx(1.0)
     # At fixed hyperparameters they would be equal; these move by less than the shift itself.
     assert whole.shares[:-1].sum() == pytest.approx(slope, abs=0.05)
-    with pytest.raises(EngineRefusal, match="a power of a sum over levels"):
-        whole.powered(data=0.9)
 
 
 @pytest.mark.parametrize("mean", ["levels", "studies"])
@@ -300,6 +299,53 @@ def test_many_shifts_and_priors_of_the_mean_are_those_of_every_allocation(mean):
     flat = brw.Model(terms=(brw.Intercept(brw.prior.Flat()), *model(missing).terms[1:]))
     with pytest.raises(SpecError, match="flat: it has no SD to narrow"):
         solve(flat, rows()).means()
+
+
+def test_powers_are_those_of_the_data_given_levels():
+    missing = MissingLevels(("?",))
+    whole = solve(model(missing, nested=True), rows())
+    log, _, fits, chosen = enumerated(model(nested=True))
+    for powers in ({"prior": 1.01}, {"data": 0.97}, {"prior": 0.95, "data": 1.04}):
+        every = [each.powered(**powers).posterior for each in fits]
+        weight = np.array([each.log_evidence for each in every]) + [
+            multinomial(own) for own in chosen
+        ]
+        share = np.exp(weight - special.logsumexp(weight))
+        found = whole.powered(**powers).posterior
+        gained = found.log_evidence - whole.posterior.log_evidence
+        assert gained == pytest.approx(special.logsumexp(weight) - log, abs=1e-7)
+        for name in ("mu", "theta_new", "beta[level[active]]"):
+            wanted = mixed(share, [each.effects[name] for each in every])
+            np.testing.assert_allclose(found.effects[name].moments(), wanted, atol=1e-7)
+        at = np.array([0.05, 0.2, 0.4])
+        wanted = share @ np.array([each.hyper["tau"].cdf(at) for each in every])
+        np.testing.assert_allclose(found.hyper["tau"].cdf(at), wanted, atol=1e-6)
+    studies = np.arange(len(EFFECT)) == 3
+    [left] = whole.powered(data=0.97).without([studies])
+    [fresh] = whole.without([studies])
+    again = fresh.powered(data=0.97).posterior.pooled.moments()
+    np.testing.assert_allclose(left.posterior.pooled.moments(), again, atol=1e-9)
+    with pytest.raises(EngineRefusal, match="move the posterior off its nodes"):
+        whole.powered(data=9.0).posterior.pooled.moments()
+
+
+def test_one_more_trial_is_weighed_by_what_every_allocation_expects():
+    """The pooled mean times the density of a result in a new setting, on dense grids either side of 0.1."""
+    whole = solve(model(MissingLevels(("?",))), rows()).posterior
+    ahead = results(whole, 0.1, 3)
+    left = after(whole, 0.1, ahead)
+    _, share, fits, _ = enumerated(model())
+    sides = [np.linspace(0.1, end, 601)[:, None] for end in (-1.4, 1.6)]
+    for place, result in enumerate(ahead):
+        mass = np.zeros(2)
+        for own, fit in zip(share, fits, strict=True):
+            mu, new = (fit.posterior.effects[name] for name in ("mu", "theta_new"))
+            wide = np.sqrt(new.sd**2 - mu.sd**2 + 0.1**2)
+            for at, x in enumerate(sides):
+                density = stats.norm.pdf(x, mu.mean, mu.sd) * stats.norm.pdf(result, x, wide)
+                mass[at] += own * abs(integrate.simpson(density @ mu.weight, x=x[:, 0]))
+        found = left.beyond(0.1, above=True)[place]
+        assert found == pytest.approx(mass[1] / mass.sum(), abs=1e-6)
 
 
 def test_a_row_that_is_left_out_is_predicted_from_every_level():
