@@ -1,6 +1,7 @@
 """What rows can tell of a model before it is fitted: what they cannot tell apart or do not bound."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -14,7 +15,8 @@ from bayesrtw.model.contract import Prior
 from bayesrtw.model.design import Design, Quantity, build
 from bayesrtw.model.observation import Gaussian, Sites
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Moderator
+from bayesrtw.model.term import Moderator, OfArms
+from bayesrtw.model.treatments import treatments_of
 
 Array = NDArray[np.float64]
 
@@ -39,9 +41,11 @@ def identified(model: Model, evidence: Evidence) -> list[Finding]:
     Returns
     -------
     list of Finding
-        ``aliased``: moderators that go together. ``separated``: coefficients that tables with events on one
-        side do not bound (Albert & Anderson 1984, Biometrika 71:1-10). ``one-study-slope``: a study that
-        makes most of a slope. ``spreads-together``: heterogeneity SDs that no group tells apart.
+        ``aliased``: moderators that go together. ``network-in-pieces``: treatments that no study connects;
+        ``joined-by-components``: pieces that only components connect. ``separated``: coefficients that tables
+        with events on one side do not bound (Albert & Anderson 1984, Biometrika 71:1-10).
+        ``one-study-slope``: a study that makes most of a slope. ``spreads-together``:
+        heterogeneity SDs that no group tells apart.
     """
     columns = [each for each in model.moderators if each.shape == "levels"]
     found = []
@@ -52,7 +56,10 @@ def identified(model: Model, evidence: Evidence) -> list[Finding]:
         design = build(model, evidence, partial=True)
     except (SpecError, EngineRefusal):
         return found  # The engine says it, as a fault.
-    found += _aliased(design)
+    pieces = _in_pieces(model, evidence)
+    found += pieces
+    if not any(each.severity == "warning" for each in pieces):
+        found += _aliased(_without_baselines(design, model, evidence))
     sites = model.likelihood.observe(evidence)
     if sites is not None and not isinstance(sites, Gaussian):
         found += _separated(design, sites)
@@ -125,6 +132,53 @@ def _moved(design: Design, along: Array) -> list[str]:
         for name, label, row in _reported(design, ("mu", "beta"))
         if np.any(np.abs(row @ along) > NOTHING)
     ]
+
+
+def _without_baselines(design: Design, model: Model, evidence: Evidence) -> Design:
+    """Take what the arms of a study have in common off the columns, where their baseline is free."""
+    arm = evidence.single_arms
+    if not arm.any() or not any(term.facts.baselines for term in model.terms):
+        return design
+    columns = design.columns.copy()
+    for study in set(design.studies[arm].tolist()):
+        rows = arm & (design.studies == study)
+        columns[rows] -= columns[rows].mean(axis=0)
+    return replace(design, columns=columns)
+
+
+def _in_pieces(model: Model, evidence: Evidence) -> list[Finding]:
+    """Name treatments that no study connects, with the studies of each piece."""
+    if not any(isinstance(term, OfArms) for term in model.terms):
+        return []
+    try:
+        network = treatments_of(model, evidence)
+    except SpecError:
+        return []  # One treatment alone is no network.
+    first, *others = network.pieces
+    told = network.within(list(network.of_studies))
+    apart = [
+        piece for piece in others if not network.tells(told, network.difference(piece[0], first[0]))
+    ]
+    if not others:
+        return []
+    said = []
+    for piece in [first, *(apart or others)]:
+        studies = [study for study, own in network.of_studies.items() if set(own) & set(piece)]
+        names = shown([network.names[each] for each in piece], 8)
+        said.append(f"{names} (studies {shown(studies, 8)})")
+    if not apart:
+        text = (
+            f"The network is in {len(network.pieces)} pieces that share components and no treatment: "
+            f"{'; '.join(said)}. Differences between pieces rest on the assumption that components add up."
+        )
+        return [Finding("joined-by-components", "note", text)]
+    text = (
+        f"The network is in {1 + len(apart)} pieces: {'; '.join(said)}. No study connects them, and "
+        "differences between them are what the priors say. Bridge them by a study that has treatments of "
+        "both, drop one by select, or, where they hold the same thing under two names, declare it: name "
+        "components that they share, or what counts as none."
+    )
+    return [Finding("network-in-pieces", "warning", text)]
 
 
 def _aliased(design: Design) -> list[Finding]:

@@ -13,17 +13,15 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.added import Added
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Fixed, Noise, OfArms
+from bayesrtw.model.treatments import Treatments, sets_of, treatments_of
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.printed import spell_probability, with_interval
 from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.asked import About, Subject, asked
 from bayesrtw.question.league import PAIR, figures
-from bayesrtw.question.treatments import Treatments, sets_of, treatments_of
 
 #: What a split tells of a comparison.
 SOURCES = ("direct", "indirect", "network", "difference")
-#: A combination of the coefficients that contrasts leave this much of is not told by them.
-LEFT = 1e-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +160,7 @@ def splits(
     True
     """
     whole = asked(model, evidence)
-    network = treatments_of(whole)
+    network = treatments_of(whole.model, whole.evidence)
     pairs, notes = network.compared, []
     if comparisons is not None:
         pairs = [network.pair(each) for each in comparisons]
@@ -201,9 +199,7 @@ def obstacle(network: Treatments, pair: tuple[int, int]) -> str:
     if not direct:
         return "no study compares the two, so that all evidence is indirect"
     others = [study for study in network.of_studies if study not in direct]
-    told, wanted = network.within(others), network.difference(*pair)
-    left = wanted - told.T @ np.linalg.lstsq(told.T, wanted, rcond=None)[0] if len(told) else wanted
-    if float(np.abs(left).max()) <= LEFT:
+    if network.tells(network.within(others), network.difference(*pair)):
         return ""
     return (
         f"there is no indirect evidence: without {shown(direct)}, which compare the two, nothing connects "
@@ -321,7 +317,7 @@ def unrelated(
     -0.6
     """
     whole = asked(model, evidence)
-    network = treatments_of(whole)
+    network = treatments_of(whole.model, whole.evidence)
     bases = {study: own[0] for study, own in network.of_studies.items()}
     of_base = np.array([bases[study] for study in network.study.tolist()])
     pairs = [

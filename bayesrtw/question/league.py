@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.fitted import Expects
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.treatments import Treatments, treatments_of
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.printed import spell_chance, spell_probability, with_interval
@@ -16,7 +17,6 @@ from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.asked import About, Subject
 from bayesrtw.question.predict import expects
 from bayesrtw.question.table import quantiles
-from bayesrtw.question.treatments import Treatments, treatments_of
 
 #: Levels of an index of pairs: the first is read against the second.
 PAIR = ("treatment", "against")
@@ -183,7 +183,7 @@ def league(
     True
     """
     whole = expects(model, evidence)
-    network = treatments_of(whole)
+    network = treatments_of(whole.model, whole.evidence)
     order = network.places(treatments)
     pairs = [(one, other) for place, one in enumerate(order) for other in order[:place]]
     columns = np.array([network.difference(*pair) for pair in pairs])

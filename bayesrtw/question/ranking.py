@@ -11,13 +11,13 @@ from bayesrtw.engine.fitted import Expects
 from bayesrtw.engine.jointly import JointDraws, jointly
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.treatments import treatments_of
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.printed import STATE_IT, spell_chance
 from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.asked import About, Subject
 from bayesrtw.question.league import chances
 from bayesrtw.question.predict import expects
-from bayesrtw.question.treatments import treatments_of
 
 Array = NDArray[np.float64]
 
@@ -140,7 +140,7 @@ def ranks(
         raise SpecError(f"no direction of benefit is stated, so no treatment is best; {STATE_IT}.")
     if draws < 1:
         raise SpecError(f"draws must be at least 1; found {draws}.")
-    network = treatments_of(whole)
+    network = treatments_of(whole.model, whole.evidence)
     order = network.places(treatments)
     names, count = [network.names[each] for each in order], len(order)
     chance = chances(whole, network, order)

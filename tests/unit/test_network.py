@@ -13,6 +13,7 @@ from bayesrtw.engine import solve
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.model.arm_effects import Arms
+from bayesrtw.model.checked import check
 from bayesrtw.model.components import Components
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.model.single import BinomialSingle
@@ -399,6 +400,42 @@ def test_sets_of_components_are_treatments() -> None:
     by_name = brw.network.league(brw.Model(terms=terms), evidence, treatments=["x + y", "z"])
     assert by_name.names == ("y + x", "z")
     assert by_name.table["mean"].iloc[0] == pytest.approx(told[("y + x", "z")])
+
+
+def test_a_network_in_pieces_is_named_with_its_studies() -> None:
+    evidence, model = _parkinsons(), _network("1")
+    assert not {"network-in-pieces", "aliased"} & {each.check for each in check(model, evidence)}
+    # Without the studies that have 4 beside 1, 2 or 3 the treatments 4 and 5 stand alone.
+    torn = evidence.rows(~np.isin(evidence.data["study"].to_numpy(), ["3", "4", "5"]))
+    found = {each.check: each for each in check(model, torn)}
+    told = found["network-in-pieces"]
+    assert told.severity == "warning"
+    assert "2 pieces: '1', '3', '2' (studies '1', '2'); '4', '5' (studies '6', '7')" in told.message
+    assert "Bridge them by a study" in told.message
+    assert "aliased" not in found
+    frame = pd.DataFrame(
+        {
+            "study": ["a", "a", "b", "b", "c", "c"],
+            "arm": ["none", "x", "none", "y", "x + y", "x + z"],
+            "mean": [0.0, 1.0, 0.1, 0.6, 0.9, 1.7],
+            "se": 0.2,
+        }
+    )
+    parts = Components(Normal(0, 2), arm="arm", none=("none",))
+    arms = Arms(HalfNormal(0.3), baseline=Normal(0, 10))
+    joined = brw.Evidence.from_arms(frame, benefit="higher")
+    found = {each.check: each for each in check(brw.Model(terms=(parts, arms)), joined)}
+    assert found["joined-by-components"].severity == "note"
+    # Usual care with a component of its own, in every arm of every study: a baseline holds it.
+    usual = joined.data["arm"].to_numpy().astype(str)
+    everywhere = replace(
+        joined,
+        data=joined.data.assign(
+            arm=("estimate", np.array([f"{arm} + care" for arm in usual], dtype=object))
+        ),
+    )
+    found = {each.check: each for each in check(brw.Model(terms=(parts, arms)), everywhere)}
+    assert "component[care]" in found["aliased"].message
 
 
 def test_what_no_league_answers_is_named() -> None:

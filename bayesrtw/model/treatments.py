@@ -7,7 +7,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import Model
@@ -19,6 +18,8 @@ Index = NDArray[np.intp]
 
 #: What stands between the two arms of a comparison in words.
 AGAINST = " vs "
+#: A combination of the coefficients that contrasts leave this much of is not told by them.
+LEFT = 1e-8
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +135,13 @@ class Treatments:
             found.setdefault(own_piece, []).append(place)
         return sorted((tuple(each) for each in found.values()), key=len, reverse=True)
 
+    def tells(self, told: Array, wanted: Array) -> bool:
+        """Say whether contrasts, (contrast, column), tell a combination of the coefficients, (column,)."""
+        left = wanted
+        if len(told):
+            left = wanted - told.T @ np.linalg.lstsq(told.T, wanted, rcond=None)[0]
+        return float(np.abs(left).max()) <= LEFT
+
     def said(self, pair: tuple[int, int]) -> str:
         """Put a comparison in words."""
         return AGAINST.join(self.names[each] for each in pair)
@@ -170,13 +178,13 @@ def sets_of(model: Model) -> OfArms:
     return found[0]
 
 
-def treatments_of(whole: Expects) -> Treatments:
-    """Give the treatments of a fit.
+def treatments_of(model: Model, evidence: Evidence) -> Treatments:
+    """Give the treatments of a network.
 
     Parameters
     ----------
-    whole
-        A fit of a model with a term that says what arms consist of.
+    model, evidence
+        A model with a term that says what arms consist of, and its rows.
 
     Returns
     -------
@@ -188,7 +196,6 @@ def treatments_of(whole: Expects) -> Treatments:
     SpecError
         If no term says what arms consist of, or there are fewer than two treatments.
     """
-    model, evidence = whole.model, whole.evidence
     term = sets_of(model)
     named = term.called(evidence)
     order = sorted(named, key=bool)
