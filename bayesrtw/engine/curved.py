@@ -136,8 +136,8 @@ class Curved:
         laid = rule(self.design.columns.shape[1], size)
         b = place.centre[:, None, :] + np.einsum("jcd,kd->jkc", place.factor, laid.node)
         log_prior = self.log_prior(b)
-        factors = self.factors(values, b, place, self.keep)
         log_rule = _log_rule(place, laid)
+        factors = self.factors(values, b, place, self.keep, log=log_rule + log_prior)
         self._sharpen(values, b, place, factors, log_rule + log_prior)
         return Seen(
             b,
@@ -206,11 +206,18 @@ class Curved:
         return np.asarray(found + b[..., uncertain.column, None] ** 2 * uncertain.sd**2)
 
     def factors(
-        self, values: Sequence[Array], b: Array, place: Place, keep: Mask, only: Mask | None = None
+        self,
+        values: Sequence[Array],
+        b: Array,
+        place: Place,
+        keep: Mask,
+        only: Mask | None = None,
+        log: Array | None = None,
     ) -> list[Array]:
         """Log density of each group at risk, and of all other estimates, each of shape (point, node).
 
-        With `only` the groups at risk without a row of it are left at zero: their factors are known.
+        With `only` the groups at risk without a row of it are left at zero: their factors are known. With
+        `log`, what else nodes weigh, groups are not asked at negligible nodes beyond their series.
         """
         offset, own, noise = self.reach(values)
         points, nodes = b.shape[:2]
@@ -221,7 +228,9 @@ class Curved:
             cut = slice(start, start + step)
             mean = b[cut] @ self.design.columns.T + offset[cut, None, :]
             wide = self.spread(variance[cut], b[cut])
-            found[-1][cut] = self._plain(values, cut, b[cut], mean, wide, place, keep)
+            look = Look(self, values, cut, place, keep & ~self.at_risk)
+            weight = None if log is None else log[cut]
+            found[-1][cut] = self._plain(look, b[cut], mean, wide, weight)
             for place_of, risk in enumerate(self.curved.risks):
                 rows = keep[risk.rows]
                 if rows.any() and (only is None or only[risk.rows].any()):
@@ -246,7 +255,8 @@ class Curved:
 
     def _numbers(self) -> int:
         """How many numbers one node needs at once."""
-        nodes = len(rule(1, inner(self.size)).weight) if self.problem.nested else 1
+        alone = self.problem.nested and not self.by_series
+        nodes = len(rule(1, inner(self.size)).weight) if alone else 1
         most = len(self.keep) * nodes
         for risk in self.curved.risks:
             most = max(most, 2 * len(risk.rows) * math.prod(self.tilts))
@@ -274,27 +284,23 @@ class Curved:
         )
 
     def _plain(
-        self,
-        values: Sequence[Array],
-        cut: slice,
-        b: Array,
-        mean: Array,
-        variance: Array,
-        place: Place,
-        keep: Mask,
+        self, look: Look, b: Array, mean: Array, variance: Array, log: Array | None
     ) -> Array:
         """Log density of estimates that are not at risk, shape (point, node)."""
-        rows = np.flatnonzero(keep & ~self.at_risk)
+        rows = np.flatnonzero(look.keep)
         if not len(rows):
             return np.zeros(mean.shape[:2])
         if self.curved.thinning is not None:
-            return self._seen_only(values, cut, mean[..., rows], variance[..., rows], rows)
+            return self._seen_only(
+                look.values, look.cut, mean[..., rows], variance[..., rows], rows
+            )
         if not self.problem.nested:
-            return np.sum(self.alike(place, cut, mean[..., rows], variance, rows), axis=-1)
-        return densities(Look(self, values, cut, place, keep & ~self.at_risk), b)
+            each = self.alike(look.place, look.cut, mean[..., rows], variance, rows)
+            return np.sum(each, axis=-1)
+        return densities(look, b, log)
 
     def _seen_only(
-        self, values: Sequence[Array], cut: slice, mean: Array, variance: Array, rows: Index
+        self, values: Sequence[Array], cut: slice | Index, mean: Array, variance: Array, rows: Index
     ) -> Array:
         """Log density of rows that a selection lets through: normal ones, and its part."""
         seen, se = (each[rows] for each in self.curved.sites.near)
@@ -302,7 +308,9 @@ class Curved:
         log = together(seen - mean, variance + se**2, group, sd)
         return log + self.thinned(values, cut, mean, variance, rows)
 
-    def shared(self, values: Sequence[Array], cut: slice, rows: Index) -> tuple[Index, Array]:
+    def shared(
+        self, values: Sequence[Array], cut: slice | Index, rows: Index
+    ) -> tuple[Index, Array]:
         """Group of each row, and the SD of its effect, shape (point, 1, row); each its own without groups."""
         if not self.problem.nested:
             return np.arange(len(rows)), np.zeros((1, 1, len(rows)))
@@ -312,7 +320,9 @@ class Curved:
         sd = np.sqrt(part.variance(here, rows))
         return part.group[rows], np.broadcast_to(sd, (*sd.shape[:-1], len(rows)))
 
-    def alike(self, place: Place, cut: slice, mean: Array, variance: Array, rows: Index) -> Array:
+    def alike(
+        self, place: Place, cut: slice | Index, mean: Array, variance: Array, rows: Index
+    ) -> Array:
         """Log densities of rows at means (point, node, row), with variances as `spread` gives them."""
         if place.surface is None:
             return self.curved.sites.log_density(mean, variance[..., rows], rows)
@@ -320,7 +330,7 @@ class Curved:
         return place.surface.at(mean, cut, rows, rough=rough)
 
     def thinned(
-        self, values: Sequence[Array], cut: slice, mean: Array, variance: Array, rows: Index
+        self, values: Sequence[Array], cut: slice | Index, mean: Array, variance: Array, rows: Index
     ) -> Array | float:
         """Give what a selection adds to the log density of rows, shape (point, node)."""
         if self.curved.thinning is None:

@@ -14,7 +14,7 @@ from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
 from bayesrtw.engine.curved import Curved, curved_of
 from bayesrtw.engine.curved_kernels import Combined, kernels, massed
 from bayesrtw.engine.curved_nodes import Looks, apart, cost, counts_of, left_out, nodes_of, unserved
-from bayesrtw.engine.curved_place import Place, Seen, weighed
+from bayesrtw.engine.curved_place import Seen, weighed
 from bayesrtw.engine.curved_rows import (
     ErrorPart,
     alone,
@@ -181,13 +181,6 @@ class CurvedFit:
         """The nodes of the hyperparameters with these shares."""
         with np.errstate(divide="ignore"):
             return replace(self.nodes, log_weight=np.log(self.weight))
-
-    def log_density_at(self, values: tuple[Array, ...], b: Array, place: Place) -> Array:
-        """Log density at draws, shape (draw,): inner rules are coarse, far below the draws' own noise."""
-        at = b[:, None, :]
-        rough = replace(self.fine.curved, size=sizes(b.shape[1])[0])
-        factors = rough.factors(values, at, place, self.kept)
-        return (sum(factors, np.zeros(())) + self.fine.curved.log_prior(at))[:, 0]
 
     def _spread(self) -> Array:
         """Variance of the random effects of a new setting at each point."""
@@ -380,7 +373,9 @@ class CurvedFit:
         """Give factors of fewer rows: those of all less those of what is gone, where that is quicker."""
         values, gone = self.nodes.values, gone & ~curved.at_risk
         if curved.problem.nested or 2 * gone.sum() > curved.keep.sum():
-            return curved.factors(values, seen.b, seen.place, curved.keep, only=recount)
+            return curved.factors(
+                values, seen.b, seen.place, curved.keep, recount, seen.log_rule + seen.log_prior
+            )
         new = curved.factors(values, seen.b, seen.place, curved.keep & curved.at_risk, recount)
         less = curved.factors(values, seen.b, seen.place, gone, np.zeros_like(gone))[-1]
         new[-1] = seen.factors[-1] - less
@@ -432,7 +427,8 @@ class CurvedFit:
             elif known is not None:
                 fresh = known.moved(design.sites.log_density, by * along)
                 seen = seen._replace(place=seen.place._replace(surface=fresh))
-            factors = curved.factors(self.nodes.values, seen.b, seen.place, self.kept)
+            log = seen.log_rule + seen.log_prior
+            factors = curved.factors(self.nodes.values, seen.b, seen.place, self.kept, log=log)
             return Laid(curved, seen._replace(factors=tuple(factors)))
 
         other = replace(self, design=design, fine=lay(self.fine), coarse=lay(self.coarse))

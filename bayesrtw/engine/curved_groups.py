@@ -21,7 +21,9 @@ Mask = NDArray[np.bool_]
 
 #: Nodes of a group's effect that are tried when series are laid, and what the next may move, in logs, at
 #: nodes within so many SDs.
-NODES, STILL, WITHIN = (9, 15, 23, 35), 1e-8, 5.5
+NODES, STILL, WITHIN = (9, 15, 23, 35), 1e-8, 5.0
+#: Log of the share of the largest node below which one beyond the series is not asked about again.
+BENEATH = 36.0
 #: Means of rows that are asked for together.
 TOGETHER = 400_000
 
@@ -65,43 +67,53 @@ class Look(NamedTuple):
 
     curved: "Curved"
     values: Sequence[Array]
-    cut: slice
+    cut: slice | Index
     place: Place
     keep: Mask
 
 
-def densities(look: Look, b: Array) -> Array:
-    """Log density of all groups at coefficients, shape (point, node)."""
+def densities(look: Look, b: Array, log: Array | None) -> Array:
+    """Log density of all groups at coefficients, shape (point, node); `log` is what else nodes weigh."""
     (part,) = look.curved.problem.nested
     left, found = np.zeros(part.count, dtype=bool), np.zeros(b.shape[:2])
     left[part.group[look.keep]] = True
-    known = look.place.held
-    if known is not None:
+    beyond = []
+    if look.place.held is not None:
         same = np.ones(part.count, dtype=bool)
-        np.logical_and.at(same, part.group, known.keep == look.keep)
-        for each in known.series:
+        np.logical_and.at(same, part.group, look.place.held.keep == look.keep)
+        for each in look.place.held.series:
             own = same[each.of.groups] & left[each.of.groups]
-            log, away = each.at(b, look.cut)
-            beyond = np.any(away[..., own], axis=-1)
-            log = log[..., own].sum(axis=-1)
-            if beyond.any():
-                log[beyond] = _asked(look, b, each.of.groups[own], beyond)
-            found += log
+            value, away = each.at(b, look.cut)
+            value, away = value[..., own], np.any(away[..., own], axis=-1)
+            beyond.append((each.of.groups[own], value.sum(axis=-1), away))
+            found += beyond[-1][1]
             left[each.of.groups[own]] = False
     if left.any():
         size = inner(look.curved.size)
         found += _inside(look, b[:, :, None], np.flatnonzero(left), size).sum(axis=-1)
+    # Beyond its ends a series stays as it is there: groups are asked at nodes that matter for all that.
+    whole = np.zeros(found.shape) if log is None else found + log
+    matter = whole > np.max(whole, axis=-1, keepdims=True) - BENEATH
+    for groups, known, away in beyond:
+        asked = away & matter
+        if asked.any():
+            found[asked] += _asked(look, b, groups, asked) - known[asked]
     return found
 
 
-def _asked(look: Look, b: Array, groups: Index, beyond: Mask) -> Array:
+def _asked(look: Look, b: Array, groups: Index, asked: Mask) -> Array:
     """Ask groups themselves at some nodes, shape (entry,)."""
-    found, first = [], look.cut.start or 0
-    for point in np.flatnonzero(beyond.any(axis=1)).tolist():
-        one = look._replace(cut=slice(first + point, first + point + 1))
-        some = b[point : point + 1, beyond[point], None]
-        found.append(_inside(one, some, groups, NODES[-1]).sum(axis=-1)[0])
-    return np.concatenate(found)
+    points = np.flatnonzero(asked.any(axis=1))
+    # Points with like many nodes go together: those that are asked come first, others fill up.
+    order = np.argsort(~asked[points], axis=1, kind="stable")
+    power = np.ceil(np.log2(asked[points].sum(axis=1))).astype(int)
+    found, every = np.empty(asked.shape), np.arange(len(look.place.centre))[look.cut]
+    for most in np.unique(power):
+        own, nodes = points[power == most, None], order[power == most, : 2**most]
+        here = look._replace(cut=every[own[:, 0]])
+        log = _inside(here, b[own, nodes][:, :, None], groups, NODES[-1])
+        found[own, nodes] = log.sum(axis=-1)
+    return np.asarray(found[asked])
 
 
 def _inside(look: Look, b: Array, groups: Index, size: int) -> Array:
@@ -147,12 +159,18 @@ def held(curved: "Curved", values: Sequence[Array], place: Place) -> Held:
         z = np.einsum("jngc,jdc->jngd", b - place.centre[:, None, None], inverse)
         matter = np.linalg.norm(z, axis=-1) <= WITHIN
         last = _inside(look, b, some.groups, NODES[0])
+        moving = np.arange(len(some.groups))
         for size in NODES[1:]:
-            known, last = last, _inside(look, b, some.groups, size)
-            moved = np.where(matter, np.abs(last - known), 0.0).max(axis=(0, 1))
-            if np.all(moved <= STILL):
+            here = b if b.shape[2] == 1 else b[:, :, moving]
+            known, now = last[..., moving], _inside(look, here, some.groups[moving], size)
+            last[..., moving] = now
+            moved = np.where(matter if b.shape[2] == 1 else matter[..., moving], now - known, 0.0)
+            scale = np.maximum(np.abs(now).max(axis=(0, 1)), 1.0)
+            moving = moving[~(np.abs(moved).max(axis=(0, 1)) <= STILL * scale)]
+            if not len(moving):
                 break
-        return np.where(moved <= STILL, last, np.nan)
+        last[..., moving] = np.nan
+        return last
 
     every = spanned(curved.design.columns * keep[:, None], part.group)
     found = tuple(each for of in every for each in series(of, place.centre, place.factor, lay))

@@ -54,7 +54,7 @@ class Place(NamedTuple):
             tuple((centre[points], scale[points]) for centre, scale in self.bias),
         )
 
-    def centre_of(self, b: Array, cut: slice, groups: Index | slice = slice(None)) -> Array:
+    def centre_of(self, b: Array, cut: slice | Index, groups: Index | slice = slice(None)) -> Array:
         """Give where effects of groups live at coefficients, in prior SDs, shape (point, node, group)."""
         slope, ahead = self.slope[0][cut][:, groups], self.ahead[0][cut][:, None, groups]
         if b.ndim == 3:

@@ -1,5 +1,6 @@
 """A fit of a model that is not normal as groups of a tree: kernels, marginals, and exact draws."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ from scipy.special import logsumexp
 
 from bayesrtw.dims import ESTIMATE, NODE
 from bayesrtw.engine.arrays import back_moments
+from bayesrtw.engine.cubature import sizes
 from bayesrtw.engine.curved_fit import CurvedFit
+from bayesrtw.engine.curved_place import Place
 from bayesrtw.engine.draw import draw_near
 from bayesrtw.engine.drawn_group import posterior_group
 from bayesrtw.engine.fitted import Posterior
@@ -20,6 +23,7 @@ from bayesrtw.posterior.marginal import marginals
 from bayesrtw.posterior.stored import kernel_variables
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
 
 #: Steps of an independence sampler for each draw, and how much wider than the posterior it proposes: with
 #: four of five proposals taken, what is left of the start after these is 3e-6.
@@ -113,13 +117,38 @@ def _coefficients(
             np.zeros((count, len(fit.weight))),
         )
         node = np.argmin(apart, axis=1)
+    # Nodes of one hyperparameter are close: there what is laid at them serves.
+    near = place.held is not None and len(values) == 1
     here = place.at(node)
     state, log = np.zeros((count, width)), np.full(count, -np.inf)
     for _ in range(STEPS):
         z = WIDER * rng.standard_normal((count, width))
         b = here.centre + np.einsum("jcd,jd->jc", here.factor, z)
-        value = fit.log_density_at(values, b, here) + 0.5 * np.sum(z**2, axis=1) / WIDER**2
+        found = _near(fit, b, node) if near else _at(fit, values, b, here)
+        value = found + 0.5 * np.sum(z**2, axis=1) / WIDER**2
         take = np.log(rng.random(count)) < value - log
         state[take], log[take] = b[take], value[take]
     assert np.all(np.isfinite(logsumexp(log)))
     return state
+
+
+def _at(fit: CurvedFit, values: tuple[Array, ...], b: Array, place: Place) -> Array:
+    """Log density at draws, shape (draw,): inner rules are coarse, far below the draws' own noise."""
+    at = b[:, None, :]
+    rough = replace(fit.fine.curved, size=sizes(b.shape[1])[0])
+    factors = rough.factors(values, at, place, fit.kept)
+    return (sum(factors, np.zeros(())) + fit.fine.curved.log_prior(at))[:, 0]
+
+
+def _near(fit: CurvedFit, b: Array, node: Index) -> Array:
+    """Log density at draws, (draw, column), at the hyperparameters of their nearest nodes, (draw,)."""
+    curved, seen = fit.fine.curved, fit.fine.seen
+    order = np.argsort(node, kind="stable")
+    many = np.bincount(node, minlength=len(seen.b))
+    place = np.empty(len(node), dtype=np.intp)
+    place[order] = np.arange(len(node)) - np.repeat(np.cumsum(many) - many, many)
+    # Draws of a node stand in a row, which its centre fills up.
+    at = np.repeat(seen.place.centre[:, None], many.max(initial=1), axis=1)
+    at[node, place] = b
+    factors = curved.factors(fit.nodes.values, at, seen.place, fit.kept)
+    return np.asarray((sum(factors, np.zeros(())) + curved.log_prior(at))[node, place])

@@ -63,13 +63,13 @@ class Surface:
     followed: Mask
     clipped: Mask
 
-    def at(self, mean: Array, cut: slice, rows: Index, *, rough: bool = False) -> Array:
+    def at(self, mean: Array, cut: slice | Index, rows: Index, *, rough: bool = False) -> Array:
         """Give log densities of some rows at means of shape (point, node, row), for a slice of the points.
 
         Rough ones go on beyond the ends of a series as a parabola.
         """
         own = np.searchsorted(self.rows, rows)
-        z = (mean - self.middle[cut, None, own]) / self.half[cut, None, own]
+        z = (mean - self.middle[cut][:, None, own]) / self.half[cut][:, None, own]
         found, within = np.zeros(z.shape), np.clip(z, -1.0, 1.0)
         low, high = self.clipped[:, cut][:, :, None, own]
         asked = np.zeros(z.shape, dtype=bool) if rough else (z < -1.0) & ~low | (z > 1.0) & ~high
@@ -81,16 +81,16 @@ class Surface:
                 found[..., into] = _sum(each, within[..., into])
                 if outside:
                     found[..., into] += _further(each, z[..., into])
-        away = np.broadcast_to(~self.followed[cut, None, own], z.shape) | asked
+        away = np.broadcast_to(~self.followed[cut][:, None, own], z.shape) | asked
         if away.any():
             point, _, row = np.nonzero(away)
             found[away] = self._asked(mean[away], self.variance[cut][point, own[row]], own[row])
         return found
 
-    def away(self, mean: Array, cut: slice, rows: Index) -> Mask:
+    def away(self, mean: Array, cut: slice | Index, rows: Index) -> Mask:
         """Say at which nodes a mean lies beyond the ends of its series, shape (point, node)."""
         own = np.searchsorted(self.rows, rows)
-        z = (mean - self.middle[cut, None, own]) / self.half[cut, None, own]
+        z = (mean - self.middle[cut][:, None, own]) / self.half[cut][:, None, own]
         low, high = self.clipped[:, cut][:, :, None, own]
         found: Mask = np.any((z < -1.0) & ~low | (z > 1.0) & ~high, axis=-1)
         return found

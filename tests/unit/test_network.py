@@ -374,6 +374,20 @@ def test_smoking_cessation_as_counts_is_published() -> None:
         [0.05, 0.17, 0.68, 0.10],
     ]
     assert told == pytest.approx(np.array(probabilities), abs=0.025)
+    # Draws take coefficients at the nearest node of tau; integrals at all of them.
+    tree = brw.fit(
+        brw.Model(terms=model.terms, likelihood=BinomialSingle()),
+        evidence,
+        engine=brw.Exact(chains=4, draws=2_000, study_effects=False),
+        seed=2,
+    )
+    drawn = tree["posterior"]["beta"].to_numpy().reshape(8_000, 3)
+    exact = brw.summarise(tree).loc[
+        [name for name in brw.summarise(tree).index if name.startswith("beta")]
+    ]
+    z = (drawn.mean(axis=0) - exact["mean"].to_numpy()) / exact["sd"].to_numpy() * np.sqrt(8_000)
+    assert np.abs(z).max() < 4
+    assert drawn.std(axis=0) == pytest.approx(exact["sd"].to_numpy(), rel=0.04)
 
 
 def test_sets_of_components_are_treatments() -> None:
