@@ -32,7 +32,7 @@ from bayesrtw.posterior.summarise import probability_beyond, summarise
 from bayesrtw.printed import BENEFIT, Direction, figure, spell_chance, spell_probability
 from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.asked import About
-from bayesrtw.question.compare import compare, submodels
+from bayesrtw.question.compare import comparable, compare, submodels
 from bayesrtw.question.influence import measured
 from bayesrtw.question.predictive import predictive_check
 from bayesrtw.question.scaling import learned_of, power_scaling_of
@@ -201,7 +201,9 @@ def sensitivity(
     if "year" in rows.data and rows.data["year"].dtype != object:
         tables[HISTORY] = cumulative(whole, threshold=far)
     if analysis.variant:
-        tables["Registered variants"] = _variants(analysis, source, rows, notes, executor)
+        tables["Registered variants"] = _variants(
+            analysis, source, rows, notes, executor, whole.posterior.log_evidence
+        )
     questions[PREDICTIVE] = predictive_check(whole)[[*EXPECTED]]
     direction = rows.direction
     questions |= _questions(analysis, whole, notes)
@@ -286,6 +288,8 @@ def _result(
     tree = fit(model, rows, engine=chosen, seed=seed)  # type: ignore[arg-type]
     found = summarise(tree).loc[model.pooled].to_dict()
     row = {name: float(found[name]) for name in ("mean", "sd", *RESULT)}
+    if "quadrature" in tree.children:
+        row["log_evidence"] = float(tree["quadrature"]["log_evidence"])
     if rows.measure.groups == 1:
         return row
     higher = rows.benefit != "lower"
@@ -376,8 +380,12 @@ def _variants(
     rows: Evidence,
     notes: list[str],
     executor: Executor | None,
+    evidence_of_all: float,
 ) -> "pd.DataFrame":
-    """Run the registered variants; one of another measure or direction is noted and not counted."""
+    """Run the registered variants; one of another measure or direction is noted and not counted.
+
+    A model of the same rows, proper as the registered one is, has a Bayes factor against it.
+    """
     import pandas as pd  # noqa: PLC0415
 
     tasks: dict[str, tuple[Analysis, Evidence]] = {}
@@ -390,9 +398,30 @@ def _variants(
             continue
         tasks[variant.name] = changed, own
     found = dict(zip(tasks, map_tasks(_variant, tasks.values(), executor), strict=True))
+    for name, (changed, own) in tasks.items():
+        log = found[name].pop("log_evidence", np.nan)
+        if _of_the_same(changed, own, analysis, rows) and np.isfinite(log):
+            found[name]["bayes_factor"] = float(np.exp(log - evidence_of_all))
     frame = pd.DataFrame(found).T.astype(float)
     frame.index.name = "variant"
     return frame if found else pd.DataFrame(columns=["mean", "sd", *RESULT])
+
+
+def _of_the_same(changed: Analysis, own: Evidence, analysis: Analysis, rows: Evidence) -> bool:
+    """Whether two models are proper and say how probable the same numbers are."""
+    both = (changed.model, analysis.model)
+    if len({each.likelihood for each in both}) > 1 or len({each.selection for each in both}) > 1:
+        return False
+    if own.size != rows.size or not all(
+        np.array_equal(own.data[name].to_numpy(), rows.data[name].to_numpy())
+        for name in (ESTIMATE, "effect", "se")
+    ):
+        return False
+    try:
+        comparable({"registered": analysis.model, "variant": changed.model})
+    except SpecError:
+        return False
+    return True
 
 
 def _variant(task: tuple[Analysis, Evidence]) -> dict[str, float]:

@@ -222,9 +222,13 @@ class Estimand:
         """Say at which values, and which of two means or new settings it is; empty where there is one."""
         left = {each.column for each in model.moderators} - self.at.keys()
         which = model.which(self.of) if left else ""
-        return "; ".join(
-            part for part in (self.at and f"at {setting_in_words(self.at)}", which) if part
+        sets = [each.column for each in model.moderators if each.shape == "sets"]
+        at = {name: value for name, value in self.at.items() if name not in sets}
+        arms = " against ".join(
+            str(self.at[name]).replace("_", " ") for name in sets if name in self.at
         )
+        told = (arms, at and f"at {setting_in_words(at)}", which)
+        return "; ".join(part for part in told if part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Programmes as sums of components: an arm is a set of them, an effect the difference of two arms."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 
@@ -134,7 +134,10 @@ class Components:
             for place, column in enumerate(read)
             if column
         )
-        return Facts(mean=True, moderators=own)
+        if not self.interactions:
+            return Facts(mean=True, moderators=own)
+        sums = replace(self, interactions=(), interaction_prior=None)
+        return Facts(mean=True, moderators=own, beyond=f"pairs of {self.name}", simpler=sums)
 
     def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""

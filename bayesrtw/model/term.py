@@ -228,6 +228,8 @@ class Facts:
         The studies that it turns into the prior of the pooled mean, if it does.
     baselines
         Whether it takes a baseline of each study off rows that are single arms.
+    beyond, simpler
+        What it has beyond a simpler term that is nested in it, in words, and that term; empty where none is.
     """
 
     mean: bool = False
@@ -241,6 +243,8 @@ class Facts:
     scales: tuple[str, ...] = ()
     borrows: "Borrowing | None" = None
     baselines: bool = False
+    beyond: str = ""
+    simpler: "Term | None" = None
 
 
 class Borrowing(Protocol):

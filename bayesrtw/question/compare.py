@@ -14,7 +14,7 @@ doi:10.1214/ss/1009212519 (averaging); Hinne, Gronau, van den Bergh & Wagenmaker
 import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -111,7 +111,8 @@ class Comparison(Pictured):
 def submodels(model: Model, *, most: int = MOST_MODELS) -> dict[str, Model]:
     """Make every model with a subset of a model's moderators.
 
-    An interaction comes only together with the moderators that it is made of (marginality).
+    An interaction comes only together with the moderators that it is made of (marginality). Sums of parts
+    whose pairs may differ from the sum come without that too.
 
     Parameters
     ----------
@@ -142,10 +143,28 @@ def submodels(model: Model, *, most: int = MOST_MODELS) -> dict[str, Model]:
             kept = list(chosen)
             if not all(_complete(term, kept, moderators) for term in kept):
                 continue
-            name = " + ".join(term_name(term) for term in kept) or "no moderator"
             terms = tuple(t for t in model.terms if not t.facts.moderators or t in kept)
-            found[name] = dataclasses.replace(model, terms=terms)
+            for forms in product(*(_forms(term) for term in terms)):
+                said = [_names(term) for term in forms if term.facts.moderators]
+                name = " + ".join(each for own in said for each in own) or "no moderator"
+                found[name] = dataclasses.replace(model, terms=forms)
+    if len(found) > most:
+        raise SpecError(
+            f"the moderators make {len(found)} models; at most {most} are made: leave some out, or name the "
+            "models to compare."
+        )
     return found
+
+
+def _forms(term: Term) -> tuple[Term, ...]:
+    """Give a term, after the simpler one that is nested in it."""
+    simpler = term.facts.simpler
+    return (term,) if simpler is None else (*_forms(simpler), term)
+
+
+def _names(term: Term) -> list[str]:
+    """Name a term, and what it has beyond a simpler one."""
+    return [term_name(term), *filter(None, [term.facts.beyond])]
 
 
 def _complete(term: Term, kept: list[Term], every: list[Term]) -> bool:
@@ -172,7 +191,7 @@ def term_name(term: Term) -> str:
         ``mu``, the name of a moderator or of a heterogeneity SD, else its kind.
     """
     facts, kind = term.facts, kind_of(term)
-    if facts.mean:
+    if facts.mean and not facts.moderators:
         return "mu"
     if facts.moderators:
         return facts.moderators[0].name
@@ -232,7 +251,7 @@ def compare(
             "models are given without rows; give their evidence as the second argument."
         )
     chances = _chances(models, prior)
-    _comparable(models)
+    comparable(models)
     trees = _fits(models, evidence)
     log = np.array([float(tree["quadrature"]["log_evidence"]) for tree in trees.values()])
     total = float(logsumexp(log + np.log(chances)))
@@ -293,7 +312,7 @@ def _chances(models: Mapping[str, Model], prior: Mapping[str, float] | None) -> 
     return found / found.sum()
 
 
-def _comparable(models: Mapping[str, Model]) -> None:
+def comparable(models: Mapping[str, Model]) -> None:
     """Refuse if what differs has an improper prior: its evidence holds an arbitrary constant."""
     first, *rest = models.values()
     common = [term for term in first.terms if all(term in other.terms for other in rest)]
@@ -315,7 +334,8 @@ def _comparable(models: Mapping[str, Model]) -> None:
 
 
 def _features(model: Model) -> set[str]:
-    own = {term_name(term) for term in model.terms if term.hyper() or not term.facts.spread}
+    counted = (term for term in model.terms if term.hyper() or not term.facts.spread)
+    own = {name for term in counted for name in _names(term)}
     return own if model.selection is None else own | {"selection"}
 
 

@@ -28,6 +28,7 @@ _STYLES: Final = {
     "tau": ("SD of a new setting", "spread"),
     "elpd": ("Log predictive density", "two"),
     "estimates": ("Estimates", "count"),
+    "bayes_factor": ("Bayes factor against the registered model", "factor"),
 }
 
 #: Columns of words that have a head of their own.

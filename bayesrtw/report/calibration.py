@@ -53,7 +53,7 @@ def show_calibration(found: Calibration, table: "pd.DataFrame", console: Console
     for _, row in table[~single | ~table["inside"]].iterrows():
         share = [f"{100 * row[f'coverage_{100 * x:.0f}']:.1f}" for x in LEVELS]
         state = "inside" if row["inside"] else f"OUTSIDE by {row['excess']:.3f}"
-        shown.add_row(str(row["quantity"]), state, f"{row['p_value']:.3g}", *share)
+        shown.add_row(Text(str(row["quantity"])), state, f"{row['p_value']:.3g}", *share)
     rest = table[single & table["inside"]]
     if len(rest):
         share = []

@@ -107,7 +107,13 @@ class Printer:
         if style == "signed":
             text = signed(f"{value:.0f}")
             return text if text[0] in "−0" else f"+{text}"
-        plain = {"plain": "{:.10g}", "se": "{:#.3g}", "two": "{:.2f}", "error": "{:.0e}"}
+        plain = {
+            "plain": "{:.10g}",
+            "se": "{:#.3g}",
+            "two": "{:.2f}",
+            "error": "{:.0e}",
+            "factor": "{:#.3g}",
+        }
         return signed(plain.get(style, "{:,.0f}").format(value))
 
     def show(self, path: str, style: str = "effect", cell: str = "") -> Markup:

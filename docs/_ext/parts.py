@@ -20,12 +20,11 @@ as text: ``parts_t`` and ``parts_c`` (the parts of the experimental and of the c
 sources leave open), and ``parts_open`` (unclear in one arm alone, so that the difference between the arms
 is not known). ``open_dataset("rtw-trials").coding`` has every statement.
 
-Three analyses of them are examples in the repository and not registered: in ``docs/examples``
-``time-to-rtw-components.toml``, ``time-to-rtw-all-designs-components.toml`` and
-``at-work-components.toml``. They ask what each part adds, whether parts add up, and whether a programme
-of two or more parts is better with the workplace involved than without;
-``bayesrtw run docs/examples/time-to-rtw-components.toml`` answers, and ``bayesrtw check`` of the same file
-says beforehand which parts one study alone tells. A part that is unclear is taken to be absent there.
+Three registered analyses are of them: ``time-to-rtw-components``, ``time-to-rtw-all-designs-components`` and
+``at-work-components``. They ask what each part adds, whether parts add up, and whether a programme of two or
+more parts is better with the workplace involved than without; ``bayesrtw run`` answers;
+``bayesrtw check`` of the same name says beforehand which parts one study alone tells. A part that is unclear
+is taken to be absent there.
 
 .. warning::
 

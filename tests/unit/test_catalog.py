@@ -30,11 +30,14 @@ WIDTH = 2 * float(normal_quantile(0.95))
 DATASETS = ("cancer-rtw", "published-pools", "rapid-rtw-cohort", "rtw-trials")
 ANALYSES = (
     "at-work",
+    "at-work-components",
     "cancer-rtw",
     "ips-employment",
     "sick-leave-days",
     "time-to-rtw",
     "time-to-rtw-all-designs",
+    "time-to-rtw-all-designs-components",
+    "time-to-rtw-components",
     "time-to-rtw-moderators",
 )
 

@@ -1,5 +1,6 @@
 """Components and arms: published networks, dense grids, both engines, and what is refused."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import logsumexp
-from scipy.stats import halfnorm, norm
+from scipy.stats import halfnorm, multivariate_normal, norm
 
 import bayesrtw as brw
 from bayesrtw.engine import solve
@@ -160,28 +161,91 @@ def test_a_frame_of_arms_is_evidence() -> None:
         brw.Evidence.from_arms(seen, columns=headings, measure="standardised_mean_difference")
 
 
-def test_linde_2016_components_with_tau_fixed() -> None:
-    # Ruecker, Petropoulou & Schwarzer 2020, doi:10.1002/bimj.201800167, Table 3: tau^2 0.0208.
+def _linde(tau2: float) -> brw.Evidence:
     arms = pd.read_csv(NETWORKS / "linde2016.csv")
     arms = arms.rename(columns={"id": "study", "int": "arm", "resp": "events"})
     odds = arms.events / (arms.n - arms.events)
-    arms = arms.assign(
-        effect=np.log(odds), se=np.sqrt(1 / arms.events + 1 / (arms.n - arms.events))
+    se = np.sqrt(1 / arms.events + 1 / (arms.n - arms.events))
+    return _contrasts(arms.assign(effect=np.log(odds), se=se), covariance=tau2)
+
+
+def _dense_squares(
+    evidence: brw.Evidence, parts: Callable[[str], set[str]]
+) -> tuple[list[str], np.ndarray, np.ndarray, float]:
+    """Generalised least squares: names, estimates, their covariance, and Cochran's Q."""
+    data = {name: evidence.data[name].to_numpy() for name in ("effect", "se", "arm", "against")}
+    sides = [[parts(cell) for cell in data[side]] for side in ("arm", "against")]
+    names = sorted(set().union(*sides[0], *sides[1]))
+    x = np.array(
+        [[float(n in a) - float(n in b) for n in names] for a, b in zip(*sides, strict=True)]
     )
-    evidence = _contrasts(arms, covariance=0.0208)
+    v = np.diag(data["se"].astype(float) ** 2)
+    for block in evidence.dependence:
+        v[np.ix_(block.rows, block.rows)] = block.covariance
+    y, weight = data["effect"].astype(float), np.linalg.inv(v)
+    covariance = np.linalg.inv(x.T @ weight @ x)
+    found = covariance @ x.T @ weight @ y
+    return names, found, covariance, float((y - x @ found) @ weight @ (y - x @ found))
+
+
+@pytest.mark.parametrize(
+    ("whole", "tau2", "published", "q"),
+    [
+        (
+            False,
+            0.020761456,
+            {
+                "SSRI": (1.69, 1.45, 1.97),
+                "Face-to-face CBT": (2.31, 1.44, 3.70),
+            },
+            109.12,
+        ),
+        (True, 0.017401995, {"Face-to-face CBT + SSRI": (30.86, 4.94, 192.81)}, 109.12 - 6.67),
+    ],
+)
+def test_linde_2016_additive_and_unrestricted_with_tau_fixed(
+    whole: bool, tau2: float, published: dict[str, tuple[float, float, float]], q: float
+) -> None:
+    # Ruecker, Petropoulou & Schwarzer 2020, doi:10.1002/bimj.201800167, Table 3, odds ratios; the text has Q
+    # 109.12 (90 degrees of freedom) of the additive model, and 6.67 (3) between the two. tau^2 is what the
+    # method of moments of DerSimonian and Laird gives for each: 0.0208 as printed, 0.0174.
+    def parts(cell: str) -> set[str]:
+        return {cell} - {"Placebo"} if whole else set(cell.split(" + ")) - {"Placebo"}
+
+    evidence = _linde(tau2)
+    if whole:
+        # A combination is a treatment of its own.
+        own = {
+            side: (
+                "estimate",
+                np.array(
+                    [cell.replace("+", "with") for cell in evidence.data[side].to_numpy()], object
+                ),
+            )
+            for side in ("arm", "against")
+        }
+        evidence = replace(evidence, data=evidence.data.assign(own))
     terms = (
         Components(Flat(), arm="arm", against="against", none=("Placebo",)),
         Common(),
     )
     tree = brw.fit(brw.Model(terms=terms), evidence, engine=brw.Exact(), seed=1)
-    told = np.exp(np.array(_effects(tree, "SSRI", "Face-to-face CBT"))[:, [0, 2, 3]]).round(2)
-    assert told.tolist() == [[1.69, 1.45, 1.97], [2.31, 1.44, 3.70]]
-    at = brw.predict(
-        brw.Model(terms=terms),
-        evidence,
-        at={"arm": "Face-to-face CBT + SSRI", "against": "Placebo"},
-    )
-    assert round(float(np.exp(at["mean"].iloc[0])), 2) == 3.91
+    names, found, covariance, _ = _dense_squares(_linde(tau2), parts)
+    told = np.array(_effects(tree, *(name.replace("+", "with") for name in names)))
+    assert len(names) == (21 if whole else 18)
+    assert told[:, 0] == pytest.approx(found, abs=1e-9)
+    assert told[:, 1] == pytest.approx(np.sqrt(np.diag(covariance)), abs=1e-9)
+    for name, printed in published.items():
+        row = told[names.index(name)]
+        assert np.exp(row[[0, 2, 3]]).round(2).tolist() == list(printed)
+    assert _dense_squares(_linde(0.0), parts)[3] == pytest.approx(q, abs=0.0051)
+    if not whole:
+        at = brw.predict(
+            brw.Model(terms=terms),
+            evidence,
+            at={"arm": "Face-to-face CBT + SSRI", "against": "Placebo"},
+        )
+        assert round(float(np.exp(at["mean"].iloc[0])), 2) == 3.91
 
 
 def test_shares_of_a_sum_of_parts_are_slopes() -> None:
@@ -374,3 +438,52 @@ def test_both_engines_agree_on_arms() -> None:
         assert abs(one["mean"] - other["mean"]) < 0.08 * one["sd"], name
         assert other["sd"] == pytest.approx(one["sd"], rel=0.08), name
     assert seen.shape[0] == evidence.size
+
+
+def test_pairs_are_held_against_the_sum_by_evidence() -> None:
+    # With tau fixed at zero every evidence is a normal density of the estimates.
+    seen = _parkinsons()
+    evidence = _contrasts(seen)
+    data = evidence.data
+    cells = {
+        side: (
+            "estimate",
+            np.array([{"4": "2 + 3"}.get(cell, cell) for cell in data[side].to_numpy()], object),
+        )
+        for side in ("arm", "against")
+    }
+    evidence = replace(evidence, data=data.assign(cells))
+    term = Components(
+        Normal(0, 1), arm="arm", against="against", none=("1",), interactions=("all",)
+    )
+    model = brw.Model(terms=(term, Common()))
+    found = brw.compare(model, evidence)
+    assert list(found.models.index) == [
+        "no moderator", "component", "component + pairs of component",
+    ]  # fmt: skip
+    effect, se = (evidence.data[name].to_numpy() for name in ("effect", "se"))
+    v = np.diag(se**2)
+    for block in evidence.dependence:
+        v[np.ix_(block.rows, block.rows)] = block.covariance
+    sides = [
+        [set(cell.split(" + ")) - {"1"} for cell in evidence.data[side].to_numpy()]
+        for side in ("arm", "against")
+    ]
+    columns = {
+        name: np.array(
+            [float(wanted <= a) - float(wanted <= b) for a, b in zip(*sides, strict=True)]
+        )
+        for name, wanted in {"2": {"2"}, "3": {"3"}, "5": {"5"}, "2 x 3": {"2", "3"}}.items()
+    }
+    prior = {"2": 1.0, "3": 1.0, "5": 1.0, "2 x 3": 0.25}
+    for model_name, own in (
+        ("no moderator", []),
+        ("component", ["2", "3", "5"]),
+        ("component + pairs of component", list(columns)),
+    ):
+        whole = v + sum(
+            (prior[name] * np.outer(columns[name], columns[name]) for name in own), 0.0 * v
+        )
+        log = multivariate_normal.logpdf(effect, np.zeros(len(effect)), whole)
+        assert found.models.loc[model_name, "log_evidence"] == pytest.approx(log, abs=1e-9)
+    assert "pairs of component" in found.inclusion.index
