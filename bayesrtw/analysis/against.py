@@ -4,22 +4,25 @@ The reading is fixed beforehand and has four words. It is about these rows alone
 because few studies are held, and not right because they agree.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from bayesrtw.analysis.conclusion import Rules, conclude, sceptical_model, stated
+from bayesrtw.analysis.conclusion import Rules, classify, conclude, sceptical_model, stated
 from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.run import Synthesis, asked_of
 from bayesrtw.analysis.spec import Analysis
-from bayesrtw.engine import fit
+from bayesrtw.engine import fit, solve
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.components import split
 from bayesrtw.posterior.summarise import probability_beyond, summarise
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import About
+from bayesrtw.question.predict import expected_at
 from bayesrtw.reading.brief import Brief, Claim, Component
 
 #: Readings. ``silent``: no row can speak about it. ``cannot say``: rows do, without an answer.
@@ -45,6 +48,11 @@ def hold_against(
     where every row has the component and the analysis does not select by it. Only the direction is
     compared, never the size, and a programme with the component is compared with what its own study
     compared it with, not with the same programme without it.
+
+    An analysis of the parts of programmes is asked otherwise: where a component is a part, the model is
+    fitted to all rows of these conditions, and the answer is what the part adds, others alike. Studies are
+    those whose arms differ in it; no sceptical prior is asked for, since parts have priors around no effect.
+    What is no part, such as having several, it cannot say.
 
     Parameters
     ----------
@@ -103,22 +111,30 @@ def _line(
     """Make the row of one claim; the same studies are fitted once."""
     component = brief.components[claim.component]
     meant = brief.meant(claim)
+    parts = component.parts if _sets(analysis) else ()
     has = np.ones(rows.size, dtype=bool)
-    for column, values in component.where.items():
+    for column, values in () if parts else component.where.items():
         has &= rows.matches(column, list(values))
     has &= not component.silent
+    if parts:
+        has &= _differs(analysis, rows, parts)
     about = rows.matches(CONDITION, list(meant)) if meant else np.ones(rows.size, dtype=bool)
     keep = has & about
     studies = _studies(rows, keep)
     found: Mapping[str, Any] = _EMPTY
-    if keep.any():
-        key = keep.tobytes()
+    other = bool(_sets(analysis)) and not parts and not component.silent
+    if keep.any() and not other:
+        key = keep.tobytes() + " ".join(parts).encode()
         if key not in fitted:
-            fitted[key] = _fitted(analysis, rows.rows(keep))
+            fitted[key] = (
+                _added(analysis, rows.rows(about), parts)
+                if parts
+                else _fitted(analysis, rows.rows(keep))
+            )
         found = fitted[key]
     rules = analysis.conclusion
-    everywhere = bool(has.all()) and not _asked(analysis, component)
-    reading, why = _reading(claim, component.silent, len(studies), everywhere, found, rules)
+    everywhere = bool(has.all()) and not parts and not _asked(analysis, component)
+    reading, why = _reading(claim, component.silent, len(studies), everywhere, found, rules, other)
     return {
         "kind": claim.kind,
         "component": component.title,
@@ -199,6 +215,43 @@ def _fitted(analysis: Analysis, rows: Evidence) -> dict[str, Any]:
     }
 
 
+def _sets(analysis: Analysis) -> list[str]:
+    """Name the columns that hold the parts of both arms, where the model is of parts."""
+    return [each.column for each in analysis.model.moderators if each.shape == "sets"]
+
+
+def _differs(analysis: Analysis, rows: Evidence, parts: Sequence[str]) -> NDArray[np.bool_]:
+    """Say in which rows the arms differ in one of some parts."""
+    sides = [
+        [set(split(str(cell))) & set(parts) for cell in rows.data[column].to_numpy()]
+        for column in _sets(analysis)
+    ]
+    nothing: list[set[str]] = [set()] * rows.size
+    first, second = (*sides, nothing)[:2]
+    return np.array([one != other for one, other in zip(first, second, strict=True)], dtype=bool)
+
+
+def _added(analysis: Analysis, rows: Evidence, parts: Sequence[str]) -> dict[str, Any]:
+    """Fit a model of parts, and conclude on what some of them add by its rules, without a sceptical prior."""
+    stated(rows.direction.benefit)
+    rules, higher = analysis.conclusion, rows.benefit != "lower"
+    fit_, at = solve(analysis.model, rows), {_sets(analysis)[0]: " + ".join(parts)}
+    mean, new = (expected_at(fit_, of, at) for of in ("mu", "theta_new"))
+    side = rules.threshold if higher else -rules.threshold
+    chance = mean.beyond(side, above=higher)
+    names, levels = ("median", "lower", "upper"), [0.5, 0.025, 0.975]
+    return {
+        **dict(zip(names, mean.quantile(levels).tolist(), strict=True)),
+        "probability": chance,
+        **{
+            f"new_{name}": value
+            for name, value in zip(names, new.quantile(levels).tolist(), strict=True)
+        },
+        "opposite": new.beyond(0.0, above=not higher),
+        "class": classify(rules, chance, mean.beyond(-side, above=not higher)),
+    }
+
+
 def _asked(analysis: Analysis, component: Component) -> bool:
     """Say whether the analysis is about the component: whether it selects its rows by it."""
     where = analysis.evidence.where
@@ -215,6 +268,7 @@ def _reading(
     everywhere: bool,
     found: Mapping[str, Any],
     rules: Rules,
+    other: bool,
 ) -> tuple[str, str]:
     """Read what the rows say of a claim, by the rule of `hold_against`."""
     if silent:
@@ -223,6 +277,8 @@ def _reading(
         return "silent", "the claim is not about an effect"
     if not studies:
         return "silent", "no row of this outcome has the component in these conditions"
+    if other:
+        return "cannot say", "it is no part: an analysis of whole programmes can be asked"
     if studies < FEWEST:
         number = f"{studies} {'study' if studies == 1 else 'studies'}"
         return "cannot say", f"{number}: the answer leans on the priors"

@@ -67,6 +67,7 @@ class _ComponentTable:
     title: str
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     silent: str = ""
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +106,16 @@ class Component:
         Column of the evidence to the values that mean that a study has it.
     silent
         Why no evidence can speak about it; then `where` is empty.
+    parts
+        Parts of programmes, as a data set codes them, that it is together: analyses of parts are asked
+        what these add. None where it is no part, such as having several.
     """
 
     name: str
     title: str
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     silent: str = ""
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +279,7 @@ def _components(described: _Description, where: str, faults: Faults) -> dict[str
                 f"{dict(rows)!r}."
             )
         else:
-            found[name] = Component(name, each.title, rows, each.silent)
+            found[name] = Component(name, each.title, rows, each.silent, each.parts)
     return found
 
 

@@ -132,7 +132,7 @@ def test_a_fault_of_a_claim_names_its_row(folder, old, new, message):
     ("old", "new", "message"),
     [
         ("caveat =", "caveats =", "caveats is not known; did you mean 'caveat'?"),
-        ("version = 1", 'version = "1"', "version must be a whole number; found '1'"),
+        ("version = 2", 'version = "2"', "version must be a whole number; found '2'"),
         ("schema = 1", "schema = 2", "schema is 2; this version reads schema 1"),
         ('id = "evidence-brief"', 'id = "other"', "id is 'other'; the folder is called"),
         ("licence =", "license =", "source.license is not known; did you mean 'licence'?"),
@@ -345,3 +345,46 @@ def test_the_picture_keeps_a_row_for_claims_that_nothing_speaks_to(table):
     assert texts.count("agrees") == 2
     with pytest.raises(SpecError, match="claims: columns 'reading' are missing"):
         plot_claims(table.drop(columns="reading"), source)
+
+
+def test_an_analysis_of_parts_is_asked_what_a_part_adds(brief):
+    analysis = brw.open_analysis("time-to-rtw-components")
+    found = brw.hold_against(brief, analysis)
+    synthesis = brw.run(analysis)
+    for claim, part in (("b06", "coordination"), ("b05", "multidisciplinary team")):
+        row = synthesis.estimates.loc[part]
+        ends = ["median", "lower", "upper", "probability"]
+        assert found.loc[claim, ends].tolist() == pytest.approx(row[ends].tolist(), abs=1e-7)
+        assert found.loc[claim, "reading"] == "cannot say"
+    assert found.loc["b06", ["studies", "without"]].tolist() == [5, 16]
+    # Having several parts is no part of its own: its pool has no sceptical prior to be held to.
+    assert found.loc["b03", "why"] == "it is no part: an analysis of whole programmes can be asked"
+    assert np.isnan(found.loc["b03", "median"])
+    assert found.loc["b02", "reading"] == "silent"
+    assert "agrees" not in set(found["reading"])
+
+
+def test_a_part_that_most_rows_show_to_help_agrees(brief):
+    count = 9
+    frame = pd.DataFrame(
+        {
+            "study": [f"s{place}" for place in range(count)],
+            "effect": [0.5] * 7 + [0.0, 0.02],
+            "se": [0.1] * count,
+            "outcome": "time_to_rtw",
+            "design": "rct",
+            "role": "primary",
+            "trial_family": "",
+            "condition": "msk",
+            "parts_t": ["coordination"] * 7 + ["exercise"] * 2,
+            "parts_c": ["none"] * count,
+            "multicomponent": "no",
+        }
+    )
+    frame["trial_family"] = frame["study"]
+    rows = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
+    analysis = brw.open_analysis("time-to-rtw-components")
+    analysis = replace(analysis, evidence=replace(analysis.evidence, exclude=()))
+    found = brw.hold_against(brief, analysis, rows)
+    assert found.loc["b06", ["studies", "reading"]].tolist() == [7, "agrees"]
+    assert found.loc["b05", ["studies", "reading"]].tolist() == [0, "silent"]
