@@ -105,13 +105,14 @@ def splits(
     evidence: Evidence | None = None,
     *,
     comparisons: Sequence[str] | None = None,
+    symmetric: bool = True,
     ci_prob: float = 0.95,
 ) -> Splits:
     """Split comparisons of a network into what is told directly and what is told indirectly.
 
-    Each split is the model with one coefficient more, of the prior that effects have: by it the first
-    treatment differs in the studies that compare the two [1]_. Only comparisons are split that other studies
-    tell too, without any that has both treatments [2]_; the others are named.
+    Each split is the model with one coefficient more, of the prior that effects have: by it the two
+    treatments are further apart in the studies that compare them [1]_. Only comparisons are split that other
+    studies tell too, without any that has both treatments [2]_; the others are named.
 
     Parameters
     ----------
@@ -119,6 +120,9 @@ def splits(
         What is pooled, a model with rows or a synthesis; a term says what arms consist of.
     comparisons
         Which, as ``"one vs other"``; all that some study makes unless given.
+    symmetric
+        Whether in studies of three arms both treatments deviate from the third, by half each [3]_. Otherwise
+        the first does alone, as in [1]_; what is found then hangs on which is named first.
     ci_prob
         Probability of the central intervals.
 
@@ -135,15 +139,12 @@ def splits(
     EngineRefusal
         If the model gives no neighbours; the message says what stands in the way.
 
-    Notes
-    -----
-    In a study of three arms the deviation is that of the first treatment against both others.
-
     References
     ----------
     .. [1] Dias S, Welton NJ, Caldwell DM, Ades AE (2010). Stat Med 29:932-944. doi:10.1002/sim.3767
     .. [2] van Valkenhoef G, Dias S, Ades AE, Welton NJ (2016). Research Synthesis Methods 7:80-93.
        doi:10.1002/jrsm.1167
+    .. [3] White IR (2015). Stata J 15:951-985. doi:10.1177/1536867X1501500403
 
     Examples
     --------
@@ -175,7 +176,7 @@ def splits(
             notes.append(f"{network.said(pair)} is not split: {why}.")
     tables, checks = [], []
     for pair in kept:
-        found, check = _split(whole, network, pair, ci_prob)
+        found, check = _split(whole, network, pair, ci_prob, symmetric=symmetric)
         tables.append(found)
         checks.append(check)
     names = [tuple(network.names[each] for each in pair) for pair in kept]
@@ -394,13 +395,21 @@ def _spread(whole: Fitted, ci_prob: float) -> dict[str, float]:
 
 
 def _split(
-    whole: Fitted, network: Treatments, pair: tuple[int, int], ci_prob: float
+    whole: Fitted,
+    network: Treatments,
+    pair: tuple[int, int],
+    ci_prob: float,
+    *,
+    symmetric: bool,
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Fit one split, and tell both sources and their difference."""
     one, other = pair
     direct = network.comparing(one, other)
     inside = np.isin(network.study, direct)
-    column = ((network.arm == one).astype(float) - (network.against == one)) * inside
+    sides = [
+        (network.arm == each).astype(float) - (network.against == each) for each in (one, other)
+    ]
+    column = (0.5 * (sides[0] - sides[1]) if symmetric else sides[0]) * inside
     more = Added(column[:, None], np.array([prior_sd(whole.model, whole.evidence)]), ("split",))
     apart = beside(whole, (*whole.model.terms, more))
     plain = np.append(network.difference(one, other), 0.0)

@@ -1,7 +1,19 @@
 """Questions to networks of treatments: ``brw.network.league(synthesis)``."""
 
+from bayesrtw.question.edges import NetworkGraph, graph
 from bayesrtw.question.inconsistency import Splits, Unrelated, splits, unrelated
 from bayesrtw.question.league import League, league
 from bayesrtw.question.ranking import Ranks, ranks
 
-__all__ = ["League", "Ranks", "Splits", "Unrelated", "league", "ranks", "splits", "unrelated"]
+__all__ = [
+    "League",
+    "NetworkGraph",
+    "Ranks",
+    "Splits",
+    "Unrelated",
+    "graph",
+    "league",
+    "ranks",
+    "splits",
+    "unrelated",
+]

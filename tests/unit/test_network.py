@@ -194,9 +194,10 @@ def test_ranks_are_those_of_draws_by_hand() -> None:
     assert "exact" in two.describe()
 
 
-def test_a_split_is_a_dense_sum() -> None:
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_a_split_is_a_dense_sum(symmetric: bool) -> None:
     evidence, model = _smoking(), _network("No intervention")
-    found = brw.network.splits(model, evidence)
+    found = brw.network.splits(model, evidence, symmetric=symmetric)
     study, arm = (evidence.data[name].to_numpy().astype(str) for name in ("study", "arm"))
     names = list(SMOKING.values())
     columns = np.array([[float(a == b) for b in names[1:]] for a in arm])
@@ -205,8 +206,10 @@ def test_a_split_is_a_dense_sum() -> None:
     for one, other in (("B", "D"), ("C", "A")):
         both = np.array([{SMOKING[one], SMOKING[other]} <= own[name] for name in study])
         name = (SMOKING[one], SMOKING[other])
-        split = np.column_stack([columns, both & (arm == SMOKING[one])])
-        parts = _dense(evidence, split)
+        deviates = (arm == SMOKING[one]) * 1.0
+        if symmetric:
+            deviates = 0.5 * (deviates - (arm == SMOKING[other]))
+        parts = _dense(evidence, np.column_stack([columns, both * deviates]))
         line = np.array([float(each == one) - float(each == other) for each in "BCD"])
         lines = {
             "direct": np.append(line, 1.0),
@@ -224,6 +227,16 @@ def test_a_split_is_a_dense_sum() -> None:
         )
         assert found.checks.loc[name, "studies"] == len({*study[both]})
     assert "A split says nothing where intervals are wide" in found.describe()
+
+
+def test_a_symmetric_split_reads_the_same_in_both_directions() -> None:
+    evidence, model = _smoking(), _network("No intervention")
+    pair = f"{SMOKING['D']} vs {SMOKING['C']}", f"{SMOKING['C']} vs {SMOKING['D']}"
+    one, other = (
+        brw.network.splits(model, evidence, comparisons=[each]).checks["p_value"].iloc[0]
+        for each in pair
+    )
+    assert one == pytest.approx(other, abs=1e-9)
 
 
 def test_what_cannot_be_split_is_named() -> None:
@@ -328,7 +341,7 @@ def test_inconsistency_of_counts_is_published() -> None:
     assert told == pytest.approx([0.91, 0.59, 1.48], abs=0.015)
     # The vignette of multinma 0.8.0: 4000 draws, so that means have standard errors up to 0.02.
     pair = f"{SMOKING['B']} vs {SMOKING['C']}"
-    split = brw.network.splits(model, evidence, comparisons=[pair])
+    split = brw.network.splits(model, evidence, comparisons=[pair], symmetric=False)
     sources = {
         "direct": (0.07, 0.66),
         "indirect": (-0.62, 0.53),

@@ -3,6 +3,7 @@
 import datetime as dt
 import math
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 from xml.etree import ElementTree
 
@@ -13,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 import bayesrtw as brw
+from bayesrtw.engine import solve
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.quality import Judgement, Judgements, listed
 from bayesrtw.plot.bias_summary import plot_bias_summary
@@ -143,6 +145,10 @@ PLOTS = {
     "traffic_light": lambda it, w: plot_traffic_light(it["evidence"], width_mm=w),
     "bias_summary": lambda it, w: plot_bias_summary(it["evidence"], width_mm=w),
     "history": lambda it, w: brw.plot_history(runs(it["evidence"].size), it["tree"], width_mm=w),
+    "league": lambda it, w: of_network(brw.network.league, it, w),
+    "ranks": lambda it, w: of_network(brw.network.ranks, it, w),
+    "splits": lambda it, w: of_network(brw.network.splits, it, w),
+    "network": lambda it, w: of_network(brw.network.graph, it, w),
     "tipping": lambda it, w: plot_tipping(curves(), it["tree"], width_mm=w),
     "specification_curve": lambda it, w: plot_specification_curve(
         runs(it["evidence"].size)[["median", "lower", "upper", "probability", "choice"]],
@@ -150,6 +156,31 @@ PLOTS = {
         width_mm=w,
     ),
 }
+
+
+@cache
+def network(count):
+    """Treatments in a ring that all meet the first, with judgements, in hostile names."""
+    arms, random = [f"{HOSTILE[i % 5]} {i}" for i in range(count)], np.random.default_rng(count)
+    pairs = [(0, i) for i in range(1, count)] + [(i, i + 1) for i in range(1, count - 1)]
+    rows = [(f"study {n}", arms[arm]) for n, pair in enumerate(pairs) for arm in pair]
+    frame = pd.DataFrame(rows, columns=["study", "arm"])
+    frame = frame.assign(mean=random.normal(size=len(rows)), se=0.4, n=random.integers(20, 90))
+    evidence = brw.Evidence.from_arms(frame, benefit="lower")
+    judged = [
+        Judgement(f"study {n}", "RoB 2", "2019", "overall", ["low", "some_concerns", "high"][n % 3])
+        for n in range(len(pairs) - 1)
+    ]
+    evidence = replace(evidence, judgements=Judgements(tuple(judged)))
+    terms = (
+        brw.terms.Components(brw.prior.Normal(0, 3), arm="arm", none=(arms[0],)),
+        brw.terms.Arms(brw.prior.HalfNormal(1), baseline=brw.prior.Normal(0, 10)),
+    )
+    return solve(brw.Model(terms=terms), evidence)
+
+
+def of_network(ask, it, width_mm):
+    return ask(network(3 if it["evidence"].size < 10 else 12)).plot(width_mm=width_mm)
 
 
 def collection(axes, gid):

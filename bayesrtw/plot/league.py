@@ -1,0 +1,155 @@
+"""A league table as a picture: every treatment against every other, shaded by which is better.
+
+arviz-plots has no such picture. A cell is read as the treatment of its row against that of its column; blue
+says that the first is better, vermillion that the second is, and the deeper the more probable.
+"""
+
+from typing import Final
+
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.patches import Rectangle
+
+from bayesrtw.plot.figure import BLUE, FAINT, INK, MM, VERMILLION, figure_style
+from bayesrtw.plot.frame import EDGE, Frame, Side, draw_frame, points_from_corner, write
+from bayesrtw.plot.lettering import HINTED, Face, one_line, shorten, type_for, width
+from bayesrtw.plot.strip import Sample
+from bayesrtw.plot.subject import subject_of
+from bayesrtw.question.league import League
+
+#: Height of a row in points with one line in a cell, and with two; names take at most this share.
+ROW, TALL, NAME_SHARE = 16.0, 25.0, 0.32
+
+#: Most of a colour: dark type stays readable on it.
+DEEPEST: Final = 0.62
+
+_SHADES: Final = LinearSegmentedColormap.from_list("better", [VERMILLION, "white", BLUE])
+
+
+def plot_league(league: League, *, width_mm: float = 170.0, ax: Axes | None = None) -> Axes:
+    """Draw a league table.
+
+    Parameters
+    ----------
+    league
+        What `bayesrtw.network.league` returned.
+    width_mm
+        Width of the figure in millimetres; intervals are printed where cells have room.
+    ax
+        Empty axes whose place on their figure is used; None makes a figure as high as the rows need.
+
+    Returns
+    -------
+    Axes
+        Across the number of the column's treatment, downwards that of the row's, from 0.
+
+    Raises
+    ------
+    SpecError
+        If `ax` or `width_mm` is too small.
+    """
+    count, subject = len(league.names), subject_of(league.about)
+    room = width_mm * MM if ax is None else _width(ax)
+    face = type_for(room).body
+    numbered = [f"{place + 1}  {one_line(name)}" for place, name in enumerate(league.names)]
+    labels = [shorten(name, NAME_SHARE * room, face) for name in numbered]
+    across = (room - max(width(label, face) for label in labels) - 2 * EDGE - 11.0) / count
+    cells = league.cells.to_numpy()
+    tall = all(_fits(str(cell), across, face) for cell in cells.reshape(-1))
+    direction = subject.direction
+    better = "better" if direction.benefit else "above"
+    legend = (
+        (Sample(_shade(0.95), area=True), f"row's treatment {better}"),
+        (Sample(_shade(0.05), area=True), f"column's treatment {better}"),
+    )
+    unit = f" ({subject.unit})" if subject.unit else ""
+    what = f"{subject.measure.title}{unit} of the row's treatment against the column's"
+    told = f"{100 * league.ci_prob:g} % intervals" if tall else "intervals: see the table"
+    notes = (f"{what}; {told}. The deeper the colour, the nearer {league.said} is to 0 or 1.",)
+    frame = Frame(
+        kind="League table",
+        described=describe_league(league),
+        x=Side("", -0.5, count - 0.5, bare=True),
+        y=Side("", count - 0.5, -0.5, values=tuple(range(count)), labels=tuple(labels)),
+        height=1.0,
+        up=(TALL if tall else ROW) * count,
+        legend=legend,
+        notes=notes,
+        caveat=subject.caveat,
+    )
+    with figure_style():
+        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+        for name in ("left", "bottom"):
+            axes.spines[name].set_visible(False)
+        axes.tick_params(axis="y", length=0)
+        chances = league.better.to_numpy()
+        for row in range(count):
+            for column in range(count):
+                same = row == column
+                color = FAINT if same else _shade(float(chances[row, column]))
+                corner = column - 0.5, row - 0.5
+                axes.add_patch(Rectangle(corner, 1, 1, facecolor=color, edgecolor="white"))
+                if not same:
+                    _cell(axes, (column, row), str(cells[row, column]), face, tall=tall)
+        points, wide, high = points_from_corner(axes), _width(axes), _height(axes)
+        for place in range(count):
+            x = (place + 0.5) / count * wide
+            write(axes, (x, high + 4.0), f"{place + 1}", face, points, ha="center")
+    return axes
+
+
+def describe_league(league: League) -> str:
+    """Put the picture in words for who cannot see it.
+
+    Parameters
+    ----------
+    league
+        As in `plot_league`.
+
+    Returns
+    -------
+    str
+        Every treatment against the first.
+    """
+    return league.describe()
+
+
+def _shade(chance: float) -> str:
+    """Colour of a probability of being better, which is no deeper than type on it can stand."""
+    red, green, blue, _ = _SHADES(0.5 + DEEPEST * (chance - 0.5))
+    return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
+
+
+def _fits(cell: str, room: float, face: Face) -> bool:
+    """Whether the interval of a cell has room."""
+    return all(width(part, face) / HINTED + 3.0 <= room for part in _lines(cell))
+
+
+def _lines(cell: str) -> list[str]:
+    """Part a cell into its estimate and its interval."""
+    estimate, bracket, interval = cell.partition(" (")
+    return [estimate, bracket.strip() + interval] if bracket else [estimate]
+
+
+def _cell(axes: Axes, at: tuple[int, int], cell: str, face: Face, *, tall: bool) -> None:
+    """Write what a cell says in one line or in two."""
+    lines = _lines(cell)
+    x, y = float(at[0]), float(at[1])
+    if not tall or len(lines) == 1:
+        write(axes, (x, y), lines[0], face, axes.transData, ha="center", color=INK)
+        return
+    for line, by in zip(lines, (-0.21, 0.21), strict=True):
+        write(axes, (x, y + by), line, face, axes.transData, ha="center", color=INK)
+
+
+def _width(axes: Axes) -> float:
+    return float(axes.bbox.width) * _scale(axes)
+
+
+def _height(axes: Axes) -> float:
+    return float(axes.bbox.height) * _scale(axes)
+
+
+def _scale(axes: Axes) -> float:
+    root = axes.get_figure(root=True)
+    return 1.0 if root is None else 72.0 / float(root.dpi)

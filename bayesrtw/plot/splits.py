@@ -1,0 +1,108 @@
+"""Direct and indirect evidence of each comparison of a network, as rows of intervals.
+
+arviz-plots has no such picture; the rows are drawn by `bayesrtw.plot.page`.
+"""
+
+from typing import Final
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from bayesrtw.plot.lettering import one_line
+from bayesrtw.plot.page import draw_page
+from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column
+from bayesrtw.plot.subject import subject_of
+from bayesrtw.printed import spell_probability
+from bayesrtw.question.inconsistency import Splits
+
+_CALLED: Final = {"direct": "direct", "indirect": "indirect", "network": "network"}
+
+
+def plot_splits(splits: Splits, *, width_mm: float = 170.0, ax: Axes | None = None) -> Axes:
+    """Draw what is told directly, indirectly and together of each comparison that was split.
+
+    Parameters
+    ----------
+    splits
+        What `bayesrtw.network.splits` returned.
+    width_mm
+        Width of the figure in millimetres; columns that do not fit are left out.
+    ax
+        Empty axes whose place on their figure is used; None makes a figure.
+
+    Returns
+    -------
+    Axes
+        The axis of effects, as of `plot_forest`.
+
+    Raises
+    ------
+    SpecError
+        If `ax` or `width_mm` is too small.
+    """
+    return draw_page(_read(splits), ax=ax, width_mm=width_mm)
+
+
+def describe_splits(splits: Splits) -> str:
+    """Put the picture in words for who cannot see it.
+
+    Parameters
+    ----------
+    splits
+        As in `plot_splits`.
+
+    Returns
+    -------
+    str
+        Both sources of each comparison, and how far they are apart.
+    """
+    return splits.describe()
+
+
+def _read(splits: Splits) -> Forest:
+    """Take the rows of the picture from the tables."""
+    subject, rows, chances = subject_of(splits.about), list[Row](), list[str]()
+    sources = splits.table
+    for (one, other), check in zip(
+        splits.checks.index, splits.checks.to_dict("records"), strict=True
+    ):
+        name = one_line(f"{one} vs {other}")
+        rows.append(Row("heading", name))
+        chances.append("")
+        for source, called in _CALLED.items():
+            place = sources.index.get_loc((one, other, source))
+            ends = sources[["median", "lower", "upper"]].to_numpy(dtype=np.float64)[place].tolist()
+            studies = f", {check['studies']:.0f} studies" if source == "direct" else ""
+            rows.append(
+                Row("result", f"{called}{studies}", Interval(*ends), hollow=source == "network")
+            )
+            first = source == "direct"
+            chances.append(spell_probability(float(check["p_value"])) if first else "")
+    seen = [row.interval for row in rows if row.interval is not None]
+    places = subject.measure.places([it.lower for it in seen], [it.upper for it in seen])
+    percent = f"{100 * splits.ci_prob:g}%"
+    effect = effect_column(rows, subject.measure, subject.unit, percent, places, kind="CrI")
+    told = "P: two-sided Bayesian P value of the difference between direct and indirect evidence."
+    return Forest(
+        kind="Node splits",
+        subject="Comparison",
+        rows=tuple(rows),
+        before=(),
+        columns=(
+            Column(effect.heading, effect.texts, needed=True),
+            Column("P", tuple(chances), note=told),
+        ),
+        legend=(
+            ("result", f"direct or indirect evidence, {percent} interval"),
+            ("unregistered", "both together"),
+        ),
+        measure=subject.measure,
+        unit=subject.unit,
+        direction=subject.direction,
+        ci_prob=splits.ci_prob,
+        places=places,
+        grouped=True,
+        notes=tuple(one_line(note) for note in splits.notes),
+        caveat=subject.caveat,
+        phrases=True,
+    )
