@@ -209,7 +209,7 @@ def condition(
     inside = len(i)
     diagonal = sums[np.flatnonzero(i == j)] + precision[:, None]
     root = 1.0 / np.sqrt(diagonal)
-    lower = np.empty((width, width, sums.shape[1]))
+    lower = np.zeros((width, width, sums.shape[1]))
     lower[i, j] = sums[:inside]
     lower *= root[:, None]
     lower *= root
