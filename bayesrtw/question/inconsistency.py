@@ -339,8 +339,8 @@ def unrelated(
     sd = np.full(len(pairs), prior_sd(whole.model, whole.evidence))
     own = Added(columns, sd, tuple(names))
     apart = beside(whole, [own if isinstance(term, OfArms) else term for term in whole.model.terms])
-    start = _start(whole)
-    told = np.zeros((len(pairs), whole_width(apart)))
+    start = first_of_arms(whole)
+    told = np.zeros((len(pairs), coefficients(apart)))
     told[np.arange(len(pairs)), start + np.arange(len(pairs))] = 1.0
     related = np.array([network.difference(*pair) for pair in pairs])
     tables = [
@@ -365,7 +365,7 @@ def unrelated(
     return Unrelated(table, spread, notes, ci_prob, About(whole.model, whole.evidence))
 
 
-def _start(whole: Fitted) -> int:
+def first_of_arms(whole: Fitted) -> int:
     """Place of the first coefficient of the term that says what arms consist of."""
     start = 0
     for term in whole.model.terms:
@@ -377,7 +377,7 @@ def _start(whole: Fitted) -> int:
     return start
 
 
-def whole_width(whole: Fitted) -> int:
+def coefficients(whole: Fitted) -> int:
     """How many coefficients a fit of fixed terms has."""
     parts = [term.gaussian(whole.evidence) for term in whole.model.terms]
     biases = [part.common for part in parts if isinstance(part, Noise) and part.common is not None]

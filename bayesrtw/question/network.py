@@ -1,16 +1,22 @@
 """Questions to networks of treatments: ``brw.network.league(synthesis)``."""
 
+from bayesrtw.question.classes import Classes, classes
+from bayesrtw.question.designs import Designs, designs
 from bayesrtw.question.edges import NetworkGraph, graph
 from bayesrtw.question.inconsistency import Splits, Unrelated, splits, unrelated
 from bayesrtw.question.league import League, league
 from bayesrtw.question.ranking import Ranks, ranks
 
 __all__ = [
+    "Classes",
+    "Designs",
     "League",
     "NetworkGraph",
     "Ranks",
     "Splits",
     "Unrelated",
+    "classes",
+    "designs",
     "graph",
     "league",
     "ranks",

@@ -10,7 +10,7 @@ from scipy.stats import halfnorm, norm
 
 import bayesrtw as brw
 from bayesrtw.engine import solve
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.model.arm_effects import Arms
 from bayesrtw.model.checked import check
@@ -314,6 +314,115 @@ def test_unrelated_mean_effects_are_a_dense_sum() -> None:
                 if tau <= found.spread.loc["unrelated", "median"])  # fmt: skip
     assert below == pytest.approx(0.5, abs=0.01)
     assert "Heterogeneity SD 0.7" in found.describe()
+
+
+def _two_spreads(evidence: brw.Evidence, names: list[str], more: np.ndarray, scale: float) -> tuple:
+    """Integrate over tau, half-normal(5), and an SD of `more` columns, half-normal(scale), on dense rules.
+
+    Gives the log evidence, mean and SD of each treatment against the first, and the mean of that SD.
+    """
+    study, arm = (evidence.data[name].to_numpy().astype(str) for name in ("study", "arm"))
+    effect, se = (evidence.data[name].to_numpy() for name in ("effect", "se"))
+    columns = np.array([[float(a == b) for b in names[1:]] for a in arm])
+    x, w = np.polynomial.legendre.leggauss(60)
+    place, share = 0.5 * (x + 1.0), 0.5 * w
+    found = []
+    for u, own in zip(place, share, strict=True):
+        tau = 40.0 * u**3
+        seen = np.diag(se**2 + tau**2 / 2) + 1e4 * (study[:, None] == study)
+        for v, other in zip(place, share, strict=True):
+            sd = 8.0 * scale * v**2
+            whole = seen + sd**2 * more @ more.T + 1e4 * columns @ columns.T
+            # Effects N(0, 100^2) are part of the covariance; their posterior follows from it.
+            solved = np.linalg.solve(whole, np.column_stack([effect, 1e4 * columns]))
+            log = -0.5 * (effect @ solved[:, 0] + np.linalg.slogdet(whole)[1])
+            log += halfnorm.logpdf(tau, scale=5) + halfnorm.logpdf(sd, scale=scale)
+            log += np.log(own * other * 120.0 * u**2 * 16.0 * scale * v)
+            mean = 1e4 * columns.T @ solved[:, 0]
+            variance = 1e4 - 1e4 * np.sum(columns * solved[:, 1:], axis=0)
+            found.append((log - 0.5 * len(effect) * np.log(2 * np.pi), mean, variance, sd))
+    log, mean, variance, sd = (np.array(each) for each in zip(*found, strict=True))
+    total = np.logaddexp.reduce(log)
+    weight = np.exp(log - total)
+    middle = weight @ mean
+    return total, middle, np.sqrt(weight @ (variance + (mean - middle) ** 2)), weight @ sd
+
+
+def test_inconsistency_by_design_is_a_dense_sum() -> None:
+    evidence, model = _parkinsons(), _network("1")
+    found = brw.network.designs(model, evidence, sd=HalfNormal(1.0))
+    study, arm = (evidence.data[name].to_numpy().astype(str) for name in ("study", "arm"))
+    design = np.array(["".join(sorted(arm[study == name])) for name in study])
+    # Every arm of every design deviates by half the variance, so that contrasts have all of it.
+    own = sorted(set(zip(design, arm, strict=True)))
+    more = np.array(
+        [[float((d, a) == each) for each in own] for d, a in zip(design, arm, strict=True)]
+    )
+    names = list("12345")
+    total, mean, sd, between = _two_spreads(evidence, names, more / np.sqrt(2), 1.0)
+    plain = _two_spreads(evidence, names, 0.0 * more, 1.0)[0]
+    league = brw.network.league(found.fit).table
+    told = np.array([league.loc[(name, "1"), ["mean", "sd"]].to_numpy() for name in names[1:]])
+    assert told[:, 0] == pytest.approx(mean, abs=2e-4)
+    assert told[:, 1] == pytest.approx(sd, abs=5e-4)
+    assert found.log_bayes_factor == pytest.approx(total - plain, abs=2e-4)
+    # Quantiles of the SD, by its mean: the integral of what lies above.
+    levels = np.linspace(0.0005, 0.9995, 1000)
+    assert found.fit.sd_quantile(levels).mean() == pytest.approx(between, abs=2e-3)
+    told = {"".join(sorted(name.split(" / "))) for name in found.table.index.unique("design")}
+    assert told == set(design)
+    assert "Bayes factor" in found.describe()
+    ranks = brw.network.ranks(found.fit, draws=20_000)
+    chance = brw.network.league(found.fit).better
+    best = 1 + chance.loc[["1", "3", "4", "5"], "2"].sum()
+    assert ranks.table.loc["2", "mean"] == pytest.approx(best, abs=1e-9)
+    assert ranks.distribution.loc["2"] @ np.arange(1, 6) == pytest.approx(best, abs=0.02)
+    counted = brw.Model(terms=_network("No intervention").terms, likelihood=BinomialSingle())
+    with pytest.raises(EngineRefusal, match="leave the likelihood of counts out"):
+        brw.network.designs(counted, _smoking())
+
+
+def test_classes_are_a_dense_sum() -> None:
+    evidence, model = _parkinsons(), _network("1")
+    members = {"old": ["2", "3"], "new": ["4", "5"]}
+    found = brw.network.classes(model, evidence, members=members, sd=HalfNormal(0.5))
+    arm = evidence.data["arm"].to_numpy().astype(str)
+    # Means of classes are the effects; deviations of treatments have the SD.
+    changed = evidence.data.assign(
+        arm=(
+            "estimate",
+            np.array([{"1": "1", "2": "old", "3": "old"}.get(a, "new") for a in arm], object),
+        )
+    )
+    by_class = replace(evidence, data=changed)
+    more = np.array([[float(a == name) for name in "2345"] for a in arm])
+    _, mean, sd, between = _two_spreads(by_class, ["1", "old", "new"], more, 0.5)
+    told = found.classes.loc[["old", "new"], ["mean", "sd"]].to_numpy()
+    assert told[:, 0] == pytest.approx(mean, abs=2e-4)
+    assert told[:, 1] == pytest.approx(sd, abs=5e-4)
+    levels = np.linspace(0.0005, 0.9995, 1000)
+    assert found.fit.sd_quantile(levels).mean() == pytest.approx(between, abs=1e-3)
+    league = brw.network.league(found.fit).table
+    within = found.treatments.xs("within class", level="source")
+    assert league.loc[("5", "1"), "mean"] == pytest.approx(within.loc[("new", "5"), "mean"])
+    alone = found.treatments.xs("alone", level="source")
+    gap = [
+        abs(own.loc[("old", "2"), "mean"] - own.loc[("old", "3"), "mean"])
+        for own in (within, alone)
+    ]
+    assert gap[0] < gap[1]
+    assert found.describe().startswith("Mean difference of classes")
+    wrong = [
+        ({"old": ["2", "9"]}, "names '9', which no arm has"),
+        ({"old": ["2"]}, "at least two members"),
+        ({"old": ["2", "3"], "new": ["3", "4"]}, "choose one class"),
+        ({}, "names no class"),
+    ]
+    for each, said in wrong:
+        with pytest.raises(SpecError, match=said):
+            brw.network.classes(model, evidence, members=each, sd=HalfNormal(0.5))
+    with pytest.raises(SpecError, match="give a proper prior"):
+        brw.network.classes(model, evidence, members=members, sd=Normal(0, 1))
 
 
 @pytest.mark.slow
