@@ -11,9 +11,9 @@ from bayesrtw.engine.cubature import rule
 from bayesrtw.engine.curved import Curved
 from bayesrtw.engine.curved_groups import inner
 from bayesrtw.engine.curved_place import Place, weighed
-from bayesrtw.engine.integrate import moment_order
-from bayesrtw.engine.quadrature import lay, looks
-from bayesrtw.errors import EngineRefusal
+from bayesrtw.engine.integrate import moment_order, tail_power
+from bayesrtw.engine.quadrature import lay, log_rule, looks
+from bayesrtw.errors import ConvergenceError, EngineRefusal
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.axis import Axis, Positive
 from bayesrtw.posterior.marginal import last_terms, unresolved
@@ -26,6 +26,9 @@ Array = NDArray[np.float64]
 COUNTS = ((1,), (40, 56, 80, 120, 200, 320, 480), (16, 22, 30, 42, 60), (10, 13, 17, 23))
 #: How near to its own end a range must reach to end there.
 EDGE = 1e-9
+#: Logs of a posterior that nodes reach down: where its tail falls by less than this over a node for each unit
+#: of the log of an SD, none serve.
+DIGITS = 36.0
 #: What a density costs at most, in normals: series of the mean cost no more.
 SERIES = 20
 #: Densities of a row that series of its group take, about.
@@ -118,6 +121,13 @@ def nodes_of(seen: Looks, count: int) -> tuple[Nodes, Array]:
     if not rough.names:
         return Nodes((), np.zeros(1), np.zeros(()), (), ()), np.zeros(1)
     most = moment_order(rough.bounding)
+    slope = tail_power(rough.bounding) - 1 - most
+    if len(rough.names) > 1 and COUNTS[len(rough.names)][-1] * slope < DIGITS:
+        raise ConvergenceError(
+            f"Exact: the tail of an SD ({', '.join(rough.names)}) falls so slowly that nodes for its "
+            "moments, beside other hyperparameters, are out of reach; give it a prior with a lighter tail, "
+            'or use engine = { kind = "nuts" }.'
+        )
     moments = [most if isinstance(axis, Positive) else 0 for axis in rough.axes]
     counts = (count,) * len(rough.names)
     size = max(int(rough.keep.sum()), 1)
@@ -129,8 +139,7 @@ def nodes_of(seen: Looks, count: int) -> tuple[Nodes, Array]:
             f"Exact: {error}: it is improper, or its tail is out of reach; use a proper prior of "
             f"{', '.join(rough.names)}, with a lighter tail."
         ) from error
-    bare = nodes.log_weight + nodes.log_total - seen.log_density(nodes.on_axes()).reshape(-1)
-    return nodes, bare
+    return nodes, log_rule(nodes, rough.axes)
 
 
 def unserved(nodes: Nodes, axes: Sequence[Axis]) -> float:

@@ -366,6 +366,31 @@ def lay(
     return Nodes(values, joint.reshape(flat), total, (first, *found.ranges), tuple(counts))
 
 
+def log_rule(nodes: Nodes, axes: Sequence[Axis]) -> Array:
+    """Give the logs of the bare weights of nodes of one problem: what they count without a density.
+
+    Parameters
+    ----------
+    nodes
+        Nodes that `lay` laid without leading axes.
+    axes
+        Their coordinates.
+
+    Returns
+    -------
+    ndarray, shape (node,)
+        Finite also where a density is nothing.
+    """
+    found = np.zeros(nodes.counts)
+    for place, (own, axis, count) in enumerate(zip(nodes.ranges, axes, nodes.counts, strict=True)):
+        x, w = rule(count)
+        half = 0.5 * (own.high - own.low)[..., None]
+        u = own.low[..., None] + half * (x + 1.0)
+        each = np.log(w) + np.log(half) + axis.log_jacobian(u)
+        found = found + each.reshape(*each.shape, *(1,) * (len(axes) - place - 1))
+    return found.reshape(-1)
+
+
 def held_at(log_density: LogDensity, held: tuple[Array, ...]) -> LogDensity:
     """Fix the first hyperparameters of a density at many values: one problem for each.
 

@@ -17,7 +17,7 @@ from scipy.special import logsumexp
 
 from bayesrtw.engine.integrate import TINY, Integral, Integrand, answer, moment_order, resolve
 from bayesrtw.engine.kernel import Given
-from bayesrtw.engine.quadrature import lay, looks
+from bayesrtw.engine.quadrature import lay, log_rule, looks
 from bayesrtw.posterior.axis import Axis, Positive
 from bayesrtw.posterior.nodes import Nodes
 
@@ -192,10 +192,8 @@ def _lay(
 ) -> LaidNodes:
     """Lay one set of nodes."""
     size = max(len(problem.design.se), 1)
-    seen = problem.log_density
-    found = lay(seen, problem.axes, counts, at, size=size, moments=moments)
-    bare = found.log_weight + found.log_total - seen(found.on_axes()).reshape(-1)
-    return LaidNodes(found, bare, _last(found, problem))
+    found = lay(problem.log_density, problem.axes, counts, at, size=size, moments=moments)
+    return LaidNodes(found, log_rule(found, problem.axes), _last(found, problem))
 
 
 def _weighed(laid: LaidNodes, names: Sequence[str], problem: Shareable) -> tuple[Nodes, Given]:

@@ -158,3 +158,24 @@ def test_there_is_nothing_to_share_without_hyperparameters() -> None:
     _, evidence = small()
     model = brw.Model(terms=(brw.Intercept(brw.prior.Normal(0, 1)), brw.Common()))
     assert common(pose(build(model, evidence)), 1e-8) is None
+
+
+def test_bare_weights_are_known_where_a_density_is_nothing() -> None:
+    # A log-t prior ends at 1e-125, and nodes for it reach further.
+    prior = brw.prior.LogStudentT(5, -1.72, 1.295)
+    frame = pd.DataFrame({"study": ["A"], "effect": [0.2], "se": [0.3]})
+    model = brw.Model(terms=(brw.Intercept(brw.prior.Normal(0, 1)), brw.Exchangeable(prior)))
+    alone = common(pose(build(model, brw.Evidence.from_frame(frame))), 1e-6)
+    assert alone is not None
+    laid = alone.sets[-1]
+    assert np.isfinite(laid.log_rule).all()
+    (tau,) = laid.nodes.values  # noqa: PD011 (no frame)
+    # Its whole mass, as well as so few nodes over 300 units of log tau tell it.
+    assert np.exp(laid.log_rule + prior.logpdf(tau)).sum() == pytest.approx(1, abs=0.01)
+    design, _ = whole()
+    problem = pose(design)
+    two = common(problem, 1e-8)
+    assert two is not None
+    for laid in two.sets:
+        log = laid.log_rule + problem.log_density(laid.nodes.on_axes()).reshape(-1)
+        assert log - laid.nodes.log_total == pytest.approx(laid.nodes.log_weight, abs=1e-12)
