@@ -314,8 +314,8 @@ def unrelated(
     >>> parts = brw.terms.Components(brw.prior.Normal(0, 2), arm="arm", none=("none",))
     >>> arms = brw.terms.Arms(brw.prior.HalfNormal(0.5), baseline=brw.prior.Normal(0, 10))
     >>> found = brw.network.unrelated(brw.Model(terms=(parts, arms)), evidence)
-    >>> round(float(found.table.loc[("y", "x", "unrelated"), "mean"]), 1)
-    -0.6
+    >>> bool(found.table.loc[("y", "x", "unrelated"), "mean"] < -0.5)
+    True
     """
     whole = asked(model, evidence)
     network = treatments_of(whole.model, whole.evidence)
