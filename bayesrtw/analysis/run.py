@@ -93,6 +93,8 @@ class Synthesis(Pictured):
             if by_shape["levels"]
             else "the model has no moderator with levels; add a categorical term",
         }
+        if any(each.shape == "sets" for each in model.moderators):
+            found["components"] = drawn
         return {**found, **self.evidence._pictures()}
 
     def _repr_html_(self) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.kernel import Given
+from bayesrtw.engine.kernel import Conditioned
 from bayesrtw.engine.quadrature import lay, looks
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import Design
@@ -153,7 +153,7 @@ class Integrand(Protocol):
     def priors(self) -> tuple[Prior, ...]:
         """Their priors."""
 
-    def given(self, values: tuple[Array, ...]) -> Given:
+    def given(self, values: tuple[Array, ...]) -> Conditioned:
         """Log density of the data, and moments of the coefficients, given the hyperparameters."""
 
 
@@ -163,7 +163,7 @@ class _Recalled:
     def __init__(self, problem: Integrand) -> None:
         self.problem = problem
         self.values: tuple[Array, ...] = ()
-        self.last: Given | None = None
+        self.last: Conditioned | None = None
 
     def log_density(self, values: tuple[Array, ...]) -> Array:
         """Log posterior density, not normalised."""
@@ -173,7 +173,7 @@ class _Recalled:
             log = log + prior.logpdf(value)
         return log
 
-    def given(self, values: tuple[Array, ...]) -> Given:
+    def given(self, values: tuple[Array, ...]) -> Conditioned:
         """Moments of the coefficients; those of the last pass if it was at the same values."""
         same = self.last is not None and all(
             np.array_equal(old, new) for old, new in zip(self.values, values, strict=True)
@@ -304,7 +304,7 @@ def resolve(
         found = again(counts)
 
 
-def answer(problem: Integrand, found: Nodes, given: Given) -> Array:
+def answer(problem: Integrand, found: Nodes, given: Conditioned) -> Array:
     """Give everything that must stand still, each scaled so that movements are relative.
 
     Parameters

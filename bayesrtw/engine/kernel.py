@@ -154,7 +154,7 @@ class Conditional(NamedTuple):
         return np.diagonal(self.covariance, axis1=-2, axis2=-1)
 
 
-class Given(Protocol):
+class Conditioned(Protocol):
     """What every posterior of the coefficients given hyperparameters says; see `Conditional`."""
 
     @property

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.ahead import LookedAhead
 from bayesrtw.engine.fitted import Mask
-from bayesrtw.engine.kernel import Given, Smoothed, smooth, solve_columns
+from bayesrtw.engine.kernel import Conditioned, Smoothed, smooth, solve_columns
 from bayesrtw.engine.problem import Normals, Problem, pose
 from bayesrtw.model.design import Design
 from bayesrtw.posterior.axis import Axis
@@ -118,6 +118,12 @@ class NodePlace:
         data = (solved @ np.swapaxes(row, -1, -2))[..., 0]
         return np.concatenate([data, 1.0 - np.sum(data, axis=-1, keepdims=True)], axis=-1)
 
+    def slopes(self, combine: Array) -> Array:
+        """How linear functions of the coefficients move with each row, shape (node, row, label)."""
+        hyper = tuple(self.at[name] for name in self.problem.names)
+        solved = solve_columns(self.problem.system, self.problem.variances(hyper), self.smoothed)
+        return solved @ np.swapaxes(combine @ self.normals.given.covariance, -1, -2)
+
     def ahead(self, whole: Design, kept: Mask, rows: Mask, columns: Array) -> tuple[Array, Array]:
         """Mean and variance of columns and random effects of rows that are not kept, shape (row, node)."""
         given, count = self.normals.given, len(self.normals.weight)
@@ -135,7 +141,7 @@ class NodePlace:
         return np.array(means).reshape(shape), np.array(variances).reshape(shape)
 
 
-def combined(given: Given, combine: Array) -> tuple[Array, Array]:
+def combined(given: Conditioned, combine: Array) -> tuple[Array, Array]:
     """Mean and SD of linear combinations of the coefficients given each node, shape (node, label)."""
     mean = given.mean @ combine.T
     variance = np.sum((combine @ given.covariance) * combine, axis=-1)
@@ -143,7 +149,7 @@ def combined(given: Given, combine: Array) -> tuple[Array, Array]:
 
 
 def like_studies(
-    design: Design, given: Given, spread_at: Callable[[Array], Array]
+    design: Design, given: Conditioned, spread_at: Callable[[Array], Array]
 ) -> tuple[Array, Array] | None:
     """Give the effect in a new setting whose moderators are those of a study drawn from the studies.
 

@@ -13,7 +13,7 @@ from bayesrtw.engine.blocks import Correlated, correlated, together
 from bayesrtw.engine.cholesky import Factored, condition
 from bayesrtw.engine.kernel import (
     Conditional,
-    Given,
+    Conditioned,
     GroupLayout,
     Index,
     Level,
@@ -150,7 +150,7 @@ class Problem:
             effect = effect - part.factor * np.asarray(at[part.name])[..., None]
         return replace(self.system, effect=effect)
 
-    def given(self, values: Sequence[Array]) -> Given:
+    def given(self, values: Sequence[Array]) -> Conditioned:
         """Condition on hyperparameters, in passes that fit into memory.
 
         Parameters
@@ -225,7 +225,7 @@ class Problem:
             return np.zeros(0)
         return np.asarray(weight @ self._by_parts(values, self.design.mixture).weight)
 
-    def drawn(self, values: Sequence[Array], rng: np.random.Generator, count: int) -> Given:
+    def drawn(self, values: Sequence[Array], rng: np.random.Generator, count: int) -> Conditioned:
         """Condition on draws of the hyperparameters, and on a draw of the prior's part.
 
         Parameters
@@ -283,7 +283,7 @@ class Problem:
             np.broadcast_to(np.diag(variance), (*shape, width, width)),
         )
 
-    def _given(self, values: Sequence[Array]) -> Given:
+    def _given(self, values: Sequence[Array]) -> Conditioned:
         """Condition on hyperparameters, with a flat prior in place of one that is a mixture."""
         shape = np.broadcast_shapes(*(np.shape(value) for value in values)) if values else (1,)
         if not len(self.design.se):
@@ -400,7 +400,7 @@ class Normals(NamedTuple):
 
     hyper: tuple[Array, ...]
     weight: Array
-    given: Given
+    given: Conditioned
     precision: Array
     origin: Index
     part: Array

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.kernel import Conditional, Given
+from bayesrtw.engine.kernel import Conditional, Conditioned
 from bayesrtw.model.design import PriorMixture
 
 Array = NDArray[np.float64]
@@ -38,7 +38,7 @@ class Reweighed(NamedTuple):
     covariance: Array
 
 
-def reweigh(flat: Given, mixture: PriorMixture) -> Reweighed:
+def reweigh(flat: Conditioned, mixture: PriorMixture) -> Reweighed:
     """Condition on each part of a mixture.
 
     Parameters

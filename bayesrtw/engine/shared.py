@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from bayesrtw.engine.integrate import TINY, Integral, Integrand, answer, moment_order, resolve
-from bayesrtw.engine.kernel import Given
+from bayesrtw.engine.kernel import Conditioned
 from bayesrtw.engine.quadrature import lay, log_rule, looks
 from bayesrtw.posterior.axis import Axis, Positive
 from bayesrtw.posterior.nodes import Nodes
@@ -196,7 +196,9 @@ def _lay(
     return LaidNodes(found, log_rule(found, problem.axes), _last(found, problem))
 
 
-def _weighed(laid: LaidNodes, names: Sequence[str], problem: Shareable) -> tuple[Nodes, Given]:
+def _weighed(
+    laid: LaidNodes, names: Sequence[str], problem: Shareable
+) -> tuple[Nodes, Conditioned]:
     """Weigh a set of nodes; condition on each with its hyperparameters on axes of their own."""
     base = laid.nodes
     axes = dict(zip(names, base.on_axes(), strict=True))

@@ -22,6 +22,8 @@ Array = NDArray[np.float64]
 
 #: What stands between the components of a cell.
 PLUS = "+"
+#: What stands between two components whose effect together may differ from the sum.
+PAIR = " x "
 #: In place of pairs: every pair that some arm has together.
 EVERY = "all"
 #: An arm by its components and their doses; nothing is no component.
@@ -283,7 +285,7 @@ class Components:
         return _pairs_of(self, evidence)
 
     def _labels(self, evidence: Evidence) -> tuple[str, ...]:
-        pairs = (f"{a} x {b}" for a, b in self.pairs(evidence))
+        pairs = (f"{a}{PAIR}{b}" for a, b in self.pairs(evidence))
         return tuple(f"{self.name}[{each}]" for each in (*self.names(evidence), *pairs))
 
     def row(self, doses: Doses, evidence: Evidence) -> Array:

@@ -6,6 +6,7 @@ from bayesrtw.question.edges import NetworkGraph, graph
 from bayesrtw.question.from_baseline import AbsoluteEffects, absolute
 from bayesrtw.question.inconsistency import Splits, Unrelated, splits, unrelated
 from bayesrtw.question.league import League, league
+from bayesrtw.question.parts import PartsTold, parts
 from bayesrtw.question.ranking import Ranks, ranks
 from bayesrtw.question.transitivity import Transitivity, transitivity
 
@@ -15,6 +16,7 @@ __all__ = [
     "Designs",
     "League",
     "NetworkGraph",
+    "PartsTold",
     "Ranks",
     "Splits",
     "Transitivity",
@@ -24,6 +26,7 @@ __all__ = [
     "designs",
     "graph",
     "league",
+    "parts",
     "ranks",
     "splits",
     "transitivity",

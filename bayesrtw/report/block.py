@@ -274,9 +274,12 @@ class Controls:
     ----------
     still
         What a format without controls has in their place.
+    of
+        What is chosen: the cells of the grid, or sets of parts.
     """
 
     still: "tuple[Block, ...]"
+    of: Literal["grid", "parts"] = "grid"
 
 
 Block = Heading | Paragraph | Bullets | Terms | Tabular | Listing | Folded | Pictures | Controls

@@ -15,6 +15,7 @@ from bayesrtw.analysis.severity import AXIS
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.plot.bias_summary import plot_bias_summary
 from bayesrtw.plot.bubble import plot_bubble
+from bayesrtw.plot.components import plot_components
 from bayesrtw.plot.cumulative import describe_cumulative, plot_cumulative
 from bayesrtw.plot.fitted import LEVEL_OF
 from bayesrtw.plot.forest import plot_forest
@@ -131,6 +132,9 @@ def _fitted(synthesis: Synthesis, content: dict[str, Any]) -> Named:
             caption += "interval; bubbles show the weight of each estimate."
             axes = plot_bubble(synthesis, each.column)
             yield f"bubble-{each.column}", _drawn(axes, caption, "pictures")
+    if content.get("parts") and content["parts"]["rows"]:
+        caption = "What each part adds to a programme, how much of it is the prior, and who tells it most."
+        yield "components", _drawn(plot_components(synthesis), caption, "parts")
     if content["pooled"] and content["pooled"]["new"]:
         chance = f", with {content['event']}" if content["event"] else ""
         chance = ", with its probability of benefit" if content["benefit"] else chance

@@ -31,6 +31,9 @@ def render_html(content: dict[str, Any], pictures: Sequence[Picture] = ()) -> st
         return blocks_as_html(section.blocks, n, lambda block: place(block, here))
 
     def place(block: Block, here: Sequence[Picture]) -> Markup:
+        if isinstance(block, Controls) and block.of == "parts":
+            made = _environment().get_template("sets.html")
+            return Markup(made.render(r=content, measure=n.measure))
         if isinstance(block, Controls):
             return explorer or _unexplored(block, content, n)
         return Markup(_environment().get_template("figures.html").render(pictures=here))

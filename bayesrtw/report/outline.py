@@ -32,6 +32,7 @@ from bayesrtw.report.block import (
 from bayesrtw.report.change import change
 from bayesrtw.report.checklist import SOURCE, command_of, source_of
 from bayesrtw.report.numbers import Printer, pointer
+from bayesrtw.report.parts import parts
 from bayesrtw.report.studies import effects, evidence, missing_levels, moderators
 from bayesrtw.report.words import label, settings_in_words, term_in_words
 
@@ -51,6 +52,7 @@ def outline(content: dict[str, Any]) -> Outline:
         evidence(content, n),
         *moderators(content, n),
         *missing_levels(content, n),
+        *parts(content, n),
         *ladder(content, n),
         sensitivity(content, n),
         *severity(content, n),

@@ -23,6 +23,7 @@ from bayesrtw.report.absolute import BASELINES, MEASURES, per_thousand, risk
 from bayesrtw.report.checklist import checklist
 from bayesrtw.report.document import document, number
 from bayesrtw.report.ladder import as_data, meaning
+from bayesrtw.report.parts import parts_of
 from bayesrtw.report.words import prior_in_words
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def record(
     found["explore"] = _explore(grid, synthesis.analysis.model) if grid else None
     found["severity"] = _severity(synthesis, measure) if alternatives else None
     found["missing_levels"] = _missing(synthesis, measure) if alternatives else None
+    found["parts"] = parts_of(synthesis, measure)
     found["ladder"] = _ladder(synthesis, source) if alternatives else None
     found["change"] = None
     found["absolute"] = _absolute(found)

@@ -413,3 +413,27 @@ def test_the_index_leads_to_every_page(visit: Open, main_report: Made, tmp_path:
             e["id"] for e in Axe().run(found.page).response["violations"] if e["impact"] in GRAVE
         ]
         assert grave == []
+
+
+def test_sets_of_parts_add_up_to_what_python_expects(visit: Open, tmp_path: Path) -> None:
+    synthesis = brw.run(brw.open_analysis("at-work-components"))
+    page = visit(made(synthesis, tmp_path).path).page
+    answer = page.locator("#sets-answer")
+    assert answer.inner_text() == "Nothing is chosen."
+    titles = {part.name: part.title for part in synthesis.evidence.coding.parts}
+    sides = {
+        "arm": ("coordination", "exercise", "workplace_contact"),
+        "against": ("coordination", "education"),
+    }
+    for side, names in sides.items():
+        for name in names:
+            label = page.locator("#sets label", has_text=titles[name])
+            label.locator(f'[data-side="{side}"]').check()
+    at = {"parts_t": " + ".join(sides["arm"]), "parts_c": " + ".join(sides["against"])}
+    row = brw.predict(synthesis, at=at).iloc[0]
+    middle, low, high = (effect(float(row[name])) for name in ("median", "lower", "upper"))
+    chance = spell_probability(float(row["probability"]))
+    assert f"Risk ratio: {middle} (95 % credible interval {low} to {high})" in answer.inner_text()
+    assert f"P(benefit): {chance}." in answer.inner_text()
+    left, right = (effect(float(row[name])) for name in ("new_lower", "new_upper"))
+    assert f"In a new setting: {left} to {right}." in answer.inner_text()

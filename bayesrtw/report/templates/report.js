@@ -154,6 +154,81 @@
     update();
   }
 
+  // Normal distribution function: the complementary error function to 1.2e-7, as in Numerical Recipes.
+  function below(z) {
+    const t = 1 / (1 + 0.5 * Math.abs(z / Math.SQRT2));
+    const terms = [-1.26551223, 1.00002368, 0.37409196, 0.09678418, -0.18628806, 0.27886807, -1.13520398, 1.48851587, -0.82215223, 0.17087277];
+    const tail = 0.5 * t * Math.exp(-0.5 * z * z + terms.reduceRight((sum, term) => sum * t + term, 0));
+    return z > 0 ? 1 - tail : tail;
+  }
+
+  // What a row of parts adds up to: a mixture of normals, as bayesrtw.question.parts.
+  function added(sets, row, wide) {
+    return sets.weight.map((weight, node) => {
+      let mean = 0;
+      let variance = wide ? sets.spread[node] : 0;
+      row.forEach((one, i) => {
+        if (!one) return;
+        mean += one * sets.mean[node][i];
+        row.forEach((other, j) => {
+          const [a, b] = i < j ? [j, i] : [i, j];
+          if (other) variance += one * other * sets.covariance[node][(a * (a + 1)) / 2 + b];
+        });
+      });
+      return [weight, mean, Math.sqrt(variance)];
+    });
+  }
+
+  const reaches = (mixture, x) => mixture.reduce((sum, [weight, mean, sd]) => sum + weight * below((x - mean) / sd), 0);
+
+  function quantile(mixture, share) {
+    let left = Math.min(...mixture.map(([, mean, sd]) => mean - 9 * sd));
+    let right = Math.max(...mixture.map(([, mean, sd]) => mean + 9 * sd));
+    for (let step = 0; step < 60; step += 1) {
+      const middle = 0.5 * (left + right);
+      if (reaches(mixture, middle) < share) left = middle; else right = middle;
+    }
+    return 0.5 * (left + right);
+  }
+
+  function chosen() {
+    const sets = record.parts && record.parts.sets;
+    const box = element("sets");
+    if (!sets || !box) return;
+    box.hidden = false;
+    const answer = element("sets-answer");
+    const say = () => {
+      const side = (name) => {
+        const has = sets.mean[0].map(() => 0);
+        box.querySelectorAll(`[data-side="${name}"]:checked`).forEach((each) => { has[Number(each.value)] = 1; });
+        sets.pairs.forEach(([place, one, other]) => { has[place] = has[one] * has[other]; });
+        return has;
+      };
+      const [arm, against] = [side("arm"), side("against")];
+      const row = arm.map((one, place) => one - against[place]);
+      const lines = [];
+      if (row.every((each) => each === 0)) {
+        lines.push(arm.some((each) => each) ? "Both sides have the same parts: they do not differ." : "Nothing is chosen.");
+      } else {
+        const mean = added(sets, row, false);
+        const fresh = added(sets, row, true);
+        const ends = (mixture) => [0.5, 0.025, 0.975].map((share) => spell(quantile(mixture, share), "analysis"));
+        const [middle, left, right] = ends(mean);
+        const [, low, high] = ends(fresh);
+        const chance = sets.higher ? 1 - reaches(mean, 0) : reaches(mean, 0);
+        lines.push(`${answer.dataset.measure}: ${middle} (95 % credible interval ${left} to ${right}); ${answer.dataset.event}: ${spell(chance, "probability")}.`);
+        lines.push(`In a new setting: ${low} to ${high}.`);
+      }
+      answer.replaceChildren(...lines.map((text) => {
+        const paragraph = document.createElement("p");
+        paragraph.textContent = text;
+        return paragraph;
+      }));
+    };
+    box.addEventListener("change", say);
+    say();
+  }
+
   function sortable(table) {
     table.querySelectorAll("thead th").forEach((head, column) => {
       const button = document.createElement("button");
@@ -183,5 +258,6 @@
   }
 
   explore();
+  chosen();
   document.querySelectorAll("table.sortable").forEach(sortable);
 })();
