@@ -164,8 +164,8 @@ class Kernels:
         if self.series is not None:
             found = series.quantile(flat, self.weight, (self.mean, self.sd, self.series))
             return found.reshape(at.shape)
-        wide = (np.repeat(part, len(flat), axis=1) for part in self.parts[1:])
-        return mixture.quantile(flat, self.weight, *wide).reshape(at.shape)
+        mean, sd = (part[:, 0] for part in self.parts[1:])
+        return mixture.levels(flat, self.weight, mean, sd).reshape(at.shape)
 
     def interval(self, ci_prob: float, ci_kind: str = "eti") -> tuple[float, float]:
         """Give an interval.

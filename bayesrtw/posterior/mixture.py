@@ -31,6 +31,8 @@ PRECISION = 2e-15
 #: Terms of a Taylor polynomial around a quantile's own point, and around one that many share. A third of
 #: a component's SD away the rest is below 1e-6 and 1e-16.
 OWN, SHARED = 6, 16
+#: Quantiles of one mixture that are found each by itself, and that one serves of more.
+FEW = 16
 #: Points that are tried for one quantile before it is bracketed.
 POINTS = 6
 #: Numbers in one intermediate array: it stays in the cache.
@@ -171,6 +173,49 @@ def quantile(q: float | Array, weight: Array, mean: Array, sd: Array) -> Array:
     if np.any(rest):
         own = weight if weight.ndim == 1 else weight[:, rest]
         found[rest] = _bracketed(level[rest], own, mean[:, rest], sd[:, rest])
+    return found
+
+
+def levels(q: Array, weight: Array, mean: Array, sd: Array) -> Array:
+    """Quantiles of one mixture at many probabilities: some serve their neighbours.
+
+    Parameters
+    ----------
+    q
+        Probabilities in (0, 1), shape (level,).
+    weight, mean, sd
+        Of the components, shape (node,).
+
+    Returns
+    -------
+    ndarray, shape (level,)
+        The probability of each is its `q` to about 1e-14.
+
+    Raises
+    ------
+    ConvergenceError
+        If a quantile cannot be found.
+    """
+
+    def alone(some: Array) -> Array:
+        wide = (np.repeat(part[:, None], len(some), axis=1) for part in (mean, sd))
+        return quantile(some, weight, *wide)
+
+    if len(q) <= FEW or not np.all(sd > 0):
+        return alone(q)
+    keep = weight > NEGLIGIBLE
+    own, centre, scale = weight[keep] / weight[keep].sum(), mean[keep], 1.0 / sd[keep]
+    order = np.argsort(q)
+    anchors = order[np.unique(np.append(np.arange(0, len(q), FEW), len(q) - 1))]
+    at = alone(q[anchors])
+    middles = 0.5 * (q[anchors][1:] + q[anchors][:-1])
+    near = np.searchsorted(middles, q)
+    terms = _taylor(at, centre[None], scale[None], SHARED, partial(np.vecdot, own))
+    steepness, spread = own @ scale ** (SHARED + 1.0), own @ (1.0 / scale)
+    moved, sure = _root(q, terms[:, near], np.full(len(q), steepness), np.full(len(q), spread))
+    found = at[near] + moved
+    if not np.all(sure):
+        found[~sure] = alone(q[~sure])
     return found
 
 

@@ -26,6 +26,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from scipy.stats import norm
 
 import bayesrtw as brw
 from bayesrtw.engine import integrate
@@ -211,6 +212,17 @@ def test_quantiles_of_many_mixtures_at_once_invert_their_distributions(seed):
     weight = rng.dirichlet(np.full(128, 0.1))
     mean, sd = rng.normal(size=(128, 200)), np.exp(rng.normal(size=(128, 200)))
     assert_inverse(float(rng.uniform(0.01, 0.99)), weight, mean, sd)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([5, 40, 700]))
+def test_many_quantiles_of_one_mixture_invert_its_distribution(seed, count):
+    rng = np.random.default_rng(seed)
+    weight, mean = rng.dirichlet(np.full(12, 0.4)), rng.normal(0, 1, 12)
+    sd = np.exp(rng.normal(-1, 1.5, 12))
+    q = rng.permutation(np.append(rng.uniform(size=count), [1e-9, 1 - 1e-9]))
+    x = mixture.levels(q, weight, mean, sd)
+    below = weight @ norm.cdf(x, mean[:, None], sd[:, None])
+    assert below == pytest.approx(q, abs=1e-13)
 
 
 @pytest.mark.parametrize(

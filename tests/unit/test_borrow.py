@@ -230,6 +230,11 @@ def test_every_question_is_answered():
     assert np.isfinite(check.select_dtypes("number")).all().all()
     less = solve(WHOLE, evidence).without([mask(1)])[0].expected(mask(1))[0]
     assert check.loc["s1", "pit"] == pytest.approx(float(less.below([EFFECT[1]])[0]), abs=1e-9)
+
+
+@pytest.mark.slow
+def test_its_report_says_what_is_in_the_prior():
+    evidence = rows()
     [analysis] = default_analyses(evidence)
     analysis = replace(analysis, id="borrowed", term=WHOLE.terms)
     text = render_markdown(record(brw.run(analysis, evidence)))

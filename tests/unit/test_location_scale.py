@@ -145,6 +145,7 @@ def test_panels_reach_both_hyperparameters():
     assert found["mean"].iloc[-1] == pytest.approx(mean, abs=2e-3)
 
 
+@pytest.mark.slow
 def test_both_engines_agree():
     exact = brw.summarise(brw.fit(model(), rows(), engine=brw.Exact(draws=0)))
     sampled = brw.summarise(brw.fit(model(), rows(), engine=brw.Nuts(), seed=6))

@@ -169,5 +169,10 @@ def test_what_is_expected_stays_for_models_that_are_not_normal():
         for threshold in (-0.1, 0.0, 0.2):
             expected = later.beyond(threshold, above=True).mean()
             assert expected == pytest.approx(now.pooled.beyond(threshold, above=True), abs=1e-4)
+
+
+@pytest.mark.slow
+def test_an_outlook_of_heavy_tails_is_narrower():
+    heavy = replace(model("two levels"), likelihood=HeavyTails(nu=4.0))
     frame = brw.outlook(heavy, evidence())
     assert (frame["narrower"] > 0).all()

@@ -87,6 +87,7 @@ def test_reported_heights_are_those_at_the_knots():
     assert summary.loc["mu", "mean"] == pytest.approx(by_process(middle)[0][0], abs=1e-9)
 
 
+@pytest.mark.slow
 def test_both_engines_agree():
     spread = brw.Exchangeable(prior.HalfNormal(TAU))
     exact = brw.summarise(brw.fit(model(spread), rows(), engine=brw.Exact(draws=0)))
