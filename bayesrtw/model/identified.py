@@ -28,6 +28,8 @@ FAR = 30.0
 DECIDES = 0.5
 #: Coefficients of which the rows remove less than this share of the prior's variance lean on it.
 LITTLE = 0.5
+#: Treatments, and studies, that are named of each piece of a network.
+SHOWN = 4
 
 
 def identified(model: Model, evidence: Evidence) -> list[Finding]:
@@ -164,8 +166,8 @@ def _in_pieces(model: Model, evidence: Evidence) -> list[Finding]:
     said = []
     for piece in [first, *(apart or others)]:
         studies = [study for study, own in network.of_studies.items() if set(own) & set(piece)]
-        names = shown([network.names[each] for each in piece], 8)
-        said.append(f"{names} (studies {shown(studies, 8)})")
+        names = shown([network.names[each] for each in piece], SHOWN)
+        said.append(f"{names} (studies {shown(studies, SHOWN)})")
     if not apart:
         text = (
             f"The network is in {len(network.pieces)} pieces that share components and no treatment: "

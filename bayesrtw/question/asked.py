@@ -35,6 +35,11 @@ class About:
     model: Model
     evidence: Evidence
 
+    def said(self, *sentences: str) -> str:
+        """Put sentences together, with the caveat that must stand beside every result of these rows."""
+        caveat = self.evidence.provenance.caveat
+        return " ".join(filter(None, (*sentences, f"Caveat: {caveat}" if caveat else "")))
+
 
 #: What a verb may be asked of.
 type Subject = Model | Ran | Fitted

@@ -61,7 +61,7 @@ class Classes(Pictured):
             f"{float(back(row['upper'])):.3g})"
             for name, row in self.classes.iterrows()
         ]
-        return (
+        return self.about.said(
             f"{self.about.evidence.measure.title} of classes, {100 * self.ci_prob:g} % intervals: "
             f"{'; '.join(said)}. The SD within classes is {self.sd['median']:.2g} "
             f"({self.sd['lower']:.2g} to {self.sd['upper']:.2g}, analysis scale)."
@@ -69,9 +69,8 @@ class Classes(Pictured):
 
     def _repr_html_(self) -> str:
         """Give both tables, for a notebook."""
-        origin = self.about.evidence.provenance
         tables = [table_as_html(each) for each in (self.classes, self.treatments)]
-        return as_html("Classes of treatments", [self._words(), origin.caveat], tables)
+        return as_html("Classes of treatments", [self._words()], tables)
 
 
 def classes(

@@ -60,7 +60,7 @@ class Designs(Pictured):
         most = int(self.table["mean"].abs().to_numpy().argmax())
         design, one, other = self.table.index[most]
         row = self.table.iloc[most]
-        return (
+        return self.about.said(
             f"Effects of {self.table.index.unique('design').size} designs may lie around those of the "
             f"network: the SD between them is {own['median']:.2g} ({own['lower']:.2g} to {own['upper']:.2g}, "
             f"analysis scale), and under its prior the Bayes factor of such deviations is "
@@ -71,9 +71,8 @@ class Designs(Pictured):
 
     def _repr_html_(self) -> str:
         """Give both tables, for a notebook."""
-        origin = self.about.evidence.provenance
         tables = [table_as_html(each) for each in (self.sd, self.table)]
-        return as_html("Inconsistency by design", [self._words(), origin.caveat], tables)
+        return as_html("Inconsistency by design", [self._words()], tables)
 
 
 def designs(

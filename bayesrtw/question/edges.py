@@ -64,7 +64,7 @@ class NetworkGraph(Pictured):
             for name, row in self.treatments.iterrows()
             if np.isfinite(row["people"])
         )
-        return (
+        return self.about.said(
             f"A network of {len(self.treatments)} treatments and {studies} studies, which {whole}. "
             f"Studies of each comparison: {'; '.join(told)}."
             + (f" People of each treatment: {people}." if people else "")
@@ -72,9 +72,8 @@ class NetworkGraph(Pictured):
 
     def _repr_html_(self) -> str:
         """Give both tables, for a notebook."""
-        origin = self.about.evidence.provenance
         tables = [table_as_html(each) for each in (self.treatments, self.comparisons)]
-        return as_html("Network", [self._words(), origin.caveat], tables)
+        return as_html("Network", [self._words()], tables)
 
 
 def graph(model: Subject, evidence: Evidence | None = None) -> NetworkGraph:

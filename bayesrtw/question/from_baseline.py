@@ -60,16 +60,15 @@ class AbsoluteEffects(Pictured):
             + with_interval(row["median"], row["lower"], row["upper"], log=False, places=places)
             for name, row in self.table.iterrows()
         ]
-        return (
+        return self.about.said(
             f"{self.measure.title} of each treatment where {self.of} has that of {self.source}, "
             f"{100 * self.ci_prob:g} % intervals: {'; '.join(said)}."
         )
 
     def _repr_html_(self) -> str:
         """Give the table, for a notebook."""
-        origin = self.about.evidence.provenance
         tables = [table_as_html(self.table)]
-        return as_html("Absolute effects", [self._words(), origin.caveat], tables)
+        return as_html("Absolute effects", [self._words()], tables)
 
 
 def absolute(

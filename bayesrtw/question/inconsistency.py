@@ -91,13 +91,12 @@ class Splits(Pictured):
             f"{measure.title} from direct and from indirect evidence, {100 * self.ci_prob:g} % intervals; "
             "Bayesian P values are two-sided. A split says nothing where intervals are wide."
         )
-        return " ".join((head, *(f"{each}." for each in told), *self.notes))
+        return self.about.said(head, *(f"{each}." for each in told), *self.notes)
 
     def _repr_html_(self) -> str:
         """Give the effects and the checks, for a notebook."""
-        origin = self.about.evidence.provenance
         tables = [table_as_html(each) for each in (self.table, self.checks)]
-        return as_html("Direct and indirect evidence", [self._words(), origin.caveat], tables)
+        return as_html("Direct and indirect evidence", [self._words()], tables)
 
 
 def splits(
@@ -261,13 +260,12 @@ class Unrelated(Pictured):
         ]
         head = f"{measure.title} where comparisons are not related to one another."
         tail = f"Heterogeneity SD {spread[0]}, in the network {spread[1]}."
-        return " ".join((head, *said, tail, *self.notes))
+        return self.about.said(head, *said, tail, *self.notes)
 
     def _repr_html_(self) -> str:
         """Give the effects and the spreads, for a notebook."""
-        origin = self.about.evidence.provenance
         tables = [table_as_html(each) for each in (self.table, self.spread)]
-        return as_html("Unrelated mean effects", [self._words(), origin.caveat], tables)
+        return as_html("Unrelated mean effects", [self._words()], tables)
 
 
 def unrelated(

@@ -116,7 +116,7 @@ class League(Pictured):
         for name in self.names[1:]:
             chance = float(self.table.loc[(name, base), "better"])  # type: ignore[arg-type]
             said.append(f"{name} {cells.loc[name, base]!s}, {spell_chance(event, chance)}")
-        return (
+        return self.about.said(
             f"League of {len(self.names)} treatments: {title}{new} of the row's treatment against the "
             f"column's, {100 * self.ci_prob:g} % intervals. Against {base}: {'; '.join(said)}."
         )
@@ -124,9 +124,8 @@ class League(Pictured):
     def _repr_html_(self) -> str:
         """Give the league and the probabilities, for a notebook."""
         chances = self.better.map(spell_probability)
-        origin = self.about.evidence.provenance
         tables = [table_as_html(self.cells), table_as_html(chances)]
-        return as_html("League table", [self._words(), f"{self.said}.", origin.caveat], tables)
+        return as_html("League table", [self._words(), f"{self.said}."], tables)
 
 
 def league(

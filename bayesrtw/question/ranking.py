@@ -64,16 +64,15 @@ class Ranks(Pictured):
         ]
         most = float(self.error.to_numpy().max())
         how = f"Monte Carlo standard errors up to {most:.2g}" if most else "exact"
-        return (
+        return self.about.said(
             f"Ranks of {len(self.table)} treatments, 1 the best, with {100 * self.ci_prob:g} % intervals; "
             f"{how}. {'; '.join(said)}."
         )
 
     def _repr_html_(self) -> str:
         """Give the figures and the distribution, for a notebook."""
-        origin = self.about.evidence.provenance
         tables = [table_as_html(self.table), table_as_html(self.distribution)]
-        return as_html("Ranks", [self._words(), origin.caveat], tables)
+        return as_html("Ranks", [self._words()], tables)
 
 
 def ranks(

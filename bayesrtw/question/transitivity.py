@@ -58,13 +58,16 @@ class Transitivity(Pictured):
         ]
         head = f"{len(moderators)} moderators by comparison, each study once."
         if not said:
-            return f"{head} No comparison lies {APART:g} SD or more from all studies."
-        return f"{head} {APART:g} SD or more from all studies lie: {'; '.join(said)}."
+            return self.about.said(
+                head, f"No comparison lies {APART:g} SD or more from all studies."
+            )
+        return self.about.said(
+            head, f"{APART:g} SD or more from all studies lie: {'; '.join(said)}."
+        )
 
     def _repr_html_(self) -> str:
         """Give the table, for a notebook."""
-        origin = self.about.evidence.provenance
-        return as_html("Transitivity", [self._words(), origin.caveat], [table_as_html(self.table)])
+        return as_html("Transitivity", [self._words()], [table_as_html(self.table)])
 
 
 def transitivity(

@@ -307,3 +307,22 @@ def test_what_no_league_answers_is_named() -> None:
     with pytest.raises(SpecError, match="no direction of benefit is stated"):
         brw.network.ranks(model, unstated)
     assert "P(above 0)" in brw.network.league(model, unstated).describe()
+
+
+def test_what_is_said_of_a_sample_has_its_caveat() -> None:
+    bare, model = parkinsons(), network_of("1")
+    caveat = "A convenience sample, not a systematic review."
+    evidence = replace(bare, provenance=replace(bare.provenance, caveat=caveat))
+    members = {"old": ["2", "3"]}
+    ask = brw.network
+    found = [
+        *(verb(model, evidence) for verb in (ask.league, ask.ranks, ask.splits, ask.unrelated)),
+        ask.graph(model, evidence),
+        ask.designs(model, evidence, sd=HalfNormal(1.0)),
+        ask.classes(model, evidence, members=members, sd=HalfNormal(0.5)),
+        ask.transitivity(model, evidence, columns=["se"]),
+        ask.absolute(model, evidence, of="1", value=-1.0, source="a trial"),
+    ]
+    for each in found:
+        assert each.describe().endswith(f"Caveat: {caveat}"), type(each)
+        assert caveat in each._repr_html_()
