@@ -52,9 +52,26 @@ class Counted(Protocol):
         seen = counts(evidence, self.reads.groups, self.reads.among)
         return np.all(np.isfinite(seen.events) & np.isfinite(seen.size), axis=0)
 
+    def estimated(self, evidence: Evidence) -> NDArray[np.bool_]:
+        """Say which rows are normal estimates: contrasts, where others are single arms; shape (estimate,)."""
+        arm = evidence.single_arms
+        return ~arm & (arm.any() and self.reads.groups == 1)
+
     def faults(self, evidence: Evidence) -> list[str]:
         """Say why rows are no such counts."""
-        return faults(evidence, *self.reads)
+        own = self.estimated(evidence)
+        if not own.any():
+            return faults(evidence, *self.reads)
+        effect, se = (evidence.data[name].to_numpy().astype(float) for name in ("effect", "se"))
+        bad = own & ~(np.isfinite(effect) & (se > 0))
+        names = evidence.data[ESTIMATE].to_numpy()[bad]
+        found = faults(evidence.rows(~own), *self.reads)
+        if bad.any():
+            found.append(
+                f"{evidence.where}: contrasts {shown(map(str, names))} have no usable effect and se; "
+                "complete them, or leave them out."
+            )
+        return found
 
     def columns(self) -> tuple[str, ...]:
         """Columns whose gaps are faults before any fit: counts are looked at by `faults`."""

@@ -24,8 +24,35 @@ class OneStudy(Protocol):
     def log(self, theta: Array) -> Array:
         """Log likelihood at effects, shape (point,); any constant that does not depend on them."""
 
-    def reports(self, theta: Array) -> tuple[Array, Array]:
-        """Give estimates it might have reported, (outcome,), and log probabilities (point, outcome)."""
+    def reports(self, theta: Array) -> tuple[Array, Array] | None:
+        """Give estimates it might have reported, (outcome,), and log probabilities (point, outcome).
+
+        None where that is its effect plus an error that is normal.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """An estimate with a normal error, among units that are counted.
+
+    Attributes
+    ----------
+    name
+        How messages call it.
+    effect, se
+        Analysis scale.
+    """
+
+    name: str
+    effect: float
+    se: float
+
+    def log(self, theta: Array) -> Array:
+        """See `OneStudy`."""
+        return np.asarray(-0.5 * ((self.effect - theta) / self.se) ** 2)
+
+    def reports(self, theta: Array) -> None:
+        """See `OneStudy`: its effect plus an error that is normal."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,14 +151,17 @@ class Curves:
 
     def parts(self, row: int, low: float, high: float) -> tuple[Array, Array, Array]:
         """See `Sites`."""
-        by = float(self.by[row])
+        by, unit = float(self.by[row]), self.units[row]
+        if isinstance(unit, Estimated):
+            variance = np.array([unit.se**2 / self.share[row]])
+            return 0.5 * np.log(2.0 * np.pi * variance), np.array([unit.effect + by]), variance
         weight, centre, variance = self.laid[row].parts(low - by, high - by)
         return np.log(weight) + self.laid[row].log_scale, centre + by, variance
 
-    def reports(self, row: int, theta: Array) -> tuple[Array, Array]:
+    def reports(self, row: int, theta: Array) -> tuple[Array, Array] | None:
         """See `Sites`."""
-        estimate, log = self.units[row].reports(theta - self.by[row])
-        return estimate + self.by[row], log
+        found = self.units[row].reports(theta - self.by[row])
+        return None if found is None else (found[0] + self.by[row], found[1])
 
 
 def curves(units: Sequence[OneStudy], seen: Array, width: Array) -> Curves:

@@ -14,7 +14,7 @@ from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.arms import Law, OneArm, log_probability, logit, poisson
 from bayesrtw.model.counted import Counted, Reads, remembered, silent
-from bayesrtw.model.curves import Curves, curves
+from bayesrtw.model.curves import Curves, Estimated, curves
 from bayesrtw.model.hypergeometric import share_of
 from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component
@@ -87,7 +87,8 @@ class BinomialSingle(Counted):
     """Events among people of one group, logits of proportions; of single arms, log odds ratios between them.
 
     ``r_i ~ Bin(n_i, p_i)`` with ``logit p_i = theta_i``. [1]_ Nothing is added where nobody or everybody
-    has the event. A share of information (`Discount`) is a power.
+    has the event. A share of information (`Discount`) is a power. Where some studies are told as single arms
+    and others report contrasts, see `Evidence.from_arms`, the contrasts are normal.
 
     References
     ----------
@@ -107,10 +108,13 @@ class BinomialSingle(Counted):
         (r,), (n,) = seen.events, seen.size
         effect = np.log((r + 0.5) / (n - r + 0.5))
         ends = [partial(_odds, 0.0, size) for size in n.tolist()]
-        return _sites(evidence, (r, n, n), [logit] * len(r), ends, (effect, r + 0.5, n - r + 0.5))
+        near = effect, r + 0.5, n - r + 0.5
+        own = self.estimated(evidence)
+        return _sites(evidence, (r, n, n), [logit] * len(r), ends, near, own)
 
     def draw(self, evidence: Evidence, theta: Array, rng: np.random.Generator) -> Array:
         """See `Counted`."""
+        _all_counted(self.estimated(evidence))
         size = counts(evidence, 1).size[0].astype(int)
         return np.asarray(rng.binomial(size, expit(theta))[None].astype(float))
 
@@ -119,6 +123,7 @@ class BinomialSingle(Counted):
     ) -> None:
         """Add the observed variable to the PyMC model in context."""
         seen = counts(evidence, 1)
+        _all_counted(self.estimated(evidence))
         _binomial("binomial_single", eta, evidence, seen.events[0], seen.size[0], allocations)
 
 
@@ -148,10 +153,12 @@ class PoissonSingle(Counted):
         effect = np.log((r + 0.5) / time)
         most = np.full(len(r), np.inf)
         ends = [partial(_rate, size) for size in time.tolist()]
-        return _sites(evidence, (r, time, most), [poisson] * len(r), ends, (effect, r + 0.5, most))
+        near, own = (effect, r + 0.5, most), self.estimated(evidence)
+        return _sites(evidence, (r, time, most), [poisson] * len(r), ends, near, own)
 
     def draw(self, evidence: Evidence, theta: Array, rng: np.random.Generator) -> Array:
         """See `Counted`."""
+        _all_counted(self.estimated(evidence))
         time = counts(evidence, 1, "person_time").size[0]
         return np.asarray(rng.poisson(time * np.exp(theta))[None].astype(float))
 
@@ -163,6 +170,7 @@ class PoissonSingle(Counted):
         import pytensor.tensor as pt  # noqa: PLC0415
 
         _refuse("poisson_single", allocations)
+        _all_counted(self.estimated(evidence))
         seen = counts(evidence, 1, "person_time")
         time, shares = pm.Data("log_time_data", np.log(seen.size[0])), share_of(evidence)
         share = pm.Data("information", shares)
@@ -202,12 +210,19 @@ def _sites(
     laws: list[Law],
     ends: list[partial[Array]],
     near: tuple[Array, Array, Array],
+    estimated: NDArray[np.bool_] | None = None,
 ) -> Curves:
-    """Make sites of events, sizes and most events; `near` is a start and two counts that give its SD."""
+    """Make sites of events, sizes and most events; `near` is a start and two counts that give its SD.
+
+    Rows that are `estimated` are normal.
+    """
     names = evidence.data[ESTIMATE].to_numpy()
-    effect = evidence.data["effect"].to_numpy().astype(float)
+    effect, se = (evidence.data[name].to_numpy().astype(float) for name in ("effect", "se"))
+    normal = np.zeros(len(effect), dtype=bool) if estimated is None else estimated
     units = [
-        OneArm(
+        Estimated(str(names[row]), float(effect[row]), float(se[row]))
+        if normal[row]
+        else OneArm(
             str(names[row]),
             float(events),
             float(size),
@@ -218,7 +233,17 @@ def _sites(
         for row, (events, size, most) in enumerate(zip(*seen, strict=True))
     ]
     start, first, second = near
-    return curves(units, start, np.sqrt(1.0 / first + 1.0 / second))
+    width = np.sqrt(1.0 / first + 1.0 / second)
+    return curves(units, np.where(normal, effect, start), np.where(normal, se, width))
+
+
+def _all_counted(estimated: NDArray[np.bool_]) -> None:
+    """Refuse rows of estimates where every row has to be counted."""
+    if estimated.any():
+        raise SpecError(
+            "some studies report contrasts beside others that are counted arm by arm, which the exact engine "
+            "alone serves, and nothing draws their counts; leave one kind out, or pool normal estimates."
+        )
 
 
 def _refuse(kind: str, allocations: tuple[Allocation, ...]) -> None:

@@ -279,14 +279,24 @@ def _tiny() -> pd.DataFrame:
     )
 
 
-def _dense(arms: pd.DataFrame, parts: np.ndarray, grids: list[np.ndarray]) -> list[float]:
-    """Means of effects and tau on grids: baselines N(0, 2^2), effects N(0, 1), tau half-normal(0.5)."""
+def _dense(
+    arms: pd.DataFrame,
+    parts: np.ndarray,
+    grids: list[np.ndarray],
+    contrasts: tuple[tuple[float, float], ...] = (),
+) -> list[float]:
+    """Means of effects and tau on grids: baselines N(0, 2^2), effects N(0, 1), tau half-normal(0.5).
+
+    Contrasts, effect and standard error, are of the first effect.
+    """
     effects = np.meshgrid(*grids, indexing="ij")
     baseline, z = np.linspace(-7, 5, 81), np.linspace(-6, 6, 41)
     node, share = np.polynomial.legendre.leggauss(14)
     each = []
     for tau in 1.1 * (node + 1.0):
         log = sum(norm.logpdf(value) for value in effects) + halfnorm.logpdf(tau, scale=0.5)
+        for effect, se in contrasts:
+            log = log + norm.logpdf(effect, effects[0], np.hypot(se, tau))
         at = np.linspace(-14, 13, 541)
         theta = at[:, None] + tau / np.sqrt(2) * z
         for _, own in arms.reset_index(drop=True).groupby("study"):
@@ -320,6 +330,36 @@ def test_counted_arms_of_two_are_a_dense_sum() -> None:
     arms = _tiny().iloc[[0, 1, 2, 3]]
     truth = _dense(arms, np.array([[0], [1], [0], [1]]), [np.linspace(-2.5, 4.0, 66)])
     assert _counted_means(arms, "x") == pytest.approx(truth, abs=5e-5)
+
+
+def test_counted_arms_beside_contrasts_are_a_dense_sum() -> None:
+    arms, told = _tiny().iloc[[0, 1, 2, 3]], ((0.8, 0.5), (-0.1, 0.7))
+    grid = [np.linspace(-2.5, 4.0, 66)]
+    truth = _dense(arms, np.array([[0], [1], [0], [1]]), grid, told)
+    rows = [(f"z{n}", "x", "none", *each) for n, each in enumerate(told)]
+    frame = pd.DataFrame(rows, columns=["study", "arm", "against", "effect", "se"])
+    contrasts = brw.Evidence.from_frame(frame, measure="log_odds_ratio", benefit="lower")
+    both = combine(_counted(arms), contrasts)
+    terms = (
+        Components(Normal(0, 1), arm="arm", against="against", none=("none",)),
+        Arms(HalfNormal(0.5), baseline=Normal(0, 2), comparator="against"),
+    )
+    model = brw.Model(terms=terms, likelihood=BinomialSingle())
+    whole = solve(model, both)
+    effect, tau = whole.posterior.effects["beta[component[x]]"], whole.posterior.hyper["tau"]
+    levels = (np.arange(2000) + 0.5) / 2000
+    found = [effect.centre, float(tau.quantile(levels).mean())]
+    assert found == pytest.approx(truth, abs=2e-4)
+    # A contrast that was left out is foreseen: its effect and its own error.
+    gone = both.data["study"].to_numpy() == "z1"
+    [ahead] = whole.without([gone])[0].expected(gone)
+    [behind] = whole.without([gone])[0].effect_of(gone)
+    assert ahead.moments()[1] == pytest.approx(np.hypot(behind.moments()[1], 0.7), rel=1e-6)
+    with pytest.raises(SpecError, match="counted arm by arm"):
+        brw.simulate(model, both, 1, seed=1)
+    bad = replace(both, data=both.data.assign(se=both.data["se"] * np.where(gone, np.nan, 1.0)))
+    with pytest.raises(EvidenceError, match=r"contrasts 'z1' have no usable effect and se"):
+        check(model, bad)
 
 
 @pytest.mark.slow
