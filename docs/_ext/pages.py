@@ -5,6 +5,7 @@ import json
 import re
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -183,6 +184,19 @@ def public_names() -> str:
         page += heading(title, "-") + ".. currentmodule:: bayesrtw\n\n"
         page += ".. autosummary::\n   :toctree: api\n\n"
         page += "".join(f"   {name}\n" for name in names) + "\n"
+        # Functions of a module that says what it offers stand by the name of their home.
+        homes = [getattr(brw, name) for name in names]
+        verbs = [
+            getattr(home, name)
+            for home in homes
+            if isinstance(home, ModuleType) and hasattr(home, "__all__")
+            for name in home.__all__
+            if name.islower()
+        ]
+        if verbs:
+            page += ".. autosummary::\n   :toctree: api\n\n"
+            paths = (f"{verb.__module__}.{verb.__name__}" for verb in verbs)
+            page += "".join(f"   ~{path.removeprefix('bayesrtw.')}\n" for path in paths) + "\n"
     return page
 
 
