@@ -1,6 +1,7 @@
 """What to expect at values of moderators: the mean effect there, and the effect in a new setting, exactly."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import product
 from typing import Any
 
@@ -211,7 +212,7 @@ def _rows(
         key = tuple(setting.values())
         known[key] = known.get(key, 0.0) + share
     names = list(settings[0])
-    parts = [(term, term.gaussian(whole.evidence)) for term in whole.model.terms]
+    parts = _contributions(whole.model, whole.evidence)
     # Biases are no part of an effect; their columns stand last.
     biases = sum(
         part.common.columns.shape[1]
@@ -237,6 +238,13 @@ def _rows(
                 row.append(np.ones(1))
         rows.append(np.concatenate([*row, np.zeros(biases)]))
     return np.array(rows), np.array(along, dtype=float), np.array(list(known.values()))
+
+
+# A page asks thousands of posteriors of the same rows.
+@lru_cache(maxsize=16)
+def _contributions(model: Model, evidence: Evidence) -> list[tuple[Term, Any]]:
+    """Give every term with what it makes of the rows."""
+    return [(term, term.gaussian(evidence)) for term in model.terms]
 
 
 def _each_level(
