@@ -287,13 +287,13 @@ class AllocatedFit:
         """
         missing = self.whole.unreported
         assert missing is not None
-        found = missing.shares(self.kept)
-        rows = np.flatnonzero(self.kept)[self.problem.unreported.silent]
-        chosen = np.eye(len(missing.names))[self.problem.allocations]
-        found[rows] = 0.0
+        chance, weight = missing.shares(self.kept), np.zeros(len(self.problem.allocations))
         for here in self.at_nodes.here():
-            found[rows] += np.einsum("a,arl->rl", here.weight @ here.share, chosen)
-        return found
+            weight += here.weight @ here.share
+        silent = np.flatnonzero(self.kept)[self.problem.unreported.silent]
+        for row, own in zip(silent, self.problem.allocations.T, strict=True):
+            chance[row] = np.bincount(own, weight, chance.shape[1])
+        return np.asarray(np.einsum("ea,ean->en", chance, missing.indicator))
 
     def missing_information(self, names: Sequence[str]) -> Array:
         """Part of the variance of reported effects that levels are unknown, shape (name,); in [0, 1]."""
@@ -383,6 +383,10 @@ class AllocatedFit:
         silent = np.flatnonzero(self.kept)[self.problem.unreported.silent]
         blind, place = blinded(whole, self.kept, row, silent, pilot)
         one = np.arange(len(self.kept)) == row
+        joined: list[Array] = []
+        if missing.index[row] < 0:
+            kept, allocations = self.problem.unreported, self.problem.allocations
+            joined = missing.joining(kept, row, allocations)  # type: ignore[arg-type]
 
         def lines(here: Here) -> Sequence[Line]:
             values = tuple(here.at[name] for name in blind.names)
@@ -397,7 +401,7 @@ class AllocatedFit:
             chances: list[Array | float] = [1.0]
             own = plain[row][None]
             if missing.index[row] < 0:
-                own, chances = each[row], [*self._next(int(missing.stratum[row]))]
+                own, chances = each[row], [*joined]
             return [
                 Line(x - mean[..., :width], -mean[..., width:-1], constant + x @ pilot, variance, p)
                 for x, p in zip(own, chances, strict=True)
@@ -418,14 +422,6 @@ class AllocatedFit:
             return [Line(row, shifts, constant, here.smoothed.variance[..., place])]
 
         return lines
-
-    def _next(self, stratum: int) -> list[Array]:
-        """Probability of each level of one more silent row under each allocation, each (allocation,)."""
-        missing, problem = self.problem.unreported, self.problem
-        return [
-            np.exp(missing.log_weight(problem.allocations, (stratum, level)) - problem.log_prior)
-            for level in range(len(missing.names))
-        ]
 
     @cached_property
     def shares(self) -> Array:

@@ -24,8 +24,9 @@ from bayesrtw.engine.many import gram_many
 from bayesrtw.engine.problem import Problem, pose
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.model.design import Design
+from bayesrtw.model.open_parts import Untold
 from bayesrtw.model.prior import Prior
-from bayesrtw.model.unreported import Unreported
+from bayesrtw.model.unreported import combined
 from bayesrtw.posterior.axis import Axis
 
 Array = NDArray[np.float64]
@@ -164,9 +165,9 @@ class States(NamedTuple):
 
 
 class Halves(NamedTuple):
-    """Shifts of silent estimates under every allocation, as those of two halves of them.
+    """Shifts of silent estimates under every allocation, as those of two parts of them.
 
-    An allocation is one of the first half and one of the second: what is linear in shifts is a sum of both,
+    An allocation is one of the first part and one of the second: what is linear in shifts is a sum of both,
     and what is a product of two of them one small matrix product more.
 
     Attributes
@@ -175,7 +176,7 @@ class Halves(NamedTuple):
         What each level of each silent estimate makes of its shift: slopes on the coefficients that move and a
         constant, shape (row, level, moving + 1).
     first, second
-        The same under every allocation of either half, shape (allocation of the half, row, moving + 1).
+        The same under every allocation of either part, shape (allocation of the part, row, moving + 1).
     """
 
     levels: Array
@@ -183,10 +184,11 @@ class Halves(NamedTuple):
     second: Array
 
     @classmethod
-    def of(cls, levels: Array) -> "Halves":
-        """Divide silent estimates, the level of the first of which changes fastest."""
-        middle = len(levels) // 2
-        return cls(levels, *(_every(part) for part in (levels[:middle], levels[middle:])))
+    def of(cls, levels: Array, sizes: Index) -> "Halves":
+        """Divide silent estimates; where the first are more, inner loops are longer."""
+        middle = (2 * len(levels) + 1) // 3
+        first = _every(levels[:middle], sizes[:middle])
+        return cls(levels, first, _every(levels[middle:], sizes[middle:]))
 
     def summed(self, start: Array, weight: Array) -> Array:
         """Weigh shifts, (point, row), and add: (moving + 1, point) to (moving + 1, point, allocation)."""
@@ -209,7 +211,7 @@ class Halves(NamedTuple):
         inner = size + middle
         own = _quadratic(one, left[:, size:inner, :size], left[:, size:inner, size:inner])
         other = _quadratic(two, left[:, inner:, :size], left[:, inner:, inner:])
-        # What shifts of the second half make of each of the first.
+        # What shifts of the second part make of each of the first.
         across = np.einsum("nrs,asj->najr", left[:, size:inner, inner:], two)
         found: list[list[Array]] = [[] for _ in range(size)]
         for i in range(size):
@@ -222,11 +224,9 @@ class Halves(NamedTuple):
         return found
 
 
-def _every(levels: Array) -> Array:
+def _every(levels: Array, sizes: Index) -> Array:
     """Give rows under every allocation, shape (allocation, row, moving + 1)."""
-    rows, count = levels.shape[:2]
-    place = np.indices((count,) * rows).reshape(rows, count**rows)[::-1]
-    return np.asarray(np.moveaxis(levels[np.arange(rows)[:, None], place], 0, 1))
+    return np.asarray(levels[np.arange(len(levels)), combined(sizes)])
 
 
 def _quadratic(shifts: Array, linear: Array, square: Array) -> Array:
@@ -300,7 +300,7 @@ class Allocated:
         return self.problem.design
 
     @property
-    def unreported(self) -> Unreported:
+    def unreported(self) -> Untold:
         """Which estimates are silent, and what they may be."""
         found = self.design.unreported
         assert found is not None
@@ -490,11 +490,10 @@ def allocated(design: Design) -> Allocated:
     """
     missing = design.unreported
     assert missing is not None
-    count, levels = len(missing.silent), len(missing.names)
-    if levels**count > MOST:
+    many = math.prod(missing.sizes.tolist())
+    if many > MOST:
         raise EngineRefusal(
-            f"{count} rows do not report {missing.column!r}, and each has any of {levels} levels: "
-            f"{levels}^{count} = {float(levels**count):.1e} allocations, at most {MOST:,} are summed over. "
+            f"{missing.described} = {float(many):.1e} allocations, at most {MOST:,} are summed over. "
             'Collapse levels by groups, leave rows out, or use engine = { kind = "nuts" }.'
         )
     if design.mixture is not None:
@@ -517,7 +516,7 @@ def arranged(design: Design, free: int | None = None) -> Allocated:
     """Lay out what levels move; a column that is `free` moves last, whatever levels do."""
     missing = design.unreported
     assert missing is not None
-    problem, allocations = pose(design), missing.allocations()
+    problem, allocations = pose(design), combined(missing.sizes)
     silent = missing.silent
     each = missing.alternatives[silent]
     # Held against each other, for mean rows are rounded.
@@ -528,7 +527,7 @@ def arranged(design: Design, free: int | None = None) -> Allocated:
     own = np.concatenate([away[..., moving], (away @ problem.pilot)[..., None]], axis=-1)
     wide = widened(problem, silent, problem.pilot)
     weight = missing.log_weight(allocations)
-    return Allocated(problem, wide, allocations, weight, moving, Halves.of(own))
+    return Allocated(problem, wide, allocations, weight, moving, Halves.of(own, missing.sizes))
 
 
 def widened(problem: Problem, rows: Sequence[int] | Index, pilot: Array) -> Problem:

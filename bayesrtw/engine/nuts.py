@@ -245,11 +245,7 @@ def _constants(term: Term, evidence: Evidence) -> Iterator[tuple[str, np.ndarray
             yield f"{group.name}[{place}]", rows
     part = term.gaussian(evidence)
     if isinstance(part, Fixed) and part.unreported is not None:
-        missing = part.unreported
-        yield "levels", missing.index
-        yield "strata", missing.stratum
-        for stratum in np.unique(missing.stratum).tolist():
-            yield f"shares {stratum}", missing.known(stratum)
+        yield from part.unreported.constants()
     if not isinstance(part, Noise):
         return
     yield "mean", part.mean

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
+from bayesrtw.evidence.coding import NOTHING
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal, single
 from bayesrtw.model.levels import cell_text
 from bayesrtw.model.moderator import has_column
+from bayesrtw.model.open_arms import OPEN, Doses, MissingParts, OpenArms, allocated_parts
+from bayesrtw.model.open_parts import OpenParts
 from bayesrtw.model.prior import Normal
 from bayesrtw.model.term import Contribution, Facts, Fixed, Hyper, Moderator
 from bayesrtw.registry import component, suggestion
@@ -26,8 +29,6 @@ PLUS = "+"
 PAIR = " x "
 #: In place of pairs: every pair that some arm has together.
 EVERY = "all"
-#: An arm by its components and their doses; nothing is no component.
-type Doses = Mapping[str, float]
 
 
 @component("term", "components")
@@ -64,6 +65,9 @@ class Components:
         `Normal` or `Flat`, of each of these; None for a normal with mean 0 and half the SD of `prior`.
     name
         What components are called in results, ``<name>[CBT]``.
+    missing
+        Which components arms may have and nobody says, and what is assumed of them; None takes what is not
+        named for absent. With `arm` alone.
 
     Raises
     ------
@@ -92,8 +96,13 @@ class Components:
     interactions: tuple[str, ...] = ()
     interaction_prior: Prior | None = None
     name: str = "component"
+    missing: MissingParts | None = None
 
     def __post_init__(self) -> None:
+        if self.missing is not None and not self.arm:
+            raise SpecError(
+                "missing parts are columns of text beside arm; columns of doses hold a number in every row."
+            )
         if bool(self.arm) == bool(self.columns):
             raise SpecError(
                 "components are read from cells (arm) or from columns of their own (columns); give one "
@@ -148,6 +157,8 @@ class Components:
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""
         read = [self.arm, self.against] if self.arm else [*self.columns, *self.against_columns]
+        if self.missing is not None:
+            read += [self.missing.arm, self.missing.against]
         found = [fault for column in read if column for fault in has_column(evidence, column)]
         if found:
             return found
@@ -168,7 +179,8 @@ class Components:
             return found
         arms, others = self.arms(evidence)
         if self.against or self.against_columns:
-            both = ~evidence.single_arms
+            # What stands open may be what differs.
+            both = ~evidence.single_arms & ~np.array([bool(each) for each in self._open(evidence)])
             same = [
                 bool(own) and one == other
                 for own, one, other in zip(both, arms, others, strict=True)
@@ -186,6 +198,16 @@ class Components:
             for part in [] if pair == EVERY else split(pair):
                 if part not in known:
                     found.append(f"interactions names {part!r}; {suggestion(part, known)}")
+        for part in self.missing.delta if self.missing is not None else ():
+            if part not in known:
+                found.append(f"delta of missing names {part!r}; {suggestion(part, known)}")
+        wide = [len(each) > OPEN for each in self._open(evidence)]
+        if any(wide):
+            found.append(
+                f"{evidence.where}: more than {OPEN} parts stand open in rows "
+                f"{shown(_rows_where(evidence, wide))}, each of which they may have or not; leave these rows "
+                "out, or leave `missing` out, which takes what is open for absent."
+            )
         return found
 
     def findings(self, evidence: Evidence) -> list[Finding]:
@@ -208,6 +230,9 @@ class Components:
         if lone:
             text = f"Told by one study alone: {shown(lone, 20)}."
             found.append(Finding("lone-component", "note", text))
+        missing = self.unreported(evidence)
+        if missing is not None and self.missing is not None:
+            found.append(self.missing.finding(missing))
         return found
 
     def arms(self, evidence: Evidence) -> tuple[list[Doses], list[Doses]]:
@@ -308,6 +333,32 @@ class Components:
             single_ + [doses.get(a, 0.0) * doses.get(b, 0.0) for a, b in self.pairs(evidence)]
         )
 
+    def _open(self, evidence: Evidence) -> list[list[tuple[str, int]]]:
+        """Give what stands open in each row: parts of its arm, 0, or of its comparator, 1."""
+        return _open_in(self, evidence)
+
+    def unreported(self, evidence: Evidence) -> OpenParts | None:
+        """Give what is assumed of parts that stand open; None where none does.
+
+        Parameters
+        ----------
+        evidence
+            Rows with the columns that the term reads.
+
+        Returns
+        -------
+        OpenParts or None
+            Which rows of the design each estimate may have.
+        """
+        every = self._open(evidence)
+        if self.missing is None or not any(every):
+            return None
+        studies, columns = evidence.data["study"].to_numpy().astype(str), self._columns(evidence)
+        arms = OpenArms(self.arms(evidence), _said_open(self, evidence), every, studies)
+        return arms.combined(
+            self.name, self.missing, columns, lambda doses: self.row(doses, evidence)
+        )
+
     def _columns(self, evidence: Evidence) -> Array:
         names, pairs = self.names(evidence), self.pairs(evidence)
 
@@ -339,7 +390,8 @@ class Components:
 
     def gaussian(self, evidence: Evidence) -> Fixed:
         """See `Term`."""
-        columns = self._columns(evidence)
+        unreported = self.unreported(evidence)
+        columns = self._columns(evidence) if unreported is None else unreported.expected()
         mean, precision = self._moments(evidence)
         pooled = self._pooled(columns, evidence)
         return Fixed(
@@ -350,6 +402,7 @@ class Components:
             combine=np.eye(columns.shape[1]),
             pooled=pooled,
             setting=lambda values: self._setting(values, pooled, evidence),
+            unreported=unreported,
         )
 
     def _setting(self, values: Mapping[str, object], pooled: Array, evidence: Evidence) -> Array:
@@ -375,7 +428,7 @@ class Components:
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
-        columns, many = self._columns(evidence), len(self.names(evidence))
+        columns, many = self.gaussian(evidence).columns, len(self.names(evidence))
         groups = [(f"beta_{self.name}", self.prior, many)]
         if self._of_pairs is not None:
             groups.append((f"beta_{self.name}_pairs", self._of_pairs, columns.shape[1] - many))
@@ -393,7 +446,13 @@ class Components:
         pm.Deterministic(
             "mu", pt.dot(pm.Data(f"{self.name}_mean", self._pooled(columns, evidence)), every)
         )
-        return Contribution(pm.Data(f"{self.name}_rows", columns) @ every, every)
+        rows = pm.Data(f"{self.name}_rows", columns) @ every
+        missing = self.unreported(evidence)
+        if missing is None:
+            return Contribution(rows, every)
+        shift = pt.dot(missing.alternatives[missing.silent], every)
+        told = pt.where(missing.index >= 0, rows, 0.0)
+        return Contribution(told, every, allocation=allocated_parts(missing, shift))
 
 
 # The same rows are asked again and again: for a design, for checks of it, for every setting.
@@ -412,7 +471,37 @@ def _arms_of(term: Components, evidence: Evidence) -> tuple[list[Doses], list[Do
 def _names_of(term: Components, evidence: Evidence) -> tuple[str, ...]:
     """Read the components that occur."""
     arms, others = _arms_of(term, evidence)
-    return tuple(sorted({name for each in (*arms, *others) for name in each}))
+    open_ = {part for row in _open_in(term, evidence) for part, _ in row}
+    return tuple(sorted({name for each in (*arms, *others) for name in each} | open_))
+
+
+@lru_cache(maxsize=16)
+def _said_open(term: Components, evidence: Evidence) -> tuple[list[Doses], list[Doses]]:
+    """Read what both arms of every row may have, whatever the other arm has."""
+    found = []
+    for column in (
+        (term.missing.arm, term.missing.against) if term.missing is not None else ("", "")
+    ):
+        cells = _cells(evidence, column) if column else [""] * evidence.size
+        found.append([term._parsed("" if cell == NOTHING else cell) for cell in cells])
+    return found[0], found[1]
+
+
+@lru_cache(maxsize=16)
+def _open_in(term: Components, evidence: Evidence) -> list[list[tuple[str, int]]]:
+    """Read what is open in one arm of a row alone."""
+    sides, said = _arms_of(term, evidence), _said_open(term, evidence)
+    single_arms = evidence.single_arms
+    return [
+        [
+            (part, side)
+            for side in ((0,) if single_arms[row] else (0, 1))
+            for part in said[side][row]
+            if part not in sides[side][row]
+            and (single_arms[row] or part not in said[1 - side][row])
+        ]
+        for row in range(evidence.size)
+    ]
 
 
 @lru_cache(maxsize=16)

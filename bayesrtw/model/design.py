@@ -13,11 +13,11 @@ from bayesrtw.model.contract import NormalParts
 from bayesrtw.model.grouped import Grouped, random_effects
 from bayesrtw.model.likelihood import correlated, excess
 from bayesrtw.model.observation import Gaussian, Mixed, Sites
+from bayesrtw.model.open_parts import Untold
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.selection import Thinning
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import AtRisk, Carried, Fixed, MaybeBiased, Noise
-from bayesrtw.model.unreported import Unreported
 from bayesrtw.model.values import Uncertain, placed
 from bayesrtw.registry import kind_of
 
@@ -191,7 +191,7 @@ class Design:
     pooled: str = "mu"
     spoken: NDArray[np.bool_] | None = None
     mix: Mix | None = None
-    unreported: Unreported | None = None
+    unreported: Untold | None = None
     uncertain: Uncertain | None = None
 
     @property
@@ -522,9 +522,9 @@ def _mixture(fixed: list[Fixed]) -> PriorMixture | None:
     return found[0] if found else None
 
 
-def _unreported(fixed: list[Fixed], columns: Array) -> Unreported | None:
+def _unreported(fixed: list[Fixed], columns: Array) -> Untold | None:
     """Place the alternatives of estimates whose level is missing among all columns."""
-    start, found = 0, []
+    start, found = 0, list[Untold]()
     for part in fixed:
         if part.unreported is not None:
             found.append(part.unreported.within(columns, start))

@@ -548,7 +548,8 @@ class Categorical:
         else:
             _, sd = single(self.prior) or (0.0, 0.0)
             effects = pm.ZeroSumNormal(f"beta_{self.column}", sigma=sd, shape=len(levels.names))
-        unreported = self.gaussian(evidence).unreported
+        alternatives = np.zeros((evidence.size, len(levels.names), 0))
+        unreported = self.unreported(levels, alternatives, evidence)
         if unreported is None:
             return Contribution(effects[data], effects)
         rows = unreported.silent

@@ -11,7 +11,7 @@ from bayesrtw.errors import Finding
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import NormalParts, Prior
 from bayesrtw.model.grouped import Grouped, Varying
-from bayesrtw.model.unreported import Unreported
+from bayesrtw.model.open_parts import Untold
 from bayesrtw.registry import role
 
 if TYPE_CHECKING:
@@ -320,7 +320,7 @@ class Fixed:
     mixture: NormalParts | None = None
     setting: Callable[[Mapping[str, object]], Array] | None = None
     sampled: bool = False
-    unreported: Unreported | None = None
+    unreported: Untold | None = None
     uncertain: Array | None = None
 
 

@@ -6,6 +6,7 @@ Dirichlet posterior, and whatever several estimates may be together has a closed
 dimension where delta is not zero.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -56,6 +57,26 @@ class Unreported:
         """Estimates whose level is not reported, shape (row,)."""
         return np.flatnonzero(self.index < 0)
 
+    @property
+    def sizes(self) -> Index:
+        """How many levels each silent estimate may have, shape (row,)."""
+        return np.full(len(self.silent), len(self.names))
+
+    @property
+    def described(self) -> str:
+        """What is not told, and in how many ways it may be."""
+        count, levels = len(self.silent), len(self.names)
+        return (
+            f"{count} rows do not report {self.column!r}, and each has any of {levels} levels: "
+            f"{levels}^{count}"
+        )
+
+    @property
+    def indicator(self) -> Array:
+        """What each alternative of an estimate is, shape (estimate, alternative, name)."""
+        every = np.eye(len(self.names))
+        return np.broadcast_to(every, (len(self.index), *every.shape))
+
     def kept(self, keep: Mask) -> "Unreported":
         """Keep some estimates: levels of those that go are no longer reported."""
         return replace(
@@ -96,15 +117,6 @@ class Unreported:
         """Mean row of the design of each estimate over its `shares`, shape (estimate, column)."""
         return np.asarray(np.einsum("el,elc->ec", self.shares(keep), self.alternatives))
 
-    def allocations(self) -> Index:
-        """List which levels the silent estimates may have together, shape (allocation, row).
-
-        The level of the first changes fastest.
-        """
-        count, levels = len(self.silent), len(self.names)
-        every = np.indices((levels,) * count, dtype=np.int16).reshape(count, levels**count)
-        return np.asarray(every[::-1].T, dtype=np.intp)
-
     def log_weight(self, allocations: Index, extra: tuple[int, int] | None = None) -> Array:
         """Log prior probability of allocations, the shares integrated out, shape (allocation,).
 
@@ -123,6 +135,21 @@ class Unreported:
             total += log_moment(self.known(stratum), self.delta, each)[which.reshape(-1)]
         return total
 
+    def joining(self, kept: "Unreported", row: int, allocations: Index) -> list[Array]:
+        """Probability of each level of a row that joins those kept, under each allocation of these."""
+        before, stratum = kept.log_weight(allocations), int(self.stratum[row])
+        return [
+            np.exp(kept.log_weight(allocations, (stratum, level)) - before)
+            for level in range(len(self.names))
+        ]
+
+    def constants(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Give what graphs take as constants."""
+        yield "levels", self.index
+        yield "strata", self.stratum
+        for stratum in np.unique(self.stratum).tolist():
+            yield f"shares {stratum}", self.known(stratum)
+
     def draw(self, replicates: int, rng: np.random.Generator) -> Index:
         """Draw levels of all estimates, shape (replicate, estimate): shares first, then each silent one's."""
         found = np.broadcast_to(self.index, (replicates, len(self.index))).copy()
@@ -133,6 +160,15 @@ class Unreported:
             chance = rng.random((replicates, len(rows), 1))
             found[:, rows] = np.sum(chance > upto[:, None, :-1], axis=-1)
         return found
+
+
+def combined(sizes: Index) -> Index:
+    """List which alternatives silent estimates may have together, shape (allocation, row).
+
+    That of the first changes fastest.
+    """
+    every = np.indices(tuple(sizes[::-1].tolist()), dtype=np.int16)
+    return np.asarray(every.reshape(len(sizes), int(np.prod(sizes)))[::-1].T, dtype=np.intp)
 
 
 def log_moment(alpha: Array, delta: Array, counts: Array) -> Array:

@@ -21,6 +21,8 @@ from bayesrtw.question.table import quantiles
 
 #: The ways, as they are called in tables.
 SUMMED, COMPLETE, OWN = "summed over levels", "complete cases", "a level of its own"
+#: The last of them where parts of programmes stand open.
+ABSENT = "open parts absent"
 
 
 def missing_levels(
@@ -86,7 +88,9 @@ def missing_levels(
         SUMMED: whole,
         COMPLETE: solve(asked.model, asked.evidence.rows(told)),
     }
-    if "" not in _said_missing(term):
+    if not _has_levels(term):
+        fits[ABSENT] = solve(_without_missing(asked.model, term), asked.evidence)
+    elif "" not in _said_missing(term):
         fits[OWN] = solve(_without_missing(asked.model, term), asked.evidence)
     tables = [_table(way, fit, ci_prob, threshold) for way, fit in fits.items()]
     frame = pd.concat(tables)
@@ -117,6 +121,11 @@ def _silent(model: Model, evidence: Evidence) -> Term:
     )
 
 
+def _has_levels(term: Term) -> bool:
+    """Whether levels are missing, and not parts of programmes."""
+    return any(each.shape == "levels" for each in term.facts.moderators)
+
+
 def _said_missing(term: Any) -> tuple[str, ...]:
     """Values of its column that say that a level is missing."""
     found: MissingLevels = term.missing
@@ -130,8 +139,13 @@ def _unreported(term: Term, evidence: Evidence) -> Any:
 
 
 def _without_missing(model: Model, term: Term) -> Model:
-    """Take every value for a level; values that stand in no group become groups of their own."""
+    """Take every value for a level, in a group of its own if need be; what stands open for absent."""
     known: Any = term
+    if not _has_levels(term):
+        without = replace(known, missing=None)
+        return replace(
+            model, terms=tuple(without if each is term else each for each in model.terms)
+        )
     groups = known.groups
     if groups:
         home = type(groups[0])

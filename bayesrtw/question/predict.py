@@ -258,14 +258,15 @@ def _each_level(
     for term in whole.model.terms:
         part = term.gaussian(whole.evidence)
         missing = part.unreported if isinstance(part, Fixed) else None
-        if missing is None or missing.column in values:
+        levels = any(each.shape == "levels" for each in term.facts.moderators)
+        if missing is None or missing.column in values or not levels:
             continue
         share = missing.shares(whole.kept)[places]
-        levels = _members(term, missing.names)
+        names = _members(term, missing.names)
         settings = [
             setting if missing.index[row] >= 0 else setting | {missing.column: level}
             for row, setting in zip(places, settings, strict=True)
-            for level in levels
+            for level in names
         ]
         weight = (weight[:, None] * share).reshape(-1)
         keep = np.flatnonzero(weight)
