@@ -180,6 +180,7 @@ OF_GROUP: Final[dict[str, OfGroup]] = {
     "logit_proportion": _logit_proportion,
     "log_proportion": _log_proportion,
     "arcsine_proportion": _arcsine_proportion,
+    "log_hazard": _log_cumulative_hazard,
     "log_rate": _log_rate,
     "mean": _mean,
 }

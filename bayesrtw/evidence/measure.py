@@ -206,6 +206,7 @@ MEASURES: Final[dict[str, Measure]] = {
         Measure("logit_proportion", "Proportion", "proportion", LOGIT, 1, "log_odds_ratio"),
         Measure("log_proportion", "Proportion", "proportion", LOG, 1, "log_risk_ratio"),
         Measure("arcsine_proportion", "Proportion", "proportion", ARCSINE, groups=1),
+        Measure("log_hazard", "Cumulative hazard", "hazard", LOG, 1, "log_hazard_ratio"),
         Measure("log_rate", "Rate", "rate", LOG, 1, "log_rate_ratio"),
         Measure("mean", "Mean", "mean", IDENTITY, 1, "mean_difference"),
         Measure("generic", "Effect", "effect"),

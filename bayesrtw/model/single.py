@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +11,9 @@ from scipy.special import expit
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.counts import counts
+from bayesrtw.evidence.groups import OF_GROUP
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.arms import Law, OneArm, log_probability, logit, poisson
+from bayesrtw.model.arms import LINKS, Law, OneArm, log_probability, logit, poisson
 from bayesrtw.model.counted import Counted, Reads, remembered, silent
 from bayesrtw.model.curves import Curves, Estimated, curves
 from bayesrtw.model.hypergeometric import share_of
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
 Array = NDArray[np.float64]
+
+#: Measures that each link of single groups tells: of a group, and between arms.
+_LINKED: Final = {
+    "logit": ("logit_proportion", "log_odds_ratio"),
+    "cloglog": ("log_hazard", "log_hazard_ratio"),
+}
 
 
 @component("likelihood", "poisson")
@@ -61,7 +68,8 @@ class Poisson(Counted):
         laws: list[Law] = [partial(_shifted, by) for by in offset.tolist()]
         effect = np.log((a + 0.5) / (c + 0.5)) - offset
         ends = [partial(_odds, by, total) for by, total in zip(offset, a + c, strict=True)]
-        return _sites(evidence, (a, a + c, a + c), laws, ends, (effect, a + 0.5, c + 0.5))
+        near = effect, np.sqrt(1.0 / (a + 0.5) + 1.0 / (c + 0.5))
+        return _sites(evidence, (a, a + c, a + c), laws, ends, near)
 
     def draw(self, evidence: Evidence, theta: Array, rng: np.random.Generator) -> Array:
         """See `Counted`: given all events of each study."""
@@ -78,7 +86,8 @@ class Poisson(Counted):
 
         seen = counts(evidence, 2, "person_time")
         by = pm.Data("offset_data", np.log(seen.size[0] / seen.size[1]))
-        _binomial("poisson", eta + by, evidence, seen.events[0], seen.events.sum(0), allocations)
+        told = _Told("poisson", seen.events[0], seen.events.sum(0), "logit")
+        _binomial(told, eta + by, evidence, allocations)
 
 
 @component("likelihood", "binomial_single")
@@ -86,37 +95,53 @@ class Poisson(Counted):
 class BinomialSingle(Counted):
     """Events among people of one group, logits of proportions; of single arms, log odds ratios between them.
 
-    ``r_i ~ Bin(n_i, p_i)`` with ``logit p_i = theta_i``. [1]_ Nothing is added where nobody or everybody
+    ``r_i ~ Bin(n_i, p_i)`` with ``g(p_i) = theta_i``. [1]_ Nothing is added where nobody or everybody
     has the event. A share of information (`Discount`) is a power. Where some studies are told as single arms
     and others report contrasts, see `Evidence.from_arms`, the contrasts are normal.
+
+    Parameters
+    ----------
+    link
+        ``"logit"``, or ``"cloglog"`` (complementary log-log): theta is the log of the hazard summed over
+        follow-up, and log hazard ratios are told between arms that are followed equally long [2]_. How long
+        is the study's baseline's: log time is the same in all of its arms.
 
     References
     ----------
     .. [1] Hamza TH, van Houwelingen HC, Stijnen T (2008). J Clin Epidemiol 61:41-51.
        doi:10.1016/j.jclinepi.2007.03.016
+    .. [2] Dias S, Welton NJ, Sutton AJ, Ades AE (2011). NICE DSU Technical Support Document 2, section 3.3.
     """
+
+    link: Literal["logit", "cloglog"] = "logit"
+
+    def __post_init__(self) -> None:
+        if self.link not in _LINKED:
+            raise SpecError(f"link is {self.link!r}. Choices: {', '.join(sorted(_LINKED))}.")
 
     @property
     def reads(self) -> Reads:
         """See `Counted`."""
-        return Reads(1, "n", ("logit_proportion", "log_odds_ratio"))
+        return Reads(1, "n", _LINKED[self.link])
 
     @remembered
     def observe(self, evidence: Evidence) -> Curves:
         """Each group is a site."""
         seen = counts(evidence, 1)
         (r,), (n,) = seen.events, seen.size
-        effect = np.log((r + 0.5) / (n - r + 0.5))
-        ends = [partial(_odds, 0.0, size) for size in n.tolist()]
-        near = effect, r + 0.5, n - r + 0.5
-        own = self.estimated(evidence)
-        return _sites(evidence, (r, n, n), [logit] * len(r), ends, near, own)
+        near = OF_GROUP[_LINKED[self.link][0]](r + 0.5, n + 1.0)
+        start = np.asarray(near.effect), np.asarray(near.se)
+        told = _odds if self.link == "logit" else _hazards
+        ends = [partial(told, 0.0, size) for size in n.tolist()]
+        laws, own = [LINKS[self.link]] * len(r), self.estimated(evidence)
+        return _sites(evidence, (r, n, n), laws, ends, start, own)
 
     def draw(self, evidence: Evidence, theta: Array, rng: np.random.Generator) -> Array:
         """See `Counted`."""
         _all_counted(self.estimated(evidence))
         size = counts(evidence, 1).size[0].astype(int)
-        return np.asarray(rng.binomial(size, expit(theta))[None].astype(float))
+        chance = expit(theta) if self.link == "logit" else -np.expm1(-np.exp(theta))
+        return np.asarray(rng.binomial(size, chance)[None].astype(float))
 
     def pymc(
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
@@ -124,7 +149,8 @@ class BinomialSingle(Counted):
         """Add the observed variable to the PyMC model in context."""
         seen = counts(evidence, 1)
         _all_counted(self.estimated(evidence))
-        _binomial("binomial_single", eta, evidence, seen.events[0], seen.size[0], allocations)
+        told = _Told("binomial_single", seen.events[0], seen.size[0], self.link)
+        _binomial(told, eta, evidence, allocations)
 
 
 @component("likelihood", "poisson_single")
@@ -153,7 +179,7 @@ class PoissonSingle(Counted):
         effect = np.log((r + 0.5) / time)
         most = np.full(len(r), np.inf)
         ends = [partial(_rate, size) for size in time.tolist()]
-        near, own = (effect, r + 0.5, most), self.estimated(evidence)
+        near, own = (effect, 1.0 / np.sqrt(r + 0.5)), self.estimated(evidence)
         return _sites(evidence, (r, time, most), [poisson] * len(r), ends, near, own)
 
     def draw(self, evidence: Evidence, theta: Array, rng: np.random.Generator) -> Array:
@@ -194,6 +220,12 @@ def _odds(by: float, total: float, u: Array) -> Array:
     return np.asarray(np.log((u + some) / (total - u + some)) - by)
 
 
+def _hazards(by: float, total: float, u: Array) -> Array:
+    """Give logs of cumulative hazards of outcomes less an offset, with 0.5 where they are not finite."""
+    some = np.where((u == 0) | (u == total), 0.5, 0.0)
+    return np.asarray(np.log(-np.log1p(-(u + some) / (total + 2.0 * some))) - by)
+
+
 def _rate(time: float, u: Array) -> Array:
     """Give log rates of outcomes, with 0.5 where there is no event."""
     return np.asarray(np.log(np.where(u == 0, 0.5, u) / time))
@@ -209,10 +241,10 @@ def _sites(
     seen: tuple[Array, Array, Array],
     laws: list[Law],
     ends: list[partial[Array]],
-    near: tuple[Array, Array, Array],
+    near: tuple[Array, Array],
     estimated: NDArray[np.bool_] | None = None,
 ) -> Curves:
-    """Make sites of events, sizes and most events; `near` is a start and two counts that give its SD.
+    """Make sites of events, sizes and most events; `near` is a start and its SD.
 
     Rows that are `estimated` are normal.
     """
@@ -232,8 +264,7 @@ def _sites(
         )
         for row, (events, size, most) in enumerate(zip(*seen, strict=True))
     ]
-    start, first, second = near
-    width = np.sqrt(1.0 / first + 1.0 / second)
+    start, width = near
     return curves(units, np.where(normal, effect, start), np.where(normal, se, width))
 
 
@@ -251,23 +282,27 @@ def _refuse(kind: str, allocations: tuple[Allocation, ...]) -> None:
         raise SpecError(f"Nuts cannot sample likelihood {kind!r} with a bias mixture; use Exact().")
 
 
+class _Told(NamedTuple):
+    """What a likelihood has seen: its kind, events, people, and its link."""
+
+    kind: str
+    events: Array
+    size: Array
+    link: str
+
+
 def _binomial(
-    kind: str,
-    eta: "TensorVariable",
-    evidence: Evidence,
-    events: Array,
-    size: Array,
-    allocations: tuple[Allocation, ...],
+    told: _Told, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...]
 ) -> None:
-    """Add binomial counts with a logit link to the PyMC model in context."""
+    """Add binomial counts to the PyMC model in context."""
     import pymc as pm  # noqa: PLC0415
 
-    _refuse(kind, allocations)
-    n, shares = pm.Data("n_data", size), pm.Data("information", share_of(evidence))
+    _refuse(told.kind, allocations)
+    n, shares = pm.Data("n_data", told.size), pm.Data("information", share_of(evidence))
 
     def logp(value: "TensorVariable", theta: "TensorVariable") -> "TensorVariable":
-        log_p, log_q = log_probability("logit", theta)
+        log_p, log_q = log_probability(told.link, theta)
         return shares * (value * log_p + (n - value) * log_q)
 
-    observed = pm.Data("events_data", events)
+    observed = pm.Data("events_data", told.events)
     pm.CustomDist("effect", eta, logp=logp, observed=observed, dtype="float64")

@@ -60,6 +60,12 @@ CASES = {
     ),
     "poisson": (Poisson(), TIMES, "log_rate_ratio", prior.Normal(0, 1)),
     "binomial_single": (BinomialSingle(), ONE, "logit_proportion", prior.Normal(-2, 1)),
+    "binomial_single, cloglog": (
+        BinomialSingle(link="cloglog"),
+        ONE,
+        "log_hazard",
+        prior.Normal(-2, 1),
+    ),
     "poisson_single": (PoissonSingle(), TIME, "log_rate", prior.Normal(-2, 1)),
 }
 

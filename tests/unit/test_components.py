@@ -248,6 +248,44 @@ def test_linde_2016_additive_and_unrestricted_with_tau_fixed(
         assert round(float(np.exp(at["mean"].iloc[0])), 2) == 3.91
 
 
+@pytest.mark.parametrize("tau", [None, HalfNormal(5)])
+def test_diabetes_hazards_of_counted_arms_are_published(tau: HalfNormal | None) -> None:
+    # NICE DSU TSD2, example 2 (program 3), as multinma 0.8.0 repeats it: MCMC, two decimals. Their offset,
+    # log time, is the same in all arms of a study.
+    published = (
+        {
+            "Placebo": (-0.25, 0.06),
+            "Beta Blocker": (-0.06, 0.06),
+            "CCB": (-0.25, 0.05),
+            "ACE Inhibitor": (-0.36, 0.05),
+            "ARB": (-0.45, 0.06),
+        }
+        if tau is None
+        else {
+            "Placebo": (-0.29, 0.09, -0.47, -0.12),
+            "Beta Blocker": (-0.07, 0.09, -0.25, 0.10),
+            "CCB": (-0.24, 0.08, -0.41, -0.08),
+            "ACE Inhibitor": (-0.40, 0.09, -0.58, -0.24),
+            "ARB": (-0.47, 0.11, -0.70, -0.27),
+        }
+    )
+    seen = pd.read_csv(NETWORKS / "diabetes.csv")
+    names = {"studyc": "study", "trtc": "arm", "r": "events"}
+    arms = seen.rename(columns=names)[["study", "arm", "events", "n"]]
+    evidence = brw.Evidence.from_arms(arms, measure="log_hazard_ratio", benefit="lower")
+    terms = (
+        Components(Normal(0, 10), arm="arm", none=("Diuretic",)),
+        Arms(tau, baseline=Normal(0, 10)),
+    )
+    model = brw.Model(terms=terms, likelihood=BinomialSingle(link="cloglog"))
+    tree = brw.fit(model, evidence, engine=brw.Exact(draws=0, study_effects=False))
+    for name, figures in published.items():
+        assert _effects(tree, name)[0][: len(figures)] == pytest.approx(figures, abs=0.013), name
+    if tau is not None:
+        told = brw.summarise(tree).loc["tau", ["mean", "median", "lower", "upper"]]
+        assert told.to_list() == pytest.approx([0.13, 0.12, 0.05, 0.23], abs=0.01)
+
+
 def test_shares_of_a_sum_of_parts_are_slopes() -> None:
     # The pooled mean of comparisons gains by a step of each estimate; the prior has the rest of one.
     seen = _parkinsons()

@@ -37,6 +37,10 @@ def people(row, theta):
     return stats.binom.pmf(row[0], row[1], 1 / (1 + np.exp(-theta)))
 
 
+def hazards(row, theta):
+    return stats.binom.pmf(row[0], row[1], -np.expm1(-np.exp(np.minimum(theta, 50))))
+
+
 def times(row, theta):
     return stats.poisson.pmf(row[0], row[1] * np.exp(np.minimum(theta, 50)))
 
@@ -50,6 +54,13 @@ CASES = {
         both,
     ),
     "binomial_single": (BinomialSingle(), PEOPLE, ["events", "n"], "logit_proportion", people),
+    "binomial_single, cloglog": (
+        BinomialSingle(link="cloglog"),
+        PEOPLE,
+        ["events", "n"],
+        "log_hazard",
+        hazards,
+    ),
     "poisson_single": (PoissonSingle(), TIMES, ["events", "person_time"], "log_rate", times),
 }
 
@@ -125,6 +136,12 @@ def test_events_are_drawn_from_their_laws():
     two = {"study": ["A"], "events_t": [3.0], "events_c": [5.0]}
     asked = [
         (BinomialSingle(), {**one, "n": [40.0]}, "logit_proportion", stats.binom(40, expit(0.3))),
+        (
+            BinomialSingle(link="cloglog"),
+            {**one, "n": [40.0]},
+            "log_hazard",
+            stats.binom(40, 1 - np.exp(-np.exp(0.3))),
+        ),
         (
             PoissonSingle(),
             {**one, "person_time": [9.0]},
