@@ -36,9 +36,9 @@ Array = NDArray[np.float64]
 AGREES = 1e-4
 
 #: Most effects behind estimates that are worked out one by one, where a model is not normal or levels are
-#: missing: half a minute.
-#: Beyond, priors are crossed with nothing left out; studies left out have a table of their own on the page.
-MOST_EFFECTS = 4_000
+#: missing: half a minute. Beyond, priors are crossed with nothing left out; studies left out have a table of
+#: their own on the page.
+MOST_EFFECTS, MOST_SUMMED = 4_000, 1_000
 
 #: Name of the prior that was registered, and of the rows when nothing is left out.
 REGISTERED, EVERYTHING = "registered", "nothing left out"
@@ -157,8 +157,10 @@ def explore(synthesis: Synthesis) -> Explored | None:
         if each.of not in model.hyper and not each.of.startswith("theta[")
     )
     left = _left_out(evidence, model)
-    dear = curved(model, evidence) or silent(model, evidence)
-    if dear and evidence.size * len(left) * len(axis[1]) > MOST_EFFECTS:
+    many = evidence.size * len(left) * len(axis[1])
+    if (curved(model, evidence) and many > MOST_EFFECTS) or (
+        silent(model, evidence) and many > MOST_SUMMED
+    ):
         left = left[:1]
     steps = [(Rung(REGISTERED, model, evidence), np.ones(evidence.size, dtype=bool))]
     steps += _further(synthesis)

@@ -439,8 +439,8 @@ class AllocatedFit:
         width, silent = len(mu), len(problem.unreported.silent)
         lines = [Line(row) for row in np.eye(width)]
         lines += [Line(np.zeros(width), row) for row in np.eye(silent)]
-        found = np.zeros(len(self.design.se))
-        for here in self.at_nodes.here():
+
+        def of(here: Here) -> Array:
             states, share = here.states, here.share
             mean, white, _ = states.whitened(Line(mu))
             mean -= np.einsum("na,na->n", share, mean)[:, None]
@@ -452,8 +452,9 @@ class AllocatedFit:
                     both += one * other
                 covariance[:, place] = np.einsum("na,na->n", share, both)
             covariance[:, :width] += states.points.rest @ mu
-            solved = problem.solved(here.values)
-            found += here.weight @ np.einsum("nek,nk->ne", solved, covariance)
+            return np.asarray(np.einsum("nek,nk->ne", problem.solved(here.values), covariance))
+
+        found = self.at_nodes.mean(("shares", mu.tobytes()), len(self.design.se), of)
         every = np.zeros(len(self.kept) + 1)
         every[:-1][self.kept] = found
         every[-1] = 1.0 - np.sum(found)

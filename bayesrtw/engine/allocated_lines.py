@@ -80,6 +80,7 @@ class Known:
 
     given: dict[bytes, Conditional] = field(default_factory=dict)
     made: dict[object, Made] = field(default_factory=dict)
+    told: dict[object, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,11 +123,25 @@ class AtNodes:
         weight = np.exp(self.nodes.log_weight)
         return np.asarray(weight / np.sum(weight[self.carry]))
 
+    def mean(self, key: object, size: int, make: Callable[[Here], Array]) -> Array:
+        """Average what is made at each node, shape (node, size), once for all weights of the nodes."""
+        told = self.known.told.setdefault(
+            (self._laid, key), np.full((len(self.nodes.log_weight), size), np.nan)
+        )
+        todo, start = self.carry[np.isnan(told[self.carry]).any(axis=1)], 0
+        for here in self.here(todo):
+            stop = start + len(here.weight)
+            told[todo[start:stop]], start = make(here), stop
+        return np.asarray(self.weight[self.carry] @ told[self.carry])
+
+    @property
+    def _laid(self) -> bytes:
+        """Where the nodes lie."""
+        return b"".join(value.tobytes() for value in self.nodes.values)
+
     def _each(self, wanted: Sequence[tuple[object, Lines]]) -> list[Made]:
         """Work quantities out at the nodes that carry something, as far as nobody has."""
-        nodes, made = self.nodes, self.known.made
-        laid = b"".join(value.tobytes() for value in nodes.values)
-        count = len(nodes.log_weight)
+        made, laid, count = self.known.made, self._laid, len(self.nodes.log_weight)
         keys = [(laid, key) for key, _ in wanted]
         empty, never = np.zeros(count), np.full(count, np.inf)
         for key in keys:
