@@ -78,9 +78,14 @@ class Synthesis(Pictured):
         }
         pooled = self.posterior.attrs["hyper"] != "" and "mu" in self.quantities.index
         drawn = Drawing((self,))
+        # Numbers of single arms are no effects: beside a line of no effect they would be read as some.
+        arms = "rows are single arms; ask brw.network for its pictures" * bool(
+            self.evidence.single_arms.any()
+        )
         found: dict[str, Drawing | str] = {
-            "forest": drawn,
-            "funnel": drawn if model.mean else "the model has no pooled mean; add an intercept",
+            "forest": arms or drawn,
+            "funnel": arms
+            or (drawn if model.mean else "the model has no pooled mean; add an intercept"),
             "bubble": Drawing((self,), choices={"moderator": by_shape["line"]})
             if by_shape["line"]
             else "the model has no numeric moderator; add a linear term",

@@ -123,6 +123,11 @@ def arms_of(
     _checked(frame)
     called = {str(name): columns.get(str(name), str(name)) for name in frame.columns}
     roles = set(called.values())
+    if "measure" in roles:
+        raise EvidenceError(
+            "data frame: column 'measure' stands in the frame; arms are in one measure: give measure= and "
+            "leave the column out."
+        )
     if "mean" in roles:
         columns = columns | {name: "se_mean" for name, role in called.items() if role == "se"}
     told = [usual for needs, usual in _OF_ARMS if set(needs) <= roles]

@@ -126,13 +126,21 @@ class Arms:
         """See `Term`."""
         if self.baseline is None:
             return []
-        group = group_numbers(evidence, self.by)
-        lone = (np.bincount(group)[group] == 1) & evidence.single_arms
-        if not lone.any():
-            return []
-        alone = [str(name) for name in evidence.data[ESTIMATE].to_numpy()[lone]]
-        text = f"{shown(alone)} have one arm each: beside a free baseline they say nothing of differences."
-        return [Finding("one-arm-studies", "warning", text)]
+        group, arm = group_numbers(evidence, self.by), evidence.single_arms
+        text = (
+            f"{int(arm.sum())} of {evidence.size} rows are single arms: what they show is a number of one "
+            "arm, with its study's baseline, and no effect; effects are differences of arms."
+        )
+        found = [Finding("single-arms", "note", text)]
+        lone = (np.bincount(group)[group] == 1) & arm
+        if lone.any():
+            alone = [str(name) for name in evidence.data[ESTIMATE].to_numpy()[lone]]
+            text = (
+                f"{shown(alone)} have one arm each: beside a free baseline they say nothing of "
+                "differences."
+            )
+            found.append(Finding("one-arm-studies", "warning", text))
+        return found
 
     @property
     def _width(self) -> float:

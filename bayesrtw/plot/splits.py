@@ -13,7 +13,7 @@ from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column
 from bayesrtw.plot.subject import subject_of
 from bayesrtw.printed import spell_probability
-from bayesrtw.question.inconsistency import Splits
+from bayesrtw.question.inconsistency import Splits, counted
 
 _CALLED: Final = {"direct": "direct", "indirect": "indirect", "network": "network"}
 
@@ -72,7 +72,7 @@ def _read(splits: Splits) -> Forest:
         for source, called in _CALLED.items():
             place = sources.index.get_loc((one, other, source))
             ends = sources[["median", "lower", "upper"]].to_numpy(dtype=np.float64)[place].tolist()
-            studies = f", {check['studies']:.0f} studies" if source == "direct" else ""
+            studies = f", {counted(check['studies'])}" if source == "direct" else ""
             rows.append(
                 Row("result", f"{called}{studies}", Interval(*ends), hollow=source == "network")
             )

@@ -78,7 +78,7 @@ class Splits(Pictured):
         measure = self.about.evidence.measure
         what = "ratio of the two" if measure.log else "difference"
         told = [
-            f"{one} vs {other} ({row['studies']:.0f} studies): direct {direct}, indirect {indirect}, {what} "
+            f"{one} vs {other} ({counted(row['studies'])}): direct {direct}, indirect {indirect}, {what} "
             f"{apart}, P value {spell_probability(float(row['p_value']))}"
             for (one, other), row, direct, indirect, apart in zip(
                 self.checks.index,
@@ -443,6 +443,11 @@ def prior_sd(model: Model, evidence: Evidence) -> float:
                 return float(np.max(part.precision**-0.5))
     sets_of(model)  # says what is missing
     raise AssertionError
+
+
+def counted(studies: float) -> str:
+    """Count studies in words."""
+    return f"{studies:.0f} {'study' if studies == 1 else 'studies'}"
 
 
 def typical_spread(whole: Fitted) -> float:

@@ -14,6 +14,7 @@ from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.printed import figure
 from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.asked import About, Subject, about
+from bayesrtw.question.inconsistency import counted
 from bayesrtw.question.league import PAIR
 from bayesrtw.registry import suggestion
 
@@ -50,8 +51,8 @@ class Transitivity(Pictured):
         far = self.table[self.table["apart"].abs() >= APART]
         moderators = self.table.index.unique("moderator")
         said = [
-            f"{moderator} in {one} vs {other} ({figure(row['mean'])}, {row['studies']:.0f} "
-            f"{'study' if row['studies'] == 1 else 'studies'}, {row['apart']:+.1f} SDs)"
+            f"{moderator} in {one} vs {other} ({figure(row['mean'])}, {counted(row['studies'])}, "
+            f"{row['apart']:+.1f} SDs)"
             for (moderator, one, other), row in zip(
                 far.index.tolist(), far.to_dict("records"), strict=True
             )

@@ -150,6 +150,7 @@ def test_a_frame_of_arms_is_evidence() -> None:
     assert brw.Evidence.from_arms(rates).measure.name == "log_rate_ratio"
     wrong = [
         (seen, {}, "an arm a row tells events and n"),
+        (seen.assign(measure="OR"), headings, "give measure= and leave the column out"),
         (seen.assign(trtc=""), headings, "row 1 .*arm must be named"),
         (seen.assign(trtc="x"), headings, "row 2 .*an arm is one row"),
         (seen.assign(n=np.nan), headings, "row 1 .*an arm tells a number of its own"),

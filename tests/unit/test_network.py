@@ -1,6 +1,7 @@
 """Networks of treatments: published leagues and ranks, dense grids by hand, and what is refused."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from scipy.stats import norm
 
 import bayesrtw as brw
 from bayesrtw.engine import solve
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import EvidenceError, SpecError
 from bayesrtw.model.arm_effects import Arms
 from bayesrtw.model.checked import check
 from bayesrtw.model.components import Components
@@ -326,3 +327,28 @@ def test_what_is_said_of_a_sample_has_its_caveat() -> None:
     for each in found:
         assert each.describe().endswith(f"Caveat: {caveat}"), type(each)
         assert caveat in each._repr_html_()
+
+
+def test_a_synthesis_of_arms_is_asked_as_a_network(
+    plain: tuple[brw.Synthesis, dict[str, Any]],
+) -> None:
+    synthesis = plain[0]
+    asked = tuple(each for each in synthesis.analysis.estimand if each.of in ("mu", "tau"))
+    model = network_of("1")
+    analysis = replace(
+        synthesis.analysis,
+        evidence=replace(synthesis.analysis.evidence, measure="mean_difference"),
+        term=model.terms,
+        likelihood=model.likelihood,
+        estimand=asked,
+        variant=(),
+    )
+    ran = brw.run(analysis, parkinsons())
+    told, bare = (brw.network.league(each) for each in (ran, solve(network_of("1"), parkinsons())))
+    pd.testing.assert_frame_equal(told.table, bare.table)
+    said = {each.check: each.message for each in ran.findings}
+    assert said["single-arms"].startswith("15 of 15 rows are single arms")
+    with pytest.raises(SpecError, match=r"rows are single arms; ask brw\.network"):
+        ran.plot("forest")
+    with pytest.raises(EvidenceError, match="the term `arms` with a baseline"):
+        brw.run(parkinsons())
