@@ -65,17 +65,21 @@ class NodePlace:
     def lines(self, columns: Array, *, new: bool, along: Array | None) -> list[tuple[Array, Array]]:
         """Mean and SD of rows of the design, each of shape (node,), or of the effects in a new setting there.
 
-        What is asked twice is the same arrays: posteriors that weigh them otherwise are summarised together.
+        One row that is asked twice is the same arrays: posteriors that weigh them otherwise are summarised
+        together.
         """
-        far = [None] * len(columns) if along is None else along
         key = (columns.tobytes(), np.array(along).tobytes() if new else b"")
-        if key not in self.known:
-            mean, sd = combined(self.normals.given, columns)
-            if new:
-                spread = np.stack([self.spread_at(each) for each in far], axis=-1)
-                sd = np.sqrt(sd**2 + spread)
-            self.known[key] = list(zip(mean.T.copy(), sd.T.copy(), strict=True))
-        return self.known[key]
+        if key in self.known:
+            return self.known[key]
+        mean, sd = combined(self.normals.given, columns)
+        if new:
+            far = [None] * len(columns) if along is None else along
+            spread = np.stack([self.spread_at(each) for each in far], axis=-1)
+            sd = np.sqrt(sd**2 + spread)
+        found = list(zip(mean.T.copy(), sd.T.copy(), strict=True))
+        if len(columns) == 1:
+            self.known[key] = found
+        return found
 
     @cached_property
     def like_studies(self) -> tuple[Array, Array] | None:

@@ -131,3 +131,11 @@ def test_pairs_that_may_differ_stand_beside_the_parts(synthesis):
     told = told_by(solve(replace(model, terms=(term, *model.terms[1:])), synthesis.evidence))
     assert "coordination x multidisciplinary_team" in told.table.index
     assert np.allclose(told.shares.sum(axis=0) + told.table["prior"], 1.0)
+
+
+def test_the_head_of_a_report_says_registered_of_what_is_in_the_register_alone(synthesis):
+    content = record(synthesis, alternatives=False)
+    assert "registered 2026-11-30, revision 1" in render_markdown(content)
+    said = {"check": "unregistered", "severity": "warning", "message": "It is in no register."}
+    text = render_markdown({**content, "findings": [*content["findings"], said]})
+    assert "not in the register of this package; dated 2026-11-30, revision 1" in text
