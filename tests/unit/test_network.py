@@ -352,3 +352,30 @@ def test_a_synthesis_of_arms_is_asked_as_a_network(
         ran.plot("forest")
     with pytest.raises(EvidenceError, match="the term `arms` with a baseline"):
         brw.run(parkinsons())
+
+
+def test_parkinsons_ranks_and_absolute_effects_are_published() -> None:
+    # NICE DSU TSD2, example 5, common effect; ranks and the prediction from a baseline of N(-0.73, 1/21) as
+    # the vignette of multinma 0.8.0 has them: 4000 draws, standard errors of ends of intervals up to 0.03.
+    parts, arms = network_of("1").terms
+    whole = solve(brw.Model(terms=(parts, replace(arms, tau=None))), parkinsons())
+    ranks = brw.network.ranks(whole).distribution.loc[list("12345")].to_numpy()
+    published = [
+        [0.00, 0.04, 0.06, 0.11, 0.79],
+        [0.95, 0.04, 0.01, 0.00, 0.00],
+        [0.00, 0.17, 0.26, 0.45, 0.12],
+        [0.00, 0.04, 0.49, 0.39, 0.07],
+        [0.04, 0.71, 0.18, 0.05, 0.01],
+    ]
+    assert ranks == pytest.approx(np.array(published), abs=0.025)
+    half = norm.ppf(0.975) / np.sqrt(21)
+    stated = {"of": "1", "value": -0.73, "interval": (-0.73 - half, -0.73 + half), "source": "TSD2"}
+    found = brw.network.absolute(whole, **stated).table.loc[list("12345")].to_numpy()
+    middles = [
+        [-0.73, -1.16, -0.29],
+        [-2.53, -3.33, -1.74],
+        [-1.22, -2.27, -0.17],
+        [-1.28, -2.29, -0.24],
+        [-1.58, -2.68, -0.44],
+    ]
+    assert found == pytest.approx(np.array(middles), abs=0.06)
