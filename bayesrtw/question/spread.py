@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.polynomial import legendre
+from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 from bayesrtw.engine.fitted import Fitted
@@ -20,9 +20,9 @@ from bayesrtw.question.asked import Subject, about, asked
 
 Array = NDArray[np.float64]
 
-#: Nodes of the SD that are tried, and what a doubling may move of its log evidence and, relatively, of its
-#: mean.
-NODES, STILL = (12, 24, 48, 96, 192), 1e-6
+#: Steps of the rule of the SD that are tried, and what a doubling may move of its log evidence and,
+#: relatively, of its mean.
+NODES, STILL = (6, 12, 24, 48, 96, 192), 1e-6
 #: Nodes with less than this share move no printed figure.
 NEGLIGIBLE = 1e-12
 #: Points on which the distribution of the SD is inverted, and digits of which quantiles are sure.
@@ -82,18 +82,31 @@ class OverSpread:
 
     @cached_property
     def _distribution(self) -> tuple[Array, Array]:
-        """Places of the SD, and its posterior distribution there: a Legendre series integrated."""
-        count = len(self.node)
-        x = 2.0 * self.node - 1.0
-        terms = (np.arange(count) + 0.5) * (self.weight @ legendre.legvander(x, count - 1))
+        """Places of the SD, and its posterior distribution there: a Chebyshev series integrated."""
+        x, w = _rule(len(self.node) + 1)
+        # The density vanishes at both ends, see `_share`.
+        density = np.concatenate([[0.0], self.weight / w, [0.0]])
+        ends = np.concatenate([[-1.0], x, [1.0]])
+        terms = np.linalg.solve(chebyshev.chebvander(ends, len(ends) - 1), density)
         grid = np.sin(np.linspace(0.0, np.pi / 2, POINTS)) ** 2
-        upto = legendre.legval(2.0 * grid - 1.0, legendre.legint(terms, lbnd=-1))
+        upto = chebyshev.chebval(2.0 * grid - 1.0, chebyshev.chebint(terms, lbnd=-1))
         return grid, np.maximum.accumulate(np.clip(upto, 0.0, 1.0))
 
     def sd_quantile(self, levels: Sequence[float]) -> Array:
         """Give quantiles of the SD, shape (level,)."""
         grid, upto = self._distribution
         return np.asarray(self.prior.ppf(_share(np.interp(levels, upto, grid))))
+
+
+def _rule(count: int) -> tuple[Array, Array]:
+    """Give the inner places of a Clenshaw-Curtis rule of so many steps, and its weights."""
+    x = -np.cos(np.pi * np.arange(count + 1) / count)
+    x[count // 2] = 0.0
+    degree = np.arange(count + 1)
+    even = degree % 2 == 0
+    whole = np.where(even, 2.0 / (1.0 - np.where(even, degree, 0) ** 2.0), 0.0)
+    weight = np.linalg.solve(chebyshev.chebvander(x, count).T, whole)
+    return x[1:-1], weight[1:-1]
 
 
 def _share(place: Array) -> Array:
@@ -173,11 +186,17 @@ def over_spread(
     if not prior.positive or not prior.proper:
         raise SpecError("sd is a standard deviation: give a proper prior on [0, inf).")
     known: tuple[float, float] | None = None
+    made: dict[float, Fitted] = {}
     for count in NODES:
-        x, w = legendre.leggauss(count)
+        x, w = _rule(count)
         node = 0.5 * (x + 1.0)
         sds = prior.ppf(_share(node))
-        fits = tuple(at(float(sd)) for sd in sds)
+        # The places of one rule are places of the next, to rounding.
+        places = [round(each, 12) for each in node.tolist()]
+        for place, sd in zip(places, sds.tolist(), strict=True):
+            if place not in made:
+                made[place] = at(sd)
+        fits = tuple(made[place] for place in places)
         log = np.array([fit.posterior.log_evidence for fit in fits])
         log = log + np.log(0.5 * w * 6.0 * node * (1.0 - node))
         total = float(np.logaddexp.reduce(log))
