@@ -29,6 +29,7 @@ from bayesrtw.printed import spell, spell_probability
 from bayesrtw.report.absolute import per_thousand
 from bayesrtw.report.document import as_json
 from bayesrtw.report.html import render_html, render_index
+from bayesrtw.report.record import record
 from bayesrtw.report.render import page as page_of
 
 pytestmark = pytest.mark.browser
@@ -417,7 +418,9 @@ def test_the_index_leads_to_every_page(visit: Open, main_report: Made, tmp_path:
 
 def test_sets_of_parts_add_up_to_what_python_expects(visit: Open, tmp_path: Path) -> None:
     synthesis = brw.run(brw.open_analysis("at-work-components"))
-    page = visit(made(synthesis, tmp_path).path).page
+    path = tmp_path / "report.html"
+    path.write_text(page_of(synthesis, record(synthesis, alternatives=False)), encoding="utf-8")
+    page = visit(path).page
     answer = page.locator("#sets-answer")
     assert answer.inner_text() == "Nothing is chosen."
     titles = {part.name: part.title for part in synthesis.evidence.coding.parts}
@@ -437,3 +440,12 @@ def test_sets_of_parts_add_up_to_what_python_expects(visit: Open, tmp_path: Path
     assert f"P(benefit): {chance}." in answer.inner_text()
     left, right = (effect(float(row[name])) for name in ("new_lower", "new_upper"))
     assert f"In a new setting: {left} to {right}." in answer.inner_text()
+    small = {"width": 360, "height": 800}
+    for scheme in ("light", "dark"):
+        page = visit(path, viewport=small, color_scheme=scheme, bypass_csp=True).page
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        found = Axe().run(page).response["violations"]
+        grave = [
+            (each["id"], each["nodes"][0]["html"]) for each in found if each["impact"] in GRAVE
+        ]
+        assert grave == []
