@@ -59,6 +59,9 @@ def numbers_of(
     for name in ("effect", "se"):
         values = np.asarray(held[name], dtype=np.float64)
         bad = ~np.isfinite(values) if name == "effect" else ~(np.isfinite(values) & (values > 0))
+        if name == "se":
+            # People may stand in its place: likelihood `unknown_errors`.
+            bad &= ~(np.isnan(values) & _told_people(held))
         rule = "finite" if name == "effect" else "positive and finite"
         for row in np.flatnonzero(bad)[:5]:
             what, remedy = f"found {float(values[row])!r}", "mend or leave out the row"
@@ -201,3 +204,11 @@ def _column(cells: Sequence[Any], name: str, faults: Faults) -> NDArray[np.gener
                 faults.add(Fault(what, f"{name} must be a number", remedy, "not-a-number", place))
         return numbers
     return np.array(["" if value is None else str(value) for value in values], dtype=object)
+
+
+def _told_people(held: Mapping[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
+    """Say which rows tell how many people both groups have, shape (row,)."""
+    people = [held[name] for name in ("n_t", "n_c") if name in held and held[name].dtype != object]
+    if len(people) < 2:
+        return np.zeros(len(held["study"]), dtype=bool)
+    return np.all(np.asarray(people, dtype=np.float64) > 0, axis=0)

@@ -22,6 +22,7 @@ _ELSEWHERE: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "hypergeometric": ("Hypergeometric",),
         "single": ("BinomialSingle", "Poisson", "PoissonSingle"),
         "student_t": ("HeavyTails",),
+        "unknown_errors": ("UnknownErrors",),
     },
     "bayesrtw.model.selection": {"step_weights": ("StepWeights",), "robma": ("robma",)},
 }  # fmt: skip

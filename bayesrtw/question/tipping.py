@@ -88,7 +88,7 @@ class _Shifted:
     @property
     def unit(self) -> float:
         """The widest standard error."""
-        return float(np.max(self.whole.evidence.data["se"].to_numpy()))
+        return float(np.nanmax(self.whole.evidence.data["se"].to_numpy()))
 
     def at(self, shift: float) -> Shifts:
         """Lay nodes where the posterior lives after a shift."""
