@@ -4,6 +4,7 @@ arviz-plots has no such picture. A cell is read as the treatment of its row agai
 says that the first is better, vermillion that the second is, and the deeper the more probable.
 """
 
+import math
 from typing import Final
 
 from matplotlib.axes import Axes
@@ -34,7 +35,7 @@ def plot_league(league: League, *, width_mm: float = 170.0, ax: Axes | None = No
     league
         What `bayesrtw.network.league` returned.
     width_mm
-        Width of the figure in millimetres; intervals are printed where cells have room.
+        Width of the figure in millimetres; numbers, and their intervals, are printed where cells have room.
     ax
         Empty axes whose place on their figure is used; None makes a figure as high as the rows need.
 
@@ -55,7 +56,9 @@ def plot_league(league: League, *, width_mm: float = 170.0, ax: Axes | None = No
     labels = [shorten(name, NAME_SHARE * room, face) for name in numbered]
     across = (room - max(width(label, face) for label in labels) - 2 * EDGE - 11.0) / count
     cells = league.cells.to_numpy()
-    tall = all(_fits(str(cell), across, face) for cell in cells.reshape(-1))
+    every = [_lines(str(cell)) for cell in cells.reshape(-1)]
+    tall = all(_fits(lines, across, face) for lines in every)
+    plain = all(_fits(lines[:1], across, face) for lines in every)
     direction = subject.direction
     better = "better" if direction.benefit else "above"
     legend = (
@@ -64,7 +67,8 @@ def plot_league(league: League, *, width_mm: float = 170.0, ax: Axes | None = No
     )
     unit = f" ({subject.unit})" if subject.unit else ""
     what = f"{subject.measure.title}{unit} of the row's treatment against the column's"
-    told = f"{100 * league.ci_prob:g} % intervals" if tall else "intervals: see the table"
+    left = "intervals" if plain else "numbers"
+    told = f"{100 * league.ci_prob:g} % intervals" if tall else f"{left}: see the table"
     notes = (f"{what}; {told}. The deeper the colour, the nearer {league.said} is to 0 or 1.",)
     frame = Frame(
         kind="League table",
@@ -89,10 +93,12 @@ def plot_league(league: League, *, width_mm: float = 170.0, ax: Axes | None = No
                 color = FAINT if same else _shade(float(chances[row, column]))
                 corner = column - 0.5, row - 0.5
                 axes.add_patch(Rectangle(corner, 1, 1, facecolor=color, edgecolor="white"))
-                if not same:
+                if plain and not same:
                     _cell(axes, (column, row), str(cells[row, column]), face, tall=tall)
         points, wide, high = points_from_corner(axes), _width(axes), _height(axes)
-        for place in range(count):
+        # Of very many columns every second or third has its number.
+        step = math.ceil((width(f"{count}", face) / HINTED + 3.0) * count / wide)
+        for place in range(0, count, step):
             x = (place + 0.5) / count * wide
             write(axes, (x, high + 4.0), f"{place + 1}", face, points, ha="center")
     return axes
@@ -120,9 +126,9 @@ def _shade(chance: float) -> str:
     return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
 
 
-def _fits(cell: str, room: float, face: Face) -> bool:
-    """Whether the interval of a cell has room."""
-    return all(width(part, face) / HINTED + 3.0 <= room for part in _lines(cell))
+def _fits(lines: list[str], room: float, face: Face) -> bool:
+    """Whether lines have room in a cell."""
+    return all(width(part, face) / HINTED + 3.0 <= room for part in lines)
 
 
 def _lines(cell: str) -> list[str]:

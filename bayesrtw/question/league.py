@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from bayesrtw.engine.fitted import Expects
+from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.treatments import Treatments, treatments_of
 from bayesrtw.pictured import Drawing, Pictured, as_html
@@ -164,7 +165,7 @@ def league(
     Raises
     ------
     SpecError
-        If no term says what arms consist of, or a treatment does not occur.
+        If no term says what arms consist of, a treatment does not occur, or the threshold is negative.
     EngineRefusal
         If the model gives no neighbours; the message says what stands in the way.
 
@@ -181,6 +182,8 @@ def league(
     >>> bool(found.better.loc["x", "none"] > 0.9)
     True
     """
+    if not threshold >= 0:
+        raise SpecError(f"threshold is the size of a difference, >= 0; found {threshold!r}.")
     whole = expects(model, evidence)
     network = treatments_of(whole.model, whole.evidence)
     order = network.places(treatments)

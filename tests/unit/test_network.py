@@ -296,6 +296,8 @@ def test_what_no_league_answers_is_named() -> None:
     evidence, model = parkinsons(), network_of("1")
     with pytest.raises(SpecError, match=r"no treatment '9' in the rows"):
         brw.network.league(model, evidence, treatments=["1", "9"])
+    with pytest.raises(SpecError, match="threshold is the size of a difference"):
+        brw.network.league(model, evidence, threshold=-0.1)
     with pytest.raises(SpecError, match="name at least two"):
         brw.network.league(model, evidence, treatments=["1"])
     plain = brw.Evidence.from_frame(pd.DataFrame({"study": list("ab"), "effect": 0.1, "se": 0.2}))

@@ -183,6 +183,12 @@ def of_network(ask, it, width_mm):
     return ask(network(3 if it["evidence"].size < 10 else 12)).plot(width_mm=width_mm)
 
 
+def test_numbers_of_a_league_stay_in_their_cells():
+    found = brw.network.league(network(22))
+    for width_mm in (84.0, 174.0):
+        assert_nothing_meets(found.plot(width_mm=width_mm))
+
+
 def collection(axes, gid):
     [found] = [marks for marks in axes.collections if marks.get_gid() == gid]
     return np.asarray(found.get_offsets())
