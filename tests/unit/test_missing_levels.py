@@ -427,6 +427,23 @@ def test_what_is_not_served_beside_missing_levels_is_refused_by_both_engines():
         solve(heavy, rows())
     with pytest.raises(EngineRefusal, match="served beside normal likelihoods"):
         graph(heavy, rows())
+    unknown = model(
+        MissingLevels(("?",)), likelihood=brw.likelihood.UnknownErrors(mean=0.0, sd=0.2)
+    )
+    people = {"n_t": 90.0, "n_c": 90.0}
+    with pytest.raises(EngineRefusal, match="served beside normal likelihoods"):
+        solve(unknown, rows(**people))
+    counted = model(MissingLevels(("?",)), likelihood=brw.likelihood.Hypergeometric())
+    tables = {"events_t": 9.0, "events_c": 7.0, **people}
+    frame = (
+        rows(**tables)
+        .data.to_dataframe()
+        .reset_index()[["study", "effect", "se", "level", *tables]]
+    )
+    odds = brw.Evidence.from_frame(frame, measure="log_odds_ratio", benefit="higher")
+    for refused in (solve, graph):
+        with pytest.raises(EngineRefusal, match="served beside normal likelihoods"):
+            refused(counted, odds)
     group = RiskGroup("all", ("rct",), Normal(0, 0.2), HalfNormal(0.1), (RiskClass("", 0.5),))
     both = brw.Model(terms=(*model(MissingLevels(("?",))).terms, BiasMixture((group,))))
     with pytest.raises(EngineRefusal, match="without a bias mixture"):
