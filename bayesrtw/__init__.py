@@ -46,11 +46,11 @@ if TYPE_CHECKING:
     from bayesrtw.plot.bubble import plot_bubble as plot_bubble
     from bayesrtw.plot.figure import write_figure as write_figure
     from bayesrtw.plot.forest import plot_forest as plot_forest
-    from bayesrtw.plot.history import plot_history as plot_history
     from bayesrtw.posterior.summarise import summarise as summarise
     from bayesrtw.question import network as network
     from bayesrtw.question.calibrate import calibrate as calibrate
     from bayesrtw.question.calibrate import judge as judge
+    from bayesrtw.question.classical import classical as classical
     from bayesrtw.question.compare import compare as compare
     from bayesrtw.question.influence import influence as influence
     from bayesrtw.question.predict import predict as predict
@@ -79,6 +79,7 @@ _HOMES = {
     "Nuts": "bayesrtw.engine.nuts",
     "Synthesis": "bayesrtw.analysis.run",
     "calibrate": "bayesrtw.question.calibrate",
+    "classical": "bayesrtw.question.classical",
     "compare": "bayesrtw.question.compare",
     "cumulative": "bayesrtw.question.sensitivity",
     "fit": "bayesrtw.engine",
@@ -93,7 +94,6 @@ _HOMES = {
     "outlook": "bayesrtw.analysis.outlook",
     "plot_bubble": "bayesrtw.plot.bubble",
     "plot_forest": "bayesrtw.plot.forest",
-    "plot_history": "bayesrtw.plot.history",
     "power_scaling": "bayesrtw.question.scaling",
     "predict": "bayesrtw.question.predict",
     "predictive_check": "bayesrtw.question.predictive",

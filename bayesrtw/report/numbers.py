@@ -104,6 +104,8 @@ class Printer:
             return signed(f"{100 * value:.{0 if value in (0.25, 0.5, 0.75) else 1}f}")
         if style == "people":
             return signed(f"{value:.0f}")
+        if style == "p_value":
+            return "<0.001" if value < 0.001 else f"{value:.3f}"
         if style == "signed":
             text = signed(f"{value:.0f}")
             return text if text[0] in "−0" else f"+{text}"

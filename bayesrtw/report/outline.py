@@ -31,6 +31,7 @@ from bayesrtw.report.block import (
 )
 from bayesrtw.report.change import change
 from bayesrtw.report.checklist import SOURCE, command_of, source_of
+from bayesrtw.report.classical import classical_section
 from bayesrtw.report.numbers import Printer, pointer
 from bayesrtw.report.parts import parts
 from bayesrtw.report.studies import effects, evidence, missing_levels, moderators
@@ -57,6 +58,7 @@ def outline(content: dict[str, Any]) -> Outline:
         sensitivity(content, n),
         *severity(content, n),
         *predictive(content, n),
+        *classical_section(content, n),
         *outlook(content),
         _checks(content),
         _model(content),

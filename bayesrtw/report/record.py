@@ -21,6 +21,7 @@ from bayesrtw.question.missing import SUMMED, missing_column, missing_levels
 from bayesrtw.question.predictive import chance_of_smallest
 from bayesrtw.report.absolute import BASELINES, MEASURES, per_thousand, risk
 from bayesrtw.report.checklist import checklist
+from bayesrtw.report.classical import classical_of
 from bayesrtw.report.document import document, number
 from bayesrtw.report.ladder import as_data, meaning
 from bayesrtw.report.parts import parts_of
@@ -58,6 +59,7 @@ def record(
     found["severity"] = _severity(synthesis, measure) if alternatives else None
     found["missing_levels"] = _missing(synthesis, measure) if alternatives else None
     found["parts"] = parts_of(synthesis, measure)
+    found["classical"] = classical_of(synthesis, measure)
     found["ladder"] = _ladder(synthesis, source) if alternatives else None
     found["change"] = None
     found["absolute"] = _absolute(found)

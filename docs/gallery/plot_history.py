@@ -7,7 +7,7 @@ Dated runs of one analysis. Here each run is what was known at the end of a year
 
 import bayesrtw as brw
 from bayesrtw.analysis.conclusion import CLASSES
-from bayesrtw.plot.history import describe_history
+from bayesrtw.plot.history import describe_history, plot_history
 
 synthesis = brw.run(brw.open_analysis("time-to-rtw"))
 table = brw.cumulative(synthesis).iloc[2:-1]
@@ -19,5 +19,5 @@ classes = [
 table = table.assign(
     date=[f"{year}-12-31" for year in table.index], studies=table["estimates"]
 ).assign(**{"class": classes})
-axes = brw.plot_history(table, synthesis)
+axes = plot_history(table, synthesis)
 words = describe_history(table, synthesis)

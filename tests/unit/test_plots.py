@@ -24,6 +24,7 @@ from bayesrtw.plot.cumulative import plot_cumulative
 from bayesrtw.plot.density import posterior_curve, prior_of, quantity_named
 from bayesrtw.plot.figure import BLUE, INK, SKY, VERMILLION, YELLOW, write_figure
 from bayesrtw.plot.funnel import ESTIMATES, WIDENED, plot_funnel
+from bayesrtw.plot.history import plot_history
 from bayesrtw.plot.judgement import MARKS
 from bayesrtw.plot.ladder import plot_ladder
 from bayesrtw.plot.leave_one_out import plot_leave_one_out
@@ -144,7 +145,7 @@ PLOTS = {
     "ladder": lambda it, w: plot_ladder(runs(6), it["tree"], width_mm=w),
     "traffic_light": lambda it, w: plot_traffic_light(it["evidence"], width_mm=w),
     "bias_summary": lambda it, w: plot_bias_summary(it["evidence"], width_mm=w),
-    "history": lambda it, w: brw.plot_history(runs(it["evidence"].size), it["tree"], width_mm=w),
+    "history": lambda it, w: plot_history(runs(it["evidence"].size), it["tree"], width_mm=w),
     "league": lambda it, w: of_network(brw.network.league, it, w),
     "ranks": lambda it, w: of_network(brw.network.ranks, it, w),
     "splits": lambda it, w: of_network(brw.network.splits, it, w),
@@ -429,7 +430,7 @@ def test_missing_columns_levels_and_instruments_are_named(made):
     with pytest.raises(SpecError, match="one picture shows one instrument"):
         plot_traffic_light(evidence, instrument="ROBINS-I")
     with pytest.raises(SpecError, match=r"date is 'soon'; write a date as 2026-11-24"):
-        brw.plot_history(runs(3).assign(date="soon"), tree)
+        plot_history(runs(3).assign(date="soon"), tree)
     with pytest.raises(SpecError, match="needs the evidence, which a tree does not hold"):
         brw.plot_bubble(tree, "year")
     with pytest.raises(SpecError, match=r"width_mm is 50; .* need \d+; give a larger width_mm"):
