@@ -106,7 +106,7 @@ def posterior_curve(tree: xr.DataTree, quantity: OneDensity) -> Curve:
     Returns
     -------
     Curve
-        From its 0.0005 to its 0.9995 quantile; of an SD from 0.
+        From its 0.0005 to its 0.9995 quantile; of an SD, and of what else is never below 0, from 0.
     """
     spread = quantity.variable in str(tree.attrs["hyper"]).split()
     if "quadrature" not in tree.children:
@@ -115,7 +115,11 @@ def posterior_curve(tree: xr.DataTree, quantity: OneDensity) -> Curve:
     if spread:
         found = hyper_distribution(source, quantity.variable)
         # Twice the 0.995 quantile lies beyond what is seen of any tail.
-        end = float(found.quantile(np.array(1.0 - 10 * TAIL)))
+        start, end = found.quantile(np.array([10 * TAIL, 1.0 - 10 * TAIL])).tolist()
+        prior = prior_of(tree, quantity)
+        if prior is not None and prior.support[0] < 0:
+            x = np.linspace(start, end, POINTS)
+            return Curve(x, np.exp(found.log_density(x)))
         x = np.linspace(0.0, end, POINTS + 1)[1:]
         # An SD's density at 0 itself may be where the series ends: the first step carries it there.
         return Curve(np.concatenate([[0.0], x]), _to_zero(x, np.exp(found.log_density(x))))

@@ -223,7 +223,7 @@ def _read(source: Synthesis | xr.DataTree, name: str, ci_prob: float) -> _Conten
     if prior is not None:
         low, high = float(posterior.x[0]), float(posterior.x[-1])
         reach = REACH * (high - low)
-        drawn = prior_curve(prior, 0.0 if spread else low - reach, high + reach)
+        drawn = prior_curve(prior, low if spread else low - reach, high + reach)
         if prior.proper:
             at = [float(prior.ppf(q)) for q in (0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2)]
             numbers += f". Prior: {_spelt(Interval(*at), interval, subject, spread=spread)}"
@@ -299,9 +299,9 @@ def axis_title(quantity: OneDensity, subject: Subject) -> str:
 def _range(content: _Content) -> tuple[float, float]:
     """Limits: the posterior, no effect, and the prior as far as it can be seen beside it."""
     x = content.posterior.x
-    if content.spread:
-        return 0.0, float(x[-1])
     low, high = float(x[0]), float(x[-1])
+    if content.spread:
+        return low, high
     width = high - low
     if content.prior is not None:
         seen = content.prior.density > 0.02 * content.prior.density.max()

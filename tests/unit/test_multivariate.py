@@ -19,6 +19,7 @@ from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.model import prior
 from bayesrtw.model.checked import check
 from bayesrtw.model.design import build
+from bayesrtw.plot.density import posterior_curve, quantity_named
 
 METADAT = Path(__file__).parents[1] / "metadat"
 
@@ -432,3 +433,12 @@ def test_outcomes_inside_families_are_foreseen_as_dense_normals_are(row):
     assert variance[0, 0] == pytest.approx(
         effects[row, row] - slope @ effects[keep, row], abs=1e-10
     )
+
+
+def test_the_density_of_a_correlation_is_drawn_on_both_sides_of_zero():
+    tree = brw.fit(periodontal(rho=RHO), berkey(), engine=brw.Exact(draws=0))
+    curve = posterior_curve(tree, quantity_named(tree, "rho_between"))
+    row = brw.summarise(tree).loc["rho_between"]
+    assert curve.x[0] < row["lower"] < 0
+    assert np.trapezoid(curve.density, curve.x) == pytest.approx(0.99, abs=2e-3)
+    assert np.trapezoid(curve.density * curve.x, curve.x) == pytest.approx(row["mean"], abs=0.01)
