@@ -86,7 +86,7 @@ def _arcsine_proportion(events: ArrayLike, n: ArrayLike) -> Converted:
 
 
 def _log_cumulative_hazard(events: ArrayLike, n: ArrayLike) -> Converted:
-    """Logarithm of the hazard summed over follow-up; variance by the delta method."""
+    """Logarithm of the hazard summed over follow-up, delta method; Woods, Hawkins & Scott (2010)."""
     e, size = floats(events, n)
     hazard = -np.log1p(-e / size)
     return found_of(np.log(hazard), e / ((size - e) * size * hazard**2))
@@ -180,7 +180,7 @@ OF_GROUP: Final[dict[str, OfGroup]] = {
     "logit_proportion": _logit_proportion,
     "log_proportion": _log_proportion,
     "arcsine_proportion": _arcsine_proportion,
-    "log_hazard": _log_cumulative_hazard,
+    "log_cumulative_hazard": _log_cumulative_hazard,
     "log_rate": _log_rate,
     "mean": _mean,
 }

@@ -296,7 +296,12 @@ _POSSIBLE: Final[dict[str, tuple[str, ...]]] = {
     ),
     "o_minus_e": ("log_hazard_ratio", "log_peto_odds_ratio"),
     "effect": tuple(MEASURES),
-    "proportion": ("logit_proportion", "log_proportion", "arcsine_proportion", "log_hazard"),
+    "proportion": (
+        "logit_proportion",
+        "log_proportion",
+        "arcsine_proportion",
+        "log_cumulative_hazard",
+    ),
 }
 
 

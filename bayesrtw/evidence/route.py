@@ -101,7 +101,11 @@ ROUTES: Final[dict[tuple[str, str], Route]] = (
             ("log_hazard_ratio", "log hazard ratio", convert.complementary_log_log),
             ("logit_proportion", "logit of a proportion", partial(_one_count, "logit_proportion")),
             ("log_proportion", "log of a proportion", partial(_one_count, "log_proportion")),
-            ("log_hazard", "complementary log-log", partial(_one_count, "log_hazard")),
+            (
+                "log_cumulative_hazard",
+                "complementary log-log",
+                partial(_one_count, "log_cumulative_hazard"),
+            ),
             (
                 "arcsine_proportion",
                 "arcsine of a proportion",

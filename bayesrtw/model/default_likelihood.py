@@ -25,7 +25,10 @@ EXACT: Final[dict[str, tuple[OfCounts, str]]] = {
     ),
     "log_rate_ratio": (Poisson(), "Poisson given all events of a study"),
     "logit_proportion": (BinomialSingle(), "binomial, logit link"),
-    "log_hazard": (BinomialSingle(link="cloglog"), "binomial, complementary log-log link"),
+    "log_cumulative_hazard": (
+        BinomialSingle(link="cloglog"),
+        "binomial, complementary log-log link",
+    ),
     "log_rate": (PoissonSingle(), "Poisson"),
 }
 

@@ -93,7 +93,7 @@ TABLE: Final[dict[str, Default]] = {
     "logit_proportion": Default(Normal(0, 1.5), HalfNormal(1.0), _JUDGED),
     "log_proportion": Default(Normal(-1.5, 1.5), HalfNormal(1.0), _JUDGED),
     "arcsine_proportion": Default(Normal(0.785, 0.4), HalfNormal(0.25), _JUDGED),
-    "log_hazard": Default(Normal(0, 1.5), HalfNormal(1.0), _JUDGED),
+    "log_cumulative_hazard": Default(Normal(0, 1.5), HalfNormal(1.0), _JUDGED),
     # the unit of time is anybody's
     "log_rate": Default(Normal(0, 10.0), HalfNormal(1.0), _JUDGED),
 }

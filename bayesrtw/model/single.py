@@ -28,7 +28,7 @@ Array = NDArray[np.float64]
 #: Measures that each link of single groups tells: of a group, and between arms.
 _LINKED: Final = {
     "logit": ("logit_proportion", "log_odds_ratio"),
-    "cloglog": ("log_hazard", "log_hazard_ratio"),
+    "cloglog": ("log_cumulative_hazard", "log_hazard_ratio"),
 }
 
 

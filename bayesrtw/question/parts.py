@@ -107,7 +107,7 @@ def parts(model: Subject, evidence: object = None, *, ci_prob: float = 0.95) -> 
     >>> import bayesrtw as brw
     >>> found = brw.network.parts(brw.run(brw.open_analysis("at-work-components")))
     >>> round(float(found.loc["exercise", "prior"]), 2)
-    0.2
+    0.19
     """
     whole = asked(model, evidence)  # type: ignore[arg-type] # as every question
     told = told_by(whole, ci_prob=ci_prob)  # type: ignore[arg-type] # refused there

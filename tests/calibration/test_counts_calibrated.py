@@ -63,7 +63,7 @@ CASES = {
     "binomial_single, cloglog": (
         BinomialSingle(link="cloglog"),
         ONE,
-        "log_hazard",
+        "log_cumulative_hazard",
         prior.Normal(-2, 1),
     ),
     "poisson_single": (PoissonSingle(), TIME, "log_rate", prior.Normal(-2, 1)),

@@ -386,8 +386,8 @@ def test_back_undoes_forward_and_the_null_is_zero_on_the_analysis_scale(name):
 
 
 def test_an_unknown_measure_is_named_with_a_suggestion():
-    with pytest.raises(ValueError, match="measure 'log_hazard' is not known; did you mean 'log_ha"):
-        measure_named("log_hazard")
+    with pytest.raises(ValueError, match="measure 'log_hazards' is not known; did you mean 'log_"):
+        measure_named("log_hazards")
 
 
 def test_peto_needs_no_correction_and_says_nothing_without_events():

@@ -81,7 +81,7 @@ def test_priors_never_look_at_effects_or_standard_errors(name):
         rows, data=rows.data.assign(effect=3.0 - 2.0 * effect, se=1.7 * se), dependence=()
     )
     plain = dataclasses.replace(rows, dependence=())
-    first, second = build(analysis.model, plain), build(analysis.model, other)
+    first, second = (build(analysis.model, each, levels=True) for each in (plain, other))
     assert_array_equal(first.mean, second.mean)
     assert_array_equal(first.precision, second.precision)
     assert_array_equal(first.columns, second.columns)

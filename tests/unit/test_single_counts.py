@@ -58,7 +58,7 @@ CASES = {
         BinomialSingle(link="cloglog"),
         PEOPLE,
         ["events", "n"],
-        "log_hazard",
+        "log_cumulative_hazard",
         hazards,
     ),
     "poisson_single": (PoissonSingle(), TIMES, ["events", "person_time"], "log_rate", times),
@@ -139,7 +139,7 @@ def test_events_are_drawn_from_their_laws():
         (
             BinomialSingle(link="cloglog"),
             {**one, "n": [40.0]},
-            "log_hazard",
+            "log_cumulative_hazard",
             stats.binom(40, 1 - np.exp(-np.exp(0.3))),
         ),
         (
