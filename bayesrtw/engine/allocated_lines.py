@@ -110,6 +110,8 @@ class AtNodes:
     def here(self, some: Index | None = None) -> Iterator[Here]:
         """Give nodes, some at a time; those that carry something unless others are chosen."""
         some = self.carry if some is None else some
+        if not len(some):
+            return
         values, weight = [value[some] for value in self.nodes.values], self.weight[some]
         step, points = self.problem.together, self.problem.points(tuple(values))
         for start in range(0, len(weight), step):

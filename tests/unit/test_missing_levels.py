@@ -277,6 +277,18 @@ def test_neighbours_are_the_fits_of_what_is_left():
     assert whole.shares[:-1].sum() == pytest.approx(slope, abs=0.05)
 
 
+def test_shares_under_other_priors_are_those_of_fits_with_them():
+    made = model(MissingLevels(("?",)))
+    whole = solve(made, rows())
+    whole.shares  # noqa: B018 - worked out at the nodes, which neighbours share
+    found = whole.under([{"tau": HalfNormal(0.2)}, {"tau": HalfNormal(0.1)}])
+    for near, scale in zip(found, (0.2, 0.1), strict=True):
+        terms = (*made.terms[:2], brw.Exchangeable(HalfNormal(scale)))
+        direct = solve(replace(made, terms=terms), rows())
+        assert near.shares == pytest.approx(direct.shares, abs=1e-6)
+        assert near.shares.sum() == pytest.approx(1.0, abs=1e-12)
+
+
 @pytest.mark.parametrize("mean", ["levels", "studies"])
 def test_many_shifts_and_priors_of_the_mean_are_those_of_every_allocation(mean):
     """Nodes stay where the first fit laid them; the mix of studies, too, counts levels before any is told."""
