@@ -31,8 +31,8 @@ EDGE = 1e-9
 DIGITS = 36.0
 #: What a density costs at most, in normals: series of the mean cost no more.
 SERIES = 20
-#: Densities of a row that series of its group take, about.
-LAID = 7_000
+#: Densities of a row that series of its group take to lay, about, and to be asked at a node.
+LAID, ASKED = 7_000, 4
 
 
 def counts_of(model: Model) -> tuple[int, ...]:
@@ -192,7 +192,7 @@ def cost(curved: Curved, points: int, place: Place | None = None) -> float:
         # Groups are laid as series once, and asked at every node.
         missed = 0 if place is None or place.held is None else place.held.missed
         alone = len(rule(width, curved.size).weight) * len(rule(1, inner(curved.size)).weight)
-        return float(points * (each + LAID * curved.keep.sum() + missed * alone * SERIES))
+        return float(points * (ASKED * each + LAID * curved.keep.sum() + missed * alone * SERIES))
     if curved.problem.nested:
         each *= len(rule(1, inner(curved.size)).weight)
     if curved.curved.risks:
