@@ -132,6 +132,9 @@ PRIORS: Final = "Priors of heterogeneity"
 OTHERS: Final = ", "
 HISTORY: Final = "Cumulative by year"
 
+#: Heading of the table of power scaling.
+POWER: Final = "Power scaling"
+
 #: Heading of the table on a further trial.
 NEXT: Final = "What one more trial could change"
 
@@ -307,7 +310,7 @@ def _questions(analysis: Analysis, whole: Fitted, notes: list[str]) -> "dict[str
     found: dict[str, pd.DataFrame] = {}
     asked: dict[str, Callable[[], pd.DataFrame]] = {
         NEXT: lambda: look_out(whole, rules),
-        "Power scaling": lambda: power_scaling_of(whole),
+        POWER: lambda: power_scaling_of(whole),
         "Learned from the data": lambda: learned_of(whole),
         "Tipping shift of effects": lambda: _one_index(
             tip_shifts(whole, groups_of(rows), threshold=far), direction

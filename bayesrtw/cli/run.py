@@ -161,10 +161,10 @@ def _do(task: _Task) -> _Done:
         folder = str(write_results(synthesis, task.out, source=task.evidence, report=task.report))
     except BayesrtwError as error:
         return _Done(name, error=str(error))
+    content = json.loads((Path(folder) / "synthesis.json").read_text(encoding="utf-8"))
     if task.as_json:
-        written = (Path(folder) / "synthesis.json").read_text(encoding="utf-8")
-        return _Done(name, folder, document=json.loads(written))
+        return _Done(name, folder, document=content)
     page = io.StringIO()
     console = Console(file=page, width=task.width, force_terminal=task.colour, highlight=False)
-    text.show(synthesis, console, notes=task.notes)
+    text.show(synthesis, content, console, notes=task.notes)
     return _Done(name, folder, shown=page.getvalue())

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from bayesrtw.errors import Finding, Severity
+from bayesrtw.model.contract import Prior
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Hyper
 from bayesrtw.posterior.gates import failures
@@ -102,14 +103,33 @@ def _prior_share(source: xr.Dataset, pooled: str) -> list[Finding]:
     return [Finding("prior-weight", severity, text)]
 
 
-def _learned(source: xr.Dataset, name: str, hyper: Hyper) -> list[Finding]:
-    prior = hyper.prior
-    if not prior.proper:
-        return []
+def narrowing(source: xr.Dataset, name: str, prior: Prior) -> float:
+    """Compare a hyperparameter's posterior with its prior.
+
+    Parameters
+    ----------
+    source
+        The ``quadrature`` group of an exact tree.
+    name
+        The hyperparameter.
+    prior
+        Its prior; proper.
+
+    Returns
+    -------
+    float
+        Interquartile range of the posterior over that of the prior.
+    """
     levels = np.array([0.25, 0.75])
     before = np.diff(prior.ppf(levels))[0]
     after = np.diff(hyper_distribution(source, name).quantile(levels))[0]
-    ratio = float(after / before)
+    return float(after / before)
+
+
+def _learned(source: xr.Dataset, name: str, hyper: Hyper) -> list[Finding]:
+    if not hyper.prior.proper:
+        return []
+    ratio = narrowing(source, name, hyper.prior)
     if ratio <= LITTLE_LEARNED:
         return []
     what = _SAID.get(hyper.what, f"this {hyper.what}")

@@ -162,11 +162,11 @@ class Bullets:
     items
         Its points.
     kind
-        ``findings`` where each begins with its severity.
+        ``findings`` where each begins with its severity; ``behind`` for what stands behind the answer.
     """
 
     items: tuple[Text, ...]
-    kind: Literal["", "findings"] = ""
+    kind: Literal["", "findings", "behind"] = ""
 
 
 @dataclass(frozen=True, slots=True)

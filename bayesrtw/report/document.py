@@ -8,9 +8,11 @@ import numpy as np
 
 from bayesrtw.analysis.catalog import dataset_ids, register
 from bayesrtw.analysis.run import Synthesis
+from bayesrtw.evidence.measure import measure_named
 from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.tree import direction_of, pooled_of
 from bayesrtw.registry import encode
+from bayesrtw.report.behind import behind_of
 from bayesrtw.report.rows import participants, rows
 
 if TYPE_CHECKING:
@@ -52,6 +54,7 @@ def document(synthesis: Synthesis) -> dict[str, Any]:
         "estimands": _questions(synthesis.estimates),
         "estimates": {name: _estimate(row) for name, row in _rows(synthesis.quantities)},
         "pooled": _pooled(synthesis),
+        "behind": behind_of(synthesis, measure_named(str(attrs["measure"]))),
         "weights": _weights(synthesis),
         "variants": {
             variant: _questions(estimates) for variant, estimates in synthesis.variants.items()

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from bayesrtw.printed import BENEFIT, NONE, arrows, spell_chance, spell_probability
 from bayesrtw.report.absolute import per_thousand
-from bayesrtw.report.block import Block, Controls, Paragraph, Quoted, Section, Text
+from bayesrtw.report.block import Block, Bullets, Controls, Paragraph, Quoted, Section, Text
 from bayesrtw.report.markup import blocks_as_html
 from bayesrtw.report.numbers import Printer, clean
 from bayesrtw.report.outline import outline, probability_of
@@ -40,7 +40,9 @@ def render_html(content: dict[str, Any], pictures: Sequence[Picture] = ()) -> st
 
     def opening(kinds: Sequence[str]) -> Markup:
         chosen = (
-            each for each in found.opening if isinstance(each, Paragraph) and each.kind in kinds
+            each
+            for each in found.opening
+            if isinstance(each, Paragraph | Bullets) and each.kind in kinds
         )
         return blocks_as_html(tuple(chosen), n, lambda block: place(block, ()))
 

@@ -51,7 +51,7 @@ def _block(block: Block, n: Printer, place: Callable[[Block], Markup]) -> Markup
     if isinstance(block, Heading):
         return Markup("<h3>{}</h3>").format(block.text)
     if isinstance(block, Bullets):
-        kind = Markup(' class="findings"') if block.kind == "findings" else ""
+        kind = _class(block.kind)
         items = Markup("").join(
             Markup("<li>{}</li>").format(text_as_html(item, n)) for item in block.items
         )

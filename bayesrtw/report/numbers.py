@@ -96,6 +96,8 @@ class Printer:
             value, style = float(self.measure.back(value)), "effect"
         if style == "effect":
             return spell(value, log=self.measure.ratio, places=self.places)
+        if style == "reach":
+            return ">9999" if value > 9999 else f"{value:.2f}" if value < 10 else f"{value:,.0f}"
         if style == "probability":
             return spell_probability(value)
         if style == "spread":
@@ -115,6 +117,7 @@ class Printer:
             "two": "{:.2f}",
             "error": "{:.0e}",
             "factor": "{:#.3g}",
+            "scale": "{:.2g}",
         }
         return signed(plain.get(style, "{:,.0f}").format(value))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from bayesrtw.printed import BENEFIT, event
 from bayesrtw.report.alternatives import ladder, outlook, predictive, sensitivity, severity
+from bayesrtw.report.behind import behind
 from bayesrtw.report.block import (
     Block,
     Bracketed,
@@ -81,6 +82,13 @@ def _opening(content: dict[str, Any], n: Printer) -> tuple[Block, ...]:
         Paragraph((Quoted(content["id"]), f" · {when}"), "kicker"),
         Paragraph((Quoted(content["question"]),), "question"),
         *_answer(content, n),
+        Bullets(
+            tuple(
+                (Styled((f"{name}:",), "strong"), " ", *said)
+                for name, said in behind(content, n.measure)
+            ),
+            "behind",
+        ),
     ]
     caveat = content["evidence"]["caveat"]
     warned = [("Read this with it.", caveat)] if caveat else []

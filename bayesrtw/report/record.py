@@ -20,6 +20,7 @@ from bayesrtw.model.term import told_apart
 from bayesrtw.question.missing import SUMMED, missing_column, missing_levels
 from bayesrtw.question.predictive import chance_of_smallest
 from bayesrtw.report.absolute import BASELINES, MEASURES, per_thousand, risk
+from bayesrtw.report.behind import conflicts_of
 from bayesrtw.report.checklist import checklist
 from bayesrtw.report.classical import classical_of
 from bayesrtw.report.document import document, number
@@ -45,6 +46,7 @@ def record(
     found = document(synthesis)
     measure = measure_named(found["measure"])
     panel, why = _panel(synthesis, source) if alternatives else (None, NOT_NOW)
+    found["behind"]["conflicts"] = conflicts_of(panel) if panel else None
     found["conclusion"] = _conclusion(synthesis)
     found["sensitivity"] = _sensitivity(panel, measure) if panel else None
     found["sensitivity_missing"] = why

@@ -19,7 +19,7 @@ from bayesrtw.report.block import (
     Text,
 )
 from bayesrtw.report.numbers import Printer, pointer
-from bayesrtw.report.words import label
+from bayesrtw.report.words import label, quantity
 
 
 def effects(content: dict[str, Any], n: Printer) -> tuple[Block, ...]:
@@ -202,7 +202,7 @@ def missing_levels(content: dict[str, Any], n: Printer) -> list[Section]:
     )
     rows = tuple(
         (
-            (Quoted(_result(each["name"])),),
+            (Quoted(quantity(each["name"]) if "[" in each["name"] else "Pooled mean"),),
             *(
                 (
                     Bracketed(
@@ -220,12 +220,3 @@ def missing_levels(content: dict[str, Any], n: Printer) -> list[Section]:
     caption = f"{n.measure.title} with 95\u00a0% credible intervals."
     table = Tabular("Missing levels", head, rows, caption, own=frozenset({0}), cards=True)
     return [Section("missing", title, (Paragraph(said), table), short)]
-
-
-def _result(name: str) -> str:
-    """Call a result as a reader knows it."""
-    rest = name.partition("[")[2]
-    if not rest:
-        return "Pooled mean"
-    column, _, level = rest[:-1].partition("[")
-    return f"{label(column)}: {label(level[:-1])}" if level else f"{label(column)}, per unit"

@@ -8,7 +8,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bayesrtw.analysis.default import UNREGISTERED
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import Panel
 from bayesrtw.analysis.spec import Analysis
@@ -23,7 +22,9 @@ from bayesrtw.printed import (
     with_interval,
 )
 from bayesrtw.question.answer import Answer
-from bayesrtw.report.numbers import places_of
+from bayesrtw.report.behind import behind
+from bayesrtw.report.block import plain
+from bayesrtw.report.numbers import Printer, places_of
 
 #: Style of each severity of finding.
 COLOUR = {"failed": "bold red", "warning": "yellow", "note": "dim"}
@@ -38,8 +39,10 @@ _UNBOUNDED = 10_000
 _NOTHING = 1e-12
 
 
-def show(synthesis: Synthesis, console: Console, *, notes: bool = False) -> None:
-    """Print a synthesis."""
+def show(
+    synthesis: Synthesis, content: dict[str, Any], console: Console, *, notes: bool = False
+) -> None:
+    """Print a synthesis, with what its record says to stand behind the answer."""
     analysis = synthesis.analysis
     known = all(finding.check != "unregistered" for finding in synthesis.findings)
     registered = "not registered"
@@ -51,9 +54,10 @@ def show(synthesis: Synthesis, console: Console, *, notes: bool = False) -> None
     console.print(Text(f"{analysis.id} ({registered})  {analysis.question}", style="dim"))
     console.print(Text(headline(synthesis)))
     console.print(Padding(_table(synthesis), (0, 0, 0, 2)))
-    if analysis.rationale and analysis.rationale[0].startswith(UNREGISTERED):
-        for reason in analysis.rationale:
-            console.print(Padding(Text(reason, style="dim"), (0, 0, 0, 2)))
+    n = Printer.of(content)
+    for name, said in behind(content, n.measure):
+        line = Text(f"{name}: ", style="bold") + Text(plain(said, n), style="not bold")
+        console.print(Padding(line, (0, 0, 0, 2)))
     listed = [f for f in synthesis.findings if notes or f.severity != "note"]
     for finding in listed:
         line = Text(f"{finding.severity}: ", style=COLOUR[finding.severity])

@@ -1,7 +1,7 @@
 """Models in words: what a term, a prior and a rung of settings say to a reader."""
 
 import re
-from typing import Any
+from typing import Any, Final
 
 from bayesrtw.model.prior import Prior
 from bayesrtw.registry import encode
@@ -14,6 +14,24 @@ def label(name: object) -> str:
     words = re.sub(r"\brct\b", "RCT", words)
     words = re.sub(r"\brobust map\b", "robust MAP", words)
     return re.sub(r"\bnon randomised\b", "non-randomised", words)
+
+
+#: Quantities that are no name of a column or an SD.
+_QUANTITIES: Final = {
+    "mu": "μ",
+    "mu_studies": "μ, each study once",
+    "theta_new": "a new setting",
+    "theta_new_studies": "a new setting, each study once",
+}
+
+
+def quantity(name: str) -> str:
+    """Call a quantity as a reader knows it."""
+    rest = name.partition("[")[2]
+    if not rest:
+        return _QUANTITIES.get(name, name)
+    column, _, level = rest[:-1].partition("[")
+    return f"{label(column)}: {label(level[:-1])}" if level else f"{label(column)}, per unit"
 
 
 def prior_in_words(prior: Prior | None) -> str:
