@@ -17,6 +17,7 @@ from bayesrtw.engine.allocated_free import Free, of_mean, of_shift
 from bayesrtw.engine.allocated_lines import AtNodes, Here, Known, Lines, fixed
 from bayesrtw.engine.allocation import Allocated, Line, allocated, blinded
 from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
+from bayesrtw.engine.between import Between, between
 from bayesrtw.engine.fitted import Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import Integral, integrate, pruned
 from bayesrtw.engine.kernel import smooth
@@ -163,31 +164,37 @@ class AllocatedFit:
         return replace(allocated(self.design), known=self.known.given, powers=self.powers)
 
     @cached_property
-    def _weighed(self) -> tuple[Integral, bool]:
-        """Nodes of the hyperparameters, weighed; and whether they are those that neighbours share."""
+    def _weighed(self) -> tuple[Integral, bool, Between | None]:
+        """Nodes, weighed; whether they are those that neighbours share; and what was interpolated there."""
         if self.near is not None:
-            nodes = self._anew(self.near.integral.nodes, self.near.problem.names)
+            made = self.near.between
+            made = None if made is None else replace(made, exact=self.problem)
+            nodes = self._anew(self.near.integral.nodes, self.near.problem.names, made)
             left = np.exp(2.0 * nodes.log_weight - self.near.integral.nodes.log_weight)
             if not 1.0 / np.sum(left) >= CARRIED:
                 raise EngineRefusal(
                     f"powers of {self.powers[0]:g} (prior) and {self.powers[1]:g} (data) move the posterior "
                     "off its nodes; powers near one are served: take one nearer to 1."
                 )
-            return replace(self.near.integral, nodes=nodes, marginals=()), self.near.on_shared
+            return replace(self.near.integral, nodes=nodes, marginals=()), self.near.on_shared, made
         base = self.laid
+        if base is not None and self._dear:
+            served = between(self.problem, base, self.known.gridded, DEAR)
+            if served is not None:
+                return served[1], True, served[0]
         found = None if base is None else base.weigh(self.problem)
         if found is None or base is None:
             tolerance = DEAR if self._dear else TOLERANCE
-            return integrate(self.problem, START, tolerance, marginal=True), False
-        return found, True
+            return integrate(self.problem, START, tolerance, marginal=True), False, None
+        return found, True, None
 
-    def _anew(self, nodes: Nodes, names: Sequence[str]) -> Nodes:
+    def _anew(self, nodes: Nodes, names: Sequence[str], made: Between | None) -> Nodes:
         """Weigh nodes of the fit that is near anew, whose values are in the order of the names."""
         assert self.near is not None
         at = dict(zip(names, nodes.values, strict=True))
         values, log = tuple(at[name] for name in self.problem.names), nodes.log_weight
-        log = log + self.problem.given(values).log_density
-        log = log - self.near.problem.given(values).log_density
+        log = log + (made or self.problem).given(values).log_density
+        log = log - (self.near.between or self.near.problem).given(values).log_density
         for value, prior in zip(values, self.problem.priors, strict=True):
             log = log + (self.powers[0] - 1.0) * prior.logpdf(value)
         gained = float(logsumexp(log))
@@ -213,6 +220,11 @@ class AllocatedFit:
     def on_shared(self) -> bool:
         """Whether its nodes are those that neighbours share."""
         return self._weighed[1]
+
+    @property
+    def between(self) -> Between | None:
+        """What the integral was interpolated by, where a node costs much."""
+        return self._weighed[2]
 
     @cached_property
     def posterior(self) -> Posterior:
@@ -246,11 +258,11 @@ class AllocatedFit:
     def finest(self) -> Nodes:
         """Nodes that marginals are read off, in the order of `drawn_by`."""
         if self.near is not None:
-            return self._anew(self.near.finest, self.near.drawn_by.names)
+            return self._anew(self.near.finest, self.near.drawn_by.names, self.between)
         base = self.laid
         if base is None or not self.on_shared:
             return self.integral.finest
-        return base.resolved(self.problem, self.integral.finest)[0]
+        return base.resolved(self.between or self.problem, self.integral.finest)[0]
 
     @cached_property
     def margins(self) -> list[tuple[str, Axis, Marginal]]:
@@ -271,7 +283,8 @@ class AllocatedFit:
     @cached_property
     def at_nodes(self) -> AtNodes:
         """Its nodes, and what linear functions are there."""
-        return AtNodes(self.problem, self.integral.nodes, self.known)
+        grid = None if self.between is None else self.between.grid
+        return AtNodes(self.problem, self.integral.nodes, self.known, grid)
 
     def _grown(self, found: Kernels, grows: bool) -> Kernels:
         """Say which moments a quantity has: fewer where a heavy tail of an SD reaches it."""

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.allocation import Allocated, Line, Points, States
+from bayesrtw.engine.between import Grid, Gridded
 from bayesrtw.engine.curved_series import DEGREE, EachNode, ManyNormals, left_out
 from bayesrtw.engine.integrate import carrying
 from bayesrtw.engine.kernel import Conditional, Smoothed
@@ -48,7 +49,7 @@ class Here:
     @cached_property
     def share(self) -> Array:
         """Probability of each allocation, shape (node, allocation)."""
-        return self.states.share
+        return self.states.summed[1]
 
     @cached_property
     def smoothed(self) -> Smoothed:
@@ -66,7 +67,7 @@ Lines = Callable[[Here], Sequence[Line]]
 
 
 class Made(NamedTuple):
-    """One quantity at all nodes: a kernel with a series at each, and what ended it; infinite before."""
+    """One quantity at all places: a kernel with a series at each, and what ended it; infinite before."""
 
     mean: Array
     sd: Array
@@ -79,6 +80,7 @@ class Known:
     """What does not change with the priors of hyperparameters, which neighbours may differ in."""
 
     given: dict[bytes, Conditional] = field(default_factory=dict)
+    gridded: Gridded = field(default_factory=Gridded)
     made: dict[object, Made] = field(default_factory=dict)
     told: dict[object, Array] = field(default_factory=dict)
 
@@ -95,11 +97,15 @@ class AtNodes:
         Its nodes, weighed.
     known
         What was worked out there.
+    grid
+        Between whose points the nodes lie, where quantities are interpolated; else they are worked out at
+        each node.
     """
 
     problem: Allocated
     nodes: Nodes
     known: Known
+    grid: Grid | None = None
 
     @cached_property
     def carry(self) -> Index:
@@ -107,80 +113,132 @@ class AtNodes:
         keep = np.flatnonzero(carrying(self.nodes, FAINT))
         return np.asarray(keep[np.argsort(-self.nodes.log_weight[keep], kind="stable")])
 
+    @cached_property
+    def weight(self) -> Array:
+        """Shares of the nodes that carry something, shape (node,)."""
+        weight = np.exp(self.nodes.log_weight[self.carry])
+        return np.asarray(weight / np.sum(weight))
+
+    @cached_property
+    def _matrix(self) -> Array | None:
+        """Values at the nodes that carry something as combinations of those at points of the grid."""
+        if self.grid is None:
+            return None
+        values = [value[self.carry] for value in self.nodes.values]
+        return self.grid.matrix(dict(zip(self.problem.names, values, strict=True)))
+
+    @cached_property
+    def _places(self) -> tuple[list[Array], Index]:
+        """Where quantities are worked out: values there, and which of them matter, the first ones first."""
+        if self.grid is None:
+            return list(self.nodes.values), self.carry
+        values = [self.grid.values[name] for name in self.problem.names]
+        return values, np.arange(len(values[0]))
+
+    @cached_property
+    def _mass(self) -> Array:
+        """Weights of places in averages over the posterior, some of which may be negative."""
+        if self._matrix is not None:
+            return np.asarray(self.weight @ self._matrix)
+        mass = np.zeros(len(self.nodes.log_weight))
+        mass[self.carry] = self.weight
+        return mass
+
+    @cached_property
+    def _reach(self) -> Array:
+        """What a movement at each place moves of probabilities, at most."""
+        if self._matrix is None:
+            return self._mass
+        return np.asarray(self.weight @ np.abs(self._matrix))
+
     def here(self, some: Index | None = None) -> Iterator[Here]:
-        """Give nodes, some at a time; those that carry something unless others are chosen."""
-        some = self.carry if some is None else some
+        """Give places with their weights in averages, some at a time; all that matter unless chosen."""
+        values, every = self._places
+        some = every if some is None else some
+        yield from self._some(values, some, self._mass[some])
+
+    def _each_node(self) -> Iterator[Here]:
+        """Give nodes that carry something, some at a time."""
+        yield from self._some(list(self.nodes.values), self.carry, self.weight)
+
+    def _some(self, values: Sequence[Array], some: Index, weight: Array) -> Iterator[Here]:
         if not len(some):
             return
-        values, weight = [value[some] for value in self.nodes.values], self.weight[some]
+        values = [value[some] for value in values]
         step, points = self.problem.together, self.problem.points(tuple(values))
         for start in range(0, len(weight), step):
             cut = slice(start, start + step)
             own = tuple(value[cut] for value in values)
             yield Here(self.problem, weight[cut], own, points.cut(cut))
 
-    @cached_property
-    def weight(self) -> Array:
-        """Shares of the nodes, shape (node,); of those that carry something they sum to one."""
-        weight = np.exp(self.nodes.log_weight)
-        return np.asarray(weight / np.sum(weight[self.carry]))
-
     def mean(self, key: object, size: int, make: Callable[[Here], Array]) -> Array:
-        """Average what is made at each node, shape (node, size), once for all weights of the nodes."""
+        """Average what is made at each place, shape (place, size), once for all weights of the nodes."""
+        every = self._places[1]
         told = self.known.told.setdefault(
-            (self._laid, key), np.full((len(self.nodes.log_weight), size), np.nan)
+            (self._laid, key), np.full((len(self._mass), size), np.nan)
         )
-        todo, start = self.carry[np.isnan(told[self.carry]).any(axis=1)], 0
+        todo, start = every[np.isnan(told[every]).any(axis=1)], 0
         for here in self.here(todo):
             stop = start + len(here.weight)
             told[todo[start:stop]], start = make(here), stop
-        return np.asarray(self.weight[self.carry] @ told[self.carry])
+        return np.asarray(self._mass[every] @ told[every])
 
-    @property
+    @cached_property
     def _laid(self) -> bytes:
-        """Where the nodes lie."""
-        return b"".join(value.tobytes() for value in self.nodes.values)
+        """Where the places lie."""
+        return b"".join(value.tobytes() for value in self._places[0])
 
     def _each(self, wanted: Sequence[tuple[object, Lines]]) -> list[Made]:
-        """Work quantities out at the nodes that carry something, as far as nobody has."""
-        made, laid, count = self.known.made, self._laid, len(self.nodes.log_weight)
+        """Work quantities out as far as nobody has, and give them at the nodes that carry something."""
+        made, laid, count = self.known.made, self._laid, len(self._mass)
+        every, reach = self._places[1], self._reach[self._places[1]]
         keys = [(laid, key) for key, _ in wanted]
         empty, never = np.zeros(count), np.full(count, np.inf)
         for key in keys:
             made.setdefault(key, Made(empty, empty, np.zeros((count, DEGREE + 1)), never))
         # Series that ended under other weights may be too short under these.
-        lacking = [made[key].last[self.carry] * self.weight[self.carry] > SHORT for key in keys]
-        todo = self.carry[np.logical_or.reduce(lacking)]
+        lacking = [made[key].last[every] * reach > SHORT for key in keys]
+        missing = np.logical_or.reduce(lacking)
+        todo, reach = every[missing], reach[missing]
         some = [
             (key, lines)
             for key, (_, lines), short in zip(keys, wanted, lacking, strict=True)
             if short.any()
         ]
         if some:
-            found = {key: EachNode() for key, _ in some}
+            found, start = {key: EachNode() for key, _ in some}, 0
             for here in self.here(todo):
+                stop = start + len(here.weight)
                 for key, lines in some:
-                    found[key].add(*_normals(here, lines(here)), here.weight)
+                    found[key].add(*_normals(here, lines(here)), reach[start:stop])
+                start = stop
             for key, own in found.items():
                 made[key] = Made(*(each.copy() for each in made[key]))
                 for old, new in zip(made[key], own.made(), strict=True):
                     old[todo] = new
-        return [made[key] for key in keys]
+        return [self._at_nodes(made[key]) for key in keys]
+
+    def _at_nodes(self, made: Made) -> Made:
+        """Give a quantity at the nodes that carry something."""
+        if self._matrix is None:
+            return Made(*(part[self.carry] for part in made))
+        sd = np.exp(self._matrix @ np.log(made.sd))
+        return Made(self._matrix @ made.mean, sd, self._matrix @ made.terms, made.last)
 
     def kernels(
         self, wanted: Sequence[tuple[object, Lines]], variances: Sequence[Array | None]
     ) -> list[Kernels]:
         """Give linear functions as kernels, wider by variances at each node."""
         # All together, which costs less than one by one.
-        weight, found = self.weight[self.carry], list[Kernels]()
+        found = list[Kernels]()
         for one, made, more in zip(wanted, self._each(wanted), variances, strict=True):
-            own = self._wide(weight, made, more)
+            own = self._wide(self.weight, made, more)
             found.append(own or self.blended([one], [1.0], [more]))
         return found
 
     def _wide(self, weight: Array, made: Made, variance: Array | None) -> Kernels | None:
         """Give kernels of some mass, wider by a variance at each node; None where series leave much out."""
-        mean, sd, terms = (part[self.carry] for part in made[:3])
+        mean, sd, terms, _ = made
         if variance is not None:
             terms, sd = widened(terms, sd, variance[self.carry])
         found = Kernels(weight, mean, sd, terms)
@@ -193,7 +251,7 @@ class AtNodes:
         variances: Sequence[Array | None],
     ) -> Kernels:
         """Give a mixture of linear functions as kernels."""
-        found, weight = ManyNormals(), self.weight[self.carry]
+        found, weight = ManyNormals(), self.weight
         for (_, lines), made, share, variance in zip(
             wanted, self._each(wanted), shares, variances, strict=True
         ):
@@ -203,7 +261,7 @@ class AtNodes:
                 continue
             more = np.zeros(len(weight)) if variance is None else variance[self.carry]
             start = 0
-            for here in self.here():
+            for here in self._each_node():
                 cut = slice(start, start + len(here.weight))
                 chance, mean, spread = _normals(here, lines(here))
                 mass = share * here.weight[:, None] * chance

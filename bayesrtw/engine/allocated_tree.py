@@ -116,7 +116,7 @@ def _coefficients(
         cut = slice(start, min(start + step, count))
         size = cut.stop - cut.start
         states = problem.states(points.cut(cut if own else slice(None)))
-        upto = np.broadcast_to(np.cumsum(states.share, axis=1), (size, states.log.shape[1]))
+        upto = np.broadcast_to(np.cumsum(states.summed[1], axis=1), (size, states.log.shape[1]))
         place = np.minimum(np.sum(upto < rng.random((size, 1)), axis=1), upto.shape[1] - 1)
         point = np.arange(size) if own else np.zeros(size, dtype=np.intp)
         z = rng.standard_normal((size, len(problem.moving) + width))

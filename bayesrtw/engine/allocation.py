@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from bayesrtw.engine.arrays import masked
 from bayesrtw.engine.cholesky import inverse
@@ -114,12 +113,14 @@ class States(NamedTuple):
     halves: "Halves"
 
     @property
-    def share(self) -> Array:
-        """Probability of each allocation given the hyperparameters, shape (point, allocation)."""
-        share = self.log - np.max(self.log, axis=1, keepdims=True)
+    def summed(self) -> tuple[Array, Array]:
+        """Log of the sum over allocations, (point,), and each one's share of it, (point, allocation)."""
+        most = np.max(self.log, axis=1, keepdims=True)
+        share = self.log - most
         np.exp(share, out=share)
-        share /= np.sum(share, axis=1, keepdims=True)
-        return share
+        total = np.sum(share, axis=1, keepdims=True)
+        share /= total
+        return (most + np.log(total))[:, 0], share
 
     def along(self, line: "Line") -> tuple[Array, Array]:
         """Mean and variance of a linear function, shape (point, allocation)."""
@@ -193,8 +194,8 @@ class Halves(NamedTuple):
     def summed(self, start: Array, weight: Array) -> Array:
         """Weigh shifts, (point, row), and add: (moving + 1, point) to (moving + 1, point, allocation)."""
         middle = self.first.shape[1]
-        one = np.einsum("nr,arm->mna", weight[:, :middle], self.first) + start[..., None]
-        two = np.einsum("nr,arm->mna", weight[:, middle:], self.second)
+        one = weight[:, :middle] @ self.first.transpose(2, 1, 0) + start[..., None]
+        two = weight[:, middle:] @ self.second.transpose(2, 1, 0)
         return np.asarray((two[..., None] + one[:, :, None]).reshape(*start.shape, -1))
 
     def chosen(self, place: Index) -> Array:
@@ -212,13 +213,16 @@ class Halves(NamedTuple):
         own = _quadratic(one, left[:, size:inner, :size], left[:, size:inner, size:inner])
         other = _quadratic(two, left[:, inner:, :size], left[:, inner:, inner:])
         # What shifts of the second part make of each of the first.
-        across = np.einsum("nrs,asj->najr", left[:, size:inner, inner:], two)
+        across = two.transpose(2, 0, 1) @ left[:, None, inner:, size:inner]
         found: list[list[Array]] = [[] for _ in range(size)]
         for i in range(size):
             for j in range(i + 1):
-                both = [across[:, :, j], across[:, :, i], other[:, :, i, j, None]]
+                both = [across[:, j], across[:, i], other[:, :, i, j, None]]
                 against = [one[:, :, i], one[:, :, j], np.ones((len(one), 1))]
-                made = np.concatenate(both, axis=2) @ np.concatenate(against, axis=1).T
+                # One product of two matrices for all points and allocations of the second part.
+                rows = np.concatenate(both, axis=2).reshape(count * len(two), -1)
+                made = rows @ np.ascontiguousarray(np.concatenate(against, axis=1).T)
+                made = made.reshape(count, len(two), len(one))
                 made += (own[:, :, i, j] + left[:, i, j, None])[:, None]
                 found[i].append(made.reshape(count, -1))
         return found
@@ -234,8 +238,14 @@ def _quadratic(shifts: Array, linear: Array, square: Array) -> Array:
 
     `linear` (point, row, m) are the rows of the shifts against it, `square` (point, row, row) theirs.
     """
-    half = 0.5 * np.einsum("nrs,asj->narj", square, shifts) + linear[:, None]
-    found = np.einsum("ari,narj->naij", shifts, half)
+    half = (
+        0.5 * (square @ shifts.transpose(2, 1, 0)[:, None]) + linear.transpose(2, 0, 1)[..., None]
+    )
+    each = shifts.transpose(2, 1, 0)
+    found = np.empty((len(linear), len(shifts), len(each), len(each)))
+    for i, own in enumerate(each):
+        for j, other in enumerate(half):
+            found[:, :, i, j] = np.sum(own * other, axis=1)
     return np.asarray(found + np.swapaxes(found, -1, -2))
 
 
@@ -361,7 +371,7 @@ class Allocated:
         for start in range(0, count, self.together):
             cut = slice(start, start + self.together)
             states = self.states(points.cut(cut))
-            log[cut], share = logsumexp(states.log, axis=1), states.share
+            log[cut], share = states.summed
             for place, line in enumerate(lines):
                 own, variance = states.along(line)
                 mean[cut, place] = np.einsum("na,na->n", share, own)

@@ -14,7 +14,7 @@ from scipy import integrate, special, stats
 
 import bayesrtw as brw
 from bayesrtw.analysis.default import default_analyses
-from bayesrtw.engine import solve
+from bayesrtw.engine import allocated_fit, solve
 from bayesrtw.engine.graph import graph
 from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
@@ -549,3 +549,33 @@ def test_a_report_says_what_missing_levels_cost(monkeypatch):
 
 def _refuse(*_):
     raise EngineRefusal("no")
+
+
+def test_where_a_node_costs_much_a_grid_serves_within_the_error_it_states(monkeypatch):
+    made, data = model(MissingLevels(("?",)), nested=True, mean="studies"), rows()
+    exact = solve(made, data)
+    monkeypatch.setattr(allocated_fit, "MANY", 1)
+    found = solve(made, data)
+    assert found.between is not None
+    assert found.posterior.error <= allocated_fit.DEAR
+    silent = np.arange(len(EFFECT)) == 6
+    wide = {"tau": HalfNormal(1.0)}
+    pairs = [
+        (exact, found),
+        (exact.without([silent])[0], found.without([silent])[0]),
+        (exact.under([wide])[0], found.under([wide])[0]),
+        (exact.powered(data=1.01), found.powered(data=1.01)),
+    ]
+    for one, other in pairs:
+        for name in ("mu", "mu_studies", "theta_new_studies"):
+            mean, sd = one.posterior.effects[name].moments()
+            own = other.posterior.effects[name]
+            np.testing.assert_allclose(own.moments(), (mean, sd), rtol=0, atol=1e-4 * sd)
+            below = one.posterior.effects[name].below(0.1)
+            assert float(own.below(0.1)) == pytest.approx(float(below), abs=1e-4)
+        assert other.posterior.log_evidence == pytest.approx(one.posterior.log_evidence, abs=1e-4)
+        np.testing.assert_allclose(other.levels, one.levels, atol=1e-4)
+    np.testing.assert_allclose(found.shares, exact.shares, atol=1e-4)
+    np.testing.assert_allclose(
+        found.missing_information(["mu"]), exact.missing_information(["mu"]), atol=1e-4
+    )

@@ -1,0 +1,263 @@
+"""Sums over allocations between few values of the hyperparameters, where each costs much.
+
+What a sum over allocations adds to the model of mean rows, on the log scale, is a smooth function of the
+hyperparameters, and so are means and SDs: they are worked out on a grid of Chebyshev's points where the model
+of mean rows lives, and interpolated. Nodes of a quadrature then cost what they cost without missing levels.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from bayesrtw.engine.allocation import Allocated
+from bayesrtw.engine.integrate import Integral, answer
+from bayesrtw.engine.kernel import Conditional
+from bayesrtw.engine.problem import Problem, pose
+from bayesrtw.engine.shared import SharedNodes
+from bayesrtw.model.design import Design
+from bayesrtw.model.prior import Prior
+from bayesrtw.posterior.axis import Axis
+from bayesrtw.posterior.nodes import Nodes
+
+Array = NDArray[np.float64]
+
+#: Grids that are tried: where the posterior of mean rows has this share at a node, and points for each
+#: hyperparameter. What two degrees less would change is the error.
+GRIDS, FEWER = ((1e-8, 15), (1e-10, 20), (1e-12, 28)), 2
+#: Most hyperparameters of a grid, whose points grow with their power.
+MOST = 2
+#: What may lie outside of a grid, where the nearest value on its edge is taken.
+OUTSIDE = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Points of a box of coordinates, Chebyshev's in each direction.
+
+    Attributes
+    ----------
+    axes
+        Coordinate of each hyperparameter, by name.
+    ends
+        The box: both ends of each coordinate.
+    count
+        Points in each direction.
+    """
+
+    axes: Mapping[str, Axis]
+    ends: tuple[tuple[float, float], ...]
+    count: int
+
+    @cached_property
+    def _angles(self) -> Array:
+        return np.asarray(np.pi * (np.arange(self.count) + 0.5) / self.count)
+
+    @cached_property
+    def values(self) -> dict[str, Array]:
+        """Hyperparameters at the points, shape (point,) each."""
+        along = [
+            0.5 * (low + high) + 0.5 * (high - low) * np.cos(self._angles)
+            for low, high in self.ends
+        ]
+        laid = np.meshgrid(*along, indexing="ij")
+        return {
+            name: axis.value(u.reshape(-1))
+            for (name, axis), u in zip(self.axes.items(), laid, strict=True)
+        }
+
+    def holds(self, at: Mapping[str, Array]) -> NDArray[np.bool_]:
+        """Say which values lie in the box."""
+        inside = [
+            (axis.coordinate(at[name]) >= low) & (axis.coordinate(at[name]) <= high)
+            for (name, axis), (low, high) in zip(self.axes.items(), self.ends, strict=True)
+        ]
+        return np.asarray(np.logical_and.reduce(inside))
+
+    def matrix(self, at: Mapping[str, Array], fewer: int = 0) -> Array:
+        """Give values between points as combinations of those there, shape (value, point).
+
+        Beyond the box the nearest on its edge; with polynomials of `fewer` degrees less.
+        """
+        degree = np.arange(self.count - fewer)
+        weight = np.where(degree > 0, 2.0, 1.0) / self.count
+        back = weight[:, None] * np.cos(np.outer(degree, self._angles))
+        found = np.ones((1, 1))
+        for (name, axis), (low, high) in zip(self.axes.items(), self.ends, strict=True):
+            u = (axis.coordinate(at[name]) - 0.5 * (low + high)) / (0.5 * (high - low))
+            angle = np.arccos(np.clip(u, -1.0, 1.0))
+            each = np.cos(np.outer(angle, degree)) @ back
+            found = (found[:, :, None] * each[:, None, :]).reshape(len(each), -1)
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Gridded:
+    """What does not change with the priors of hyperparameters.
+
+    Attributes
+    ----------
+    plain
+        Log density of the data in the model of mean rows, by the bytes of the values that it was asked at.
+    boxes
+        Grids by their place among `GRIDS`.
+    """
+
+    plain: dict[bytes, Array] = field(default_factory=dict)
+    boxes: dict[int, Grid] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Between:
+    """Such an integral, interpolated; see `bayesrtw.engine.integrate.Integrand`.
+
+    Attributes
+    ----------
+    exact
+        The integral.
+    plain
+        That of the model of mean rows, which the log density is held against.
+    gridded
+        What both have been asked before.
+    grid
+        Where the integral is worked out.
+    """
+
+    exact: Allocated
+    plain: Problem
+    gridded: Gridded
+    grid: Grid
+
+    @property
+    def design(self) -> Design:
+        """The arrays."""
+        return self.exact.design
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hyperparameters, in the order of integration."""
+        return self.exact.names
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Their coordinates."""
+        return self.exact.axes
+
+    @property
+    def priors(self) -> tuple[Prior, ...]:
+        """Their priors."""
+        return self.exact.priors
+
+    def on(self, axes: tuple[Axis, ...]) -> Self:
+        """Give the same on other coordinates."""
+        return replace(self, exact=self.exact.on(axes))
+
+    def _of_mean_rows(self, at: Mapping[str, Array]) -> Array:
+        values = tuple(at[name] for name in self.plain.names)
+        key = b"".join(np.asarray(value).tobytes() for value in values)
+        known = self.gridded.plain
+        if key not in known:
+            known[key] = self.plain.given(values).log_density
+        return known[key]
+
+    @cached_property
+    def _at_points(self) -> Array:
+        """Log density less that of mean rows, means, and logs of SDs, shape (point, figure)."""
+        found = self.exact.given(tuple(self.grid.values[name] for name in self.names))
+        log = found.log_density - self._of_mean_rows(self.grid.values)
+        return np.column_stack([log, found.mean, 0.5 * np.log(found.variance)])
+
+    def figures(self, values: tuple[Array, ...], fewer: int = 0) -> Conditional:
+        """Interpolate what is worked out at the points; the log density is less that of mean rows."""
+        shape = np.broadcast_shapes(*(np.shape(value) for value in values))
+        flat = [np.broadcast_to(own, shape).reshape(-1) for own in values]
+        found = self.grid.matrix(dict(zip(self.names, flat, strict=True)), fewer) @ self._at_points
+        width = found.shape[1] // 2
+        covariance = np.zeros((len(found), width, width))
+        covariance[:, np.arange(width), np.arange(width)] = np.exp(2.0 * found[:, 1 + width :])
+        mean = found[:, 1 : 1 + width].reshape(*shape, width)
+        return Conditional(
+            found[:, 0].reshape(shape), mean, covariance.reshape(*shape, width, width)
+        )
+
+    def given(self, values: tuple[Array, ...]) -> Conditional:
+        """See `Integrand`."""
+        found = self.figures(values)
+        plain = self._of_mean_rows(dict(zip(self.names, values, strict=True)))
+        return found._replace(log_density=found.log_density + plain)
+
+    def log_density(self, values: tuple[Array, ...]) -> Array:
+        """Log posterior density of the hyperparameters, not normalised."""
+        log = self.given(values).log_density
+        for value, prior in zip(values, self.priors, strict=True):
+            log = log + prior.logpdf(value)
+        return log
+
+    def moved(self, nodes: Nodes) -> float:
+        """Measure how far an answer on its nodes moves where polynomials have fewer degrees."""
+        full, fewer = self.figures(nodes.values), self.figures(nodes.values, FEWER)
+        log = nodes.log_weight + fewer.log_density - full.log_density
+        gained = logsumexp(log)
+        other = replace(nodes, log_weight=log - gained, log_total=nodes.log_total + gained)
+        return float(np.max(np.abs(answer(self, nodes, full) - answer(self, other, fewer))))
+
+
+def between(
+    problem: Allocated, base: SharedNodes, gridded: Gridded, tolerance: float
+) -> tuple[Between, Integral] | None:
+    """Interpolate an integral, and weigh nodes with it.
+
+    Parameters
+    ----------
+    problem
+        The integral.
+    base
+        Nodes that it shares with its neighbours.
+    gridded
+        What those of them share that differ in priors of hyperparameters alone.
+    tolerance
+        Largest relative movement of an answer, by fewer degrees and by other nodes.
+
+    Returns
+    -------
+    tuple or None
+        None where no grid serves.
+    """
+    axes = dict(zip(base.problem.names, base.problem.axes, strict=True))
+    if set(axes) != set(problem.names) or len(axes) > MOST:
+        return None
+    plain = pose(replace(problem.design, unreported=None))
+    for place, (least, count) in enumerate(GRIDS):
+        if place not in gridded.boxes:
+            gridded.boxes[place] = _box(plain, base, axes, least, count)
+        made = Between(problem, plain, gridded, gridded.boxes[place])
+        found = base.weigh(made)
+        if found is None:
+            return None
+        inside = made.grid.holds(dict(zip(problem.names, found.nodes.values, strict=True)))
+        outside = float(np.sum(np.exp(found.nodes.log_weight[~inside])))
+        moved = made.moved(found.nodes)
+        if outside <= OUTSIDE and moved <= tolerance:
+            return made, replace(found, error=max(found.error, moved))
+    return None
+
+
+def _box(
+    plain: Problem, base: SharedNodes, axes: Mapping[str, Axis], least: float, count: int
+) -> Grid:
+    """Lay a grid where the posterior of mean rows has some share, under the priors of the base."""
+    priors = dict(zip(base.problem.names, base.problem.priors, strict=True))
+    here = replace(plain, priors=tuple(priors[name] for name in plain.names))
+    found = base.weigh(here)
+    nodes, names = (base.sets[-1].nodes, base.problem.names)
+    if found is not None:
+        nodes, names = found.nodes, plain.names
+    keep, ends = np.exp(nodes.log_weight) > least, list[tuple[float, float]]()
+    for name, axis in axes.items():
+        u = axis.coordinate(nodes.values[names.index(name)][keep])
+        ends.append((float(np.min(u)), float(np.max(u))))
+    return Grid(axes, tuple(ends), count)
