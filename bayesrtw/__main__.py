@@ -1,6 +1,6 @@
 """`python -m bayesrtw`: the command line where the script is not on the path."""
 
-from bayesrtw.cli import main
+from bayesrtw.cli.process import start
 
 if __name__ == "__main__":
-    main()
+    start()

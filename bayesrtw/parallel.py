@@ -4,14 +4,21 @@ Nothing here knows what a task is. Tasks and results travel between processes, s
 compiled models do not travel, and each worker compiles a structure once (`bayesrtw.engine.nuts`).
 """
 
+import _thread
 import multiprocessing
+import multiprocessing.connection
+import os
+import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from multiprocessing.connection import Connection
+from types import FrameType, TracebackType
+from typing import NoReturn, Protocol, runtime_checkable
 
 from bayesrtw.errors import WorkerError
 
@@ -27,6 +34,12 @@ MOST_DEATHS = 2
 
 #: Seconds to wait for a scheduler.
 PATIENCE = 10
+
+#: Seconds that a worker has to clear away a half-done task once nobody waits for it any more.
+GRACE = 5.0
+
+#: Exit code of what was stopped by a signal, less the signal's number.
+STOPPED = 128
 
 
 @runtime_checkable
@@ -53,6 +66,9 @@ def forks() -> bool:
 class Processes(ProcessPoolExecutor):
     """Processes on this machine that `map_tasks` replaces when one of them dies.
 
+    None outlives this process: each holds one end of a pipe whose other end is here alone, and ends when
+    that closes, which the system does whatever this process died of.
+
     Parameters
     ----------
     jobs
@@ -60,9 +76,25 @@ class Processes(ProcessPoolExecutor):
     """
 
     def __init__(self, jobs: int) -> None:
-        method = "fork" if forks() else "spawn"
-        super().__init__(jobs, mp_context=multiprocessing.get_context(method))
+        context = multiprocessing.get_context("fork" if forks() else "spawn")
+        theirs, self._leash = context.Pipe(duplex=False)
+        super().__init__(
+            jobs, mp_context=context, initializer=_leashed, initargs=(theirs, self._leash)
+        )
         self.jobs = jobs
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for what is in work; after an error, let go of it."""
+        if error is None:
+            self.shutdown()
+        else:
+            self.shutdown(wait=False, cancel_futures=True)
+            self._leash.close()
 
     def fresh(self) -> "Processes":
         """See `Renewable`.
@@ -73,6 +105,31 @@ class Processes(ProcessPoolExecutor):
             As many; none of them has done anything yet.
         """
         return Processes(self.jobs)
+
+
+def _leashed(theirs: Connection, leash: Connection) -> None:
+    """Prepare a worker: it ends when the process that it works for has ended or let go of it."""
+    leash.close()
+    # A key pressed in a terminal reaches workers too; what becomes of them is for their parent to say.
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
+    threading.Thread(target=_watch, args=(theirs,), daemon=True).start()
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - what a handler is given
+    raise SystemExit(STOPPED + number)
+
+
+def _watch(theirs: Connection) -> NoReturn:
+    """Wait until nobody holds the other end; then end the task, which clears up, and the process."""
+    multiprocessing.connection.wait([theirs])
+    # Its results find nobody, and nor would what it says of that.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    _thread.interrupt_main(signal.SIGTERM)
+    time.sleep(GRACE)
+    os._exit(STOPPED + signal.SIGTERM)
 
 
 def processes(jobs: int) -> Processes:

@@ -1,6 +1,7 @@
 """How numbers, directions and events are printed, wherever people read them."""
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median_low
@@ -20,6 +21,41 @@ MOST_DIGITS: Final = 7
 
 #: Printed ratios beyond these are cut to ``>9999`` and ``<0.01``.
 MOST_RATIO, LEAST_RATIO = 9999.5, 0.005
+
+#: Characters that break a line where none should break.
+_BREAKS: Final = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+
+#: Marks that turn the direction of whatever follows them, in the same cell or not.
+_TURNING: Final = re.compile("[\u202a-\u202e\u2066-\u2069]")
+
+#: What terminals obey instead of showing it, and what no encoding has: controls but the tab and the ends
+#: of lines, and halves of characters.
+_OBEYED: Final = re.compile("[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+#: The same and turning marks, but for the sequences that set colours.
+_NOT_SHOWN: Final = re.compile(
+    "\x1b\\[[0-9;]*m|[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def plain(text: str) -> str:
+    """Give text of others without what would be obeyed and not shown, wherever it is printed."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _OBEYED.sub("\ufffd", _TURNING.sub("", _BREAKS.sub(" ", text)))
+
+
+def escaped(character: str) -> str:
+    """Write a character as JSON's escape."""
+    raw = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{raw[at]:02x}{raw[at + 1]:02x}" for at in range(0, len(raw), 2))
+
+
+def visible(text: str) -> str:
+    """Escape what a terminal would obey, but for colours; JSON stays the same JSON."""
+    if text.isascii() and text.isprintable():
+        return text
+    return _NOT_SHOWN.sub(lambda m: m[0] if m[0][-1] == "m" else escaped(m[0]), text)
 
 
 def signed(text: str) -> str:

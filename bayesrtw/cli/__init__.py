@@ -3,7 +3,7 @@
 Exit codes: 0 all went well; 1 something could not be read, fitted or written, and is named; 2 the
 command was not understood; 3 `check --strict` found doubts, or
 `calibrate` a quantity outside its band; 10 to 50 what an update came to
-(`bayesrtw.living.outcome`).
+(`bayesrtw.living.outcome`); 129, 130 and 143 it was stopped (`bayesrtw.cli.process`).
 """
 
 import os

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bayesrtw.cli.options import Given, evidence_option, json_option
+from bayesrtw.cli.process import unforeseen
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
 from bayesrtw.errors import BayesrtwError, SpecError, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bayesrtw.analysis.spec import Analysis
     from bayesrtw.evidence.table import Evidence
 
@@ -74,7 +77,7 @@ def run(
     ]
     documents, failed = {}, []
     with workers.executor(len(tasks), least=LEAST_TASKS) as executor:
-        for place, done in enumerate(map_tasks(_do, tasks, executor), 1):
+        for place, done in enumerate(_each(map_tasks(_do, tasks, executor), tasks), 1):
             label = f"[{place}/{len(tasks)}] {done.id}"
             if done.error:
                 failed.append(done.id)
@@ -144,8 +147,32 @@ class _Done:
     error: str = ""
 
 
+def _each(results: "Iterator[_Done]", tasks: "list[_Task]") -> "Iterator[_Done]":
+    """Give what became of every task, of those too that workers died over."""
+    from bayesrtw.errors import WorkerError
+
+    left = [task.analysis.id for task in tasks]
+    try:
+        for done in results:
+            left.remove(done.id)
+            yield done
+    except WorkerError as error:
+        yield from (_Done(name, error=f"not fitted: {error}") for name in left)
+
+
 def _do(task: _Task) -> _Done:
-    """Run one analysis; errors of this package come back as text."""
+    """Run one analysis; errors come back as text, so that none takes the other analyses with it."""
+    name = task.analysis.id
+    try:
+        return _run(task)
+    except BayesrtwError as error:
+        return _Done(name, error=str(error))
+    except Exception as error:  # One analysis must not stop the others, whatever becomes of it.
+        return _Done(name, error=unforeseen(error))
+
+
+def _run(task: _Task) -> _Done:
+    """Run, write and print one analysis."""
     import io
     import json
 
@@ -155,16 +182,12 @@ def _do(task: _Task) -> _Done:
     from bayesrtw.report import text
     from bayesrtw.report.folder import write_results
 
-    name = task.analysis.id
-    try:
-        synthesis = run_analysis(task.analysis, task.evidence)
-        folder = str(write_results(synthesis, task.out, source=task.evidence, report=task.report))
-    except BayesrtwError as error:
-        return _Done(name, error=str(error))
+    synthesis = run_analysis(task.analysis, task.evidence)
+    folder = str(write_results(synthesis, task.out, source=task.evidence, report=task.report))
     content = json.loads((Path(folder) / "synthesis.json").read_text(encoding="utf-8"))
     if task.as_json:
-        return _Done(name, folder, document=content)
+        return _Done(task.analysis.id, folder, document=content)
     page = io.StringIO()
     console = Console(file=page, width=task.width, force_terminal=task.colour, highlight=False)
     text.show(synthesis, content, console, notes=task.notes)
-    return _Done(name, folder, shown=page.getvalue())
+    return _Done(task.analysis.id, folder, shown=page.getvalue())
