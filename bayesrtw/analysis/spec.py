@@ -3,11 +3,12 @@
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
 from bayesrtw.analysis.conclusion import Rules
+from bayesrtw.analysis.look import Look
 from bayesrtw.engine import Engine
 from bayesrtw.engine.exact import Exact  # noqa: F401 - registers the engine's kind
 from bayesrtw.engine.nuts import Nuts  # noqa: F401 - the same
@@ -324,6 +325,8 @@ class Analysis:
     columns
         What headings of a flat table are, such as ``yi = "effect"``, where the evidence is one: heading
         to a name of this package, as ``--columns`` states them.
+    report
+        How the forest plots of its report look; no number hangs on it, and the digest does not count it.
     schema
         Version of the file's layout.
     """
@@ -347,6 +350,7 @@ class Analysis:
     living: Living = field(default_factory=Living)
     ladder: Rungs = field(default_factory=Rungs)
     columns: Mapping[str, str] = field(default_factory=dict)
+    report: Look = field(default_factory=Look)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -377,8 +381,8 @@ class Analysis:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of every setting; layout, comments and key order of the file do not count."""
-        return digest(self)
+        """SHA-256 of every setting; layout, looks, comments and key order of the file do not count."""
+        return digest(replace(self, report=Look()))
 
 
 def parse(text: str, where: str) -> Analysis:

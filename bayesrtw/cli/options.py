@@ -148,3 +148,46 @@ def evidence_option(more: str = "") -> Callable[[Callable[..., Any]], Callable[.
         )(table_options(wrapped))
 
     return decorated
+
+
+def look_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the choices of how forest plots look, as one argument ``look`` of what was said."""
+    names = ("order", "column", "counts", "judged_by", "as_printed")
+
+    @functools.wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        said = {name: kwargs.pop(name) for name in names}
+        said["columns"] = said.pop("column") or None
+        kwargs["look"] = {name: value for name, value in said.items() if value is not None}
+        return command(*args, **kwargs)
+
+    for option in (
+        click.option(
+            "--as-printed/--as-modelled",
+            default=None,
+            help="Own intervals in forest plots as studies print them (the default) or as modelled.",
+        ),
+        click.option(
+            "--judged-by",
+            metavar="INSTRUMENT",
+            help="Judgements of risk of bias by this instrument beside the rows of forest plots.",
+        ),
+        click.option(
+            "--counts/--no-counts",
+            default=None,
+            help="Events and people of each arm in forest plots.",
+        ),
+        click.option(
+            "--column",
+            multiple=True,
+            metavar="NAME",
+            help="A column of the evidence in forest plots, such as country; may be given twice.",
+        ),
+        click.option(
+            "--order",
+            metavar="given|effect|weight|COLUMN",
+            help="Order of the studies in forest plots, such as year.",
+        ),
+    ):
+        wrapped = option(wrapped)
+    return wrapped

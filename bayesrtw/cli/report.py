@@ -1,10 +1,12 @@
 """`bayesrtw report`: one analysis as a page, Markdown, a Word document or JSON."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bayesrtw.cli.options import Given, evidence_option
+from bayesrtw.cli.options import Given, evidence_option, look_options
 
 #: Formats, and the suffixes that choose them.
 FORMATS = {"html": ".html", "md": ".md", "docx": ".docx", "json": ".json"}
@@ -24,7 +26,10 @@ FORMATS = {"html": ".html", "md": ".md", "docx": ".docx", "json": ".json"}
     type=click.Choice(list(FORMATS)),
     help="What to write; by the suffix of --out unless given, else html.",
 )
-def report(name: str, source: Given | None, out: Path | None, kind: str | None) -> None:
+@look_options
+def report(
+    name: str, source: Given | None, out: Path | None, kind: str | None, look: dict[str, Any]
+) -> None:
     """Run an analysis, hold it against its alternatives, and write the report that people read."""
     from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.run import run
@@ -35,6 +40,7 @@ def report(name: str, source: Given | None, out: Path | None, kind: str | None) 
     by_suffix = {suffix: each for each, suffix in FORMATS.items()}
     chosen = kind or (by_suffix.get(out.suffix.lower()) if out else None) or "html"
     analysis = open_analysis(name)
+    analysis = replace(analysis, report=replace(analysis.report, **look))
     evidence = source.open(analysis.columns) if source is not None else None
     synthesis = run(analysis, evidence)
     content = render(synthesis, record(synthesis, evidence), chosen)

@@ -1,13 +1,13 @@
 """`bayesrtw run`: fit analyses, print their answers, write their results."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bayesrtw.cli.options import Given, evidence_option, json_option
+from bayesrtw.cli.options import Given, evidence_option, json_option, look_options
 from bayesrtw.cli.process import unforeseen
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
@@ -46,6 +46,7 @@ LEAST_TASKS = 3
     default=True,
     help="Hold each analysis against its alternatives and write report.html and an index of all.",
 )
+@look_options
 @with_workers
 def run(
     ids: tuple[str, ...],
@@ -55,6 +56,7 @@ def run(
     levels: str,
     notes: bool,
     report: bool,
+    look: dict[str, Any],
     workers: Workers,
 ) -> None:
     """Run analyses: all shipped ones, or those named by id or by the path of a TOML file.
@@ -67,7 +69,10 @@ def run(
     from bayesrtw.parallel import map_tasks
     from bayesrtw.report import document
 
-    chosen = _chosen(ids, source, int(levels))
+    chosen = [
+        (replace(analysis, report=replace(analysis.report, **look)), evidence)
+        for analysis, evidence in _chosen(ids, source, int(levels))
+    ]
     progress = Console(stderr=True, soft_wrap=True)
     colour = sys.stdout.isatty()
     width = Console().width if colour else 110

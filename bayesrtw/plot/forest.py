@@ -13,16 +13,18 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.quality import Judgements
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.plot.fitted import read_forest
-from bayesrtw.plot.judgement import Dots, Mark, sheet_of
+from bayesrtw.plot.judgement import Dots, Mark, numeric_items, sheet_of
 from bayesrtw.plot.lettering import one_line
+from bayesrtw.plot.own import GIVEN, apart, ordered, places
+from bayesrtw.plot.own import as_printed as with_printed
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest
 from bayesrtw.plot.subject import evidence_of, tree_of
+from bayesrtw.question.ladder import Rungs
 from bayesrtw.registry import suggestion
 
 #: What the counts beside a forest are.
@@ -40,6 +42,8 @@ def plot_forest(
     counts: bool = False,
     columns: Sequence[str] = (),
     judged_by: str | None = None,
+    order: str = GIVEN,
+    as_printed: bool = False,
     evidence: Evidence | None = None,
     title: str = "",
     width_mm: float = 170.0,
@@ -64,12 +68,20 @@ def plot_forest(
     counts
         Whether events and people of each arm stand before the axis, where the evidence has them.
     columns
-        Columns of the evidence that stand before the axis, e.g. ``("country",)``.
+        Columns of the evidence that stand before the axis, e.g. ``("country",)``; or numeric items of risk of
+        bias, such as a loss to follow-up in per cent.
     judged_by
         Name of the instrument whose judgements of risk of bias stand beside the rows; ``""`` for the
         only one, None for no judgements. Domains that do not fit are left to the overall judgement.
+    order
+        Order of the estimates under each heading: ``"given"``, ``"effect"``, ``"weight"`` (largest first), or
+        a column of the evidence such as ``"year"``.
+    as_printed
+        Whether own intervals are drawn and printed as their studies print them, where they are 95 % intervals
+        of this measure: 1.2 to 2.8, and not the normal interval that the model takes, 1.24 to 2.90.
     evidence
-        What was pooled, where `source` is a tree and `counts`, `columns` or `judged_by` need it.
+        What was pooled, where `source` is a tree and `counts`, `columns`, `judged_by`, `order` or
+        `as_printed` need it. Where it is known, cohorts are open circles among trials.
     title
         Heading of the plot.
     width_mm
@@ -87,7 +99,7 @@ def plot_forest(
     Raises
     ------
     SpecError
-        If `group_by` or one of `columns` does not exist, `ci_prob` is not in (0, 1), evidence is
+        If `group_by`, `order` or one of `columns` does not exist, `ci_prob` is not in (0, 1), evidence is
         needed and not there, or `ax` or `width_mm` is too small.
 
     Notes
@@ -109,6 +121,13 @@ def plot_forest(
     ['0.8', '1', '1.2', '1.4', '1.6', '1.8']
     """
     forest = read_forest(tree_of(source), group_by=group_by, ci_prob=ci_prob)
+    known = source.evidence if isinstance(source, Synthesis) else evidence
+    forest = ordered(forest, known, order)
+    if as_printed:
+        forest = with_printed(forest, evidence_of(source, evidence, "an interval as printed"))
+    if known is not None:
+        ladder = source.analysis.ladder if isinstance(source, Synthesis) else Rungs()
+        forest = apart(forest, known, ladder.studies)
     if counts or columns:
         rows = evidence_of(source, evidence, "a column of counts or words")
         before = _before(forest, rows, columns, counts=counts)
@@ -141,26 +160,25 @@ def describe_forest(
     return read_forest(tree_of(source), group_by=group_by, ci_prob=ci_prob).describe()
 
 
-def _places(forest: Forest, evidence: Evidence) -> list[int | None]:
-    """Where the estimate of each row stands in the evidence."""
-    names = [one_line(str(name)) for name in evidence.data[ESTIMATE].to_numpy()]
-    at = {name: place for place, name in enumerate(names)}
-    return [at.get(row.label) if row.role == "estimate" else None for row in forest.rows]
-
-
 def _before(
     forest: Forest, evidence: Evidence, columns: Sequence[str], *, counts: bool
 ) -> tuple[Column, ...]:
     """Columns of counts and of words."""
-    places = _places(forest, evidence)
-    found = []
+    at = places(forest, evidence)
+    found: list[Column] = []
+    items = numeric_items(evidence.judgements)
+    studies = [str(study) for study in evidence.data["study"].to_numpy()]
     for name in columns:
+        if name in items:
+            texts = [items[name].get(study, "") for study in studies]
+            found.append(_column(one_line(name), texts, at))
+            continue
         if name not in evidence.data:
-            have = [str(each) for each in evidence.data.data_vars]
+            have = [*(str(each) for each in evidence.data.data_vars), *items]
             raise SpecError(f"plot_forest: no column {name!r}; {suggestion(name, have)}")
         values = [_word(value) for value in evidence.data[name].to_numpy()]
         heading = one_line(name.replace("_", " "))
-        found.append(_column(heading[:1].upper() + heading[1:], values, places))
+        found.append(_column(heading[:1].upper() + heading[1:], values, at))
     for heading, events, people in _ARMS if counts else ():
         of = {name: _whole(evidence, name) for name in (events, people)}
         texts = [
@@ -169,7 +187,7 @@ def _before(
         ]
         if any(texts):
             first = not any(column.note for column in found)
-            found.append(replace(_column(heading, texts, places), note=_COUNTS if first else ""))
+            found.append(replace(_column(heading, texts, at), note=_COUNTS if first else ""))
     return tuple(found)
 
 
@@ -201,7 +219,7 @@ def _dots(forest: Forest, evidence: Evidence, instrument: str) -> Dots:
     headings = [f"D{place + 1}" for place in range(count - overall)] + ["RoB"] * overall
     cells = dict(zip(sheet.studies, sheet.cells, strict=True))
     marks: list[tuple[Mark | None, ...]] = []
-    for place in _places(forest, evidence):
+    for place in places(forest, evidence):
         found = () if place is None else cells.get(studies[place], ())
         marks.append(found)
     named = "; ".join(

@@ -5,6 +5,7 @@ look alike to one man in twelve; the colours here are Okabe and Ito's, from ligh
 grows. Instruments that are not listed keep their own words.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -99,6 +100,11 @@ DOMAINS: Final[Mapping[tuple[str, str], str]] = {
     ("ROBINS-I", "measurement"): "measurement of outcomes",
     ("ROBINS-I", "selection"): "selection of the reported result",
 }
+
+
+#: How a number begins or stands alone, as a share or a score; and what stands where there is none.
+_NUMBER: Final = re.compile(r"^[<>≤≥~]?\s*-?\d+(?:[.,]\d+)?\s*%?\s*(?:$|[(,;/])")
+_NONE: Final = re.compile(r"(?i)n\.?/?a\.?|-|–|unclear|not (?:given|reported)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +206,42 @@ def sheet_of(
         raise SpecError(
             f"instrument is {asked!r}; one picture shows one instrument. {suggestion(asked, names)}"
         )
-    rows = [row for row in rows if (row.instrument, row.version) == chosen[0]]
+    counted = numeric_items(Judgements(tuple(rows)))
+    rows = [
+        row
+        for row in rows
+        if (row.instrument, row.version) == chosen[0] and row.domain not in counted
+    ]
     order = list(dict.fromkeys(studies if studies is not None else [row.study for row in rows]))
     return _arranged(chosen[0], rows, order)
+
+
+def numeric_items(judgements: Judgements) -> dict[str, dict[str, str]]:
+    """Find the items of instruments that hold numbers: a loss to follow-up of 13 % is no judgement.
+
+    Parameters
+    ----------
+    judgements
+        The judgements of a data set.
+
+    Returns
+    -------
+    dict
+        Item to study to number as it stands in the file; where assessors differ, the first.
+    """
+    of: dict[str, dict[str, str]] = {}
+    for row in judgements.rows:
+        if row.judgement:
+            of.setdefault(row.domain, {}).setdefault(row.study, one_line(row.judgement))
+    numbers = {
+        domain: {study: word for study, word in said.items() if _NUMBER.search(word)}
+        for domain, said in of.items()
+    }
+    return {
+        domain: found
+        for domain, found in numbers.items()
+        if found and all(_NUMBER.search(w) or _NONE.fullmatch(w) for w in of[domain].values())
+    }
 
 
 def _arranged(pair: tuple[str, str], rows: list[Judgement], order: list[str]) -> Sheet:

@@ -28,6 +28,7 @@ RESULT, RESULT_LINE, NEW_LINE = 4.2, 1.2, 1.4
 
 #: Names of groups of marks: ids in an SVG, ``get_gid()`` in matplotlib.
 OWN_SQUARES: Final = "own-estimates"
+OWN_CIRCLES: Final = "own-estimates-not-randomised"
 SHRUNKEN_DOTS: Final = "shrunken-estimates"
 POOLED_DIAMOND: Final = "pooled-effect"
 RESULT_DOTS: Final = "results"
@@ -149,19 +150,28 @@ def _squares(
     squares: Sequence[tuple[Row, Interval, float]],
     ends: tuple[float, float],
 ) -> None:
-    """Draw own estimates that are on the axis; a negative weight is an open square."""
-    shown = [found for found in squares if ends[0] <= found[1].centre <= ends[1]]
-    axes.scatter(
-        forest.measure.back([interval.centre for _, interval, _ in shown]),
-        [y for _, _, y in shown],
-        s=[max(LARGEST**2 * row.size, SMALLEST**2) for row, _, _ in shown],
-        marker="s",
-        facecolors=["white" if row.weight < 0 else INK for row, _, _ in shown],
-        edgecolors=[INK if row.weight < 0 else "none" for row, _, _ in shown],
-        linewidths=0.6,
-        zorder=3,
-        gid=OWN_SQUARES,
-    )
+    """Draw own estimates that are on the axis: cohorts as circles, and open a negative weight."""
+    for hollow, marker, name in ((False, "s", OWN_SQUARES), (True, "o", OWN_CIRCLES)):
+        shown = [
+            found
+            for found in squares
+            if found[0].hollow == hollow and ends[0] <= found[1].centre <= ends[1]
+        ]
+        if hollow and not shown:
+            continue
+        # An open mark says what a design is; a negative weight is open too, and stays a square.
+        filled = [not row.weight < 0 for row, _, _ in shown]
+        axes.scatter(
+            forest.measure.back([interval.centre for _, interval, _ in shown]),
+            [y for _, _, y in shown],
+            s=[max(LARGEST**2 * row.size, SMALLEST**2) for row, _, _ in shown],
+            marker=marker,
+            facecolors=[INK if full and not hollow else "white" for full in filled],
+            edgecolors=[INK if hollow or not full else "none" for full in filled],
+            linewidths=0.6,
+            zorder=3,
+            gid=name,
+        )
 
 
 def _dots(

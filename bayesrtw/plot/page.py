@@ -17,7 +17,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
-from numpy.typing import NDArray
 
 from bayesrtw.errors import SpecError
 from bayesrtw.plot.figure import BLUE, FAINT, INK, MM, QUIET, figure_style
@@ -35,8 +34,9 @@ from bayesrtw.plot.lettering import (
     wrap,
 )
 from bayesrtw.plot.marks import draw_marks
-from bayesrtw.plot.rows import Column, Forest, Role, Row
-from bayesrtw.plot.scale import limits, ticks
+from bayesrtw.plot.reach import reach
+from bayesrtw.plot.rows import Column, Forest, Row
+from bayesrtw.plot.scale import ticks
 from bayesrtw.plot.strip import (
     BESIDE,
     DOTS,
@@ -78,6 +78,9 @@ MOST_STACKED: Final = 20
 #: Height of a line that holds a name alone, as a share of a row: it belongs to the row beneath.
 NAME_PITCH: Final = 0.72
 
+#: Lines of a name, and the height of one.
+MOST_LINES, NAME_LINE = 3, 9.4
+
 #: Distance between discs of judgements, and their diameter.
 DISC_PITCH, DISC = 9.6, 7.4
 
@@ -100,6 +103,7 @@ class _Page:
     discs: tuple[tuple[int, float], ...]
     ends: tuple[float, float]
     rows: tuple[float, ...]
+    labels: tuple[tuple[str, ...], ...]
     pitch: float
     bottom: float
     title: tuple[str, ...]
@@ -274,9 +278,10 @@ def _layout(forest: Forest, title: str, room: float) -> _Page:
         left += _column_width(forest, column, faces)
         starts.append(left)
         left += GAP
-    rows, bottom, pitch = _rows(forest)
+    labels = tuple(_label(forest, row, name_end, faces) for row in forest.rows)
+    rows, bottom, pitch = _rows(forest, [len(lines) for lines in labels])
     inner = room - 2 * EDGE
-    limit = _limits(forest)
+    limit = reach(forest)
     return _Page(
         width=room,
         type=faces,
@@ -288,6 +293,7 @@ def _layout(forest: Forest, title: str, room: float) -> _Page:
         discs=centres,
         ends=limit,
         rows=rows,
+        labels=labels,
         pitch=pitch,
         bottom=bottom,
         title=tuple(wrap(title, inner, faces.title)),
@@ -340,21 +346,31 @@ def _column_width(forest: Forest, column: Column, faces: Type) -> float:
     return max([*texts, width(column.heading, faces.strong)])
 
 
-def _rows(forest: Forest) -> tuple[tuple[float, ...], float, float]:
+def _label(forest: Forest, row: Row, name_end: float, faces: Type) -> tuple[str, ...]:
+    """Break a name that is longer than its room; what a row cannot hold is cut in its last line."""
+    face, room = _face(row, faces), name_end - EDGE - _indent(forest, row) + 0.01
+    if row.role == "name" or width(row.label, face) <= room:
+        return (row.label,)
+    lines = wrap(row.label, room, face)
+    kept = [*lines[: MOST_LINES - 1], " ".join(lines[MOST_LINES - 1 :])]
+    return tuple(shorten(line, room, face) for line in kept if line)
+
+
+def _rows(forest: Forest, lines: Sequence[int]) -> tuple[tuple[float, ...], float, float]:
     """Middle of each row, the lower end of the axes, and the distance between rows."""
     count = len(forest.rows)
     pitch = max(CLOSE, (min(count, CROWDED) * WIDE + max(0, count - CROWDED) * FURTHER) / count)
     y = -2.0
     middles = []
     above: Row | None = None
-    for row in forest.rows:
+    for row, high in zip(forest.rows, lines, strict=True):
         if row.role == "heading" and above is not None:
             y -= BEFORE_HEADING
         if above is not None and _summary(row) and not _summary(above):
             y -= BEFORE_SUMMARY
         if row.role == "name" and above is not None and not _summary(row):
             y -= BEFORE_HEADING
-        tall = pitch * NAME_PITCH if row.role == "name" else pitch
+        tall = pitch * NAME_PITCH if row.role == "name" else pitch + NAME_LINE * (high - 1)
         middles.append(y - tall / 2)
         y -= tall
         above = row
@@ -364,30 +380,6 @@ def _rows(forest: Forest) -> tuple[tuple[float, ...], float, float]:
 def _summary(row: Row) -> bool:
     """Whether a row belongs to the summary beneath the rule."""
     return row.role in _SUMMARY or (row.role == "name" and row.bold)
-
-
-def _limits(forest: Forest) -> tuple[float, float]:
-    """Choose the ends of the axis on the analysis scale."""
-    own = np.concatenate([_numbers(forest, "estimate"), _numbers(forest, "result")])
-    levels = _numbers(forest, "level")
-    if not len(own):
-        own = levels if len(levels) else _numbers(forest, "pooled")
-    beneath = [row.new for row in forest.rows if row.new is not None]
-    spread = np.array([(it.lower, it.upper) for it in beneath]).ravel()
-    return limits(
-        own[:, 0],
-        own[:, 2],
-        pooled=_numbers(forest, "pooled").ravel(),
-        levels=np.concatenate([levels[:, ::2].ravel(), spread]),
-        new=_numbers(forest, "new")[:, ::2].ravel(),
-        measure=forest.measure,
-    )
-
-
-def _numbers(forest: Forest, role: Role) -> NDArray[np.float64]:
-    """Give lower end, centre and upper end of the rows of one role, shape (row, 3)."""
-    found = [row.interval for row in forest.of(role) if row.interval is not None]
-    return np.array([(it.lower, it.centre, it.upper) for it in found]).reshape(-1, 3)
 
 
 def _legend(
@@ -533,11 +525,12 @@ def _columns(axes: Axes, forest: Forest, page: _Page) -> None:
             _rule(axes, page, y, FAINT, 0.5)
     for place, (row, y) in enumerate(zip(forest.rows, page.rows, strict=True)):
         face, indent = _face(row, faces), _indent(forest, row)
-        # A name that just fits must not be shortened by rounding.
-        alone = HINTED * (page.width - EDGE) if row.role == "name" else page.name_end
-        room = alone - EDGE - indent
-        label = shorten(row.label, room + 0.01, face)
-        _write(axes, page, (EDGE + indent, y), label, face, opaque=row.role == "name")
+        lines = page.labels[place]
+        if row.role == "name":  # one that just fits must not be shortened by rounding
+            lines = (shorten(row.label, HINTED * (page.width - EDGE) - EDGE + 0.01, face),)
+        for number, line in enumerate(lines):
+            at = y + NAME_LINE * ((len(lines) - 1) / 2 - number)
+            _write(axes, page, (EDGE + indent, at), line, face, opaque=row.role == "name")
         for column, end in (*page.before, *page.columns):
             _write(axes, page, (end, y), column.texts[place], face, ha="right")
 

@@ -57,7 +57,7 @@ class Row:
     size
         Area of its square relative to the largest, in [0, 1].
     hollow
-        Whether the mark of a result is open.
+        Whether the mark of a result, or of a study that is not randomised, is open.
     bold
         Whether its name is.
     """

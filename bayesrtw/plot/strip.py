@@ -68,6 +68,7 @@ class Sample:
 #: Marks of rows with intervals, by name.
 SAMPLES: Final = {
     "own": Sample(INK, THIN, "s", 5.0),
+    "cohort": Sample(INK, THIN, "o", 4.6, hollow=True),
     "negative": Sample(INK, marker="s", size=4.0, hollow=True),
     "shrunken": Sample(SKY, THIN, "o", 2.8),
     "result": Sample(BLUE, 1.2, "o", 4.2),

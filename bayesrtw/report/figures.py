@@ -93,9 +93,18 @@ def forests(synthesis: Synthesis) -> dict[str, Drawn]:
         for each in synthesis.analysis.model.moderators
         if each.shape == "levels" and f"{LEVEL_OF}{each.column}" in known
     ]
-    found = {}
+    found, look = {}, synthesis.analysis.report
     for place, column in enumerate(columns or [None]):
-        axes = plot_forest(synthesis.posterior, group_by=column, title=synthesis.analysis.title)
+        axes = plot_forest(
+            synthesis,
+            group_by=column,
+            order=look.order,
+            columns=look.columns,
+            counts=look.counts,
+            judged_by=look.judged_by or None,
+            as_printed=look.as_printed,
+            title=synthesis.analysis.title,
+        )
         name = f"forest-by-{column.replace('_', '-')}" if column else "forest"
         by = f" by {column.replace('_', ' ')}" if column else ""
         caption = (

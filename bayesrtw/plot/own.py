@@ -1,0 +1,159 @@
+"""What evidence says of the rows of a forest plot: their order, their numbers as printed, their design."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from bayesrtw.dims import ESTIMATE
+from bayesrtw.errors import SpecError
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.bias import Studies
+from bayesrtw.plot.lettering import one_line
+from bayesrtw.plot.rows import Column, Forest, Interval, Row
+from bayesrtw.registry import suggestion
+
+#: Orders that need no column of the evidence: as the rows stand, by their effect, by their weight.
+GIVEN: Final = "given"
+ORDERS: Final = (GIVEN, "effect", "weight")
+
+#: What an interval as printed must be of, to be drawn among intervals of this probability.
+PROBABILITY: Final = 0.95
+
+#: Two values of one number, one of them through logarithms and back.
+SAME: Final = 1e-9
+
+
+def places(forest: Forest, evidence: Evidence) -> list[int | None]:
+    """Where the estimate of each row stands in the evidence."""
+    names = [one_line(str(name)) for name in evidence.data[ESTIMATE].to_numpy()]
+    at = {name: place for place, name in enumerate(names)}
+    return [at.get(row.label) if row.role == "estimate" else None for row in forest.rows]
+
+
+def ordered(forest: Forest, evidence: Evidence | None, order: str) -> Forest:
+    """Sort the estimates under each heading: by effect or a column upwards, by weight downwards."""
+    if order == GIVEN:
+        return forest
+    key = _key(forest, evidence, order)
+    sequence: list[int] = []
+    start = 0
+    while start < len(forest.rows):
+        end = start + 1
+        if forest.rows[start].role == "estimate":
+            while end < len(forest.rows) and forest.rows[end].role == "estimate":
+                end += 1
+        sequence += sorted(range(start, end), key=key)
+        start = end
+
+    def moved(column: Column) -> Column:
+        return replace(column, texts=tuple(column.texts[place] for place in sequence))
+
+    return replace(
+        forest,
+        rows=tuple(forest.rows[place] for place in sequence),
+        before=tuple(map(moved, forest.before)),
+        columns=tuple(map(moved, forest.columns)),
+    )
+
+
+def _key(forest: Forest, evidence: Evidence | None, order: str) -> Callable[[int], Any]:
+    """Give what a row is sorted by; empty cells come last."""
+    if order == "effect":
+        return lambda row: (own := forest.rows[row].interval) and own.centre
+    if order == "weight":
+        if any(np.isnan(row.weight) for row in forest.of("estimate")):
+            raise SpecError(
+                "plot_forest: order is 'weight', and this fit gives no weights; choose 'given', 'effect' or "
+                "a column."
+            )
+        return lambda row: -forest.rows[row].weight
+    have = [] if evidence is None else [str(name) for name in evidence.data.data_vars]
+    if evidence is None or order not in have:
+        choices = list(dict.fromkeys([*ORDERS, *have]))
+        raise SpecError(f"plot_forest: order is {order!r}; {suggestion(order, choices)}")
+    values, at = evidence.data[order].to_numpy(), places(forest, evidence)
+    numbers = values.dtype != object
+
+    def key(row: int) -> tuple[bool, Any]:
+        place = at[row]
+        value = "" if place is None else values[place]
+        empty = bool(np.isnan(value)) if numbers and value != "" else str(value) == ""
+        return empty, 0.0 if numbers and empty else value if numbers else str(value)
+
+    return key
+
+
+def as_printed(forest: Forest, evidence: Evidence) -> Forest:
+    """Draw and print own intervals as their studies print them, where they do."""
+    if forest.ci_prob != PROBABILITY:
+        raise SpecError(
+            f"plot_forest: as_printed shows 95 % intervals, and ci_prob is {forest.ci_prob:g}; leave one out."
+        )
+    rows, texts = list(forest.rows), [list(column.texts) for column in forest.columns]
+    found = 0
+    for row, place in enumerate(places(forest, evidence)):
+        said = None if place is None else _printed(forest, evidence, place)
+        if said is None:
+            continue
+        found += 1
+        interval, text = said
+        rows[row] = replace(rows[row], interval=interval)
+        texts[0][row] = text
+    if not found:
+        return forest
+    note = (
+        "Own intervals as printed by their studies"
+        if found == len(forest.of("estimate"))
+        else "Own intervals as printed where studies print them"
+    )
+    return replace(
+        forest,
+        rows=tuple(rows),
+        columns=tuple(
+            replace(column, texts=tuple(own))
+            for column, own in zip(forest.columns, texts, strict=True)
+        ),
+        notes=(*forest.notes, f"{note}; the model takes them as normal on its scale."),
+    )
+
+
+def _printed(forest: Forest, evidence: Evidence, place: int) -> tuple[Interval, str] | None:
+    """Give the interval of a row as printed; None where it has none on this scale."""
+    names = ("estimate_printed", "ci_low", "ci_high")
+    if any(name not in evidence.data for name in names):
+        return None
+    middle, low, high = (float(evidence.data[name].to_numpy()[place]) for name in names)
+    levels = evidence.data["ci_level"].to_numpy() if "ci_level" in evidence.data else None
+    level = PROBABILITY if levels is None or np.isnan(levels[place]) else float(levels[place])
+    if not np.isfinite([middle, low, high]).all() or level != PROBABILITY:
+        return None
+    effect = float(evidence.data["effect"].to_numpy()[place])
+    # What was turned round or converted from another measure is no longer what was printed.
+    if not np.isclose(float(forest.measure.back(effect)), middle, rtol=SAME, atol=SAME):
+        return None
+    if forest.measure.log and low <= 0:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ends = forest.measure.link.forward(np.array([middle, low, high]))
+    decimals = max(len(f"{value:.10g}".partition(".")[2]) for value in (middle, low, high))
+    first, second, third = (f"{value:.{decimals}f}" for value in (middle, low, high))
+    text = f"{first} ({second} to {third})".replace("-", "−")
+    return (Interval(*map(float, ends)), text) if np.isfinite(ends).all() else None
+
+
+def apart(forest: Forest, evidence: Evidence, studies: Studies) -> Forest:
+    """Mark the studies that are not randomised, where others are."""
+    if studies.column not in evidence.data:
+        return forest
+    among = studies.among(evidence)
+    if among.all() or not among.any():
+        return forest
+    rows: Sequence[Row] = [
+        row if place is None or not among[place] else replace(row, hollow=True)
+        for row, place in zip(forest.rows, places(forest, evidence), strict=True)
+    ]
+    legend = list(forest.legend)
+    legend.insert(1, ("cohort", "own estimate, not randomised"))
+    return replace(forest, rows=tuple(rows), legend=tuple(legend))
