@@ -103,7 +103,7 @@ def bring_up_to_date(
     from bayesrtw.living.index import write_index
     from bayesrtw.living.inputs import analysis_id, shipped
     from bayesrtw.living.outcome import gravest
-    from bayesrtw.living.store import open_store
+    from bayesrtw.living.store import check_id, open_store
     from bayesrtw.living.update import Task, removed
 
     names = tuple(ids) or shipped()
@@ -111,6 +111,8 @@ def bring_up_to_date(
     twice = sorted({name for name in stems if stems.count(name) > 1})
     if twice:
         raise click.UsageError(f"analyses {', '.join(twice)} are asked for twice; name each once.")
+    for stem in stems:
+        check_id(stem)
     opened = open_store(store, create=True)
     tasks = [
         Task(

@@ -1,15 +1,18 @@
 """What the index page shows of each analysis of a store, and writing the page in its place."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from bayesrtw.durable import replace_file
 from bayesrtw.errors import StoreError
-from bayesrtw.living.durable import only_writer, replace_file
+from bayesrtw.living.chain import digest_of, head_of
 from bayesrtw.living.journal import decisions, journal, published
 from bayesrtw.living.page import MOST_RUNS, Shown, index_page
+from bayesrtw.living.plain import misshapen
 from bayesrtw.living.store import (
-    LOCK,
-    WAIT,
+    MANIFEST,
+    SHAPE,
     Run,
     Store,
     analyses,
@@ -18,6 +21,10 @@ from bayesrtw.living.store import (
     run_names,
     said,
 )
+
+#: What is shown of a run.
+SHOWN = ("created", "status", "code", "reasons", "result")
+SHOWN_OF_RESULT = ("title", "question", "class", "headline", "measure", "line")
 
 
 def entry_of(store: Store, analysis: str, *, most: int | None = None) -> Shown:
@@ -68,10 +75,19 @@ def _readable(
     history, faults = [], []
     for name in names:
         try:
-            history.append(read_run(store, analysis, name))
+            history.append(_shown(read_run(store, analysis, name)))
         except StoreError as error:
             faults.append(error)
     return tuple(history), faults
+
+
+def _shown(run: Run) -> Run:
+    """Give a run if it has what is shown of it."""
+    lacking = misshapen(run.manifest, SHAPE, SHOWN)
+    lacking = lacking or misshapen(run.manifest["result"], {}, SHOWN_OF_RESULT)
+    if lacking:
+        raise StoreError(f"{run.folder / MANIFEST}: is not the file of a run ({lacking}).")
+    return run
 
 
 def _inside(store: Store, error: StoreError) -> str:
@@ -102,8 +118,12 @@ def write_index(store: Store, removed: Sequence[str] = ()) -> None:
     try:
         if path.is_symlink():
             raise StoreError(f"{path}: is a symbolic link; nothing is written through it.")
-        with only_writer(store.folder / LOCK, wait=WAIT, what=str(path)):
+        with head_of(store) as changing:
             found = entries_of(store, most=MOST_RUNS)
-            replace_file(path, index_page(found, removed).encode())
+            page = index_page(found, removed).encode()
+            own = digest_of(page)
+            changing.write(replace(changing.head, index=(*changing.head.index[-1:], own)))
+            replace_file(path, page)
+            changing.write(replace(changing.head, index=(own,)))
     except OSError as error:
         raise StoreError(f"{path}: cannot be written ({said(error)}).") from None

@@ -13,8 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from bayesrtw.durable import write_synced
 from bayesrtw.errors import EvidenceError, SpecError, StoreError
-from bayesrtw.living.durable import write_synced
 
 #: Files of a data set folder, as `bayesrtw.reading.read` knows them.
 DATASET = ("dataset.toml", "studies.csv", "results.csv", "risk_of_bias.csv", "components.csv")

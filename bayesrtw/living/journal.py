@@ -4,13 +4,14 @@ One line of JSON an entry, each with a check of itself. Reads nothing but JSON.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bayesrtw.durable import append_line
 from bayesrtw.errors import StoreError
-from bayesrtw.living.durable import append_line
+from bayesrtw.living.chain import before, digest_of, linked
+from bayesrtw.living.plain import misshapen, parsed
 from bayesrtw.living.store import (
     JOURNAL,
     Run,
@@ -22,6 +23,20 @@ from bayesrtw.living.store import (
     run_names,
     said,
 )
+from bayesrtw.printed import plain
+
+#: What lines of a journal hold, and what readers cannot do without, by their kind.
+SHAPE: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("kind", "at", "fitted", "by", "reason", "message"), (str,)),
+    **dict.fromkeys(("run", "before"), (str, type(None))),
+    "seen": (dict,),
+}
+NEEDED: dict[str, tuple[str, ...]] = {
+    "published": ("kind", "at", "run"),
+    "heartbeat": ("kind", "at", "run", "seen", "fitted"),
+    "rejected": ("kind", "at", "message"),
+    "failed": ("kind", "at", "message"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +69,20 @@ def journal(store: Store, analysis: str) -> Journal:
         if not line:
             continue
         try:
-            entry = json.loads(line)
+            entry = parsed(line)
             check = entry.pop("check")
-        except (ValueError, AttributeError, KeyError):
+        except (ValueError, AttributeError, KeyError, TypeError):
             damaged.append(number)
             continue
-        if check == _check(entry):
+        if check == _check(entry) and not misshapen(entry, SHAPE, _needed(entry)):
             entries.append(entry)
         else:
             damaged.append(number)
     return Journal(tuple(entries), tuple(damaged))
+
+
+def _needed(entry: Mapping[str, Any]) -> tuple[str, ...]:
+    return NEEDED.get(str(entry.get("kind")), ("kind", "at"))
 
 
 def published(store: Store, analysis: str) -> Run | None:
@@ -84,11 +103,20 @@ def decisions(store: Store, analysis: str) -> dict[str, Mapping[str, Any]]:
 
 def note(writer: Writer, kind: str, **content: Any) -> None:
     """Append an entry to the journal of an analysis."""
-    entry = {"kind": kind, "at": now(), **content}
+    content = {name: _whole(each) for name, each in content.items()}
+    named = before(writer.store, writer.analysis)
+    entry = {"kind": kind, "at": now(), "before": named, **content}
     path = writer.store.of(writer.analysis) / JOURNAL
     if path.is_symlink():
         raise StoreError(f"{path}: is a symbolic link; nothing is written through it.")
-    append_line(path, as_line({**entry, "check": _check(entry)}))
+    line = as_line({**entry, "check": _check(entry)})
+    with linked(writer.store, writer.analysis, named, digest_of(line.encode())):
+        append_line(path, line)
+
+
+def _whole(content: Any) -> Any:
+    """Give text without halves of characters, which no file holds."""
+    return plain(content) if isinstance(content, str) else content
 
 
 def _check(entry: Mapping[str, Any]) -> str:

@@ -24,9 +24,12 @@ from bayesrtw.living.fresh import Standing
 from bayesrtw.living.inputs import Inputs, software, stored_inputs, write_inputs
 from bayesrtw.living.journal import published
 from bayesrtw.living.outcome import Ending
+from bayesrtw.living.plain import parsed
+from bayesrtw.living.put import put
 from bayesrtw.living.rows import plain_rows
-from bayesrtw.living.store import Run, Writer, as_line, drafting, now, put, run_names
+from bayesrtw.living.store import Run, Writer, as_line, drafting, now, run_names
 from bayesrtw.living.update import heartbeat
+from bayesrtw.living.verify import vouched
 from bayesrtw.posterior.tree import PACKAGES
 from bayesrtw.registry import encode
 from bayesrtw.report.document import as_json
@@ -76,6 +79,8 @@ def refit(
             assert latest is not None
             return _again(writer, inputs, found, latest, synthesis)
         base = published(writer.store, writer.analysis)
+        if base is not None:
+            vouched(writer.store, base)
         before = before_of(base) if base is not None else None
         passed = not any(finding.severity == "failed" for finding in synthesis.findings)
         held = before.conclusion if before and _same_series(before, opened) else ""
@@ -142,7 +147,7 @@ def _same_series(before: Earlier, opened: Opened) -> bool:
 def before_of(base: Run) -> Earlier:
     """Take what a stored run says, with its inputs behind functions that read them when asked."""
     result, analysis = base.manifest["result"], str(base.manifest["analysis"])
-    rows = json.loads((base.folder / "rows.json").read_text(encoding="utf-8"))
+    rows = parsed((base.folder / "rows.json").read_bytes())
 
     def reopen() -> Basis:
         toml, entry = stored_inputs(base.folder, analysis)

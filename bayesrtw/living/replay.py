@@ -10,6 +10,7 @@ from bayesrtw.errors import StoreError
 from bayesrtw.living.diff import Later, difference
 from bayesrtw.living.figures import figures, moved
 from bayesrtw.living.inputs import stored_inputs
+from bayesrtw.living.plain import parsed
 from bayesrtw.living.refit import before_of, open_inputs
 from bayesrtw.living.store import Run
 from bayesrtw.living.verify import verify_run
@@ -59,7 +60,7 @@ def replay(run: Run) -> Replay:
         raise StoreError(f"{run.folder}: {faults[0].where}: {faults[0].message} Restore it first.")
     opened = open_inputs(*stored_inputs(run.folder, str(run.manifest["analysis"])))
     synthesis = run_analysis(opened.analysis, opened.source)
-    stored = json.loads((run.folder / "synthesis.json").read_text(encoding="utf-8"))
+    stored = parsed((run.folder / "synthesis.json").read_bytes())
     now = json.loads(json.dumps(document(synthesis)))
     pairs = [pair for part in RESULTS for pair in _numbers(stored.get(part), now.get(part), part)]
     gaps = [(_gap(old, new), where) for where, old, new in pairs]

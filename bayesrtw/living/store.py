@@ -3,6 +3,7 @@
 ::
 
     STORE/store.json                        what this folder is, and the version of its layout
+    STORE/head.json                         where the chain of each analysis ends
     STORE/runs/<analysis>/journal.jsonl     heartbeats and decisions, one a line
     STORE/runs/<analysis>/000007-3f9c.../   one run: run.json, run.sha256, and the files that it lists
 
@@ -24,14 +25,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bayesrtw.errors import StoreError
-from bayesrtw.living.durable import (
+from bayesrtw.durable import (
     only_writer,
     replace_file,
     sync_folder,
-    sync_tree,
-    write_synced,
 )
+from bayesrtw.errors import StoreError
+from bayesrtw.living.plain import misshapen, parsed
 
 #: Version of the layout of stores and runs; readers refuse higher ones.
 SCHEMA = 1
@@ -52,7 +52,24 @@ LOCK, JOURNAL = ".lock", "journal.jsonl"
 MANIFEST, SEAL = "run.json", "run.sha256"
 
 #: Names in a store's folder that are its own; the lock is of the index page.
-OWN = ("store.json", "runs", "index.html", ".lock")
+OWN = ("store.json", "runs", "index.html", "head.json", ".lock")
+
+#: What a run's manifest holds, and what readers cannot do without.
+SHAPE: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("schema", "sequence", "series", "code"), (int,)),
+    **dict.fromkeys(("analysis", "run_id", "status", "created"), (str,)),
+    **dict.fromkeys(("previous",), (dict, type(None))),
+    **dict.fromkeys(("baseline", "before"), (str, type(None))),
+    **dict.fromkeys(("identity", "files", "inputs", "result"), (dict,)),
+    "reasons": (list,),
+}
+NEEDED = ("schema", "analysis", "sequence", "run_id", "previous", "identity", "status", "files")
+
+#: Ids of analyses, which are names of folders: nothing that leads elsewhere, and nothing hidden.
+ID = re.compile(r"(?!\.)[^/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,150}(?<!\.)")
+
+#: Most digits of a place in a series that a person may write.
+MOST_DIGITS = 12
 
 #: Seconds that a writer waits for another one.
 WAIT = 600.0
@@ -117,16 +134,19 @@ def open_store(folder: Path, *, create: bool = False) -> Store:
                     "makes one in a new or an empty folder."
                 )
             _make(folder, marker)
-        found = json.loads(marker.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        found = parsed(marker.read_bytes())
+    except (OSError, ValueError) as error:
+        if isinstance(error, StoreError):
+            raise
         raise StoreError(f"{folder}: cannot be used as a store ({said(error)}).") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise StoreError(
             f"{marker}: is not the file of a store; nothing was touched. Choose another --store."
         )
-    if found.get("schema", 0) > SCHEMA:
+    schema = found.get("schema", 0)
+    if not isinstance(schema, int) or schema > SCHEMA:
         raise StoreError(
-            f"{folder}: was written by a later version (schema {found['schema']}; this one reads {SCHEMA}); "
+            f"{folder}: was written by a later version (schema {schema!r}; this one reads {SCHEMA}); "
             "update bayesrtw. Nothing was touched."
         )
     if (folder / "runs").is_symlink():
@@ -147,6 +167,16 @@ def _make(folder: Path, marker: Path) -> None:
         )
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(marker, as_line({"format": FORMAT, "schema": SCHEMA}).encode() + b"\n")
+
+
+def check_id(analysis: str) -> None:
+    """Refuse ids that are no names of folders of their own, before anything is made."""
+    if not ID.fullmatch(analysis):
+        raise StoreError(
+            f"{analysis[:80]!r} is no id of an analysis: it names a folder, so it holds no / and no \\, does "
+            "not begin or end with a full stop, and has at most 150 characters; name its file otherwise. "
+            "Nothing was written."
+        )
 
 
 def analyses(store: Store) -> tuple[str, ...]:
@@ -192,16 +222,20 @@ def read_run(store: Store, analysis: str, name: str) -> Run:
                 )
         raw = (folder / MANIFEST).read_bytes()
         sealed = (folder / SEAL).read_text(encoding="ascii").strip()
-        manifest = json.loads(raw)
+        manifest = parsed(raw)
     except (OSError, ValueError) as error:
         if isinstance(error, StoreError):
             raise
         raise StoreError(
             f"{folder}: cannot be read ({said(error)}); `bayesrtw verify` says more. Nothing was touched."
         ) from None
-    if not isinstance(manifest, dict):
-        raise StoreError(f"{folder / MANIFEST}: is not the file of a run; nothing was touched.")
-    schema = manifest.get("schema")
+    schema = manifest.get("schema") if isinstance(manifest, dict) else None
+    lacking = misshapen(manifest, SHAPE, NEEDED)
+    if schema is None or (lacking and schema == SCHEMA):
+        raise StoreError(
+            f"{folder / MANIFEST}: is not the file of a run ({lacking}); nothing was touched. Restore it "
+            "from a copy."
+        )
     if not isinstance(schema, int) or schema > SCHEMA:
         raise StoreError(
             f"{folder}: was written by a later version (schema {schema!r}; this one reads {SCHEMA}); "
@@ -229,7 +263,7 @@ def find_run(store: Store, name: str) -> Run:
         names = run_names(store, analysis)
         if rest in ("", "latest"):
             names = names[-1:]
-        elif rest.isdecimal():
+        elif rest.isdecimal() and len(rest) <= MOST_DIGITS:
             names = tuple(each for each in names if int(each.split("-")[0]) == int(rest))
         else:
             names = tuple(each for each in names if each.startswith(rest) or _tail(each, rest))
@@ -244,7 +278,7 @@ def find_run(store: Store, name: str) -> Run:
     if len(found) != 1:
         what = "names no run" if not found else f"names {len(found)} runs"
         raise StoreError(
-            f"{name!r} {what} of {store.folder}; write ANALYSIS, ANALYSIS/NUMBER or ANALYSIS/NAME as "
+            f"{name[:80]!r} {what} of {store.folder}; write ANALYSIS, ANALYSIS/NUMBER or ANALYSIS/NAME as "
             "`bayesrtw history` prints it."
         )
     return read_run(store, *found[0])
@@ -278,6 +312,7 @@ def writing(store: Store, analysis: str, *, wait: float = WAIT) -> Iterator[Writ
     the lock; they are removed.
     """
     folder = store.of(analysis)
+    check_id(analysis)
     try:
         for level in (folder.parent, folder):
             if level.is_symlink():
@@ -310,51 +345,9 @@ def drafting(writer: Writer) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def put(writer: Writer, draft: Path, run_id: str, manifest: Mapping[str, Any]) -> Run:
-    """Turn a filled draft into a run: it appears whole, or not at all."""
-    names = run_names(writer.store, writer.analysis)
-    sequence = int(names[-1].split("-")[0]) + 1 if names else 1
-    folder = writer.store.of(writer.analysis) / f"{sequence:06d}-{run_id[:16]}"
-    previous = None
-    if names:
-        last = read_run(writer.store, writer.analysis, names[-1])
-        sealed = (last.folder / SEAL).read_text(encoding="ascii").strip()
-        previous = {"name": last.name, "sha256": sealed}
-    full = {
-        "schema": SCHEMA,
-        "analysis": writer.analysis,
-        "sequence": sequence,
-        "run_id": run_id,
-        "previous": previous,
-        **manifest,
-        "files": _files(draft),
-    }
-    raw = (json.dumps(full, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    write_synced(draft / MANIFEST, raw)
-    write_synced(draft / SEAL, (hashlib.sha256(raw).hexdigest() + "\n").encode())
-    draft.chmod(0o755)
-    sync_tree(draft)
-    if folder.exists() or folder.is_symlink():
-        raise StoreError(f"{folder}: is in the way; nothing was touched. Move it out of the store.")
-    draft.rename(folder)
-    sync_folder(folder.parent)
-    return Run(folder, full)
-
-
 def as_line(content: object) -> str:
     """Write plain data as one line of JSON with sorted keys."""
     return json.dumps(content, sort_keys=True, ensure_ascii=False, allow_nan=False)
-
-
-def _files(folder: Path) -> dict[str, list[Any]]:
-    """List the files below a folder with hash and size."""
-    found: dict[str, list[Any]] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            raw = path.read_bytes()
-            name = path.relative_to(folder).as_posix()
-            found[name] = [hashlib.sha256(raw).hexdigest(), len(raw)]
-    return found
 
 
 def said(error: Exception) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bayesrtw.errors import StoreError
-from bayesrtw.living.journal import journal
+from bayesrtw.living.chain import HEAD, Head, breaks, digest_of, not_vouched, older, read_head
+from bayesrtw.living.journal import decisions, journal
 from bayesrtw.living.store import (
     FORMAT,
     JOURNAL,
@@ -51,10 +52,22 @@ class Oddity:
         return f"{self.severity}: {self.where}: {self.message}"
 
 
-def verify(store: Store) -> list[Oddity]:
-    """Check every run, journal and name of a store."""
+def verify(store: Store, kept: Head | None = None) -> list[Oddity]:
+    """Check every run, journal, page and name of a store, and hold it against a head kept elsewhere."""
     found: list[Oddity] = []
     try:
+        try:
+            head = read_head(store.folder / HEAD)
+        except StoreError as error:
+            head = None
+            found.append(Oddity(HEAD, "fault", _less(str(error), store, HEAD)))
+        else:
+            if head is None and any(older(store, name) for name in analyses(store)):
+                text = (
+                    "there is none: no chain vouches for what is here; the next update begins one."
+                )
+                found.append(Oddity(HEAD, "note", text))
+        found += _pages(store, head or Head())
         marker = (store.folder / "store.json").read_bytes()
         if marker != as_line({"format": FORMAT, "schema": SCHEMA}).encode() + b"\n":
             found.append(Oddity("store.json", "fault", "is not as it was written."))
@@ -66,7 +79,12 @@ def verify(store: Store) -> list[Oddity]:
             found += _foreign(store, runs, lambda name: name in known)
             found += _strangers(store, known)
         for analysis in analyses(store):
-            found += _analysis(store, analysis)
+            found += _analysis(store, analysis, head or Head())
+        for analysis in sorted({*(head or Head()).last} - {*analyses(store)}):
+            text = "is gone; head.json knows its entries."
+            found.append(Oddity(f"runs/{analysis}", "fault", text))
+        if kept is not None:
+            found += [Oddity(where, "fault", text) for where, text in not_vouched(store, kept)]
     except OSError as error:
         raise StoreError(f"{store.folder}: cannot be read ({said(error)}).") from None
     return found
@@ -77,7 +95,11 @@ def verify_run(run: Run) -> list[Oddity]:
     where = f"runs/{run.manifest['analysis']}/{run.name}"
     found = []
     listed: dict[str, Any] = run.manifest["files"]
-    for name, (sha, size) in listed.items():
+    for name, told in listed.items():
+        if not (isinstance(told, list) and len(told) == 2):
+            found.append(Oddity(f"{where}/{name}", "fault", "is listed without digest and size."))
+            continue
+        sha, size = told
         path = run.folder / name
         if not _inside(path, run.folder):
             found.append(
@@ -102,7 +124,43 @@ def verify_run(run: Run) -> list[Oddity]:
     return found
 
 
-def _analysis(store: Store, analysis: str) -> Iterator[Oddity]:
+def vouched(store: Store, run: Run) -> None:
+    """Refuse to build on a run, or on the chain behind it, that is not as it was written."""
+    analysis = str(run.manifest["analysis"])
+    faults = [str(each) for each in verify_run(run) if each.severity == "fault"]
+    head = read_head(store.folder / HEAD) or Head()
+    faults += [f"runs/{analysis}: {where} {text}" for where, text in breaks(store, analysis, head)]
+    damaged = journal(store, analysis).damaged
+    faults += [f"{JOURNAL}: line {number} is not as it was written." for number in damaged]
+    if faults:
+        raise StoreError(
+            f"{run.folder}: nothing is compared with it, since the store is not as it was written "
+            f"({faults[0]}) Restore it from a copy; `bayesrtw verify` says more. Nothing was added."
+        )
+
+
+def _pages(store: Store, head: Head) -> Iterator[Oddity]:
+    """Hold the index page against what was written, or, where nobody noted that, against the runs."""
+    path = store.folder / "index.html"
+    if path.is_symlink() or not path.is_file():
+        if head.index:
+            yield Oddity(path.name, "note", "is missing; the next update writes it.")
+        return
+    page = path.read_bytes()
+    if head.index:
+        if digest_of(page) not in head.index:
+            text = "is not the page that was written; the next update writes it anew."
+            yield Oddity(path.name, "fault", text)
+        return
+    names = [run_names(store, name)[-1:] for name in analyses(store)]
+    absent = [name for last in names for name in last if name.encode() not in page]
+    if absent:
+        yield Oddity(
+            path.name, "fault", f"does not show {absent[0]}, the last run of its analysis."
+        )
+
+
+def _analysis(store: Store, analysis: str, head: Head) -> Iterator[Oddity]:
     folder = store.of(analysis)
     yield from _foreign(
         store, folder, lambda name: name in (LOCK, JOURNAL) or bool(RUN.fullmatch(name))
@@ -118,10 +176,14 @@ def _analysis(store: Store, analysis: str) -> Iterator[Oddity]:
             last, broken = None, True
             continue
         yield from verify_run(run)
+        yield from _concluded(where, run)
         if not broken:
             yield from _chained(where, run, last)
         last, broken = run, False
+    for place, text in breaks(store, analysis, head):
+        yield Oddity(f"runs/{analysis}/{place}".rstrip("/"), "fault", text)
     try:
+        yield from _referred(store, analysis)
         lines = journal(store, analysis).damaged
     except StoreError as error:
         where = f"runs/{analysis}/{JOURNAL}"
@@ -131,6 +193,36 @@ def _analysis(store: Store, analysis: str) -> Iterator[Oddity]:
         yield Oddity(
             f"runs/{analysis}/{JOURNAL}", "fault", f"line {number} is not as it was written."
         )
+
+
+def _concluded(where: str, run: Run) -> Iterator[Oddity]:
+    """Recompute a run's class from the probabilities that it stored."""
+    from bayesrtw.living.recomputed import contradicted  # noqa: PLC0415 - needs numerical libraries
+
+    if "result" in run.manifest:
+        for text in contradicted(run):
+            yield Oddity(where, "fault", text)
+
+
+def _referred(store: Store, analysis: str) -> Iterator[Oddity]:
+    """Hold what the journal says of runs, and runs of what was published, against one another."""
+    names = run_names(store, analysis)
+    where = f"runs/{analysis}/{JOURNAL}"
+    told = {str(entry["run"]) for entry in journal(store, analysis).entries if entry.get("run")}
+    for name in sorted(told - {*names}):
+        yield Oddity(where, "fault", f"tells of the run {name}, which is not there.")
+    decided = decisions(store, analysis)
+    held: dict[str, str] = {}
+    for name in names:
+        try:
+            manifest = read_run(store, analysis, name).manifest
+        except StoreError:
+            continue
+        base = manifest.get("baseline")
+        if base in held and held[base] != "published" and base not in decided:
+            text = f"does not publish {base}, which {name} was compared with as published."
+            yield Oddity(where, "fault", text)
+        held[name] = str(manifest["status"])
 
 
 def _chained(where: str, run: Run, last: Run | None) -> Iterator[Oddity]:

@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from bayesrtw.living import store
+from bayesrtw.living import put, store
 
 TOML = """
 schema = 1
@@ -151,7 +151,7 @@ def many_runs(folder, count):
                 for key, value in last.manifest.items()
                 if key not in ("files", "previous", "sequence")
             }
-            store.put(writer, draft, last.manifest["run_id"], own)
+            put.put(writer, draft, last.manifest["run_id"], own)
     assert (
         hashlib.sha256(store.as_line(last.manifest["identity"]).encode()).hexdigest()
         == last.manifest["run_id"]

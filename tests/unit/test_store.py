@@ -8,8 +8,9 @@ import threading
 
 import pytest
 
+from bayesrtw import durable
 from bayesrtw.errors import StoreError
-from bayesrtw.living import durable, journal, store, verify
+from bayesrtw.living import chain, journal, put, recomputed, store, verify
 
 
 def fill(opened, *, text="1", status="published", analysis="a"):
@@ -20,7 +21,7 @@ def fill(opened, *, text="1", status="published", analysis="a"):
         (draft / "inputs").mkdir()
         (draft / "inputs" / "x.txt").write_text(text)
         (draft / "answer.txt").write_text(f"answer {text}")
-        return store.put(writer, draft, run_id, {"identity": identity, "status": status})
+        return put.put(writer, draft, run_id, {"identity": identity, "status": status})
 
 
 @pytest.fixture
@@ -89,7 +90,8 @@ def test_a_missing_run_and_an_extra_file_are_named(opened):
     assert f"the run before it was {runs[1].name}, and is not there" in found[1]
     assert found[0].startswith("note: ")
     assert found[0].endswith("was not written by this program.")
-    assert len(found) == 2
+    assert len(found) == 3
+    assert found[2].endswith("does not follow from what is there before it.")
 
 
 def test_what_something_else_wrote_is_named_and_left(opened):
@@ -224,3 +226,180 @@ def test_a_full_disk_undoes_a_line(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"No space left"):
         durable.append_line(path, "another")
     assert path.read_bytes() == b"whole\n"
+
+
+def test_every_way_to_lose_or_to_forge_an_entry_breaks_the_chain(opened):
+    runs = [fill(opened, text=text, status="draft") for text in "123"]
+    with store.writing(opened, "a") as writer:
+        journal.note(writer, "published", run=runs[1].name, by="Ann")
+        journal.note(writer, "heartbeat", run=runs[2].name, seen={}, fitted="")
+    fill(opened, text="other", analysis="b")
+    assert messages(opened) == []
+    lines = opened.of("a") / "journal.jsonl"
+    first, second = lines.read_text().splitlines()
+    entry = {key: each for key, each in json.loads(first).items() if key != "check"}
+    entry["run"] = runs[2].name
+    forged = store.as_line({**entry, "check": journal._check(entry)})
+    whole = opened.folder.parent / "whole"
+    shutil.copytree(opened.folder, whole)
+    ways = {
+        "journal gone": lines.unlink,
+        "a line gone": lambda: lines.write_text(second + "\n"),
+        "the last line gone": lambda: lines.write_text(first + "\n"),
+        "lines in another order": lambda: lines.write_text(f"{second}\n{first}\n"),
+        "a line twice": lambda: lines.write_text(f"{first}\n{second}\n{second}\n"),
+        "a forged line": lambda: lines.write_text(f"{first}\n{second}\n{forged}\n"),
+        "a forged line instead": lambda: lines.write_text(f"{forged}\n{second}\n"),
+        "newest run gone": lambda: shutil.rmtree(runs[2].folder),
+        "every run gone": lambda: [shutil.rmtree(each.folder) for each in runs],
+        "an analysis gone": lambda: shutil.rmtree(opened.of("b")),
+        "the head gone": (opened.folder / "head.json").unlink,
+        "a head of JSON that is none": lambda: (opened.folder / "head.json").write_text("NaN"),
+    }
+    for way, harm in ways.items():
+        harm()
+        assert any(text.startswith("fault") for text in messages(opened)), way
+        shutil.rmtree(opened.folder)
+        shutil.copytree(whole, opened.folder)
+    assert messages(opened) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ({}, ""),
+        (
+            {"class": "probably a benefit"},
+            "its class is 'probably a benefit'; from its probability",
+        ),
+        ({"benefit": 0.97}, "is 0.97 in run.json and 0.14 in synthesis.json"),
+        ({"sceptical": "x"}, "cannot be worked out again (ValueError"),
+    ],
+)
+def test_a_class_follows_from_the_stored_probabilities(tmp_path, said, wrong):
+    rules = {"threshold": 0.0, "probable": 0.9, "likely": 0.65, "hold": 0.05, "sceptical": 0.8}
+    asked = {"of": "mu", "side": "above", "threshold": 0.0, "probability": 0.14}
+    (tmp_path / "analysis.json").write_text(json.dumps({"conclusion": rules}))
+    (tmp_path / "synthesis.json").write_text(json.dumps({"estimands": {"pooled": asked}}))
+    name = said.get("class", "harm more likely than not")
+    concluded = {"name": name, "benefit": 0.14, "harm": 0.86, "sceptical": 0.2, **said}
+    run = store.Run(tmp_path, {"result": {"class": name, "conclusion": concluded, "failed": []}})
+    found = " ".join(recomputed.contradicted(run))
+    assert found == "" if not wrong else wrong in found
+
+
+def test_what_was_written_anew_as_a_whole_is_seen_by_a_head_that_was_kept(opened, tmp_path):
+    fill(opened, text="1")
+    kept = tmp_path / "kept.json"
+    shutil.copy(opened.folder / "head.json", kept)
+    fill(opened, text="2")
+    head = chain.read_head(kept)
+    assert verify.verify(opened, head) == []
+    shutil.rmtree(opened.folder)
+    again = store.open_store(opened.folder, create=True)
+    fill(again, text="another")
+    assert messages(again) == []
+    assert [str(each) for each in verify.verify(again, head)] == [
+        "fault: runs/a: the kept head ends at entry 1, which is not there or not as it was: what came "
+        "before it was removed or changed."
+    ]
+
+
+def unchained(opened):
+    """Take the chain out of a store, as older versions wrote it."""
+    (opened.folder / "head.json").unlink()
+    for run in store.runs(opened, "a"):
+        content = {key: each for key, each in run.manifest.items() if key != "before"}
+        raw = json.dumps(content).encode()
+        (run.folder / "run.json").write_bytes(raw)
+        (run.folder / "run.sha256").write_text(hashlib.sha256(raw).hexdigest() + "\n")
+
+
+def test_a_store_from_before_the_chain_is_read_and_its_chain_begins(opened):
+    fill(opened, text="1")
+    unchained(opened)
+    assert messages(opened) == [
+        "note: head.json: there is none: no chain vouches for what is here; the next update begins one."
+    ]
+    fill(opened, text="2")
+    assert messages(opened) == []
+    unchained_run = store.runs(opened, "a")[0]
+    (unchained_run.folder / "run.json").write_text("{}")
+    assert any("before the chain began" in text for text in messages(opened))
+
+
+@pytest.mark.parametrize("moment", ["before the entry", "after the entry"])
+def test_a_writer_that_dies_between_entry_and_head_does_no_harm(opened, monkeypatch, moment):
+    fill(opened, text="1")
+    with monkeypatch.context() as patch:
+        if moment == "before the entry":
+            patch.setattr(put, "sync_tree", lambda _: None)
+            patch.setattr("pathlib.Path.rename", interrupt)
+        else:
+            patch.setattr(chain.Changing, "write", once_only(chain.Changing.write))
+        with pytest.raises(KeyboardInterrupt):
+            fill(opened, text="2")
+    assert messages(opened) == []
+    fill(opened, text="3")
+    fill(opened, text="4")
+    assert messages(opened) == []
+
+
+def interrupt(*given):
+    raise KeyboardInterrupt
+
+
+def once_only(write):
+    done = []
+
+    def wrapped(*given):
+        if done:
+            raise KeyboardInterrupt
+        done.append(1)
+        write(*given)
+
+    return wrapped
+
+
+def test_a_page_that_was_replaced_is_named(opened):
+    fill(opened)
+    with chain.head_of(opened) as changing:
+        changing.write(chain.Head(changing.head.last, changing.head.count, {}, ("0" * 64,)))
+    (opened.folder / "index.html").write_text("<script>alert(1)</script>")
+    assert messages(opened) == [
+        "fault: index.html: is not the page that was written; the next update writes it anew."
+    ]
+
+
+def test_nothing_is_compared_with_a_run_that_is_not_as_it_was_written(opened):
+    run = fill(opened)
+    verify.vouched(opened, run)
+    (run.folder / "answer.txt").write_text("answer 2")
+    with pytest.raises(
+        StoreError, match=r"answer\.txt: is not as it was written.* Nothing was added"
+    ):
+        verify.vouched(opened, run)
+
+
+@pytest.mark.parametrize(
+    "raw", [b"NaN", b'{"schema": "1"}', b"[" * 100_000, b"[1]", b'{"a": "\\ud800"}', b"{}", b"\xff"]
+)
+def test_broken_json_of_every_kind_is_named(opened, raw):
+    run = fill(opened)
+    (run.folder / "run.json").write_bytes(raw)
+    (run.folder / "run.sha256").write_text(hashlib.sha256(raw).hexdigest() + "\n")
+    with (opened.of("a") / "journal.jsonl").open("ab") as lines:
+        lines.write(raw + b"\n")
+    assert any(text.startswith(f"fault: runs/a/{run.name}: ") for text in messages(opened))
+    with pytest.raises(StoreError):
+        store.find_run(opened, "a")
+    (opened.folder / "store.json").write_bytes(raw)
+    with pytest.raises(StoreError):
+        store.open_store(opened.folder)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "a\\b", "", "a\x1b", "x" * 200, ".hidden"])
+def test_an_id_that_would_leave_its_place_is_refused_before_anything_is_made(opened, name):
+    with pytest.raises(StoreError, match="no id of an analysis"), store.writing(opened, name):
+        pass
+    assert sorted(item.name for item in opened.folder.iterdir()) == ["store.json"]

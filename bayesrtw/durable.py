@@ -16,6 +16,9 @@ from bayesrtw.errors import StoreError
 #: Seconds between two attempts to become the one writer.
 PAUSE = 0.02
 
+#: Refuses to open a file through a symbolic link, where the platform can.
+NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+
 
 def write_synced(path: Path, content: bytes) -> None:
     """Write a file and flush it to the disk."""
@@ -61,7 +64,8 @@ def replace_file(path: Path, content: bytes) -> None:
 
 def append_line(path: Path, line: str) -> None:
     """Append one line to a file, whole or not at all; the caller is the only writer."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+    how = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, how | NO_LINK, 0o666)
     try:
         before = os.fstat(handle).st_size
         torn = False
@@ -83,7 +87,7 @@ def append_line(path: Path, line: str) -> None:
 @contextmanager
 def only_writer(path: Path, *, wait: float, what: str) -> Iterator[None]:
     """Be the only writer while the block runs; the system lets go when a process dies."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o666)
     try:
         until = time.monotonic() + wait
         while not _taken(handle):
@@ -111,3 +115,10 @@ def _taken(handle: int) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     return True
+
+
+def umask() -> int:
+    """Give the permissions that this process takes from what it makes."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
