@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from bayesrtw.doubt import contradiction, shape
+from bayesrtw.doubt import contradiction, possible, shape
 from bayesrtw.doubt.rows import Rows, some_of
 from bayesrtw.doubt.rule import SEVERITIES, Doubt, Severity
 from bayesrtw.errors import EvidenceError, Fault, Finding
@@ -105,7 +105,7 @@ def doubts(evidence: Evidence) -> tuple[Doubt, ...]:
     '0.74, 0.48, 1.32'
     """
     rows = Rows(evidence)
-    checks = (*contradiction.CHECKS, *shape.CHECKS)
+    checks = (*contradiction.CHECKS, *possible.CHECKS, *shape.CHECKS)
     return _sorted(found for rule in checks for found in rule(rows))
 
 

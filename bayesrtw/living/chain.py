@@ -26,7 +26,7 @@ HEAD, FORMAT = "head.json", "bayesrtw head of a store"
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ChainHead:
     """Where the chain of each analysis ends.
 
     Attributes
@@ -69,7 +69,7 @@ class Entry:
     place: int
 
 
-def read_head(path: Path) -> Head | None:
+def read_head(path: Path) -> ChainHead | None:
     """Read a head; None where there is none."""
     try:
         if path.is_symlink():
@@ -86,12 +86,12 @@ def read_head(path: Path) -> Head | None:
         raise StoreError(f"{path}: is not the head of a store ({why}).") from None
 
 
-def _decoded(found: Any) -> Head:
+def _decoded(found: Any) -> ChainHead:
     if found["format"] != FORMAT or found["schema"] != 1:
         raise ValueError("it has another format")
     last, coming = ({str(k): str(v) for k, v in found[name].items()} for name in ("last", "coming"))
     count = {str(key): int(value) for key, value in found["count"].items()}
-    return Head(last, count, coming, tuple(map(str, found["index"])))
+    return ChainHead(last, count, coming, tuple(map(str, found["index"])))
 
 
 @contextmanager
@@ -99,7 +99,7 @@ def head_of(store: Store) -> Iterator["Changing"]:
     """Change the head of a store: one writer at a time, and the file appears whole."""
     path = store.folder / HEAD
     with only_writer(store.folder / LOCK, wait=WAIT, what=str(path)):
-        yield Changing(path, read_head(path) or Head())
+        yield Changing(path, read_head(path) or ChainHead())
 
 
 @dataclass(slots=True)
@@ -115,9 +115,9 @@ class Changing:
     """
 
     path: Path
-    head: Head
+    head: ChainHead
 
-    def write(self, head: Head) -> None:
+    def write(self, head: ChainHead) -> None:
         """Put another head in its place."""
         content = {
             "format": FORMAT,
@@ -133,7 +133,7 @@ class Changing:
 
 def before(store: Store, analysis: str) -> str:
     """Give the digest that the next entry of an analysis names; the caller is its only writer."""
-    head = read_head(store.folder / HEAD) or Head()
+    head = read_head(store.folder / HEAD) or ChainHead()
     if analysis in head.last and analysis not in head.coming:
         return head.last[analysis]
     found = entries(store, analysis)
@@ -260,7 +260,7 @@ def walk(found: Sequence[Entry]) -> Walk:
     return Walk(start, tuple(visited), stray, len(found) - len(chained), moved)
 
 
-def breaks(store: Store, analysis: str, head: Head) -> Iterator[tuple[str, str]]:
+def breaks(store: Store, analysis: str, head: ChainHead) -> Iterator[tuple[str, str]]:
     """Say where the chain of an analysis is broken: a path below its folder, and a sentence."""
     way = walk(entries(store, analysis))
     last, coming = head.last.get(analysis), head.coming.get(analysis)
@@ -297,7 +297,7 @@ def older(store: Store, analysis: str) -> int:
     return way.older if not way.visited else 0
 
 
-def not_vouched(store: Store, head: Head) -> Iterator[tuple[str, str]]:
+def not_vouched(store: Store, head: ChainHead) -> Iterator[tuple[str, str]]:
     """Hold a head that was kept elsewhere against a store."""
     for analysis, digest in sorted(head.last.items()):
         if digest not in walk(entries(store, analysis)).digests():

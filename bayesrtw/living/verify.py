@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bayesrtw.errors import StoreError
-from bayesrtw.living.chain import HEAD, Head, breaks, digest_of, not_vouched, older, read_head
+from bayesrtw.living.chain import HEAD, ChainHead, breaks, digest_of, not_vouched, older, read_head
 from bayesrtw.living.journal import decisions, journal
 from bayesrtw.living.store import (
     FORMAT,
@@ -52,7 +52,7 @@ class Oddity:
         return f"{self.severity}: {self.where}: {self.message}"
 
 
-def verify(store: Store, kept: Head | None = None) -> list[Oddity]:
+def verify(store: Store, kept: ChainHead | None = None) -> list[Oddity]:
     """Check every run, journal, page and name of a store, and hold it against a head kept elsewhere."""
     found: list[Oddity] = []
     try:
@@ -67,7 +67,7 @@ def verify(store: Store, kept: Head | None = None) -> list[Oddity]:
                     "there is none: no chain vouches for what is here; the next update begins one."
                 )
                 found.append(Oddity(HEAD, "note", text))
-        found += _pages(store, head or Head())
+        found += _pages(store, head or ChainHead())
         marker = (store.folder / "store.json").read_bytes()
         if marker != as_line({"format": FORMAT, "schema": SCHEMA}).encode() + b"\n":
             found.append(Oddity("store.json", "fault", "is not as it was written."))
@@ -79,8 +79,8 @@ def verify(store: Store, kept: Head | None = None) -> list[Oddity]:
             found += _foreign(store, runs, lambda name: name in known)
             found += _strangers(store, known)
         for analysis in analyses(store):
-            found += _analysis(store, analysis, head or Head())
-        for analysis in sorted({*(head or Head()).last} - {*analyses(store)}):
+            found += _analysis(store, analysis, head or ChainHead())
+        for analysis in sorted({*(head or ChainHead()).last} - {*analyses(store)}):
             text = "is gone; head.json knows its entries."
             found.append(Oddity(f"runs/{analysis}", "fault", text))
         if kept is not None:
@@ -128,7 +128,7 @@ def vouched(store: Store, run: Run) -> None:
     """Refuse to build on a run, or on the chain behind it, that is not as it was written."""
     analysis = str(run.manifest["analysis"])
     faults = [str(each) for each in verify_run(run) if each.severity == "fault"]
-    head = read_head(store.folder / HEAD) or Head()
+    head = read_head(store.folder / HEAD) or ChainHead()
     faults += [f"runs/{analysis}: {where} {text}" for where, text in breaks(store, analysis, head)]
     damaged = journal(store, analysis).damaged
     faults += [f"{JOURNAL}: line {number} is not as it was written." for number in damaged]
@@ -139,7 +139,7 @@ def vouched(store: Store, run: Run) -> None:
         )
 
 
-def _pages(store: Store, head: Head) -> Iterator[Oddity]:
+def _pages(store: Store, head: ChainHead) -> Iterator[Oddity]:
     """Hold the index page against what was written, or, where nobody noted that, against the runs."""
     path = store.folder / "index.html"
     if path.is_symlink() or not path.is_file():
@@ -160,7 +160,7 @@ def _pages(store: Store, head: Head) -> Iterator[Oddity]:
         )
 
 
-def _analysis(store: Store, analysis: str, head: Head) -> Iterator[Oddity]:
+def _analysis(store: Store, analysis: str, head: ChainHead) -> Iterator[Oddity]:
     folder = store.of(analysis)
     yield from _foreign(
         store, folder, lambda name: name in (LOCK, JOURNAL) or bool(RUN.fullmatch(name))

@@ -364,7 +364,7 @@ def once_only(write):
 def test_a_page_that_was_replaced_is_named(opened):
     fill(opened)
     with chain.head_of(opened) as changing:
-        changing.write(chain.Head(changing.head.last, changing.head.count, {}, ("0" * 64,)))
+        changing.write(chain.ChainHead(changing.head.last, changing.head.count, {}, ("0" * 64,)))
     (opened.folder / "index.html").write_text("<script>alert(1)</script>")
     assert messages(opened) == [
         "fault: index.html: is not the page that was written; the next update writes it anew."
