@@ -8,18 +8,19 @@ with a Hermite series where they lie close enough together.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from bayesrtw.engine.allocated_free import Free, of_mean, of_shift
-from bayesrtw.engine.allocated_lines import AtNodes, Here, Known, Lines, fixed
+from bayesrtw.engine.allocated_lines import FAINT_BETWEEN, AtNodes, Here, Known, Lines, fixed
 from bayesrtw.engine.allocation import Allocated, Line, allocated, blinded
 from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
 from bayesrtw.engine.between import Between, between
 from bayesrtw.engine.fitted import Lazily, Mask, Posterior
-from bayesrtw.engine.integrate import Integral, integrate, pruned
+from bayesrtw.engine.integrate import NEGLIGIBLE, Integral, integrate, pruned
 from bayesrtw.engine.kernel import smooth
 from bayesrtw.engine.normal import CARRIED
 from bayesrtw.engine.problem import Problem, pose, sampling_variance
@@ -45,7 +46,7 @@ Array = NDArray[np.float64]
 START, TOLERANCE = 32, 1e-6
 #: The same for neighbours, and where there are more than so many allocations: of what two sets of nodes may
 #: differ by, shared ones ask a tenth.
-DEAR, MANY = 1e-4, 250
+DEAR, MANY = 1e-4, 100
 
 
 class _Effects(Mapping[str, Kernels]):
@@ -101,6 +102,7 @@ class _Shared:
     """What neighbours share: nodes that are laid once, where the model of mean rows lives."""
 
     whole: Design
+    held: "WeakValueDictionary[bytes, AllocatedFit]" = field(default_factory=WeakValueDictionary)
 
     @cached_property
     def nodes(self) -> SharedNodes | None:
@@ -358,8 +360,20 @@ class AllocatedFit:
 
     def like_studies(self, mix: Mix) -> Kernels:
         """Give the effect in a new setting that is like one of the studies."""
-        wider = [self._spread(own) for own in mix.along]
-        found = self.at_nodes.blended(self._lines(mix.rows), mix.share.tolist(), wider)
+
+        def wide(row: Array, along: Array) -> Lines:
+            line, spread = self._line(row), self.design.new_variance
+
+            def lines(here: Here) -> Sequence[Line]:
+                return [line._replace(variance=spread(here.at, len(here.weight), along))]
+
+            return lines
+
+        wanted: list[tuple[object, Lines]] = [
+            (("new", row.tobytes(), along.tobytes()), wide(row, along))
+            for row, along in zip(mix.rows, mix.along, strict=True)
+        ]
+        found = self.at_nodes.blended(wanted, mix.share.tolist())
         return self._grown(found, grows=True)
 
     def effect_of(self, rows: Mask) -> list[Kernels]:
@@ -484,10 +498,15 @@ class AllocatedFit:
 
     def without(self, masks: Sequence[Mask]) -> "list[AllocatedFit | None]":
         """Leave rows out, see `Fitted`: levels that they report are no longer reported either."""
-        found = [
-            self._powered_as(replace(self, kept=self.kept & ~mask, known=Known())) for mask in masks
-        ]
+        found = [self._lacking(self.kept & ~mask) for mask in masks]
         return [each if improper(each.design) is None else None for each in found]
+
+    def _lacking(self, kept: Mask) -> "AllocatedFit":
+        """Keep some rows; as somebody holds it who asked for it before, where rows alone differ."""
+        made = self._powered_as(replace(self, kept=kept, known=Known()))
+        if self.near is not None or self.priors or self.whole is not self.shared.whole:
+            return made
+        return self.shared.held.setdefault(kept.tobytes(), made)
 
     def under(self, priors: Sequence[Mapping[str, Prior]]) -> "list[AllocatedFit]":
         """Take other priors, see `Fitted`."""
@@ -536,11 +555,16 @@ class AllocatedFit:
 
     def shifts(self, along: Array) -> Free:
         """See `Fitted`."""
-        return of_shift(self.problem, self.integral.nodes, along[self.kept])
+        return of_shift(self.problem, self.integral.nodes, self._least, along[self.kept])
 
     def means(self) -> Free:
         """See `Fitted`."""
-        return of_mean(self.problem, self.integral.nodes, self.prior_of("mu"))
+        return of_mean(self.problem, self.integral.nodes, self._least, self.prior_of("mu"))
+
+    @property
+    def _least(self) -> float:
+        """Weight of nodes that numbers which many are tried of leave out."""
+        return NEGLIGIBLE if self.between is None else FAINT_BETWEEN
 
 
 def _first(fit: AllocatedFit) -> Design:

@@ -98,8 +98,11 @@ class Free:
         )
 
 
-def of_shift(problem: Allocated, nodes: Nodes, along: Array) -> Free:
-    """Prepare for many shifts along a direction of shape (estimate,); none is x = 0."""
+def of_shift(problem: Allocated, nodes: Nodes, least: float, along: Array) -> Free:
+    """Prepare for many shifts along a direction of shape (estimate,); none is x = 0.
+
+    Nodes of `least` weight or less are left out.
+    """
     design, missing = problem.design, problem.unreported
     levels = np.broadcast_to(along[:, None, None], (*missing.alternatives.shape[:2], 1))
     wide = replace(
@@ -112,10 +115,10 @@ def of_shift(problem: Allocated, nodes: Nodes, along: Array) -> Free:
             missing, alternatives=np.concatenate([missing.alternatives, -levels], axis=2)
         ),
     )
-    return _free(wide, nodes, len(design.mean), lambda free: free.log)
+    return _free(wide, nodes, least, len(design.mean), lambda free: free.log)
 
 
-def of_mean(problem: Allocated, nodes: Nodes, prior: Prior) -> Free:
+def of_mean(problem: Allocated, nodes: Nodes, least: float, prior: Prior) -> Free:
     """Prepare for many normal priors of the pooled mean over levels, whose prior is another now."""
     design = problem.design
     own, present = np.flatnonzero(design.quantities["mu"].combine[0]), normal(prior)
@@ -130,13 +133,15 @@ def of_mean(problem: Allocated, nodes: Nodes, prior: Prior) -> Free:
     precision = design.precision.copy()
     precision[own] = 0.0
     freed = replace(design, precision=precision)
-    return _free(freed, nodes, int(own[0]), lambda free: free.given(*present).log)
+    return _free(freed, nodes, least, int(own[0]), lambda free: free.given(*present).log)
 
 
-def _free(design: Design, nodes: Nodes, column: int, present: Callable[[Free], Array]) -> Free:
+def _free(
+    design: Design, nodes: Nodes, least: float, column: int, present: Callable[[Free], Array]
+) -> Free:
     """Take in the data with a coefficient left open; `present` gives log weights as they are now."""
     problem = arranged(design, column)
-    keep = carrying(nodes)
+    keep = carrying(nodes, least)
     points = problem.points(tuple(value[keep] for value in nodes.values))
     log_weight, pilot = nodes.log_weight[keep], problem.problem.pilot
     row = np.append(mean_of(design), np.zeros(len(pilot)))[: len(pilot)]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.allocation import Allocated, Line, Points, States
 from bayesrtw.engine.between import Grid, Gridded
-from bayesrtw.engine.curved_series import DEGREE, EachNode, ManyNormals, left_out
+from bayesrtw.engine.curved_series import DEGREE, GONE, EachNode, ManyNormals, left_out
 from bayesrtw.engine.integrate import carrying
 from bayesrtw.engine.kernel import Conditional, Smoothed
 from bayesrtw.posterior.kernels import Kernels
@@ -24,10 +24,13 @@ from bayesrtw.posterior.series import widened
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-#: Nodes with less weight than this have no kernels: thousands of them hold less than 1e-8.
-FAINT = 1e-11
-#: Where a series may end, times the weight of its node, before it is worked out again under other weights.
-SHORT = 1e-9
+#: Nodes with less weight than this have no kernels: thousands of them hold less than 1e-8; and between the
+#: points of a grid, where some hundred hold less than 1e-6.
+FAINT, FAINT_BETWEEN = 1e-11, 1e-8
+#: A series is worked out again where other weights make what it ends with so many times what is gone.
+SHORT = 10.0
+#: Terms of series that are less than this over nodes between points of a grid are cut off; `GONE` elsewhere.
+GONE_BETWEEN = 1e-7
 #: What series of nodes may leave out, in probability, before every allocation is taken by itself.
 ENOUGH = 1e-6
 
@@ -110,7 +113,8 @@ class AtNodes:
     @cached_property
     def carry(self) -> Index:
         """Nodes that carry something, the heaviest first."""
-        keep = np.flatnonzero(carrying(self.nodes, FAINT))
+        least = FAINT if self.grid is None else FAINT_BETWEEN
+        keep = np.flatnonzero(carrying(self.nodes, least))
         return np.asarray(keep[np.argsort(-self.nodes.log_weight[keep], kind="stable")])
 
     @cached_property
@@ -197,7 +201,7 @@ class AtNodes:
         for key in keys:
             made.setdefault(key, Made(empty, empty, np.zeros((count, DEGREE + 1)), never))
         # Series that ended under other weights may be too short under these.
-        lacking = [made[key].last[every] * reach > SHORT for key in keys]
+        lacking = [made[key].last[every] * reach > SHORT * self._gone for key in keys]
         missing = np.logical_or.reduce(lacking)
         todo, reach = every[missing], reach[missing]
         some = [
@@ -206,7 +210,7 @@ class AtNodes:
             if short.any()
         ]
         if some:
-            found, start = {key: EachNode() for key, _ in some}, 0
+            found, start = {key: EachNode(self._gone) for key, _ in some}, 0
             for here in self.here(todo):
                 stop = start + len(here.weight)
                 for key, lines in some:
@@ -217,6 +221,11 @@ class AtNodes:
                 for old, new in zip(made[key], own.made(), strict=True):
                     old[todo] = new
         return [self._at_nodes(made[key]) for key in keys]
+
+    @property
+    def _gone(self) -> float:
+        """What terms of series are that say nothing, times the weight of their node."""
+        return GONE if self.grid is None else GONE_BETWEEN
 
     def _at_nodes(self, made: Made) -> Made:
         """Give a quantity at the nodes that carry something."""
@@ -232,35 +241,40 @@ class AtNodes:
         # All together, which costs less than one by one.
         found = list[Kernels]()
         for one, made, more in zip(wanted, self._each(wanted), variances, strict=True):
-            own = self._wide(self.weight, made, more)
-            found.append(own or self.blended([one], [1.0], [more]))
+            mean, sd, terms, _ = made
+            if more is not None:
+                terms, sd = widened(terms, sd, more[self.carry])
+            found.append(self._whole(mean, sd, terms) or self._blended([one], [1.0], [more]))
         return found
 
-    def _wide(self, weight: Array, made: Made, variance: Array | None) -> Kernels | None:
-        """Give kernels of some mass, wider by a variance at each node; None where series leave much out."""
-        mean, sd, terms, _ = made
-        if variance is not None:
-            terms, sd = widened(terms, sd, variance[self.carry])
-        found = Kernels(weight, mean, sd, terms)
-        return found if left_out(weight, terms) <= ENOUGH else None
+    def _whole(self, mean: Array, sd: Array, terms: Array) -> Kernels | None:
+        """Give kernels at the nodes; None where series leave much out."""
+        if left_out(self.weight, terms) > ENOUGH:
+            return None
+        tells = np.flatnonzero(self.weight @ np.abs(terms) > self._gone)
+        return Kernels(self.weight, mean, sd, terms[:, : tells[-1] + 1])
 
-    def blended(
+    def blended(self, wanted: Sequence[tuple[object, Lines]], shares: Sequence[float]) -> Kernels:
+        """Give a mixture of linear functions as kernels."""
+        return self._blended(wanted, shares, [None] * len(wanted))
+
+    def _blended(
         self,
         wanted: Sequence[tuple[object, Lines]],
         shares: Sequence[float],
         variances: Sequence[Array | None],
     ) -> Kernels:
-        """Give a mixture of linear functions as kernels."""
-        found, weight = ManyNormals(), self.weight
+        found = ManyNormals()
         for (_, lines), made, share, variance in zip(
             wanted, self._each(wanted), shares, variances, strict=True
         ):
-            own = self._wide(share * weight, made, variance)
+            own = None if variance is not None else self._whole(*made[:3])
             if own is not None:
-                found.add(own.weight, own.mean, own.sd**2, own.series)
+                found.add(share * own.weight, own.mean, own.sd**2, own.series)
                 continue
-            more = np.zeros(len(weight)) if variance is None else variance[self.carry]
-            start = 0
+            more, start = np.zeros(len(self.weight)), 0
+            if variance is not None:
+                more = variance[self.carry]
             for here in self._each_node():
                 cut = slice(start, start + len(here.weight))
                 chance, mean, spread = _normals(here, lines(here))

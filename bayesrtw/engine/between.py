@@ -26,13 +26,12 @@ from bayesrtw.posterior.nodes import Nodes
 
 Array = NDArray[np.float64]
 
-#: Grids that are tried: where the posterior of mean rows has this share at a node, and points for each
-#: hyperparameter. What two degrees less would change is the error.
-GRIDS, FEWER = ((1e-8, 15), (1e-10, 20), (1e-12, 28)), 2
+#: Grids that are tried: where the posterior of mean rows has this share at a node, and points in each
+#: direction. The error is what fewer degrees would move, and what lies outside, where the nearest on the
+#: edge is taken.
+GRIDS, FEWER = ((1e-8, 15), (1e-9, 20), (1e-9, 26)), 2
 #: Most hyperparameters of a grid, whose points grow with their power.
 MOST = 2
-#: What may lie outside of a grid, where the nearest value on its edge is taken.
-OUTSIDE = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +54,7 @@ class Grid:
 
     @cached_property
     def _angles(self) -> Array:
+        """Angles whose cosines are Chebyshev's points."""
         return np.asarray(np.pi * (np.arange(self.count) + 0.5) / self.count)
 
     @cached_property
@@ -231,33 +231,45 @@ def between(
     if set(axes) != set(problem.names) or len(axes) > MOST:
         return None
     plain = pose(replace(problem.design, unreported=None))
+    priors = dict(zip(base.problem.names, base.problem.priors, strict=True))
+    there = replace(plain, priors=tuple(priors[name] for name in plain.names))
     for place, (least, count) in enumerate(GRIDS):
-        if place not in gridded.boxes:
-            gridded.boxes[place] = _box(plain, base, axes, least, count)
-        made = Between(problem, plain, gridded, gridded.boxes[place])
+        if place == len(GRIDS) - 1:
+            # Its own priors may put it elsewhere.
+            grid = _box(plain, base, axes, least, count)
+        else:
+            if place not in gridded.boxes:
+                gridded.boxes[place] = _box(there, base, axes, least, count)
+            grid = gridded.boxes[place]
+        made = Between(problem, plain, gridded, grid)
         found = base.weigh(made)
         if found is None:
             return None
         inside = made.grid.holds(dict(zip(problem.names, found.nodes.values, strict=True)))
         outside = float(np.sum(np.exp(found.nodes.log_weight[~inside])))
         moved = made.moved(found.nodes)
-        if outside <= OUTSIDE and moved <= tolerance:
-            return made, replace(found, error=max(found.error, moved))
+        error = max(found.error, moved) + outside
+        if error <= tolerance:
+            return made, replace(found, error=error)
     return None
 
 
 def _box(
     plain: Problem, base: SharedNodes, axes: Mapping[str, Axis], least: float, count: int
 ) -> Grid:
-    """Lay a grid where the posterior of mean rows has some share, under the priors of the base."""
-    priors = dict(zip(base.problem.names, base.problem.priors, strict=True))
-    here = replace(plain, priors=tuple(priors[name] for name in plain.names))
-    found = base.weigh(here)
+    """Lay a grid where the posterior of mean rows has some share."""
+    found = base.weigh(plain)
     nodes, names = (base.sets[-1].nodes, base.problem.names)
     if found is not None:
         nodes, names = found.nodes, plain.names
     keep, ends = np.exp(nodes.log_weight) > least, list[tuple[float, float]]()
-    for name, axis in axes.items():
-        u = axis.coordinate(nodes.values[names.index(name)][keep])
-        ends.append((float(np.min(u)), float(np.max(u))))
+    for name, axis, own in zip(base.problem.names, axes.values(), nodes.ranges, strict=True):
+        u = axis.coordinate(nodes.values[names.index(name)])
+        # Where the first nodes or the last are needed, so is what lies between them and the end.
+        ends.append(
+            (
+                float(np.min(u[keep] if not keep[np.argmin(u)] else own.low)),
+                float(np.max(u[keep] if not keep[np.argmax(u)] else own.high)),
+            )
+        )
     return Grid(axes, tuple(ends), count)

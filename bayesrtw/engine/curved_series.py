@@ -297,14 +297,13 @@ class EachNode:
     What series leave out is measured; where levels lie far apart `ManyNormals` take each normal by itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, gone: float = GONE) -> None:
+        """Say when a series ends: where what it adds, times the weight of its node, is less than this."""
+        self._gone = gone
         self._made: list[tuple[Array, Array, Array, Array]] = []
 
     def add(self, share: Array, mean: Array, variance: Array, weight: Array) -> None:
-        """Add nodes, arrays of shape (node, normal); shares at each sum to one.
-
-        A series ends where what it adds, times the weight of its node, is gone.
-        """
+        """Add nodes, arrays of shape (node, normal); shares at each sum to one."""
         centre = np.einsum("na,na->n", share, mean)
         z = mean - centre[:, None]
         total = np.einsum("na,na->n", share, variance)
@@ -317,7 +316,7 @@ class EachNode:
         for n, each in enumerate(hermite_means(share, z, more, DEGREE)):
             np.sum(each, axis=1, out=terms[:, n])
             last = np.max(np.abs(terms[:, max(n - 2, 0) : n + 1]), axis=1)
-            if n > LEAST and np.all(weight * last < GONE):
+            if n > LEAST and np.all(weight * last < self._gone):
                 break
         else:
             last = np.zeros(len(sd))
