@@ -7,6 +7,30 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal, NoReturn
 
+#: Most characters of one message, and of one word of others in it; nobody reads more.
+MOST_MESSAGE, MOST_VALUE = 4000, 200
+
+#: Most faults that are listed before the rest is counted.
+MOST_FAULTS = 200
+
+
+def clipped(text: str, most: int = MOST_VALUE) -> str:
+    """Cut a text that is longer than anybody reads.
+
+    Parameters
+    ----------
+    text
+        The text.
+    most
+        Most characters that stay.
+
+    Returns
+    -------
+    str
+        The text, or its beginning and how many characters it had.
+    """
+    return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
+
 
 class BayesrtwError(ValueError):
     """Base of every error that this package raises on purpose.
@@ -24,11 +48,11 @@ class BayesrtwError(ValueError):
 
     def __init__(self, *said: "Fault | str") -> None:
         self.faults = tuple(Fault(each) if isinstance(each, str) else each for each in said)
-        messages = [str(each) for each in said]
+        messages = [clipped(str(each), MOST_MESSAGE) for each in said[:MOST_FAULTS]]
         listed = "\n".join(f"  {index}. {text}" for index, text in enumerate(messages, 1))
-        super().__init__(
-            *messages if len(messages) < 2 else (f"{len(messages)} faults:\n{listed}",)
-        )
+        if len(said) > MOST_FAULTS:
+            listed += f"\n  and {len(said) - MOST_FAULTS} more; mend these first."
+        super().__init__(*messages if len(said) < 2 else (f"{len(said)} faults:\n{listed}",))
 
 
 class EvidenceError(BayesrtwError):
@@ -124,7 +148,7 @@ class Whereabouts:
         rows = " and ".join(str(row) for row in self.rows)
         where = f"row{'s' * (len(self.rows) > 1)} {rows}" if rows else ""
         if where and self.study:
-            where += f" (study={self.study!r})"
+            where += f" (study={clipped(self.study)!r})"
         return ": ".join(part for part in (self.file, where) if part)
 
 
@@ -162,7 +186,8 @@ class Fault:
     @property
     def text(self) -> str:
         """What is wrong, without the place: *what is allowed*; *what was found*; *what to do*."""
-        parts = (part.rstrip(".") for part in (self.allowed, self.found, self.remedy) if part)
+        three = (self.allowed, self.found, self.remedy)
+        parts = (clipped(part.rstrip("."), MOST_MESSAGE) for part in three if part)
         return "; ".join(parts)
 
     @property
@@ -273,7 +298,7 @@ def shown(values: Iterable[object], limit: int = 5) -> str:
     str
         ``'a', 'b', 'c' and 3 more``.
     """
-    items = [repr(value) for value in values]
+    items = [clipped(repr(value)) for value in values]
     if len(items) <= limit:
         return ", ".join(items)
     return ", ".join(items[:limit]) + f" and {len(items) - limit} more"

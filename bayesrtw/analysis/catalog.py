@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bayesrtw.analysis.spec import Analysis, parse
+from bayesrtw.bounded import bytes_of
 from bayesrtw.errors import BayesrtwError, EvidenceError, SpecError
 from bayesrtw.evidence.measure import Benefit
 from bayesrtw.evidence.table import Evidence
@@ -101,7 +102,7 @@ def open_analysis(name: str | Path) -> Analysis:
     path = Path(name)
     if path.suffix.lower() == ".toml":
         try:
-            text = path.read_text(encoding="utf-8-sig")
+            text = bytes_of(path).decode("utf-8-sig")
         except OSError as error:
             raise SpecError(f"{path}: cannot be read ({error.strerror}); check the path.") from None
         except UnicodeDecodeError as error:

@@ -1,7 +1,6 @@
 """An analysis: evidence, a model and questions, read from one TOML file and hashed."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -9,6 +8,7 @@ from typing import Any
 
 from bayesrtw.analysis.conclusion import Rules
 from bayesrtw.analysis.look import Look
+from bayesrtw.bounded import toml_of
 from bayesrtw.engine import Engine
 from bayesrtw.engine.exact import Exact  # noqa: F401 - registers the engine's kind
 from bayesrtw.engine.nuts import Nuts  # noqa: F401 - the same
@@ -406,8 +406,8 @@ def parse(text: str, where: str) -> Analysis:
         With every fault of the file: TOML syntax, unknown or missing keys, kinds, values.
     """
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = toml_of(text)
+    except ValueError as error:
         raise SpecError(f"{where}: is not TOML: {error}.") from None
     found = _decoded(table, where)
     faults = Faults(SpecError)

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from bayesrtw.doubt import contradiction, possible, shape
 from bayesrtw.doubt.rows import Rows, some_of
 from bayesrtw.doubt.rule import SEVERITIES, Doubt, Severity
-from bayesrtw.errors import EvidenceError, Fault, Finding
+from bayesrtw.errors import MOST_FAULTS, MOST_MESSAGE, EvidenceError, Fault, Finding, clipped
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.reading.flat import NOTHING, Stated
 from bayesrtw.reading.imported import QUARANTINED, findings
@@ -218,7 +218,12 @@ def in_words(found: Iterable[Doubt]) -> list[str]:
             groups.setdefault((each.severity, each.file), []).append(each)
     for (severity, file), several in groups.items():
         lines.append(f"{severity}: {_counted(len(several), severity)}: {file}")
-        lines += [f"  {n}. {each.message} [{each.rule}]" for n, each in enumerate(several, 1)]
+        listed = enumerate(several[:MOST_FAULTS], 1)
+        lines += [
+            f"  {n}. {clipped(each.message, MOST_MESSAGE)} [{each.rule}]" for n, each in listed
+        ]
+        if len(several) > MOST_FAULTS:
+            lines.append(f"  and {len(several) - MOST_FAULTS} more.")
     return lines
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from bayesrtw.doubt.rule import Doubt, Severity
+from bayesrtw.errors import clipped
 from bayesrtw.evidence.measure import MEASURES, Measure
 from bayesrtw.evidence.table import Evidence
 
@@ -125,7 +126,7 @@ class Rows:
         file, line = self.file, self.line(row)
         if columns in _OF_STUDIES and self.study[row] in places.studies:
             file, line = places.studies_file, places.studies[self.study[row]]
-        where = f"{file}: row {line} (study={self.study[row]!r})"
+        where = f"{file}: row {line} (study={clipped(self.study[row])!r})"
         return Doubt(severity, file, line, columns, value, rule, f"{where}: {text}.")
 
     def note(self, rows: Sequence[int], column: str, rule: str, text: str) -> Iterator[Doubt]:

@@ -4,10 +4,10 @@ import hashlib
 import json
 import os
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from bayesrtw.bounded import toml_of
 from bayesrtw.doubt.inspect import inspect
 from bayesrtw.errors import EvidenceError, Faults, OutputError
 from bayesrtw.reading.schema import FILES, parsed_toml, raw_bytes
@@ -128,8 +128,8 @@ def _edited(text: str, version: int, hashes: dict[str, str]) -> str:
 
 def _parsed(text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        return toml_of(text)
+    except ValueError:
         return {}
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesrtw.bounded import too_many
 from bayesrtw.errors import Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.reported import NUMBERS
+from bayesrtw.printed import plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,6 +107,11 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
             Fault("holds a NUL character", remedy="save it as plain CSV", place=Whereabouts(where))
         )
         return Table(where)
+    many = too_many(text)
+    if many:
+        remedy = "give the rows that are needed"
+        faults.add(Fault(many, remedy=remedy, place=Whereabouts(where)))
+        return Table(where)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
@@ -116,7 +123,7 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
         remedy = "give a header row and one row a result"
         faults.add(Fault("is empty", remedy=remedy, place=Whereabouts(where)))
         return Table(where)
-    header = [unguarded(cell.strip()) for cell in rows[0][1]]
+    header = [unguarded(plain(cell).strip()) for cell in rows[0][1]]
     while header and not header[-1]:
         header.pop()
     repeated = sorted({name for name in header if header.count(name) > 1})
@@ -147,7 +154,7 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
         table.lines.append(line)
         padded = [*row, *([""] * len(header))][: len(header)]
         for name, cell in zip(header, padded, strict=True):
-            table.columns[name].append(unguarded(cell.strip()))
+            table.columns[name].append(unguarded(plain(cell).strip()))
     return table
 
 

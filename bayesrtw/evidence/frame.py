@@ -11,6 +11,7 @@ from bayesrtw.evidence.cells import Table, duplicates, rows_of_frame
 from bayesrtw.evidence.measure import MEASURES, beyond_limits, measure_named
 from bayesrtw.evidence.reported import NUMBERS
 from bayesrtw.evidence.rows import TEXT, converted
+from bayesrtw.printed import plain
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
@@ -203,7 +204,7 @@ def _column(cells: Sequence[Any], name: str, faults: Faults) -> NDArray[np.gener
                 what, remedy = f"found {value!r}", "write a decimal number"
                 faults.add(Fault(what, f"{name} must be a number", remedy, "not-a-number", place))
         return numbers
-    return np.array(["" if value is None else str(value) for value in values], dtype=object)
+    return np.array(["" if value is None else plain(str(value)) for value in values], dtype=object)
 
 
 def _told_people(held: Mapping[str, NDArray[np.generic]]) -> NDArray[np.bool_]:

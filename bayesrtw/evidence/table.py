@@ -19,7 +19,7 @@ from bayesrtw.evidence.frame import arms_of, numbers_of, printed_of
 from bayesrtw.evidence.measure import Benefit, Measure, measure_named
 from bayesrtw.evidence.quality import Judgements
 from bayesrtw.pictured import Drawing, Pictured, as_html, rows_as_html
-from bayesrtw.printed import NEUTRAL, Direction
+from bayesrtw.printed import NEUTRAL, Direction, plain
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
@@ -81,6 +81,12 @@ class Provenance:
     columns: Mapping[str, str] = field(default_factory=dict)
     programme: str = "treatment"
     comparison: str = "comparison"
+
+    def __post_init__(self) -> None:
+        # Names of files are not text that every output can hold.
+        for name in ("title", "reading"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+        object.__setattr__(self, "limits", tuple(map(plain, self.limits)))
 
 
 @dataclass(frozen=True, slots=True)

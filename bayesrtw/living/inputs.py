@@ -5,7 +5,6 @@ cannot come between. Needs no numerical library.
 """
 
 import hashlib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from bayesrtw.bounded import bytes_of, toml_of
 from bayesrtw.durable import write_synced
 from bayesrtw.errors import EvidenceError, SpecError, StoreError
 
@@ -77,7 +77,7 @@ def gather(name: str, *, data: Path | None = None, evidence: Path | None = None)
     stem = analysis_id(name)
     toml = _toml(name, stem)
     try:
-        table = tomllib.loads(toml.decode("utf-8-sig"))
+        table = toml_of(toml.decode("utf-8-sig"))
         dataset = str(evidence) if evidence is not None else table["evidence"]["dataset"]
         every = table.get("schedule", {}).get("every_days")
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
@@ -93,14 +93,14 @@ def gather(name: str, *, data: Path | None = None, evidence: Path | None = None)
 
 def dataset_of(name: str) -> str:
     """Name the data set of a shipped analysis."""
-    table = tomllib.loads(_toml(name, name).decode("utf-8"))
+    table = toml_of(_toml(name, name).decode("utf-8"))
     return str(table["evidence"]["dataset"])
 
 
 def _toml(name: str, stem: str) -> bytes:
     if name.lower().endswith(".toml"):
         try:
-            return Path(name).read_bytes()
+            return bytes_of(Path(name))
         except OSError as error:
             raise SpecError(f"{name}: cannot be read ({error.strerror}); check the path.") from None
     if stem not in shipped():
@@ -127,7 +127,7 @@ def _evidence(dataset: str, data: Path | None, *, given: bool) -> tuple[str, dic
         if path.is_dir():
             return path.resolve().name, _folder(path.resolve())
         if path.is_file():
-            return path.name, {path.name: path.read_bytes()}
+            return path.name, {path.name: bytes_of(path)}
     except OSError as error:
         raise EvidenceError(f"{dataset[:80]!r} cannot be read ({error.strerror}).") from None
     raise EvidenceError(

@@ -10,9 +10,11 @@ import hashlib
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from lzma import LZMAError
 from pathlib import Path
 from typing import Final
 
+from bayesrtw.bounded import bytes_of, regular
 from bayesrtw.errors import EvidenceError, Faults, shown
 from bayesrtw.evidence.cells import Table, read_table
 from bayesrtw.evidence.measure import MEASURES, Benefit
@@ -33,9 +35,6 @@ MOST_BYTES: Final = 32_000_000
 
 #: Most members of a package; RevMan Web writes fewer than twenty.
 MOST_MEMBERS: Final = 10_000
-
-#: Most bytes of the file that is read whole.
-MOST_FILE: Final = 200_000_000
 
 #: Columns of the rows that hold numbers, and what they are called here.
 _NUMBERS: Final = {
@@ -123,7 +122,7 @@ def read_package(path: Path, *, benefit: Benefit | None = None) -> Imported:
     EvidenceError
         If the package cannot be read, with every fault of its files.
     """
-    files, sha = _zipped(path) if path.is_file() else _unzipped(path)
+    files, sha = _unzipped(path) if path.is_dir() else _zipped(path)
     name = path.name
     faults = Faults(EvidenceError)
     tables = {}
@@ -177,7 +176,7 @@ def _unzipped(folder: Path) -> tuple[dict[str, bytes], str]:
     sha, files = hashlib.sha256(), {}
     for suffix, name in chosen.items():
         try:
-            files[suffix] = found[name].read_bytes()
+            files[suffix] = bytes_of(found[name], MOST_BYTES)
         except OSError as error:
             raise EvidenceError(f"{name}: cannot be read ({error.strerror}).") from None
         sha.update(files[suffix])
@@ -208,6 +207,7 @@ BROKEN_ZIP: Final = (
     RuntimeError,
     OSError,
     UnicodeError,
+    LZMAError,
     OverflowError,
 )
 
@@ -228,14 +228,10 @@ def hash_of(path: Path) -> str:
     Raises
     ------
     EvidenceError
-        If it cannot be read or is larger than `MOST_FILE`.
+        If it cannot be read, is no file, or is too large.
     """
     try:
-        if path.stat().st_size > MOST_FILE:
-            raise EvidenceError(
-                f"{path.name}: has {path.stat().st_size / 1e6:.0f} MB; at most {MOST_FILE / 1e6:.0f} MB "
-                "are read."
-            )
+        regular(path)
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

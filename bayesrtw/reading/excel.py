@@ -18,6 +18,9 @@ from bayesrtw.registry import suggestion
 #: Most bytes that the parts of a workbook may hold together when unpacked.
 MOST_UNPACKED: Final = 64_000_000
 
+#: Most elements of the styles of a workbook: Excel holds 65,490 formats of cells, of three elements each.
+MOST_STYLES: Final = 200_000
+
 #: Most rows and columns that are read, and most empty rows in a row before the sheet is taken to end.
 MOST_ROWS: Final = 100_000
 MOST_COLUMNS: Final = 300
@@ -106,6 +109,11 @@ def _guard(path: Path) -> None:
                 "ends in .zip."
             )
         for name in sizes:
+            if name.endswith("styles.xml") and member(archive, name).count(b"<") > MOST_STYLES:
+                raise EvidenceError(
+                    f"{path.name}: has more than {MOST_STYLES:,} styles of cells, which Excel cannot hold; "
+                    "save the sheet as CSV."
+                )
             if name.endswith((".xml", ".rels")):
                 head = iterparse(
                     io.BytesIO(member(archive, name)), events=("start",), forbid_dtd=True

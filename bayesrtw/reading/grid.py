@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from bayesrtw.bounded import too_many
 from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Table, unguarded
+from bayesrtw.printed import plain
 
 #: Words that stand where a number was not reported, without case.
 MISSING: Final = frozenset(
@@ -118,6 +120,9 @@ def grid_of_text(raw: bytes, where: str, known: Callable[[str], bool], faults: F
     if "\x00" in text:
         raise EvidenceError(f"{where}: holds a NUL character; save it as plain CSV.")
     mark = _delimiter(text)
+    many = too_many(text, mark)
+    if many:
+        raise EvidenceError(f"{where}: {many}; give the rows that are needed.")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
     draft = _Draft(where, [], [], faults, [f"cells parted by {_DELIMITERS[mark]}"])
     if encoding != "UTF-8":
@@ -203,7 +208,9 @@ def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
     """Find headings, row names and totals, and put the cells under their headings."""
     where = draft.where
     filled = [place for place, row in enumerate(draft.rows) if any(map(str.strip, row))]
-    draft.rows = [[unguarded(cell.strip()) for cell in draft.rows[place]] for place in filled]
+    draft.rows = [
+        [unguarded(plain(cell).strip()) for cell in draft.rows[place]] for place in filled
+    ]
     draft.lines = [draft.lines[place] for place in filled]
     if not draft.rows:
         raise EvidenceError(f"{where}: is empty; give a header row and one row a result.")

@@ -107,7 +107,7 @@ def read_folder(folder: Folder, *, strict: bool = True) -> Evidence:
 def attempt(source: Any, stated: Stated = NOTHING) -> Reading:
     """Read as much of a CSV file or a data set folder as can be read."""
     try:
-        flat = hasattr(source, "iloc") or source.is_file()
+        flat = hasattr(source, "iloc") or not source.is_dir()
         found = _flat_source(source, stated) if flat else _folder_source(source)
     except EvidenceError as error:
         return Reading(None, error.faults)

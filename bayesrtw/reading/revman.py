@@ -15,10 +15,10 @@ from xml.etree.ElementTree import ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser
 
+from bayesrtw.bounded import bytes_of
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.measure import Benefit
 from bayesrtw.evidence.table import Provenance
-from bayesrtw.reading.cochrane import MOST_FILE
 from bayesrtw.reading.imported import Imported, gather
 from bayesrtw.reading.review import Kind, ReviewRow, Setting, number
 
@@ -191,12 +191,7 @@ class _Review:
 def read_revman(path: Path, *, benefit: Benefit | None = None) -> Imported:
     """Read a RevMan 5 file."""
     try:
-        if path.stat().st_size > MOST_FILE:
-            raise EvidenceError(
-                f"{path.name}: has {path.stat().st_size / 1e6:.0f} MB; at most {MOST_FILE / 1e6:.0f} MB "
-                "are read."
-            )
-        raw = path.read_bytes()
+        raw = bytes_of(path)
     except OSError as error:
         raise EvidenceError(f"{path}: cannot be read ({error.strerror}); check the path.") from None
     review, repaired = _parsed(raw, path.name)

@@ -2,11 +2,11 @@
 
 import hashlib
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from bayesrtw.bounded import bytes_of, toml_of
 from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import SEPARATOR, Table, numbers
 from bayesrtw.registry import decode, suggestion
@@ -169,7 +169,7 @@ def raw_bytes(path: Any, where: str) -> bytes:
         If it cannot be read.
     """
     try:
-        return bytes(path.read_bytes())
+        return bytes_of(path)
     except OSError as error:
         found = f"cannot be read ({error.strerror})"
         fault = Fault(found, remedy="check the path", rule="unreadable", place=Whereabouts(where))
@@ -194,8 +194,8 @@ def parsed_toml(raw: bytes, where: str, faults: Faults) -> dict[str, Any]:
         The parsed file; empty if it is not TOML.
     """
     try:
-        return tomllib.loads(raw.decode("utf-8-sig"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return toml_of(raw.decode("utf-8-sig"))
+    except ValueError as error:
         faults.add(Fault(f"is not TOML: {error}", rule="unreadable", place=Whereabouts(where)))
         return {}
 

@@ -11,6 +11,7 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.tree import direction_of, pooled_of
+from bayesrtw.printed import visible
 from bayesrtw.registry import encode
 from bayesrtw.report.behind import behind_of
 from bayesrtw.report.rows import participants, rows
@@ -70,7 +71,7 @@ def document(synthesis: Synthesis) -> dict[str, Any]:
 
 def as_json(content: object) -> str:
     """Print plain data as JSON that never holds NaN or infinity."""
-    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return visible(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def _rows(frame: "pd.DataFrame") -> list[tuple[str, dict[str, Any]]]:

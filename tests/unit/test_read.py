@@ -119,7 +119,7 @@ def test_a_quoted_cell_may_hold_commas_and_line_breaks(tmp_path):
 
 def test_a_line_separator_inside_a_cell_is_no_new_row(tmp_path):
     found = csv(tmp_path, HEAD + "A\u2028B\x0cC,1,1\n")
-    assert found.data["study"].to_numpy().tolist() == ["A\u2028B\x0cC"]
+    assert found.data["study"].to_numpy().tolist() == ["A B C"]
 
 
 def test_empty_columns_at_the_end_are_no_columns(tmp_path):
