@@ -5,6 +5,7 @@ whatever happens in between, readers see all of it or nothing.
 """
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -15,6 +16,12 @@ from bayesrtw.errors import StoreError
 
 #: Seconds between two attempts to become the one writer.
 PAUSE = 0.02
+
+#: How names of unfinished files and folders begin.
+DRAFT = ".partial-"
+
+#: Seconds in which a draft may not be held by its writer yet.
+FRESH = 60.0
 
 #: Refuses to open a file through a symbolic link, where the platform can.
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -51,15 +58,61 @@ def sync_tree(folder: Path) -> None:
         sync_folder(Path(place))
 
 
-def replace_file(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes, *, sync: bool = True) -> None:
     """Put a file in the place of an earlier one: readers see the old or the new, never half."""
-    draft = path.with_name(f".partial-{os.getpid()}-{os.urandom(4).hex()}")
+    draft = path.with_name(f"{DRAFT}{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        write_synced(draft, content)
+        if sync:
+            write_synced(draft, content)
+        else:
+            draft.write_bytes(content)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    if sync:
+        sync_folder(path.parent)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that a person named: whole or not at all; what is no file, such as a device, as it is."""
+    place = path.resolve()
+    if place.exists() and not place.is_file():
+        place.write_bytes(content)
+    else:
+        replace_file(place, content, sync=False)
+
+
+@contextmanager
+def draft_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder that no reader looks at, to be filled and put in its place; those of the dead go."""
+    for item in parent.glob(f"{DRAFT}*"):
+        if not item.is_symlink() and item.is_dir() and _left(item):
+            shutil.rmtree(item, ignore_errors=True)
+    place = parent / f"{DRAFT}{os.getpid()}-{os.urandom(4).hex()}"
+    place.mkdir()
+    handle = os.open(place, os.O_RDONLY) if sys.platform != "win32" else None
+    try:
+        if handle is not None:
+            _taken(handle)
+        yield place
+    finally:
+        if handle is not None:
+            os.close(handle)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _left(folder: Path) -> bool:
+    """Whether nobody holds a draft any more; one that was made this minute may not be held yet."""
+    if sys.platform == "win32":
+        return False
+    try:
+        handle = os.open(folder, os.O_RDONLY | NO_LINK)
+    except OSError:
+        return False
+    try:
+        return time.time() - os.fstat(handle).st_mtime > FRESH and _taken(handle)
+    finally:
+        os.close(handle)
 
 
 def append_line(path: Path, line: str) -> None:

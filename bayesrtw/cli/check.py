@@ -71,13 +71,14 @@ def check(
     """
     from bayesrtw.analysis import catalog
     from bayesrtw.doubt.inspect import counts, in_words
+    from bayesrtw.durable import write_whole
 
     if propose:
         _propose(paths, stated)
         return
     if register:
         lock = Path(str(catalog.models_folder())) / "register.lock"
-        lock.write_text(catalog.register_text(), encoding="utf-8")
+        write_whole(lock, catalog.register_text().encode())
         click.echo(f"written: {lock.name}", err=as_json)
     if sealing:
         _seal(paths, as_json)

@@ -30,6 +30,7 @@ def export(name: str, source: Given | None, to: str, out: Path) -> None:
     """
     from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.run import run
+    from bayesrtw.durable import write_whole
     from bayesrtw.errors import OutputError
     from bayesrtw.report.export import exported
 
@@ -39,7 +40,7 @@ def export(name: str, source: Given | None, to: str, out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         for file, content in files.items():
-            (out / file).write_bytes(content)
+            write_whole(out / file, content)
             click.echo(f"{out / file} written", err=True)
     except OSError as error:
         raise OutputError(

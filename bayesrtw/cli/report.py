@@ -33,6 +33,7 @@ def report(
     """Run an analysis, hold it against its alternatives, and write the report that people read."""
     from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.run import run
+    from bayesrtw.durable import write_whole
     from bayesrtw.errors import OutputError
     from bayesrtw.report.record import record
     from bayesrtw.report.render import render
@@ -46,7 +47,7 @@ def report(
     content = render(synthesis, record(synthesis, evidence), chosen)
     path = out or Path(f"{analysis.id}{FORMATS[chosen]}")
     try:
-        path.write_bytes(content)
+        write_whole(path, content)
     except OSError as error:
         raise OutputError(
             f"{path}: cannot be written ({error.strerror}); choose another --out."

@@ -14,10 +14,18 @@ from typing import Any
 
 from bayesrtw.bounded import bytes_of, toml_of
 from bayesrtw.durable import write_synced
-from bayesrtw.errors import EvidenceError, SpecError, StoreError
+from bayesrtw.errors import EvidenceError, SpecError, StoreError, shown
 
 #: Files of a data set folder, as `bayesrtw.reading.read` knows them.
 DATASET = ("dataset.toml", "studies.csv", "results.csv", "risk_of_bias.csv", "components.csv")
+
+#: How names of a data package's files end, as `bayesrtw.reading.cochrane` knows them.
+PACKAGE = (
+    "-data-rows.csv",
+    "-overall-estimates-and-settings.csv",
+    "-study-information.csv",
+    "-risk-of-bias.csv",
+)
 
 #: Modules and packages whose code computes: their text is part of a run's identity.
 COMPUTES = ("registry.py", "evidence", "model", "engine", "posterior", "analysis")
@@ -140,17 +148,24 @@ def _plain(name: str) -> bool:
 
 
 def _folder(folder: Path) -> dict[str, bytes]:
-    """Read a data set folder, or every file of a folder that is none."""
+    """Read the files of a data set folder or of a data package, and nothing that lies beside them."""
     if (folder / DATASET[0]).is_file():
         paths = [folder / file for file in DATASET if (folder / file).is_file()]
     else:
-        paths = [item for item in sorted(folder.rglob("*")) if item.is_file()]
+        files_of = (item for item in sorted(folder.rglob("*")) if item.name.endswith(PACKAGE))
+        paths = [item for item in files_of if item.is_file()]
+    links = [item.name for item in paths if not item.resolve().is_relative_to(folder)]
+    if links:
+        raise EvidenceError(
+            f"{folder}: {shown(links)} is a symbolic link that leaves the folder, and would be copied into "
+            "the store; put the file itself there."
+        )
     if len(paths) > MOST_FILES:
         raise EvidenceError(
             f"{folder}: holds {len(paths)} files; a source has at most {MOST_FILES}. Check the path."
         )
     return {
-        f"{folder.name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in paths
+        f"{folder.name}/{path.relative_to(folder).as_posix()}": bytes_of(path) for path in paths
     }
 
 

@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape
 import matplotlib.style
 from matplotlib.figure import Figure
 
+from bayesrtw.durable import write_whole
 from bayesrtw.errors import OutputError
 from bayesrtw.registry import suggestion
 
@@ -103,7 +104,7 @@ def write_figure(figure: Figure, path: Path | str) -> None:
         raise OutputError(f"{path}: the format is {kind!r}; {suggestion(kind, list(_METADATA))}")
     content = figure_bytes(figure, kind)
     try:
-        path.write_bytes(content)
+        write_whole(path, content)
     except OSError as error:
         raise OutputError(
             f"{path}: {error.strerror or error}; choose a folder that exists."

@@ -5,7 +5,6 @@ import hashlib
 import io
 import json
 import shutil
-import tempfile
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from bayesrtw.durable import draft_folder
 from bayesrtw.errors import EvidenceError, OutputError
 from bayesrtw.evidence.cells import Table, guarded
 from bayesrtw.evidence.reported import NUMBERS
@@ -75,13 +75,12 @@ def write_folder(imported: Imported, folder: Path, *, retrieved: date | None = N
                 "remove it."
             )
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".import-", dir=folder.parent) as place:
-            draft = Path(place) / folder.name
+        with draft_folder(folder.parent) as place:
+            draft = place / folder.name
             draft.mkdir()
             for name, raw in files_of(imported, folder.name, retrieved or date.today()).items():
                 (draft / name).write_bytes(raw)
             found = _read_back(draft, imported.evidence)
-            draft.chmod(0o755)
             if folder.is_dir():
                 folder.rmdir()
             shutil.move(draft, folder)

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from bayesrtw.durable import write_whole
 from bayesrtw.errors import OutputError
 from bayesrtw.question.calibrate import LEVELS, Calibration
 from bayesrtw.registry import encode, kind_of
@@ -103,7 +104,7 @@ def write_calibration(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         content = as_json(calibration_document(found, table, level))
-        (folder / f"{kind}.json").write_text(content, encoding="utf-8")
+        write_whole(folder / f"{kind}.json", content.encode())
         ranks = pd.DataFrame(dict(found.pit)).round(6)
         ranks.to_csv(folder / f"{kind}.csv", index_label="replicate", lineterminator="\n")
     except OSError as error:

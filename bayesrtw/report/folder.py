@@ -1,15 +1,14 @@
 """A folder of results: it appears whole, or not at all; and the index over all of them."""
 
 import json
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bayesrtw.analysis.run import Synthesis
+from bayesrtw.durable import draft_folder, replace_file
 from bayesrtw.errors import OutputError, shown
 from bayesrtw.evidence.cells import guarded
 from bayesrtw.evidence.table import Evidence
@@ -28,6 +27,11 @@ def write_results(
     """Write a synthesis into ``out/<id>``, in place of an earlier one."""
     target = out / synthesis.analysis.id
     try:
+        if target.is_symlink():
+            raise OutputError(
+                f"{target}: is a symbolic link, which is not followed; nothing was written. Remove it, or "
+                "choose another --out."
+            )
         taken = target.exists() and not (target / "synthesis.json").is_file()
         if taken:
             raise OutputError(
@@ -41,20 +45,19 @@ def write_results(
                 "move it away, or choose another --out."
             )
         out.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{synthesis.analysis.id}-", dir=out))
     except OSError as error:
         raise OutputError(
             f"{out}: cannot be written ({error.strerror}); choose another --out."
         ) from None
     try:
-        content = _content(synthesis, source, alternatives, change) if report else None
-        _fill(synthesis, partial, content)
-        partial.chmod(0o755)
-        _swap(partial, target)
+        with draft_folder(out) as partial:
+            content = _content(synthesis, source, alternatives, change) if report else None
+            _fill(synthesis, partial, content)
+            _swap(partial, target)
     except OSError as error:
-        raise OutputError(f"{target}: cannot be written ({error.strerror}).") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        raise OutputError(
+            f"{target}: cannot be written ({error.strerror}); choose another --out."
+        ) from None
     return target
 
 
@@ -111,11 +114,13 @@ def write_index(out: Path) -> Path:
 
     found = []
     for place in sorted(out.glob("*/synthesis.json")):
-        if (place.parent / "report.html").is_file():
+        if not place.parent.is_symlink() and (place.parent / "report.html").is_file():
             found.append(_read(place))
     path = out / "index.html"
     try:
-        path.write_text(render_index([each for each in found if each]), encoding="utf-8")
+        if path.is_symlink():
+            raise OutputError(f"{path}: is a symbolic link, which is not followed; remove it.")
+        replace_file(path, render_index([each for each in found if each]).encode(), sync=False)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror}).") from None
     return path
@@ -136,7 +141,7 @@ def _swap(partial: Path, target: Path) -> None:
     if not target.exists():
         partial.rename(target)
         return
-    old = target.with_name(f".{target.name}-old-{os.getpid()}")
+    old = partial.with_name(f"{partial.name}-old")
     target.rename(old)
     try:
         partial.rename(target)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from bayesrtw.analysis.ladder import Ladder, axis_titles
 from bayesrtw.analysis.spec import Analysis
+from bayesrtw.durable import write_whole
 from bayesrtw.errors import OutputError
 from bayesrtw.evidence.cells import guarded
 from bayesrtw.evidence.measure import Measure, measure_named
@@ -197,7 +198,7 @@ def write(found: Ladder, analysis: Analysis, folder: Path) -> Path:
     try:
         to.mkdir(parents=True, exist_ok=True)
         whole = {"id": analysis.id, **data}
-        (to / "ladder.json").write_text(as_json(whole), encoding="utf-8")
+        write_whole(to / "ladder.json", as_json(whole).encode())
         table.map(lambda cell: guarded(cell) if isinstance(cell, str) else cell).to_csv(
             to / "ladder.csv", index=False
         )

@@ -136,7 +136,7 @@ def test_a_rename_that_fails_brings_the_earlier_result_back(synthesis, tmp_path,
     rename = type(target).rename
 
     def fail(path, other):
-        if path.name.startswith(".small-") and "-old-" not in path.name:
+        if path.name.startswith(".partial-") and not path.name.endswith("-old"):
             raise OSError(errno.EXDEV, "Invalid cross-device link")
         return rename(path, other)
 
