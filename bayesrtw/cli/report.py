@@ -26,17 +26,41 @@ FORMATS = {"html": ".html", "md": ".md", "docx": ".docx", "json": ".json"}
     type=click.Choice(list(FORMATS)),
     help="What to write; by the suffix of --out unless given, else html.",
 )
+@click.option(
+    "--tables",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A new folder for every table as CSV, LaTeX and a workbook, in place of a report.",
+)
+@click.option(
+    "--methods",
+    is_flag=True,
+    help="Print a paragraph on methods for a paper, in place of a report.",
+)
+@click.option(
+    "--results",
+    is_flag=True,
+    help="Print a paragraph on results for a paper, in place of a report.",
+)
 @look_options
 def report(
-    name: str, source: Given | None, out: Path | None, kind: str | None, look: dict[str, Any]
+    name: str,
+    source: Given | None,
+    out: Path | None,
+    kind: str | None,
+    tables: Path | None,
+    methods: bool,
+    results: bool,
+    look: dict[str, Any],
 ) -> None:
-    """Run an analysis, hold it against its alternatives, and write the report that people read."""
+    """Run an analysis, hold it against its alternatives, and write the report that people read.
+
+    Beside a Word document stands its supplement, beside Markdown a folder of its pictures.
+    """
     from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.run import run
-    from bayesrtw.durable import write_whole
-    from bayesrtw.errors import OutputError
+    from bayesrtw.report import prose
     from bayesrtw.report.record import record
-    from bayesrtw.report.render import render
+    from bayesrtw.report.render import files
 
     by_suffix = {suffix: each for each, suffix in FORMATS.items()}
     chosen = kind or (by_suffix.get(out.suffix.lower()) if out else None) or "html"
@@ -44,12 +68,36 @@ def report(
     analysis = replace(analysis, report=replace(analysis.report, **look))
     evidence = source.open(analysis.columns) if source is not None else None
     synthesis = run(analysis, evidence)
-    content = render(synthesis, record(synthesis, evidence), chosen)
+    content = record(synthesis, evidence)
+    if methods:
+        click.echo(prose.methods(content))
+    if results:
+        click.echo(prose.results(content), nl=methods)
+    if tables is not None:
+        from bayesrtw.report.tables import tables as tables_of
+
+        _write(tables, tables_of(content))
+    if methods or results or tables is not None:
+        return
     path = out or Path(f"{analysis.id}{FORMATS[chosen]}")
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); choose another --out."
-        ) from None
-    click.echo(f"{path} written", err=True)
+    found = files(synthesis, content, chosen, path.stem)
+    first = next(iter(found))
+    # The report itself keeps the name that was asked for, whatever its suffix.
+    _write(path.parent, {path.name if each == first else each: raw for each, raw in found.items()})
+
+
+def _write(folder: Path, found: dict[str, bytes]) -> None:
+    """Write files, the first of which is what was asked for."""
+    from bayesrtw.durable import write_whole
+    from bayesrtw.errors import OutputError
+
+    for name, raw in found.items():
+        path = folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, raw)
+        except OSError as error:
+            raise OutputError(
+                f"{path}: cannot be written ({error.strerror}); choose another place."
+            ) from None
+        click.echo(f"{path} written", err=True)

@@ -300,7 +300,7 @@ def _panel(heading: str, table: list[dict[str, Any]], n: Printer) -> Tabular:
             )
         rows.append(tuple(cells))
     own = frozenset(place for place, row in enumerate(table) if row["name"] in _OWN)
-    return Tabular(heading, tuple(head), tuple(rows), own=own)
+    return Tabular(heading, tuple(head), tuple(rows), own=own, aside=True)
 
 
 def _names(content: dict[str, Any]) -> dict[str, str]:

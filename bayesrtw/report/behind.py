@@ -47,6 +47,7 @@ def behind_of(synthesis: Synthesis, measure: Measure) -> dict[str, Any]:
     for name in model.spreads:
         prior = model.hyperparameters[name].prior
         own = _prior(name, "spread", prior)
+        own["level"] = model.hyperparameters[name].level
         own["reach"] = _reach(own, measure)
         own["narrowing"] = (
             None if source is None or not prior.proper else narrowing(source, name, prior)

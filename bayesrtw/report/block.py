@@ -192,10 +192,13 @@ class Head:
         Its words.
     style
         ``num`` for numbers, ``words`` for long text.
+    aside
+        Whether paper has the column in the supplement alone.
     """
 
     text: Text
     style: Literal["", "num", "words"] = ""
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +221,8 @@ class Tabular:
         Whether a reader may want to sort it.
     cards
         Whether a narrow screen shows each row as a card, so that nobody must scroll sideways for it.
+    aside
+        Whether paper has it in the supplement alone.
     """
 
     label: str
@@ -227,6 +232,7 @@ class Tabular:
     own: frozenset[int] = frozenset()
     sortable: bool = False
     cards: bool = False
+    aside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,11 @@ TABLES: Final = {
     ),
 }
 
+#: How the names of pictures begin that paper has in the supplement.
+ASIDE: Final = (
+    "prior-posterior", "risk-of-bias", "cumulative", "prior-panel", "funnel", "severity", "tipping",
+)  # fmt: skip
+
 #: What the rows of a table are, where a picture says so.
 INDEX: Final = {HISTORY: "year"}
 
@@ -76,12 +81,15 @@ class Drawn:
         Id of the section that it belongs to.
     file
         Stem of its files in a folder of results; empty if it stands in the page alone.
+    aside
+        Whether paper has it in the supplement alone.
     """
 
     figure: Figure
     caption: str
     section: str
     file: str = ""
+    aside: bool = False
 
 
 def forests(synthesis: Synthesis) -> dict[str, Drawn]:
@@ -119,7 +127,11 @@ def forests(synthesis: Synthesis) -> dict[str, Drawn]:
 def figures(synthesis: Synthesis, content: dict[str, Any]) -> dict[str, Drawn]:
     """Draw every picture that the synthesis and its record have the numbers for."""
     makers = (_fitted, _judged, _laddered, _held, _selected)
-    return {name: drawn for make in makers for name, drawn in make(synthesis, content)}
+    return {
+        name: replace(drawn, aside=name.startswith(ASIDE))
+        for make in makers
+        for name, drawn in make(synthesis, content)
+    }
 
 
 Named = Iterator[tuple[str, Drawn]]

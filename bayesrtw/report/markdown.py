@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from bayesrtw.report.block import (
@@ -35,13 +36,42 @@ _PICTURES: Final = (
 )
 
 
-def render_markdown(content: dict[str, Any]) -> str:
-    """Write a report as Markdown (CommonMark with tables)."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture beside a report in Markdown.
+
+    Attributes
+    ----------
+    file
+        Its path from the report.
+    caption
+        What stands under it.
+    description
+        What is read in its place.
+    section
+        Id of the section that it stands in.
+    """
+
+    file: str
+    caption: str
+    description: str
+    section: str
+
+
+def render_markdown(content: dict[str, Any], pictures: Sequence[Shown] = ()) -> str:
+    """Write a report as Markdown (CommonMark with tables), with pictures where they are beside it."""
     n, found = Printer.of(content), outline(content)
     parts = [f"# {_escaped(found.title)}", *blocks_as_markdown(found.opening, n)]
     for section in found.sections:
         inner = list(blocks_as_markdown(section.blocks, n))
-        parts += [f"## {_escaped(section.title)}", *(inner or [_PICTURES])]
+        shown = [
+            f"![{_escaped(each.description)}](<{each.file}>)\n\n{_escaped(each.caption)}"
+            for each in pictures
+            if each.section == section.id
+        ]
+        parts += [f"## {_escaped(section.title)}", *inner, *shown]
+        if not inner and not shown:
+            parts.append(_PICTURES)
     return "\n\n".join(parts) + "\n"
 
 
@@ -106,6 +136,9 @@ def _line(text: Text, n: Printer) -> str:
     parts = []
     for part in text:
         words = plain((part,), n)
+        if words.isspace():
+            parts.append(" ")
+            continue
         strong = isinstance(part, Styled) and part.look == "strong"
         before, after = (" " * (words[:1] == " "), " " * (words[-1:] == " "))
         parts.append(f"**{_escaped(words)}**" if strong else f"{before}{_escaped(words)}{after}")

@@ -10,11 +10,36 @@ from bayesrtw.registry import suggestion
 from bayesrtw.report.document import as_json
 from bayesrtw.report.figures import Drawn, figures
 from bayesrtw.report.html import render_html
-from bayesrtw.report.markdown import render_markdown
+from bayesrtw.report.markdown import Shown, render_markdown
 from bayesrtw.report.picture import described, picture
 
 if TYPE_CHECKING:
     from bayesrtw.report.word import Image
+
+
+def files(synthesis: Synthesis, content: dict[str, Any], kind: str, name: str) -> dict[str, bytes]:
+    """Write a report with what belongs beside it: path from its folder to bytes, the report first.
+
+    A Word document has a supplement beside it, and Markdown its pictures.
+    """
+    if kind not in ("md", "docx"):
+        return {f"{name}.{kind}": render(synthesis, content, kind)}
+    drawn = figures(synthesis, content)
+    if kind == "md":
+        shown = {f"{name}-pictures/{each}.png": picture_of for each, picture_of in drawn.items()}
+        listed = [
+            Shown(path, each.caption, described(each.figure), each.section)
+            for path, each in shown.items()
+        ]
+        pictures = {path: figure_bytes(each.figure, "png") for path, each in shown.items()}
+        return {f"{name}.md": render_markdown(content, listed).encode(), **pictures}
+    from bayesrtw.report.word import render_docx  # noqa: PLC0415 - a library for this format alone
+
+    images = [_image(each) for each in drawn.values()]
+    return {
+        f"{name}.docx": render_docx(content, images),
+        f"{name}-supplement.docx": render_docx(content, images, "supplement"),
+    }
 
 
 def render(synthesis: Synthesis, content: dict[str, Any], kind: str) -> bytes:
@@ -24,10 +49,7 @@ def render(synthesis: Synthesis, content: dict[str, Any], kind: str) -> bytes:
     if kind == "md":
         return render_markdown(content).encode()
     if kind == "docx":
-        from bayesrtw.report.word import render_docx  # noqa: PLC0415 - a library for this format alone
-
-        images = [_image(each) for each in figures(synthesis, content).values()]
-        return render_docx(content, images)
+        return files(synthesis, content, kind, "report")["report.docx"]
     if kind == "json":
         return as_json(content).encode()
     raise OutputError(f"format is {kind!r}; {suggestion(kind, ['html', 'md', 'docx', 'json'])}")
@@ -53,4 +75,5 @@ def _image(drawn: Drawn) -> "Image":
         described(drawn.figure),
         drawn.section,
         2.54 * float(drawn.figure.get_figwidth()),
+        drawn.aside,
     )

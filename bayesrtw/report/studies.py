@@ -71,12 +71,12 @@ def evidence(content: dict[str, Any], n: Printer) -> Section:
         (Head(("Months",), "num"), has["follow_up_months"]),
         (Head(("People",), "num"), True),
         (Head((f"{short} (95\u00a0% CI)",), "num"), True),
-        (Head((f"SE of log {short}" if n.measure.log else "SE",), "num"), True),
-        (Head(("As printed",), "words"), True),
-        (Head(("How converted",), "words"), True),
-        (Head(("Read in",), "words"), has["locator"]),
+        (Head((f"SE of log {short}" if n.measure.log else "SE",), "num", aside=True), True),
+        (Head(("As printed",), "words", aside=True), True),
+        (Head(("How converted",), "words", aside=True), True),
+        (Head(("Read in",), "words", aside=True), has["locator"]),
         *((Head((Quoted(label(name)),)), True) for name in asked),
-        (Head(("Note",), "words"), has["note"]),
+        (Head(("Note",), "words", aside=True), has["note"]),
     ]
     cells = tuple(
         tuple(

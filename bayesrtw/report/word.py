@@ -1,21 +1,23 @@
-"""A report as a Word document; the same record gives the same bytes."""
+"""A report as a Word document with its supplement; the same record gives the same bytes."""
 
 import io
+import math
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from docx import Document
+from docx.enum.section import WD_ORIENT, WD_SECTION
+from docx.enum.text import WD_ALIGN_PARAGRAPH
+from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
-from docx.shared import Cm, Pt
+from docx.shared import Cm, Pt, RGBColor
 
 from bayesrtw.report.block import (
     Block,
     Bullets,
-    Controls,
-    Folded,
     Heading,
     Listing,
     Paragraph,
@@ -24,14 +26,29 @@ from bayesrtw.report.block import (
     Terms,
     plain,
 )
+from bayesrtw.report.divide import divided
 from bayesrtw.report.numbers import Printer, clean
 from bayesrtw.report.outline import outline
 
 #: The time that every file in the document bears: the first that the ZIP format can write.
 STAMP: Final = (1980, 1, 1, 0, 0, 0)
 
-#: Centimetres between the margins.
+#: Centimetres between the margins, upright and on a page turned round.
 WIDTH: Final = 17.0
+TURNED: Final = 25.7
+
+#: Size of type in tables, in points; and how wide a character of it is, in centimetres, generously: a
+#: word that is wider than its column would be broken.
+SIZE: Final = 8.0
+CHARACTER: Final = 0.175
+
+#: What a cell has around its words, in centimetres.
+AROUND: Final = 0.45
+
+#: No column of long text asks for more than this for itself.
+WORDS_LEAST: Final = 2.6
+
+Part = Literal["report", "supplement"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,8 @@ class Image:
         Id of the section that it stands in.
     width
         In centimetres; it is not blown up.
+    aside
+        Whether it stands in the supplement.
     """
 
     png: bytes
@@ -57,23 +76,46 @@ class Image:
     description: str
     section: str
     width: float = WIDTH
+    aside: bool = False
 
 
-def render_docx(content: dict[str, Any], images: Sequence[Image] = ()) -> bytes:
-    """Write a report as DOCX."""
-    n, found = Printer.of(content), outline(content)
+def render_docx(
+    content: dict[str, Any], images: Sequence[Image] = (), part: Part = "report"
+) -> bytes:
+    """Write a report, or its supplement, as DOCX."""
+    n, found = Printer.of(content), divided(outline(content))[part == "supplement"]
     document = Document()
     _page(document)
     document.add_heading(_words(found.title), level=1)
-    _write(document, found.opening, n, ())
+    _write(document, found.opening, n, (), WIDTH)
+    turned = False
     for section in found.sections:
+        shown = [
+            image
+            for image in images
+            if image.section == section.id and image.aside == (part == "supplement")
+        ]
+        if not shown and all(isinstance(block, Pictures) for block in section.blocks):
+            continue
+        wide = any(_is_wide(block, n) for block in section.blocks)
+        if wide != turned:
+            _turn(document, wide=wide)
+        turned = wide
         document.add_heading(_words(section.title), level=2)
-        shown = [image for image in images if image.section == section.id]
-        _write(document, section.blocks, n, shown)
+        _write(document, section.blocks, n, shown, TURNED if wide else WIDTH)
     return _stamped(document, content)
 
 
-def _write(document: Any, blocks: Sequence[Block], n: Printer, images: Sequence[Image]) -> None:
+def _is_wide(block: Block, n: Printer) -> bool:
+    """Whether a table needs a page that is turned round."""
+    if not isinstance(block, Tabular):
+        return False
+    return sum(_asked(block, *_texts(block, n))[0]) > WIDTH
+
+
+def _write(
+    document: Any, blocks: Sequence[Block], n: Printer, images: Sequence[Image], room: float
+) -> None:
     for block in blocks:
         if isinstance(block, Heading):
             document.add_heading(_words(block.text), level=3)
@@ -87,16 +129,11 @@ def _write(document: Any, blocks: Sequence[Block], n: Printer, images: Sequence[
             for name, text in block.pairs:
                 document.add_paragraph(f"{name}: {_words(plain(text, n))}", style="List Bullet")
         elif isinstance(block, Tabular):
-            _table(document, block, n)
+            _table(document, block, n, room)
         elif isinstance(block, Listing):
             for line in clean(block.text).splitlines():
                 run = document.add_paragraph(style="No Spacing").add_run(line.replace("\t", " "))
-                run.font.name, run.font.size = "Courier New", Pt(8)
-        elif isinstance(block, Folded):
-            document.add_heading(_words(block.title), level=3)
-            _write(document, block.blocks, n, images)
-        elif isinstance(block, Controls):
-            _write(document, block.still, n, images)
+                run.font.name, run.font.size = "Courier New", Pt(SIZE)
         elif isinstance(block, Pictures):
             for image in images:
                 _picture(document, image)
@@ -104,6 +141,7 @@ def _write(document: Any, blocks: Sequence[Block], n: Printer, images: Sequence[
 
 def _picture(document: Any, image: Image) -> None:
     shape = document.add_picture(io.BytesIO(image.png), width=Cm(min(WIDTH, image.width)))
+    document.paragraphs[-1].paragraph_format.keep_with_next = True
     shape._inline.docPr.set("descr", _words(image.description))
     document.add_paragraph(_words(image.caption), style="Caption")
 
@@ -112,24 +150,102 @@ def _page(document: Any) -> None:
     section = document.sections[0]
     section.page_width, section.page_height = Cm(21), Cm(29.7)
     section.left_margin = section.right_margin = Cm(2)
+    section.top_margin = section.bottom_margin = Cm(2)
     document.styles["Normal"].font.name = "Calibri"
     document.styles["Normal"].font.size = Pt(10.5)
+    document.styles["Normal"].paragraph_format.space_after = Pt(5)
+    caption = document.styles["Caption"].font
+    caption.color.rgb, caption.bold, caption.size = RGBColor(64, 64, 64), False, Pt(9)
 
 
-def _table(document: Any, block: Tabular, n: Printer) -> None:
+def _turn(document: Any, *, wide: bool) -> None:
+    """Begin a page that is turned round, or an upright one again."""
+    section = document.add_section(WD_SECTION.NEW_PAGE)
+    section.orientation = WD_ORIENT.LANDSCAPE if wide else WD_ORIENT.PORTRAIT
+    section.page_width, section.page_height = (Cm(29.7), Cm(21)) if wide else (Cm(21), Cm(29.7))
+
+
+def _texts(block: Tabular, n: Printer) -> tuple[list[str], list[list[str]]]:
+    """Write heads and cells as words."""
+    head = [_words(plain(each.text, n)) for each in block.head]
+    return head, [[_words(plain(text, n)) for text in row] for row in block.rows]
+
+
+def _table(document: Any, block: Tabular, n: Printer, room: float) -> None:
+    head, rows = _texts(block, n)
+    least, wanted = _asked(block, head, rows)
     if block.caption:
-        document.add_paragraph(_words(block.caption), style="Caption")
-    table = document.add_table(rows=1, cols=len(block.head), style="Light List Accent 1")
+        caption = document.add_paragraph(_words(block.caption), style="Caption")
+        caption.paragraph_format.keep_with_next = True
+    table = document.add_table(rows=1, cols=len(block.head), style="Light Shading")
+    table.autofit = False
+    look = table._tbl.tblPr.find(qn("w:tblLook"))
+    if look is not None:  # no bands: rules above and below are enough
+        look.set(qn("w:val"), "0620")
+        look.set(qn("w:noHBand"), "1")
+    widths = _shared(least, wanted, room)
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = Cm(width)
+    sides = [each.style == "num" for each in block.head]
     # Cells are addressed once: looking each up anew costs the square of their number.
-    for cell, head in zip(table.rows[0].cells, block.head, strict=True):
-        cell.text = _words(plain(head.text, n))
+    _fill(table.rows[0], head, widths, sides, bold=True)
     header = table.rows[0]._tr.get_or_add_trPr()
-    mark = header.makeelement(qn("w:tblHeader"), {qn("w:val"): "true"})
-    header.append(mark)
-    for row in block.rows:
-        for cell, text in zip(table.add_row().cells, row, strict=True):
-            cell.text = _words(plain(text, n))
+    for name in ("w:tblHeader", "w:cantSplit"):
+        mark = OxmlElement(name)
+        mark.set(qn("w:val"), "true")
+        header.append(mark)
+    for place, row in enumerate(rows):
+        made = table.add_row()
+        _fill(made, row, widths, sides, bold=place in block.own)
+        made._tr.get_or_add_trPr().append(OxmlElement("w:cantSplit"))
     document.add_paragraph()
+
+
+def _fill(
+    row: Any, texts: Sequence[str], widths: Sequence[float], right: Sequence[bool], *, bold: bool
+) -> None:
+    for place, (cell, text) in enumerate(zip(row.cells, texts, strict=True)):
+        cell.width = Cm(widths[place])
+        paragraph = cell.paragraphs[0]
+        paragraph.paragraph_format.space_after = Pt(1)
+        run = paragraph.add_run(text)
+        run.font.size, run.bold = Pt(SIZE), bold
+        if right[place]:
+            paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT
+
+
+def _asked(
+    block: Tabular, head: Sequence[str], rows: Sequence[Sequence[str]]
+) -> tuple[list[float], list[float]]:
+    """Say how wide each column must be so that no word breaks, and how wide it would like to be."""
+    least, wanted = [], []
+    for place, each in enumerate(block.head):
+        cells = [row[place] for row in rows]
+        longest = max(len(word) for text in (*cells, "") for word in text.split(" "))
+        # Heads are bold, which is wider.
+        longest = max(longest, 1 + max(len(word) for word in head[place].split(" ")))
+        if each.style == "num":
+            longest = max([longest, *map(len, cells)])
+        full = max(len(text) for text in (head[place], *cells, ""))
+        must = CHARACTER * longest + AROUND
+        if each.style == "words" and full > longest:
+            must = max(must, WORDS_LEAST)
+        least.append(must)
+        # Long text may have lines; the square root of its area is what it asks for.
+        like = CHARACTER * full if full <= 24 else 2.0 * math.sqrt(full * CHARACTER * 0.4)
+        wanted.append(max(must, like + AROUND))
+    return least, wanted
+
+
+def _shared(least: Sequence[float], wanted: Sequence[float], room: float) -> list[float]:
+    """Share the width: everyone gets the least, and of the rest by what is wanted beyond it."""
+    if sum(least) >= room:
+        return [room * each / sum(least) for each in least]
+    more = [want - need for want, need in zip(wanted, least, strict=True)]
+    left = room - sum(least)
+    if sum(more) <= left:
+        return list(wanted)
+    return [need + left * extra / sum(more) for need, extra in zip(least, more, strict=True)]
 
 
 def _words(text: object) -> str:

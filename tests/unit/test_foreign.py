@@ -28,6 +28,7 @@ from bayesrtw.question.compare import compare, submodels
 from bayesrtw.question.influence import influence
 from bayesrtw.question.scaling import learned, power_scaling
 from bayesrtw.question.tipping import tipping_prior, tipping_shift
+from bayesrtw.report.document import document
 from bayesrtw.report.record import record
 from bayesrtw.report.render import render
 from bayesrtw.report.text import show, show_panel
@@ -222,7 +223,7 @@ def test_a_report_names_what_it_has(made, written):
         assert said in page
     assert written["explore"]["between"] == "τ (clinic)"
     shown = io.StringIO()
-    show(made, Console(file=shown, width=160), notes=True)
+    show(made, document(made), Console(file=shown, width=160), notes=True)
     assert "SD, analysis scale" in shown.getvalue()
 
 

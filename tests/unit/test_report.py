@@ -28,7 +28,7 @@ from bayesrtw.report.document import as_json
 from bayesrtw.report.folder import write_index, write_results
 from bayesrtw.report.numbers import clean, resolve
 from bayesrtw.report.record import record
-from bayesrtw.report.render import page, render
+from bayesrtw.report.render import files, page, render
 
 #: Namespace of pictures in Word.
 DRAWING = "http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"
@@ -167,10 +167,11 @@ def test_pictures_of_a_word_report_stand_in_their_sections_with_words(
     both_designs: tuple[Synthesis, dict[str, Any]],
 ) -> None:
     made, content = both_designs
-    document = Document(io.BytesIO(render(made, content, "docx")))
+    report, supplement = _paper(made, content)
     found: dict[str, list[str]] = {}
     title = ""
-    for part in document.iter_inner_content():
+    parts = [each for raw in (report, supplement) for each in _inner(raw)]
+    for part in parts:
         if isinstance(part, WordTable):
             continue
         if part.style is not None and part.style.name == "Heading 2":
@@ -183,6 +184,17 @@ def test_pictures_of_a_word_report_stand_in_their_sections_with_words(
         "Sensitivity": 3,
     }
     assert all(len(words) > 60 for each in found.values() for words in each)
+
+
+def _paper(made: Synthesis, content: dict[str, Any]) -> list[bytes]:
+    """Give the report as Word has it, and its supplement."""
+    found = files(made, content, "docx", "r")
+    assert list(found) == ["r.docx", "r-supplement.docx"]
+    return list(found.values())
+
+
+def _inner(raw: bytes) -> list[Any]:
+    return list(Document(io.BytesIO(raw)).iter_inner_content())
 
 
 class _Sections(HTMLParser):
@@ -270,10 +282,21 @@ def test_every_format_has_the_same_sections_and_the_same_numbers(
     made, content = both_designs
     html = _in_html(page(made, content))
     markdown = _in_markdown(render(made, content, "md").decode())
-    word = _in_word(render(made, content, "docx"))
-    assert list(html) == list(markdown) == list(word)
+    report, supplement = (_in_word(raw) for raw in _paper(made, content))
+    assert list(html) == list(markdown)
     assert {"Summary", "Bias ladder", "Sensitivity", "Checks and findings"} <= set(html)
-    assert markdown == word
+    # A section is in the report, in the supplement, or divided; the supplement has every column.
+    word = {
+        title: [row for row in report.get(title, []) if row not in supplement.get(title, [])]
+        + supplement.get(title, [])
+        for title in markdown
+    }
+    assert "Predictive check" not in report
+    assert "Predictive check" in supplement
+    for title, rows in markdown.items():
+        wanted = [row for row in rows if row not in word[title]]
+        assert wanted == [], (title, wanted[:1])
+    word = markdown
 
     def plain(rows: list[list[str]]) -> list[str]:
         """Cells in one row; a tag of HTML is a word with a colon elsewhere, a term its name."""
@@ -433,7 +456,7 @@ def test_effects_that_include_the_own_estimate_are_called_shrunken() -> None:
     made = small_synthesis(("A", "B", "C", "D"))
     content = record(made, alternatives=False)
     assert "given all" not in page(made, content).lower()
-    tables = _in_word(render(made, content, "docx")).values()
+    tables = _in_word(_paper(made, content)[1]).values()
     rows = [row for table in tables for row in table]
     place = next(i for i, row in enumerate(rows) if len(row) > 2 and row[2].startswith("Shrunken"))
     table = rows[place : place + 2]

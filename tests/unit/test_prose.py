@@ -1,0 +1,48 @@
+"""Paragraphs for a paper and tables as files: numbers are those of the record, printed once more here."""
+
+import csv
+import io
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+from small_synthesis import small_synthesis
+
+from bayesrtw.report import prose
+from bayesrtw.report.record import record
+from bayesrtw.report.tables import tables
+
+HOSTILE = "=cmd|' /C calc'!A0 & 50 % of_x"
+
+
+@pytest.fixture(scope="module")
+def content() -> dict[str, Any]:
+    return record(small_synthesis((HOSTILE, "B", "C", "D")), alternatives=False)
+
+
+def test_paragraphs_have_the_numbers_of_the_record(content: dict[str, Any]) -> None:
+    said, mean = prose.results(content), content["estimates"]["mu"]
+    back = mean["back_transformed"]
+    ends = f"{back['median']:.2f} (95 % CrI {back['lower']:.2f} to {back['upper']:.2f})"
+    assert f"The pooled hazard ratio was {ends}" in said
+    assert f"a benefit with probability {mean['probability']:.2f}" in said
+    assert said.startswith("4 studies gave 4 estimates.")
+    how = prose.methods(content)
+    assert "We pooled 4 estimates of the hazard ratio from 4 studies" in how
+    assert "The prior of the heterogeneity SD (tau) was half-normal(0.25)" in how
+    assert "The analysis was not registered." in how
+    assert how.count("\n") == said.count("\n") == 1
+
+
+def test_tables_are_the_same_in_every_format_and_run_in_none(content: dict[str, Any]) -> None:
+    found = tables(content)
+    name = "explore-estimates-reported-and-shrunken-towards-the-others"
+    rows = list(csv.reader(io.StringIO(found[f"{name}.csv"].decode())))
+    assert rows[1][0] == f"'{HOSTILE}"
+    latex = found[f"{name}.tex"].decode()
+    assert r"\& 50 \% of\_x & " in latex
+    assert latex.count("\\\\") == len(rows)
+    book = load_workbook(io.BytesIO(found["tables.xlsx"]))
+    sheet = next(each for each in book if each["A2"].value == f"'{HOSTILE}")
+    assert [[cell.value or "" for cell in row] for row in sheet] == rows
+    assert len(book.sheetnames) == sum(each.endswith(".csv") for each in found)
