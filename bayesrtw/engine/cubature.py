@@ -84,6 +84,18 @@ def rule(dimension: int, size: int) -> Rule:
     return _sparse(dimension, size)
 
 
+def nodes(dimension: int, size: int) -> int:
+    """Count the nodes of a rule, without laying one of many dimensions."""
+    if dimension <= MOST_PRODUCT:
+        return len(rule(dimension, size).weight)
+    # The lines of 2 p + 1 nodes have nothing but 0 in common: each level p of a direction brings 2 p nodes.
+    each = np.array([1.0, *(2.0 * np.arange(1, size + 1))])
+    every = np.array([1.0])
+    for _ in range(dimension):
+        every = np.convolve(every, each)[: size + 1]
+    return int(np.sum(every))
+
+
 @lru_cache(maxsize=64)
 def _line(count: int) -> tuple[Array, Array]:
     """Gauss-Hermite nodes of one dimension, weights that sum to one."""
@@ -98,9 +110,9 @@ def _sparse(dimension: int, level: int) -> Rule:
         sign = (-1.0) ** (level - total) * math.comb(dimension - 1, level - total)
         for each in _compositions(total, dimension):
             lines = [_line(2 * part + 1) for part in each]
-            for nodes in product(*(list(zip(*line, strict=True)) for line in lines)):
-                place = tuple(round(float(x), SAME) + 0.0 for x, _ in nodes)
-                found[place] = found.get(place, 0.0) + sign * math.prod(w for _, w in nodes)
+            for node_of in product(*(list(zip(*line, strict=True)) for line in lines)):
+                place = tuple(round(float(x), SAME) + 0.0 for x, _ in node_of)
+                found[place] = found.get(place, 0.0) + sign * math.prod(w for _, w in node_of)
     node, weight = np.array(list(found)), np.array(list(found.values()))
     keep = weight != 0
     return Rule(node[keep], weight[keep], 2 * level)

@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
 from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
 from bayesrtw.engine.curved import Curved, curved_of
+from bayesrtw.engine.curved_foretold import MOST, foretold
 from bayesrtw.engine.curved_kernels import Combined, kernels, massed
 from bayesrtw.engine.curved_nodes import Looks, apart, cost, counts_of, left_out, nodes_of, unserved
 from bayesrtw.engine.curved_place import Seen, weighed
@@ -58,9 +59,8 @@ NEIGHBOUR = 1e-5
 SERVED, STRICT = 20.0, 1e-7
 #: Place of the coarser of the first two rules among `sizes`, by the number of coefficients.
 FIRST = {0: 0, 1: 0, 2: 1, 3: 1}
-#: Most densities of sites in one look: some twenty seconds; and up to how many finer rules are tried for more
-#: than the tolerance.
-MOST, CHEAP = 1e9, 2e6
+#: Densities of sites in one look up to which finer rules are tried for more than the tolerance.
+CHEAP = 2e6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -544,6 +544,7 @@ def fit_curved(
     kept = np.ones(evidence.size, dtype=bool) if kept is None else kept
     steps = sizes(width)
     allowed = max(TOLERANCE if width <= MOST_PRODUCT else SPARSE, tolerance)
+    foretold(design, kept, allowed)
     cheap = cost(curved_of(design, steps[FIRST.get(width, 1)], kept), 40) < CHEAP
     aim = max(AIM.get(width, allowed) if cheap else allowed, tolerance)
     first = FIRST.get(width, 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.cubature import rule
+from bayesrtw.engine.cubature import nodes as count_of
 from bayesrtw.engine.curved import Curved
 from bayesrtw.engine.curved_groups import inner
 from bayesrtw.engine.curved_place import Place, weighed
@@ -187,14 +187,14 @@ def left_out(nodes: Nodes, mean: Array, second: Array) -> float:
 def cost(curved: Curved, points: int, place: Place | None = None) -> float:
     """How many densities a look at so many points takes."""
     width = curved.design.columns.shape[1]
-    each = len(rule(width, curved.size).weight) * float(curved.keep.sum())
+    each = count_of(width, curved.size) * float(curved.keep.sum())
     if curved.by_series:
         # Groups are laid as series once, and asked at every node.
         missed = 0 if place is None or place.held is None else place.held.missed
-        alone = len(rule(width, curved.size).weight) * len(rule(1, inner(curved.size)).weight)
+        alone = count_of(width, curved.size) * count_of(1, inner(curved.size))
         return float(points * (ASKED * each + LAID * curved.keep.sum() + missed * alone * SERIES))
     if curved.problem.nested:
-        each *= len(rule(1, inner(curved.size)).weight)
+        each *= count_of(1, inner(curved.size))
     if curved.curved.risks:
         each *= math.prod(curved.tilts)
     return float(points * each * min(curved.curved.sites.size, SERIES))

@@ -11,8 +11,8 @@ from scipy.special import logsumexp
 from scipy.stats import halfnorm, multivariate_normal, norm
 
 import bayesrtw as brw
-from bayesrtw.engine import solve
-from bayesrtw.errors import EvidenceError, SpecError
+from bayesrtw.engine import curved_fit, solve
+from bayesrtw.errors import ConvergenceError, EvidenceError, SpecError
 from bayesrtw.evidence.combine import combine
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.model.arm_effects import Arms
@@ -187,6 +187,28 @@ def _dense_squares(
     covariance = np.linalg.inv(x.T @ weight @ x)
     found = covariance @ x.T @ weight @ y
     return names, found, covariance, float((y - x @ found) @ weight @ (y - x @ found))
+
+
+@pytest.mark.slow
+def test_linde_2016_as_counts_is_refused_before_it_is_laid(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 93 trials and 18 components: no rule that can be paid comes to rest, which one node tells in seconds.
+    arms = pd.read_csv(NETWORKS / "linde2016.csv")
+    arms = arms.rename(columns={"id": "study", "int": "arm", "resp": "events"})
+    evidence = brw.Evidence.from_arms(
+        arms[["study", "arm", "events", "n"]], measure="log_odds_ratio"
+    )
+    model = brw.Model(
+        terms=(
+            Components(Normal(0, 1), arm="arm", none=("Placebo",)),
+            Arms(HalfNormal(0.5), baseline=Normal(0, 10)),
+        ),
+        likelihood=BinomialSingle(),
+    )
+    monkeypatch.delattr(curved_fit, "nodes_of")
+    with pytest.raises(ConvergenceError, match=r"18 coefficients .* posterior SDs .*nuts"):
+        solve(model, evidence)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from scipy import special, stats
 from scipy.optimize import brentq
 
 import bayesrtw as brw
-from bayesrtw.engine import solve
+from bayesrtw.engine import cubature, solve
 from bayesrtw.engine.normal import normal
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
 from bayesrtw.model.student_t import HeavyTails
@@ -240,3 +240,8 @@ def test_biases_that_studies_may_have_agree_with_every_allocation(tau, far):
             assert_allclose(
                 found.effects[name].quantile(q), wanted, atol=1e-5 * width + 1e-6 * abs(wanted)
             )
+
+
+def test_nodes_of_sparse_rules_are_counted_without_laying_them():
+    for dimension, level in ((4, 1), (4, 4), (5, 3), (7, 3), (11, 2)):
+        assert cubature.nodes(dimension, level) == len(cubature.rule(dimension, level).weight)
