@@ -35,7 +35,7 @@ LEAST_REPLICATES = 100
 )
 @click.option(
     "--replicates",
-    type=click.IntRange(1),
+    type=click.IntRange(2),
     help="Data sets for each analysis; 2000 for exact, 200 for nuts.",
 )
 @click.option("--seed", type=click.IntRange(0), help="Seed of everything; the analysis's own.")

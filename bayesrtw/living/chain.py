@@ -94,6 +94,19 @@ def _decoded(found: Any) -> ChainHead:
     return ChainHead(last, count, coming, tuple(map(str, found["index"])))
 
 
+def written(head: ChainHead) -> bytes:
+    """Write a head as its file holds it."""
+    content = {
+        "format": FORMAT,
+        "schema": 1,
+        "last": dict(head.last),
+        "count": dict(head.count),
+        "coming": dict(head.coming),
+        "index": list(head.index),
+    }
+    return as_line(content).encode() + b"\n"
+
+
 @contextmanager
 def head_of(store: Store) -> Iterator["Changing"]:
     """Change the head of a store: one writer at a time, and the file appears whole."""
@@ -119,15 +132,7 @@ class Changing:
 
     def write(self, head: ChainHead) -> None:
         """Put another head in its place."""
-        content = {
-            "format": FORMAT,
-            "schema": 1,
-            "last": dict(head.last),
-            "count": dict(head.count),
-            "coming": dict(head.coming),
-            "index": list(head.index),
-        }
-        replace_file(self.path, as_line(content).encode() + b"\n")
+        replace_file(self.path, written(head))
         self.head = head
 
 
@@ -262,7 +267,8 @@ def walk(found: Sequence[Entry]) -> Walk:
 
 def breaks(store: Store, analysis: str, head: ChainHead) -> Iterator[tuple[str, str]]:
     """Say where the chain of an analysis is broken: a path below its folder, and a sentence."""
-    way = walk(entries(store, analysis))
+    found = entries(store, analysis)
+    way = walk(found)
     last, coming = head.last.get(analysis), head.coming.get(analysis)
     if way.moved:
         yield "", "entries from before the chain began are not as they were when it began."
@@ -281,6 +287,9 @@ def breaks(store: Store, analysis: str, head: ChainHead) -> Iterator[tuple[str, 
             yield "", "head.json does not know this analysis, whose entries are chained."
         return
     if digests[-1] in (last, coming):
+        count = head.count.get(analysis)
+        if not way.stray and coming is None and count != len(found):
+            yield "", f"head.json counts {count} entries; there are {len(found)}."
         return
     if last in digests:
         for each in way.visited[digests.index(str(last)) :]:

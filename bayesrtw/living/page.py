@@ -168,7 +168,7 @@ def index_page(entries: Sequence[Shown], removed: Sequence[str] = ()) -> str:
                 many=_html(Paragraph(_summary(shown))),
                 notes=_html(*notes),
                 articles=Markup("\n").join(
-                    _article(entry, entry.analysis in removed) for entry in shown
+                    _whole(entry, entry.analysis in removed) for entry in shown
                 ),
                 script=Markup(_SCRIPT),
             ),
@@ -193,6 +193,16 @@ def _summary(shown: Sequence[Shown]) -> Text:
     links = joined(((Jump(entry.analysis, entry.analysis),) for entry in needed), ", ")
     verb = "needs" if len(needed) == 1 else "need"
     return (f"{many}. ", Styled((f"{len(needed)} {verb} a person:",), "strong"), " ", *links, ".")
+
+
+def _whole(entry: Shown, removed: bool) -> Markup:
+    """Show an analysis; one whose runs lack what is shown of them does not hide the others."""
+    try:
+        return _article(entry, removed)
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        why = f"{type(error).__name__}: {error}"
+        fault = f"runs/{entry.analysis}: what a run says cannot be shown ({why}); see `bayesrtw verify`."
+        return _article(Shown(entry.analysis, count=entry.count, fault=fault), removed)
 
 
 def _article(entry: Shown, removed: bool) -> Markup:

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bayesrtw.errors import StoreError
-from bayesrtw.living.chain import HEAD, ChainHead, breaks, digest_of, not_vouched, older, read_head
+from bayesrtw.living.chain import (
+    HEAD,
+    ChainHead,
+    breaks,
+    digest_of,
+    not_vouched,
+    older,
+    read_head,
+    written,
+)
 from bayesrtw.living.journal import decisions, journal
 from bayesrtw.living.store import (
     FORMAT,
@@ -62,6 +71,8 @@ def verify(store: Store, kept: ChainHead | None = None) -> list[Oddity]:
             head = None
             found.append(Oddity(HEAD, "fault", _less(str(error), store, HEAD)))
         else:
+            if head is not None and (store.folder / HEAD).read_bytes() != written(head):
+                found.append(Oddity(HEAD, "fault", "is not as it was written."))
             if head is None and any(older(store, name) for name in analyses(store)):
                 text = (
                     "there is none: no chain vouches for what is here; the next update begins one."

@@ -26,9 +26,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import stores
 from openpyxl import Workbook
 
-from bayesrtw.analysis.catalog import open_analysis, open_dataset
+from bayesrtw.analysis.catalog import open_analysis, open_brief, open_dataset
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.reading.source import read_source
 from bayesrtw.reading.write import write_folder
@@ -207,6 +208,8 @@ def seeds():
         "found": ("found.csv", {"found.csv": FOUND.encode("cp1252")}),
         "arms": ("arms.txt", {"arms.txt": ARMS.encode("utf-16")}),
         "stata": ("my.dta", {"my.dta": stata()}),
+        "brief": ("evidence-brief", stores.brief()),
+        "store": ("store", stores.seed()),
     }
 
 
@@ -451,6 +454,8 @@ def mutated(kind, files, rng):
             files[name] = mutate_bytes(raw, rng)
         elif name.endswith(".csv"):
             files[name] = mutate_csv(raw, rng)
+        elif name.endswith((".json", ".jsonl")):
+            files[name] = stores.mutate_json(raw, rng)
         elif name.endswith(".toml"):
             files[name] = mutate_toml(raw, rng)
         elif name.endswith(".rm5"):
@@ -492,6 +497,11 @@ def attempt(kind, path, place):
     if kind == "model":
         open_analysis(path)
         return "an analysis"
+    if kind == "brief":
+        assert open_brief(path).claims
+        return "a brief"
+    if kind == "store":
+        return stores.attempt(path)
     evidence = open_dataset(path)
     promised(evidence)
     if kind not in ("folder", "toml"):
@@ -563,7 +573,7 @@ def run(count, seed):
 
 
 def main():
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 4000
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 20261124
     begun = time.perf_counter()
     ended, failures, slowest, peak = run(count, seed)
