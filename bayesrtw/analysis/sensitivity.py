@@ -56,7 +56,8 @@ MEAN_SCALES = (0.2, 0.4, 1.0, 2.0, 10.0)
 CORRELATIONS = (0.2, 0.5, 0.8)
 
 #: Rows that are the registered result itself and no specification.
-REGISTERED = frozenset({"none left out", "registered"})
+WHOLE: Final = "none left out"
+REGISTERED = frozenset({WHOLE, "registered"})
 
 #: Columns that are read as a result: they make a table one of specifications.
 RESULT = ("median", "lower", "upper", "probability")
@@ -131,6 +132,8 @@ PRIORS: Final = "Priors of heterogeneity"
 #: Between that heading and the name of an SD that moves the answer less than the one of the first table.
 OTHERS: Final = ", "
 HISTORY: Final = "Cumulative by year"
+FAMILIES: Final = "Leaving out families of studies"
+FAMILY_INFLUENCE: Final = "Influence of families"
 
 #: Heading of the table of power scaling.
 POWER: Final = "Power scaling"
@@ -187,8 +190,8 @@ def sensitivity(
     several = families(rows)
     if several:
         by_family = leave_out(whole, by="trial_family", only=several, threshold=far)
-        tables["Leaving out families of studies"] = by_family.table
-        questions["Influence of families"] = _changes(measured(by_family))
+        tables[FAMILIES] = by_family.table
+        questions[FAMILY_INFLUENCE] = _changes(measured(by_family))
     tables |= heterogeneity_panels(whole, threshold=far)
     notes: list[str] = []
     means = _means(analysis, whole)
@@ -219,7 +222,7 @@ def sensitivity(
             where = tables if set(RESULT) <= set(further.columns) else questions
             where[heading] = further
     line = (
-        _robustness(tables, rules, _known_as(rows))
+        _robustness(tables, rules, known_as(rows))
         if direction.benefit
         else _spread(tables, direction, rows.measure)
     )
@@ -433,13 +436,53 @@ def _variant(task: tuple[Analysis, Evidence]) -> dict[str, float]:
     return _result(changed.model, rows, changed.conclusion, changed.seed, changed.engine)
 
 
-def _known_as(rows: Evidence) -> dict[str, str]:
-    """Name studies as a reader knows them, where a study has one estimate."""
-    labels, studies = rows.data[ESTIMATE].to_numpy(), rows.data["study"].to_numpy()
-    found: dict[str, list[str]] = {}
-    for label, study in zip(labels, studies, strict=True):
-        found.setdefault(str(study), []).append(str(label))
-    return {study: names[0] for study, names in found.items() if len(names) == 1}
+def known_as(rows: Evidence) -> dict[str, str]:
+    """Name studies as a reader knows them.
+
+    Parameters
+    ----------
+    rows
+        What was pooled.
+
+    Returns
+    -------
+    dict
+        Id of a study to the name of its one estimate; of several, to the label that they share.
+    """
+    names, studies = rows.data[ESTIMATE].to_numpy(), rows.data["study"].to_numpy()
+    labels = rows.data["label"].to_numpy() if "label" in rows.data else names
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name, label, study in zip(names, labels, studies, strict=True):
+        found.setdefault(str(study), []).append((str(name), str(label)))
+    shared = {study: {label for _, label in both} for study, both in found.items()}
+    return {
+        study: both[0][0] if len(both) == 1 else both[0][1]
+        for study, both in found.items()
+        if len(both) == 1 or (len(shared[study]) == 1 and both[0][1])
+    }
+
+
+def families_as(rows: Evidence) -> dict[str, str]:
+    """Name families of studies by their members.
+
+    Parameters
+    ----------
+    rows
+        What was pooled.
+
+    Returns
+    -------
+    dict
+        Id of a family to the names of its studies; empty where rows tell of none.
+    """
+    if "trial_family" not in rows.data:
+        return {}
+    names, members = known_as(rows), dict[str, dict[str, None]]()
+    for family, study in zip(
+        rows.data["trial_family"].to_numpy(), rows.data["study"].to_numpy(), strict=True
+    ):
+        members.setdefault(str(family), {})[names.get(str(study), str(study))] = None
+    return {family: "; ".join(own) for family, own in members.items()}
 
 
 def _specifications(
@@ -475,9 +518,7 @@ def _spread(tables: "dict[str, pd.DataFrame]", direction: Direction, measure: Me
     )
 
 
-def _robustness(
-    tables: "dict[str, pd.DataFrame]", rules: Rules, known_as: Mapping[str, str]
-) -> str:
+def _robustness(tables: "dict[str, pd.DataFrame]", rules: Rules, names: Mapping[str, str]) -> str:
     """Count the specifications that agree; history and empty rows are no specifications."""
     first = next(iter(tables.values()))
     now, against = (
@@ -496,7 +537,7 @@ def _robustness(
         if other == registered:
             agree += 1
             continue
-        said = known_as.get(name, name) if heading == STUDIES else name
+        said = names.get(name, name) if heading == STUDIES else name
         words = f"{heading.lower()}: {said} ({spell_chance(BENEFIT, chance)}, {other!r})"
         others.append((abs(chance - now), words))
     share = f"{100 * agree / total:.0f} %" if total else "none"

@@ -1,12 +1,17 @@
 """`bayesrtw sensitivity`: an analysis against its alternatives."""
 
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bayesrtw.cli.options import Given, evidence_option, json_option
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
+
+if TYPE_CHECKING:
+    from bayesrtw.analysis.sensitivity import Panel
 
 #: An exact variant takes less time than starting a process: none is started unasked for fewer.
 LEAST_VARIANTS = 50
@@ -16,8 +21,15 @@ LEAST_VARIANTS = 50
 @click.argument("name", metavar="ID_OR_TOML")
 @evidence_option()
 @json_option
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder for the tables as CSV, one a question, in place of printing them.",
+)
 @with_workers
-def sensitivity(name: str, source: Given | None, as_json: bool, workers: Workers) -> None:
+def sensitivity(
+    name: str, source: Given | None, as_json: bool, out: Path | None, workers: Workers
+) -> None:
     """Hold an analysis against its alternatives, and say how robust its conclusion is.
 
     Studies and families left out, priors, variants, correlations and years; then influence, power
@@ -44,5 +56,28 @@ def sensitivity(name: str, source: Given | None, as_json: bool, workers: Workers
         }
         click.echo(document.as_json(content), nl=False)
         return
+    if out is not None:
+        _write(panel, out)
+        return
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
     text.show_panel(panel, analysis, console)
+
+
+def _write(panel: "Panel", out: Path) -> None:
+    """Write a CSV file a table."""
+    from bayesrtw.errors import OutputError
+    from bayesrtw.evidence.cells import guarded
+    from bayesrtw.report.held import file_name, held
+
+    click.echo(panel.robustness)
+    for heading, table in held(panel).items():
+        path = out / file_name(heading)
+        safe = table.set_axis([guarded(str(name)) for name in table.index], axis=0)
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            path.write_text(safe.to_csv(lineterminator="\n", index_label=heading), encoding="utf-8")
+        except OSError as error:
+            raise OutputError(
+                f"{path}: cannot be written ({error.strerror}); choose another --out."
+            ) from None
+        click.echo(f"{path} written", err=True)

@@ -24,6 +24,7 @@ from bayesrtw.printed import (
 from bayesrtw.question.answer import Answer
 from bayesrtw.report.behind import behind
 from bayesrtw.report.block import plain
+from bayesrtw.report.held import held, spell_change
 from bayesrtw.report.numbers import Printer, places_of
 
 #: Style of each severity of finding.
@@ -199,26 +200,28 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
     places = measure.places(first["lower"], first["upper"])
     counted = analysis.model.which(analysis.model.pooled)
     which = f", {counted}" if counted else ""
-    for heading, frame in panel.tables.items():
+    known = held(panel)
+    for heading in panel.tables:
+        frame = known[heading]
         table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
         table.add_column(heading, overflow="fold")
+        table.add_column("change", justify="right")
         table.add_column(f"{measure.abbreviation}{which} (95 % CrI)", justify="right")
         if panel.event:
             table.add_column(panel.event, justify="right")
         for name, row in frame.iterrows():
-            ends = {
-                f"{end}_back": float(measure.back(row[end])) for end in ("median", "lower", "upper")
-            }
-            shown = interval({**dict(row), **ends}, measure, places)
+            cells = [spell_change(row["change"], measure, places)]
+            ends = [float(row[end]) for end in ("median", "lower", "upper")]
+            cells.append(with_interval(*ends, log=measure.ratio, places=places))
             empty = row.get("empty_levels", "")
             said = f"{name} (no study left of {empty})" if empty else str(name)
-            chance = [spell_probability(row["probability"])] if panel.event else []
-            table.add_row(Text(said), shown, *chance)
+            cells += [spell_probability(row["probability"])] if panel.event else []
+            table.add_row(Text(said), *cells)
         console.print()
         console.print(Padding(table, (0, 0, 0, 2)))
-    for heading, frame in panel.questions.items():
+    for heading in panel.questions:
         console.print()
-        for table in _fitting(heading, frame, console):
+        for table in _fitting(heading, known[heading], console):
             console.print(Padding(table, (0, 0, 0, 2)))
     for note in panel.notes:
         console.print(Padding(Text(f"note: {note}", style="dim"), (1, 0, 0, 2)))

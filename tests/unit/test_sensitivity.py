@@ -232,3 +232,19 @@ def test_a_panel_without_a_pooled_mean_is_refused_kindly():
     )
     with pytest.raises(SpecError, match="no pooled mean to be robust; a panel needs one"):
         panel_of(bare)
+
+
+def test_tables_are_written_with_the_change_in_front_and_names_in_full(tmp_path):
+    out = tmp_path / "tables"
+    made = CliRunner().invoke(main, ["sensitivity", "time-to-rtw", "--out", str(out)])
+    assert made.exit_code == 0, made.output
+    studies = pd.read_csv(out / "leaving-out-each-study.csv", index_col=0)
+    assert list(studies.columns[:4]) == ["change", "median", "lower", "upper"]
+    whole = studies.loc["none left out", "median"]
+    assert_allclose(studies["change"], studies["median"] / whole, rtol=1e-12)
+    assert "Lambeek 2010" in studies.index
+    families = pd.read_csv(out / "leaving-out-families-of-studies.csv", index_col=0)
+    assert "Skagseth 2020; Gismervik 2020; Aasdahl 2018" in families.index
+    ids = set(brw.open_dataset("rtw-trials").data["study"].to_numpy().astype(str))
+    for path in out.glob("*.csv"):
+        assert not ids & set(pd.read_csv(path, index_col=0).index.astype(str)), path.name
