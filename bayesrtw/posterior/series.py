@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from bayesrtw.errors import ConvergenceError
 
@@ -164,12 +164,16 @@ def values(
     z = np.clip((x[:, None] - mean) / width, -FAR, FAR)
     z = np.where(point, np.where(x[:, None] >= mean, FAR, -FAR), z)
     phi = ROOT * np.exp(-0.5 * z * z)
-    before, last = np.zeros_like(z), np.ones_like(z)
+    before, last, spare = np.zeros_like(z), np.ones_like(z), np.empty_like(z)
     curve, tail = np.broadcast_to(series[:, 0], z.shape).copy(), np.zeros_like(z)
     for n in range(1, series.shape[1]):
-        tail += series[:, n] * last / math.sqrt(n)
-        before, last = last, (z * last - math.sqrt(n - 1.0) * before) / math.sqrt(n)
-        curve += series[:, n] * last
+        tail += np.multiply(last, series[:, n] / math.sqrt(n), out=spare)
+        # The next polynomial is made in the array of the one before the last.
+        before *= -math.sqrt(n - 1.0)
+        before += np.multiply(z, last, out=spare)
+        before *= 1.0 / math.sqrt(n)
+        before, last = last, before
+        curve += np.multiply(last, series[:, n], out=spare)
     tail *= phi
     whole = series[:, 0]
     below = (whole * ndtr(z) - tail) @ weight
@@ -206,7 +210,7 @@ def quantile(q: Array, weight: Array, kernels: tuple[Array, Array, Array]) -> Ar
     middle = float(weight @ centre)
     spread = math.sqrt(float(weight @ (variance + (centre - middle) ** 2)))
     unit = max(float(np.min(sd[carried])), 1e-300)
-    x = np.clip(middle + spread * np.sign(q - 0.5), low, high)
+    x = np.clip(middle + spread * ndtri(q), low, high)
     for _ in range(STEPS):
         below, above, density = values(x, weight, kernels)
         error = np.where(q < 0.5, below - q, (1.0 - q) - above)
