@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.plot.figure import BLUE, INK, QUIET, SKY, VERMILLION, figure_style
 from bayesrtw.plot.fitted import interval_in
@@ -63,7 +63,7 @@ class _Content:
 
 def plot_bubble(
     source: Synthesis | xr.DataTree,
-    moderator: str,
+    moderator: str = "",
     *,
     evidence: Evidence | None = None,
     ci_prob: float = 0.95,
@@ -77,7 +77,7 @@ def plot_bubble(
     source
         A synthesis, or what `fit` returned.
     moderator
-        Column of a `Linear` term of the model.
+        Column of a `Linear` term of the model; may be left out where there is one.
     evidence
         What was pooled, where `source` is a tree.
     ci_prob
@@ -99,6 +99,7 @@ def plot_bubble(
     SpecError
         If the model has no such moderator, or `ax` or `width_mm` is too small.
     """
+    moderator = moderator or _the_line(tree_of(source))
     content = _read(source, moderator, evidence, ci_prob)
     subject, line = content.subject, content.line
     margin = 0.06 * float(np.ptp(content.x))
@@ -209,6 +210,23 @@ def _bubbles(axes: Axes, content: _Content, ends: tuple[float, float]) -> None:
             clip_on=False,
             zorder=3,
         )
+
+
+def _the_line(tree: xr.DataTree) -> str:
+    """Give the one numeric moderator of a model, or say what could be given."""
+    lines = [each.column for each in model_of(tree).moderators if each.shape == "line"]
+    if len(lines) == 1:
+        return lines[0]
+    if lines:
+        raise SpecError(
+            f"plot_bubble: the model has {len(lines)} numeric moderators; name one, "
+            f"plot_bubble(source, {lines[0]!r}), or synthesis.plot('bubble', moderator={lines[0]!r}). "
+            f"Choices: {shown(lines)}."
+        )
+    raise SpecError(
+        "plot_bubble: the model has no numeric moderator; add a term of one, Linear('year', prior), and fit "
+        "again, or draw plot_forest(source)."
+    )
 
 
 def _read(

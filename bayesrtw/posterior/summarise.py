@@ -68,7 +68,11 @@ FIGURES = ("mean", "sd", "median", "lower", "upper", "probability", "mean_back",
 
 
 def summarise(
-    tree: xr.DataTree, *, ci_prob: float = 0.95, ci_kind: IntervalKind = "eti"
+    tree: xr.DataTree,
+    *,
+    ci_prob: float = 0.95,
+    ci_kind: IntervalKind = "eti",
+    ratio: bool = False,
 ) -> "pd.DataFrame":
     """Summarise every reported quantity of a fit.
 
@@ -81,6 +85,10 @@ def summarise(
     ci_kind
         ``"eti"`` for the central (equal-tailed) interval, ``"hdi"`` for the shortest one on the analysis
         scale: that of a log ratio, not of the ratio, since shortest intervals move with the scale.
+    ratio
+        Whether a table of ratios is given, for measures that are their logarithms: ``median, lower, upper``
+        and ``probability`` alone, effects as ratios, coefficients as ratios of ratios; SDs stay on the log
+        scale.
 
     Returns
     -------
@@ -95,7 +103,8 @@ def summarise(
     Raises
     ------
     SpecError
-        If `ci_prob` is not in (0, 1) or `ci_kind` is not known.
+        If `ci_prob` is not in (0, 1), `ci_kind` is not known, or `ratio` is asked of a measure that is no
+        logarithm.
 
     Examples
     --------
@@ -118,6 +127,11 @@ def summarise(
     if "measure" not in getattr(tree, "attrs", {}):
         raise SpecError(f"found {type(tree).__name__}; give the DataTree that fit returned.")
     measure = measure_named(str(tree.attrs["measure"]))
+    if ratio and not measure.log:
+        raise SpecError(
+            f"ratio is True, and {measure.name} is no logarithm of a ratio; leave it out: the columns *_back "
+            "are on the reported scale."
+        )
     asked = _Asked(ci_prob, ci_kind, measure, higher=tree.attrs["benefit"] != "lower")
     exact = "quadrature" in tree.children
     source = tree["quadrature" if exact else "posterior"].dataset
@@ -155,9 +169,14 @@ def summarise(
         for label in labels
     ]
     text = dict(zip(("variable", "label", "quantity"), zip(*index, strict=True), strict=True))
+    shown_as: tuple[str, ...] = COLUMNS
+    if ratio:
+        ends = ("median", "lower", "upper")
+        columns |= {end: np.where(empty, columns[end], columns[f"{end}_back"]) for end in ends}
+        shown_as = ("variable", "label", *ends, "probability", "ci_prob", "ci_kind")
     data = {**text, **columns, "ci_prob": ci_prob, "ci_kind": ci_kind}
     return pd.DataFrame(
-        {name: data[name] for name in COLUMNS}, index=pd.Index(text["quantity"], name="quantity")
+        {name: data[name] for name in shown_as}, index=pd.Index(text["quantity"], name="quantity")
     )
 
 

@@ -248,7 +248,9 @@ def compare(
             )
     if evidence is None:
         raise SpecError(
-            "models are given without rows; give their evidence as the second argument."
+            "models are given without rows; give their evidence as the second argument. Two syntheses are "
+            "compared by their models, where they pool the same rows: compare({'one': first.analysis.model, "
+            "'other': second.analysis.model}, first.evidence)."
         )
     chances = _chances(models, prior)
     comparable(models)
