@@ -65,9 +65,7 @@ def journal(store: Store, analysis: str) -> Journal:
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({said(error)}).") from None
     entries, damaged = [], []
-    for number, line in enumerate(raw.split(b"\n"), 1):
-        if not line:
-            continue
+    for number, line in enumerate(raw.removesuffix(b"\n").split(b"\n") if raw else (), 1):
         try:
             entry = parsed(line)
             check = entry.pop("check")

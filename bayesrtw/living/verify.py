@@ -122,6 +122,9 @@ def verify_run(run: Run) -> list[Oddity]:
             raw = path.read_bytes()
             if len(raw) != size or hashlib.sha256(raw).hexdigest() != sha:
                 found.append(Oddity(f"{where}/{name}", "fault", "is not as it was written."))
+    sealed = hashlib.sha256((run.folder / MANIFEST).read_bytes()).hexdigest()
+    if (run.folder / SEAL).read_bytes() != f"{sealed}\n".encode():
+        found.append(Oddity(f"{where}/{SEAL}", "fault", "is not as it was written."))
     own = {*listed, MANIFEST, SEAL}
     for path in sorted(run.folder.rglob("*")):
         name = path.relative_to(run.folder).as_posix()

@@ -75,7 +75,7 @@ _BROKEN: Final = (
         OSError,
         EOFError,
     ),
-    *(AssertionError, NotImplementedError, MemoryError, struct.error, zlib.error),
+    *(AssertionError, NotImplementedError, MemoryError, StopIteration, struct.error, zlib.error),
 )
 
 

@@ -403,3 +403,17 @@ def test_an_id_that_would_leave_its_place_is_refused_before_anything_is_made(ope
     with pytest.raises(StoreError, match="no id of an analysis"), store.writing(opened, name):
         pass
     assert sorted(item.name for item in opened.folder.iterdir()) == ["store.json"]
+
+
+def test_white_space_that_nobody_wrote_is_a_fault(opened):
+    run = fill(opened)
+    with store.writing(opened, "a") as writer:
+        journal.note(writer, "published", run=run.name, by="Ann")
+        journal.note(writer, "heartbeat", run=run.name, seen={}, fitted="")
+    lines, seal = opened.of("a") / "journal.jsonl", run.folder / "run.sha256"
+    lines.write_bytes(lines.read_bytes().replace(b"\n", b"\n\n", 1))
+    seal.write_bytes(seal.read_bytes() + b"\n")
+    assert messages(opened) == [
+        f"fault: runs/a/{run.name}/run.sha256: is not as it was written.",
+        "fault: runs/a/journal.jsonl: line 2 is not as it was written.",
+    ]
