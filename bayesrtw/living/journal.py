@@ -65,7 +65,10 @@ def journal(store: Store, analysis: str) -> Journal:
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({said(error)}).") from None
     entries, damaged = [], []
-    for number, line in enumerate(raw.removesuffix(b"\n").split(b"\n") if raw else (), 1):
+    *lines, torn = raw.split(b"\n")
+    if torn:
+        damaged.append(len(lines) + 1)  # every line that was written ends
+    for number, line in enumerate((*lines, torn) if torn else lines, 1):
         try:
             entry = parsed(line)
             check = entry.pop("check")
@@ -76,7 +79,7 @@ def journal(store: Store, analysis: str) -> Journal:
             entries.append(entry)
         else:
             damaged.append(number)
-    return Journal(tuple(entries), tuple(damaged))
+    return Journal(tuple(entries), tuple(sorted({*damaged})))
 
 
 def _needed(entry: Mapping[str, Any]) -> tuple[str, ...]:
