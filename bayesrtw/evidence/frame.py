@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Table, duplicates, rows_of_frame
+from bayesrtw.evidence.convert import normal_quantile
 from bayesrtw.evidence.measure import MEASURES, beyond_limits, measure_named
 from bayesrtw.evidence.reported import NUMBERS
 from bayesrtw.evidence.rows import TEXT, converted
@@ -213,3 +214,42 @@ def _told_people(held: Mapping[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
     if len(people) < 2:
         return np.zeros(len(held["study"]), dtype=bool)
     return np.all(np.asarray(people, dtype=np.float64) > 0, axis=0)
+
+
+def returns_of(frame: "pd.DataFrame", columns: Mapping[str, str]) -> dict[str, NDArray[np.generic]]:
+    """Read studies of return to work, one a row: hazard ratios, or whatever else they report.
+
+    Parameters
+    ----------
+    frame
+        One row a study.
+    columns
+        Heading to column.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Columns, ``effect`` and ``se`` of the log hazard ratio among them; NaN where a study reports none.
+    """
+    _checked(frame)
+    faults = Faults(EvidenceError)
+    names = [columns.get(str(name), str(name)) for name in frame.columns]
+    held: dict[str, NDArray[np.generic]] = {
+        name: _column(list(frame.iloc[:, place]), name, faults) for place, name in enumerate(names)
+    }
+    if "study" not in held:
+        faults.add(f"data frame: column 'study' is missing; {suggestion('study', names)}")
+    faults.raise_if_any()
+    count = len(frame)
+    empty = np.full(count, np.nan)
+    ratio, low, high = (held.get(name, empty) for name in ("hazard_ratio", "ci_low", "ci_high"))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        width = 2.0 * normal_quantile(0.95)
+        told = np.log(ratio), (np.log(high) - np.log(low)) / width
+    for name, values in zip(("effect", "se"), told, strict=True):
+        own = held.get(name, empty)
+        held[name] = np.where(np.isfinite(own), own, values)
+    held["study"] = np.array([str(each) for each in held["study"]], dtype=object)
+    held["measure"] = np.full(count, "log_hazard_ratio", dtype=object)
+    held.setdefault("outcome", np.full(count, "return_to_work", dtype=object))
+    return held

@@ -15,7 +15,7 @@ from bayesrtw.errors import EvidenceError, shown
 from bayesrtw.evidence.cells import Places
 from bayesrtw.evidence.coding import Coding
 from bayesrtw.evidence.covariance import Dependence
-from bayesrtw.evidence.frame import arms_of, numbers_of, printed_of
+from bayesrtw.evidence.frame import arms_of, numbers_of, printed_of, returns_of
 from bayesrtw.evidence.measure import Benefit, Measure, measure_named
 from bayesrtw.evidence.quality import Judgements
 from bayesrtw.pictured import Drawing, Pictured, as_html, rows_as_html
@@ -260,6 +260,43 @@ class Evidence(Pictured):
         """
         held = arms_of(frame, dict(columns or {}), measure)
         return cls(dataset_of(held), Provenance(title="data frame"), _outcomes(held, benefit, unit))
+
+    @classmethod
+    def from_returns(
+        cls, frame: "pd.DataFrame", *, columns: Mapping[str, str] | None = None
+    ) -> Self:
+        """Make evidence of studies of return to work, each in the currency that it reports.
+
+        Parameters
+        ----------
+        frame
+            One row a study: ``study``, and ``hazard_ratio`` with ``ci_low`` and ``ci_high`` (or ``effect``
+            and ``se`` of its logarithm), or counts, medians or days of absence as the likelihood
+            `return_to_work` reads them. Further columns are kept.
+        columns
+            Heading to one of these, e.g. ``{"back_programme": "events_t", "day": "at"}``.
+
+        Returns
+        -------
+        Evidence
+            The same rows in the same order; effects are log hazard ratios of returning, NaN where a study
+            reports none. The likelihood `return_to_work` pools them.
+
+        Raises
+        ------
+        EvidenceError
+            If there is no column ``study``.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from bayesrtw.evidence.table import Evidence
+        >>> row = {"study": "A", "events_t": 30, "n_t": 50, "events_c": 20, "n_c": 50, "at": 180}
+        >>> Evidence.from_returns(pd.DataFrame([row])).measure.title
+        'Hazard ratio'
+        """
+        held = returns_of(frame, dict(columns or {}))
+        return cls(dataset_of(held), Provenance(title="data frame"), _outcomes(held, "higher", ""))
 
     @property
     def size(self) -> int:

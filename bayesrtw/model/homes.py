@@ -20,6 +20,7 @@ _ELSEWHERE: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "beta_binomial": ("BetaBinomial",),
         "binomial": ("Binomial",),
         "hypergeometric": ("Hypergeometric",),
+        "return_to_work": ("ReturnToWork",),
         "single": ("BinomialSingle", "Poisson", "PoissonSingle"),
         "student_t": ("HeavyTails",),
         "unknown_errors": ("UnknownErrors",),

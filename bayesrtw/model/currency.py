@@ -1,0 +1,300 @@
+"""Kinds of numbers that tell of return to work: what an effect and a curve make of each, and how they vary.
+
+Each is a functional of when people returned; the covariance of two numbers of the same people is the integral
+of the product of their influence functions over the hazard. [1]_
+
+References
+----------
+.. [1] Andersen PK, Borgan O, Gill RD, Keiding N (1993). Statistical Models Based on Counting Processes,
+   chapters IV and VII. Springer.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from bayesrtw.evidence.hazards import LN2, PiecewiseReturn, ReturnCurve, WeibullReturn
+
+Array = NDArray[np.float64]
+
+#: Points of hazard on which influence functions are integrated.
+POINTS: Final = 4000
+
+
+class Shape(NamedTuple):
+    """A family of curves with a level and a shape, and what is known of both in a study.
+
+    Attributes
+    ----------
+    cut
+        Day at which the hazard changes; 0 for a Weibull law.
+    median, shape
+        Mean and SD of the logs of the median (days), and of the shape or of the later hazard.
+    """
+
+    cut: float
+    median: tuple[float, float]
+    shape: tuple[float, float]
+
+    def of(self, median: ArrayLike, log_shape: ArrayLike) -> ReturnCurve:
+        """Give curves by their medians; arguments broadcast."""
+        shape = np.exp(log_shape)
+        return (
+            PiecewiseReturn(median, shape, self.cut) if self.cut else WeibullReturn(median, shape)
+        )
+
+    def median_of(self, level: Array, log_shape: Array, day: float) -> Array:
+        """Give medians of curves by their log cumulative hazard at a day; arguments broadcast."""
+        shape, level = np.exp(log_shape), np.clip(level, -600.0, 600.0)
+        if not self.cut:
+            return np.asarray(day * np.exp(np.clip((math.log(LN2) - level) / shape, -300.0, 300.0)))
+        passed = LN2 * PiecewiseReturn(1.0, shape, self.cut).passed(day) / np.exp(level)
+        later = self.cut + (passed - self.cut) / shape
+        return np.asarray(np.where(passed <= self.cut, passed, later))
+
+    def curve(self, place: Array, log_shape: Array, day: float) -> ReturnCurve:
+        """Give curves by log hazard at a day or, where that is 0, by log median; arguments broadcast."""
+        if day:
+            return self.of(self.median_of(place, log_shape, day), log_shape)
+        return self.of(np.exp(place), log_shape)
+
+    def log_prior(self, place: Array, log_shape: Array, day: float) -> Array:
+        """Log density of place and shape, see `curve`; arguments broadcast."""
+        (mean, sd), (centre, spread) = self.median, self.shape
+        found = -0.5 * ((log_shape - centre) / spread) ** 2 - math.log(2.0 * math.pi * sd * spread)
+        if not day:
+            return np.asarray(found - 0.5 * ((place - mean) / sd) ** 2)
+        median, shape = self.median_of(place, log_shape, day), np.exp(log_shape)
+        found = found - 0.5 * ((np.log(median) - mean) / sd) ** 2
+        # Log of the slope of the log median in the level.
+        if not self.cut:
+            return np.asarray(found - log_shape)
+        rate = np.where(median <= self.cut, 1.0, shape)
+        passed = PiecewiseReturn(1.0, shape, self.cut).passed(median)
+        return np.asarray(found + np.log(passed / (median * rate)))
+
+
+class Report(NamedTuple):
+    """One number of a study that is normal around what its hazard ratio makes of it.
+
+    Attributes
+    ----------
+    kind
+        One of `KINDS`.
+    value, se
+        On the scale of the kind; no `se` where it follows from people and curve.
+    at
+        Day, horizon or share that it is about.
+    arm
+        1 for the programme, 0 for the comparison; of differences of arms it says nothing.
+    """
+
+    kind: str
+    value: float
+    se: float
+    at: float
+    arm: int = 1
+
+
+class Kind(NamedTuple):
+    """What a kind of number is of an effect and a curve, and its influence functions in both arms."""
+
+    mean: Callable[[Report, Array, ReturnCurve], Array]
+    influence: Callable[["People", Report], Array]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class People:
+    """Two arms of people on a grid of the comparison's cumulative hazard, for influence functions.
+
+    Attributes
+    ----------
+    theta
+        Log hazard ratio.
+    curve
+        Of the comparison.
+    n
+        People, shape (2,): comparison, programme.
+    day
+        Grid, shape (point,).
+    step
+        Increments of the comparison's cumulative hazard, shape (point,).
+    """
+
+    theta: float
+    curve: ReturnCurve
+    n: Array
+    day: Array
+    step: Array
+
+    @classmethod
+    def of(cls, theta: float, curve: ReturnCurve, n: Array, end: float) -> "People":
+        """Lay the grid up to a day; at most to where hardly anybody is left."""
+        last = min(float(curve.hazard(end)), 25.0) if math.isfinite(end) else 25.0
+        # Even steps of the square root: fine where nearly all are still away.
+        root = np.linspace(0.0, math.sqrt(last), POINTS + 1)
+        middle = 0.5 * (root[1:] + root[:-1])
+        return cls(theta, curve, n, curve.when(middle**2), np.diff(root**2))
+
+    def left(self) -> Array:
+        """Shares not yet back, shape (arm, point)."""
+        hazard = self.curve.hazard(self.day)
+        return np.exp(-hazard * np.exp(np.array([[0.0], [self.theta]])))
+
+    def covariance(self, first: Array, second: Array) -> float:
+        """Covariance of two numbers with influence functions of shape (arm, point)."""
+        rate = self.step * np.exp(np.array([[0.0], [self.theta]]))
+        each = np.sum(first * second * self.left() * rate, axis=1)
+        return float(np.sum(each / self.n))
+
+    def share_back(self, day: float, arm: int) -> Array:
+        """Influence of an arm's share of people back by a day."""
+        found, left = np.zeros((2, len(self.day))), self.left()[arm]
+        end = math.exp(-float(self.curve.hazard(day)) * math.exp(self.theta * arm))
+        found[arm] = np.where(self.day <= day, end / left, 0.0)
+        return found
+
+    def rate(self, day: float, arm: int) -> float:
+        """Density of returning at a day in an arm."""
+        step = 1e-5 * day
+        slope = float(self.curve.hazard(day + step) - self.curve.hazard(day - step)) / (2.0 * step)
+        ratio = math.exp(self.theta * arm)
+        return slope * ratio * math.exp(-float(self.curve.hazard(day)) * ratio)
+
+
+def _arm(report: Report, theta: Array) -> Array:
+    """Hazard ratio of the arm that a number is about."""
+    return np.exp(theta * report.arm)
+
+
+def _log_back(day: float, theta: Array, curve: ReturnCurve) -> Array:
+    """Log share back by a day."""
+    hazard = np.clip(curve.hazard(day) * np.exp(theta), 1e-300, 700.0)
+    return np.log(-np.expm1(-hazard))
+
+
+def _log_odds(day: float, theta: Array, curve: ReturnCurve) -> Array:
+    """Log odds of being back by a day."""
+    hazard = np.clip(curve.hazard(day) * np.exp(theta), 1e-300, 700.0)
+    return np.asarray(np.log(-np.expm1(-hazard)) + hazard)
+
+
+def _quantile(share: float, ratio: Array, curve: ReturnCurve) -> Array:
+    """Log of the day by which a share is back."""
+    hazard = -math.log1p(-share) / np.clip(ratio, 1e-60, 1e60)
+    return np.log(np.clip(curve.when(hazard), 1e-300, 1e300))
+
+
+def _influence_quantile(people: People, share: float, arm: int) -> Array:
+    day = float(people.curve.when(-math.log1p(-share) / math.exp(people.theta * arm)))
+    return -people.share_back(day, arm) / (people.rate(day, arm) * day)
+
+
+def _influence_days(people: People, horizon: float, arm: int) -> Array:
+    """Influence of a restricted mean: minus what is still to come of it, over who is left."""
+    found, left = np.zeros((2, len(people.day))), people.left()[arm]
+    ratio = math.exp(people.theta * arm)
+    until = people.curve.days(np.minimum(people.day, horizon), ratio)
+    found[arm] = -(float(people.curve.days(horizon, ratio)) - until) / left
+    return found
+
+
+def _both(
+    one: Callable[[People, float, int], Array], scale: Callable[[People, float, int], float]
+) -> Callable[[People, Report], Array]:
+    """Influence of a difference of two arms of the same functional, each over a scale."""
+
+    def found(people: People, report: Report) -> Array:
+        parts = [one(people, report.at, arm) / scale(people, report.at, arm) for arm in (0, 1)]
+        return np.asarray(parts[1] - parts[0])
+
+    return found
+
+
+def _share(people: People, day: float, arm: int) -> float:
+    return -math.expm1(-float(people.curve.hazard(day)) * math.exp(people.theta * arm))
+
+
+def _binomial(people: People, day: float, arm: int) -> float:
+    share = _share(people, day, arm)
+    return share * (1.0 - share)
+
+
+#: Kinds of numbers: logs of ratios, logs of days for medians and quartiles, days for means.
+KINDS: Final[dict[str, Kind]] = {
+    "risk_ratio": Kind(
+        lambda own, theta, curve: (
+            _log_back(own.at, theta, curve) - _log_back(own.at, 0.0 * theta, curve)
+        ),
+        _both(People.share_back, _share),
+    ),
+    "odds_ratio": Kind(
+        lambda own, theta, curve: (
+            _log_odds(own.at, theta, curve) - _log_odds(own.at, 0.0 * theta, curve)
+        ),
+        _both(People.share_back, _binomial),
+    ),
+    "quantile": Kind(
+        lambda own, theta, curve: _quantile(own.at, _arm(own, theta), curve),
+        lambda people, own: _influence_quantile(people, own.at, own.arm),
+    ),
+    "median_ratio": Kind(
+        lambda _, theta, curve: (
+            _quantile(0.5, np.exp(theta), curve) - _quantile(0.5, np.exp(0.0 * theta), curve)
+        ),
+        _both(lambda people, _, arm: _influence_quantile(people, 0.5, arm), lambda *_: 1.0),
+    ),
+    "days": Kind(
+        lambda own, theta, curve: curve.days(own.at, _arm(own, theta)),
+        lambda people, own: _influence_days(people, own.at, own.arm),
+    ),
+    "days_difference": Kind(
+        lambda own, theta, curve: curve.days(own.at, np.exp(theta)) - curve.days(own.at),
+        _both(_influence_days, lambda *_: 1.0),
+    ),
+}
+
+
+class Back(NamedTuple):
+    """People back at work by dates: first returns, so that they never fall.
+
+    Attributes
+    ----------
+    day
+        Ascending, shape (date,).
+    events
+        Shape (2, date): comparison, programme.
+    n
+        People, shape (2,).
+    """
+
+    day: Array
+    events: Array
+    n: Array
+
+    def log(self, theta: Array, curve: ReturnCurve) -> Array:
+        """Log probability of the counts; theta and the curve's numbers broadcast."""
+        found: Array | float = 0.0
+        for arm, (events, n) in enumerate(zip(self.events, self.n, strict=True)):
+            ratio, last = np.exp(theta * arm), 0.0
+            before: Array = np.zeros(())
+            for day, total in zip(self.day.tolist(), events.tolist(), strict=True):
+                hazard = np.clip(curve.hazard(day) * ratio, 1e-300, 700.0)
+                if total > last:
+                    between = np.maximum(hazard - before, 1e-300)
+                    found = found + (total - last) * (np.log(-np.expm1(-between)) - before)
+                before, last = hazard, total
+            found = found - (n - last) * before
+        return np.asarray(found)
+
+    def missed(self, theta: Array, curve: ReturnCurve) -> list[Array]:
+        """Shares that were seen minus those that effect and curve make, one an arm and date."""
+        return [
+            events / n + np.expm1(-np.clip(curve.hazard(day) * np.exp(theta * arm), 0.0, 700.0))
+            for arm, n in enumerate(self.n.tolist())
+            for day, events in zip(self.day.tolist(), self.events[arm].tolist(), strict=True)
+        ]

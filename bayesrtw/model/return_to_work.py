@@ -1,0 +1,424 @@
+"""Return to work in whatever currency it was reported, on the scale of the log hazard ratio, in one file."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from bayesrtw.dims import ESTIMATE
+from bayesrtw.errors import Finding, SpecError, shown
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.contract import normal
+from bayesrtw.model.counted import remembered
+from bayesrtw.model.currency import Back, Report, Shape
+from bayesrtw.model.curves import Curves, Estimated, OneStudy, curves
+from bayesrtw.model.prior import Normal, Prior
+from bayesrtw.model.returns import Returns
+from bayesrtw.model.sampled import log_density
+from bayesrtw.model.term import Allocation
+from bayesrtw.registry import component
+
+if TYPE_CHECKING:
+    from pytensor.tensor import TensorVariable
+
+Array = NDArray[np.float64]
+
+#: Gives the number of a column; NaN where there is none.
+type Reader = Callable[[str], float]
+
+MEASURE: Final = "log_hazard_ratio"
+#: Further dates of the same study: endings of the names of its columns.
+DATES: Final = ("", "_2", "_3")
+#: Arms by the endings of their columns: comparison, programme.
+ARMS: Final = ("_c", "_t")
+#: What a study may report beside a hazard ratio, as it is called in `excess`.
+CURRENCIES: Final = ("counts", "ratios", "medians", "days")
+_CURRENCY: Final = {
+    "risk_ratio": "ratios",
+    "odds_ratio": "ratios",
+    "quantile": "medians",
+    "median_ratio": "medians",
+    "days": "days",
+    "days_difference": "days",
+}
+#: Columns of each currency, without endings of arms and dates.
+COLUMNS: Final = (
+    "events_t", "n_t", "events_c", "n_c", "at", "risk_ratio", "odds_ratio", "median_t", "median_c", "q1_t",
+    "q3_t", "q1_c", "q3_c", "median_ratio", "days_t", "days_c", "days_difference", "horizon",
+)  # fmt: skip
+
+
+class ReportedRow(NamedTuple):
+    """What one row reports: counts at dates, other numbers, people, and what is wrong with it."""
+
+    back: Back | None
+    numbers: tuple[Report, ...]
+    n: Array
+    faults: tuple[str, ...]
+
+
+@component("likelihood", "return_to_work")
+@dataclass(frozen=True, slots=True)
+class ReturnToWork:
+    """Hazard ratios, shares back at work, medians and days of absence, each as one log hazard ratio.
+
+    Rows are studies; ``theta_i`` is the log hazard ratio of returning to work. A row with a hazard ratio
+    speaks through it (``effect`` and ``se``). Any other row speaks through what it reports, given its own
+    curve of return without the programme, which is integrated out::
+
+        events_t, n_t, events_c, n_c, at    people back by day `at` (at_2, at_3: later dates, same people)
+        risk_ratio, odds_ratio, *_se, at    of being back by a day; `*_se` is of the logarithm
+        median_t, median_c, n_t, n_c        days; with q1_t, q3_t, q1_c, q3_c, or median_t_low, median_t_high
+        median_ratio, median_ratio_se       `_se` is of the logarithm
+        days_t, days_t_se, days_c, ...      mean days of absence up to day `horizon`
+        days_difference, days_difference_se a difference of arms, beside days_c
+
+    Counts are binomial (multinomial over dates) with ``1 - exp(-H_i(t) exp(theta_i))`` back by day t, which
+    needs no curve where there is one date. [1]_ [2]_ All else is normal around what theta and the curve make
+    of it; numbers of the same people go together as their influence functions do, a little less (0.95).
+    The curve is a Weibull law, or has one hazard until `cut` and another after it.
+
+    Hazards are proportional until the last date, and recurrent absence is negligible, or carried by `excess`.
+
+    Parameters
+    ----------
+    median
+        Prior of the log of the median (days) without the programme, in each study: a `Normal`.
+    shape
+        Prior of the log of the Weibull shape in each study or, with a `cut`, of the later hazard over the
+        earlier one: a `Normal`. The default says that hazards fall: half of the shapes lie below 0.8. [3]_
+    cut
+        Day at which the hazard changes; 0 for a Weibull law.
+    excess
+        Currency (``counts``, ``ratios``, ``medians``, ``days``) to the SD, log hazard ratio, by which its
+        translation misses the effect of a study: recurrent absence, hazards that are not proportional.
+
+    Raises
+    ------
+    SpecError
+        If a prior is not normal, a currency is not one, or an SD or the cut is negative.
+
+    References
+    ----------
+    .. [1] Prentice RL, Gloeckler LA (1978). Biometrics 34:57-67. doi:10.2307/2529588
+    .. [2] Woods BS, Hawkins N, Scott DA (2010). BMC Med Res Methodol 10:54. doi:10.1186/1471-2288-10-54
+    .. [3] The project's own judgement: it fits the share of workers back by dates in `rapid-rtw-cohort`.
+
+    Examples
+    --------
+    >>> ReturnToWork(excess={"days": 0.1}).columns()
+    ()
+    """
+
+    median: Prior = Normal(math.log(120.0), 1.0)  # noqa: RUF009 - frozen
+    shape: Prior = Normal(math.log(0.8), 0.25)  # noqa: RUF009 - frozen
+    cut: float = 0.0
+    excess: Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("median", "shape"):
+            if normal(getattr(self, name)) is None:
+                raise SpecError(f"{name} is the prior of a logarithm and must be normal.")
+        if not (self.cut >= 0 and math.isfinite(self.cut)):
+            raise SpecError(f"cut is a day, or 0 for a Weibull law; found {self.cut!r}.")
+        for name, value in (self.excess or {}).items():
+            if name not in CURRENCIES:
+                raise SpecError(f"excess has no {name!r}. Choices: {', '.join(CURRENCIES)}.")
+            if not (value >= 0 and math.isfinite(value)):
+                raise SpecError(f"excess of {name} must not be negative; found {value!r}.")
+
+    @property
+    def correlation(self) -> None:
+        """Studies are independent."""
+
+    @property
+    def clustering(self) -> None:
+        """People are counted one by one."""
+
+    def columns(self) -> tuple[str, ...]:
+        """Columns whose gaps are faults before any fit: `faults` looks at what rows report."""
+        return ()
+
+    def hyper(self) -> Mapping[str, Prior]:
+        """Give none: curves are integrated study by study."""
+        return {}
+
+    def hears(self, evidence: Evidence) -> NDArray[np.bool_]:
+        """Take rows without a hazard ratio that report something else."""
+        return np.array(
+            [
+                bool(row.numbers) or row.back is not None or bool(row.faults)
+                for row in _rows(evidence)
+            ],
+            dtype=bool,
+        )
+
+    def faults(self, evidence: Evidence) -> list[str]:
+        """Say what stands in the way; empty if nothing does."""
+        measures = {str(each) for each in evidence.data["measure"].to_numpy()} - {MEASURE}
+        if measures:
+            return [
+                f"{evidence.where}: effects are {shown(sorted(measures))}; this likelihood tells log hazard "
+                "ratios: give measure = 'log_hazard_ratio', and what else was reported in columns of its own."
+            ]
+        names, told = evidence.data[ESTIMATE].to_numpy().astype(str), _ratios(evidence)
+        found = []
+        for row, (name, own) in enumerate(zip(names, _rows(evidence), strict=True)):
+            found += [f"{evidence.where}: row {name!r}: {said}" for said in own.faults]
+            if not told[row] and not own.faults and own.back is None and not own.numbers:
+                found.append(
+                    f"{evidence.where}: row {name!r} reports nothing that tells a hazard ratio; give effect "
+                    "and se, or counts, medians or days with their dates, or leave it out."
+                )
+        return found
+
+    def findings(self, evidence: Evidence) -> list[Finding]:
+        """Say which rows were translated, from what, and what that assumes."""
+        told, rows = _ratios(evidence), _rows(evidence)
+        names = evidence.data[ESTIMATE].to_numpy().astype(str)
+        by: dict[str, list[str]] = {}
+        for row, own in enumerate(rows):
+            if not told[row]:
+                spoken = {"counts"} if own.back is not None else set()
+                for each in sorted(spoken | {_CURRENCY[one.kind] for one in own.numbers}):
+                    by.setdefault(each, []).append(str(names[row]))
+        if not by:
+            return []
+        listed = "; ".join(f"{each}: {shown(own)}" for each, own in sorted(by.items()))
+        text = (
+            f"{int((~told).sum())} of {evidence.size} rows report no hazard ratio and are translated "
+            f"({listed}). That takes hazards to be proportional until the last date and recurrent absence "
+            "to be negligible."
+        )
+        found = [Finding("translated", "note", text)]
+        adjusted = [
+            str(names[row])
+            for row, own in enumerate(rows)
+            if told[row] and own.back is not None and _text(evidence, "adjusted", row) == "yes"
+        ]
+        if adjusted:
+            text = (
+                f"{shown(adjusted)}: an adjusted hazard ratio stands beside crude counts of the same people; "
+                "the hazard ratio alone is used."
+            )
+            found.append(Finding("adjusted-beside-crude", "note", text))
+        return found
+
+    @remembered
+    def observe(self, evidence: Evidence) -> Curves:
+        """Each study is a site: normal where it reports a hazard ratio, a curve otherwise."""
+        names = evidence.data[ESTIMATE].to_numpy().astype(str)
+        effect, se = (_numbers(evidence, name) for name in ("effect", "se"))
+        told, units = _ratios(evidence), list[OneStudy]()
+        near = np.stack([effect, se])
+        for row, own in enumerate(_rows(evidence)):
+            if told[row]:
+                units.append(Estimated(str(names[row]), float(effect[row]), float(se[row])))
+                continue
+            study = self._study(str(names[row]), own)
+            units.append(study)
+            near[:, row] = study.best[0], study.spread
+        return curves(units, *near)
+
+    def _study(self, name: str, row: ReportedRow) -> Returns:
+        """Take a row as a study with a curve of its own."""
+        places = {name: normal(getattr(self, name)) for name in ("median", "shape")}
+        shape = Shape(self.cut, places["median"] or (0, 1), places["shape"] or (0, 1))
+        excess = {"counts": (self.excess or {}).get("counts", 0.0)}
+        excess |= {kind: (self.excess or {}).get(own, 0.0) for kind, own in _CURRENCY.items()}
+        return Returns(name, row.numbers, row.back, row.n, shape, excess)
+
+    def pymc(
+        self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
+    ) -> None:
+        """Add the observed variable to the PyMC model in context: curves are integrated before."""
+        import pymc as pm  # noqa: PLC0415
+
+        if allocations:
+            raise SpecError(
+                "Nuts cannot sample likelihood 'return_to_work' with a bias mixture; use Exact()."
+            )
+        sites = self.observe(evidence)
+        pm.CustomDist(
+            "effect",
+            eta,
+            logp=lambda value, theta: log_density(sites, theta) + 0.0 * value,
+            observed=pm.Data("effect_data", sites.seen),
+            dtype="float64",
+        )
+
+
+def _numbers(evidence: Evidence, name: str) -> Array:
+    """Give a column of numbers; NaN where there is none."""
+    if name not in evidence.data or evidence.data[name].dtype == object:
+        return np.full(evidence.size, np.nan)
+    return np.asarray(evidence.data[name].to_numpy(), dtype=np.float64)
+
+
+def _text(evidence: Evidence, name: str, row: int) -> str:
+    return str(evidence.data[name].to_numpy()[row]) if name in evidence.data else ""
+
+
+def _ratios(evidence: Evidence) -> NDArray[np.bool_]:
+    """Which rows report a hazard ratio."""
+    effect, se = _numbers(evidence, "effect"), _numbers(evidence, "se")
+    return np.isfinite(effect) & (se > 0)
+
+
+def _rows(evidence: Evidence) -> list[ReportedRow]:
+    """Read what rows report beside a hazard ratio."""
+    names = [str(name) for name in evidence.data.data_vars]
+    columns = {name: _numbers(evidence, name) for name in names}
+    return [
+        _row({name: float(values[row]) for name, values in columns.items()})
+        for row in range(evidence.size)
+    ]
+
+
+def _row(cells: Mapping[str, float]) -> ReportedRow:
+    """Read one row."""
+
+    def of(name: str) -> float:
+        return cells.get(name, math.nan)
+
+    faults: list[str] = []
+    n = np.array([of("n_c"), of("n_t")])
+    back = _back(of, n, faults)
+    numbers: list[Report] = []
+    counted = set() if back is None else set(back.day.tolist())
+    for end in DATES:
+        day = of(f"at{end}")
+        for kind in ("risk_ratio", "odds_ratio"):
+            ratio, se = of(f"{kind}{end}"), of(f"{kind}_se{end}")
+            if not math.isfinite(ratio) or day in counted:
+                continue
+            if not (ratio > 0 and se > 0):
+                faults.append(
+                    f"{kind}{end} needs to be positive, with {kind}_se{end}, of its logarithm."
+                )
+            elif not day > 0:
+                faults.append(f"{kind}{end} has no date; give at{end}, days.")
+            else:
+                numbers.append(Report(kind, math.log(ratio), se, day))
+                counted.add(day)
+    numbers += _medians(of, n, faults)
+    numbers += _days(of, faults)
+    return ReportedRow(back, tuple(numbers), n, tuple(faults))
+
+
+def _back(of: Reader, n: Array, faults: list[str]) -> Back | None:
+    """Read counts at dates."""
+    days, events = [], []
+    for end in DATES:
+        some = np.array([of(f"events{arm}{end}") for arm in ARMS])
+        if not np.isfinite(some).any():
+            continue
+        day = of(f"at{end}")
+        if not np.all(np.isfinite(some) & np.isfinite(n)):
+            faults.append(
+                f"events of one arm only, or no n_t and n_c; give events{ARMS[1]}{end}, "
+                f"n_t, events{ARMS[0]}{end}, n_c."
+            )
+        elif not day > 0:
+            faults.append(
+                f"people back at work have no date: give at{end}, the day by which they were counted."
+            )
+        elif np.any((some < 0) | (some > n) | (some != np.round(some)) | (n != np.round(n))):
+            faults.append(f"events{end} must be whole numbers between 0 and the people of the arm.")
+        else:
+            days.append(day)
+            events.append(some)
+    if not days or faults:
+        return None
+    order = np.argsort(days)
+    seen = np.array(events)[order].T
+    if np.any(np.diff(seen, axis=1) < 0):
+        faults.append(
+            "fewer people are back at a later date: these are not first returns, some were absent again. "
+            "Keep one date, and give likelihood.excess of counts for what recurrence adds."
+        )
+        return None
+    return Back(np.array(days)[order], seen, n)
+
+
+def _medians(of: Reader, n: Array, faults: list[str]) -> list[Report]:
+    """Read medians, quartiles and their ratio."""
+    found: list[Report] = []
+    for arm, end in enumerate(ARMS):
+        median = of(f"median{end}")
+        quartiles = [of(f"{name}{end}") for name in ("q1", "q3")]
+        low, high = of(f"median{end}_low"), of(f"median{end}_high")
+        if not math.isfinite(median):
+            continue
+        if not median > 0:
+            faults.append(f"median{end} must be positive, in days; found {median:g}.")
+            continue
+        last = of("follow_up_days")
+        if math.isfinite(last) and median > last:
+            faults.append(
+                f"median{end} of {median:g} days lies beyond a follow-up of {last:g}; check both."
+            )
+            continue
+        se = math.nan
+        if 0 < low < median < high:
+            se = (math.log(high) - math.log(low)) / (2.0 * float(ndtri(0.975)))
+        elif not math.isfinite(n[arm]):
+            faults.append(f"median{end} needs n{end}, or median{end}_low and median{end}_high.")
+            continue
+        found.append(Report("quantile", math.log(median), se, 0.5, arm))
+        for share, value in zip((0.25, 0.75), quartiles, strict=True):
+            if math.isfinite(value) and math.isfinite(n[arm]):
+                if not value > 0 or (value < median) != (share < 0.5):
+                    faults.append(
+                        f"quartiles{end} must be positive and hold the median between them."
+                    )
+                    break
+                found.append(Report("quantile", math.log(value), math.nan, share, arm))
+    ratio, se = of("median_ratio"), of("median_ratio_se")
+    if math.isfinite(ratio) and not found:
+        if ratio > 0 and se > 0:
+            found.append(Report("median_ratio", math.log(ratio), se, 0.5))
+        else:
+            faults.append(
+                "median_ratio needs to be positive, with median_ratio_se, of its logarithm."
+            )
+    return found
+
+
+def _days(of: Reader, faults: list[str]) -> list[Report]:
+    """Read mean days of absence up to a horizon."""
+    horizon, found = of("horizon"), list[Report]()
+    told = [(f"days{end}", f"days{end}_se", arm) for arm, end in enumerate(ARMS)]
+    if math.isfinite(of("days_difference")):
+        if not math.isfinite(of("days_c")):
+            faults.append(
+                "days_difference says little without what it is a difference from: give days_c as well, the "
+                "mean days without the programme."
+            )
+            return found
+        told[1] = ("days_difference", "days_difference_se", 1)
+    for name, error, arm in told:
+        value, se = of(name), of(error)
+        if not math.isfinite(value):
+            continue
+        if not horizon > 0:
+            faults.append(
+                f"{name} has no horizon: give the days over which absence was counted, e.g. 365."
+            )
+            break
+        if not se > 0 and (name != "days_c" or not of("n_c") > 0):
+            faults.append(f"{name} needs {error}, its standard error.")
+            break
+        least = -horizon if name == "days_difference" else 0.0
+        if not least < value < horizon:
+            faults.append(
+                f"{name} of {value:g} cannot be over a horizon of {horizon:g} days; check both, and the unit."
+            )
+            break
+        kind = "days_difference" if name == "days_difference" else "days"
+        found.append(Report(kind, value, se if se > 0 else math.nan, horizon, arm))
+    return found

@@ -1,0 +1,286 @@
+"""Return to work in several currencies: published conversions, sums over curves, and simulated people."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from scipy.integrate import quad
+
+import bayesrtw as brw
+from bayesrtw.errors import EvidenceError, Faults, SpecError
+from bayesrtw.evidence.hazards import (
+    PiecewiseReturn,
+    WeibullReturn,
+    back,
+    days_regained,
+    hazard_ratio_of_days,
+    hazard_ratio_of_medians,
+    hazard_ratio_of_odds_ratio,
+    hazard_ratio_of_risk_ratio,
+    median_under,
+    odds_ratio_at,
+    risk_ratio_at,
+    risk_ratio_of_hazard_ratio,
+    weibull_through,
+)
+from bayesrtw.model.currency import Back, Report, Shape
+from bayesrtw.model.curve import curve
+from bayesrtw.model.likelihood import Likelihood
+from bayesrtw.model.return_to_work import ReturnToWork
+from bayesrtw.model.returns import Returns
+from bayesrtw.registry import decode, encode
+
+NAN = math.nan
+WEIBULL = Shape(0.0, (math.log(120.0), 1.0), (math.log(0.8), 0.25))
+PIECES = Shape(90.0, (math.log(120.0), 1.0), (math.log(0.7), 0.5))
+PEOPLE = np.array([68.0, 66.0])
+
+
+@pytest.mark.parametrize(
+    ("shape", "median", "days", "before", "after", "odds"),
+    [
+        (0.6, 62.0, 26.6, 0.799, 0.866, 1.62),
+        (0.8, 68.1, 24.2, 0.881, 0.930, 1.80),
+        # The table that this repeats prints an odds ratio of 2.09: (e^3.5139 - 1) / (e^2.8111 - 1) is 2.084.
+        (1.0, 72.0, 21.3, 0.940, 0.970, 2.08),
+        (1.3, 75.8, 16.8, 0.986, 0.995, 2.94),
+    ],
+)
+def test_a_hazard_ratio_of_1_25_in_every_currency(shape, median, days, before, after, odds) -> None:
+    told = WeibullReturn(90.0, shape)
+    assert round(float(median_under(told, 1.25)), 1) == median
+    assert round(float(days_regained(told, 365, 1.25)), 1) == days
+    assert round(float(back(told, 365)), 3) == before
+    assert round(float(back(told, 365, 1.25)), 3) == after
+    assert round(float(odds_ratio_at(told, 365, 1.25)), 2) == odds
+
+
+@pytest.mark.parametrize("told", [WeibullReturn(90.0, 0.8), PiecewiseReturn(90.0, 0.4, 120.0)])
+def test_there_and_back_again(told) -> None:
+    for ratio in (0.6, 1.25, 2.0):
+        share = float(back(told, 180.0))
+        risk = float(risk_ratio_at(told, 180.0, ratio))
+        odds = float(odds_ratio_at(told, 180.0, ratio))
+        assert float(hazard_ratio_of_risk_ratio(risk, share)) == pytest.approx(ratio, rel=1e-12)
+        assert float(hazard_ratio_of_odds_ratio(odds, share)) == pytest.approx(ratio, rel=1e-12)
+        won = float(days_regained(told, 365.0, ratio))
+        assert hazard_ratio_of_days(told, 365.0, -won) == pytest.approx(ratio, rel=1e-9)
+        whole = quad(lambda t, r=ratio: np.exp(-told.hazard(t) * r), 0, 365, points=[90, 120])[0]
+        assert float(told.days(365.0, ratio)) == pytest.approx(whole, rel=1e-8)
+        assert float(back(told, median_under(told, ratio), ratio)) == pytest.approx(0.5, rel=1e-12)
+    assert float(risk_ratio_of_hazard_ratio(1.25)) == pytest.approx(1.167, abs=5e-4)
+    assert float(hazard_ratio_of_medians(62.0, 90.0, 0.6)) == pytest.approx(1.25, abs=2e-3)
+
+
+def test_a_curve_goes_through_two_shares() -> None:
+    told = weibull_through({90: 0.5, 365: 0.881})
+    assert (float(told.median), round(float(told.shape), 3)) == (pytest.approx(90.0), 0.801)
+    with pytest.raises(EvidenceError, match="two dates"):
+        weibull_through({90: 0.5})
+
+
+def test_what_cannot_be_converted_is_named() -> None:
+    with pytest.raises(EvidenceError, match="between 0 and 1"):
+        hazard_ratio_of_risk_ratio(2.0, 0.6)
+    with pytest.raises(EvidenceError, match="horizon"):
+        hazard_ratio_of_days(WeibullReturn(90.0), 365.0, -200.0)
+    with pytest.raises(EvidenceError, match="positive"):
+        WeibullReturn(-1.0)
+
+
+def _summed(study: Returns, theta: float) -> float:
+    """Log likelihood by a plain sum over medians and shapes."""
+    prior = study.shape
+    m = np.linspace(
+        prior.median[0] - 8 * prior.median[1], prior.median[0] + 8 * prior.median[1], 1601
+    )
+    s = np.linspace(prior.shape[0] - 7 * prior.shape[1], prior.shape[0] + 7 * prior.shape[1], 281)
+    m, s = m[:, None], s[None]
+    k = np.exp(s)
+    if prior.cut:
+
+        def hazard(t):
+            def passed(d):
+                return np.minimum(d, prior.cut) + k * np.maximum(d - prior.cut, 0.0)
+
+            return math.log(2.0) * passed(t) / passed(np.exp(m))
+    else:
+
+        def hazard(t):
+            return math.log(2.0) * (t / np.exp(m)) ** k
+
+    log = stats.norm.logpdf(m, *prior.median) + stats.norm.logpdf(s, *prior.shape)
+    if study.seen is not None:
+        for arm, n in enumerate(study.seen.n):
+            share = [0.0 * m + 0.0 * s]
+            share += [-np.expm1(-hazard(t) * math.exp(theta * arm)) for t in study.seen.day]
+            each = np.diff(np.stack([*share, 1.0 + 0.0 * share[0]]), axis=0)
+            r = np.diff(np.r_[0.0, study.seen.events[arm], n])
+            with np.errstate(divide="ignore", invalid="ignore"):
+                log = log + sum(c * np.log(p) for c, p in zip(r, each, strict=True) if c)
+    for own in study.numbers:
+        first, second = -np.expm1(-hazard(own.at) * math.exp(theta)), -np.expm1(-hazard(own.at))
+        if own.kind == "risk_ratio":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                told = np.log(first / second)
+        else:
+            # Weibull medians and quartiles.
+            assert own.kind == "quantile"
+            told = m + np.log(-math.log1p(-own.at) / math.log(2.0) * math.exp(-theta * own.arm)) / k
+        log = log + stats.norm.logpdf(own.value, told, own.se)
+    log = np.where(np.isnan(log), -np.inf, log)
+    top = log.max()
+    return float(top + math.log(np.exp(log - top).sum()))
+
+
+COUNTED = Back(np.array([182.0]), np.array([[30.0], [40.0]]), PEOPLE)
+TWICE = Back(np.array([91.0, 365.0]), np.array([[15.0, 45.0], [25.0, 52.0]]), PEOPLE)
+
+MEDIANS = tuple(
+    Report("quantile", math.log(days), 0.2, 0.5, arm) for days, arm in ((88.0, 1), (208.0, 0))
+)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "seen", "shape"),
+    [
+        ((), COUNTED, WEIBULL),
+        ((), COUNTED, PIECES),
+        ((), TWICE, WEIBULL),
+        ((), TWICE, PIECES),
+        ((), Back(np.array([182.0]), np.array([[0.0], [3.0]]), PEOPLE), WEIBULL),
+        ((Report("risk_ratio", math.log(1.2), 0.1, 182.0),), None, WEIBULL),
+        (MEDIANS, None, WEIBULL),
+    ],
+    ids=["date", "date-pieces", "dates", "dates-pieces", "none", "risk-ratio", "medians"],
+)  # fmt: skip
+def test_a_study_is_a_sum_over_its_curves(numbers, seen, shape) -> None:
+    study = Returns("x", numbers, seen, PEOPLE, shape, {})
+    theta = np.array([0.0, 0.2, 0.4, 0.7, 1.2])
+    own, summed = study.log(theta), np.array([_summed(study, each) for each in theta])
+    # Kinks of a hazard that jumps cost the plain sum its digits.
+    assert np.diff(own) == pytest.approx(np.diff(summed), abs=1e-6 if not shape.cut else 2e-5)
+    laid = curve(study.log, study.best[0], study.spread)
+    found = laid.log_integral(theta, np.zeros(5))
+    assert np.diff(found) == pytest.approx(np.diff(own), abs=1e-6)
+
+
+def test_counts_at_one_date_tell_the_same_whatever_the_curve_before_it() -> None:
+    theta = np.array([0.0, 0.4, 0.8])
+    wide = [Shape(cut, (5.0, 30.0), (0.0, 0.1)) for cut in (0.0, 90.0)]
+    found = [Returns("x", (), COUNTED, PEOPLE, each, {}).log(theta) for each in wide]
+    assert np.diff(found[0]) == pytest.approx(np.diff(found[1]), abs=2e-3)
+
+
+def test_numbers_of_the_same_people_go_together_as_in_simulated_trials() -> None:
+    n, ratio = np.array([400.0, 300.0]), math.exp(0.3)
+    rng, told = np.random.default_rng(1), WeibullReturn(120.0, 0.8)
+    days = [told.when(rng.exponential(size=(4000, int(n[arm]))) / ratio**arm) for arm in (0, 1)]
+    seen = Back(np.array([100.0]), np.array([[0.0], [0.0]]), n)
+    numbers = (
+        Report("quantile", math.log(120.0), NAN, 0.5, 0), Report("quantile", math.log(300.0), NAN, 0.75, 0),
+        Report("days", 150.0, NAN, 365.0, 1), Report("median_ratio", 0.7, NAN, 0.5),
+        Report("risk_ratio", 1.1, NAN, 200.0),
+    )  # fmt: skip
+    study = Returns("x", numbers, seen, n, WEIBULL, {})
+    vars(study)["best"] = (0.3, math.log(float(told.hazard(100.0))), math.log(0.8))
+    simulated = np.stack([
+        np.log(np.median(days[0], axis=1)), np.log(np.quantile(days[0], 0.75, axis=1)),
+        np.minimum(days[1], 365.0).mean(axis=1),
+        np.log(np.median(days[1], axis=1) / np.median(days[0], axis=1)),
+        np.log((days[1] <= 200).mean(axis=1) / (days[0] <= 200).mean(axis=1)),
+        (days[0] <= 100).mean(axis=1), (days[1] <= 100).mean(axis=1),
+    ])  # fmt: skip
+    assert study.joint.sd == pytest.approx(simulated[:5].std(axis=1), rel=0.05)
+    together = np.corrcoef(simulated)
+    np.fill_diagonal(together, 1.0 / 0.95)
+    assert study.joint.correlation == pytest.approx(0.95 * together, abs=0.04)
+
+
+ROWS = [
+    {"study": "A", "hazard_ratio": 1.9, "ci_low": 1.2, "ci_high": 2.8},
+    {"study": "B", "events_t": 40, "n_t": 66, "events_c": 30, "n_c": 68, "at": 182},
+    {"study": "C", "median_t": 88, "median_c": 208, "n_t": 66, "n_c": 68},
+]
+
+
+def test_studies_in_different_currencies_are_pooled() -> None:
+    evidence = brw.Evidence.from_returns(pd.DataFrame(ROWS))
+    likelihood = ReturnToWork()
+    (said,) = likelihood.findings(evidence)
+    assert "2 of 3 rows report no hazard ratio" in said.message
+    terms = (brw.Intercept(brw.prior.Normal(0, 0.5)), brw.terms.Common())
+    posterior = brw.fit(brw.Model(terms=terms, likelihood=likelihood), evidence)
+    theta = np.linspace(-1.5, 2.5, 801)
+    log = stats.norm.logpdf(theta, 0, 0.5)
+    log += stats.norm.logpdf(math.log(1.9), theta, math.log(2.8 / 1.2) / (2 * 1.959963985))
+    for unit in likelihood.observe(evidence).units[1:]:
+        log += unit.log(theta)
+    weight = np.exp(log - log.max())
+    weight /= weight.sum()
+    mean = float(weight @ theta)
+    row = brw.summarise(posterior).loc["mu"]
+    assert row["mean"] == pytest.approx(mean, abs=1e-6)
+    assert row["sd"] == pytest.approx(math.sqrt(weight @ (theta - mean) ** 2), abs=1e-6)
+
+
+def test_what_is_in_excess_of_a_translation_widens_it() -> None:
+    def sd(excess: float) -> float:
+        theta = np.linspace(-3, 4, 701)
+        log = Returns("x", (), COUNTED, PEOPLE, WEIBULL, {"counts": excess}).log(theta)
+        weight = np.exp(log - log.max())
+        weight /= weight.sum()
+        return math.sqrt(weight @ (theta - weight @ theta) ** 2)
+
+    assert sd(0.2) == pytest.approx(math.hypot(sd(0.0), 0.2), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"events_t": 4, "n_t": 9, "events_c": 3, "n_c": 9}, "give at, the day"),
+        ({"events_t": 4, "n_t": 9, "at": 90}, "events of one arm only"),
+        ({"events_t": 4.5, "n_t": 9, "events_c": 3, "n_c": 9, "at": 90}, "whole numbers"),
+        (
+            {"events_t": 4, "n_t": 9, "events_c": 3, "n_c": 9, "at": 90}
+            | {"events_t_2": 3, "events_c_2": 5, "at_2": 180},
+            "not first returns",
+        ),
+        ({"risk_ratio": 1.2, "risk_ratio_se": 0.1}, "no date"),
+        ({"median_t": 400, "median_c": 80, "n_t": 9, "n_c": 9, "follow_up_days": 365}, "beyond a follow-up"),
+        ({"median_t": 40, "median_c": 80}, "needs n"),
+        ({"days_t": 90, "days_t_se": 9, "days_c": 99, "days_c_se": 9}, "has no horizon"),
+        ({"days_t": 900, "days_t_se": 9, "days_c": 99, "days_c_se": 9, "horizon": 365}, "cannot be over"),
+        ({"days_difference": -9, "days_difference_se": 9, "horizon": 365}, "give days_c as well"),
+        ({"note": "nothing"}, "reports nothing"),
+    ],
+)  # fmt: skip
+def test_rows_that_cannot_be_translated_are_named(row, said) -> None:
+    evidence = brw.Evidence.from_returns(pd.DataFrame([{"study": "A", **row}]))
+    faults = ReturnToWork().faults(evidence)
+    assert any(said in each and "'A'" in each for each in faults), faults
+
+
+def test_settings_travel_and_are_checked() -> None:
+    likelihood = ReturnToWork(cut=90.0, excess={"days": 0.1})
+    faults = Faults(SpecError)
+    assert decode(Likelihood, encode(likelihood), where="x", faults=faults) == likelihood
+    assert not faults.found
+    with pytest.raises(SpecError, match="Choices: counts, ratios, medians, days"):
+        ReturnToWork(excess={"hours": 0.1})
+    with pytest.raises(SpecError, match="must be normal"):
+        ReturnToWork(shape=brw.prior.HalfNormal(1.0))
+
+
+@pytest.mark.slow
+def test_both_engines_agree() -> None:
+    evidence = brw.Evidence.from_returns(pd.DataFrame(ROWS))
+    terms = (brw.Intercept(brw.prior.Normal(0, 0.5)), brw.Exchangeable(brw.prior.HalfNormal(0.25)))
+    model = brw.Model(terms=terms, likelihood=ReturnToWork())
+    exact = brw.summarise(brw.fit(model, evidence))
+    sampled = brw.fit(model, evidence, engine=brw.Nuts())
+    draws = sampled["posterior"]["mu"].to_numpy()
+    mcse = draws.std() / math.sqrt(1000)
+    assert abs(draws.mean() - exact.loc["mu", "mean"]) < 4 * mcse
