@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class ForestOptions:
     """How the forest plots of a report look; no digest counts it.
 
     Parameters

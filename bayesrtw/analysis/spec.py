@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from bayesrtw.analysis.conclusion import Rules
-from bayesrtw.analysis.look import Look
+from bayesrtw.analysis.look import ForestOptions
 from bayesrtw.bounded import toml_of
 from bayesrtw.engine import Engine
 from bayesrtw.engine.exact import Exact  # noqa: F401 - registers the engine's kind
@@ -350,7 +350,7 @@ class Analysis:
     living: Living = field(default_factory=Living)
     ladder: Rungs = field(default_factory=Rungs)
     columns: Mapping[str, str] = field(default_factory=dict)
-    report: Look = field(default_factory=Look)
+    report: ForestOptions = field(default_factory=ForestOptions)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -382,7 +382,7 @@ class Analysis:
     @property
     def digest(self) -> str:
         """SHA-256 of every setting; layout, looks, comments and key order of the file do not count."""
-        return digest(replace(self, report=Look()))
+        return digest(replace(self, report=ForestOptions()))
 
 
 def parse(text: str, where: str) -> Analysis:

@@ -18,7 +18,7 @@ from bayesrtw.engine.allocated_free import Free, of_mean, of_shift
 from bayesrtw.engine.allocated_lines import FAINT_BETWEEN, AtNodes, Here, Known, Lines, fixed
 from bayesrtw.engine.allocation import Allocated, Line, allocated, blinded
 from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
-from bayesrtw.engine.between import Between, between
+from bayesrtw.engine.between import Interpolated, between
 from bayesrtw.engine.fitted import Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import NEGLIGIBLE, Integral, integrate, pruned
 from bayesrtw.engine.kernel import smooth
@@ -166,7 +166,7 @@ class AllocatedFit:
         return replace(allocated(self.design), known=self.known.given, powers=self.powers)
 
     @cached_property
-    def _weighed(self) -> tuple[Integral, bool, Between | None]:
+    def _weighed(self) -> tuple[Integral, bool, Interpolated | None]:
         """Nodes, weighed; whether they are those that neighbours share; and what was interpolated there."""
         if self.near is not None:
             made = self.near.between
@@ -190,7 +190,7 @@ class AllocatedFit:
             return integrate(self.problem, START, tolerance, marginal=True), False, None
         return found, True, None
 
-    def _anew(self, nodes: Nodes, names: Sequence[str], made: Between | None) -> Nodes:
+    def _anew(self, nodes: Nodes, names: Sequence[str], made: Interpolated | None) -> Nodes:
         """Weigh nodes of the fit that is near anew, whose values are in the order of the names."""
         assert self.near is not None
         at = dict(zip(names, nodes.values, strict=True))
@@ -224,7 +224,7 @@ class AllocatedFit:
         return self._weighed[1]
 
     @property
-    def between(self) -> Between | None:
+    def between(self) -> Interpolated | None:
         """What the integral was interpolated by, where a node costs much."""
         return self._weighed[2]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.allocation import Allocated, Line, Points, States
-from bayesrtw.engine.between import Grid, Gridded
+from bayesrtw.engine.between import Gridded, Span
 from bayesrtw.engine.curved_series import DEGREE, GONE, EachNode, ManyNormals, left_out
 from bayesrtw.engine.integrate import carrying
 from bayesrtw.engine.kernel import Conditional, Smoothed
@@ -108,7 +108,7 @@ class AtNodes:
     problem: Allocated
     nodes: Nodes
     known: Known
-    grid: Grid | None = None
+    grid: Span | None = None
 
     @cached_property
     def carry(self) -> Index:

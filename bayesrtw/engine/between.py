@@ -35,7 +35,7 @@ MOST = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class Span:
     """Points of a box of coordinates, Chebyshev's in each direction.
 
     Attributes
@@ -108,11 +108,11 @@ class Gridded:
     """
 
     plain: dict[bytes, Array] = field(default_factory=dict)
-    boxes: dict[int, Grid] = field(default_factory=dict)
+    boxes: dict[int, Span] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
-class Between:
+class Interpolated:
     """Such an integral, interpolated; see `bayesrtw.engine.integrate.Integrand`.
 
     Attributes
@@ -130,7 +130,7 @@ class Between:
     exact: Allocated
     plain: Problem
     gridded: Gridded
-    grid: Grid
+    grid: Span
 
     @property
     def design(self) -> Design:
@@ -208,7 +208,7 @@ class Between:
 
 def between(
     problem: Allocated, base: SharedNodes, gridded: Gridded, tolerance: float
-) -> tuple[Between, Integral] | None:
+) -> tuple[Interpolated, Integral] | None:
     """Interpolate an integral, and weigh nodes with it.
 
     Parameters
@@ -241,7 +241,7 @@ def between(
             if place not in gridded.boxes:
                 gridded.boxes[place] = _box(there, base, axes, least, count)
             grid = gridded.boxes[place]
-        made = Between(problem, plain, gridded, grid)
+        made = Interpolated(problem, plain, gridded, grid)
         found = base.weigh(made)
         if found is None:
             return None
@@ -256,7 +256,7 @@ def between(
 
 def _box(
     plain: Problem, base: SharedNodes, axes: Mapping[str, Axis], least: float, count: int
-) -> Grid:
+) -> Span:
     """Lay a grid where the posterior of mean rows has some share."""
     found = base.weigh(plain)
     nodes, names = (base.sets[-1].nodes, base.problem.names)
@@ -272,4 +272,4 @@ def _box(
                 float(np.max(u[keep] if not keep[np.argmax(u)] else own.high)),
             )
         )
-    return Grid(axes, tuple(ends), count)
+    return Span(axes, tuple(ends), count)

@@ -270,9 +270,8 @@ class Evidence(Pictured):
         Parameters
         ----------
         frame
-            One row a study: ``study``, and ``hazard_ratio`` with ``ci_low`` and ``ci_high`` (or ``effect``
-            and ``se`` of its logarithm), or counts, medians or days of absence as the likelihood
-            `return_to_work` reads them. Further columns are kept.
+            One row a study: ``study``, and ``hazard_ratio, ci_low, ci_high`` (or ``effect, se``), or counts,
+            medians or days of absence as the likelihood `return_to_work` reads them.
         columns
             Heading to one of these, e.g. ``{"back_programme": "events_t", "day": "at"}``.
 

@@ -37,7 +37,7 @@ _PICTURES: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Embedded:
     """A picture beside a report in Markdown.
 
     Attributes
@@ -58,7 +58,7 @@ class Shown:
     section: str
 
 
-def render_markdown(content: dict[str, Any], pictures: Sequence[Shown] = ()) -> str:
+def render_markdown(content: dict[str, Any], pictures: Sequence[Embedded] = ()) -> str:
     """Write a report as Markdown (CommonMark with tables), with pictures where they are beside it."""
     n, found = Printer.of(content), outline(content)
     parts = [f"# {_escaped(found.title)}", *blocks_as_markdown(found.opening, n)]

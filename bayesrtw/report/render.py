@@ -10,7 +10,7 @@ from bayesrtw.registry import suggestion
 from bayesrtw.report.document import as_json
 from bayesrtw.report.figures import Drawn, figures
 from bayesrtw.report.html import render_html
-from bayesrtw.report.markdown import Shown, render_markdown
+from bayesrtw.report.markdown import Embedded, render_markdown
 from bayesrtw.report.picture import described, picture
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def files(synthesis: Synthesis, content: dict[str, Any], kind: str, name: str) -
     if kind == "md":
         shown = {f"{name}-pictures/{each}.png": picture_of for each, picture_of in drawn.items()}
         listed = [
-            Shown(path, each.caption, described(each.figure), each.section)
+            Embedded(path, each.caption, described(each.figure), each.section)
             for path, each in shown.items()
         ]
         pictures = {path: figure_bytes(each.figure, "png") for path, each in shown.items()}

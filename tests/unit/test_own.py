@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import bayesrtw as brw
-from bayesrtw.analysis.look import Look
+from bayesrtw.analysis.look import ForestOptions
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.spec import parse
 from bayesrtw.errors import SpecError
@@ -135,7 +135,7 @@ kind = "common"
 def test_looks_stand_in_an_analysis_and_its_digest_does_not_count_them() -> None:
     plain = parse(TOML, "looks.toml")
     looks = parse(TOML + '[report]\norder = "year"\ncolumns = ["country"]\n', "looks.toml")
-    assert looks.report == Look(order="year", columns=("country",))
+    assert looks.report == ForestOptions(order="year", columns=("country",))
     assert looks.digest == plain.digest
     wrong: Any = TOML + '[report]\nordr = "year"\n'
     with pytest.raises(SpecError, match="order"):
