@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from bayesrtw.engine import fit as fit
     from bayesrtw.engine.exact import Exact as Exact
     from bayesrtw.engine.nuts import Nuts as Nuts
-    from bayesrtw.errors import Finding as Finding
     from bayesrtw.evidence.table import Evidence as Evidence
     from bayesrtw.model import bias as bias
     from bayesrtw.model import likelihood as likelihood
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from bayesrtw.plot.figure import write_figure as write_figure
     from bayesrtw.plot.forest import plot_forest as plot_forest
     from bayesrtw.posterior.summarise import summarise as summarise
+    from bayesrtw.question import currencies as currencies
     from bayesrtw.question import network as network
     from bayesrtw.question.calibrate import calibrate as calibrate
     from bayesrtw.question.calibrate import judge as judge
@@ -69,7 +69,6 @@ _HOMES = {
     "Evidence": "bayesrtw.evidence.table",
     "Exact": "bayesrtw.engine.exact",
     "Exchangeable": "bayesrtw.model.heterogeneity",
-    "Finding": "bayesrtw.errors",
     "Group": "bayesrtw.model.term",
     "Indicator": "bayesrtw.model.moderator",
     "Interaction": "bayesrtw.model.interaction",
@@ -111,6 +110,7 @@ _HOMES = {
 #: Modules that are public as a whole: ``brw.prior.HalfNormal(0.25)``.
 _MODULES = {
     "bias": "bayesrtw.model.bias",
+    "currencies": "bayesrtw.question.currencies",
     "likelihood": "bayesrtw.model.likelihood",
     "network": "bayesrtw.question.network",
     "prior": "bayesrtw.model.prior",

@@ -14,6 +14,7 @@ import bayesrtw as brw
 from bayesrtw import registry
 from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.spec import Analysis, Estimand
+from bayesrtw.errors import Finding
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import HALF_LINE, normal
 from bayesrtw.model.grouped import Grouped
@@ -64,7 +65,7 @@ class Saturating:
     def faults(self, evidence: Evidence) -> list[str]:
         return [] if self.dose in evidence.data else [f"{evidence.where}: no column {self.dose!r}."]
 
-    def findings(self, evidence: Evidence) -> list[brw.Finding]:  # noqa: ARG002
+    def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
         return []
 
     def hyper(self) -> Mapping[str, Hyper]:
@@ -104,7 +105,7 @@ class Clinics:
     def faults(self, evidence: Evidence) -> list[str]:
         return [] if self.of in evidence.data else [f"{evidence.where}: no column {self.of!r}."]
 
-    def findings(self, evidence: Evidence) -> list[brw.Finding]:  # noqa: ARG002
+    def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
         return []
 
     def hyper(self) -> Mapping[str, Hyper]:

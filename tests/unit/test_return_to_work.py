@@ -274,6 +274,29 @@ def test_settings_travel_and_are_checked() -> None:
         ReturnToWork(shape=brw.prior.HalfNormal(1.0))
 
 
+def test_a_pool_is_told_in_every_currency() -> None:
+    frame = pd.DataFrame({"study": list("ABC"), "effect": [0.3, 0.1, 0.2], "se": [0.1, 0.2, 0.15]})
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
+    model = brw.Model(terms=(brw.Intercept(brw.prior.Normal(0, 0.5)), brw.terms.Common()))
+    norway = brw.currencies.norwegian_cohort()
+    told = brw.currencies.answers(model, evidence, curve=norway, source="Norway").loc["mean effect"]
+    weight = np.array([1 / 0.01, 1 / 0.04, 1 / 0.0225, 4.0])
+    mean, sd = float(weight @ [0.3, 0.1, 0.2, 0.0] / weight.sum()), weight.sum() ** -0.5
+    middle, low, high = np.exp(mean + sd * np.array([0.0, -1.959963985, 1.959963985]))
+    assert told.loc["hazard ratio"].tolist() == pytest.approx([1.0, middle, low, high], rel=1e-8)
+    share = 1000.0 * (1.0 - 0.12 ** np.array([1.0, middle, low, high]))
+    assert 1000.0 * back(norway, 360.0) == pytest.approx(880.0)
+    at = brw.currencies.answers(model, evidence, curve=norway, source="Norway", days=(360.0,))
+    assert at.loc[("mean effect", "back of 1000 at day 360")].tolist() == pytest.approx(
+        share, rel=1e-8
+    )
+    days = 55.0 * np.array([1.0, middle, high, low]) ** (-1.0 / float(norway.shape))
+    assert told.loc["median days"].tolist() == pytest.approx(days, rel=1e-8)
+    assert "recurrent absence is not counted" in at.describe()
+    with pytest.raises(SpecError, match="source is empty"):
+        brw.currencies.answers(model, evidence, curve=norway, source=" ")
+
+
 @pytest.mark.slow
 def test_both_engines_agree() -> None:
     evidence = brw.Evidence.from_returns(pd.DataFrame(ROWS))
