@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 LN2 = math.log(2.0)
 #: Cumulative hazards that are told from none, and from all.
-LEAST, MOST = 1e-300, 700.0
+LEAST, MOST = 1e-300, 1e30
 #: Cumulative hazard below which a restricted mean is a series.
 FEW = 1e-3
 
@@ -127,7 +127,7 @@ class PiecewiseReturn:
         first = LN2 / self.passed(self.median) * np.asarray(hazard_ratio, dtype=float)
         day = np.asarray(horizon, dtype=float)
         near, far = np.minimum(day, self.cut), np.maximum(day - self.cut, 0.0)
-        left = np.exp(-np.minimum(first * near, MOST))
+        left = np.exp(-first * near)
         return np.asarray(_lost(first, near) + left * _lost(first * self.later, far))
 
 

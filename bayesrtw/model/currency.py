@@ -179,7 +179,7 @@ def _log_back(day: float, theta: Array, curve: ReturnCurve) -> Array:
 
 def _log_odds(day: float, theta: Array, curve: ReturnCurve) -> Array:
     """Log odds of being back by a day."""
-    hazard = np.clip(curve.hazard(day) * np.exp(theta), 1e-300, 700.0)
+    hazard = np.clip(curve.hazard(day) * np.exp(theta), 1e-300, 1e30)
     return np.asarray(np.log(-np.expm1(-hazard)) + hazard)
 
 
@@ -224,7 +224,13 @@ def _binomial(people: People, day: float, arm: int) -> float:
     return share * (1.0 - share)
 
 
-#: Kinds of numbers: logs of ratios, logs of days for medians and quartiles, days for means.
+def _cloglog_rate(people: People, day: float, arm: int) -> float:
+    """Slope of a share in its complementary log-log."""
+    hazard = float(people.curve.hazard(day)) * math.exp(people.theta * arm)
+    return hazard * math.exp(-hazard)
+
+
+#: Kinds of numbers: logs of ratios and of days (medians, quartiles), complementary log-logs of shares, days.
 KINDS: Final[dict[str, Kind]] = {
     "risk_ratio": Kind(
         lambda own, theta, curve: (
@@ -237,6 +243,14 @@ KINDS: Final[dict[str, Kind]] = {
             _log_odds(own.at, theta, curve) - _log_odds(own.at, 0.0 * theta, curve)
         ),
         _both(People.share_back, _binomial),
+    ),
+    "share": Kind(
+        lambda own, theta, curve: (
+            np.log(np.maximum(curve.hazard(own.at), 1e-300)) + theta * own.arm
+        ),
+        lambda people, own: (
+            people.share_back(own.at, own.arm) / _cloglog_rate(people, own.at, own.arm)
+        ),
     ),
     "quantile": Kind(
         lambda own, theta, curve: _quantile(own.at, _arm(own, theta), curve),

@@ -40,16 +40,12 @@ CURRENCIES: Final = ("counts", "ratios", "medians", "days")
 _CURRENCY: Final = {
     "risk_ratio": "ratios",
     "odds_ratio": "ratios",
+    "share": "ratios",
     "quantile": "medians",
     "median_ratio": "medians",
     "days": "days",
     "days_difference": "days",
 }
-#: Columns of each currency, without endings of arms and dates.
-COLUMNS: Final = (
-    "events_t", "n_t", "events_c", "n_c", "at", "risk_ratio", "odds_ratio", "median_t", "median_c", "q1_t",
-    "q3_t", "q1_c", "q3_c", "median_ratio", "days_t", "days_c", "days_difference", "horizon",
-)  # fmt: skip
 
 
 class ReportedRow(NamedTuple):
@@ -71,7 +67,8 @@ class ReturnToWork:
     curve of return without the programme, which is integrated out::
 
         events_t, n_t, events_c, n_c, at    people back by day `at` (at_2, at_3: later dates, same people)
-        risk_ratio, odds_ratio, *_se, at    of being back by a day; `*_se` is of the logarithm
+        risk_ratio, odds_ratio, *_se, at    of being back by a day; `*_se` is of the logarithm; share_c, the
+                                            share back without the programme: an odds ratio needs it
         median_t, median_c, n_t, n_c        days; with q1_t, q3_t, q1_c, q3_c, or median_t_low, median_t_high
         median_ratio, median_ratio_se       `_se` is of the logarithm
         days_t, days_t_se, days_c, ...      mean days of absence up to day `horizon`
@@ -231,6 +228,7 @@ class ReturnToWork:
         shape = Shape(self.cut, places["median"] or (0, 1), places["shape"] or (0, 1))
         excess = {"counts": (self.excess or {}).get("counts", 0.0)}
         excess |= {kind: (self.excess or {}).get(own, 0.0) for kind, own in _CURRENCY.items()}
+        excess["share"] = 0.0
         return Returns(name, row.numbers, row.back, row.n, shape, excess)
 
     def pymc(
@@ -304,11 +302,28 @@ def _row(cells: Mapping[str, float]) -> ReportedRow:
             elif not day > 0:
                 faults.append(f"{kind}{end} has no date; give at{end}, days.")
             else:
+                share = of(f"share_c{end}")
+                if 0 < share < 1:
+                    numbers.append(_share(share, n[0], day))
+                elif kind == "odds_ratio":
+                    faults.append(
+                        f"odds_ratio{end} alone does not tell a hazard ratio where most people return: give "
+                        f"share_c{end}, the share back without the programme by that day."
+                    )
                 numbers.append(Report(kind, math.log(ratio), se, day))
                 counted.add(day)
     numbers += _medians(of, n, faults)
     numbers += _days(of, faults)
     return ReportedRow(back, tuple(numbers), n, tuple(faults))
+
+
+def _share(share: float, n: float, day: float) -> Report:
+    """Take a share back without the programme; of 100 people where nobody says of how many."""
+    people = n if n > 0 else 100.0
+    hazard = -math.log1p(-share)
+    return Report(
+        "share", math.log(hazard), math.sqrt(share / (people * (1.0 - share))) / hazard, day, 0
+    )
 
 
 def _back(of: Reader, n: Array, faults: list[str]) -> Back | None:

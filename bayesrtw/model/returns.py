@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
+from scipy.interpolate import BSpline, CubicSpline, make_interp_spline
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
@@ -29,19 +29,21 @@ from bayesrtw.model.currency import KINDS, Back, People, Report, Shape
 Array = NDArray[np.float64]
 
 #: Points of a look at where a curve may lie (place, shape), and how often it is narrowed.
-LOOKED, NARROWED = (33, 17), 3
+LOOKED, NARROWED = (33, 17), 4
 #: Points of rules, the first of which that differs by less than this share of the maximum from the next is
 #: taken; or by less than so much more in logs, where there is next to nothing.
 RULES, ALIKE = ((49, 41), (97, 81), (193, 161)), 3e-8
-#: Where they do not: knots of a spline, and how far it reaches from the best estimate.
-KNOTS, WITHIN = 241, 8.0
-FAR_OFF = 3.0
+#: Where they do not: knots of a spline, and how far it reaches from the best estimate, at most and in SDs.
+KNOTS, WITHIN = 241, (8.0, 40.0)
+FAR_OFF = 1.0
 #: Effects at which rules are compared, in SDs around the best estimate.
-COMPARED: Final = np.array([-6.0, -3.0, -1.0, 0.0, 1.0, 2.0, 4.0, 8.0])
+COMPARED: Final = np.array([-7.0, -5.0, -3.5, -2.0, -1.0, 0.0, 1.0, 2.0, 3.5, 5.0, 7.0, 9.0])
 #: Log of the share of its maximum at which an integrand ends; SDs that priors reach.
 END, REACH = 32.0, 7.0
 #: Points of the prior of a level, and of shapes that are integrated there where hazards jump.
-LEVELS, SHAPES = 601, 1601
+LEVELS, SHAPES = 1201, 1601
+#: Levels beyond which nobody, or everybody, is back.
+FURTHEST: Final = (-24.0, 16.0)
 #: Effects that are integrated together.
 TOGETHER = 32
 #: Correlations of numbers of the same people, as a share of those of numbers without rounding or lost people:
@@ -151,6 +153,7 @@ class Returns:
         if self.seen is not None and self.day:
             share = (self.seen.events[0, 0] + 0.5) / (self.seen.n[0] + 1.0)
             start[1] = math.log(-math.log1p(-share))
+        start[1] = next((each.value for each in self.numbers if each.kind == "share"), start[1])
         found = minimize(
             missed, start, method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-7}
         ).x
@@ -199,7 +202,7 @@ class Returns:
             for end in ends
             for by in (-3.0 * spread, 3.0 * spread)
         ]
-        return max(min(told), -18.0), min(max(told), 8.0)
+        return max(min(told), FURTHEST[0]), min(max(told), FURTHEST[1])
 
     @cached_property
     def rule(self) -> tuple[int, int, bool]:
@@ -216,24 +219,30 @@ class Returns:
             near = np.exp(values - np.max(values))
             if np.all(np.minimum(differ * near, differ / FAR_OFF) < ALIKE):
                 return (*rule, True)
-        return (*RULES[1], False)
+        return (*RULES[2], False)
 
     def log(self, theta: Array) -> Array:
         """See `OneStudy`: the curve is integrated out."""
         *rule, enough = self.rule
         if enough:
             return self._integrals(theta, (rule[0], rule[1]))
-        near = np.abs(theta - self.best[0]) < WITHIN
+        near = np.abs(theta - self.best[0]) < self._within
         found = np.empty(len(theta))
         found[near] = self._smooth(theta[near])
         found[~near] = self._integrals(theta[~near], RULES[0])
         return found
 
+    @property
+    def _within(self) -> float:
+        """How far from the best estimate the spline reaches."""
+        return min(WITHIN[0], WITHIN[1] * self.spread)
+
     @cached_property
-    def _smooth(self) -> CubicSpline:
+    def _smooth(self) -> BSpline:
         """Log likelihood as a spline, where rules leave some 1e-6 of noise: hazards that jump, mean days."""
-        theta = self.best[0] + np.linspace(-WITHIN, WITHIN, KNOTS)
-        return CubicSpline(theta, self._integrals(theta, RULES[1]))
+        theta = self.best[0] + np.linspace(-self._within, self._within, KNOTS)
+        rule = self.rule
+        return make_interp_spline(theta, self._integrals(theta, (rule[0], rule[1])), k=7)
 
     def _integrals(self, theta: Array, rule: tuple[int, int]) -> Array:
         """Log likelihood by trapezoid rules over place and shape, shape (point,)."""

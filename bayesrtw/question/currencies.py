@@ -28,6 +28,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import NEW
 from bayesrtw.question.answer import Answer, Told
 from bayesrtw.question.asked import About, Subject
+from bayesrtw.question.one_scale import on_one_scale
 from bayesrtw.question.predict import expected_at, expects
 from bayesrtw.question.table import quantiles
 
@@ -35,7 +36,7 @@ __all__ = [
     "PiecewiseReturn", "ReturnCurve", "WeibullReturn", "answers", "back", "days_regained",
     "hazard_ratio_of_days", "hazard_ratio_of_medians", "hazard_ratio_of_odds_ratio",
     "hazard_ratio_of_risk_ratio", "hazard_ratio_of_risks", "median_under", "norwegian_cohort",
-    "odds_ratio_at", "risk_ratio_at", "risk_ratio_of_hazard_ratio", "weibull_through",
+    "odds_ratio_at", "on_one_scale", "risk_ratio_at", "risk_ratio_of_hazard_ratio", "weibull_through",
 ]  # fmt: skip
 
 #: Measure that is told in currencies.

@@ -226,6 +226,38 @@ def test_studies_in_different_currencies_are_pooled() -> None:
     assert row["sd"] == pytest.approx(math.sqrt(weight @ (theta - mean) ** 2), abs=1e-6)
 
 
+def test_a_ratio_of_odds_is_told_by_the_share_without_the_programme() -> None:
+    row = {
+        "study": "A",
+        "odds_ratio": 1.8,
+        "odds_ratio_se": 0.2,
+        "share_c": 0.88,
+        "n_c": 9e9,
+        "at": 365,
+    }
+    (unit,) = ReturnToWork().observe(brw.Evidence.from_returns(pd.DataFrame([row]))).units
+    # Of so many people the share is certain, and the hazard ratio that of the odds.
+    known = float(hazard_ratio_of_odds_ratio(1.8, 0.88))
+    theta = np.linspace(-1.5, 2.0, 36)
+    hazard = -math.log(0.12) * np.exp(theta)
+    odds = np.log(np.expm1(hazard)) - math.log(0.88 / 0.12)
+    whole = stats.norm.logpdf(math.log(1.8), odds, 0.2)
+    assert np.diff(unit.log(theta)) == pytest.approx(np.diff(whole), abs=1e-3)
+    assert unit.best[0] == pytest.approx(math.log(known), abs=0.02)
+
+
+def test_results_of_several_outcomes_become_one_row_a_comparison() -> None:
+    chosen = {"design": ["rct", "cluster_rct"], "role": "primary"}
+    rows = brw.open_dataset("rtw-trials").select(outcome=["time_to_rtw", "at_work"], **chosen)
+    joint = brw.currencies.on_one_scale(rows)
+    by = {name: joint.rows(joint.matches("study", name)) for name in ("lambeek2010", "ntsiea2015")}
+    assert float(by["lambeek2010"].data["effect"][0]) == pytest.approx(math.log(1.9))
+    ntsiea = {name: float(by["ntsiea2015"].data[name][0]) for name in ("events_t", "n_t", "at")}
+    assert ntsiea == {"events_t": 24.0, "n_t": 40.0, "at": pytest.approx(182.6, abs=0.1)}
+    assert any("without a date" in said for said in joint.quarantined)
+    assert not ReturnToWork().faults(joint)
+
+
 def test_what_is_in_excess_of_a_translation_widens_it() -> None:
     def sd(excess: float) -> float:
         theta = np.linspace(-3, 4, 701)
@@ -249,6 +281,7 @@ def test_what_is_in_excess_of_a_translation_widens_it() -> None:
             "not first returns",
         ),
         ({"risk_ratio": 1.2, "risk_ratio_se": 0.1}, "no date"),
+        ({"odds_ratio": 1.2, "odds_ratio_se": 0.1, "at": 365}, "give share_c"),
         ({"median_t": 400, "median_c": 80, "n_t": 9, "n_c": 9, "follow_up_days": 365}, "beyond a follow-up"),
         ({"median_t": 40, "median_c": 80}, "needs n"),
         ({"days_t": 90, "days_t_se": 9, "days_c": 99, "days_c_se": 9}, "has no horizon"),
