@@ -35,7 +35,7 @@ MEASURE: Final = "log_hazard_ratio"
 DATES: Final = ("", "_2", "_3")
 #: Arms by the endings of their columns: comparison, programme.
 ARMS: Final = ("_c", "_t")
-#: What a study may report beside a hazard ratio, as it is called in `excess`.
+#: What a study may report beside a hazard ratio, each with an excess of its own.
 CURRENCIES: Final = ("counts", "ratios", "medians", "days")
 _CURRENCY: Final = {
     "risk_ratio": "ratios",
@@ -79,7 +79,7 @@ class ReturnToWork:
     of it; numbers of the same people go together as their influence functions do, a little less (0.95).
     The curve is a Weibull law, or has one hazard until `cut` and another after it.
 
-    Hazards are proportional until the last date, and recurrent absence is negligible, or carried by `excess`.
+    Hazards are proportional until the last date; recurrent absence is negligible, or carried by an excess.
 
     Parameters
     ----------
@@ -90,14 +90,14 @@ class ReturnToWork:
         earlier one: a `Normal`. The default says that hazards fall: half of the shapes lie below 0.8. [3]_
     cut
         Day at which the hazard changes; 0 for a Weibull law.
-    excess
-        Currency (``counts``, ``ratios``, ``medians``, ``days``) to the SD, log hazard ratio, by which its
-        translation misses the effect of a study: recurrent absence, hazards that are not proportional.
+    excess_counts, excess_ratios, excess_medians, excess_days
+        SD, log hazard ratio, by which the translation of a currency misses the effect of a study: recurrent
+        absence, hazards that are not proportional.
 
     Raises
     ------
     SpecError
-        If a prior is not normal, a currency is not one, or an SD or the cut is negative.
+        If a prior is not normal, or an SD or the cut is negative.
 
     References
     ----------
@@ -108,14 +108,17 @@ class ReturnToWork:
 
     Examples
     --------
-    >>> ReturnToWork(excess={"days": 0.1}).columns()
+    >>> ReturnToWork(excess_days=0.1).columns()
     ()
     """
 
     median: Prior = Normal(math.log(120.0), 1.0)  # noqa: RUF009 - frozen
     shape: Prior = Normal(math.log(0.8), 0.25)  # noqa: RUF009 - frozen
     cut: float = 0.0
-    excess: Mapping[str, float] | None = None
+    excess_counts: float = 0.0
+    excess_ratios: float = 0.0
+    excess_medians: float = 0.0
+    excess_days: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("median", "shape"):
@@ -123,11 +126,14 @@ class ReturnToWork:
                 raise SpecError(f"{name} is the prior of a logarithm and must be normal.")
         if not (self.cut >= 0 and math.isfinite(self.cut)):
             raise SpecError(f"cut is a day, or 0 for a Weibull law; found {self.cut!r}.")
-        for name, value in (self.excess or {}).items():
-            if name not in CURRENCIES:
-                raise SpecError(f"excess has no {name!r}. Choices: {', '.join(CURRENCIES)}.")
+        for name, value in self._excess.items():
             if not (value >= 0 and math.isfinite(value)):
-                raise SpecError(f"excess of {name} must not be negative; found {value!r}.")
+                raise SpecError(f"excess_{name} must not be negative; found {value!r}.")
+
+    @property
+    def _excess(self) -> dict[str, float]:
+        """SDs by which translations miss, by currency."""
+        return {name: float(getattr(self, f"excess_{name}")) for name in CURRENCIES}
 
     @property
     def correlation(self) -> None:
@@ -226,8 +232,8 @@ class ReturnToWork:
         """Take a row as a study with a curve of its own."""
         places = {name: normal(getattr(self, name)) for name in ("median", "shape")}
         shape = Shape(self.cut, places["median"] or (0, 1), places["shape"] or (0, 1))
-        excess = {"counts": (self.excess or {}).get("counts", 0.0)}
-        excess |= {kind: (self.excess or {}).get(own, 0.0) for kind, own in _CURRENCY.items()}
+        own = self._excess
+        excess = {"counts": own["counts"]} | {kind: own[name] for kind, name in _CURRENCY.items()}
         excess["share"] = 0.0
         return Returns(name, row.numbers, row.back, row.n, shape, excess)
 
@@ -355,7 +361,7 @@ def _back(of: Reader, n: Array, faults: list[str]) -> Back | None:
     if np.any(np.diff(seen, axis=1) < 0):
         faults.append(
             "fewer people are back at a later date: these are not first returns, some were absent again. "
-            "Keep one date, and give likelihood.excess of counts for what recurrence adds."
+            "Keep one date, and give excess_counts for what recurrence adds."
         )
         return None
     return Back(np.array(days)[order], seen, n)

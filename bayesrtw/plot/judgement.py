@@ -212,6 +212,10 @@ def sheet_of(
         for row in rows
         if (row.instrument, row.version) == chosen[0] and row.domain not in counted
     ]
+    if not rows:
+        raise SpecError(
+            f"{' '.join(chosen[0]).strip()} holds numbers, no judgements; a forest plot has columns for them."
+        )
     order = list(dict.fromkeys(studies if studies is not None else [row.study for row in rows]))
     return _arranged(chosen[0], rows, order)
 

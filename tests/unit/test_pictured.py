@@ -178,7 +178,7 @@ def test_evidence_draws_its_judgements():
     rows = evidence()
     with pytest.raises(SpecError, match="no judgements of risk of bias"):
         rows.plot()
-    judged = tuple(Judgement(study, "overall", "low", "RoB 2", "2019") for study in "ABC")
+    judged = tuple(Judgement(study, "RoB 2", "2019", "overall", "low") for study in "ABC")
     rows = brw.Evidence(rows.data, rows.provenance, rows.outcomes, judgements=Judgements(judged))
     assert isinstance(rows.plot(), Axes)
     assert "RoB 2" in rows.describe("bias_summary")

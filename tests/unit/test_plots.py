@@ -72,7 +72,7 @@ def evidence_of(count):
     domains = listed("RoB 2", "2019").domains
     rows = (
         Judgement(study, "RoB 2", "2019", domain, words[random.integers(0, 3)])
-        for study in frame["study"]
+        for study in evidence.data["study"].to_numpy()
         for domain, words in domains.items()
     )
     return replace(evidence, judgements=Judgements(tuple(rows)))

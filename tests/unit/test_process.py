@@ -21,7 +21,11 @@ POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
 #: Starts the command line in a process whose `list` is what a test says.
 START = """
+import signal
 import sys
+# Whoever runs the tests in the background ignores these, and so would what they start.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import bayesrtw.cli as cli
 import bayesrtw.cli.process as process
 import click

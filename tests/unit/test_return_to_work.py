@@ -297,12 +297,12 @@ def test_rows_that_cannot_be_translated_are_named(row, said) -> None:
 
 
 def test_settings_travel_and_are_checked() -> None:
-    likelihood = ReturnToWork(cut=90.0, excess={"days": 0.1})
+    likelihood = ReturnToWork(cut=90.0, excess_days=0.1)
     faults = Faults(SpecError)
     assert decode(Likelihood, encode(likelihood), where="x", faults=faults) == likelihood
     assert not faults.found
-    with pytest.raises(SpecError, match="Choices: counts, ratios, medians, days"):
-        ReturnToWork(excess={"hours": 0.1})
+    with pytest.raises(SpecError, match="excess_days must not be negative"):
+        ReturnToWork(excess_days=-0.1)
     with pytest.raises(SpecError, match="must be normal"):
         ReturnToWork(shape=brw.prior.HalfNormal(1.0))
 
