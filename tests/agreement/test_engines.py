@@ -21,7 +21,7 @@ from bayesrtw.analysis.query import select
 from bayesrtw.evidence.dependence import assumed_correlation
 
 #: Fitted in every run of the suite; the others with ``-m slow``.
-ALWAYS = ("sick-leave-days", "time-to-rtw-moderators")
+ALWAYS = ("sick-leave-days",)
 
 #: Draws of each of four chains.
 DRAWS = 10_000

@@ -63,7 +63,8 @@ def fitted(name):
     return brw.fit(model(TERMS[name][0]), brw.Evidence.from_frame(frame()), seed=5)
 
 
-@pytest.mark.parametrize("name", [pytest.param("horseshoe", marks=pytest.mark.slow), "r2d2"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["horseshoe", "r2d2"])
 def test_the_posterior_is_that_of_importance_sampling(name):
     _, drawn = TERMS[name]
     data, rng = frame(), np.random.default_rng(77)
