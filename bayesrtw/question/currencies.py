@@ -116,8 +116,8 @@ def answers(
     >>> import bayesrtw as brw
     >>> synthesis = brw.run(brw.open_analysis("time-to-rtw"))
     >>> found = answers(synthesis, curve=norwegian_cohort(), source="the Norwegian cohort")
-    >>> bool(found.loc[("mean effect", "median days"), "without"] == 55.0)
-    True
+    >>> round(float(found.loc[("mean effect", "median days"), "without"]), 6)
+    55.0
     """
     if not source.strip():
         raise SpecError(
