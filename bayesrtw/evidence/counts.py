@@ -52,12 +52,12 @@ def counts(evidence: Evidence, groups: int, among: Among = "n") -> Counts:
         Shape (group, estimate).
     """
     ends = ("_t", "_c") if groups == 2 else ("",)
-    events = np.stack([_numbers(evidence, f"events{end}") for end in ends])
-    size = np.stack([_numbers(evidence, f"{among}{end}") for end in ends])
+    events = np.stack([numbers_in(evidence, f"events{end}") for end in ends])
+    size = np.stack([numbers_in(evidence, f"{among}{end}") for end in ends])
     if among == "n":
-        rest = np.stack([_numbers(evidence, f"non_events{end}") for end in ends])
+        rest = np.stack([numbers_in(evidence, f"non_events{end}") for end in ends])
         size = np.where(np.isfinite(size), size, events + rest)
-        printed = np.stack([_numbers(evidence, f"pct{end}") for end in ends])
+        printed = np.stack([numbers_in(evidence, f"pct{end}") for end in ends])
         events = np.where(np.isfinite(events), events, _whole(printed, size))
     if groups == 2 and "reversed" in evidence.data:
         turned = evidence.data["reversed"].to_numpy().astype(str) == "yes"
@@ -137,7 +137,7 @@ def faults(evidence: Evidence, groups: int, among: Among, measures: tuple[str, .
         broken |= np.any(seen.size != np.round(seen.size), axis=0)
     outside = np.any((seen.events < 0) | (seen.size <= 0), axis=0)
     outside |= np.any(seen.events > seen.size, axis=0) & (among == "n")
-    times = _numbers(evidence, "multiplier")
+    times = numbers_in(evidence, "multiplier")
     scaled = np.isfinite(times) & (times != 1.0)
     for rows, what in (
         (lacks, f"have no counts; give {needed} or leave them out"),
@@ -194,8 +194,8 @@ def _whole(printed: Array, size: Array) -> Array:
     return found
 
 
-def _numbers(evidence: Evidence, name: str) -> Array:
-    """Give a column of numbers; NaN where there is none."""
+def numbers_in(evidence: Evidence, name: str) -> Array:
+    """Give a column of numbers, shape (estimate,); NaN where there is none, or text."""
     if name not in evidence.data:
         return np.full(evidence.size, np.nan)
     values = evidence.data[name].to_numpy()

@@ -11,11 +11,13 @@ from scipy.special import ndtri
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
+from bayesrtw.evidence.counts import numbers_in
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import normal
 from bayesrtw.model.counted import remembered
 from bayesrtw.model.currency import Back, Report, Shape
 from bayesrtw.model.curves import Curves, Estimated, OneStudy, curves
+from bayesrtw.model.hypergeometric import share_of
 from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.returns import Returns
 from bayesrtw.model.sampled import log_density
@@ -172,8 +174,10 @@ class ReturnToWork:
         names, told = evidence.data[ESTIMATE].to_numpy().astype(str), _ratios(evidence)
         found = []
         for row, (name, own) in enumerate(zip(names, _rows(evidence), strict=True)):
+            if told[row]:
+                continue
             found += [f"{evidence.where}: row {name!r}: {said}" for said in own.faults]
-            if not told[row] and not own.faults and own.back is None and not own.numbers:
+            if not own.faults and own.back is None and not own.numbers:
                 found.append(
                     f"{evidence.where}: row {name!r} reports nothing that tells a hazard ratio; give effect "
                     "and se, or counts, medians or days with their dates, or leave it out."
@@ -190,23 +194,23 @@ class ReturnToWork:
                 spoken = {"counts"} if own.back is not None else set()
                 for each in sorted(spoken | {_CURRENCY[one.kind] for one in own.numbers}):
                     by.setdefault(each, []).append(str(names[row]))
-        if not by:
-            return []
-        listed = "; ".join(f"{each}: {shown(own)}" for each, own in sorted(by.items()))
-        text = (
-            f"{int((~told).sum())} of {evidence.size} rows report no hazard ratio and are translated "
-            f"({listed}). That takes hazards to be proportional until the last date and recurrent absence "
-            "to be negligible."
-        )
-        found = [Finding("translated", "note", text)]
-        adjusted = [
+        found = []
+        if by:
+            listed = "; ".join(f"{each}: {shown(own)}" for each, own in sorted(by.items()))
+            text = (
+                f"{int((~told).sum())} of {evidence.size} rows report no hazard ratio and are translated "
+                f"({listed}). That takes hazards to be proportional until the last date and recurrent "
+                "absence to be negligible."
+            )
+            found.append(Finding("translated", "note", text))
+        beside = [
             str(names[row])
             for row, own in enumerate(rows)
             if told[row] and own.back is not None and _text(evidence, "adjusted", row) == "yes"
         ]
-        if adjusted:
+        if beside:
             text = (
-                f"{shown(adjusted)}: an adjusted hazard ratio stands beside crude counts of the same people; "
+                f"{shown(beside)}: an adjusted hazard ratio stands beside crude counts of the same people; "
                 "the hazard ratio alone is used."
             )
             found.append(Finding("adjusted-beside-crude", "note", text))
@@ -216,7 +220,7 @@ class ReturnToWork:
     def observe(self, evidence: Evidence) -> Curves:
         """Each study is a site: normal where it reports a hazard ratio, a curve otherwise."""
         names = evidence.data[ESTIMATE].to_numpy().astype(str)
-        effect, se = (_numbers(evidence, name) for name in ("effect", "se"))
+        effect, se = (numbers_in(evidence, name) for name in ("effect", "se"))
         told, units = _ratios(evidence), list[OneStudy]()
         near = np.stack([effect, se])
         for row, own in enumerate(_rows(evidence)):
@@ -247,7 +251,7 @@ class ReturnToWork:
             raise SpecError(
                 "Nuts cannot sample likelihood 'return_to_work' with a bias mixture; use Exact()."
             )
-        sites = self.observe(evidence)
+        sites = self.observe(evidence).weakened(share_of(evidence))
         pm.CustomDist(
             "effect",
             eta,
@@ -257,27 +261,20 @@ class ReturnToWork:
         )
 
 
-def _numbers(evidence: Evidence, name: str) -> Array:
-    """Give a column of numbers; NaN where there is none."""
-    if name not in evidence.data or evidence.data[name].dtype == object:
-        return np.full(evidence.size, np.nan)
-    return np.asarray(evidence.data[name].to_numpy(), dtype=np.float64)
-
-
 def _text(evidence: Evidence, name: str, row: int) -> str:
     return str(evidence.data[name].to_numpy()[row]) if name in evidence.data else ""
 
 
 def _ratios(evidence: Evidence) -> NDArray[np.bool_]:
     """Which rows report a hazard ratio."""
-    effect, se = _numbers(evidence, "effect"), _numbers(evidence, "se")
+    effect, se = numbers_in(evidence, "effect"), numbers_in(evidence, "se")
     return np.isfinite(effect) & (se > 0)
 
 
 def _rows(evidence: Evidence) -> list[ReportedRow]:
     """Read what rows report beside a hazard ratio."""
     names = [str(name) for name in evidence.data.data_vars]
-    columns = {name: _numbers(evidence, name) for name in names}
+    columns = {name: numbers_in(evidence, name) for name in names}
     return [
         _row({name: float(values[row]) for name, values in columns.items()})
         for row in range(evidence.size)

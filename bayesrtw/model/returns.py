@@ -96,10 +96,8 @@ class Returns:
         """Whether all that is told is of one date, so that only the level there counts."""
         days = {each.at for each in self.numbers}
         days |= set() if self.seen is None else set(self.seen.day.tolist())
-        return len(days) == 1 and {each.kind for each in self.numbers} <= {
-            "risk_ratio",
-            "odds_ratio",
-        }
+        level = {"risk_ratio", "odds_ratio", "share"}
+        return len(days) == 1 and {each.kind for each in self.numbers} <= level
 
     def log_joint(self, theta: Array, level: Array, log_shape: Array) -> Array:
         """Log density of all numbers given effect and curve; arguments broadcast."""
@@ -352,15 +350,16 @@ def _given(study: Returns, people: People, functions: list[Array]) -> Together:
     correlation = SAME * model / np.outer(sd, sd)
     np.fill_diagonal(correlation, 1.0)
     whole = correlation * np.outer(scale, scale)
-    # What a translation misses moves a number by its slope in theta.
+    # What the translation of a currency misses moves all its numbers together, by their slopes in theta.
     theta, level, log_shape = (np.asarray(each) for each in study.best)
     curve = study.shape.curve(level, log_shape, study.day)
+    slope = np.zeros(size)
     for place, each in enumerate(study.numbers):
-        extra = study.excess.get(each.kind, 0.0)
-        if extra:
-            mean = KINDS[each.kind].mean
-            slope = (mean(each, theta + 1e-4, curve) - mean(each, theta - 1e-4, curve)) / 2e-4
-            whole[place, place] += (float(slope) * extra) ** 2
+        ends = [float(KINDS[each.kind].mean(each, theta + by, curve)) for by in (1e-4, -1e-4)]
+        slope[place] = (ends[0] - ends[1]) / 2e-4
+    for kind in {each.kind for each in study.numbers}:
+        own = slope * [each.kind == kind for each in study.numbers] * study.excess.get(kind, 0.0)
+        whole[:size, :size] += np.outer(own, own)
     if count == size:
         slopes, left = np.zeros((size, 0)), whole
     else:

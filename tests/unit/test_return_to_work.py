@@ -269,6 +269,32 @@ def test_what_is_in_excess_of_a_translation_widens_it() -> None:
     assert sd(0.2) == pytest.approx(math.hypot(sd(0.0), 0.2), abs=1e-4)
 
 
+def test_an_excess_is_one_of_the_study_and_not_averaged_away_by_its_quartiles() -> None:
+    def sd(excess: float) -> float:
+        kept = tuple(
+            Report("quantile", math.log(days), 0.02, share, arm)
+            for arm, three in ((1, (30.0, 80.0, 190.0)), (0, (40.0, 108.0, 256.0)))
+            for share, days in zip((0.25, 0.5, 0.75), three, strict=True)
+        )
+        study = Returns("x", kept, None, PEOPLE, WEIBULL, {"quantile": excess})
+        theta = np.linspace(-1.0, 1.5, 501)
+        log = study.log(theta)
+        weight = np.exp(log - log.max())
+        weight /= weight.sum()
+        return math.sqrt(weight @ (theta - weight @ theta) ** 2)
+
+    assert sd(0.2) == pytest.approx(math.hypot(sd(0.0), 0.2), rel=0.02)
+
+
+def test_an_adjusted_hazard_ratio_beside_crude_counts_is_said() -> None:
+    rows = [
+        {**ROWS[0], "events_t": 40, "n_t": 66, "events_c": 30, "n_c": 68, "at": 180}
+        | {"adjusted": "yes"}
+    ]
+    (said,) = ReturnToWork().findings(brw.Evidence.from_returns(pd.DataFrame(rows)))
+    assert said.check == "adjusted-beside-crude"
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
