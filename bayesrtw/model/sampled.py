@@ -16,7 +16,6 @@ POINTS = 513
 
 def log_density(sites: Curves, theta: "TensorVariable") -> "TensorVariable":
     """Log density of every unit at its effect, shape (unit,): cubic splines, straight lines beyond them."""
-    import pymc as pm  # noqa: PLC0415
     import pytensor.tensor as pt  # noqa: PLC0415
 
     lines = [each.log for each in sites.laid]
@@ -26,7 +25,7 @@ def log_density(sites: Curves, theta: "TensorVariable") -> "TensorVariable":
     for place, line in enumerate(lines):
         x = first[place] + step[place] * np.arange(POINTS)
         table[:, place] = CubicSpline(x, line(x)).c
-    coefficients = pm.Data("unit_log_density", table)
+    coefficients = pt.as_tensor(table)
     own = theta - sites.by
     inside = pt.clip(own, first, first + step * (POINTS - 1))
     piece = pt.clip(pt.floor((inside - first) / step), 0, POINTS - 2).astype("int64")

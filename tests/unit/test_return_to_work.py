@@ -356,6 +356,26 @@ def test_a_pool_is_told_in_every_currency() -> None:
         brw.currencies.answers(model, evidence, curve=norway, source=" ")
 
 
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_what_is_sampled_is_the_density_of_the_sites(share) -> None:
+    import pymc as pm  # noqa: PLC0415 - loaded where it is needed
+
+    kept = ROWS if share == 1.0 else ROWS[:2]
+    rows = pd.DataFrame([{**row, "information": share} for row in kept])
+    evidence, likelihood = brw.Evidence.from_returns(rows), ReturnToWork()
+    with pm.Model() as model:
+        likelihood.pymc(pm.Flat("theta", shape=len(kept)), evidence)
+    logp = model.compile_fn(model.logp(), inputs=model.value_vars, mode="FAST_COMPILE")
+    first, second = np.array([0.1, 0.2, 0.9])[: len(kept)], np.array([0.6, 0.5, 0.4])[: len(kept)]
+    units = likelihood.observe(evidence).units
+    known = [
+        share * sum(float(unit.log(at[place : place + 1])[0]) for place, unit in enumerate(units))
+        for at in (first, second)
+    ]
+    found = [float(logp({"theta": at})) for at in (first, second)]
+    assert found[0] - found[1] == pytest.approx(known[0] - known[1], abs=1e-5)
+
+
 @pytest.mark.slow
 def test_both_engines_agree() -> None:
     evidence = brw.Evidence.from_returns(pd.DataFrame(ROWS))
