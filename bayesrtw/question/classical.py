@@ -149,6 +149,11 @@ def _words(frame: "pd.DataFrame", evidence: Evidence) -> str:
         f"Q = {q:.2f} on {df:.0f} degrees of freedom (p {_p(p)}), I2 = {100 * i2:.0f} %, tau2 = {tau2:.4f} "
         "by REML."
     )
+    left = len(studies) - int(df) - 1
+    if left:
+        said += (
+            f" {left} of {len(studies)} rows have no estimate with an error and are left out here."
+        )
     if twice:
         said += f" {twice} estimates are of studies that have another one; here all count as independent."
     return said

@@ -1,6 +1,7 @@
 """What classical software prints, against metafor's own output: figures to 1e-6 or better."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +113,14 @@ def test_one_estimate_is_refused_and_two_have_no_line() -> None:
     assert "REML, Hartung-Knapp" not in two.index
     with pytest.raises(EvidenceError, match="takes two or more"):
         brw.classical(MODEL, brw.Evidence.from_frame(frame[:1]))
+
+
+def test_rows_without_an_estimate_are_counted_in_words() -> None:
+    frame = pd.DataFrame({"study": list("ABC"), "effect": [0.3, 0.1, 0.2], "se": [0.1, 0.2, 0.15]})
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
+    model = brw.Model(terms=(brw.Intercept(brw.prior.Normal(0, 1)), brw.terms.Common()))
+    assert "left out" not in brw.classical(model, evidence).describe()
+    effect = evidence.data["effect"].to_numpy().copy()
+    effect[1] = np.nan
+    gap = replace(evidence, data=evidence.data.assign(effect=("estimate", effect)))
+    assert "1 of 3 rows have no estimate" in brw.classical(model, gap).describe()
