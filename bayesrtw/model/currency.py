@@ -34,11 +34,14 @@ class Shape(NamedTuple):
         Day at which the hazard changes; 0 for a Weibull law.
     median, shape
         Mean and SD of the logs of the median (days), and of the shape or of the later hazard.
+    between
+        SD of that mean over all that is asked; 0 where it is known.
     """
 
     cut: float
     median: tuple[float, float]
     shape: tuple[float, float]
+    between: float = 0.0
 
     def of(self, median: ArrayLike, log_shape: ArrayLike) -> ReturnCurve:
         """Give curves by their medians; arguments broadcast."""
@@ -62,14 +65,14 @@ class Shape(NamedTuple):
             return self.of(self.median_of(place, log_shape, day), log_shape)
         return self.of(np.exp(place), log_shape)
 
-    def log_prior(self, place: Array, log_shape: Array, day: float) -> Array:
-        """Log density of place and shape, see `curve`; arguments broadcast."""
-        (mean, sd), (centre, spread) = self.median, self.shape
-        found = -0.5 * ((log_shape - centre) / spread) ** 2 - math.log(2.0 * math.pi * sd * spread)
+    def log_place(self, place: Array, log_shape: Array, day: float) -> Array:
+        """Log density of a place, see `curve`, given the shape; arguments broadcast."""
+        mean, sd = self.median
+        scale = -0.5 * math.log(2.0 * math.pi) - math.log(sd)
         if not day:
-            return np.asarray(found - 0.5 * ((place - mean) / sd) ** 2)
+            return np.asarray(scale - 0.5 * ((place - mean) / sd) ** 2 + 0.0 * log_shape)
         median, shape = self.median_of(place, log_shape, day), np.exp(log_shape)
-        found = found - 0.5 * ((np.log(median) - mean) / sd) ** 2
+        found = scale - 0.5 * ((np.log(median) - mean) / sd) ** 2
         # Log of the slope of the log median in the level.
         if not self.cut:
             return np.asarray(found - log_shape)

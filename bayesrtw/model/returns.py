@@ -11,41 +11,46 @@ References
 .. [1] Hausman JA (1978). Econometrica 46:1251-1271. doi:10.2307/1913827
 """
 
-import itertools
 import math
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import BSpline, CubicSpline, make_interp_spline
+from scipy.interpolate import CubicSpline, PchipInterpolator
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from bayesrtw.evidence.hazards import ReturnCurve
 from bayesrtw.model.currency import KINDS, Back, People, Report, Shape
+from bayesrtw.model.curve import Even, LogLine
 
 Array = NDArray[np.float64]
 
 #: Points of a look at where a curve may lie (place, shape), and how often it is narrowed.
-LOOKED, NARROWED = (33, 17), 4
-#: Points of rules, the first of which that differs by less than this share of the maximum from the next is
-#: taken; or by less than so much more in logs, where there is next to nothing.
-RULES, ALIKE = ((49, 41), (97, 81), (193, 161)), 3e-8
-#: Where they do not: knots of a spline, and how far it reaches from the best estimate, at most and in SDs.
-KNOTS, WITHIN = 241, (8.0, 40.0)
-FAR_OFF = 1.0
-#: Effects at which rules are compared, in SDs around the best estimate.
-COMPARED: Final = np.array([-7.0, -5.0, -3.5, -2.0, -1.0, 0.0, 1.0, 2.0, 3.5, 5.0, 7.0, 9.0])
-#: Log of the share of its maximum at which an integrand ends; SDs that priors reach.
-END, REACH = 32.0, 7.0
-#: Points of the prior of a level, and of shapes that are integrated there where hazards jump.
-LEVELS, SHAPES = 1201, 1601
+LOOKED, NARROWED = (33, 33), 3
+#: Effects at which a study is looked at first, and how far from its best estimate; beyond, nothing changes.
+FIRST, FAR = 81, 60.0
+#: Log of the share of its maximum at which an integrand over curves ends, and at which effects do; change
+#: of the logarithm below which it does not depend on the effect any more.
+END, GONE, FLAT = 32.0, 45.0, 1e-12
+#: Steps between effects that are integrated, in SDs given the curve and at most; fewest and most effects.
+STEP, LONGEST, FEWEST, MOST = 0.5, 0.25, 33, 1601
+#: What a spline through every other one may miss at those between: that through all misses less than 1e-8.
+SMOOTH = 1e-6
+#: Points over places, and where they are levels alone; steps between shapes, in their SDs; fewest and most.
+PLACES, ALONE, APART, SHAPES = 49, 193, 0.6, (9, 241)
+#: The same where hazards jump and rules leave some 1e-6 of noise: places, shapes, effects and their reach.
+JUMPS, EVERY, WITHIN = (97, 81), 241, (8.0, 40.0)
+#: SDs that priors reach.
+REACH = 7.0
+#: Points of the prior of a level, and of shapes integrated there, without and with hazards that jump.
+LEVELS, WITHOUT, WITH = 1201, 101, 1601
 #: Levels beyond which nobody, or everybody, is back.
 FURTHEST: Final = (-24.0, 16.0)
-#: Effects that are integrated together.
-TOGETHER = 32
+#: Densities that are asked for together.
+AT_ONCE = 400_000
 #: Correlations of numbers of the same people, as a share of those of numbers without rounding or lost people:
 #: one is never told by others exactly.
 SAME: Final = 0.95
@@ -138,7 +143,8 @@ class Returns:
         def missed(at: Array) -> float:
             theta, level, log_shape = (np.asarray(each) for each in at)
             curve = prior.curve(level, log_shape, self.day)
-            found = float(prior.log_prior(level, log_shape, self.day) - 0.125 * theta**2)
+            found = float(prior.log_place(level, log_shape, self.day) - 0.125 * theta**2)
+            found -= 0.5 * float((log_shape - prior.shape[0]) / prior.shape[1]) ** 2
             if self.seen is not None:
                 found += float(self.seen.log(theta, curve))
             for each in self.numbers:
@@ -202,87 +208,131 @@ class Returns:
         ]
         return max(min(told), FURTHEST[0]), min(max(told), FURTHEST[1])
 
-    @cached_property
-    def rule(self) -> tuple[int, int, bool]:
-        """Points of place and shape that the integral over curves needs, and whether they are enough."""
-        if self.shape.cut and not self.flat:
-            return (*RULES[1], False)
-        theta, values = self.best[0] + self.spread * COMPARED, np.zeros(0)
-        if self.flat:
-            return (*RULES[2], True)
-        for rule, finer in itertools.pairwise(RULES):
-            known = values if len(values) else self._integrals(theta, rule)
-            values = self._integrals(theta, finer)
-            differ = np.abs(known - values)
-            near = np.exp(values - np.max(values))
-            if np.all(np.minimum(differ * near, differ / FAR_OFF) < ALIKE):
-                return (*rule, True)
-        return (*RULES[2], False)
-
     def log(self, theta: Array) -> Array:
         """See `OneStudy`: the curve is integrated out."""
-        *rule, enough = self.rule
-        if enough:
-            return self._integrals(theta, (rule[0], rule[1]))
-        near = np.abs(theta - self.best[0]) < self._within
-        found = np.empty(len(theta))
-        found[near] = self._smooth(theta[near])
-        found[~near] = self._integrals(theta[~near], RULES[0])
-        return found
-
-    @property
-    def _within(self) -> float:
-        """How far from the best estimate the spline reaches."""
-        return min(WITHIN[0], WITHIN[1] * self.spread)
+        return self.own(theta)
 
     @cached_property
-    def _smooth(self) -> BSpline:
-        """Log likelihood as a spline, where rules leave some 1e-6 of noise: hazards that jump, mean days."""
-        theta = self.best[0] + np.linspace(-self._within, self._within, KNOTS)
-        rule = self.rule
-        return make_interp_spline(theta, self._integrals(theta, (rule[0], rule[1])), k=7)
+    def own(self) -> LogLine:
+        """The log likelihood under the prior of the shape."""
+        return self.under(self.shape.shape)
 
-    def _integrals(self, theta: Array, rule: tuple[int, int]) -> Array:
-        """Log likelihood by trapezoid rules over place and shape, shape (point,)."""
-        found, u = np.empty(len(theta)), np.linspace(0.0, 1.0, rule[0])[:, None]
-        more = _resample(LOOKED[1], rule[1])
-        for start in range(0, len(theta), TOGETHER):
-            cut = slice(start, start + TOGETHER)
-            shapes, low, high = self._home(theta[cut])
-            if not self.flat:
-                shapes, low, high = (each @ more for each in (shapes, low, high))
-            place = low[:, None] + (high - low)[:, None] * u
-            inside = self._density(theta[cut, None, None], place, shapes[:, None])
-            inside = inside + np.log(high - low)[:, None] - math.log(rule[0] - 1)
-            top = np.max(inside, axis=(1, 2))
-            found[cut] = top + np.log(np.sum(np.exp(inside - top[:, None, None]), axis=(1, 2)))
-            if not self.flat:
-                found[cut] += np.log(shapes[:, 1] - shapes[:, 0])
+    def under(self, law: tuple[float, float]) -> LogLine:
+        """Give the log likelihood where the log shape is normal with a mean and an SD."""
+        look, laid = self._look, self._laid
+        far, near = look.under(law), laid.under(law)
+        low, high = float(laid.theta[0]), float(laid.theta[-1])
+        line = PchipInterpolator(look.theta, far)
+        # The look is coarse: it goes on from where the rules end.
+        at_ends = np.where(look.theta < self.best[0], near[0] - line(low), near[-1] - line(high))
+        line = PchipInterpolator(look.theta, far + at_ends)
+        ends = float(look.theta[0]), float(look.theta[-1])
+        return LogLine(Even.through(laid.theta, near), line, low, high, ends)
+
+    @cached_property
+    def _look(self) -> "Tabled | Levelled":
+        """Look at effects far and wide, on coarse rules."""
+        x = np.linspace(-1.0, 1.0, FIRST) * math.asinh(FAR / self.spread)
+        theta = self.best[0] + self.spread * np.sinh(x)
+        if self.flat:
+            return self._levelled(theta)
+        return self._tabled(theta, np.linspace(*self._widest, LOOKED[1]), PLACES // 2)
+
+    @cached_property
+    def _laid(self) -> "Tabled | Levelled":
+        """Integrate over places at even effects wherever the study leaves any likelihood."""
+        if self.shape.cut and not self.flat:
+            within = min(WITHIN[0], WITHIN[1] * self.spread)
+            theta = self.best[0] + np.linspace(-within, within, EVERY)
+            return self._tabled(theta, np.linspace(*self._alive(theta)[:2], JUMPS[1]), JUMPS[0])
+        look = self._look
+        value = look.under((self.shape.shape[0], self.widest))
+        here = value > value.max() - GONE
+        for side in (slice(None), slice(None, None, -1)):
+            still = np.abs(value[side] - value[side][0]) < FLAT
+            here[side][: max(int(np.argmin(still)) - 1, 0)] = False
+        inside = np.flatnonzero(here)
+        low, high = look.theta[max(inside[0] - 1, 0)], look.theta[min(inside[-1] + 1, FIRST - 1)]
+        count = math.ceil((high - low) / min(STEP * self.spread, LONGEST)) + 1
+        shapes = None
+        while True:
+            theta = np.linspace(low, high, min(max(count | 1, FEWEST), MOST))
+            if self.flat:
+                laid: Tabled | Levelled = self._levelled(theta)
+            else:
+                shapes = self._shapes(theta) if shapes is None else shapes
+                laid = self._tabled(theta, shapes, PLACES)
+            if len(theta) == MOST or _smooth(theta, laid.under(self.shape.shape)):
+                return laid
+            count *= 2
+
+    def _shapes(self, theta: Array) -> Array:
+        """Lay shapes at even steps wherever they matter."""
+        first, last, step = self._alive(theta)
+        count = min(max(math.ceil((last - first) / step) + 1, SHAPES[0]), SHAPES[1])
+        return np.linspace(first, last, count)
+
+    @property
+    def widest(self) -> float:
+        """SD of the log shape over all that it is asked under."""
+        return math.hypot(self.shape.shape[1], self.shape.between)
+
+    @property
+    def _widest(self) -> tuple[float, float]:
+        """Ends of the log shapes that may be."""
+        reach = REACH * self.widest
+        return self.shape.shape[0] - reach, self.shape.shape[0] + reach
+
+    def _alive(self, theta: Array) -> tuple[float, float, float]:
+        """Give the shapes that matter at any of these effects, and steps that are fine enough."""
+        some = theta[:: max(1, len(theta) // 12)]
+        low, high = self._widest
+        step = high - low
+        for _ in range(NARROWED):
+            shapes = np.linspace(low, high, LOOKED[1])
+            inside = self._tabled(some, shapes, PLACES // 2).log
+            inside = inside - 0.5 * ((shapes - self.shape.shape[0]) / self.widest) ** 2
+            kept = inside > inside.max(axis=1, keepdims=True) - END
+            gap = shapes[1] - shapes[0]
+            # A normal is above e^-32 of its maximum within 8 SDs.
+            step = APART * (kept.sum(axis=1).min() + 1.0) * gap / 16.0
+            alive = np.flatnonzero(kept.any(axis=0))
+            low, high = max(low, shapes[alive[0]] - gap), min(high, shapes[alive[-1]] + gap)
+        return low, high, min(step, APART * self.shape.shape[1])
+
+    def _tabled(self, theta: Array, log_shape: Array, count: int) -> "Tabled":
+        """Integrate over places at effects and shapes."""
+        rows, columns = (
+            each[_spaced(len(each), most)]
+            for each, most in zip((theta, log_shape), LOOKED, strict=True)
+        )
+        low, high = self._homes(rows, columns)
+        low, high = (_between(each, rows, columns, theta, log_shape) for each in (low, high))
+        return Tabled(theta, log_shape, self._over(theta, log_shape, low, high, count))
+
+    def _over(self, theta: Array, log_shape: Array, low: Array, high: Array, count: int) -> Array:
+        """Log of integrals over places between ends, shape (effect, shape)."""
+        found, u = np.empty(low.shape), np.linspace(0.0, 1.0, count)[:, None]
+        step = max(1, AT_ONCE // (count * len(log_shape)))
+        for start in range(0, len(theta), step):
+            cut = slice(start, start + step)
+            width = (high - low)[cut, None]
+            inside = self._density(theta[cut, None, None], low[cut, None] + width * u, log_shape)
+            top = inside.max(axis=1, keepdims=True)
+            top = np.where(np.isfinite(top), top, 0.0)
+            with np.errstate(divide="ignore"):
+                whole = np.log(np.exp(inside - top).sum(axis=1, keepdims=True))
+            found[cut] = (top + whole + np.log(width / (count - 1)))[:, 0]
         return found
 
-    def _home(self, theta: Array) -> tuple[Array, Array, Array]:
-        """Where curves live given effects: log shapes, and ends of the place at each, (effect, shape)."""
-        centre, spread = self.shape.shape
-        u, every = np.linspace(0.0, 1.0, LOOKED[0])[:, None], np.linspace(-1.0, 1.0, LOOKED[1])
-        shapes = np.tile(
-            centre + REACH * spread * (every if not self.flat else 0.0), (len(theta), 1)
-        )
-        shapes = shapes[:, :1] if self.flat else shapes
-        low, high = (np.full(shapes.shape, end) for end in self._reach)
-        for turn in range(NARROWED):
+    def _homes(self, theta: Array, log_shape: Array) -> tuple[Array, Array]:
+        """Where places live given effects and shapes: their ends, each of shape (effect, shape)."""
+        low, high = (np.full((len(theta), len(log_shape)), end) for end in self._reach)
+        u = np.linspace(0.0, 1.0, LOOKED[0])[:, None]
+        for _ in range(NARROWED):
             place = low[:, None] + (high - low)[:, None] * u
-            inside = self._density(theta[:, None, None], place, shapes[:, None])
-            if turn == 0 and not self.flat:
-                # Shapes that cannot be are left out, and those between are looked at instead.
-                kept = np.max(inside, axis=1) > np.max(inside, axis=(1, 2))[:, None] - END
-                first = np.maximum(np.argmax(kept, axis=1) - 1, 0)
-                last = LOOKED[1] - np.argmax(kept[:, ::-1], axis=1)
-                rows = np.arange(len(theta))
-                ends = shapes[rows, first], shapes[rows, np.minimum(last, LOOKED[1] - 1)]
-                shapes = ends[0][:, None] + (ends[1] - ends[0])[:, None] * (0.5 + 0.5 * every)
-                continue
-            # Each shape has ends of its own, as far from its best place as its column is not nothing.
-            column = inside > np.max(inside, axis=1, keepdims=True) - END
+            inside = self._density(theta[:, None, None], place, log_shape)
+            column = inside > inside.max(axis=1, keepdims=True) - END
             gap = (high - low) / (LOOKED[0] - 1)
             first = np.argmax(column, axis=1)
             last = LOOKED[0] - 1 - np.argmax(column[:, ::-1], axis=1)
@@ -290,26 +340,38 @@ class Returns:
                 np.maximum(low, low + gap * (first - 1.0)),
                 np.minimum(high, low + gap * (last + 1.0)),
             )
-        return shapes, low, high
+        return low, high
+
+    def _levelled(self, theta: Array) -> "Levelled":
+        """Lay densities over levels at effects, where nothing but the level counts."""
+        low, high = self._homes(theta, np.zeros(1))
+        place = low + (high - low) * np.linspace(0.0, 1.0, ALONE)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            inside = self.log_joint(theta[:, None], place, np.zeros(1))
+        inside = np.where(np.isnan(inside), -np.inf, inside)
+        return Levelled(theta, place, inside + np.log((high - low) / (ALONE - 1)), self._levels)
+
+    @cached_property
+    def _levels(self) -> "Levels":
+        """Densities of levels at the one day that counts, given shapes."""
+        count = WITH if self.shape.cut else WITHOUT
+        shapes, level = np.linspace(*self._widest, count), np.linspace(*self._reach, LEVELS)
+        return Levels(level, shapes, self.shape.log_place(level[:, None], shapes, self.day))
+
+    @cached_property
+    def _level(self) -> CubicSpline:
+        """Log density of levels at the one day that counts, over all shapes that may be."""
+        return self._levels.under((self.shape.shape[0], self.widest))
 
     def _density(self, theta: Array, place: Array, log_shape: Array) -> Array:
-        """Log density of numbers and curve; arguments broadcast."""
+        """Log density of numbers and place given the shape; arguments broadcast."""
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             found = self.log_joint(theta, place, log_shape)
             if self.flat:
-                found = found + self._level_prior(place)
+                found = found + self._level(place)
             else:
-                found = found + self.shape.log_prior(place, log_shape, self.day)
+                found = found + self.shape.log_place(place, log_shape, self.day)
         return np.where(np.isnan(found), -np.inf, found)
-
-    @cached_property
-    def _level_prior(self) -> CubicSpline:
-        """Log density of the level at the one day that counts: shapes are integrated in their prior."""
-        count = SHAPES if self.shape.cut else SHAPES // 16
-        (centre, spread), x = self.shape.shape, np.linspace(-REACH, REACH, count)
-        level = np.linspace(*self._reach, LEVELS)
-        prior = self.shape.log_prior(level[:, None], centre + spread * x, self.day)
-        return CubicSpline(level, logsumexp(prior, axis=1) + math.log(spread * (x[1] - x[0])))
 
     def reports(self, theta: Array) -> None:
         """See `OneStudy`: what it would report is near its effect plus a normal error."""
@@ -324,15 +386,68 @@ class Together(NamedTuple):
     correlation: Array
 
 
-@cache
-def _resample(count: int, more: int) -> Array:
-    """Matrix that takes values on an even grid to another with the same ends, along straight lines."""
-    return np.stack(
-        [
-            np.interp(np.linspace(0.0, 1.0, more), np.linspace(0.0, 1.0, count), each)
-            for each in np.eye(count)
-        ]
+class Tabled(NamedTuple):
+    """Log likelihoods at effects and log shapes, shape (effect, shape)."""
+
+    theta: Array
+    log_shape: Array
+    log: Array
+
+    def under(self, law: tuple[float, float]) -> Array:
+        """Integrate over log shapes that are normal, shape (effect,)."""
+        return np.asarray(logsumexp(self.log + _weights(self.log_shape, law), axis=1))
+
+
+class Levels(NamedTuple):
+    """Log densities of levels given log shapes, shape (level, shape)."""
+
+    level: Array
+    log_shape: Array
+    log: Array
+
+    def under(self, law: tuple[float, float]) -> CubicSpline:
+        """Integrate over log shapes that are normal."""
+        return CubicSpline(self.level, logsumexp(self.log + _weights(self.log_shape, law), axis=1))
+
+
+class Levelled(NamedTuple):
+    """Log densities of what is reported at effects and levels, shape (effect, level), with their steps."""
+
+    theta: Array
+    level: Array
+    log: Array
+    levels: Levels
+
+    def under(self, law: tuple[float, float]) -> Array:
+        """Integrate over levels under log shapes that are normal, shape (effect,)."""
+        return np.asarray(logsumexp(self.log + self.levels.under(law)(self.level), axis=1))
+
+
+def _weights(log_shape: Array, law: tuple[float, float]) -> Array:
+    """Give logs of weights of log shapes at even steps, normal with a mean and an SD."""
+    mean, sd = law
+    bare = -0.5 * ((log_shape - mean) / sd) ** 2
+    return np.asarray(
+        bare + math.log((log_shape[1] - log_shape[0]) / (sd * math.sqrt(2 * math.pi)))
     )
+
+
+def _smooth(theta: Array, value: Array) -> bool:
+    """Whether a spline through every other value gives those between."""
+    missed = Even.through(theta[::2], value[::2])(theta[1::2]) - value[1::2]
+    near = np.exp(0.5 * (value[1::2] - value.max()))
+    return bool(np.max(np.abs(missed) * near) < SMOOTH)
+
+
+def _spaced(count: int, most: int) -> NDArray[np.intp]:
+    """Places of at most so many of a row, its ends among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.intp))
+
+
+def _between(values: Array, rows: Array, columns: Array, at: Array, of: Array) -> Array:
+    """Give what was seen at some rows and columns at more of them, along straight lines."""
+    wide = np.stack([np.interp(of, columns, row) for row in values])
+    return np.stack([np.interp(at, rows, column) for column in wide.T], axis=1)
 
 
 def _given(study: Returns, people: People, functions: list[Array]) -> Together:
