@@ -85,7 +85,7 @@ def predict(
     whole = expects(model, evidence)
     if not whole.model.has_mean:
         raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
-    grid = _grid(_columns(whole.model), at or {})
+    grid = settings_asked(whole.model, at or {})
     headline = whole.model.pooled
     means = [expected_at(whole, headline, values) for values in grid]
     news = [expected_at(whole, NEW[headline], values) for values in grid]
@@ -149,7 +149,7 @@ def expected_at(whole: Expects, of: str, at: Mapping[str, object]) -> Kernels:
     SpecError
         If there is no such moderator or level.
     """
-    [values] = _grid(_columns(whole.model), {name: [value] for name, value in at.items()})  # type: ignore[misc]
+    [values] = settings_asked(whole.model, {name: [value] for name, value in at.items()})  # type: ignore[misc]
     rows, along, share = _rows(
         whole, values, over_studies=of in ("mu_studies", "theta_new_studies")
     )
@@ -167,8 +167,27 @@ def _columns(model: Model) -> list[str]:
     return list(dict.fromkeys((*owned, *other, *spread)))
 
 
-def _grid(columns: Sequence[str], at: Mapping[str, Value]) -> list[dict[str, object]]:
-    """Give every combination of the values that are asked for."""
+def settings_asked(model: Model, at: Mapping[str, Value]) -> list[dict[str, object]]:
+    """Give every combination of the values of moderators that are asked for.
+
+    Parameters
+    ----------
+    model
+        Whose moderators these are.
+    at
+        Column to a level or number, or to several.
+
+    Returns
+    -------
+    list of dict
+        Column to its value, one dict a combination; a single empty one where nothing is asked for.
+
+    Raises
+    ------
+    SpecError
+        If there is no such moderator, it is given no value, or there are too many combinations.
+    """
+    columns = _columns(model)
     for name in at:
         if name not in columns:
             hint = suggestion(name, columns) if columns else "the model has none: leave `at` out."

@@ -8,8 +8,8 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from bayesrtw.decision.risks import per_thousand
 from bayesrtw.printed import BENEFIT, NONE, arrows, spell_chance, spell_probability
-from bayesrtw.report.absolute import per_thousand
 from bayesrtw.report.block import Block, Bullets, Controls, Paragraph, Quoted, Section, Text
 from bayesrtw.report.markup import blocks_as_html
 from bayesrtw.report.numbers import Printer, clean
@@ -190,7 +190,7 @@ def _people(content: dict[str, Any], start: float, n: Printer) -> dict[str, list
         if name:
             row = content["estimates"][name]
             found[name] = [
-                n.spelt(per_thousand(content["measure"], row[end], start), "signed")
+                n.spelt(float(per_thousand(content["measure"], row[end], start)), "signed")
                 for end in ("median", "lower", "upper")
             ]
     return found

@@ -11,6 +11,7 @@ from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import NEXT, PREDICTIVE, Panel, sensitivity
 from bayesrtw.analysis.severity import severity
+from bayesrtw.decision.risks import BASELINES, MEASURES, per_thousand, risk
 from bayesrtw.engine.allocated_fit import silent
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.evidence.measure import Measure, measure_named
@@ -19,7 +20,6 @@ from bayesrtw.model.spec import Model
 from bayesrtw.model.term import told_apart
 from bayesrtw.question.missing import SUMMED, missing_column, missing_levels
 from bayesrtw.question.predictive import chance_of_smallest
-from bayesrtw.report.absolute import BASELINES, MEASURES, per_thousand, risk
 from bayesrtw.report.behind import conflicts_of
 from bayesrtw.report.checklist import checklist
 from bayesrtw.report.classical import classical_of
@@ -317,6 +317,9 @@ def _people(found: dict[str, Any], name: str, baseline: float) -> dict[str, floa
     row = found["estimates"][name]
     ends = {end: row[end] for end in ("median", "lower", "upper")}
     return {
-        "with": 1000.0 * risk(found["measure"], ends["median"], baseline),
-        **{end: per_thousand(found["measure"], value, baseline) for end, value in ends.items()},
+        "with": 1000.0 * float(risk(found["measure"], ends["median"], baseline)),
+        **{
+            end: float(per_thousand(found["measure"], value, baseline))
+            for end, value in ends.items()
+        },
     }

@@ -25,8 +25,8 @@ import bayesrtw as brw
 from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.run import run
 from bayesrtw.analysis.spec import Estimand
+from bayesrtw.decision.risks import per_thousand
 from bayesrtw.printed import plain, spell, spell_probability
-from bayesrtw.report.absolute import per_thousand
 from bayesrtw.report.document import as_json
 from bayesrtw.report.html import render_html, render_index
 from bayesrtw.report.record import record

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from bayesrtw.decision.risks import per_thousand, risk
 from bayesrtw.errors import SpecError
-from bayesrtw.report.absolute import per_thousand, risk
 
 
 @pytest.mark.parametrize(
