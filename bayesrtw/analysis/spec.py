@@ -9,6 +9,7 @@ from typing import Any
 from bayesrtw.analysis.conclusion import Rules
 from bayesrtw.analysis.look import ForestOptions
 from bayesrtw.bounded import toml_of
+from bayesrtw.decision.stated import Decision
 from bayesrtw.engine import Engine
 from bayesrtw.engine.exact import Exact  # noqa: F401 - registers the engine's kind
 from bayesrtw.engine.nuts import Nuts  # noqa: F401 - the same
@@ -322,6 +323,8 @@ class Analysis:
     ladder
         How trials and non-randomised studies are pooled under one assumption after another, and
         which of them decides.
+    decision
+        What those who decide state before the fit: the baseline, and where effects begin to matter.
     columns
         What headings of a flat table are, such as ``yi = "effect"``, where the evidence is one: heading
         to a name of this package, as ``--columns`` states them.
@@ -349,6 +352,7 @@ class Analysis:
     conclusion: Rules = field(default_factory=Rules)
     living: Living = field(default_factory=Living)
     ladder: Rungs = field(default_factory=Rungs)
+    decision: Decision = field(default_factory=Decision)
     columns: Mapping[str, str] = field(default_factory=dict)
     report: ForestOptions = field(default_factory=ForestOptions)
     schema: int = SCHEMA
@@ -373,6 +377,7 @@ class Analysis:
             if twice:
                 raise SpecError(f"{what} {shown(twice)} stands twice; give each a name of its own.")
         assert self.model
+        self.decision.check(MEASURES[self.evidence.measure])
 
     @property
     def model(self) -> Model:

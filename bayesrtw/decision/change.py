@@ -162,6 +162,15 @@ class Change:
         return self.scale.change(theta, self.scale.level[point])
 
 
+#: Measures that tell days, and the baseline that each needs.
+OF_DAYS: Final = {
+    "log_hazard_ratio": "risk",
+    "log_ratio_of_means": "mean",
+    "mean_difference": "",
+    "rmst_difference": "",
+    "standardised_mean_difference": "sd",
+}
+
 #: The one baseline of a scale that needs none.
 _NONE: Final = np.ones(1)
 
@@ -250,7 +259,7 @@ def of_days(
         raise SpecError("days regained need a direction of benefit; state which effects are good.")
     sign = 1.0 if benefit == "higher" else -1.0
     own = partial(Scale, "days", good=True)
-    if measure.name in ("mean_difference", "rmst_difference"):
+    if OF_DAYS.get(measure.name) == "":
         if unit != "days":
             raise SpecError(
                 f"days are asked for; differences are in {unit or 'an unstated unit'}: use difference."
@@ -263,12 +272,8 @@ def of_days(
             _NONE,
             sign > 0,
         )
-    needs = {
-        "log_hazard_ratio": "risk",
-        "log_ratio_of_means": "mean",
-        "standardised_mean_difference": "sd",
-    }.get(measure.name)
-    if needs is None:
+    needs = OF_DAYS.get(measure.name, "")
+    if not needs:
         raise SpecError(
             f"effects are in {measure.name}, which tells no days; hazard ratios of returning with a curve "
             "do, differences of days, ratios of mean days and standardised differences."
