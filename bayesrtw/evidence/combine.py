@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.errors import EvidenceError
+from bayesrtw.evidence.labelled import dataset_of
 from bayesrtw.evidence.quality import Judgements
-from bayesrtw.evidence.table import Evidence, dataset_of
+from bayesrtw.evidence.table import Evidence
 
 
 def combine(first: Evidence, second: Evidence) -> Evidence:

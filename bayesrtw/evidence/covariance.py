@@ -1,6 +1,6 @@
 """Known covariance of sampling errors: what one is, and what is none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,3 +55,16 @@ def _indefinite(covariance: NDArray[np.float64], size: int) -> str:
     if least > size * np.finfo(float).eps:
         return ""
     return f"not positive definite (least eigenvalue of its correlations {least:.2g})"
+
+
+def kept(dependence: tuple[Dependence, ...], keep: NDArray[np.bool_]) -> tuple[Dependence, ...]:
+    """Dependence among the rows of a mask, renumbered."""
+    place = np.cumsum(keep) - 1
+    found = []
+    for block in dependence:
+        stays = keep[block.rows]
+        if stays.sum() > 1:
+            rows = np.asarray(place[block.rows[stays]], dtype=np.intp)
+            inside = block.covariance[np.ix_(stays, stays)]
+            found.append(replace(block, rows=rows, covariance=inside))
+    return tuple(found)

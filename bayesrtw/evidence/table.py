@@ -14,10 +14,12 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, shown
 from bayesrtw.evidence.cells import Places
 from bayesrtw.evidence.coding import Coding
-from bayesrtw.evidence.covariance import Dependence
+from bayesrtw.evidence.covariance import Dependence, kept
 from bayesrtw.evidence.frame import arms_of, numbers_of, printed_of, returns_of
+from bayesrtw.evidence.labelled import dataset_of
 from bayesrtw.evidence.measure import Benefit, Measure, measure_named
 from bayesrtw.evidence.quality import Judgements
+from bayesrtw.evidence.survival import Columns, reports
 from bayesrtw.pictured import Drawing, Pictured, as_html, rows_as_html
 from bayesrtw.printed import NEUTRAL, Direction, plain
 from bayesrtw.registry import suggestion
@@ -297,6 +299,71 @@ class Evidence(Pictured):
         held = returns_of(frame, dict(columns or {}))
         return cls(dataset_of(held), Provenance(title="data frame"), _outcomes(held, "higher", ""))
 
+    @classmethod
+    def from_survival(
+        cls,
+        frame: "pd.DataFrame",
+        *,
+        time: str,
+        event: str,
+        arm: str,
+        programme: object = None,
+        covariates: Sequence[str] = (),
+        strata: Sequence[str] = (),
+        study: str = "",
+        days: Sequence[float] = (91.0, 182.0, 365.0),
+    ) -> Self:
+        """Make evidence of individual times to return, one row a study, as a paper would report them.
+
+        Parameters
+        ----------
+        frame
+            One row a person.
+        time, event, arm
+            Columns: days until return or the end of follow-up; 1 for a return, 0 for the end of follow-up;
+            who had the programme (1 and 0, or as `programme` says).
+        programme
+            Value of `arm` that is the programme.
+        covariates, strata
+            Columns that the hazard ratio is adjusted for: as covariates, words by their levels, or with a
+            baseline hazard for each combination.
+        study
+            Column of studies; without it all people are of one study, ``"own data"``.
+        days
+            At most three dates at which shares back are told.
+
+        Returns
+        -------
+        Evidence
+            ``effect`` and ``se`` of the log hazard ratio (Cox, ties by Efron [1]_) and what it is
+            ``adjusted_for``; of both arms, crude, medians in days and shares back with 95 % intervals
+            (Kaplan-Meier, by complementary log-logs [2]_), and counts where nobody was lost before the
+            date. The likelihood `return_to_work` hears the hazard ratio alone: crude numbers of the same
+            people add nothing to it.
+
+        Raises
+        ------
+        EvidenceError
+            If cells are missing, times negative, events not 0 or 1, arms not two, nobody returned in an arm,
+            or a coefficient has no finite estimate; every fault is named at once. If statsmodels is missing.
+
+        References
+        ----------
+        .. [1] Efron B (1977). J Am Stat Assoc 72:557-565. doi:10.1080/01621459.1977.10480613
+        .. [2] Brookmeyer R, Crowley J (1982). Biometrics 38:29-41. doi:10.2307/2530286
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from bayesrtw.evidence.table import Evidence
+        >>> people = pd.DataFrame({"day": [5, 9, 14, 20, 30, 40], "back": 1, "talk": [1, 1, 0, 1, 0, 0]})
+        >>> told = Evidence.from_survival(people, time="day", event="back", arm="talk", days=(20,))
+        >>> [float(told.data[name][0]) for name in ("median_t", "median_c", "share_t")]
+        [9.0, 30.0, 1.0]
+        """
+        columns = Columns(time, event, arm, tuple(covariates), tuple(strata), study)
+        return cls.from_returns(reports(frame, columns, programme, tuple(days)))
+
     @property
     def size(self) -> int:
         """How many estimates there are."""
@@ -492,7 +559,7 @@ class Evidence(Pictured):
         return replace(
             self,
             data=dataset_of(columns),
-            dependence=_kept(self.dependence, keep),
+            dependence=kept(self.dependence, keep),
             places=replace(self.places, lines=tuple(compress(self.places.lines, keep))),
         )
 
@@ -527,74 +594,3 @@ def _outcomes(
         raise EvidenceError(f"benefit is {benefit!r}; Choices: higher, lower.")
     names = sorted({str(name) for name in held["outcome"]})
     return {name: Outcome(name, name.replace("_", " "), benefit, unit) for name in names}
-
-
-def _kept(dependence: tuple[Dependence, ...], keep: NDArray[np.bool_]) -> tuple[Dependence, ...]:
-    """Dependence among the rows of a mask, renumbered."""
-    place = np.cumsum(keep) - 1
-    found = []
-    for block in dependence:
-        stays = keep[block.rows]
-        if stays.sum() > 1:
-            rows = np.asarray(place[block.rows[stays]], dtype=np.intp)
-            inside = block.covariance[np.ix_(stays, stays)]
-            found.append(replace(block, rows=rows, covariance=inside))
-    return tuple(found)
-
-
-def dataset_of(columns: Mapping[str, NDArray[np.generic]]) -> xr.Dataset:
-    """Put columns into a labelled table whose rows have unique, readable names.
-
-    Parameters
-    ----------
-    columns
-        Column to values; text as object arrays. ``study`` must be there.
-
-    Returns
-    -------
-    Dataset, dims (estimate,)
-        Rows are called by study, and by stratum, contrast, outcome or number where that is not
-        enough to tell them apart. A column ``estimate`` (the printed number) becomes
-        ``estimate_printed``, since the dimension has that name.
-    """
-    data = {
-        f"{ESTIMATE}_printed" if name == ESTIMATE else name: (ESTIMATE, values)
-        for name, values in columns.items()
-    }
-    return xr.Dataset(data, coords={ESTIMATE: _labels(columns)})
-
-
-def _labels(columns: Mapping[str, NDArray[np.generic]]) -> NDArray[np.object_]:
-    study = columns["label"] if "label" in columns else columns["study"]
-    labels = [str(value) for value in study]
-    for extra in ("stratum", "arm", "contrast", "comparison", "outcome", "follow_up_months"):
-        count = _counts(labels)
-        if extra not in columns or len(count) == len(labels):
-            continue
-        unit = " months" if extra == "follow_up_months" else ""
-        values = [
-            f"{value:g}{unit}" if isinstance(value, float) else str(value)
-            for value in columns[extra]
-        ]
-        differs: dict[str, set[str]] = {}
-        for label, value in zip(labels, values, strict=True):
-            differs.setdefault(label, set()).add(value)
-        labels = [
-            f"{label} ({value})"
-            if count[label] > 1 and len(differs[label]) > 1 and value not in ("", f"nan{unit}")
-            else label
-            for label, value in zip(labels, values, strict=True)
-        ]
-    count, seen = _counts(labels), dict.fromkeys(labels, 0)
-    for index, label in enumerate(labels):
-        if count[label] > 1:
-            seen[label] += 1
-            labels[index] = f"{label} #{seen[label]}"
-    return np.array(labels, dtype=object)
-
-
-def _counts(labels: Sequence[str]) -> dict[str, int]:
-    count: dict[str, int] = {}
-    for label in labels:
-        count[label] = count.get(label, 0) + 1
-    return count

@@ -206,12 +206,14 @@ class ReturnToWork:
         beside = [
             str(names[row])
             for row, own in enumerate(rows)
-            if told[row] and own.back is not None and _text(evidence, "adjusted", row) == "yes"
+            if told[row]
+            and (own.back is not None or own.numbers)
+            and _text(evidence, "adjusted", row) == "yes"
         ]
         if beside:
             text = (
-                f"{shown(beside)}: an adjusted hazard ratio stands beside crude counts of the same people; "
-                "the hazard ratio alone is used."
+                f"{shown(beside)}: an adjusted hazard ratio stands beside crude counts, medians or days of "
+                "the same people; the hazard ratio alone is used."
             )
             found.append(Finding("adjusted-beside-crude", "note", text))
         return found

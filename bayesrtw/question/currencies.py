@@ -7,6 +7,7 @@ import pandas as pd
 
 from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import SpecError
+from bayesrtw.evidence.digitised import people_behind
 from bayesrtw.evidence.hazards import (
     PiecewiseReturn,
     ReturnCurve,
@@ -36,7 +37,8 @@ __all__ = [
     "PiecewiseReturn", "ReturnCurve", "WeibullReturn", "answers", "back", "days_regained",
     "hazard_ratio_of_days", "hazard_ratio_of_medians", "hazard_ratio_of_odds_ratio",
     "hazard_ratio_of_risk_ratio", "hazard_ratio_of_risks", "median_under", "norwegian_cohort",
-    "odds_ratio_at", "on_one_scale", "risk_ratio_at", "risk_ratio_of_hazard_ratio", "weibull_through",
+    "odds_ratio_at", "on_one_scale", "people_behind", "risk_ratio_at", "risk_ratio_of_hazard_ratio",
+    "weibull_through",
 ]  # fmt: skip
 
 #: Measure that is told in currencies.

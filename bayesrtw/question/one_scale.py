@@ -10,7 +10,8 @@ from scipy.special import ndtri
 
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.counts import counts
-from bayesrtw.evidence.table import Evidence, Outcome, dataset_of
+from bayesrtw.evidence.labelled import dataset_of
+from bayesrtw.evidence.table import Evidence, Outcome
 from bayesrtw.model.return_to_work import DATES, MEASURE
 
 #: Days of a month.

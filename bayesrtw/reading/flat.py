@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from bayesrtw.errors import EvidenceError, Fault, Faults
 from bayesrtw.evidence.cells import Places, Table
+from bayesrtw.evidence.labelled import dataset_of
 from bayesrtw.evidence.measure import Benefit
-from bayesrtw.evidence.table import Evidence, Outcome, Provenance, dataset_of
+from bayesrtw.evidence.table import Evidence, Outcome, Provenance
 from bayesrtw.printed import STATE_IT
 from bayesrtw.reading.columns import understood
 from bayesrtw.reading.files import grid_of

@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, Finding
 from bayesrtw.evidence.cells import Table
+from bayesrtw.evidence.labelled import dataset_of
 from bayesrtw.evidence.measure import MEASURES, Benefit
 from bayesrtw.evidence.quality import Judgements, read_judgements
 from bayesrtw.evidence.reported import NUMBERS, OnScale, analysis_scale
 from bayesrtw.evidence.rows import TEXT
-from bayesrtw.evidence.table import Evidence, Outcome, Provenance, dataset_of
+from bayesrtw.evidence.table import Evidence, Outcome, Provenance
 from bayesrtw.printed import STATE_IT
 from bayesrtw.reading.review import AGREES, NO_SE, ROUNDING, Cells, ReviewRow, Setting, row_of
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Places, Table, numbers, read_table
 from bayesrtw.evidence.coding import Coding, read_coding
+from bayesrtw.evidence.labelled import dataset_of
 from bayesrtw.evidence.quality import Judgements, read_judgements
 from bayesrtw.evidence.reported import NUMBERS
 from bayesrtw.evidence.rows import TEXT, all_numbers, converted
@@ -19,7 +20,6 @@ from bayesrtw.evidence.table import (
     Evidence,
     Outcome,
     Provenance,
-    dataset_of,
 )
 from bayesrtw.reading.flat import NOTHING, Stated, flat_evidence, flat_table
 from bayesrtw.reading.revision import mark

@@ -33,9 +33,10 @@ from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.integrate import integrate, pruned
 from bayesrtw.engine.problem import pose
 from bayesrtw.errors import BayesrtwError
+from bayesrtw.evidence.labelled import dataset_of
 from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.evidence.reported import FROM_COUNTS, analysis_scale
-from bayesrtw.evidence.table import Evidence, Provenance, dataset_of
+from bayesrtw.evidence.table import Evidence, Provenance
 from bayesrtw.model.checked import check
 from bayesrtw.model.defaults import default_priors, default_terms
 from bayesrtw.model.design import build
