@@ -1,17 +1,23 @@
 """How probable it is that one more trial changes the conclusion, and how much it would narrow it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model, stated
-from bayesrtw.engine.fitted import Fitted, Posterior
+from bayesrtw.decision.voi_effects import elsewhere
+from bayesrtw.engine.fitted import Fitted
+from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, asked
-from bayesrtw.question.next_trial import After, after, results
+from bayesrtw.question.next_trial import After, Line, Setting, setting_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +31,9 @@ USUAL = "of median precision"
 #: Of these, every so many is used for the width, which varies little.
 EVERY = 10
 
+#: People of trials between which the size that would change the class is looked for, and how finely.
+LEAST_PEOPLE, MOST_PEOPLE, FINE = 20.0, 1e6, 1.02
+
 
 def outlook(
     model: Subject,
@@ -33,6 +42,7 @@ def outlook(
     *,
     now: str = "",
     trials: Mapping[str, float] | None = None,
+    at: Mapping[str, str | float] | None = None,
     ci_prob: float = 0.95,
 ) -> Answer:
     """Say what one more trial of the average programme, in a new setting, could change.
@@ -51,6 +61,8 @@ def outlook(
     trials
         Name to standard error, analysis scale; `usual_trials` unless given. Such a trial reports its effect
         with a normal error and without bias, whatever the likelihood of the rows and their biases are.
+    at
+        Column of a moderator to its value where the trial is; the average programme unless given.
     ci_prob
         Probability of the interval of the pooled mean whose width is expected.
 
@@ -84,7 +96,7 @@ def outlook(
     True
     """
     whole = asked(model, evidence)
-    frame = look_out(whole, rules_of(model, rules), now=now, trials=trials, ci_prob=ci_prob)
+    frame = look_out(whole, rules_of(model, rules), now=now, trials=trials, at=at, ci_prob=ci_prob)
     said = " ".join(
         f"One more trial {name} changes the class with probability {row['change']:.2f}"
         f"{' (to ' + repr(row['then']) + ')' if row['then'] else ''} and narrows the interval by "
@@ -108,44 +120,209 @@ def look_out(
     *,
     now: str = "",
     trials: Mapping[str, float] | None = None,
+    at: Mapping[str, str | float] | None = None,
     ci_prob: float = 0.95,
 ) -> "pd.DataFrame":
     """Say what one more trial could change of a fit; see `outlook`."""
     import pandas as pd  # noqa: PLC0415
 
-    rules, evidence = rules if rules is not None else Rules(), whole.evidence
-    stated(evidence.direction.benefit)
-    posterior = whole.posterior
-    doubting = sceptical_model(whole.model, rules)
-    doubts = None if doubting is None else whole.beside(doubting, evidence).posterior
-    judge = _Judge(rules, higher=evidence.benefit != "lower", now=now)
-    if not now:
-        judge = replace(
-            judge,
-            now=judge.classes(_as_after(posterior), None if doubts is None else _as_after(doubts))[
-                0
-            ],
-        )
-    width = float(_as_after(posterior).width(ci_prob)[0])
+    look = _looked(whole, rules, now, at)
+    width = float(_as_after(look.first.own).width(ci_prob)[0])
     found: dict[str, dict[str, object]] = {}
-    for name, each in (usual_trials(evidence) if trials is None else trials).items():
-        result = results(posterior, each, RESULTS)
-        then = judge.classes(
-            after(posterior, each, result), None if doubts is None else after(doubts, each, result)
-        )
-        share = {word: then.count(word) / RESULTS for word in rules.classes}
+    for name, each in (usual_trials(whole.evidence) if trials is None else trials).items():
+        share = look.shares(each)
         others = {
-            word: chance for word, chance in share.items() if word != judge.now and chance > 0
+            word: chance for word, chance in share.items() if word != look.judge.now and chance > 0
         }
-        widths = after(posterior, each, result[EVERY // 2 :: EVERY]).width(ci_prob)
+        some = look.results(each)[EVERY // 2 :: EVERY]
+        widths = look.first.after(each, some).width(ci_prob)
         found[name] = {
             "se": each,
-            "change": 1.0 - share[judge.now],
+            "change": 1.0 - share[look.judge.now],
             "then": max(others, key=others.__getitem__) if others else "",
             "narrower": 1.0 - float(np.mean(widths)) / width,
             **{f"to {word}": chance for word, chance in share.items()},
         }
     return pd.DataFrame.from_dict(found, orient="index").rename_axis("one more trial")
+
+
+def people_needed(
+    whole: Fitted,
+    rules: Rules | None = None,
+    *,
+    chance: float,
+    now: str = "",
+    at: Mapping[str, str | float] | None = None,
+) -> tuple[float, float]:
+    """Give the size of the one trial that would change the class with some probability.
+
+    Parameters
+    ----------
+    whole
+        A fit.
+    rules, now, at
+        As of `outlook`.
+    chance
+        Probability that the class is another one afterwards, in (0, 1).
+
+    Returns
+    -------
+    tuple of float
+        People in both groups, to 2 %; infinite where no trial, however large, would do. And the probability
+        for a trial without sampling error.
+
+    Raises
+    ------
+    SpecError
+        If no row says how many people it is of, or chance is no probability.
+    """
+    if not 0 < chance < 1:
+        raise SpecError(f"chance must lie in (0, 1); found {chance!r}.")
+    look = _looked(whole, rules, now, at)
+
+    def change(se: float) -> float:
+        return 1.0 - look.shares(se)[look.judge.now]
+
+    unit = information_unit(whole.evidence)
+    most = change(0.0)
+    if change(unit / math.sqrt(MOST_PEOPLE)) < chance:
+        return math.inf, most
+    low, high = LEAST_PEOPLE, MOST_PEOPLE
+    if change(unit / math.sqrt(low)) >= chance:
+        return low, most
+    while high > FINE * low:
+        middle = math.sqrt(low * high)
+        enough = change(unit / math.sqrt(middle)) >= chance
+        low, high = (low, middle) if enough else (middle, high)
+    return high, most
+
+
+def _looked(
+    whole: Fitted, rules: Rules | None, now: str, at: Mapping[str, str | float] | None
+) -> "_Look":
+    """Prepare a fit, and its sceptical neighbour, for looking ahead."""
+    rules, evidence = rules if rules is not None else Rules(), whole.evidence
+    stated(evidence.direction.benefit)
+    doubting = sceptical_model(whole.model, rules)
+    first = _ahead(whole, at)
+    doubts = None if doubting is None else _ahead(whole.beside(doubting, evidence), at)
+    judge = _Judge(rules, higher=evidence.benefit != "lower", now=now)
+    if not now:
+        today = _as_after(first.own), None if doubts is None else _as_after(doubts.own)
+        judge = replace(judge, now=judge.classes(*today)[0])
+    return _Look(first, doubts, judge)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ahead:
+    """The pooled mean, and a setting where a trial would tell of it."""
+
+    own: Kernels
+    setting: Setting
+    line: Line | None
+
+    def after(self, se: float, result: NDArray[np.float64]) -> After:
+        """Give the pooled mean after results."""
+        if self.line is None:
+            return self.setting.after(se, result)
+        return next(self.setting.beside(se, result, [self.line]))
+
+
+def _ahead(whole: Fitted, at: Mapping[str, str | float] | None) -> _Ahead:
+    """Put a trial into a setting like those of the pooled mean, or where moderators say."""
+    known = whole.posterior
+    if not at:
+        return _Ahead(known.pooled, setting_of(known), None)
+    return _Ahead(known.pooled, *elsewhere(whole, at))
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """A fit, its sceptical neighbour if there is one, and who names classes."""
+
+    first: _Ahead
+    doubts: _Ahead | None
+    judge: "_Judge"
+
+    @cached_property
+    def _known(self) -> dict[float, NDArray[np.float64]]:
+        return {}
+
+    def results(self, se: float) -> NDArray[np.float64]:
+        """Give equally probable results of a trial."""
+        if se not in self._known:
+            self._known[se] = self.first.setting.results(se, RESULTS)
+        return self._known[se]
+
+    def shares(self, se: float) -> dict[str, float]:
+        """Give the probability of each class after a trial."""
+        result = self.results(se)
+        doubts = None if self.doubts is None else self.doubts.after(se, result)
+        then = self.judge.classes(self.first.after(se, result), doubts)
+        return {word: then.count(word) / RESULTS for word in self.judge.rules.classes}
+
+
+def information_unit(evidence: Evidence) -> float:
+    """Give what a standard error times the root of the number of people is in the rows.
+
+    Parameters
+    ----------
+    evidence
+        The rows.
+
+    Returns
+    -------
+    float
+        Their median, analysis scale: a trial of n people is expected to have this over sqrt(n) for a standard
+        error.
+
+    Raises
+    ------
+    SpecError
+        If no row with a standard error says how many people it is of.
+    """
+    data = evidence.data
+    se = data["se"].to_numpy().astype(float)
+    nothing = np.full(len(se), math.nan)
+    n, *groups = (
+        data[name].to_numpy().astype(float) if name in data else nothing
+        for name in ("n", "n_t", "n_c")
+    )
+    each = se * np.sqrt(np.where(np.isfinite(sum(groups)), sum(groups), n))
+    known = each[np.isfinite(each) & (each > 0)]
+    if not len(known):
+        raise SpecError(
+            f"{evidence.where}: no row with a standard error says how many people it is of (n_t and n_c, or "
+            "n), so that nothing says how precise a trial of some size would be: state standard errors."
+        )
+    return float(np.median(known))
+
+
+def trials_of(evidence: Evidence, n: Mapping[str, float]) -> dict[str, float]:
+    """Give the standard errors that trials of some sizes are expected to have.
+
+    Parameters
+    ----------
+    evidence
+        The rows, whose median says what people tell.
+    n
+        Name to people in both groups, > 0.
+
+    Returns
+    -------
+    dict
+        Name to standard error, analysis scale.
+
+    Raises
+    ------
+    SpecError
+        If a size is not positive, or the rows do not say what people tell.
+    """
+    odd = [name for name, size in n.items() if not (size > 0 and math.isfinite(size))]
+    if odd:
+        raise SpecError(f"a trial has people, above 0; found {n[odd[0]]!r}.")
+    unit = information_unit(evidence)
+    return {name: unit / math.sqrt(size) for name, size in n.items()}
 
 
 def usual_trials(evidence: Evidence) -> dict[str, float]:
@@ -195,8 +372,7 @@ class _Judge:
         return found
 
 
-def _as_after(posterior: Posterior) -> After:
-    """Take the posterior as it is for the one after no result."""
-    mu = posterior.pooled
+def _as_after(mu: Kernels) -> After:
+    """Take the pooled mean as it is for the one after no result."""
     series = None if mu.series is None else mu.series[:, None]
     return After(mu.weight[:, None], mu.mean[:, None], mu.sd[:, None], series)

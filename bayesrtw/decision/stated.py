@@ -1,9 +1,10 @@
-"""What an analysis states for a decision before the fit: the baseline, and where effects begin to matter."""
+"""What an analysis states for a decision before the fit: the baseline, where effects matter, amounts."""
 
 from dataclasses import dataclass, field
 
 from bayesrtw.decision.baseline import Baseline
 from bayesrtw.decision.change import OF_DAYS
+from bayesrtw.decision.cost_stakes import Stakes
 from bayesrtw.decision.risks import MEASURES
 from bayesrtw.decision.zones import Zones
 from bayesrtw.errors import SpecError, shown
@@ -20,10 +21,13 @@ class Decision:
         What happens without the programme in the people that it is about; None where nobody says.
     zones
         Where effects begin to matter.
+    stakes
+        What programmes cost and a day of work is worth; None where nobody says.
     """
 
     baseline: Baseline | None = None
     zones: Zones = field(default_factory=Zones)
+    stakes: Stakes | None = None
 
     def check(self, measure: Measure) -> None:
         """Refuse what effects in some measure cannot be held against, before any row is read.
@@ -36,8 +40,18 @@ class Decision:
         Raises
         ------
         SpecError
-            If zones are on a scale that the measure does not have, or hang on a baseline that is missing.
+            If zones are on a scale that the measure does not have, or days are needed that it does not tell;
+            or what is stated hangs on a baseline that is missing.
         """
+        if self.stakes is not None and measure.name not in OF_DAYS:
+            raise SpecError(
+                f"stakes: net benefit is of days regained, which {shown(OF_DAYS)} tell; effects are in "
+                f"{measure.name}."
+            )
+        if self.stakes is not None and OF_DAYS[measure.name] and self.baseline is None:
+            raise SpecError(
+                "stakes: days regained hang on a baseline; state it, with its source, as [decision.baseline]."
+            )
         scale = self.zones.scale
         if scale == "per_1000" and measure.name not in MEASURES:
             raise SpecError(

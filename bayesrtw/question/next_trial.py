@@ -11,10 +11,12 @@ Results are taken at equally probable points of their predictive distribution; n
 """
 
 import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import CubicSpline
 from scipy.special import gammaln, ndtr
 
 from bayesrtw.engine.fitted import Posterior
@@ -31,15 +33,22 @@ NEGLIGIBLE = 1e-10
 #: Coefficients of a series beyond the last one of this size are left out.
 SMALL = 1e-10
 
+#: Points of a rule over one kernel, places at which its mean of a function is worked out (a spline lies
+#: between them), and how far results reach, in SDs beyond the outermost kernels.
+POINTS, PLACES, REACH = 24, 193, 8.0
+#: Numbers in one array of the weights of nodes: it stays in the cache.
+AT_ONCE = 65_536
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class After:
-    """The pooled mean after results of one more trial.
+    """The pooled mean, or another effect, after results of one more trial.
 
     Attributes
     ----------
     weight, mean, sd
-        Mixture of kernels after each result, shape (node, result); analysis scale.
+        Mixture of kernels after each result, shape (node, result); analysis scale. What a trial leaves in
+        doubt at a node does not hang on its result.
     series
         Their coefficients of orthonormal Hermite polynomials, shape (node, result, degree + 1); None where
         every kernel is normal.
@@ -96,6 +105,169 @@ class After:
         )
         return np.array([np.diff(Kernels(*parts).quantile(levels))[0] for parts in each])
 
+    def expected(self, value: Callable[[Array], Array]) -> Array:
+        """Give the mean of a function of the effect.
+
+        Parameters
+        ----------
+        value
+            Of effects of any shape, analysis scale.
+
+        Returns
+        -------
+        ndarray, shape (result,)
+            In the function's unit.
+        """
+        degree = 0 if self.series is None else self.series.shape[-1] - 1
+        z, weight = np.polynomial.hermite_e.hermegauss(POINTS + 2 * degree)
+        rule = (_hermite(z, degree) * (weight / weight.sum())).T
+        low, wide = self.mean.min(axis=1), np.ptp(self.mean, axis=1)
+        # A node whose mean no result moves has one place; the others are laid on the same even grid.
+        count = PLACES if np.any(wide > 0) else 2
+        grid = np.arange(count) / (count - 1.0)
+        inner = low[:, None] + wide[:, None] * grid
+        table = np.stack(
+            [
+                value(places[:, None] + sd * z) @ rule
+                for places, sd in zip(inner, self.sd[:, 0], strict=True)
+            ]
+        )
+        if count == 2 and degree == 0:
+            return np.asarray(table[:, 0, 0] @ self.weight)
+        pieces = CubicSpline(grid, table, axis=1).c
+        found = np.zeros(self.mean.shape[1])
+        for node, (share, mean) in enumerate(zip(self.weight, self.mean, strict=True)):
+            at = (mean - low[node]) * ((count - 1.0) / wide[node] if wide[node] > 0 else 0.0)
+            piece = np.minimum(at.astype(np.intp), count - 2)
+            left = ((at - piece) / (count - 1.0))[:, None]
+            third, second, first, start = (each[piece] for each in pieces[:, :, node])
+            each = start + left * (first + left * (second + left * third))
+            if self.series is not None:
+                each = each * self.series[node]
+            found += share * each.sum(axis=1)
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """Another effect beside the mean of a setting, both normal given each node.
+
+    Attributes
+    ----------
+    mean, variance
+        Its own, shape (node,).
+    covariance
+        With the setting's mean, shape (node,).
+    """
+
+    mean: Array
+    variance: Array
+    covariance: Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """Where a trial may take place.
+
+    Attributes
+    ----------
+    mean
+        The mean effect of such settings, without nodes that carry nothing.
+    apart
+        Variance of settings around it, shape (node,).
+    """
+
+    mean: Kernels
+    apart: Array
+
+    def results(self, se: float, count: int) -> Array:
+        """See `results`."""
+        return self.mean.widened(self.apart + se**2).quantile((np.arange(count) + 0.5) / count)
+
+    def spread(self, se: float, count: int) -> tuple[Array, Array]:
+        """Give evenly spaced results of a trial as far as they are possible, with their shares, (count,)."""
+        ahead = self.mean.widened(self.apart + se**2)
+        result = np.linspace(
+            np.min(ahead.mean - REACH * ahead.sd), np.max(ahead.mean + REACH * ahead.sd), count
+        )
+        share = np.exp(ahead.log_density(result))
+        return result, share / share.sum()
+
+    def after(self, se: float, result: Array) -> After:
+        """Give the posterior of the mean after one more trial here; see `after`."""
+        mu = self.mean
+        mean, sd = mu.mean[:, None], mu.sd[:, None]
+        variance = sd**2 + self.apart[:, None] + se**2
+        share = self._shares(variance, result)
+        gain = sd**2 / variance
+        left = np.broadcast_to(sd * np.sqrt(np.maximum(1.0 - gain, 0.0)), share.shape)
+        series = None
+        if mu.series is not None:
+            series = _series(mu.series, gain, (result - mean) / np.sqrt(variance))
+            share *= np.maximum(series[..., 0], 0.0)
+            bare = share <= NEGLIGIBLE * share.max(axis=0)
+            series[bare], share = 0.0, np.where(bare, 0.0, share)
+            series[bare, 0] = 1.0
+            series = series / series[..., :1]
+        share /= share.sum(axis=0)
+        return After(share, gain * result + (mean - gain * mean), left, series)
+
+    def beside(self, se: float, result: Array, lines: Sequence[Line]) -> Iterator[After]:
+        """Give the posteriors of other effects after one more trial here, one after another."""
+        mean = self.mean.mean[:, None]
+        variance = self.mean.sd[:, None] ** 2 + self.apart[:, None] + se**2
+        share = self._shares(variance, result)
+        share /= share.sum(axis=0)
+        for line in lines:
+            gain = line.covariance[:, None] / variance
+            left = np.maximum(line.variance[:, None] - gain * line.covariance[:, None], 0.0)
+            centre = gain * result + (line.mean[:, None] - gain * mean)
+            yield After(share, centre, np.broadcast_to(np.sqrt(left), share.shape))
+
+    def _shares(self, variance: Array, result: Array) -> Array:
+        """Weigh nodes by the normal densities of results, the largest 1 for each result; (node, result)."""
+        mu = self.mean
+        start = np.log(mu.weight)[:, None] - 0.5 * np.log(variance)
+        rate, found = -0.5 / variance, np.empty((len(mu.weight), len(result)))
+        step = max(1, AT_ONCE // len(mu.weight))
+        for first in range(0, len(result), step):
+            cut = slice(first, first + step)
+            log = result[cut] - mu.mean[:, None]
+            log *= log
+            log *= rate
+            log += start
+            log -= log.max(axis=0)
+            np.exp(log, out=found[:, cut])
+        return found
+
+
+def setting_of(known: Posterior) -> Setting:
+    """Give a new setting like those that the pooled mean is of.
+
+    Raises
+    ------
+    EngineRefusal
+        If the pooled mean and a new setting have other kernels.
+    """
+    mu, level = known.pooled, known.effects["mu"]
+    new = known.effects.get("theta_new", level)
+    if not all(np.array_equal(mu.weight, each.weight) for each in (level, new)):
+        raise EngineRefusal(
+            "what one more trial would say is worked out where the pooled mean and a new setting have the "
+            "same kernels; this posterior's tails have their own: simulate a trial and fit the model with it."
+        )
+    # A setting whose moderators are at the mean itself: it differs by heterogeneity alone.
+    apart = np.maximum(new.sd**2 - level.sd**2, 0.0)
+    keep = carrying(mu.weight)
+    series = None if mu.series is None else mu.series[keep]
+    weight = mu.weight[keep] / mu.weight[keep].sum()
+    return Setting(Kernels(weight, mu.mean[keep], mu.sd[keep], series), apart[keep])
+
+
+def carrying(weight: Array) -> NDArray[np.bool_]:
+    """Mark the nodes that carry something, shape (node,)."""
+    return np.asarray(np.abs(weight) > NEGLIGIBLE * np.abs(weight).max())
+
 
 def results(known: Posterior, se: float, count: int) -> Array:
     """Give equally probable results of a trial in a new setting.
@@ -114,8 +286,7 @@ def results(known: Posterior, se: float, count: int) -> Array:
     ndarray, shape (result,)
         Quantiles of the predictive distribution at the middles of `count` equal shares, rising.
     """
-    mu, apart = _kept(known)
-    return mu.widened(apart + se**2).quantile((np.arange(count) + 0.5) / count)
+    return setting_of(known).results(se, count)
 
 
 def after(known: Posterior, se: float, result: Array) -> After:
@@ -135,23 +306,7 @@ def after(known: Posterior, se: float, result: Array) -> After:
     After
         For every result.
     """
-    mu, apart = _kept(known)
-    weight, mean, sd = (part[:, None] for part in (mu.weight, mu.mean, mu.sd))
-    variance = sd**2 + apart[:, None] + se**2
-    gap = result - mean
-    log = np.log(weight) - 0.5 * (gap**2 / variance + np.log(variance))
-    share = np.exp(log - log.max(axis=0))
-    gain = sd**2 / variance
-    left = np.broadcast_to(sd * np.sqrt(np.maximum(1.0 - gain, 0.0)), share.shape)
-    series = None
-    if mu.series is not None:
-        series = _series(mu.series, gain, gap / np.sqrt(variance))
-        share = share * np.maximum(series[..., 0], 0.0)
-        bare = share <= NEGLIGIBLE * share.max(axis=0)
-        series[bare], share = 0.0, np.where(bare, 0.0, share)
-        series[bare, 0] = 1.0
-        series = series / series[..., :1]
-    return After(share / share.sum(axis=0), mean + gain * gap, left, series)
+    return setting_of(known).after(se, result)
 
 
 def _series(series: Array, gain: Array, u: Array) -> Array:
@@ -185,20 +340,3 @@ def _beyond(z: Array, series: Array) -> Array:
         total += series[..., n] * last / math.sqrt(n)
         before, last = last, (z * last - math.sqrt(n - 1) * before) / math.sqrt(n)
     return total * np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-
-
-def _kept(known: Posterior) -> tuple[Kernels, Array]:
-    """Give the pooled mean's kernels that carry something, and variances of a new setting around it."""
-    mu, level = known.pooled, known.effects["mu"]
-    new = known.effects.get("theta_new", level)
-    if not all(np.array_equal(mu.weight, each.weight) for each in (level, new)):
-        raise EngineRefusal(
-            "what one more trial would say is worked out where the pooled mean and a new setting have the "
-            "same kernels; this posterior's tails have their own: simulate a trial and fit the model with it."
-        )
-    keep = np.abs(mu.weight) > NEGLIGIBLE * np.abs(mu.weight).max()
-    weight = mu.weight[keep] / mu.weight[keep].sum()
-    series = None if mu.series is None else mu.series[keep]
-    # A setting whose moderators are at the mean itself: it differs by heterogeneity alone.
-    apart = np.maximum(new.sd**2 - level.sd**2, 0.0)
-    return Kernels(weight, mu.mean[keep], mu.sd[keep], series), apart[keep]

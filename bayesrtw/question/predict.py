@@ -149,14 +149,75 @@ def expected_at(whole: Expects, of: str, at: Mapping[str, object]) -> Kernels:
     SpecError
         If there is no such moderator or level.
     """
-    [values] = settings_asked(whole.model, {name: [value] for name, value in at.items()})  # type: ignore[misc]
-    rows, along, share = _rows(
-        whole, values, over_studies=of in ("mu_studies", "theta_new_studies")
-    )
+    rows, along, share = _at(whole, of, at)
     if of in NEW:
         [found] = whole.mean_at((share @ rows)[None, :])
         return found
     return blended(whole.mean_at(rows, new=True, along=along), share.tolist())
+
+
+def row_at(whole: Expects, of: str, at: Mapping[str, object]) -> tuple[Array, Array]:
+    """Give the row of the design whose product with the coefficients is a mean at values of the moderators.
+
+    Parameters
+    ----------
+    whole, at
+        As of `expected_at`.
+    of
+        ``mu`` or ``mu_studies``.
+
+    Returns
+    -------
+    tuple of ndarray
+        The row, shape (column,), and where it lies among SDs of effects that differ, shape (random term,):
+        what `bayesrtw.engine.fitted.Expects.mean_at` takes.
+
+    Raises
+    ------
+    SpecError
+        If there is no such moderator or level.
+    """
+    rows, along, share = _at(whole, of, at)
+    return share @ rows, share @ along
+
+
+def coefficients_of(whole: Expects) -> tuple[dict[str, Array], Array]:
+    """Give which coefficients moderators have, and which biases share.
+
+    Parameters
+    ----------
+    whole
+        A fit.
+
+    Returns
+    -------
+    tuple
+        Names of the moderators of a term to rows of the design that pick its coefficients, shape
+        (coefficient, column); and the same for the means of biases, with no rows where there is none.
+    """
+    sizes: list[tuple[str, int]] = []
+    biases = 0
+    for term, part in _contributions(whole.model, whole.evidence):
+        if isinstance(part, Fixed):
+            moves = (*term.facts.moderators, *term.facts.modifies)
+            sizes.append((" and ".join(each.name for each in moves), part.columns.shape[1]))
+        elif term.facts.mean:
+            sizes.append(("", 1))
+        if isinstance(part, Noise) and part.common is not None:
+            biases += part.common.columns.shape[1]
+    width = sum(size for _, size in sizes)
+    every, found, start = np.eye(width + biases), dict[str, Array](), 0
+    for name, size in sizes:
+        if name:
+            found[name] = every[start : start + size]
+        start += size
+    return found, every[width:]
+
+
+def _at(whole: Expects, of: str, at: Mapping[str, object]) -> tuple[Array, Array, Array]:
+    """Give rows, places and shares of `_rows` for one mean, or one kind of new setting."""
+    [values] = settings_asked(whole.model, {name: [value] for name, value in at.items()})  # type: ignore[misc]
+    return _rows(whole, values, over_studies=of in ("mu_studies", "theta_new_studies"))
 
 
 def _columns(model: Model) -> list[str]:

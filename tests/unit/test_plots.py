@@ -17,6 +17,7 @@ import bayesrtw as brw
 from bayesrtw.engine import solve
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.quality import Judgement, Judgements, listed
+from bayesrtw.plot.acceptability import plot_acceptability
 from bayesrtw.plot.bias_summary import plot_bias_summary
 from bayesrtw.plot.calibration import plot_calibration
 from bayesrtw.plot.categories import plot_categories
@@ -127,7 +128,19 @@ def curves():
     return pd.concat(parts, ignore_index=True)
 
 
+def acceptable():
+    index = pd.MultiIndex.from_product(
+        [[0.0, 90.0, 400.0], ["$x$ <b>", LONG]], names=["day", "option"]
+    )
+    return pd.DataFrame(
+        {"best": [0.9, 0.1, 0.5, 0.5, 0.2, 0.8], "frontier": [1, 0, 0, 1, 0, 1]}, index
+    )
+
+
 PLOTS = {
+    "acceptability": lambda it, w: plot_acceptability(
+        acceptable(), it["tree"], currency="$", width_mm=w
+    ),
     "forest": lambda it, w: brw.plot_forest(
         it["tree"], evidence=it["evidence"], counts=True, judged_by="", width_mm=w
     ),
