@@ -22,6 +22,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
 from bayesrtw.model.contract import excludes_zero
 from bayesrtw.model.defaults import described
+from bayesrtw.model.translated import Speaks
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior.diagnose import diagnose
 from bayesrtw.posterior.summarise import summarise
@@ -100,6 +101,8 @@ class Synthesis(Pictured):
         }
         if any(each.shape == "sets" for each in model.moderators):
             found["components"] = drawn
+        if isinstance(model.likelihood, Speaks):
+            found["currencies"] = drawn
         return {**found, **self.evidence._pictures()}
 
     def _repr_html_(self) -> str:

@@ -251,5 +251,9 @@ def returns_of(frame: "pd.DataFrame", columns: Mapping[str, str]) -> dict[str, N
         held[name] = np.where(np.isfinite(own), own, values)
     held["study"] = np.array([str(each) for each in held["study"]], dtype=object)
     held["measure"] = np.full(count, "log_hazard_ratio", dtype=object)
+    if "hazard_ratio" in held:
+        held["estimate"] = held.pop("hazard_ratio")
+        printed = np.where(np.isfinite(ratio), "hazard_ratio", "")
+        held.setdefault("reported", printed.astype(object))
     held.setdefault("outcome", np.full(count, "return_to_work", dtype=object))
     return held

@@ -12,7 +12,6 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, shown
 from bayesrtw.evidence.counts import Among, counts, faults
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.curves import Curves
 from bayesrtw.model.term import Hyper
 
 Array = NDArray[np.float64]
@@ -92,14 +91,14 @@ class Counted(Protocol):
         return []
 
 
-def remembered[L](
-    observe: Callable[[L, Evidence], Curves],
-) -> Callable[[L, Evidence], Curves]:
+def remembered[L, Made](
+    observe: Callable[[L, Evidence], Made],
+) -> Callable[[L, Evidence], Made]:
     """Keep what was made of the latest evidence: checks, fits and neighbours lay each curve once."""
-    latest: deque[tuple[L, Evidence, Curves]] = deque(maxlen=LATEST)
+    latest: deque[tuple[L, Evidence, Made]] = deque(maxlen=LATEST)
 
     @wraps(observe)
-    def found(self: L, evidence: Evidence) -> Curves:
+    def found(self: L, evidence: Evidence) -> Made:
         for likelihood, seen, made in tuple(latest):
             if seen is evidence and likelihood == self:
                 return made

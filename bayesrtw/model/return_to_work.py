@@ -22,6 +22,7 @@ from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.returns import Returns
 from bayesrtw.model.sampled import log_density
 from bayesrtw.model.term import Allocation
+from bayesrtw.model.translated import Part, Spoken, apart
 from bayesrtw.registry import component
 
 if TYPE_CHECKING:
@@ -233,6 +234,26 @@ class ReturnToWork:
             units.append(study)
             near[:, row] = study.best[0], study.spread
         return curves(units, *near)
+
+    @remembered
+    def spoken(self, evidence: Evidence) -> tuple[Spoken, ...]:
+        """Give what every row says, and its numbers each alone, as functions of the log hazard ratio."""
+        sites, told = self.observe(evidence), _ratios(evidence)
+        names, near = evidence.data[ESTIMATE].to_numpy().astype(str), np.stack(sites.near)
+        found = []
+        for row, own in enumerate(_rows(evidence)):
+            kind = "adjusted " * (_text(evidence, "adjusted", row) == "yes") + "hazard ratio"
+            whole = Part(kind, sites.units[row].log, (float(near[0, row]), float(near[1, row])))
+            groups = apart(own.back, own.numbers)
+            if not told[row]:
+                whole = whole._replace(said=groups[0].said if len(groups) == 1 else "together")
+            parts = []
+            for said, back, numbers in groups if told[row] or len(groups) > 1 else ():
+                study = self._study(f"{names[row]}: {said}", ReportedRow(back, numbers, own.n, ()))
+                spread = (study.best[0], study.spread)
+                parts.append(Part(said, study.log, spread, heard=not told[row]))
+            found.append(Spoken(whole, tuple(parts)))
+        return tuple(found)
 
     def _study(self, name: str, row: ReportedRow) -> Returns:
         """Take a row as a study with a curve of its own."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.translated import own_values
 from bayesrtw.plot.figure import BLUE, INK, QUIET, SKY, VERMILLION, figure_style
 from bayesrtw.plot.fitted import interval_in
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
@@ -271,11 +272,14 @@ def _read(
         said.append(
             f"Mean effect at {at[place]:g}: {spell_interval(interval, subject.measure, places)}."
         )
+    effect = tree["observed_data"].to_dataset()["effect"].to_numpy().astype(np.float64)
+    for place, (centre, *_) in own_values(model_of(tree).likelihood, rows, ci_prob).items():
+        effect[place] = centre
     return _Content(
         subject,
         moderator,
         x,
-        tree["observed_data"].to_dataset()["effect"].to_numpy().astype(np.float64),
+        effect,
         np.asarray(size / size.max(), dtype=np.float64),
         area,
         line,

@@ -204,12 +204,11 @@ def _estimates(
     for place, (name, value) in enumerate(
         zip(effect[ESTIMATE].to_numpy(), effect.to_numpy(), strict=True)
     ):
+        own = Interval(float(value), float(value - reach[place]), float(value + reach[place]))
         row = Row(
             role="estimate",
             label=one_line(str(name)),
-            interval=Interval(
-                float(value), float(value - reach[place]), float(value + reach[place])
-            ),
+            interval=own if np.isfinite([own.lower, own.upper]).all() else None,
             shrunken=interval_in(summary, f"theta[{name}]"),
             weight=math.nan if weights is None else float(weights[place]),
             size=float(sizes[place]),

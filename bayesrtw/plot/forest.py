@@ -19,11 +19,12 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.plot.fitted import read_forest
 from bayesrtw.plot.judgement import Dots, Mark, numeric_items, sheet_of
 from bayesrtw.plot.lettering import one_line
-from bayesrtw.plot.own import GIVEN, apart, ordered, places
+from bayesrtw.plot.own import GIVEN, apart, ordered, places, translated
 from bayesrtw.plot.own import as_printed as with_printed
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest
 from bayesrtw.plot.subject import evidence_of, tree_of
+from bayesrtw.posterior.tree import models_of
 from bayesrtw.question.ladder import Rungs
 from bayesrtw.registry import suggestion
 
@@ -122,6 +123,7 @@ def plot_forest(
     """
     forest = read_forest(tree_of(source), group_by=group_by, ci_prob=ci_prob)
     known = source.evidence if isinstance(source, Synthesis) else evidence
+    forest = translated(forest, known, models_of(tree_of(source)))
     forest = ordered(forest, known, order)
     if as_printed:
         forest = with_printed(forest, evidence_of(source, evidence, "an interval as printed"))

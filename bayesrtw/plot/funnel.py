@@ -49,6 +49,7 @@ class _Content:
     subject: Subject
     effect: Array
     se: Array
+    without: int
     randomised: NDArray[np.bool_]
     pooled: Interval
     spread: float
@@ -82,6 +83,8 @@ class _Content:
         if self.spread > 0:
             said += f" widened by τ = {spell(self.spread, log=False, places=2)}"
         said += "."
+        if self.without:
+            said += f" {self.without} rows without a standard error on this scale are not shown."
         if self.moderated:
             said += (
                 " The model has moderators: estimates scatter around the means of their own kinds, not "
@@ -185,11 +188,19 @@ def _read(source: Synthesis | xr.DataTree, ci_prob: float) -> _Content:
     ]
     spreads = [found.centre for name in names if (found := interval_in(summary, name))]
     designs = constant["design"].to_numpy() if "design" in constant else np.full(len(se), "rct")
+    effect = tree["observed_data"].to_dataset()["effect"].to_numpy().astype(np.float64)
+    # Rows that a likelihood translates have no standard error of their own.
+    own = np.isfinite(effect) & np.isfinite(se)
+    if not own.any():
+        raise SpecError(
+            "plot_funnel: no row reports an effect with a standard error on this scale."
+        )
     return _Content(
         subject=subject_of(source),
-        effect=tree["observed_data"].to_dataset()["effect"].to_numpy().astype(np.float64),
-        se=se,
-        randomised=np.array([str(design) in RANDOMISED for design in designs]),
+        effect=effect[own],
+        se=se[own],
+        without=int((~own).sum()),
+        randomised=np.array([str(design) in RANDOMISED for design in designs])[own],
         pooled=pooled,
         spread=float(np.sqrt(np.sum(np.square(spreads)))),
         moderated=any(model.moderators for model in models_of(tree)),

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
 
-from bayesrtw.plot.figure import BLUE, INK, QUIET, SKY, VERMILLION
+from bayesrtw.plot.figure import BLUE, INK, PURPLE, QUIET, SKY, VERMILLION
 from bayesrtw.plot.rows import Forest, Interval, Row
 from bayesrtw.plot.strip import DASHES, THICK, THIN
 
@@ -26,12 +26,16 @@ ABOVE, BENEATH = 1.9, -2.5
 #: Diameter of the dot of a result and width of its line; width of a new setting's line beneath.
 RESULT, RESULT_LINE, NEW_LINE = 4.2, 1.2, 1.4
 
+#: Side of the diamond of a number alone.
+PART: Final = 2.6
+
 #: Names of groups of marks: ids in an SVG, ``get_gid()`` in matplotlib.
 OWN_SQUARES: Final = "own-estimates"
 OWN_CIRCLES: Final = "own-estimates-not-randomised"
 SHRUNKEN_DOTS: Final = "shrunken-estimates"
 POOLED_DIAMOND: Final = "pooled-effect"
 RESULT_DOTS: Final = "results"
+PARTS: Final = "numbers-alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,11 @@ def draw_marks(
     squares: list[tuple[Row, Interval, float]] = []
     dots: list[tuple[Interval, float]] = []
     results: list[tuple[Row, Interval, float]] = []
+    parts: list[tuple[Row, Interval, float]] = []
     for row, y in zip(forest.rows, heights, strict=True):
+        if row.shrunken is not None:
+            dots.append((row.shrunken, y + BENEATH))
+            bars.append(Bar(row.shrunken, y + BENEATH, SKY))
         if row.interval is None:
             continue
         if row.new is not None:
@@ -92,9 +100,9 @@ def draw_marks(
             at = y if row.shrunken is None else y + ABOVE
             squares.append((row, row.interval, at))
             bars.append(Bar(row.interval, at, INK))
-            if row.shrunken is not None:
-                dots.append((row.shrunken, y + BENEATH))
-                bars.append(Bar(row.shrunken, y + BENEATH, SKY))
+        elif row.role == "part":
+            parts.append((row, row.interval, y))
+            bars.append(Bar(row.interval, y, PURPLE))
         elif row.role == "new":
             bars.append(Bar(row.interval, y, VERMILLION, THICK))
         elif row.role == "prior":
@@ -107,7 +115,9 @@ def draw_marks(
         _bar(axes, forest, bar, ends)
     _squares(axes, forest, squares, ends)
     _dots(axes, forest, dots, ends)
-    _results(axes, forest, results, ends)
+    _results(axes, forest, results, ends, (BLUE, "o", RESULT, RESULT_DOTS))
+    if parts:
+        _results(axes, forest, parts, ends, (PURPLE, "D", PART, PARTS))
 
 
 def _bar(axes: Axes, forest: Forest, bar: Bar, ends: tuple[float, float]) -> None:
@@ -199,19 +209,21 @@ def _results(
     forest: Forest,
     results: Sequence[tuple[Row, Interval, float]],
     ends: tuple[float, float],
+    look: tuple[str, str, float, str],
 ) -> None:
-    """Draw results that are on the axis; one that was not registered is open."""
+    """Draw results that are on the axis: colour, marker, size and name; open where they are hollow."""
+    color, marker, size, name = look
     shown = [found for found in results if ends[0] <= found[1].centre <= ends[1]]
     axes.scatter(
         forest.measure.back([interval.centre for _, interval, _ in shown]),
         [y for _, _, y in shown],
-        s=RESULT**2,
-        marker="o",
-        facecolors=["white" if row.hollow else BLUE for row, _, _ in shown],
-        edgecolors=BLUE,
+        s=size**2,
+        marker=marker,
+        facecolors=["white" if row.hollow else color for row, _, _ in shown],
+        edgecolors=color,
         linewidths=0.8,
         zorder=3,
-        gid=RESULT_DOTS,
+        gid=name,
     )
 
 

@@ -10,6 +10,8 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import Studies
+from bayesrtw.model.spec import Model
+from bayesrtw.model.translated import own_values
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Column, Forest, Interval, Row
 from bayesrtw.registry import suggestion
@@ -141,6 +143,36 @@ def _printed(forest: Forest, evidence: Evidence, place: int) -> tuple[Interval, 
     first, second, third = (f"{value:.{decimals}f}" for value in (middle, low, high))
     text = f"{first} ({second} to {third})".replace("-", "−")
     return (Interval(*map(float, ends)), text) if np.isfinite(ends).all() else None
+
+
+def translated(forest: Forest, evidence: Evidence | None, models: Sequence[Model]) -> Forest:
+    """Give rows without an estimate on this scale the value that their likelihood makes of their numbers."""
+    silent = [row for row in forest.of("estimate") if row.interval is None]
+    if not silent:
+        return forest
+    if evidence is None:
+        note = (
+            f"{len(silent)} rows report no {forest.measure.title.lower()}; evidence= shows what their "
+            "likelihood makes of what they report."
+        )
+        return replace(forest, notes=(*forest.notes, note))
+    values = own_values(models[0].likelihood, evidence, forest.ci_prob)
+    rows, texts = list(forest.rows), list(forest.columns[0].texts)
+    for row, place in enumerate(places(forest, evidence)):
+        if rows[row].interval is None and place in values:
+            interval = Interval(*values[place])
+            rows[row] = replace(rows[row], interval=interval)
+            texts[row] = forest.spell(interval)
+    said = (
+        f"{len(silent)} rows report no {forest.measure.title.lower()}: their own value is where the "
+        "likelihood of what they report is highest, and its interval what a likelihood ratio does not reject."
+    )
+    return replace(
+        forest,
+        rows=tuple(rows),
+        columns=(replace(forest.columns[0], texts=tuple(texts)), *forest.columns[1:]),
+        notes=(*forest.notes, said),
+    )
 
 
 def apart(forest: Forest, evidence: Evidence, studies: Studies) -> Forest:

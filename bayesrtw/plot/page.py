@@ -401,7 +401,8 @@ def _face(row: Row, faces: Type) -> Face:
 
 
 def _indent(forest: Forest, row: Row) -> float:
-    return INDENT if forest.grouped and row.role in ("estimate", "level") else 0.0
+    inside = row.role == "part" or (forest.grouped and row.role in ("estimate", "level"))
+    return INDENT if inside else 0.0
 
 
 def _place(axes: Axes, page: _Page) -> None:

@@ -15,11 +15,12 @@ def reach(forest: Forest) -> tuple[float, float]:
         own = levels if len(levels) else _numbers(forest, "pooled")
     beneath = [row.new for row in forest.rows if row.new is not None]
     spread = np.array([(it.lower, it.upper) for it in beneath]).ravel()
+    parts = _numbers(forest, "part")[:, ::2].ravel()
     return limits(
         own[:, 0],
         own[:, 2],
         pooled=_numbers(forest, "pooled").ravel(),
-        levels=np.concatenate([levels[:, ::2].ravel(), spread]),
+        levels=np.concatenate([levels[:, ::2].ravel(), spread, parts]),
         new=_numbers(forest, "new")[:, ::2].ravel(),
         measure=forest.measure,
     )

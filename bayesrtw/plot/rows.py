@@ -15,7 +15,7 @@ from bayesrtw.printed import Direction, with_interval
 
 Array = NDArray[np.float64]
 
-Role = Literal["heading", "name", "estimate", "result", "level", "prior", "pooled", "new"]
+Role = Literal["heading", "name", "estimate", "part", "result", "level", "prior", "pooled", "new"]
 
 #: A heading of the estimates that is wider leaves its unit to the title of the axis.
 HEADING_MOST: Final = 110.0
@@ -57,7 +57,8 @@ class Row:
     size
         Area of its square relative to the largest, in [0, 1].
     hollow
-        Whether the mark of a result, or of a study that is not randomised, is open.
+        Whether the mark of a result, of a study that is not randomised, or of a part that is not heard, is
+        open.
     bold
         Whether its name is.
     """

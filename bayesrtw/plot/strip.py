@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.transforms import Transform
 
-from bayesrtw.plot.figure import BLUE, INK, QUIET, SKY, VERMILLION
+from bayesrtw.plot.figure import BLUE, INK, PURPLE, QUIET, SKY, VERMILLION
 from bayesrtw.plot.judgement import MARKS, Mark, draw_discs, sorted_marks
 from bayesrtw.plot.lettering import HINTED, Face, shorten, width
 
@@ -69,6 +69,8 @@ class Sample:
 SAMPLES: Final = {
     "own": Sample(INK, THIN, "s", 5.0),
     "cohort": Sample(INK, THIN, "o", 4.6, hollow=True),
+    "part": Sample(PURPLE, THIN, "D", 2.8),
+    "unheard": Sample(PURPLE, THIN, "D", 2.8, hollow=True),
     "negative": Sample(INK, marker="s", size=4.0, hollow=True),
     "shrunken": Sample(SKY, THIN, "o", 2.8),
     "result": Sample(BLUE, 1.2, "o", 4.2),

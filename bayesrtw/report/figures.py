@@ -13,10 +13,12 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import HISTORY, PRIORS, STUDIES, Panel
 from bayesrtw.analysis.severity import AXIS
 from bayesrtw.evidence.measure import measure_named
+from bayesrtw.model.translated import Speaks
 from bayesrtw.plot.bias_summary import plot_bias_summary
 from bayesrtw.plot.bubble import plot_bubble
 from bayesrtw.plot.components import plot_components
 from bayesrtw.plot.cumulative import describe_cumulative, plot_cumulative
+from bayesrtw.plot.currencies import plot_currencies
 from bayesrtw.plot.fitted import LEVEL_OF
 from bayesrtw.plot.forest import plot_forest
 from bayesrtw.plot.funnel import plot_funnel
@@ -140,6 +142,12 @@ Named = Iterator[tuple[str, Drawn]]
 def _fitted(synthesis: Synthesis, content: dict[str, Any]) -> Named:
     """Draw forest plots, and the answer as distributions."""
     yield from forests(synthesis).items()
+    if isinstance(synthesis.analysis.model.likelihood, Speaks):
+        caption = "Each number of a study translated alone, and what all that is heard of it says together."
+        yield (
+            "currencies",
+            replace(_drawn(plot_currencies(synthesis), caption, "pictures"), file="currencies"),
+        )
     if content["pooled"]:
         axes = plot_prior_posterior(synthesis)
         yield (

@@ -9,6 +9,7 @@ from scipy.special import ndtri
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.evidence.measure import measure_named
+from bayesrtw.model.translated import Speaks, own_values
 
 #: Columns that a reader may ask of a row, in order; those that evidence does not have are left out.
 WORDS = (
@@ -47,6 +48,7 @@ def rows(synthesis: Synthesis) -> list[dict[str, Any]]:
         judged.setdefault(each.study, []).append(
             {"instrument": each.instrument, "domain": each.domain, "judgement": each.judgement}
         )
+    translated = _translated(synthesis)
     found = []
     for place, label in enumerate(data[ESTIMATE].to_numpy()):
         effect, se = float(columns["effect"][place]), float(columns["se"][place])
@@ -55,6 +57,10 @@ def rows(synthesis: Synthesis) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"estimate": str(label), **dict.fromkeys(ALWAYS, "")}
         row |= {name: _word(columns[name][place]) for name in WORDS if name in columns}
         row |= {name: _number(columns[name][place]) for name in NUMBERS if name in columns}
+        if place in translated:
+            three, said = translated[place]
+            row["conversion"] = row["conversion"] or said
+            back = dict(zip(back, measure.back(three).tolist(), strict=True))
         row["own"] = {name: value if math.isfinite(value) else None for name, value in back.items()}
         row["printed"] = _printed(columns, place)
         row["n"] = _people(columns, place)
@@ -62,6 +68,19 @@ def rows(synthesis: Synthesis) -> list[dict[str, Any]]:
         row["moderators"] = {name: _cell(columns[name][place]) for name in asked if name in columns}
         row["bias"] = judged.get(str(columns["study"][place]), [])
         found.append(row)
+    return found
+
+
+def _translated(synthesis: Synthesis) -> dict[int, tuple[tuple[float, float, float], str]]:
+    """Give own values of rows that report none on this scale, and what their likelihood made them of."""
+    likelihood, evidence = synthesis.analysis.model.likelihood, synthesis.evidence
+    values = own_values(likelihood, evidence, 0.95)
+    if not values or not isinstance(likelihood, Speaks):
+        return {}
+    spoken, found = likelihood.spoken(evidence), {}
+    for place, ends in values.items():
+        parts = spoken[place].parts or (spoken[place].whole,)
+        found[place] = ends, f"by its likelihood, of {'; '.join(each.said for each in parts)}"
     return found
 
 
