@@ -14,6 +14,7 @@ from bayesrtw.cli.calibrate import calibrate
 from bayesrtw.cli.check import check
 from bayesrtw.cli.diff import diff
 from bayesrtw.cli.export import export
+from bayesrtw.cli.findings import findings
 from bayesrtw.cli.history import history
 from bayesrtw.cli.import_ import import_
 from bayesrtw.cli.ladder import ladder
@@ -60,6 +61,7 @@ for _command in (
     sensitivity,
     predict,
     ladder,
+    findings,
     calibrate,
     check,
     import_,

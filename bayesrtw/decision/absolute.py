@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from bayesrtw.decision.baseline import Baseline, Points
+from bayesrtw.decision.baseline import BaselinePoints, StatedBaseline
 from bayesrtw.decision.change import Change, Scale, of_1000, of_days
 from bayesrtw.decision.risks import MEASURES
 from bayesrtw.engine.fitted import Expects
@@ -25,7 +25,7 @@ def absolute_effects(
     model: Subject | Expects,
     evidence: Evidence | None = None,
     *,
-    baseline: Baseline | Points | None = None,
+    baseline: StatedBaseline | BaselinePoints | None = None,
     at: Mapping[str, Value] | None = None,
     ci_prob: float = 0.95,
 ) -> Answer:
@@ -73,9 +73,9 @@ def absolute_effects(
     --------
     >>> import bayesrtw as brw
     >>> from bayesrtw.decision.absolute import absolute_effects
-    >>> from bayesrtw.decision.baseline import Baseline
+    >>> from bayesrtw.decision.baseline import StatedBaseline
     >>> synthesis = brw.run(brw.open_analysis("at-work"))
-    >>> found = absolute_effects(synthesis, baseline=Baseline(risk=0.6, source="for illustration"))
+    >>> found = absolute_effects(synthesis, baseline=StatedBaseline(risk=0.6, source="for illustration"))
     >>> float(found["without"].iloc[0])
     600.0
     """
@@ -83,8 +83,8 @@ def absolute_effects(
     if not whole.model.has_mean:
         raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
     rows = whole.evidence
-    horizon = baseline.horizon if isinstance(baseline, Baseline) else 365.0
-    points = baseline.points(rows) if isinstance(baseline, Baseline) else baseline
+    horizon = baseline.horizon if isinstance(baseline, StatedBaseline) else 365.0
+    points = baseline.points(rows) if isinstance(baseline, StatedBaseline) else baseline
     scales = scales_of(rows, points, horizon)
     headline = whole.model.pooled
     found: dict[tuple[str, ...], dict[str, float]] = {}
@@ -108,7 +108,7 @@ def absolute_effects(
     return Answer(frame, Told(f"{caption}.", asked_of, words=words))
 
 
-def scales_of(rows: Evidence, points: Points | None, horizon: float = 365.0) -> list[Scale]:
+def scales_of(rows: Evidence, points: BaselinePoints | None, horizon: float = 365.0) -> list[Scale]:
     """Give the scales on which the effects of some rows are counted absolutely.
 
     Parameters
@@ -144,7 +144,7 @@ def scales_of(rows: Evidence, points: Points | None, horizon: float = 365.0) -> 
     return found
 
 
-def _row(change: Change, points: Points | None, ci_prob: float) -> dict[str, float]:
+def _row(change: Change, points: BaselinePoints | None, ci_prob: float) -> dict[str, float]:
     """Give the figures of one change."""
     levels = (0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2)
     middle, low, high = (change.quantile(q) for q in levels)
@@ -174,7 +174,7 @@ def _needed(share: float) -> float:
 def _said(
     found: Mapping[tuple[str, ...], Mapping[str, float]],
     scales: Sequence[Scale],
-    points: Points | None,
+    points: BaselinePoints | None,
     ci_prob: float,
 ) -> list[str]:
     """Say every row, and what it assumes."""

@@ -31,7 +31,7 @@ OF_RISK: Final = ("logit_proportion", "log_proportion", "arcsine_proportion")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Points:
+class BaselinePoints:
     """A distribution of baselines, as weighed points.
 
     Attributes
@@ -107,7 +107,7 @@ class Points:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
+class StatedBaseline:
     """What happens without the programme in the people that a decision is about.
 
     Parameters
@@ -196,7 +196,7 @@ class Baseline:
                 "or sd, within its scale."
             )
 
-    def points(self, evidence: Evidence | None = None) -> Points:
+    def points(self, evidence: Evidence | None = None) -> BaselinePoints:
         """Weigh what is stated at points.
 
         Parameters
@@ -206,7 +206,7 @@ class Baseline:
 
         Returns
         -------
-        Points
+        BaselinePoints
             One for what is taken for certain.
 
         Raises
@@ -220,7 +220,7 @@ class Baseline:
             return predicted(*of_comparison_groups(evidence), source=self.source, like=self)
         of = "mean" if self.mean is not None else "sd" if self.sd is not None else "risk"
         level, weight = self._weighed()
-        return Points(level, weight, of, self.source.strip(), self.day, self.shape)
+        return BaselinePoints(level, weight, of, self.source.strip(), self.day, self.shape)
 
     def _weighed(self) -> tuple[Array, Array]:
         """Give levels and shares of what is stated."""
@@ -254,8 +254,8 @@ def predicted(
     evidence: Evidence | None = None,
     *,
     source: str,
-    like: Baseline | None = None,
-) -> Points:
+    like: StatedBaseline | None = None,
+) -> BaselinePoints:
     """Give the risk that single groups predict for a new one: with heterogeneity, not their mean alone.
 
     Parameters
@@ -269,7 +269,7 @@ def predicted(
 
     Returns
     -------
-    Points
+    BaselinePoints
         Of risks.
 
     Raises
@@ -290,7 +290,7 @@ def predicted(
     inside = np.clip(level, np.finfo(np.float64).tiny, np.nextafter(1.0, 0.0))
     even = np.exp(-0.5 * STEPS**2)
     day, shape = (like.day, like.shape) if like is not None else (None, None)
-    return Points(inside, even / even.sum(), "risk", source.strip(), day, shape)
+    return BaselinePoints(inside, even / even.sum(), "risk", source.strip(), day, shape)
 
 
 def of_comparison_groups(evidence: Evidence) -> tuple[Model, Evidence]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
 
-from bayesrtw.decision.baseline import Points
+from bayesrtw.decision.baseline import BaselinePoints
 from bayesrtw.decision.risks import MEASURES, effect_for, per_thousand
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.hazards import days_regained
@@ -175,7 +175,7 @@ OF_DAYS: Final = {
 _NONE: Final = np.ones(1)
 
 
-def of_1000(measure: Measure, benefit: str, points: Points) -> Scale:
+def of_1000(measure: Measure, benefit: str, points: BaselinePoints) -> Scale:
     """Count people of 1000 who have the event.
 
     Parameters
@@ -227,7 +227,7 @@ def _ends(x: float) -> tuple[float, ...]:
 
 
 def of_days(
-    measure: Measure, benefit: str, unit: str, points: Points | None, horizon: float = 365.0
+    measure: Measure, benefit: str, unit: str, points: BaselinePoints | None, horizon: float = 365.0
 ) -> Scale:
     """Count days regained.
 
@@ -393,7 +393,7 @@ def as_difference(measure: Measure, benefit: str, unit: str) -> Scale:
     )
 
 
-def _regained(points: Points, horizon: float, effect: Array, level: Array) -> Array:
+def _regained(points: BaselinePoints, horizon: float, effect: Array, level: Array) -> Array:
     ratio = np.exp(effect)
     return days_regained(points.curve(level), horizon, ratio)
 

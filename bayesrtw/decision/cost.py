@@ -10,7 +10,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-from bayesrtw.decision.baseline import Baseline, Points
+from bayesrtw.decision.baseline import BaselinePoints, StatedBaseline
 from bayesrtw.decision.change import of_days
 from bayesrtw.decision.cost_stakes import NOTHING, Stakes
 from bayesrtw.decision.voi_effects import Effects, effects_at
@@ -95,7 +95,7 @@ class Choice:
     stakes: Stakes
     effects: Effects
     days: Callable[[Array], Array]
-    points: Points | None
+    points: BaselinePoints | None
 
     @property
     def count(self) -> int:
@@ -125,7 +125,7 @@ def choose(
     model: Subject | Expects,
     evidence: Evidence | None,
     stakes: Stakes,
-    baseline: Baseline | None,
+    baseline: StatedBaseline | None,
     more: Array | None = None,
     *,
     at: Mapping[str, str | float] | None = None,
@@ -197,7 +197,7 @@ def net_benefit(
     evidence: Evidence | None = None,
     *,
     stakes: Stakes,
-    baseline: Baseline | None = None,
+    baseline: StatedBaseline | None = None,
     threshold: Threshold | None = None,
     ci_prob: float = 0.95,
 ) -> Answer:
@@ -304,7 +304,7 @@ def cost_effectiveness(
     *,
     stakes: Stakes,
     day: Sequence[float],
-    baseline: Baseline | None = None,
+    baseline: StatedBaseline | None = None,
 ) -> Answer:
     """Give acceptability curves and their frontier: which option to take at each value of a day.
 

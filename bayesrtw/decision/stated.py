@@ -1,8 +1,9 @@
 """What an analysis states for a decision before the fit: the baseline, where effects matter, amounts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bayesrtw.decision.baseline import Baseline
+from bayesrtw.decision.baseline import StatedBaseline
 from bayesrtw.decision.change import OF_DAYS
 from bayesrtw.decision.cost_stakes import Stakes
 from bayesrtw.decision.risks import MEASURES
@@ -23,11 +24,15 @@ class Decision:
         Where effects begin to matter.
     stakes
         What programmes cost and a day of work is worth; None where nobody says.
+    target
+        Whom and what it is about: column of the evidence to values, such as ``condition = ["msk"]``; rows of
+        others are indirect evidence.
     """
 
-    baseline: Baseline | None = None
+    baseline: StatedBaseline | None = None
     zones: Zones = field(default_factory=Zones)
     stakes: Stakes | None = None
+    target: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def check(self, measure: Measure) -> None:
         """Refuse what effects in some measure cannot be held against, before any row is read.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from bayesrtw.decision.baseline import Baseline
+from bayesrtw.decision.baseline import StatedBaseline
 from bayesrtw.decision.cost import Choice, assumed, choose
 from bayesrtw.decision.cost_stakes import Stakes
 from bayesrtw.decision.voi_effects import apart_at
@@ -62,7 +62,7 @@ def value_of_knowing(
     evidence: Evidence | None = None,
     *,
     stakes: Stakes,
-    baseline: Baseline | None = None,
+    baseline: StatedBaseline | None = None,
 ) -> Answer:
     """Say what perfect knowledge would be worth: of everything, and of parts of what is not known.
 
@@ -142,7 +142,7 @@ def next_trial(
     evidence: Evidence | None = None,
     *,
     stakes: Stakes,
-    baseline: Baseline | None = None,
+    baseline: StatedBaseline | None = None,
     trials: Mapping[str, float],
     n: Mapping[str, float] | None = None,
     at: Mapping[str, str | float] | None = None,
@@ -278,7 +278,7 @@ def ahead(
     model: Subject | Expects,
     evidence: Evidence | None,
     stakes: Stakes,
-    baseline: Baseline | None,
+    baseline: StatedBaseline | None,
     at: Mapping[str, str | float] | None = None,
 ) -> Ahead:
     """Put a trial into a new setting, with moderators there at some values."""

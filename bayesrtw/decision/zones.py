@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bayesrtw.decision.absolute import OF
-from bayesrtw.decision.baseline import Baseline, Points
+from bayesrtw.decision.baseline import BaselinePoints, StatedBaseline
 from bayesrtw.decision.change import Change, Scale, as_difference, as_ratio, of_1000, of_days
 from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import SpecError
@@ -145,7 +145,7 @@ def _check(name: str, values: tuple[float, ...], scale: str) -> None:
 
 
 def scale_of(
-    zones: Zones, rows: Evidence, points: Points | None = None, horizon: float = 365.0
+    zones: Zones, rows: Evidence, points: BaselinePoints | None = None, horizon: float = 365.0
 ) -> Scale:
     """Give the scale of some zones for the effects of some rows.
 
@@ -244,7 +244,7 @@ def zone_probabilities(
     evidence: Evidence | None = None,
     *,
     zones: Zones,
-    baseline: Baseline | Points | None = None,
+    baseline: StatedBaseline | BaselinePoints | None = None,
     at: Mapping[str, Value] | None = None,
 ) -> Answer:
     """Give the probability of each zone, for the mean effect and a new setting.
@@ -286,8 +286,8 @@ def zone_probabilities(
     if not whole.model.has_mean:
         raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
     rows = whole.evidence
-    points = baseline.points(rows) if isinstance(baseline, Baseline) else baseline
-    horizon = baseline.horizon if isinstance(baseline, Baseline) else 365.0
+    points = baseline.points(rows) if isinstance(baseline, StatedBaseline) else baseline
+    horizon = baseline.horizon if isinstance(baseline, StatedBaseline) else 365.0
     scale = scale_of(zones, rows, points, horizon)
     headline, size = whole.model.pooled, len(zones.benefit)
     found: dict[tuple[str, ...], dict[str, float]] = {}

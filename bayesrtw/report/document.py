@@ -9,12 +9,13 @@ import numpy as np
 from bayesrtw.analysis.catalog import dataset_ids, register
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.evidence.measure import measure_named
+from bayesrtw.evidence.participants import participants
 from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.tree import direction_of, pooled_of
 from bayesrtw.printed import visible
 from bayesrtw.registry import encode
 from bayesrtw.report.behind import behind_of
-from bayesrtw.report.rows import participants, rows
+from bayesrtw.report.rows import rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +44,7 @@ def document(synthesis: Synthesis) -> dict[str, Any]:
         "rationale": list(analysis.rationale),
         "evidence": _evidence(synthesis),
         "rows": rows(synthesis),
-        "participants": participants(synthesis),
+        "participants": participants(synthesis.evidence),
         "measure": attrs["measure"],
         "benefit": attrs["benefit"] or None,
         "event": direction_of(tree).event,

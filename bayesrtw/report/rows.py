@@ -3,12 +3,12 @@
 import math
 from typing import Any
 
-import numpy as np
 from scipy.special import ndtri
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.evidence.measure import measure_named
+from bayesrtw.evidence.participants import number_in, people_of
 from bayesrtw.model.translated import Speaks, own_values
 
 #: Columns that a reader may ask of a row, in order; those that evidence does not have are left out.
@@ -56,14 +56,14 @@ def rows(synthesis: Synthesis) -> list[dict[str, Any]]:
         back = dict(zip(("median", "lower", "upper"), measure.back(ends).tolist(), strict=True))
         row: dict[str, Any] = {"estimate": str(label), **dict.fromkeys(ALWAYS, "")}
         row |= {name: _word(columns[name][place]) for name in WORDS if name in columns}
-        row |= {name: _number(columns[name][place]) for name in NUMBERS if name in columns}
+        row |= {name: number_in(columns[name][place]) for name in NUMBERS if name in columns}
         if place in translated:
             three, said = translated[place]
             row["conversion"] = row["conversion"] or said
             back = dict(zip(back, measure.back(three).tolist(), strict=True))
         row["own"] = {name: value if math.isfinite(value) else None for name, value in back.items()}
         row["printed"] = _printed(columns, place)
-        row["n"] = _people(columns, place)
+        row["n"] = people_of(columns, place)
         row["baseline"] = _baseline(columns, place)
         row["moderators"] = {name: _cell(columns[name][place]) for name in asked if name in columns}
         row["bias"] = judged.get(str(columns["study"][place]), [])
@@ -84,66 +84,18 @@ def _translated(synthesis: Synthesis) -> dict[int, tuple[tuple[float, float, flo
     return found
 
 
-def participants(synthesis: Synthesis) -> dict[str, Any]:
-    """Count the people behind a synthesis, each study once."""
-    columns = {
-        str(name): values.to_numpy() for name, values in synthesis.evidence.data.data_vars.items()
-    }
-    count = synthesis.evidence.size
-    designs = columns.get("design", np.full(count, "", dtype=object))
-    of: dict[str, dict[str, float]] = {}
-    estimates: dict[str, int] = {}
-    for place in range(count):
-        design = str(designs[place]) or "not given"
-        estimates[design] = estimates.get(design, 0) + 1
-        whole = _number(columns["n"][place]) if "n" in columns else None
-        people = whole if whole is not None else _people(columns, place)
-        study = str(columns["study"][place])
-        own = of.setdefault(design, {})
-        own[study] = max(own.get(study, 0.0), people or 0.0)
-    table = {
-        design: {
-            "estimates": estimates[design],
-            "studies": len(own),
-            "known": int(sum(own.values())),
-            "studies_without": sum(1 for people in own.values() if people == 0),
-        }
-        for design, own in sorted(of.items())
-    }
-    return {
-        "known": sum(each["known"] for each in table.values()),
-        "studies_without": sum(each["studies_without"] for each in table.values()),
-        "designs": table,
-    }
-
-
 def _word(value: Any) -> str:
     text = str(value)
     return "" if text == "nan" else text
 
 
-def _number(value: Any) -> float | None:
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
 def _cell(value: Any) -> str | float | None:
-    return str(value) if isinstance(value, str) else _number(value)
-
-
-def _people(columns: dict[str, Any], place: int) -> float | None:
-    """People in the two groups of a row, where both are printed."""
-    arms = [_number(columns[name][place]) for name in ("n_t", "n_c") if name in columns]
-    known = [arm for arm in arms if arm is not None]
-    return sum(known) if len(known) == 2 else None
+    return str(value) if isinstance(value, str) else number_in(value)
 
 
 def _baseline(columns: dict[str, Any], place: int) -> float | None:
     """Share of the comparison group with the event, where counts are printed."""
-    pair = [_number(columns[name][place]) for name in ("events_c", "n_c") if name in columns]
+    pair = [number_in(columns[name][place]) for name in ("events_c", "n_c") if name in columns]
     if len(pair) < 2 or pair[0] is None or not pair[1]:
         return None
     return pair[0] / pair[1]
@@ -153,7 +105,7 @@ def _printed(columns: dict[str, Any], place: int) -> str:
     """Put the numbers as the source prints them into one line."""
 
     def at(name: str) -> str:
-        number = _number(columns[name][place]) if name in columns else None
+        number = number_in(columns[name][place]) if name in columns else None
         return "" if number is None else f"{number:.10g}"
 
     parts = []

@@ -106,6 +106,33 @@ def render_docx(
     return _stamped(document, content)
 
 
+#: Margins and size of type of a page that holds a table and little else, in centimetres and points.
+NARROW: Final = 1.4
+SMALL: Final = 8.5
+
+
+def blocks_as_docx(title: str, blocks: Sequence[Block]) -> bytes:
+    """Write blocks on pages turned round, for a table that is to fit one of them."""
+    document = Document()
+    _page(document)
+    section = document.sections[0]
+    section.orientation = WD_ORIENT.LANDSCAPE
+    section.page_width, section.page_height = Cm(29.7), Cm(21)
+    for side in ("left", "right", "top", "bottom"):
+        setattr(section, f"{side}_margin", Cm(NARROW))
+    normal = document.styles["Normal"]
+    normal.font.size, normal.paragraph_format.space_after = Pt(SMALL), Pt(3)
+    document.add_heading(_words(title), level=1)
+    _write(document, blocks, Printer.none(), (), 29.7 - 2 * NARROW)
+    for table in document.tables:  # rows of many lines run together without a rule between them
+        borders, rule = OxmlElement("w:tblBorders"), OxmlElement("w:insideH")
+        for name, value in (("val", "single"), ("sz", "4"), ("color", "A6A6A6")):
+            rule.set(qn(f"w:{name}"), value)
+        borders.append(rule)
+        table._tbl.tblPr.append(borders)
+    return _stamped(document, {"title": title})
+
+
 def _is_wide(block: Block, n: Printer) -> bool:
     """Whether a table needs a page that is turned round."""
     if not isinstance(block, Tabular):

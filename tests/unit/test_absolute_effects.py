@@ -10,7 +10,12 @@ from scipy import stats
 
 import bayesrtw as brw
 from bayesrtw.decision.absolute import absolute_effects
-from bayesrtw.decision.baseline import Baseline, Points, of_comparison_groups, predicted
+from bayesrtw.decision.baseline import (
+    BaselinePoints,
+    StatedBaseline,
+    of_comparison_groups,
+    predicted,
+)
 from bayesrtw.decision.change import Change, as_difference, as_ratio, of_1000, of_days
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import measure_named
@@ -60,7 +65,7 @@ def test_people_of_1000_have_the_distribution_of_draws_of_effect_and_baseline(me
     effects = np.where(which, rng.normal(-0.1, 0.3, count), rng.normal(0.35, 0.12, count))
     risks = rng.beta(30.5, 20.5, count)
     change = 1000 * drawn(effects, risks, measure)
-    points = Baseline(events=30, n=50, source="a register").points()
+    points = StatedBaseline(events=30, n=50, source="a register").points()
     found = Change(theta, of_1000(measure_named(measure), "higher", points))
     # Four standard errors of quantiles of these draws.
     for q in (0.025, 0.25, 0.5, 0.75, 0.975):
@@ -77,7 +82,7 @@ def test_people_of_1000_have_the_distribution_of_draws_of_effect_and_baseline(me
 
 def test_a_certain_baseline_carries_the_quantiles_of_the_effect_over() -> None:
     found = absolute_effects(
-        *pooled(math.log(1.3), 0.1, "log_risk_ratio"), baseline=Baseline(risk=0.4, source="x")
+        *pooled(math.log(1.3), 0.1, "log_risk_ratio"), baseline=StatedBaseline(risk=0.4, source="x")
     )
     row = found.iloc[0]
     ends = 0.4 * np.exp(math.log(1.3) + 0.1 * stats.norm.ppf([0.5, 0.025, 0.975])) - 0.4
@@ -87,7 +92,7 @@ def test_a_certain_baseline_carries_the_quantiles_of_the_effect_over() -> None:
 
 
 def test_the_number_who_take_part_does_not_go_through_infinity() -> None:
-    baseline = Baseline(risk=0.5, source="x")
+    baseline = StatedBaseline(risk=0.5, source="x")
     doubtful = absolute_effects(*pooled(0.1, 0.2, "log_odds_ratio"), baseline=baseline).iloc[0]
     assert doubtful["lower"] < 0 < doubtful["upper"]
     assert doubtful["needed_lower"] == pytest.approx(1000 / doubtful["upper"])
@@ -111,9 +116,9 @@ def physical() -> tuple:
 
 def test_physical_programmes_after_cancer_bring_back_as_many_as_the_review_says() -> None:
     # Published: 50 to 244 more per 1000, from 627 per 1000; ends of 244.5 and a little more round to 245.
-    found = absolute_effects(*physical(), baseline=Baseline(risk=0.627, source="the review")).iloc[
-        0
-    ]
+    found = absolute_effects(
+        *physical(), baseline=StatedBaseline(risk=0.627, source="the review")
+    ).iloc[0]
     assert [round(found["lower"]), round(found["upper"])] == [50, 245]
     assert found["upper"] < 245.0
 
@@ -123,14 +128,15 @@ def test_multicomponent_programmes_after_cancer_bring_back_as_many_as_is_printed
     low, high = math.log(1.11), math.log(1.35)
     se = (high - low) / (2 * stats.norm.ppf(0.975))
     found = absolute_effects(
-        *pooled((low + high) / 2, se, "log_risk_ratio"), baseline=Baseline(risk=0.627, source="x")
+        *pooled((low + high) / 2, se, "log_risk_ratio"),
+        baseline=StatedBaseline(risk=0.627, source="x"),
     ).iloc[0]
     assert [round(found["lower"]), round(found["upper"])] == [69, 219]
     # The review's rows of that comparison are odds ratios, 1.998 (1.294 to 3.085), and give 58 to 211: no
     # baseline leads from 1.294 to 69 more, since the largest step of that odds ratio is 64.
     rows = brw.open_dataset("cancer-rtw")
     rows = rows.rows(rows.matches("measure", ["log_odds_ratio"]))
-    told = absolute_effects(FLAT, rows, baseline=Baseline(risk=0.627, source="x")).iloc[0]
+    told = absolute_effects(FLAT, rows, baseline=StatedBaseline(risk=0.627, source="x")).iloc[0]
     odds = 0.627 / 0.373 * np.array([1.2943343, 3.0845654])
     assert_allclose(
         told[["lower", "upper"]].to_numpy(dtype=float),
@@ -152,7 +158,7 @@ def test_multicomponent_programmes_after_cancer_bring_back_as_many_as_is_printed
 def test_days_regained_are_those_of_a_weibull_curve(shape, days, risk, back) -> None:
     # Worked out elsewhere: a median of 90 days and a hazard ratio of 1.25 over a year.
     at = 1 - 2 ** -((365 / 90) ** shape)
-    stated = Baseline(risk=at, day=365, shape=shape, source="x")
+    stated = StatedBaseline(risk=at, day=365, shape=shape, source="x")
     assert at == pytest.approx(risk, abs=6e-4)
     assert float(stated.points().curve(at).median) == pytest.approx(90)
     found = absolute_effects(*pooled(math.log(1.25), 1e-3, "log_hazard_ratio"), baseline=stated)
@@ -163,7 +169,7 @@ def test_days_regained_are_those_of_a_weibull_curve(shape, days, risk, back) -> 
 
 def test_days_regained_have_the_distribution_of_draws() -> None:
     rng, count = np.random.default_rng(3), 40_000
-    stated = Baseline(risk=0.6, interval=(0.5, 0.75), day=180, shape=0.7, source="x")
+    stated = StatedBaseline(risk=0.6, interval=(0.5, 0.75), day=180, shape=0.7, source="x")
     measure = measure_named("log_hazard_ratio")
     found = Change(mixture(), of_days(measure, "higher", "", stated.points(), 365.0))
     which, z = rng.random(count) < 0.3, rng.standard_normal(count)
@@ -191,30 +197,30 @@ def test_other_measures_tell_days_from_what_they_need() -> None:
         days[["median", "lower", "upper"]].to_numpy(dtype=float), [12.0, 4.1601, 19.8399], atol=1e-3
     )
     assert days["benefit"] == pytest.approx(stats.norm.cdf(3.0))
-    mean = Baseline(mean=120.0, source="x")
+    mean = StatedBaseline(mean=120.0, source="x")
     ratio = absolute_effects(
         *pooled(math.log(0.9), 0.05, "log_ratio_of_means", "lower"), baseline=mean
     )
     assert ratio["median"].iloc[0] == pytest.approx(12.0)
     assert ratio["without"].iloc[0] == pytest.approx(120.0)
-    sd = Baseline(sd=90.0, source="x")
+    sd = StatedBaseline(sd=90.0, source="x")
     smd = absolute_effects(*pooled(-0.2, 0.1, "standardised_mean_difference", "lower"), baseline=sd)
     assert smd["median"].iloc[0] == pytest.approx(18.0)
 
 
 def test_what_is_stated_keeps_its_middle_and_both_ends() -> None:
-    points = Baseline(risk=0.6, interval=(0.45, 0.65), source="x").points()
+    points = StatedBaseline(risk=0.6, interval=(0.45, 0.65), source="x").points()
     assert [points.quantile(q) for q in (0.025, 0.5, 0.975)] == pytest.approx(
         [0.45, 0.6, 0.65], abs=2e-4
     )
-    cohort = Baseline(events=74, n=84, source="x").points()
+    cohort = StatedBaseline(events=74, n=84, source="x").points()
     law = stats.beta(74.5, 10.5)
     assert [cohort.quantile(q) for q in (0.1, 0.5, 0.9)] == pytest.approx(
         law.ppf([0.1, 0.5, 0.9]), abs=2e-4
     )
     assert cohort.weight @ cohort.level == pytest.approx(law.mean(), abs=1e-7)
     assert cohort.weight @ cohort.level**2 == pytest.approx(law.var() + law.mean() ** 2, abs=1e-7)
-    prior = Baseline(prior=brw.prior.Beta(74.5, 10.5), source="x").points()
+    prior = StatedBaseline(prior=brw.prior.Beta(74.5, 10.5), source="x").points()
     assert_allclose(prior.level, cohort.level, atol=1e-9)
 
 
@@ -242,19 +248,21 @@ def test_comparison_groups_that_rows_share_count_once() -> None:
     )
     _, groups = of_comparison_groups(rows)
     assert groups.size == 2
-    points = Baseline(comparison_groups=True, source="own groups").points(rows)
+    points = StatedBaseline(comparison_groups=True, source="own groups").points(rows)
     assert 0.3 < points.quantile(0.5) < 0.6
     with pytest.raises(SpecError, match="needs the rows"):
-        Baseline(comparison_groups=True, source="own groups").points()
+        StatedBaseline(comparison_groups=True, source="own groups").points()
     with pytest.raises(SpecError, match="0 comparison group has counts"):
-        Baseline(comparison_groups=True, source="own").points(pooled(0.1, 0.1, "log_risk_ratio")[1])
+        StatedBaseline(comparison_groups=True, source="own").points(
+            pooled(0.1, 0.1, "log_risk_ratio")[1]
+        )
 
 
 def test_values_of_moderators_have_rows_of_their_own() -> None:
     synthesis = brw.run(brw.open_analysis("cancer-rtw"))
     kinds = ["physical", "psycho-educational"]
     found = absolute_effects(
-        synthesis, baseline=Baseline(risk=0.627, source="x"), at={"comparison": kinds}
+        synthesis, baseline=StatedBaseline(risk=0.627, source="x"), at={"comparison": kinds}
     )
     told = brw.predict(synthesis, at={"comparison": kinds})
     for kind in kinds:
@@ -265,7 +273,7 @@ def test_values_of_moderators_have_rows_of_their_own() -> None:
 @pytest.mark.parametrize("risk", [0.0, 1.0, -0.1, 1.2, math.nan, 60.0])
 def test_a_baseline_outside_its_range_is_refused(risk: float) -> None:
     with pytest.raises(SpecError, match=r"risk must lie in \(0, 1\)"):
-        Baseline(risk=risk, source="x")
+        StatedBaseline(risk=risk, source="x")
 
 
 @pytest.mark.parametrize(
@@ -286,7 +294,7 @@ def test_a_baseline_outside_its_range_is_refused(risk: float) -> None:
 )
 def test_a_baseline_that_is_none_is_refused(stated: dict, said: str) -> None:
     with pytest.raises(SpecError, match=said):
-        Baseline(**stated)
+        StatedBaseline(**stated)
 
 
 def test_what_has_no_absolute_effect_says_what_is_missing() -> None:
@@ -294,7 +302,7 @@ def test_what_has_no_absolute_effect_says_what_is_missing() -> None:
         absolute_effects(*pooled(0.1, 0.1, "log_risk_ratio"))
     with pytest.raises(SpecError, match="needs a baseline risk; a mean is stated"):
         absolute_effects(
-            *pooled(0.1, 0.1, "log_risk_ratio"), baseline=Baseline(mean=3.0, source="x")
+            *pooled(0.1, 0.1, "log_risk_ratio"), baseline=StatedBaseline(mean=3.0, source="x")
         )
     with pytest.raises(SpecError, match="need a baseline mean; none is stated"):
         absolute_effects(*pooled(0.1, 0.1, "log_ratio_of_means", "lower"))
@@ -306,9 +314,9 @@ def test_what_has_no_absolute_effect_says_what_is_missing() -> None:
         absolute_effects(*pooled(0.1, 0.1, "mean_difference", "", "days"))
     hazard = measure_named("log_hazard_ratio")
     with pytest.raises(SpecError, match="here lower is"):
-        of_days(hazard, "lower", "", Baseline(risk=0.5, source="x").points())
+        of_days(hazard, "lower", "", StatedBaseline(risk=0.5, source="x").points())
     with pytest.raises(SpecError, match="need a curve of return"):
-        of_days(hazard, "higher", "", Baseline(risk=0.5, source="x").points())
+        of_days(hazard, "higher", "", StatedBaseline(risk=0.5, source="x").points())
     with pytest.raises(SpecError, match="is no ratio"):
         as_ratio(measure_named("mean_difference"), "higher")
     with pytest.raises(SpecError, match="is no difference"):
@@ -318,4 +326,6 @@ def test_what_has_no_absolute_effect_says_what_is_missing() -> None:
 
 
 def test_quantiles_of_points_that_are_one_are_that_one() -> None:
-    assert Points(np.array([0.4]), np.ones(1), "risk", "x").quantile(0.9) == pytest.approx(0.4)
+    assert BaselinePoints(np.array([0.4]), np.ones(1), "risk", "x").quantile(0.9) == pytest.approx(
+        0.4
+    )

@@ -7,7 +7,7 @@ from scipy import stats
 
 import bayesrtw as brw
 from bayesrtw.analysis.spec import parse
-from bayesrtw.decision.baseline import Baseline
+from bayesrtw.decision.baseline import StatedBaseline
 from bayesrtw.decision.cost import (
     Threshold,
     cost_effectiveness,
@@ -198,7 +198,7 @@ def test_sets_of_components_are_options():
                 MODEL,
                 ROWS,
                 stakes=stakes(option("x", 1.0)),
-                baseline=Baseline(risk=0.5, source="s", horizon=180.0),
+                baseline=StatedBaseline(risk=0.5, source="s", horizon=180.0),
                 threshold=swedish_threshold(),
             ),
             "threshold is of days within 365 days, and the baseline has horizon = 180",

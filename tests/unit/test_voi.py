@@ -9,7 +9,7 @@ from scipy import stats
 
 import bayesrtw as brw
 from bayesrtw.analysis.outlook import information_unit, people_needed
-from bayesrtw.decision.baseline import Baseline
+from bayesrtw.decision.baseline import StatedBaseline
 from bayesrtw.decision.cost import Choice, choose
 from bayesrtw.decision.cost_stakes import Amount, Option, Stakes, TrialCost
 from bayesrtw.decision.voi import (
@@ -171,7 +171,7 @@ def test_days_that_bend_are_averaged_over_what_is_left_in_doubt():
     whole = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
     terms = (brw.Intercept(brw.prior.Normal(0, 1)), brw.Exchangeable(brw.prior.HalfNormal(0.5)))
 
-    base = Baseline(risk=0.6, day=120.0, shape=0.8, source="a test")
+    base = StatedBaseline(risk=0.6, day=120.0, shape=0.8, source="a test")
     told = ahead(brw.Model(terms=terms), whole, stakes(450.0), base)
     trial = pd.DataFrame({"study": ["new"], "effect": [0.55], "se": [0.1]})
     later = brw.Evidence.from_frame(

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 import bayesrtw as brw
 from bayesrtw.analysis.spec import parse
-from bayesrtw.decision.baseline import Baseline
+from bayesrtw.decision.baseline import StatedBaseline
 from bayesrtw.decision.zones import Zones, scale_of, zone_at, zone_probabilities
 from bayesrtw.errors import SpecError
 
@@ -70,7 +70,7 @@ def test_zones_of_1000_hold_the_uncertainty_of_the_baseline(benefit: str) -> Non
     found = zone_probabilities(
         *pooled(-0.25, 0.2, "log_odds_ratio", benefit),
         zones=zones,
-        baseline=Baseline(events=20, n=60, source="x"),
+        baseline=StatedBaseline(events=20, n=60, source="x"),
     )
     odds = (
         (risk := rng.beta(20.5, 40.5, count)) / (1 - risk) * np.exp(rng.normal(-0.25, 0.2, count))
@@ -167,7 +167,7 @@ per_1000 = [20, 50, 100]
     )
     found = parse(text, "own.toml")
     assert found.decision.zones.per_1000 == (20, 50, 100)
-    assert found.decision.baseline == Baseline(
+    assert found.decision.baseline == StatedBaseline(
         risk=0.6, interval=(0.5, 0.7), source="a register, 2024"
     )
     plain = parse(FILE % "log_risk_ratio", "own.toml")

@@ -1,0 +1,79 @@
+"""`bayesrtw findings`: a summary of findings over several analyses, in GRADE's layout."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from bayesrtw.cli.options import Given, evidence_option
+
+#: Formats, and the suffixes that choose them.
+FORMATS = {"md": ".md", "html": ".html", "csv": ".csv", "json": ".json", "docx": ".docx"}
+
+
+@click.command()
+@click.argument("ids", metavar="ID_OR_TOML...", nargs=-1, required=True)
+@evidence_option()
+@click.option(
+    "--certainty",
+    type=click.Path(exists=True, path_type=Path),
+    help="A certainty.toml of what people confirmed, or the data set folder or store that holds one.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File to write; standard output, as Markdown, unless given.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(list(FORMATS)),
+    help="What to write; by the suffix of --out unless given, else md.",
+)
+def findings(
+    ids: tuple[str, ...],
+    source: Given | None,
+    certainty: Path | None,
+    out: Path | None,
+    kind: str | None,
+) -> None:
+    """Summarise the findings of one or more analyses: people, effects, certainty, and a sentence each.
+
+    What an analysis states under [decision] gives its absolute effects and zones. Certainty is suggested from
+    the numbers; what a person confirmed stands in a certainty.toml and is what gets printed. One beside the
+    given evidence is read unasked.
+    """
+    from bayesrtw.analysis.catalog import open_analysis
+    from bayesrtw.analysis.findings import findings as summarised
+    from bayesrtw.analysis.run import run
+    from bayesrtw.decision.certainty_file import FILE, confirmations
+    from bayesrtw.errors import OutputError
+    from bayesrtw.report.findings import render_findings
+
+    by_suffix = {suffix: each for each, suffix in FORMATS.items()}
+    chosen = kind or (by_suffix.get(out.suffix.lower()) if out else None) or "md"
+    if out is None and chosen == "docx":
+        raise OutputError("a Word document is no text for a terminal; give --out FILE.docx.")
+    analyses = [open_analysis(name) for name in ids]
+    rows = source.open_each(analyses) if source is not None else [None] * len(analyses)
+    place = certainty
+    if place is None and source is not None and (source.path / FILE).is_file():
+        place = source.path
+    confirmed = confirmations(place) if place is not None else ()
+    found = summarised(
+        [run(one, own) for one, own in zip(analyses, rows, strict=True)], confirmed=confirmed
+    )
+    raw = render_findings(found, chosen)
+    if out is None:
+        sys.stdout.write(raw.decode())
+        return
+    from bayesrtw.durable import write_whole
+
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, raw)
+    except OSError as error:
+        raise OutputError(
+            f"{out}: cannot be written ({error.strerror}); choose another place."
+        ) from None
+    click.echo(f"{out} written", err=True)
