@@ -34,13 +34,13 @@ LOOKED, NARROWED = (33, 33), 3
 FIRST, FAR = 81, 60.0
 #: Log of the share of its maximum at which an integrand over curves ends, and at which effects do; change
 #: of the logarithm below which it does not depend on the effect any more.
-END, GONE, FLAT = 32.0, 45.0, 1e-12
+END, GONE, FLAT = 32.0, 40.0, 1e-12
 #: Steps between effects that are integrated, in SDs given the curve and at most; fewest and most effects.
 STEP, LONGEST, FEWEST, MOST = 0.5, 0.25, 33, 1601
-#: What a spline through every other one may miss at those between: that through all misses less than 1e-8.
-SMOOTH = 1e-6
+#: What a spline through every other one may miss at those between: that through all misses some 1e-7.
+SMOOTH = 1e-5
 #: Points over places, and where they are levels alone; steps between shapes, in their SDs; fewest and most.
-PLACES, ALONE, APART, SHAPES = 49, 193, 0.6, (9, 241)
+PLACES, ALONE, APART, SHAPES = 41, 193, 0.7, (9, 241)
 #: The same where hazards jump and rules leave some 1e-6 of noise: places, shapes, effects and their reach.
 JUMPS, EVERY, WITHIN = (97, 81), 241, (8.0, 40.0)
 #: SDs that priors reach.
@@ -230,7 +230,7 @@ class Returns:
         return LogLine(Even.through(laid.theta, near), line, low, high, ends)
 
     @cached_property
-    def _look(self) -> "Tabled | Levelled":
+    def _look(self) -> "Tabled":
         """Look at effects far and wide, on coarse rules."""
         x = np.linspace(-1.0, 1.0, FIRST) * math.asinh(FAR / self.spread)
         theta = self.best[0] + self.spread * np.sinh(x)
@@ -239,7 +239,7 @@ class Returns:
         return self._tabled(theta, np.linspace(*self._widest, LOOKED[1]), PLACES // 2)
 
     @cached_property
-    def _laid(self) -> "Tabled | Levelled":
+    def _laid(self) -> "Tabled":
         """Integrate over places at even effects wherever the study leaves any likelihood."""
         if self.shape.cut and not self.flat:
             within = min(WITHIN[0], WITHIN[1] * self.spread)
@@ -254,17 +254,16 @@ class Returns:
         inside = np.flatnonzero(here)
         low, high = look.theta[max(inside[0] - 1, 0)], look.theta[min(inside[-1] + 1, FIRST - 1)]
         count = math.ceil((high - low) / min(STEP * self.spread, LONGEST)) + 1
-        shapes = None
-        while True:
-            theta = np.linspace(low, high, min(max(count | 1, FEWEST), MOST))
-            if self.flat:
-                laid: Tabled | Levelled = self._levelled(theta)
-            else:
-                shapes = self._shapes(theta) if shapes is None else shapes
-                laid = self._tabled(theta, shapes, PLACES)
-            if len(theta) == MOST or _smooth(theta, laid.under(self.shape.shape)):
-                return laid
-            count *= 2
+        theta = np.linspace(low, high, min(max(count | 1, FEWEST), MOST))
+        shapes = np.zeros(0) if self.flat else self._shapes(theta)
+
+        def lay(at: Array) -> "Tabled":
+            return self._levelled(at) if self.flat else self._tabled(at, shapes, PLACES)
+
+        laid = lay(theta)
+        while len(laid.theta) < MOST and not _smooth(laid.theta, laid.under(self.shape.shape)):
+            laid = laid.woven(lay(0.5 * (laid.theta[1:] + laid.theta[:-1])))
+        return laid
 
     def _shapes(self, theta: Array) -> Array:
         """Lay shapes at even steps wherever they matter."""
@@ -285,7 +284,7 @@ class Returns:
 
     def _alive(self, theta: Array) -> tuple[float, float, float]:
         """Give the shapes that matter at any of these effects, and steps that are fine enough."""
-        some = theta[:: max(1, len(theta) // 12)]
+        some = theta[_spaced(len(theta), LOOKED[1] // 2)]
         low, high = self._widest
         step = high - low
         for _ in range(NARROWED):
@@ -297,7 +296,10 @@ class Returns:
             # A normal is above e^-32 of its maximum within 8 SDs.
             step = APART * (kept.sum(axis=1).min() + 1.0) * gap / 16.0
             alive = np.flatnonzero(kept.any(axis=0))
-            low, high = max(low, shapes[alive[0]] - gap), min(high, shapes[alive[-1]] + gap)
+            low, high = (
+                max(low, float(shapes[alive[0]] - 2.0 * gap)),
+                min(high, float(shapes[alive[-1]] + 2.0 * gap)),
+            )
         return low, high, min(step, APART * self.shape.shape[1])
 
     def _tabled(self, theta: Array, log_shape: Array, count: int) -> "Tabled":
@@ -342,14 +344,14 @@ class Returns:
             )
         return low, high
 
-    def _levelled(self, theta: Array) -> "Levelled":
+    def _levelled(self, theta: Array) -> "Tabled":
         """Lay densities over levels at effects, where nothing but the level counts."""
         low, high = self._homes(theta, np.zeros(1))
         place = low + (high - low) * np.linspace(0.0, 1.0, ALONE)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             inside = self.log_joint(theta[:, None], place, np.zeros(1))
         inside = np.where(np.isnan(inside), -np.inf, inside)
-        return Levelled(theta, place, inside + np.log((high - low) / (ALONE - 1)), self._levels)
+        return Tabled(theta, place, inside + np.log((high - low) / (ALONE - 1)), self._levels)
 
     @cached_property
     def _levels(self) -> "Levels":
@@ -386,18 +388,6 @@ class Together(NamedTuple):
     correlation: Array
 
 
-class Tabled(NamedTuple):
-    """Log likelihoods at effects and log shapes, shape (effect, shape)."""
-
-    theta: Array
-    log_shape: Array
-    log: Array
-
-    def under(self, law: tuple[float, float]) -> Array:
-        """Integrate over log shapes that are normal, shape (effect,)."""
-        return np.asarray(logsumexp(self.log + _weights(self.log_shape, law), axis=1))
-
-
 class Levels(NamedTuple):
     """Log densities of levels given log shapes, shape (level, shape)."""
 
@@ -410,17 +400,37 @@ class Levels(NamedTuple):
         return CubicSpline(self.level, logsumexp(self.log + _weights(self.log_shape, law), axis=1))
 
 
-class Levelled(NamedTuple):
-    """Log densities of what is reported at effects and levels, shape (effect, level), with their steps."""
+class Tabled(NamedTuple):
+    """Log likelihoods at effects and log shapes or, where nothing else counts, at effects and levels.
+
+    Attributes
+    ----------
+    theta
+        Shape (effect,).
+    at
+        Log shapes, shape (shape,), or levels, shape (effect, level).
+    log
+        Shape (effect, shape) or (effect, level), with the steps of levels.
+    levels
+        Densities of levels; None for log shapes.
+    """
 
     theta: Array
-    level: Array
+    at: Array
     log: Array
-    levels: Levels
+    levels: Levels | None = None
 
     def under(self, law: tuple[float, float]) -> Array:
-        """Integrate over levels under log shapes that are normal, shape (effect,)."""
-        return np.asarray(logsumexp(self.log + self.levels.under(law)(self.level), axis=1))
+        """Integrate under log shapes that are normal, shape (effect,)."""
+        weight = _weights(self.at, law) if self.levels is None else self.levels.under(law)(self.at)
+        return np.asarray(logsumexp(self.log + weight, axis=1))
+
+    def woven(self, between: "Tabled") -> "Tabled":
+        """Put effects that lie between these in their places."""
+        at = self.at if self.levels is None else _woven(self.at, between.at)
+        return Tabled(
+            _woven(self.theta, between.theta), at, _woven(self.log, between.log), self.levels
+        )
 
 
 def _weights(log_shape: Array, law: tuple[float, float]) -> Array:
@@ -430,6 +440,13 @@ def _weights(log_shape: Array, law: tuple[float, float]) -> Array:
     return np.asarray(
         bare + math.log((log_shape[1] - log_shape[0]) / (sd * math.sqrt(2 * math.pi)))
     )
+
+
+def _woven(one: Array, other: Array) -> Array:
+    """Put rows of one array between those of another."""
+    found = np.empty((len(one) + len(other), *one.shape[1:]))
+    found[::2], found[1::2] = one, other
+    return found
 
 
 def _smooth(theta: Array, value: Array) -> bool:
