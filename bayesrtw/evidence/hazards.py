@@ -15,6 +15,8 @@ from bayesrtw.errors import EvidenceError
 Array = NDArray[np.float64]
 
 LN2 = math.log(2.0)
+#: Days of a month.
+MONTH = 365.25 / 12.0
 #: Cumulative hazards that are told from none, and from all.
 LEAST, MOST = 1e-300, 1e30
 #: Cumulative hazard below which a restricted mean is a series.

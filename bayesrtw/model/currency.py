@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
 
 from bayesrtw.evidence.hazards import LN2, PiecewiseReturn, ReturnCurve, WeibullReturn
 
@@ -23,6 +24,10 @@ Array = NDArray[np.float64]
 
 #: Points of hazard on which influence functions are integrated.
 POINTS: Final = 4000
+#: Points of medians and shapes over which shares of returns are told, and SDs that they reach.
+SPREAD, REACH = (801, 101), 6.0
+#: Shares of returns that are kept for each SE of a hazard ratio, and fewest and most of them.
+EACH, SHARES = 600.0, (256, 20_000)
 
 
 class Shape(NamedTuple):
@@ -81,6 +86,148 @@ class Shape(NamedTuple):
         return np.asarray(found + np.log(passed / (median * rate)))
 
 
+class Treated(NamedTuple):
+    """A curve of return under hazard ratios before and after a day; arguments broadcast.
+
+    Attributes
+    ----------
+    curve
+        Without the programme.
+    before, after
+        Hazard ratios.
+    day
+        Day at which they change; 0 where they do not.
+    """
+
+    curve: ReturnCurve
+    before: Array
+    after: Array
+    day: float
+
+    def hazard(self, at: ArrayLike) -> Array:
+        """Cumulative hazard by a date."""
+        if not self.day:
+            return np.asarray(self.curve.hazard(at) * self.before)
+        whole = self.curve.hazard(at)
+        early = np.minimum(whole, self.curve.hazard(self.day))
+        return np.asarray(early * self.before + (whole - early) * self.after)
+
+    def when(self, hazard: ArrayLike) -> Array:
+        """Day by which a cumulative hazard is reached."""
+        told = np.asarray(hazard, dtype=float)
+        if not self.day:
+            return self.curve.when(told / np.clip(self.before, 1e-60, 1e60))
+        until = self.curve.hazard(self.day)
+        early = told / self.before
+        late = until + np.maximum(told - until * self.before, 0.0) / self.after
+        return self.curve.when(np.where(early <= until, early, late))
+
+    def days(self, horizon: ArrayLike, hazard_ratio: ArrayLike = 1.0) -> Array:
+        """Mean days until return, none counted beyond a horizon."""
+        ratio = np.asarray(hazard_ratio, dtype=float)
+        before, after = self.before * ratio, self.after * ratio
+        if not self.day or np.all(np.asarray(horizon) <= self.day):
+            return self.curve.days(horizon, before)
+        late = self.curve.days(horizon, after) - self.curve.days(self.day, after)
+        with np.errstate(over="ignore"):
+            left = np.exp(self.curve.hazard(self.day) * (after - before))
+        return np.asarray(self.curve.days(self.day, before) + np.where(late > 0, left * late, 0.0))
+
+
+class Arms(NamedTuple):
+    """What an effect and a curve make of both arms.
+
+    Attributes
+    ----------
+    theta, later
+        Log hazard ratio, and by how much it is larger after a day.
+    comparison, programme
+        Their curves.
+    """
+
+    theta: Array
+    later: float
+    comparison: ReturnCurve
+    programme: Treated
+
+    @classmethod
+    def of(cls, theta: Array, curve: ReturnCurve, change: tuple[float, float]) -> "Arms":
+        """Give both arms; `change` is a day and by how much the log hazard ratio is larger after it."""
+        day, later = change
+        with np.errstate(over="ignore"):
+            treated = Treated(curve, np.exp(theta), np.exp(theta + later), day if later else 0.0)
+        return cls(theta, later, curve, treated)
+
+    def curve(self, arm: int) -> ReturnCurve:
+        """Give an arm's curve: 0 for the comparison, 1 for the programme."""
+        return self.programme if arm else self.comparison
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Averaged:
+    """A hazard ratio over a follow-up in which it changes: an average, weighed by who returns when.
+
+    Attributes
+    ----------
+    name
+        How messages call it.
+    effect, se
+        Log hazard ratio.
+    later
+        By how much the log hazard ratio is larger after the change.
+    share, chance
+        Shares of returns that may come after it, and their probabilities, shape (part,).
+    """
+
+    name: str
+    effect: float
+    se: float
+    later: float
+    share: Array
+    chance: Array
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        effect: float,
+        se: float,
+        shape: Shape,
+        change: tuple[float, float],
+        end: float,
+    ) -> "Averaged":
+        """Take a reported log hazard ratio over a follow-up of `end` days; see `Returns.change`."""
+        day, later = change
+        x, y = (np.linspace(-REACH, REACH, count) for count in SPREAD)
+        (mean, sd), (centre, spread) = shape.median, shape.shape
+        curve = shape.of(np.exp(mean + sd * x)[:, None], centre + spread * y)
+        early, whole = (-np.expm1(-np.minimum(curve.hazard(at), 700.0)) for at in (day, end))
+        share = (1.0 - early / np.maximum(whole, 1e-300)).ravel()
+        weight = np.exp(-0.5 * (x[:, None] ** 2 + y**2)).ravel()
+        count = min(max(math.ceil(EACH * abs(later) / se), SHARES[0]), SHARES[1])
+        place = np.minimum((np.clip(share, 0.0, 1.0) * count).astype(np.intp), count - 1)
+        each, moved = (
+            np.bincount(place, weights=own, minlength=count) for own in (weight, weight * share)
+        )
+        kept = each > 0
+        return cls(name, effect, se, later, moved[kept] / each[kept], each[kept] / each.sum())
+
+    @property
+    def best(self) -> tuple[float, float]:
+        """Give the likeliest effect, about, and its SD."""
+        mean = float(self.chance @ self.share)
+        sd = math.sqrt(float(self.chance @ (self.share - mean) ** 2))
+        return self.effect - self.later * mean, math.hypot(self.se, self.later * sd)
+
+    def log(self, theta: Array) -> Array:
+        """See `OneStudy`."""
+        gap = (self.effect - theta[:, None] - self.later * self.share) / self.se
+        return np.asarray(logsumexp(np.log(self.chance) - 0.5 * gap**2, axis=1))
+
+    def reports(self, theta: Array) -> None:
+        """See `OneStudy`: what it would report is near its effect plus a normal error."""
+
+
 class Report(NamedTuple):
     """One number of a study that is normal around what its hazard ratio makes of it.
 
@@ -106,7 +253,7 @@ class Report(NamedTuple):
 class Kind(NamedTuple):
     """What a kind of number is of an effect and a curve, and its influence functions in both arms."""
 
-    mean: Callable[[Report, Array, ReturnCurve], Array]
+    mean: Callable[[Report, Arms], Array]
     influence: Callable[["People", Report], Array]
 
 
@@ -169,27 +316,20 @@ class People:
         return slope * ratio * math.exp(-float(self.curve.hazard(day)) * ratio)
 
 
-def _arm(report: Report, theta: Array) -> Array:
-    """Hazard ratio of the arm that a number is about."""
-    return np.exp(theta * report.arm)
-
-
-def _log_back(day: float, theta: Array, curve: ReturnCurve) -> Array:
+def _log_back(day: float, curve: ReturnCurve) -> Array:
     """Log share back by a day."""
-    hazard = np.clip(curve.hazard(day) * np.exp(theta), 1e-300, 700.0)
-    return np.log(-np.expm1(-hazard))
+    return np.log(-np.expm1(-np.clip(curve.hazard(day), 1e-300, 700.0)))
 
 
-def _log_odds(day: float, theta: Array, curve: ReturnCurve) -> Array:
+def _log_odds(day: float, curve: ReturnCurve) -> Array:
     """Log odds of being back by a day."""
-    hazard = np.clip(curve.hazard(day) * np.exp(theta), 1e-300, 1e30)
+    hazard = np.clip(curve.hazard(day), 1e-300, 1e30)
     return np.asarray(np.log(-np.expm1(-hazard)) + hazard)
 
 
-def _quantile(share: float, ratio: Array, curve: ReturnCurve) -> Array:
+def _quantile(share: float, curve: ReturnCurve) -> Array:
     """Log of the day by which a share is back."""
-    hazard = -math.log1p(-share) / np.clip(ratio, 1e-60, 1e60)
-    return np.log(np.clip(curve.when(hazard), 1e-300, 1e300))
+    return np.log(np.clip(curve.when(np.asarray(-math.log1p(-share))), 1e-300, 1e300))
 
 
 def _influence_quantile(people: People, share: float, arm: int) -> Array:
@@ -236,41 +376,33 @@ def _cloglog_rate(people: People, day: float, arm: int) -> float:
 #: Kinds of numbers: logs of ratios and of days (medians, quartiles), complementary log-logs of shares, days.
 KINDS: Final[dict[str, Kind]] = {
     "risk_ratio": Kind(
-        lambda own, theta, curve: (
-            _log_back(own.at, theta, curve) - _log_back(own.at, 0.0 * theta, curve)
-        ),
+        lambda own, arms: _log_back(own.at, arms.programme) - _log_back(own.at, arms.comparison),
         _both(People.share_back, _share),
     ),
     "odds_ratio": Kind(
-        lambda own, theta, curve: (
-            _log_odds(own.at, theta, curve) - _log_odds(own.at, 0.0 * theta, curve)
-        ),
+        lambda own, arms: _log_odds(own.at, arms.programme) - _log_odds(own.at, arms.comparison),
         _both(People.share_back, _binomial),
     ),
     "share": Kind(
-        lambda own, theta, curve: (
-            np.log(np.maximum(curve.hazard(own.at), 1e-300)) + theta * own.arm
-        ),
+        lambda own, arms: np.log(np.maximum(arms.curve(own.arm).hazard(own.at), 1e-300)),
         lambda people, own: (
             people.share_back(own.at, own.arm) / _cloglog_rate(people, own.at, own.arm)
         ),
     ),
     "quantile": Kind(
-        lambda own, theta, curve: _quantile(own.at, _arm(own, theta), curve),
+        lambda own, arms: _quantile(own.at, arms.curve(own.arm)),
         lambda people, own: _influence_quantile(people, own.at, own.arm),
     ),
     "median_ratio": Kind(
-        lambda _, theta, curve: (
-            _quantile(0.5, np.exp(theta), curve) - _quantile(0.5, np.exp(0.0 * theta), curve)
-        ),
+        lambda _, arms: _quantile(0.5, arms.programme) - _quantile(0.5, arms.comparison),
         _both(lambda people, _, arm: _influence_quantile(people, 0.5, arm), lambda *_: 1.0),
     ),
     "days": Kind(
-        lambda own, theta, curve: curve.days(own.at, _arm(own, theta)),
+        lambda own, arms: arms.curve(own.arm).days(own.at),
         lambda people, own: _influence_days(people, own.at, own.arm),
     ),
     "days_difference": Kind(
-        lambda own, theta, curve: curve.days(own.at, np.exp(theta)) - curve.days(own.at),
+        lambda own, arms: arms.programme.days(own.at) - arms.comparison.days(own.at),
         _both(_influence_days, lambda *_: 1.0),
     ),
 }
@@ -293,14 +425,14 @@ class Back(NamedTuple):
     events: Array
     n: Array
 
-    def log(self, theta: Array, curve: ReturnCurve) -> Array:
-        """Log probability of the counts; theta and the curve's numbers broadcast."""
+    def log(self, arms: Arms) -> Array:
+        """Log probability of the counts; the numbers of both arms broadcast."""
         found: Array | float = 0.0
         for arm, (events, n) in enumerate(zip(self.events, self.n, strict=True)):
-            ratio, last = np.exp(theta * arm), 0.0
+            curve, last = arms.curve(arm), 0.0
             before: Array = np.zeros(())
             for day, total in zip(self.day.tolist(), events.tolist(), strict=True):
-                hazard = np.clip(curve.hazard(day) * ratio, 1e-300, 700.0)
+                hazard = np.clip(curve.hazard(day), 1e-300, 700.0)
                 if total > last:
                     between = np.maximum(hazard - before, 1e-300)
                     found = found + (total - last) * (np.log(-np.expm1(-between)) - before)
@@ -308,10 +440,10 @@ class Back(NamedTuple):
             found = found - (n - last) * before
         return np.asarray(found)
 
-    def missed(self, theta: Array, curve: ReturnCurve) -> list[Array]:
+    def missed(self, arms: Arms) -> list[Array]:
         """Shares that were seen minus those that effect and curve make, one an arm and date."""
         return [
-            events / n + np.expm1(-np.clip(curve.hazard(day) * np.exp(theta * arm), 0.0, 700.0))
+            events / n + np.expm1(-np.clip(arms.curve(arm).hazard(day), 0.0, 700.0))
             for arm, n in enumerate(self.n.tolist())
             for day, events in zip(self.day.tolist(), self.events[arm].tolist(), strict=True)
         ]

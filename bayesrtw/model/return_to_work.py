@@ -12,10 +12,11 @@ from scipy.special import ndtri
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.counts import numbers_in
+from bayesrtw.evidence.hazards import MONTH
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import normal
 from bayesrtw.model.counted import remembered
-from bayesrtw.model.currency import Back, Report, Shape
+from bayesrtw.model.currency import Averaged, Back, Report, Shape
 from bayesrtw.model.curves import Curves, Estimated, OneStudy, curves
 from bayesrtw.model.hypergeometric import share_of
 from bayesrtw.model.prior import Normal, Prior
@@ -93,6 +94,9 @@ class ReturnToWork:
         earlier one: a `Normal`. The default says that hazards fall: half of the shapes lie below 0.8. [3]_
     cut
         Day at which the hazard changes; 0 for a Weibull law.
+    change, later
+        A day, and by how much the log hazard ratio is larger after it than before; ``theta_i`` is the one
+        before. A reported hazard ratio then lies between both as people return, until ``follow_up_days``.
     excess_counts, excess_ratios, excess_medians, excess_days
         SD, log hazard ratio, by which the translation of a currency misses the effect of a study: recurrent
         absence, hazards that are not proportional.
@@ -118,6 +122,8 @@ class ReturnToWork:
     median: Prior = Normal(math.log(120.0), 1.0)  # noqa: RUF009 - frozen
     shape: Prior = Normal(math.log(0.8), 0.25)  # noqa: RUF009 - frozen
     cut: float = 0.0
+    change: float = 0.0
+    later: float = 0.0
     excess_counts: float = 0.0
     excess_ratios: float = 0.0
     excess_medians: float = 0.0
@@ -129,6 +135,12 @@ class ReturnToWork:
                 raise SpecError(f"{name} is the prior of a logarithm and must be normal.")
         if not (self.cut >= 0 and math.isfinite(self.cut)):
             raise SpecError(f"cut is a day, or 0 for a Weibull law; found {self.cut!r}.")
+        if not (self.change >= 0 and math.isfinite(self.change) and math.isfinite(self.later)):
+            raise SpecError(
+                f"change is a day, or 0; found {self.change!r}, with later {self.later!r}."
+            )
+        if self.later and not self.change:
+            raise SpecError("later says how a hazard ratio changes: give change, the day, as well.")
         for name, value in self._excess.items():
             if not (value >= 0 and math.isfinite(value)):
                 raise SpecError(f"excess_{name} must not be negative; found {value!r}.")
@@ -164,6 +176,13 @@ class ReturnToWork:
             dtype=bool,
         )
 
+    def currencies(self, evidence: Evidence) -> list[tuple[str, ...]]:
+        """Give the currencies that each row speaks in: hazard ratios, or those of `CURRENCIES`."""
+        return [
+            ("hazard ratios",) if ratio else _spoken(own)
+            for ratio, own in zip(_ratios(evidence), _rows(evidence), strict=True)
+        ]
+
     def faults(self, evidence: Evidence) -> list[str]:
         """Say what stands in the way; empty if nothing does."""
         measures = {str(each) for each in evidence.data["measure"].to_numpy()} - {MEASURE}
@@ -191,10 +210,8 @@ class ReturnToWork:
         names = evidence.data[ESTIMATE].to_numpy().astype(str)
         by: dict[str, list[str]] = {}
         for row, own in enumerate(rows):
-            if not told[row]:
-                spoken = {"counts"} if own.back is not None else set()
-                for each in sorted(spoken | {_CURRENCY[one.kind] for one in own.numbers}):
-                    by.setdefault(each, []).append(str(names[row]))
+            for each in () if told[row] else _spoken(own):
+                by.setdefault(each, []).append(str(names[row]))
         found = []
         if by:
             listed = "; ".join(f"{each}: {shown(own)}" for each, own in sorted(by.items()))
@@ -226,13 +243,20 @@ class ReturnToWork:
         effect, se = (numbers_in(evidence, name) for name in ("effect", "se"))
         told, units = _ratios(evidence), list[OneStudy]()
         near = np.stack([effect, se])
+        ends = _ends(evidence)
         for row, own in enumerate(_rows(evidence)):
-            if told[row]:
-                units.append(Estimated(str(names[row]), float(effect[row]), float(se[row])))
-                continue
-            study = self._study(str(names[row]), own)
-            units.append(study)
-            near[:, row] = study.best[0], study.spread
+            name = str(names[row])
+            if not told[row]:
+                study = self._study(name, own)
+                near[:, row] = study.best[0], study.spread
+                units.append(study)
+            elif self.later and ends[row] > self.change:
+                change, ratio = (self.change, self.later), (float(effect[row]), float(se[row]))
+                averaged = Averaged.of(name, *ratio, self._curves, change, float(ends[row]))
+                near[:, row] = averaged.best
+                units.append(averaged)
+            else:
+                units.append(Estimated(name, float(effect[row]), float(se[row])))
         return curves(units, *near)
 
     @remembered
@@ -255,14 +279,19 @@ class ReturnToWork:
             found.append(Spoken(whole, tuple(parts)))
         return tuple(found)
 
+    @property
+    def _curves(self) -> Shape:
+        """Curves that a study may have."""
+        places = {name: normal(getattr(self, name)) for name in ("median", "shape")}
+        return Shape(self.cut, places["median"] or (0, 1), places["shape"] or (0, 1))
+
     def _study(self, name: str, row: ReportedRow) -> Returns:
         """Take a row as a study with a curve of its own."""
-        places = {name: normal(getattr(self, name)) for name in ("median", "shape")}
-        shape = Shape(self.cut, places["median"] or (0, 1), places["shape"] or (0, 1))
         own = self._excess
         excess = {"counts": own["counts"]} | {kind: own[name] for kind, name in _CURRENCY.items()}
         excess["share"] = 0.0
-        return Returns(name, row.numbers, row.back, row.n, shape, excess)
+        change = self.change, self.later
+        return Returns(name, row.numbers, row.back, row.n, self._curves, excess, change)
 
     def pymc(
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
@@ -288,10 +317,26 @@ def _text(evidence: Evidence, name: str, row: int) -> str:
     return str(evidence.data[name].to_numpy()[row]) if name in evidence.data else ""
 
 
+def _spoken(row: ReportedRow) -> tuple[str, ...]:
+    """Give the currencies of a row without a hazard ratio."""
+    found = {"counts"} if row.back is not None else set()
+    return tuple(sorted(found | {_CURRENCY[each.kind] for each in row.numbers}))
+
+
 def _ratios(evidence: Evidence) -> NDArray[np.bool_]:
     """Which rows report a hazard ratio."""
     effect, se = numbers_in(evidence, "effect"), numbers_in(evidence, "se")
     return np.isfinite(effect) & (se > 0)
+
+
+def _ends(evidence: Evidence) -> Array:
+    """Give the days until which people were followed, shape (row,); infinite where nobody says."""
+    found = np.full(evidence.size, math.inf)
+    for name, days in (("follow_up_months", MONTH), ("follow_up_days", 1.0)):
+        if name in evidence.data:
+            told = numbers_in(evidence, name) * days
+            found = np.where(told > 0, told, found)
+    return found
 
 
 def _rows(evidence: Evidence) -> list[ReportedRow]:

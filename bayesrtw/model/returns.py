@@ -23,7 +23,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from bayesrtw.evidence.hazards import ReturnCurve
-from bayesrtw.model.currency import KINDS, Back, People, Report, Shape
+from bayesrtw.model.currency import KINDS, Arms, Back, People, Report, Shape
 from bayesrtw.model.curve import Even, LogLine
 
 Array = NDArray[np.float64]
@@ -76,6 +76,8 @@ class Returns:
         Curves that the comparison may have.
     excess
         Kind to the SD of log hazard ratios by which its numbers miss; ``counts`` among them.
+    change
+        A day, and by how much the log hazard ratio is larger after it.
     """
 
     name: str
@@ -84,6 +86,11 @@ class Returns:
     n: Array
     shape: Shape
     excess: dict[str, float]
+    change: tuple[float, float] = (0.0, 0.0)
+
+    def arms(self, theta: Array, curve: ReturnCurve) -> Arms:
+        """Give what an effect and a curve make of both arms."""
+        return Arms.of(theta, curve, self.change)
 
     @cached_property
     def day(self) -> float:
@@ -101,6 +108,8 @@ class Returns:
         """Whether all that is told is of one date, so that only the level there counts."""
         days = {each.at for each in self.numbers}
         days |= set() if self.seen is None else set(self.seen.day.tolist())
+        if self.change[1] and max(days) > self.change[0]:
+            return False
         level = {"risk_ratio", "odds_ratio", "share"}
         return len(days) == 1 and {each.kind for each in self.numbers} <= level
 
@@ -115,19 +124,21 @@ class Returns:
 
     def _given(self, theta: Array, counted: Array, curve: ReturnCurve) -> Array:
         """Log density of all numbers, where counts follow a log hazard ratio of their own."""
-        found = np.asarray(0.0 if self.seen is None else self.seen.log(counted, curve))
+        of_counts = self.arms(counted, curve)
+        found = np.asarray(0.0 if self.seen is None else self.seen.log(of_counts))
         if not self.numbers:
             return found
-        gaps = [each.value - KINDS[each.kind].mean(each, theta, curve) for each in self.numbers]
+        arms = self.arms(theta, curve)
+        gaps = [each.value - KINDS[each.kind].mean(each, arms) for each in self.numbers]
         slopes = self.joint.slopes
         if self.seen is not None:
-            shares = self.seen.missed(counted, curve)
+            shares = self.seen.missed(of_counts)
             gaps = [
                 gap - sum(slope * own for slope, own in zip(row, shares, strict=True))
                 for gap, row in zip(gaps, slopes.tolist(), strict=True)
             ]
         white = np.tensordot(self.joint.whitening, np.stack(np.broadcast_arrays(*gaps)), axes=1)
-        return np.asarray(found - 0.5 * np.sum(white**2, axis=0))
+        return np.asarray(found + self.joint.log_size - 0.5 * np.sum(white**2, axis=0))
 
     @cached_property
     def _gauss(self) -> tuple[Array, Array]:
@@ -145,11 +156,12 @@ class Returns:
             curve = prior.curve(level, log_shape, self.day)
             found = float(prior.log_place(level, log_shape, self.day) - 0.125 * theta**2)
             found -= 0.5 * float((log_shape - prior.shape[0]) / prior.shape[1]) ** 2
+            arms = self.arms(theta, curve)
             if self.seen is not None:
-                found += float(self.seen.log(theta, curve))
+                found += float(self.seen.log(arms))
             for each in self.numbers:
                 se = each.se if math.isfinite(each.se) else self._rough(each)
-                gap = (each.value - float(KINDS[each.kind].mean(each, theta, curve))) / se
+                gap = (each.value - float(KINDS[each.kind].mean(each, arms))) / se
                 found -= 0.5 * gap**2
             return -found
 
@@ -380,10 +392,11 @@ class Returns:
 
 
 class Together(NamedTuple):
-    """Normal numbers given counts: slopes on gaps of shares, and a whitening of what is left."""
+    """Normal numbers given counts: slopes on gaps of shares, a whitening of what is left, its log size."""
 
     slopes: Array
     whitening: Array
+    log_size: float
     sd: Array
     correlation: Array
 
@@ -487,7 +500,8 @@ def _given(study: Returns, people: People, functions: list[Array]) -> Together:
     curve = study.shape.curve(level, log_shape, study.day)
     slope = np.zeros(size)
     for place, each in enumerate(study.numbers):
-        ends = [float(KINDS[each.kind].mean(each, theta + by, curve)) for by in (1e-4, -1e-4)]
+        arms = [study.arms(theta + by, curve) for by in (1e-4, -1e-4)]
+        ends = [float(KINDS[each.kind].mean(each, own)) for own in arms]
         slope[place] = (ends[0] - ends[1]) / 2e-4
     for kind in {each.kind for each in study.numbers}:
         own = slope * [each.kind == kind for each in study.numbers] * study.excess.get(kind, 0.0)
@@ -499,4 +513,5 @@ def _given(study: Returns, people: People, functions: list[Array]) -> Together:
         slopes = np.linalg.solve(between, whole[size:, :size]).T
         left = whole[:size, :size] - slopes @ whole[size:, :size]
     lower = np.linalg.cholesky(left)
-    return Together(slopes, np.linalg.inv(lower), scale[:size], correlation)
+    log_size = -float(np.sum(np.log(np.diag(lower))))
+    return Together(slopes, np.linalg.inv(lower), log_size, scale[:size], correlation)

@@ -27,6 +27,7 @@ from bayesrtw.evidence.hazards import (
 )
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import NEW
+from bayesrtw.question.agreement import agreement, changing
 from bayesrtw.question.answer import Answer, Told
 from bayesrtw.question.asked import About, Subject
 from bayesrtw.question.one_scale import on_one_scale
@@ -34,8 +35,8 @@ from bayesrtw.question.predict import expected_at, expects
 from bayesrtw.question.table import quantiles
 
 __all__ = [
-    "PiecewiseReturn", "ReturnCurve", "WeibullReturn", "answers", "back", "days_regained",
-    "hazard_ratio_of_days", "hazard_ratio_of_medians", "hazard_ratio_of_odds_ratio",
+    "PiecewiseReturn", "ReturnCurve", "WeibullReturn", "agreement", "answers", "back", "changing",
+    "days_regained", "hazard_ratio_of_days", "hazard_ratio_of_medians", "hazard_ratio_of_odds_ratio",
     "hazard_ratio_of_risk_ratio", "hazard_ratio_of_risks", "median_under", "norwegian_cohort",
     "odds_ratio_at", "on_one_scale", "people_behind", "risk_ratio_at", "risk_ratio_of_hazard_ratio",
     "weibull_through",

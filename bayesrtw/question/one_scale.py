@@ -10,12 +10,11 @@ from scipy.special import ndtri
 
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.counts import counts
+from bayesrtw.evidence.hazards import MONTH
 from bayesrtw.evidence.labelled import dataset_of
 from bayesrtw.evidence.table import Evidence, Outcome
 from bayesrtw.model.return_to_work import DATES, MEASURE
 
-#: Days of a month.
-MONTH = 365.25 / 12.0
 #: Columns that are read here and mean something else in the rows that come of it.
 READ = (
     "effect",

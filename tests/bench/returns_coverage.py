@@ -31,7 +31,7 @@ OUT = Path(__file__).parents[2] / "docs" / "measured" / "returns-coverage.csv"
 
 
 def times(theta, median, shape, n, rng, *, early=None):
-    """Draw days of return in comparison and programme; with `early`, log hazard ratios before and after a day."""
+    """Draw days of return in both arms; `early`: a day, log hazard ratios before and after it."""
     hazard = rng.exponential(size=(2, n))
     scale = median / math.log(2.0) ** (1.0 / shape)
     days = scale * hazard ** (1.0 / shape)
@@ -47,7 +47,7 @@ def times(theta, median, shape, n, rng, *, early=None):
 
 
 def cox(days):
-    """Log hazard ratio of two arms and its SE, by Newton steps of the partial likelihood; times are distinct."""
+    """Log hazard ratio of two arms and its SE, by Newton steps; times are distinct."""
     seen, arm = days.ravel(), np.repeat([0.0, 1.0], days.shape[1])
     order = np.argsort(seen)
     seen, arm = seen[order], arm[order]

@@ -25,7 +25,7 @@ from bayesrtw.evidence.hazards import (
     risk_ratio_of_hazard_ratio,
     weibull_through,
 )
-from bayesrtw.model.currency import Back, Report, Shape
+from bayesrtw.model.currency import Averaged, Back, Report, Shape, Treated
 from bayesrtw.model.curve import curve
 from bayesrtw.model.likelihood import Likelihood
 from bayesrtw.model.return_to_work import ReturnToWork
@@ -165,6 +165,62 @@ def test_a_study_is_a_sum_over_its_curves(numbers, seen, shape) -> None:
     laid = curve(study.log, study.best[0], study.spread)
     found = laid.log_integral(theta, np.zeros(5))
     assert np.diff(found) == pytest.approx(np.diff(own), abs=1e-6)
+
+
+@pytest.mark.parametrize("told", [WeibullReturn(90.0, 0.8), PiecewiseReturn(90.0, 0.4, 120.0)])
+def test_a_hazard_ratio_may_change_at_a_day(told) -> None:
+    treated = Treated(told, np.array(2.0), np.array(0.7), 60.0)
+
+    def hazard(day):
+        whole, early = float(told.hazard(day)), float(told.hazard(min(day, 60.0)))
+        return 2.0 * early + 0.7 * (whole - early)
+
+    for day in (30.0, 60.0, 200.0, 365.0):
+        assert float(treated.hazard(day)) == pytest.approx(hazard(day), rel=1e-12)
+        assert float(treated.when(treated.hazard(day))) == pytest.approx(day, rel=1e-9)
+        whole = quad(lambda t: math.exp(-hazard(t)), 0, day, points=[30, 60, 120])[0]
+        assert float(treated.days(day)) == pytest.approx(whole, rel=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["counts", "hazard_ratio"])
+def test_a_study_under_a_hazard_ratio_that_changes_is_a_sum_over_its_curves(kind) -> None:
+    day, later = 120.0, -0.8
+    study = (
+        Returns("x", (), TWICE, PEOPLE, WEIBULL, {}, (day, later))
+        if kind == "counts"
+        else Averaged.of("x", 0.1, 0.2, WEIBULL, (day, later), 365.0)
+    )
+    m = np.linspace(-8, 8, 1601)[:, None] + WEIBULL.median[0]
+    s = np.linspace(-7, 7, 281) * WEIBULL.shape[1] + WEIBULL.shape[0]
+
+    def hazard(t):
+        return math.log(2.0) * (t / np.exp(m)) ** np.exp(s)
+
+    def summed(theta):
+        log = stats.norm.logpdf(m, *WEIBULL.median) + stats.norm.logpdf(s, *WEIBULL.shape)
+        if kind == "hazard_ratio":
+            back = [-np.expm1(-hazard(t)) for t in (day, 365.0)]
+            log = log + stats.norm.logpdf(0.1, theta + later * (1 - back[0] / back[1]), 0.2)
+            return float(np.log(np.exp(log).sum()))
+        first, last = hazard(91.0), hazard(365.0)
+        until = hazard(day)
+        own = {0: (first, last)}
+        own[1] = (
+            first * math.exp(theta),
+            (until * math.exp(theta) + (last - until) * math.exp(theta + later)),
+        )
+        for arm in (0, 1):
+            one, two = (-np.expm1(-each) for each in own[arm])
+            r, n = TWICE.events[arm], PEOPLE[arm]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                log = log + r[0] * np.log(one) + (r[1] - r[0]) * np.log(two - one)
+            log = log - (n - r[1]) * own[arm][1]
+        log = np.where(np.isnan(log), -np.inf, log)
+        return float(log.max() + math.log(np.exp(log - log.max()).sum()))
+
+    theta = np.array([0.0, 0.2, 0.4, 0.7, 1.2])
+    whole = np.array([summed(each) for each in theta])
+    assert np.diff(study.log(theta)) == pytest.approx(np.diff(whole), abs=1e-6)
 
 
 def test_counts_at_one_date_tell_the_same_whatever_the_curve_before_it() -> None:
