@@ -110,15 +110,8 @@ def _line(
 ) -> dict[str, Any]:
     """Make the row of one claim; the same studies are fitted once."""
     component = brief.components[claim.component]
-    meant = brief.meant(claim)
     parts = component.parts if _sets(analysis) else ()
-    has = np.ones(rows.size, dtype=bool)
-    for column, values in () if parts else component.where.items():
-        has &= rows.matches(column, list(values))
-    has &= not component.silent
-    if parts:
-        has &= _differs(analysis, rows, parts)
-    about = rows.matches(CONDITION, list(meant)) if meant else np.ones(rows.size, dtype=bool)
+    has, about = spoken_to(brief, claim, analysis, rows)
     keep = has & about
     studies = _studies(rows, keep)
     found: Mapping[str, Any] = _EMPTY
@@ -151,6 +144,37 @@ def _line(
         "reading": reading,
         "why": why,
     }
+
+
+def spoken_to(
+    brief: Brief, claim: Claim, analysis: Analysis, rows: Evidence
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Say which rows speak to a claim.
+
+    Parameters
+    ----------
+    brief, claim
+        The claim and what its words mean.
+    analysis
+        Whose model may be of parts of programmes.
+    rows
+        The pooled rows.
+
+    Returns
+    -------
+    tuple of ndarray, shape (estimate,)
+        Which have its component, and which are of its conditions.
+    """
+    component, meant = brief.components[claim.component], brief.meant(claim)
+    parts = component.parts if _sets(analysis) else ()
+    has = np.ones(rows.size, dtype=bool)
+    for column, values in () if parts else component.where.items():
+        has &= rows.matches(column, list(values))
+    has &= not component.silent
+    if parts:
+        has &= _differs(analysis, rows, parts)
+    about = rows.matches(CONDITION, list(meant)) if meant else np.ones(rows.size, dtype=bool)
+    return has, about
 
 
 #: Figures of a claim that no row speaks to.

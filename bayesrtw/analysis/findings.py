@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from bayesrtw.analysis.conclusion import conclude
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.severity import severity
+from bayesrtw.analysis.spec import Analysis
 from bayesrtw.decision.certainty import (
+    SEEN,
     Suggested,
     Suggestion,
     coarse,
@@ -25,13 +26,11 @@ from bayesrtw.decision.change import Change
 from bayesrtw.decision.findings import EffectsCounted, OutcomeLine, counted, line
 from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import BayesrtwError, EngineRefusal, SpecError
+from bayesrtw.evidence.table import Evidence
 from bayesrtw.pictured import Pictured, as_html
 from bayesrtw.question.asked import asked
 from bayesrtw.question.ladder import climb, rungs
 from bayesrtw.question.predict import expected_at, expects
-
-if TYPE_CHECKING:
-    import xarray as xr
 
 #: The rungs of a ladder that adjust for bias within a second, the first that there is is asked.
 ADJUSTED = ("robust_map", "randomised")
@@ -133,7 +132,7 @@ def _found(synthesis: Synthesis, at: dict[str, object], confirmed: Sequence[Conf
     known = {name: value for name, value in at.items() if name in own}
     told = counted(expects(synthesis, None), analysis.decision, known)
     certainty = settled(
-        suggest(synthesis, told),
+        suggest(analysis, synthesis.evidence, told),
         confirmed,
         analysis=analysis.id,
         revision=analysis.revision,
@@ -142,41 +141,38 @@ def _found(synthesis: Synthesis, at: dict[str, object], confirmed: Sequence[Conf
     return Found(synthesis=synthesis, line=line(told, analysis.decision, certainty))
 
 
-def suggest(synthesis: Synthesis, found: EffectsCounted) -> Suggested:
-    """Suggest a certainty from what a run and its neighbours say.
+def suggest(analysis: Analysis, rows: Evidence, found: EffectsCounted) -> Suggested:
+    """Suggest a certainty from what a fit and its neighbours say.
 
     Parameters
     ----------
-    synthesis
-        The run.
+    analysis
+        Model, rules, ladder and what was stated.
+    rows
+        What was pooled.
     found
-        Its effects on the scale of the decision.
+        The effects on the scale of the decision.
 
     Returns
     -------
     Suggested
         Every domain with its reason.
     """
-    rows, zones = synthesis.evidence, found.zones
+    zones = found.zones
     try:
-        whole: Fitted | None = asked(synthesis)
+        whole: Fitted | None = asked(analysis.model, rows)
     except EngineRefusal:
         whole = None
     shares = whole.shares[:-1] if whole is not None else None
     start, why = starting(rows, shares)
     before = coarse(found.mean.quantile(0.5), zones, found.mean.scale)
+    without, adjusted = _without(found, whole), _adjusted(analysis, rows)
     domains = (
-        risk_of_bias(
-            rows,
-            shares,
-            before=before,
-            without=_without(found, whole),
-            adjusted=_adjusted(synthesis),
-        ),
+        risk_of_bias(rows, shares, before=before, without=without, adjusted=adjusted),
         inconsistency(found.mean, found.new, zones),
-        indirectness(rows, shares, synthesis.analysis.decision.target),
+        indirectness(rows, shares, analysis.decision.target),
         imprecision(found.mean, zones),
-        _published(synthesis),
+        _published(analysis, rows),
     )
     return Suggested(start=start, why=why, domains=domains)
 
@@ -195,25 +191,23 @@ def _without(found: EffectsCounted, whole: Fitted | None) -> str | None:
     return coarse(Change(theta, found.mean.scale).quantile(0.5), found.zones, found.mean.scale)
 
 
-def _adjusted(synthesis: Synthesis) -> Suggestion | None:
-    """Ask whether the rung that adjusts for bias has another class than the run; None without one."""
-    rows, studies = synthesis.evidence, synthesis.analysis.ladder.studies
-    if studies.column not in rows.data:
+def _adjusted(analysis: Analysis, rows: Evidence) -> Suggestion | None:
+    """Ask whether the rung that adjusts for bias has another class than the deciding one, if there is one."""
+    spec, rules = analysis.ladder, analysis.conclusion
+    if spec.studies.column not in rows.data:
         return None
-    cohort = studies.among(rows)
+    cohort = spec.studies.among(rows)
     if cohort.all() or not cohort.any():
         return None
-    analysis = synthesis.analysis
-    rules, spec = analysis.conclusion, analysis.ladder
     built = {each.name: each for each in rungs(analysis.model, rows, spec)[0]}
-
-    def climbed(name: str) -> "xr.DataTree | None":
-        return climb(built[name], seed=analysis.seed, sampled=False) if name in built else None
-
+    deciding = next((name for name in (spec.registered, "naive") if name in built), "")
+    rung = next((name for name in ADJUSTED if name in built), "")
+    if not deciding or not rung:
+        return None
     try:
-        own = synthesis.posterior if spec.registered == "registered" else climbed(spec.registered)
-        rung = next((name for name in ADJUSTED if name in built), "")
-        then = climbed(rung)
+        own, then = (
+            climb(built[name], seed=analysis.seed, sampled=False) for name in (deciding, rung)
+        )
     except BayesrtwError as error:
         text = f"The rung that adjusts for bias could not be fitted: {error}"
         return Suggestion(domain="risk of bias", down=None, reason=text)
@@ -231,13 +225,13 @@ def _adjusted(synthesis: Synthesis) -> Suggestion | None:
     )
 
 
-def _published(synthesis: Synthesis) -> Suggestion:
+def _published(analysis: Analysis, rows: Evidence) -> Suggestion:
     """Ask how selected results would have to be."""
-    sample = synthesis.evidence.provenance.sample
+    sample = rows.provenance.sample
     if sample != "published":
         return publication_bias(sample, None, "")
     try:
-        found = severity(synthesis)
+        found = severity(analysis.model, rows, analysis.conclusion, weights=(SEEN,))
     except BayesrtwError as error:
         return publication_bias(sample, math.nan, f"It could not be worked out: {error}")
     return publication_bias(sample, found.changes_at, found.said)
