@@ -103,8 +103,9 @@ def _plain(found: Any) -> Any:
     return number(found)
 
 
-def render_findings(found: Findings, kind: str) -> bytes:
-    """Write a summary of findings in a format."""
+def render_findings(found: Findings, kind: str, *, brief: bool | None = None) -> bytes:
+    """Write a summary of findings in a format; brief, as a Word document is, without each domain's reason."""
+    short = kind == "docx" if brief is None else brief
     if kind == "json":
         return as_json(record_of(found)).encode()
     if kind == "csv":
@@ -112,24 +113,24 @@ def render_findings(found: Findings, kind: str) -> bytes:
     if kind == "md":
         parts = (
             f"# {TITLE}",
-            *blocks_as_markdown((*_caveats(found), *_blocks(found)), Printer.none()),
+            *blocks_as_markdown((*_caveats(found), *_blocks(found, brief=short)), Printer.none()),
         )
         return ("\n\n".join(parts) + "\n").encode()
     if kind == "html":
-        return _html(found).encode()
+        return _html(found, brief=short).encode()
     if kind == "docx":
         from bayesrtw.report.word import blocks_as_docx  # noqa: PLC0415 - a library for this format alone
 
-        return blocks_as_docx(TITLE, (*_caveats(found), *_blocks(found, brief=True)))
+        return blocks_as_docx(TITLE, (*_caveats(found), *_blocks(found, brief=short)))
     raise OutputError(f"format is {kind!r}; {suggestion(kind, list(FORMATS))}")
 
 
-def _html(found: Findings) -> str:
+def _html(found: Findings, *, brief: bool) -> str:
     """Write one page that asks nothing of any network."""
     css = asset("report.css")
     first, rest = (
         blocks_as_html(blocks, Printer.none(), lambda _: Markup())
-        for blocks in (_caveats(found), _blocks(found))
+        for blocks in (_caveats(found), _blocks(found, brief=brief))
     )
     return _PAGE.format(head=head(TITLE, css, None), title=TITLE, first=first, rest=rest)
 

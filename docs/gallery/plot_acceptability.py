@@ -7,7 +7,7 @@ up: state your own.
 """
 
 import bayesrtw as brw
-from bayesrtw.decision.baseline import Baseline
+from bayesrtw.decision.baseline import StatedBaseline
 from bayesrtw.decision.cost import cost_effectiveness
 from bayesrtw.decision.cost_stakes import Amount, Option, Stakes
 
@@ -30,7 +30,7 @@ stakes = Stakes(
         for name, cost in costs.items()
     ),
 )
-baseline = Baseline(risk=0.5, day=90, shape=0.6, source="made up for this picture")
+baseline = StatedBaseline(risk=0.5, day=90, shape=0.6, source="made up for this picture")
 synthesis = brw.run(brw.open_analysis("time-to-rtw-moderators"))
 found = cost_effectiveness(synthesis, stakes=stakes, baseline=baseline, day=range(0, 501, 10))
 axes = found.plot()
