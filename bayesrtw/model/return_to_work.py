@@ -23,7 +23,7 @@ from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.returns import Returns
 from bayesrtw.model.sampled import log_density
 from bayesrtw.model.term import Allocation
-from bayesrtw.model.translated import Part, Spoken, apart
+from bayesrtw.model.translated import OneSaid, Spoken, apart
 from bayesrtw.registry import component
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ class ReturnToWork:
         found = []
         for row, own in enumerate(_rows(evidence)):
             kind = "adjusted " * (_text(evidence, "adjusted", row) == "yes") + "hazard ratio"
-            whole = Part(kind, sites.units[row].log, (float(near[0, row]), float(near[1, row])))
+            whole = OneSaid(kind, sites.units[row].log, (float(near[0, row]), float(near[1, row])))
             groups = apart(own.back, own.numbers)
             if not told[row]:
                 whole = whole._replace(said=groups[0].said if len(groups) == 1 else "together")
@@ -275,7 +275,7 @@ class ReturnToWork:
             for said, back, numbers in groups if told[row] or len(groups) > 1 else ():
                 study = self._study(f"{names[row]}: {said}", ReportedRow(back, numbers, own.n, ()))
                 spread = (study.best[0], study.spread)
-                parts.append(Part(said, study.log, spread, heard=not told[row]))
+                parts.append(OneSaid(said, study.log, spread, heard=not told[row]))
             found.append(Spoken(whole, tuple(parts)))
         return tuple(found)
 

@@ -25,7 +25,7 @@ MEDIANS: Final = ("quantile", "median_ratio")
 DAYS: Final = ("days", "days_difference")
 
 
-class Part(NamedTuple):
+class OneSaid(NamedTuple):
     """Something that a row reports, as a function of its effect.
 
     Attributes
@@ -82,8 +82,8 @@ class Part(NamedTuple):
 class Spoken(NamedTuple):
     """What one row says: all that is heard together, and its numbers each alone, if there are several."""
 
-    whole: Part
-    parts: tuple[Part, ...]
+    whole: OneSaid
+    parts: tuple[OneSaid, ...]
 
 
 @runtime_checkable
@@ -94,7 +94,7 @@ class Speaks(Protocol):
         """Give what every row says."""
 
 
-class Alone(NamedTuple):
+class OneCurrency(NamedTuple):
     """Numbers of a row that tell an effect by themselves."""
 
     said: str
@@ -102,7 +102,7 @@ class Alone(NamedTuple):
     numbers: tuple[Report, ...]
 
 
-def apart(back: Back | None, numbers: Sequence[Report]) -> list[Alone]:
+def apart(back: Back | None, numbers: Sequence[Report]) -> list[OneCurrency]:
     """Take what a row reports apart: counts and ratios by date, medians with quartiles, days."""
     found = []
     for place, day in enumerate([] if back is None else back.day.tolist()):
@@ -110,22 +110,22 @@ def apart(back: Back | None, numbers: Sequence[Report]) -> list[Alone]:
             one = slice(place, place + 1)
             events, n = back.events[:, place].tolist(), back.n.tolist()
             said = f"{events[1]:g}/{n[1]:g} against {events[0]:g}/{n[0]:g} back by day {day:.0f}"
-            found.append(Alone(said, Back(back.day[one], back.events[:, one], back.n), ()))
+            found.append(OneCurrency(said, Back(back.day[one], back.events[:, one], back.n), ()))
     for day in dict.fromkeys(each.at for each in numbers if each.kind in RATIOS):
         own = tuple(each for each in numbers if each.kind in RATIOS and each.at == day)
         ratio = next((each for each in own if each.kind != "share"), None)
         if ratio is not None:
             name = ratio.kind.replace("_", " ")
             said = f"{name} {np.exp(ratio.value):.2f} of being back by day {day:.0f}"
-            found.append(Alone(said, None, own))
+            found.append(OneCurrency(said, None, own))
     medians = tuple(each for each in numbers if each.kind in MEDIANS)
     halves = {each.arm: np.exp(each.value) for each in medians if each.at == 0.5}
     if any(each.kind == "median_ratio" for each in medians):
-        found.append(Alone(f"ratio of medians {np.exp(medians[0].value):.2f}", None, medians))
+        found.append(OneCurrency(f"ratio of medians {np.exp(medians[0].value):.2f}", None, medians))
     elif len(halves) == 2:
         more = ", quartiles" * any(each.at != 0.5 for each in medians)
         said = f"medians {halves[1]:.0f} against {halves[0]:.0f} days{more}"
-        found.append(Alone(said, None, medians))
+        found.append(OneCurrency(said, None, medians))
     days = tuple(each for each in numbers if each.kind in DAYS)
     means = {each.arm: each for each in days}
     if len(means) == 2:
@@ -133,7 +133,7 @@ def apart(back: Back | None, numbers: Sequence[Report]) -> list[Alone]:
         said = f"{first.value:.0f} against {base.value:.0f} days away of {first.at:.0f}"
         if first.kind == "days_difference":
             said = f"{first.value:+.0f} days away of {first.at:.0f}".replace("-", "−")
-        found.append(Alone(said, None, days))
+        found.append(OneCurrency(said, None, days))
     return found
 
 

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.translated import Part, Speaks
+from bayesrtw.model.translated import OneSaid, Speaks
 from bayesrtw.plot.fitted import read_forest
 from bayesrtw.plot.own import places, translated
 from bayesrtw.plot.page import draw_page
@@ -139,7 +139,7 @@ def _read(source: Synthesis | xr.DataTree, evidence: Evidence | None, ci_prob: f
     )
 
 
-def _row(part: Part, ci_prob: float) -> Row:
+def _row(part: OneSaid, ci_prob: float) -> Row:
     value = part.supported(ci_prob)
     return Row(
         "part",

@@ -15,7 +15,7 @@ from bayesrtw.analysis.spec import Estimand, Query
 from bayesrtw.errors import SpecError
 from bayesrtw.model.currency import Back
 from bayesrtw.model.return_to_work import ReturnToWork
-from bayesrtw.model.translated import Part, apart, own_values
+from bayesrtw.model.translated import OneSaid, apart, own_values
 from bayesrtw.plot.currencies import describe_currencies, plot_currencies
 from bayesrtw.plot.marks import OWN_SQUARES, PARTS
 from bayesrtw.report.rows import rows
@@ -48,7 +48,7 @@ def synthesis(evidence) -> Synthesis:
 
 
 def test_support_of_a_normal_is_its_interval() -> None:
-    part = Part("", lambda theta: stats.norm.logpdf(theta, 0.3, 0.2), (0.1, 0.3))
+    part = OneSaid("", lambda theta: stats.norm.logpdf(theta, 0.3, 0.2), (0.1, 0.3))
     middle, low, high = part.supported(0.95)
     assert [middle, low, high] == pytest.approx(
         [0.3, 0.3 - 0.2 * 1.959963985, 0.3 + 0.2 * 1.959963985], abs=1e-6
@@ -78,9 +78,9 @@ def test_support_of_counts_is_that_of_two_binomials(evidence) -> None:
 
 
 def test_support_without_a_maximum_is_none() -> None:
-    assert Part("", lambda theta: -np.exp(-theta), (0.0, 1.0)).supported(0.95) is None
+    assert OneSaid("", lambda theta: -np.exp(-theta), (0.0, 1.0)).supported(0.95) is None
     # One that stays near its maximum on one side ends where nobody asks any more.
-    flat = Part("", lambda theta: -(theta**2) / (1 + theta**2 * (theta > 0)), (0.0, 1.0))
+    flat = OneSaid("", lambda theta: -(theta**2) / (1 + theta**2 * (theta > 0)), (0.0, 1.0))
     middle, low, high = flat.supported(0.95)
     assert (middle, high) == (pytest.approx(0.0, abs=1e-6), 30.0)
     assert low == pytest.approx(-1.959963985 / math.sqrt(2), abs=1e-6)
