@@ -102,7 +102,9 @@ class Synthesis(Pictured):
         if any(each.shape == "sets" for each in model.moderators):
             found["components"] = drawn
         if isinstance(model.likelihood, Speaks):
-            found["currencies"] = drawn
+            curves = not np.isfinite(self.evidence.data["effect"].to_numpy()).all()
+            no_curve = "every row reports a hazard ratio, so that none tells a curve of return"
+            found |= {"currencies": drawn, "returns": drawn if curves else no_curve}
         return {**found, **self.evidence._pictures()}
 
     def _repr_html_(self) -> str:

@@ -12,12 +12,13 @@ from scipy.special import ndtri
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.counts import numbers_in
-from bayesrtw.evidence.hazards import MONTH
+from bayesrtw.evidence.hazards import MONTH, ReturnCurve
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import normal
 from bayesrtw.model.counted import remembered
-from bayesrtw.model.currency import Averaged, Back, Report, Shape
+from bayesrtw.model.currency import Arms, Averaged, Back, Report, Shape
 from bayesrtw.model.curves import Curves, Estimated, OneStudy, curves
+from bayesrtw.model.drawn_curves import drawn
 from bayesrtw.model.hypergeometric import share_of
 from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.returns import Returns
@@ -284,6 +285,29 @@ class ReturnToWork:
         """Curves that a study may have."""
         places = {name: normal(getattr(self, name)) for name in ("median", "shape")}
         return Shape(self.cut, places["median"] or (0, 1), places["shape"] or (0, 1))
+
+    def drawn_curves(self, evidence: Evidence, theta: Array, seed: int) -> dict[int, ReturnCurve]:
+        """Draw curves of the comparison, (draw,), of rows that tell one, given effects, (draw, row)."""
+        rng, told = np.random.default_rng(seed), _ratios(evidence)
+        names = evidence.data[ESTIMATE].to_numpy().astype(str)
+        return {
+            row: drawn(self._study(str(names[row]), own), theta[:, row], rng)
+            for row, own in enumerate(_rows(evidence))
+            if not told[row]
+        }
+
+    def treated(self, curve: ReturnCurve, theta: Array) -> ReturnCurve:
+        """Give the curve of the programme by that of the comparison and an effect; they broadcast."""
+        return Arms.of(theta, curve, (self.change, self.later)).programme
+
+    @property
+    def assumed(self) -> str:
+        """Say what is taken of hazards."""
+        if not self.later:
+            return "Hazards are taken to be proportional"
+        return (
+            f"Hazard ratios are {math.exp(self.later):.2f} times as large after day {self.change:g}"
+        )
 
     def _study(self, name: str, row: ReportedRow) -> Returns:
         """Take a row as a study with a curve of its own."""

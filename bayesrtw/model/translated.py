@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import ndtri
 
+from bayesrtw.evidence.hazards import ReturnCurve
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.currency import Back, Report
 
@@ -92,6 +93,16 @@ class Speaks(Protocol):
 
     def spoken(self, evidence: Evidence) -> tuple[Spoken, ...]:
         """Give what every row says."""
+
+    @property
+    def assumed(self) -> str:
+        """Say what is taken of hazards, a sentence without its point."""
+
+    def treated(self, curve: ReturnCurve, theta: Array) -> ReturnCurve:
+        """Give the curve of the programme by that of the comparison and an effect; they broadcast."""
+
+    def drawn_curves(self, evidence: Evidence, theta: Array, seed: int) -> dict[int, ReturnCurve]:
+        """Draw curves of the comparison, (draw,), of rows that tell one, given effects, (draw, row)."""
 
 
 class OneCurrency(NamedTuple):

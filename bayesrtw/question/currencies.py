@@ -106,8 +106,8 @@ def answers(
     Returns
     -------
     Answer
-        A data frame; index `of` (mean effect, new setting) and `currency`; columns ``without`` (without the
-        programme), ``median, lower, upper``.
+        A data frame, whose ``plot()`` draws both curves; index `of` (mean effect, new setting) and
+        `currency`; columns ``without`` (without the programme), ``median, lower, upper``.
 
     Raises
     ------
@@ -163,7 +163,8 @@ def answers(
     )
     asked_of = About(whole.model, whole.evidence)
     words = asked_of.said(_said(frame, source.strip(), ci_prob))
-    return Answer(frame, Told(f"{caption}.", asked_of, words=words))
+    drawn = {"curve": curve, "source": source, "horizon": horizon, "ci_prob": ci_prob}
+    return Answer(frame, Told(f"{caption}.", asked_of, "stated_returns", drawn, words))
 
 
 def _said(frame: pd.DataFrame, source: str, ci_prob: float) -> str:

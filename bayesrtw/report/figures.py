@@ -27,6 +27,7 @@ from bayesrtw.plot.leave_one_out import describe_leave_one_out, plot_leave_one_o
 from bayesrtw.plot.new_setting import plot_new_setting
 from bayesrtw.plot.prior_panel import describe_prior_panel, plot_prior_panel
 from bayesrtw.plot.prior_posterior import plot_prior_posterior
+from bayesrtw.plot.returns import plot_returns
 from bayesrtw.plot.specification_curve import plot_specification_curve
 from bayesrtw.plot.tipping import plot_tipping
 from bayesrtw.question.asked import about
@@ -148,6 +149,12 @@ def _fitted(synthesis: Synthesis, content: dict[str, Any]) -> Named:
             "currencies",
             replace(_drawn(plot_currencies(synthesis), caption, "pictures"), file="currencies"),
         )
+        if content["pooled"] and any(row["effect"] is None for row in content["rows"]):
+            caption = (
+                "People back at work in both arms, on average over the studies that tell a curve."
+            )
+            axes = plot_returns(synthesis, width_mm=130.0)
+            yield "returns", replace(_drawn(axes, caption, "pictures"), file="returns")
     if content["pooled"]:
         axes = plot_prior_posterior(synthesis)
         yield (

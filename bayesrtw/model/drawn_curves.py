@@ -1,0 +1,63 @@
+"""Curves of return of single studies, drawn given their effects and everything that they report."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.evidence.hazards import ReturnCurve
+from bayesrtw.model.returns import FURTHEST, REACH, Returns
+
+Array = NDArray[np.float64]
+
+#: Points of a look at where a curve may lie (place, shape), how often it is narrowed; and of what is drawn
+#: from.
+LOOKED, NARROWED, DRAWN = (49, 25), 4, (61, 31)
+#: Log of the share of its maximum at which a curve may not be.
+GONE: Final = 14.0
+
+
+def drawn(study: Returns, theta: Array, rng: np.random.Generator) -> ReturnCurve:
+    """Draw a curve of the comparison for each effect, shape (draw,), within cells of a grid."""
+    place, shape = _home(study, np.quantile(theta, [0.02, 0.5, 0.98]))
+    places, shapes = (
+        np.linspace(*ends, count) for ends, count in zip((place, shape), DRAWN, strict=True)
+    )
+    log = _log(study, theta, places, shapes).reshape(len(theta), -1)
+    weight = np.exp(log - log.max(axis=1, keepdims=True))
+    summed = np.cumsum(weight, axis=1)
+    cell = np.sum(summed < rng.uniform(size=(len(theta), 1)) * summed[:, -1:], axis=1)
+    at, of = np.unravel_index(np.minimum(cell, log.shape[1] - 1), DRAWN)
+    steps = rng.uniform(-0.5, 0.5, size=(2, len(theta)))
+    own = places[at] + steps[0] * (places[1] - places[0])
+    return study.shape.curve(own, shapes[of] + steps[1] * (shapes[1] - shapes[0]), study.day)
+
+
+def _log(study: Returns, theta: Array, places: Array, shapes: Array) -> Array:
+    """Log density of what a study reports and its curve, shape (effect, place, shape)."""
+    law = study.shape.shape[0], study.widest
+    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+        found = study.log_joint(theta[:, None, None], places[:, None], shapes)
+        found = found + study.shape.log_place(places[:, None], shapes, study.day)
+        found = found - 0.5 * ((shapes - law[0]) / law[1]) ** 2
+    return np.where(np.isnan(found), -np.inf, found)
+
+
+def _home(study: Returns, theta: Array) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Give the ends of places and of shapes that may be."""
+    mean, sd = study.shape.median
+    ends = (
+        FURTHEST if study.day else (mean - REACH * sd, mean + REACH * sd),
+        (study.shape.shape[0] - 5.0 * study.widest, study.shape.shape[0] + 5.0 * study.widest),
+    )
+    for _ in range(NARROWED):
+        axes = [np.linspace(*pair, count) for pair, count in zip(ends, LOOKED, strict=True)]
+        log = _log(study, theta, *axes)
+        alive = np.any(log > log.max(axis=(1, 2), keepdims=True) - GONE, axis=0)
+        found = []
+        for axis, grid in enumerate(axes):
+            some = np.flatnonzero(alive.any(axis=1 - axis))
+            gap = grid[1] - grid[0]
+            found.append((float(grid[some[0]] - gap), float(grid[some[-1]] + gap)))
+        ends = (found[0], found[1])
+    return ends

@@ -1,0 +1,317 @@
+"""Curves of return to work of both arms, with what studies report of single dates on them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from bayesrtw.analysis.run import Synthesis
+from bayesrtw.errors import SpecError
+from bayesrtw.evidence.hazards import back
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.translated import Speaks
+from bayesrtw.plot.figure import BLUE, VERMILLION, figure_style
+from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
+from bayesrtw.plot.strip import DASHES, Sample
+from bayesrtw.plot.subject import evidence_of, subject_of, tree_of
+from bayesrtw.posterior.tree import models_of, pooled_of
+
+Array = NDArray[np.float64]
+
+#: Points of a curve, draws behind a band, and its seed.
+POINTS, DRAWS, SEED = 121, 400, 20261130
+#: End of the axis as a multiple of the last day.
+BEYOND: Final = 1.03
+#: Diameter of the largest and of the smallest mark, in points.
+LARGEST, SMALLEST = 7.0, 2.0
+#: Colour and marker of each arm by the ending of its columns, what it is called, and its place in bands.
+ARMS: Final = (("c", VERMILLION, "s", "comparison"), ("t", BLUE, "o", "programme"))
+#: Dates by the endings of columns.
+DATES: Final = ("", "_2", "_3")
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnBands:
+    """Two curves with their bands.
+
+    Attributes
+    ----------
+    day
+        Shape (point,).
+    arms
+        Comparison, programme: shares back in the middle and at the ends of their bands, each (3, point).
+    called
+        What each band is.
+    dashed
+        Ends of a further band of the programme, (2, point); None where there is none.
+    notes
+        Sentences beneath.
+    """
+
+    day: Array
+    arms: tuple[Array, Array]
+    called: tuple[str, str]
+    dashed: tuple[Array, str] | None
+    notes: tuple[str, ...]
+
+    def said(self, days: Sequence[float] = (0.25, 0.5, 1.0)) -> str:
+        """Put shares at some parts of the time into words."""
+        found = []
+        for part in days:
+            at = round(part * (len(self.day) - 1))
+            both = []
+            for name, arm in zip(("comparison", "programme"), self.arms, strict=True):
+                middle, low, high = 100.0 * arm[:, at]
+                band = f" ({low:.0f} to {high:.0f})" * bool(high > low)
+                both.append(f"{name} {middle:.0f}%{band}")
+            found.append(f"Back at work by day {self.day[at]:.0f}: {', '.join(both)}.")
+        return " ".join(found)
+
+
+def plot_returns(
+    source: Synthesis | xr.DataTree,
+    *,
+    evidence: Evidence | None = None,
+    horizon: float = 365.0,
+    ci_prob: float = 0.95,
+    width_mm: float = COLUMN_MM,
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw the curves of return of both arms, averaged over the studies that tell one.
+
+    The comparison is the mean of the studies' own curves, and the programme the same under the pooled hazard
+    ratio. Marks are the studies' own numbers: shares back by a date, medians and quartiles.
+
+    Parameters
+    ----------
+    source
+        A synthesis, or what `fit` returned, with the likelihood `return_to_work`.
+    evidence
+        What was pooled, where `source` is a tree.
+    horizon
+        Last day.
+    ci_prob
+        Probability of the bands, in (0, 1).
+    width_mm
+        Width of the figure in millimetres.
+    ax
+        Empty axes whose place on their figure is used; None makes a figure.
+
+    Returns
+    -------
+    Axes
+        Across days, upwards per cent of people who are back.
+
+    Raises
+    ------
+    SpecError
+        If no row tells a curve: then state one, ``brw.currencies.answers(...).plot()``.
+
+    Notes
+    -----
+    400 draws of effects from the posterior, and for each the curve of every study given its effect and all
+    that it reports. Studies with a hazard ratio tell no curve.
+    """
+    rows = evidence_of(source, evidence, "plot_returns")
+    bands = _read(source, rows, horizon, ci_prob)
+    caveat = subject_of(source).caveat
+    return draw_returns(bands, rows, caveat=caveat, ax=ax, width_mm=width_mm)
+
+
+def describe_returns(
+    source: Synthesis | xr.DataTree,
+    *,
+    evidence: Evidence | None = None,
+    horizon: float = 365.0,
+    ci_prob: float = 0.95,
+) -> str:
+    """Put the picture in words for who cannot see it.
+
+    Parameters
+    ----------
+    source, evidence, horizon, ci_prob
+        As in `plot_returns`.
+
+    Returns
+    -------
+    str
+        People back at three dates in both arms.
+    """
+    rows = evidence_of(source, evidence, "plot_returns")
+    return described(_read(source, rows, horizon, ci_prob))
+
+
+def described(bands: ReturnBands) -> str:
+    """Put curves into words."""
+    return " ".join(["Curves of return to work.", bands.said(), *bands.notes])
+
+
+def _read(
+    source: Synthesis | xr.DataTree, rows: Evidence, horizon: float, ci_prob: float
+) -> ReturnBands:
+    """Average the curves of studies over draws of their effects."""
+    if not (horizon > 0 and 0 < ci_prob < 1):
+        raise SpecError(
+            f"plot_returns: horizon is {horizon!r} and ci_prob {ci_prob!r}; give positive days, and a "
+            "probability between 0 and 1."
+        )
+    tree = tree_of(source)
+    likelihood, posterior = models_of(tree)[0].likelihood, tree["posterior"].to_dataset()
+    if not isinstance(likelihood, Speaks):
+        raise SpecError(
+            "plot_returns: this model hears no curve of return; use the likelihood 'return_to_work', or "
+            "state a curve: brw.currencies.answers(...).plot()."
+        )
+    names = ("theta", pooled_of(tree))
+    if any(name not in posterior for name in names):
+        raise SpecError(
+            "plot_returns: the fit has no draws of study effects; fit with Exact(), which draws them."
+        )
+    theta, pooled = (posterior[name].to_numpy() for name in names)
+    theta, pooled = theta.reshape(-1, theta.shape[-1]), pooled.ravel()
+    some = np.linspace(0, len(pooled) - 1, min(DRAWS, len(pooled))).astype(np.intp)
+    curves = likelihood.drawn_curves(rows, theta[some], SEED)
+    if not curves:
+        raise SpecError(
+            "plot_returns: every row reports a hazard ratio, so that none tells a curve of return; state "
+            "one: brw.currencies.answers(...).plot()."
+        )
+    day = np.linspace(0.0, horizon, POINTS)[:, None]
+    levels = [0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2]
+    own = list(curves.values())
+    arms = [
+        np.quantile(np.mean([back(curve, day) for curve in each], axis=0), levels, axis=1)
+        for each in (own, [likelihood.treated(curve, pooled[some]) for curve in own])
+    ]
+    percent = f"{100 * ci_prob:g}%"
+    of = f"{len(curves)} {'study' if len(curves) == 1 else 'studies'}"
+    notes = (
+        f"Means of the curves of {of} that tell one: the comparison "
+        f"as people returned there, and the same under the pooled hazard ratio; {percent} bands. "
+        f"{likelihood.assumed}; recurrent absence is not counted.",
+    )
+    called = ("comparison, mean of the studies' curves", "the same under the pooled hazard ratio")
+    return ReturnBands(day[:, 0], (arms[0], arms[1]), called, None, notes)
+
+
+def draw_returns(
+    bands: ReturnBands, rows: Evidence, *, caveat: str, ax: Axes | None, width_mm: float
+) -> Axes:
+    """Draw curves, bands and the marks of studies.
+
+    Parameters
+    ----------
+    bands
+        Curves.
+    rows
+        Whose own numbers are marked.
+    caveat
+        What must stand beside every result; may be empty.
+    ax
+        Empty axes whose place on their figure is used; None makes a figure.
+    width_mm
+        Width of the figure in millimetres.
+
+    Returns
+    -------
+    Axes
+        Across days, upwards per cent of people who are back.
+    """
+    every = {arm: own_numbers(rows, arm) for arm, *_ in ARMS}
+    end = BEYOND * float(bands.day[-1])
+    marks = {arm: own[own[:, 0] <= end] for arm, own in every.items()}
+    later = sum(len(own) - len(marks[arm]) for arm, own in every.items())
+    legend = [
+        (Sample(color, 1.4), name)
+        for (_, color, _, _), name in zip(ARMS, bands.called, strict=True)
+    ]
+    if bands.dashed is not None:
+        legend.append((Sample(BLUE, 1.0, dash=DASHES), bands.dashed[1]))
+    legend += [
+        (Sample(color, marker=marker, size=4.0), f"a study's own number, {called}")
+        for arm, color, marker, called in ARMS
+        if len(marks[arm])
+    ]
+    sized = " The area of a mark is its people." * any(len(each) for each in marks.values())
+    sized += f" Own numbers of later days: {later}." * bool(later)
+    frame = Frame(
+        kind="Return to work",
+        described=described(bands),
+        x=Side("Day", 0.0, end),
+        y=Side("Back at work, %", 0.0, 100.0),
+        height=0.75,
+        legend=tuple(legend),
+        notes=(*bands.notes[:-1], bands.notes[-1] + sized),
+        caveat=caveat,
+    )
+    with figure_style():
+        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+        for (arm, color, marker, called), band in zip(ARMS, bands.arms, strict=True):
+            middle, low, high = 100.0 * band
+            axes.fill_between(
+                bands.day, low, high, color=color, alpha=0.18, linewidth=0, gid=f"band-{called}"
+            )
+            axes.plot(
+                bands.day, middle, color=color, linewidth=1.4, gid=f"curve-{called}", zorder=3
+            )
+            own = marks[arm]
+            largest = max(
+                (float(each[:, 2].max()) for each in marks.values() if len(each)), default=1.0
+            )
+            if len(own):
+                axes.scatter(
+                    own[:, 0],
+                    100.0 * own[:, 1],
+                    s=np.maximum(LARGEST**2 * own[:, 2] / largest, SMALLEST**2),
+                    marker=marker,
+                    facecolor=color,
+                    edgecolor="white",
+                    linewidths=0.5,
+                    alpha=0.85,
+                    zorder=4,
+                    clip_on=False,
+                    gid=f"numbers-{called}",
+                )
+        if bands.dashed is not None:
+            for end in bands.dashed[0]:
+                axes.plot(bands.day, 100.0 * end, color=BLUE, linewidth=1.0, linestyle=DASHES)
+    return axes
+
+
+def own_numbers(rows: Evidence, arm: str) -> Array:
+    """Give what studies report of an arm on its curve: day, share back, people; shape (mark, 3).
+
+    Parameters
+    ----------
+    rows
+        The studies.
+    arm
+        Ending of its columns, ``"t"`` or ``"c"``.
+
+    Returns
+    -------
+    ndarray
+        Shares by a date (counts, else a share), medians and quartiles; people are 1 where nobody says how
+        many.
+    """
+
+    def column(name: str) -> Array:
+        if name not in rows.data or rows.data[name].dtype == object:
+            return np.full(rows.size, np.nan)
+        return np.asarray(rows.data[name].to_numpy(), dtype=np.float64)
+
+    people = column(f"n_{arm}")
+    found: list[tuple[Array, Array]] = []
+    for end in DATES:
+        counted, told = column(f"events_{arm}{end}") / people, column(f"share_{arm}{end}")
+        found.append((column(f"at{end}"), np.where(np.isfinite(counted), counted, told)))
+    for name, share in (("median", 0.5), ("q1", 0.25), ("q3", 0.75)):
+        found.append((column(f"{name}_{arm}"), np.full(rows.size, share)))
+    days, shares = (np.concatenate(each) for each in zip(*found, strict=True))
+    own = np.tile(np.where(people > 0, people, 1.0), len(found))
+    kept = np.isfinite(days) & np.isfinite(shares)
+    return np.column_stack([days[kept], shares[kept], own[kept]])
