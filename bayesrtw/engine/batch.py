@@ -15,10 +15,10 @@ import numpy as np
 from numpy.polynomial import legendre
 from numpy.typing import NDArray
 
-from bayesrtw.engine.cholesky import inverse
 from bayesrtw.engine.integrate import moment_order
 from bayesrtw.engine.problem import SHIFT
-from bayesrtw.engine.quadrature import locate
+from bayesrtw.engine.quadrature import locate, together
+from bayesrtw.engine.sums import Batch, Lacking, LogPrior, Sums, few_missing
 from bayesrtw.errors import ConvergenceError, EngineRefusal
 from bayesrtw.model.design import Design
 from bayesrtw.model.prior import Prior
@@ -27,11 +27,6 @@ from bayesrtw.posterior.nodes import Range, rule
 
 Array = NDArray[np.float64]
 
-#: Log prior density of tau: shape (problem, node) to the same shape.
-LogPrior = Callable[[Array], Array]
-
-LOG_2PI = math.log(2.0 * math.pi)
-
 #: Nodes for each problem. Against 128 nodes no log evidence, mean or SD of 2,000 simulated data sets
 #: moves by more than 1e-8 (tests/unit/test_sensitivity.py); `settle` doubles them until that holds.
 NODES = 48
@@ -39,65 +34,11 @@ NODES = 48
 #: Numbers in one intermediate array: half a megabyte stays in the cache.
 AT_ONCE = 65_536
 
+#: The same where problems share what all rows add up to, and points of each look at them.
+TOGETHER, LOOK = 4_000_000, 64
+
 #: Most nodes that doubling may reach, as for a single problem.
 MOST_NODES = 8_192
-
-#: Powers of ten that a product may span before a logarithm is taken; a double spans 308.
-DECADES = 280.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """Independent problems of one shape.
-
-    Attributes
-    ----------
-    effect, se
-        Shape (problem, estimate) or (estimate,); analysis scale.
-    columns
-        X, shape (problem, estimate, column) or (estimate, column).
-    mean, precision
-        Prior of the coefficients, shape (problem, column) or (column,); precision 0 is flat.
-    log_prior
-        Log prior density of tau: shape (problem, node) to the same shape; None is tau = 0.
-    bounded
-        Whether that density is finite at tau = 0.
-    mask
-        Which estimates a problem has, shape (problem, estimate) or (estimate,).
-    power
-        Power of the likelihood, shape (problem,) or (); 1 is the posterior.
-    moment
-        Highest moment of tau that the nodes must hold, shape (problem,) or ().
-    upper
-        Where the prior of tau ends, of all problems; inf if it does not.
-    """
-
-    effect: Array
-    se: Array
-    columns: Array
-    mean: Array
-    precision: Array
-    log_prior: LogPrior | None
-    bounded: bool
-    mask: NDArray[np.bool_]
-    power: Array
-    moment: NDArray[np.intp]
-    upper: float
-
-    @property
-    def size(self) -> int:
-        """How many problems there are."""
-        lead = np.broadcast_shapes(
-            self.effect.shape[:-1],
-            self.se.shape[:-1],
-            self.columns.shape[:-2],
-            self.mean.shape[:-1],
-            self.precision.shape[:-1],
-            self.mask.shape[:-1],
-            np.shape(self.power),
-            np.shape(self.moment),
-        )
-        return int(lead[0]) if lead else 1
 
 
 def batch_of(design: Design) -> Batch:
@@ -349,146 +290,72 @@ def _part(batch: Batch, start: int, stop: int) -> Batch:
     )
 
 
-class _Sums:
-    """Everything of a part of a batch that does not depend on tau.
-
-    Arrays have the node as their last axis and the estimate before it, so that sums over estimates
-    are products of matrices and everything else runs along nodes.
-    """
-
-    def __init__(self, batch: Batch) -> None:
-        self.problems = batch.size
-        # Standard errors and masks that all problems share keep a problem axis of length one.
-        included = np.atleast_2d(batch.mask)
-        with np.errstate(divide="ignore"):
-            self.ratio = np.where(included, np.atleast_2d(batch.se) ** -2.0, 0.0)
-        used = np.broadcast_to(included, self.ratio.shape)
-        self.log_det = -np.sum(np.log(np.where(used, self.ratio, 1.0)), axis=-1)[:, None]
-        self.number = used.sum(axis=-1)
-        self.most = float(np.max(self.ratio, initial=0.0))
-        shape = (self.problems, self.ratio.shape[-1])
-        self.width = batch.columns.shape[-1]
-        columns = np.broadcast_to(batch.columns, (*shape, self.width))
-        effect = np.broadcast_to(batch.effect, shape)
-        weight = np.broadcast_to(self.ratio, shape) + np.finfo(float).tiny
-        self.pilot = _pilot(columns, effect, weight, batch)
-        residual = effect - (columns @ self.pilot[..., None])[..., 0]
-        joined = np.concatenate([np.moveaxis(columns, -1, 1), residual[:, None, :]], axis=1)
-        i, j = np.tril_indices(self.width + 1)
-        self.pairs = (i, j)
-        self.products = joined[:, i] * joined[:, j]
-        self.powered = bool(np.any(batch.power != 1.0))
-        self.power = np.broadcast_to(batch.power, (self.problems,))[:, None]
-        precision = np.broadcast_to(batch.precision, (self.problems, self.width))
-        self.precision = precision
-        proper = precision > 0
-        self.mean = np.where(proper, np.broadcast_to(batch.mean, precision.shape) - self.pilot, 0.0)
-        safe = np.where(proper, precision, 2.0 * math.pi)
-        constant = 0.5 * np.sum(np.log(safe) - precision * self.mean**2, axis=-1)
-        base = -0.5 * self.power[:, 0] * (self.number * LOG_2PI + self.log_det[:, 0])
-        self.constant = (constant + base)[:, None]
-
-    def given(self, tau: Array) -> tuple[Array, Array, Array]:
-        """Log density of the data, mean and covariance of the coefficients given tau.
-
-        Parameters
-        ----------
-        tau
-            Shape (problem, node), or (1, node) where problems share them.
-
-        Returns
-        -------
-        tuple of ndarray
-            Shapes (problem, node), (problem, node, column), (problem, node, column, column).
-        """
-        tau2 = (tau * tau)[:, None, :]
-        ratio = self.ratio[:, :, None]
-        grown = tau2 * ratio
-        largest = 1.0 + float(np.max(tau2)) * self.most
-        grown += 1.0
-        sums = self.products @ (ratio / grown)
-        half_log = 0.5 * _log_product(grown, largest)
-        if self.powered:
-            sums *= self.power[..., None]
-            half_log = half_log * self.power
-        if self.width == 1:
-            return self._single(sums, half_log)
-        i, j = self.pairs
-        width, nodes = self.width, sums.shape[-1]
-        gram = np.empty((self.problems, nodes, width + 1, width + 1))
-        gram[..., i, j] = gram[..., j, i] = np.moveaxis(sums, 1, -1)
-        log = self.constant - half_log - 0.5 * gram[..., width, width]
-        if width == 0:
-            return log, gram[..., 0, :0], gram[..., :0, :0]
-        prior = self.precision[:, None, :]
-        h = prior * self.mean[:, None, :] + gram[..., :width, width]
-        covariance, log_p = inverse(gram[..., :width, :width] + prior[..., None] * np.eye(width))
-        b = (covariance @ h[..., None])[..., 0]
-        log += 0.5 * (np.sum(b * h, axis=-1) - log_p)
-        return log, b + self.pilot[:, None, :], covariance
-
-    def _single(self, sums: Array, half_log: Array) -> tuple[Array, Array, Array]:
-        """Finish `given` where there is one column, from its three sums."""
-        p = sums[:, 0] + self.precision
-        h = sums[:, 1] + self.precision * self.mean
-        b = h / p
-        log = self.constant - half_log + 0.5 * (b * h - sums[:, 2] - np.log(p))
-        return log, (b + self.pilot)[..., None], (1.0 / p)[..., None, None]
-
-
-def _pilot(columns: Array, effect: Array, weight: Array, batch: Batch) -> Array:
-    """Coefficients near each posterior, to centre the data at."""
-    weighted = weight[..., None] * columns
-    matrix = np.swapaxes(weighted, -1, -2) @ columns
-    precision = np.broadcast_to(batch.precision, matrix.shape[:-1])
-    ridge = 1e-9 * np.trace(matrix, axis1=-2, axis2=-1)[..., None] + precision + 1e-300
-    matrix = matrix + ridge[..., None] * np.eye(matrix.shape[-1])
-    right = np.einsum("bnq,bn->bq", weighted, effect) + precision * batch.mean
-    return np.asarray(np.linalg.solve(matrix, right[..., None])[..., 0])
-
-
-def _log_product(grown: Array, largest: float) -> Array:
-    """Sum of logarithms over the middle axis, few logarithms for many numbers up to `largest`."""
-    count = grown.shape[1]
-    together = int(DECADES / max(math.log10(largest), 1e-3))
-    if together >= count:
-        return np.asarray(np.log(np.multiply.reduce(grown, axis=1)))
-    starts = np.arange(0, count, max(1, together))
-    return np.asarray(np.sum(np.log(np.multiply.reduceat(grown, starts, axis=1)), axis=1))
-
-
 class _Place(NamedTuple):
     """A part of a batch with the range of its coordinate; without heterogeneity there is none."""
 
     batch: Batch
-    sums: _Sums
+    sums: Sums
     axis: Positive | None
     where: Range | None
 
 
 def _placed(batch: Batch, nodes: int) -> Iterator[_Place]:
     """Cut a batch into parts that stay in the cache, and find where each posterior lives."""
+    found = list(_together(batch)) if few_missing(batch) else []
+    if sum(each.batch.size for each in found) == batch.size:
+        yield from found
+        return
     room = max(1, AT_ONCE // (batch.effect.shape[-1] * nodes))
     for start in range(0, batch.size, room):
         part = _part(batch, start, min(start + room, batch.size))
-        sums, log_prior = _Sums(part), part.log_prior
+        sums, log_prior = Sums(part), part.log_prior
         if log_prior is None:
             yield _Place(part, sums, None, None)
             continue
         number = int(np.max(sums.number))
-        typical = float(np.median(np.sqrt(sums.number / np.sum(sums.ratio, axis=-1))))
-        shift = SHIFT * min(typical * number**-0.25, part.upper / 2) if part.bounded else 0.0
-        axis = Positive(typical, shift, part.upper)
-
-        def density(
-            u: Array, axis: Positive = axis, sums: _Sums = sums, prior: LogPrior = log_prior
-        ) -> Array:
-            tau = np.atleast_2d(axis.value(u))
-            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-                return sums.given(tau)[0] + prior(tau) + axis.log_jacobian(u)
-
+        axis = _axis(part, sums)
+        density = _density(sums, axis, log_prior)
         moment = np.asarray(part.moment, dtype=np.float64)[..., None]
         yield _Place(part, sums, axis, locate(density, axis, axis.look, size=number, moment=moment))
+
+
+def _axis(batch: Batch, sums: Sums) -> Positive:
+    """Give the coordinate of tau: its scale is a typical standard error."""
+    typical = float(np.median(np.sqrt(sums.number / np.sum(sums.ratio, axis=-1))))
+    number = int(np.max(sums.number))
+    shift = SHIFT * min(typical * number**-0.25, batch.upper / 2) if batch.bounded else 0.0
+    return Positive(typical, shift, batch.upper)
+
+
+def _density(sums: Sums, axis: Positive, prior: LogPrior) -> Callable[[Array], Array]:
+    """Give the log density of the coordinate, of every problem."""
+
+    def density(u: Array) -> Array:
+        tau = np.atleast_2d(axis.value(u))
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return sums.given(tau)[0] + prior(tau) + axis.log_jacobian(u)
+
+    return density
+
+
+def _together(batch: Batch) -> Iterator[_Place]:
+    """Find one range for all problems that lack few rows; nothing if one look does not hold them."""
+    pairs = (batch.columns.shape[-1] + 1) * (batch.columns.shape[-1] + 2) // 2
+    room = max(1, TOGETHER // (pairs * LOOK))
+    for start in range(0, batch.size, room):
+        part = _part(batch, start, min(start + room, batch.size))
+        sums, log_prior = Lacking(part), part.log_prior
+        if log_prior is None:
+            yield _Place(part, sums, None, None)
+            continue
+        axis = _axis(part, sums)
+        moment = np.broadcast_to(np.asarray(part.moment, dtype=np.float64), (part.size,))[:, None]
+        where = together(
+            _density(sums, axis, log_prior), axis, axis.look, moment=moment, points=LOOK
+        )
+        if where is None:
+            return
+        yield _Place(part, sums, axis, where)
 
 
 def _solved(place: _Place, nodes: int) -> Solved:
@@ -510,5 +377,6 @@ def _solved(place: _Place, nodes: int) -> Solved:
     total = np.sum(weight, axis=-1, keepdims=True)
     log_total = (np.log(half * total) + peak)[:, 0]
     low, high = (np.broadcast_to(end, total.shape[:1]) for end in (where.low, where.high))
+    tau = np.broadcast_to(tau, weight.shape)
     shift = np.full(len(total), axis.shift)
     return Solved(log_total, tau, weight / total, mean, covariance, low, high, shift)

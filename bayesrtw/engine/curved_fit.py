@@ -17,10 +17,12 @@ from bayesrtw.engine.curved_kernels import Combined, kernels, massed
 from bayesrtw.engine.curved_nodes import Looks, apart, cost, counts_of, left_out, nodes_of, unserved
 from bayesrtw.engine.curved_place import Seen, weighed
 from bayesrtw.engine.curved_rows import (
+    Chances,
     ErrorPart,
     alone,
     behind,
     biases,
+    chances,
     effects,
     parts,
     reported,
@@ -248,7 +250,7 @@ class CurvedFit:
 
     def _parts(self, row: int) -> Iterator[ErrorPart]:
         """Give the normals that the error of a row may be."""
-        return parts(self.fine.curved, self.nodes.values, self.fine.seen, row)
+        return parts(self.fine.curved, self.nodes.values, self.fine.seen, row, self._chances)
 
     def _row(self, row: int, *, effect: bool) -> Kernels:
         """Give the effect behind one row, or what it would report."""
@@ -270,22 +272,19 @@ class CurvedFit:
 
     def _effect(self, row: int) -> Kernels:
         """Give the effect behind a row that is not at risk."""
-        weight, share, _ = self._shares(self.fine)
-        curved, seen = self.fine.curved, self.fine.seen
+        (weight, share, _), curved, seen = self._shares(self.fine), self.fine.curved, self.fine.seen
         each = np.abs(weight[:, None] * share)
         point, node = (np.max(each, axis=axis) > NEGLIGIBLE for axis in (1, 0))
         weight, share = weight[point], share[np.ix_(point, node)]
-        place = seen.place.at(point)
-        seen = seen._replace(b=seen.b[np.ix_(point, node)], place=place)
+        seen = seen._replace(b=seen.b[np.ix_(point, node)], place=seen.place.at(point))
         found = alone(curved, tuple(value[point] for value in self.nodes.values), seen, row)
         repeat = found.share.shape[1] // seen.b.shape[1]
         here = np.repeat(share, repeat, axis=1) * found.share
         if not self.kept[row]:
             return kernels(found.behind, weight, here, self._degree, found.own)
         theta, each = effects(curved, row, found)
-        flat = len(weight), -1
-        every = (here[..., None] * each).reshape(flat)
-        return kernels(theta.reshape(flat), weight, every, self._degree, enough=ROWS)
+        every = (here[..., None] * each).reshape(len(weight), -1)
+        return kernels(theta.reshape(every.shape), weight, every, self._degree, enough=ROWS)
 
     def _reported(self, row: int) -> Kernels:
         """Give what a row that is not at risk would report, as points: one of its outcomes each."""
@@ -320,8 +319,13 @@ class CurvedFit:
     @cached_property
     def biases(self) -> tuple[Array, dict[str, float]]:
         """Probability that each row is biased (estimate,), and the mean of each group's mean bias."""
-        weight, share, _ = self._shares(self.fine)
-        return biases(self.fine.curved, self.nodes.values, self.fine.seen, weight, share)
+        return biases(self.fine.curved, self._chances, *self._shares(self.fine)[:2])
+
+    @cached_property
+    def _chances(self) -> list[Chances]:
+        """What becomes of the rows of each group at risk."""
+        count, at = len(self.fine.curved.curved.risks), self.nodes.values
+        return [chances(self.fine.curved, at, self.fine.seen, which) for which in range(count)]
 
     def _hyper(self) -> list[Distribution]:
         """Marginal posteriors of the hyperparameters."""

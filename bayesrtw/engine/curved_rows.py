@@ -7,7 +7,7 @@ given SD. Each of them makes the effect behind the row, and what it would report
 a linear function of the coefficients plus a normal deviation.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -66,8 +66,31 @@ class ErrorPart(NamedTuple):
     biased: bool = False
 
 
-def parts(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> Iterator[ErrorPart]:
-    """Give the normals that a row's error may be, with their probabilities given the kept rows."""
+class Chances(NamedTuple):
+    """What becomes of the rows of a group at risk.
+
+    Attributes
+    ----------
+    biased
+        Probability that a row is biased, at each node of what biases share, shape (point, node, shared, row).
+    shared
+        Probability of these nodes, shape (point, node, shared).
+    tilt
+        What they are.
+    """
+
+    biased: Array
+    shared: Array
+    tilt: Tilt
+
+
+def parts(
+    curved: Curved, values: tuple[Array, ...], seen: Seen, row: int, known: Sequence[Chances]
+) -> Iterator[ErrorPart]:
+    """Give the normals that a row's error may be, with their probabilities given the kept rows.
+
+    What is `known` are the chances of each group at risk.
+    """
     offset, own, noise = curved.reach(values)
     if curved.curved.thinning is not None:
         # What was reported says of an effect what it says without a selection: its weight is known.
@@ -83,7 +106,8 @@ def parts(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> It
     kept = bool(curved.keep[row])
     for which, risk in enumerate(curved.curved.risks):
         if row in risk.rows:
-            free, biased, tilt = chances(curved, values, seen, which, row)
+            biased = known[which].biased[..., int(np.flatnonzero(risk.rows == row)[0])]
+            free, tilt = 1.0 - np.sum(biased, axis=-1), known[which].tilt
             yield from _normals(curved, row, kept, free, mean, behind, own, noise)
             few = curved.tilts[1]
             # Nodes of the mean bias are further nodes of what the site sees; each SD is a normal of its own.
@@ -313,80 +337,56 @@ def effects(curved: Curved, row: int, found: Alone) -> tuple[Array, Array]:
     return theta, each / each.sum(axis=-1, keepdims=True)
 
 
-def chances(
-    curved: Curved, values: tuple[Array, ...], seen: Seen, which: int, row: int
-) -> tuple[Array, Array, Tilt]:
-    """Probability that a row is not biased (point, node), and biased by each node of what biases share."""
+def chances(curved: Curved, values: tuple[Array, ...], seen: Seen, which: int) -> Chances:
+    """Work out a group at risk for all of its rows, whose density is the same."""
     risk: AtRisk = curved.curved.risks[which]
     offset, own, noise = curved.reach(values)
     rows = curved.keep[risk.rows]
     tilt = curved.tilt(seen.place, which, slice(None))
-    mine = int(np.flatnonzero(risk.rows == row)[0])
-    own_class = int(risk.of_class[mine])
-    a, c = risk.chances[own_class]
-    points, nodes = seen.b.shape[:2]
-    if not rows.any():
-        chance = a / (a + c)
-        of_node = np.exp(tilt.log_weight)[:, None, :]
-        free = np.full((points, nodes), 1.0 - chance)
-        return free, np.broadcast_to(chance * of_node, (points, nodes, of_node.shape[-1])), tilt
-    inside = np.flatnonzero(risk.of_class[rows] == own_class)
-    at = np.flatnonzero(np.flatnonzero(rows)[inside] == mine)
-    biased = np.empty((points, nodes, tilt.bias.shape[1]))
-    step = max(1, AT_ONCE // (2 * len(risk.rows) * tilt.bias.shape[1] * nodes))
-    for start in range(0, points, step):
+    size = (*seen.b.shape[:2], tilt.bias.shape[1])
+    biased, shared = np.empty((*size, len(rows))), np.empty(size)
+    step = max(1, AT_ONCE // (2 * len(rows) * size[1] * size[2]))
+    for start in range(0, size[0], step):
         cut = slice(start, start + step)
         mean = seen.b[cut] @ curved.design.columns.T + offset[cut, None, :]
         here = Tilt(tilt.bias[cut], tilt.spread2, tilt.log_weight[cut])
         log, made = curved.risked(risk, rows, mean, (own + noise)[cut], here)
-        f0, f1 = made.f0[..., inside], made.f1[..., inside]
-        whole, tilted = np.zeros(f0.shape[:-1]), np.zeros(f0.shape[:-1])
-        # A row that is not kept takes the mean of the probability, a polynomial of one degree more.
-        for pi, share in zip(*chances_of(len(inside) + 1, a, c), strict=True):
-            each = f0 + pi * (f1 - f0)
-            product = share * np.prod(each, axis=-1)
-            whole += product
-            ratio = f1[..., at[0]] / each[..., at[0]] if len(at) else 1.0
-            tilted += pi * product * ratio
-        biased[cut] = np.exp(made.log - log[..., None]) * tilted / whole
-    return 1.0 - np.sum(biased, axis=-1), biased, tilt
+        shared[cut] = np.exp(made.log - log[..., None])
+        for place, (a, c) in enumerate(risk.chances):
+            members = risk.of_class == place
+            among = members[rows]
+            told, ahead = _chances(made.f0[..., among], made.f1[..., among], a, c)
+            biased[cut, ..., members & rows] = told
+            biased[cut, ..., members & ~rows] = ahead[..., None]
+        biased[cut] *= shared[cut, ..., None]
+    return Chances(biased, shared, tilt)
 
 
-def shared_by_risk(
-    curved: Curved, values: tuple[Array, ...], seen: Seen, which: int
-) -> tuple[Array, Tilt]:
-    """Probabilities of the nodes of what a group at risk shares, shape (point, node, shared)."""
-    risk, tilt = curved.curved.risks[which], curved.tilt(seen.place, which, slice(None))
-    offset, own, noise = curved.reach(values)
-    rows = curved.keep[risk.rows]
-    found = np.empty((*seen.b.shape[:2], tilt.bias.shape[1]))
-    for point in range(len(found)):
-        cut = slice(point, point + 1)
-        mean = seen.b[cut] @ curved.design.columns.T + offset[cut, None, :]
-        here = Tilt(tilt.bias[cut], tilt.spread2, tilt.log_weight[cut])
-        log, made = curved.risked(risk, rows, mean, (own + noise)[cut], here)
-        found[cut] = np.exp(made.log - log[..., None])
-    return found, tilt
+def _chances(f0: Array, f1: Array, a: float, c: float) -> tuple[Array, Array]:
+    """Probability that each row of a class is biased, shape (..., row), and that a further one is (...)."""
+    whole, further, biased = np.zeros(f0.shape[:-1]), np.zeros(f0.shape[:-1]), np.zeros(f0.shape)
+    # A row that is not kept takes the mean of the probability, a polynomial of one degree more.
+    for pi, share in zip(*chances_of(f0.shape[-1] + 1, a, c), strict=True):
+        each = f0 + pi * (f1 - f0)
+        product = share * np.prod(each, axis=-1)
+        whole += product
+        further += pi * product
+        biased += (pi * product)[..., None] * (f1 / each)
+    return biased / whole[..., None], further / whole
 
 
 def biases(
-    curved: Curved, values: tuple[Array, ...], seen: Seen, weight: Array, share: Array
+    curved: Curved, known: Sequence[Chances], weight: Array, share: Array
 ) -> tuple[Array, dict[str, float]]:
     """Probability that each row is biased (estimate,), and the mean of each group's mean bias.
 
     The posterior's shares are those of points, `weight`, and of nodes at each point, `share`.
     """
     chance, means = np.zeros(len(curved.keep)), {}
-    for which, risk in enumerate(curved.curved.risks):
-        for row in risk.rows.tolist():
-            at = np.zeros(share.shape)
-            for part in parts(curved, values, seen, row):
-                if part.biased:
-                    at += part.share.reshape(*share.shape, -1).sum(axis=-1)
-            chance[row] = weight @ np.sum(share * at, axis=1)
-        of_node, tilt = shared_by_risk(curved, values, seen, which)
-        mean = np.einsum("jks,js->jk", of_node, tilt.bias)
-        means[risk.name] = float(weight @ np.sum(share * mean, axis=1))
+    every = weight[:, None] * share
+    for risk, found in zip(curved.curved.risks, known, strict=True):
+        chance[risk.rows] = np.einsum("jk,jksr->r", every, found.biased)
+        means[risk.name] = float(np.einsum("jk,jks,js->", every, found.shared, found.tilt.bias))
     return chance, means
 
 

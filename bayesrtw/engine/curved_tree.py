@@ -62,7 +62,7 @@ def quadrature(fit: CurvedFit, *, study_effects: bool) -> xr.Dataset:
         data[f"{name}_range"] = ("end", np.array([each.low, each.high, stored(axis)]))
     for name, value in zip(fit.fine.curved.names, fit.nodes.values, strict=True):
         data[name] = (NODE, value)
-    if fit.design.risks:
+    if fit.design.risks and study_effects:
         chance, means = fit.biases
         data["biased"] = (ESTIMATE, chance)
         data["mean_bias"] = ("group", np.array(list(means.values())))

@@ -33,6 +33,8 @@ ZOOM = 9
 COARSE = 128
 #: Points between the last point of a look that carries something and the first that does not.
 SPLIT = 7
+#: A shared look that keeps this share of its span is close enough.
+SHRUNK = 0.8
 #: The search away from the mode goes no further than this in u: a factor 1e130 in tau, whose
 #: square is still a double.
 FAR = 300.0
@@ -107,6 +109,52 @@ def locate(
     low = np.minimum(low, np.min(np.where(alive, look, np.inf), axis=-1))
     high = np.maximum(high, np.max(np.where(alive, look, -np.inf), axis=-1))
     return Range(low, high)
+
+
+def together(
+    f: Callable[[Array], Array], axis: Axis, look: Array, *, moment: Array, points: int
+) -> Range | None:
+    """Find one range in which none of several posteriors is negligible, from looks that they share.
+
+    Parameters
+    ----------
+    f
+        Unnormalised log density of u, shape (point,) to (problem, point).
+    axis
+        The coordinate.
+    look
+        Points of the first look, increasing.
+    moment
+        Highest moment that the range must hold to the same precision, shape (problem, 1).
+    points
+        Points of each further look.
+
+    Returns
+    -------
+    Range or None
+        Ends of shape (1,), a little wider than need be; None where a density does not fall off within
+        the first look.
+    """
+    peak, mode = np.full(moment.shape, -np.inf), np.zeros(moment.shape)
+    for _ in range(WIDENINGS):
+        seen = f(look)
+        top = np.argmax(seen, axis=-1)[:, None]
+        best = np.take_along_axis(seen, top, -1)
+        mode = np.where(best > peak, look[top], mode)
+        peak = np.maximum(best, peak)
+        alive = np.any(seen + moment * np.maximum(look - mode, 0.0) > peak - DROP, axis=0)
+        if not alive.any():
+            return None
+        first, last = int(np.argmax(alive)), len(look) - 1 - int(np.argmax(alive[::-1]))
+        if (first == 0 and look[0] > axis.floor) or (
+            last == len(look) - 1 and look[-1] < axis.ceiling
+        ):
+            return None
+        low, high = float(look[max(first - 1, 0)]), float(look[min(last + 1, len(look) - 1)])
+        if high - low > SHRUNK * (look[-1] - look[0]):
+            return Range(np.array([low]), np.array([high]))
+        look = np.linspace(low, high, points)
+    return None
 
 
 def _seen(
