@@ -1,7 +1,8 @@
 """Answers worked out beforehand, so that a reader can turn knobs without an engine at hand.
 
 A grid: every prior of the SD of effects that matters most, crossed with every study and family left out, and
-where trials and cohorts are pooled with rungs of the bias ladder. Each cell is an exact posterior.
+where trials and cohorts are pooled with rungs of the bias ladder. Each cell is an exact posterior. Where the
+studies are too many for a page, the grid has those that move the answer most, and their rows alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,9 @@ AGREES = 1e-4
 #: missing: half a minute. Beyond, priors are crossed with nothing left out; studies left out have a table of
 #: their own on the page.
 MOST_EFFECTS, MOST_SUMMED = 4_000, 1_000
+
+#: Most numbers of a grid: a page of 2 MB. Thirty rows have all of theirs, on five rungs, under seven priors.
+MOST_NUMBERS = 160_000
 
 #: Name of the prior that was registered, and of the rows when nothing is left out.
 REGISTERED, EVERYTHING = "registered", "nothing left out"
@@ -81,9 +85,9 @@ class Cell:
     tau
         Posterior mean of the SD of the effect in a new setting around the pooled one.
     effects
-        For each estimate: median, lower and upper of the effect behind it; None if left out.
+        For each estimate that is shown: median, lower and upper of the effect behind it; None if left out.
     weights
-        Share of each estimate in the pooled mean, the prior's last; None if left out.
+        Share of each of these in the pooled mean, the prior's last; None if left out.
     """
 
     answers: tuple[tuple[float, float, float, float] | None, ...]
@@ -104,6 +108,8 @@ class Explored:
         Name to prior of that SD.
     left_out
         What is left out, nothing first.
+    shown
+        Positions of the estimates whose effects and weights the cells hold.
     estimands
         The questions answered in each cell.
     rungs
@@ -116,6 +122,7 @@ class Explored:
     prior_of: str
     priors: tuple[tuple[str, Prior | None], ...]
     left_out: tuple[LeftOut, ...]
+    shown: tuple[int, ...]
     estimands: tuple[Estimand, ...]
     rungs: tuple[str, ...]
     cells: tuple[tuple[tuple[Cell | None, ...], ...], ...]
@@ -164,6 +171,7 @@ def explore(synthesis: Synthesis) -> Explored | None:
         left = left[:1]
     steps = [(Rung(REGISTERED, model, evidence), np.ones(evidence.size, dtype=bool))]
     steps += _further(synthesis)
+    left, shown = _bounded(registered, left, len(steps) * len(axis[1]), len(asked))
     names: list[str] = []
     cells: list[tuple[tuple[Cell | None, ...], ...]] = []
     for rung, rows in steps:
@@ -173,7 +181,7 @@ def explore(synthesis: Synthesis) -> Explored | None:
             # Trials alone may lack a level of a moderator; the ladder's findings say so.
             continue
         names.append(rung.name)
-        cells.append(_climbed(whole, rows, left, axis, asked))
+        cells.append(_climbed(whole, rows, left, shown, axis, asked))
     own = synthesis.estimates
     first = cells[0][0][0]
     if first is not None:
@@ -181,7 +189,53 @@ def explore(synthesis: Synthesis) -> Explored | None:
         _hold_against([each for each in first.answers if each], same, synthesis.analysis.id)
         row = (replace(first, answers=same), *cells[0][0][1:])
         cells[0] = (row, *cells[0][1:])
-    return Explored(axis[0], tuple(axis[1].items()), left, asked, tuple(names), tuple(cells))
+    places = tuple(int(place) for place in np.flatnonzero(shown))
+    return Explored(
+        axis[0], tuple(axis[1].items()), left, places, asked, tuple(names), tuple(cells)
+    )
+
+
+def _bounded(
+    whole: Fitted, left: tuple[LeftOut, ...], sheets: int, asked: int
+) -> tuple[tuple[LeftOut, ...], NDArray[np.bool_]]:
+    """Keep what moves the pooled mean most when it is left out, and its rows, as many as a page holds.
+
+    `sheets` are pairs of a rung and a prior. Everything is kept where that is few enough.
+    """
+    count = whole.evidence.size
+
+    def numbers(kept: int, rows: int) -> int:
+        return sheets * kept * (4 * (rows + asked) + 2)
+
+    shown = np.ones(count, dtype=bool)
+    if numbers(len(left), count) <= MOST_NUMBERS:
+        return left, shown
+    order: list[int] = [0]
+    if len(left) > 1:
+        order = [0, *(1 + np.argsort(-_moved(whole, left[1:]), kind="stable"))]
+    kept: list[int] = []
+    shown[:] = False
+    for place in order:
+        more = shown.copy()
+        more[list(left[place].rows)] = True
+        if kept and numbers(len(kept) + 1, int(more.sum())) > MOST_NUMBERS:
+            break
+        kept, shown = [*kept, int(place)], more
+    if len(left) == 1:
+        share = whole.shares[:-1]
+        room = max(1, MOST_NUMBERS // (4 * sheets) - asked - 1)
+        shown[np.argsort(-np.abs(share), kind="stable")[:room]] = True
+    return tuple(left[place] for place in sorted(kept)), shown
+
+
+def _moved(whole: Fitted, left: Sequence[LeftOut]) -> Array:
+    """By how much the pooled mean moves without each; without end where none would be left."""
+    rows = np.arange(whole.evidence.size)
+    near = whole.without([np.isin(rows, each.rows) for each in left])
+    here = whole.posterior.pooled.centre
+    return np.array(
+        [np.inf if one is None else abs(one.posterior.pooled.centre - here) for one in near]
+    )
 
 
 def _further(synthesis: Synthesis) -> list[tuple[Rung, NDArray[np.bool_]]]:
@@ -212,6 +266,7 @@ def _climbed(
     whole: Fitted,
     rows: NDArray[np.bool_],
     left: Sequence[LeftOut],
+    shown: NDArray[np.bool_],
     axis: tuple[str, Mapping[str, Prior | None]],
     asked: tuple[Estimand, ...],
 ) -> tuple[tuple[Cell | None, ...], ...]:
@@ -228,7 +283,7 @@ def _climbed(
         keep = rows.copy()
         keep[rows] = ~mask
         varied = near.under([{name: prior} for prior in priors.values() if prior is not None])
-        cells.append(tuple(_Answers(keep, asked, higher).of(varied or [near])))
+        cells.append(tuple(_Answers(keep, shown, shown[rows], asked, higher).of(varied or [near])))
     return tuple(cells[place] for place in back.reshape(-1))
 
 
@@ -283,15 +338,17 @@ def _left_out(evidence: Evidence, model: Model) -> tuple[LeftOut, ...]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Answers:
-    """What is asked of every cell."""
+    """What is asked of every cell: `shown` among all estimates, `here` among those of the rung."""
 
     keep: NDArray[np.bool_]
+    shown: NDArray[np.bool_]
+    here: NDArray[np.bool_]
     asked: tuple[Estimand, ...]
     higher: bool
 
     def of(self, near: Sequence[Fitted]) -> list[Cell]:
         """Summarise neighbours of the same rows under several priors, one cell each."""
-        kept = near[0].kept
+        kept = near[0].kept & self.here
         names = [each if _has(near[0], each) else None for each in self.asked]
         told = [[_effect(one, each) for each in names if each] for one in near]
         found: list[list[Kernels | Distribution]] = [
@@ -328,7 +385,7 @@ class _Answers:
             answers=tuple(answers),
             tau=one.posterior.tau,
             effects=self._spread([*effects]),
-            weights=(*self._spread(share[:-1][one.kept].tolist()), float(share[-1])),
+            weights=(*self._spread(share[:-1][one.kept & self.here].tolist()), float(share[-1])),
         )
 
     def _chance(self, question: Estimand, found: Kernels) -> float:
@@ -338,9 +395,9 @@ class _Answers:
         return found.beyond(0.0 if threshold is None else threshold, above=above)
 
     def _spread[T](self, kept: list[T]) -> tuple[T | None, ...]:
-        """Put figures of the kept estimates in the places of all."""
+        """Put figures of the kept estimates in the places of all that are shown."""
         rest = iter(kept)
-        return tuple(next(rest) if stays else None for stays in self.keep)
+        return tuple(next(rest) if stays else None for stays in self.keep[self.shown])
 
 
 def _has(one: Fitted, question: Estimand) -> bool:

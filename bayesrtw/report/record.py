@@ -234,7 +234,10 @@ def _figure(value: Any) -> Any:
 
 
 def _explore(grid: Explored, model: Model) -> dict[str, Any]:
-    """Write the grid; ``cells[rung][left_out][prior]``, None where a posterior would be improper."""
+    """Write the grid; ``cells[rung][left_out][prior]``, None where a posterior would be improper.
+
+    Effects and weights of a cell are those of the rows whose places ``shown`` lists.
+    """
     return {
         "spreads": len(model.spreads),
         "between": f"τ{told_apart(model.hyperparameters)[grid.prior_of]}" if grid.prior_of else "",
@@ -249,6 +252,7 @@ def _explore(grid: Explored, model: Model) -> dict[str, Any]:
             }
             for each in grid.left_out
         ],
+        "shown": list(grid.shown),
         "rungs": [
             {"name": name, "label": meaning(name) if place else "as registered"}
             for place, name in enumerate(grid.rungs)

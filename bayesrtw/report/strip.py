@@ -66,12 +66,12 @@ class Strip:
         place = (effect - self.low) / (self.high - self.low) * WIDTH
         return round(min(float(WIDTH), max(0.0, place)), 3)
 
-    def estimate(self, row: int) -> Markup:
-        """Draw a row: what the study reports, and what the model makes of it."""
-        own = self.content["rows"][row]
+    def estimate(self, place: int) -> Markup:
+        """Draw a row that the grid shows: what the study reports, and what the model makes of it."""
+        own = self.content["rows"][self.content["explore"]["shown"][place]]
         first = self.content["explore"]["cells"][0][0][0]
-        effect = first["effects"][row] if first else None
-        weight = max(0.0, first["weights"][row] or 0.0) if first else 0.0
+        effect = first["effects"][place] if first else None
+        weight = max(0.0, first["weights"][place] or 0.0) if first else 0.0
         side = round(3 + 12 * weight**0.5, 3)
         x = [self.across(each) for each in effect] if effect else [0.0, 0.0, 0.0]
         given = [

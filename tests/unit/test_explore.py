@@ -191,7 +191,9 @@ def test_rungs_agree_with_the_ladder_and_registered_keeps_its_own_answers(
     both_designs: tuple[Synthesis, Explored],
 ) -> None:
     found, grid = both_designs
-    climbed = ladder(found.analysis, found.evidence, sampled=False).rungs
+    # The mixture is no rung of a grid.
+    spec = replace(found.analysis.ladder, mixture=None)
+    climbed = ladder(replace(found.analysis, ladder=spec), found.evidence, sampled=False).rungs
     for name, cells in zip(grid.rungs, grid.cells, strict=True):
         assert cells[0][0] is not None
         wanted = climbed.loc[name, ["median", "lower", "upper", "probability"]].astype(float)
@@ -269,3 +271,48 @@ def test_priors_with_heavier_tails_share_nodes_of_their_own_where_rows_are_left_
             assert left is not None
             assert_allclose(mean, left.posterior.pooled.centre, atol=CLOSE)
             alone.clear()
+
+
+def test_a_grid_too_large_for_a_page_keeps_what_moves_the_mean_most(
+    three_levels: tuple[Synthesis, Explored], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, whole = three_levels
+    monkeypatch.setattr("bayesrtw.analysis.explore.MOST_NUMBERS", 6 * len(whole.priors) * 14)
+    grid = explore(found)
+    assert grid is not None
+    moved = brw.leave_one_out(found)["mean"]
+    first = moved.index[1:][np.argsort(-np.abs(moved.iloc[1:] - moved.iloc[0]).to_numpy())]
+    studies = [each.name for each in grid.left_out if each.kind == "study"]
+    assert 0 < len(studies) < 5
+    assert set(studies) == set(first[: len(studies)])
+    assert {row for each in grid.left_out for row in each.rows} == set(grid.shown)
+    numbers = sum(4 * len(cell.effects) for row in grid.cells[0] for cell in row if cell)
+    assert numbers < 6 * len(whole.priors) * 14
+    for place, left in enumerate(grid.left_out):
+        same = [each.name for each in whole.left_out].index(left.name)
+        for cell, other in zip(grid.cells[0][place], whole.cells[0][same], strict=True):
+            assert cell is not None
+            assert other is not None
+            assert_allclose(np.array(cell.answers), np.array(other.answers), atol=CLOSE)
+            for row, effect, weight in zip(grid.shown, cell.effects, cell.weights, strict=False):
+                if other.effects[row] is None:
+                    assert effect is None
+                    continue
+                assert_allclose(np.array(effect), np.array(other.effects[row]), atol=CLOSE)
+                assert weight == pytest.approx(other.weights[row], abs=CLOSE)
+
+
+def test_the_page_says_that_its_grid_is_a_part(
+    three_levels: tuple[Synthesis, Explored], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bayesrtw.analysis.explore.MOST_NUMBERS", 500)
+    content = record(three_levels[0])
+    shown = content["explore"]["shown"]
+    assert len(shown) < 5
+    assert len(content["explore"]["cells"][0][0][0]["effects"]) == len(shown)
+    page = render_html(content)
+    assert "There are 5 estimates, too many to work out every combination" in page
+    table = page[page.index("Forest plot that follows the choices") :].split("</table>")[0]
+    assert table.count("data-row") == len(shown)
+    for place in shown:
+        assert content["rows"][place]["estimate"] in table
