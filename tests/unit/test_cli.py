@@ -126,7 +126,7 @@ def test_square_brackets_in_a_name_are_printed(here):
 
 
 def test_json_is_one_document_with_every_figure_of_every_estimate(here):
-    result = call("run", "mine.toml", "cancer-rtw", "--json", "--out", "out")
+    result = call("run", "mine.toml", "cancer-rtw", "--json", "--out", "out", "--no-report")
     found = json.loads(result.stdout)
     assert list(found) == ["mine", "cancer-rtw"]
     for name, document in found.items():
