@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model, stated
+from bayesrtw.decision.baseline import Baseline, Points
+from bayesrtw.decision.voi_counts import Tables, counts_trials, tables
 from bayesrtw.decision.voi_effects import elsewhere
 from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import SpecError
@@ -31,6 +33,9 @@ USUAL = "of median precision"
 #: Of these, every so many is used for the width, which varies little.
 EVERY = 10
 
+#: Trials of counts that are simulated: the error of a probability is 0.01.
+TABLES = 2_500
+
 #: People of trials between which the size that would change the class is looked for, and how finely.
 LEAST_PEOPLE, MOST_PEOPLE, FINE = 20.0, 1e6, 1.02
 
@@ -43,6 +48,8 @@ def outlook(
     now: str = "",
     trials: Mapping[str, float] | None = None,
     at: Mapping[str, str | float] | None = None,
+    n: Mapping[str, float] | None = None,
+    baseline: Baseline | None = None,
     ci_prob: float = 0.95,
 ) -> Answer:
     """Say what one more trial of the average programme, in a new setting, could change.
@@ -63,6 +70,11 @@ def outlook(
         with a normal error and without bias, whatever the likelihood of the rows and their biases are.
     at
         Column of a moderator to its value where the trial is; the average programme unless given.
+    n
+        The names of trials to people in both groups. Where the rows are events among people and `baseline` is
+        a risk, these trials report counts: their class is that after tables, each with its exact posterior.
+    baseline
+        What happens without the programme where the trial is.
     ci_prob
         Probability of the interval of the pooled mean whose width is expected.
 
@@ -96,7 +108,16 @@ def outlook(
     True
     """
     whole = asked(model, evidence)
-    frame = look_out(whole, rules_of(model, rules), now=now, trials=trials, at=at, ci_prob=ci_prob)
+    points = None if baseline is None else baseline.points(whole.evidence)
+    frame = look_out(
+        whole,
+        rules_of(model, rules),
+        now=now,
+        trials=trials,
+        at=at,
+        counted=(n or {}, points),
+        ci_prob=ci_prob,
+    )
     said = " ".join(
         f"One more trial {name} changes the class with probability {row['change']:.2f}"
         f"{' (to ' + repr(row['then']) + ')' if row['then'] else ''} and narrows the interval by "
@@ -121,6 +142,7 @@ def look_out(
     now: str = "",
     trials: Mapping[str, float] | None = None,
     at: Mapping[str, str | float] | None = None,
+    counted: tuple[Mapping[str, float], Points | None] = ({}, None),
     ci_prob: float = 0.95,
 ) -> "pd.DataFrame":
     """Say what one more trial could change of a fit; see `outlook`."""
@@ -130,7 +152,15 @@ def look_out(
     width = float(_as_after(look.first.own).width(ci_prob)[0])
     found: dict[str, dict[str, object]] = {}
     for name, each in (usual_trials(whole.evidence) if trials is None else trials).items():
-        share = look.shares(each)
+        n, points = counted[0].get(name, math.nan), counted[1]
+        told = points is not None and points.of == "risk" and math.isfinite(n) and each > 0
+        if told and counts_trials(whole.model):
+            assert points is not None
+            share = look.shares_counted(
+                tables(whole.model, whole.evidence, look.first.setting, n, points, TABLES)
+            )
+        else:
+            share = look.shares(each)
         others = {
             word: chance for word, chance in share.items() if word != look.judge.now and chance > 0
         }
@@ -261,6 +291,20 @@ class _Look:
         then = self.judge.classes(self.first.after(se, result), doubts)
         return {word: then.count(word) / RESULTS for word in self.judge.rules.classes}
 
+    def shares_counted(self, found: Tables) -> dict[str, float]:
+        """Give the probability of each class after a trial that reports counts."""
+        chances = []
+        for one in (self.first, self.doubts):
+            if one is not None:
+                known = self.judge.chances(one.after(0.0, found.effect))
+                chances.append([found.weigh(one.setting) @ each for each in known])
+        benefit, harm = chances[0]
+        then = self.judge.named(benefit, harm, chances[1][0] if self.doubts is not None else None)
+        share = dict.fromkeys(self.judge.rules.classes, 0.0)
+        for word, own in zip(then, found.share.tolist(), strict=True):
+            share[word] += own
+        return share
+
 
 def information_unit(evidence: Evidence) -> float:
     """Give what a standard error times the root of the number of people is in the rows.
@@ -356,13 +400,27 @@ class _Judge:
 
     def classes(self, posterior: After, doubts: After | None) -> list[str]:
         """Name the class after each result; `doubts` is the posterior under the sceptical prior."""
+        return self.named(
+            *self.chances(posterior), None if doubts is None else self.chances(doubts)[0]
+        )
+
+    def chances(self, posterior: After) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Give the probabilities of benefit and of harm after each result."""
         side = self.rules.threshold if self.higher else -self.rules.threshold
         benefit = posterior.beyond(side, above=self.higher)
-        harm = posterior.beyond(-side, above=not self.higher) if side else 1.0 - benefit
+        return benefit, posterior.beyond(-side, above=not self.higher) if side else 1.0 - benefit
+
+    def named(
+        self,
+        benefit: NDArray[np.float64],
+        harm: NDArray[np.float64],
+        sceptical: NDArray[np.float64] | None,
+    ) -> list[str]:
+        """Name the class of each pair of probabilities, and of benefit under the sceptical prior."""
         doubted = (
             np.zeros(len(benefit), dtype=bool)
-            if doubts is None
-            else doubts.beyond(side, above=self.higher) < self.rules.sceptical
+            if sceptical is None
+            else sceptical < self.rules.sceptical
         )
         best, second = self.rules.classes[:2]
         found = []

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from bayesrtw.decision.baseline import StatedBaseline
 from bayesrtw.decision.cost import Choice, assumed, choose
 from bayesrtw.decision.cost_stakes import Stakes
+from bayesrtw.decision.voi_counts import counts_trials, tables
 from bayesrtw.decision.voi_effects import apart_at
 from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import SpecError
@@ -32,6 +33,8 @@ EFFECTS = "the effects of all options"
 MODERATOR = "what {} does"
 BIAS = "the mean bias of studies"
 SPREAD = "how far settings and biases differ"
+#: What a trial reports.
+COUNTS, ESTIMATE = "counts", "an estimate"
 
 
 def worth_of(share: Array, expected: Array) -> float:
@@ -150,8 +153,11 @@ def next_trial(
     """Say what one more trial would be worth, for each person and for all of them, less what it costs.
 
     The expected value of sample information: results of the trial are those that the present posterior
-    expects, after each of them the option with the highest expected net benefit is taken, and what that gains
-    over deciding now is averaged. [1]_ The posterior after a result is exact; nothing is simulated.
+    expects, after each of them the option with the highest expected net benefit is taken, and what that
+    gains over deciding now is averaged. [1]_ The posterior after a result is exact. A trial reports its
+    effect with a normal error and without bias, and is summed over; but where the rows are events among
+    people, `n` says how many take part and the baseline is a risk, it reports counts: 20,000 trials are
+    simulated.
 
     Parameters
     ----------
@@ -168,9 +174,9 @@ def next_trial(
     Returns
     -------
     Answer
-        A data frame, one row a trial: ``se``; ``person``, its value for each person the decision is about;
-        ``people``, for all of them; ``cost`` of the trial; ``net``, the expected net benefit of sampling. NaN
-        where what they need is not stated.
+        A data frame, one row a trial: ``se``; ``reports``, counts or an estimate; ``person``, its value for
+        each person the decision is about; ``people``, for all of them; ``cost`` of the trial; ``net``, the
+        expected net benefit of sampling. NaN where what they need is not stated.
 
     Raises
     ------
@@ -202,11 +208,13 @@ def next_trial(
     told = ahead(model, evidence, stakes, baseline, at)
     for name, se in trials.items():
         size = (n or {}).get(name, math.nan)
-        person = told.worth(se)
+        counted = se > 0 and math.isfinite(size) and told.counts
+        person = told.worth_counted(size) if counted else told.worth(se)
         people = math.nan if stakes.people is None else stakes.people * person
         cost = math.nan if stakes.trial is None else stakes.trial.of(size)
         found[name] = {
             "se": se,
+            "reports": COUNTS if counted else ESTIMATE,
             "person": person,
             "people": people,
             "cost": cost,
@@ -245,6 +253,12 @@ class Ahead:
     apart: Array
 
     @property
+    def counts(self) -> bool:
+        """Whether the trial reports counts, as the rows do."""
+        points = self.choice.points
+        return points is not None and points.of == "risk" and counts_trials(self.choice.whole.model)
+
+    @property
     def setting(self) -> Setting:
         """Where it is."""
         return self.choice.effects.setting(self.place, self.apart)
@@ -272,6 +286,14 @@ class Ahead:
         """Give the expected value of its result for each person; in the currency."""
         result, share = self.setting.spread(se, RESULTS if self.choice.effects.joint else FEW)
         return worth_of(share, self.net(se, result))
+
+    def worth_counted(self, n: float) -> float:
+        """Give the same of a trial of n people that reports counts."""
+        whole, points = self.choice.whole, self.choice.points
+        assert points is not None
+        found = tables(whole.model, whole.evidence, self.setting, n, points)
+        net = found.weigh(self.setting) @ self.net(0.0, found.effect)
+        return worth_of(found.share, net)
 
 
 def ahead(

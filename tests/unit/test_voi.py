@@ -24,6 +24,7 @@ from bayesrtw.decision.voi import (
     value_of_knowing,
     worth_of,
 )
+from bayesrtw.decision.voi_counts import TRIALS, tables
 from bayesrtw.decision.voi_effects import Effects
 from bayesrtw.engine import solve
 from bayesrtw.errors import EngineRefusal, SpecError
@@ -282,47 +283,86 @@ def test_the_size_that_would_move_the_class():
     assert people_needed(whole, chance=0.99) == (np.inf, most)
 
 
-def test_counts_that_are_sampled_exactly_have_series_and_answer_too():
-    """Binomial counts: a result is weighed by the series; sums over draws of the effect say the same."""
-    frame = pd.DataFrame(
-        {
-            "study": list("abcde"),
-            "events_t": [20, 12, 30, 9, 15],
-            "n_t": [40, 30, 60, 25, 40],
-            "events_c": [14, 10, 24, 8, 12],
-            "n_c": [40, 30, 60, 25, 40],
-        }
-    )
+COUNTED = pd.DataFrame(
+    {
+        "study": list("abcde"),
+        "events_t": [20, 12, 30, 9, 15],
+        "n_t": [40, 30, 60, 25, 40],
+        "events_c": [14, 10, 24, 8, 12],
+        "n_c": [40, 30, 60, 25, 40],
+    }
+)
+
+
+def counted(frame=COUNTED, measure="log_odds_ratio"):
     columns = {name: name for name in frame.columns[1:]}
-    whole = brw.Evidence.from_frame(
-        frame, columns=columns, measure="log_odds_ratio", benefit="higher"
-    )
-    counts = brw.Model(
-        terms=(brw.Intercept(brw.prior.Normal(0, 1)), brw.Exchangeable(brw.prior.HalfNormal(0.3))),
-        likelihood=brw.likelihood.Hypergeometric(),
-    )
-    setting = setting_of(solve(counts, whole).posterior)
+    return brw.Evidence.from_frame(frame, columns=columns, measure=measure, benefit="higher")
+
+
+def counts_model(likelihood):
+    terms = (brw.Intercept(brw.prior.Normal(0, 1)), brw.Exchangeable(brw.prior.HalfNormal(0.3)))
+    return brw.Model(terms=terms, likelihood=likelihood)
+
+
+def test_kernels_with_series_say_what_results_are_worth():
+    """Counts known by series: sums over the marginal density of the effect say the same of today."""
+    whole = solve(counts_model(brw.likelihood.Hypergeometric()), counted())
+    setting = setting_of(whole.posterior)
     assert setting.mean.series is not None
-    effects = Effects(
-        setting.mean.weight,
-        setting.mean.mean[:, None],
-        (setting.mean.sd**2)[:, None, None],
-        np.ones(len(setting.apart), dtype=np.bool_),
-        setting.mean.series,
-    )
+    kept = np.ones(len(setting.apart), dtype=np.bool_)
+    variance = (setting.mean.sd**2)[:, None, None]
+    own = setting.mean
+    effects = Effects(own.weight, own.mean[:, None], variance, kept, own.series)
     choice = Choice(None, stakes(0.35, day=1.0), effects, np.tanh, None)
     told = Ahead(choice, 0, setting.apart)
-    se, rng = 0.25, np.random.default_rng(5)
-    mu = setting.mean.sample(400_000, rng)
-    # E of a function of mu by its marginal density, and every result's mean of it by the same average.
     x = np.linspace(-3, 3, 6_001)
-    density = np.exp(setting.mean.log_density(x))
+    density = np.exp(own.log_density(x))
     today = density @ np.tanh(x) / density.sum() - 0.35
-    result = setting.results(se, 3_000)
-    net = told.net(se, result)[:, 1]
+    net = told.net(0.25, setting.results(0.25, 3_000))[:, 1]
     assert net.mean() == pytest.approx(today, abs=2e-5)
-    assert today == pytest.approx(np.tanh(mu).mean() - 0.35, abs=2e-3)
-    assert told.worth(se) == pytest.approx(np.maximum(net, 0).mean() - max(today, 0), abs=2e-5)
+    assert told.worth(0.25) == pytest.approx(np.maximum(net, 0).mean() - max(today, 0), abs=2e-5)
+
+
+def believed(found, setting):
+    """P(mu > 0) and the mean of mu after each table."""
+    weight = found.weigh(setting)
+    later = setting.after(0.0, found.effect)
+    return weight @ later.beyond(0.0, above=True), weight @ later.expected(lambda effect: effect)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "measure"),
+    [
+        (brw.likelihood.Hypergeometric(), "log_odds_ratio"),
+        pytest.param(
+            brw.likelihood.Binomial(link="cloglog"), "log_hazard_ratio", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_a_trial_of_counts_is_believed_as_a_fit_with_its_table(likelihood, measure):
+    """20,000 trials of 400 people: martingale, single tables against refits, and their CPU time."""
+    model, rows = counts_model(likelihood), counted(measure=measure)
+    setting = setting_of(solve(model, rows).posterior)
+    risk = Baseline(risk=0.45, interval=(0.35, 0.55), source="a test").points()
+    began = time.process_time()
+    found = tables(model, rows, setting, 400.0, risk)
+    chance, mean = believed(found, setting)
+    assert time.process_time() - began < 20.0
+    assert found.share.sum() == pytest.approx(1.0)
+    for after_it, today in (
+        (chance, setting.mean.beyond(0.0, above=True)),
+        (mean, setting.mean.centre),
+    ):
+        spread = np.sqrt(found.share @ (after_it - today) ** 2)
+        assert found.share @ after_it == pytest.approx(today, abs=3 * spread / np.sqrt(TRIALS))
+    middle, rare = np.argmax(found.share), np.argmax(found.events[:, 0] - found.events[:, 1])
+    for place in (int(middle), int(rare)):
+        a, c = found.events[place]
+        trial = {"study": "new", "events_t": a, "n_t": 200, "events_c": c, "n_c": 200}
+        later = counted(pd.concat([COUNTED, pd.DataFrame([trial])], ignore_index=True), measure)
+        mu = solve(model, later).posterior.pooled
+        assert mean[place] == pytest.approx(mu.centre, abs=5e-6)
+        assert chance[place] == pytest.approx(mu.beyond(0.0, above=True), abs=1e-5)
 
 
 def test_worth_is_what_the_best_choice_gains():
@@ -358,3 +398,19 @@ def test_worth_is_what_the_best_choice_gains():
 def test_what_cannot_be_asked_is_named(act, said):
     with pytest.raises((SpecError, EngineRefusal), match=said):
         act()
+
+
+def test_classes_after_counts_are_nearly_those_after_estimates():
+    """A trial of counts whose log odds ratio is nearly normal: classes as after that, 2,500 trials simulated."""
+    whole = solve(counts_model(brw.likelihood.Hypergeometric()), counted())
+    risk = 0.45
+    n = {"it": 400.0}
+    odds = risk / (1 - risk) * np.exp(whole.posterior.pooled.centre)
+    back = odds / (1 + odds)
+    se = np.sqrt((1 / risk + 1 / (1 - risk) + 1 / back + 1 / (1 - back)) / 200)
+    base = Baseline(risk=risk, source="a test")
+    told = brw.outlook(whole, trials={"it": se}, n=n, baseline=base).loc["it"]
+    near = brw.outlook(whole, trials={"it": se}).loc["it"]
+    for word in near.index[near.index.str.startswith("to ")]:
+        assert told[word] == pytest.approx(near[word], abs=0.03)
+    assert told.filter(like="to ").sum() == pytest.approx(1.0)
