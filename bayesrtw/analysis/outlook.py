@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model, stated
-from bayesrtw.decision.baseline import Baseline, Points
+from bayesrtw.decision.baseline import BaselinePoints, StatedBaseline
 from bayesrtw.decision.voi_counts import Tables, counts_trials, tables
 from bayesrtw.decision.voi_effects import elsewhere
 from bayesrtw.engine.fitted import Fitted
@@ -19,7 +19,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, asked
-from bayesrtw.question.next_trial import After, Line, Setting, setting_of
+from bayesrtw.question.next_trial import After, OtherEffect, TrialSetting, setting_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ def outlook(
     trials: Mapping[str, float] | None = None,
     at: Mapping[str, str | float] | None = None,
     n: Mapping[str, float] | None = None,
-    baseline: Baseline | None = None,
+    baseline: StatedBaseline | None = None,
     ci_prob: float = 0.95,
 ) -> Answer:
     """Say what one more trial of the average programme, in a new setting, could change.
@@ -142,7 +142,7 @@ def look_out(
     now: str = "",
     trials: Mapping[str, float] | None = None,
     at: Mapping[str, str | float] | None = None,
-    counted: tuple[Mapping[str, float], Points | None] = ({}, None),
+    counted: tuple[Mapping[str, float], BaselinePoints | None] = ({}, None),
     ci_prob: float = 0.95,
 ) -> "pd.DataFrame":
     """Say what one more trial could change of a fit; see `outlook`."""
@@ -248,8 +248,8 @@ class _Ahead:
     """The pooled mean, and a setting where a trial would tell of it."""
 
     own: Kernels
-    setting: Setting
-    line: Line | None
+    setting: TrialSetting
+    line: OtherEffect | None
 
     def after(self, se: float, result: NDArray[np.float64]) -> After:
         """Give the pooled mean after results."""

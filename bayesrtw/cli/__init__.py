@@ -20,6 +20,7 @@ from bayesrtw.cli.import_ import import_
 from bayesrtw.cli.ladder import ladder
 from bayesrtw.cli.list_ import list_
 from bayesrtw.cli.new import new
+from bayesrtw.cli.next_trial import next_trial
 from bayesrtw.cli.predict import predict
 from bayesrtw.cli.publish import publish
 from bayesrtw.cli.replay import replay
@@ -60,6 +61,7 @@ for _command in (
     report,
     sensitivity,
     predict,
+    next_trial,
     ladder,
     findings,
     calibrate,

@@ -12,7 +12,7 @@ from scipy.interpolate import CubicSpline
 
 from bayesrtw.decision.baseline import BaselinePoints, StatedBaseline
 from bayesrtw.decision.change import of_days
-from bayesrtw.decision.cost_stakes import NOTHING, Stakes
+from bayesrtw.decision.cost_stakes import NOTHING, Stakes, spell_money
 from bayesrtw.decision.voi_effects import Effects, effects_at
 from bayesrtw.engine.drawn import FromDraws
 from bayesrtw.engine.fitted import Expects
@@ -288,9 +288,9 @@ def net_benefit(
         .astype(float)
     )
     said = [
-        f"{name}: {row['days']:.1f} days regained, net benefit {row['net']:,.0f} ({row['net_lower']:,.0f} to "
-        f"{row['net_upper']:,.0f}) {stakes.currency} a person, above 0 with probability "
-        f"{spell_probability(row['worth'])}."
+        f"{name}: {row['days']:.1f} days regained, net benefit {spell_money(row['net'])} "
+        f"({spell_money(row['net_lower'])} to {spell_money(row['net_upper'], stakes.currency)}) a person, "
+        f"above 0 with probability {spell_probability(row['worth'])}."
         for name, row in frame.iterrows()
     ]
     if threshold is not None:
@@ -373,8 +373,8 @@ def _frontier(frame: pd.DataFrame, stakes: Stakes) -> list[str]:
     for _, row in on.iterrows():
         if row["option"] != before:
             said.append(
-                f"from {row['day']:,.4g} {stakes.currency} a day {row['option']} (then with probability "
-                f"{spell_probability(row['best'])})"
+                f"from {spell_money(row['day'], stakes.currency)} a day {row['option']} (then with "
+                f"probability {spell_probability(row['best'])})"
             )
         before = row["option"]
     return [f"The highest expected net benefit has, among the values asked for: {'; '.join(said)}."]
@@ -389,7 +389,7 @@ def assumed(choice: Choice) -> list[str]:
     """Say what every result of a choice rests on."""
     stakes, said = choice.stakes, []
     said.append(
-        f"A day is worth {stakes.day.mean:,.4g} {stakes.currency} on average; amounts are from "
+        f"A day is worth {spell_money(stakes.day.mean, stakes.currency)} on average; amounts are from "
         f"{stakes.source.strip()}."
     )
     if choice.points is not None:

@@ -232,3 +232,9 @@ class Stakes:
 def _beside_nothing(net: Array) -> Array:
     """Put doing nothing first, whose net benefit is 0."""
     return np.concatenate([np.zeros((*net.shape[:-1], 1)), net], axis=-1)
+
+
+def spell_money(value: float, currency: str = "") -> str:
+    """Write an amount: whole from a hundred on, else with two decimals."""
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}".removesuffix(".00")
+    return f"{text} {currency}".strip().replace("-", "−")

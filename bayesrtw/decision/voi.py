@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.decision.baseline import StatedBaseline
 from bayesrtw.decision.cost import Choice, assumed, choose
-from bayesrtw.decision.cost_stakes import Stakes
+from bayesrtw.decision.cost_stakes import Stakes, spell_money
 from bayesrtw.decision.voi_counts import counts_trials, tables
 from bayesrtw.decision.voi_effects import apart_at
 from bayesrtw.engine.fitted import Expects
@@ -18,7 +18,7 @@ from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.question.answer import Answer, Told
 from bayesrtw.question.asked import About, Subject
-from bayesrtw.question.next_trial import POINTS, Setting
+from bayesrtw.question.next_trial import POINTS, TrialSetting
 from bayesrtw.question.predict import coefficients_of, row_at
 
 Array = NDArray[np.float64]
@@ -128,7 +128,7 @@ def value_of_knowing(
     if stakes.people is not None:
         frame["people"] = stakes.people * frame["person"]
     said = [
-        f"To know {name} would be worth {value:,.4g} {stakes.currency} a person."
+        f"To know {name} would be worth {spell_money(value, stakes.currency)} a person."
         for name, value in frame["person"].items()
     ]
     if not choice.effects.joint:
@@ -223,11 +223,13 @@ def next_trial(
     frame = pd.DataFrame.from_dict(found, orient="index").rename_axis("one more trial")
     said = []
     for each, row in frame.iterrows():
-        text = f"One more trial {each} is worth {row['person']:,.4g} {stakes.currency} a person"
+        text = (
+            f"One more trial {each} is worth {spell_money(row['person'], stakes.currency)} a person"
+        )
         if math.isfinite(row["people"]):
-            text += f" and {row['people']:,.4g} to all of them"
+            text += f" and {spell_money(row['people'], stakes.currency)} to all of them"
         if math.isfinite(row["net"]):
-            text += f", {row['net']:,.4g} after its own cost"
+            text += f", {spell_money(row['net'], stakes.currency)} after its own cost"
         said.append(f"{text}.")
     about = About(told.choice.whole.model, told.choice.whole.evidence)
     words = about.said(*said, *assumed(told.choice))
@@ -259,7 +261,7 @@ class Ahead:
         return points is not None and points.of == "risk" and counts_trials(self.choice.whole.model)
 
     @property
-    def setting(self) -> Setting:
+    def setting(self) -> TrialSetting:
         """Where it is."""
         return self.choice.effects.setting(self.place, self.apart)
 
@@ -316,7 +318,7 @@ def of_effects(choice: Choice) -> float:
         days, _ = choice.drawn()
         return worth_of(_even(len(days)), choice.stakes.net(days))
     one = choice.effects.along(0)
-    effect, share = Setting(one, np.zeros(len(one.weight))).spread(0.0, RESULTS)
+    effect, share = TrialSetting(one, np.zeros(len(one.weight))).spread(0.0, RESULTS)
     days = np.repeat(choice.days(effect)[:, None], choice.count, axis=1)
     return worth_of(share, choice.stakes.net(days))
 

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 from scipy.stats import binom, qmc
 
-from bayesrtw.decision.baseline import Points
+from bayesrtw.decision.baseline import BaselinePoints
 from bayesrtw.decision.risks import MEASURES, risk
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.counted import Counted
 from bayesrtw.model.spec import Model
-from bayesrtw.question.next_trial import Setting
+from bayesrtw.question.next_trial import TrialSetting
 
 Array = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ class Tables:
     effect: Array
     log_density: Array
 
-    def weigh(self, setting: Setting) -> Array:
+    def weigh(self, setting: TrialSetting) -> Array:
         """Give the density of the effect in the trial's setting after each table, (table, point).
 
         The setting may be that of another posterior, such as a sceptical one; shares sum to one.
@@ -77,9 +77,9 @@ def counts_trials(model: Model) -> bool:
 def tables(
     model: Model,
     evidence: Evidence,
-    setting: Setting,
+    setting: TrialSetting,
     n: float,
-    baseline: Points,
+    baseline: BaselinePoints,
     count: int = TRIALS,
 ) -> Tables:
     """Simulate the tables of a trial of n people in two equal groups.

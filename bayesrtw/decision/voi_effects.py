@@ -16,7 +16,7 @@ from bayesrtw.engine.drawn import POINT
 from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.posterior.kernels import Kernels
-from bayesrtw.question.next_trial import After, Line, Setting, carrying
+from bayesrtw.question.next_trial import After, OtherEffect, TrialSetting, carrying
 from bayesrtw.question.predict import row_at
 
 Array = NDArray[np.float64]
@@ -70,13 +70,13 @@ class Effects:
         sd = np.sqrt(self.covariance[:, place, place])
         return Kernels(self.weight, self.mean[:, place], sd, self.series)
 
-    def setting(self, place: int, apart: Array) -> Setting:
+    def setting(self, place: int, apart: Array) -> TrialSetting:
         """Take one of them for the mean of the settings where a trial may be; variances (node,)."""
-        return Setting(self.along(place), apart)
+        return TrialSetting(self.along(place), apart)
 
-    def line(self, place: int, of: int) -> Line:
+    def line(self, place: int, of: int) -> OtherEffect:
         """Give one of them beside another."""
-        return Line(
+        return OtherEffect(
             self.mean[:, place], self.covariance[:, place, place], self.covariance[:, place, of]
         )
 
@@ -156,7 +156,7 @@ def effects_at(whole: Expects, rows: Array) -> Effects:
     return Effects(weight, mean[:, place], covariance[:, place[:, None], place], keep, series)
 
 
-def elsewhere(whole: Expects, at: Mapping[str, str | float]) -> tuple[Setting, Line]:
+def elsewhere(whole: Expects, at: Mapping[str, str | float]) -> tuple[TrialSetting, OtherEffect]:
     """Put a trial where moderators have some values, with the pooled mean beside it."""
     headline = whole.model.pooled
     row, along = row_at(whole, headline, at)

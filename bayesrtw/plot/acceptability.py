@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 
+from bayesrtw.decision.cost_stakes import spell_money
 from bayesrtw.errors import SpecError
 from bayesrtw.plot.figure import FAINT, figure_style
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
@@ -135,10 +136,10 @@ def _numbers(table: "pd.DataFrame", currency: str) -> str:
     """Say where the frontier changes hands, and where the curves end."""
     best, _ = _read(table)
     on = table[table["frontier"].to_numpy(dtype=bool)].reset_index()
-    money, said, before = f" {currency}" if currency else "", [], ""
+    said, before = [], ""
     for day, name in zip(on["day"], on["option"], strict=True):
         if name != before:
-            said.append(f"{name} from {day:,.4g}{money} a day")
+            said.append(f"{name} from {spell_money(day, currency)} a day")
         before = name
     ends = (
         f"{name} {spell_probability(float(line.iloc[0]))} to {spell_probability(float(line.iloc[-1]))}"

@@ -149,7 +149,7 @@ class After:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Line:
+class OtherEffect:
     """Another effect beside the mean of a setting, both normal given each node.
 
     Attributes
@@ -166,7 +166,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Setting:
+class TrialSetting:
     """Where a trial may take place.
 
     Attributes
@@ -212,7 +212,7 @@ class Setting:
         share /= share.sum(axis=0)
         return After(share, gain * result + (mean - gain * mean), left, series)
 
-    def beside(self, se: float, result: Array, lines: Sequence[Line]) -> Iterator[After]:
+    def beside(self, se: float, result: Array, lines: Sequence[OtherEffect]) -> Iterator[After]:
         """Give the posteriors of other effects after one more trial here, one after another."""
         mean = self.mean.mean[:, None]
         variance = self.mean.sd[:, None] ** 2 + self.apart[:, None] + se**2
@@ -241,7 +241,7 @@ class Setting:
         return found
 
 
-def setting_of(known: Posterior) -> Setting:
+def setting_of(known: Posterior) -> TrialSetting:
     """Give a new setting like those that the pooled mean is of.
 
     Raises
@@ -261,7 +261,7 @@ def setting_of(known: Posterior) -> Setting:
     keep = carrying(mu.weight)
     series = None if mu.series is None else mu.series[keep]
     weight = mu.weight[keep] / mu.weight[keep].sum()
-    return Setting(Kernels(weight, mu.mean[keep], mu.sd[keep], series), apart[keep])
+    return TrialSetting(Kernels(weight, mu.mean[keep], mu.sd[keep], series), apart[keep])
 
 
 def carrying(weight: Array) -> NDArray[np.bool_]:

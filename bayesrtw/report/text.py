@@ -11,6 +11,7 @@ from rich.text import Text
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import Panel
 from bayesrtw.analysis.spec import Analysis
+from bayesrtw.decision.cost_stakes import spell_money
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.posterior.tree import direction_of
 from bayesrtw.printed import (
@@ -184,6 +185,49 @@ def show_predictions(predictions: Answer, synthesis: Synthesis, console: Console
     console.print()
     console.print(Padding(table, (0, 0, 0, 2)))
     console.print(Padding(Text(predictions.describe(), style="dim"), (1, 0, 0, 2)))
+
+
+def show_next_trial(
+    trials: Answer, knowing: Answer | None, synthesis: Synthesis, console: Console
+) -> None:
+    """Print what trials of some sizes would change, and what they would be worth where amounts are stated."""
+    console.print()
+    console.print(Text(synthesis.analysis.title, style="bold"))
+    caveat = synthesis.evidence.provenance.caveat
+    if caveat:
+        console.print(Text("warning: ", style=COLOUR["warning"]) + Text(caveat, style="default"))
+    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    table.add_column("people", justify="right")
+    table.add_column("SE", justify="right")
+    table.add_column("P(class changes)", justify="right")
+    money = {
+        "person": "worth a person",
+        "people": "worth to all",
+        "cost": "its cost",
+        "net": "what is left",
+    }
+    money = {name: title for name, title in money.items() if trials[name].notna().any()}
+    if not money:
+        table.add_column("most probably to", overflow="fold")
+        table.add_column("interval narrower by", justify="right")
+    for title in money.values():
+        table.add_column(title, justify="right")
+    for _, row in trials.iterrows():
+        known = [spell_money(row[name]) for name in money]
+        known = known or [row["then"] or "–", f"{100 * row['narrower']:.0f} %"]
+        chance = spell_probability(row["change"])
+        table.add_row(f"{row['n']:,.0f}", f"{row['se']:#.3g}", chance, *map(Text, known))
+    console.print()
+    console.print(Padding(table, (0, 0, 0, 2)))
+    console.print(Padding(Text(trials.describe(), style="dim"), (1, 0, 0, 2)))
+    if knowing is not None:
+        more = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+        more.add_column("what it would be worth to know", overflow="fold")
+        for name in knowing.columns:
+            more.add_column({"person": "a person", "people": "to all"}[name], justify="right")
+        for known_as, row in knowing.iterrows():
+            more.add_row(Text(str(known_as)), *(spell_money(value) for value in row))
+        console.print(Padding(more, (1, 0, 0, 2)))
 
 
 def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:

@@ -37,6 +37,7 @@ from bayesrtw.plot.specification_curve import MEDIANS, plot_specification_curve
 from bayesrtw.plot.tau import plot_tau
 from bayesrtw.plot.tipping import crossings, plot_tipping
 from bayesrtw.plot.traffic_light import plot_traffic_light
+from bayesrtw.plot.trial_sizes import plot_trial_sizes
 from bayesrtw.question.calibrate import Calibration
 from bayesrtw.question.sensitivity import cumulative, leave_one_out, prior_sensitivity
 
@@ -137,7 +138,13 @@ def acceptable():
     )
 
 
+def sizes():
+    held = {"n": [100.0, 400.0], "people": [2e6, 3e9], "net": [-1e6, 2e9], "cost": [3e6, 1e9]}
+    return pd.DataFrame(held | {"person": [1.0, 2.0], "change": [0.1, 0.2]}, index=["$x$", LONG])
+
+
 PLOTS = {
+    "trial_sizes": lambda it, w: plot_trial_sizes(sizes(), it["tree"], currency="$", width_mm=w),
     "acceptability": lambda it, w: plot_acceptability(
         acceptable(), it["tree"], currency="$", width_mm=w
     ),

@@ -343,7 +343,7 @@ def test_a_trial_of_counts_is_believed_as_a_fit_with_its_table(likelihood, measu
     """20,000 trials of 400 people: martingale, single tables against refits, and their CPU time."""
     model, rows = counts_model(likelihood), counted(measure=measure)
     setting = setting_of(solve(model, rows).posterior)
-    risk = Baseline(risk=0.45, interval=(0.35, 0.55), source="a test").points()
+    risk = StatedBaseline(risk=0.45, interval=(0.35, 0.55), source="a test").points()
     began = time.process_time()
     found = tables(model, rows, setting, 400.0, risk)
     chance, mean = believed(found, setting)
@@ -401,14 +401,14 @@ def test_what_cannot_be_asked_is_named(act, said):
 
 
 def test_classes_after_counts_are_nearly_those_after_estimates():
-    """A trial of counts whose log odds ratio is nearly normal: classes as after that, 2,500 trials simulated."""
+    """A trial of counts whose log odds ratio is nearly normal: classes as after that, 2,500 trials."""
     whole = solve(counts_model(brw.likelihood.Hypergeometric()), counted())
     risk = 0.45
     n = {"it": 400.0}
     odds = risk / (1 - risk) * np.exp(whole.posterior.pooled.centre)
     back = odds / (1 + odds)
     se = np.sqrt((1 / risk + 1 / (1 - risk) + 1 / back + 1 / (1 - back)) / 200)
-    base = Baseline(risk=risk, source="a test")
+    base = StatedBaseline(risk=risk, source="a test")
     told = brw.outlook(whole, trials={"it": se}, n=n, baseline=base).loc["it"]
     near = brw.outlook(whole, trials={"it": se}).loc["it"]
     for word in near.index[near.index.str.startswith("to ")]:

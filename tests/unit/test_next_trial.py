@@ -1,0 +1,189 @@
+"""The next trial by its size: the verb, its picture, and the command with what it refuses."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import bayesrtw as brw
+from bayesrtw.analysis.next_trial import next_trial
+from bayesrtw.cli import main
+from bayesrtw.decision.cost_stakes import Amount, Option, Stakes, TrialCost
+from bayesrtw.decision.voi import ahead
+from bayesrtw.engine import solve
+from bayesrtw.errors import SpecError
+
+FRAME = pd.DataFrame(
+    {
+        "study": list("abcdef"),
+        "effect": [-3.0, -9.0, 2.0, -6.0, -14.0, -1.0],
+        "se": [4.0, 5.0, 6.0, 3.0, 7.0, 4.0],
+        "kind": ["x", "x", "x", "z", "z", "z"],
+        "n": [200, 150, 100, 300, 80, 200],
+    }
+)
+ROWS = brw.Evidence.from_frame(FRAME, measure="mean_difference", benefit="lower", unit="days")
+MODEL = brw.Model(
+    terms=(
+        brw.Intercept(brw.prior.Normal(0, 10)),
+        brw.Categorical("kind", prior=brw.prior.Normal(0, 5)),
+        brw.Exchangeable(brw.prior.HalfNormal(4.0)),
+    )
+)
+STAKES = Stakes(
+    currency="EUR",
+    source="a test",
+    day=Amount(mean=100.0),
+    option=(Option(name="programme", cost=Amount(mean=450.0)),),
+    people=5_000.0,
+    trial=TrialCost(fixed=1_000.0, person=10.0),
+)
+
+
+def test_sizes_have_the_precision_of_the_rows_and_the_value_of_their_error():
+    found = next_trial(MODEL, ROWS, n=[100, 900], stakes=STAKES, chance=0.4)
+    unit = np.median(FRAME["se"] * np.sqrt(FRAME["n"]))
+    assert found["se"].to_numpy() == pytest.approx(unit / np.sqrt([100, 900]))
+    told = ahead(MODEL, ROWS, STAKES, None)
+    assert found["person"].to_numpy() == pytest.approx([told.worth(se) for se in found["se"]])
+    left = 5_000 * found["person"] - [2_000.0, 10_000.0]
+    assert found["net"].to_numpy() == pytest.approx(left.to_numpy())
+    same = brw.outlook(MODEL, ROWS, trials=dict(zip(found.index, found["se"], strict=True)))
+    for name in ("change", "narrower", "to unclear"):
+        assert found[name].to_numpy() == pytest.approx(same[name].to_numpy())
+    assert "EUR a person" in found.describe()
+    assert "with probability 0.40" in found.describe()
+    assert "value less the trial's cost" in found.describe("trial_sizes").lower()
+
+
+def test_without_amounts_the_class_is_answered_and_the_rest_is_named():
+    found = next_trial(MODEL, ROWS, n=[100, 900])
+    assert found[["person", "people", "cost", "net"]].isna().all().all()
+    assert found["change"].gt(0).all()
+    assert "needs the value of a day of work" in found.describe()
+    assert "class changes" in found.describe("trial_sizes")
+
+
+def test_a_trial_elsewhere_tells_less_of_the_mean():
+    """At one level of two a trial tells of the mean through what both share: a refit says how much."""
+    there = next_trial(MODEL, ROWS, n=[400], at={"kind": "x"}).iloc[0]
+    mean = next_trial(MODEL, ROWS, n=[400]).iloc[0]
+    assert there["narrower"] < mean["narrower"]
+    widths = []
+    rng = np.random.default_rng(4)
+    now = solve(MODEL, ROWS).posterior.pooled
+    new = brw.predict(MODEL, ROWS, at={"kind": "x"})
+    draws = rng.normal(new["new_mean"].iloc[0], np.hypot(new["new_sd"].iloc[0], there["se"]), 24)
+    for result in draws:
+        trial = {"study": "new", "effect": result, "se": there["se"], "kind": "x", "n": 400}
+        rows = pd.concat([FRAME, pd.DataFrame([trial])], ignore_index=True)
+        later = brw.Evidence.from_frame(
+            rows, measure="mean_difference", benefit="lower", unit="days"
+        )
+        low, high = solve(MODEL, later).posterior.pooled.interval(0.95)
+        widths.append(high - low)
+    low, high = now.interval(0.95)
+    error = 3 * np.std(widths) / np.sqrt(len(widths)) / (high - low)
+    assert there["narrower"] == pytest.approx(1 - np.mean(widths) / (high - low), abs=error)
+
+
+def test_a_size_that_is_none_is_named():
+    with pytest.raises(SpecError, match="a trial has people, above 0; found 0"):
+        next_trial(MODEL, ROWS, n=[0])
+
+
+TOML = """
+schema = 1
+id = "try"
+title = "Days"
+question = "Fewer days?"
+seed = 1
+[evidence]
+dataset = "rtw-trials"
+measure = "mean_difference"
+[[term]]
+kind = "intercept"
+prior = { kind = "normal", mean = 0.0, sd = 10.0 }
+[[term]]
+kind = "common"
+"""
+
+
+@pytest.fixture
+def ask(tmp_path):
+    rows = FRAME.rename(columns={"effect": "yi", "se": "sei"})
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+
+    def call(*more):
+        (tmp_path / "try.toml").write_text(TOML, encoding="utf-8")
+        given = ["next-trial", str(tmp_path / "try.toml"), "--evidence", str(tmp_path / "rows.csv")]
+        told = ["--measure", "mean_difference", "--benefit", "lower"]
+        return CliRunner().invoke(main, [*given, *told, "--n", "100,400", *more])
+
+    return call
+
+
+def test_the_command_answers_the_class_and_says_what_the_rest_needs(ask):
+    found = ask("--json")
+    assert found.exit_code == 0, found.output
+    content = json.loads(found.stdout)
+    assert [each["n"] for each in content["trials"]] == [100, 400]
+    assert content["trials"][0]["person"] is None
+    assert content["knowing"] is None
+    assert "needs the value of a day" in content["said"]
+    shown = ask("--chance", "0.9")
+    assert shown.exit_code == 0
+    assert "P(class changes)" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--day", "3"), "--cost, --currency, --source: not given"),
+        (("--people", "9"), "--people is given alone"),
+        (("--shape", "1"), "--by-day, --shape and --horizon go with --risk"),
+        (("--risk", "1.5"), "risk must lie in (0, 1)"),
+        (("--at", "kind"), "--at is 'kind'; write COLUMN=VALUE."),
+        (("--n", "few"), "--n is 'few'; give numbers with commas"),
+        (("--n", "-5"), "a trial has people, above 0"),
+        (("--chance", "2"), "chance must lie in (0, 1)"),
+        (
+            ("--day", "1", "--cost", "1", "--currency", "E", "--source", "s", "--trial-cost", "4"),
+            "--trial-cost is '4'",
+        ),
+    ],
+)
+def test_the_command_names_what_cannot_be(ask, more, said):
+    found = ask(*more)
+    assert found.exit_code == 1
+    assert said in " ".join(found.stderr.split())
+    assert "Traceback" not in found.output
+
+
+def test_the_command_with_amounts_is_the_verb():
+    """Prices of nobody, on the shipped days of sick leave."""
+    money = ("--day", "1500", "--cost", "9000", "--currency", "SEK", "--source", "a test")
+    command = ["next-trial", "sick-leave-days", "--n", "300", *money, "--people", "1000"]
+    found = CliRunner().invoke(main, [*command, "--trial-cost", "5000,100", "--json"])
+    assert found.exit_code == 0, found.output
+    content = json.loads(found.stdout)
+    option = Option(name="the programme", cost=Amount(mean=9_000.0))
+    stakes = Stakes(
+        currency="SEK",
+        source="a test",
+        day=Amount(mean=1_500.0),
+        option=(option,),
+        people=1_000.0,
+        trial=TrialCost(fixed=5_000.0, person=100.0),
+    )
+    synthesis = brw.run(brw.open_analysis("sick-leave-days"))
+    same = next_trial(synthesis, n=[300], stakes=stakes).iloc[0]
+    assert content["trials"][0]["net"] == pytest.approx(same["net"])
+    assert content["trials"][0]["cost"] == 35_000
+    assert [each["known"] for each in content["knowing"]][1] == "the effects of all options"
+    shown = CliRunner().invoke(main, command)
+    assert shown.exit_code == 0
+    assert "what it would be worth to know" in shown.stdout
+    assert "convenience sample" in " ".join(shown.stdout.split())
