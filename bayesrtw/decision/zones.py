@@ -305,8 +305,10 @@ def zone_probabilities(
     frame = pd.DataFrame(list(found.values()), index)
     about = About(whole.model, rows)
     words = about.said(*(_said(key, row, zones) for key, row in found.items()))
+    told = in_words(zones, scale)
+    options = {"thresholds": told}
     return Answer(
-        frame, Told(f"Zones of the effect, {in_words(zones, scale)}.", about, words=words)
+        frame, Told(f"Zones of the effect, {told}.", about, "zones", options, words=words)
     )
 
 

@@ -38,6 +38,7 @@ from bayesrtw.plot.tau import plot_tau
 from bayesrtw.plot.tipping import crossings, plot_tipping
 from bayesrtw.plot.traffic_light import plot_traffic_light
 from bayesrtw.plot.trial_sizes import plot_trial_sizes
+from bayesrtw.plot.zones import plot_zones
 from bayesrtw.question.calibrate import Calibration
 from bayesrtw.question.sensitivity import cumulative, leave_one_out, prior_sensitivity
 
@@ -143,8 +144,19 @@ def sizes():
     return pd.DataFrame(held | {"person": [1.0, 2.0], "change": [0.1, 0.2]}, index=["$x$", LONG])
 
 
+def zoned():
+    names = ["large harm", "moderate harm", "small harm", "trivial", "small benefit", "moderate benefit",
+             "large benefit"]  # fmt: skip
+    shares = [[0.0, 0.01, 0.04, 0.15, 0.2, 0.3, 0.3], [0.1, 0.1, 0.1, 0.2, 0.1, 0.1, 0.3]]
+    rows = pd.DataFrame(shares, index=["mean effect", LONG], columns=names)
+    return rows.assign(matters=0.8, harms=0.05)
+
+
 PLOTS = {
     "trial_sizes": lambda it, w: plot_trial_sizes(sizes(), it["tree"], currency="$", width_mm=w),
+    "zones": lambda it, w: plot_zones(
+        zoned(), it["tree"], thresholds="small from 20 of 1000", width_mm=w
+    ),
     "acceptability": lambda it, w: plot_acceptability(
         acceptable(), it["tree"], currency="$", width_mm=w
     ),
