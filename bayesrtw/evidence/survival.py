@@ -69,9 +69,8 @@ class Returned:
     @classmethod
     def of(cls, time: Array, event: Array) -> "Returned":
         """Take times, and whether each is a return (1) or the end of follow-up (0); shapes (person,)."""
-        day = np.unique(time[event == 1])
-        at_risk = np.sum(time >= day[:, None], axis=1)
-        back = np.sum((time == day[:, None]) & (event == 1), axis=1)
+        day, back = np.unique(time[event == 1], return_counts=True)
+        at_risk = len(time) - np.searchsorted(np.sort(time), day)
         left = np.cumprod(1.0 - back / at_risk)
         with np.errstate(divide="ignore", invalid="ignore"):
             greenwood = np.cumsum(back / (at_risk * (at_risk - back)))

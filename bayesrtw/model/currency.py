@@ -373,6 +373,11 @@ def _cloglog_rate(people: People, day: float, arm: int) -> float:
     return hazard * math.exp(-hazard)
 
 
+_SHARE: Final = Kind(
+    lambda own, arms: np.log(np.maximum(arms.curve(own.arm).hazard(own.at), 1e-300)),
+    lambda people, own: people.share_back(own.at, own.arm) / _cloglog_rate(people, own.at, own.arm),
+)
+
 #: Kinds of numbers: logs of ratios and of days (medians, quartiles), complementary log-logs of shares, days.
 KINDS: Final[dict[str, Kind]] = {
     "risk_ratio": Kind(
@@ -383,12 +388,8 @@ KINDS: Final[dict[str, Kind]] = {
         lambda own, arms: _log_odds(own.at, arms.programme) - _log_odds(own.at, arms.comparison),
         _both(People.share_back, _binomial),
     ),
-    "share": Kind(
-        lambda own, arms: np.log(np.maximum(arms.curve(own.arm).hazard(own.at), 1e-300)),
-        lambda people, own: (
-            people.share_back(own.at, own.arm) / _cloglog_rate(people, own.at, own.arm)
-        ),
-    ),
+    "share": _SHARE,
+    "back": _SHARE,
     "quantile": Kind(
         lambda own, arms: _quantile(own.at, arms.curve(own.arm)),
         lambda people, own: _influence_quantile(people, own.at, own.arm),

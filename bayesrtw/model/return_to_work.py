@@ -46,6 +46,7 @@ _CURRENCY: Final = {
     "risk_ratio": "ratios",
     "odds_ratio": "ratios",
     "share": "ratios",
+    "back": "counts",
     "quantile": "medians",
     "median_ratio": "medians",
     "days": "days",
@@ -72,6 +73,8 @@ class ReturnToWork:
     curve of return without the programme, which is integrated out::
 
         events_t, n_t, events_c, n_c, at    people back by day `at` (at_2, at_3: later dates, same people)
+        share_t, share_t_low, share_t_high  shares back by day `at`, of both arms, with 95 % intervals, where
+                                            nobody was counted, as Kaplan-Meier curves tell them
         risk_ratio, odds_ratio, *_se, at    of being back by a day; `*_se` is of the logarithm; share_c, the
                                             share back without the programme: an odds ratio needs it
         median_t, median_c, n_t, n_c        days; with q1_t, q3_t, q1_c, q3_c, or median_t_low, median_t_high
@@ -407,6 +410,8 @@ def _row(cells: Mapping[str, float]) -> ReportedRow:
                     )
                 numbers.append(Report(kind, math.log(ratio), se, day))
                 counted.add(day)
+        if day not in counted:
+            numbers += _shares(of, end, day, faults)
     numbers += _medians(of, n, faults)
     numbers += _days(of, faults)
     return ReportedRow(back, tuple(numbers), n, tuple(faults))
@@ -419,6 +424,28 @@ def _share(share: float, n: float, day: float) -> Report:
     return Report(
         "share", math.log(hazard), math.sqrt(share / (people * (1.0 - share))) / hazard, day, 0
     )
+
+
+def _shares(of: Reader, end: str, day: float, faults: list[str]) -> list[Report]:
+    """Read shares back of both arms with their intervals, as complementary log-logs."""
+    told = [
+        [of(f"share{arm}{which}{end}") for which in ("", "_low", "_high")] for arm in reversed(ARMS)
+    ]
+    # Of one arm alone, or without an interval, they say nothing of an effect.
+    if not np.isfinite(told).all():
+        return []
+    if not day > 0:
+        faults.append(f"share_t{end} and share_c{end} have no date; give at{end}, days.")
+        return []
+    if any(not 0 < low < share < high < 1 for share, low, high in told):
+        faults.append(
+            f"share_t{end} and share_c{end} must lie between 0 and 1, inside their intervals; give shares "
+            "and not per cent, or counts."
+        )
+        return []
+    levels = np.log(-np.log1p(-np.array(told)))
+    se = (levels[:, 2] - levels[:, 1]) / (2.0 * float(ndtri(0.975)))
+    return [Report("back", levels[row, 0], se[row], day, arm) for row, arm in ((0, 1), (1, 0))]
 
 
 def _back(of: Reader, n: Array, faults: list[str]) -> Back | None:

@@ -100,7 +100,7 @@ class Returns:
             return 0.0
         if self.seen is not None:
             return float(self.seen.day[0])
-        ratios = ("risk_ratio", "odds_ratio")
+        ratios = ("risk_ratio", "odds_ratio", "back")
         return next((each.at for each in self.numbers if each.kind in ratios), 0.0)
 
     @cached_property
@@ -110,7 +110,7 @@ class Returns:
         days |= set() if self.seen is None else set(self.seen.day.tolist())
         if self.change[1] and max(days) > self.change[0]:
             return False
-        level = {"risk_ratio", "odds_ratio", "share"}
+        level = {"risk_ratio", "odds_ratio", "share", "back"}
         return len(days) == 1 and {each.kind for each in self.numbers} <= level
 
     def log_joint(self, theta: Array, level: Array, log_shape: Array) -> Array:

@@ -22,6 +22,7 @@ LOOKED, FAR = 161, 60.0
 RISES: Final = 1e-6
 #: Kinds of numbers that one line tells together.
 RATIOS: Final = ("risk_ratio", "odds_ratio", "share")
+SHARES: Final = "back"
 MEDIANS: Final = ("quantile", "median_ratio")
 DAYS: Final = ("days", "days_difference")
 
@@ -129,6 +130,11 @@ def apart(back: Back | None, numbers: Sequence[Report]) -> list[OneCurrency]:
             name = ratio.kind.replace("_", " ")
             said = f"{name} {np.exp(ratio.value):.2f} of being back by day {day:.0f}"
             found.append(OneCurrency(said, None, own))
+    for day in dict.fromkeys(each.at for each in numbers if each.kind == SHARES):
+        own = tuple(each for each in numbers if each.kind == SHARES and each.at == day)
+        share = {each.arm: -100.0 * np.expm1(-np.exp(each.value)) for each in own}
+        said = f"{share[1]:.0f} % against {share[0]:.0f} % back by day {day:.0f}"
+        found.append(OneCurrency(said, None, own))
     medians = tuple(each for each in numbers if each.kind in MEDIANS)
     halves = {each.arm: np.exp(each.value) for each in medians if each.at == 0.5}
     if any(each.kind == "median_ratio" for each in medians):

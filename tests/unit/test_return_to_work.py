@@ -238,7 +238,7 @@ def test_numbers_of_the_same_people_go_together_as_in_simulated_trials() -> None
     numbers = (
         Report("quantile", math.log(120.0), NAN, 0.5, 0), Report("quantile", math.log(300.0), NAN, 0.75, 0),
         Report("days", 150.0, NAN, 365.0, 1), Report("median_ratio", 0.7, NAN, 0.5),
-        Report("risk_ratio", 1.1, NAN, 200.0),
+        Report("risk_ratio", 1.1, NAN, 200.0), Report("back", 0.1, NAN, 150.0, 1),
     )  # fmt: skip
     study = Returns("x", numbers, seen, n, WEIBULL, {})
     vars(study)["best"] = (0.3, math.log(float(told.hazard(100.0))), math.log(0.8))
@@ -247,9 +247,10 @@ def test_numbers_of_the_same_people_go_together_as_in_simulated_trials() -> None
         np.minimum(days[1], 365.0).mean(axis=1),
         np.log(np.median(days[1], axis=1) / np.median(days[0], axis=1)),
         np.log((days[1] <= 200).mean(axis=1) / (days[0] <= 200).mean(axis=1)),
+        np.log(-np.log1p(-(days[1] <= 150).mean(axis=1))),
         (days[0] <= 100).mean(axis=1), (days[1] <= 100).mean(axis=1),
     ])  # fmt: skip
-    assert study.joint.sd == pytest.approx(simulated[:5].std(axis=1), rel=0.05)
+    assert study.joint.sd == pytest.approx(simulated[:6].std(axis=1), rel=0.05)
     together = np.corrcoef(simulated)
     np.fill_diagonal(together, 1.0 / 0.95)
     assert study.joint.correlation == pytest.approx(0.95 * together, abs=0.04)
@@ -304,6 +305,26 @@ def test_a_ratio_of_odds_is_told_by_the_share_without_the_programme() -> None:
     assert unit.best[0] == pytest.approx(math.log(known), abs=0.02)
 
 
+def test_shares_of_curves_are_heard_as_their_intervals_say() -> None:
+    """At one date two complementary log-logs are normal: their difference is, given a vague curve."""
+    row = {"study": "A", "at": 182, "share_t": 0.7, "share_c": 0.5}
+    ends = {"t": (0.6, 0.79), "c": (0.41, 0.6)}
+    row |= {f"share_{arm}_low": low for arm, (low, _) in ends.items()}
+    row |= {f"share_{arm}_high": high for arm, (_, high) in ends.items()}
+    likelihood = ReturnToWork(median=brw.prior.Normal(5.0, 9.0))
+    (unit,) = likelihood.observe(brw.Evidence.from_returns(pd.DataFrame([row]))).units
+
+    def level(share: float) -> float:
+        return math.log(-math.log1p(-share))
+
+    sd = math.hypot(
+        *((level(high) - level(low)) / (2 * 1.959963985) for low, high in ends.values())
+    )
+    theta = np.linspace(-0.6, 1.6, 12)
+    normal = stats.norm.logpdf(theta, level(0.7) - level(0.5), sd)
+    assert np.diff(unit.log(theta)) == pytest.approx(np.diff(normal), abs=5e-3)
+
+
 def test_results_of_several_outcomes_become_one_row_a_comparison() -> None:
     chosen = {"design": ["rct", "cluster_rct"], "role": "primary"}
     rows = brw.open_dataset("rtw-trials").select(outcome=["time_to_rtw", "at_work"], **chosen)
@@ -353,6 +374,11 @@ def test_an_adjusted_hazard_ratio_beside_crude_counts_is_said() -> None:
     assert said.check == "adjusted-beside-crude"
 
 
+#: Shares back of both arms, in per cent.
+SHARES = {"share_t": 50, "share_t_low": 40, "share_t_high": 60}
+SHARES |= {name.replace("_t", "_c"): by for name, by in SHARES.items()}
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
@@ -365,6 +391,8 @@ def test_an_adjusted_hazard_ratio_beside_crude_counts_is_said() -> None:
             "not first returns",
         ),
         ({"risk_ratio": 1.2, "risk_ratio_se": 0.1}, "no date"),
+        ({name: by / 100 for name, by in SHARES.items()}, "no date"),
+        (SHARES | {"at": 9}, "not per cent"),
         ({"odds_ratio": 1.2, "odds_ratio_se": 0.1, "at": 365}, "give share_c"),
         ({"median_t": 400, "median_c": 80, "n_t": 9, "n_c": 9, "follow_up_days": 365}, "beyond a follow-up"),
         ({"median_t": 40, "median_c": 80}, "needs n"),
