@@ -56,8 +56,9 @@ def swedish_threshold() -> Threshold:
     Returns
     -------
     Threshold
-        With more than five days less absence in a year for each person the review's model of costs came out
-        in favour of the programme; its certainty is low, and it holds for Swedish costs of its year. [1]_
+        More than five days less absence in a year for each person is what the review names where it speaks
+        of cost-effectiveness, with low certainty. [1]_ An example of a threshold: Swedish costs of its time
+        stand behind it, and other payers state their own.
 
     References
     ----------

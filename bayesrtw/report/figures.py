@@ -30,8 +30,10 @@ from bayesrtw.plot.prior_posterior import plot_prior_posterior
 from bayesrtw.plot.returns import plot_returns
 from bayesrtw.plot.specification_curve import plot_specification_curve
 from bayesrtw.plot.tipping import plot_tipping
+from bayesrtw.plot.trial_sizes import plot_trial_sizes
 from bayesrtw.question.asked import about
 from bayesrtw.report.ladder import curve
+from bayesrtw.report.next_trial import table_of
 from bayesrtw.report.numbers import clean
 from bayesrtw.report.words import label
 
@@ -129,7 +131,7 @@ def forests(synthesis: Synthesis) -> dict[str, Drawn]:
 
 def figures(synthesis: Synthesis, content: dict[str, Any]) -> dict[str, Drawn]:
     """Draw every picture that the synthesis and its record have the numbers for."""
-    makers = (_fitted, _judged, _laddered, _held, _selected)
+    makers = (_fitted, _judged, _laddered, _held, _selected, _foreseen)
     return {
         name: replace(drawn, aside=name.startswith(ASIDE))
         for make in makers
@@ -242,6 +244,18 @@ def _selected(synthesis: Synthesis, content: dict[str, Any]) -> Named:
     )
     caption = "Probability of benefit if results that are not significant are seen less often."
     yield "severity", _drawn(axes, caption, "severity")
+
+
+def _foreseen(synthesis: Synthesis, content: dict[str, Any]) -> Named:
+    """Draw what the next trial would be worth, by its size."""
+    found = content.get("next_trial")
+    if not found or not found["rows"]:
+        return
+    axes = plot_trial_sizes(table_of(found), synthesis, currency=found["currency"], width_mm=130.0)
+    caption = (
+        "What the next trial would be worth against the people who take part, and what is left."
+    )
+    yield "trial-sizes", _drawn(axes, caption, "next-trial")
 
 
 def _held(synthesis: Synthesis, content: dict[str, Any]) -> Named:

@@ -33,6 +33,7 @@ from bayesrtw.report.block import (
 from bayesrtw.report.change import change
 from bayesrtw.report.checklist import SOURCE, command_of, source_of
 from bayesrtw.report.classical import classical_section
+from bayesrtw.report.next_trial import next_trial
 from bayesrtw.report.numbers import Printer, pointer
 from bayesrtw.report.parts import parts
 from bayesrtw.report.studies import effects, evidence, missing_levels, moderators
@@ -61,6 +62,7 @@ def outline(content: dict[str, Any]) -> Outline:
         *predictive(content, n),
         *classical_section(content, n),
         *outlook(content),
+        *next_trial(content),
         _checks(content),
         _model(content),
         _record(content, n),

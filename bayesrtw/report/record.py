@@ -25,6 +25,7 @@ from bayesrtw.report.checklist import checklist
 from bayesrtw.report.classical import classical_of
 from bayesrtw.report.document import document, number
 from bayesrtw.report.ladder import as_data, meaning
+from bayesrtw.report.next_trial import next_trial_of
 from bayesrtw.report.parts import parts_of
 from bayesrtw.report.words import prior_in_words
 
@@ -53,6 +54,7 @@ def record(
     found["outlook"] = (
         _table(panel.questions[NEXT], measure) if panel and NEXT in panel.questions else None
     )
+    found["next_trial"] = next_trial_of(synthesis) if alternatives else None
     found["predictive"] = _predictive(panel, measure) if panel else None
     grid, found["explore_missing"] = (
         _grid(synthesis) if alternatives else (None, "no alternatives were worked out.")

@@ -1,6 +1,7 @@
 """The next trial by its size: the verb, its picture, and the command with what it refuses."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,12 @@ from bayesrtw.decision.cost_stakes import Amount, Option, Stakes, TrialCost
 from bayesrtw.decision.voi import ahead
 from bayesrtw.engine import solve
 from bayesrtw.errors import SpecError
+from bayesrtw.report.block import Tabular, plain
+from bayesrtw.report.figures import figures
+from bayesrtw.report.next_trial import SIZES, next_trial_of
+from bayesrtw.report.numbers import Printer
+from bayesrtw.report.outline import outline
+from bayesrtw.report.record import record
 
 FRAME = pd.DataFrame(
     {
@@ -187,3 +194,37 @@ def test_the_command_with_amounts_is_the_verb():
     assert shown.exit_code == 0
     assert "what it would be worth to know" in shown.stdout
     assert "convenience sample" in " ".join(shown.stdout.split())
+
+
+def test_a_report_says_what_the_next_trial_is_worth_where_amounts_are_stated():
+    synthesis = brw.run(brw.open_analysis("sick-leave-days"))
+    assert next_trial_of(synthesis) is None
+    decision = replace(synthesis.analysis.decision, stakes=STAKES)
+    priced = replace(synthesis, analysis=replace(synthesis.analysis, decision=decision))
+    content = record(priced, alternatives=False) | {"next_trial": next_trial_of(priced)}
+    found = content["next_trial"]
+    same = next_trial(priced, n=SIZES)
+    assert [row["net"] for row in found["rows"]] == pytest.approx(same["net"].tolist())
+    [section] = [each for each in outline(content).sections if each.id == "next-trial"]
+    printer = Printer.of(content)
+    tables = [each for each in section.blocks if isinstance(each, Tabular)]
+    first = [plain(cell, printer) for cell in tables[0].rows[2]]
+    row = found["rows"][2]
+    assert first[0] == f"{SIZES[2]}"
+    assert first[2] == f"{row['person']:.2f}"
+    assert first[-1].replace("−", "-") == f"{row['net']:,.0f}"
+    assert plain(tables[1].rows[1][0], printer) == "The effects of all options"
+    drawn = figures(priced, content)["trial-sizes"]
+    assert drawn.section == "next-trial"
+    assert found["said"] == drawn.figure.axes[0].get_label()
+
+
+def test_a_report_says_why_the_worth_is_not_worked_out():
+    synthesis = brw.run(brw.open_analysis("sick-leave-days"))
+    odd = replace(STAKES, option=(replace(STAKES.option[0], at={"country": "x"}),))
+    decision = replace(synthesis.analysis.decision, stakes=odd)
+    priced = replace(synthesis, analysis=replace(synthesis.analysis, decision=decision))
+    content = record(priced, alternatives=False) | {"next_trial": next_trial_of(priced)}
+    [section] = [each for each in outline(content).sections if each.id == "next-trial"]
+    assert "no moderator" in plain(section.blocks[0].text, Printer.of(content))
+    assert "trial-sizes" not in figures(priced, content)
