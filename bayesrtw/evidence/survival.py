@@ -173,13 +173,19 @@ def _cells(frame: "pd.DataFrame", columns: Columns, faults: Faults) -> None:
             "every person needs a value",
             "leave these people out, or fill in what is known of them: both are assumptions",
         )
+        odd = frame[name].map(lambda cell: isinstance(cell, list | dict | set)).to_numpy(dtype=bool)
+        _note(faults, odd, name, "a collection", "a cell holds one value", "write one")
+    # Dates and spans of time would be counted in nanoseconds.
+    spans = pd.api.types.is_datetime64_any_dtype, pd.api.types.is_timedelta64_dtype
     numbers = {
-        name: pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64)
+        name: np.full(len(frame), np.nan)
+        if any(kind(frame[name]) for kind in spans)
+        else pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64)
         for name in (columns.time, columns.event)
     }
     for name, values in numbers.items():
         odd = np.isnan(values) & frame[name].notna().to_numpy()
-        _note(faults, odd, name, "text", f"{name} must be a number", "write it as one")
+        _note(faults, odd, name, "what is no number", f"{name} must be a number", "write it as one")
     time, event = numbers[columns.time], numbers[columns.event]
     _note(
         faults, (time < 0) | np.isinf(time), columns.time, "a negative or infinite number",

@@ -194,6 +194,7 @@ def test_frames_that_tell_no_hazard_ratio_are_named() -> None:
     refused(frame.assign(back=frame["back"] * frame["arm"]), "nobody without the programme")
     refused(frame.rename(columns={"day": "days"}), "'day' is missing")
     refused(frame.assign(day="soon"), "day must be a number")
+    refused(frame.assign(day=pd.to_timedelta(frame["day"], unit="D")), "day must be a number")
     refused(frame, "two purposes", covariates=["arm"])
     refused(frame, "give at most 3", days=(1, 2, 3, 4))
     refused(frame.iloc[:0], "nobody in it")
