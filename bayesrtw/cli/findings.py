@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from bayesrtw.cli.options import Given, evidence_option
+from bayesrtw.cli.predict import parsed_values
 
 #: Formats, and the suffixes that choose them.
 FORMATS = {"md": ".md", "html": ".html", "csv": ".csv", "json": ".json", "docx": ".docx"}
@@ -14,6 +15,13 @@ FORMATS = {"md": ".md", "html": ".html", "csv": ".csv", "json": ".json", "docx":
 @click.command()
 @click.argument("ids", metavar="ID_OR_TOML...", nargs=-1, required=True)
 @evidence_option()
+@click.option(
+    "--at",
+    "values",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="Value of a moderator, for the analyses that have it; the pooled mean unless given.",
+)
 @click.option(
     "--certainty",
     type=click.Path(exists=True, path_type=Path),
@@ -33,6 +41,7 @@ FORMATS = {"md": ".md", "html": ".html", "csv": ".csv", "json": ".json", "docx":
 def findings(
     ids: tuple[str, ...],
     source: Given | None,
+    values: tuple[str, ...],
     certainty: Path | None,
     out: Path | None,
     kind: str | None,
@@ -47,7 +56,7 @@ def findings(
     from bayesrtw.analysis.findings import findings as summarised
     from bayesrtw.analysis.run import run
     from bayesrtw.decision.certainty_file import FILE, confirmations
-    from bayesrtw.errors import OutputError
+    from bayesrtw.errors import OutputError, SpecError
     from bayesrtw.report.findings import render_findings
 
     by_suffix = {suffix: each for each, suffix in FORMATS.items()}
@@ -60,8 +69,16 @@ def findings(
     if place is None and source is not None and (source.path / FILE).is_file():
         place = source.path
     confirmed = confirmations(place) if place is not None else ()
+    moderators = [each for one in analyses for each in one.model.moderators]
+    numeric = {each.column for each in moderators if each.shape == "line"}
+    at = {
+        column: _single(column, own) for column, own in (parsed_values(v, numeric) for v in values)
+    }
+    unknown = sorted(at.keys() - {each.column for each in moderators})
+    if unknown:
+        raise SpecError(f"--at names {unknown[0]!r}, which is no moderator of these analyses.")
     found = summarised(
-        [run(one, own) for one, own in zip(analyses, rows, strict=True)], confirmed=confirmed
+        [run(one, own) for one, own in zip(analyses, rows, strict=True)], at=at, confirmed=confirmed
     )
     raw = render_findings(found, chosen)
     if out is None:
@@ -77,3 +94,12 @@ def findings(
             f"{out}: cannot be written ({error.strerror}); choose another place."
         ) from None
     click.echo(f"{out} written", err=True)
+
+
+def _single(column: str, values: list[str] | list[float]) -> str | float:
+    """Give the one value of a moderator."""
+    from bayesrtw.errors import SpecError
+
+    if len(values) != 1:
+        raise SpecError(f"--at gives {column} {len(values)} values; a summary of findings has one.")
+    return values[0]

@@ -35,7 +35,7 @@ def predict(name: str, source: Given | None, values: tuple[str, ...], as_json: b
     evidence = source.open(analysis.columns) if source is not None else None
     synthesis = run(analysis, evidence)
     numeric = {each.column for each in analysis.model.moderators if each.shape == "line"}
-    table = predicted(synthesis, at=dict(_parsed(each, numeric) for each in values))
+    table = predicted(synthesis, at=dict(parsed_values(each, numeric) for each in values))
     if as_json:
         rows = table.reset_index().to_dict(orient="records")
         click.echo(document.as_json({"id": analysis.id, "at": document.records(rows)}), nl=False)
@@ -44,7 +44,7 @@ def predict(name: str, source: Given | None, values: tuple[str, ...], as_json: b
     text.show_predictions(table, synthesis, console)
 
 
-def _parsed(stated: str, numeric: set[str]) -> tuple[str, list[str] | list[float]]:
+def parsed_values(stated: str, numeric: set[str]) -> tuple[str, list[str] | list[float]]:
     """Take ``column=value,value`` apart; values of a numeric moderator are numbers."""
     column, equals, values = stated.partition("=")
     listed = [value.strip() for value in values.split(",") if value.strip()]

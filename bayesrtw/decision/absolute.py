@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayesrtw.decision.baseline import BaselinePoints, StatedBaseline
-from bayesrtw.decision.change import Change, Scale, of_1000, of_days
-from bayesrtw.decision.risks import MEASURES
+from bayesrtw.decision.change import PER_1000, Change, Scale, of_1000, of_days
 from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
@@ -56,7 +55,7 @@ def absolute_effects(
         programme; ``median, lower, upper`` of the change; ``more``, P(change > 0); ``benefit``, P(benefit),
         NaN where nobody stated which effects are good; ``needed, needed_lower, needed_upper``, people who
         have to take part for one good event more, or one bad event fewer (one event more where nobody said);
-        NaN of days.
+        NaN of days and rates.
 
     Raises
     ------
@@ -132,10 +131,11 @@ def scales_of(rows: Evidence, points: BaselinePoints | None, horizon: float = 36
     """
     measure, benefit = rows.measure, rows.benefit
     found = []
-    if measure.name in MEASURES:
+    if measure.name in PER_1000:
         if points is None:
             raise SpecError(
-                f"a {measure.title.lower()} moves a risk: state the baseline, with its source."
+                f"a {measure.title.lower()} moves a {PER_1000[measure.name]}: state the baseline, with its "
+                "source."
             )
         found.append(of_1000(measure, benefit, points))
     told = points is not None and points.day is not None and points.shape is not None
@@ -151,7 +151,8 @@ def _row(change: Change, points: BaselinePoints | None, ci_prob: float) -> dict[
     scale, more = change.scale, change.above(0.0)
     people = scale.name == "per_1000"
     times = 1000.0 if people else 1.0
-    shown = points is not None and (people or points.of == "mean")
+    shown = points is not None and (people or points.of in ("mean", "median"))
+    counted = people and points is not None and points.of == "risk"
     without = [
         times * points.quantile(q) if points is not None and shown else np.nan for q in levels
     ]
@@ -161,7 +162,7 @@ def _row(change: Change, points: BaselinePoints | None, ci_prob: float) -> dict[
     # Good events more, or bad events fewer.
     side = -1.0 if scale.good is False else 1.0
     ends = sorted((side * low, side * high), reverse=True)
-    of = [side * middle, *ends] if people else [np.nan] * 3
+    of = [side * middle, *ends] if counted else [np.nan] * 3
     row |= dict(zip(("needed", "needed_lower", "needed_upper"), map(_needed, of), strict=True))
     return row
 
@@ -184,7 +185,7 @@ def _said(
         scale = by_title[counted]
         figures = with_interval(row["median"], row["lower"], row["upper"], log=False, places=0)
         text = f"{', '.join([*where, of]).capitalize()}: {figures} {counted}"
-        if scale.name == "per_1000":
+        if scale.name == "per_1000" and points is not None and points.of == "risk":
             text += f", P(more) {spell_probability(row['more'])}, {_in_words(row, scale)}"
         said.append(f"{text}.")
     if points is not None:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betainccinv, betaincinv, expit, logit, ndtr, ndtri
 
 from bayesrtw.engine.fitted import Expects
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.hazards import LN2, WeibullReturn
 from bayesrtw.evidence.table import Evidence
@@ -26,6 +26,9 @@ Array = NDArray[np.float64]
 #: normal variable, where sums over even steps are exact to far more digits than are printed.
 STEPS: Final = np.linspace(-6.0, 6.0, 241)
 
+#: Numbers that may be stated of people without the programme.
+NUMBERS: Final = ("risk", "rate", "mean", "median", "sd")
+
 #: Measures of one group whose predicted value is a risk.
 OF_RISK: Final = ("logit_proportion", "log_proportion", "arcsine_proportion")
 
@@ -37,11 +40,11 @@ class BaselinePoints:
     Attributes
     ----------
     level
-        Risks in (0, 1), or means or standard deviations > 0, shape (point,).
+        Risks in (0, 1), or other numbers > 0, shape (point,).
     weight
         Shares, shape (point,); they sum to one.
     of
-        ``risk``, ``mean`` or ``sd``.
+        One of `NUMBERS`.
     source
         Where it is from.
     day
@@ -116,12 +119,14 @@ class StatedBaseline:
         Where the number is from, such as a register with its year; it stands beside every result.
     risk
         Risk of the event, in (0, 1).
-    mean
-        Mean of a group, > 0, such as days of absence, for ratios of means.
+    rate
+        Events in one unit of person-time, > 0, for rate ratios and differences.
+    mean, median
+        Mean or median days of absence, > 0, for ratios of them.
     sd
-        Standard deviation in the people, > 0, for standardised differences.
+        Standard deviation of days of absence in the people, > 0, for standardised differences.
     interval
-        Both ends of the 95 % interval of `risk`, `mean` or `sd`; nothing where it is taken for certain.
+        Both ends of the 95 % interval of one of these; nothing where it is taken for certain.
     events, n
         Events among so many people of a cohort, in place of `risk`: its posterior after Jeffreys' prior.
     prior
@@ -138,7 +143,9 @@ class StatedBaseline:
 
     source: str
     risk: float | None = None
+    rate: float | None = None
     mean: float | None = None
+    median: float | None = None
     sd: float | None = None
     interval: tuple[float, ...] = ()
     events: int | None = None
@@ -154,17 +161,18 @@ class StatedBaseline:
             raise SpecError(
                 "source is empty: say where the baseline is from; it stands beside the result."
             )
-        ways = [name for name in ("risk", "mean", "sd", "prior") if getattr(self, name) is not None]
+        ways = [name for name in (*NUMBERS, "prior") if getattr(self, name) is not None]
         ways += ["events"] * (self.events is not None or self.n is not None)
         ways += ["comparison_groups"] * self.comparison_groups
         if len(ways) != 1:
             raise SpecError(
-                f"a baseline is stated in one way; found {', '.join(ways) or 'none'}: give risk, mean or sd, "
-                "with its interval if there is one, events with n, prior, or comparison_groups = true."
+                f"a baseline is stated in one way; found {', '.join(ways) or 'none'}: give "
+                f"{shown(NUMBERS, len(NUMBERS))}, with its interval if there is one, events with n, prior, "
+                "or comparison_groups = true."
             )
         if self.risk is not None and not 0 < self.risk < 1:
             raise SpecError(f"risk must lie in (0, 1); found {self.risk!r}.")
-        for name in ("mean", "sd", "day", "shape", "horizon"):
+        for name in (*NUMBERS[1:], "day", "shape", "horizon"):
             value = getattr(self, name)
             if value is not None and not (value > 0 and math.isfinite(value)):
                 raise SpecError(f"{name} must be positive; found {value!r}.")
@@ -184,7 +192,7 @@ class StatedBaseline:
 
     def _check_interval(self) -> None:
         """Refuse an interval that is none around what is stated."""
-        stated = [each for each in (self.risk, self.mean, self.sd) if each is not None]
+        stated = [getattr(self, name) for name in NUMBERS if getattr(self, name) is not None]
         end = 1.0 if self.risk is not None else math.inf
         if (
             not stated
@@ -192,8 +200,8 @@ class StatedBaseline:
             or not 0 < self.interval[0] < stated[0] < self.interval[1] < end
         ):
             raise SpecError(
-                f"interval is {list(self.interval)!r}; give both ends of the 95 % interval around risk, mean "
-                "or sd, within its scale."
+                f"interval is {list(self.interval)!r}; give both ends of the 95 % interval around the number "
+                "that is stated, within its scale."
             )
 
     def points(self, evidence: Evidence | None = None) -> BaselinePoints:
@@ -218,7 +226,7 @@ class StatedBaseline:
             if evidence is None:
                 raise SpecError("comparison_groups needs the rows whose groups these are.")
             return predicted(*of_comparison_groups(evidence), source=self.source, like=self)
-        of = "mean" if self.mean is not None else "sd" if self.sd is not None else "risk"
+        of = next((name for name in NUMBERS if getattr(self, name) is not None), "risk")
         level, weight = self._weighed()
         return BaselinePoints(level, weight, of, self.source.strip(), self.day, self.shape)
 
@@ -236,7 +244,8 @@ class StatedBaseline:
             )
             level = np.where(STEPS < 0, lower, upper)
         else:
-            middle = next(each for each in (self.risk, self.mean, self.sd) if each is not None)
+            each = (getattr(self, name) for name in NUMBERS)
+            middle = next(number for number in each if number is not None)
             if not self.interval:
                 return np.array([middle]), np.ones(1)
             forward, back = (logit, expit) if self.risk is not None else (np.log, np.exp)
@@ -245,7 +254,8 @@ class StatedBaseline:
             side = np.where(STEPS < 0, forward(middle) - low, high - forward(middle))
             level = back(forward(middle) + side / ndtri(0.975) * STEPS)
         tiny = np.finfo(np.float64).tiny
-        most = np.nextafter(1.0, 0.0) if self.mean is None and self.sd is None else np.inf
+        other = any(getattr(self, name) is not None for name in NUMBERS[1:])
+        most = np.inf if other else np.nextafter(1.0, 0.0)
         return np.clip(level, tiny, most), even / even.sum()
 
 

@@ -162,10 +162,18 @@ class Change:
         return self.scale.change(theta, self.scale.level[point])
 
 
+#: Measures that tell people of 1000, or events in 1000 of person-time, and the baseline that each moves.
+PER_1000: Final = {
+    **dict.fromkeys(MEASURES, "risk"),
+    "log_rate_ratio": "rate",
+    "rate_difference": "rate",
+}
+
 #: Measures that tell days, and the baseline that each needs.
 OF_DAYS: Final = {
     "log_hazard_ratio": "risk",
     "log_ratio_of_means": "mean",
+    "log_ratio_of_medians": "median",
     "mean_difference": "",
     "rmst_difference": "",
     "standardised_mean_difference": "sd",
@@ -181,28 +189,43 @@ def of_1000(measure: Measure, benefit: str, points: BaselinePoints) -> Scale:
     Parameters
     ----------
     measure
-        Of the effects; it moves a risk.
+        Of the effects; one of `PER_1000`.
     benefit
         Which effects are good; empty where nobody stated it.
     points
-        Risks without the programme.
+        Risks, or rates, without the programme.
 
     Returns
     -------
     Scale
-        More of 1000, negative where fewer.
+        More of 1000, negative where fewer; of rates, events in 1000 units of person-time.
 
     Raises
     ------
     SpecError
-        If the measure moves no risk, or the baseline is none.
+        If the measure moves neither a risk nor a rate, or the baseline is not what it moves.
     """
-    if measure.name not in MEASURES:
+    needs = PER_1000.get(measure.name)
+    if needs is None:
         raise SpecError(
-            f"per_1000 is of measures that move a risk, {', '.join(MEASURES)}; effects are in {measure.name}."
+            f"per_1000 is of measures that move a risk or a rate, {', '.join(PER_1000)}; effects are in "
+            f"{measure.name}."
         )
-    if points.of != "risk":
-        raise SpecError(f"per_1000 needs a baseline risk; a {points.of} is stated.")
+    if points.of != needs:
+        raise SpecError(f"per_1000 needs a baseline {needs}; a {points.of} is stated.")
+    good = None if not benefit else benefit == "higher"
+    if needs == "rate":
+        by_ratio = measure.ratio
+        return Scale(
+            "per_1000",
+            "more events in 1000 of person-time",
+            lambda e, level: 1000.0 * (level * np.expm1(e) if by_ratio else e + 0.0 * level),
+            lambda c, level: _log1p(c / (1000.0 * level)) if by_ratio else c / 1000.0 + 0.0 * level,
+            points.level,
+            points.weight,
+            rising=True,
+            good=good,
+        )
     day = f" by day {points.day:g}" if points.day is not None else ""
     return Scale(
         "per_1000",
@@ -212,7 +235,7 @@ def of_1000(measure: Measure, benefit: str, points: BaselinePoints) -> Scale:
         points.level,
         points.weight,
         rising=True,
-        good=None if not benefit else benefit == "higher",
+        good=good,
         cuts=_ends if measure.name in _ENDING else lambda _: (),
     )
 
@@ -276,7 +299,7 @@ def of_days(
     if not needs:
         raise SpecError(
             f"effects are in {measure.name}, which tells no days; hazard ratios of returning with a curve "
-            "do, differences of days, ratios of mean days and standardised differences."
+            "do, differences of days, ratios of mean or median days and standardised differences."
         )
     if points is None or points.of != needs:
         raise SpecError(
@@ -298,7 +321,7 @@ def of_days(
             points.weight,
             rising=True,
         )
-    if needs == "mean":
+    if needs in ("mean", "median"):
         return own(
             "days regained",
             lambda e, level: sign * level * np.expm1(e),

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bayesrtw.decision.baseline import StatedBaseline
-from bayesrtw.decision.change import OF_DAYS
+from bayesrtw.decision.change import OF_DAYS, PER_1000
 from bayesrtw.decision.cost_stakes import Stakes
-from bayesrtw.decision.risks import MEASURES
 from bayesrtw.decision.zones import Zones
 from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.measure import Measure
@@ -58,10 +57,10 @@ class Decision:
                 "stakes: days regained hang on a baseline; state it, with its source, as [decision.baseline]."
             )
         scale = self.zones.scale
-        if scale == "per_1000" and measure.name not in MEASURES:
+        if scale == "per_1000" and measure.name not in PER_1000:
             raise SpecError(
-                f"zones: per_1000 is of measures that move a risk, {shown(MEASURES)}; effects are in "
-                f"{measure.name}."
+                f"zones: per_1000 is of measures that move a risk or a rate, {shown(PER_1000)}; effects are "
+                f"in {measure.name}."
             )
         if scale in ("above_ratio", "below_ratio") and not measure.ratio:
             raise SpecError(

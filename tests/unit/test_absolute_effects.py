@@ -208,6 +208,42 @@ def test_other_measures_tell_days_from_what_they_need() -> None:
     assert smd["median"].iloc[0] == pytest.approx(18.0)
 
 
+def test_rates_tell_events_in_person_time_and_ratios_of_medians_days() -> None:
+    rate = StatedBaseline(rate=0.2, interval=(0.1, 0.4), source="x")
+    certain = StatedBaseline(rate=0.2, source="x")
+    ratio = absolute_effects(
+        *pooled(math.log(0.8), 0.1, "log_rate_ratio", "lower"), baseline=certain
+    ).iloc[0]
+    ends = 200 * np.expm1(math.log(0.8) + 0.1 * stats.norm.ppf([0.5, 0.025, 0.975]))
+    assert_allclose(ratio[["median", "lower", "upper"]].to_numpy(dtype=float), ends, rtol=1e-9)
+    assert ratio["without"] == pytest.approx(200.0)
+    assert math.isnan(ratio["needed"])
+    difference = absolute_effects(
+        *pooled(-0.05, 0.02, "rate_difference", "lower"), baseline=rate
+    ).iloc[0]
+    assert difference["median"] == pytest.approx(-50.0)
+    assert difference["benefit"] == pytest.approx(stats.norm.cdf(2.5))
+    rng, count = np.random.default_rng(5), 400_000
+    side = (math.log(2) / stats.norm.ppf(0.975)) * rng.standard_normal(count)
+    change = 200 * np.exp(side) * np.expm1(rng.normal(math.log(0.8), 0.1, count))
+    wide = absolute_effects(
+        *pooled(math.log(0.8), 0.1, "log_rate_ratio", "lower"), baseline=rate
+    ).iloc[0]
+    for end, q in (("lower", 0.025), ("median", 0.5), ("upper", 0.975)):
+        assert np.mean(change <= wide[end]) == pytest.approx(
+            q, abs=4 * math.sqrt(q * (1 - q) / count)
+        )
+    days = absolute_effects(
+        *pooled(math.log(0.75), 0.1, "log_ratio_of_medians", "lower"),
+        baseline=StatedBaseline(median=80.0, source="x"),
+    )
+    assert days["median"].iloc[0] == pytest.approx(20.0)
+    with pytest.raises(SpecError, match="needs a baseline rate; a risk is stated"):
+        absolute_effects(
+            *pooled(0.1, 0.1, "log_rate_ratio"), baseline=StatedBaseline(risk=0.5, source="x")
+        )
+
+
 def test_what_is_stated_keeps_its_middle_and_both_ends() -> None:
     points = StatedBaseline(risk=0.6, interval=(0.45, 0.65), source="x").points()
     assert [points.quantile(q) for q in (0.025, 0.5, 0.975)] == pytest.approx(
@@ -282,14 +318,14 @@ def test_a_baseline_outside_its_range_is_refused(risk: float) -> None:
         ({"risk": 0.5, "source": " "}, "source is empty"),
         ({"source": "x"}, "found none"),
         ({"risk": 0.5, "mean": 3.0, "source": "x"}, "found risk, mean"),
-        ({"risk": 0.5, "interval": (0.6, 0.7), "source": "x"}, "around risk"),
-        ({"risk": 0.5, "interval": (0.4, 1.0), "source": "x"}, "around risk"),
+        ({"risk": 0.5, "interval": (0.6, 0.7), "source": "x"}, "around the number"),
+        ({"risk": 0.5, "interval": (0.4, 1.0), "source": "x"}, "around the number"),
         ({"events": 5, "source": "x"}, "events must lie"),
         ({"events": 5, "n": 4, "source": "x"}, "events must lie"),
         ({"mean": -1.0, "source": "x"}, "mean must be positive"),
         ({"risk": 0.5, "day": 0.0, "source": "x"}, "day must be positive"),
         ({"prior": brw.prior.Normal(0.5, 0.1), "source": "x"}, "choose a beta prior"),
-        ({"events": 5, "n": 9, "interval": (0.1, 0.9), "source": "x"}, "around risk"),
+        ({"events": 5, "n": 9, "interval": (0.1, 0.9), "source": "x"}, "around the number"),
     ],
 )
 def test_a_baseline_that_is_none_is_refused(stated: dict, said: str) -> None:

@@ -154,6 +154,9 @@ def test_the_command_writes_what_is_asked_for(tmp_path: Path) -> None:
     terminal = run.invoke(main, ["findings", str(own), "--format", "docx"])
     assert terminal.exit_code == 1
     assert "give --out" in terminal.output
+    odd = run.invoke(main, ["findings", str(own), "--at", "colour=red"])
+    assert odd.exit_code == 1
+    assert "no moderator of these analyses" in odd.output
     (tmp_path / "certainty.toml").write_text(
         '[[confirmation]]\nanalysis = "days"\nrevision = 9\nlevel = "low"\nby = "x"\n'
         'on = 2026-11-30\nwhy = "y"\n'
