@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -18,6 +19,7 @@ from bayesrtw.model.return_to_work import ReturnToWork
 from bayesrtw.model.translated import OneSaid, apart, own_values
 from bayesrtw.plot.currencies import describe_currencies, plot_currencies
 from bayesrtw.plot.marks import OWN_SQUARES, PARTS
+from bayesrtw.report.figures import _fitted
 from bayesrtw.report.rows import rows
 
 PEOPLE = {"n_t": 66, "n_c": 68}
@@ -134,6 +136,13 @@ def test_rows_of_a_report_say_what_their_own_value_was_made_of(synthesis) -> Non
     assert told["B"]["conversion"] == "by its likelihood, of 40/66 against 30/68 back by day 182"
     assert told["A"]["printed"] == "hazard ratio 1.9 (1.2 to 3)"
     assert told["A"]["conversion"] == ""
+
+
+def test_a_report_holds_the_pictures_of_currencies_and_curves(synthesis) -> None:
+    content = {"pooled": True, "rows": rows(synthesis)}
+    drawn = dict(islice(_fitted(synthesis, content), 3))
+    assert list(drawn) == ["forest", "currencies", "returns"]
+    assert [each.file for each in drawn.values()] == list(drawn)
 
 
 def test_a_funnel_leaves_out_rows_without_a_standard_error(synthesis) -> None:
