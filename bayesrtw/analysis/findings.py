@@ -137,6 +137,7 @@ def _found(synthesis: Synthesis, at: dict[str, object], confirmed: Sequence[Conf
         analysis=analysis.id,
         revision=analysis.revision,
         provenance=synthesis.evidence.provenance,
+        at=known,
     )
     return Found(synthesis=synthesis, line=line(told, analysis.decision, certainty))
 

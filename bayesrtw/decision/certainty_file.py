@@ -1,7 +1,7 @@
 """Certainty that a person confirmed: a file that names who, when, which level and why."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -36,6 +36,8 @@ class Confirmation:
         When.
     why
         Why; printed with the level.
+    at
+        Values of moderators that it is about; the pooled mean unless given.
     """
 
     analysis: str
@@ -45,6 +47,7 @@ class Confirmation:
     on: date
     why: str
     version: int = 0
+    at: Mapping[str, str | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS:
@@ -144,6 +147,7 @@ def settled(
     analysis: str,
     revision: int,
     provenance: Provenance,
+    at: Mapping[str, object] | None = None,
 ) -> Certainty:
     """Put a suggestion beside what a person confirmed of the same revision.
 
@@ -157,6 +161,8 @@ def settled(
         Which analysis.
     provenance
         Of the rows that were pooled.
+    at
+        Values of moderators that the answer is at; the pooled mean unless given.
 
     Returns
     -------
@@ -168,7 +174,7 @@ def settled(
     SpecError
         If this analysis was confirmed for other revisions alone, or for rows that are not here yet.
     """
-    own = [each for each in every if each.analysis == analysis]
+    own = [each for each in every if each.analysis == analysis and each.at == dict(at or {})]
     fits = [each for each in own if each.revision == revision]
     if own and not fits:
         others = ", ".join(str(each.revision) for each in own)

@@ -37,7 +37,8 @@ class OutcomeLine:
     follow_up
         When, in words; empty where rows do not say.
     people
-        Studies and participants by design, as of `bayesrtw.evidence.participants.participants`.
+        Studies and participants by design, as of `bayesrtw.evidence.participants.participants`: of the levels
+        that were asked for, although all rows inform the effect there.
     measure
         Of the effects.
     unit
@@ -209,7 +210,7 @@ def line(found: EffectsCounted, decision: Decision, certainty: Certainty) -> Out
     return OutcomeLine(
         outcome=f"{title} ({where})" if where else title,
         follow_up=_follow_up(rows),
-        people=participants(rows),
+        people=participants(_there(rows, found.at)),
         measure=rows.measure,
         unit=rows.unit,
         programme=rows.provenance.programme,
@@ -267,6 +268,15 @@ def sentence(found: EffectsCounted, certainty: Certainty) -> str:
     if level != "low":
         what = what.replace("make", "makes", 1).replace("bring", "brings", 1)
     return f"{who} {VERBS[level].format(what)}.{unsure}"
+
+
+def _there(rows: Evidence, at: Mapping[str, object]) -> Evidence:
+    """Give the rows that have the levels asked for; all where none has."""
+    keep = np.ones(rows.size, dtype=bool)
+    for name, value in at.items():
+        if name in rows.data and not isinstance(value, float):
+            keep &= rows.matches(name, [str(value)])
+    return rows.rows(keep) if keep.any() and not keep.all() else rows
 
 
 def _follow_up(rows: Evidence) -> str:

@@ -129,7 +129,8 @@ def blocks_as_docx(title: str, blocks: Sequence[Block]) -> bytes:
         for name, value in (("val", "single"), ("sz", "4"), ("color", "A6A6A6")):
             rule.set(qn(f"w:{name}"), value)
         borders.append(rule)
-        table._tbl.tblPr.append(borders)
+        # The schema has an order, and Word minds it: borders stand before the layout.
+        table._tbl.tblPr.find(qn("w:tblLayout")).addprevious(borders)
     return _stamped(document, {"title": title})
 
 

@@ -212,6 +212,8 @@ def test_what_a_person_confirmed_is_printed_and_its_age_is_said() -> None:
     again = replace(CONFIRMED, on=date(2026, 12, 1), level="very low")
     assert settle([again, CONFIRMED]).level == "very low"
     assert settle([replace(CONFIRMED, analysis="another")]).confirmed is None
+    # What was judged of a level is not said of the pooled mean.
+    assert settle([replace(CONFIRMED, at={"comparison": "physical"})]).confirmed is None
 
 
 def test_a_confirmation_of_another_revision_is_refused() -> None:

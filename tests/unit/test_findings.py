@@ -98,6 +98,9 @@ def test_the_word_document_lies_on_its_side_and_its_columns_fit(found: Findings)
     assert section.orientation == WD_ORIENT.LANDSCAPE
     room = section.page_width - section.left_margin - section.right_margin
     [table] = document.tables
+    # CT_TblPr of ECMA-376 is a sequence.
+    order = ["tblStyle", "tblW", "tblBorders", "tblLayout", "tblLook"]
+    assert [each.tag.rpartition("}")[2] for each in table._tbl.tblPr] == order
     assert [cell.text for cell in table.rows[0].cells] == [
         "Outcome", "Studies and participants", "Relative effect", "Without the programme",
         "Difference with it", "Certainty", "What it means",
@@ -124,6 +127,29 @@ def test_what_a_person_confirmed_is_printed(found: Findings) -> None:
     assert told.rows[0].line.certainty.suggested == found.rows[0].line.certainty.suggested
     with pytest.raises(SpecError, match="is at revision 0"):
         findings([one], confirmed=[replace(own, revision=4)])
+
+
+def test_a_level_has_its_own_studies_and_its_own_confirmation() -> None:
+    synthesis = brw.run(replace(brw.open_analysis("cancer-rtw"), variant=()))
+    at = {"comparison": "physical"}
+    pooled = Confirmation(
+        analysis="cancer-rtw",
+        revision=6,
+        version=2,
+        level="low",
+        by="x",
+        on=date(2026, 11, 30),
+        why="y",
+    )
+    level = replace(pooled, at=at, level="moderate")
+    told = findings([synthesis], at=at, confirmed=[pooled, level]).rows[0].line
+    assert told.certainty.level == "moderate"
+    # Burgio 2006, Jong 2018, Mijwel 2019 and van Waart 2015.
+    assert sum(each["studies"] for each in told.people["designs"].values()) == 4
+    assert told.effect["mean effect"]["median"] == pytest.approx(
+        math.exp(brw.predict(synthesis, at=at)["median"].iloc[0])
+    )
+    assert findings([synthesis], confirmed=[pooled, level]).rows[0].line.certainty.level == "low"
 
 
 def test_what_cannot_be_summarised_is_refused_with_the_analysis_named() -> None:
