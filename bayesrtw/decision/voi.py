@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from bayesrtw.decision.cost_stakes import Stakes, spell_money
 from bayesrtw.decision.voi_counts import counts_trials, tables
 from bayesrtw.decision.voi_effects import apart_at
 from bayesrtw.engine.fitted import Expects
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.question.answer import Answer, Told
 from bayesrtw.question.asked import About, Subject
@@ -27,6 +28,8 @@ Array = NDArray[np.float64]
 RESULTS, DRAWS = 8_193, 2**12
 #: The same where draws or series stand for the posterior, each of which costs more.
 FEW = 2_049
+#: Degree of polynomials that regress net benefits of draws.
+DEGREE = 3
 #: What may be known, in words.
 EVERYTHING = "everything, prices and costs too"
 EFFECTS = "the effects of all options"
@@ -84,8 +87,8 @@ def value_of_knowing(
         A data frame, one row what would be known: everything; the effects of all options; the effect of each;
         what each moderator does; the mean bias of studies that share one; every SD of effects and of biases.
         Columns ``person``, its value for each person the decision is about, and ``people``, for all of them
-        where their number is stated; in the currency. Parts other than the effects of all options are worked
-        out where effects are mixtures of normals.
+        where their number is stated; in the currency. Where effects are no mixtures of normals, draws of a
+        synthesis answer for parts: net benefits are regressed on cubic polynomials of them. [2]_
 
     Raises
     ------
@@ -96,6 +99,8 @@ def value_of_knowing(
     ----------
     .. [1] Heath A, Kunst N, Jackson C (eds) (2024). Value of Information for Healthcare Decision-Making.
        doi:10.1201/9781003156109
+    .. [2] Strong M, Oakley JE, Brennan A (2014). Med Decis Making 34:311-326.
+       doi:10.1177/0272989X13505910
 
     Examples
     --------
@@ -112,15 +117,21 @@ def value_of_knowing(
     days, u = choice.drawn()
     found = {EVERYTHING: worth_of(_even(len(days)), stakes.drawn(days, u))}
     found[EFFECTS] = of_effects(choice)
+    for place, option in enumerate(stakes.option if choice.count > 1 else ()):
+        found[f"the effect of {option.name}"] = of_part(choice, [place])
+    blocks, biases = coefficients_of(choice.whole)
+    parts = {MODERATOR.format(name): rows for name, rows in blocks.items()}
+    drawn, left = choice.effects.drawn_alone, []
+    for name, rows in {**parts, BIAS: biases}.items():
+        try:
+            wider = choose(model, evidence, stakes, baseline, rows) if len(rows) else None
+        except EngineRefusal:  # no joint posterior, and no draws
+            left.append(name)
+            continue
+        if wider is not None:
+            found[name] = of_part(wider, range(choice.count, choice.count + len(rows)))
+            drawn = drawn or wider.effects.drawn_alone
     if choice.effects.joint:
-        for place, option in enumerate(stakes.option if choice.count > 1 else ()):
-            found[f"the effect of {option.name}"] = of_part(choice, [place])
-        blocks, biases = coefficients_of(choice.whole)
-        parts = {MODERATOR.format(name): rows for name, rows in blocks.items()}
-        for name, rows in {**parts, BIAS: biases}.items():
-            if len(rows):
-                wider = choose(choice.whole, None, stakes, baseline, rows)
-                found[name] = of_part(wider, range(choice.count, choice.count + len(rows)))
         found[SPREAD] = of_spread(choice)
     frame = pd.DataFrame({"person": found}).rename_axis("known")
     # Sums over draws and over even places differ in their last digits.
@@ -131,10 +142,10 @@ def value_of_knowing(
         f"To know {name} would be worth {spell_money(value, stakes.currency)} a person."
         for name, value in frame["person"].items()
     ]
-    if not choice.effects.joint:
-        said.append(
-            "Other parts are worked out where effects are mixtures of normals; here they are not."
-        )
+    if left:
+        said.append(f"Not worked out, for want of a joint posterior: {', '.join(left)}.")
+    if drawn:
+        said.append("Draws stand for the posterior; worths of parts are regressions over them.")
     about = About(choice.whole.model, choice.whole.evidence)
     words = about.said(*said, *assumed(choice))
     return Answer(frame, Told("What it would be worth to know more.", about, words=words))
@@ -231,6 +242,11 @@ def next_trial(
         if math.isfinite(row["net"]):
             text += f", {spell_money(row['net'], stakes.currency)} after its own cost"
         said.append(f"{text}.")
+    if told.choice.effects.drawn_alone:
+        said.append(
+            f"Draws stand for the posterior, {len(told.choice.effects.weight):,} of them: the worth of a "
+            "trial hangs on them."
+        )
     about = About(told.choice.whole.model, told.choice.whole.evidence)
     words = about.said(*said, *assumed(told.choice))
     return Answer(frame, Told("What one more trial would be worth.", about, words=words))
@@ -325,6 +341,8 @@ def of_effects(choice: Choice) -> float:
 
 def of_part(choice: Choice, places: Sequence[int]) -> float:
     """Give the worth of knowing some of the effects without error."""
+    if choice.effects.drawn_alone:
+        return _regressed(choice, places)
     if len(places) == 1:
         return Ahead(choice, places[0], np.zeros(len(choice.effects.weight))).worth(0.0)
     values, _ = choice.effects.drawn(places, DRAWS)
@@ -333,6 +351,22 @@ def of_part(choice: Choice, places: Sequence[int]) -> float:
         for own in range(choice.count)
     ]
     return worth_of(_even(DRAWS), choice.stakes.net(np.stack(days, axis=1)))
+
+
+def _regressed(choice: Choice, places: Sequence[int]) -> float:
+    """Give the same of draws: what the known part says of net benefits is a polynomial of it."""
+    own = choice.effects.mean[:, list(places)]
+    wide = own.std(axis=0)
+    z = (own - own.mean(axis=0))[:, wide > 0] / wide[wide > 0]
+    powers = [
+        np.prod(z[:, list(each)], axis=1)
+        for degree in range(DEGREE + 1)
+        for each in combinations_with_replacement(range(z.shape[1]), degree)
+    ]
+    basis, root = np.stack(powers, axis=1), np.sqrt(choice.effects.weight)[:, None]
+    days = choice.days(choice.effects.mean[:, : choice.count])
+    fitted = basis @ np.linalg.lstsq(root * basis, root * days, rcond=None)[0]
+    return worth_of(choice.effects.weight, choice.stakes.net(fitted))
 
 
 def of_spread(choice: Choice) -> float:

@@ -65,6 +65,11 @@ class Effects:
         """Whether they are mixtures of normals, and neither draws nor series."""
         return self.series is None and bool(self.covariance.max() > DRAWN)
 
+    @property
+    def drawn_alone(self) -> bool:
+        """Whether they are draws, of which nothing but the draws is known."""
+        return self.series is None and not self.joint
+
     def along(self, place: int) -> Kernels:
         """Give one of them by itself."""
         sd = np.sqrt(self.covariance[:, place, place])
@@ -132,11 +137,12 @@ def effects_at(whole: Expects, rows: Array) -> Effects:
     distinct, place = np.unique(np.round(rows, 12), axis=0, return_inverse=True)
     count = len(distinct)
     pairs = [(a, b) for a in range(count) for b in range(a)]
-    found = whole.mean_at(np.array([*distinct, *(distinct[a] + distinct[b] for a, b in pairs)]))
+    found = list(whole.mean_at(distinct))
     first = found[0]
-    normal = all(each.series is None for each in found)
-    if not normal and count > 1:
-        raise EngineRefusal(NOT_NORMAL)
+    if count > 1:
+        if any(each.series is not None for each in found):
+            raise EngineRefusal(NOT_NORMAL)
+        found += whole.mean_at(np.array([distinct[a] + distinct[b] for a, b in pairs]))
     if not all(np.array_equal(first.weight, each.weight) for each in found):
         raise EngineRefusal(
             "what effects say of each other is worked out where they have the same nodes; these do not."

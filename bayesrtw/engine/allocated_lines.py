@@ -204,16 +204,17 @@ class AtNodes:
         lacking = [made[key].last[every] * reach > SHORT * self._gone for key in keys]
         missing = np.logical_or.reduce(lacking)
         todo, reach = every[missing], reach[missing]
-        some = [
-            (key, lines)
+        # One that is asked twice is worked out once.
+        some = {
+            key: lines
             for key, (_, lines), short in zip(keys, wanted, lacking, strict=True)
             if short.any()
-        ]
+        }
         if some:
-            found, start = {key: EachNode(self._gone) for key, _ in some}, 0
+            found, start = {key: EachNode(self._gone) for key in some}, 0
             for here in self.here(todo):
                 stop = start + len(here.weight)
-                for key, lines in some:
+                for key, lines in some.items():
                     found[key].add(*_normals(here, lines(here)), reach[start:stop])
                 start = stop
             for key, own in found.items():

@@ -579,3 +579,12 @@ def test_where_a_node_costs_much_a_grid_serves_within_the_error_it_states(monkey
     np.testing.assert_allclose(
         found.missing_information(["mu"]), exact.missing_information(["mu"]), atol=1e-4
     )
+
+
+def test_one_line_that_is_asked_twice_is_one_line():
+    whole = solve(model(MissingLevels(("?",))), rows())
+    line = np.array([1.0, 0.3, -0.2])
+    once, twice, thrice = *whole.mean_at(line[None, :]), *whole.mean_at(np.stack([line, line]))
+    for other in (twice, thrice):
+        np.testing.assert_array_equal(other.mean, once.mean)
+        np.testing.assert_array_equal(other.sd, once.sd)

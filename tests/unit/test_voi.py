@@ -27,6 +27,7 @@ from bayesrtw.decision.voi import (
 from bayesrtw.decision.voi_counts import TRIALS, tables
 from bayesrtw.decision.voi_effects import Effects
 from bayesrtw.engine import solve
+from bayesrtw.engine.drawn import FromDraws
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.model.bias import BiasHierarchy, Studies
 from bayesrtw.question.next_trial import after, setting_of
@@ -414,3 +415,31 @@ def test_classes_after_counts_are_nearly_those_after_estimates():
     for word in near.index[near.index.str.startswith("to ")]:
         assert told[word] == pytest.approx(near[word], abs=0.03)
     assert told.filter(like="to ").sum() == pytest.approx(1.0)
+
+
+def test_draws_say_by_regression_nearly_what_normals_say_exactly():
+    """4,000 exact draws of a model that is normal given tau: a mean gain over them has an SE of some 3 %."""
+    asked = stakes(300.0, 500.0, at={0: {"kind": "x"}, 1: {"kind": "z"}})
+    exact = value_of_knowing(model(KIND), rows(), stakes=asked)["person"]
+    tree = brw.fit(model(KIND), rows(), engine=brw.Exact(draws=1_000), seed=5)
+    drawn = value_of_knowing(FromDraws(model(KIND), rows(), tree), stakes=asked)
+    for name in (EFFECTS, "the effect of option 0", "the effect of option 1", "what kind does"):
+        assert drawn["person"][name] == pytest.approx(exact[name], rel=0.1)
+    assert "Draws stand for the posterior" in drawn.describe()
+    later = next_trial(FromDraws(model(KIND), rows(), tree), stakes=asked, trials={"t": 3.0})
+    same = next_trial(model(KIND), rows(), stakes=asked, trials={"t": 3.0})
+    assert later.loc["t", "person"] == pytest.approx(same.loc["t", "person"], rel=0.15)
+
+
+def test_what_has_no_joint_posterior_and_no_draws_is_named():
+    counts = counts_model(brw.likelihood.Binomial(link="cloglog"))
+    terms = (
+        *counts.terms,
+        brw.Indicator("odd", "study", values=("a", "b"), prior=brw.prior.Normal(0, 1)),
+    )
+    base = StatedBaseline(risk=0.45, day=365.0, shape=1.0, source="a test")
+    asked = stakes(300.0)
+    made = brw.Model(terms=terms, likelihood=counts.likelihood)
+    found = value_of_knowing(made, counted(measure="log_hazard_ratio"), stakes=asked, baseline=base)
+    assert found.index.tolist() == [EVERYTHING, EFFECTS]
+    assert "for want of a joint posterior: what odd does" in found.describe()
