@@ -32,8 +32,8 @@ def dataset_of(columns: Mapping[str, NDArray[np.generic]]) -> xr.Dataset:
 
 
 def _labels(columns: Mapping[str, NDArray[np.generic]]) -> NDArray[np.object_]:
-    study = columns["label"] if "label" in columns else columns["study"]
-    labels = [str(value) for value in study]
+    named = zip(columns.get("label", columns["study"]), columns["study"], strict=True)
+    labels = [str(label) or str(study) for label, study in named]
     for extra in ("stratum", "arm", "contrast", "comparison", "outcome", "follow_up_months"):
         count = _counts(labels)
         if extra not in columns or len(count) == len(labels):

@@ -10,6 +10,7 @@ from scipy.optimize import approx_fprime, minimize
 
 import bayesrtw as brw
 from bayesrtw.errors import EvidenceError
+from bayesrtw.evidence.combine import combine
 from bayesrtw.evidence.survival import Returned
 from bayesrtw.model.return_to_work import ReturnToWork
 
@@ -136,6 +137,17 @@ def test_a_cohort_enters_as_a_paper_would_and_only_its_hazard_ratio_is_heard() -
     # Crude numbers are there for who leaves the hazard ratio out.
     crude = found.data.drop_vars(["effect", "se"]).to_dataframe().reset_index(drop=True)
     assert likelihood.hears(brw.Evidence.from_returns(crude)).all()
+
+
+def test_a_cohort_stands_below_studies_under_its_own_name() -> None:
+    chosen = {"outcome": ["time_to_rtw"], "design": ["rct"], "role": "primary"}
+    trials = brw.currencies.on_one_scale(brw.open_dataset("rtw-trials").select(**chosen))
+    own = brw.Evidence.from_survival(
+        _people(3).assign(study="Ours"), time="day", event="back", arm="arm", study="study"
+    )
+    both = combine(trials, own)
+    assert both.data["estimate"].to_numpy()[-1] == "Ours"
+    assert not ReturnToWork().faults(both)
 
 
 def test_kaplan_meier_is_a_product_and_its_interval_that_of_the_exponential_formula() -> None:
