@@ -200,6 +200,21 @@ def public_names() -> str:
     return page
 
 
+def decisions() -> str:
+    """Write the reference of what is asked for a decision."""
+    page = heading("Decisions in Python")
+    page += (
+        "What those who decide ask lives in ``bayesrtw.decision``, each question in a file of its own, and "
+        "is imported from there, as in ``from bayesrtw.decision.absolute import absolute_effects``. "
+        ":doc:`The tutorial </tutorials/decision>` shows the first half at work.\n\n"
+    )
+    for title, names in tomllib.loads((HERE / "decisions.toml").read_text("utf-8")).items():
+        page += heading(title, "-") + ".. currentmodule:: bayesrtw\n\n"
+        page += ".. autosummary::\n   :toctree: api\n\n"
+        page += "".join(f"   ~{name}\n" for name in names) + "\n"
+    return page
+
+
 def schema() -> None:
     """Write the JSON Schema of analysis files, and the page that lists its keys."""
     from bayesrtw.analysis.schema import json_schema  # noqa: PLC0415
@@ -323,6 +338,7 @@ def generate(*_: Any) -> None:
     write("measures.rst", measures())
     write("parts.rst", parts.page())
     write("api.rst", public_names())
+    write("decisions.rst", decisions())
     write("static/layers.svg", layers.draw(layers.layers(HERE.parent / "pyproject.toml")))
     schema()
 
