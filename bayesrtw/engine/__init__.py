@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from bayesrtw.engine.fitted import Fitted
 
 
+#: Rows up to which the effect behind each of them is worked out unasked.
+MOST_EFFECTS = 20_000
+
+
 @role("engine")
 class Engine(Protocol):
     """What every engine offers."""
@@ -38,13 +42,13 @@ def choose(model: Model, evidence: Evidence) -> Engine:
     Returns
     -------
     Engine
-        With its default settings.
+        With its default settings; beyond 20,000 rows without the effect behind each of them.
     """
     from bayesrtw.engine.arrays import IMPROPER  # noqa: PLC0415
     from bayesrtw.engine.exact import Exact  # noqa: PLC0415
     from bayesrtw.engine.nuts import Nuts  # noqa: PLC0415
 
-    exact = Exact()
+    exact = Exact(study_effects=evidence.size <= MOST_EFFECTS)
     reason = exact.refuses(model, evidence)
     # Sampling an improper posterior would give numbers; the exact engine says what is wrong.
     return exact if reason is None or reason.startswith(IMPROPER) else Nuts()

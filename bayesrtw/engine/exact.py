@@ -45,9 +45,8 @@ Array = NDArray[np.float64]
 #: Hyperparameters that quadrature serves; the number of nodes grows with their power.
 MOST_HYPER = 3
 
-#: Draws of study effects that a tree may hold (8 bytes each): 400 MB, and as much for the densities of
-#: estimates.
-MOST_DRAWS = 50_000_000
+#: Draws of study effects that a tree holds (8 bytes each): 40 MB, and as much for the densities of estimates.
+MOST_DRAWS = 5_000_000
 
 
 @component("engine", "exact")
@@ -63,7 +62,8 @@ class Exact:
         Largest relative movement under doubling, of log evidence, means, SDs and probabilities.
     chains, draws
         Independent exact draws that come with the result, for whatever needs draws; with 0 draws
-        the result has no group ``posterior``, and summaries lose nothing.
+        the result has no group ``posterior``, and summaries lose nothing. Beyond five million draws of
+        the effects behind estimates (1,250 of 4,000) they come without these, and a finding says so.
     study_effects
         Whether the effect behind each estimate is reported. Switch off for very many estimates.
 
@@ -117,11 +117,6 @@ class Exact:
             return (
                 f"Exact integrates over at most {MOST_HYPER} hyperparameters; this model has "
                 f'{len(model.hyper)} ({", ".join(model.hyper)}). Use engine = {{ kind = "nuts" }}.'
-            )
-        if self.study_effects and evidence.size * self.chains * self.draws > MOST_DRAWS:
-            return (
-                f"Exact will not hold {evidence.size * self.chains * self.draws:.1e} draws of study "
-                "effects; use Exact(study_effects=False), or fewer draws."
             )
         try:
             if curved(model, evidence):
@@ -189,7 +184,8 @@ class Exact:
         """Give the groups of a model that is not normal."""
         groups = {"quadrature": quadrature(fit, study_effects=self.study_effects)}
         if self.draws:
-            drawn = drawn_from(fit, self.chains, self.draws, seed, study_effects=self.study_effects)
+            every = self._holds(len(fit.design.near.se))
+            drawn = drawn_from(fit, self.chains, self.draws, seed, study_effects=every)
             groups = {"posterior": drawn, **groups}
         return groups
 
@@ -199,7 +195,7 @@ class Exact:
         if not self.draws:
             return {"quadrature": found}
         drawn = allocated_tree.drawn_from(
-            fit, self.chains, self.draws, seed, study_effects=self.study_effects
+            fit, self.chains, self.draws, seed, study_effects=self._holds(len(fit.design.se))
         )
         return {"posterior": drawn, "quadrature": found}
 
@@ -254,6 +250,10 @@ class Exact:
         }
         return xr.Dataset(data, coords=coords, attrs=attrs)
 
+    def _holds(self, estimates: int) -> bool:
+        """Whether draws of the effects behind so many estimates are held."""
+        return self.study_effects and estimates * self.chains * self.draws <= MOST_DRAWS
+
     def _draw(self, problem: Problem, found: Integral, seed: int) -> dict[str, xr.Dataset]:
         """Draw independently and exactly: hyperparameters by inversion, the rest given them."""
         design, rng = problem.design, np.random.default_rng(seed)
@@ -268,11 +268,12 @@ class Exact:
         width = design.columns.shape[1]
         factor = np.linalg.cholesky(given.covariance) if width else given.covariance
         b = given.mean + (factor @ rng.standard_normal((count, width, 1)))[..., 0]
-        theta = partial(draw_effects, problem, values, b, rng) if self.study_effects else None
+        every = self._holds(len(design.se))
+        theta = partial(draw_effects, problem, values, b, rng) if every else None
         at = dict(zip(problem.names, values, strict=True))
         group = posterior_group(design, at, b, theta, (self.chains, self.draws), rng)
         groups = {"posterior": group}
-        if self.study_effects:
+        if every:
             density = log_densities(
                 problem.system_at(values), problem.variances(values), b - problem.pilot
             )

@@ -19,7 +19,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.plot.fitted import read_forest
 from bayesrtw.plot.judgement import Dots, Mark, numeric_items, sheet_of
 from bayesrtw.plot.lettering import one_line
-from bayesrtw.plot.own import GIVEN, apart, ordered, places, translated
+from bayesrtw.plot.own import GIVEN, apart, heaviest, ordered, places, translated
 from bayesrtw.plot.own import as_printed as with_printed
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest
@@ -45,6 +45,7 @@ def plot_forest(
     judged_by: str | None = None,
     order: str = GIVEN,
     as_printed: bool = False,
+    most: int | None = None,
     evidence: Evidence | None = None,
     title: str = "",
     width_mm: float = 170.0,
@@ -80,6 +81,8 @@ def plot_forest(
     as_printed
         Whether own intervals are drawn and printed as their studies print them, where they are 95 % intervals
         of this measure: 1.2 to 2.8, and not the normal interval that the model takes, 1.24 to 2.90.
+    most
+        Most estimates that are drawn: those of the largest weight, with a note of how many; None draws all.
     evidence
         What was pooled, where `source` is a tree and `counts`, `columns`, `judged_by`, `order` or
         `as_printed` need it. Where it is known, cohorts are open circles among trials.
@@ -125,6 +128,7 @@ def plot_forest(
     known = source.evidence if isinstance(source, Synthesis) else evidence
     forest = translated(forest, known, models_of(tree_of(source)))
     forest = ordered(forest, known, order)
+    forest = forest if most is None else heaviest(forest, most)
     if as_printed:
         forest = with_printed(forest, evidence_of(source, evidence, "an interval as printed"))
     if known is not None:

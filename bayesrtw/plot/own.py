@@ -48,15 +48,34 @@ def ordered(forest: Forest, evidence: Evidence | None, order: str) -> Forest:
                 end += 1
         sequence += sorted(range(start, end), key=key)
         start = end
+    return _taken(forest, sequence)
 
-    def moved(column: Column) -> Column:
+
+def heaviest(forest: Forest, most: int) -> Forest:
+    """Keep the estimates of the largest weight, `most` of them, and say of how many."""
+    rows = [place for place, row in enumerate(forest.rows) if row.role == "estimate"]
+    if len(rows) <= most:
+        return forest
+    sizes = [forest.rows[place].size for place in rows]
+    kept = {rows[place] for place in np.argsort(-np.array(sizes), kind="stable")[:most].tolist()}
+    sequence = [
+        place for place, row in enumerate(forest.rows) if row.role != "estimate" or place in kept
+    ]
+    note = f"Shown are the {most:,} estimates of the largest weight, of {len(rows):,}."
+    return replace(_taken(forest, sequence), notes=(*forest.notes, note))
+
+
+def _taken(forest: Forest, sequence: Sequence[int]) -> Forest:
+    """Take rows with their columns of text, in an order."""
+
+    def taken(column: Column) -> Column:
         return replace(column, texts=tuple(column.texts[place] for place in sequence))
 
     return replace(
         forest,
         rows=tuple(forest.rows[place] for place in sequence),
-        before=tuple(map(moved, forest.before)),
-        columns=tuple(map(moved, forest.columns)),
+        before=tuple(map(taken, forest.before)),
+        columns=tuple(map(taken, forest.columns)),
     )
 
 

@@ -56,6 +56,12 @@ def diagnose(tree: xr.DataTree, model: Model) -> tuple[Finding, ...]:
             f"{float(source['error']):.0e} (relative)."
         )
         found.append(Finding("quadrature", "note", text))
+        if "posterior" in tree.children and "theta" not in tree["posterior"] and _effects(source):
+            text = (
+                "Draws of the effects behind estimates are left out, because they are too many; their "
+                "posteriors stand in the group quadrature. Fewer draws, or a model of fewer rows, has them."
+            )
+            found.append(Finding("draws-left-out", "note", text))
         found += _prior_share(source, pooled_of(tree))
         found += [
             finding
@@ -70,6 +76,13 @@ def diagnose(tree: xr.DataTree, model: Model) -> tuple[Finding, ...]:
             found.append(Finding("sampler-raised", "note", text))
     found += _leaning(tree)
     return (*found, *_spread(tree, model))
+
+
+def _effects(source: xr.Dataset) -> bool:
+    """Whether effects behind estimates are reported."""
+    return any(
+        str(name).startswith("theta_") and "estimate" in source[name].dims for name in source
+    )
 
 
 def _spread(tree: xr.DataTree, model: Model) -> list[Finding]:

@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayesrtw.analysis.ladder import axis_titles
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.analysis.sensitivity import HISTORY, PRIORS, STUDIES, Panel
+from bayesrtw.analysis.sensitivity import HISTORY, PRIORS, REGISTERED, STUDIES, Panel
 from bayesrtw.analysis.severity import AXIS
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.model.translated import Speaks
@@ -40,6 +41,9 @@ from bayesrtw.report.words import label
 #: A funnel of fewer estimates says nothing of its symmetry: the usual rule (Sterne et al. 2011, BMJ
 #: 343:d4002) is ten.
 FUNNEL: Final = 10
+
+#: Most rows of a picture: those of the largest weight, or whose absence moves the answer most.
+MOST_ROWS: Final = 120
 
 #: Tables of the panel that have a picture: id, how it is drawn and said, and what stands under it.
 TABLES: Final = {
@@ -116,6 +120,7 @@ def forests(synthesis: Synthesis) -> dict[str, Drawn]:
             counts=look.counts,
             judged_by=look.judged_by or None,
             as_printed=look.as_printed,
+            most=MOST_ROWS,
             title=synthesis.analysis.title,
         )
         name = f"forest-by-{column.replace('_', '-')}" if column else "forest"
@@ -272,10 +277,12 @@ def _held(synthesis: Synthesis, content: dict[str, Any]) -> Named:
         yield "specification-curve", _drawn(axes, caption, "sensitivity")
     for heading, (name, plot, describe, caption) in TABLES.items():
         if heading in tables and tables[heading]["median"].notna().any():
-            table = tables[heading].rename_axis(INDEX.get(heading, "name"))
+            table = _farthest(tables[heading]).rename_axis(INDEX.get(heading, "name"))
+            few = len(table) < len(tables[heading])
+            cut = f" Shown are the {len(table)} rows that differ most, of {len(tables[heading]):,}."
             axes = plot(table, synthesis)
             axes.set_label(describe(table, synthesis))
-            yield name, _drawn(axes, caption, "sensitivity")
+            yield name, _drawn(axes, caption + (cut if few else ""), "sensitivity")
     if content["pooled"] and len(content["rows"]) >= FUNNEL:
         caption = (
             "Funnel plot over contours of significance: whether small studies differ from large ones. "
@@ -283,6 +290,18 @@ def _held(synthesis: Synthesis, content: dict[str, Any]) -> Named:
         )
         axes = plot_funnel(synthesis, width_mm=130.0)
         yield "funnel", _drawn(axes, caption, "sensitivity")
+
+
+def _farthest(table: pd.DataFrame) -> pd.DataFrame:
+    """Keep the rows of a long table that are farthest from the one that nothing was changed in."""
+    if len(table) <= MOST_ROWS:
+        return table
+    known = [name for name in table.index if name in REGISTERED]
+    whole = table.loc[known[0], "median"] if known else table["median"].median()
+    apart = (table["median"] - whole).abs().to_numpy(copy=True)
+    apart[[name in known for name in table.index]] = np.inf
+    kept = np.argsort(-np.nan_to_num(apart, nan=-1.0, posinf=np.inf), kind="stable")[:MOST_ROWS]
+    return table.iloc[np.sort(kept)]
 
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:

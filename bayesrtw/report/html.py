@@ -16,6 +16,7 @@ from bayesrtw.report.numbers import Printer, clean
 from bayesrtw.report.outline import outline, probability_of
 from bayesrtw.report.picture import Picture
 from bayesrtw.report.shell import asset, head
+from bayesrtw.report.shorten import shortened
 from bayesrtw.report.strip import WIDTH, Strip
 from bayesrtw.report.words import label
 
@@ -23,7 +24,7 @@ from bayesrtw.report.words import label
 def render_html(content: dict[str, Any], pictures: Sequence[Picture] = ()) -> str:
     """Write a report as one HTML page that asks nothing of any network."""
     css, js = asset("report.css"), asset("report.js")
-    n, found = Printer.of(content), outline(content)
+    n, found = Printer.of(content), shortened(outline(content))
     explorer = _explorer(content, n)
 
     def written(section: Section) -> Markup:
@@ -62,7 +63,7 @@ def render_html(content: dict[str, Any], pictures: Sequence[Picture] = ()) -> st
 
 
 def _data(content: dict[str, Any], n: Printer) -> str:
-    """Write the record as the page's script reads it, with how to draw and print."""
+    """Write what of the record the page's script reads, with how to draw and print."""
     grid = content["explore"]
     strip = Strip.of(content, n.measure) if grid and grid["cells"][0][0][0] else None
     view = {
@@ -74,7 +75,13 @@ def _data(content: dict[str, Any], n: Printer) -> str:
         "low": strip.low if strip else 0,
         "high": strip.high if strip else 1,
     }
-    shown = {**content, "explore": grid if strip else None, "view": view}
+    parts = content["parts"]
+    shown = {
+        "explore": grid if strip else None,
+        "pooled": content["pooled"],
+        "parts": {"sets": parts["sets"]} if parts else None,
+        "view": view,
+    }
     return json.dumps(shown, ensure_ascii=False, allow_nan=False)
 
 

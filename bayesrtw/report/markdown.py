@@ -23,6 +23,7 @@ from bayesrtw.report.block import (
 from bayesrtw.report.change import change
 from bayesrtw.report.numbers import Printer, clean
 from bayesrtw.report.outline import outline
+from bayesrtw.report.shorten import shortened
 
 #: Characters that Markdown or HTML would read as marks; a forge takes ``#12`` for an issue.
 _MARKS: Final = re.compile(r"([\\`*_\[\]<>|~&#]|^[+=-]|(?<=:)/)")
@@ -60,7 +61,7 @@ class Embedded:
 
 def render_markdown(content: dict[str, Any], pictures: Sequence[Embedded] = ()) -> str:
     """Write a report as Markdown (CommonMark with tables), with pictures where they are beside it."""
-    n, found = Printer.of(content), outline(content)
+    n, found = Printer.of(content), shortened(outline(content))
     parts = [f"# {_escaped(found.title)}", *blocks_as_markdown(found.opening, n)]
     for section in found.sections:
         inner = list(blocks_as_markdown(section.blocks, n))

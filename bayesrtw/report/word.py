@@ -29,6 +29,7 @@ from bayesrtw.report.block import (
 from bayesrtw.report.divide import divided
 from bayesrtw.report.numbers import Printer, clean
 from bayesrtw.report.outline import outline
+from bayesrtw.report.shorten import shortened
 
 #: The time that every file in the document bears: the first that the ZIP format can write.
 STAMP: Final = (1980, 1, 1, 0, 0, 0)
@@ -83,7 +84,7 @@ def render_docx(
     content: dict[str, Any], images: Sequence[Image] = (), part: Part = "report"
 ) -> bytes:
     """Write a report, or its supplement, as DOCX."""
-    n, found = Printer.of(content), divided(outline(content))[part == "supplement"]
+    n, found = Printer.of(content), divided(shortened(outline(content)))[part == "supplement"]
     document = Document()
     _page(document)
     document.add_heading(_words(found.title), level=1)

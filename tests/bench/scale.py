@@ -38,7 +38,7 @@ def rows(count, *, designs=False, each=1, seed=1):
     }
     if designs:
         frame["design"] = ["cohort" if place % 2 else "rct" for place in range(count)]
-    return pd.DataFrame(frame) if each == 1 else pd.DataFrame(frame).assign(measure="unitless")
+    return pd.DataFrame(frame)
 
 
 def run(*options):
