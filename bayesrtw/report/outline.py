@@ -33,6 +33,7 @@ from bayesrtw.report.block import (
 from bayesrtw.report.change import change
 from bayesrtw.report.checklist import SOURCE, command_of, source_of
 from bayesrtw.report.classical import classical_section
+from bayesrtw.report.decided import decided
 from bayesrtw.report.next_trial import next_trial
 from bayesrtw.report.numbers import Printer, pointer
 from bayesrtw.report.parts import parts
@@ -51,6 +52,7 @@ def outline(content: dict[str, Any]) -> Outline:
         *_change(content),
         Section("pictures", "Pictures", (Pictures(),)),
         Section("explore", "Explore", (Controls(effects(content, n)),)),
+        *decided(content),
         *_people(content),
         evidence(content, n),
         *moderators(content, n),

@@ -23,6 +23,7 @@ from bayesrtw.question.predictive import chance_of_smallest
 from bayesrtw.report.behind import conflicts_of
 from bayesrtw.report.checklist import checklist
 from bayesrtw.report.classical import classical_of
+from bayesrtw.report.decided import decided_of
 from bayesrtw.report.document import document, number
 from bayesrtw.report.ladder import as_data, meaning
 from bayesrtw.report.next_trial import next_trial_of
@@ -67,6 +68,7 @@ def record(
     found["ladder"] = _ladder(synthesis, source) if alternatives else None
     found["change"] = None
     found["absolute"] = _absolute(found)
+    found["decided"] = decided_of(synthesis)
     found["checklist"] = checklist(found)
     return found
 

@@ -24,6 +24,8 @@ from bayesrtw.decision.stated import Decision
 from bayesrtw.decision.zones import Zones
 from bayesrtw.errors import OutputError, SpecError
 from bayesrtw.report.findings import FORMATS, render_findings
+from bayesrtw.report.record import record
+from bayesrtw.report.render import render
 
 NAMES = ("<script>alert(1)</script>", "=cmd|'/C calc'!A0", "C", "D", "E", "F")
 STATED = Decision(
@@ -193,3 +195,26 @@ def test_the_command_writes_what_is_asked_for(tmp_path: Path) -> None:
         "error: days: certainty.toml: the certainty of days is confirmed for revision 9"
     )
     assert refused.output.count("\n") == 1
+
+
+def test_a_report_says_what_its_analysis_states_for_a_decision() -> None:
+    one = small()
+    content = record(one, alternatives=False)
+    told = findings([one]).rows[0].line
+    assert [row["counted"] for row in content["decided"]["rows"]] == [
+        *told.absolute["mean effect"]
+    ] * 2
+    for row in content["decided"]["rows"]:
+        assert row["median"] == pytest.approx(told.absolute[row["of"]][row["counted"]]["median"])
+    shares = [row["new setting"] for row in content["decided"]["zones"]]
+    assert sum(shares) == pytest.approx(1.0)
+    own = f"{told.absolute['mean effect']['more of 1000 by day 365']['median']:+.0f}"
+    for kind in ("md", "html"):
+        text = render(one, content, kind).decode().replace("\\", "")
+        assert "For a decision" in text
+        assert own in text
+    assert "<b>register" not in render(one, content, "html").decode().split("<script")[0]
+    assert record(small(Decision()), alternatives=False)["decided"] is None
+    odd = record(small(Decision(zones=Zones(below_ratio=(0.9,)))), alternatives=False)
+    assert "use above_ratio" in odd["decided"]["missing"]
+    assert "use above_ratio" in render(one, odd, "md").decode().replace("\\", "")
