@@ -110,12 +110,12 @@ def _line(
 ) -> dict[str, Any]:
     """Make the row of one claim; the same studies are fitted once."""
     component = brief.components[claim.component]
-    parts = component.parts if _sets(analysis) else ()
+    parts = component.parts if sets_of(analysis) else ()
     has, about = spoken_to(brief, claim, analysis, rows)
     keep = has & about
     studies = _studies(rows, keep)
     found: Mapping[str, Any] = _EMPTY
-    other = bool(_sets(analysis)) and not parts and not component.silent
+    other = bool(sets_of(analysis)) and not parts and not component.silent
     if keep.any() and not other:
         key = keep.tobytes() + " ".join(parts).encode()
         if key not in fitted:
@@ -166,7 +166,7 @@ def spoken_to(
         Which have its component, and which are of its conditions.
     """
     component, meant = brief.components[claim.component], brief.meant(claim)
-    parts = component.parts if _sets(analysis) else ()
+    parts = component.parts if sets_of(analysis) else ()
     has = np.ones(rows.size, dtype=bool)
     for column, values in () if parts else component.where.items():
         has &= rows.matches(column, list(values))
@@ -239,8 +239,19 @@ def _fitted(analysis: Analysis, rows: Evidence) -> dict[str, Any]:
     }
 
 
-def _sets(analysis: Analysis) -> list[str]:
-    """Name the columns that hold the parts of both arms, where the model is of parts."""
+def sets_of(analysis: Analysis) -> list[str]:
+    """Name the columns that hold the parts of both arms, where the model is of parts.
+
+    Parameters
+    ----------
+    analysis
+        With its model.
+
+    Returns
+    -------
+    list of str
+        Columns of the programme's arm and of the comparison's; empty for other models.
+    """
     return [each.column for each in analysis.model.moderators if each.shape == "sets"]
 
 
@@ -248,7 +259,7 @@ def _differs(analysis: Analysis, rows: Evidence, parts: Sequence[str]) -> NDArra
     """Say in which rows the arms differ in one of some parts."""
     sides = [
         [set(split(str(cell))) & set(parts) for cell in rows.data[column].to_numpy()]
-        for column in _sets(analysis)
+        for column in sets_of(analysis)
     ]
     nothing: list[set[str]] = [set()] * rows.size
     first, second = (*sides, nothing)[:2]
@@ -259,7 +270,7 @@ def _added(analysis: Analysis, rows: Evidence, parts: Sequence[str]) -> dict[str
     """Fit a model of parts, and conclude on what some of them add by its rules, without a sceptical prior."""
     stated(rows.direction.benefit)
     rules, higher = analysis.conclusion, rows.benefit != "lower"
-    fit_, at = solve(analysis.model, rows), {_sets(analysis)[0]: " + ".join(parts)}
+    fit_, at = solve(analysis.model, rows), {sets_of(analysis)[0]: " + ".join(parts)}
     mean, new = (expected_at(fit_, of, at) for of in ("mu", "theta_new"))
     side = rules.threshold if higher else -rules.threshold
     chance = mean.beyond(side, above=higher)

@@ -1,16 +1,18 @@
 """Claims of a brief beside the numbers that a panel decides by: people, days, zones, certainty, equity."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from bayesrtw.analysis.against import hold_against, spoken_to
+from bayesrtw.analysis.against import hold_against, sets_of, spoken_to
 from bayesrtw.analysis.findings import suggest
 from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.run import Synthesis, asked_of
 from bayesrtw.analysis.spec import Analysis
 from bayesrtw.decision.absolute import OF
+from bayesrtw.decision.certainty import Suggested
 from bayesrtw.decision.certainty_file import Certainty
 from bayesrtw.decision.equity import equity
 from bayesrtw.decision.findings import OutcomeLine, counted, line
@@ -48,8 +50,8 @@ def decided_claims(
     brief
         The claims.
     analysis
-        Rows, model and what was stated, or a synthesis of it; the model is one for the exact engine, and not
-        of parts of programmes.
+        Rows, model and what was stated, or a synthesis of it; the model is one for the exact engine. One of
+        parts of programmes is asked what the claim's parts add, others alike, and no certainty is suggested.
     evidence
         In place of the data set that it names.
 
@@ -73,14 +75,17 @@ def decided_claims(
     analysis, source = asked_of(analysis, evidence)
     rows = selected(analysis, source).evidence
     held = hold_against(brief, analysis, source)
-    known: dict[bytes, dict[str, Any]] = {}
-    lines = []
+    known: dict[tuple[bytes, tuple[str, ...]], dict[str, Any]] = {}
+    lines, sets = [], sets_of(analysis)
     for claim in brief.claims:
         has, about = spoken_to(brief, claim, analysis, rows)
-        keep = has & about
-        key = keep.tobytes()
-        if key not in known:
-            known[key] = _figures(analysis, rows.rows(keep)) if keep.any() else _NOTHING
+        keep, parts = has & about, brief.components[claim.component].parts if sets else ()
+        key = keep.tobytes(), parts
+        if not keep.any() or (sets and not parts):
+            known[key] = _NOTHING
+        elif key not in known:
+            at = {sets[0]: " + ".join(parts)} if sets else {}
+            known[key] = _figures(analysis, rows.rows(about if sets else keep), rows.rows(keep), at)
         lines.append(known[key])
     frame = pd.concat(
         [pd.DataFrame(held)[list(OVER)], pd.DataFrame(lines, index=held.index)], axis=1
@@ -107,24 +112,30 @@ _NOTHING: Final[dict[str, Any]] = {
 }  # fmt: skip
 
 
-def _figures(analysis: Analysis, rows: Evidence) -> dict[str, Any]:
-    """Give the figures of some rows."""
-    whole = solve(analysis.model, rows)
-    found = counted(whole, analysis.decision)
-    certainty = Certainty(suggested=suggest(analysis, rows, found))
+def _figures(
+    analysis: Analysis, rows: Evidence, spoken: Evidence, at: Mapping[str, object]
+) -> dict[str, Any]:
+    """Give the figures of rows: of their mean, or of what parts add; `spoken` are those that speak to it."""
+    found = counted(solve(analysis.model, rows), analysis.decision, at)
+    suggested = _UNASKED if at else suggest(analysis, rows, found)
+    certainty = Certainty(suggested=suggested)
     told = line(found, analysis.decision, certainty)
-    factors = equity(rows)
+    factors = equity(spoken)
     told_of = factors.table["told"][factors.table["studies"] > 0]
     says = [f"{name}: {each}" for name, each in told_of.items()]
     return {
         **_NOTHING,
         **_absolute(told),
         **_zones(told),
-        "suggested": certainty.level,
+        "suggested": "" if at else certainty.level,
         "lowered": certainty.suggested.lowered,
         "not_assessed": ", ".join(certainty.suggested.open),
         "equity": "; ".join([*says, f"nothing of {', '.join(factors.silent)}"]),
     }
+
+
+#: What a part adds is told by comparisons between programmes, whose certainty the domains here do not judge.
+_UNASKED: Final = Suggested(start="very low", why="", domains=())
 
 
 def _absolute(told: OutcomeLine) -> dict[str, Any]:
@@ -154,7 +165,7 @@ def _zones(told: OutcomeLine) -> dict[str, float]:
 
 def _said(name: str, row: "pd.Series[Any]") -> str:
     """Say one claim."""
-    if not row["suggested"]:
+    if not row["suggested"] and not row["counted"]:
         return f"{name}: {row['equity']}."
     figures = (
         f"{row['median']:.0f} ({row['lower']:.0f} to {row['upper']:.0f}) {row['counted']}; "
@@ -162,4 +173,9 @@ def _said(name: str, row: "pd.Series[Any]") -> str:
         else ""
     )
     beside = row["certainty"] or "no certainty given"
-    return f"{name}: {figures}certainty {row['suggested']} suggested of these rows, {beside} in the brief."
+    own = (
+        f"{row['suggested']} suggested of these rows"
+        if row["suggested"]
+        else "not suggested of parts"
+    )
+    return f"{name}: {figures}certainty {own}, {beside} in the brief."

@@ -9,6 +9,7 @@ import pytest
 import bayesrtw as brw
 from bayesrtw.analysis.against import spoken_to
 from bayesrtw.analysis.decided import decided_claims
+from bayesrtw.decision.baseline import StatedBaseline
 from bayesrtw.decision.certainty import LEVELS
 from bayesrtw.decision.equity import FACTORS, equity
 from bayesrtw.decision.stated import Decision
@@ -110,3 +111,22 @@ def test_equity_of_the_shipped_trials_names_its_silence(held: tuple) -> None:
     found = equity(held[3].evidence)
     assert {"education", "religion", "race, ethnicity, culture and language"} <= set(found.silent)
     assert "convenience sample" in found.describe()
+
+
+def test_an_analysis_of_parts_is_asked_what_the_parts_of_a_claim_add() -> None:
+    brief = brw.open_brief("evidence-brief")
+    decision = Decision(
+        baseline=StatedBaseline(risk=0.3, source="x"), zones=Zones(above_ratio=(1.05,))
+    )
+    analysis = replace(brw.open_analysis("at-work-components"), decision=decision, variant=())
+    found, before = decided_claims(brief, analysis), brw.hold_against(brief, analysis)
+    asked = before.index[before["median"].notna()]
+    assert len(asked) >= 2
+    for name in asked:
+        # P(benefit beyond a ratio of 1.05) lies below P(benefit) of the same parts.
+        assert found.loc[name, "matters"] < before.loc[name, "probability"]
+        assert found.loc[name, "suggested"] == ""
+        ratio = math.exp(before.loc[name, "median"])
+        assert found.loc[name, "median"] == pytest.approx(300 * (ratio - 1))
+    others = found.index.difference(asked)
+    assert found.loc[others, "matters"].isna().all()
