@@ -9,7 +9,7 @@ from scipy import stats
 
 import bayesrtw as brw
 from bayesrtw.errors import SpecError
-from bayesrtw.evidence.hazards import back
+from bayesrtw.evidence.hazards import WeibullReturn, back
 from bayesrtw.model.currency import Back, Report, Shape
 from bayesrtw.model.drawn_curves import drawn
 from bayesrtw.model.return_to_work import ReturnToWork
@@ -120,3 +120,16 @@ def test_answers_draw_the_stated_curve() -> None:
     # A number of day 400 lies beyond the axis.
     assert "Own numbers of later days: 1." in " ".join(each.get_text() for each in axes.texts)
     assert "comparison 88%, programme" in told.describe("stated_returns")
+
+
+def test_a_hazard_ratio_that_changes_bends_the_curve_of_the_programme() -> None:
+    changing = ReturnToWork(change=60.0, later=math.log(0.5))
+    curve = WeibullReturn(100.0, 1.0)
+    rate = math.log(2) / 100
+    hazard = rate * (60 * 1.5 + 40 * 0.75)
+    treated = changing.treated(curve, np.array(math.log(1.5)))
+    assert float(back(treated, 100.0)) == pytest.approx(1 - math.exp(-hazard), rel=1e-12)
+    assert "0.50 times as large after day 60" in changing.assumed
+    rows = brw.Evidence.from_returns(pd.DataFrame(ROWS[1:]))
+    model = brw.Model(terms=MODEL.terms, likelihood=changing)
+    assert "0.50 times as large" in describe_returns(brw.fit(model, rows), evidence=rows)
