@@ -293,6 +293,10 @@ def _value(hint: Any, raw: object, at: _At) -> Any:
         if len(options) > 1 and not isinstance(raw, str):
             # Text or a number: what is not text is held against the other.
             options = [option for option in options if option is not str]
+        # One number or several: a list is held against the list.
+        lists = [option for option in options if get_origin(option) is tuple]
+        if lists and len(lists) < len(options):
+            options = lists if isinstance(raw, list) else [o for o in options if o not in lists]
         return _value(options[0], raw, at)
     if origin is tuple:
         if not isinstance(raw, list):

@@ -402,7 +402,8 @@ def as_difference(measure: Measure, benefit: str, unit: str) -> Scale:
     """
     if measure.link.name != "identity" or measure.groups != 2:
         raise SpecError(
-            f"effects are in {measure.name}, which is no difference; use above_ratio, below_ratio."
+            f"effects are in {measure.name}, which is no difference"
+            + ("; use above_ratio or below_ratio." if measure.ratio else " of two groups.")
         )
     return Scale(
         "difference",

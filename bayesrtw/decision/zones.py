@@ -52,14 +52,18 @@ class Zones:
         the inverse ratios, unless given.
     """
 
-    per_1000: tuple[float, ...] = ()
-    days: tuple[float, ...] = ()
-    above_ratio: tuple[float, ...] = ()
-    below_ratio: tuple[float, ...] = ()
-    difference: tuple[float, ...] = ()
-    harm: tuple[float, ...] = ()
+    per_1000: float | tuple[float, ...] = ()
+    days: float | tuple[float, ...] = ()
+    above_ratio: float | tuple[float, ...] = ()
+    below_ratio: float | tuple[float, ...] = ()
+    difference: float | tuple[float, ...] = ()
+    harm: float | tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in (*SCALES, "harm"):  # a single number is a list of one
+            value = getattr(self, name)
+            each = value if isinstance(value, tuple | list) else (value,)
+            object.__setattr__(self, name, tuple(map(float, each)))
         given = [name for name in SCALES if getattr(self, name)]
         if len(given) > 1:
             raise SpecError(f"zones are on one scale; found {', '.join(given)}: keep one.")
@@ -71,10 +75,10 @@ class Zones:
         _check(name, self.benefit, name)
         if self.harm:
             other = {"above_ratio": "below_ratio", "below_ratio": "above_ratio"}.get(name, name)
-            _check("harm", self.harm, other)
-            if len(self.harm) != len(self.benefit):
+            _check("harm", self.harms, other)
+            if len(self.harms) != len(self.benefit):
                 raise SpecError(
-                    f"harm has {len(self.harm)} thresholds and {name} has {len(self.benefit)}; give as many."
+                    f"harm has {len(self.harms)} thresholds and {name} has {len(self.benefit)}; give as many."
                 )
 
     @property
@@ -86,6 +90,11 @@ class Zones:
     def benefit(self) -> tuple[float, ...]:
         """Where benefits begin."""
         return tuple(getattr(self, self.scale)) if self.scale else ()
+
+    @property
+    def harms(self) -> tuple[float, ...]:
+        """Where harms begin, if that is stated."""
+        return self.harm if isinstance(self.harm, tuple) else (self.harm,)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -108,10 +117,10 @@ class Zones:
             Falling where smaller changes are good.
         """
         if scale.log:
-            harms = self.harm or tuple(1.0 / each for each in self.benefit)
+            harms = self.harms or tuple(1.0 / each for each in self.benefit)
             return (*reversed(harms), *self.benefit)
         side = 1.0 if scale.good else -1.0
-        harms = self.harm or self.benefit
+        harms = self.harms or self.benefit
         return (
             *(-side * each for each in reversed(harms)),
             *(side * each for each in self.benefit),
@@ -333,7 +342,7 @@ def in_words(zones: Zones, scale: Scale) -> str:
     )
     fewer = scale.name == "per_1000" and scale.good is False
     title = scale.title.replace("more", "fewer", 1) if fewer else scale.title
-    harm = f"; harms from {', '.join(f'{each:g}' for each in zones.harm)}" if zones.harm else ""
+    harm = f"; harms from {', '.join(f'{each:g}' for each in zones.harms)}" if zones.harms else ""
     return f"{told} {title}{harm}"
 
 

@@ -170,6 +170,11 @@ per_1000 = [20, 50, 100]
     assert found.decision.baseline == StatedBaseline(
         risk=0.6, interval=(0.5, 0.7), source="a register, 2024"
     )
+    one = text.replace("[20, 50, 100]", "20")
+    assert parse(one, "own.toml").decision.zones == Zones(per_1000=20) == Zones(per_1000=(20.0,))
+    assert (
+        parse(one, "own.toml").digest == parse(one.replace("= 20", "= [20.0]"), "own.toml").digest
+    )
     plain = parse(FILE % "log_risk_ratio", "own.toml")
     assert plain.digest != found.digest
     assert plain.digest == replace(found, decision=plain.decision).digest
@@ -187,6 +192,7 @@ per_1000 = [20, 50, 100]
         ("log_risk_ratio", "[decision.zones]\nabove_ratio = [1.2, 1.1, 1.3]", "must rise"),
         ("log_risk_ratio", '[decision.baseline]\nrisk = 1.2\nsource = "x"', r"must lie in \(0, 1\)"),
         ("log_risk_ratio", "[decision.baseline]\nrisk = 0.2", "source"),
+        ("log_risk_ratio", '[decision.zones]\nabove_ratio = "big"', "above_ratio"),
         ("log_risk_ratio", "[decision.zones]\nper_100 = [20]", "per_100"),
     ],
 )  # fmt: skip
