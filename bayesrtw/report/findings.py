@@ -154,13 +154,13 @@ def _blocks(found: Findings, *, brief: bool = False) -> tuple[Block, ...]:
 
 
 _HEADS: Final = (
-    Head(("Outcome",), "words"),
-    Head(("Studies and participants",), "words"),
-    Head(("Relative effect",), "words"),
-    Head(("Without the programme",), "words"),
-    Head(("Difference with it",), "words"),
-    Head(("Certainty",), "words"),
-    Head(("What it means",), "words"),
+    Head(("Outcome",)),
+    Head(("Studies and participants",)),
+    Head(("Relative effect",)),
+    Head(("Without the programme",)),
+    Head(("Difference with it",)),
+    Head(("Certainty",)),
+    Head(("What it means",)),
 )
 
 
