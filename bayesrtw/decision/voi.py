@@ -19,7 +19,7 @@ from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.question.answer import Answer, Told
 from bayesrtw.question.asked import About, Subject
-from bayesrtw.question.next_trial import POINTS, TrialSetting
+from bayesrtw.question.next_trial import TrialSetting, rule_for
 from bayesrtw.question.predict import coefficients_of, row_at
 
 Array = NDArray[np.float64]
@@ -372,9 +372,11 @@ def _regressed(choice: Choice, places: Sequence[int]) -> float:
 def of_spread(choice: Choice) -> float:
     """Give the worth of knowing every hyperparameter: which node holds."""
     effects = choice.effects
-    z, weight = np.polynomial.hermite_e.hermegauss(POINTS)
-    sd = np.sqrt(np.diagonal(effects.covariance, axis1=1, axis2=2))[:, : choice.count, None]
-    days = choice.days(effects.mean[:, : choice.count, None] + sd * z) @ (weight / weight.sum())
+    sd = np.sqrt(np.diagonal(effects.covariance, axis1=1, axis2=2))[:, : choice.count]
+    mean, days = effects.mean[:, : choice.count], np.empty(sd.shape)
+    for own in range(choice.count):
+        z, rule = rule_for(choice.days, mean[:, own, None], sd[:, own])
+        days[:, own] = choice.days(mean[:, own, None] + sd[:, own, None] * z) @ rule[:, 0]
     return worth_of(effects.weight, choice.stakes.net(days))
 
 

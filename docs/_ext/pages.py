@@ -206,7 +206,8 @@ def decisions() -> str:
     page += (
         "What those who decide ask lives in ``bayesrtw.decision``, each question in a file of its own, and "
         "is imported from there, as in ``from bayesrtw.decision.absolute import absolute_effects``. "
-        ":doc:`The tutorial </tutorials/decision>` shows the first half at work.\n\n"
+        ":doc:`One tutorial </tutorials/decision>` goes from a posterior to a decision, :doc:`another "
+        "</tutorials/next-trial>` from costs to the next trial.\n\n"
     )
     for title, names in tomllib.loads((HERE / "decisions.toml").read_text("utf-8")).items():
         page += heading(title, "-") + ".. currentmodule:: bayesrtw\n\n"
