@@ -71,11 +71,9 @@ def decided(content: dict[str, Any]) -> list[Section]:
         rows = tuple(_row(place, row) for place, row in enumerate(found["rows"]))
         blocks.append(Tabular("At the stated baseline", head, rows, cards=True))
     if found["baseline"]:
-        said: Text = (
-            "Without the programme: ",
-            Quoted(found["baseline"]),
-            ". Its uncertainty is in every interval.",
-        )
+        wide = any(row["without_lower"] != row["without_upper"] for row in found["rows"])
+        how = "with its uncertainty in every interval" if wide else "taken for certain"
+        said: Text = ("Without the programme: ", Quoted(found["baseline"]), f", {how}.")
         blocks.append(Paragraph(said, "note"))
     if found["zones"]:
         heads = (Head(("Zone",)), *(Head((of.capitalize(),), "num") for of in OF))

@@ -212,6 +212,7 @@ def test_a_report_says_what_its_analysis_states_for_a_decision() -> None:
     for kind in ("md", "html"):
         text = render(one, content, kind).decode().replace("\\", "")
         assert "For a decision" in text
+        assert "with its uncertainty in every interval" in text
         assert own in text
     assert "<b>register" not in render(one, content, "html").decode().split("<script")[0]
     assert record(small(Decision()), alternatives=False)["decided"] is None
