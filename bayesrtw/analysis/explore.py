@@ -128,13 +128,18 @@ class Explored:
     cells: tuple[tuple[tuple[Cell | None, ...], ...], ...]
 
 
-def explore(synthesis: Synthesis) -> Explored | None:
+def explore(
+    synthesis: Synthesis, without: Mapping[tuple[str, str], float] | None = None
+) -> Explored | None:
     """Work out the grid of a synthesis.
 
     Parameters
     ----------
     synthesis
         What `run` returned.
+    without
+        Pooled mean without each ``("study", name)`` and ``("family", name)``, where somebody has worked them
+        out; a grid that has a part of them takes those that move it most.
 
     Returns
     -------
@@ -171,7 +176,7 @@ def explore(synthesis: Synthesis) -> Explored | None:
         left = left[:1]
     steps = [(Rung(REGISTERED, model, evidence), np.ones(evidence.size, dtype=bool))]
     steps += _further(synthesis)
-    left, shown = _bounded(registered, left, len(steps) * len(axis[1]), len(asked))
+    left, shown = _bounded(registered, left, len(steps) * len(axis[1]), len(asked), without)
     names: list[str] = []
     cells: list[tuple[tuple[Cell | None, ...], ...]] = []
     for rung, rows in steps:
@@ -196,7 +201,11 @@ def explore(synthesis: Synthesis) -> Explored | None:
 
 
 def _bounded(
-    whole: Fitted, left: tuple[LeftOut, ...], sheets: int, asked: int
+    whole: Fitted,
+    left: tuple[LeftOut, ...],
+    sheets: int,
+    asked: int,
+    without: Mapping[tuple[str, str], float] | None,
 ) -> tuple[tuple[LeftOut, ...], NDArray[np.bool_]]:
     """Keep what moves the pooled mean most when it is left out, and its rows, as many as a page holds.
 
@@ -212,7 +221,7 @@ def _bounded(
         return left, shown
     order: list[int] = [0]
     if len(left) > 1:
-        order = [0, *(1 + np.argsort(-_moved(whole, left[1:]), kind="stable"))]
+        order = [0, *(1 + np.argsort(-_moved(whole, left[1:], without), kind="stable"))]
     kept: list[int] = []
     shown[:] = False
     for place in order:
@@ -228,11 +237,16 @@ def _bounded(
     return tuple(left[place] for place in sorted(kept)), shown
 
 
-def _moved(whole: Fitted, left: Sequence[LeftOut]) -> Array:
+def _moved(
+    whole: Fitted, left: Sequence[LeftOut], without: Mapping[tuple[str, str], float] | None
+) -> Array:
     """By how much the pooled mean moves without each; without end where none would be left."""
-    rows = np.arange(whole.evidence.size)
+    rows, here = np.arange(whole.evidence.size), whole.posterior.pooled.centre
+    names = [(each.kind, each.name) for each in left]
+    if without is not None and all(name in without for name in names):
+        moved = np.abs(np.array([without[name] for name in names]) - here)
+        return np.where(np.isfinite(moved), moved, np.inf)
     near = whole.without([np.isin(rows, each.rows) for each in left])
-    here = whole.posterior.pooled.centre
     return np.array(
         [np.inf if one is None else abs(one.posterior.pooled.centre - here) for one in near]
     )

@@ -361,11 +361,16 @@ def _prior_row(
     }
 
 
+#: Second ones that are tried beside a first one: those that move the probability most by themselves.
+SECONDS = 50
+
+
 def fewest_removed(left: EachLeftOut, classify: Classify, sides: Sides) -> "pd.DataFrame":
     """Find which value, or which two, have to be left out for the class to change.
 
-    Every single one is tried; if none changes the class, every second one beside the one that lowers
-    and the one that raises the probability most (greedy: another pair may do it too).
+    Every single one is tried; if none changes the class, second ones beside the one that lowers and the
+    one that raises the probability most: the 50 that move it furthest the same way (greedy: another pair may
+    do it too).
 
     Parameters
     ----------
@@ -398,7 +403,9 @@ def fewest_removed(left: EachLeftOut, classify: Classify, sides: Sides) -> "pd.D
     if not rows and len(usable) > 1:
         by_chance = sorted(usable, key=lambda place: (chances[place] or (0.0, 0.0))[0])
         for first in dict.fromkeys((by_chance[0], by_chance[-1])):
-            seconds = [place for place in usable if place != first]
+            # The lists begin with what lowers it most; the other way round for what raises it.
+            ranked = by_chance if first == by_chance[0] else by_chance[::-1]
+            seconds = sorted(place for place in ranked[: SECONDS + 1] if place != first)
             both = {second: left.masks[first] | left.masks[second] for second in seconds}
             both = {second: mask for second, mask in both.items() if not mask.all()}
             near = left.whole.without(list(both.values()))

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 #: Version of the document's layout; additions do not raise it.
 SCHEMA = 1
 
+#: Most rows whose numbers a document holds; beyond, it has the first ones, and no effect behind any of them.
+#: A table of all estimates stands beside it.
+MOST_TOLD = 10_000
+
 _SCALE = ("mean", "sd", "median", "lower", "upper")
 
 
@@ -43,7 +47,8 @@ def document(synthesis: Synthesis) -> dict[str, Any]:
         "seed": analysis.seed,
         "rationale": list(analysis.rationale),
         "evidence": _evidence(synthesis),
-        "rows": rows(synthesis),
+        "rows": rows(synthesis, MOST_TOLD),
+        "rows_left_out": max(0, synthesis.evidence.size - MOST_TOLD),
         "participants": participants(synthesis.evidence),
         "measure": attrs["measure"],
         "benefit": attrs["benefit"] or None,
@@ -54,7 +59,7 @@ def document(synthesis: Synthesis) -> dict[str, Any]:
         "unit": attrs["unit"],
         "engine": _engine(synthesis),
         "estimands": _questions(synthesis.estimates),
-        "estimates": {name: _estimate(row) for name, row in _rows(synthesis.quantities)},
+        "estimates": {name: _estimate(row) for name, row in _rows(_told(synthesis))},
         "pooled": _pooled(synthesis),
         "behind": behind_of(synthesis, measure_named(str(attrs["measure"]))),
         "weights": _weights(synthesis),
@@ -104,6 +109,12 @@ def records(rows: "list[dict[Any, Any]]") -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def _told(synthesis: Synthesis) -> "pd.DataFrame":
+    """Take what the document tells of quantities: all, or all but effects behind very many estimates."""
+    table = synthesis.quantities
+    return table if synthesis.evidence.size <= MOST_TOLD else table[table["variable"] != "theta"]
 
 
 def _estimate(row: dict[str, Any]) -> dict[str, Any]:
@@ -199,7 +210,8 @@ def _pooled(synthesis: Synthesis) -> dict[str, str] | None:
 
 def _weights(synthesis: Synthesis) -> dict[str, Any] | None:
     """Share of each estimate and of the prior in the pooled mean."""
-    if "quadrature" not in synthesis.posterior.children:
+    few = synthesis.evidence.size <= MOST_TOLD
+    if "quadrature" not in synthesis.posterior.children or not few:
         return None
     source = synthesis.posterior["quadrature"].to_dataset()
     found = shares_in(source, pooled_of(synthesis.posterior))

@@ -9,7 +9,7 @@ from bayesrtw.analysis.concluded import conclusion
 from bayesrtw.analysis.explore import Cell, Explored, explore
 from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.analysis.sensitivity import NEXT, PREDICTIVE, Panel, sensitivity
+from bayesrtw.analysis.sensitivity import FAMILIES, NEXT, PREDICTIVE, STUDIES, Panel, sensitivity
 from bayesrtw.analysis.severity import severity
 from bayesrtw.decision.risks import BASELINES, MEASURES, per_thousand, risk
 from bayesrtw.engine.allocated_fit import silent
@@ -37,8 +37,12 @@ if TYPE_CHECKING:
 DIGITS = 9
 
 
-#: What a report says in place of the alternatives where they were not asked for.
+#: What a report says in place of the alternatives where they were not asked for, or are too many.
 NOT_NOW = "The alternatives were not computed for this report; `bayesrtw run` computes them."
+TOO_MANY = "The alternatives were not computed, because more than {:,} estimates are pooled."
+
+#: Most estimates whose result is held against its alternatives.
+MOST_HELD = 5_000
 
 
 def record(
@@ -47,7 +51,10 @@ def record(
     """Hold a synthesis against its alternatives, and write all of it as plain data."""
     found = document(synthesis)
     measure = measure_named(found["measure"])
-    panel, why = _panel(synthesis, source) if alternatives else (None, NOT_NOW)
+    many = synthesis.evidence.size > MOST_HELD
+    missing = TOO_MANY.format(MOST_HELD) if alternatives and many else NOT_NOW
+    alternatives = alternatives and not many
+    panel, why = _panel(synthesis, source) if alternatives else (None, missing)
     found["behind"]["conflicts"] = conflicts_of(panel) if panel else None
     found["conclusion"] = _conclusion(synthesis)
     found["sensitivity"] = _sensitivity(panel, measure) if panel else None
@@ -58,7 +65,7 @@ def record(
     found["next_trial"] = next_trial_of(synthesis) if alternatives else None
     found["predictive"] = _predictive(panel, measure) if panel else None
     grid, found["explore_missing"] = (
-        _grid(synthesis) if alternatives else (None, "no alternatives were worked out.")
+        _grid(synthesis, panel) if alternatives else (None, "no alternatives were worked out.")
     )
     found["explore"] = _explore(grid, synthesis.analysis.model) if grid else None
     found["severity"] = _severity(synthesis, measure) if alternatives else None
@@ -147,14 +154,25 @@ def _back(cells: dict[str, Any], measure: Measure) -> dict[str, Any]:
     }
 
 
-def _grid(synthesis: Synthesis) -> tuple[Explored | None, str]:
+def _grid(synthesis: Synthesis, panel: Panel | None) -> tuple[Explored | None, str]:
     """Work out the grid; say why where a model has none."""
+    without = None if panel is None else _without(panel)
     try:
-        grid = explore(synthesis)
+        grid = explore(synthesis, without)
     except BayesrtwError as error:
         return None, str(error)
     why = "the analysis was not fitted by the exact engine, or it has no pooled mean."
     return grid, "" if grid else why
+
+
+def _without(panel: Panel) -> dict[tuple[str, str], float]:
+    """Give the pooled mean without each study and family, as the panel has them."""
+    return {
+        (kind, str(name)): float(mean)
+        for kind, heading in (("study", STUDIES), ("family", FAMILIES))
+        if heading in panel.tables
+        for name, mean in panel.tables[heading]["mean"].items()
+    }
 
 
 def _ladder(synthesis: Synthesis, source: Evidence | None) -> dict[str, Any] | None:

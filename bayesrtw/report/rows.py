@@ -37,8 +37,8 @@ ALWAYS = ("study", "design", "conversion", "locator", "note", "doubts")
 NUMBERS = ("year", "follow_up_months", "effect", "se")
 
 
-def rows(synthesis: Synthesis) -> list[dict[str, Any]]:
-    """List the pooled rows as plain data."""
+def rows(synthesis: Synthesis, most: int) -> list[dict[str, Any]]:
+    """List the first pooled rows, at most so many, as plain data."""
     data = synthesis.evidence.data
     measure = measure_named(str(synthesis.posterior.attrs["measure"]))
     columns = {str(name): data[name].to_numpy() for name in data.data_vars}
@@ -50,7 +50,7 @@ def rows(synthesis: Synthesis) -> list[dict[str, Any]]:
         )
     translated = _translated(synthesis)
     found = []
-    for place, label in enumerate(data[ESTIMATE].to_numpy()):
+    for place, label in enumerate(data[ESTIMATE].to_numpy()[:most]):
         effect, se = float(columns["effect"][place]), float(columns["se"][place])
         ends = [effect, effect + float(ndtri(0.025)) * se, effect - float(ndtri(0.025)) * se]
         back = dict(zip(("median", "lower", "upper"), measure.back(ends).tolist(), strict=True))

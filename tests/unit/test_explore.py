@@ -280,6 +280,12 @@ def test_a_grid_too_large_for_a_page_keeps_what_moves_the_mean_most(
     monkeypatch.setattr("bayesrtw.analysis.explore.MOST_NUMBERS", 6 * len(whole.priors) * 14)
     grid = explore(found)
     assert grid is not None
+    means = {
+        ("study" if by == "study" else "family", name): float(mean)
+        for by in ("study", "trial_family")
+        for name, mean in brw.leave_one_out(found, by=by)["mean"].items()
+    }
+    assert explore(found, means) == grid
     moved = brw.leave_one_out(found)["mean"]
     first = moved.index[1:][np.argsort(-np.abs(moved.iloc[1:] - moved.iloc[0]).to_numpy())]
     studies = [each.name for each in grid.left_out if each.kind == "study"]

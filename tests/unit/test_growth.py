@@ -9,7 +9,10 @@ from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.run import run
 from bayesrtw.engine import choose, exact
 from bayesrtw.plot.forest import plot_forest
+from bayesrtw.report import document
+from bayesrtw.report import record as report_record
 from bayesrtw.report.block import Folded, Head, Outline, Section, Tabular
+from bayesrtw.report.html import render_html
 from bayesrtw.report.shorten import MOST_ROWS, shortened
 
 
@@ -85,3 +88,27 @@ def test_effects_behind_very_many_rows_are_not_worked_out_unasked(monkeypatch):
     assert choose(model, rows) == brw.Exact()
     monkeypatch.setattr("bayesrtw.engine.MOST_EFFECTS", 29)
     assert choose(model, rows) == brw.Exact(study_effects=False)
+
+
+def test_a_document_tells_so_many_rows_and_counts_the_others(synthesis, monkeypatch):
+    whole = document.document(synthesis)
+    assert len(whole["rows"]) == 30
+    assert whole["rows_left_out"] == 0
+    monkeypatch.setattr(document, "MOST_TOLD", 12)
+    found = document.document(synthesis)
+    assert found["rows"] == whole["rows"][:12]
+    assert found["rows_left_out"] == 18
+    assert not [name for name in found["estimates"] if name.startswith("theta[")]
+    assert found["estimates"] == {
+        name: row for name, row in whole["estimates"].items() if not name.startswith("theta[")
+    }
+    assert found["estimands"] == whole["estimands"]
+
+
+def test_a_report_of_too_many_rows_says_that_it_has_no_alternatives(synthesis, monkeypatch):
+    monkeypatch.setattr(report_record, "MOST_HELD", 29)
+    content = report_record.record(synthesis)
+    assert content["sensitivity"] is None
+    assert content["explore"] is None
+    assert "because more than 29 estimates are pooled" in content["sensitivity_missing"]
+    assert "because more than 29 estimates are pooled" in render_html(content)
