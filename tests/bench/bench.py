@@ -21,6 +21,9 @@ import numpy as np
 import pandas as pd
 
 import bayesrtw as brw
+from bayesrtw.decision.baseline import StatedBaseline
+from bayesrtw.decision.cost_stakes import Amount, Option, Stakes
+from bayesrtw.decision.voi import ahead
 from bayesrtw.engine.batch import batch_of, solve
 from bayesrtw.engine.integrate import integrate
 from bayesrtw.engine.problem import pose
@@ -48,7 +51,7 @@ def command(*words):
     )
 
 
-def evidence(count, seed=1):
+def evidence(count, seed=1, measure="generic"):
     rng = np.random.default_rng(seed)
     se = rng.uniform(0.1, 0.3, count)
     effect = rng.normal(0.1, np.hypot(0.2, se))
@@ -56,7 +59,7 @@ def evidence(count, seed=1):
     frame = {"study": names, "effect": effect, "se": se}
     frame["site"] = [f"Site {place // 2}" for place in range(count)]
     frame["trial_family"] = [f"Family {place // 10}" for place in range(count)]
-    return brw.Evidence.from_frame(pd.DataFrame(frame), benefit="higher")
+    return brw.Evidence.from_frame(pd.DataFrame(frame), measure=measure, benefit="higher")
 
 
 def model(*by):
@@ -74,6 +77,29 @@ def panel():
         | {f"half-Cauchy {scale:g}": prior.HalfCauchy(scale) for scale in scales[:5]}
         | {f"inverse gamma {shape:g}": prior.InverseGamma(1 + shape, 0.3) for shape in scales[:5]}
     )
+
+
+def next_trials(counted):
+    """Find what 20,000 next trials are worth, each with its exact posterior."""
+    option = (Option(name="programme", cost=Amount(mean=900)),)
+    stakes = Stakes(currency="EUR", source="made up", day=Amount(mean=150), option=option)
+    base = StatedBaseline(risk=0.5, day=90, shape=0.6, source="made up")
+    if not counted:
+        rows = evidence(14, measure="log_hazard_ratio")
+        told = ahead(model(), rows, stakes, base)
+        result = told.setting.results(0.2, 20_000)
+        return lambda: told.net(0.2, result)
+    rng = np.random.default_rng(3)
+    frame = {"study": [f"Study {place}" for place in range(14)]}
+    frame |= {"events_t": rng.binomial(60, 0.56, 14), "n_t": 60}
+    frame |= {"events_c": rng.binomial(60, 0.5, 14), "n_c": 60}
+    columns = {name: name for name in ("events_t", "n_t", "events_c", "n_c")}
+    rows = brw.Evidence.from_frame(
+        pd.DataFrame(frame), columns=columns, measure="log_hazard_ratio", benefit="higher"
+    )
+    counts = replace(model(), likelihood=brw.likelihood.Binomial(link="cloglog"))
+    told = ahead(counts, rows, stakes, base)
+    return lambda: told.worth_counted(400.0)
 
 
 def engine_figures():
@@ -128,6 +154,8 @@ def engine_figures():
         ),
         ("two SDs (site, family), k = 100", "ms", 1e3, 50, solved("site", "trial_family"), 7),
         ("two SDs (estimate, site), k = 100", "ms", 1e3, 50, solved("", "site"), 7),
+        ("20,000 next trials refitted, k = 14", "s", 1.0, 1.0, next_trials(counted=False), 5),
+        ("20,000 next trials of counts, 400 people", "s", 1.0, 20, next_trials(counted=True), 1),
         ("three SDs, k = 100", "s", 1.0, 1.0, solved("", "site", "trial_family"), 1),
     ]
 

@@ -29,7 +29,7 @@ SILENT = re.compile(
     r"No direction of benefit was stated, so nothing is called a benefit; state it with --benefit higher "
     r"or lower \(benefit= in Python\), a column benefit, or a benefit of the \[\[outcome\]\] in a "
     r"dataset.toml\.|"
-    r"nobody stated which side is a benefit|\"benefit\": null|\"programme\": \"treatment\""
+    r"nobody stated which side is a benefit|\"benefit\": null|\"programme\": \"treatment\"|\"harm\": \[\]"
 )
 
 #: What nobody may be told.
