@@ -163,10 +163,23 @@ def effects_at(whole: Expects, rows: Array) -> Effects:
 
 
 def elsewhere(whole: Expects, at: Mapping[str, str | float]) -> tuple[TrialSetting, OtherEffect]:
-    """Put a trial where moderators have some values, with the pooled mean beside it."""
+    """Put a trial where moderators have some values, with the pooled mean beside it.
+
+    Raises
+    ------
+    EngineRefusal
+        If both are not normal together.
+    """
     headline = whole.model.pooled
     row, along = row_at(whole, headline, at)
-    effects = effects_at(whole, np.stack([row_at(whole, headline, {})[0], row]))
+    try:
+        effects = effects_at(whole, np.stack([row_at(whole, headline, {})[0], row]))
+    except EngineRefusal:
+        raise EngineRefusal(
+            "what a trial at values of moderators says of the pooled mean needs both together, and this "
+            "posterior is no mixture of normals (missing levels, or another likelihood): ask for a trial of "
+            "the average programme, without `at`."
+        ) from None
     return effects.setting(1, apart_at(whole, row, along)[effects.kept]), effects.line(0, 1)
 
 

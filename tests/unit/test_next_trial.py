@@ -14,7 +14,7 @@ from bayesrtw.cli import main
 from bayesrtw.decision.cost_stakes import Amount, Option, Stakes, TrialCost
 from bayesrtw.decision.voi import ahead
 from bayesrtw.engine import solve
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.report.block import Tabular, plain
 from bayesrtw.report.figures import figures
 from bayesrtw.report.next_trial import SIZES, next_trial_of
@@ -94,6 +94,28 @@ def test_a_trial_elsewhere_tells_less_of_the_mean():
     low, high = now.interval(0.95)
     error = 3 * np.std(widths) / np.sqrt(len(widths)) / (high - low)
     assert there["narrower"] == pytest.approx(1 - np.mean(widths) / (high - low), abs=error)
+
+
+def test_a_trial_elsewhere_is_refused_where_the_posterior_is_not_normal():
+    frame = pd.DataFrame(
+        {"study": list("abcd"), "events_t": [9, 7, 5, 8], "events_c": [5, 6, 4, 4]}
+    )
+    frame = frame.assign(n_t=20, n_c=20, kind=["x", "x", "z", "z"])
+    columns = {name: name for name in ("events_t", "n_t", "events_c", "n_c")}
+    rows = brw.Evidence.from_frame(
+        frame, columns=columns, measure="log_odds_ratio", benefit="higher"
+    )
+    counts = brw.Model(
+        terms=(
+            brw.Intercept(brw.prior.Normal(0, 1)),
+            brw.Categorical("kind", prior=brw.prior.Normal(0, 0.5)),
+            brw.Common(),
+        ),
+        likelihood=brw.likelihood.Hypergeometric(),
+    )
+    with pytest.raises(EngineRefusal, match="ask for a trial of the average programme"):
+        brw.outlook(counts, rows, trials={"it": 0.3}, at={"kind": "x"})
+    assert brw.outlook(counts, rows, trials={"it": 0.3}).loc["it", "change"] >= 0
 
 
 def test_a_size_that_is_none_is_named():
