@@ -14,7 +14,7 @@ from bayesrtw.cli.workers import workers as with_workers
 from bayesrtw.errors import BayesrtwError, SpecError, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bayesrtw.analysis.spec import Analysis
     from bayesrtw.evidence.table import Evidence
@@ -69,18 +69,21 @@ def run(
     from bayesrtw.parallel import map_tasks
     from bayesrtw.report import document
 
+    found, broken = _chosen(ids, source, int(levels))
     chosen = [
         (replace(analysis, report=replace(analysis.report, **look)), evidence)
-        for analysis, evidence in _chosen(ids, source, int(levels))
+        for analysis, evidence in found
     ]
     progress = Console(stderr=True, soft_wrap=True)
+    for error in broken.values():
+        progress.print(f"error: {error}", markup=False, highlight=False)
     colour = sys.stdout.isatty()
     width = Console().width if colour else 110
     tasks = [
         _Task(analysis, evidence, out, as_json, notes, report, width, colour)
         for analysis, evidence in chosen
     ]
-    documents, failed = {}, []
+    documents, failed = {}, [*broken]
     with workers.executor(len(tasks), least=LEAST_TASKS) as executor:
         for place, done in enumerate(_each(map_tasks(_do, tasks, executor), tasks), 1):
             label = f"[{place}/{len(tasks)}] {done.id}"
@@ -95,27 +98,28 @@ def run(
                 click.echo(done.shown, nl=False, color=colour or None)
     if as_json:
         click.echo(document.as_json(documents), nl=False)
-    if report and len(failed) < len(tasks):
+    every = len(tasks) + len(broken)
+    if report and len(failed) < every:
         from bayesrtw.report.folder import write_index
 
         index = write_index(out)
         progress.print(f"open {index} in a browser", markup=False, highlight=False)
     if failed:
-        click.echo(f"error: {len(failed)} of {len(tasks)} failed: {', '.join(failed)}", err=True)
+        click.echo(f"error: {len(failed)} of {every} failed: {', '.join(failed)}", err=True)
         sys.exit(1)
 
 
 def _chosen(
     ids: tuple[str, ...], source: Given | None, levels: int
-) -> "list[tuple[Analysis, Evidence | None]]":
-    """Open what was asked for; every file is read before anything is fitted."""
-    from bayesrtw.analysis.catalog import analysis_ids, open_analysis
+) -> "tuple[list[tuple[Analysis, Evidence | None]], dict[str, BayesrtwError]]":
+    """Open what was asked for, and say what of several cannot be; all is read before anything is fitted."""
+    from bayesrtw.analysis.catalog import analysis_ids
     from bayesrtw.analysis.default import default_analyses
 
     if source is not None and not ids:
         evidence = source.open()
-        return [(each, evidence) for each in default_analyses(evidence, levels=levels)]
-    analyses = tuple(open_analysis(name) for name in ids or analysis_ids())
+        return [(each, evidence) for each in default_analyses(evidence, levels=levels)], {}
+    analyses, broken = _opened(ids or analysis_ids())
     names = [analysis.id for analysis in analyses]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -124,7 +128,23 @@ def _chosen(
             "out, or run it with another --out."
         )
     sources = source.open_each(analyses) if source is not None else [None] * len(analyses)
-    return list(zip(analyses, sources, strict=True))
+    return list(zip(analyses, sources, strict=True)), broken
+
+
+def _opened(names: "Sequence[str]") -> "tuple[list[Analysis], dict[str, BayesrtwError]]":
+    """Open analyses by name or path; an error is raised where none of them can be."""
+    from bayesrtw.analysis.catalog import open_analysis
+
+    opened: list[Analysis] = []
+    broken: dict[str, BayesrtwError] = {}
+    for name in names:
+        try:
+            opened.append(open_analysis(name))
+        except BayesrtwError as error:
+            broken[str(name)] = error
+    if not opened:
+        raise next(iter(broken.values()))
+    return opened, broken
 
 
 @dataclass(frozen=True, slots=True)

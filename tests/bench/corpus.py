@@ -35,7 +35,8 @@ from bayesrtw.engine.problem import pose
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.evidence.labelled import dataset_of
 from bayesrtw.evidence.measure import MEASURES
-from bayesrtw.evidence.reported import FROM_COUNTS, analysis_scale
+from bayesrtw.evidence.reported import analysis_scale
+from bayesrtw.evidence.route import FROM_COUNTS
 from bayesrtw.evidence.table import Evidence, Provenance
 from bayesrtw.model.checked import check
 from bayesrtw.model.defaults import default_priors, default_terms

@@ -93,6 +93,21 @@ def test_check_names_every_file_with_faults(here):
         assert part in result.stderr
 
 
+def test_a_file_that_cannot_be_read_does_not_take_the_others(here):
+    (here / "bad.toml").write_text(TOML.replace("seed", "sed"))
+    (here / "torn.toml").write_text("id = ")
+    words = ("bad.toml", "mine.toml", "torn.toml", "--no-report", "--json", "--out", "out")
+    result = call("run", *words, code=1)
+    assert list(json.loads(result.stdout)) == ["mine"]
+    assert (here / "out" / "mine" / "synthesis.json").is_file()
+    assert "bad.toml: sed is not known; did you mean 'seed'?" in result.stderr
+    assert "torn.toml" in result.stderr
+    assert "error: 2 of 3 failed: bad.toml, torn.toml" in result.stderr
+    alone = call("run", "bad.toml", "--no-report", "--out", "none", code=1)
+    assert "sed is not known" in alone.stderr
+    assert not (here / "none").exists()
+
+
 def test_check_register_writes_the_register(tmp_path, monkeypatch):
     folder = tmp_path / "models"
     shutil.copytree(str(catalog.models_folder()), folder)
