@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from bayesrtw.decision.baseline import BaselinePoints, StatedBaseline
-from bayesrtw.decision.change import of_days
+from bayesrtw.decision.change import Scale, of_days
 from bayesrtw.decision.cost_stakes import NOTHING, Stakes, spell_money
 from bayesrtw.decision.voi_effects import Effects, effects_at
 from bayesrtw.engine.drawn import FromDraws
@@ -87,9 +87,11 @@ class Choice:
     effects
         Of the options in their order, then whatever else was asked for.
     days
-        Effects of any shape to days regained for each person.
+        Effects of any shape to days regained for each person, on average over baselines.
     points
         Baselines behind them; None where none is needed.
+    scale
+        Days at each baseline; None where there is one alone.
     """
 
     whole: Expects
@@ -97,6 +99,7 @@ class Choice:
     effects: Effects
     days: Callable[[Array], Array]
     points: BaselinePoints | None
+    scale: Scale | None = None
 
     @property
     def count(self) -> int:
@@ -110,16 +113,39 @@ class Choice:
         same = np.ptp(own.mean[:, : self.count], axis=1).max(initial=0.0) == 0.0
         return same and bool(np.all(own.covariance[:, 0, : self.count] == own.covariance[:, :1, 0]))
 
-    def drawn(self) -> tuple[Array, Array]:
-        """Draw days regained, (draw, option), and independent uniform coordinates, (draw, 1 + option)."""
+    def drawn(self) -> "Drawn":
+        """Draw effects, baselines, and independent uniform coordinates for prices and costs."""
         count = self.count
-        if not self.alone:
-            values, u = self.effects.drawn(range(count), DRAWS, spare=1 + count)
-            return self.days(values), u
-        # Evenly spread quantiles serve kernels that are not normal too.
-        values, u = self.effects.drawn((), DRAWS, spare=2 + count)
-        effect = self.effects.along(0).quantile(u[:, 0])
-        return np.repeat(self.days(effect)[:, None], count, axis=1), u[:, 1:]
+        if self.alone:
+            # Evenly spread quantiles serve kernels that are not normal too.
+            _, u = self.effects.drawn((), DRAWS, spare=3 + count)
+            one, u = self.effects.along(0).quantile(u[:, 0]), u[:, 1:]
+            effect = np.repeat(one[:, None], count, axis=1)
+        else:
+            effect, u = self.effects.drawn(range(count), DRAWS, spare=2 + count)
+        averaged = days = self.days(effect)
+        if self.scale is not None:
+            upto = np.cumsum(self.scale.weight)
+            place = np.minimum(np.searchsorted(upto, u[:, 0] * upto[-1]), len(upto) - 1)
+            days = np.asarray(self.scale.change(effect, self.scale.level[place, None]))
+        return Drawn(averaged, days, u[:, 1:])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawn:
+    """Draws of what is not known of a choice.
+
+    Attributes
+    ----------
+    averaged, days
+        Days regained, on average over baselines and each at one of them, shape (draw, option).
+    u
+        Independent uniform coordinates, shape (draw, 1 + option).
+    """
+
+    averaged: Array
+    days: Array
+    u: Array
 
 
 def choose(
@@ -180,7 +206,8 @@ def choose(
         change = np.asarray(scale.change(effect[:, None], scale.level))
         return np.broadcast_to(change, (len(effect), len(scale.weight))) @ scale.weight
 
-    return Choice(whole, stakes, effects, _between(days, effects, len(own)), points)
+    several = scale if len(scale.weight) > 1 else None
+    return Choice(whole, stakes, effects, _between(days, effects, len(own)), points, several)
 
 
 def _between(
@@ -205,7 +232,8 @@ def net_benefit(
     """Say what each programme is worth: the value of the days that it regains, less its cost.
 
     ``net benefit = value of a day x days regained - cost``, for each person who is offered it, at the mean
-    effect of the programme and on average over baselines. [1]_ Doing none of them has net benefit 0.
+    effect of the programme. [1]_ Intervals and probabilities hold what is not known of effect, baseline,
+    price and cost. Doing none of them has net benefit 0.
 
     Parameters
     ----------
@@ -256,14 +284,18 @@ def net_benefit(
             f"the threshold is of days within {threshold.horizon:g} days, and the baseline has horizon = "
             f"{baseline.horizon:g}; take the same."
         )
-    days, u = choice.drawn()
-    net = stakes.drawn(days, u)
-    best, mean = _shares(net), stakes.net(days.mean(axis=0))
+    drawn = choice.drawn()
+    days, net = drawn.days, stakes.drawn(drawn.days, drawn.u)
+    best, mean = _shares(net), stakes.net(drawn.averaged.mean(axis=0))
     ends = (0.5 - ci_prob / 2, 0.5 + ci_prob / 2)
     found = {}
     for place, option in enumerate(stakes.option):
         own, worth = days[:, place], net[:, 1 + place]
-        row = {"days": own.mean(), "cost": option.cost.mean, "net": mean[1 + place]}
+        row = {
+            "days": drawn.averaged[:, place].mean(),
+            "cost": option.cost.mean,
+            "net": mean[1 + place],
+        }
         row |= dict(zip(("days_lower", "days_upper"), np.quantile(own, ends), strict=True))
         row |= dict(zip(("net_lower", "net_upper"), np.quantile(worth, ends), strict=True))
         row |= {"worth": np.mean(worth > 0), "best": best[1 + place]}
@@ -351,11 +383,10 @@ def cost_effectiveness(
     if not (len(prices) and np.all(prices >= 0) and np.all(np.diff(prices) > 0)):
         raise SpecError(f"day must rise from 0 or above; found {list(day)!r}.")
     choice = choose(model, evidence, stakes, baseline)
-    days, u = choice.drawn()
-    rows = {}
+    drawn, rows = choice.drawn(), {}
     for price in prices.tolist():
-        net = stakes.drawn(days, u, price)
-        mean, best = stakes.net(days.mean(axis=0), price), _shares(net)
+        net = stakes.drawn(drawn.days, drawn.u, price)
+        mean, best = stakes.net(drawn.averaged.mean(axis=0), price), _shares(net)
         first = int(np.argmax(mean))
         for place, name in enumerate(stakes.names):
             rows[price, name] = (mean[place], best[place], place == first)
@@ -394,7 +425,8 @@ def assumed(choice: Choice) -> list[str]:
         f"{stakes.source.strip()}."
     )
     if choice.points is not None:
-        said.append(f"Without a programme it is as in {choice.points.source}.")
+        wide = "taken for certain" if choice.scale is None else "with its uncertainty"
+        said.append(f"Without a programme it is as in {choice.points.source}, {wide}.")
     said.append(
         "Options are valued at their mean effect; people differ in neither effect nor cost, and only days of "
         f"work and the cost of the programme count. {NOTHING.capitalize()} has net benefit 0."

@@ -31,7 +31,7 @@ FEW = 2_049
 #: Degree of polynomials that regress net benefits of draws.
 DEGREE = 3
 #: What may be known, in words.
-EVERYTHING = "everything, prices and costs too"
+EVERYTHING = "everything: baseline, prices and costs too"
 EFFECTS = "the effects of all options"
 MODERATOR = "what {} does"
 BIAS = "the mean bias of studies"
@@ -114,8 +114,8 @@ def value_of_knowing(
     True
     """
     choice = choose(model, evidence, stakes, baseline)
-    days, u = choice.drawn()
-    found = {EVERYTHING: worth_of(_even(len(days)), stakes.drawn(days, u))}
+    draws = choice.drawn()
+    found = {EVERYTHING: worth_of(_even(len(draws.u)), stakes.drawn(draws.days, draws.u))}
     found[EFFECTS] = of_effects(choice)
     for place, option in enumerate(stakes.option if choice.count > 1 else ()):
         found[f"the effect of {option.name}"] = of_part(choice, [place])
@@ -331,7 +331,7 @@ def ahead(
 def of_effects(choice: Choice) -> float:
     """Give the worth of knowing the mean effects of all options."""
     if not choice.alone:
-        days, _ = choice.drawn()
+        days = choice.drawn().averaged
         return worth_of(_even(len(days)), choice.stakes.net(days))
     one = choice.effects.along(0)
     effect, share = TrialSetting(one, np.zeros(len(one.weight))).spread(0.0, RESULTS)

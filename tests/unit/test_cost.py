@@ -1,5 +1,7 @@
 """Net benefit, acceptability and its frontier: laws of SciPy, a normal's own algebra, draws of a refit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from scipy import stats
 
 import bayesrtw as brw
 from bayesrtw.analysis.spec import parse
+from bayesrtw.decision.absolute import absolute_effects
 from bayesrtw.decision.baseline import StatedBaseline
 from bayesrtw.decision.cost import (
     Threshold,
@@ -15,6 +18,7 @@ from bayesrtw.decision.cost import (
     swedish_threshold,
 )
 from bayesrtw.decision.cost_stakes import NOTHING, Amount, Option, Stakes, TrialCost
+from bayesrtw.decision.voi import EFFECTS, EVERYTHING, value_of_knowing
 from bayesrtw.errors import SpecError
 from bayesrtw.model.components import Components
 
@@ -255,3 +259,27 @@ def test_amounts_in_a_file_are_read():
         day=Amount(mean=150.0),
         option=(Option(name="programme", cost=Amount(mean=900.0, sd=200.0, law="gamma")),),
     )
+
+
+def test_what_is_not_known_of_the_baseline_is_in_days_and_in_what_they_are_worth():
+    """Hazard ratios at an uncertain risk: quantiles of the product rule of `absolute_effects`."""
+    rows = brw.Evidence.from_frame(
+        FRAME.assign(effect=FRAME["effect"] / -20, se=FRAME["se"] / 40),
+        measure="log_hazard_ratio",
+        benefit="higher",
+    )
+    made = brw.Model(terms=(brw.Intercept(brw.prior.Normal(0, 0.5)), brw.Common()))
+    sure = StatedBaseline(risk=0.6, day=120.0, shape=0.8, source="a test")
+    unsure = replace(sure, interval=(0.3, 0.85))
+    told = {}
+    for name, base in (("sure", sure), ("unsure", unsure)):
+        told[name] = net_benefit(made, rows, stakes=stakes(option("it", 900.0)), baseline=base).loc[
+            "it"
+        ]
+        absolute = absolute_effects(made, rows, baseline=base)
+        same = absolute.loc[("mean effect", "days regained of 365")]
+        ends = [told[name]["days_lower"], told[name]["days_upper"]]
+        assert ends == pytest.approx([same["lower"], same["upper"]], abs=0.1)
+    assert told["unsure"]["net_upper"] > told["sure"]["net_upper"]
+    worth = value_of_knowing(made, rows, stakes=stakes(option("it", 2_600.0)), baseline=unsure)
+    assert worth.loc[EVERYTHING, "person"] > 1.05 * worth.loc[EFFECTS, "person"]
