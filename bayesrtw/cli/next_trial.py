@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 @click.option(
     "--at", multiple=True, metavar="COLUMN=VALUE", help="Where the trial is; may be given twice."
 )
-@click.option("--chance", type=float, help="Say which size moves the class so probably.")
+@click.option(
+    "--chance",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Say which size would move the class with this probability.",
+)
 @click.option("--day", type=float, help="What a day of work regained is worth.")
 @click.option("--cost", type=float, help="Of the programme for each person who is offered it.")
 @click.option("--currency", default="", help="Of all amounts.")
@@ -39,7 +45,7 @@ def next_trial(
     source: Given | None,
     sizes: str,
     at: tuple[str, ...],
-    chance: float | None,
+    chance: float,
     as_json: bool,
     **stated: Any,
 ) -> None:

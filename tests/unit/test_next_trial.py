@@ -162,6 +162,7 @@ def test_the_command_answers_the_class_and_says_what_the_rest_needs(ask):
     assert content["trials"][0]["person"] is None
     assert content["knowing"] is None
     assert "needs the value of a day" in content["said"]
+    assert "with probability 0.50" in content["said"]
     shown = ask("--chance", "0.9")
     assert shown.exit_code == 0
     assert "P(class changes)" in shown.stdout
