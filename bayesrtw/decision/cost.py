@@ -113,7 +113,7 @@ class Choice:
         same = np.ptp(own.mean[:, : self.count], axis=1).max(initial=0.0) == 0.0
         return same and bool(np.all(own.covariance[:, 0, : self.count] == own.covariance[:, :1, 0]))
 
-    def drawn(self) -> "Drawn":
+    def drawn(self) -> "ChoiceDraws":
         """Draw effects, baselines, and independent uniform coordinates for prices and costs."""
         count = self.count
         if self.alone:
@@ -128,11 +128,11 @@ class Choice:
             upto = np.cumsum(self.scale.weight)
             place = np.minimum(np.searchsorted(upto, u[:, 0] * upto[-1]), len(upto) - 1)
             days = np.asarray(self.scale.change(effect, self.scale.level[place, None]))
-        return Drawn(averaged, days, u[:, 1:])
+        return ChoiceDraws(averaged, days, u[:, 1:])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Drawn:
+class ChoiceDraws:
     """Draws of what is not known of a choice.
 
     Attributes
