@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
-from scipy.stats import binom, qmc
 
 from bayesrtw.decision.baseline import BaselinePoints
 from bayesrtw.decision.risks import MEASURES, risk
@@ -109,6 +108,8 @@ def tables(
     SpecError
         If the baseline is no risk, effects move none, or there are too few people.
     """
+    from scipy.stats import binom, qmc  # noqa: PLC0415 - half a second, which most commands do not need
+
     measure = evidence.measure
     if baseline.of != "risk" or measure.name not in MEASURES:
         raise SpecError(

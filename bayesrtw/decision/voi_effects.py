@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
-from scipy.stats import qmc
 
 from bayesrtw.engine.drawn import POINT
 from bayesrtw.engine.fitted import Expects
@@ -92,6 +91,8 @@ class Effects:
 
         The spare coordinates are uniform and independent: amounts of money are drawn from them.
         """
+        from scipy.stats import qmc  # noqa: PLC0415 - half a second, which most commands do not need
+
         sobol = qmc.Sobol(1 + len(places) + spare, rng=np.random.default_rng(SEED))
         u = np.clip(sobol.random(count), 1e-12, 1.0 - 1e-12)
         if not len(places):

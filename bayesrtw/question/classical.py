@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize
 
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.counts import counts
@@ -47,6 +47,8 @@ class PooledLine:
 
     def row(self, ci_prob: float, differs: str) -> dict[str, float | str]:
         """Give it as cells; `wider` is the variance of a new setting's effect."""
+        from scipy import stats  # noqa: PLC0415 - half a second, which an answer does not need
+
         free = math.isinf(self.df)
         law = stats.norm if free else stats.t(self.df)
         reach = float(law.ppf(0.5 + ci_prob / 2)) * math.sqrt(self.se**2 + self.wider)
@@ -207,6 +209,8 @@ def q_profile(y: Array, v: Array, ci_prob: float) -> tuple[float, float]:
     """Give the tau^2 at which the generalised Q is at quantiles of chi squared."""
 
     def at(level: float) -> float:
+        from scipy import stats  # noqa: PLC0415 - half a second, which an answer does not need
+
         end = float(stats.chi2.ppf(level, len(y) - 1))
         return root(lambda t: excess(y, v, t) - end, _scale(y, v))
 
@@ -243,6 +247,8 @@ def _scale(y: Array, v: Array) -> float:
 
 def _pooled(y: Array, v: Array, ci_prob: float) -> dict[str, dict[str, float | str]]:
     """Give pooled means, heterogeneity and a prediction interval."""
+    from scipy import stats  # noqa: PLC0415 - half a second, which an answer does not need
+
     count, size = len(y), typical(v)
     mean, w = weighted(y, v, 0.0)
     q = excess(y, v, 0.0)
@@ -384,6 +390,8 @@ def _regression(y: Array, v: Array, x: Array) -> tuple[tuple[float, float], tupl
 
 def trim_and_fill(y: Array, v: Array) -> tuple[Array, Array, int]:
     """Add studies by symmetry (L0 under random effects): estimates, variances, and how many were added."""
+    from scipy import stats  # noqa: PLC0415 - half a second, which an answer does not need
+
     slope = _regression(y, v, np.sqrt(v))[1][0]
     # Small studies that say more: what is missing is on the other side.
     side = -1.0 if slope < 0 else 1.0

@@ -14,7 +14,6 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 Array = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -50,6 +49,8 @@ def stays(lower: Counts, upper: Counts, count: int) -> float:
     float
         In [0, 1], to about 1e-12.
     """
+    from scipy import stats  # noqa: PLC0415 - half a second, which most commands do not need
+
     if np.any(lower > upper):
         return 0.0
     points = len(lower) + 1
@@ -88,6 +89,8 @@ def bounds(count: int, points: int, gamma: float) -> tuple[Counts, Counts]:
     tuple of ndarray, shape (point,)
         Least and largest count inside: those with more than gamma/2 at and beyond them.
     """
+    from scipy import stats  # noqa: PLC0415 - half a second, which most commands do not need
+
     places = np.arange(1, points) / points
     share = min(0.5, 0.5 * gamma * (1.0 + TIES))
     lower = np.asarray(stats.binom.ppf(share, count, places)).astype(np.int64)
@@ -160,6 +163,8 @@ def p_value(values: Array, cells: int = 0) -> float:
         Exact P value of uniformity, in [0, 1]: below alpha just where the values leave the band with
         level 1 - alpha.
     """
+    from scipy import stats  # noqa: PLC0415 - half a second, which most commands do not need
+
     count = len(values)
     points, counts = look(values, cells)
     places = np.arange(1, points) / points

@@ -151,7 +151,7 @@ def test_every_exit_code_of_an_update_is_asserted_where_updates_are_tested():
 
 def test_what_was_measured_is_dated_and_names_the_command():
     records = sorted((DOCS / "measured").glob("*.json"))
-    assert [path.stem for path in records] == ["corpus", "speed"]
+    assert [path.stem for path in records] == ["corpus", "scale", "speed"]
     for path in records:
         record = json.loads(path.read_text("utf-8"))
         date.fromisoformat(record["date"])
