@@ -210,11 +210,12 @@ def _analysis(store: Store, analysis: str, head: ChainHead) -> Iterator[Oddity]:
 
 
 def _concluded(where: str, run: Run) -> Iterator[Oddity]:
-    """Recompute a run's class from the probabilities that it stored."""
+    """Recompute a run's class from the probabilities that it stored, and hold its page against them."""
     from bayesrtw.living.recomputed import contradicted  # noqa: PLC0415 - needs numerical libraries
+    from bayesrtw.living.told import untold  # noqa: PLC0415 - the same
 
     if "result" in run.manifest:
-        for text in contradicted(run):
+        for text in (*contradicted(run), *untold(run)):
             yield Oddity(where, "fault", text)
 
 
