@@ -76,7 +76,7 @@ checked, normal = (brw.predictive_check(each, evidence) for each in (model, plai
 assert checked.loc["D", "tail"] > 3 * normal.loc["D", "tail"], (checked, normal)
 scaled = power_scaling(model, evidence)
 assert np.isfinite(scaled.loc["mu", ["prior", "likelihood"]].astype(float)).all()
-ahead = brw.outlook(model, evidence)
+ahead = brw.outlook(model, evidence, trials={"small": 0.3, "large": 0.1})
 assert ahead["narrower"].is_monotonic_increasing and (ahead["narrower"] > 0).all(), ahead
 print("every question agrees")
 
