@@ -1,7 +1,7 @@
 """From a data set to the rows of an analysis; everything left out is named."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from bayesrtw.model.judged import CRITICAL
 from bayesrtw.model.likelihood import Inspects
 from bayesrtw.model.term import LeavesOut
 from bayesrtw.printed import STATE_IT
+from bayesrtw.question.one_scale import on_one_scale
 from bayesrtw.registry import suggestion
 
 #: Says of rows whether a likelihood takes them without an estimate.
@@ -90,13 +91,10 @@ def select(query: Query, evidence: Evidence, *, hears: Hears | None = None) -> S
     for exclusion in query.exclude:
         drop = rows.matches(exclusion.column, exclusion.values)
         rows = _without(rows, drop, exclusion.reason, "left-out", "note", findings)
-    if "quarantined" in rows.data:
-        causes = np.array(
-            [str(cause) for cause in rows.data["quarantined"].to_numpy()], dtype=object
-        )
-        for cause in sorted(set(causes) - {"", "nan"}):
-            current = rows.data["quarantined"].to_numpy().astype(str)
-            rows = _without(rows, current == cause, cause, "quarantined", "warning", findings)
+    rows = _unquarantined(rows, findings)
+    if query.one_scale:
+        rows = _translated(rows, findings)
+        steps.append(f"comparisons on one scale: {rows.size}")
     measures = rows.data["measure"].to_numpy()
     other = measures != query.measure
     if other.any():
@@ -168,6 +166,28 @@ def selected(analysis: Analysis, evidence: Evidence) -> Selected:
             f"{analysis.conclusion.threshold:g}, and no direction of benefit is stated; {STATE_IT}."
         )
     return Selected(rows, tuple(findings))
+
+
+def _unquarantined(rows: Evidence, findings: list[Finding]) -> Evidence:
+    """Leave out rows that the data set keeps apart, and say why."""
+    if "quarantined" in rows.data:
+        causes = np.array(
+            [str(cause) for cause in rows.data["quarantined"].to_numpy()], dtype=object
+        )
+        for cause in sorted(set(causes) - {"", "nan"}):
+            current = rows.data["quarantined"].to_numpy().astype(str)
+            rows = _without(rows, current == cause, cause, "quarantined", "warning", findings)
+    return rows
+
+
+def _translated(rows: Evidence, findings: list[Finding]) -> Evidence:
+    """Give one row a study and comparison, and say which of them tell no hazard ratio."""
+    found = on_one_scale(rows)
+    untold = found.quarantined[len(rows.quarantined) :]
+    if untold:
+        text = f"{len(untold)} comparisons tell no hazard ratio: {'; '.join(untold)}."
+        findings.append(Finding("not-translated", "warning", text))
+    return replace(found, quarantined=rows.quarantined)
 
 
 def _assuming(asked: Assumed, rows: Evidence) -> tuple[Evidence, str]:

@@ -42,6 +42,7 @@ from bayesrtw.model import (  # noqa: F401 - the same
     student_t,
 )
 from bayesrtw.model.likelihood import Likelihood, NormalErrors
+from bayesrtw.model.return_to_work import MEASURE as ONE_SCALE
 from bayesrtw.model.selection import Selection
 from bayesrtw.model.spec import NEW, Model
 from bayesrtw.model.term import Term
@@ -154,6 +155,9 @@ class Query:
     correlated
         Correlation of the sampling errors of other estimates of the same people, such as a study's outcomes;
         None takes them for independent. The panel tries others.
+    one_scale
+        Whether rows of several measures become one row a study and comparison, in the currencies of return to
+        work (`bayesrtw.currencies.on_one_scale`), for the likelihood ``return_to_work``.
     """
 
     dataset: str
@@ -163,8 +167,14 @@ class Query:
     exclude: tuple[Exclusion, ...] = ()
     shared_groups: bool = False
     correlated: Assumed | None = None
+    one_scale: bool = False
 
     def __post_init__(self) -> None:
+        if self.one_scale and self.measure != ONE_SCALE:
+            raise SpecError(
+                f"measure is {self.measure!r} with one_scale = true, which makes log hazard ratios: give "
+                f"measure = {ONE_SCALE!r}."
+            )
         if self.measure not in MEASURES:
             raise SpecError(
                 f"measure is {self.measure!r}; {suggestion(self.measure, list(MEASURES))}"

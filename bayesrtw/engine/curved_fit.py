@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
 from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
-from bayesrtw.engine.curved import Curved, curved_of
+from bayesrtw.engine.curved import DEAR, Curved, curved_of
 from bayesrtw.engine.curved_foretold import MOST, foretold
 from bayesrtw.engine.curved_kernels import Combined, kernels, massed
 from bayesrtw.engine.curved_nodes import Looks, apart, cost, counts_of, left_out, nodes_of, unserved
@@ -122,8 +122,6 @@ class CurvedFit:
     error: float
     priors: Mapping[str, Prior] = field(default_factory=dict)
 
-    # -- what was learned
-
     @cached_property
     def near(self) -> Design:
         """Names and columns of the design, with the mix of the studies that inform the posterior."""
@@ -208,8 +206,6 @@ class CurvedFit:
         rows = [row for each in self.near.quantities.values() for row in each.combine]
         return max((self._means.along(row)[2] for row in rows), default=0.0)
 
-    # -- single rows
-
     def mean_at(
         self, columns: Array, *, new: bool = False, along: Array | None = None
     ) -> list[Kernels]:
@@ -255,9 +251,12 @@ class CurvedFit:
     def _row(self, row: int, *, effect: bool) -> Kernels:
         """Give the effect behind one row, or what it would report."""
         curved, kept = self.fine.curved, bool(self.kept[row])
-        reports = self.design.sites.reports(row, np.zeros(1)) is not None
-        if reports and not curved.at_risk[row]:
-            return self._effect(row) if effect else self._reported(row)
+        if not curved.at_risk[row]:
+            several = self.design.sites.reports(row, np.zeros(1)) is not None
+            if effect and (several or len(self.design.sites.parts(row, 0.0, 0.0)[0]) > DEAR):
+                return self._effect(row)
+            if several:
+                return self._reported(row)
         weight, share, _ = self._shares(self.fine)
         found = []
         for part in self._parts(row):

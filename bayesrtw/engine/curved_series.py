@@ -167,7 +167,7 @@ def kernels_of(
             points.append(every[keep])
             over += own_left * float(np.sum(some))
     over = over / float(np.sum(mass))
-    if over >= left:
+    if not found or over >= left:
         return Kernels(mass, mean, sd, terms), every, left
     return blended(found, [1.0] * len(found)), np.concatenate(points), over
 

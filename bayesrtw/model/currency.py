@@ -129,12 +129,14 @@ class Treated(NamedTuple):
         if not self.day or np.all(np.asarray(horizon) <= self.day):
             return self.curve.days(horizon, before)
         late = self.curve.days(horizon, after) - self.curve.days(self.day, after)
-        with np.errstate(over="ignore"):
-            left = np.exp(self.curve.hazard(self.day) * (after - before))
-        return np.asarray(self.curve.days(self.day, before) + np.where(late > 0, left * late, 0.0))
+        until = self.curve.hazard(self.day)
+        left = np.exp(np.minimum(until * (after - before), 700.0))
+        # Nobody is away longer than all who are left at the day; where nearly nobody is, digits are lost.
+        most = (np.asarray(horizon) - self.day) * np.exp(-until * before)
+        return np.asarray(self.curve.days(self.day, before) + np.clip(left * late, 0.0, most))
 
 
-class Arms(NamedTuple):
+class BothArms(NamedTuple):
     """What an effect and a curve make of both arms.
 
     Attributes
@@ -151,7 +153,7 @@ class Arms(NamedTuple):
     programme: Treated
 
     @classmethod
-    def of(cls, theta: Array, curve: ReturnCurve, change: tuple[float, float]) -> "Arms":
+    def of(cls, theta: Array, curve: ReturnCurve, change: tuple[float, float]) -> "BothArms":
         """Give both arms; `change` is a day and by how much the log hazard ratio is larger after it."""
         day, later = change
         with np.errstate(over="ignore"):
@@ -253,7 +255,7 @@ class Report(NamedTuple):
 class Kind(NamedTuple):
     """What a kind of number is of an effect and a curve, and its influence functions in both arms."""
 
-    mean: Callable[[Report, Arms], Array]
+    mean: Callable[[Report, BothArms], Array]
     influence: Callable[["People", Report], Array]
 
 
@@ -358,6 +360,18 @@ def _both(
     return found
 
 
+def _log_odds_away(share: Array) -> Array:
+    """Log odds of a share of a time that is spent away."""
+    share = np.clip(share, 1e-300, 1.0)
+    return np.asarray(np.log(share) - np.log(np.maximum(1.0 - share, 1e-16)))
+
+
+def _away_rate(people: People, horizon: float, arm: int) -> float:
+    """Slope of mean days in the log odds of the share that is spent away."""
+    share = float(people.curve.days(horizon, math.exp(people.theta * arm))) / horizon
+    return horizon * share * (1.0 - share)
+
+
 def _share(people: People, day: float, arm: int) -> float:
     return -math.expm1(-float(people.curve.hazard(day)) * math.exp(people.theta * arm))
 
@@ -378,7 +392,8 @@ _SHARE: Final = Kind(
     lambda people, own: people.share_back(own.at, own.arm) / _cloglog_rate(people, own.at, own.arm),
 )
 
-#: Kinds of numbers: logs of ratios and of days (medians, quartiles), complementary log-logs of shares, days.
+#: Kinds of numbers: logs of ratios and of days (medians, quartiles), complementary log-logs of shares, days
+#: (log odds of the share of a time that is spent away), differences of days.
 KINDS: Final[dict[str, Kind]] = {
     "risk_ratio": Kind(
         lambda own, arms: _log_back(own.at, arms.programme) - _log_back(own.at, arms.comparison),
@@ -399,8 +414,10 @@ KINDS: Final[dict[str, Kind]] = {
         _both(lambda people, _, arm: _influence_quantile(people, 0.5, arm), lambda *_: 1.0),
     ),
     "days": Kind(
-        lambda own, arms: arms.curve(own.arm).days(own.at),
-        lambda people, own: _influence_days(people, own.at, own.arm),
+        lambda own, arms: _log_odds_away(arms.curve(own.arm).days(own.at) / own.at),
+        lambda people, own: (
+            _influence_days(people, own.at, own.arm) / _away_rate(people, own.at, own.arm)
+        ),
     ),
     "days_difference": Kind(
         lambda own, arms: arms.programme.days(own.at) - arms.comparison.days(own.at),
@@ -426,7 +443,7 @@ class Back(NamedTuple):
     events: Array
     n: Array
 
-    def log(self, arms: Arms) -> Array:
+    def log(self, arms: BothArms) -> Array:
         """Log probability of the counts; the numbers of both arms broadcast."""
         found: Array | float = 0.0
         for arm, (events, n) in enumerate(zip(self.events, self.n, strict=True)):
@@ -441,7 +458,7 @@ class Back(NamedTuple):
             found = found - (n - last) * before
         return np.asarray(found)
 
-    def missed(self, arms: Arms) -> list[Array]:
+    def missed(self, arms: BothArms) -> list[Array]:
         """Shares that were seen minus those that effect and curve make, one an arm and date."""
         return [
             events / n + np.expm1(-np.clip(arms.curve(arm).hazard(day), 0.0, 700.0))

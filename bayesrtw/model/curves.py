@@ -105,8 +105,15 @@ class Curves:
         for place in np.flatnonzero(~wide).tolist():
             flat = self.laid[int(rows[place])]
             found[:, place] = flat.log_integral(at[:, place], spread[:, place])
+        plain = np.flatnonzero(self.plain[rows] & wide)
+        if len(plain):
+            normal, at_plain = self._normals[:, rows[plain]], at[:, plain]
+            total = normal[1] + spread[:, plain]
+            found[:, plain] = 0.5 * (
+                np.log(normal[1] / total) - (normal[0] - at_plain) ** 2 / total
+            )
         for pack in self.packs:
-            inside = np.flatnonzero(np.isin(rows, pack.rows) & wide)
+            inside = np.flatnonzero(np.isin(rows, pack.rows) & wide & ~self.plain[rows])
             if not len(inside):
                 continue
             own = np.searchsorted(pack.rows, rows[inside])
@@ -118,6 +125,20 @@ class Curves:
                 value[some, column] = of.deep(mean[some, column], own_spread[some, column])
             found[:, inside] = value + pack.log_scale[own]
         return found.reshape(shape)
+
+    @cached_property
+    def plain(self) -> NDArray[np.bool_]:
+        """Which of them are estimates with a normal error, whose integrals are closed."""
+        return np.array([isinstance(unit, Estimated) for unit in self.units], dtype=bool)
+
+    @cached_property
+    def _normals(self) -> Array:
+        """Estimates and variances of these, shape (2, unit); NaN for others."""
+        found = [
+            (unit.effect, unit.se**2 / share) if isinstance(unit, Estimated) else (np.nan, np.nan)
+            for unit, share in zip(self.units, self.share.tolist(), strict=True)
+        ]
+        return np.array(found).T
 
     @cached_property
     def packs(self) -> tuple[Packed, ...]:

@@ -16,7 +16,7 @@ from bayesrtw.evidence.hazards import MONTH, ReturnCurve
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import normal
 from bayesrtw.model.counted import remembered
-from bayesrtw.model.currency import Arms, Averaged, Back, Report, Shape
+from bayesrtw.model.currency import Averaged, Back, BothArms, Report, Shape
 from bayesrtw.model.curves import Curves, Estimated, OneStudy, curves
 from bayesrtw.model.drawn_curves import drawn
 from bayesrtw.model.hypergeometric import share_of
@@ -38,7 +38,7 @@ type Reader = Callable[[str], float]
 MEASURE: Final = "log_hazard_ratio"
 #: Further dates of the same study: endings of the names of its columns.
 DATES: Final = ("", "_2", "_3")
-#: Arms by the endings of their columns: comparison, programme.
+#: BothArms by the endings of their columns: comparison, programme.
 ARMS: Final = ("_c", "_t")
 #: What a study may report beside a hazard ratio, each with an excess of its own.
 CURRENCIES: Final = ("counts", "ratios", "medians", "days")
@@ -84,7 +84,8 @@ class ReturnToWork:
 
     Counts are binomial (multinomial over dates) with ``1 - exp(-H_i(t) exp(theta_i))`` back by day t, which
     needs no curve where there is one date. [1]_ [2]_ All else is normal around what theta and the curve make
-    of it; numbers of the same people go together as their influence functions do, a little less (0.95).
+    of it (mean days on the log odds of the share of the horizon that is spent away, as an arm cannot be away
+    longer); numbers of the same people go together as their influence functions do, a little less (0.95).
     The curve is a Weibull law, or has one hazard until `cut` and another after it.
 
     Hazards are proportional until the last date; recurrent absence is negligible, or carried by an excess.
@@ -301,7 +302,7 @@ class ReturnToWork:
 
     def treated(self, curve: ReturnCurve, theta: Array) -> ReturnCurve:
         """Give the curve of the programme by that of the comparison and an effect; they broadcast."""
-        return Arms.of(theta, curve, (self.change, self.later)).programme
+        return BothArms.of(theta, curve, (self.change, self.later)).programme
 
     @property
     def assumed(self) -> str:
@@ -539,8 +540,8 @@ def _days(of: Reader, faults: list[str]) -> list[Report]:
             )
             return found
         told[1] = ("days_difference", "days_difference_se", 1)
-    for name, error, arm in told:
-        value, se = of(name), of(error)
+    for name, spread, arm in told:
+        value, se = of(name), of(spread)
         if not math.isfinite(value):
             continue
         if not horizon > 0:
@@ -549,7 +550,7 @@ def _days(of: Reader, faults: list[str]) -> list[Report]:
             )
             break
         if not se > 0 and (name != "days_c" or not of("n_c") > 0):
-            faults.append(f"{name} needs {error}, its standard error.")
+            faults.append(f"{name} needs {spread}, its standard error.")
             break
         least = -horizon if name == "days_difference" else 0.0
         if not least < value < horizon:
@@ -557,6 +558,11 @@ def _days(of: Reader, faults: list[str]) -> list[Report]:
                 f"{name} of {value:g} cannot be over a horizon of {horizon:g} days; check both, and the unit."
             )
             break
-        kind = "days_difference" if name == "days_difference" else "days"
-        found.append(Report(kind, value, se if se > 0 else math.nan, horizon, arm))
+        error = se if se > 0 else math.nan
+        if name == "days_difference":
+            found.append(Report(name, value, error, horizon))
+        else:
+            share = value / horizon
+            odds = math.log(share / (1.0 - share)), error / (horizon * share * (1.0 - share))
+            found.append(Report("days", *odds, horizon, arm))
     return found

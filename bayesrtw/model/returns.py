@@ -23,7 +23,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from bayesrtw.evidence.hazards import ReturnCurve
-from bayesrtw.model.currency import KINDS, Arms, Back, People, Report, Shape
+from bayesrtw.model.currency import KINDS, Back, BothArms, People, Report, Shape
 from bayesrtw.model.curve import Even, LogLine
 
 Array = NDArray[np.float64]
@@ -42,12 +42,12 @@ SMOOTH = 1e-5
 #: Points over places, and where they are levels alone; steps between shapes, in their SDs; fewest and most.
 PLACES, ALONE, APART, SHAPES = 41, 193, 0.7, (9, 241)
 #: The same where hazards jump and rules leave some 1e-6 of noise: places, shapes, effects and their reach.
-JUMPS, EVERY, WITHIN = (97, 81), 241, (8.0, 40.0)
+JUMPS, EVERY, WITHIN = (193, 81), 241, (8.0, 40.0)
 #: SDs that priors reach.
 REACH = 7.0
 #: Points of the prior of a level, and of shapes integrated there, without and with hazards that jump.
 LEVELS, WITHOUT, WITH = 1201, 101, 1601
-#: Levels beyond which nobody, or everybody, is back.
+#: LevelLaws beyond which nobody, or everybody, is back.
 FURTHEST: Final = (-24.0, 16.0)
 #: Densities that are asked for together.
 AT_ONCE = 400_000
@@ -88,9 +88,9 @@ class Returns:
     excess: dict[str, float]
     change: tuple[float, float] = (0.0, 0.0)
 
-    def arms(self, theta: Array, curve: ReturnCurve) -> Arms:
+    def arms(self, theta: Array, curve: ReturnCurve) -> BothArms:
         """Give what an effect and a curve make of both arms."""
-        return Arms.of(theta, curve, self.change)
+        return BothArms.of(theta, curve, self.change)
 
     @cached_property
     def day(self) -> float:
@@ -102,6 +102,11 @@ class Returns:
             return float(self.seen.day[0])
         ratios = ("risk_ratio", "odds_ratio", "back")
         return next((each.at for each in self.numbers if each.kind in ratios), 0.0)
+
+    @property
+    def jumps(self) -> bool:
+        """Whether hazards jump at a day that what is told may lie on either side of."""
+        return not self.flat and bool(self.shape.cut or (self.change[1] and self.numbers))
 
     @cached_property
     def flat(self) -> bool:
@@ -253,7 +258,7 @@ class Returns:
     @cached_property
     def _laid(self) -> "Tabled":
         """Integrate over places at even effects wherever the study leaves any likelihood."""
-        if self.shape.cut and not self.flat:
+        if self.jumps:
             within = min(WITHIN[0], WITHIN[1] * self.spread)
             theta = self.best[0] + np.linspace(-within, within, EVERY)
             return self._tabled(theta, np.linspace(*self._alive(theta)[:2], JUMPS[1]), JUMPS[0])
@@ -366,11 +371,11 @@ class Returns:
         return Tabled(theta, place, inside + np.log((high - low) / (ALONE - 1)), self._levels)
 
     @cached_property
-    def _levels(self) -> "Levels":
+    def _levels(self) -> "LevelLaws":
         """Densities of levels at the one day that counts, given shapes."""
         count = WITH if self.shape.cut else WITHOUT
         shapes, level = np.linspace(*self._widest, count), np.linspace(*self._reach, LEVELS)
-        return Levels(level, shapes, self.shape.log_place(level[:, None], shapes, self.day))
+        return LevelLaws(level, shapes, self.shape.log_place(level[:, None], shapes, self.day))
 
     @cached_property
     def _level(self) -> CubicSpline:
@@ -401,7 +406,7 @@ class Together(NamedTuple):
     correlation: Array
 
 
-class Levels(NamedTuple):
+class LevelLaws(NamedTuple):
     """Log densities of levels given log shapes, shape (level, shape)."""
 
     level: Array
@@ -431,7 +436,7 @@ class Tabled(NamedTuple):
     theta: Array
     at: Array
     log: Array
-    levels: Levels | None = None
+    levels: LevelLaws | None = None
 
     def under(self, law: tuple[float, float]) -> Array:
         """Integrate under log shapes that are normal, shape (effect,)."""

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq, minimize_scalar
-from scipy.special import ndtri
+from scipy.special import expit, ndtri
 
 from bayesrtw.evidence.hazards import ReturnCurve
 from bayesrtw.evidence.table import Evidence
@@ -147,7 +147,8 @@ def apart(back: Back | None, numbers: Sequence[Report]) -> list[OneCurrency]:
     means = {each.arm: each for each in days}
     if len(means) == 2:
         first, base = means[1], means[0]
-        said = f"{first.value:.0f} against {base.value:.0f} days away of {first.at:.0f}"
+        mean, least = (each.at * expit(each.value) for each in (first, base))
+        said = f"{mean:.0f} against {least:.0f} days away of {first.at:.0f}"
         if first.kind == "days_difference":
             said = f"{first.value:+.0f} days away of {first.at:.0f}".replace("-", "−")
         found.append(OneCurrency(said, None, days))

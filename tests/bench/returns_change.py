@@ -1,0 +1,74 @@
+"""How often a hazard ratio that changes is noticed, and how often one that does not is said to.
+
+    uv run python tests/bench/returns_change.py [--replicates 100] [--write]
+
+Twenty-four studies with individual times; before day 60 one hazard ratio, after it another. Each reports one
+currency drawn at random, as in `returns_coverage`. `bayesrtw.currencies.changing` is asked with that day.
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import returns_coverage as own
+
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.return_to_work import ReturnToWork
+from bayesrtw.model.spec import Model
+from bayesrtw.question.agreement import changing
+
+STUDIES, DAY = 24, 60.0
+#: Hazard ratios before and after the day.
+RATIOS = ((1.3, 1.3), (1.5, 1.2), (1.5, 1.0), (2.0, 0.7))
+OUT = Path(__file__).parents[2] / "docs" / "measured" / "returns-change.csv"
+
+
+def drawn(before, after, rng):
+    """Draw one data set."""
+    rows = []
+    for place in range(STUDIES):
+        median, shape = math.exp(rng.normal(*own.MEDIAN)), math.exp(rng.normal(*own.SHAPE))
+        n, shift = int(rng.integers(40, 200)), rng.normal(0.0, 0.1)
+        early = DAY, math.log(before) + shift, math.log(after) + shift
+        days = own.times(0.0, median, shape, n, rng, early=early)
+        row = None
+        while row is None:
+            row = own.told(days, str(rng.choice(own.CURRENCIES)), rng)
+        rows.append({"study": f"s{place}", "follow_up_days": own.HORIZON} | row)
+    return Evidence.from_returns(pd.DataFrame(rows))
+
+
+def noticed(before, after, place, seed=20261130):
+    """Ask one data set: whether the check speaks, and the ratio that it gives."""
+    rng = np.random.default_rng([seed, int(100 * before), int(100 * after), place])
+    model = Model(terms=own.TERMS, likelihood=ReturnToWork())
+    found = changing(model, drawn(before, after, rng), day=DAY).loc["after / before"]
+    low, high, truth = found["lower"], found["upper"], after / before
+    return {
+        "speaks": bool(found["speaks"]),
+        "holds": low <= truth <= high,
+        "median": found["median"],
+    }
+
+
+def main():
+    """Print how often the check speaks, and write it."""
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("--replicates", type=int, default=100)
+    asked.add_argument("--write", action="store_true")
+    given = asked.parse_args()
+    rows = []
+    for before, after in RATIOS:
+        found = pd.DataFrame([noticed(before, after, place) for place in range(given.replicates)])
+        row = {"before": before, "after": after, "replicates": len(found)}
+        row |= {"speaks": found["speaks"].mean(), "holds": found["holds"].mean()}
+        rows.append(row | {"median": found["median"].median()})
+        print(rows[-1], flush=True)
+    if given.write:
+        pd.DataFrame(rows).to_csv(OUT, index=False, float_format="%.4f")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""Shipped analyses of return to work in mixed currencies, against sums over a grid of mean and spread."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import logsumexp
+
+import bayesrtw as brw
+from bayesrtw.analysis.query import selected
+
+
+@pytest.fixture(scope="module")
+def analysis():
+    return brw.open_analysis("return-to-work")
+
+
+@pytest.fixture(scope="module")
+def evidence(analysis):
+    return selected(analysis, brw.open_dataset("rtw-trials")).evidence
+
+
+def test_the_joint_pool_is_that_of_a_plain_sum(analysis, evidence) -> None:
+    units = analysis.model.likelihood.observe(evidence).units
+    theta = np.linspace(-6.0, 6.0, 2401)
+    each = np.stack([unit.log(theta) for unit in units])
+    mu, tau = np.linspace(-0.5, 0.75, 61)[:, None], np.linspace(0.01, 0.9, 60)
+    log = stats.norm.logpdf(mu, 0.0, 0.5) + stats.halfnorm.logpdf(tau, scale=0.25)
+    for own in each:
+        top = own.max()
+        for column, sd in enumerate(tau.tolist()):
+            # Effects on a grid of its own, so that a small heterogeneity is not lost between points.
+            x = np.linspace(-7.0, 7.0, 81)
+            at = mu + sd * x
+            inside = np.interp(at, theta, own - top) - 0.5 * x**2
+            log[:, column] += logsumexp(inside, axis=1)
+    weight = np.exp(log - log.max())
+    weight /= weight.sum()
+    mean = float((weight * mu).sum())
+    sd = math.sqrt(float((weight * (mu - mean) ** 2).sum()))
+    row = brw.summarise(brw.fit(analysis.model, evidence)).loc["mu"]
+    assert row["mean"] == pytest.approx(mean, abs=2e-3 * sd)
+    assert row["sd"] == pytest.approx(sd, rel=2e-3)
+
+
+def test_one_row_a_comparison_speaks_in_its_own_currency(analysis, evidence) -> None:
+    told = analysis.model.likelihood.currencies(evidence)
+    count = {
+        name: sum(each == (name,) for each in told)
+        for name in ("hazard ratios", "counts", "days", "medians")
+    }
+    assert count == {"hazard ratios": 24, "counts": 4, "days": 4, "medians": 2}
+    found = selected(analysis, brw.open_dataset("rtw-trials")).findings
+    (untold,) = [each for each in found if each.check == "not-translated"]
+    assert "days that were turned round" in untold.message
+    assert not any(each.check == "quarantined" for each in found)
