@@ -131,7 +131,7 @@ def test_currencies_stand_side_by_side_and_what_is_not_heard_is_open(synthesis) 
 
 
 def test_rows_of_a_report_say_what_their_own_value_was_made_of(synthesis) -> None:
-    told = {row["estimate"]: row for row in rows(synthesis)}
+    told = {row["estimate"]: row for row in rows(synthesis, 10)}
     assert told["B"]["own"]["median"] == pytest.approx(1.56, abs=0.02)
     assert told["B"]["conversion"] == "by its likelihood, of 40/66 against 30/68 back by day 182"
     assert told["A"]["printed"] == "hazard ratio 1.9 (1.2 to 3)"
