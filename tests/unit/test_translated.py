@@ -139,7 +139,7 @@ def test_rows_of_a_report_say_what_their_own_value_was_made_of(synthesis) -> Non
 
 
 def test_a_report_holds_the_pictures_of_currencies_and_curves(synthesis) -> None:
-    content = {"pooled": True, "rows": rows(synthesis)}
+    content = {"pooled": True, "rows": rows(synthesis, 10)}
     drawn = dict(islice(_fitted(synthesis, content), 3))
     assert list(drawn) == ["forest", "currencies", "returns"]
     assert [each.file for each in drawn.values()] == list(drawn)
