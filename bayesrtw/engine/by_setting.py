@@ -6,6 +6,7 @@ interpolated, and the posteriors at the last nodes are mixed by their shares.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +16,7 @@ from scipy.interpolate import make_interp_spline
 from scipy.special import logsumexp
 
 from bayesrtw.engine.fitted import Fitted
+from bayesrtw.errors import ConvergenceError
 from bayesrtw.posterior.kernels import Kernels, blended
 
 Array = NDArray[np.float64]
@@ -23,6 +25,8 @@ Array = NDArray[np.float64]
 AFAR = (-2.0, 0.0, 2.0)
 NEARER = np.array([-1.5, 0.0, 1.5])
 AROUND, NORMAL = np.polynomial.hermite_e.hermegauss(5)
+#: How often a look from afar is taken nearer by half.
+NEARER_TRIES = 3
 #: SDs within which one look serves for another.
 NEAR = 0.3
 #: Points on which the law is told, and how far they reach in prior and posterior SDs.
@@ -117,7 +121,7 @@ def by_setting(refit: Callable[[float], Fitted], prior: tuple[float, float]) -> 
         The number after, and fits at nodes of it.
     """
     mean, sd = prior
-    seen = {mean + sd * each: refit(mean + sd * each) for each in AFAR}
+    seen = dict(_afar(refit, mean, sd * each) for each in AFAR)
     nodes = np.zeros(0)
     for look in (NEARER, NEARER, AROUND):
         at, weight = _law(prior, *_logs(seen))
@@ -132,6 +136,17 @@ def by_setting(refit: Callable[[float], Fitted], prior: tuple[float, float]) -> 
         }
         seen |= {value: refit(value) for value in nodes.tolist()}
     return BySetting(prior, *_logs(seen), nodes, [seen[value] for value in nodes.tolist()])
+
+
+def _afar(refit: Callable[[float], Fitted], mean: float, by: float) -> tuple[float, Fitted]:
+    """Look from afar; nearer where what is seen there cannot be integrated."""
+    for _ in range(NEARER_TRIES):
+        with suppress(ConvergenceError):
+            fit = refit(mean + by)
+            fit.posterior  # noqa: B018 - integrated when it is asked for
+            return mean + by, fit
+        by *= 0.5
+    return mean + by, refit(mean + by)
 
 
 def _logs(seen: Mapping[float, Fitted]) -> tuple[Array, Array]:

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from bayesrtw.engine import solve
+from bayesrtw.errors import ConvergenceError, EngineRefusal
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.moderator import Intercept
@@ -134,15 +135,19 @@ def table(replicates, numbers, seed=20261130):
     for place in range(replicates):
         rng = np.random.default_rng([seed, numbers, place])
         frame, mu = drawn(numbers, rng)
-        low, high, fit = interval(ReturnToWork(), frame)
+        row = {"place": place}
+        found.append(row)
+        try:
+            low, high, fit = interval(ReturnToWork(), frame)
+        except (EngineRefusal, ConvergenceError) as refused:
+            row["refused"] = str(refused)
+            continue
         below = float(fit.posterior.effects["mu"].below(mu))
-        row = {"covered": low <= mu <= high, "width": high - low, "below": below}
+        row |= {"covered": low <= mu <= high, "width": high - low, "below": below}
         with_ratio = frame[np.isfinite(frame.get("effect", pd.Series(np.nan, frame.index)))]
-        row["ratios"] = len(with_ratio)
         if len(with_ratio):
             own_low, own_high, _ = interval(ReturnToWork(), with_ratio[["study", "effect", "se"]])
             row |= {"covered_ratios": own_low <= mu <= own_high, "width_ratios": own_high - own_low}
-        found.append(row)
     return pd.DataFrame(found)
 
 
@@ -156,18 +161,13 @@ def main():
     rows = []
     for numbers in given.numbers:
         found = table(given.replicates, numbers)
-        both = found.dropna(subset=["width_ratios"])
-        rows.append(
-            {
-                "numbers": numbers,
-                "replicates": len(found),
-                "coverage": found["covered"].mean(),
-                "error": math.sqrt(0.95 * 0.05 / len(found)),
-                "coverage_ratios": both["covered_ratios"].astype(float).mean(),
-                "narrower": 1.0 - float((both["width"] / both["width_ratios"]).mean()),
-                "ratios": found["ratios"].mean(),
-            }
-        )
+        fits = found.dropna(subset=["covered"])
+        both = fits.dropna(subset=["width_ratios"])
+        row = {"numbers": numbers, "replicates": len(found), "fits": len(fits)}
+        row |= {"coverage": fits["covered"].astype(float).mean()}
+        row |= {"error": math.sqrt(0.95 * 0.05 / len(fits))}
+        row |= {"coverage_ratios": both["covered_ratios"].astype(float).mean()}
+        rows.append(row | {"narrower": 1.0 - float((both["width"] / both["width_ratios"]).mean())})
         print(rows[-1], flush=True)
     if given.write:
         pd.DataFrame(rows).to_csv(OUT, index=False, float_format="%.4f")
