@@ -1,4 +1,4 @@
-"""Whether numbers in different currencies tell one hazard ratio: by currency, and before and after a day."""
+"""Whether numbers in different currencies tell one hazard ratio, and the curves that they are read by."""
 
 import math
 from dataclasses import replace
@@ -6,12 +6,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from bayesrtw.engine import solve
 from bayesrtw.engine.by_setting import BySetting, by_setting
 from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.contract import normal
+from bayesrtw.model.prior import Normal
 from bayesrtw.printed import spell_probability
 from bayesrtw.question.answer import Answer, Told
 from bayesrtw.question.asked import About, Subject, about, asked
@@ -156,6 +159,78 @@ def changing(
         )
     )
     return Answer(frame, Told(caption, own, words=own.said(words)))
+
+
+def pooled_shape(
+    model: Subject,
+    evidence: Evidence | None = None,
+    *,
+    between: float = 0.25,
+    ci_prob: float = 0.95,
+) -> Answer:
+    """Pool the shape of the curves over studies in part: say what it is, and what that does to the effect.
+
+    Studies have log shapes around a mean that is not known: the mean has the likelihood's prior `shape`, and
+    studies differ from it by an SD `between`. Control groups that tell their curve (medians with quartiles,
+    people back at several dates) then say how numbers of others are to be read.
+
+    Parameters
+    ----------
+    model, evidence
+        As of `agreement`.
+    between
+        SD of log shapes between studies.
+    ci_prob
+        Probability of the central intervals.
+
+    Returns
+    -------
+    Answer
+        A data frame; index `of` (shape, mean effect); columns ``median, lower, upper`` (the effect as a
+        hazard ratio), and those before, with shapes that studies do not share: ``apart_median, apart_lower,
+        apart_upper`` (of the shape: its prior).
+
+    Raises
+    ------
+    SpecError
+        As `changing`, and if `between` is not positive.
+    """
+    if not (between > 0 and math.isfinite(between)):
+        raise SpecError(f"between is an SD and must be positive; found {between!r}.")
+    own = about(model, evidence)
+    _currencies(own)
+    if not own.model.has_mean:
+        raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
+    likelihood: Any = own.model.likelihood
+    prior = normal(likelihood.shape)
+    assert prior is not None
+
+    def refit(mean: float) -> Fitted:
+        known = replace(likelihood, shape=Normal(mean, between))
+        return solve(replace(own.model, likelihood=known), own.evidence)
+
+    found, ends = by_setting(refit, prior), [0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2]
+    effect = found.mixed(lambda fit, _: fit.posterior.pooled)
+    apart = solve(own.model, own.evidence).posterior.pooled
+    before = prior[0] + prior[1] * ndtri(np.array(ends))
+    table = np.exp([
+        [*found.quantile(ends), *before], [*effect.quantile(ends), *apart.quantile(ends)],
+    ])  # fmt: skip
+    names = ["median", "lower", "upper"]
+    frame = pd.DataFrame(
+        table,
+        pd.Index(["shape", "mean effect"], name="of"),
+        [*names, *(f"apart_{name}" for name in names)],
+    )
+    shape, pooled = frame.loc["shape"], frame.loc["mean effect"]
+    words = (
+        f"Shape of the curves {_ratio(shape)}, studies apart by an SD of {between:g} on the log scale; the "
+        f"pooled hazard ratio is {_ratio(pooled)}, and {pooled['apart_median']:.2f} "
+        f"({pooled['apart_lower']:.2f} to {pooled['apart_upper']:.2f}) where each study's shape is its own."
+    )
+    return Answer(
+        frame, Told("Shapes of curves, pooled over studies in part.", own, words=own.said(words))
+    )
 
 
 def _currencies(own: About) -> list[tuple[str, ...]]:

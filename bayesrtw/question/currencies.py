@@ -27,7 +27,7 @@ from bayesrtw.evidence.hazards import (
 )
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import NEW
-from bayesrtw.question.agreement import agreement, changing
+from bayesrtw.question.agreement import agreement, changing, pooled_shape
 from bayesrtw.question.answer import Answer, Told
 from bayesrtw.question.asked import About, Subject
 from bayesrtw.question.one_scale import on_one_scale
@@ -38,8 +38,8 @@ __all__ = [
     "PiecewiseReturn", "ReturnCurve", "WeibullReturn", "agreement", "answers", "back", "changing",
     "days_regained", "hazard_ratio_of_days", "hazard_ratio_of_medians", "hazard_ratio_of_odds_ratio",
     "hazard_ratio_of_risk_ratio", "hazard_ratio_of_risks", "median_under", "norwegian_cohort",
-    "odds_ratio_at", "on_one_scale", "people_behind", "risk_ratio_at", "risk_ratio_of_hazard_ratio",
-    "weibull_through",
+    "odds_ratio_at", "on_one_scale", "people_behind", "pooled_shape", "risk_ratio_at",
+    "risk_ratio_of_hazard_ratio", "weibull_through",
 ]  # fmt: skip
 
 #: Measure that is told in currencies.

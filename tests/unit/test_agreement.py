@@ -9,6 +9,7 @@ import pytest
 import returns_coverage
 from scipy import stats
 from scipy.integrate import quad
+from scipy.interpolate import CubicSpline
 
 import bayesrtw as brw
 from bayesrtw.engine.by_setting import by_setting
@@ -96,6 +97,35 @@ def test_hazards_that_do_not_change_are_not_said_to() -> None:
     found = brw.currencies.changing(MODEL, _counted(8, 200, None), day=60.0)
     assert not found.loc["after / before", "speaks"]
     assert "Nothing here says" in found.describe()
+
+
+def test_shapes_are_pooled_over_studies_as_on_a_grid() -> None:
+    # Curves of two large control groups tell the shape; the third study has mean days alone.
+    rng, rows = np.random.default_rng(2), []
+    for place in range(2):
+        days = returns_coverage.times(0.3, 120.0, 0.55, 400, rng)
+        row = {"study": f"s{place}", "n_c": 400, "n_t": 400}
+        for end, day in (("", 60.0), ("_2", 365.0)):
+            back = (days <= day).sum(axis=1)
+            row |= {f"at{end}": day, f"events_c{end}": back[0], f"events_t{end}": back[1]}
+        rows.append(row)
+    evidence = brw.Evidence.from_returns(pd.DataFrame(rows))
+    found = brw.currencies.pooled_shape(MODEL, evidence, between=0.1)
+    means = np.linspace(math.log(0.8) - 1.2, math.log(0.8) + 0.5, 18)
+    mu = np.linspace(-1.5, 2.0, 401)
+    log = np.empty((len(means), len(mu)))
+    for place, mean in enumerate(means.tolist()):
+        likelihood = ReturnToWork(shape=brw.prior.Normal(mean, 0.1))
+        log[place] = sum(unit.log(mu) for unit in likelihood.observe(evidence).units)
+        log[place] += stats.norm.logpdf(mu, 0, 0.5) + stats.norm.logpdf(mean, math.log(0.8), 0.25)
+    weight = np.exp(log - log.max())
+    fine = np.linspace(means[0], means[-1], 1701)
+    each = np.exp(CubicSpline(means, np.log(weight.sum(axis=1)))(fine))
+    middle = np.interp(0.5, np.cumsum(each) / each.sum(), fine)
+    assert math.log(found.loc["shape", "median"]) == pytest.approx(middle, abs=2e-3)
+    mean = float(weight.sum(axis=0) @ mu / weight.sum())
+    assert math.log(found.loc["mean effect", "median"]) == pytest.approx(mean, abs=2e-3)
+    assert found.loc["shape", "lower"] < 0.6 < found.loc["shape", "upper"]
 
 
 def test_what_cannot_be_asked_is_named() -> None:
