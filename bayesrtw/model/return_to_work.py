@@ -196,7 +196,7 @@ class ReturnToWork:
                 f"{evidence.where}: effects are {shown(sorted(measures))}; this likelihood tells log hazard "
                 "ratios: give measure = 'log_hazard_ratio', and what else was reported in columns of its own."
             ]
-        names, told = evidence.data[ESTIMATE].to_numpy().astype(str), _ratios(evidence)
+        names, told = evidence.data[ESTIMATE].to_numpy().astype(str).tolist(), _ratios(evidence)
         found = []
         for row, (name, own) in enumerate(zip(names, _rows(evidence), strict=True)):
             if told[row]:
@@ -226,6 +226,12 @@ class ReturnToWork:
                 "absence to be negligible."
             )
             found.append(Finding("translated", "note", text))
+        if "days" in by and not self.excess_days:
+            text = (
+                f"{shown(by['days'])}: mean days count every absence of the time, and are read as days until "
+                "the first return; state excess_days, the SD by which that may miss, or leave them out."
+            )
+            found.append(Finding("recurrent-absence", "warning", text))
         beside = [
             str(names[row])
             for row, own in enumerate(rows)

@@ -420,6 +420,16 @@ def test_rows_that_cannot_be_translated_are_named(row, said) -> None:
     assert any(said in each and "'A'" in each for each in faults), faults
 
 
+def test_days_that_count_every_absence_are_named_unless_an_excess_allows_for_it() -> None:
+    row = {"study": "A", "days_t": 90, "days_t_se": 9, "days_c": 99, "days_c_se": 9, "horizon": 365}
+    evidence = brw.Evidence.from_returns(pd.DataFrame([row]))
+    checks = [each.check for each in ReturnToWork().findings(evidence)]
+    assert checks == ["translated", "recurrent-absence"]
+    assert [each.check for each in ReturnToWork(excess_days=0.1).findings(evidence)] == checks[:1]
+    bare = brw.Evidence.from_returns(pd.DataFrame([row | {"horizon": NAN}]))
+    assert "row 'A': " in ReturnToWork().faults(bare)[0]
+
+
 def test_settings_travel_and_are_checked() -> None:
     likelihood = ReturnToWork(cut=90.0, excess_days=0.1)
     faults = Faults(SpecError)

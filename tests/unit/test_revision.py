@@ -8,9 +8,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from bayesrtw.analysis.catalog import analysis_ids, open_analysis, open_dataset
-from bayesrtw.analysis.query import select
+from bayesrtw.analysis.query import selected
 from bayesrtw.errors import EvidenceError
-from bayesrtw.model.design import build
+from bayesrtw.model.design import build, build_curved, curved
 from bayesrtw.reading.read import read_csv
 from bayesrtw.registry import kinds
 
@@ -75,13 +75,18 @@ def test_corrections_and_signatures_that_make_no_sense_are_faults(tmp_path, row,
 def test_priors_never_look_at_effects_or_standard_errors(name):
     """Other effects and precisions, the same rows: every prior is the same."""
     analysis = open_analysis(name)
-    rows = select(analysis.evidence, open_dataset(analysis.evidence.dataset)).evidence
+    rows = selected(analysis, open_dataset(analysis.evidence.dataset)).evidence
     effect, se = rows.data["effect"], rows.data["se"]
     other = dataclasses.replace(
         rows, data=rows.data.assign(effect=3.0 - 2.0 * effect, se=1.7 * se), dependence=()
     )
     plain = dataclasses.replace(rows, dependence=())
-    first, second = (build(analysis.model, each, levels=True) for each in (plain, other))
+    first, second = (
+        build_curved(analysis.model, each).near
+        if curved(analysis.model, each)
+        else build(analysis.model, each, levels=True)
+        for each in (plain, other)
+    )
     assert_array_equal(first.mean, second.mean)
     assert_array_equal(first.precision, second.precision)
     assert_array_equal(first.columns, second.columns)
