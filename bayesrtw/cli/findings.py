@@ -80,6 +80,12 @@ def findings(
     found = summarised(
         [run(one, own) for one, own in zip(analyses, rows, strict=True)], at=at, confirmed=confirmed
     )
+    if certainty is not None and all(each.line.certainty.confirmed is None for each in found.rows):
+        told = ", ".join(dict.fromkeys(each.analysis for each in confirmed)) or "none"
+        click.echo(
+            f"note: {certainty} confirms nothing that is asked here; analyses in it: {told}.",
+            err=True,
+        )
     raw = render_findings(found, chosen)
     if out is None:
         sys.stdout.write(raw.decode())

@@ -204,6 +204,14 @@ def imprecision(
             reason=f"{interval.capitalize()} {scale.title}, crosses the {names} of importance at {told}.",
         )
     short = information(change, thresholds[1])
+    if math.isinf(short):
+        return Suggestion(
+            domain="imprecision",
+            down=0,
+            reason=f"{interval.capitalize()} {scale.title}, crosses no threshold of importance; from this "
+            f"baseline no effect goes as far as {_figure(thresholds[1], scale)}, so that no benefit can be "
+            "important.",
+        )
     enough = "no smaller" if short >= 1 else "smaller"
     return Suggestion(
         domain="imprecision",

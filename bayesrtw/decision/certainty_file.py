@@ -184,7 +184,7 @@ def settled(
         )
     if not fits:
         return Certainty(suggested=suggested)
-    last = max(fits, key=lambda each: each.on)
+    last = max(reversed(fits), key=lambda each: each.on)  # of one day, the last in the file
     if last.version > provenance.version:
         raise SpecError(
             f"{FILE}: the certainty of {analysis} is confirmed for version {last.version} of the rows, and "

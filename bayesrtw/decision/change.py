@@ -284,8 +284,11 @@ def of_days(
     own = partial(Scale, "days", good=True)
     if OF_DAYS.get(measure.name) == "":
         if unit != "days":
+            told = f"are in {unit}" if unit else "have no stated unit"
             raise SpecError(
-                f"days are asked for; differences are in {unit or 'an unstated unit'}: use difference."
+                f"differences {told}, and differences of days alone tell days. Where they are of days, state it: "
+                "unit = 'days' of the [[outcome]] in a dataset.toml (unit= in Python). Where they are not, zones "
+                "stand on difference, and neither a baseline nor stakes can be used."
             )
         return own(
             "days regained",

@@ -244,8 +244,9 @@ def sentence(found: EffectsCounted, certainty: Certainty) -> str:
     level, mean = certainty.level, found.mean
     who = f"The {found.whole.evidence.provenance.programme}"
     left = certainty.suggested.open
+    listed = " and ".join(filter(None, (", ".join(left[:-1]), *left[-1:])))
     unsure = (
-        f" Nobody has judged {' and '.join(left)}, so that this may say too much."
+        f" Nobody has judged {listed}, so that this may say too much."
         if certainty.confirmed is None and left and level != "very low"
         else ""
     )

@@ -344,7 +344,7 @@ def test_what_has_no_absolute_effect_says_what_is_missing() -> None:
         absolute_effects(*pooled(0.1, 0.1, "log_ratio_of_means", "lower"))
     with pytest.raises(SpecError, match="tells no days"):
         absolute_effects(*pooled(0.1, 0.1, "log_variability_ratio"))
-    with pytest.raises(SpecError, match="in points: use difference"):
+    with pytest.raises(SpecError, match="are in points, and differences of days alone"):
         absolute_effects(*pooled(0.1, 0.1, "mean_difference", "higher", "points"))
     with pytest.raises(SpecError, match="direction of benefit"):
         absolute_effects(*pooled(0.1, 0.1, "mean_difference", "", "days"))

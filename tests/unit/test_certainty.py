@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import norm
 
 import bayesrtw as brw
+from bayesrtw.decision.baseline import StatedBaseline
 from bayesrtw.decision.certainty import (
     DOMAINS,
     Suggested,
@@ -22,7 +23,7 @@ from bayesrtw.decision.certainty import (
     starting,
 )
 from bayesrtw.decision.certainty_file import Confirmation, confirmations, settled
-from bayesrtw.decision.change import Change, as_difference, as_ratio
+from bayesrtw.decision.change import Change, as_difference, as_ratio, of_1000
 from bayesrtw.decision.zones import Zones
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import measure_named
@@ -64,6 +65,16 @@ def test_the_size_of_information_is_that_of_a_planned_trial() -> None:
     assert information(normal(0.0, np.log(1.25) / 2.801585, ratio), 1.25) == pytest.approx(
         1.0, rel=1e-5
     )
+
+
+def test_a_threshold_that_no_effect_reaches_is_said_to_be_out_of_reach() -> None:
+    # From 500 of 1000 no odds ratio makes 600 more.
+    points = StatedBaseline(risk=0.5, source="a register").points()
+    scale = of_1000(measure_named("log_odds_ratio"), "higher", points)
+    found = imprecision(normal(0.3, 0.1, scale), Zones(per_1000=600))
+    assert found.down == 0
+    assert found.number is None
+    assert "no effect goes as far as 600, so that no benefit can be important" in found.reason
 
 
 def test_without_zones_the_interval_is_held_against_no_effect_and_says_so() -> None:
@@ -211,6 +222,9 @@ def test_what_a_person_confirmed_is_printed_and_its_age_is_said() -> None:
 
     again = replace(CONFIRMED, on=date(2026, 12, 1), level="very low")
     assert settle([again, CONFIRMED]).level == "very low"
+    # Of two of one day the last in the file holds.
+    assert settle([CONFIRMED, replace(CONFIRMED, level="high")]).level == "high"
+    assert settle([replace(CONFIRMED, level="high"), CONFIRMED]).level == "low"
     assert settle([replace(CONFIRMED, analysis="another")]).confirmed is None
     # What was judged of a level is not said of the pooled mean.
     assert settle([replace(CONFIRMED, at={"comparison": "physical"})]).confirmed is None

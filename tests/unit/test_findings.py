@@ -186,6 +186,13 @@ def test_the_command_writes_what_is_asked_for(tmp_path: Path) -> None:
     assert odd.exit_code == 1
     assert "no moderator of these analyses" in odd.output
     (tmp_path / "certainty.toml").write_text(
+        '[[confirmation]]\nanalysis = "dayz"\nrevision = 1\nlevel = "low"\nby = "x"\n'
+        'on = 2026-11-30\nwhy = "y"\n'
+    )
+    idle = run.invoke(main, ["findings", str(own), "--certainty", str(tmp_path)])
+    assert idle.exit_code == 0
+    assert "confirms nothing that is asked here; analyses in it: dayz." in idle.stderr
+    (tmp_path / "certainty.toml").write_text(
         '[[confirmation]]\nanalysis = "days"\nrevision = 9\nlevel = "low"\nby = "x"\n'
         'on = 2026-11-30\nwhy = "y"\n'
     )
