@@ -286,9 +286,9 @@ def of_days(
         if unit != "days":
             told = f"are in {unit}" if unit else "have no stated unit"
             raise SpecError(
-                f"differences {told}, and differences of days alone tell days. Where they are of days, state it: "
-                "unit = 'days' of the [[outcome]] in a dataset.toml (unit= in Python). Where they are not, zones "
-                "stand on difference, and neither a baseline nor stakes can be used."
+                f"differences {told}, and differences of days alone tell days. Where they are of days, state "
+                "unit = 'days' of the [[outcome]] in a dataset.toml (unit= in Python). Where they are not, "
+                "zones stand on difference, and neither a baseline nor stakes can be used."
             )
         return own(
             "days regained",
