@@ -2,9 +2,10 @@
 
     uv run python tests/bench/returns_change.py [--replicates 100] [--write]
 
-Twenty-four studies with individual times; before day 60 one hazard ratio, after it another. Each reports one
-currency drawn at random, as in `returns_coverage`, but for ratios of risks without counts, which are often
-refused under a hazard ratio that changes. `bayesrtw.currencies.changing` is asked with that day.
+Twenty-four studies with individual times; before day 60 one hazard ratio, after it another. A third of them
+reports a hazard ratio over the year, a third people back by one date, a third by two. Medians, days and
+ratios without counts are refused too often under a hazard ratio that changes to be simulated by the hundred.
+`bayesrtw.currencies.changing` is asked with that day.
 """
 
 import argparse
@@ -23,8 +24,20 @@ from bayesrtw.question.agreement import changing
 STUDIES, DAY = 24, 60.0
 #: Hazard ratios before and after the day.
 RATIOS = ((1.3, 1.3), (1.5, 1.2), (1.5, 1.0), (2.0, 0.7))
-CURRENCIES = tuple(name for name in own.CURRENCIES if name != "risk_ratio")
+KINDS = ("hazard_ratio", "back", "twice")
 OUT = Path(__file__).parents[2] / "docs" / "measured" / "returns-change.csv"
+
+
+def reported(days, kind, rng):
+    """Give what a study reports."""
+    if kind != "twice":
+        return own.told(days, kind, rng)
+    back = [(days <= day).sum(axis=1) for day in (91.0, own.HORIZON)]
+    n = days.shape[1]
+    return {
+        "n_c": n, "n_t": n, "at": 91.0, "events_c": back[0][0], "events_t": back[0][1],
+        "at_2": own.HORIZON, "events_c_2": back[1][0], "events_t_2": back[1][1],
+    }  # fmt: skip
 
 
 def drawn(before, after, rng):
@@ -35,9 +48,7 @@ def drawn(before, after, rng):
         n, shift = int(rng.integers(40, 200)), rng.normal(0.0, 0.1)
         early = DAY, math.log(before) + shift, math.log(after) + shift
         days = own.times(0.0, median, shape, n, rng, early=early)
-        row = None
-        while row is None:
-            row = own.told(days, str(rng.choice(CURRENCIES)), rng)
+        row = reported(days, KINDS[place % len(KINDS)], rng)
         rows.append({"study": f"s{place}", "follow_up_days": own.HORIZON} | row)
     return Evidence.from_returns(pd.DataFrame(rows))
 
