@@ -367,6 +367,9 @@ def indirectness(
     )
     of = "rows" if shares is None else "information"
     text = f"{100 * share:.0f} % of the {of} is about others than {what}, or does not say."
+    for name, values in target.items():
+        if lone := [each for each in values if not evidence.matches(name, [each]).any()]:
+            text += f" No row says {name.replace('_', ' ')} {' or '.join(lone)}."
     down = 2 if share >= NEARLY_ALL else 1 if share >= MOST else 0
     return Suggestion(domain="indirectness", down=down, reason=text, number=share)
 

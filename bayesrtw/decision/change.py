@@ -179,6 +179,9 @@ OF_DAYS: Final = {
     "standardised_mean_difference": "sd",
 }
 
+#: What a curve of return needs besides its source.
+CURVE: Final = " with risk, day and shape (of next-trial: --risk, --by-day and --shape)"
+
 #: The one baseline of a scale that needs none.
 _NONE: Final = np.ones(1)
 
@@ -307,7 +310,8 @@ def of_days(
     if points is None or points.of != needs:
         raise SpecError(
             f"days of a {measure.title.lower()} need a baseline {needs}; "
-            f"{'none' if points is None else f'a {points.of}'} is stated."
+            f"{'none' if points is None else f'a {points.of}'} is stated. State it, with its source, as "
+            f"[decision.baseline]{CURVE if needs == 'risk' else ''}."
         )
     if needs == "risk":
         if benefit != "higher":

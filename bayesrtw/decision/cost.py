@@ -429,7 +429,7 @@ def assumed(choice: Choice) -> list[str]:
         said.append(f"Without a programme it is as in {choice.points.source}, {wide}.")
     said.append(
         "Options are valued at their mean effect; people differ in neither effect nor cost, and only days of "
-        f"work and the cost of the programme count. {NOTHING.capitalize()} has net benefit 0."
+        f"work and the cost of the programme count. Doing {NOTHING} has net benefit 0."
     )
     return said
 

@@ -117,6 +117,8 @@ def value_of_knowing(
     draws = choice.drawn()
     found = {EVERYTHING: worth_of(_even(len(draws.u)), stakes.drawn(draws.days, draws.u))}
     found[EFFECTS] = of_effects(choice)
+    # A sum over draws against an exact one: everything tells no less than a part of it.
+    found[EVERYTHING] = max(found[EVERYTHING], found[EFFECTS])
     for place, option in enumerate(stakes.option if choice.count > 1 else ()):
         found[f"the effect of {option.name}"] = of_part(choice, [place])
     blocks, biases = coefficients_of(choice.whole)
@@ -135,7 +137,7 @@ def value_of_knowing(
         found[SPREAD] = of_spread(choice)
     frame = pd.DataFrame({"person": found}).rename_axis("known")
     # Sums over draws and over even places differ in their last digits.
-    frame["person"] = frame["person"].clip(upper=frame["person"].iloc[:2].max())
+    frame["person"] = frame["person"].clip(upper=found[EVERYTHING])
     if stakes.people is not None:
         frame["people"] = stakes.people * frame["person"]
     said = [

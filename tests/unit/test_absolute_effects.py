@@ -342,6 +342,8 @@ def test_what_has_no_absolute_effect_says_what_is_missing() -> None:
         )
     with pytest.raises(SpecError, match="need a baseline mean; none is stated"):
         absolute_effects(*pooled(0.1, 0.1, "log_ratio_of_means", "lower"))
+    with pytest.raises(SpecError, match=r"none is stated. State it.*--risk, --by-day and --shape"):
+        of_days(measure_named("log_hazard_ratio"), "higher", "", None)
     with pytest.raises(SpecError, match="tells no days"):
         absolute_effects(*pooled(0.1, 0.1, "log_variability_ratio"))
     with pytest.raises(SpecError, match="are in points, and differences of days alone"):

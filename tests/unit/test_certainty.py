@@ -128,6 +128,8 @@ def test_indirectness_is_the_share_of_others() -> None:
     ):  # fmt: skip
         found = indirectness(evidence, SHARES, {"condition": values})
         assert (found.down, found.number) == (down, pytest.approx(share))
+    odd = indirectness(evidence, SHARES, {"condition": ("msk", "Mental")})
+    assert odd.reason.endswith("No row says condition Mental.")
     with pytest.raises(SpecError, match="'sex', which is no column"):
         indirectness(evidence, SHARES, {"sex": ("female",)})
 

@@ -255,6 +255,14 @@ def test_what_is_not_known_of_prices_and_costs_counts_in_everything():
     assert found[EVERYTHING] == pytest.approx(gain.mean() - max(net.mean(), 0), abs=error)
 
 
+@pytest.mark.parametrize("cost", [100.0, 400.0, 900.0])
+def test_no_part_is_worth_more_to_know_than_everything(cost: float) -> None:
+    # Amounts are for certain, so that everything is the effect: both are sums of one expectation.
+    found = value_of_knowing(model(), rows(), stakes=stakes(cost))["person"]
+    assert (found <= found[EVERYTHING]).all()
+    assert found[EVERYTHING] == pytest.approx(found[EFFECTS], rel=2e-3)
+
+
 def test_a_trial_is_worth_what_it_brings_less_what_it_costs():
     cost = TrialCost(fixed=50_000, person=300)
     asked = stakes(450.0, people=20_000.0, trial=cost)
