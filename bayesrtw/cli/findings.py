@@ -61,6 +61,10 @@ def findings(
 
     by_suffix = {suffix: each for each, suffix in FORMATS.items()}
     chosen = kind or (by_suffix.get(out.suffix.lower()) if out else None) or "md"
+    if kind is None and out is not None and out.suffix and out.suffix.lower() not in by_suffix:
+        raise OutputError(
+            f"{out}: no format has the suffix {out.suffix}; use {', '.join(by_suffix)}, or give --format."
+        )
     if out is None and chosen == "docx":
         raise OutputError("a Word document is no text for a terminal; give --out FILE.docx.")
     analyses = [open_analysis(name) for name in ids]

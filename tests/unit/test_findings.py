@@ -182,6 +182,10 @@ def test_the_command_writes_what_is_asked_for(tmp_path: Path) -> None:
     terminal = run.invoke(main, ["findings", str(own), "--format", "docx"])
     assert terminal.exit_code == 1
     assert "give --out" in terminal.output
+    other = run.invoke(main, ["findings", str(own), "--out", str(tmp_path / "own.pdf")])
+    assert other.exit_code == 1
+    assert "no format has the suffix .pdf; use .md, .html, .csv, .json, .docx" in other.output
+    assert not (tmp_path / "own.pdf").exists()
     odd = run.invoke(main, ["findings", str(own), "--at", "colour=red"])
     assert odd.exit_code == 1
     assert "no moderator of these analyses" in odd.output
