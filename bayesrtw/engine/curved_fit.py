@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
 from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
-from bayesrtw.engine.curved import DEAR, Curved, curved_of
+from bayesrtw.engine.curved import Curved, curved_of
 from bayesrtw.engine.curved_foretold import MOST, foretold
 from bayesrtw.engine.curved_kernels import Combined, kernels, massed
 from bayesrtw.engine.curved_nodes import Looks, apart, cost, counts_of, left_out, nodes_of, unserved
@@ -252,10 +252,10 @@ class CurvedFit:
         """Give the effect behind one row, or what it would report."""
         curved, kept = self.fine.curved, bool(self.kept[row])
         if not curved.at_risk[row]:
-            several = self.design.sites.reports(row, np.zeros(1)) is not None
-            if effect and (several or len(self.design.sites.parts(row, 0.0, 0.0)[0]) > DEAR):
+            sites = self.design.sites
+            if effect and sites.peaked and len(sites.parts(row, 0.0, 0.0)[0]) > 1:
                 return self._effect(row)
-            if several:
+            if not effect and sites.reports(row, np.zeros(1)) is not None:
                 return self._reported(row)
         weight, share, _ = self._shares(self.fine)
         found = []

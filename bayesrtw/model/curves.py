@@ -86,6 +86,11 @@ class Curves:
         return self.seen, self.width
 
     @property
+    def peaked(self) -> bool:
+        """See `Sites`."""
+        return True
+
+    @property
     def falls(self) -> NDArray[np.bool_]:
         """See `Sites`."""
         return np.array([not each.edges for each in self.laid], dtype=bool)

@@ -42,6 +42,10 @@ class Sites(Protocol):
         """Which densities fall off on both sides, shape (unit,): those alone bound a heterogeneity."""
 
     @property
+    def peaked(self) -> bool:
+        """Whether a site times a normal has one maximum, so that a short rule there follows it."""
+
+    @property
     def size(self) -> int:
         """How many normals a site's density takes, about: what a look at it costs."""
 
@@ -111,6 +115,11 @@ class Mixed:
     def moved(self, by: Array) -> "Mixed":
         """See `Sites`."""
         return replace(self, seen=self.seen + by)
+
+    @property
+    def peaked(self) -> bool:
+        """See `Sites`: heavy tails make two."""
+        return False
 
     @property
     def falls(self) -> NDArray[np.bool_]:

@@ -77,6 +77,11 @@ class UnknownScale:
         return replace(self, seen=self.seen + by)
 
     @property
+    def peaked(self) -> bool:
+        """See `Sites`."""
+        return False
+
+    @property
     def falls(self) -> NDArray[np.bool_]:
         """See `Sites`."""
         return np.ones(len(self.seen), dtype=bool)
