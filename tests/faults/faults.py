@@ -70,7 +70,7 @@ def stand_ins(*, posterior):
         "forest": SimpleNamespace(figure=None, file="forest")
     }
     figure.write_figure = lambda _, path: path.write_bytes(PICTURE)
-    render.page = lambda *_: PICTURE.decode()
+    render.page = lambda _, content, *__: render.render_html(content, [])
     if posterior:
         xr.DataTree.to_netcdf = lambda *_, **__: PICTURE
 
