@@ -38,7 +38,8 @@ class Shape(NamedTuple):
     cut
         Day at which the hazard changes; 0 for a Weibull law.
     median, shape
-        Mean and SD of the logs of the median (days), and of the shape or of the later hazard.
+        Mean and SD of the logs of the median (days; with a cut, of the one that the hazard before it would
+        make), and of the shape or of the later hazard over the earlier one.
     between
         SD of that mean over all that is asked; 0 where it is known.
     """
@@ -48,42 +49,33 @@ class Shape(NamedTuple):
     shape: tuple[float, float]
     between: float = 0.0
 
-    def of(self, median: ArrayLike, log_shape: ArrayLike) -> ReturnCurve:
-        """Give curves by their medians; arguments broadcast."""
-        shape = np.exp(log_shape)
-        return (
-            PiecewiseReturn(median, shape, self.cut) if self.cut else WeibullReturn(median, shape)
-        )
-
-    def median_of(self, level: Array, log_shape: Array, day: float) -> Array:
-        """Give medians of curves by their log cumulative hazard at a day; arguments broadcast."""
-        shape, level = np.exp(log_shape), np.clip(level, -600.0, 600.0)
-        if not self.cut:
-            return np.asarray(day * np.exp(np.clip((math.log(LN2) - level) / shape, -300.0, 300.0)))
-        passed = LN2 * PiecewiseReturn(1.0, shape, self.cut).passed(day) / np.exp(level)
-        later = self.cut + (passed - self.cut) / shape
-        return np.asarray(np.where(passed <= self.cut, passed, later))
-
     def curve(self, place: Array, log_shape: Array, day: float) -> ReturnCurve:
         """Give curves by log hazard at a day or, where that is 0, by log median; arguments broadcast."""
-        if day:
-            return self.of(self.median_of(place, log_shape, day), log_shape)
-        return self.of(np.exp(place), log_shape)
+        shape = np.exp(log_shape)
+        median = np.exp(np.clip(self.median_of(place, log_shape, day) if day else place, -300, 300))
+        if not self.cut:
+            return WeibullReturn(median, shape)
+        later = self.cut + (median - self.cut) / shape
+        return PiecewiseReturn(np.where(median <= self.cut, median, later), shape, self.cut)
+
+    def median_of(self, level: Array, log_shape: Array, day: float) -> Array:
+        """Give log medians of curves by their log cumulative hazard at a day; arguments broadcast."""
+        shape = np.exp(log_shape)
+        if not self.cut:
+            return np.asarray(math.log(day) + (math.log(LN2) - level) / shape)
+        passed = PiecewiseReturn(1.0, shape, self.cut).passed(day)
+        return np.asarray(np.log(LN2 * passed) - level)
 
     def log_place(self, place: Array, log_shape: Array, day: float) -> Array:
         """Log density of a place, see `curve`, given the shape; arguments broadcast."""
         mean, sd = self.median
+        median = self.median_of(place, log_shape, day) if day else place
+        # The log median falls by this for each unit of a level.
+        slope = 0.0 if self.cut or not day else 1.0
         scale = -0.5 * math.log(2.0 * math.pi) - math.log(sd)
-        if not day:
-            return np.asarray(scale - 0.5 * ((place - mean) / sd) ** 2 + 0.0 * log_shape)
-        median, shape = self.median_of(place, log_shape, day), np.exp(log_shape)
-        found = scale - 0.5 * ((np.log(median) - mean) / sd) ** 2
-        # Log of the slope of the log median in the level.
-        if not self.cut:
-            return np.asarray(found - log_shape)
-        rate = np.where(median <= self.cut, 1.0, shape)
-        passed = PiecewiseReturn(1.0, shape, self.cut).passed(median)
-        return np.asarray(found + np.log(passed / (median * rate)))
+        return np.asarray(
+            scale - 0.5 * ((median - mean) / sd) ** 2 - slope * log_shape + 0.0 * place
+        )
 
 
 class Treated(NamedTuple):
@@ -202,7 +194,7 @@ class Averaged:
         day, later = change
         x, y = (np.linspace(-REACH, REACH, count) for count in SPREAD)
         (mean, sd), (centre, spread) = shape.median, shape.shape
-        curve = shape.of(np.exp(mean + sd * x)[:, None], centre + spread * y)
+        curve = shape.curve((mean + sd * x)[:, None], centre + spread * y, 0.0)
         early, whole = (-np.expm1(-np.minimum(curve.hazard(at), 700.0)) for at in (day, end))
         share = (1.0 - early / np.maximum(whole, 1e-300)).ravel()
         weight = np.exp(-0.5 * (x[:, None] ** 2 + y**2)).ravel()
@@ -250,6 +242,12 @@ class Report(NamedTuple):
     se: float
     at: float
     arm: int = 1
+
+    def quantiles(self) -> list["Report"]:
+        """Give the quantiles of arms that it is made of."""
+        if self.kind == "median_ratio":
+            return [Report("quantile", 0.0, 0.0, 0.5, arm) for arm in (0, 1)]
+        return [self] if self.kind == "quantile" else []
 
 
 class Kind(NamedTuple):

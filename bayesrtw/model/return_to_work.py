@@ -93,7 +93,8 @@ class ReturnToWork:
     Parameters
     ----------
     median
-        Prior of the log of the median (days) without the programme, in each study: a `Normal`.
+        Prior of the log of the median (days) without the programme, in each study: a `Normal`. With
+        a `cut` it is the median that the hazard before it would make.
     shape
         Prior of the log of the Weibull shape in each study or, with a `cut`, of the later hazard over the
         earlier one: a `Normal`. The default says that hazards fall: half of the shapes lie below 0.8. [3]_

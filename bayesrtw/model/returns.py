@@ -13,7 +13,7 @@ References
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -41,12 +41,12 @@ STEP, LONGEST, FEWEST, MOST = 0.5, 0.25, 33, 1601
 SMOOTH = 1e-5
 #: Points over places, and where they are levels alone; steps between shapes, in their SDs; fewest and most.
 PLACES, ALONE, APART, SHAPES = 41, 193, 0.7, (9, 241)
-#: The same where hazards jump and rules leave some 1e-6 of noise: places, shapes, effects and their reach.
-JUMPS, EVERY, WITHIN = (193, 81), 241, (8.0, 40.0)
+#: Points of a Gauss-Legendre rule on each side of a kink.
+BESIDE = 48
 #: SDs that priors reach.
 REACH = 7.0
-#: Points of the prior of a level, and of shapes integrated there, without and with hazards that jump.
-LEVELS, WITHOUT, WITH = 1201, 101, 1601
+#: Points of the prior of a level, and of shapes integrated there.
+LEVELS, OVER = 1201, 101
 #: LevelLaws beyond which nobody, or everybody, is back.
 FURTHEST: Final = (-24.0, 16.0)
 #: Densities that are asked for together.
@@ -95,18 +95,37 @@ class Returns:
     @cached_property
     def day(self) -> float:
         """Day at which the curve is placed by its hazard; 0 where it is placed by its median."""
-        # Where the hazard jumps, so does the density of a level at the median.
-        if self.shape.cut and not self.flat:
-            return 0.0
         if self.seen is not None:
             return float(self.seen.day[0])
         ratios = ("risk_ratio", "odds_ratio", "back")
         return next((each.at for each in self.numbers if each.kind in ratios), 0.0)
 
-    @property
-    def jumps(self) -> bool:
-        """Whether hazards jump at a day that what is told may lie on either side of."""
-        return not self.flat and bool(self.shape.cut or (self.change[1] and self.numbers))
+    def kinks(self, theta: Array, log_shape: Array) -> list[Array]:
+        """Places at which a quantile of an arm lies where its hazard jumps; arguments broadcast."""
+        if self.flat:
+            return []
+        cut, (change, later) = self.shape.cut, self.change
+        levels = dict.fromkeys(
+            (math.log(-math.log1p(-each.at)), each.arm)
+            for report in self.numbers
+            for each in report.quantiles()
+        )
+        found = []
+        for level, arm in levels:
+            if cut:
+                early = min(change, cut) / cut if later else 1.0
+                treated = theta + math.log(early + math.exp(later) * (1.0 - early))
+                found.append(self._place(level - arm * treated, log_shape, cut))
+            if arm and later:
+                found.append(self._place(level - theta, log_shape, change))
+        return found
+
+    def _place(self, log_hazard: Array, log_shape: Array, at: float) -> Array:
+        """Give the place of a curve by its log cumulative hazard at any day."""
+        median = self.shape.median_of(log_hazard, log_shape, at)
+        if not self.day:
+            return median
+        return np.log(self.shape.curve(median, log_shape, 0.0).hazard(self.day))
 
     @cached_property
     def flat(self) -> bool:
@@ -219,7 +238,11 @@ class Returns:
         if not self.day:
             return ends
         told = [
-            math.log(float(self.shape.of(math.exp(end), centre + by).hazard(self.day)))
+            math.log(
+                float(
+                    self.shape.curve(np.asarray(end), np.asarray(centre + by), 0.0).hazard(self.day)
+                )
+            )
             for end in ends
             for by in (-3.0 * spread, 3.0 * spread)
         ]
@@ -258,10 +281,6 @@ class Returns:
     @cached_property
     def _laid(self) -> "Tabled":
         """Integrate over places at even effects wherever the study leaves any likelihood."""
-        if self.jumps:
-            within = min(WITHIN[0], WITHIN[1] * self.spread)
-            theta = self.best[0] + np.linspace(-within, within, EVERY)
-            return self._tabled(theta, np.linspace(*self._alive(theta)[:2], JUMPS[1]), JUMPS[0])
         look = self._look
         value = look.under((self.shape.shape[0], self.widest))
         here = value > value.max() - GONE
@@ -331,17 +350,24 @@ class Returns:
 
     def _over(self, theta: Array, log_shape: Array, low: Array, high: Array, count: int) -> Array:
         """Log of integrals over places between ends, shape (effect, shape)."""
-        found, u = np.empty(low.shape), np.linspace(0.0, 1.0, count)[:, None]
-        step = max(1, AT_ONCE // (count * len(log_shape)))
+        found = np.empty(low.shape)
+        kinks = [np.clip(each, low, high) for each in self.kinks(theta[:, None], log_shape)]
+        ends = np.stack([low, *(np.sort(kinks, axis=0) if kinks else ()), high])
+        u, weight = _gauss(BESIDE) if kinks else _even(count)
+        step = max(1, AT_ONCE // (len(u) * (len(ends) - 1) * len(log_shape)))
         for start in range(0, len(theta), step):
             cut = slice(start, start + step)
-            width = (high - low)[cut, None]
-            inside = self._density(theta[cut, None, None], low[cut, None] + width * u, log_shape)
-            top = inside.max(axis=1, keepdims=True)
-            top = np.where(np.isfinite(top), top, 0.0)
+            first, width = (
+                ends[:-1, cut].swapaxes(0, 1),
+                np.diff(ends[:, cut], axis=0).swapaxes(0, 1),
+            )
+            place = (first[:, :, None] + width[:, :, None] * u[:, None]).reshape(
+                -1, len(u) * width.shape[1], len(log_shape)
+            )
+            inside = self._density(theta[cut, None, None], place, log_shape)
             with np.errstate(divide="ignore"):
-                whole = np.log(np.exp(inside - top).sum(axis=1, keepdims=True))
-            found[cut] = (top + whole + np.log(width / (count - 1)))[:, 0]
+                each = (np.log(width)[:, :, None] + np.log(weight)[:, None]).reshape(place.shape)
+            found[cut] = logsumexp(inside + each, axis=1)
         return found
 
     def _homes(self, theta: Array, log_shape: Array) -> tuple[Array, Array]:
@@ -373,8 +399,7 @@ class Returns:
     @cached_property
     def _levels(self) -> "LevelLaws":
         """Densities of levels at the one day that counts, given shapes."""
-        count = WITH if self.shape.cut else WITHOUT
-        shapes, level = np.linspace(*self._widest, count), np.linspace(*self._reach, LEVELS)
+        shapes, level = np.linspace(*self._widest, OVER), np.linspace(*self._reach, LEVELS)
         return LevelLaws(level, shapes, self.shape.log_place(level[:, None], shapes, self.day))
 
     @cached_property
@@ -458,6 +483,18 @@ def _weights(log_shape: Array, law: tuple[float, float]) -> Array:
     return np.asarray(
         bare + math.log((log_shape[1] - log_shape[0]) / (sd * math.sqrt(2 * math.pi)))
     )
+
+
+def _even(count: int) -> tuple[Array, Array]:
+    """Nodes and weights of the trapezoid rule between 0 and 1."""
+    return np.linspace(0.0, 1.0, count), np.full(count, 1.0 / (count - 1))
+
+
+@cache
+def _gauss(count: int) -> tuple[Array, Array]:
+    """Nodes and weights of the Gauss-Legendre rule between 0 and 1."""
+    x, weight = np.polynomial.legendre.leggauss(count)
+    return 0.5 * (x + 1.0), 0.5 * weight
 
 
 def _woven(one: Array, other: Array) -> Array:
