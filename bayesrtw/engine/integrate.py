@@ -15,7 +15,7 @@ from bayesrtw.model.design import Design
 from bayesrtw.model.prior import Prior
 from bayesrtw.posterior.axis import Axis, Positive
 from bayesrtw.posterior.marginal import MARGIN, Marginal, marginals, series, unresolved
-from bayesrtw.posterior.nodes import Nodes
+from bayesrtw.posterior.nodes import Nodes, Range
 
 Array = NDArray[np.float64]
 
@@ -220,11 +220,14 @@ def integrate(
     seen = _Recalled(problem)
     try:
         at = looks(seen.log_density, problem.axes, moments)
-        coarser, before, moved = None, None, np.inf
+        coarser, before, moved, first = None, None, np.inf, None
         each = max(8, start // 2 ** (dims - 1))
         growth, shares = GROWTH[dims - 1], _shares(at)
         while math.prod(counts := _counts(each, shares)) <= (MOST_ALONE, MOST_NODES)[dims > 1]:
-            found = lay(seen.log_density, problem.axes, counts, at, size=size, moments=moments)
+            found = lay(
+                seen.log_density, problem.axes, counts, at, size=size, moments=moments, first=first
+            )
+            first = found.ranges[0]
             after = answer(problem, found, seen.given(found.on_axes()))
             if coarser is not None and before is not None:
                 moved = float(np.max(np.abs(after - before)))
@@ -235,9 +238,11 @@ def integrate(
                     if not marginal:
                         return Integral(kept, found, (), moved)
 
-                    def again(counts: tuple[int, ...]) -> Nodes:
+                    def again(counts: tuple[int, ...], first: Range = first) -> Nodes:
                         density, axes = seen.log_density, problem.axes
-                        return lay(density, axes, counts, at, size=size, moments=moments)
+                        return lay(
+                            density, axes, counts, at, size=size, moments=moments, first=first
+                        )
 
                     finer, rest = resolve(found, again, tolerance)
                     own = marginals(finer, problem.axes)

@@ -355,6 +355,7 @@ def lay(
     size: int,
     moments: Sequence[int | Array],
     lead: int = 0,
+    first: Range | None = None,
 ) -> Nodes:
     """Lay nodes and weigh them.
 
@@ -375,6 +376,8 @@ def lay(
         Highest moment of each hyperparameter that the ranges must hold.
     lead
         Leading axes of the density: those of the hyperparameters that are held.
+    first
+        Range of the first hyperparameter, where other nodes of the same density have shown it.
 
     Returns
     -------
@@ -387,12 +390,13 @@ def lay(
         If the posterior is improper.
     """
     place = len(at) - len(axes)
-    outer = log_density if len(axes) == 1 else _profile(log_density, axes, at[place:])
-    density = _in_u(outer, axes[0])
-    if place == 0:
-        first = locate(density, axes[0], at[0], size=size, moment=moments[0])
-    else:
-        first = _between(density, at[place].reshape(*(1,) * lead, -1), moments[0])
+    if first is None:
+        outer = log_density if len(axes) == 1 else _profile(log_density, axes, at[place:])
+        density = _in_u(outer, axes[0])
+        if place == 0:
+            first = locate(density, axes[0], at[0], size=size, moment=moments[0])
+        else:
+            first = _between(density, at[place].reshape(*(1,) * lead, -1), moments[0])
     x, w = rule(counts[0])
     half = 0.5 * (first.high - first.low)[..., None]
     u = first.low[..., None] + half * (x + 1.0)

@@ -24,8 +24,11 @@ def dataset_of(columns: Mapping[str, NDArray[np.generic]]) -> xr.Dataset:
         enough to tell them apart. A column ``estimate`` (the printed number) becomes
         ``estimate_printed``, since the dimension has that name.
     """
+    # Texts are texts: xarray would look in each for a date.
     data = {
-        f"{ESTIMATE}_printed" if name == ESTIMATE else name: (ESTIMATE, values)
+        f"{ESTIMATE}_printed" if name == ESTIMATE else name: xr.Variable(
+            (ESTIMATE,), np.asarray(values), fastpath=True
+        )
         for name, values in columns.items()
     }
     return xr.Dataset(data, coords={ESTIMATE: _labels(columns)})
@@ -34,6 +37,8 @@ def dataset_of(columns: Mapping[str, NDArray[np.generic]]) -> xr.Dataset:
 def _labels(columns: Mapping[str, NDArray[np.generic]]) -> NDArray[np.object_]:
     named = zip(columns.get("label", columns["study"]), columns["study"], strict=True)
     labels = [str(label) or str(study) for label, study in named]
+    if len(set(labels)) == len(labels):
+        return np.array(labels, dtype=object)
     for extra in ("stratum", "arm", "contrast", "comparison", "outcome", "follow_up_months"):
         count = _counts(labels)
         if extra not in columns or len(count) == len(labels):

@@ -1,11 +1,13 @@
 """Read and fit every analysis of the 97 Cochrane reviews, and count what became of each.
 
-    uv run python tests/bench/corpus.py /path/to/rows.csv.gz [--summaries] [--json FILE] [--record FILE]
+    uv run python tests/bench/corpus.py rows.csv.gz [--exact | --summaries] [--json FILE] [--record FILE]
 
 The file (781 kB; public package Pairwise70) is no part of the project. Each review goes through the
 importers' own path (`bayesrtw.reading.review`, `bayesrtw.reading.imported`) and each analysis with at
-least two usable rows is fitted by quadrature under the default priors; with ``--summaries`` through
-`bayesrtw.fit` and `bayesrtw.summarise`, as a user would, else through the engine's own functions.
+least two usable rows is fitted by quadrature under the default priors, those of a review at once
+(`bayesrtw.engine.collection`); with ``--exact`` counts by the likelihood that they get by default, and rows
+in which nobody has the event with them; with ``--summaries`` one by one through `bayesrtw.fit` and
+`bayesrtw.summarise`, as a user would.
 
 Effects are recomputed from counts, means or contrasts and compared with the displayed estimates and
 interval ends (1e-3, relatively, and the rounding of the display). The exit code is 1 if a fit failed or
@@ -15,7 +17,6 @@ if a difference has no known cause.
 import argparse
 import csv
 import gzip
-import hashlib
 import json
 import math
 import os
@@ -23,22 +24,26 @@ import sys
 import time
 import traceback
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
 from bayesrtw.engine import fit
+from bayesrtw.engine.collection import settle_each
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.integrate import integrate, pruned
 from bayesrtw.engine.problem import pose
 from bayesrtw.errors import BayesrtwError
+from bayesrtw.evidence.counts import rest_on
 from bayesrtw.evidence.labelled import dataset_of
 from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.evidence.reported import analysis_scale
 from bayesrtw.evidence.route import FROM_COUNTS
 from bayesrtw.evidence.table import Evidence, Provenance
 from bayesrtw.model.checked import check
+from bayesrtw.model.default_likelihood import EXACT, default_likelihood
 from bayesrtw.model.defaults import default_priors, default_terms
 from bayesrtw.model.design import build
 from bayesrtw.model.spec import Model
@@ -88,6 +93,7 @@ Z = 1.959963984540054
 
 #: Columns that a fit needs; a slim table is selected from faster.
 NEEDED = ("study", "outcome", "measure", "effect", "se", "sd_t", "sd_c")
+COUNTED = (*NEEDED, *("events_t", "n_t", "events_c", "n_c", "multiplier"))
 
 
 def read(path):
@@ -154,6 +160,20 @@ def infer(rows):
 COUNTS = ("events_t", "n_t", "events_c", "n_c")
 
 
+MEANS = ("mean_t", "sd_t", "mean_c", "sd_c")
+
+
+def hedges(cells):
+    """Estimate and ends of an interval as RevMan has them, with Hedges' approximate correction."""
+    n1, n0 = cells["n_t"], cells["n_c"]
+    total = n1 + n0
+    pooled = (n1 - 1) * cells["sd_t"] ** 2 + (n0 - 1) * cells["sd_c"] ** 2
+    d = (cells["mean_t"] - cells["mean_c"]) / math.sqrt(pooled / (total - 2))
+    g = (1 - 3 / (4 * total - 9)) * d
+    se = math.sqrt(total / (n1 * n0) + g**2 / (2 * (total - 3.94)))
+    return g, g - Z * se, g + Z * se
+
+
 def everybody(cells):
     """Whether everybody in both arms had the event."""
     a, n1, c, n0 = (float(cells.get(name) or math.nan) for name in COUNTS)
@@ -184,17 +204,23 @@ def compare(evidence, measure):
         shown = np.exp(ends) if log else ends
         off = [not close(a, b) for a, b in zip(shown, printed, strict=True)]
         if any(off):
-            counts = {name: columns.get(name, [math.nan] * (row + 1))[row] for name in COUNTS}
+            cells = {
+                name: float(columns.get(name, [math.nan] * (row + 1))[row])
+                for name in (*COUNTS, *MEANS)
+            }
             # An uncorrected ratio of 1 lies in the middle of its interval; ours has the same width.
             width = close(shown[2] / shown[1], printed[2] / printed[1]) if log else False
-            cause = why([*off[:2], not width], counts, printed, str(columns["measure"][row]))
+            cause = why([*off[:2], not width], cells, printed, str(columns["measure"][row]))
             where = f"{columns['outcome'][row]}, {columns['study'][row]}, {columns['locator'][row]}"
             differ.append((cause, where, kind, shown.tolist(), printed))
     return compared, differ
 
 
-def why(off, counts, printed, measure):
+def why(off, cells, printed, measure):
     """Give the cause of a difference that is known, else nothing."""
+    if measure == "standardised_mean_difference" and all(map(close, hedges(cells), printed)):
+        return "the display takes 1 - 3 / (4 N - 9) for the correction of a small sample, not its gammas"
+    counts = {name: cells[name] for name in COUNTS}
     if everybody(counts) and not off[2] and close(printed[0], 1.0):
         return "everybody had the event: the display corrects the interval, but not the ratio"
     if all(math.isfinite(float(cell)) for cell in counts.values()):
@@ -208,7 +234,7 @@ def why(off, counts, printed, measure):
 
 def job(task):
     """Import one review and fit its analyses."""
-    review, rows, summaries = task
+    review, rows, way = task
     begun = time.process_time()
     by_analysis = {}
     for line, row in rows:
@@ -235,48 +261,70 @@ def job(task):
                 causes[str(cause).split(" [", 1)[0]] += 1
     counts["quarantined"] = causes.total()
     read_time = time.process_time() - begun
-    failures, priors, sha = [], Counter(), hashlib.sha256()
-    slim = {name: evidence.data[name].to_numpy() for name in NEEDED if name in evidence.data}
+    failures, priors, likelihoods = [], Counter(), Counter()
+    slim = {
+        name: evidence.data[name].to_numpy()
+        for name in (COUNTED if way == "exact" else NEEDED)
+        if name in evidence.data
+    }
     usable = np.isfinite(slim["effect"]) & np.isfinite(slim["se"])
+    heard = usable | silent(evidence) if way == "exact" else usable
     places = {}
-    for row in np.flatnonzero(usable):
+    for row in np.flatnonzero(heard):
         places.setdefault(str(slim["outcome"][row]), []).append(row)
     few = Counter()
-    results = []
+    asked, found = [], {}
     for name in outcomes:
         own = places.get(name, [])
-        if len(own) < 2:
-            few[few_cause(len(own), name, evidence)] += 1
+        count = int(usable[own].sum()) if own else 0
+        if count < 2:
+            few[few_cause(count, name, evidence)] += 1
             continue
         try:
+            outcome = {name: evidence.outcomes[name]}
             columns = {column: values[own] for column, values in slim.items()}
-            chosen = Evidence(
-                dataset_of(columns), evidence.provenance, {name: evidence.outcomes[name]}
-            )
+            chosen = Evidence(dataset_of(columns), evidence.provenance, outcome)
+            likelihood = default_likelihood(chosen) if way == "exact" else None
+            if likelihood is not None and not likelihood.exact and len(own) > count:
+                columns = {column: values[usable[own]] for column, values in columns.items()}
+                chosen = Evidence(dataset_of(columns), evidence.provenance, outcome)
             prior = default_priors(chosen)
             model = Model(terms=default_terms(chosen))
-            result = public(model, chosen) if summaries else direct(model, chosen)
-            if not all(map(math.isfinite, result)):
-                failures.append((review, name, f"not finite: {result}"))
-                continue
+            priors["data-scaled" if prior.why.startswith("data-scaled") else "from the table"] += 1
+            if way == "summaries":
+                found[name] = public(model, chosen)
+            elif likelihood is not None and likelihood.exact:
+                likelihoods[type(likelihood.likelihood).__name__] += 1
+                found[name] = public(replace(model, likelihood=likelihood.likelihood), chosen)
+            else:
+                check(model, chosen)
+                asked.append((name, build(model, chosen)))
         except BayesrtwError as error:
             failures.append((review, name, f"{type(error).__name__}: {error}"))
-            continue
         except Exception:
             failures.append((review, name, traceback.format_exc()))
+    try:
+        found |= together(asked)
+    except BayesrtwError as error:
+        failures.append((review, "normal estimates", f"{type(error).__name__}: {error}"))
+    results = []
+    for name in outcomes:
+        if name not in found:
             continue
-        results.append((review, name, *result))
-        sha.update(repr((name, [f"{value:.10g}" for value in result])).encode())
+        if not all(map(math.isfinite, found[name])):
+            failures.append((review, name, f"not finite: {found[name]}"))
+            continue
+        results.append((review, name, *found[name]))
         counts["fitted"] += 1
         known, stated = kinds[name]
         counts["fitted, measure stated in the file"] += stated and bool(known)
-        priors["data-scaled" if prior.why.startswith("data-scaled") else "from the table"] += 1
     times = read_time, time.process_time() - begun
     return (
         counts,
         causes,
         few,
         priors,
+        likelihoods,
         failures,
         [(review, *each) for each in differ],
         times,
@@ -292,30 +340,60 @@ def few_cause(count, name, evidence):
     return f"no usable row: {' and '.join(sorted(causes))}"
 
 
-def direct(model, evidence):
+def silent(evidence):
+    """Rows whose counts tell something where no estimate can be made of them."""
+    found = np.zeros(evidence.size, dtype=bool)
+    measure = evidence.data["measure"].to_numpy().astype(str)
+    for name, (likelihood, _) in EXACT.items():
+        own = np.flatnonzero(measure == name)
+        if own.size:
+            found[own] = rest_on(evidence.rows(measure == name), *likelihood.reads)
+    return found
+
+
+def together(asked):
     """Mean, SD, interval and probability of the pooled mean; interval of a new setting; mean tau."""
-    check(model, evidence)
-    problem = pose(build(model, evidence))
-    found = integrate(problem, 64, 1e-8)
+    designs = [design for _, design in asked]
+    groups, alone = settle_each(designs, 1e-8)
+    found = {}
+    for group in groups:
+        combine = designs[group.places[0]].quantities["mu"].combine[0]
+        pooled = group.solved.mixture(combine)
+        tau = np.sum(group.solved.weight * group.solved.tau, axis=-1)
+        new = group.solved.mixture(combine, new=True)
+        figures = answers(pooled, new, tau, group.solved.log_evidence)
+        found |= {asked[at][0]: row for at, row in zip(group.places, figures, strict=True)}
+    for place in alone:
+        problem = pose(designs[place])
+        (found[asked[place][0]],) = direct(problem, integrate(problem, 64, 1e-8))
+    return found
+
+
+def direct(problem, found):
+    """The same of one problem by itself."""
     values, weight = pruned(found.nodes)
     given = problem.given(values)
-    combine = problem.design.quantities["mu"].combine
-    mean = given.mean @ combine.T
-    variance = np.sum((combine @ given.covariance) * combine, axis=-1)
-    tau = values[0]
-    both = np.hstack([mean, mean])
-    sd = np.sqrt(np.hstack([variance, variance + tau[:, None] ** 2]))
-    centre, spread = mixture.moments(weight, both, sd)
-    low, high = (mixture.quantile(q, weight, both, sd) for q in (0.025, 0.975))
-    below = mixture.cdf(np.zeros(2), weight, both, sd)
-    return (
-        *(float(each) for each in (centre[0], spread[0], low[0], high[0], 1 - below[0])),
-        *(float(each) for each in (low[1], high[1], weight @ tau, found.nodes.log_total)),
-    )
+    combine = problem.design.quantities["mu"].combine[0]
+    mean = (given.mean @ combine)[:, None]
+    variance = np.einsum("nij,i,j->n", given.covariance, combine, combine)[:, None]
+    pooled = weight, mean, np.sqrt(variance)
+    new = weight, mean, np.sqrt(variance + values[0][:, None] ** 2)
+    return answers(pooled, new, np.array([weight @ values[0]]), [found.nodes.log_total])
+
+
+def answers(pooled, new, tau, log_evidence):
+    """One row of figures a problem."""
+    centre, spread = mixture.moments(*pooled)
+    low, high = (mixture.quantile(q, *pooled) for q in (0.025, 0.975))
+    above = 1 - mixture.cdf(np.zeros(len(centre)), *pooled)
+    ends = [mixture.quantile(q, *new) for q in (0.025, 0.975)]
+    columns = centre, spread, low, high, above, *ends, tau, log_evidence
+    return [tuple(map(float, row)) for row in zip(*columns, strict=True)]
 
 
 def public(model, evidence):
-    table = summarise(fit(model, evidence, engine=Exact(draws=0)))
+    engine = Exact(draws=0, study_effects=False)
+    table = summarise(fit(model, evidence, engine=engine))
     mu, new, tau = (table.loc[name] for name in ("mu", "theta_new", "tau"))
     names = ("mean", "sd", "lower", "upper")
     return (
@@ -329,27 +407,30 @@ def public(model, evidence):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("path", type=Path)
-    parser.add_argument(
-        "--summaries", action="store_true", help="fit and summarise, as a user would"
-    )
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument("--exact", action="store_true", help="counts by their exact likelihoods")
+    ways.add_argument("--summaries", action="store_true", help="fit one by one, as a user would")
     parser.add_argument("--json", type=Path, help="write every result and every difference there")
     parser.add_argument("--record", type=Path, help="write the counts, dated, for the pages")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     begun = time.perf_counter()
     reviews = read(options.path)
-    tasks = [(name, rows, options.summaries) for name, rows in reviews.items()]
+    way = "exact" if options.exact else "summaries" if options.summaries else ""
+    tasks = [(name, rows, way) for name, rows in reviews.items()]
     tasks.sort(key=lambda task: -len(task[1]))
-    counts, causes, few, priors = Counter(), Counter(), Counter(), Counter()
+    counts, causes, few, priors, likelihoods = (Counter() for _ in range(5))
     failures, differ, results, spent = [], [], [], np.zeros(2)
     with processes(options.jobs) as pool:
         for done in map_tasks(job, tasks, pool):
-            for total, part in zip((counts, causes, few, priors), done[:4], strict=True):
+            for total, part in zip(
+                (counts, causes, few, priors, likelihoods), done[:5], strict=True
+            ):
                 total.update(part)
-            failures += done[4]
-            differ += done[5]
-            spent += done[6]
-            results += done[7]
+            failures += done[5]
+            differ += done[6]
+            spent += done[7]
+            results += done[8]
     elapsed = time.perf_counter() - begun
     unexplained = [each for each in differ if not each[1]]
     print(f"{len(reviews)} reviews, {counts['rows']} rows, {counts['loaded']} analyses loaded")
@@ -358,6 +439,8 @@ def main():
         f"{counts['fitted']} fitted ({counts['fitted, measure stated in the file']} stated measures)"
     )
     show(priors, "priors")
+    if likelihoods:
+        show(likelihoods, "exact likelihoods")
     show(few, f"{few.total()} not fitted, fewer than 2 usable rows")
     show(causes, f"{counts['quarantined']} rows quarantined")
     print(f"{counts['compared']} rows compared with the display, {len(differ)} differ")
