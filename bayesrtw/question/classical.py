@@ -14,6 +14,7 @@ from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, about
+from bayesrtw.question.robust import cr2
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,8 +88,9 @@ def classical(model: Subject, evidence: Evidence | None = None, *, ci_prob: floa
         ``statistic`` (z, t or, of Q, chi squared) with ``df`` and ``p_value``, two-sided; ``tau2``, ``i2``
         (a share) and ``h2`` where the method has them [1]_; ``differs``, how it differs from the posterior.
         ``Q`` is Cochran's; ``tau2 by REML`` has its Q-profile interval [2]_; ``REML, Hartung-Knapp`` [3]_
-        takes t with k - 1 degrees of freedom, and so does its prediction interval; ``Mantel-Haenszel`` [4]_
-        and ``Peto`` stand where every row has its counts; ``Egger's test``, ``PET`` and ``PEESE`` are
+        takes t with k - 1 degrees of freedom, and so does its prediction interval; ``REML, robust (CR2)``
+        stands where studies have several estimates (`bayesrtw.question.robust.cr2`); ``Mantel-Haenszel``
+        [4]_ and ``Peto`` stand where every row has its counts; ``Egger's test``, ``PET`` and ``PEESE`` are
         regressions weighted by 1 / se^2 whose dispersion is estimated [5]_; ``trim and fill`` (L0, random
         effects) [6]_ is for comparison only.
 
@@ -132,7 +134,9 @@ def classical(model: Subject, evidence: Evidence | None = None, *, ci_prob: floa
             "takes two or more."
         )
     y, v = effect[usable], se[usable] ** 2
-    rows = _pooled(y, v, ci_prob) | _of_counts(found.evidence, ci_prob) | _small(y, v, ci_prob)
+    study = found.evidence.data["study"].to_numpy().astype(str)[usable]
+    rows = _pooled(y, v, ci_prob) | _repeated(y, v, study, ci_prob)
+    rows |= _of_counts(found.evidence, ci_prob) | _small(y, v, ci_prob)
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=list(COLUMNS))
     frame = frame.rename_axis("method")
     return answered(
@@ -157,7 +161,10 @@ def _words(frame: "pd.DataFrame", evidence: Evidence) -> str:
             f" {left} of {len(studies)} rows have no estimate with an error and are left out here."
         )
     if twice:
-        said += f" {twice} estimates are of studies that have another one; here all count as independent."
+        said += (
+            f" {twice} estimates are of studies that have another one; here all count as independent, but "
+            "for the robust standard error."
+        )
     return said
 
 
@@ -286,6 +293,26 @@ def _pooled(y: Array, v: Array, ci_prob: float) -> dict[str, dict[str, float | s
     rows["tau2 by REML"] = _empty("Q-profile interval; without a prior it is wide, or empty at 0")
     rows["tau2 by REML"] |= {"estimate": tau2, "lower": low, "upper": high, "tau2": tau2}
     return rows
+
+
+def _repeated(
+    y: Array, v: Array, study: NDArray[np.str_], ci_prob: float
+) -> dict[str, dict[str, float | str]]:
+    """Give the mean with a standard error that holds whatever correlates within a study, if they repeat."""
+    rows = [np.flatnonzero(study == name) for name in dict.fromkeys(study.tolist())]
+    if not 1 < len(rows) < len(y):
+        return {}
+    tau2 = reml(y, v)
+    mean, se, df = cr2([y[at] for at in rows], [np.diag(v[at] + tau2) for at in rows])
+    if not se > 0:
+        return {}
+    count = sum(len(at) > 1 for at in rows)
+    said = (
+        f"one standard error for whatever correlates within the {count} studies that repeat; studies weigh by "
+        "their number of estimates"
+    )
+    line = PooledLine(mean, se, df, tau2, typical(v)).row(ci_prob, said)
+    return {"REML, robust (CR2)": line}
 
 
 def _empty(differs: str) -> dict[str, float | str]:
