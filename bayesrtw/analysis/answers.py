@@ -30,9 +30,7 @@ def answers(analysis: Analysis, evidence: Evidence, tree: xr.DataTree) -> "pd.Da
     whole = expecting(analysis.model, evidence, tree) if settled else None
     rows = []
     for question in analysis.estimand:
-        given = question.above if question.above is not None else question.below
-        threshold = 0.0 if given is None else given
-        above = question.above is not None or (question.below is None and higher)
+        above, threshold = question.beyond or (higher, 0.0)
         try:
             if question.at and whole is not None:
                 row = _at(whole, tree, question, threshold, above=above)
@@ -44,7 +42,7 @@ def answers(analysis: Analysis, evidence: Evidence, tree: xr.DataTree) -> "pd.Da
         except SpecError as error:
             raise SpecError(f"{analysis.id}: estimand {question.name!r} {error}") from None
         spread = row["variable"] in str(tree.attrs["hyper"]).split()
-        if given is None and (spread or not compares):
+        if question.beyond is None and (spread or not compares):
             row["probability"] = math.nan
         asked = {"of": question.quantity, "which": question.which(analysis.model)}
         rows.append({**row, **asked, "threshold": threshold, "above": above})

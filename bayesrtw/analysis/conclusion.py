@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import xarray as xr
 
 from bayesrtw.errors import SpecError
+from bayesrtw.evidence.measure import of_ratio
 from bayesrtw.model.contract import normal
 from bayesrtw.model.prior import Normal
 from bayesrtw.model.spec import Model
@@ -48,6 +49,8 @@ class Rules:
     threshold
         Size of the smallest important effect, on the analysis scale; 0 is no effect. Benefit is
         beyond it on the side of benefit, harm beyond it on the other.
+    threshold_ratio
+        The same as a ratio, of either side: 0.8 and 1.25 are one size.
     probable
         Probability from which a class is called probable.
     likely
@@ -63,6 +66,7 @@ class Rules:
     """
 
     threshold: float = 0.0
+    threshold_ratio: float | None = None
     probable: float = 0.90
     likely: float = 0.65
     hold: float = 0.05
@@ -70,6 +74,11 @@ class Rules:
     sceptical_sd: float | None = None
 
     def __post_init__(self) -> None:
+        if self.threshold_ratio is not None:
+            size = abs(of_ratio(self.threshold_ratio, "threshold_ratio"))
+            if self.threshold not in (0.0, size):
+                raise SpecError("threshold and threshold_ratio are both given; state one.")
+            object.__setattr__(self, "threshold", size)
         if self.threshold < 0:
             raise SpecError(
                 f"threshold is the size of an effect and cannot be negative; found {self.threshold!r}."

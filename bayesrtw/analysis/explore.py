@@ -404,9 +404,8 @@ class _Answers:
 
     def _chance(self, question: Estimand, found: Kernels) -> float:
         """Probability of what is asked."""
-        above = question.above is not None or (question.below is None and self.higher)
-        threshold = question.above if question.above is not None else question.below
-        return found.beyond(0.0 if threshold is None else threshold, above=above)
+        above, threshold = question.beyond or (self.higher, 0.0)
+        return found.beyond(threshold, above=above)
 
     def _spread[T](self, kept: list[T]) -> tuple[T | None, ...]:
         """Put figures of the kept estimates in the places of all that are shown."""

@@ -254,21 +254,21 @@ def _thresholds(analysis: Analysis) -> list[Finding]:
     measure = measure_named(analysis.evidence.measure)
     if not measure.log:
         return []
-    asked = [("conclusion.threshold", analysis.conclusion.threshold)]
+    rules = analysis.conclusion
+    stated = [("conclusion.threshold", rules.threshold)] if rules.threshold_ratio is None else []
     for question in analysis.estimand:
-        given = question.above if question.above is not None else question.below
-        if given is not None and question.of not in analysis.model.hyper:
-            side = "above" if question.above is not None else "below"
-            asked.append((f"{side} of {question.name!r}", given))
+        for side, given in (("above", question.above), ("below", question.below)):
+            if given is not None and question.of not in analysis.model.hyper:
+                stated.append((f"{side} of {question.name!r}", given))
     return [
         Finding(
             "threshold-scale",
             "warning",
             f"{name} = {given:g} is on the analysis scale: {measure.title.lower()} "
-            f"{float(measure.back(given)):.3g}. If {measure.title.lower()} {given:g} is meant, write "
-            f"its logarithm, {np.log(given):.4g}.",
+            f"{float(measure.back(given)):.3g}. If {measure.title.lower()} {given:g} is meant, state "
+            f"{name.split()[0]}_ratio = {given:g}, or its logarithm, {np.log(given):.4g}.",
         )
-        for name, given in asked
+        for name, given in stated
         if given >= _RATIO
     ]
 

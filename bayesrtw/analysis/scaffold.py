@@ -99,11 +99,11 @@ of = "tau"
 # values = ["non_randomised", "cohort"]
 # prior = {{ kind = "normal", mean = 0, sd = 0.2 }}
 #
-# A threshold, on the analysis scale: of a ratio, its logarithm, log(1.25) = 0.2231.
+# A threshold: above_ratio or below_ratio of ratios; above or below on the analysis scale, log(1.25) = 0.2231.
 # [[estimand]]
 # name = "more than 1.25"
 # of = "mu"
-# above = 0.2231
+# above_ratio = 1.25
 '''
     parse(text, f"{name}.toml")
     return text

@@ -14,7 +14,7 @@ from bayesrtw.engine import Engine
 from bayesrtw.engine.exact import Exact  # noqa: F401 - registers the engine's kind
 from bayesrtw.engine.nuts import Nuts  # noqa: F401 - the same
 from bayesrtw.errors import Faults, SpecError, shown
-from bayesrtw.evidence.measure import MEASURES
+from bayesrtw.evidence.measure import MEASURES, of_ratio
 from bayesrtw.model import (  # noqa: F401 - the same
     arm_effects,
     beta_binomial,
@@ -198,8 +198,10 @@ class Estimand:
         Column of a moderator to the value at which ``mu``, ``mu_studies``, ``theta_new`` or
         ``theta_new_studies`` is asked for; moderators that are not named stay where that quantity has them.
     above, below
-        Threshold on the analysis scale whose probability is reported; at most one. Without either,
+        Threshold on the analysis scale whose probability is reported; at most one. Without any,
         the probability is that of benefit, beyond no effect.
+    above_ratio, below_ratio
+        The same as a ratio, for effects that are reported as ratios: ``below_ratio = 0.8``.
     ci_prob
         Probability of the interval.
     ci_kind
@@ -213,10 +215,20 @@ class Estimand:
     ci_prob: float = 0.95
     ci_kind: IntervalKind = "eti"
     at: Mapping[str, str | float] = field(default_factory=dict)
+    above_ratio: float | None = None
+    below_ratio: float | None = None
 
     def __post_init__(self) -> None:
-        if self.above is not None and self.below is not None:
-            raise SpecError("above and below are both given; a question has one threshold.")
+        stated = [
+            name
+            for name in ("above", "below", "above_ratio", "below_ratio")
+            if getattr(self, name) is not None
+        ]
+        if len(stated) > 1:
+            raise SpecError(f"{shown(stated)} are given; a question has one threshold.")
+        for name in stated:
+            if name.endswith("_ratio"):
+                of_ratio(getattr(self, name), name)
         if not 0 < self.ci_prob < 1:
             raise SpecError(f"ci_prob must lie in (0, 1); found {self.ci_prob!r}.")
         if self.at and self.of not in SETTLED:
@@ -229,6 +241,19 @@ class Estimand:
     def quantity(self) -> str:
         """What is asked for, in one word that no other quantity has."""
         return f"{self.of} at {setting_in_words(self.at)}" if self.at else self.of
+
+    @property
+    def beyond(self) -> tuple[bool, float] | None:
+        """Whether what is above counts, and above or below which effect; None without a threshold."""
+        for above, effect, ratio in (
+            (True, self.above, self.above_ratio),
+            (False, self.below, self.below_ratio),
+        ):
+            if ratio is not None:
+                return above, of_ratio(ratio, "above_ratio" if above else "below_ratio")
+            if effect is not None:
+                return above, effect
+        return None
 
     def which(self, model: Model) -> str:
         """Say at which values, and which of two means or new settings it is; empty where there is one."""
@@ -387,7 +412,19 @@ class Analysis:
             if twice:
                 raise SpecError(f"{what} {shown(twice)} stands twice; give each a name of its own.")
         assert self.model
-        self.decision.check(MEASURES[self.evidence.measure])
+        measure = MEASURES[self.evidence.measure]
+        ratios = [each.name for each in self.estimand if each.above_ratio or each.below_ratio]
+        if ratios and not measure.ratio:
+            raise SpecError(
+                f"estimand {shown(ratios)} has a threshold that is a ratio, and {measure.name} is no "
+                "logarithm of one; state above or below."
+            )
+        if self.conclusion.threshold_ratio is not None and not measure.ratio:
+            raise SpecError(
+                f"conclusion.threshold_ratio is {self.conclusion.threshold_ratio!r}, and {measure.name} is "
+                "no logarithm of a ratio; state threshold."
+            )
+        self.decision.check(measure)
 
     @property
     def model(self) -> Model:

@@ -18,8 +18,19 @@ from bayesrtw.errors import SpecError
     metavar="COLUMN=VALUE,...",
     help="Values of a moderator; every combination with those of the others is a row.",
 )
+@click.option("--threshold", type=float, default=0.0, help="Size of an effect that counts.")
+@click.option(
+    "--threshold-ratio", type=float, help="The same as a ratio: 0.8 and 1.25 are one size."
+)
 @json_option
-def predict(name: str, source: Given | None, values: tuple[str, ...], as_json: bool) -> None:
+def predict(
+    name: str,
+    source: Given | None,
+    values: tuple[str, ...],
+    threshold: float,
+    threshold_ratio: float | None,
+    as_json: bool,
+) -> None:
     """Say what an analysis expects at values of its moderators: the mean effect, and a new setting's.
 
     Moderators that are not named stay where the pooled mean has them. Without --at it is that mean.
@@ -35,7 +46,8 @@ def predict(name: str, source: Given | None, values: tuple[str, ...], as_json: b
     evidence = source.open(analysis.columns) if source is not None else None
     synthesis = run(analysis, evidence)
     numeric = {each.column for each in analysis.model.moderators if each.shape == "line"}
-    table = predicted(synthesis, at=dict(parsed_values(each, numeric) for each in values))
+    at = dict(parsed_values(each, numeric) for each in values)
+    table = predicted(synthesis, at=at, threshold=threshold, threshold_ratio=threshold_ratio)
     if as_json:
         rows = table.reset_index().to_dict(orient="records")
         click.echo(document.as_json({"id": analysis.id, "at": document.records(rows)}), nl=False)

@@ -9,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from bayesrtw.errors import EvidenceError, Fault
+from bayesrtw.errors import EvidenceError, Fault, SpecError
 from bayesrtw.printed import decimals
 from bayesrtw.registry import suggestion
 
@@ -342,6 +342,31 @@ def measure_named(name: str) -> Measure:
             raise EvidenceError(f"measure {name!r}: {DIAGNOSTIC}; {DIAGNOSTIC_REMEDY}.")
         raise EvidenceError(f"measure {name!r} is not known; {suggestion(name, list(MEASURES))}")
     return MEASURES[name]
+
+
+def of_ratio(ratio: float, name: str) -> float:
+    """Give a threshold that a person states as a ratio as an effect on the analysis scale.
+
+    Parameters
+    ----------
+    ratio
+        The ratio.
+    name
+        What the setting is called.
+
+    Returns
+    -------
+    float
+        Its logarithm.
+
+    Raises
+    ------
+    SpecError
+        If it is not positive.
+    """
+    if not 0 < ratio < math.inf:
+        raise SpecError(f"{name} is a ratio, above 0; found {ratio!r}.")
+    return math.log(ratio)
 
 
 def beyond_limits(effect: float, se: float, measure: Measure) -> Fault | None:

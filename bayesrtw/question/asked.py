@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from bayesrtw.engine import solve
 from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import SpecError
+from bayesrtw.evidence.measure import Measure, of_ratio
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import Model
 
@@ -87,3 +88,16 @@ def about(what: Subject, evidence: Evidence | None = None) -> About:
     raise SpecError(
         f"found {type(what).__name__}; give a Model with evidence, or a Synthesis: run returns one."
     )
+
+
+def size_of(threshold: float, ratio: float | None, measure: Measure) -> float:
+    """Give the size of an effect that counts, stated on the analysis scale or as a ratio of either side."""
+    if ratio is None:
+        return threshold
+    if threshold:
+        raise SpecError("threshold and threshold_ratio are both given; state one.")
+    if not measure.ratio:
+        raise SpecError(
+            f"threshold_ratio is {ratio!r}, and {measure.name} is no logarithm of a ratio; state threshold."
+        )
+    return abs(of_ratio(ratio, "threshold_ratio"))

@@ -308,7 +308,7 @@ def _repeated(
         return {}
     count = sum(len(at) > 1 for at in rows)
     said = (
-        f"one standard error for whatever correlates within the {count} studies that repeat; studies weigh by "
+        f"holds whatever correlates within the {count} studies that repeat; studies weigh by "
         "their number of estimates"
     )
     line = PooledLine(mean, se, df, tau2, typical(v)).row(ci_prob, said)

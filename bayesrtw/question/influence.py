@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.question.answer import Answer, answered
-from bayesrtw.question.asked import Subject, asked
+from bayesrtw.question.asked import Subject, asked, size_of
 from bayesrtw.question.scaling import log_density
 from bayesrtw.question.sensitivity import EachLeftOut, leave_out
 
@@ -30,6 +30,7 @@ def influence(
     by: str = "study",
     ci_prob: float = 0.95,
     threshold: float = 0.0,
+    threshold_ratio: float | None = None,
 ) -> Answer:
     """Measure what is changed by leaving out each value of a column.
 
@@ -42,7 +43,9 @@ def influence(
     ci_prob
         Probability of the central interval.
     threshold
-        Size of an effect beyond which benefit counts; 0 is no effect.
+        Size of an effect beyond which benefit counts, analysis scale; 0 is no effect.
+    threshold_ratio
+        The same as a ratio, of either side: 0.8 and 1.25 are one size.
 
     Returns
     -------
@@ -68,7 +71,8 @@ def influence(
     True
     """
     whole = asked(model, evidence)
-    frame = measured(leave_out(whole, by=by, ci_prob=ci_prob, threshold=threshold))
+    size = size_of(threshold, threshold_ratio, whole.evidence.measure)
+    frame = measured(leave_out(whole, by=by, ci_prob=ci_prob, threshold=size))
     return answered(
         frame,
         whole,

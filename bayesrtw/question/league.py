@@ -15,7 +15,7 @@ from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.printed import spell_chance, spell_probability, with_interval
 from bayesrtw.question.answer import table_as_html
-from bayesrtw.question.asked import About, Subject
+from bayesrtw.question.asked import About, Subject, size_of
 from bayesrtw.question.predict import expects
 from bayesrtw.question.table import quantiles
 
@@ -136,6 +136,7 @@ def league(
     treatments: Sequence[str] | None = None,
     ci_prob: float = 0.95,
     threshold: float = 0.0,
+    threshold_ratio: float | None = None,
     new: bool = False,
 ) -> League:
     """Hold every treatment of a network against every other.
@@ -154,6 +155,8 @@ def league(
         Probability of the central intervals.
     threshold
         Size of a difference beyond which one treatment counts as better, >= 0, analysis scale.
+    threshold_ratio
+        The same as a ratio, of either side: 0.8 and 1.25 are one size.
     new
         Whether effects are those in a new setting, with heterogeneity, in place of mean effects.
 
@@ -190,6 +193,7 @@ def league(
     pairs = [(one, other) for place, one in enumerate(order) for other in order[:place]]
     columns = np.array([network.difference(*pair) for pair in pairs])
     found = whole.mean_at(columns, new=new)
+    threshold = size_of(threshold, threshold_ratio, whole.evidence.measure)
     table = figures(whole, found, ci_prob, threshold)
     inverse = pd.DataFrame(
         {

@@ -16,7 +16,7 @@ from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Fixed, Term
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.question.answer import Answer, answered
-from bayesrtw.question.asked import Subject, about
+from bayesrtw.question.asked import Subject, about, size_of
 from bayesrtw.question.table import quantiles
 
 #: The ways, as they are called in tables.
@@ -31,6 +31,7 @@ def missing_levels(
     *,
     ci_prob: float = 0.95,
     threshold: float = 0.0,
+    threshold_ratio: float | None = None,
 ) -> Answer:
     """Say what missing levels cost each coefficient, and what other ways to treat them would say.
 
@@ -45,7 +46,9 @@ def missing_levels(
     ci_prob
         Probability of the central intervals.
     threshold
-        Size of an effect beyond which benefit counts; 0 is no effect.
+        Size of an effect beyond which benefit counts, analysis scale; 0 is no effect.
+    threshold_ratio
+        The same as a ratio, of either side: 0.8 and 1.25 are one size.
 
     Returns
     -------
@@ -92,7 +95,8 @@ def missing_levels(
         fits[ABSENT] = solve(_without_missing(asked.model, term), asked.evidence)
     elif "" not in _said_missing(term):
         fits[OWN] = solve(_without_missing(asked.model, term), asked.evidence)
-    tables = [_table(way, fit, ci_prob, threshold) for way, fit in fits.items()]
+    size = size_of(threshold, threshold_ratio, whole.evidence.measure)
+    tables = [_table(way, fit, ci_prob, size) for way, fit in fits.items()]
     frame = pd.concat(tables)
     return answered(
         frame,

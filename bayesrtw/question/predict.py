@@ -20,7 +20,7 @@ from bayesrtw.model.spec import NEW, Model
 from bayesrtw.model.term import Fixed, Noise, Term
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.question.answer import Answer, answered
-from bayesrtw.question.asked import Subject, about, asked
+from bayesrtw.question.asked import Subject, about, asked, size_of
 from bayesrtw.question.table import quantiles
 from bayesrtw.registry import kind_of, suggestion
 
@@ -40,6 +40,7 @@ def predict(
     at: Mapping[str, Value] | None = None,
     ci_prob: float = 0.95,
     threshold: float = 0.0,
+    threshold_ratio: float | None = None,
 ) -> Answer:
     """Give the mean effect and the effect in a new setting at values of the moderators.
 
@@ -56,7 +57,9 @@ def predict(
     ci_prob
         Probability of the central intervals.
     threshold
-        Size of an effect beyond which benefit counts; 0 is no effect.
+        Size of an effect beyond which benefit counts, analysis scale; 0 is no effect.
+    threshold_ratio
+        The same as a ratio, of either side: 0.8 and 1.25 are one size.
 
     Returns
     -------
@@ -89,8 +92,9 @@ def predict(
     headline = whole.model.pooled
     means = [expected_at(whole, headline, values) for values in grid]
     news = [expected_at(whole, NEW[headline], values) for values in grid]
-    own = _figures(whole, means, ci_prob, threshold)
-    new = _figures(whole, news, ci_prob, threshold)
+    size = size_of(threshold, threshold_ratio, whole.evidence.measure)
+    own = _figures(whole, means, ci_prob, size)
+    new = _figures(whole, news, ci_prob, size)
     columns = own | {f"new_{name}": values for name, values in new.items()}
     frame = pd.DataFrame(columns, index=_index(grid))
     caption = f"Mean effect and effect in a new setting, {100 * ci_prob:g} % intervals"

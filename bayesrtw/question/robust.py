@@ -1,4 +1,4 @@
-"""Standard errors that hold whatever correlates within a study: CR2, with Satterthwaite's degrees of freedom."""
+"""Standard errors that hold whatever correlates within a study: CR2, their degrees of freedom by moments."""
 
 import math
 from collections.abc import Sequence

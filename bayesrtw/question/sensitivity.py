@@ -18,7 +18,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
 from bayesrtw.model.levels import empty_levels
 from bayesrtw.question.answer import Answer, answered
-from bayesrtw.question.asked import Subject, asked
+from bayesrtw.question.asked import Subject, asked, size_of
 from bayesrtw.question.table import table
 from bayesrtw.registry import suggestion
 
@@ -27,7 +27,13 @@ if TYPE_CHECKING:
 
 
 def leave_one_out(
-    model: Subject, evidence: Evidence | None = None, *, by: str = "study", ci_prob: float = 0.95
+    model: Subject,
+    evidence: Evidence | None = None,
+    *,
+    by: str = "study",
+    ci_prob: float = 0.95,
+    threshold: float = 0.0,
+    threshold_ratio: float | None = None,
 ) -> Answer:
     """Pool again without each study, or each family of studies.
 
@@ -44,6 +50,10 @@ def leave_one_out(
         Column whose equal values are left out together, e.g. ``study`` or ``trial_family``.
     ci_prob
         Probability of the central interval.
+    threshold
+        Size of an effect beyond which benefit counts, analysis scale; 0 is no effect.
+    threshold_ratio
+        The same as a ratio, of either side: 0.8 and 1.25 are one size.
 
     Returns
     -------
@@ -65,8 +75,9 @@ def leave_one_out(
         If the model gives no neighbours; the message says what stands in the way.
     """
     whole = asked(model, evidence)
+    size = size_of(threshold, threshold_ratio, whole.evidence.measure)
     return answered(
-        leave_out(whole, by=by, ci_prob=ci_prob).table,
+        leave_out(whole, by=by, ci_prob=ci_prob, threshold=size).table,
         whole,
         f"Pooled effect without each {by.replace('_', ' ')}, {100 * ci_prob:g} % intervals",
         picture="leave_one_out",
@@ -135,6 +146,7 @@ def cumulative(
     by: str = "year",
     ci_prob: float = 0.95,
     threshold: float = 0.0,
+    threshold_ratio: float | None = None,
 ) -> Answer:
     """Pool what was known at each step of a numeric column, most often the year.
 
@@ -147,7 +159,9 @@ def cumulative(
     ci_prob
         Probability of the central interval.
     threshold
-        Size of an effect beyond which benefit counts; 0 is no effect.
+        Size of an effect beyond which benefit counts, analysis scale; 0 is no effect.
+    threshold_ratio
+        The same as a ratio, of either side: 0.8 and 1.25 are one size.
 
     Returns
     -------
@@ -161,6 +175,7 @@ def cumulative(
         If the model has no intercept, or the column does not exist or holds text.
     """
     whole = asked(model, evidence)
+    size = size_of(threshold, threshold_ratio, whole.evidence.measure)
     data = whole.evidence.data
     if by not in data or data[by].dtype == object:
         have = [str(n) for n in data.data_vars if data[n].dtype != object]
@@ -172,7 +187,7 @@ def cumulative(
     if not np.all(np.isfinite(times)):
         masks.append(np.zeros(len(times), dtype=bool))
         names.append("and those without")
-    frame = _table(whole, whole.without(masks), ci_prob, threshold)
+    frame = _table(whole, whole.without(masks), ci_prob, size)
     frame.index = _index(names, by)
     frame["estimates"] = [int((~mask).sum()) for mask in masks]
     caption = f"Pooled effect up to each {by.replace('_', ' ')}, {100 * ci_prob:g} % intervals"
@@ -187,6 +202,7 @@ def prior_sensitivity(
     name: str = "",
     ci_prob: float = 0.95,
     threshold: float = 0.0,
+    threshold_ratio: float | None = None,
 ) -> Answer:
     """Pool under each of several priors of one SD, of the pooled mean, or of another coefficient.
 
@@ -202,7 +218,9 @@ def prior_sensitivity(
     ci_prob
         Probability of the central interval.
     threshold
-        Size of an effect beyond which benefit counts; 0 is no effect.
+        Size of an effect beyond which benefit counts, analysis scale; 0 is no effect.
+    threshold_ratio
+        The same as a ratio, of either side: 0.8 and 1.25 are one size.
 
     Returns
     -------
@@ -217,6 +235,7 @@ def prior_sensitivity(
         If the model has no pooled mean, no SD of effects, no prior of that name, or no priors are given.
     """
     whole = asked(model, evidence)
+    size = size_of(threshold, threshold_ratio, whole.evidence.measure)
     if not priors:
         raise SpecError(
             "no priors are given; name those to be tried, e.g. "
@@ -227,9 +246,7 @@ def prior_sensitivity(
         raise SpecError(
             "a panel of priors of heterogeneity needs an SD of effects; the model has none."
         )
-    frames = [
-        vary_prior(whole, each, priors, ci_prob=ci_prob, threshold=threshold) for each in names
-    ]
+    frames = [vary_prior(whole, each, priors, ci_prob=ci_prob, threshold=size) for each in names]
     found = max(frames, key=moved)
     of = str(found.attrs["prior_of"])
     named = {"mu": "the mean"}
@@ -276,6 +293,7 @@ def correlation_sweep(
     rhos: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8),
     ci_prob: float = 0.95,
     threshold: float = 0.0,
+    threshold_ratio: float | None = None,
 ) -> "pd.DataFrame":
     """Pool under several assumed correlations of estimates of the same people.
 
@@ -290,7 +308,9 @@ def correlation_sweep(
     ci_prob
         Probability of the central interval.
     threshold
-        Size of an effect beyond which benefit counts; 0 is no effect.
+        Size of an effect beyond which benefit counts, analysis scale; 0 is no effect.
+    threshold_ratio
+        The same as a ratio, of either side: 0.8 and 1.25 are one size.
 
     Returns
     -------
@@ -303,9 +323,10 @@ def correlation_sweep(
         If the column does not exist or a correlation is out of range.
     """
     whole = asked(model, evidence)
+    size = size_of(threshold, threshold_ratio, whole.evidence.measure)
     rows = (assumed_correlation(whole.evidence, by=by, rho=rho) for rho in rhos)
     near = [whole.beside(whole.model, each) for each in rows]
-    frame = _table(whole, near, ci_prob, threshold)
+    frame = _table(whole, near, ci_prob, size)
     frame.index = _index([f"{rho:g}" for rho in rhos], "rho")
     return frame
 

@@ -19,7 +19,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import normal
 from bayesrtw.model.prior import Normal
 from bayesrtw.posterior.kernels import Kernels
-from bayesrtw.question.asked import Subject, asked
+from bayesrtw.question.asked import Subject, asked, size_of
 from bayesrtw.question.sensitivity import EachLeftOut
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ class Sides:
     higher
         Whether a higher effect is the better one.
     threshold
-        Size of an effect beyond which benefit and harm count.
+        Size of an effect beyond which benefit and harm count, analysis scale.
+    threshold_ratio
+        The same as a ratio, of either side: 0.8 and 1.25 are one size.
     """
 
     higher: bool
@@ -106,6 +108,7 @@ def shift_curve(
     shifts: Sequence[float],
     *,
     threshold: float = 0.0,
+    threshold_ratio: float | None = None,
 ) -> Array:
     """Give the probability of benefit after adding a common shift to the effects of some rows.
 
@@ -118,7 +121,9 @@ def shift_curve(
     shifts
         On the analysis scale.
     threshold
-        Size of an effect beyond which benefit counts.
+        Size of an effect beyond which benefit counts, analysis scale.
+    threshold_ratio
+        The same as a ratio, of either side: 0.8 and 1.25 are one size.
 
     Returns
     -------
@@ -126,7 +131,8 @@ def shift_curve(
         Probability of benefit of the pooled mean; nodes are laid anew for every shift.
     """
     whole = asked(model, evidence)
-    sides = Sides(whole.evidence.benefit != "lower", threshold)
+    size = size_of(threshold, threshold_ratio, whole.evidence.measure)
+    sides = Sides(whole.evidence.benefit != "lower", size)
     problem = _Shifted(whole, rows.astype(np.float64), sides)
     return np.array([problem.chance(problem.at(shift), shift, shift) for shift in shifts])
 
@@ -138,6 +144,7 @@ def tipping_shift(
     *,
     levels: Sequence[float] = LEVELS,
     threshold: float = 0.0,
+    threshold_ratio: float | None = None,
 ) -> "pd.DataFrame":
     """Find the smallest common shift of a group's effects at which P(benefit) crosses a level.
 
@@ -150,7 +157,9 @@ def tipping_shift(
     levels
         Probabilities of benefit, in (0, 1).
     threshold
-        Size of an effect beyond which benefit counts.
+        Size of an effect beyond which benefit counts, analysis scale.
+    threshold_ratio
+        The same as a ratio, of either side: 0.8 and 1.25 are one size.
 
     Returns
     -------
@@ -164,7 +173,9 @@ def tipping_shift(
     SpecError
         If the model has no intercept.
     """
-    return tip_shifts(asked(model, evidence), groups, levels=levels, threshold=threshold)
+    whole = asked(model, evidence)
+    size = size_of(threshold, threshold_ratio, whole.evidence.measure)
+    return tip_shifts(whole, groups, levels=levels, threshold=size)
 
 
 def tip_shifts(
@@ -248,7 +259,12 @@ def _bracket(
 
 
 def tipping_prior(
-    model: Subject, evidence: Evidence | None, classify: Classify, *, threshold: float = 0.0
+    model: Subject,
+    evidence: Evidence | None,
+    classify: Classify,
+    *,
+    threshold: float = 0.0,
+    threshold_ratio: float | None = None,
 ) -> "pd.DataFrame":
     """Find the prior SDs of the pooled mean, centred at no effect, at which the class changes.
 
@@ -259,7 +275,9 @@ def tipping_prior(
     classify
         Probabilities of benefit and harm to the class of the conclusion.
     threshold
-        Size of an effect beyond which benefit and harm count.
+        Size of an effect beyond which benefit and harm count, analysis scale.
+    threshold_ratio
+        The same as a ratio, of either side: 0.8 and 1.25 are one size.
 
     Returns
     -------
@@ -274,7 +292,8 @@ def tipping_prior(
     SpecError
         If the model has no intercept, or a flat one.
     """
-    return tip_prior(asked(model, evidence), classify, threshold)
+    whole = asked(model, evidence)
+    return tip_prior(whole, classify, size_of(threshold, threshold_ratio, whole.evidence.measure))
 
 
 def tip_prior(whole: Fitted, classify: Classify, threshold: float = 0.0) -> "pd.DataFrame":

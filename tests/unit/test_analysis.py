@@ -386,7 +386,9 @@ def pooled(term="", **settings):
 def test_a_ratio_in_place_of_its_logarithm_is_suspected_and_translated():
     told = pooled(above=1.25)["threshold-scale"]
     assert "above of 'asked' = 1.25 is on the analysis scale: odds ratio 3.49." in told
-    assert told.endswith("If odds ratio 1.25 is meant, write its logarithm, 0.2231.")
+    assert told.endswith(
+        "If odds ratio 1.25 is meant, state above_ratio = 1.25, or its logarithm, 0.2231."
+    )
     assert "threshold-scale" not in pooled(above=0.2231)
     assert "threshold-scale" not in pooled(below=-0.8)
 
