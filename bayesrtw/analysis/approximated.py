@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from bayesrtw.analysis.spec import Analysis, vary
 from bayesrtw.errors import Finding
 from bayesrtw.evidence.measure import Measure
-from bayesrtw.model.likelihood import Inspects
 from bayesrtw.printed import decimals, figure, with_interval
 
 if TYPE_CHECKING:
@@ -36,13 +35,13 @@ def approximated(
         One a variant; none where the analysis takes estimates for normal itself.
     """
     asked = [each.name for each in analysis.estimand if each.of == analysis.model.pooled]
-    if not isinstance(analysis.likelihood, Inspects) or not asked:
+    if analysis.likelihood.offers.inspects is None or not asked:
         return []
     own, found = _figures(estimates, asked[0]), []
     places = decimals([0.5 * (own["upper"] - own["lower"])], log=measure.log)
     for variant in analysis.variant:
         changed = vary(analysis, variant)
-        if isinstance(changed.likelihood, Inspects) or changed.term != analysis.term:
+        if changed.likelihood.offers.inspects is not None or changed.term != analysis.term:
             continue
         other = _figures(variants[variant.name], asked[0])
         said = [

@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -149,6 +150,11 @@ def likelihood_for(query: Query, evidence: Evidence) -> Chosen:
     """
     exact = EXACT.get(query.measure)
     return default_likelihood(select(query, evidence, hears=exact and exact[0].hears).evidence)
+
+
+def by_default(rationale: Sequence[str]) -> bool:
+    """Say whether an analysis is one that this module made, by its reasons."""
+    return bool(rationale) and rationale[0].startswith(UNREGISTERED)
 
 
 def _several(rows: Evidence, levels: int) -> int:

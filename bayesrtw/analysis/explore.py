@@ -27,7 +27,7 @@ from bayesrtw.model.levels import empty_levels
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import Distribution
-from bayesrtw.question.ladder import Rung, rungs
+from bayesrtw.question.ladder import Rung, discounted_to, rungs
 from bayesrtw.question.predict import expected_at
 from bayesrtw.question.table import quantiles
 
@@ -268,7 +268,7 @@ def _further(synthesis: Synthesis) -> list[tuple[Rung, NDArray[np.bool_]]]:
     found = []
     for each in rungs(model, evidence, spec)[0]:
         alone = each.name == "randomised"
-        chosen = alone or each.name == "naive" or each.name.startswith("discount ")
+        chosen = alone or each.name == "naive" or discounted_to(each.name) is not None
         if not chosen or (not alone and each.model == model):
             continue
         if Exact(draws=0).refuses(each.model, each.evidence) is None:

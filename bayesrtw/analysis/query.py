@@ -13,8 +13,6 @@ from bayesrtw.evidence.dependence import assumed_correlation, shared_groups
 from bayesrtw.evidence.route import FROM_COUNTS, SILENT
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.judged import CRITICAL
-from bayesrtw.model.likelihood import Inspects
-from bayesrtw.model.term import LeavesOut
 from bayesrtw.printed import STATE_IT
 from bayesrtw.question.one_scale import on_one_scale
 from bayesrtw.registry import suggestion
@@ -148,13 +146,14 @@ def selected(analysis: Analysis, evidence: Evidence) -> Selected:
         As `select`, and if no row remains without these studies, or the analysis has a threshold of
         benefit and nobody stated which effects are good.
     """
-    likelihood = analysis.model.likelihood
-    hears = likelihood.hears if isinstance(likelihood, Inspects) else None
+    inspects = analysis.model.likelihood.offers.inspects
+    hears = None if inspects is None else inspects.hears
     found = select(analysis.evidence, evidence, hears=hears)
     rows, findings = found.evidence, list(found.findings)
     for term in analysis.model.terms:
-        if isinstance(term, LeavesOut):
-            drop = term.left_out(rows)
+        leaves_out = term.facts.leaves_out
+        if leaves_out is not None:
+            drop = leaves_out.left_out(rows)
             rows = _without(rows, drop, "a critical judgement", CRITICAL, "warning", findings)
     if rows.size == 0:
         raise EvidenceError(

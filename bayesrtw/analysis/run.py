@@ -22,7 +22,6 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
 from bayesrtw.model.contract import excludes_zero
 from bayesrtw.model.defaults import described
-from bayesrtw.model.translated import Speaks
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior.diagnose import diagnose
 from bayesrtw.posterior.summarise import summarise
@@ -101,7 +100,7 @@ class Synthesis(Pictured):
         }
         if any(each.shape == "sets" for each in model.moderators):
             found["components"] = drawn
-        if isinstance(model.likelihood, Speaks):
+        if model.likelihood.offers.speaks:
             curves = not np.isfinite(self.evidence.data["effect"].to_numpy()).all()
             no_curve = "every row reports a hazard ratio, so that none tells a curve of return"
             found |= {"currencies": drawn, "returns": drawn if curves else no_curve}

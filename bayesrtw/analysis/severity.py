@@ -18,6 +18,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
 from bayesrtw.model.spec import Model
 from bayesrtw.model.step_weights import StepWeights
+from bayesrtw.model.term import given
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.asked import About, Subject, about
@@ -228,8 +229,8 @@ class _Refit:
     @cached_property
     def rough(self) -> NormalFitted | None:
         """What is tilted, if it is."""
-        plain = self.plain
-        grouped = isinstance(plain, NormalFitted) and _grouped(plain)
+        parts = (given(term, self.evidence) for term in self.plain.model.terms)
+        grouped = any(not each.distinct for part in parts for each in part.grouped)
         return rough(self.model, self.evidence) if grouped else None
 
     def _under(self, weight: float) -> Model:
@@ -244,7 +245,3 @@ class _Refit:
             else tilted(self.rough, models)
         )
         return [self.plain.posterior if weight == 1.0 else next(own) for weight in weights]
-
-
-def _grouped(fit: NormalFitted) -> bool:
-    return any(not part.distinct for part in fit.design.grouped)

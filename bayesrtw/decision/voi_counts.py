@@ -18,7 +18,6 @@ from bayesrtw.decision.baseline import BaselinePoints
 from bayesrtw.decision.risks import MEASURES, risk
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.counted import Counted
 from bayesrtw.model.spec import Model
 from bayesrtw.question.next_trial import TrialSetting
 
@@ -65,12 +64,8 @@ class Tables:
 
 def counts_trials(model: Model) -> bool:
     """Whether rows of the model are events among people of two groups."""
-    likelihood = model.likelihood
-    return (
-        isinstance(likelihood, Counted)
-        and likelihood.reads.groups == 2
-        and likelihood.reads.among == "n"
-    )
+    counted = model.likelihood.offers.counted
+    return counted is not None and counted.reads.groups == 2 and counted.reads.among == "n"
 
 
 def tables(

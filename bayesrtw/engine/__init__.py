@@ -22,6 +22,17 @@ MOST_EFFECTS = 20_000
 class Engine(Protocol):
     """What every engine offers."""
 
+    @property
+    def sampled(self) -> bool:
+        """Whether posteriors are draws and not integrals."""
+
+    @property
+    def together(self) -> float | None:
+        """Tolerance of normal fits that are solved in one call; None where they are fitted one by one."""
+
+    def counting(self, ranks: int) -> "Engine":
+        """Give the same engine for many fits of which ranks are kept, whose gates count and do not refuse."""
+
     def refuses(self, model: Model, evidence: Evidence) -> str | None:
         """Say in a sentence why the model cannot be fitted, or None."""
 
@@ -44,14 +55,14 @@ def choose(model: Model, evidence: Evidence) -> Engine:
     Engine
         With its default settings; beyond 20,000 rows without the effect behind each of them.
     """
-    from bayesrtw.engine.arrays import IMPROPER  # noqa: PLC0415
+    from bayesrtw.engine.arrays import Improper  # noqa: PLC0415
     from bayesrtw.engine.exact import Exact  # noqa: PLC0415
     from bayesrtw.engine.nuts import Nuts  # noqa: PLC0415
 
     exact = Exact(study_effects=evidence.size <= MOST_EFFECTS)
     reason = exact.refuses(model, evidence)
     # Sampling an improper posterior would give numbers; the exact engine says what is wrong.
-    return exact if reason is None or reason.startswith(IMPROPER) else Nuts()
+    return exact if reason is None or isinstance(reason, Improper) else Nuts()
 
 
 def fit(

@@ -19,7 +19,7 @@ from bayesrtw.engine.allocated_lines import FAINT_BETWEEN, AtNodes, Here, Known,
 from bayesrtw.engine.allocation import Allocated, Line, allocated, blinded
 from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
 from bayesrtw.engine.between import Interpolated, between
-from bayesrtw.engine.fitted import Lazily, Mask, Posterior
+from bayesrtw.engine.fitted import Fitted, Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import NEGLIGIBLE, Integral, integrate, pruned
 from bayesrtw.engine.kernel import smooth
 from bayesrtw.engine.normal import CARRIED
@@ -32,7 +32,7 @@ from bayesrtw.model.coefficients import coefficient_priors, with_priors
 from bayesrtw.model.design import Design, Mix, build
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Fixed
+from bayesrtw.model.term import given
 from bayesrtw.posterior.axis import Axis
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import Distribution, Marginal, marginals, series
@@ -386,7 +386,7 @@ class AllocatedFit:
             raise SpecError("rows are predicted that the fit has seen; leave them out first.")
         chosen = np.flatnonzero(rows).tolist()
         found = self._of_rows(chosen, effect=False)
-        known = self.evidence.data["effect"].to_numpy().astype(float) - _first(self).effect
+        known = self.evidence.data["effect"].to_numpy().astype(float) - self.shared.whole.effect
         return [own.moved(float(known[row])) for own, row in zip(found, chosen, strict=True)]
 
     def _of_rows(self, rows: Sequence[int], *, effect: bool) -> list[Kernels]:
@@ -567,15 +567,9 @@ class AllocatedFit:
         return NEGLIGIBLE if self.between is None else FAINT_BETWEEN
 
 
-def _first(fit: AllocatedFit) -> Design:
-    """Give the arrays of the rows as they were reported."""
-    return fit.shared.whole
-
-
 def silent(model: Model, evidence: Evidence) -> bool:
     """Say whether levels of a moderator are missing in some rows."""
-    parts = (term.gaussian(evidence) for term in model.terms)
-    return any(isinstance(part, Fixed) and part.unreported is not None for part in parts)
+    return any(given(term, evidence).unreported is not None for term in model.terms)
 
 
 def fit_allocated(model: Model, evidence: Evidence) -> AllocatedFit:
@@ -594,3 +588,13 @@ def fit_allocated(model: Model, evidence: Evidence) -> AllocatedFit:
     allocated(design)
     kept = np.ones(evidence.size, dtype=bool)
     return AllocatedFit(model, evidence, design, kept, {}, _Shared(design))
+
+
+def as_allocated(fitted: Fitted) -> AllocatedFit:
+    """Take a fit for a sum over levels, for what only that can say; EngineRefusal where it is none."""
+    if isinstance(fitted, AllocatedFit):
+        return fitted
+    raise EngineRefusal(
+        "what missing levels cost is worked out for models that are pooled in one step; leave the robust MAP "
+        "prior out."
+    )

@@ -23,6 +23,12 @@ COLLINEAR = 1e-7
 IMPROPER = "The posterior is improper"
 
 
+class Improper(str):
+    """Why a posterior is improper: no other engine helps."""
+
+    __slots__ = ()
+
+
 def masked(design: Design, keep: NDArray[np.bool_]) -> Design:
     """Take rows, with columns, levels and centring as they are: a level without rows is its prior's.
 
@@ -93,13 +99,13 @@ def drawn_like(
     return np.asarray(own + deviation)
 
 
-def improper(design: Design) -> str | None:
+def improper(design: Design) -> Improper | None:
     """Say why a posterior would be improper, and what to change; None if it is proper."""
     flat = design.columns[:, design.flat]
     count, width = flat.shape
     size = np.maximum(np.linalg.norm(flat, axis=0), 1e-300)
     if width and np.linalg.matrix_rank(flat / size, tol=COLLINEAR) < width:
-        return (
+        return Improper(
             f"{IMPROPER}: coefficients with flat priors cannot be told apart by these "
             f"{count} rows. Give them normal priors, or leave moderators out."
         )
@@ -109,7 +115,7 @@ def improper(design: Design) -> str | None:
             groups = len(np.unique(part.group[part.which == place]))
             # The likelihood of an SD falls as tau^-(groups - p); the product must be integrable.
             if not prior.proper and groups - width + prior.tail_power <= 1:
-                return (
+                return Improper(
                     f"{IMPROPER}: {name} has the improper prior {kind_of(prior)!r} and "
                     f"{groups} groups with {width} flat coefficients do not bound it. Use a proper "
                     f"prior for {name}."

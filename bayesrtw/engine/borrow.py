@@ -9,13 +9,12 @@ from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import EngineRefusal, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal
-from bayesrtw.model.grouped import random_effects
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.likelihood import Likelihood, correlated, excess
 from bayesrtw.model.mixture_prior import NormalMixture
 from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Borrowing, Fixed, Noise, Term
+from bayesrtw.model.term import Borrowing, Term, given
 from bayesrtw.registry import kind_of
 
 #: Nodes of the prediction with less than this share are dropped.
@@ -71,7 +70,7 @@ def split(model: Model, evidence: Evidence) -> tuple[Model, Evidence, Model, Evi
             "pooled mean cannot carry it: leave it out, or pool all studies with a term of their bias."
         )
     source, target = evidence.rows(rows), evidence.rows(~rows)
-    noise = [each for each in model.terms if isinstance(each.gaussian(source), Noise)]
+    noise = [each for each in model.terms if given(each, source).noise is not None]
     external = Model(
         terms=(Intercept(borrows.prior), *noise, *_spreads(model, borrows.tau)),
         likelihood=_used(model.likelihood, source),
@@ -111,15 +110,15 @@ def _shared(model: Model, evidence: Evidence, rows: NDArray[np.bool_]) -> str | 
         return bool(np.any(where & rows) and np.any(where & ~rows))
 
     for term in model.terms:
-        part = term.gaussian(evidence)
-        if isinstance(part, Fixed) and np.any(part.columns[rows] != 0):
-            return f"the coefficients of {shown(part.labels)} are those"
-        if isinstance(part, Noise):
-            unknown = [carried.factor != 0 for carried in (*part.scatter, *part.shift)]
-            unknown += [] if part.common is None else [np.any(part.common.columns != 0, axis=1)]
+        part = given(term, evidence)
+        if part.fixed is not None and np.any(part.fixed.columns[rows] != 0):
+            return f"the coefficients of {shown(part.fixed.labels)} are those"
+        if (noise := part.noise) is not None:
+            unknown = [carried.factor != 0 for carried in (*noise.scatter, *noise.shift)]
+            unknown += [] if noise.common is None else [np.any(noise.common.columns != 0, axis=1)]
             if any(both(where) for where in unknown):
                 return f"an unknown bias ({kind_of(term)}) is that"
-        for level in random_effects([part]):
+        for level in part.grouped:
             for group in np.unique(level.sharing):
                 if both(level.sharing == group):
                     return (

@@ -6,7 +6,7 @@ Statistical Software* 93(6), doi:10.18637/jss.v093.i06, with nodes laid by `baye
 instead of a grid of bins.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -91,6 +91,20 @@ class Exact:
                 raise SpecError(f"{name} must be at least {least}; found {getattr(self, name)!r}.")
         if not 0 < self.tolerance < 1:
             raise SpecError(f"tolerance must lie in (0, 1); found {self.tolerance!r}.")
+
+    @property
+    def sampled(self) -> bool:
+        """See `Engine`."""
+        return False
+
+    @property
+    def together(self) -> float:
+        """See `Engine`."""
+        return self.tolerance
+
+    def counting(self, ranks: int) -> "Exact":  # noqa: ARG002
+        """Leave out draws, which nobody reads."""
+        return replace(self, draws=0, study_effects=True)
 
     def refuses(self, model: Model, evidence: Evidence) -> str | None:
         """See `Engine`.

@@ -12,9 +12,8 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import discounted
 from bayesrtw.model.grouped import Varying
 from bayesrtw.model.joint import Joint, integrated
-from bayesrtw.model.likelihood import Integrates
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Allocation, Contribution, Noise, Term
+from bayesrtw.model.term import Allocation, Contribution, Term, given
 
 if TYPE_CHECKING:
     import pymc as pm
@@ -77,7 +76,7 @@ def graph(model: Model, evidence: Evidence) -> Graph:
 
     seen = _seen(model, evidence)
     effect = np.asarray(seen.data["effect"].to_numpy(), dtype=np.float64)
-    likelihood = model.likelihood
+    likelihood, integrates = model.likelihood, model.likelihood.offers.integrates
     with pm.Model() as built:
         parts = [(term, term.pymc(evidence)) for term in model.terms]
         _report(parts, evidence)
@@ -85,13 +84,13 @@ def graph(model: Model, evidence: Evidence) -> Graph:
         bias: Any = sum((part.bias for _, part in parts if part.bias is not None), 0.0)
         varying = [(own, part.bias is not None) for _, part in parts for own in part.varying]
         risks = tuple(part.allocation for _, part in parts if part.allocation is not None)
-        _refuse_unserved(risks, normal=isinstance(likelihood, Integrates))
+        _refuse_unserved(risks, normal=integrates is not None)
         at: Joint | None = None
         chosen: tuple[Varying, ...] = ()
-        if isinstance(likelihood, Integrates):
+        if integrates is not None:
             apart = np.concatenate([np.zeros(0, dtype=np.intp), *(each.rows for each in risks)])
             among = [each for each, _ in varying]
-            at, chosen = integrated(among, likelihood.blocks(seen), evidence.size, apart)
+            at, chosen = integrated(among, integrates.blocks(seen), evidence.size, apart)
         left_out = [pair for pair in varying if any(pair[0] is each for each in chosen)]
         for each, of_bias in varying:
             if any(each is one for one in chosen):
@@ -101,11 +100,11 @@ def graph(model: Model, evidence: Evidence) -> Graph:
             eta, bias = (eta, bias + sampled) if of_bias else (eta + sampled, bias)
         pm.Deterministic("theta", eta)
         expected = pm.Deterministic(EXPECTED, eta + bias)
-        if at is None or not isinstance(likelihood, Integrates):
+        if at is None or integrates is None:
             likelihood.pymc(expected, seen, risks)
             _densities(built, evidence.size)
             return Graph(built, effect, None, {})
-        likelihood.see(expected, seen, risks, at, chosen)
+        integrates.see(expected, seen, risks, at, chosen)
         if model.selection is not None:
             shared = any(len(set(each.group.tolist())) < len(each.group) for each, _ in varying)
             if shared or len(left_out) < len(varying) or risks:
@@ -125,7 +124,7 @@ def graph(model: Model, evidence: Evidence) -> Graph:
         model=built,
         effect=effect,
         at=at,
-        sampling=likelihood.sampling(seen, at),
+        sampling=integrates.sampling(seen, at),
         varying=tuple((each.group, of_bias) for each, of_bias in left_out),
         risks=tuple((each.rows, each.of_effects) for each in risks),
     )
@@ -149,9 +148,8 @@ def _refuse_unserved(risks: Sequence[Allocation], *, normal: bool) -> None:
 def _seen(model: Model, evidence: Evidence) -> Evidence:
     """Give the rows with the information that terms leave them."""
     share = np.ones(evidence.size)
-    for gaussian in (term.gaussian(evidence) for term in model.terms):
-        if isinstance(gaussian, Noise):
-            share = share * gaussian.share
+    for noise in (given(term, evidence).noise for term in model.terms):
+        share = share if noise is None else share * noise.share
     return discounted(evidence, share)
 
 
@@ -169,7 +167,8 @@ def _report(parts: Sequence[tuple[Term, Contribution]], evidence: Evidence) -> N
             biases.append(part.reported)
         elif part.reported is not None:
             reported.append(part.reported)
-            if getattr(term.gaussian(evidence), "levels", None) is not None:
+            fixed = given(term, evidence).fixed
+            if fixed is not None and fixed.levels is not None:
                 level.append(part.reported)
     if reported or biases:
         pm.Deterministic("beta", pt.concatenate([*reported, *biases]))

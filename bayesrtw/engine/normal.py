@@ -16,7 +16,7 @@ from bayesrtw.engine.altered import OneMean, Shifted, alter, inform, shifted
 from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
 from bayesrtw.engine.batch import Solved, batch_of, settle
 from bayesrtw.engine.blend import Blend, blends, mean_of_logs
-from bayesrtw.engine.fitted import EachMean, EachShift, Lazily, Mask, Posterior
+from bayesrtw.engine.fitted import EachMean, EachShift, Fitted, Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import integrate, moment_order, pruned
 from bayesrtw.engine.kernel import Conditional
 from bayesrtw.engine.place import NodePlace, Solution, of_parts
@@ -27,10 +27,10 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
 from bayesrtw.model.design import Design, build
-from bayesrtw.model.observation import Gaussian
+from bayesrtw.model.observation import is_normal
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import MaybeBiased
+from bayesrtw.model.term import given
 from bayesrtw.posterior.axis import Axis, Positive
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.nodes import Nodes, Range
@@ -59,13 +59,13 @@ LIKELY = 1e-2
 
 def refuses(model: Model, evidence: Evidence) -> str | None:
     """Say which part of a model is not Gaussian, or has too many hyperparameters; None if all is well."""
-    if not isinstance(model.likelihood.observe(evidence), Gaussian):
+    if not is_normal(model.likelihood.observe(evidence)):
         return f"likelihood {kind_of(model.likelihood)!r} is not Gaussian"
     if model.selection is not None:
         return f"selection {kind_of(model.selection)!r} is not Gaussian"
     for term in model.terms:
-        part = term.gaussian(evidence)
-        if part is None or isinstance(part, MaybeBiased):
+        part = given(term, evidence)
+        if not part.said or part.risks is not None:
             return f"term {kind_of(term)!r} is not Gaussian"
     if len(model.hyper) > MOST_HYPER:
         names = ", ".join(model.hyper)
@@ -501,3 +501,10 @@ def _reweighed(nodes: Nodes, at: int, blend: Blend) -> tuple[list[float], Array]
     peak = np.max(log, axis=1, keepdims=True)
     gained = peak + np.log(np.sum(np.exp(log - peak), axis=1, keepdims=True))
     return (float(nodes.log_total) + gained[:, 0]).tolist(), log - gained
+
+
+def as_normal(fitted: Fitted, what: str) -> NormalFitted:
+    """Take a fit for a normal one, for what only its algebra can say; EngineRefusal where it is none."""
+    if isinstance(fitted, NormalFitted):
+        return fitted
+    raise EngineRefusal(f"{what} is worked out for normal estimates; this likelihood is another.")

@@ -22,11 +22,9 @@ from bayesrtw.engine.graph import DENSITY, EXPECTED, RISK, SD, THINNED, Graph, g
 from bayesrtw.engine.integrated import Risk, Sampled, Spread, condition
 from bayesrtw.errors import ConvergenceError, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.bias import orientation
-from bayesrtw.model.bias_mixture import BiasMixture
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Fixed, Noise, Term
+from bayesrtw.model.term import Term, given
 from bayesrtw.posterior.gates import failures
 from bayesrtw.posterior.tree import assemble, attributes
 from bayesrtw.registry import component, digest
@@ -69,6 +67,25 @@ class Nuts:
             raise SpecError(f"retries must be at least 0; found {self.retries!r}.")
         if not 0 < self.target_accept < 1:
             raise SpecError(f"target_accept must lie in (0, 1); found {self.target_accept!r}.")
+
+    @property
+    def sampled(self) -> bool:
+        """See `Engine`."""
+        return True
+
+    @property
+    def together(self) -> None:
+        """See `Engine`."""
+
+    def counting(self, ranks: int) -> "Nuts":
+        """Let gates count instead of refuse; SpecError if chains are too short for so many ranks."""
+        least = -(-ranks // self.chains)
+        if self.draws < least:
+            raise SpecError(
+                f"draws is {self.draws}; ranks among {ranks} draws need at least {least} in each of "
+                f"{self.chains} chains."
+            )
+        return replace(self, allow_unconverged=True)
 
     def refuses(self, model: Model, evidence: Evidence) -> str | None:  # noqa: ARG002
         """See `Engine`.
@@ -239,20 +256,20 @@ def structure(model: Model, evidence: Evidence, design: Design) -> str:
 
 def _constants(term: Term, evidence: Evidence) -> Iterator[tuple[str, np.ndarray]]:
     """Give what graphs take from the evidence as constants: which rows may be what, and how large."""
-    if isinstance(term, BiasMixture):
-        yield "orientation", np.array(orientation(evidence))
-        for rows, group, place in term.allotted(evidence):
-            yield f"{group.name}[{place}]", rows
-    part = term.gaussian(evidence)
-    if isinstance(part, Fixed) and part.unreported is not None:
+    part = given(term, evidence)
+    for risk in part.risks or ():
+        yield risk.name, risk.rows
+        yield f"{risk.name} of", risk.of_class
+        yield f"{risk.name} prior", np.array([risk.mean, risk.sd, *np.ravel(risk.chances)])
+    if part.unreported is not None:
         yield from part.unreported.constants()
-    if not isinstance(part, Noise):
+    if part.noise is None:
         return
-    yield "mean", part.mean
-    yield "variance", part.variance
-    if part.common is not None:
-        yield "common", part.common.columns
-    for carried in (*part.scatter, *part.shift):
+    yield "mean", part.noise.mean
+    yield "variance", part.noise.variance
+    if part.noise.common is not None:
+        yield "common", part.noise.common.columns
+    for carried in (*part.noise.scatter, *part.noise.shift):
         yield carried.name, carried.factor
 
 

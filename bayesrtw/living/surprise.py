@@ -14,7 +14,7 @@ from bayesrtw.engine import solve
 from bayesrtw.errors import EngineRefusal
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Noise
+from bayesrtw.model.term import given
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.pieces import Pieces
 
@@ -70,9 +70,7 @@ def _sampled(
 ) -> list[Kernels]:
     """Predict from draws of a new setting; nothing where biases or clusters stand between it and a report."""
     bare = model.likelihood.clustering is None and model.selection is None
-    biased = any(
-        term.facts.trust or isinstance(term.gaussian(evidence), Noise) for term in model.terms
-    )
+    biased = any(term.facts.trust or given(term, evidence).noise for term in model.terms)
     if tree is None or not bare or biased:
         return []
     posterior = tree()["posterior"]

@@ -138,7 +138,7 @@ class BiasMixture:
     @property
     def facts(self) -> Facts:
         """See `Term`."""
-        return Facts(trust=Trust(self.column))
+        return Facts(trust=Trust(self.column), needs_independence=self, disturbs=self)
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""

@@ -5,14 +5,13 @@ import numpy as np
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, Finding, shown
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.grouped import Grouped
 from bayesrtw.model.heterogeneity import dependence
 from bayesrtw.model.identified import identified
-from bayesrtw.model.likelihood import Inspects, correlated
+from bayesrtw.model.likelihood import correlated
 from bayesrtw.model.moderator import has_column
 from bayesrtw.model.selection import obstacles
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Fixed, Moderator, NeedsIndependence
+from bayesrtw.model.term import Moderator, given
 
 #: Rows a numeric or categorical moderator should have before its coefficient is taken seriously
 #: (Cochrane Handbook 10.11.5.1: ten studies for each characteristic).
@@ -46,8 +45,9 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
         faults.stop()
     _one_scale(evidence, faults)
     names = evidence.data[ESTIMATE].to_numpy()
-    if isinstance(model.likelihood, Inspects):
-        faults.extend(model.likelihood.faults(evidence))
+    inspects = model.likelihood.offers.inspects
+    if inspects is not None:
+        faults.extend(inspects.faults(evidence))
     for column in model.likelihood.columns():
         values = evidence.data[column].to_numpy()
         bad = ~np.isfinite(values) if column != "se" else ~(np.isfinite(values) & (values > 0))
@@ -81,12 +81,12 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
     if not faults.messages:
         together = [rows for rows, _ in correlated(correlation, evidence)]
         for term in model.terms:
-            if isinstance(term, NeedsIndependence):
-                faults.extend(term.entangled(evidence, together))
+            needs = term.facts.needs_independence
+            faults.extend([] if needs is None else needs.entangled(evidence, together))
     faults.raise_if_any()
     found = [finding for term in model.terms for finding in term.findings(evidence)]
-    if isinstance(model.likelihood, Inspects):
-        found += model.likelihood.findings(evidence)
+    if inspects is not None:
+        found += inspects.findings(evidence)
     if model.selection is not None:
         found += model.selection.findings(evidence)
     levels = (model.hyperparameters[name].level for name in model.spreads)
@@ -114,8 +114,8 @@ def _within(model: Model, evidence: Evidence) -> list[Finding]:
         int(row) for rows, _ in correlated(model.likelihood.correlation, evidence) for row in rows
     }
     study, loose = evidence.data["study"].to_numpy().astype(str), list[str]()
-    for part in (term.gaussian(evidence) for term in model.terms):
-        if isinstance(part, Grouped) and part.kin is not None:
+    for part in (each for term in model.terms for each in given(term, evidence).grouped):
+        if part.kin is not None:
             for first in np.flatnonzero(np.bincount(part.kin.of) > 1):
                 rows = np.flatnonzero(part.kin.of == first)
                 loose += [] if known & set(rows.tolist()) else [str(study[rows[0]])]
@@ -173,7 +173,7 @@ def _per_moderator(model: Model, evidence: Evidence) -> list[Finding]:
     count = sum(
         part.columns.shape[1]
         for term in model.terms
-        if isinstance(part := term.gaussian(evidence), Fixed) and not part.intercept
+        if (part := given(term, evidence).fixed) is not None and not part.intercept
     )
     if count and evidence.size < ROWS_PER_MODERATOR * count:
         text = (

@@ -146,9 +146,10 @@ class Components:
             if column
         )
         if not self.interactions:
-            return Facts(mean=True, moderators=own)
+            return Facts(mean=True, moderators=own, arms=self)
         sums = replace(self, interactions=(), interaction_prior=None)
-        return Facts(mean=True, moderators=own, beyond=f"pairs of {self.name}", simpler=sums)
+        beyond = f"pairs of {self.name}"
+        return Facts(mean=True, moderators=own, beyond=beyond, simpler=sums, arms=self)
 
     def hyper(self) -> Mapping[str, Hyper]:
         """See `Term`."""

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, shown
 from bayesrtw.evidence.counts import Among, counts, faults
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.likelihood import Offers
 from bayesrtw.model.term import Hyper
 
 Array = NDArray[np.float64]
@@ -28,13 +29,17 @@ class Reads(NamedTuple):
     measures: tuple[str, ...]
 
 
-@runtime_checkable
 class Counted(Protocol):
     """Independent rows of events that are counted one by one, without an unknown of their own."""
 
     @property
     def reads(self) -> Reads:
         """Which counts it reads."""
+
+    @property
+    def offers(self) -> Offers:
+        """See `Likelihood`."""
+        return Offers(inspects=self, counted=self)
 
     @property
     def correlation(self) -> None:

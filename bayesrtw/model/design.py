@@ -10,14 +10,14 @@ from bayesrtw.dims import ESTIMATE, LEVEL, MODERATOR
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import NormalParts
-from bayesrtw.model.grouped import Grouped, random_effects
+from bayesrtw.model.grouped import Grouped
 from bayesrtw.model.likelihood import correlated, excess
-from bayesrtw.model.observation import Gaussian, Mixed, Sites
+from bayesrtw.model.observation import Mixed, Sites, beyond_normal, is_normal
 from bayesrtw.model.open_parts import Untold
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.selection import Thinning
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import AtRisk, Carried, Fixed, MaybeBiased, Noise
+from bayesrtw.model.term import AtRisk, Carried, Fixed, Noise, given
 from bayesrtw.model.values import Uncertain, placed
 from bayesrtw.registry import kind_of
 
@@ -262,39 +262,39 @@ def build(
     EngineRefusal
         If a term is not Gaussian, unless `partial`: arrays without it are those of another model.
     """
-    parts = [term.gaussian(evidence) for term in model.terms]
-    seen_as = model.likelihood.observe(evidence)
+    parts = [given(term, evidence) for term in model.terms]
     if not partial:
         for term, part in zip(model.terms, parts, strict=True):
-            if _sampled(part):
+            if part.sampled:
                 raise EngineRefusal(_sampled_only(term))
-            if isinstance(part, MaybeBiased):
+            if part.risks is not None:
                 raise EngineRefusal(
                     f"term {kind_of(term)!r} is not normal; its arrays are not these."
                 )
-            if isinstance(part, Grouped) and part.kin is not None and levels:
+            if levels and any(each.kin is not None for each in part.grouped):
                 raise EngineRefusal(
                     "effects of several outcomes that go together are not served where levels of a moderator "
                     "are missing; give silent rows a level of their own, or pool one outcome."
                 )
-            if isinstance(part, Fixed) and part.uncertain is not None:
+            if part.fixed is not None and part.uncertain is not None:
+                name = part.fixed.labels[0]
                 raise EngineRefusal(
-                    f"values of {part.labels[0]!r} are missing in some rows; these arrays hold their means."
+                    f"values of {name!r} are missing in some rows; these arrays hold their means."
                 )
-            if isinstance(part, Fixed) and part.unreported is not None and not levels:
+            if part.unreported is not None and not levels:
                 raise EngineRefusal(
                     f"levels of {part.unreported.column!r} are missing in some rows: the model is a sum over "
                     "them, and these arrays are one part of it."
                 )
-        if not isinstance(seen_as, Gaussian):
+        if not is_normal(model.likelihood.observe(evidence)):
             raise EngineRefusal(
                 f"likelihood {kind_of(model.likelihood)!r} is not normal; its arrays are not these."
             )
         if model.selection is not None:
             raise EngineRefusal("a selection is not normal; the arrays of a model are not its own.")
-    noise = [part for part in parts if isinstance(part, Noise)]
+    noise = [part.noise for part in parts if part.noise is not None]
     common = [part.common for part in noise if part.common is not None]
-    own = [part for part in parts if isinstance(part, Fixed)]
+    own = [part.fixed for part in parts if part.fixed is not None]
     fixed = [*own, *common]
     count = evidence.size
     columns = np.hstack([part.columns for part in fixed] or [np.zeros((count, 0))])
@@ -314,7 +314,7 @@ def build(
         mean=np.concatenate([part.mean for part in fixed] or [np.zeros(0)]),
         precision=np.concatenate([part.precision for part in fixed] or [np.zeros(0)]),
         quantities=_quantities(fixed, columns.shape[1]),
-        grouped=random_effects(parts),
+        grouped=tuple(each for part in parts for each in part.grouped),
         hyper=model.hyper,
         labels=evidence.data[ESTIMATE].to_numpy(),
         studies=evidence.data["study"].to_numpy(),
@@ -335,11 +335,6 @@ def build(
         uncertain=placed((part.labels, part.columns, part.uncertain) for part in fixed),
     )
     return mixed(found, np.ones(count, dtype=bool))
-
-
-def _sampled(part: object) -> bool:
-    """Whether a term is known to NUTS only."""
-    return part is None or (isinstance(part, Fixed) and part.sampled)
 
 
 def _sampled_only(term: object) -> str:
@@ -426,13 +421,10 @@ class CurvedDesign:
 
 def curved(model: Model, evidence: Evidence) -> bool:
     """Say whether a model is not normal given its hyperparameters."""
-    if model.selection is not None or not isinstance(model.likelihood.observe(evidence), Gaussian):
+    if model.selection is not None or not is_normal(model.likelihood.observe(evidence)):
         return True
-    parts = [term.gaussian(evidence) for term in model.terms]
-    return any(
-        isinstance(part, MaybeBiased) or (isinstance(part, Fixed) and part.uncertain is not None)
-        for part in parts
-    )
+    parts = (given(term, evidence) for term in model.terms)
+    return any(part.risks is not None or part.uncertain is not None for part in parts)
 
 
 def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
@@ -455,11 +447,11 @@ def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
     EngineRefusal
         If a part of the model has no sites, or sites are not independent.
     """
-    parts = [term.gaussian(evidence) for term in model.terms]
+    parts = [given(term, evidence) for term in model.terms]
     for term, part in zip(model.terms, parts, strict=True):
-        if _sampled(part):
+        if part.sampled:
             raise EngineRefusal(_sampled_only(term))
-    risks = [risk for part in parts if isinstance(part, MaybeBiased) for risk in part.groups]
+    risks = [risk for part in parts for risk in part.risks or ()]
     near = build(model, evidence, partial=True)
     if near.unreported is not None:
         raise EngineRefusal(
@@ -471,8 +463,8 @@ def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
             f"values of {near.uncertain.name!r} are missing, which is served without a selection or a bias "
             "mixture; leave one of them out."
         )
-    sites = model.likelihood.observe(evidence)
-    if sites is None:
+    observed = model.likelihood.observe(evidence)
+    if observed is None:
         kind = kind_of(model.likelihood)
         raise EngineRefusal(f"likelihood {kind!r} is known to NUTS only; use Nuts().")
     if near.blocks or near.excess is not None:
@@ -492,14 +484,14 @@ def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
             "of groups beside sites that are not normal; leave a term out, or use engine = "
             '{ kind = "nuts" }.'
         )
-    if isinstance(sites, Gaussian):
+    sites = beyond_normal(observed)
+    if sites is None:
         effect, se = (evidence.data[name].to_numpy().astype(float) for name in ("effect", "se"))
         sites = Mixed(effect, se, np.zeros(1), np.ones(1))
     elif model.selection is not None:
         raise EngineRefusal("a selection needs a normal likelihood.")
-    share, offset, variance = _disturbance(
-        [part for part in parts if isinstance(part, Noise)], evidence.size
-    )
+    noise = [part.noise for part in parts if part.noise is not None]
+    share, offset, variance = _disturbance(noise, evidence.size)
     sites = sites.weakened(share)
     centre, width = sites.near
     wide = replace(near, effect=centre - offset, se=np.sqrt(width**2 + variance))

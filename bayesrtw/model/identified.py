@@ -13,9 +13,9 @@ from bayesrtw.errors import EngineRefusal, Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
 from bayesrtw.model.design import Design, Quantity, build
-from bayesrtw.model.observation import Gaussian, Sites
+from bayesrtw.model.observation import Sites, beyond_normal
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Moderator, OfArms
+from bayesrtw.model.term import Moderator
 from bayesrtw.model.treatments import treatments_of
 
 Array = NDArray[np.float64]
@@ -62,8 +62,8 @@ def identified(model: Model, evidence: Evidence) -> list[Finding]:
     found += pieces
     if not any(each.severity == "warning" for each in pieces):
         found += _aliased(_without_baselines(design, model, evidence))
-    sites = model.likelihood.observe(evidence)
-    if sites is not None and not isinstance(sites, Gaussian):
+    sites = beyond_normal(model.likelihood.observe(evidence))
+    if sites is not None:
         found += _separated(design, sites)
     found += _one_study(model, design, _weight(model, evidence, design))
     return found + _together(design)
@@ -107,8 +107,8 @@ def dominated(model: Model, evidence: Evidence) -> list[Finding]:
 
 def _weight(model: Model, evidence: Evidence, design: Design) -> Array:
     """Give about what each row tells, with SDs of effects at their priors' medians; shape (estimate,)."""
-    sites = model.likelihood.observe(evidence)
-    se = design.se if sites is None or isinstance(sites, Gaussian) else sites.near[1]
+    sites = beyond_normal(model.likelihood.observe(evidence))
+    se = design.se if sites is None else sites.near[1]
     priors: Sequence[Prior] = [model.hyper[name] for name in model.spreads]
     spread = sum(float(each.ppf(np.array([0.5]))[0]) ** 2 for each in priors if each.proper)
     return np.asarray(1.0 / (se**2 + spread))
@@ -150,7 +150,7 @@ def _without_baselines(design: Design, model: Model, evidence: Evidence) -> Desi
 
 def _in_pieces(model: Model, evidence: Evidence) -> list[Finding]:
     """Name treatments that no study connects, with the studies of each piece."""
-    if not any(isinstance(term, OfArms) for term in model.terms):
+    if not any(term.facts.arms for term in model.terms):
         return []
     try:
         network = treatments_of(model, evidence)

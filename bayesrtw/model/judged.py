@@ -75,7 +75,7 @@ class JudgedBias:
     @property
     def facts(self) -> Facts:
         """See `Term`."""
-        return Facts(trust=Trust("design", self.name))
+        return Facts(trust=Trust("design", self.name), leaves_out=self)
 
     def faults(self, evidence: Evidence) -> list[str]:
         """See `Term`."""

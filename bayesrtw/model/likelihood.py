@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +20,42 @@ from bayesrtw.registry import component, role
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
 
+    from bayesrtw.model.counted import Counted
+    from bayesrtw.model.translated import Speaks
+
 
 Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offers:
+    """What a likelihood can do that not every one can. Rules ask this and never which class it is.
+
+    Attributes
+    ----------
+    inspects
+        How it reads more of the evidence than columns of numbers, and looks at it itself.
+    integrates
+        How it integrates normal effects out of a PyMC graph, which one that is normal can.
+    counted
+        How it reads events that are counted one by one.
+    speaks
+        How it hears rows in several currencies.
+    """
+
+    inspects: "Inspects | None" = None
+    integrates: "Integrates | None" = None
+    counted: "Counted | None" = None
+    speaks: "Speaks | None" = None
 
 
 @role("likelihood")
 class Likelihood(Protocol):
     """What every likelihood offers."""
+
+    @property
+    def offers(self) -> Offers:
+        """What it can do that not every likelihood can."""
 
     def observe(self, evidence: Evidence) -> Gaussian | Sites | None:
         """Say what was observed: normal estimates, sites, or None if only its PyMC twin can say."""
@@ -51,7 +80,6 @@ class Likelihood(Protocol):
         """Add the observed variable, of mean `eta`, to the PyMC model in context."""
 
 
-@runtime_checkable
 class Inspects(Protocol):
     """A likelihood that reads more of the evidence than columns of numbers, and looks at it itself."""
 
@@ -65,7 +93,6 @@ class Inspects(Protocol):
         """Say what a reader must know of this likelihood with this evidence."""
 
 
-@runtime_checkable
 class Integrates(Protocol):
     """A likelihood that is normal given its hyperparameters: it integrates normal effects out."""
 
@@ -143,6 +170,11 @@ class NormalErrors:
 
     correlation: Correlation | None = None
     clustering: Clustering | None = None
+
+    @property
+    def offers(self) -> Offers:
+        """See `Likelihood`."""
+        return Offers(integrates=self)
 
     def observe(self, evidence: Evidence) -> Gaussian:  # noqa: ARG002
         """See `Likelihood`."""

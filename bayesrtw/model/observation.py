@@ -138,3 +138,13 @@ class Mixed:
 
     def reports(self, row: int, theta: Array) -> None:
         """See `Sites`."""
+
+
+def is_normal(observed: Gaussian | Sites | None) -> bool:
+    """Say whether estimates are normal around their effects."""
+    return isinstance(observed, Gaussian)
+
+
+def beyond_normal(observed: Gaussian | Sites | None) -> Sites | None:
+    """Give the sites of what is not normal; None where it is, or where only a PyMC twin can say."""
+    return None if isinstance(observed, Gaussian) else observed

@@ -20,6 +20,7 @@ from bayesrtw.model.currency import Averaged, Back, BothArms, Report, Shape
 from bayesrtw.model.curves import Curves, Estimated, OneStudy, curves
 from bayesrtw.model.drawn_curves import drawn
 from bayesrtw.model.hypergeometric import share_of
+from bayesrtw.model.likelihood import Offers
 from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.returns import Returns
 from bayesrtw.model.sampled import log_density
@@ -155,6 +156,11 @@ class ReturnToWork:
     def _excess(self) -> dict[str, float]:
         """SDs by which translations miss, by currency."""
         return {name: float(getattr(self, f"excess_{name}")) for name in CURRENCIES}
+
+    @property
+    def offers(self) -> Offers:
+        """See `Likelihood`."""
+        return Offers(inspects=self, speaks=self)
 
     @property
     def correlation(self) -> None:

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.homes import find, names
-from bayesrtw.model.observation import Gaussian, Sites
-from bayesrtw.model.term import Fixed, Hyper, MaybeBiased, Term
+from bayesrtw.model.observation import Gaussian, Sites, is_normal
+from bayesrtw.model.term import Hyper, Term, given
 from bayesrtw.printed import STATE_IT
 from bayesrtw.registry import kind_of, role
 
@@ -159,7 +159,7 @@ def obstacles(
         One sentence a part; empty where each estimate is seen, or not, by itself.
     """
     found = []
-    if not isinstance(observed, Gaussian):
+    if not is_normal(observed):
         found.append(
             "a selection weighs results that are normal around their effects, and this likelihood is not "
             "normal: pool the estimates with the normal one, or leave the selection out."
@@ -170,13 +170,13 @@ def obstacles(
             "unknown design effect: pool one estimate of each study, or leave the selection out."
         )
     for term in terms:
-        part = term.gaussian(evidence)
-        if isinstance(part, Fixed) and part.unreported is not None:
+        part = given(term, evidence)
+        if part.unreported is not None:
             found.append(
                 f"levels of {part.unreported.column!r} are missing, and what a selection lets through of a "
                 "sum over levels is not worked out: leave these rows or the selection out."
             )
-        if part is None or isinstance(part, MaybeBiased):
+        if not part.said or part.risks is not None:
             found.append(
                 f"the term {kind_of(term)!r} is no sum of normal parts, and what a selection lets through "
                 "of it is not worked out: take another term of bias, or leave the selection out."

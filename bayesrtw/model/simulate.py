@@ -8,7 +8,6 @@ only effects are new.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +19,10 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
 from bayesrtw.model.counted import Counted
 from bayesrtw.model.design import Block, Design, build, build_curved
-from bayesrtw.model.observation import Gaussian
+from bayesrtw.model.observation import is_normal
 from bayesrtw.model.selection import Thinning
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Noise
+from bayesrtw.model.term import given
 from bayesrtw.registry import kind_of
 
 Array = NDArray[np.float64]
@@ -33,14 +32,6 @@ MOST_TRIES = 100_000
 
 #: How often as many data sets are drawn as are wanted, where some are impossible.
 TRIES = 400
-
-
-@runtime_checkable
-class Disturbing(Protocol):
-    """A term that is not linear algebra and says itself how it is drawn."""
-
-    def draw(self, evidence: Evidence, replicates: int, rng: np.random.Generator) -> Array:
-        """Draw what it adds to estimates and not to effects, shape (replicate, estimate)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,9 +95,10 @@ class Simulated:
         Evidence
             The rows with other effects, or other events.
         """
-        if self.events is None or not isinstance(model.likelihood, Counted):
+        counted = model.likelihood.offers.counted
+        if self.events is None or counted is None:
             return with_effects(evidence, self.effect[replicate])
-        return with_events(evidence, self.events[:, replicate], model.likelihood.reads.among)
+        return with_events(evidence, self.events[:, replicate], counted.reads.among)
 
 
 def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) -> Simulated:
@@ -150,14 +142,19 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
     """
     if replicates < 1:
         raise SpecError(f"replicates must be at least 1; found {replicates!r}.")
-    counted = model.likelihood if isinstance(model.likelihood, Counted) else None
-    if counted is None and not isinstance(model.likelihood.observe(evidence), Gaussian):
+    counted = model.likelihood.offers.counted
+    if counted is None and not is_normal(model.likelihood.observe(evidence)):
         raise SpecError(
             f"simulate draws normal estimates and counts, and {kind_of(model.likelihood)!r} is neither: "
             "use a model with a normal likelihood."
         )
-    other = [term for term in model.terms if term.gaussian(evidence) is None]
-    unknown = [kind_of(term) for term in other if not isinstance(term, Disturbing)]
+    parts = [given(term, evidence) for term in model.terms]
+    disturbs = [each for term in model.terms if (each := term.facts.disturbs) is not None]
+    unknown = [
+        kind_of(term)
+        for term, part in zip(model.terms, parts, strict=True)
+        if (part.sampled or part.risks is not None) and term.facts.disturbs is None
+    ]
     if unknown:
         raise SpecError(
             f"simulate draws Gaussian terms, and those that say how; {shown(unknown)} of this model does "
@@ -171,18 +168,14 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
     known = offset(design, evidence)
     if model.selection is not None:
         check(model, evidence)
-        share = np.ones(evidence.size)
-        for term in model.terms:
-            part = term.gaussian(evidence)
-            share = share * part.share if isinstance(part, Noise) else share
-        thinning = model.selection.thin(evidence).weakened(share)
+        shares = [np.ones(evidence.size), *(part.noise.share for part in parts if part.noise)]
+        thinning = model.selection.thin(evidence).weakened(np.prod(shares, axis=0))
         drawn = draw(design, replicates, rng, (thinning, known))
         return replace(drawn, effect=drawn.effect + known)
     drawn = draw(design, replicates, rng)
     effect = drawn.effect + known
-    for term in other:
-        if isinstance(term, Disturbing):
-            effect = effect + term.draw(evidence, replicates, rng)
+    for each in disturbs:
+        effect = effect + each.draw(evidence, replicates, rng)
     return replace(drawn, effect=effect)
 
 
@@ -195,8 +188,11 @@ def _counted(
     rng: np.random.Generator,
 ) -> Simulated:
     """Draw events given effects; data sets with what is impossible are drawn again."""
-    curved, noise = build_curved(model, evidence), [term.gaussian(evidence) for term in model.terms]
-    shares = [part.share for part in noise if isinstance(part, Noise)]
+    curved, noise = (
+        build_curved(model, evidence),
+        [given(term, evidence).noise for term in model.terms],
+    )
+    shares = [part.share for part in noise if part is not None]
     thinned = curved.thinning is not None
     if thinned or curved.risks or any(np.any(share != 1.0) for share in shares):
         raise SpecError(

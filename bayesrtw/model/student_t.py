@@ -8,6 +8,7 @@ import numpy as np
 
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.likelihood import Offers
 from bayesrtw.model.mixture_prior import StudentT as Parts
 from bayesrtw.model.observation import Mixed
 from bayesrtw.model.prior import Prior
@@ -40,6 +41,11 @@ class HeavyTails:
     def __post_init__(self) -> None:
         if not self.nu > 2:
             raise SpecError(f"nu must lie above 2, so that a variance exists; found {self.nu!r}.")
+
+    @property
+    def offers(self) -> Offers:
+        """Nothing that not every likelihood can."""
+        return Offers()
 
     @property
     def correlation(self) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bayesrtw.errors import Finding
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import NormalParts, Prior
-from bayesrtw.model.grouped import Grouped, Varying
+from bayesrtw.model.grouped import Grouped, Varying, random_effects
 from bayesrtw.model.open_parts import Untold
 from bayesrtw.registry import role
 
@@ -230,6 +230,14 @@ class Facts:
         Whether it takes a baseline of each study off rows that are single arms.
     beyond, simpler
         What it has beyond a simpler term that is nested in it, in words, and that term; empty where none is.
+    arms
+        How it says what arms consist of, if it does.
+    leaves_out
+        How it keeps some rows out of the pool, if it does.
+    needs_independence
+        How it says which estimates must have sampling errors of their own, if it does.
+    disturbs
+        How what it adds to estimates is drawn, where its arrays do not say it.
     """
 
     mean: bool = False
@@ -245,6 +253,10 @@ class Facts:
     baselines: bool = False
     beyond: str = ""
     simpler: "Term | None" = None
+    arms: "OfArms | None" = None
+    leaves_out: "LeavesOut | None" = None
+    needs_independence: "NeedsIndependence | None" = None
+    disturbs: "Disturbs | None" = None
 
 
 class Borrowing(Protocol):
@@ -409,6 +421,63 @@ class MaybeBiased:
 type Part = Fixed | Grouped | Noise | MaybeBiased
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a term gives as arrays, by what it is; nothing of the other kinds.
+
+    Attributes
+    ----------
+    fixed
+        Its columns.
+    grouped
+        Its random effects, at several levels several.
+    noise
+        What it puts between estimates and effects.
+    risks
+        Biases that estimates have or have not; None where it is no term of such, whether or not any row is.
+    said
+        Whether it gives arrays at all, and not its PyMC twin alone.
+    """
+
+    fixed: Fixed | None = None
+    grouped: tuple[Grouped, ...] = ()
+    noise: Noise | None = None
+    risks: tuple[AtRisk, ...] | None = None
+    said: bool = True
+
+    @property
+    def sampled(self) -> bool:
+        """Whether it is known to NUTS only."""
+        return not self.said or (self.fixed is not None and self.fixed.sampled)
+
+    @property
+    def unreported(self) -> Untold | None:
+        """Estimates whose level is missing."""
+        return None if self.fixed is None else self.fixed.unreported
+
+    @property
+    def uncertain(self) -> Array | None:
+        """SDs of the values of a numeric column that are missing."""
+        return None if self.fixed is None else self.fixed.uncertain
+
+    @property
+    def shared(self) -> Fixed | None:
+        """Coefficients that biases share."""
+        return None if self.noise is None else self.noise.common
+
+
+def given(term: "Term", evidence: Evidence) -> Given:
+    """Ask a term for its arrays."""
+    part = term.gaussian(evidence)
+    if isinstance(part, Fixed):
+        return Given(fixed=part)
+    if isinstance(part, Noise):
+        return Given(noise=part)
+    if isinstance(part, MaybeBiased):
+        return Given(risks=part.groups)
+    return Given(grouped=random_effects([part]), said=part is not None)
+
+
 class Allocation(NamedTuple):
     """Normals that an estimate is one of, inside a PyMC model: with a bias or without, of this level or that.
 
@@ -479,7 +548,6 @@ class Term(Protocol):
         """Add the term to the PyMC model in context."""
 
 
-@runtime_checkable
 class NeedsIndependence(Protocol):
     """A term some of whose estimates must have sampling errors of their own."""
 
@@ -487,7 +555,6 @@ class NeedsIndependence(Protocol):
         """Name those among rows whose sampling errors are correlated, as faults."""
 
 
-@runtime_checkable
 class OfArms(Protocol):
     """A term that says what arms consist of, so that an effect is the difference of two of them."""
 
@@ -503,9 +570,15 @@ class OfArms(Protocol):
         """Name every arm that occurs, by what it consists of, in the order of the rows."""
 
 
-@runtime_checkable
 class LeavesOut(Protocol):
     """A term that keeps some rows out of the pool."""
 
     def left_out(self, evidence: Evidence) -> NDArray[np.bool_]:
         """Mark them, shape (estimate,); nowhere where the rows are at fault."""
+
+
+class Disturbs(Protocol):
+    """A term that says itself how what it adds to estimates is drawn."""
+
+    def draw(self, evidence: Evidence, replicates: int, rng: np.random.Generator) -> Array:
+        """Draw what it adds to estimates and not to effects, shape (replicate, estimate)."""

@@ -1,7 +1,7 @@
 """What one row says of its effect, all of it together and each of its numbers alone."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol, runtime_checkable
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from scipy.special import expit, ndtri
 from bayesrtw.evidence.hazards import ReturnCurve
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.currency import Back, Report
+from bayesrtw.model.likelihood import Likelihood
 
 Array = NDArray[np.float64]
 
@@ -88,12 +89,14 @@ class Spoken(NamedTuple):
     parts: tuple[OneSaid, ...]
 
 
-@runtime_checkable
 class Speaks(Protocol):
     """A likelihood of rows that report their effects in several currencies."""
 
     def spoken(self, evidence: Evidence) -> tuple[Spoken, ...]:
         """Give what every row says."""
+
+    def currencies(self, evidence: Evidence) -> list[tuple[str, ...]]:
+        """Give the currencies that each row speaks in."""
 
     @property
     def assumed(self) -> str:
@@ -156,15 +159,16 @@ def apart(back: Back | None, numbers: Sequence[Report]) -> list[OneCurrency]:
 
 
 def own_values(
-    likelihood: object, evidence: Evidence, probability: float
+    likelihood: Likelihood, evidence: Evidence, probability: float
 ) -> dict[int, tuple[float, float, float]]:
     """Give own values of rows without an estimate, by place: maximum and interval of their likelihoods."""
-    if not isinstance(likelihood, Speaks):
+    speaks = likelihood.offers.speaks
+    if speaks is None:
         return {}
     effect, se = (evidence.data[name].to_numpy().astype(float) for name in ("effect", "se"))
     silent = ~(np.isfinite(effect) & (se > 0))
     found = {}
-    for row, spoken in enumerate(likelihood.spoken(evidence) if silent.any() else ()):
+    for row, spoken in enumerate(speaks.spoken(evidence) if silent.any() else ()):
         value = spoken.whole.supported(probability) if silent[row] else None
         if value is not None:
             found[row] = value

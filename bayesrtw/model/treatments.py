@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Fixed, Noise, OfArms
+from bayesrtw.model.term import OfArms, given
 from bayesrtw.registry import suggestion
 
 Array = NDArray[np.float64]
@@ -169,7 +169,7 @@ def sets_of(model: Model) -> OfArms:
     SpecError
         If it has none.
     """
-    found = [term for term in model.terms if isinstance(term, OfArms)]
+    found = [arms for term in model.terms if (arms := term.facts.arms) is not None]
     if len(found) != 1:
         raise SpecError(
             "a network needs one term that says what arms consist of; add `components` with the column of "
@@ -223,13 +223,13 @@ def _placed(model: Model, evidence: Evidence, doses: Mapping[str, float]) -> Arr
     """Place what an arm adds up among the coefficients of all terms, shape (column,)."""
     found, biases = [], 0
     for term in model.terms:
-        part = term.gaussian(evidence)
-        if isinstance(term, OfArms):
-            found.append(term.row(doses, evidence))
-        elif isinstance(part, Fixed):
-            found.append(np.zeros(part.columns.shape[1]))
-        elif isinstance(part, Noise) and part.common is not None:
-            biases += part.common.columns.shape[1]
+        part, arms = given(term, evidence), term.facts.arms
+        if arms is not None:
+            found.append(arms.row(doses, evidence))
+        elif part.fixed is not None:
+            found.append(np.zeros(part.fixed.columns.shape[1]))
+        elif part.shared is not None:
+            biases += part.shared.columns.shape[1]
         elif term.facts.mean:
             # A prior that other studies give stands in the place of an intercept.
             found.append(np.zeros(1))

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.likelihood import Offers
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component
@@ -149,6 +150,11 @@ class UnknownErrors:
             raise SpecError("mean and sd of log sigma are stated together, or neither is.")
         if self.sd is not None and not (self.sd > 0 and math.isfinite(self.sd)):
             raise SpecError(f"sd of log sigma must be positive and finite; found {self.sd!r}.")
+
+    @property
+    def offers(self) -> Offers:
+        """See `Likelihood`."""
+        return Offers(inspects=self)
 
     @property
     def correlation(self) -> None:

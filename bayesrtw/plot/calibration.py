@@ -36,7 +36,7 @@ EDGE, LINE, TALL = 5.0, 10.0, 250.0
 NAMED: Final = 3
 
 #: What the engines' ranks are.
-_RANKS: Final = {"exact": "posterior probability below the truth", "nuts": "rank of the truth"}
+_RANKS: Final = {False: "posterior probability below the truth", True: "rank of the truth"}
 
 
 def plot_calibration(
@@ -214,7 +214,7 @@ def _letter(figure: Figure, calibration: Calibration, said: Sequence[str], title
     for place, line in enumerate(said):
         y = 1 - (26.0 + LINE * place) / height
         figure.text(EDGE / width, y, line, fontsize=BODY, color=QUIET)
-    ranks = _RANKS[kind_of(calibration.engine)]
+    ranks = _RANKS[calibration.engine.sampled]
     figure.text(0.5, 9.0 / height, ranks, fontsize=BODY, color=INK, ha="center")
     text = (
         "share up to here, minus uniform"

@@ -67,7 +67,7 @@ def describe_components(source: Synthesis, *, ci_prob: float = 0.95) -> str:
 
 def _read(source: Synthesis, ci_prob: float) -> Forest:
     whole = read_forest(source.posterior, group_by=None, ci_prob=ci_prob)
-    told = told_by(solve(source.analysis.model, source.evidence), ci_prob=ci_prob)  # type: ignore[arg-type]
+    told = told_by(solve(source.analysis.model, source.evidence), ci_prob=ci_prob)
     titles = {part.name: part.title for part in source.evidence.coding.parts}
     rows = [
         Row(

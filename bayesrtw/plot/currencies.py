@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.translated import OneSaid, Speaks
+from bayesrtw.model.translated import OneSaid
 from bayesrtw.plot.fitted import read_forest
 from bayesrtw.plot.own import places, translated
 from bayesrtw.plot.page import draw_page
@@ -93,14 +93,14 @@ def _read(source: Synthesis | xr.DataTree, evidence: Evidence | None, ci_prob: f
     """Put the numbers of each study beneath it."""
     tree = tree_of(source)
     models, rows = models_of(tree), evidence_of(source, evidence, "plot_currencies")
-    likelihood = models[0].likelihood
-    if not isinstance(likelihood, Speaks):
+    speaks = models[0].likelihood.offers.speaks
+    if speaks is None:
         raise SpecError(
             "plot_currencies: this model hears one currency alone; use the likelihood 'return_to_work', or "
             "draw plot_forest(source)."
         )
     forest = translated(read_forest(tree, group_by=None, ci_prob=ci_prob), rows, models)
-    spoken = likelihood.spoken(rows)
+    spoken = speaks.spoken(rows)
     kept: list[Row] = []
     texts: list[list[str]] = [[] for _ in forest.columns]
     for place, (row, at) in enumerate(zip(forest.rows, places(forest, rows), strict=True)):

@@ -13,7 +13,6 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.hazards import back
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.translated import Speaks
 from bayesrtw.plot.figure import BLUE, VERMILLION, figure_style
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.strip import DASHES, Sample
@@ -160,8 +159,8 @@ def _read(
             "probability between 0 and 1."
         )
     tree = tree_of(source)
-    likelihood, posterior = models_of(tree)[0].likelihood, tree["posterior"].to_dataset()
-    if not isinstance(likelihood, Speaks):
+    speaks, posterior = models_of(tree)[0].likelihood.offers.speaks, tree["posterior"].to_dataset()
+    if speaks is None:
         raise SpecError(
             "plot_returns: this model hears no curve of return; use the likelihood 'return_to_work', or "
             "state a curve: brw.currencies.answers(...).plot()."
@@ -174,7 +173,7 @@ def _read(
     theta, pooled = (posterior[name].to_numpy() for name in names)
     theta, pooled = theta.reshape(-1, theta.shape[-1]), pooled.ravel()
     some = np.linspace(0, len(pooled) - 1, min(DRAWS, len(pooled))).astype(np.intp)
-    curves = likelihood.drawn_curves(rows, theta[some], SEED)
+    curves = speaks.drawn_curves(rows, theta[some], SEED)
     if not curves:
         raise SpecError(
             "plot_returns: every row reports a hazard ratio, so that none tells a curve of return; state "
@@ -185,14 +184,14 @@ def _read(
     own = list(curves.values())
     arms = [
         np.quantile(np.mean([back(curve, day) for curve in each], axis=0), levels, axis=1)
-        for each in (own, [likelihood.treated(curve, pooled[some]) for curve in own])
+        for each in (own, [speaks.treated(curve, pooled[some]) for curve in own])
     ]
     percent = f"{100 * ci_prob:g}%"
     of = f"{len(curves)} {'study' if len(curves) == 1 else 'studies'}"
     notes = (
         f"Means of the curves of {of} that tell one: the comparison "
         f"as people returned there, and the same under the pooled hazard ratio; {percent} bands. "
-        f"{likelihood.assumed}; recurrent absence is not counted.",
+        f"{speaks.assumed}; recurrent absence is not counted.",
     )
     called = ("comparison, mean of the studies' curves", "the same under the pooled hazard ratio")
     return ReturnBands(day[:, 0], (arms[0], arms[1]), called, None, notes)

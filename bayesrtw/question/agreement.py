@@ -235,14 +235,13 @@ def pooled_shape(
 
 def _currencies(own: About) -> list[tuple[str, ...]]:
     """Give what each row reports."""
-    known = getattr(own.model.likelihood, "currencies", None)
-    if known is None:
+    speaks = own.model.likelihood.offers.speaks
+    if speaks is None:
         raise SpecError(
             "rows are not read in currencies: use the likelihood 'return_to_work', with evidence of "
             "Evidence.from_returns or on_one_scale."
         )
-    found: list[tuple[str, ...]] = known(own.evidence)
-    return found
+    return speaks.currencies(own.evidence)
 
 
 def _row(found: BySetting, ends: list[float]) -> dict[str, object]:

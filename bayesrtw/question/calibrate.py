@@ -22,7 +22,6 @@ from bayesrtw.dims import CHAIN, DRAW
 from bayesrtw.engine import Engine, fit
 from bayesrtw.engine.batch import batch_of, settle
 from bayesrtw.engine.exact import Exact
-from bayesrtw.engine.nuts import Nuts
 from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import build
@@ -44,7 +43,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 #: Replicates unless told otherwise: what tells a coverage of 94 % from 95 %, and what sampling affords.
-REPLICATES = {"exact": 2_000, "nuts": 200}
+INTEGRATED, SAMPLED = "integrated", "sampled"
+REPLICATES = {INTEGRATED: 2_000, SAMPLED: 200}
 
 #: Values that the rank among thinned draws can take: 199 draws, so that every interval of `LEVELS`
 #: is a whole number of cells.
@@ -58,7 +58,7 @@ LEVELS = (0.5, 0.8, 0.95)
 ENGINE = Exact(nodes=40, tolerance=1e-4)
 
 #: Replicates of one task: what takes about a second.
-TOGETHER = {"batch": 500, "exact": 10, "nuts": 5}
+TOGETHER = {"batch": 500, INTEGRATED: 10, SAMPLED: 5}
 
 #: Probability that all bands hold together if every posterior is right.
 JOINT = 0.95
@@ -169,14 +169,14 @@ def calibrate(
     >>> bool(judge([found])["inside"].all())
     True
     """
-    used = _trimmed(engine or ENGINE)
-    kind = kind_of(used)
+    used = (engine or ENGINE).counting(CELLS - 1)
+    kind = SAMPLED if used.sampled else INTEGRATED
     count = REPLICATES[kind] if replicates is None else replicates
     drawn = simulate(model, evidence, count, seed=seed)
     reason = used.refuses(model, evidence)
     if reason is not None:
         raise EngineRefusal(reason)
-    batched = kind == "exact" and drawn.events is None and _batchable(model, evidence)
+    batched = used.together is not None and drawn.events is None and _batchable(model, evidence)
     size = TOGETHER["batch" if batched else kind]
     truth = np.stack(list(drawn.truth.values()), axis=-1)
     variables = tuple(drawn.variables.values())
@@ -207,7 +207,7 @@ def calibrate(
         pit={
             quantity: pit[kept, place] for place, quantity in enumerate(drawn.truth) if known[place]
         },
-        cells=0 if kind == "exact" else CELLS,
+        cells=CELLS if used.sampled else 0,
         failed=tuple(text for placed in done for text in placed.failed),
         unconverged=tuple(text for placed in done for text in placed.unconverged),
     )
@@ -324,21 +324,6 @@ class _Placed:
     unconverged: tuple[str, ...] = ()
 
 
-def _trimmed(engine: Engine) -> Engine:
-    """Leave out draws of the exact engine, and let the sampler's gates count instead of refuse."""
-    if isinstance(engine, Exact):
-        return replace(engine, draws=0, study_effects=True)
-    if isinstance(engine, Nuts):
-        least = -(-(CELLS - 1) // engine.chains)
-        if engine.draws < least:
-            raise SpecError(
-                f"draws is {engine.draws}; ranks among {CELLS - 1} draws need at least {least} in each of "
-                f"{engine.chains} chains."
-            )
-        return replace(engine, allow_unconverged=True)
-    raise SpecError(f"calibrate knows Exact and Nuts; found {type(engine).__name__}.")
-
-
 def _batchable(model: Model, evidence: Evidence) -> bool:
     try:
         batch_of(build(model, evidence))
@@ -412,7 +397,8 @@ def _place_batch(part: _Part) -> Array:
     """Place truths in posteriors of one SD and independent estimates, all in one call."""
     design, truth = build(part.model, part.evidence), part.truth
     effect = part.drawn.effect - offset(design, part.evidence)
-    tolerance = part.engine.tolerance if isinstance(part.engine, Exact) else Exact().tolerance
+    tolerance = part.engine.together
+    assert tolerance is not None
     solved = settle(replace(batch_of(design), effect=effect), tolerance)
     at = {key: place for place, key in enumerate(part.variables)}
     found = np.empty(truth.shape)

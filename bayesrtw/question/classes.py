@@ -11,7 +11,7 @@ from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.added import Added
 from bayesrtw.model.contract import Prior
-from bayesrtw.model.term import Fixed, OfArms
+from bayesrtw.model.term import Fixed, given
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.asked import About, Subject
@@ -149,7 +149,7 @@ def classes(
     def at(value: float) -> Fitted:
         sds = np.concatenate([np.full(count, wide.max()), np.where(member, value, wide)])
         added = Added(part.columns @ turn, sds, labels, pooled)
-        terms = [added if isinstance(each, OfArms) else each for each in whole.model.terms]
+        terms = [added if each.facts.arms else each for each in whole.model.terms]
         return beside(whole, terms)
 
     into = np.zeros((width, width + count))
@@ -175,9 +175,9 @@ def classes(
 def _part(whole: Fitted) -> Fixed:
     """Give the arrays of the term that says what arms consist of."""
     for term in whole.model.terms:
-        part = term.gaussian(whole.evidence)
-        if isinstance(term, OfArms) and isinstance(part, Fixed):
-            return part
+        fixed = given(term, whole.evidence).fixed
+        if term.facts.arms and fixed is not None:
+            return fixed
     raise SpecError(
         "classes need a term that says what arms consist of; add `components` with the column of treatments."
     )

@@ -12,7 +12,7 @@ from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.added import Added
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Fixed, Noise, OfArms
+from bayesrtw.model.term import given
 from bayesrtw.model.treatments import Treatments, sets_of, treatments_of
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.printed import spell_probability, with_interval
@@ -336,7 +336,7 @@ def unrelated(
     names = [network.said(pair) for pair in pairs]
     sd = np.full(len(pairs), prior_sd(whole.model, whole.evidence))
     own = Added(columns, sd, tuple(names))
-    apart = beside(whole, [own if isinstance(term, OfArms) else term for term in whole.model.terms])
+    apart = beside(whole, [own if term.facts.arms else term for term in whole.model.terms])
     start = first_of_arms(whole)
     told = np.zeros((len(pairs), coefficients(apart)))
     told[np.arange(len(pairs)), start + np.arange(len(pairs))] = 1.0
@@ -367,20 +367,18 @@ def first_of_arms(whole: Fitted) -> int:
     """Place of the first coefficient of the term that says what arms consist of."""
     start = 0
     for term in whole.model.terms:
-        part = term.gaussian(whole.evidence)
-        if isinstance(term, OfArms):
+        if term.facts.arms:
             break
-        if isinstance(part, Fixed):
-            start += part.columns.shape[1]
+        fixed = given(term, whole.evidence).fixed
+        start += 0 if fixed is None else fixed.columns.shape[1]
     return start
 
 
 def coefficients(whole: Fitted) -> int:
     """How many coefficients a fit of fixed terms has."""
-    parts = [term.gaussian(whole.evidence) for term in whole.model.terms]
-    biases = [part.common for part in parts if isinstance(part, Noise) and part.common is not None]
-    fixed = [*(part for part in parts if isinstance(part, Fixed)), *biases]
-    return sum(part.columns.shape[1] for part in fixed)
+    parts = [given(term, whole.evidence) for term in whole.model.terms]
+    fixed = [each for part in parts for each in (part.fixed, part.shared) if each is not None]
+    return sum(each.columns.shape[1] for each in fixed)
 
 
 def _spread(whole: Fitted, ci_prob: float) -> dict[str, float]:
@@ -437,10 +435,10 @@ def beside(whole: Fitted, terms: Sequence[object]) -> Fitted:
 def prior_sd(model: Model, evidence: Evidence) -> float:
     """Give the prior SD of the effects of treatments, the widest; infinite where it is flat."""
     for term in model.terms:
-        part = term.gaussian(evidence)
-        if isinstance(term, OfArms) and isinstance(part, Fixed):
+        fixed = given(term, evidence).fixed
+        if term.facts.arms and fixed is not None:
             with np.errstate(divide="ignore"):
-                return float(np.max(part.precision**-0.5))
+                return float(np.max(fixed.precision**-0.5))
     sets_of(model)  # says what is missing
     raise AssertionError
 

@@ -45,6 +45,9 @@ Array = NDArray[np.float64]
 #: direction, since harder cases may be given the programme.
 NON_RANDOMISED = ("non_randomised", "cohort")
 
+#: How the name of a rung begins on which they keep a share of their information.
+DISCOUNT = "discount "
+
 #: Two-sided predictive tail probability below which trials and cohorts are said to conflict.
 CONFLICT = 0.05
 
@@ -106,6 +109,11 @@ class Rung:
     name: str
     model: Model
     evidence: Evidence
+
+
+def discounted_to(rung: str) -> float | None:
+    """Give the share of information that non-randomised studies keep on a rung; None where it is another."""
+    return float(rung.removeprefix(DISCOUNT)) if rung.startswith(DISCOUNT) else None
 
 
 def bare(model: Model, studies: Studies) -> Model:
@@ -171,7 +179,7 @@ def rungs(model: Model, evidence: Evidence, spec: Rungs) -> tuple[list[Rung], li
         text = "One non-randomised estimate only: what its bias is, the priors decide."
         notes.append(Finding("ladder", "warning", text))
     for share in spec.shares:
-        found.append(_with(naive, Discount(spec.studies, share), f"discount {share:g}", evidence))
+        found.append(_with(naive, Discount(spec.studies, share), f"{DISCOUNT}{share:g}", evidence))
     if not cohort.all():
         found.append(Rung("robust_map", _borrowing(naive, spec), evidence))
     if spec.mixture is None or not evidence.measure.log:
@@ -224,7 +232,7 @@ def climb(rung: Rung, *, seed: int, sampled: bool = True) -> "xr.DataTree | None
     """
     exact = Exact(draws=0, study_effects=False)
     engine = choose(rung.model, rung.evidence)
-    if isinstance(engine, Exact):
+    if not engine.sampled:
         with suppress(ConvergenceError):
             return fit(rung.model, rung.evidence, engine=exact, seed=seed)
     return fit(rung.model, rung.evidence, engine=SAMPLED, seed=seed) if sampled else None

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from bayesrtw.engine import solve
-from bayesrtw.engine.allocated_fit import AllocatedFit
+from bayesrtw.engine.allocated_fit import as_allocated
 from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.levels import MissingLevels
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Fixed, Term
+from bayesrtw.model.term import Term, given
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, about, size_of
@@ -84,8 +84,7 @@ def missing_levels(
     """
     asked = about(model, evidence)
     term = _silent(asked.model, asked.evidence)
-    whole = solve(asked.model, asked.evidence)
-    assert isinstance(whole, AllocatedFit)
+    whole = as_allocated(solve(asked.model, asked.evidence))
     told = np.asarray(_unreported(term, asked.evidence).index >= 0)
     fits: dict[str, Fitted] = {
         SUMMED: whole,
@@ -97,6 +96,9 @@ def missing_levels(
         fits[OWN] = solve(_without_missing(asked.model, term), asked.evidence)
     size = size_of(threshold, threshold_ratio, whole.evidence.measure)
     tables = [_table(way, fit, ci_prob, size) for way, fit in fits.items()]
+    tables[0]["missing_information"] = whole.missing_information(
+        list(tables[0].index.get_level_values("quantity"))
+    )
     frame = pd.concat(tables)
     return answered(
         frame,
@@ -116,8 +118,7 @@ def missing_column(model: Model, evidence: Evidence) -> str:
 def _silent(model: Model, evidence: Evidence) -> Term:
     """Find the term with missing levels."""
     for term in model.terms:
-        part = term.gaussian(evidence)
-        if isinstance(part, Fixed) and part.unreported is not None:
+        if given(term, evidence).unreported is not None:
             return term
     raise SpecError(
         "no level of a moderator is missing in these rows; say which values mean so: categorical with "
@@ -137,9 +138,7 @@ def _said_missing(term: Any) -> tuple[str, ...]:
 
 
 def _unreported(term: Term, evidence: Evidence) -> Any:
-    part = term.gaussian(evidence)
-    assert isinstance(part, Fixed)
-    return part.unreported
+    return given(term, evidence).unreported
 
 
 def _without_missing(model: Model, term: Term) -> Model:
@@ -176,9 +175,7 @@ def _table(way: str, fit: Fitted, ci_prob: float, threshold: float) -> pd.DataFr
         "sd": [each.moments()[1] for each in found],
         **dict(zip(("median", "lower", "upper"), ends, strict=True)),
         "probability": chance if fit.evidence.direction.event else np.nan,
-        "missing_information": fit.missing_information(names)
-        if isinstance(fit, AllocatedFit)
-        else np.nan,
+        "missing_information": np.nan,
     }
     index = pd.MultiIndex.from_product([[way], names], names=["way", "quantity"])
     return pd.DataFrame(columns, index=index)

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from bayesrtw.engine.normal import NormalFitted
-from bayesrtw.errors import EngineRefusal, SpecError
+from bayesrtw.engine.fitted import Fitted
+from bayesrtw.engine.normal import NormalFitted, as_normal
+from bayesrtw.errors import SpecError
 from bayesrtw.model.components import PAIR
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, asked
@@ -110,7 +111,7 @@ def parts(model: Subject, evidence: object = None, *, ci_prob: float = 0.95) -> 
     0.19
     """
     whole = asked(model, evidence)  # type: ignore[arg-type] # as every question
-    told = told_by(whole, ci_prob=ci_prob)  # type: ignore[arg-type] # refused there
+    told = told_by(whole, ci_prob=ci_prob)
     frame = told.table.copy()
     frame["told_by"] = [
         ", ".join(f"{study} {100 * share:.0f} %" for study, share in told.first(name))
@@ -120,11 +121,11 @@ def parts(model: Subject, evidence: object = None, *, ci_prob: float = 0.95) -> 
     return answered(frame, whole, caption, picture="components", options={"ci_prob": ci_prob})
 
 
-def told_by(whole: NormalFitted, *, ci_prob: float = 0.95) -> PartsTold:
+def told_by(fit: Fitted, *, ci_prob: float = 0.95) -> PartsTold:
     """Work out the effects of parts of a fit, and the share of each study in them."""
     import pandas as pd  # noqa: PLC0415
 
-    labels, combine = _labels(whole)
+    whole, labels, combine = _labels(fit)
     place, weight, design = whole.solution.place, whole.solution.weight, whole.design
     slopes = np.einsum("n,nel->el", weight, place.slopes(combine))
     columns = design.columns @ combine.T
@@ -153,9 +154,9 @@ def told_by(whole: NormalFitted, *, ci_prob: float = 0.95) -> PartsTold:
     return PartsTold(table, shares, names)
 
 
-def material(whole: NormalFitted) -> Material:
+def material(fit: Fitted) -> Material:
     """Merge the nodes of a fit into few normals of its parts; means and covariances are kept."""
-    labels, combine = _labels(whole)
+    whole, labels, combine = _labels(fit)
     place, weight = whole.solution.place, whole.solution.weight
     given = place.normals.given
     mean = np.broadcast_to(given.mean @ combine.T, (len(weight), len(labels)))
@@ -195,19 +196,16 @@ def _merged(
     return total, centre, within, float(own @ spread[here])
 
 
-def _labels(whole: NormalFitted) -> tuple[list[str], Array]:
+def _labels(fit: Fitted) -> tuple[NormalFitted, list[str], Array]:
     """Name the parts of a fit, with what they are of the coefficients, shape (part, column)."""
-    names = [each.name for each in whole.model.moderators if each.shape == "sets"]
+    names = [each.name for each in fit.model.moderators if each.shape == "sets"]
     if not names:
         raise SpecError("the model is not one of components; give it a term `components`.")
-    if not isinstance(whole, NormalFitted):
-        raise EngineRefusal(
-            "which studies tell a part is worked out for normal estimates; this likelihood is another."
-        )
+    whole = as_normal(fit, "which studies tell a part")
     beta = whole.design.quantities["beta"]
     rows = [place for place, label in enumerate(beta.labels) if label.startswith(f"{names[0]}[")]
     labels = [beta.labels[place][len(names[0]) + 1 : -1] for place in rows]
-    return labels, beta.combine[rows]
+    return whole, labels, beta.combine[rows]
 
 
 def pairs_in(names: tuple[str, ...]) -> list[tuple[int, int, int]]:

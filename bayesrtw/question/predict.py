@@ -15,9 +15,8 @@ from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import once_a_study, spoken
-from bayesrtw.model.grouped import random_effects
 from bayesrtw.model.spec import NEW, Model
-from bayesrtw.model.term import Fixed, Noise, Term
+from bayesrtw.model.term import Given, Term, given
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, about, asked, size_of
@@ -202,13 +201,13 @@ def coefficients_of(whole: Expects) -> tuple[dict[str, Array], Array]:
     sizes: list[tuple[str, int]] = []
     biases = 0
     for term, part in _contributions(whole.model, whole.evidence):
-        if isinstance(part, Fixed):
+        if part.fixed is not None:
             moves = (*term.facts.moderators, *term.facts.modifies)
-            sizes.append((" and ".join(each.name for each in moves), part.columns.shape[1]))
+            sizes.append((" and ".join(each.name for each in moves), part.fixed.columns.shape[1]))
         elif term.facts.mean:
             sizes.append(("", 1))
-        if isinstance(part, Noise) and part.common is not None:
-            biases += part.common.columns.shape[1]
+        if part.shared is not None:
+            biases += part.shared.columns.shape[1]
     width = sum(size for _, size in sizes)
     every, found, start = np.eye(width + biases), dict[str, Array](), 0
     for name, size in sizes:
@@ -298,25 +297,22 @@ def _rows(
     names = list(settings[0])
     parts = _contributions(whole.model, whole.evidence)
     # Biases are no part of an effect; their columns stand last.
-    biases = sum(
-        part.common.columns.shape[1]
-        for _, part in parts
-        if isinstance(part, Noise) and part.common is not None
-    )
+    biases = sum(part.shared.columns.shape[1] for _, part in parts if part.shared is not None)
     rows, along = [], []
     for key in known:
         setting, row = dict(zip(names, key, strict=True)), []
         along.append(
             [
                 0.0 if part.setting is None else part.setting(setting)
-                for part in random_effects([part for _, part in parts])
+                for _, own in parts
+                for part in own.grouped
             ]
         )
         for term, part in parts:
-            if isinstance(part, Fixed):
-                if part.setting is None:
+            if part.fixed is not None:
+                if part.fixed.setting is None:
                     raise SpecError(f"term {kind_of(term)!r} does not say what it is in a setting.")
-                row.append(part.setting(setting))
+                row.append(part.fixed.setting(setting))
             elif term.facts.mean:
                 # A prior that other studies give stands in the place of an intercept.
                 row.append(np.ones(1))
@@ -326,9 +322,9 @@ def _rows(
 
 # A page asks thousands of posteriors of the same rows.
 @lru_cache(maxsize=16)
-def _contributions(model: Model, evidence: Evidence) -> list[tuple[Term, Any]]:
+def _contributions(model: Model, evidence: Evidence) -> list[tuple[Term, Given]]:
     """Give every term with what it makes of the rows."""
-    return [(term, term.gaussian(evidence)) for term in model.terms]
+    return [(term, given(term, evidence)) for term in model.terms]
 
 
 def _each_level(
@@ -340,8 +336,7 @@ def _each_level(
 ) -> tuple[list[dict[str, object]], Array]:
     """Give rows that do not report their level every level, as often as others have it."""
     for term in whole.model.terms:
-        part = term.gaussian(whole.evidence)
-        missing = part.unreported if isinstance(part, Fixed) else None
+        missing = given(term, whole.evidence).unreported
         levels = any(each.shape == "levels" for each in term.facts.moderators)
         if missing is None or missing.column in values or not levels:
             continue

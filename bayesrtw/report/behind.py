@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bayesrtw.analysis.default import UNREGISTERED
+from bayesrtw.analysis.default import by_default
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import POWER, Panel
 from bayesrtw.doubt.inspect import beside
@@ -118,7 +118,7 @@ def behind(content: dict[str, Any], measure: Measure) -> tuple[tuple[str, Text],
     lines: list[tuple[str, Text]] = []
     if found["mean"]:
         lines.append(("Pooled", (Quoted(f"{found['mean']}."),)))
-    if content["rationale"] and content["rationale"][0].startswith(UNREGISTERED):
+    if by_default(content["rationale"]):
         lines += [("Model", (Quoted(reason),)) for reason in content["rationale"]]
     for place, own in enumerate(found["priors"]):
         at = f"/behind/priors/{place}"

@@ -12,7 +12,7 @@ left to the author.
 import shlex
 from typing import Any, Final, Literal
 
-from bayesrtw.analysis.default import UNREGISTERED
+from bayesrtw.analysis.default import by_default
 from bayesrtw.analysis.sensitivity import PRIORS
 from bayesrtw.printed import signed
 from bayesrtw.report.words import settings_in_words, term_in_words
@@ -105,9 +105,7 @@ def command_of(content: dict[str, Any]) -> str:
     if content["shipped"]:
         return f"bayesrtw run {content['id']}"
     origin = content["evidence"]
-    file = (
-        "" if " ".join(content["rationale"]).startswith(UNREGISTERED) else f"{content['id']}.toml "
-    )
+    file = "" if by_default(content["rationale"]) else f"{content['id']}.toml "
     evidence = shlex.quote(str(origin["dataset"] or origin["title"] or "EVIDENCE"))
     return f"bayesrtw run {file}--evidence {evidence}"
 

@@ -19,7 +19,7 @@ from bayesrtw.evidence.measure import MEASURES, measure_named
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import normal, single
 from bayesrtw.model.counted import Counted
-from bayesrtw.model.observation import Gaussian
+from bayesrtw.model.observation import is_normal
 from bayesrtw.model.term import Hyper
 from bayesrtw.reading.review import written
 from bayesrtw.registry import kind_of
@@ -76,8 +76,7 @@ def exported(synthesis: Synthesis, to: str) -> dict[str, bytes]:
     if to not in TARGETS:
         raise SpecError(f"--to is {to!r}; choose one of {shown(list(TARGETS))}.")
     likelihood = synthesis.analysis.model.likelihood
-    counted = isinstance(likelihood, Counted)
-    if not counted and not isinstance(likelihood.observe(synthesis.evidence), Gaussian):
+    if likelihood.offers.counted is None and not is_normal(likelihood.observe(synthesis.evidence)):
         raise _refusal(
             synthesis,
             to,
@@ -112,9 +111,9 @@ def _table(synthesis: Synthesis) -> bytes:
     """Write effects and standard errors, or counts, and the columns that the analysis looks at."""
     data = synthesis.evidence.data
     numbers: tuple[str, ...] = ("effect", "se")
-    likelihood = synthesis.analysis.likelihood
-    if isinstance(likelihood, Counted):
-        found = _counts(synthesis.evidence, likelihood)
+    counted = synthesis.analysis.likelihood.offers.counted
+    if counted is not None:
+        found = _counts(synthesis.evidence, counted)
         data = data.assign({name: (ESTIMATE, values) for name, values in found.items()})
         numbers = (*found,)
     asked = [*synthesis.analysis.evidence.where, *_columns(synthesis.analysis.evidence.exclude)]
@@ -165,8 +164,9 @@ def _metafor(synthesis: Synthesis) -> dict[str, bytes]:
     if others or not model.has_mean:
         what = f"its terms {shown(sorted(map(kind_of, others)))} have no line of R here"
         raise _refusal(synthesis, "metafor", what if others else "it has no intercept", ("csv",))
-    if isinstance(synthesis.analysis.likelihood, Counted):
-        return _glmm(synthesis, synthesis.analysis.likelihood)
+    counted = synthesis.analysis.likelihood.offers.counted
+    if counted is not None:
+        return _glmm(synthesis, counted)
     lines = [
         f"# {synthesis.analysis.title}".replace("\n", " "),
         "# metafor estimates tau without a prior: its numbers differ where studies are few.",
@@ -308,7 +308,7 @@ def _review(synthesis: Synthesis, to: str, plain: Callable[[str], str]) -> bytes
     if evidence.dependence:
         what = "RevMan takes estimates as independent; some share a group here"
         raise _refusal(synthesis, to, what, ("metafor",))
-    if isinstance(analysis.likelihood, Counted) and _kind(synthesis) != "DICH":
+    if analysis.likelihood.offers.counted and _kind(synthesis) != "DICH":
         what = "RevMan takes counts of two groups as they were printed, for odds and risk ratios"
         raise _refusal(synthesis, to, what, ("csv",))
     root = Element("COCHRANE_REVIEW", {"TYPE": "INTERVENTION", "REVMAN_VERSION": "5", "STAGE": "R"})

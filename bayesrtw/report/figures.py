@@ -14,7 +14,6 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import HISTORY, PRIORS, REGISTERED, STUDIES, Panel
 from bayesrtw.analysis.severity import AXIS
 from bayesrtw.evidence.measure import measure_named
-from bayesrtw.model.translated import Speaks
 from bayesrtw.plot.bias_summary import plot_bias_summary
 from bayesrtw.plot.bubble import plot_bubble
 from bayesrtw.plot.components import plot_components
@@ -150,7 +149,7 @@ Named = Iterator[tuple[str, Drawn]]
 def _fitted(synthesis: Synthesis, content: dict[str, Any]) -> Named:
     """Draw forest plots, and the answer as distributions."""
     yield from forests(synthesis).items()
-    if isinstance(synthesis.analysis.model.likelihood, Speaks):
+    if synthesis.analysis.model.likelihood.offers.speaks:
         caption = "Each number of a study translated alone, and what all that is heard of it says together."
         yield (
             "currencies",

@@ -17,6 +17,7 @@ from bayesrtw.evidence.cells import guarded
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.model.spec import Model
 from bayesrtw.printed import spell, spell_probability
+from bayesrtw.question.ladder import discounted_to
 from bayesrtw.report.document import as_json, number
 from bayesrtw.report.text import COLOUR, interval
 
@@ -35,8 +36,9 @@ MEANING = {
 
 def meaning(rung: str) -> str:
     """Say what a rung takes for granted."""
-    if rung.startswith("discount "):
-        return f"cohorts keep {100 * float(rung.split()[1]):g} % of their information"
+    share = discounted_to(rung)
+    if share is not None:
+        return f"cohorts keep {100 * share:g} % of their information"
     return MEANING.get(rung, rung)
 
 

@@ -9,7 +9,7 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.evidence.participants import number_in, people_of
-from bayesrtw.model.translated import Speaks, own_values
+from bayesrtw.model.translated import own_values
 
 #: Columns that a reader may ask of a row, in order; those that evidence does not have are left out.
 WORDS = (
@@ -75,9 +75,10 @@ def _translated(synthesis: Synthesis) -> dict[int, tuple[tuple[float, float, flo
     """Give own values of rows that report none on this scale, and what their likelihood made them of."""
     likelihood, evidence = synthesis.analysis.model.likelihood, synthesis.evidence
     values = own_values(likelihood, evidence, 0.95)
-    if not values or not isinstance(likelihood, Speaks):
+    speaks = likelihood.offers.speaks
+    if not values or speaks is None:
         return {}
-    spoken, found = likelihood.spoken(evidence), {}
+    spoken, found = speaks.spoken(evidence), {}
     for place, ends in values.items():
         parts = spoken[place].parts or (spoken[place].whole,)
         found[place] = ends, f"by its likelihood, of {'; '.join(each.said for each in parts)}"

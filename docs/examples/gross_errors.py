@@ -8,6 +8,7 @@ import numpy as np
 
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.likelihood import Offers
 from bayesrtw.model.observation import Mixed
 from bayesrtw.model.term import Allocation, Hyper
 from bayesrtw.registry import component
@@ -43,6 +44,11 @@ class GrossErrors:
             raise SpecError(f"share must lie in (0, 1); found {self.share!r}.")
         if not self.times > 1:
             raise SpecError(f"times must lie above 1; found {self.times!r}.")
+
+    @property
+    def offers(self) -> Offers:
+        """Nothing that not every likelihood can."""
+        return Offers()
 
     @property
     def correlation(self) -> None:

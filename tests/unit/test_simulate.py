@@ -13,18 +13,20 @@ from scipy import integrate, stats
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
 from bayesrtw.model.heterogeneity import ByGroup, Common, Exchangeable
 from bayesrtw.model.likelihood import Clustering, Correlation, NormalErrors
 from bayesrtw.model.moderator import Categorical, Group, Intercept, Linear
 from bayesrtw.model.prior import Beta, Flat, HalfNormal, Normal
 from bayesrtw.model.reference_prior import FlatNonNegative
+from bayesrtw.model.shrinkage import Horseshoe
 from bayesrtw.model.simulate import simulate, with_effects
 from bayesrtw.model.spec import Model
 
 MANY = 40_000
 
 
-def evidence(dependent=False):
+def evidence(dependent=False, benefit=""):
     frame = pd.DataFrame(
         {
             "study": ["s1", "s1", "s2", "s3", "s4"],
@@ -34,7 +36,7 @@ def evidence(dependent=False):
             "size": [21.0, np.nan, np.nan, 5.0, np.nan],
         }
     )
-    found = Evidence.from_frame(frame)
+    found = Evidence.from_frame(frame, benefit=benefit)
     if not dependent:
         return found
     covariance = np.array([[0.04, 0.006], [0.006, 0.01]])
@@ -114,6 +116,42 @@ def test_each_group_has_its_own_spread_and_levels_sum_to_zero():
     assert_allclose(level, drawn.truth["mu"] + drawn.truth["beta[kind[b]]"], atol=1e-12)
     z = (drawn.truth["theta[s3]"] - drawn.truth["mu_level[kind[c]]"]) / drawn.truth["tau_second"]
     assert 0.8 < np.std(z) < 1.2
+
+
+def test_biases_that_estimates_have_or_have_not_are_drawn():
+    """B_i = d_i (c + k z_i), d_i ~ Bernoulli(p); p, c and k are shared by the group, moments by hand."""
+    group = RiskGroup(
+        "second", ("b",), Normal(0.8, 0.3), HalfNormal(0.4), (RiskClass("", 0.6),), size=5.0
+    )
+    terms = (Intercept(Normal(0.0, 0.5)), Exchangeable(HalfNormal(0.2)))
+    plain, biased = (
+        simulate(Model(terms=own), evidence(benefit="higher"), MANY, seed=8).effect
+        for own in (terms, (*terms, BiasMixture((group,), column="kind")))
+    )
+    at_risk = [2, 4]
+    added = (biased - plain)[:, at_risk]
+    assert_array_equal(np.delete(biased, at_risk, axis=1), np.delete(plain, at_risk, axis=1))
+    share, share_squared = 0.6, 0.6**2 + 0.6 * 0.4 / 6.0  # Beta(3, 2)
+    square = 0.8**2 + 0.3**2
+    alone, both = share * (square + 0.4**2), share_squared * square
+    wanted = np.array([[alone, both], [both, alone]]) - (share * 0.8) ** 2
+    error = added.std(axis=0) / np.sqrt(MANY)
+    assert np.all(np.abs(added.mean(axis=0) - share * 0.8) < 5 * error)
+    assert np.all(covariance_errors(added, wanted) < 5)
+
+
+def test_a_term_that_only_a_sampler_knows_is_refused_by_name():
+    """Its arrays are near its prior and not that prior, so nothing can be drawn from them."""
+    frame = pd.DataFrame(
+        {"study": list("ABCD"), "effect": 0.0, "se": 0.1, "dose": [1.0, 2, 3, 5], "age": 4.0}
+    )
+    terms = (
+        Intercept(Normal(0, 1)),
+        Exchangeable(HalfNormal(0.2)),
+        Horseshoe(("dose", "age"), 0.1, 1.0),
+    )
+    with pytest.raises(SpecError, match="'horseshoe'"):
+        simulate(Model(terms=terms), Evidence.from_frame(frame), 10, seed=1)
 
 
 def test_the_seed_decides_every_digit_and_effects_are_not_read():
