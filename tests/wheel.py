@@ -15,7 +15,8 @@ def main() -> int:
         (wheel,) = Path(folder).glob("*.whl")
         held = set(zipfile.ZipFile(wheel).namelist())
     wanted = {f"bayesrtw/models/{path.name}" for path in (ROOT / "models").glob("*.toml")}
-    wanted |= {"bayesrtw/models/register.lock", "bayesrtw/py.typed", "bayesrtw/model/published.csv"}
+    wanted |= {"bayesrtw/models/register.lock", "bayesrtw/py.typed", "bayesrtw/core.txt"}
+    wanted |= {"bayesrtw/model/published.csv", "bayesrtw/reading/headings.csv"}
     wanted |= {
         f"bayesrtw/data/{path.parent.name}/{path.name}"
         for pattern in ("*/*.csv", "*/*.toml")

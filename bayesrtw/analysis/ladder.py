@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from bayesrtw.analysis.conclusion import conclude
 from bayesrtw.analysis.query import selected
@@ -291,7 +291,7 @@ class _Curve:
         middle = (grid[changes] + grid[changes + 1]) / 2.0
         place = int(changes[np.argmin(np.abs(middle - start))])
         low, high = float(grid[place]), float(grid[place + 1])
-        return float(brentq(lambda x: self.chance(x) - level, low, high, xtol=1e-9))
+        return float(scipy.optimize.brentq(lambda x: self.chance(x) - level, low, high, xtol=1e-9))
 
     def further(self, levels: list[float], grid: Array, seen: Array) -> tuple[Array, Array]:
         """Go out on both sides until every level is crossed, or the search ends."""

@@ -46,6 +46,7 @@ def start() -> NoReturn:
                 signal.signal(number, _stop)
         _streams()
         Path.cwd()
+        _caches()
         from bayesrtw.cli import main
 
         main()
@@ -97,6 +98,25 @@ def _stop(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - w
     watchdog.start()
     _say(f"error: stopped by {signal.Signals(number).name}; what was finished stays.")
     raise SystemExit(code)
+
+
+def _caches() -> None:
+    """Let libraries that keep caches at home have a folder that is removed, where home cannot be written."""
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 - Path's own raises where nobody has a home
+    if home.is_dir() and os.access(home, os.W_OK):
+        return
+    import atexit
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="bayesrtw-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    if not os.environ.get("MPLCONFIGDIR"):
+        os.environ["MPLCONFIGDIR"] = str(folder / "matplotlib")
+    flags = os.environ.get("PYTENSOR_FLAGS", "")
+    if "compiledir" not in flags:
+        here = f"base_compiledir={folder / 'pytensor'}"
+        os.environ["PYTENSOR_FLAGS"] = f"{flags},{here}" if flags else here
 
 
 def _streams() -> None:

@@ -44,7 +44,8 @@ LEAST_TASKS = 3
 @click.option(
     "--report/--no-report",
     default=True,
-    help="Hold each analysis against its alternatives and write report.html and an index of all.",
+    help="Hold each analysis against its alternatives, draw it, and write report.html and an index of all; "
+    "without, its numbers alone.",
 )
 @look_options
 @with_workers
@@ -208,7 +209,10 @@ def _run(task: _Task) -> _Done:
     from bayesrtw.report.folder import write_results
 
     synthesis = run_analysis(task.analysis, task.evidence)
-    folder = str(write_results(synthesis, task.out, source=task.evidence, report=task.report))
+    written = write_results(
+        synthesis, task.out, source=task.evidence, report=task.report, pictures=task.report
+    )
+    folder = str(written)
     content = json.loads((Path(folder) / "synthesis.json").read_text(encoding="utf-8"))
     if task.as_json:
         return _Done(task.analysis.id, folder, document=content)

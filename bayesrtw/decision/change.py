@@ -6,8 +6,8 @@ from functools import partial
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from bayesrtw.decision.baseline import BaselinePoints
 from bayesrtw.decision.risks import MEASURES, effect_for, per_thousand
@@ -140,7 +140,7 @@ class Change:
             return low
         if gap(high) >= 0:
             return high
-        return float(brentq(gap, low, high, xtol=1e-10 * (high - low)))
+        return float(scipy.optimize.brentq(gap, low, high, xtol=1e-10 * (high - low)))
 
     def sample(self, count: int, rng: np.random.Generator) -> Array:
         """Draw independently.

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 import xarray as xr
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from bayesrtw.decision.baseline import BaselinePoints, StatedBaseline
 from bayesrtw.decision.change import Scale, of_days
@@ -217,7 +217,7 @@ def _between(
     mean = effects.mean[:, :count]
     sd = np.sqrt(np.diagonal(effects.covariance, axis1=1, axis2=2)[:, :count])
     x = np.linspace(np.min(mean - REACH * sd), np.max(mean + REACH * sd), PLACES)
-    return CubicSpline(x, days(x))
+    return scipy.interpolate.CubicSpline(x, days(x))
 
 
 def net_benefit(

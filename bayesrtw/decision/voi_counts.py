@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 
 from bayesrtw.decision.baseline import BaselinePoints
 from bayesrtw.decision.risks import MEASURES, risk
@@ -146,7 +146,7 @@ def _log_densities(
     found = np.stack([unit.log(some) for unit in sites.units])
     whole = np.isfinite(found).all(axis=1)
     log = np.empty((len(events), len(effect)))
-    log[whole] = CubicSpline(some, found[whole], axis=1)(effect)
+    log[whole] = scipy.interpolate.CubicSpline(some, found[whole], axis=1)(effect)
     # Where a risk would pass 1 a table is impossible, and no spline goes there.
     for row in np.flatnonzero(~whole).tolist():
         log[row] = sites.units[row].log(effect)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import make_interp_spline
 from scipy.special import logsumexp
 
 from bayesrtw.engine.fitted import Fitted
@@ -94,7 +94,9 @@ class BySetting:
         """Log Bayes factor of a free number against 0 (natural logarithm)."""
         mean, sd = self.prior
         at = np.linspace(mean - REACH * sd, mean + REACH * sd, POINTS)
-        line = make_interp_spline(self.values, self.log_evidence, k=_degree(self.values))
+        line = scipy.interpolate.make_interp_spline(
+            self.values, self.log_evidence, k=_degree(self.values)
+        )
         prior = -0.5 * ((at - mean) / sd) ** 2 - math.log(sd * math.sqrt(2.0 * math.pi))
         whole = logsumexp(_followed(line, self.values, at) + prior) + math.log(at[1] - at[0])
         return float(whole - line(0.0))
@@ -174,7 +176,7 @@ def _followed(line: Callable[[Array], Array], values: Array, at: Array) -> Array
 def _law(prior: tuple[float, float], values: Array, log: Array) -> tuple[Array, Array]:
     """Values and their probabilities, by a spline through log evidences."""
     mean, sd = prior
-    line = make_interp_spline(values, log, k=_degree(values))
+    line = scipy.interpolate.make_interp_spline(values, log, k=_degree(values))
     low, high = mean - REACH * sd, mean + REACH * sd
     at, weight = np.zeros(0), np.zeros(0)
     for _ in range(3):

@@ -26,6 +26,7 @@ from bayesrtw.model.design import Design, build
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term, given
 from bayesrtw.posterior.gates import failures
+from bayesrtw.posterior.sampling import lacking
 from bayesrtw.posterior.tree import assemble, attributes
 from bayesrtw.registry import component, digest
 
@@ -100,9 +101,9 @@ class Nuts:
         Returns
         -------
         str or None
-            None: every term and likelihood has a PyMC twin, or says itself that it has none.
+            What is not installed. Every term and likelihood has a PyMC twin, or says itself that it has none.
         """
-        return None
+        return lacking()
 
     def fit(self, model: Model, evidence: Evidence, *, seed: int) -> xr.DataTree:
         """See `Engine`.

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 from scipy.special import gamma, gammainc
 
 from bayesrtw.errors import EvidenceError
@@ -354,7 +354,7 @@ def hazard_ratio_of_days(curve: ReturnCurve, horizon: float, difference: float) 
     def gap(log_ratio: float) -> float:
         return float(curve.days(horizon, math.exp(log_ratio))) - base - difference
 
-    return math.exp(brentq(gap, -60.0, 60.0, xtol=1e-12))
+    return math.exp(scipy.optimize.brentq(gap, -60.0, 60.0, xtol=1e-12))
 
 
 def risk_ratio_of_hazard_ratio(hazard_ratio: ArrayLike) -> Array:

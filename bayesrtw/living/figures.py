@@ -9,6 +9,7 @@ import xarray as xr
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.dims import CHAIN, DRAW
+from bayesrtw.posterior.sampling import arviz
 
 #: What is compared of each registered question.
 COMPARED = ("mean", "width", "probability")
@@ -77,10 +78,8 @@ def _errors(
 
 
 def _ess(draws: xr.DataArray) -> float:
-    import arviz_stats as azs  # noqa: PLC0415
-
     name = "quantity"
-    return float(np.min(azs.ess(draws.to_dataset(name=name), method="bulk")[name].to_numpy()))
+    return float(np.min(arviz().ess(draws.to_dataset(name=name), method="bulk")[name].to_numpy()))
 
 
 def moved(old: Figures, new: Figures, *, tolerance: float = 0.0) -> list[dict[str, Any]]:

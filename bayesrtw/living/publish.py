@@ -9,6 +9,10 @@ def publish(store: Store, run: Run, *, by: str, reason: str = "", wait: float = 
     """Publish a draft, and note who did."""
     if not by.strip():
         raise StoreError("a person publishes a draft; say who with --by.")
+    try:
+        f"{by}{reason}".encode()
+    except UnicodeEncodeError:
+        raise StoreError("--by and --reason must be text; found bytes that are no UTF-8.") from None
     analysis = str(run.manifest["analysis"])
     with writing(store, analysis, wait=wait) as writer:
         latest = run_names(store, analysis)[-1]

@@ -14,9 +14,9 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.polynomial import hermite_e
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline, PchipInterpolator, PPoly, make_interp_spline
 from scipy.special import log_ndtr, logsumexp
 
 from bayesrtw.errors import EngineRefusal
@@ -94,7 +94,9 @@ class Even:
     @classmethod
     def through(cls, x: Array, values: Array) -> "Even":
         """Lay it."""
-        laid = PPoly.from_spline(make_interp_spline(x, values, k=7).tck)
+        laid = scipy.interpolate.PPoly.from_spline(
+            scipy.interpolate.make_interp_spline(x, values, k=7).tck
+        )
         some = np.diff(laid.x) > 0
         return cls(float(x[0]), float(x[1] - x[0]), laid.x[:-1][some], laid.c[:, some].copy())
 
@@ -371,14 +373,14 @@ def curve(log: Log, start: float, width: float, name: str = "") -> LogCurve:
     if value.max() - value.min() < FLAT:
         level = float(value.max())
         always = (Edge(1.0, start, 1.0, 1.0), Edge(1.0, start, 1.0, -1.0))
-        flat = CubicSpline(theta, value - level)
+        flat = scipy.interpolate.CubicSpline(theta, value - level)
         return LogCurve(
             np.zeros(0), start, 1.0, always, level, LogLine(flat, flat, -FAR, FAR, ends)
         )
     top = float(value.max())
     # Slopes that are next to nothing have reciprocals that overflow, which makes them nothing.
     with np.errstate(over="ignore", divide="ignore"):
-        far_off = PchipInterpolator(theta, value - top)
+        far_off = scipy.interpolate.PchipInterpolator(theta, value - top)
     made, moved = None, math.inf
     for finer in FINER:
         grid = _extent(theta, value - top, finer)

@@ -5,9 +5,9 @@ from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from scipy.linalg import null_space
-from scipy.optimize import linprog
 
 from bayesrtw.errors import EngineRefusal, Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
@@ -239,7 +239,7 @@ def _separated(design: Design, sites: Sites) -> list[Finding]:
         return []
     towards = sides[:, None] * design.columns
     rising, fixed = towards[sides != 0], design.columns[falls]
-    found = linprog(
+    found = scipy.optimize.linprog(
         -rising.sum(axis=0),
         A_ub=-rising,
         b_ub=np.zeros(len(rising)),

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import optimize, special
+from scipy import special
 
 from bayesrtw.errors import SpecError
 from bayesrtw.model.contract import LINE, NormalParts
@@ -161,7 +162,7 @@ class NormalMixture:
         def one(level: float) -> float:
             if level <= 0.0 or level >= 1.0:
                 return math.copysign(math.inf, level - 0.5)
-            found = optimize.brentq(
+            found = scipy.optimize.brentq(
                 lambda x: float(share @ special.ndtr((x - mean) / sd)) - level, low, high
             )
             return float(found)

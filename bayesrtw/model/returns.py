@@ -17,9 +17,8 @@ from functools import cache, cached_property
 from typing import Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline, PchipInterpolator
-from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from bayesrtw.evidence.hazards import ReturnCurve
@@ -194,7 +193,7 @@ class Returns:
             share = (self.seen.events[0, 0] + 0.5) / (self.seen.n[0] + 1.0)
             start[1] = math.log(-math.log1p(-share))
         start[1] = next((each.value for each in self.numbers if each.kind == "share"), start[1])
-        found = minimize(
+        found = scipy.optimize.minimize(
             missed, start, method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-7}
         ).x
         return float(found[0]), float(found[1]), float(found[2])
@@ -262,10 +261,10 @@ class Returns:
         look, laid = self._look, self._laid
         far, near = look.under(law), laid.under(law)
         low, high = float(laid.theta[0]), float(laid.theta[-1])
-        line = PchipInterpolator(look.theta, far)
+        line = scipy.interpolate.PchipInterpolator(look.theta, far)
         # The look is coarse: it goes on from where the rules end.
         at_ends = np.where(look.theta < self.best[0], near[0] - line(low), near[-1] - line(high))
-        line = PchipInterpolator(look.theta, far + at_ends)
+        line = scipy.interpolate.PchipInterpolator(look.theta, far + at_ends)
         ends = float(look.theta[0]), float(look.theta[-1])
         return LogLine(Even.through(laid.theta, near), line, low, high, ends)
 
@@ -403,7 +402,7 @@ class Returns:
         return LevelLaws(level, shapes, self.shape.log_place(level[:, None], shapes, self.day))
 
     @cached_property
-    def _level(self) -> CubicSpline:
+    def _level(self) -> "scipy.interpolate.CubicSpline":
         """Log density of levels at the one day that counts, over all shapes that may be."""
         return self._levels.under((self.shape.shape[0], self.widest))
 
@@ -438,9 +437,11 @@ class LevelLaws(NamedTuple):
     log_shape: Array
     log: Array
 
-    def under(self, law: tuple[float, float]) -> CubicSpline:
+    def under(self, law: tuple[float, float]) -> "scipy.interpolate.CubicSpline":
         """Integrate over log shapes that are normal."""
-        return CubicSpline(self.level, logsumexp(self.log + _weights(self.log_shape, law), axis=1))
+        return scipy.interpolate.CubicSpline(
+            self.level, logsumexp(self.log + _weights(self.log_shape, law), axis=1)
+        )
 
 
 class Tabled(NamedTuple):

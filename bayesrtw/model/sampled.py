@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+import scipy
 
 from bayesrtw.model.curves import Curves
 
@@ -24,7 +24,7 @@ def log_density(sites: Curves, theta: "TensorVariable") -> "TensorVariable":
     table = np.empty((4, len(lines), POINTS - 1))
     for place, line in enumerate(lines):
         x = first[place] + step[place] * np.arange(POINTS)
-        table[:, place] = CubicSpline(x, line(x)).c
+        table[:, place] = scipy.interpolate.CubicSpline(x, line(x)).c
     coefficients = pt.as_tensor(table)
     own = theta - sites.by
     inside = pt.clip(own, first, first + step * (POINTS - 1))

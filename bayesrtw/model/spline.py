@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 from scipy.linalg import null_space
 
 from bayesrtw.errors import Finding, SpecError
@@ -108,7 +108,9 @@ class Spline:
     def _heights(self, x: Array) -> Array:
         """Give the share of each knot's height in the curve at some points, (point, knot); rows sum to 1."""
         first, last = self.knots[0], self.knots[-1]
-        curve = CubicSpline(self.knots, np.eye(len(self.knots)), bc_type="natural")
+        curve = scipy.interpolate.CubicSpline(
+            self.knots, np.eye(len(self.knots)), bc_type="natural"
+        )
         inside = np.clip(x, first, last)
         return np.asarray(curve(inside) + (x - inside)[:, None] * curve(inside, 1))
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize_scalar
 from scipy.special import expit, ndtri
 
 from bayesrtw.evidence.hazards import ReturnCurve
@@ -65,7 +65,7 @@ class OneSaid(NamedTuple):
         def at(effect: float) -> float:
             return float(self.log(np.array([effect]))[0])
 
-        found = minimize_scalar(
+        found = scipy.optimize.minimize_scalar(
             lambda effect: -at(effect), bounds=(theta[best - 1], theta[best + 1]), method="bounded",
             options={"xatol": 1e-7},
         )  # fmt: skip
@@ -78,7 +78,9 @@ class OneSaid(NamedTuple):
                 ends.append(float(theta[side][-1]))
                 continue
             beyond = float(theta[side][int(out[0])])
-            ends.append(brentq(lambda effect: at(effect) - least, middle, beyond, xtol=1e-8))
+            ends.append(
+                scipy.optimize.brentq(lambda effect: at(effect) - least, middle, beyond, xtol=1e-8)
+            )
         return middle, ends[0], ends[1]
 
 

@@ -18,6 +18,7 @@ from bayesrtw.dims import CHAIN, DRAW, MODERATOR, NODE
 from bayesrtw.errors import SpecError
 from bayesrtw.model.contract import normal
 from bayesrtw.model.prior import Normal, Prior
+from bayesrtw.posterior.sampling import arviz
 from bayesrtw.posterior.stored import effect_in, labels_in
 from bayesrtw.posterior.summarise import VARIABLES, hyper_distribution
 from bayesrtw.posterior.tree import models_of
@@ -136,12 +137,10 @@ def _to_zero(x: Array, density: Array) -> Array:
 
 
 def _sampled(tree: xr.DataTree, quantity: OneDensity) -> Curve:
-    from arviz_stats.base import array_stats  # noqa: PLC0415 - it takes a second to load
-
     draws = tree["posterior"].to_dataset()[quantity.variable]
     dims = [dim for dim in draws.dims if dim not in (CHAIN, DRAW)]
     values = (draws.sel({dims[0]: quantity.label}) if dims else draws).to_numpy().ravel()
-    x, density, _ = array_stats.kde(values)
+    x, density, _ = arviz().base.array_stats.kde(values)
     return Curve(np.asarray(x, dtype=np.float64), np.asarray(density, dtype=np.float64))
 
 

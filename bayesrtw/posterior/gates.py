@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesrtw.posterior.sampling import arviz
+
 #: Gates of a fit (Vehtari et al. 2021, doi:10.1214/20-BA1221; Betancourt 2016, arXiv:1604.00695).
 MOST_RHAT = 1.01
 LEAST_ESS = 400.0
@@ -29,8 +31,7 @@ def failures(tree: xr.DataTree) -> list[str]:
     list of str
         What failed, with its figure; empty if nothing did.
     """
-    import arviz_stats as azs  # noqa: PLC0415
-
+    azs = arviz()
     posterior = tree["posterior"].to_dataset()
     failed = stuck(tree)
     rhat = _extreme(azs.rhat(posterior), np.nanmax)
@@ -65,8 +66,7 @@ def stuck(tree: xr.DataTree) -> list[str]:
     list of str
         One sentence a chain, counted from 0 as in the tree; empty for a single chain.
     """
-    import arviz_stats as azs  # noqa: PLC0415
-
+    azs = arviz()
     posterior, stats = tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()
     energy = stats["energy"].to_numpy()
     shares = {

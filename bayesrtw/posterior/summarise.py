@@ -21,6 +21,7 @@ from bayesrtw.posterior import mixture
 from bayesrtw.posterior.axis import restored
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import MARGIN, Distribution, series
+from bayesrtw.posterior.sampling import arviz
 from bayesrtw.posterior.shortest import shortest
 from bayesrtw.posterior.stored import effect_in, labels_in
 from bayesrtw.registry import suggestion
@@ -414,9 +415,7 @@ def _from_draws(values: Array, asked: _Asked) -> Array:
     """Lower end, median and upper end, shape (3, quantity)."""
     found = np.quantile(values, asked.levels, axis=0)
     if asked.ci_kind == "hdi":
-        import arviz_stats as azs  # noqa: PLC0415
-
-        ends = np.asarray(azs.hdi(values, prob=asked.ci_prob, axis=0)).reshape(-1, 2)
+        ends = np.asarray(arviz().hdi(values, prob=asked.ci_prob, axis=0)).reshape(-1, 2)
         found[0], found[2] = ends[:, 0], ends[:, 1]
     return np.asarray(found)
 

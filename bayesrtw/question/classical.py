@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize
 
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.counts import counts
@@ -197,7 +197,7 @@ def root(of: Callable[[float], float], scale: float) -> float:
     high = scale
     while of(high) > 0:
         high *= 2.0
-    return float(optimize.brentq(of, 0.0, high, xtol=EXACT * scale, rtol=1e-15, maxiter=500))
+    return float(scipy.optimize.brentq(of, 0.0, high, xtol=EXACT * scale, rtol=1e-15, maxiter=500))
 
 
 def dersimonian_laird(y: Array, v: Array) -> float:
@@ -241,7 +241,7 @@ def reml(y: Array, v: Array) -> float:
     slopes = np.array([score(t) for t in grid])
     falls = np.flatnonzero((slopes[:-1] > 0) & (slopes[1:] <= 0))
     found = [0.0] + [
-        float(optimize.brentq(score, grid[i], grid[i + 1], xtol=EXACT * scale, rtol=1e-15))
+        float(scipy.optimize.brentq(score, grid[i], grid[i + 1], xtol=EXACT * scale, rtol=1e-15))
         for i in falls
     ]
     return max(found, key=log)

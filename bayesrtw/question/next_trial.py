@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.interpolate import CubicSpline
 from scipy.special import gammaln, ndtr
 
 from bayesrtw.engine.fitted import Posterior
@@ -135,7 +135,7 @@ class After:
         )
         if count == 2 and degree == 0:
             return np.asarray(table[:, 0, 0] @ self.weight)
-        pieces = CubicSpline(grid, table, axis=1).c
+        pieces = scipy.interpolate.CubicSpline(grid, table, axis=1).c
         found = np.zeros(self.mean.shape[1])
         for node, (share, mean) in enumerate(zip(self.weight, self.mean, strict=True)):
             at = (mean - low[node]) * ((count - 1.0) / wide[node] if wide[node] > 0 else 0.0)

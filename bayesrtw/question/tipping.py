@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from bayesrtw.engine.fitted import Fitted, Means, Shifts
 from bayesrtw.errors import SpecError
@@ -239,7 +239,7 @@ def _tip(
             return problem.chance(laid, gone, shift) - level
 
         low, high = _bracket(gap, low, high, unit)
-        shift = float(brentq(gap, low, high, xtol=1e-10 * unit))
+        shift = float(scipy.optimize.brentq(gap, low, high, xtol=1e-10 * unit))
         laid, gone = problem.at(shift), shift
         there = problem.chance(laid, gone, shift)
         if abs(there - level) <= SETTLED:

@@ -23,8 +23,9 @@ def write_results(
     report: bool = False,
     alternatives: bool = True,
     change: Mapping[str, Any] | None = None,
+    pictures: bool = True,
 ) -> Path:
-    """Write a synthesis into ``out/<id>``, in place of an earlier one."""
+    """Write a synthesis into ``out/<id>``, in place of an earlier one; a report has its pictures always."""
     target = out / synthesis.analysis.id
     try:
         if target.is_symlink():
@@ -52,7 +53,7 @@ def write_results(
     try:
         with draft_folder(out) as partial:
             content = _content(synthesis, source, alternatives, change) if report else None
-            _fill(synthesis, partial, content)
+            _fill(synthesis, partial, content, pictures)
             _swap(partial, target)
     except OSError as error:
         raise OutputError(
@@ -85,11 +86,9 @@ def _content(
     }
 
 
-def _fill(synthesis: Synthesis, folder: Path, report: dict[str, Any] | None) -> None:
-    from bayesrtw.plot.figure import write_figure  # noqa: PLC0415
-    from bayesrtw.report.figures import figures, forests  # noqa: PLC0415
-    from bayesrtw.report.render import page  # noqa: PLC0415
-
+def _fill(
+    synthesis: Synthesis, folder: Path, report: dict[str, Any] | None, pictures: bool
+) -> None:
     content = report or document(synthesis)
     (folder / "synthesis.json").write_text(as_json(content), encoding="utf-8")
     table = synthesis.quantities.rename(columns={"variable": "kind"})
@@ -99,6 +98,12 @@ def _fill(synthesis: Synthesis, folder: Path, report: dict[str, Any] | None) -> 
     # Made in memory: on a disk that fills up, the HDF5 library would end the process.
     tree = synthesis.posterior.to_netcdf(engine="h5netcdf")
     (folder / "posterior.nc").write_bytes(tree)
+    if not (report or pictures):
+        return
+    from bayesrtw.plot.figure import write_figure  # noqa: PLC0415
+    from bayesrtw.report.figures import figures, forests  # noqa: PLC0415
+    from bayesrtw.report.render import page  # noqa: PLC0415
+
     drawn = figures(synthesis, report) if report else forests(synthesis)
     for each in drawn.values():
         if each.file:

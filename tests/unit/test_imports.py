@@ -40,6 +40,22 @@ def test_help_loads_nothing_slow(arguments):
     assert loaded.isdisjoint((*HEAVY, *SLOW))
 
 
+def test_a_first_answer_without_report_loads_no_sampler_no_plots_and_no_optimiser(tmp_path):
+    table = tmp_path / "rows.csv"
+    table.write_text(
+        "study,measure,effect,se\nA,log_hazard_ratio,0.3,0.1\nB,log_hazard_ratio,0.1,0.2\n"
+    )
+    words = ["run", "--evidence", str(table), "--no-report", "--out", str(tmp_path / "out")]
+    loaded = modules(
+        "from bayesrtw.cli import main\n"
+        f"try:\n    main({words!r})\nexcept SystemExit as stop:\n    assert not stop.code"
+    )
+    assert (tmp_path / "out" / "effect" / "synthesis.json").is_file()
+    assert "scipy.special" in loaded
+    several = ("arviz_stats", "numba", "scipy.interpolate", "scipy.optimize", "scipy.stats")
+    assert loaded.isdisjoint((*HEAVY, *several))
+
+
 def test_reading_evidence_and_analyses_needs_no_sampler_and_no_plots():
     loaded = modules(
         "import bayesrtw as brw\nbrw.open_dataset('cancer-rtw')\nbrw.open_analysis('cancer-rtw')"

@@ -115,6 +115,8 @@ def test_a_series_from_the_first_run_to_a_changed_conclusion(here):
     assert [run["stands"] for run in listed] == [False, True, False]
     assert "is a draft and waits for a person" in (here / "store" / "index.html").read_text()
     call("publish", "mine/2", "--by", "Ann", code=1)
+    said = call("publish", "mine", "--by", "\udcff", code=1).stderr
+    assert "--by and --reason must be text; found bytes that are no UTF-8." in said
     call("publish", "mine", "--by", "Ann", "--reason", "three trials agree")
     listed = json.loads(call("history", "--json").stdout)["mine"]["runs"]
     assert [run["stands"] for run in listed] == [False, False, True]
