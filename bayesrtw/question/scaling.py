@@ -4,11 +4,17 @@ Prior or likelihood is raised to a power near one, exactly, and the distance tha
 distribution moves is given per doubling of the power. What the prior weighs in the answer stands
 beside it.
 
+Both distances are notable wherever a prior and a few studies tell a quantity together, as they do of every
+heterogeneity SD of a small review: the authors call that a potential conflict, say that it is none where
+the prior is meant to inform, and leave the reader to look. Here one number looks: where the posterior lies in
+the prior, in SDs of where the prior expects it to lie.
+
 References
 ----------
 Kallioinen, Paananen, Buerkner & Vehtari (2023), *Statistics and Computing* 34:57,
 doi:10.1007/s11222-023-10366-5: measure, derivative and threshold. Nguyen & Vreeken (2015),
-doi:10.1007/978-3-319-23525-7_11: the distance.
+doi:10.1007/978-3-319-23525-7_11: the distance. Evans & Moshonov (2006), *Bayesian Analysis* 1:893-914,
+doi:10.1214/06-BA129: conflict as surprise under the prior.
 """
 
 import math
@@ -17,9 +23,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from bayesrtw.engine.fitted import Fitted, Posterior
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.coefficients import coefficient_priors
 from bayesrtw.model.contract import Prior
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.axis import Positive
@@ -51,9 +59,21 @@ NODES = 256
 #: Posterior-to-prior ratio of SDs above which the data say almost nothing.
 LITTLE_LEARNED = 0.8
 
+#: A posterior this many SDs from where its prior expects it is a surprise, once in twenty.
+SURPRISE = 1.96
+
+#: What is said of a quantity whose prior matters.
+CONFLICT = "prior and data may be in conflict"
+STRONG = "strong prior or weak likelihood"
+AGREES = "its prior counts, and the data agree with it"
+COUNTS = "its prior counts beside the data"
+
 #: Points of integrals over the logarithm of a spread.
 POINTS = 20_001
 
+
+#: Normal scores beyond this are cut: a double has no probabilities there.
+SCORED = 8.0
 
 #: A density below this may have lost components to underflow.
 SMALL = 1e-280
@@ -75,8 +95,11 @@ def power_scaling(model: Subject, evidence: Evidence | None = None) -> Answer:
     Answer
         A data frame with its words.
         One row a quantity (``mu``, ``beta[...]``, ``theta_new``, SDs): ``prior`` and ``likelihood``, the
-        cumulative Jensen-Shannon distance for each doubling of the power, and a ``diagnosis``, empty
-        below `NOTABLE`.
+        cumulative Jensen-Shannon distance for each doubling of the power; ``surprise``, how far the
+        posterior lies from where its prior expects it, in SDs; and a ``diagnosis``, empty below `NOTABLE`.
+        A surprise is that of (E z) / sqrt(1 - Var z), z the quantity's normal score under its prior: for a
+        normal prior and likelihood exactly that of the data under the prior; cut at 8. Empty where a
+        quantity has no prior of its own.
 
     Raises
     ------
@@ -122,20 +145,65 @@ def power_scaling_of(whole: Fitted) -> "pd.DataFrame":
         for name, found in slopes.items():
             moved[name][what] = float(np.mean(found))
     frame = pd.DataFrame(moved).T
-    frame["diagnosis"] = [
-        diagnosis(prior, likelihood)
-        for prior, likelihood in zip(frame["prior"], frame["likelihood"], strict=True)
-    ]
+    frame["surprise"] = [surprise(whole, str(name)) for name in frame.index]
+    told = frame[["prior", "likelihood", "surprise"]].to_numpy()
+    frame["diagnosis"] = [diagnosis(*map(float, each)) for each in told]
     frame.index.name = "quantity"
     return frame
 
 
-def diagnosis(prior: float, likelihood: float) -> str:
+def surprise(whole: Fitted, name: str) -> float:
+    """Say how far a posterior lies from where its prior expects it, in SDs.
+
+    Parameters
+    ----------
+    whole
+        The fit.
+    name
+        ``mu``, the coefficient of a term, or a hyperparameter.
+
+    Returns
+    -------
+    float
+        Of z, the normal score of the quantity under its prior: E z / sqrt(1 - Var z), with moments of
+        the posterior; NaN where it has no proper prior of its own, or is as wide as that.
+    """
+    called = name[5:-1] if name.startswith("beta[") else name
+    has = {**coefficient_priors(whole.model), **whole.model.hyperparameters}
+    if called not in has or not whole.prior_of(called).proper:
+        return math.nan
+    prior, effects = whole.prior_of(called), whole.posterior.effects
+    value, share = (
+        _spread_out(effects[name]) if name in effects else _weighed(whole.posterior.hyper[name])
+    )
+    score = np.linspace(-SCORED, SCORED, POINTS)
+    with np.errstate(over="ignore"):
+        z = np.interp(value, prior.ppf(special.ndtr(score)), score)
+    mean = float(share @ z)
+    spare = 1.0 - float(share @ (z - mean) ** 2)
+    return mean / math.sqrt(spare) if spare > 0 else math.nan
+
+
+def _spread_out(own: Kernels) -> tuple[Array, Array]:
+    """Give values of an effect and their shares of its posterior."""
+    x = own.centre + own.spread * np.linspace(-12.0, 12.0, 4001)
+    share = np.exp(log_density(x, own))
+    return x, share / share.sum()
+
+
+def _weighed(own: Distribution) -> tuple[Array, Array]:
+    """Give values of a hyperparameter and their shares of its posterior."""
+    u = np.linspace(own.low, own.high, POINTS)
+    share = np.maximum(np.polynomial.legendre.legval(np.linspace(-1, 1, POINTS), own.density), 0.0)
+    return own.axis.value(u), share / share.sum()
+
+
+def diagnosis(prior: float, likelihood: float, surprise: float = math.nan) -> str:
     """Say what two sensitivities mean together.
 
     Parameters
     ----------
-    prior, likelihood
+    prior, likelihood, surprise
         As `power_scaling` gives them.
 
     Returns
@@ -146,8 +214,10 @@ def diagnosis(prior: float, likelihood: float) -> str:
     if prior < NOTABLE:
         return ""
     if likelihood < NOTABLE:
-        return "strong prior or weak likelihood"
-    return "prior and data may be in conflict"
+        return STRONG
+    if abs(surprise) >= SURPRISE:
+        return CONFLICT
+    return COUNTS if math.isnan(surprise) else AGREES
 
 
 def distance(first: Cdf, second: Cdf, low: float, high: float) -> float:

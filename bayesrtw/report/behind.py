@@ -76,6 +76,7 @@ def conflicts_of(panel: Panel) -> list[dict[str, Any]] | None:
             "quantity": str(name),
             "prior": float(row["prior"]),
             "likelihood": float(row["likelihood"]),
+            "surprise": None if math.isnan(row["surprise"]) else float(row["surprise"]),
             "diagnosis": str(row["diagnosis"]),
         }
         for name, row in table.to_dict(orient="index").items()

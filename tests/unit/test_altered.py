@@ -174,6 +174,24 @@ def test_a_prior_far_from_the_data_is_called_a_conflict_and_a_wide_one_nothing()
     assert diagnosis(0.2, 0.01) == "strong prior or weak likelihood"
 
 
+def test_a_surprise_is_that_of_the_data_under_the_prior():
+    # common effect: the data's weighted mean under the prior N(m0, sd^2)
+    data = float(np.sum(Y / S**2) / np.sum(S**-2.0))
+    for mean, sd in ((0.5, 0.1), (0.0, 0.3), (-0.5, 1.0)):
+        want = (data - mean) / math.hypot(sd, np.sum(S**-2.0) ** -0.5)
+        assert_allclose(
+            power_scaling(plain(sd=sd, mean=mean), toy()).loc["mu", "surprise"], want, rtol=1e-5
+        )
+
+
+def test_an_informative_prior_that_the_data_agree_with_is_no_conflict():
+    found = power_scaling(plain(prior.HalfNormal(0.2)), toy()).loc["tau"]
+    assert found["prior"] > 0.05 < found["likelihood"]
+    assert found["diagnosis"] == "its prior counts, and the data agree with it"
+    apart = power_scaling(plain(prior.HalfNormal(0.02)), toy(10 * Y)).loc["tau"]
+    assert apart["diagnosis"] == "prior and data may be in conflict"
+
+
 def test_information_of_the_mean_is_the_divergence_of_two_normals():
     # common effect: posterior N(m, v) against the prior N(0, 1)
     v = 1.0 / (1.0 + np.sum(S**-2.0))
