@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from bayesrtw.cli.options import Given, evidence_option
+from bayesrtw.cli.options import Given, asked_for, evidence_option
 
 
 @click.command()
-@click.argument("name", metavar="ID_OR_TOML")
+@click.argument("name", metavar="ID_OR_TOML_OR_TABLE")
 @evidence_option()
 @click.option(
     "--to",
@@ -28,14 +28,12 @@ def export(name: str, source: Given | None, to: str, out: Path) -> None:
     What a format cannot hold (several rows a study in RevMan, correlated errors in a table) is refused
     with the formats that can.
     """
-    from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.run import run
     from bayesrtw.durable import write_whole
     from bayesrtw.errors import OutputError
     from bayesrtw.report.export import exported
 
-    analysis = open_analysis(name)
-    evidence = source.open(analysis.columns) if source is not None else None
+    analysis, evidence = asked_for(name, source)
     files = exported(run(analysis, evidence), to)
     try:
         out.mkdir(parents=True, exist_ok=True)

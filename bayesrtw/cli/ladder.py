@@ -5,11 +5,11 @@ from pathlib import Path
 
 import click
 
-from bayesrtw.cli.options import Given, evidence_option, json_option
+from bayesrtw.cli.options import Given, asked_for, evidence_option, json_option
 
 
 @click.command()
-@click.argument("name", metavar="ID_OR_TOML")
+@click.argument("name", metavar="ID_OR_TOML_OR_TABLE")
 @evidence_option()
 @click.option("--exact", "exact_only", is_flag=True, help="Leave out rungs that must be sampled.")
 @click.option(
@@ -28,13 +28,11 @@ def ladder(
     """
     from rich.console import Console
 
-    from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.ladder import ladder as climb
     from bayesrtw.report import document
     from bayesrtw.report.ladder import as_data, show, write
 
-    analysis = open_analysis(name)
-    evidence = source.open(analysis.columns) if source is not None else None
+    analysis, evidence = asked_for(name, source)
     if not exact_only:
         click.echo(
             "Rungs that must be sampled take up to a minute; --exact leaves them out.", err=True

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bayesrtw.cli.options import Given, evidence_option, json_option
+from bayesrtw.cli.options import Given, asked_for, evidence_option, json_option
 from bayesrtw.errors import SpecError
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command("next-trial")
-@click.argument("name", metavar="ID_OR_TOML")
+@click.argument("name", metavar="ID_OR_TOML_OR_TABLE")
 @evidence_option()
 @click.option("--n", "sizes", required=True, metavar="200,500,...", help="People in both groups.")
 @click.option(
@@ -57,19 +57,17 @@ def next_trial(
     """
     from rich.console import Console
 
-    from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.next_trial import next_trial as foresee
     from bayesrtw.analysis.run import run
     from bayesrtw.decision.voi import value_of_knowing
     from bayesrtw.report import document, text
 
-    analysis = open_analysis(name)
+    analysis, evidence = asked_for(name, source)
     n = _numbers(sizes, "--n")
     stakes = _stakes(stated) or analysis.decision.stakes
     baseline = _baseline(stated) or analysis.decision.baseline
     numeric = {each.column for each in analysis.model.moderators if each.shape == "line"}
     place = dict(_parsed(each, numeric) for each in at)
-    evidence = source.open(analysis.columns) if source is not None else None
     synthesis = run(analysis, evidence)
     table = foresee(
         synthesis, n=n, at=place or None, stakes=stakes, baseline=baseline, chance=chance

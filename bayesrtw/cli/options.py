@@ -119,6 +119,43 @@ def _is_table(name: str) -> bool:
     return Path(name).is_file() and Path(name).suffix.lower() != ".toml"
 
 
+def asked_for(name: str, source: Given | None) -> "tuple[Analysis, Evidence | None]":
+    """Open the analysis that a command is asked for, with the rows that a person gives; a table has its own.
+
+    Parameters
+    ----------
+    name
+        Id or file of an analysis, or the path of a table.
+    source
+        What the person gives.
+
+    Returns
+    -------
+    tuple
+        The analysis, and the rows in place of those that it names, or None.
+
+    Raises
+    ------
+    SpecError
+        If there is no such analysis, or a table holds several outcomes or measures.
+    """
+    from bayesrtw.analysis.catalog import open_analysis
+    from bayesrtw.analysis.default import default_analyses
+    from bayesrtw.errors import SpecError, shown
+
+    if source is None or Path(name) != source.path:
+        analysis = open_analysis(name)
+        return analysis, None if source is None else source.open(analysis.columns)
+    evidence = source.open()
+    found = default_analyses(evidence)
+    if len(found) > 1:
+        raise SpecError(
+            f"{source.path.name}: {len(found)} analyses would pool it: {shown(each.id for each in found)}; "
+            "`bayesrtw run` with this file writes a report for each."
+        )
+    return found[0], evidence
+
+
 def evidence_option(more: str = "") -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Give a command ``--evidence`` and what may be said of it, as one argument ``source``."""
 
@@ -128,6 +165,8 @@ def evidence_option(more: str = "") -> Callable[[Callable[..., Any]], Callable[.
             from bayesrtw.reading.flat import NOTHING
 
             path = kwargs["source"]
+            if path is None and _is_table(kwargs.get("name", "")):
+                path = Path(kwargs["name"])
             files = [each for each in kwargs.get("ids", ()) if _is_table(each)]
             if path is None and len(files) == 1:
                 path = Path(files[0])

@@ -4,12 +4,12 @@ import sys
 
 import click
 
-from bayesrtw.cli.options import Given, evidence_option, json_option
+from bayesrtw.cli.options import Given, asked_for, evidence_option, json_option
 from bayesrtw.errors import SpecError
 
 
 @click.command()
-@click.argument("name", metavar="ID_OR_TOML")
+@click.argument("name", metavar="ID_OR_TOML_OR_TABLE")
 @evidence_option()
 @click.option(
     "--at",
@@ -37,13 +37,11 @@ def predict(
     """
     from rich.console import Console
 
-    from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.run import run
     from bayesrtw.question.predict import predict as predicted
     from bayesrtw.report import document, text
 
-    analysis = open_analysis(name)
-    evidence = source.open(analysis.columns) if source is not None else None
+    analysis, evidence = asked_for(name, source)
     synthesis = run(analysis, evidence)
     numeric = {each.column for each in analysis.model.moderators if each.shape == "line"}
     at = dict(parsed_values(each, numeric) for each in values)

@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from bayesrtw.cli.options import Given, evidence_option, look_options
+from bayesrtw.cli.options import Given, asked_for, evidence_option, look_options
 
 #: Formats, and the suffixes that choose them.
 FORMATS = {"html": ".html", "md": ".md", "docx": ".docx", "json": ".json"}
 
 
 @click.command()
-@click.argument("name", metavar="ID_OR_TOML")
+@click.argument("name", metavar="ID_OR_TOML_OR_TABLE")
 @evidence_option()
 @click.option(
     "--out",
@@ -56,7 +56,6 @@ def report(
 
     Beside a Word document stands its supplement, beside Markdown a folder of its pictures.
     """
-    from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.run import run
     from bayesrtw.report import prose
     from bayesrtw.report.record import record
@@ -64,9 +63,8 @@ def report(
 
     by_suffix = {suffix: each for each, suffix in FORMATS.items()}
     chosen = kind or (by_suffix.get(out.suffix.lower()) if out else None) or "html"
-    analysis = open_analysis(name)
+    analysis, evidence = asked_for(name, source)
     analysis = replace(analysis, report=replace(analysis.report, **look))
-    evidence = source.open(analysis.columns) if source is not None else None
     synthesis = run(analysis, evidence)
     content = record(synthesis, evidence)
     if methods:

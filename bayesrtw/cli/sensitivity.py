@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bayesrtw.cli.options import Given, evidence_option, json_option
+from bayesrtw.cli.options import Given, asked_for, evidence_option, json_option
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
 
@@ -18,7 +18,7 @@ LEAST_VARIANTS = 50
 
 
 @click.command()
-@click.argument("name", metavar="ID_OR_TOML")
+@click.argument("name", metavar="ID_OR_TOML_OR_TABLE")
 @evidence_option()
 @json_option
 @click.option(
@@ -37,12 +37,10 @@ def sensitivity(
     """
     from rich.console import Console
 
-    from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.sensitivity import sensitivity as panel_of
     from bayesrtw.report import document, text
 
-    analysis = open_analysis(name)
-    evidence = source.open(analysis.columns) if source is not None else None
+    analysis, evidence = asked_for(name, source)
     with workers.executor(len(analysis.variant), least=LEAST_VARIANTS) as executor:
         panel = panel_of(analysis, evidence, executor=executor)
     if as_json:

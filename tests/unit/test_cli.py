@@ -294,3 +294,18 @@ def test_jobs_and_dask_exclude_each_other():
     result = CliRunner().invoke(main, ["run", "at-work", "--jobs", "2", "--dask", "tcp://x:1"])
     assert result.exit_code == 1
     assert "--jobs and --dask are both given" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["predict", "export"])
+@pytest.mark.usefixtures("here")
+def test_a_table_alone_is_asked_by_its_default_analysis(tmp_path, command):
+    (tmp_path / "t.csv").write_text("study,yi,vi\nA,0.1,0.04\nB,0.3,0.02\n")
+    out = ["--to", "csv"] if command == "export" else []
+    call(command, "t.csv", *out)
+    (tmp_path / "two.csv").write_text(
+        "study,yi,vi,outcome\nA,0.1,0.04,x\nB,0.3,0.02,x\nA,0.1,0.04,y\nB,0.3,0.02,y\n"
+    )
+    refused = call(command, "two.csv", *out, code=1)
+    assert "two.csv: 2 analyses would pool it: 'x-generic', 'y-generic'; `bayesrtw run` with" in (
+        refused.stderr
+    )
