@@ -63,9 +63,14 @@ class Tables:
 
 
 def counts_trials(model: Model) -> bool:
-    """Whether rows of the model are events among people of two groups."""
+    """Whether rows of the model are events among people of two groups, each with a density of its own."""
     counted = model.likelihood.offers.counted
-    return counted is not None and counted.reads.groups == 2 and counted.reads.among == "n"
+    return (
+        counted is not None
+        and counted.reads.groups == 2
+        and counted.reads.among == "n"
+        and not model.likelihood.hyper()
+    )
 
 
 def tables(
@@ -143,7 +148,7 @@ def _log_densities(
     )
     sites: Any = model.likelihood.observe(rows)  # `Counted` has curves, one a unit
     some = np.linspace(effect[0], effect[-1], LOOKED)
-    found = np.stack([unit.log(some) for unit in sites.units])
+    found = sites.log_at(some)
     whole = np.isfinite(found).all(axis=1)
     log = np.empty((len(events), len(effect)))
     log[whole] = scipy.interpolate.CubicSpline(some, found[whole], axis=1)(effect)

@@ -13,7 +13,7 @@ from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence import convert
 from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.arms import LINKS, Baseline, Law, TwoArms, log_probability
+from bayesrtw.model.arms import LINKS, Baseline, Law, TwoArms, densities, log_probability
 from bayesrtw.model.counted import Counted, Reads, remembered, silent
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.hypergeometric import share_of
@@ -160,7 +160,8 @@ def two_groups(evidence: Evidence, law: Law, link: str, baseline: Prior) -> Curv
         units.append(TwoArms(*own, bounded=link == "log"))
     (a, c), (n1, n0) = seen.events, seen.size
     whole = report(a + 0.5, n1 + 1.0, c + 0.5, n0 + 1.0)
-    return curves(units, np.asarray(whole.effect), np.maximum(np.asarray(whole.se), 1e-3))
+    width = np.maximum(np.asarray(whole.se), 1e-3)
+    return curves(units, np.asarray(whole.effect), width, many=densities)
 
 
 def probabilities(

@@ -1,9 +1,9 @@
 """Sites whose likelihoods are curves: tables of counts, and whatever else knows its own log likelihood."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +71,8 @@ class Curves:
         Share of its information that each keeps, shape (unit,): its likelihood to that power.
     known
         Their likelihoods as sums of normals, where they were laid already.
+    many
+        Gives log likelihoods of units at effects, (unit, point), where that is cheaper than one by one.
     """
 
     units: tuple[OneStudy, ...]
@@ -79,6 +81,13 @@ class Curves:
     by: Array
     share: Array
     known: tuple[LogCurve, ...] | None = None
+    many: Callable[[Sequence[Any], Array], Array] | None = None
+
+    def log_at(self, theta: Array) -> Array:
+        """Give the log likelihoods of what units reported at effects, shape (unit, point)."""
+        if self.many is not None:
+            return self.many(self.units, theta)
+        return np.stack([unit.log(theta) for unit in self.units])
 
     @property
     def near(self) -> tuple[Array, Array]:
@@ -190,7 +199,12 @@ class Curves:
         return None if found is None else (found[0] + self.by[row], found[1])
 
 
-def curves(units: Sequence[OneStudy], seen: Array, width: Array) -> Curves:
+def curves(
+    units: Sequence[OneStudy],
+    seen: Array,
+    width: Array,
+    many: Callable[[Sequence[Any], Array], Array] | None = None,
+) -> Curves:
     """Take units as sites.
 
     Parameters
@@ -199,13 +213,15 @@ def curves(units: Sequence[OneStudy], seen: Array, width: Array) -> Curves:
         What they reported.
     seen, width
         A normal near each, shape (unit,): where its likelihood bends, and on which scale.
+    many
+        Log likelihoods of many at once, see `Curves`.
 
     Returns
     -------
     Curves
         Sites.
     """
-    return Curves(tuple(units), seen, width, np.zeros(len(seen)), np.ones(len(seen)))
+    return Curves(tuple(units), seen, width, np.zeros(len(seen)), np.ones(len(seen)), many=many)
 
 
 def _power(log: Log, share: float) -> Log:
