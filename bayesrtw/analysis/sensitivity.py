@@ -32,7 +32,7 @@ from bayesrtw.posterior.summarise import probability_beyond, summarise
 from bayesrtw.printed import BENEFIT, Direction, figure, spell_chance, spell_probability
 from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.asked import About
-from bayesrtw.question.compare import comparable, compare, submodels
+from bayesrtw.question.compare import against, comparable, submodels
 from bayesrtw.question.influence import measured
 from bayesrtw.question.predictive import predictive_check
 from bayesrtw.question.scaling import learned_of, power_scaling_of
@@ -333,7 +333,7 @@ def _questions(analysis: Analysis, whole: Fitted, notes: list[str]) -> "dict[str
     try:
         models = submodels(model)
         if len(models) > 1:
-            compared = compare(models, rows)
+            compared = against(models, rows)
             found["Inclusion of moderators"] = compared.inclusion
             found["Models"] = compared.models
     except (SpecError, EngineRefusal) as error:

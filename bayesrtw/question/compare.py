@@ -15,7 +15,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -46,6 +46,7 @@ from bayesrtw.question.averaging import (
     one_of,
     point,
 )
+from bayesrtw.question.beside import Answered, beside
 from bayesrtw.registry import kind_of
 
 if TYPE_CHECKING:
@@ -199,19 +200,20 @@ def term_name(term: Term) -> str:
 
 
 def compare(
-    models: Mapping[str, Model] | Subject,
-    evidence: Evidence | None = None,
+    models: Mapping[str, Model] | Mapping[str, Answered] | Subject,
+    evidence: Evidence | Answered | None = None,
     *,
     prior: Mapping[str, float] | None = None,
     ci_prob: float = 0.95,
-) -> Comparison:
-    """Hold models of the same evidence against each other, and average over them.
+) -> Any:
+    """Hold models of the same evidence against each other and average over them; or set syntheses in a row.
 
     Parameters
     ----------
     models, evidence
         Name to model, at least two, with the rows to pool. Or one model with rows, or a synthesis: its
-        `submodels` are compared.
+        `submodels` are compared. Two syntheses, or name to synthesis, are set beside each other as they are:
+        nothing is averaged, and their rows may differ.
     prior
         Name to prior model probability; equal unless given, or those of `brw.selection.robma`. They are
         divided by their sum.
@@ -220,14 +222,16 @@ def compare(
 
     Returns
     -------
-    Comparison
-        Tables and the averaged posterior.
+    Comparison or Answer
+        Of models a `Comparison`: tables and the averaged posterior. Of syntheses an `Answer` with its
+        picture, one row each: ``mean, sd, median, lower, upper, probability`` of the pooled effect,
+        ``new_lower, new_upper`` of that in a new setting, ``estimates``, ``studies``.
 
     Raises
     ------
     SpecError
-        If fewer than two models or wrong prior probabilities are given, or what differs between models
-        has an improper prior.
+        If fewer than two models or wrong prior probabilities are given, what differs between models
+        has an improper prior, or syntheses are on different scales.
     EngineRefusal
         If the exact engine cannot fit a model.
 
@@ -238,6 +242,17 @@ def compare(
     >>> float(found.models["posterior"].sum().round(6))
     1.0
     """
+    runs = _runs(models, evidence)
+    return beside(runs, ci_prob) if runs else against(models, evidence, prior, ci_prob)  # type: ignore[arg-type] # no runs
+
+
+def against(
+    models: Mapping[str, Model] | Subject,
+    evidence: Evidence | None = None,
+    prior: Mapping[str, float] | None = None,
+    ci_prob: float = 0.95,
+) -> Comparison:
+    """Hold models of the same evidence against each other; see `compare`."""
     if not isinstance(models, Mapping):
         found = about(models, evidence)
         models, evidence = submodels(found.model), found.evidence
@@ -248,9 +263,7 @@ def compare(
             )
     if evidence is None:
         raise SpecError(
-            "models are given without rows; give their evidence as the second argument. Two syntheses are "
-            "compared by their models, where they pool the same rows: compare({'one': first.analysis.model, "
-            "'other': second.analysis.model}, first.evidence)."
+            "models are given without rows; give their evidence as the second argument."
         )
     chances = _chances(models, prior)
     comparable(models)
@@ -270,6 +283,17 @@ def compare(
         coefficients=_coefficients(trees, after, evidence, ci_prob),
         posterior=posterior,
     )
+
+
+def _runs(models: Any, evidence: Any) -> dict[str, Answered]:
+    """Give syntheses by name where several were given: their own ids, with numbers where two have one."""
+    if isinstance(models, Mapping):
+        return dict(models) if all(hasattr(one, "quantities") for one in models.values()) else {}
+    if not (hasattr(models, "quantities") and hasattr(evidence, "quantities")):
+        return {}
+    ids = [models.analysis.id, evidence.analysis.id]
+    names = ids if ids[0] != ids[1] else [f"{name} ({place})" for place, name in enumerate(ids, 1)]
+    return dict(zip(names, (models, evidence), strict=True))
 
 
 def _fits(models: Mapping[str, Model], evidence: Evidence) -> dict[str, xr.DataTree]:

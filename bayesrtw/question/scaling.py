@@ -174,7 +174,7 @@ def surprise(whole: Fitted, name: str) -> float:
         return math.nan
     prior, effects = whole.prior_of(called), whole.posterior.effects
     value, share = (
-        _spread_out(effects[name]) if name in effects else _weighed(whole.posterior.hyper[name])
+        spread_out(effects[name]) if name in effects else _weighed(whole.posterior.hyper[name])
     )
     score = np.linspace(-SCORED, SCORED, POINTS)
     with np.errstate(over="ignore"):
@@ -184,7 +184,7 @@ def surprise(whole: Fitted, name: str) -> float:
     return mean / math.sqrt(spare) if spare > 0 else math.nan
 
 
-def _spread_out(own: Kernels) -> tuple[Array, Array]:
+def spread_out(own: Kernels) -> tuple[Array, Array]:
     """Give values of an effect and their shares of its posterior."""
     x = own.centre + own.spread * np.linspace(-12.0, 12.0, 4001)
     share = np.exp(log_density(x, own))

@@ -121,7 +121,7 @@ def leave_out(
     values = [value for value in values if only is None or value in only]
     masks = [np.zeros(len(key), dtype=bool), *(key == value for value in values)]
     near = tuple(whole.without(masks))
-    frame = _table(whole, near, ci_prob, threshold)
+    frame = refits(whole, near, ci_prob, threshold)
     frame.index = _index(["none left out", *values], "left_out")
     frame["elpd"] = frame["log_evidence"].iloc[0] - frame["log_evidence"]
     frame.loc["none left out", "elpd"] = np.nan
@@ -187,7 +187,7 @@ def cumulative(
     if not np.all(np.isfinite(times)):
         masks.append(np.zeros(len(times), dtype=bool))
         names.append("and those without")
-    frame = _table(whole, whole.without(masks), ci_prob, size)
+    frame = refits(whole, whole.without(masks), ci_prob, size)
     frame.index = _index(names, by)
     frame["estimates"] = [int((~mask).sum()) for mask in masks]
     caption = f"Pooled effect up to each {by.replace('_', ' ')}, {100 * ci_prob:g} % intervals"
@@ -271,7 +271,7 @@ def vary_prior(
 ) -> "pd.DataFrame":
     """Pool under several priors of what is called `name`; see `prior_sensitivity`."""
     near = whole.under([{name: prior} for prior in priors.values()])
-    frame = _table(whole, near, ci_prob, threshold)
+    frame = refits(whole, near, ci_prob, threshold)
     frame.index = _index(list(priors), "prior")
     frame.attrs["prior_of"] = name
     return frame
@@ -326,12 +326,12 @@ def correlation_sweep(
     size = size_of(threshold, threshold_ratio, whole.evidence.measure)
     rows = (assumed_correlation(whole.evidence, by=by, rho=rho) for rho in rhos)
     near = [whole.beside(whole.model, each) for each in rows]
-    frame = _table(whole, near, ci_prob, size)
+    frame = refits(whole, near, ci_prob, size)
     frame.index = _index([f"{rho:g}" for rho in rhos], "rho")
     return frame
 
 
-def _table(
+def refits(
     whole: Fitted, near: "Sequence[Fitted | None]", ci_prob: float, threshold: float
 ) -> "pd.DataFrame":
     """Put fits into rows, and say beside each which levels have no study left."""
