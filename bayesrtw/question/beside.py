@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-import scipy.optimize
 
 from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.table import Evidence
@@ -115,6 +114,8 @@ def differ(
     one: Kernels | None, other: Kernels | None, ci_prob: float, *, higher: bool
 ) -> tuple[float, float, float, float]:
     """Give median, interval and probability of the difference of two independent effects."""
+    from scipy import optimize  # noqa: PLC0415 - not needed for a first answer
+
     if one is None or other is None:
         return (math.nan,) * 4
     value, share = spread_out(one)
@@ -127,7 +128,7 @@ def differ(
     low, high = 0.5 - ci_prob / 2, 0.5 + ci_prob / 2
     ends = [
         float(
-            scipy.optimize.brentq(
+            optimize.brentq(
                 lambda d, level=level: below(d) - level, middle - reach, middle + reach, xtol=1e-9
             )
         )
