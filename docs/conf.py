@@ -3,10 +3,12 @@
 import hashlib
 import os
 import sys
+import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 sys.path.insert(0, str(HERE / "_ext"))
 os.environ["PYTHONWARNINGS"] = (
     "ignore"  # of kernels: a warning of Jupyter's is no part of a tutorial
@@ -20,7 +22,7 @@ import inventory  # noqa: E402 - the same
 project = "bayesrtw"
 author = "The bayesrtw developers"
 copyright = "2026, the bayesrtw developers"
-version = release = "0.1.0"
+version = release = PROJECT["version"]
 language = "en-GB"
 
 extensions = [

@@ -17,6 +17,8 @@ def test_every_file_names_the_same_version_licence_and_words():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     meta = json.loads((ROOT / "codemeta.json").read_text("utf-8"))
     assert cited["version"] == meta["version"] == PROJECT["version"]
+    pinned = yaml.safe_load((ROOT / "docs" / "examples" / "living-review.yml").read_text("utf-8"))
+    assert f"bayesrtw=={PROJECT['version']}" in str(pinned["jobs"])
     assert cited["license"] == PROJECT["license"] == meta["license"].rsplit("/", 1)[1]
     assert meta["description"] == PROJECT["description"]
     names = [each["name"] for each in cited["authors"]]
