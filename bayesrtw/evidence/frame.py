@@ -1,7 +1,7 @@
 """Data frames as columns of evidence: effects on the analysis scale, or numbers as printed."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -185,8 +185,22 @@ def _words(cells: NDArray[np.generic]) -> list[str]:
 
 
 def _checked(frame: object) -> None:
+    """Refuse what is no data frame, and cells that hold several things."""
     if not hasattr(frame, "columns"):
         raise EvidenceError(f"data frame: found {type(frame).__name__}; give a pandas DataFrame.")
+    from pandas.api.types import is_list_like  # noqa: PLC0415
+
+    table = cast("pd.DataFrame", frame)
+    for place, name in enumerate(table.columns):
+        cells = table.iloc[:, place]
+        if cells.dtype != object:
+            continue
+        for row, cell in enumerate(cells, 1):
+            if is_list_like(cell):
+                raise EvidenceError(
+                    f"data frame: row {row}: {str(name)!r} holds a {type(cell).__name__}; a cell is one "
+                    "number or one text: spread it over rows or columns, or leave the column out."
+                )
 
 
 def _column(cells: Sequence[Any], name: str, faults: Faults) -> NDArray[np.generic]:

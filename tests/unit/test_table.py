@@ -84,6 +84,14 @@ def test_missing_values_of_pandas_are_empty_cells():
             r"^data frame: columns 'effect' stand twice; rename one\.$",
         ),
         (
+            frame(site=["x", ["y", "z"], "z"]),
+            r"row 2: 'site' holds a list; a cell is one number or one text: spread it over rows or col",
+        ),
+        (
+            frame(site=[{}, "y", "z"]),
+            r"row 1: 'site' holds a dict; a cell is one number or one text",
+        ),
+        (
             {"study": ["A"], "effect": [1], "se": [1]},
             r"^data frame: found dict; give a pandas DataFrame\.$",
         ),
