@@ -59,6 +59,22 @@ def test_workflows_read_alone_and_run_what_developers_run(path):
         assert ".ci/run" in steps
 
 
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")), ids=lambda p: p.stem
+)
+def test_issue_forms_ask_in_fields(path):
+    form = yaml.safe_load(path.read_text("utf-8"))
+    if path.stem == "config":
+        assert form == {"blank_issues_enabled": False}
+        return
+    assert form.keys() == {"name", "description", "labels", "body"}
+    fields = form["body"]
+    assert {field["type"] for field in fields} <= {"input", "textarea"}
+    assert len({field["id"] for field in fields}) == len(fields)
+    assert all(field["attributes"]["label"] for field in fields)
+    assert any(field.get("validations", {}).get("required") for field in fields)
+
+
 def test_a_release_is_refused_where_the_version_is_another(tmp_path):
     copy = tmp_path / "copy"
     subprocess.run(["git", "init", "-q", str(copy)], check=True)
