@@ -22,6 +22,9 @@ MOST_DIGITS: Final = 7
 #: Printed ratios beyond these are cut to ``>9999`` and ``<0.01``.
 MOST_RATIO, LEAST_RATIO = 9999.5, 0.005
 
+#: Ratios from here on have one decimal.
+MOST_FINE: Final = 9.995
+
 #: Characters that break a line where none should break.
 _BREAKS: Final = re.compile("[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 
@@ -72,6 +75,17 @@ def decimals(half_widths: Iterable[float], *, log: bool) -> int:
     return min(MOST_DECIMALS, max(0, 1 - math.floor(math.log10(typical))))
 
 
+def finer(low: float, high: float, *, log: bool, places: int) -> int:
+    """Give at least `places` decimals, and more to an interval, as reported, that has too few digits by them."""
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        return places
+    if log:
+        if low < LEAST_RATIO or high > MOST_FINE:
+            return places
+        low, high = math.log(low), math.log(high)
+    return max(places, decimals([0.5 * (high - low)], log=log))
+
+
 def spell(value: float, *, log: bool, places: int) -> str:
     """Print an effect on the reported scale; a ratio has one decimal from 10 on, none from 100 on."""
     if math.isnan(value):
@@ -84,11 +98,13 @@ def spell(value: float, *, log: bool, places: int) -> str:
         return ">9999"
     if value < LEAST_RATIO:
         return "<0.01"
-    return f"{value:.{places if value < 9.995 else 1 if value < 99.95 else 0}f}"
+    return f"{value:.{places if value < MOST_FINE else 1 if value < 99.95 else 0}f}"
 
 
 def with_interval(middle: float, low: float, high: float, *, log: bool, places: int) -> str:
     """Print a median with its interval, on the reported scale: ``1.08 (0.91 to 1.28)``."""
+    if log:
+        places = finer(low, high, log=True, places=places)
     first, second, third = (spell(each, log=log, places=places) for each in (middle, low, high))
     return f"{first} ({second} to {third})"
 

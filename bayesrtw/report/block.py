@@ -343,8 +343,9 @@ def _plain(part: Part, n: Printer) -> str:
     if isinstance(part, Number):
         return n.text(part.path, part.style)
     if isinstance(part, Bracketed):
+        style = n.style_of(part.path, part.style)
         middle, low, high = (
-            n.text(f"{part.path}/{end}", part.style) for end in ("median", "lower", "upper")
+            n.text(f"{part.path}/{end}", style) for end in ("median", "lower", "upper")
         )
         return f"{middle} ({low} to {high})"
     if isinstance(part, Chance):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from markupsafe import Markup
 
-from bayesrtw.printed import NONE, signed, spell, spell_probability
+from bayesrtw.printed import NONE, finer, signed, spell, spell_probability
 
 if TYPE_CHECKING:
     from bayesrtw.evidence.measure import Measure
@@ -94,8 +94,9 @@ class Printer:
             return NONE
         if style == "analysis":
             value, style = float(self.measure.back(value)), "effect"
-        if style == "effect":
-            return spell(value, log=self.measure.ratio, places=self.places)
+        if style.startswith("effect"):
+            places = int(style.removeprefix("effect") or self.places)
+            return spell(value, log=self.measure.ratio, places=places)
         if style == "reach":
             return ">9999" if value > 9999 else f"{value:.2f}" if value < 10 else f"{value:,.0f}"
         if style == "probability":
@@ -131,8 +132,19 @@ class Printer:
             f"{html.escape(self.text(path, style))}</data>"
         )
 
+    def style_of(self, path: str, style: str) -> str:
+        """Give the style of an interval's numbers: effects have more decimals where they need them."""
+        if style != "effect" or not (self.measure.ratio or self.measure.link.name == "identity"):
+            return style
+        low, high = (resolve(self.content, f"{path}/{end}") for end in ("lower", "upper"))
+        if low is None or high is None:
+            return style
+        places = finer(low, high, log=self.measure.ratio, places=self.places)
+        return style if places == self.places else f"effect{places}"
+
     def interval(self, path: str, style: str = "effect") -> Markup:
         """Print a median with its interval."""
+        style = self.style_of(path, style)
         middle, low, high = (
             self.show(f"{path}/{end}", style) for end in ("median", "lower", "upper")
         )

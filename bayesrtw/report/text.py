@@ -17,6 +17,7 @@ from bayesrtw.posterior.tree import direction_of
 from bayesrtw.printed import (
     Direction,
     event,
+    finer,
     signed,
     spell_chance,
     spell_probability,
@@ -112,6 +113,8 @@ def interval(row: Any, measure: Measure, places: int) -> str:
     """Print a median with its interval on the reported scale."""
     ends = [row[f"{name}_back"] for name in ("median", "lower", "upper")]
     if all(math.isfinite(end) for end in ends):
+        if measure.link.name == "identity":
+            places = finer(ends[1], ends[2], log=False, places=places)
         return with_interval(*ends, log=measure.ratio, places=places)
     # A standard deviation stays on the analysis scale.
     ends = [row[name] for name in ("median", "lower", "upper")]

@@ -10,6 +10,7 @@ from bayesrtw.printed import (
     decimals,
     event,
     figure,
+    finer,
     spell,
     spell_chance,
     spell_probability,
@@ -78,3 +79,12 @@ def test_effects_have_the_decimals_of_their_intervals():
 def test_changes_have_a_sign_and_minus_is_a_minus():
     assert figure(-0.123456) == "−0.1235"
     assert figure(0.2, plus=True) == "+0.2"
+
+
+def test_an_interval_has_the_digits_that_it_needs():
+    # A slope of a meta-regression: two decimals would print 0.97 (0.96 to 0.99).
+    assert with_interval(0.9718, 0.9612, 0.9849, log=True, places=2) == "0.972 (0.961 to 0.985)"
+    assert with_interval(1.0801, 0.9103, 1.2814, log=True, places=2) == "1.08 (0.91 to 1.28)"
+    assert finer(-0.0134, -0.0012, log=False, places=1) == 4
+    assert finer(-0.5, 0.5, log=False, places=4) == 4
+    assert finer(12.0, 12.1, log=True, places=2) == 2

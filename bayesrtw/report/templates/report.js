@@ -19,13 +19,14 @@
   function spell(value, style) {
     if (value === null || value === undefined) return "–";
     if (style === "analysis") return spell(back[link](value), "effect");
-    if (style === "effect") {
+    if (style.startsWith("effect")) {
+      const own = Number(style.slice(6) || places);
       const whole = Math.abs(value) >= 1 ? Math.floor(Math.log10(Math.abs(value))) : 0;
-      const plain = Math.abs(value) >= 1 ? Math.min(places, Math.max(0, 6 - whole)) : places;
+      const plain = Math.abs(value) >= 1 ? Math.min(own, Math.max(0, 6 - whole)) : own;
       if (!ratio) return minus(Math.abs(value) < 1e9 ? grouped(value.toFixed(plain)) : value.toExponential(2));
       if (value >= 9999.5) return ">9999";
       if (value < 0.005) return "<0.01";
-      return value.toFixed(value < 9.995 ? places : value < 99.95 ? 1 : 0);
+      return value.toFixed(value < 9.995 ? own : value < 99.95 ? 1 : 0);
     }
     if (style === "probability") return value > 0.99 ? ">0.99" : value < 0.01 ? "<0.01" : value.toFixed(2);
     if (style === "spread") return minus(value.toFixed(link === "identity" ? places : 2));
