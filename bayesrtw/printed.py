@@ -76,7 +76,7 @@ def decimals(half_widths: Iterable[float], *, log: bool) -> int:
 
 
 def finer(low: float, high: float, *, log: bool, places: int) -> int:
-    """Give at least `places` decimals, and more to an interval, as reported, that has too few digits by them."""
+    """Give at least `places` decimals, and more to a reported interval that has too few digits by them."""
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         return places
     if log:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -22,10 +23,9 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
 from bayesrtw.model.contract import excludes_zero
 from bayesrtw.model.defaults import described
-from bayesrtw.pictured import Drawing, Pictured, as_html
+from bayesrtw.pictured import Drawing, Pictured
 from bayesrtw.posterior.diagnose import diagnose
 from bayesrtw.posterior.summarise import summarise
-from bayesrtw.question.answer import table_as_html
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,13 +107,8 @@ class Synthesis(Pictured):
         return {**found, **self.evidence._pictures()}
 
     def _repr_html_(self) -> str:
-        """Give the answers with what was noticed, for a notebook."""
-        shown = [table_as_html(self.estimates)]
-        told = [f"{each.severity}: {each.message}" for each in self.findings]
-        rows = self.evidence
-        studies = len(set(rows.data["study"].to_numpy()))
-        said = f"{rows.size} estimates of {studies} studies; {rows.measure.title.lower()}."
-        return as_html(self.analysis.title, [said, rows.provenance.caveat, *told], shown)
+        """Give its first screen for a notebook; found by name, as pictures are."""
+        return str(import_module("bayesrtw.report.notebook").first_screen(self))
 
 
 def asked_of(

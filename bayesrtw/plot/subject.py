@@ -138,4 +138,7 @@ def evidence_of(source: Source, evidence: Evidence | None, why: str) -> Evidence
         return source
     if isinstance(source, Synthesis | About):
         return source.evidence
-    raise SpecError(f"{why} needs the evidence, which a tree does not hold; give a Synthesis.")
+    raise SpecError(
+        f"{why} needs the evidence, which a tree does not hold; give the Synthesis that run returned in its "
+        "place, or the rows beside it: evidence=..."
+    )

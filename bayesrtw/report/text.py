@@ -126,15 +126,24 @@ _KINDS = {"eti": "CrI", "hdi": "HDI"}
 
 
 def _table(synthesis: Synthesis) -> Table:
-    measure = measure_named(str(synthesis.posterior.attrs["measure"]))
+    headings, rows = answer_rows(synthesis)
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    table.add_column("", overflow="fold")
+    table.add_column(headings[0], overflow="fold")
+    for heading in headings[1:]:
+        table.add_column(heading, justify="right")
+    for name, said, chance in rows:
+        table.add_row(Text(name), said, chance)
+    return table
+
+
+def answer_rows(synthesis: Synthesis) -> tuple[tuple[str, str, str], list[tuple[str, str, str]]]:
+    """Print the answers: headings, and of each its name, its interval and its probability."""
+    measure = measure_named(str(synthesis.posterior.attrs["measure"]))
+    rows = []
     kinds = [
         f"{100 * prob:g} % {_KINDS[kind]}"
         for prob, kind in synthesis.estimates[["ci_prob", "ci_kind"]].itertuples(index=False)
     ]
-    table.add_column(f"{measure.abbreviation} ({kinds[0]})", justify="right")
-    table.add_column("probability", justify="right")
     hypers = synthesis.analysis.model.hyperparameters
     benefit = str(synthesis.posterior.attrs["benefit"])
     places = places_of(
@@ -151,8 +160,8 @@ def _table(synthesis: Synthesis) -> Table:
             chance = spell_chance(what, row["probability"])
         other = "" if kind == kinds[0] else f", {kind}"
         said = f"{name} ({row['which']})" if row["which"] else str(name)
-        table.add_row(Text(said), f"{interval(row, measure, places)}{other}", chance)
-    return table
+        rows.append((said, f"{interval(row, measure, places)}{other}", chance))
+    return ("", f"{measure.abbreviation} ({kinds[0]})", "probability"), rows
 
 
 def show_predictions(predictions: Answer, synthesis: Synthesis, console: Console) -> None:

@@ -161,7 +161,7 @@ def test_a_picture_or_option_that_does_not_exist_is_named_with_the_choices(synth
 def test_a_synthesis_shows_its_answers_in_a_notebook(synthesis):
     shown = synthesis._repr_html_()
     assert "<table" in shown
-    assert f"{synthesis.estimates['median'].iloc[0]:.4g}" in shown
+    assert f"{synthesis.estimates['median_back'].iloc[0]:.2f} (" in shown
     assert synthesis.evidence.provenance.caveat[:40] in shown
     assert "<script" not in shown
 

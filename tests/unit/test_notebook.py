@@ -1,0 +1,30 @@
+"""What a notebook shows of a synthesis."""
+
+import pandas as pd
+import pytest
+
+import bayesrtw as brw
+from bayesrtw.errors import SpecError
+
+
+def test_a_synthesis_opens_with_its_answers_and_what_is_behind_them() -> None:
+    frame = pd.DataFrame({"study": ["A<b>", "B", "C"], "effect": [0.1, 0.3, 0.2], "se": 0.1})
+    shown = brw.run(brw.Evidence.from_frame(frame, measure="log_hazard_ratio"))._repr_html_()
+    assert "<th>HR (95 % CrI)</th><th>probability</th>" in shown
+    assert "3 estimates of 3 studies: pooled hazard ratio 1.2" in shown
+    assert "Prior of μ: normal" in shown
+    assert "lower_back" not in shown
+
+
+def test_a_bubble_plot_of_a_tree_names_both_ways() -> None:
+    frame = pd.DataFrame(
+        {"study": list("ABC"), "effect": [0.1, 0.3, 0.2], "se": 0.1, "dose": [1, 2, 3]}
+    )
+    terms = (
+        brw.Intercept(brw.prior.Normal(0, 1)),
+        brw.Linear("dose", brw.prior.Normal(0, 1)),
+        brw.Common(),
+    )
+    tree = brw.fit(brw.Model(terms=terms), brw.Evidence.from_frame(frame))
+    with pytest.raises(SpecError, match=r"give the Synthesis that run returned .* evidence="):
+        brw.plot_bubble(tree)
