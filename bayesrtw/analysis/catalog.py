@@ -147,6 +147,7 @@ def open_dataset(
     measure: str = "",
     benefit: Benefit | None = None,
     sheet: str = "",
+    unit: str = "",
 ) -> Evidence:
     """Open evidence, shipped or one's own.
 
@@ -168,6 +169,8 @@ def open_dataset(
         Of a table or review that states none: whether a larger effect is good (``"higher"``) or bad.
     sheet
         Sheet of a workbook; without it the first, or the only one that holds a table.
+    unit
+        Of a flat table: unit of its differences, e.g. ``"days"``, which days regained need.
 
     Returns
     -------
@@ -187,7 +190,7 @@ def open_dataset(
     >>> brw.open_dataset("rtw-trials").size
     259
     """
-    stated = Stated(columns or {}, measure, checked_benefit(benefit), sheet)
+    stated = Stated(columns or {}, measure, checked_benefit(benefit), sheet, unit)
     if not isinstance(name, str | Path):
         check_frame(name)
         return read_flat(name, stated, strict=strict)

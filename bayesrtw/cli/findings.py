@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from bayesrtw.cli.options import Given, evidence_option
+from bayesrtw.cli.options import Given, evidence_option, format_of
 from bayesrtw.cli.predict import parsed_values
 
 #: Formats, and the suffixes that choose them.
@@ -59,12 +59,7 @@ def findings(
     from bayesrtw.errors import OutputError, SpecError
     from bayesrtw.report.findings import render_findings
 
-    by_suffix = {suffix: each for each, suffix in FORMATS.items()}
-    chosen = kind or (by_suffix.get(out.suffix.lower()) if out else None) or "md"
-    if kind is None and out is not None and out.suffix and out.suffix.lower() not in by_suffix:
-        raise OutputError(
-            f"{out}: no format has the suffix {out.suffix}; use {', '.join(by_suffix)}, or give --format."
-        )
+    chosen = format_of(out, kind, FORMATS, "md")
     if out is None and chosen == "docx":
         raise OutputError("a Word document is no text for a terminal; give --out FILE.docx.")
     analyses = [open_analysis(name) for name in ids]

@@ -28,7 +28,7 @@ class Given:
     path
         Its file or folder.
     stated
-        What columns, measure, benefit and sheet are.
+        What columns, measure, benefit, sheet and unit are.
     """
 
     path: Path
@@ -56,6 +56,7 @@ class Given:
             measure=self.stated.measure,
             benefit=self.stated.benefit,
             sheet=self.stated.sheet,
+            unit=self.stated.unit,
         )
         if evidence.provenance.reading:
             click.echo(f"read: {evidence.provenance.reading}", err=True)
@@ -79,6 +80,43 @@ class Given:
         return [opened[each] for each in stated]
 
 
+def format_of(out: Path | None, kind: str | None, formats: Mapping[str, str], usual: str) -> str:
+    """Say in which format a file is to be written.
+
+    Parameters
+    ----------
+    out
+        The file; None where nobody names one.
+    kind
+        The format that a person states.
+    formats
+        Formats, and the suffixes that choose them.
+    usual
+        The format where nobody says.
+
+    Returns
+    -------
+    str
+        One of the formats.
+
+    Raises
+    ------
+    OutputError
+        If no format has the suffix of the file.
+    """
+    from bayesrtw.errors import OutputError
+
+    suffix = out.suffix.lower() if out is not None else ""
+    if kind or not suffix:
+        return kind or usual
+    found = next((each for each, own in formats.items() if own == suffix), None)
+    if found is None:
+        raise OutputError(
+            f"{out}: no format has the suffix {suffix}; use {', '.join(formats.values())}, or give --format."
+        )
+    return found
+
+
 def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that say what a flat table holds, as one argument ``stated``."""
 
@@ -86,12 +124,18 @@ def table_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         from bayesrtw.reading.flat import Stated, parsed_columns
 
-        names = ("columns", "measure", "benefit", "sheet")
-        columns, measure, benefit, sheet = (kwargs.pop(name) for name in names)
-        kwargs["stated"] = Stated(parsed_columns(columns), measure, benefit or None, sheet)
+        names = ("columns", "measure", "benefit", "sheet", "unit")
+        columns, measure, benefit, sheet, unit = (kwargs.pop(name) for name in names)
+        kwargs["stated"] = Stated(parsed_columns(columns), measure, benefit or None, sheet, unit)
         return command(*args, **kwargs)
 
     for option in (
+        click.option(
+            "--unit",
+            default="",
+            metavar="days",
+            help="Unit of the differences of a table; those of days tell days regained.",
+        ),
         click.option(
             "--sheet", default="", help="Sheet of a workbook; the first one with a table."
         ),
@@ -173,7 +217,8 @@ def evidence_option(more: str = "") -> Callable[[Callable[..., Any]], Callable[.
                 kwargs["ids"] = tuple(each for each in kwargs["ids"] if each not in files)
             if path is None and stated != NOTHING:
                 raise click.UsageError(
-                    "--columns, --measure, --benefit and --sheet say what --evidence holds; give --evidence."
+                    "--columns, --measure, --benefit, --sheet and --unit say what --evidence holds; give "
+                    "--evidence."
                 )
             kwargs["source"] = None if path is None else Given(path, stated)
             return command(*args, **kwargs)

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bayesrtw.cli.options import Given, asked_for, evidence_option, look_options
+from bayesrtw.cli.options import Given, asked_for, evidence_option, format_of, look_options
 
 #: Formats, and the suffixes that choose them.
 FORMATS = {"html": ".html", "md": ".md", "docx": ".docx", "json": ".json"}
@@ -61,8 +61,7 @@ def report(
     from bayesrtw.report.record import record
     from bayesrtw.report.render import files
 
-    by_suffix = {suffix: each for each, suffix in FORMATS.items()}
-    chosen = kind or (by_suffix.get(out.suffix.lower()) if out else None) or "html"
+    chosen = format_of(out, kind, FORMATS, "html")
     analysis, evidence = asked_for(name, source)
     analysis = replace(analysis, report=replace(analysis.report, **look))
     synthesis = run(analysis, evidence)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayesrtw.decision.baseline import BaselinePoints, StatedBaseline
-from bayesrtw.decision.change import PER_1000, Change, Scale, of_1000, of_days
+from bayesrtw.decision.change import OF_DAYS, PER_1000, Change, Scale, of_1000, of_days
 from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
@@ -139,7 +139,7 @@ def scales_of(rows: Evidence, points: BaselinePoints | None, horizon: float = 36
             )
         found.append(of_1000(measure, benefit, points))
     told = points is not None and points.day is not None and points.shape is not None
-    if not found or (measure.name == "log_hazard_ratio" and benefit == "higher" and told):
+    if not found or (OF_DAYS.get(measure.name) == "risk" and benefit == "higher" and told):
         found.append(of_days(measure, benefit, rows.unit, points, horizon))
     return found
 

@@ -10,7 +10,7 @@ import scipy
 from numpy.typing import NDArray
 
 from bayesrtw.decision.baseline import BaselinePoints
-from bayesrtw.decision.risks import MEASURES, effect_for, per_thousand
+from bayesrtw.decision.risks import MEASURES, effect_for, per_thousand, risk
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.hazards import days_regained
 from bayesrtw.evidence.measure import Measure
@@ -171,13 +171,16 @@ PER_1000: Final = {
 
 #: Measures that tell days, and the baseline that each needs.
 OF_DAYS: Final = {
-    "log_hazard_ratio": "risk",
+    **dict.fromkeys(MEASURES, "risk"),
     "log_ratio_of_means": "mean",
     "log_ratio_of_medians": "median",
     "mean_difference": "",
     "rmst_difference": "",
     "standardised_mean_difference": "sd",
 }
+
+#: The measure that moves a whole curve of return.
+HAZARD: Final = "log_hazard_ratio"
 
 #: What a curve of return needs besides its source.
 CURVE: Final = " with risk, day and shape (of next-trial: --risk, --by-day and --shape)"
@@ -290,8 +293,9 @@ def of_days(
             told = f"are in {unit}" if unit else "have no stated unit"
             raise SpecError(
                 f"differences {told}, and differences of days alone tell days. Where they are of days, state "
-                "unit = 'days' of the [[outcome]] in a dataset.toml (unit= in Python). Where they are not, "
-                "zones stand on difference, and neither a baseline nor stakes can be used."
+                "unit = 'days' of the [[outcome]] in a dataset.toml (of a table --unit days, in Python "
+                "unit=). Where they are not, zones stand on difference, and neither a baseline nor stakes "
+                "can be used."
             )
         return own(
             "days regained",
@@ -304,8 +308,9 @@ def of_days(
     needs = OF_DAYS.get(measure.name, "")
     if not needs:
         raise SpecError(
-            f"effects are in {measure.name}, which tells no days; hazard ratios of returning with a curve "
-            "do, differences of days, ratios of mean or median days and standardised differences."
+            f"effects are in {measure.name}, which tells no days; hazard ratios of returning and shares "
+            "back by a day do with a curve, and differences of days, ratios of mean or median days and "
+            "standardised differences."
         )
     if points is None or points.of != needs:
         raise SpecError(
@@ -316,17 +321,23 @@ def of_days(
     if needs == "risk":
         if benefit != "higher":
             raise SpecError(
-                "days regained follow from hazard ratios of returning, where higher is good; here lower is."
+                f"days regained follow from a {measure.title.lower()} of returning, where higher is good; "
+                "here lower is."
             )
         points.curve(points.level)  # which says what is missing
-        change = partial(_regained, points, horizon)
+        change = partial(_regained, points, horizon, measure.name)
+
+        def lost(level: Array) -> Array:
+            return points.curve(level).days(horizon)
+
         return own(
             f"days regained of {horizon:g}",
             change,
-            partial(_halved, change, lambda level: points.curve(level).days(horizon), horizon),
+            partial(_halved, change, lost, horizon),
             points.level,
             points.weight,
             rising=True,
+            cuts=partial(_lost_by, lost, horizon) if measure.name in _ENDING else lambda _: (),
         )
     if needs in ("mean", "median"):
         return own(
@@ -424,9 +435,26 @@ def as_difference(measure: Measure, benefit: str, unit: str) -> Scale:
     )
 
 
-def _regained(points: BaselinePoints, horizon: float, effect: Array, level: Array) -> Array:
-    ratio = np.exp(effect)
-    return days_regained(points.curve(level), horizon, ratio)
+def _regained(
+    points: BaselinePoints, horizon: float, name: str, effect: Array, level: Array
+) -> Array:
+    """Give days regained; a share back by the day is a curve's under the hazard ratio that leads to it."""
+    if name != HAZARD:
+        effect = effect_for(HAZARD, risk(name, effect, level), level)
+    return days_regained(points.curve(level), horizon, np.exp(effect))
+
+
+def _lost_by(lost: Callable[[Array], Array], horizon: float, x: float) -> tuple[float, ...]:
+    """Give the risks at which a change of days is all that is lost, or leaves nobody back."""
+
+    def beyond(level: float, days: float) -> float:
+        return float(lost(np.asarray(level))) - days
+
+    ends = 1e-12, 1.0 - 1e-12
+    inside = (
+        days for days in (x, x + horizon) if beyond(ends[1], days) < 0 < beyond(ends[0], days)
+    )
+    return tuple(float(scipy.optimize.brentq(beyond, *ends, (days,))) for days in inside)
 
 
 def _log1p(x: Array) -> Array:

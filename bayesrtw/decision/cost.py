@@ -427,6 +427,8 @@ def assumed(choice: Choice) -> list[str]:
     if choice.points is not None:
         wide = "taken for certain" if choice.scale is None else "with its uncertainty"
         said.append(f"Without a programme it is as in {choice.points.source}, {wide}.")
+    if choice.points is not None and choice.points.of == "risk":
+        said.append("Hazards are proportional, and recurrent absence is not counted.")
     said.append(
         "Options are valued at their mean effect; people differ in neither effect nor cost, and only days of "
         f"work and the cost of the programme count. Doing {NOTHING} has net benefit 0."

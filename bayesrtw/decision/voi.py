@@ -4,9 +4,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy
 from numpy.typing import NDArray
 
 from bayesrtw.decision.baseline import StatedBaseline
@@ -17,6 +19,7 @@ from bayesrtw.decision.voi_effects import apart_at
 from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.prior import LogNormal
 from bayesrtw.question.answer import Answer, Told
 from bayesrtw.question.asked import About, Subject
 from bayesrtw.question.next_trial import TrialSetting, rule_for
@@ -36,6 +39,9 @@ EFFECTS = "the effects of all options"
 MODERATOR = "what {} does"
 BIAS = "the mean bias of studies"
 SPREAD = "how far settings and biases differ"
+SD = "the SD {}"
+#: One SD known: levels of its posterior at which what is expected is worked out, and how narrow it is there.
+LEVELS, KNOWN = (0.003, 0.05, 0.2, 0.4, 0.6, 0.8, 0.93, 0.99, 0.999), 0.02
 #: What a trial reports.
 COUNTS, ESTIMATE = "counts", "an estimate"
 
@@ -85,7 +91,8 @@ def value_of_knowing(
     -------
     Answer
         A data frame, one row what would be known: everything; the effects of all options; the effect of each;
-        what each moderator does; the mean bias of studies that share one; every SD of effects and of biases.
+        what each moderator does; the mean bias of studies that share one; every SD of effects and of biases,
+        and each of them by itself where there are several.
         Columns ``person``, its value for each person the decision is about, and ``people``, for all of them
         where their number is stated; in the currency. Where effects are no mixtures of normals, draws of a
         synthesis answer for parts: net benefits are regressed on cubic polynomials of them. [2]_
@@ -135,6 +142,10 @@ def value_of_knowing(
             drawn = drawn or wider.effects.drawn_alone
     if choice.effects.joint:
         found[SPREAD] = of_spread(choice)
+    every = choice.whole.model.hyperparameters
+    for name, each in every.items() if len(every) > 1 else ():
+        if each.what in ("sd of effects", "sd of biases"):
+            found[SD.format(name)] = of_sd(choice, name)
     frame = pd.DataFrame({"person": found}).rename_axis("known")
     # Sums over draws and over even places differ in their last digits.
     frame["person"] = frame["person"].clip(upper=found[EVERYTHING])
@@ -344,7 +355,7 @@ def of_effects(choice: Choice) -> float:
 def of_part(choice: Choice, places: Sequence[int]) -> float:
     """Give the worth of knowing some of the effects without error."""
     if choice.effects.drawn_alone:
-        return _regressed(choice, places)
+        return _regressed(choice, choice.effects.mean[:, list(places)])
     if len(places) == 1:
         return Ahead(choice, places[0], np.zeros(len(choice.effects.weight))).worth(0.0)
     values, _ = choice.effects.drawn(places, DRAWS)
@@ -355,9 +366,8 @@ def of_part(choice: Choice, places: Sequence[int]) -> float:
     return worth_of(_even(DRAWS), choice.stakes.net(np.stack(days, axis=1)))
 
 
-def _regressed(choice: Choice, places: Sequence[int]) -> float:
-    """Give the same of draws: what the known part says of net benefits is a polynomial of it."""
-    own = choice.effects.mean[:, list(places)]
+def _regressed(choice: Choice, own: Array) -> float:
+    """Give the worth of draws of a part, (draw, part): what it says of net benefits is a polynomial of it."""
     wide = own.std(axis=0)
     z = (own - own.mean(axis=0))[:, wide > 0] / wide[wide > 0]
     powers = [
@@ -380,6 +390,25 @@ def of_spread(choice: Choice) -> float:
         z, rule = rule_for(choice.days, mean[:, own, None], sd[:, own])
         days[:, own] = choice.days(mean[:, own, None] + sd[:, own, None] * z) @ rule[:, 0]
     return worth_of(effects.weight, choice.stakes.net(days))
+
+
+def of_sd(choice: Choice, name: str) -> float:
+    """Give the worth of knowing one SD: expected days follow it along a curve through a few of its values."""
+    whole: Any = choice.whole  # a fit, which has neighbours, or draws
+    if not hasattr(whole, "under"):
+        drawn = whole.tree["posterior"].dataset[name].to_numpy().reshape(-1, 1)
+        return _regressed(choice, np.log(drawn))
+    known, levels = whole.posterior.hyper[name], (np.arange(FEW) + 0.5) / FEW
+    values = np.asarray(known.quantile(np.array(LEVELS)))
+    rows = [row_at(whole, whole.model.pooled, option.at)[0] for option in choice.stakes.option]
+    days = [
+        [choice.days(each.quantile(levels)).mean() for each in near.mean_at(np.array(rows))]
+        for own in values.tolist()
+        for near in whole.under([{name: LogNormal(math.log(own), KNOWN)}])
+    ]
+    every = np.clip(known.quantile(levels), values[0], values[-1])
+    between = scipy.interpolate.PchipInterpolator(values, np.array(days))(every)
+    return worth_of(_even(FEW), choice.stakes.net(between))
 
 
 def _even(count: int) -> Array:

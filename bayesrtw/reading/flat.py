@@ -45,12 +45,15 @@ class Stated:
         Direction of benefit of every outcome; None where nobody states one.
     sheet
         Sheet of a workbook.
+    unit
+        Unit of the differences of every outcome, such as days.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     measure: str = ""
     benefit: Benefit | None = None
     sheet: str = ""
+    unit: str = ""
 
 
 NOTHING = Stated()
@@ -79,17 +82,22 @@ def flat_evidence(
     table: Table,
     columns: dict[str, NDArray[np.generic]],
     provenance: Provenance,
-    benefit: Benefit | None,
+    stated: Stated,
     faults: Faults,
 ) -> Evidence | None:
     """Make evidence of a flat table whose rows were converted."""
     columns |= mark(columns, table.where, table.lines, faults)
-    outcomes, silent = _outcomes(table, columns, benefit, faults)
+    outcomes, silent = _outcomes(table, columns, stated.benefit, faults)
+    if stated.unit:
+        outcomes = {name: replace(each, unit=stated.unit) for name, each in outcomes.items()}
     if faults:
         return None
     limits = provenance.limits
-    if benefit is not None:
-        limits = (*limits, f"Direction of benefit: {benefit} for every outcome, given by hand.")
+    if stated.benefit is not None:
+        limits = (
+            *limits,
+            f"Direction of benefit: {stated.benefit} for every outcome, given by hand.",
+        )
     elif silent:
         limits = (*limits, UNSTATED)
     return Evidence(

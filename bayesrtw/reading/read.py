@@ -160,7 +160,7 @@ def _flat_source(source: "Path | pd.DataFrame", stated: Stated) -> _Source:
         if not rows.count:
             return None
         columns = converted(rows, faults)
-        return flat_evidence(rows, columns, provenance, stated.benefit, faults)
+        return flat_evidence(rows, columns, provenance, stated, faults)
 
     return _Source(build, {"": table}, faults)
 

@@ -243,7 +243,8 @@ cost = {{ mean = 900.0, sd = 200.0, law = "gamma" }}
     [
         ("mean_difference", "", "currency"),
         ("log_hazard_ratio", 'currency = "EUR"', "days regained hang on a baseline"),
-        ("log_risk_ratio", 'currency = "EUR"', "net benefit is of days regained"),
+        ("log_rate_ratio", 'currency = "EUR"', "net benefit is of days regained"),
+        ("log_risk_ratio", 'currency = "EUR"', "days regained hang on a baseline"),
     ],
 )
 def test_amounts_in_a_file_are_checked_before_any_row_is_read(measure, currency, said):

@@ -170,7 +170,7 @@ def test_the_command_writes_what_is_asked_for(tmp_path: Path) -> None:
     changed = text.replace('id = "sick-leave-days"', 'id = "days"').replace(
         "registered = 2026-11-24\n", ""
     )
-    own.write_text(f"{changed}\n[decision.zones]\ndays = [10, 20, 40]\n", "utf-8")
+    own.write_text(changed.replace("\ndays = 5\n", "\ndays = [10, 20, 40]\n"), "utf-8")
     run = CliRunner()
     told = run.invoke(main, ["findings", str(own)])
     assert told.exit_code == 0, told.output
@@ -185,6 +185,8 @@ def test_the_command_writes_what_is_asked_for(tmp_path: Path) -> None:
     other = run.invoke(main, ["findings", str(own), "--out", str(tmp_path / "own.pdf")])
     assert other.exit_code == 1
     assert "no format has the suffix .pdf; use .md, .html, .csv, .json, .docx" in other.output
+    other = run.invoke(main, ["report", str(own), "--out", str(tmp_path / "own.pdf")])
+    assert "no format has the suffix .pdf; use .html, .md, .docx, .json" in other.output
     assert not (tmp_path / "own.pdf").exists()
     odd = run.invoke(main, ["findings", str(own), "--at", "colour=red"])
     assert odd.exit_code == 1
@@ -206,6 +208,24 @@ def test_the_command_writes_what_is_asked_for(tmp_path: Path) -> None:
         "error: days: certainty.toml: the certainty of days is confirmed for revision 9"
     )
     assert refused.output.count("\n") == 1
+
+
+def test_days_of_a_table_have_their_unit_from_the_command_line(tmp_path: Path) -> None:
+    lines = ["study,md,se,n,benefit", "a,-12,5,200,lower", "b,-3,4,300,lower", "c,-20,9,120,lower"]
+    (tmp_path / "days.csv").write_text("\n".join(lines))
+    (tmp_path / "own.toml").write_text(
+        'schema = 1\nid = "own"\ntitle = "Days"\nquestion = "Fewer?"\nseed = 1\n[evidence]\n'
+        'dataset = "rtw-trials"\nmeasure = "mean_difference"\n[decision.zones]\ndays = 5\n[[term]]\n'
+        'kind = "intercept"\nprior = { kind = "normal", mean = 0.0, sd = 40.0 }\n[[term]]\nkind = "common"\n'
+    )
+    asked = ["findings", str(tmp_path / "own.toml"), "--evidence", str(tmp_path / "days.csv")]
+    asked += ["--columns", "md=effect", "--measure", "MD"]
+    without = CliRunner().invoke(main, asked)
+    assert without.exit_code == 1
+    assert "of a table --unit days" in without.output
+    with_it = CliRunner().invoke(main, [*asked, "--unit", "days"])
+    assert with_it.exit_code == 0, with_it.output
+    assert "days regained" in with_it.output
 
 
 def test_a_report_says_what_its_analysis_states_for_a_decision() -> None:

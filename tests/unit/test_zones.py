@@ -131,8 +131,10 @@ def test_a_zone_on_the_wrong_scale_is_refused_with_the_right_one() -> None:
         zone_probabilities(*ratio, zones=Zones(below_ratio=(0.9,)))
     with pytest.raises(SpecError, match=r"\[decision.baseline\]"):
         zone_probabilities(*ratio, zones=Zones(per_1000=(20,)))
-    with pytest.raises(SpecError, match="which tells no days"):
+    with pytest.raises(SpecError, match="days of a risk ratio need a baseline risk"):
         zone_probabilities(*ratio, zones=Zones(days=(20,)))
+    with pytest.raises(SpecError, match="which tells no days"):
+        zone_probabilities(*pooled(0.1, 0.1, "log_rate_ratio"), zones=Zones(days=(20,)))
     with pytest.raises(SpecError, match="zones are not stated"):
         zone_probabilities(*ratio, zones=Zones())
     with pytest.raises(SpecError, match="direction of benefit"):
@@ -184,7 +186,8 @@ per_1000 = [20, 50, 100]
     ("measure", "stated", "said"),
     [
         ("log_risk_ratio", "[decision.zones]\nper_1000 = [20]", "hangs on a baseline"),
-        ("log_risk_ratio", "[decision.zones]\ndays = [20]", "days are of"),
+        ("log_risk_ratio", "[decision.zones]\ndays = [20]", "hangs on a baseline"),
+        ("log_rate_ratio", "[decision.zones]\ndays = [20]", "days are of"),
         ("log_risk_ratio", "[decision.zones]\ndifference = [20]", "difference is of differences"),
         ("mean_difference", "[decision.zones]\nabove_ratio = [1.2]", "is of ratios"),
         ("mean_difference", "[decision.zones]\nper_1000 = [20]", "move a risk"),
