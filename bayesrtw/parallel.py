@@ -26,7 +26,7 @@ from bayesrtw.errors import WorkerError
 #: others idle, few enough that a collection of any length fits into memory.
 AHEAD = 8
 
-#: The same in total, where the number of workers is not known.
+#: The same in total, where the number of workers is not known, and of the cluster that has fewer.
 WINDOW = 64
 
 #: How often a task may be in work when a worker dies. One that was there twice is likely the cause.
@@ -43,10 +43,15 @@ STOPPED = 128
 
 
 @runtime_checkable
-class Renewable(Protocol):
-    """An executor that can be replaced when one of its workers has died."""
+class Manned(Protocol):
+    """An executor that knows how many workers it has."""
 
     jobs: int
+
+
+@runtime_checkable
+class Renewable(Manned, Protocol):
+    """An executor that can be replaced when one of its workers has died."""
 
     def fresh(self) -> Executor:
         """Make another executor like this one."""
@@ -155,10 +160,13 @@ class Cluster(Executor):
     ----------
     executor
         Of a Dask client.
+    threads
+        Threads of its workers, as far as they are there when it is opened.
     """
 
-    def __init__(self, executor: Executor) -> None:
+    def __init__(self, executor: Executor, threads: int) -> None:
         self.executor = executor
+        self.jobs = max(threads, WINDOW // AHEAD)
 
     def submit[**Parameters, Result](
         self,
@@ -225,7 +233,7 @@ def dask_cluster(address: str) -> Iterator[Executor]:
     with client:
         try:
             # Without keys of their own, equal tasks would be one task.
-            yield Cluster(client.get_executor(pure=False))
+            yield Cluster(client.get_executor(pure=False), sum(client.nthreads().values()))
         except KilledWorker as error:
             raise WorkerError(f"--dask {address}: {error}") from None
 
@@ -293,7 +301,7 @@ class _Crew[Task, Result]:
 
     def __init__(self, function: Callable[[Task], Result], executor: Executor) -> None:
         self.function, self.given, self.executor = function, executor, executor
-        self.window = AHEAD * executor.jobs if isinstance(executor, Renewable) else WINDOW
+        self.window = AHEAD * executor.jobs if isinstance(executor, Manned) else WINDOW
         self.flights: deque[_Flight[Task, Result]] = deque()
         self.sent = 0
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bayesrtw.analysis.query import select
 from bayesrtw.analysis.spec import Analysis, Estimand, Query, Variant, vary
@@ -55,24 +56,26 @@ def default_analyses(evidence: Evidence, *, levels: int = 3) -> tuple[Analysis, 
     asked = question(evidence)
     if asked:
         raise EvidenceError(asked)
-    effect, se = evidence.data["effect"].to_numpy(), evidence.data["se"].to_numpy()
-    usable = evidence.rows(np.isfinite(effect) & np.isfinite(se))
-    pairs = dict.fromkeys(
-        zip(usable.data["outcome"].to_numpy(), usable.data["measure"].to_numpy(), strict=True)
-    )
-    found: list[Analysis] = []
+    columns = (evidence.data[name].to_numpy()[_usable(evidence)] for name in ("outcome", "measure"))
+    pairs = dict.fromkeys(zip(*columns, strict=True))
+    # Of many outcomes, each is looked for among its own rows.
+    names = evidence.data["outcome"].to_numpy()
+    every = {name: evidence.rows(names == name) for name in dict.fromkeys(key for key, _ in pairs)}
+    found, stems = list[Analysis](), Counter[str]()
     for outcome, measure in pairs:
-        rows = usable.select(outcome=str(outcome), measure=str(measure))
+        own = every[outcome]
+        rows = own.rows(_usable(own) & (own.data["measure"].to_numpy() == measure))
         query = Query(
             evidence.provenance.dataset,
             str(measure),
             {"outcome": (str(outcome),)},
             shared_groups=bool(shared_rows(rows)),
         )
-        chosen = likelihood_for(query, evidence)
+        chosen = likelihood_for(query, own)
         name = f"{outcome}-{measure}" if len(pairs) > 1 else str(outcome)
         stem = re.sub(r"[^a-z0-9]+", "-", name.lower())[:80].strip("-") or "analysis"
-        taken = sum(other.id == stem or other.id.startswith(f"{stem}--") for other in found)
+        taken = stems[stem]
+        stems[stem] += 1
         title = evidence.outcomes[str(outcome)].title
         found.append(
             Analysis(
@@ -97,6 +100,12 @@ def default_analyses(evidence: Evidence, *, levels: int = 3) -> tuple[Analysis, 
             )
         )
     return tuple(found)
+
+
+def _usable(evidence: Evidence) -> NDArray[np.bool_]:
+    """Which rows have an effect and a standard error."""
+    effect, se = (evidence.data[name].to_numpy() for name in ("effect", "se"))
+    return np.asarray(np.isfinite(effect) & np.isfinite(se))
 
 
 def without_counts(analysis: Analysis) -> Analysis | None:

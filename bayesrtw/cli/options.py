@@ -12,11 +12,22 @@ if TYPE_CHECKING:
     from bayesrtw.analysis.spec import Analysis
     from bayesrtw.evidence.table import Evidence
     from bayesrtw.reading.flat import Stated
+    from bayesrtw.report.shared import SharedPlace
 
 #: Print one JSON document instead of tables, as the argument ``as_json``.
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
 )
+
+
+def place_of(context: click.Context, option: click.Parameter, value: str) -> "Path | SharedPlace":
+    """Take a folder of results, or the URL of a store that several machines share."""
+    if "://" not in value or value.startswith("file://"):
+        folder = click.Path(file_okay=False, path_type=Path)
+        return Path(folder.convert(value.removeprefix("file://"), option, context))
+    from bayesrtw.report.shared import SharedPlace
+
+    return SharedPlace(value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """`bayesrtw run`: fit analyses, print their answers, write their results."""
 
 import sys
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bayesrtw.cli.options import Given, evidence_option, json_option, look_options
+from bayesrtw.cli.options import Given, evidence_option, json_option, look_options, place_of
 from bayesrtw.cli.process import unforeseen
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from bayesrtw.analysis.spec import Analysis
     from bayesrtw.evidence.table import Evidence
+    from bayesrtw.report.shared import SharedPlace
 
 #: A fresh process costs seconds to load the libraries: worth it for several analyses only.
 LEAST_TASKS = 3
@@ -28,10 +30,15 @@ LEAST_TASKS = 3
 @evidence_option()
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("results"),
+    callback=place_of,
+    default="results",
+    metavar="DIRECTORY|URL",
     show_default=True,
-    help="Folder of results; one folder an analysis.",
+    help="Folder of results, one folder an analysis; or a URL such as s3://bucket/results, to which workers "
+    "write.",
+)
+@click.option(
+    "--missing", is_flag=True, help="Leave out analyses whose results are in --out already."
 )
 @json_option
 @click.option(
@@ -52,7 +59,8 @@ LEAST_TASKS = 3
 def run(
     ids: tuple[str, ...],
     source: Given | None,
-    out: Path,
+    out: "Path | SharedPlace",
+    missing: bool,
     as_json: bool,
     levels: str,
     notes: bool,
@@ -70,12 +78,22 @@ def run(
     from bayesrtw.parallel import map_tasks
     from bayesrtw.report import document
 
+    progress = Console(stderr=True, soft_wrap=True)
+    if not isinstance(out, Path):
+        # Of a place that cannot be written to one hears before anything is read or fitted.
+        out.reach()
+    there = _present(out) if missing else set[str]()
     found, broken = _chosen(ids, source, int(levels))
     chosen = [
         (replace(analysis, report=replace(analysis.report, **look)), evidence)
         for analysis, evidence in found
+        if not (missing and analysis.id in there)
     ]
-    progress = Console(stderr=True, soft_wrap=True)
+    if len(chosen) < len(found):
+        left = (
+            f"{len(found) - len(chosen)} of {len(found)} analyses have results in {out}: left alone"
+        )
+        progress.print(left, markup=False, highlight=False)
     for error in broken.values():
         progress.print(f"error: {error}", markup=False, highlight=False)
     colour = sys.stdout.isatty()
@@ -100,10 +118,10 @@ def run(
     if as_json:
         click.echo(document.as_json(documents), nl=False)
     every = len(tasks) + len(broken)
-    if report and len(failed) < every:
+    if report and every and len(failed) < every:
         from bayesrtw.report.folder import write_index
 
-        index = write_index(out)
+        index = write_index(out) if isinstance(out, Path) else out.write_index()
         progress.print(f"open {index} in a browser", markup=False, highlight=False)
     if failed:
         click.echo(f"error: {len(failed)} of {every} failed: {', '.join(failed)}", err=True)
@@ -119,7 +137,11 @@ def _chosen(
 
     if source is not None and not ids:
         evidence = source.open()
-        return [(each, evidence) for each in default_analyses(evidence, levels=levels)], {}
+        # What an analysis does not pool, its worker need not have: its first step is to select by this.
+        return [
+            (each, evidence.select(**each.evidence.where))
+            for each in default_analyses(evidence, levels=levels)
+        ], {}
     analyses, broken = _opened(ids or analysis_ids())
     names = [analysis.id for analysis in analyses]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -130,6 +152,13 @@ def _chosen(
         )
     sources = source.open_each(analyses) if source is not None else [None] * len(analyses)
     return list(zip(analyses, sources, strict=True)), broken
+
+
+def _present(out: "Path | SharedPlace") -> set[str]:
+    """Ids of the analyses that have results already."""
+    if isinstance(out, Path):
+        return {place.parent.name for place in out.glob("*/synthesis.json")}
+    return out.present()
 
 
 def _opened(names: "Sequence[str]") -> "tuple[list[Analysis], dict[str, BayesrtwError]]":
@@ -154,7 +183,7 @@ class _Task:
 
     analysis: "Analysis"
     evidence: "Evidence | None"
-    out: Path
+    out: "Path | SharedPlace"
     as_json: bool
     notes: bool
     report: bool
@@ -209,11 +238,14 @@ def _run(task: _Task) -> _Done:
     from bayesrtw.report.folder import write_results
 
     synthesis = run_analysis(task.analysis, task.evidence)
-    written = write_results(
-        synthesis, task.out, source=task.evidence, report=task.report, pictures=task.report
-    )
-    folder = str(written)
-    content = json.loads((Path(folder) / "synthesis.json").read_text(encoding="utf-8"))
+    out = task.out
+    # What has a URL is made on this machine, and sent whole.
+    with nullcontext(out) if isinstance(out, Path) else out.draft() as place:
+        written = write_results(
+            synthesis, place, source=task.evidence, report=task.report, pictures=task.report
+        )
+        content = json.loads((written / "synthesis.json").read_text(encoding="utf-8"))
+        folder = str(written) if isinstance(out, Path) else out.put(written)
     if task.as_json:
         return _Done(task.analysis.id, folder, document=content)
     page = io.StringIO()

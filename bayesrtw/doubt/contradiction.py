@@ -6,12 +6,13 @@ reviews.
 
 import math
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import combinations
-from statistics import median
 from typing import Final, NamedTuple
 
+import numpy as np
 from scipy.special import ndtr, ndtri
 
 from bayesrtw.doubt.rows import REGISTRY, Rows, some_of
@@ -88,7 +89,7 @@ def _slack(value: float, scale: Measure) -> float:
 
 def _off_centre(rows: Rows) -> Iterator[Doubt]:
     """Find intervals that no unprinted digit can centre on their estimate."""
-    for row in range(rows.size):
+    for row in rows.having("ci_low", "ci_high"):
         value, low, high = (
             rows.printed(row),
             rows.number("ci_low", row),
@@ -119,9 +120,11 @@ def _p_values(rows: Rows) -> Iterator[Doubt]:
     """Hold printed p values against effects and standard errors, or percentages."""
     for row in range(rows.size):
         printed = rows.text("p_value", row)
-        found = _P.fullmatch(printed)
+        found = _P.fullmatch(printed) if printed else None
+        if found is None:
+            continue
         z, slack = _z(rows, row)
-        if found is None or math.isnan(z) or "p value" in rows.text("conversion", row):
+        if math.isnan(z) or "p value" in rows.text("conversion", row):
             continue
         bound, p = found[1], float(found[2])
         half = 0.0 if bound else 0.5 * 10.0 ** -len(found[2].partition(".")[2])
@@ -162,9 +165,10 @@ def _z(rows: Rows, row: int) -> tuple[float, float]:
 
 def _crude(rows: Rows) -> Iterator[Doubt]:
     """Hold printed estimates against the counts and means of the same study."""
-    for group in rows.grouped(range(rows.size), "study"):
-        sums = [row for row in group if rows.has(row, *_CELLS) or rows.has(row, "mean_t", "mean_c")]
-        for row in group:
+    summed = {*rows.having(*_CELLS), *rows.having("mean_t", "mean_c")}
+    for group in rows.grouped(range(rows.size), "study") if summed else ():
+        sums = [row for row in group if row in summed]
+        for row in group if sums else ():
             if math.isnan(rows.printed(row)):
                 continue
             others = [o for o in sums if rows.agree(row, o, "follow_up_months")]
@@ -236,7 +240,7 @@ def _crude_effect(rows: Rows, name: str, row: int) -> tuple[float, float]:
 
 def _percentages(rows: Rows) -> Iterator[Doubt]:
     """Hold printed percentages against counts."""
-    for row in range(rows.size):
+    for row in rows.with_some("pct_t", "pct_c"):
         for arm in ("t", "c"):
             printed, events, n = (rows.number(f"{c}_{arm}", row) for c in ("pct", "events", "n"))
             share = 100 * events / n if n > 0 else math.nan
@@ -270,17 +274,52 @@ def _arms(rows: Rows, row: int) -> Iterator[_Arm]:
             yield _Arm(row, f"{name}_{arm}", value, relative, n)
 
 
+def _median_without(values: Sequence[float], gone: Sequence[float]) -> float:
+    """Give the median of increasing values without some of them."""
+    places = sorted(gone)
+    held = {value: bisect_left(values, value) for value in places}
+    ranks = []
+    for value in places:
+        ranks.append(held[value])
+        held[value] += 1
+    left = len(values) - len(gone)
+
+    def at(place: int) -> float:
+        for rank in ranks:
+            if rank > place:
+                break
+            place += 1
+        return values[place]
+
+    return (at((left - 1) // 2) + at(left // 2)) / 2
+
+
 def _spreads(rows: Rows) -> Iterator[Doubt]:
     """Find standard errors typed as standard deviations and the other way round."""
-    for group in rows.grouped(range(rows.size), "outcome", "comparison", "analysis", "measure"):
-        arms = [arm for row in group for arm in _arms(rows, row)]
+    there = rows.with_some("sd_t", "sd_c", "se_mean_t", "se_mean_c")
+    for group in rows.grouped(there, "outcome", "comparison", "analysis", "measure"):
+        own: dict[str, list[_Arm]] = {}
         for row in group:
-            mine = [arm for arm in arms if arm.row == row]
-            others = [arm for arm in arms if rows.study[arm.row] != rows.study[row]]
-            if len(mine) < 2 or len(others) < SD_OTHERS:
+            own.setdefault(rows.study[row], []).extend(_arms(rows, row))
+        arms = [arm for each in own.values() for arm in each]
+        sds, all_relative = sorted(arm.sd for arm in arms), sorted(arm.relative for arm in arms)
+        for study, each in own.items():
+            if len(arms) - len(each) < SD_OTHERS:
+                own[study] = []
+        typical = {
+            study: (
+                _median_without(sds, [arm.sd for arm in each]),
+                _median_without(all_relative, [arm.relative for arm in each]),
+            )
+            for study, each in own.items()
+            if each
+        }
+        for row in group:
+            mine = [arm for arm in own[rows.study[row]] if arm.row == row]
+            if len(mine) < 2:
                 continue
-            ratios = [arm.sd / median(o.sd for o in others) for arm in mine]
-            relative = [arm.relative / median(o.relative for o in others) for arm in mine]
+            sd, share = typical[rows.study[row]]
+            ratios, relative = [arm.sd / sd for arm in mine], [arm.relative / share for arm in mine]
             as_sd = max(*ratios, *relative) < 1 / SD_RATIO and mine[0].column.startswith("sd")
             as_se = min(*ratios, *relative) > SD_RATIO and mine[0].column.startswith("se")
             power = 0.5 if as_sd else -0.5
@@ -300,7 +339,8 @@ def _spreads(rows: Rows) -> Iterator[Doubt]:
 
 def _sizes(rows: Rows) -> Iterator[Doubt]:
     """Hold standard errors and groups against the number of people."""
-    for row in range(rows.size):
+    large = set(np.flatnonzero(rows.evidence.data["se"].to_numpy() > LARGE_SE).tolist())
+    for row in sorted(large.union(rows.with_some("n_t", "n_c", "n", "study_n"))):
         n, study = [rows.number("n_t", row), rows.number("n_c", row)], rows.people(row)
         if sum(n) > study:
             text = (
@@ -340,7 +380,7 @@ def _twice(rows: Rows) -> Iterator[Doubt]:
     firsts = [group[0] for group in rows.grouped(range(rows.size), "study")]
     one_study = "if they are one trial, give both the same study, and pool one row an outcome"
     size = "study_n" if "study_n" in rows.evidence.data else "n"
-    for column in REGISTRY:
+    for column in (name for name in REGISTRY if name in rows.evidence.data):
         held: dict[str, list[int]] = {}
         for row in firsts:
             held.setdefault(re.sub(r"\W", "", rows.text(column, row)).upper(), []).append(row)
@@ -384,7 +424,7 @@ def _telling(rows: Rows, row: int) -> bool:
 
 def _same_rows(rows: Rows) -> Iterator[Doubt]:
     for columns in (("estimate_printed", "ci_low", "ci_high"), _CELLS):
-        whole = [row for row in range(rows.size) if rows.has(row, *columns)]
+        whole = rows.having(*columns)
         if columns == _CELLS:
             whole = [row for row in whole if _telling(rows, row)]
         for group in rows.grouped(whole, "outcome", "measure", *columns):
@@ -409,7 +449,7 @@ def _same_rows(rows: Rows) -> Iterator[Doubt]:
 
 def _directions(rows: Rows) -> Iterator[Doubt]:
     """Find effects that point against medians, against another outcome, or against a name."""
-    for row in range(rows.size):
+    for row in rows.having("median_t", "median_c"):
         t, c = rows.number("median_t", row), rows.number("median_c", row)
         effect, se = rows.number("effect", row), rows.number("se", row)
         hazard = rows.text("reported", row) == "hazard_ratio" and abs(effect) > se
@@ -495,14 +535,14 @@ def _notes(rows: Rows) -> Iterator[Doubt]:
     silent = [row for row in every if SILENT in rows.text("conversion", row)]
     text = "nobody, or everybody, has the event, which says nothing of a ratio: left out"
     yield from rows.note(silent, "events_t, events_c", "no-events", text)
-    zeros = []
-    for row in every:
+    zeros, unheard = [], set(silent)
+    for row in rows.with_some("events_t", "events_c"):
         a, n1, c, n0 = (rows.number(column, row) for column in _CELLS)
-        if 0 in (a, c, n1 - a, n0 - c) and row not in silent:
+        if 0 in (a, c, n1 - a, n0 - c) and row not in unheard:
             zeros.append(row)
     text = f"a cell is empty, and a ratio has {CONTINUITY:g} added to each,"
     yield from rows.note(zeros, "events_t, events_c", "zero-cells", text)
-    bare = [row for row in every if not rows.has(row, "effect", "se") and row not in silent]
+    bare = [row for row in every if not rows.has(row, "effect", "se") and row not in unheard]
     text = "no standard error follows from the printed numbers"
     yield from rows.note(bare, "se", "no-standard-error", text)
     open_ = [row for row in every if not rows.has(row, "follow_up_months")]

@@ -11,8 +11,11 @@ import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import pairwise
+from operator import itemgetter
 from statistics import median
 from typing import Final
+
+import numpy as np
 
 from bayesrtw.doubt.rows import Rows, some_of
 from bayesrtw.doubt.rule import Doubt
@@ -44,6 +47,8 @@ _LAST: Final = ("recruitment_end", "recruited_to", "recruited_until")
 
 def _said(name: str) -> str:
     """Give a name as it is read aloud: without case, width, spaces, dots, hyphens and what is not seen."""
+    if name.isascii():
+        return _NOT_SAID.sub("", name.casefold())
     wide = unicodedata.normalize("NFKC", name).casefold()
     return _NOT_SAID.sub("", "".join(c for c in wide if unicodedata.category(c) != "Cf"))
 
@@ -51,7 +56,8 @@ def _said(name: str) -> str:
 def _respelled(rows: Rows) -> Iterator[Doubt]:
     """Find one study under two spellings."""
     spelled: dict[str, dict[str, int]] = {}
-    for row, name in enumerate(rows.study):
+    first = dict(zip(reversed(rows.study), range(rows.size - 1, -1, -1), strict=True))
+    for name, row in sorted(first.items(), key=itemgetter(1)):
         spelled.setdefault(_said(name) or name, {}).setdefault(name, row)
     for names in spelled.values():
         for (one, _), (two, row) in pairwise(names.items()):
@@ -87,7 +93,9 @@ def _precise(rows: Rows) -> Iterator[Doubt]:
 
 def _large(rows: Rows) -> Iterator[Doubt]:
     """Find effects that no programme has."""
-    for row in range(rows.size):
+    least = min(math.log(MOST_RATIO), MOST_SMD)
+    far = np.abs(rows.evidence.data["effect"].to_numpy()) > least
+    for row in np.flatnonzero(far).tolist():
         effect, measure = abs(rows.number("effect", row)), rows.measure(row)
         if measure.ratio and effect > math.log(MOST_RATIO):
             size = f"exp({effect:.3g}), 1e{effect / math.log(10):.0f}"
@@ -102,7 +110,7 @@ def _large(rows: Rows) -> Iterator[Doubt]:
 
 def _sizes(rows: Rows) -> Iterator[Doubt]:
     """Find groups that there cannot be."""
-    for row in range(rows.size):
+    for row in rows.with_some("n_t", "n_c", "n"):
         for name in ("n_t", "n_c", "n"):
             if rows.number(name, row) > MOST_PEOPLE:
                 text = f"{name} is {rows.number(name, row):.3g}; {MOST_PEOPLE:.2g} people are alive; check it"
@@ -120,7 +128,7 @@ def _sizes(rows: Rows) -> Iterator[Doubt]:
 
 def _times(rows: Rows) -> Iterator[Doubt]:
     """Find follow-ups and recruitment that end before they begin, or outlast a life."""
-    for row in range(rows.size):
+    for row in rows.with_some("follow_up_months", *_FIRST, *_LAST):
         months, year = rows.number("follow_up_months", row), rows.number("year", row)
         if months < 0 or months > MOST_MONTHS:
             text = (
@@ -153,7 +161,7 @@ def _whole_days(rows: Rows, row: int) -> bool:
 
 def _moments(rows: Rows) -> Iterator[Doubt]:
     """Find means of whole numbers that no sum gives (GRIM), and SDs that no such numbers have."""
-    for row in range(rows.size):
+    for row in rows.with_some("mean_t", "mean_c"):
         if not _whole_days(rows, row):
             continue
         for end in ("_t", "_c"):
@@ -196,7 +204,7 @@ def _spreads(rows: Rows) -> Iterator[Doubt]:
     """Find SDs, and numbers at baseline, that agree to more digits than chance gives."""
     for name, what in (("sd", "SDs"), ("mean_baseline", "means at baseline")):
         pair = (f"{name}_t", f"{name}_c")
-        whole = [row for row in range(rows.size) if rows.has(row, *pair)]
+        whole = rows.having(*pair)
         for row in whole:
             one, two = (rows.number(column, row) for column in pair)
             if one == two and _digits(one) >= SD_DIGITS:

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+import numpy as np
+
 from bayesrtw.doubt.rule import Doubt, Severity
 from bayesrtw.errors import clipped
 from bayesrtw.evidence.measure import MEASURES, Measure
@@ -43,22 +45,51 @@ class Rows:
         self.evidence = evidence
         self.size = evidence.size
         self._columns = {str(name): v.to_numpy() for name, v in evidence.data.data_vars.items()}
+        # Cells are asked for by the million: what Python holds is found sooner than what an array does.
+        self._numbers = {
+            name: values.tolist()
+            for name, values in self._columns.items()
+            if values.dtype != object
+        }
+        self._texts: dict[str, list[str]] = {}
         self.file = evidence.places.file or evidence.where
         self.study = [str(value) for value in self._columns["study"]]
 
     def number(self, column: str, row: int) -> float:
         """Give a number, NaN where there is none."""
-        values = self._columns.get(column)
-        return math.nan if values is None or values.dtype == object else float(values[row])
+        values = self._numbers.get(column)
+        return math.nan if values is None else values[row]
 
     def text(self, column: str, row: int) -> str:
         """Give a text, empty where there is none."""
-        values = self._columns.get(column)
-        if values is None:
-            return ""
-        if values.dtype == object:
-            return str(values[row])
-        return "" if math.isnan(values[row]) else f"{values[row]:g}"
+        found = self._texts.get(column)
+        if found is None:
+            found = self._texts.setdefault(column, self._all(column))
+        return found[row] if found else ""
+
+    def _all(self, column: str) -> list[str]:
+        """Give a column as text; empty if there is none."""
+        values = self._numbers.get(column)
+        if values is not None:
+            return ["" if math.isnan(value) else f"{value:g}" for value in values]
+        return [str(value) for value in self._columns.get(column, ())]
+
+    def having(self, *columns: str) -> list[int]:
+        """Give the rows that have all these numbers."""
+        return self._where(columns, np.logical_and, at_first=True)
+
+    def with_some(self, *columns: str) -> list[int]:
+        """Give the rows that have one of these numbers."""
+        return self._where(columns, np.logical_or, at_first=False)
+
+    def _where(self, columns: Iterable[str], join: np.ufunc, *, at_first: bool) -> list[int]:
+        found = np.full(self.size, at_first)
+        for column in columns:
+            there = column in self._numbers
+            known = ~np.isnan(self._columns[column]) if there else np.zeros(self.size, dtype=bool)
+            found = join(found, known)
+        rows: list[int] = np.flatnonzero(found).tolist()
+        return rows
 
     def has(self, row: int, *columns: str) -> bool:
         """Whether a row has all these numbers."""
@@ -106,9 +137,14 @@ class Rows:
 
     def grouped(self, rows: Iterable[int], *columns: str) -> list[list[int]]:
         """Put rows together that agree in some columns."""
+        for column in columns:
+            if column not in self._texts:
+                self._texts[column] = self._all(column)
+        # A column that nobody has parts nothing.
+        own = [held for column in columns if (held := self._texts[column])]
         groups: dict[tuple[str, ...], list[int]] = {}
         for row in rows:
-            groups.setdefault(tuple(self.text(c, row) for c in columns), []).append(row)
+            groups.setdefault(tuple([held[row] for held in own]), []).append(row)
         return list(groups.values())
 
     def line(self, row: int) -> int:

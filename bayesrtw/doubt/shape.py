@@ -38,11 +38,7 @@ def ratios_unnamed(evidence: Evidence) -> list[int]:
         every such row with an interval fits, and most of them do not fit as they are printed.
     """
     rows = Rows(evidence)
-    bare = [
-        row
-        for row in range(rows.size)
-        if rows.measure(row).name == "generic" and rows.has(row, "ci_low", "ci_high")
-    ]
+    bare = [row for row in rows.having("ci_low", "ci_high") if rows.measure(row).name == "generic"]
     off = 0
     for row in bare:
         three = (rows.printed(row), rows.number("ci_low", row), rows.number("ci_high", row))
@@ -94,14 +90,13 @@ def question(evidence: Evidence) -> str:
 
 def _totals(rows: Rows) -> Iterator[Doubt]:
     """Find rows that are the sum of others."""
-    counts = [name for name in _COUNTS if any(rows.has(row, name) for row in range(rows.size))]
+    counts = [name for name in _COUNTS if rows.having(name)]
     for group in rows.grouped(range(rows.size), "outcome", "measure"):
-        whole = [row for row in group if counts and rows.has(row, *counts)]
+        whole = {row for row in group if counts and rows.has(row, *counts)}
         sums = {name: math.fsum(rows.number(name, row) for row in whole) for name in counts}
         for row in group:
             named = is_total(rows.study[row])
-            others = [each for each in whole if each != row]
-            summed = len(others) >= _SUMMED and row in whole and any(sums.values())
+            summed = row in whole and len(whole) > _SUMMED and any(sums.values())
             summed = summed and all(2 * rows.number(n, row) == sums[n] for n in counts)
             if named or summed:
                 why = (
@@ -115,7 +110,7 @@ def _totals(rows: Rows) -> Iterator[Doubt]:
 
 def _fractions(rows: Rows) -> Iterator[Doubt]:
     """Find events and people that are no whole numbers."""
-    for row in range(rows.size):
+    for row in rows.with_some(*_COUNTS):
         there = [name for name in _COUNTS if rows.has(row, name)]
         split = rows.number("control_parts", row) > 1
         odd = [n for n in there if rows.number(n, row) % 1 and not (split and n.endswith("_c"))]
@@ -144,10 +139,8 @@ def _scale(rows: Rows) -> Iterator[Doubt]:
     """Find estimates of which nobody says what they estimate."""
     bare = [
         row
-        for row in range(rows.size)
-        if rows.measure(row).name == "generic"
-        and not rows.text("reported", row)
-        and rows.has(row, "estimate_printed")
+        for row in rows.having("estimate_printed")
+        if rows.measure(row).name == "generic" and not rows.text("reported", row)
     ]
     if bare:
         text = (

@@ -200,16 +200,16 @@ def _estimates(
     se = tree["constant_data"].to_dataset()["se"].to_numpy()
     weights = _weights(tree)
     reach = float(ndtri(0.5 + ci_prob / 2)) * se
+    names = effect[ESTIMATE].to_numpy()
+    shrunken = _intervals_in(summary, [f"theta[{name}]" for name in names])
     rows = []
-    for place, (name, value) in enumerate(
-        zip(effect[ESTIMATE].to_numpy(), effect.to_numpy(), strict=True)
-    ):
+    for place, (name, value) in enumerate(zip(names, effect.to_numpy(), strict=True)):
         own = Interval(float(value), float(value - reach[place]), float(value + reach[place]))
         row = Row(
             role="estimate",
             label=one_line(str(name)),
             interval=own if np.isfinite([own.lower, own.upper]).all() else None,
-            shrunken=interval_in(summary, f"theta[{name}]"),
+            shrunken=shrunken[place],
             weight=math.nan if weights is None else float(weights[place]),
             size=float(sizes[place]),
         )
@@ -370,6 +370,14 @@ def interval_in(summary: "pd.DataFrame", quantity: str) -> Interval | None:
     return Interval(
         *(number_in(summary, quantity, column) for column in ("median", "lower", "upper"))
     )
+
+
+def _intervals_in(summary: "pd.DataFrame", quantities: Sequence[str]) -> list[Interval | None]:
+    """Take those of many quantities."""
+    lines = {str(name): line for line, name in enumerate(summary.index)}
+    numbers = summary[["median", "lower", "upper"]].to_numpy(dtype=np.float64).tolist()
+    at = [lines.get(name) for name in quantities]
+    return [None if line is None else Interval(*numbers[line]) for line in at]
 
 
 def number_in(summary: "pd.DataFrame", quantity: str, column: str) -> float:

@@ -116,6 +116,8 @@ def one_line(text: str) -> str:
         The same with line breaks, runs of blanks and characters that XML forbids as single blanks,
         and without marks that turn the direction of writing.
     """
+    if text.isascii() and text.isprintable():
+        return " ".join(text.split())
     kept = (" " if unicodedata.category(c) in _UNWRITABLE else c for c in text if c not in _TURNING)
     return " ".join("".join(kept).split())
 

@@ -14,6 +14,11 @@ from bayesrtw.evidence.cells import guarded
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.report.document import as_json, document
 
+#: What a run of this program writes into a folder of results.
+OWN = re.compile(
+    r"estimates\.csv|synthesis\.json|posterior\.nc|report\.html|forest[^/]*\.(svg|png)"
+)
+
 
 def write_results(
     synthesis: Synthesis,
@@ -66,10 +71,7 @@ def _foreign(target: Path) -> list[str]:
     """Names in a folder of results that no run of this program wrote."""
     if not target.is_dir():
         return []
-    own = re.compile(
-        r"estimates\.csv|synthesis\.json|posterior\.nc|report\.html|forest[^/]*\.(svg|png)"
-    )
-    return sorted(item.name for item in target.iterdir() if not own.fullmatch(item.name))
+    return sorted(item.name for item in target.iterdir() if not OWN.fullmatch(item.name))
 
 
 def _content(
@@ -132,13 +134,20 @@ def write_index(out: Path) -> Path:
 
 
 def _read(place: Path) -> dict[str, Any] | None:
-    """Read a synthesis; None where another version or another hand wrote it."""
     try:
-        content = json.loads(place.read_text(encoding="utf-8"))
+        return whole(place.read_text(encoding="utf-8"), place.parent.name)
     except (OSError, ValueError):
         return None
-    whole = isinstance(content, dict) and {"id", "estimates", "rows", "measure"} <= content.keys()
-    return content if whole and content["rows"] and content["id"] == place.parent.name else None
+
+
+def whole(text: str, name: str) -> dict[str, Any] | None:
+    """Read a synthesis by the name of its folder; None where another version or another hand wrote it."""
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    has = isinstance(content, dict) and {"id", "estimates", "rows", "measure"} <= content.keys()
+    return content if has and content["rows"] and content["id"] == name else None
 
 
 def _swap(partial: Path, target: Path) -> None:
