@@ -309,3 +309,10 @@ def test_a_table_alone_is_asked_by_its_default_analysis(tmp_path, command):
     assert "two.csv: 2 analyses would pool it: 'x-generic', 'y-generic'; `bayesrtw run` with" in (
         refused.stderr
     )
+
+
+def test_what_is_shipped_is_listed_as_json():
+    found = json.loads(call("list", "--json").stdout)
+    assert found["analyses"]["time-to-rtw"]["revision"] >= 2
+    assert found["datasets"]["rtw-trials"]["results"] == 259
+    assert list(found["briefs"]) == ["evidence-brief"]
