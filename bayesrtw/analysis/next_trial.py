@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bayesrtw.analysis.conclusion import Rules
-from bayesrtw.analysis.outlook import look_out, people_needed, rules_of, trials_of
+from bayesrtw.analysis.outlook import DRAWN, DRAWS, look_out, people_needed, rules_of, trials_of
 from bayesrtw.decision.baseline import StatedBaseline
 from bayesrtw.decision.cost_stakes import Stakes
 from bayesrtw.decision.voi import next_trial as worth_of_trials
-from bayesrtw.engine.fitted import Fitted
+from bayesrtw.engine.drawn import FromDraws
+from bayesrtw.engine.fitted import Expects
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.printed import spell_probability
 from bayesrtw.question.answer import Answer, Told
-from bayesrtw.question.asked import About, Subject, asked
+from bayesrtw.question.asked import About, Subject
+from bayesrtw.question.predict import draws_of, expects
 
 #: What the value of a trial needs and nobody but who decides can say.
 NEEDED = (
@@ -81,7 +83,7 @@ def next_trial(
     >>> bool(found["person"].isna().all())
     True
     """
-    whole = asked(model, evidence)
+    whole, drawn = expects(model, evidence), draws_of(model)
     stated = getattr(getattr(model, "analysis", None), "decision", None)
     if stated is not None:
         stakes = stakes if stakes is not None else stated.stakes
@@ -89,11 +91,13 @@ def next_trial(
     sizes = {f"of {each:g} people": float(each) for each in n}
     trials, rules = trials_of(whole.evidence, sizes), rules_of(model, rules)
     points = None if baseline is None else baseline.points(whole.evidence)
-    frame = look_out(whole, rules, trials=trials, at=at, counted=(sizes, points))
+    frame = look_out(whole, rules, trials=trials, at=at, counted=(sizes, points), drawn=drawn)
     frame.insert(0, "n", pd.Series(sizes))
     said = [_moved(str(name), row) for name, row in frame.iterrows()]
     if chance is not None:
-        said.append(_enough(whole, rules, chance, at))
+        said.append(_enough(whole, rules, chance, at, drawn))
+    if frame.attrs[DRAWS]:
+        said.append(DRAWN.format(frame.attrs[DRAWS]))
     money = ["person", "people", "cost", "net"]
     if stakes is None:
         frame[money] = math.nan
@@ -130,10 +134,14 @@ def _moved(name: str, row: "pd.Series[float]") -> str:
 
 
 def _enough(
-    whole: Fitted, rules: Rules, chance: float, at: Mapping[str, str | float] | None
+    whole: Expects,
+    rules: Rules,
+    chance: float,
+    at: Mapping[str, str | float] | None,
+    drawn: FromDraws | None,
 ) -> str:
     """Say the size that would move the class with some probability."""
-    size, most = people_needed(whole, rules, chance=chance, at=at)
+    size, most = people_needed(whole, rules, chance=chance, at=at, drawn=drawn)
     if math.isfinite(size):
         return (
             f"{size:,.0f} people would move it with probability {spell_probability(chance)}, as a trial that "

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,16 @@ from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model, state
 from bayesrtw.decision.baseline import BaselinePoints, StatedBaseline
 from bayesrtw.decision.voi_counts import Tables, counts_trials, tables
 from bayesrtw.decision.voi_effects import elsewhere
-from bayesrtw.engine.fitted import Fitted
-from bayesrtw.errors import SpecError
+from bayesrtw.engine.drawn import FromDraws
+from bayesrtw.engine.fitted import Expects
+from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.spec import Model
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.question.answer import Answer, answered
-from bayesrtw.question.asked import Subject, asked
+from bayesrtw.question.asked import Subject
 from bayesrtw.question.next_trial import After, OtherEffect, TrialSetting, setting_of
+from bayesrtw.question.predict import doubted, draws_of, expected_at, expects
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +35,12 @@ USUAL = "of median precision"
 
 #: Of these, every so many is used for the width, which varies little.
 EVERY = 10
+
+#: Where a table says how many draws stand for the posterior, 0 where none do; and what is said of them.
+DRAWS, DRAWN = (
+    "draws",
+    "Draws stand for the posterior, {:,} of them: these probabilities hang on them.",
+)
 
 #: Trials of counts that are simulated: the error of a probability is 0.01.
 TABLES = 2_500
@@ -107,7 +116,7 @@ def outlook(
     >>> bool(found.loc["without sampling error", "narrower"] < 0.1)
     True
     """
-    whole = asked(model, evidence)
+    whole = expects(model, evidence)
     points = None if baseline is None else baseline.points(whole.evidence)
     frame = look_out(
         whole,
@@ -116,6 +125,7 @@ def outlook(
         trials=trials,
         at=at,
         counted=(n or {}, points),
+        drawn=draws_of(model),
         ci_prob=ci_prob,
     )
     said = " ".join(
@@ -124,6 +134,8 @@ def outlook(
         f"{100 * row['narrower']:.0f} %."
         for name, row in frame.iterrows()
     )
+    if frame.attrs[DRAWS]:
+        said += f" {DRAWN.format(frame.attrs[DRAWS])}"
     return answered(frame, whole, "What one more trial could change", words=said)
 
 
@@ -136,19 +148,20 @@ def rules_of(what: Subject, rules: Rules | None) -> Rules:
 
 
 def look_out(
-    whole: Fitted,
+    whole: Expects,
     rules: Rules | None = None,
     *,
     now: str = "",
     trials: Mapping[str, float] | None = None,
     at: Mapping[str, str | float] | None = None,
     counted: tuple[Mapping[str, float], BaselinePoints | None] = ({}, None),
+    drawn: FromDraws | None = None,
     ci_prob: float = 0.95,
 ) -> "pd.DataFrame":
-    """Say what one more trial could change of a fit; see `outlook`."""
+    """Say what one more trial could change of a fit, or of draws where it does not tell; see `outlook`."""
     import pandas as pd  # noqa: PLC0415
 
-    look = _looked(whole, rules, now, at)
+    look = _looked(whole, rules, now, at, drawn)
     width = float(_as_after(look.first.own).width(ci_prob)[0])
     found: dict[str, dict[str, object]] = {}
     for name, each in (usual_trials(whole.evidence) if trials is None else trials).items():
@@ -173,16 +186,19 @@ def look_out(
             "narrower": 1.0 - float(np.mean(widths)) / width,
             **{f"to {word}": chance for word, chance in share.items()},
         }
-    return pd.DataFrame.from_dict(found, orient="index").rename_axis("one more trial")
+    frame = pd.DataFrame.from_dict(found, orient="index").rename_axis("one more trial")
+    frame.attrs[DRAWS] = look.draws
+    return frame
 
 
 def people_needed(
-    whole: Fitted,
+    whole: Expects,
     rules: Rules | None = None,
     *,
     chance: float,
     now: str = "",
     at: Mapping[str, str | float] | None = None,
+    drawn: FromDraws | None = None,
 ) -> tuple[float, float]:
     """Give the size of the one trial that would change the class with some probability.
 
@@ -192,6 +208,8 @@ def people_needed(
         A fit.
     rules, now, at
         As of `outlook`.
+    drawn
+        Draws of it, which answer where it does not tell of several effects together.
     chance
         Probability that the class is another one afterwards, in (0, 1).
 
@@ -208,7 +226,7 @@ def people_needed(
     """
     if not 0 < chance < 1:
         raise SpecError(f"chance must lie in (0, 1); found {chance!r}.")
-    look = _looked(whole, rules, now, at)
+    look = _looked(whole, rules, now, at, drawn)
 
     def change(se: float) -> float:
         return 1.0 - look.shares(se)[look.judge.now]
@@ -228,19 +246,36 @@ def people_needed(
 
 
 def _looked(
-    whole: Fitted, rules: Rules | None, now: str, at: Mapping[str, str | float] | None
+    whole: Any,
+    rules: Rules | None,
+    now: str,
+    at: Mapping[str, str | float] | None,
+    drawn: FromDraws | None,
 ) -> "_Look":
-    """Prepare a fit, and its sceptical neighbour, for looking ahead."""
+    """Prepare a fit, or its draws, and its sceptical neighbour for looking ahead."""
     rules, evidence = rules if rules is not None else Rules(), whole.evidence
     stated(evidence.direction.benefit)
     doubting = sceptical_model(whole.model, rules)
-    first = _ahead(whole, at)
-    doubts = None if doubting is None else _ahead(whole.beside(doubting, evidence), at)
+    try:
+        first = _ahead(whole, at)
+        doubts = None if doubting is None else _ahead(_doubted(whole, doubting), at)
+    except EngineRefusal:
+        if drawn is None or drawn is whole:
+            raise
+        return _looked(drawn, rules, now, at, drawn)
     judge = _Judge(rules, higher=evidence.benefit != "lower", now=now)
     if not now:
         today = _as_after(first.own), None if doubts is None else _as_after(doubts.own)
         judge = replace(judge, now=judge.classes(*today)[0])
-    return _Look(first, doubts, judge)
+    return _Look(first, doubts, judge, 0 if hasattr(whole, "beside") else len(first.own.weight))
+
+
+def _doubted(whole: Any, doubting: Model) -> Expects:
+    """Give the sceptical neighbour of a fit, or its draws weighed anew."""
+    if hasattr(whole, "beside"):
+        return whole.beside(doubting, whole.evidence)  # type: ignore[no-any-return] # a `Fitted`
+    assert doubting.mean is not None  # which makes it sceptical
+    return doubted(whole, doubting.mean)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -258,12 +293,12 @@ class _Ahead:
         return next(self.setting.beside(se, result, [self.line]))
 
 
-def _ahead(whole: Fitted, at: Mapping[str, str | float] | None) -> _Ahead:
+def _ahead(whole: Any, at: Mapping[str, str | float] | None) -> _Ahead:
     """Put a trial into a setting like those of the pooled mean, or where moderators say."""
-    known = whole.posterior
-    if not at:
-        return _Ahead(known.pooled, setting_of(known), None)
-    return _Ahead(known.pooled, *elsewhere(whole, at))
+    if not at and hasattr(whole, "posterior"):
+        return _Ahead(whole.posterior.pooled, setting_of(whole.posterior), None)
+    pooled = expected_at(whole, whole.model.pooled, {})
+    return _Ahead(pooled, *elsewhere(whole, at or {}))
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,6 +308,7 @@ class _Look:
     first: _Ahead
     doubts: _Ahead | None
     judge: "_Judge"
+    draws: int
 
     @cached_property
     def _known(self) -> dict[float, NDArray[np.float64]]:

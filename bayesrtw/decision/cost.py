@@ -7,21 +7,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import scipy
-import xarray as xr
 from numpy.typing import NDArray
 
 from bayesrtw.decision.baseline import BaselinePoints, StatedBaseline
 from bayesrtw.decision.change import Scale, of_days
 from bayesrtw.decision.cost_stakes import NOTHING, Stakes, spell_money
 from bayesrtw.decision.voi_effects import Effects, effects_at
-from bayesrtw.engine.drawn import FromDraws
 from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.printed import spell_probability
 from bayesrtw.question.answer import Answer, Told
-from bayesrtw.question.asked import About, Subject, about
-from bayesrtw.question.predict import expects, row_at
+from bayesrtw.question.asked import About, Subject
+from bayesrtw.question.predict import draws_of, expects, row_at
 
 Array = NDArray[np.float64]
 
@@ -194,12 +192,10 @@ def choose(
     try:
         effects = effects_at(whole, asked)
     except EngineRefusal:
-        # What was run has draws, which know every effect together.
-        tree = getattr(model, "posterior", None)
-        if not isinstance(tree, xr.DataTree) or not tree["posterior"].dataset.sizes.get("draw"):
+        drawn = draws_of(model)
+        if drawn is None:
             raise
-        ran = about(model)  # type: ignore[arg-type] # what has a tree was run
-        whole = FromDraws(ran.model, ran.evidence, tree)
+        whole = drawn
         effects = effects_at(whole, asked)
 
     def days(effect: Array) -> Array:

@@ -178,8 +178,8 @@ def elsewhere(whole: Expects, at: Mapping[str, str | float]) -> tuple[TrialSetti
     except EngineRefusal:
         raise EngineRefusal(
             "what a trial at values of moderators says of the pooled mean needs both together, and this "
-            "posterior is no mixture of normals (missing levels, or another likelihood): ask for a trial of "
-            "the average programme, without `at`."
+            "posterior is no mixture of normals (missing levels, or another likelihood): give a "
+            "synthesis, whose draws say it, or ask for a trial of the average programme, without `at`."
         ) from None
     return effects.setting(1, apart_at(whole, row, along)[effects.kept]), effects.line(0, 1)
 

@@ -28,11 +28,14 @@ class FromDraws:
         What was fitted.
     tree
         What the sampler returned.
+    share
+        Of each draw, shape (draw,); they sum to one. Even unless given.
     """
 
     model: Model
     evidence: Evidence
     tree: xr.DataTree
+    share: Array | None = None
 
     @property
     def kept(self) -> NDArray[np.bool_]:
@@ -53,7 +56,7 @@ class FromDraws:
         drawn = drawn.reshape(-1, len(columns))
         count = len(drawn)
         at = {name: source[name].to_numpy().reshape(-1) for name in self._design.hyper}
-        weight = np.full(count, 1.0 / count)
+        weight = np.full(count, 1.0 / count) if self.share is None else self.share
         found = []
         places = [None] * len(columns) if along is None else along
         for own, far in zip(drawn.T, places, strict=True):

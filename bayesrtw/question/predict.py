@@ -1,6 +1,7 @@
 """What to expect at values of moderators: the mean effect there, and the effect in a new setting, exactly."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.drawn import FromDraws
 from bayesrtw.engine.fitted import Expects
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import once_a_study, spoken
+from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import NEW, Model
 from bayesrtw.model.term import Given, Term, given
 from bayesrtw.posterior.kernels import Kernels, blended
@@ -27,6 +29,9 @@ Array = NDArray[np.float64]
 
 #: A value of a moderator, or several.
 Value = str | float | Sequence[str] | Sequence[float]
+
+#: Fewest draws, all of one weight, that stand for a posterior.
+FEWEST = 200
 
 #: Most combinations of values: beyond it a table is no answer.
 MOST = 10_000
@@ -215,6 +220,43 @@ def coefficients_of(whole: Expects) -> tuple[dict[str, Array], Array]:
             found[name] = every[start : start + size]
         start += size
     return found, every[width:]
+
+
+def draws_of(what: object) -> FromDraws | None:
+    """Give the draws of what was run, which know every effect together; None where there are none."""
+    tree = getattr(what, "posterior", None)
+    if not isinstance(tree, xr.DataTree) or not tree["posterior"].dataset.sizes.get("draw"):
+        return None
+    ran = about(what)  # type: ignore[arg-type] # what has a tree was run
+    return FromDraws(ran.model, ran.evidence, tree)
+
+
+def doubted(whole: FromDraws, prior: Prior) -> FromDraws:
+    """Weigh draws as under another prior of the mean.
+
+    Raises
+    ------
+    EngineRefusal
+        If too few of them would carry the posterior, or no single coefficient has the prior of the mean.
+    """
+    blocks, biases = coefficients_of(whole)
+    every, before = np.eye(biases.shape[1]), whole.model.mean
+    rest = np.flatnonzero(np.vstack([*blocks.values(), biases]).sum(axis=0) == 0)
+    if len(rest) != 1 or before is None:
+        raise EngineRefusal(
+            "no single coefficient has the prior of the mean, so that it cannot be another."
+        )
+    [own] = whole.mean_at(every[rest])
+    log = np.asarray(prior.logpdf(own.mean)) - np.asarray(before.logpdf(own.mean))
+    share = np.exp(log - log.max())
+    share /= share.sum()
+    carried = 1.0 / float(share @ share)
+    if carried < FEWEST:
+        raise EngineRefusal(
+            f"{carried:.0f} of {len(share):,} draws would carry the posterior under the other prior of the "
+            f"mean, and {FEWEST} are needed: sample more of them."
+        )
+    return replace(whole, share=share)
 
 
 def _at(whole: Expects, of: str, at: Mapping[str, object]) -> tuple[Array, Array, Array]:

@@ -2,19 +2,25 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from click.testing import CliRunner
 
 import bayesrtw as brw
+from bayesrtw.analysis.conclusion import Rules, classify, sceptical_model
 from bayesrtw.analysis.next_trial import next_trial
 from bayesrtw.cli import main
 from bayesrtw.decision.cost_stakes import Amount, Option, Stakes, TrialCost
 from bayesrtw.decision.voi import ahead
 from bayesrtw.engine import solve
 from bayesrtw.errors import EngineRefusal, SpecError
+from bayesrtw.model.levels import MissingLevels
+from bayesrtw.model.spec import NEW
+from bayesrtw.question.predict import expected_at
 from bayesrtw.report.block import Tabular, plain
 from bayesrtw.report.figures import figures
 from bayesrtw.report.next_trial import SIZES, next_trial_of
@@ -116,6 +122,85 @@ def test_a_trial_elsewhere_is_refused_where_the_posterior_is_not_normal():
     with pytest.raises(EngineRefusal, match="ask for a trial of the average programme"):
         brw.outlook(counts, rows, trials={"it": 0.3}, at={"kind": "x"})
     assert brw.outlook(counts, rows, trials={"it": 0.3}).loc["it", "change"] >= 0
+
+
+def ran(model, rows, *, sampled=False):
+    """Stand for a synthesis: what was fitted with its draws; as if sampled without its nodes."""
+    tree = brw.fit(model, rows, seed=3)
+    if sampled:
+        tree = xr.DataTree.from_dict({"posterior": tree["posterior"].dataset}, name="fit")
+    analysis = SimpleNamespace(model=model, conclusion=Rules(sceptical=0.6), decision=None)
+    return SimpleNamespace(analysis=analysis, evidence=rows, posterior=tree)
+
+
+@pytest.mark.slow
+def test_a_trial_where_levels_are_missing_moves_the_class_as_refits_with_it_say():
+    """4,000 draws: a probability is right to 0.03, one level more among many hardly changing their shares."""
+    each = [FRAME.assign(effect=FRAME["effect"] + by) for by in (2.5, 3.5, 4.0)]
+    frame = pd.concat(each, ignore_index=True).assign(study=list("abcdefghijklmnopqr"))
+    frame.loc[[2, 16], "kind"] = "?"
+
+    def evidence(table):
+        return brw.Evidence.from_frame(
+            table, measure="mean_difference", benefit="lower", unit="days"
+        )
+
+    rows = evidence(frame)
+    terms = (
+        brw.Intercept(brw.prior.Normal(0, 10)),
+        brw.Categorical("kind", prior=brw.prior.Normal(0, 5), missing=MissingLevels(("?",))),
+        brw.Exchangeable(brw.prior.HalfNormal(4.0)),
+    )
+    model = brw.Model(terms=terms)
+    with pytest.raises(EngineRefusal, match="give a synthesis, whose draws say it"):
+        next_trial(model, rows, n=[400], at={"kind": "x"})
+    done = ran(model, rows)
+    found = next_trial(done, n=[400], at={"kind": "x"}, chance=0.3).iloc[0]
+    assert "4,000 of them" in next_trial(done, n=[400], at={"kind": "x"}).describe()
+    new = brw.predict(model, rows, at={"kind": "x"})
+    spread = np.hypot(new["new_sd"].iloc[0], found["se"])
+    results = new["new_mean"].iloc[0] + spread * np.linspace(-3, 3, 9)
+    rules, chances = done.analysis.conclusion, []
+    doubting = sceptical_model(model, rules)
+    for each in (model, doubting):
+        own = []
+        for result in results:
+            trial = {"study": "new", "effect": result, "se": found["se"], "kind": "x", "n": 400}
+            later = evidence(pd.concat([frame, pd.DataFrame([trial])], ignore_index=True))
+            own.append(solve(each, later).posterior.pooled.beyond(0.0, above=False))
+        chances.append(np.array(own))
+    now = classify(rules, solve(model, rows).posterior.pooled.beyond(0.0, above=False))
+    fine = np.linspace(results[0], results[-1], 4_001)
+    first, second = (np.interp(fine, results, each) for each in chances)
+    density = expected_at(solve(model, rows), NEW[model.pooled], {"kind": "x"})
+    share = np.exp(
+        density.widened(np.full(len(density.weight), found["se"] ** 2)).log_density(fine)
+    )
+    words = [classify(rules, one, before=now) for one in first]
+    best = rules.classes[0]
+    words = [
+        rules.classes[1] if word == best and two < rules.sceptical else word
+        for word, two in zip(words, second, strict=True)
+    ]
+    moved = float(share @ [word != now for word in words] / share.sum())
+    assert 0.05 < moved < 0.95
+    assert found["change"] == pytest.approx(moved, abs=0.03)
+
+
+@pytest.mark.slow
+def test_draws_say_of_the_average_trial_nearly_what_nodes_say():
+    """As if sampled: 4,000 draws and their weights under the sceptical prior in place of refits."""
+    exact = next_trial(MODEL, ROWS, n=[100, 900], rules=Rules(sceptical=0.6))
+    drawn = next_trial(ran(MODEL, ROWS, sampled=True), n=[100, 900])
+    assert drawn["change"].to_numpy() == pytest.approx(exact["change"].to_numpy(), abs=0.03)
+    assert drawn["narrower"].to_numpy() == pytest.approx(exact["narrower"].to_numpy(), abs=0.03)
+
+
+def test_too_few_draws_under_the_sceptical_prior_are_named():
+    with pytest.raises(
+        EngineRefusal, match="draws would carry the posterior under the other prior"
+    ):
+        next_trial(ran(MODEL, ROWS, sampled=True), n=[100], rules=Rules(sceptical_sd=0.1))
 
 
 def test_a_size_that_is_none_is_named():
