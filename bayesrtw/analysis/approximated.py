@@ -55,7 +55,7 @@ def approximated(
         moved = (other["mean"] - own["mean"]) / own["sd"]
         wide = other["sd"] / own["sd"]
         text = (
-            "As normal estimates, with 0.5 added where a cell is empty, the pooled "
+            "As normal estimates, with 0.5 added where a cell is zero, the pooled "
             f"{measure.title.lower()} would be {said[0]} in place of {said[1]}: its mean "
             f"{figure(moved, 2, plus=True)} SDs away, its SD {figure(wide, 3)} times as large."
         )

@@ -91,6 +91,12 @@ of = "tau"
 # column = "programme_type"
 # prior = {{ kind = "normal", mean = 0, sd = 0.25 }}
 #
+# The same of a number, a slope for each unit:
+# [[term]]
+# kind = "linear"
+# column = "year"
+# prior = {{ kind = "normal", mean = 0, sd = 0.05 }}
+#
 # Cohorts beside trials, told apart by one common difference:
 # [[term]]
 # kind = "indicator"

@@ -548,4 +548,6 @@ def _robustness(tables: "dict[str, pd.DataFrame]", rules: Rules, names: Mapping[
     if not others:
         return f"{text}; none breaks it."
     worst = max(others)[1]
+    if len(others) == 1:
+        return f"{text}; one breaks it: {worst}."
     return f"{text}; {len(others)} break it, most of all {worst}."

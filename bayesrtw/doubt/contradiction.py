@@ -540,7 +540,7 @@ def _notes(rows: Rows) -> Iterator[Doubt]:
         a, n1, c, n0 = (rows.number(column, row) for column in _CELLS)
         if 0 in (a, c, n1 - a, n0 - c) and row not in unheard:
             zeros.append(row)
-    text = f"a cell is empty, and a ratio has {CONTINUITY:g} added to each,"
+    text = f"a cell is zero, and a ratio has {CONTINUITY:g} added to each,"
     yield from rows.note(zeros, "events_t, events_c", "zero-cells", text)
     bare = [row for row in every if not rows.has(row, "effect", "se") and row not in unheard]
     text = "no standard error follows from the printed numbers"

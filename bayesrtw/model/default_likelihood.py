@@ -79,20 +79,20 @@ def default_likelihood(evidence: Evidence) -> Chosen:
     if not counted.all():
         why = (
             f"Likelihood: {int(counted.sum())} of {evidence.size} rows have counts, and the others estimates "
-            "alone: all are taken for normal estimates, with 0.5 added where a cell is empty."
+            "alone: all are taken for normal estimates, with 0.5 added where a cell is zero."
         )
         return Chosen(plain, why, exact=False)
     if evidence.dependence:
         why = (
             "Likelihood: estimates that share a group, or the same people, err together, which is known of "
-            "normal estimates only: counts are taken for those, with 0.5 added where a cell is empty."
+            "normal estimates only: counts are taken for those, with 0.5 added where a cell is zero."
         )
         return Chosen(plain, why, exact=False)
     stiff = _unlaid(found, evidence) if evidence.measure.name in BOUNDED else ""
     if stiff:
         why = (
             f"Likelihood: nearly everybody has the event in {stiff}, where probabilities end and that of "
-            "counts is not smooth: they are taken for normal estimates, with 0.5 where a cell is empty. "
+            "counts is not smooth: they are taken for normal estimates, with 0.5 where a cell is zero. "
             "Odds ratios, or ratios of the risk of no event, would be exact."
         )
         return Chosen(plain, why, exact=False)

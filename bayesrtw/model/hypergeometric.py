@@ -189,6 +189,6 @@ def log_odds_ratio_half(a: Array, n1: Array, c: Array, n0: Array) -> tuple[Array
 
 
 def _estimates(u: Array, n1: float, total: float, n0: float) -> Array:
-    """Give what each outcome would be reported as: the log odds ratio, with 0.5 where a cell is empty."""
+    """Give what each outcome would be reported as: the log odds ratio, with 0.5 where a cell is zero."""
     effect = np.asarray(log_odds_ratio(u, n1, total - u, n0).effect)
     return np.where(np.isfinite(effect), effect, 0.0)

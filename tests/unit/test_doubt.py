@@ -303,7 +303,7 @@ def test_what_is_missing_is_said_in_notes(tmp_path):
     by_rule = {each.rule: each for each in inspect(path).doubts}
     assert by_rule["direction-not-stated"].severity == "doubt"
     assert by_rule["zero-cells"].message == (
-        "my.csv: a cell is empty, and a ratio has 0.5 added to each, in 1 of 2 rows (2)."
+        "my.csv: a cell is zero, and a ratio has 0.5 added to each, in 1 of 2 rows (2)."
     )
     assert by_rule["no-standard-error"].row == 3
     assert by_rule["follow-up-missing"].value == "2 rows"
