@@ -3,6 +3,7 @@
 import sys
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from bayesrtw.cli.options import Given, evidence_option, json_option, look_optio
 from bayesrtw.cli.process import unforeseen
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
-from bayesrtw.errors import BayesrtwError, SpecError, shown
+from bayesrtw.errors import BayesrtwError, OutputError, SpecError, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,6 +110,7 @@ def run(
             if done.error:
                 failed.append(done.id)
                 progress.print(f"error: {done.id}: {done.error}", markup=False, highlight=False)
+            if not done.folder:
                 continue
             progress.print(f"{label} written to {done.folder}", markup=False, highlight=False)
             if as_json:
@@ -238,17 +240,26 @@ def _run(task: _Task) -> _Done:
     from bayesrtw.report.folder import write_results
 
     synthesis = run_analysis(task.analysis, task.evidence)
-    out = task.out
+    out, failed = task.out, ""
     # What has a URL is made on this machine, and sent whole.
     with nullcontext(out) if isinstance(out, Path) else out.draft() as place:
-        written = write_results(
-            synthesis, place, source=task.evidence, report=task.report, pictures=task.report
-        )
+        write = partial(write_results, synthesis, place, source=task.evidence, pictures=False)
+        try:
+            written = write(report=task.report)
+        except OutputError:
+            raise
+        except Exception as error:  # An alternative that fails must not take the answer with it.
+            if not task.report:
+                raise
+            written = write(report=False)
+            failed = (
+                f"no report: {error if isinstance(error, BayesrtwError) else unforeseen(error)}"
+            )
         content = json.loads((written / "synthesis.json").read_text(encoding="utf-8"))
         folder = str(written) if isinstance(out, Path) else out.put(written)
     if task.as_json:
-        return _Done(task.analysis.id, folder, document=content)
+        return _Done(task.analysis.id, folder, document=content, error=failed)
     page = io.StringIO()
     console = Console(file=page, width=task.width, force_terminal=task.colour, highlight=False)
     text.show(synthesis, content, console, notes=task.notes)
-    return _Done(task.analysis.id, folder, shown=page.getvalue())
+    return _Done(task.analysis.id, folder, shown=page.getvalue(), error=failed)

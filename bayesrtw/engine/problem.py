@@ -544,10 +544,13 @@ def _above(design: Design, nested: Sequence[Grouped]) -> list[str]:
 
 
 def _pilot(design: Design) -> Array:
-    """Coefficients near the posterior: least squares with the variances' scale, and the prior."""
+    """Coefficients where effects do not differ: what is nearest to an estimate that is all but known.
+
+    Anywhere else such an estimate has a residual of so many standard errors that its square hides all others.
+    """
     if not design.columns.size:
         return np.zeros(design.columns.shape[1])
-    weight = 1.0 / (design.se**2 + np.var(design.effect))
+    weight = design.se**-2.0
     weighted = weight[:, None] * design.columns
     matrix = weighted.T @ design.columns + np.diag(design.precision)
     right = weighted.T @ design.effect + design.precision * design.mean

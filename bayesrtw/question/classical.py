@@ -178,14 +178,20 @@ def weighted(y: Array, v: Array, tau2: float) -> tuple[float, Array]:
     return float(w @ y / w.sum()), w
 
 
+def beside(w: Array) -> float:
+    """Give sum(w) - sum(w^2) / sum(w), right where one weight is all but the whole sum."""
+    others = np.append(0.0, np.cumsum(w[:-1])) + np.append(np.cumsum(w[:0:-1])[::-1], 0.0)
+    return float(w @ others / w.sum())
+
+
 def typical(v: Array) -> float:
     """Give the sampling variance of a typical estimate, of which I2 is made."""
-    w = 1.0 / v
-    return float((len(v) - 1) * w.sum() / (w.sum() ** 2 - w @ w))
+    return (len(v) - 1) / beside(1.0 / v)
 
 
 def excess(y: Array, v: Array, tau2: float) -> float:
-    """Give the generalised Q at a heterogeneity."""
+    """Give the generalised Q at a heterogeneity, about the estimate that is known best."""
+    y = y - y[np.argmin(v)]
     mean, w = weighted(y, v, tau2)
     return float(w @ (y - mean) ** 2)
 
@@ -202,9 +208,8 @@ def root(of: Callable[[float], float], scale: float) -> float:
 
 def dersimonian_laird(y: Array, v: Array) -> float:
     """Give tau^2 by the method of moments, not below 0."""
-    w = 1.0 / v
     spare = excess(y, v, 0.0) - (len(y) - 1)
-    return max(0.0, spare / float(w.sum() - w @ w / w.sum()))
+    return max(0.0, spare / beside(1.0 / v))
 
 
 def paule_mandel(y: Array, v: Array) -> float:
@@ -233,9 +238,9 @@ def reml(y: Array, v: Array) -> float:
 
     def score(t: float) -> float:
         mean, w = weighted(y, v, t)
-        trace = w.sum() - w @ w / w.sum()
-        return float(0.5 * (w**2 @ (y - mean) ** 2 - trace))
+        return float(0.5 * (w**2 @ (y - mean) ** 2 - beside(w)))
 
+    y = y - y[np.argmin(v)]
     scale = _scale(y, v)
     grid = np.append(0.0, scale * np.geomspace(1e-8, UP**2, LOOKED))
     slopes = np.array([score(t) for t in grid])

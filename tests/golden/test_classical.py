@@ -11,7 +11,7 @@ from scipy import stats
 
 import bayesrtw as brw
 from bayesrtw.errors import EvidenceError
-from bayesrtw.question.classical import excess
+from bayesrtw.question.classical import dersimonian_laird, excess, paule_mandel, reml, typical
 
 GOLDEN = json.loads((Path(__file__).parent / "metafor_classical.json").read_text(encoding="utf-8"))
 MODEL = brw.Model(
@@ -124,3 +124,14 @@ def test_rows_without_an_estimate_are_counted_in_words() -> None:
     effect[1] = np.nan
     gap = replace(evidence, data=evidence.data.assign(effect=("estimate", effect)))
     assert "1 of 3 rows have no estimate" in brw.classical(model, gap).describe()
+
+
+@pytest.mark.parametrize("least", [1e-3, 1e-9, 4e-12])
+@pytest.mark.parametrize("known", [0.0, 0.3])
+def test_two_estimates_have_their_closed_form_however_well_one_is_known(known, least):
+    # Q = d^2 / (v1 + v2), and moments, Paule-Mandel and REML all give (d^2 - v1 - v2) / 2.
+    y, v = np.array([known + 0.1, known]), np.array([0.05, least]) ** 2
+    assert excess(y, v, 0.0) == pytest.approx(0.01 / v.sum(), rel=1e-9)
+    assert typical(v) == pytest.approx(v.sum() / 2, rel=1e-12)
+    for method in (dersimonian_laird, paule_mandel, reml):
+        assert method(y, v) == pytest.approx((0.01 - v.sum()) / 2, rel=1e-9)

@@ -15,22 +15,22 @@ import bayesrtw as brw
 EFFECTS = np.array([0.1, 0.0])
 
 
-def fitted(least):
+def fitted(least, prior_sd=0.5):
     frame = pd.DataFrame({"study": ["A", "B"], "effect": EFFECTS, "se": [0.1, least]})
     evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
     terms = (
-        brw.Intercept(brw.prior.Normal(0, 0.5)),
+        brw.Intercept(brw.prior.Normal(0, prior_sd)),
         brw.Exchangeable(brw.prior.HalfNormal(0.25)),
     )
     return brw.summarise(brw.fit(brw.Model(terms=terms), evidence))
 
 
-def brute(least):
+def brute(least, prior_sd=0.5):
     """Mean and SD of mu and mean of tau, mu integrated by hand given tau."""
     place = np.linspace(np.log(1e-16), np.log(6.0), 20_001)
     tau = np.exp(place)
     weights = 1 / (tau[:, None] ** 2 + np.array([0.1, least]) ** 2)
-    precision = 4.0 + weights.sum(1)
+    precision = prior_sd**-2 + weights.sum(1)
     mean = weights @ EFFECTS / precision
     rest = weights @ EFFECTS**2 - precision * mean**2
     log = 0.5 * np.log(weights).sum(1) - 0.5 * np.log(precision) - 0.5 * rest
@@ -42,8 +42,9 @@ def brute(least):
     return first, np.sqrt(second - first**2), np.trapezoid(density * tau, place)
 
 
+@pytest.mark.parametrize("prior_sd", [0.5, 0.2, 0.05])
 @pytest.mark.parametrize("least", [1e-8, 1e-12])
-def test_an_estimate_that_is_all_but_known_is_pooled_rightly(least):
-    table = fitted(least)
+def test_an_estimate_that_is_all_but_known_is_pooled_rightly(least, prior_sd):
+    table = fitted(least, prior_sd)
     found = [table.loc["mu", "mean"], table.loc["mu", "sd"], table.loc["tau", "mean"]]
-    assert_allclose(found, brute(least), rtol=1e-8)
+    assert_allclose(found, brute(least, prior_sd), rtol=1e-8)

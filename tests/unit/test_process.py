@@ -15,7 +15,9 @@ from click.testing import CliRunner
 from bayesrtw.analysis import run as running
 from bayesrtw.cli import main
 from bayesrtw.cli.process import unforeseen
+from bayesrtw.errors import ConvergenceError
 from bayesrtw.printed import escaped, plain, visible
+from bayesrtw.report import record
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 
@@ -170,3 +172,23 @@ def test_one_bad_analysis_never_takes_the_others(monkeypatch, tmp_path):
     assert "error: 1 of 2 failed: w-log-hazard-ratio" in done.stderr
     assert (out / "v-log-hazard-ratio" / "synthesis.json").is_file()
     assert not (out / "w-log-hazard-ratio").exists()
+
+
+def test_an_alternative_that_fails_does_not_take_the_answer(monkeypatch, tmp_path):
+    def broken(*_):
+        raise ConvergenceError("Exact: the answer still moves.")
+
+    monkeypatch.setattr(record, "conclusion", broken)
+    table = tmp_path / "one.csv"
+    table.write_text("study,effect,se,measure\nA,0.1,0.1,generic\nB,0,0.2,generic\n")
+    out = tmp_path / "out"
+    done = CliRunner().invoke(main, ["run", str(table), "--out", str(out), "--json"])
+    assert done.exit_code == 1
+    assert "error: effect: no report: Exact: the answer still moves." in done.stderr
+    assert "effect written to" in done.stderr
+    assert json.loads(done.stdout)["effect"]["estimates"]
+    assert {each.name for each in (out / "effect").iterdir()} == {
+        "estimates.csv",
+        "posterior.nc",
+        "synthesis.json",
+    }
