@@ -166,6 +166,17 @@ class Factored:
             found[where] = (squared(upside) * root[:, None] * root).transpose(2, 0, 1)
         return found.reshape(*self.log_density.shape, width, width)
 
+    def at(self, keep: NDArray[np.bool_]) -> "Factored":
+        """Take some of all values in one row, shape (value,)."""
+        width = len(self.pilot)
+        return Factored(
+            self.log_density.reshape(-1)[keep],
+            self.lower.reshape(width, width, -1)[..., keep],
+            self.root.reshape(width, -1)[:, keep],
+            self.half.reshape(width, -1)[:, keep],
+            self.pilot,
+        )
+
     def _upside(self) -> Iterator[tuple[slice, Array, Array]]:
         """Give inverse factors of some nodes after others, with the nodes and their scales."""
         width, count = len(self.pilot), self.log_density.size

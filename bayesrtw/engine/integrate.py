@@ -126,12 +126,15 @@ class Integral:
     error
         Largest relative movement of the answer between the last two sets of nodes; with marginals of
         several hyperparameters also what is left out of their distribution functions.
+    given
+        What `nodes` gave, every value in their order; None where nobody kept it.
     """
 
     nodes: Nodes
     finest: Nodes
     marginals: tuple[Marginal, ...]
     error: float
+    given: Conditioned | None = None
 
 
 class Integrand(Protocol):

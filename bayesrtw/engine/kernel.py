@@ -14,7 +14,7 @@ large numbers are subtracted: a group's contribution is exact for tau from 0 to 
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,6 +153,15 @@ class Conditional(NamedTuple):
         """Diagonals of the covariances, shape (..., column)."""
         return np.diagonal(self.covariance, axis1=-2, axis2=-1)
 
+    def at(self, keep: NDArray[np.bool_]) -> "Conditional":
+        """Take some of all values in one row, shape (value,)."""
+        width = self.mean.shape[-1]
+        return Conditional(
+            self.log_density.reshape(-1)[keep],
+            self.mean.reshape(-1, width)[keep],
+            self.covariance.reshape(-1, width, width)[keep],
+        )
+
 
 class Conditioned(Protocol):
     """What every posterior of the coefficients given hyperparameters says; see `Conditional`."""
@@ -172,6 +181,9 @@ class Conditioned(Protocol):
     @property
     def covariance(self) -> Array:
         """Shape (..., column, column)."""
+
+    def at(self, keep: NDArray[np.bool_]) -> Self:
+        """Take some of all values in one row, shape (value,)."""
 
 
 class _Message(NamedTuple):

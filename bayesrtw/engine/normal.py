@@ -17,7 +17,7 @@ from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
 from bayesrtw.engine.batch import Solved, batch_of, settle
 from bayesrtw.engine.blend import Blend, blends, mean_of_logs
 from bayesrtw.engine.fitted import EachMean, EachShift, Fitted, Lazily, Mask, Posterior
-from bayesrtw.engine.integrate import integrate, moment_order, pruned
+from bayesrtw.engine.integrate import Integral, carrying, integrate, moment_order, pruned
 from bayesrtw.engine.kernel import Conditional
 from bayesrtw.engine.place import NodePlace, Solution, of_parts
 from bayesrtw.engine.problem import Normals, Problem, pose, sampling_variance
@@ -349,7 +349,7 @@ class NormalFitted:
             if found is None:
                 return _integrated(self.design, self.family)
             names, axes = base.problem.names, base.problem.axes
-            return _weighed(problem, found.nodes, found.finest, (names, axes), found.error)
+            return _weighed(problem, found, (names, axes))
 
         return replace(self, solve=solve)
 
@@ -446,20 +446,18 @@ def _integrated(design: Design, family: _Family) -> Solution:
     problem = pose(design)
     found = integrate(problem, family.start, family.tolerance)
     order = (problem.names, problem.axes)
-    return _weighed(problem, found.nodes, found.finest, order, found.error)
+    return _weighed(problem, found, order)
 
 
 def _weighed(
-    problem: Problem,
-    nodes: Nodes,
-    finest: Nodes,
-    order: tuple[tuple[str, ...], tuple[Axis, ...]],
-    error: float,
+    problem: Problem, found: Integral, order: tuple[tuple[str, ...], tuple[Axis, ...]]
 ) -> Solution:
     """Take nodes with their weights for a solution."""
-    normals = problem.normals(*pruned(nodes))
+    known = found.given if problem.design.mixture is None else None
+    given = None if known is None else known.at(carrying(found.nodes))
+    normals = problem.normals(*pruned(found.nodes), given)
     place = NodePlace(problem.design, problem.names, normals)
-    return Solution(place, normals.weight, nodes, finest, *order, error)
+    return Solution(place, normals.weight, found.nodes, found.finest, *order, found.error)
 
 
 def _given(solution: Solution) -> Callable[[], Solution]:

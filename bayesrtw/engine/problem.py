@@ -168,7 +168,9 @@ class Problem:
             return self._given(values)
         return moments(self._by_parts(values, self.design.mixture))
 
-    def normals(self, values: Sequence[Array], weight: Array) -> "Normals":
+    def normals(
+        self, values: Sequence[Array], weight: Array, given: Conditioned | None = None
+    ) -> "Normals":
         """Write the posterior over nodes as a mixture of normals.
 
         Parameters
@@ -177,6 +179,8 @@ class Problem:
             One array of shape (node,) for each hyperparameter.
         weight
             Shares of the nodes, shape (node,).
+        given
+            What the nodes give, where it is known; no prior is a mixture then.
 
         Returns
         -------
@@ -187,7 +191,8 @@ class Problem:
         mixture = self.design.mixture
         if mixture is None:
             every = np.arange(len(weight))
-            precision, found = self.design.precision, self._given(values)
+            precision = self.design.precision
+            found = self._given(values) if given is None else given
             return Normals(tuple(values), weight, found, precision, every, np.ones(len(weight)))
         parts = self._by_parts(values, mixture)
         share = (weight[:, None] * parts.weight).reshape(-1)

@@ -101,7 +101,7 @@ class SharedNodes:
         if set(problem.names) != set(axes):
             return None
         here = problem.on(tuple(axes[name] for name in problem.names))
-        coarser, before = None, None
+        coarser, before, earlier = None, None, None
         for laid in self.sets:
             found, given = _weighed(laid, self.problem.names, here)
             if not np.isfinite(found.log_total) or self._ends(laid, found):
@@ -110,9 +110,10 @@ class SharedNodes:
             if coarser is not None and before is not None:
                 moved = float(np.max(np.abs(after - before)))
                 if moved <= AGREE * self.tolerance:
-                    kept = found if len(self.problem.names) == 1 else coarser
-                    return Integral(kept, found, (), moved)
-            coarser, before = found, after
+                    if len(self.problem.names) == 1:
+                        return Integral(found, found, (), moved, given)
+                    return Integral(coarser, found, (), moved, earlier)
+            coarser, before, earlier = found, after, given
         return None
 
     def resolved(self, problem: Shareable, found: Nodes) -> tuple[Nodes, float]:

@@ -35,7 +35,7 @@ from bayesrtw.engine.collection import settle_each
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.integrate import integrate, pruned
 from bayesrtw.engine.problem import pose
-from bayesrtw.errors import BayesrtwError
+from bayesrtw.errors import BayesrtwError, ConvergenceError
 from bayesrtw.evidence.counts import rest_on
 from bayesrtw.evidence.labelled import dataset_of
 from bayesrtw.evidence.measure import MEASURES
@@ -293,12 +293,18 @@ def job(task):
             priors["data-scaled" if prior.why.startswith("data-scaled") else "from the table"] += 1
             if way == "summaries":
                 found[name] = public(model, chosen)
-            elif likelihood is not None and likelihood.exact:
-                likelihoods[type(likelihood.likelihood).__name__] += 1
-                found[name] = public(replace(model, likelihood=likelihood.likelihood), chosen)
-            else:
-                check(model, chosen)
-                asked.append((name, build(model, chosen)))
+                continue
+            if likelihood is not None and likelihood.exact:
+                try:
+                    found[name] = public(replace(model, likelihood=likelihood.likelihood), chosen)
+                    likelihoods[type(likelihood.likelihood).__name__] += 1
+                    continue
+                except ConvergenceError:
+                    # As `bayesrtw.analysis.run` has it, which says so.
+                    likelihoods["none: it does not come to rest, estimates are normal"] += 1
+                    chosen = chosen.rows(np.isfinite(chosen.data["se"].to_numpy()))
+            check(model, chosen)
+            asked.append((name, build(model, chosen)))
         except BayesrtwError as error:
             failures.append((review, name, f"{type(error).__name__}: {error}"))
         except Exception:
