@@ -180,7 +180,7 @@ def _conflicts(found: list[dict[str, Any]]) -> Text:
     for diagnosis in dict.fromkeys(each["diagnosis"] for each in found):
         names = [quantity(each["quantity"]) for each in found if each["diagnosis"] == diagnosis]
         more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        said.append(f"{diagnosis} for {', '.join(names[:_LISTED])}{more}")
+        said.append(f"{', '.join(names[:_LISTED])}{more}: {diagnosis}")
     return (Quoted(f"{'; '.join(said)} (power scaling)."),)
 
 
