@@ -195,10 +195,12 @@ def tip_shifts(
         start = problem.at(0.0)
         now = problem.chance(start, 0.0, 0.0)
         scans: dict[float, tuple[Array, Array]] = {}
+        way = {level: 1.0 if (now < level) == sides.higher else -1.0 for level in levels}
         for level in levels:
-            towards = 1.0 if (now < level) == sides.higher else -1.0
+            towards = way[level]
             if towards not in scans:
-                scans[towards] = _scan(problem, start, towards)
+                asked_for = [each for each in levels if way[each] == towards]
+                scans[towards] = _scan(problem, start, towards, asked_for)
             shift, there = _tip(problem, start, scans[towards], level)
             note = "" if math.isfinite(shift) else "no shift within reach crosses it"
             row = {"now": now, "shift": shift, "probability": there, "note": note}
@@ -206,11 +208,18 @@ def tip_shifts(
     return pd.DataFrame(found).set_index(["group", "level"])
 
 
-def _scan(problem: _Shifted, start: Shifts, towards: float) -> tuple[Array, Array]:
-    """Probabilities on one side of no shift, denser near it."""
+def _scan(
+    problem: _Shifted, start: Shifts, towards: float, levels: Sequence[float]
+) -> tuple[Array, Array]:
+    """Probabilities on one side of no shift, denser near it, as far as the last of the levels is crossed."""
     unit = problem.unit
     grid = towards * FARTHEST * unit * np.linspace(0.0, 1.0, SCAN) ** 2
-    return grid, np.array([problem.chance(start, 0.0, shift) for shift in grid])
+    seen: list[float] = []
+    for shift in grid:
+        seen.append(problem.chance(start, 0.0, shift))
+        if all((seen[-1] > level) != (seen[0] > level) for level in levels):
+            break
+    return grid[: len(seen)], np.array(seen)
 
 
 def _tip(
