@@ -83,14 +83,6 @@ class StoreError(BayesrtwError):
     """A store of runs that cannot be read or written as it stands; nothing in it was deleted."""
 
 
-class BayesrtwWarning(UserWarning):
-    """Base of every warning of this package."""
-
-
-class InertArgumentWarning(BayesrtwWarning):
-    """An argument that was given on purpose and has no effect."""
-
-
 #: How grave a finding is. ``failed`` means a check did not hold; ``warning`` limits what may be
 #: concluded; ``note`` is said for completeness.
 Severity = Literal["failed", "warning", "note"]

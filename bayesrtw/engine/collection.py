@@ -25,7 +25,7 @@ FILLED = 1.3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Alike:
+class AlikeSets:
     """Posteriors of analyses that were worked out together.
 
     Attributes
@@ -60,7 +60,7 @@ class _Scaled:
         )
 
 
-def settle_each(designs: Sequence[Design], tolerance: float) -> tuple[list[Alike], list[int]]:
+def settle_each(designs: Sequence[Design], tolerance: float) -> tuple[list[AlikeSets], list[int]]:
     """Solve many analyses with more and more nodes until no answer moves.
 
     Parameters
@@ -77,7 +77,7 @@ def settle_each(designs: Sequence[Design], tolerance: float) -> tuple[list[Alike
         (`bayesrtw.engine.batch.batch_of` says which) or settles: `bayesrtw.engine.integrate` takes them
         one by one.
     """
-    found, alone, scaled = list[Alike](), list[int](), list[_Scaled]()
+    found, alone, scaled = list[AlikeSets](), list[int](), list[_Scaled]()
     for place, design in enumerate(designs):
         try:
             scaled.append(_scaled(place, design))
@@ -90,7 +90,7 @@ def settle_each(designs: Sequence[Design], tolerance: float) -> tuple[list[Alike
         except (ConvergenceError, ArithmeticError):
             alone += places
         else:
-            found.append(Alike(places, _in_units(solved, part)))
+            found.append(AlikeSets(places, _in_units(solved, part)))
     return found, sorted(alone)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,9 +158,33 @@ def _positive(found: Mapping[str, float]) -> None:
             raise SpecError(f"{name} must be a positive number; found {value!r}.")
 
 
+class _Shrunk(Protocol):
+    """Many moderators whose prior a sampler alone knows."""
+
+    columns: tuple[str, ...]
+    levels: tuple[str, ...]
+
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return _Standardised(self.columns, self.levels).facts()
+
+    def faults(self, evidence: Evidence) -> list[str]:
+        """See `Term`."""
+        return _Standardised(self.columns, self.levels).faults(evidence)
+
+    def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
+        """See `Term`."""
+        return []
+
+    def hyper(self) -> Mapping[str, Hyper]:
+        """See `Term`; scales and shares are sampled and not reported."""
+        return {}
+
+
 @component("term", "horseshoe")
 @dataclass(frozen=True, slots=True)
-class Horseshoe:
+class Horseshoe(_Shrunk):
     """Many moderators with a regularised horseshoe prior: most near zero, a few free.
 
     ``b_j ~ N(0, g^2 l_j^2 c^2 / (c^2 + g^2 l_j^2))`` with ``l_j ~ half-Cauchy(1)``,
@@ -210,23 +234,6 @@ class Horseshoe:
         _Standardised(self.columns, self.levels).stated()
         _positive({"scale": self.scale, "slab": self.slab, "slab_df": self.slab_df})
 
-    @property
-    def facts(self) -> Facts:
-        """See `Term`."""
-        return _Standardised(self.columns, self.levels).facts()
-
-    def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
-        return _Standardised(self.columns, self.levels).faults(evidence)
-
-    def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
-        """See `Term`."""
-        return []
-
-    def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`; its scales are sampled and not reported."""
-        return {}
-
     def gaussian(self, evidence: Evidence) -> Fixed:
         """See `Term`."""
         return _Standardised(self.columns, self.levels).fixed(evidence, self.slab)
@@ -249,7 +256,7 @@ class Horseshoe:
 
 @component("term", "r2d2")
 @dataclass(frozen=True, slots=True)
-class R2D2:
+class R2D2(_Shrunk):
     """Many moderators with a prior of the share of the differences that they explain together.
 
     ``b_j ~ N(0, spread^2 r / (1 - r) q_j)`` with ``r ~ beta(r2_mean * r2_precision, (1 - r2_mean) *
@@ -303,23 +310,6 @@ class R2D2:
         )
         if not 0 < self.r2_mean < 1:
             raise SpecError(f"r2_mean must lie in (0, 1); found {self.r2_mean!r}.")
-
-    @property
-    def facts(self) -> Facts:
-        """See `Term`."""
-        return _Standardised(self.columns, self.levels).facts()
-
-    def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
-        return _Standardised(self.columns, self.levels).faults(evidence)
-
-    def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
-        """See `Term`."""
-        return []
-
-    def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`; its shares are sampled and not reported."""
-        return {}
 
     def gaussian(self, evidence: Evidence) -> Fixed:
         """See `Term`."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,52 @@ Array = NDArray[np.float64]
 RANGE = 3.0
 
 
+class _Slope(Protocol):
+    """Estimates that grow with their standard errors to a power."""
+
+    prior: Prior
+    towards: Literal["", "higher", "lower"]
+    name: str
+    _power: ClassVar[int]
+    _said: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        if normal(self.prior) is None and not (self.prior.positive and self.prior.proper):
+            raise SpecError("prior of a slope on standard errors is normal, or proper on [0, inf).")
+        if not self.name.isidentifier():
+            raise SpecError(f"name is {self.name!r}; use letters, digits and underscores.")
+
+    @property
+    def facts(self) -> Facts:
+        """See `Term`."""
+        return Facts()
+
+    def faults(self, evidence: Evidence) -> list[str]:
+        """See `Term`."""
+        return [] if self.towards or evidence.benefit else [undirected(evidence)]
+
+    def findings(self, evidence: Evidence) -> list[Finding]:
+        """See `Term`."""
+        return _findings(evidence, self._said)
+
+    def hyper(self) -> Mapping[str, Hyper]:
+        """See `Term`."""
+        return (
+            {self.name: Hyper(self.prior, "slope", setting="prior")} if self.prior.positive else {}
+        )
+
+    def gaussian(self, evidence: Evidence) -> Noise:
+        """See `Term`."""
+        return _noise(self.prior, self.name, _column(self.towards, evidence, self._power))
+
+    def pymc(self, evidence: Evidence) -> Contribution:
+        """See `Term`."""
+        return _twin(self.prior, self.name, _column(self.towards, evidence, self._power))
+
+
 @component("term", "pet")
 @dataclass(frozen=True, slots=True)
-class Pet:
+class Pet(_Slope):
     """Estimates that grow in proportion to their standard errors: ``y_i = theta_i + b s_i + e_i``.
 
     What is reported of effects, the pooled mean and a new setting, is at a standard error of 0. It is the
@@ -55,38 +98,13 @@ class Pet:
     towards: Literal["", "higher", "lower"] = ""
     name: str = "pet"
 
-    def __post_init__(self) -> None:
-        _checked(self.prior, self.name)
-
-    @property
-    def facts(self) -> Facts:
-        """See `Term`."""
-        return Facts()
-
-    def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
-        return [] if self.towards or evidence.benefit else [undirected(evidence)]
-
-    def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
-        return _findings(evidence, "their standard errors")
-
-    def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
-        return _hyper(self.prior, self.name)
-
-    def gaussian(self, evidence: Evidence) -> Noise:
-        """See `Term`."""
-        return _noise(self.prior, self.name, _column(self.towards, evidence, 1))
-
-    def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
-        return _twin(self.prior, self.name, _column(self.towards, evidence, 1))
+    _power: ClassVar[int] = 1
+    _said: ClassVar[str] = "their standard errors"
 
 
 @component("term", "peese")
 @dataclass(frozen=True, slots=True)
-class Peese:
+class Peese(_Slope):
     """Estimates that grow with the square of their standard errors: ``y_i = theta_i + b s_i^2 + e_i``.
 
     As `Pet`, with a slope that vanishes faster where studies are large: nearer to what a selection by P
@@ -113,40 +131,8 @@ class Peese:
     towards: Literal["", "higher", "lower"] = ""
     name: str = "peese"
 
-    def __post_init__(self) -> None:
-        _checked(self.prior, self.name)
-
-    @property
-    def facts(self) -> Facts:
-        """See `Term`."""
-        return Facts()
-
-    def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
-        return [] if self.towards or evidence.benefit else [undirected(evidence)]
-
-    def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
-        return _findings(evidence, "the squares of their standard errors")
-
-    def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
-        return _hyper(self.prior, self.name)
-
-    def gaussian(self, evidence: Evidence) -> Noise:
-        """See `Term`."""
-        return _noise(self.prior, self.name, _column(self.towards, evidence, 2))
-
-    def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
-        return _twin(self.prior, self.name, _column(self.towards, evidence, 2))
-
-
-def _checked(prior: Prior, name: str) -> None:
-    if normal(prior) is None and not (prior.positive and prior.proper):
-        raise SpecError("prior of a slope on standard errors is normal, or proper on [0, inf).")
-    if not name.isidentifier():
-        raise SpecError(f"name is {name!r}; use letters, digits and underscores.")
+    _power: ClassVar[int] = 2
+    _said: ClassVar[str] = "the squares of their standard errors"
 
 
 def _column(towards: str, evidence: Evidence, power: int) -> Array:
@@ -169,10 +155,6 @@ def _findings(evidence: Evidence, what: str) -> list[Finding]:
         )
         found.append(Finding("small-studies-alike", "warning", text))
     return found
-
-
-def _hyper(prior: Prior, name: str) -> dict[str, Hyper]:
-    return {name: Hyper(prior, "slope", setting="prior")} if prior.positive else {}
 
 
 def _noise(prior: Prior, name: str, column: Array) -> Noise:

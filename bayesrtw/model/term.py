@@ -422,7 +422,7 @@ type Part = Fixed | Grouped | Noise | MaybeBiased
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class TermArrays:
     """What a term gives as arrays, by what it is; nothing of the other kinds.
 
     Attributes
@@ -466,16 +466,16 @@ class Given:
         return None if self.noise is None else self.noise.common
 
 
-def given(term: "Term", evidence: Evidence) -> Given:
+def given(term: "Term", evidence: Evidence) -> TermArrays:
     """Ask a term for its arrays."""
     part = term.gaussian(evidence)
     if isinstance(part, Fixed):
-        return Given(fixed=part)
+        return TermArrays(fixed=part)
     if isinstance(part, Noise):
-        return Given(noise=part)
+        return TermArrays(noise=part)
     if isinstance(part, MaybeBiased):
-        return Given(risks=part.groups)
-    return Given(grouped=random_effects([part]), said=part is not None)
+        return TermArrays(risks=part.groups)
+    return TermArrays(grouped=random_effects([part]), said=part is not None)
 
 
 class Allocation(NamedTuple):

@@ -18,7 +18,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import once_a_study, spoken
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import NEW, Model
-from bayesrtw.model.term import Given, Term, given
+from bayesrtw.model.term import Term, TermArrays, given
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, about, asked, size_of
@@ -351,10 +351,13 @@ def _rows(
             ]
         )
         for term, part in parts:
-            if part.fixed is not None:
-                if part.fixed.setting is None:
-                    raise SpecError(f"term {kind_of(term)!r} does not say what it is in a setting.")
+            if part.fixed is not None and part.fixed.setting is not None:
                 row.append(part.fixed.setting(setting))
+            elif part.fixed is not None:
+                if any(each.column in setting for each in term.facts.moderators):
+                    raise SpecError(f"term {kind_of(term)!r} does not say what it is in a setting.")
+                # What is not named stays where the pooled mean has it.
+                row.append(np.zeros(part.fixed.columns.shape[1]))
             elif term.facts.mean:
                 # A prior that other studies give stands in the place of an intercept.
                 row.append(np.ones(1))
@@ -364,7 +367,7 @@ def _rows(
 
 # A page asks thousands of posteriors of the same rows.
 @lru_cache(maxsize=16)
-def _contributions(model: Model, evidence: Evidence) -> list[tuple[Term, Given]]:
+def _contributions(model: Model, evidence: Evidence) -> list[tuple[Term, TermArrays]]:
     """Give every term with what it makes of the rows."""
     return [(term, given(term, evidence)) for term in model.terms]
 

@@ -154,8 +154,9 @@ def test_a_mixture_of_biased_and_unbiased_studies_is_calibrated():
     found = calibrate(
         model, evidence(), engine=Exact(nodes=32, tolerance=1e-4), replicates=100, seed=14
     )
-    assert list(found.pit) == ["mu", "theta_new", "tau"]
-    assert judge([found])["inside"].all()
+    assert {"mu", "theta_new", "tau"} < set(found.pit)
+    table = judge([found])
+    assert table["inside"].all(), table[~table["inside"]]
 
 
 def test_batch_and_single_fits_place_the_truth_alike(monkeypatch):
