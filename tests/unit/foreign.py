@@ -1,4 +1,4 @@
-"""A term, a term and a prior that nobody of this package knows, for a walk through all that it offers."""
+"""Two terms, a prior and a likelihood that this package does not know, for a walk through all it offers."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,17 @@ import bayesrtw as brw
 from bayesrtw import registry
 from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.spec import Analysis, Estimand
+from bayesrtw.decision.baseline import StatedBaseline
+from bayesrtw.decision.cost_stakes import Amount, Option, Stakes
+from bayesrtw.decision.stated import Decision
+from bayesrtw.decision.zones import Zones
 from bayesrtw.errors import Finding
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import HALF_LINE, normal
 from bayesrtw.model.grouped import Grouped
-from bayesrtw.model.term import Contribution, Facts, Fixed, Hyper, Moderator
+from bayesrtw.model.likelihood import Offers
+from bayesrtw.model.observation import Mixed
+from bayesrtw.model.term import Allocation, Contribution, Facts, Fixed, Hyper, Moderator
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,45 @@ class Clinics:
         return Contribution(self.sd.pymc("between") * z[group], None)
 
 
+@dataclass(frozen=True, slots=True)
+class Rounded:
+    """Errors of which every tenth is three times as large as it says."""
+
+    large: float = 3.0
+
+    @property
+    def offers(self) -> Offers:
+        return Offers()
+
+    @property
+    def correlation(self) -> None:
+        return
+
+    @property
+    def clustering(self) -> None:
+        return
+
+    def columns(self) -> tuple[str, ...]:
+        return ("effect", "se")
+
+    def hyper(self) -> Mapping[str, Hyper]:
+        return {}
+
+    def observe(self, evidence: Evidence) -> Mixed:
+        effect, se = (evidence.data[name].to_numpy().astype(float) for name in ("effect", "se"))
+        return Mixed(effect, se, np.log([0.9, 0.1]), np.array([1.0, self.large**2]))
+
+    def pymc(self, eta: Any, evidence: Evidence, allocations: tuple[Allocation, ...] = ()) -> None:
+        import pymc as pm  # noqa: PLC0415
+        import pytensor.tensor as pt  # noqa: PLC0415
+
+        assert not allocations
+        se = pm.Data("se_data", evidence.data["se"].to_numpy())
+        seen = pm.Data("effect_data", evidence.data["effect"].to_numpy())
+        sigma, mean = pt.stack([se, self.large * se], axis=-1), pt.stack([eta, eta], axis=-1)
+        pm.NormalMixture("effect", w=[0.9, 0.1], mu=mean, sigma=sigma, observed=seen)
+
+
 @contextmanager
 def known() -> Iterator[None]:
     """Register them for a while, so that no other test meets them."""
@@ -133,6 +178,7 @@ def known() -> Iterator[None]:
         ("prior", "erlang", Erlang),
         ("term", "saturating", Saturating),
         ("term", "clinics", Clinics),
+        ("likelihood", "rounded", Rounded),
     )
     for role, kind, cls in made:
         registry.component(role, kind)(cls)
@@ -142,6 +188,18 @@ def known() -> Iterator[None]:
         for role, kind, _ in made:
             del registry._KINDS[role][kind]
 
+
+#: What those who decide state of it: half are back after ninety days without the programme.
+DECISION = Decision(
+    baseline=StatedBaseline(risk=0.8, day=182.0, shape=0.8, source="made up"),
+    zones=Zones(days=(5.0, 15.0, 30.0)),
+    stakes=Stakes(
+        option=(Option(name="programme", cost=Amount(mean=500.0)),),
+        currency="EUR",
+        day=Amount(mean=100.0),
+        source="made up",
+    ),
+)
 
 NAMES = [f"{letter} {2000 + place}" for place, letter in enumerate("ABCDEFGH")]
 
@@ -153,6 +211,8 @@ def rows() -> Evidence:
             "effect": [0.42, 0.05, 0.11, -0.21, 0.33, 0.2, 0.15, 0.3],
             "se": [0.15, 0.12, 0.30, 0.25, 0.09, 0.2, 0.14, 0.11],
             "weeks": [4.0, 8.0, 2.0, 6.0, 12.0, 3.0, 5.0, 9.0],
+            "n_t": 60.0,
+            "n_c": 60.0,
             "clinic": ["a", "b", "c", "d", "e", "f", "g", "h"],
             "year": [2000.0 + place for place in range(8)],
             "design": ["rct", "cohort"] * 4,
@@ -161,17 +221,19 @@ def rows() -> Evidence:
     return Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
 
 
-def model() -> brw.Model:
+def model(*, heavy: bool = False) -> brw.Model:
+    """Give the model, with the likelihood that nobody knows or the normal one."""
     prior = brw.prior
     terms = (
         brw.Intercept(prior.Normal(0, 0.5)),
         Saturating("weeks", 6.0, prior.Normal(0.1, 0.4)),
         Clinics(Erlang(0.1), "clinic"),
     )
-    return brw.Model(terms=terms)
+    return brw.Model(terms=terms, **({"likelihood": Rounded()} if heavy else {}))
 
 
-def analysis() -> Analysis:
+def analysis(*, heavy: bool = False) -> Analysis:
+    """Give an analysis of the model, with what a decision needs."""
     asked = (
         Estimand("pooled", "mu"),
         Estimand("new setting", "theta_new"),
@@ -181,6 +243,8 @@ def analysis() -> Analysis:
     (found,) = default_analyses(rows())
     # Two groups at risk beside two coefficients take the exact engine half a minute, then its refusal.
     steps = replace(found.ladder, mixture=None)
+    chosen = {"likelihood": Rounded()} if heavy else {}
     return replace(
-        found, id="foreign", title="Foreign", term=model().terms, estimand=asked, ladder=steps
-    )
+        found, id="foreign", title="Foreign", term=model().terms, estimand=asked, ladder=steps,
+        decision=DECISION, **chosen
+    )  # fmt: skip
