@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bayesrtw.cli.options import Given, evidence_option, json_option
+from bayesrtw.cli.options import GivenRows, evidence_option, json_option
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
 from bayesrtw.errors import OutputError
@@ -50,7 +50,7 @@ LEAST_REPLICATES = 100
 @with_workers
 def calibrate(
     ids: tuple[str, ...],
-    source: Given | None,
+    source: GivenRows | None,
     engines: tuple[str, ...],
     replicates: int | None,
     seed: int | None,

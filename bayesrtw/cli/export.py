@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bayesrtw.cli.options import Given, asked_for, evidence_option
+from bayesrtw.cli.options import GivenRows, asked_for, evidence_option
 
 
 @click.command()
@@ -22,7 +22,7 @@ from bayesrtw.cli.options import Given, asked_for, evidence_option
     default=Path(),
     help="Folder of the files; this folder unless given. Files of these names are replaced.",
 )
-def export(name: str, source: Given | None, to: str, out: Path) -> None:
+def export(name: str, source: GivenRows | None, to: str, out: Path) -> None:
     """Write the rows that an analysis pools for another program.
 
     What a format cannot hold (several rows a study in RevMan, correlated errors in a table) is refused

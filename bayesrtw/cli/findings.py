@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from bayesrtw.cli.options import Given, evidence_option, format_of
+from bayesrtw.cli.options import GivenRows, evidence_option, format_of
 from bayesrtw.cli.predict import parsed_values
 
 #: Formats, and the suffixes that choose them.
@@ -40,7 +40,7 @@ FORMATS = {"md": ".md", "html": ".html", "csv": ".csv", "json": ".json", "docx":
 )
 def findings(
     ids: tuple[str, ...],
-    source: Given | None,
+    source: GivenRows | None,
     values: tuple[str, ...],
     certainty: Path | None,
     out: Path | None,

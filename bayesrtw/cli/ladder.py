@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from bayesrtw.cli.options import Given, asked_for, evidence_option, json_option
+from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, json_option
 
 
 @click.command()
@@ -19,7 +19,7 @@ from bayesrtw.cli.options import Given, asked_for, evidence_option, json_option
 )
 @json_option
 def ladder(
-    name: str, source: Given | None, exact_only: bool, out: Path | None, as_json: bool
+    name: str, source: GivenRows | None, exact_only: bool, out: Path | None, as_json: bool
 ) -> None:
     """Pool trials and cohorts under one assumption after another, from the trials alone to all at their word.
 

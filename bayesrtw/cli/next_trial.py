@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bayesrtw.cli.options import Given, asked_for, evidence_option, json_option
+from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, json_option
 from bayesrtw.errors import SpecError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 @json_option
 def next_trial(
     name: str,
-    source: Given | None,
+    source: GivenRows | None,
     sizes: str,
     at: tuple[str, ...],
     chance: float,

@@ -31,7 +31,7 @@ def place_of(context: click.Context, option: click.Parameter, value: str) -> "Pa
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenRows:
     """Evidence that a person gives: a path, and what they say of it.
 
     Attributes
@@ -174,7 +174,7 @@ def _is_table(name: str) -> bool:
     return Path(name).is_file() and Path(name).suffix.lower() != ".toml"
 
 
-def asked_for(name: str, source: Given | None) -> "tuple[Analysis, Evidence | None]":
+def asked_for(name: str, source: GivenRows | None) -> "tuple[Analysis, Evidence | None]":
     """Open the analysis that a command is asked for, with the rows that a person gives; a table has its own.
 
     Parameters
@@ -231,7 +231,7 @@ def evidence_option(more: str = "") -> Callable[[Callable[..., Any]], Callable[.
                     "--columns, --measure, --benefit, --sheet and --unit say what --evidence holds; give "
                     "--evidence."
                 )
-            kwargs["source"] = None if path is None else Given(path, stated)
+            kwargs["source"] = None if path is None else GivenRows(path, stated)
             return command(*args, **kwargs)
 
         return click.option(

@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from bayesrtw.cli.options import Given, asked_for, evidence_option, json_option
+from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, json_option
 from bayesrtw.errors import SpecError
 
 
@@ -25,7 +25,7 @@ from bayesrtw.errors import SpecError
 @json_option
 def predict(
     name: str,
-    source: Given | None,
+    source: GivenRows | None,
     values: tuple[str, ...],
     threshold: float,
     threshold_ratio: float | None,

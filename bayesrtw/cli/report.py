@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bayesrtw.cli.options import Given, asked_for, evidence_option, format_of, look_options
+from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, format_of, look_options
 
 #: Formats, and the suffixes that choose them.
 FORMATS = {"html": ".html", "md": ".md", "docx": ".docx", "json": ".json"}
@@ -44,7 +44,7 @@ FORMATS = {"html": ".html", "md": ".md", "docx": ".docx", "json": ".json"}
 @look_options
 def report(
     name: str,
-    source: Given | None,
+    source: GivenRows | None,
     out: Path | None,
     kind: str | None,
     tables: Path | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bayesrtw.cli.options import Given, evidence_option, json_option, look_options, place_of
+from bayesrtw.cli.options import GivenRows, evidence_option, json_option, look_options, place_of
 from bayesrtw.cli.process import unforeseen
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
@@ -59,7 +59,7 @@ LEAST_TASKS = 3
 @with_workers
 def run(
     ids: tuple[str, ...],
-    source: Given | None,
+    source: GivenRows | None,
     out: "Path | SharedPlace",
     missing: bool,
     as_json: bool,
@@ -131,7 +131,7 @@ def run(
 
 
 def _chosen(
-    ids: tuple[str, ...], source: Given | None, levels: int
+    ids: tuple[str, ...], source: GivenRows | None, levels: int
 ) -> "tuple[list[tuple[Analysis, Evidence | None]], dict[str, BayesrtwError]]":
     """Open what was asked for, and say what of several cannot be; all is read before anything is fitted."""
     from bayesrtw.analysis.catalog import analysis_ids

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bayesrtw.cli.options import Given, asked_for, evidence_option, json_option
+from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, json_option
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
 
@@ -28,7 +28,7 @@ LEAST_VARIANTS = 50
 )
 @with_workers
 def sensitivity(
-    name: str, source: Given | None, as_json: bool, out: Path | None, workers: Workers
+    name: str, source: GivenRows | None, as_json: bool, out: Path | None, workers: Workers
 ) -> None:
     """Hold an analysis against its alternatives, and say how robust its conclusion is.
 
