@@ -172,7 +172,7 @@ def _asked():
         yield pytest.param(verb, True, id=f"{verb}-foreign likelihood", marks=marks)
 
 
-@pytest.mark.parametrize(("verb", "heavy"), _asked())
+@pytest.mark.parametrize(("verb", "heavy"), list(_asked()))
 def test_a_verb_answers_or_names_what_is_in_the_way(verb, heavy):
     ask, refused = _verbs(heavy=heavy)[verb], REFUSED | (HEAVY if heavy else {})
     if verb in refused:
