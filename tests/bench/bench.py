@@ -6,7 +6,6 @@ and CPU time; processes are started afresh where the figure is that of a command
 """
 
 import json
-import os
 import platform
 import resource
 import statistics
@@ -15,10 +14,10 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
-from datetime import date
 
 import numpy as np
 import pandas as pd
+from dated import dated
 
 import bayesrtw as brw
 from bayesrtw.decision.baseline import StatedBaseline
@@ -193,11 +192,7 @@ def main():
     names = ("figure", "unit", "measured", "cpu", "target")
     if "--json" in sys.argv:
         record = {
-            "command": "uv run python tests/bench/bench.py",
-            "date": f"{date.today():%Y-%m-%d}",
-            "python": platform.python_version(),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-            "load": round(os.getloadavg()[0], 1),
+            **dated("uv run python tests/bench/bench.py"),
             "figures": [dict(zip(names, row, strict=True)) for row in found],
         }
         print(json.dumps(record, indent=1))

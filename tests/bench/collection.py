@@ -10,16 +10,15 @@ seconds of processor time that the workers spent on an analysis, which other pro
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from dated import dated
 from distributed import Client, LocalCluster
 
 
@@ -100,10 +99,7 @@ def main():
         print({name: round(value, 2) for name, value in found[-1].items()}, flush=True)
     if options.record:
         record = {
-            "command": f"uv run python tests/bench/collection.py --analyses {options.analyses}",
-            "date": f"{date.today():%Y-%m-%d}",
-            "python": platform.python_version(),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            **dated(f"uv run python tests/bench/collection.py --analyses {options.analyses}"),
             "analyses": options.analyses,
             "rows": options.rows,
             "figures": found,

@@ -25,10 +25,10 @@ import time
 import traceback
 from collections import Counter
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 import numpy as np
+from dated import dated
 
 from bayesrtw.engine import fit
 from bayesrtw.engine.collection import settle_each
@@ -462,8 +462,7 @@ def main():
     )
     if options.record:
         record = {
-            "command": "uv run python tests/bench/corpus.py rows.csv.gz",
-            "date": f"{date.today():%Y-%m-%d}",
+            **dated("uv run python tests/bench/corpus.py rows.csv.gz"),
             "reviews": len(reviews),
             **{name: counts[name] for name in ("rows", "loaded", "fitted", "compared")},
             "not fitted": dict(few.most_common()),
