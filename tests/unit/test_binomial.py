@@ -142,7 +142,9 @@ def test_a_study_without_events_says_a_little():
     assert "say a little" in said[0]
 
 
-@pytest.mark.parametrize("kind", ["binomial", "hypergeometric"])
+@pytest.mark.parametrize(
+    "kind", [pytest.param("binomial", marks=pytest.mark.slow), "hypergeometric"]
+)
 def test_an_analysis_keeps_studies_without_events_where_they_tell_something(kind, tmp_path):
     """Binomial: the grid of all four trials; given margins: that of three, since the other says nothing."""
     path = tmp_path / "trials.csv"

@@ -347,6 +347,7 @@ def test_the_picture_keeps_a_row_for_claims_that_nothing_speaks_to(table):
         plot_claims(table.drop(columns="reading"), source)
 
 
+@pytest.mark.slow
 def test_an_analysis_of_parts_is_asked_what_a_part_adds(brief):
     analysis = brw.open_analysis("time-to-rtw-components")
     found = brw.hold_against(brief, analysis)

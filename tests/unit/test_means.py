@@ -299,6 +299,7 @@ def test_a_further_trial_is_one_of_the_average_programme():
     assert found.beyond(0.2, above=True)[0] == pytest.approx(right, abs=6e-3)
 
 
+@pytest.mark.slow
 def test_cancer_rtw_is_about_its_nine_studies():
     # Four psycho-educational, four physical and one vocational study; drawn by hand from level means.
     synthesis = brw.run(brw.open_analysis("cancer-rtw"))

@@ -90,6 +90,7 @@ def test_the_posterior_is_that_of_importance_sampling(name):
         assert own["sd"] == pytest.approx(sd[place], rel=0.25)
 
 
+@pytest.mark.slow
 def test_predictions_answer_by_the_draws_and_other_verbs_refuse():
     term, _ = TERMS["r2d2"]
     rows = brw.Evidence.from_frame(frame())
