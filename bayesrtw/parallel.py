@@ -5,10 +5,12 @@ compiled models do not travel, and each worker compiles a structure once (`bayes
 """
 
 import _thread
+import io
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 import time
 from collections import deque
@@ -18,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from types import FrameType, TracebackType
-from typing import NoReturn, Protocol, runtime_checkable
+from typing import NoReturn, Protocol, TextIO, runtime_checkable
 
 from bayesrtw.errors import WorkerError
 
@@ -98,8 +100,9 @@ class Processes(ProcessPoolExecutor):
         if error is None:
             self.shutdown()
         else:
-            self.shutdown(wait=False, cancel_futures=True)
+            # First of all: workers are silent before the queues that they read from are gone.
             self._leash.close()
+            self.shutdown(wait=False, cancel_futures=True)
 
     def fresh(self) -> "Processes":
         """See `Renewable`.
@@ -120,18 +123,39 @@ def _leashed(theirs: Connection, leash: Connection) -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
+    sys.stderr = _Leashed(sys.stderr, theirs)
     threading.Thread(target=_watch, args=(theirs,), daemon=True).start()
 
 
+class _Leashed(io.TextIOBase):
+    """What a worker says while somebody holds its leash; after that nobody wants to hear it."""
+
+    def __init__(self, stream: TextIO, theirs: Connection) -> None:
+        self.stream, self.theirs = stream, theirs
+
+    def write(self, text: str) -> int:
+        """Write text, or leave it."""
+        return len(text) if self.theirs.poll() else self.stream.write(text)
+
+    def flush(self) -> None:
+        """Send what was written."""
+        self.stream.flush()
+
+
 def _end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - what a handler is given
+    _hush()
     raise SystemExit(STOPPED + number)
+
+
+def _hush() -> None:
+    """Say nothing any more: results find nobody, and nor would what is said of that."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def _watch(theirs: Connection) -> NoReturn:
     """Wait until nobody holds the other end; then end the task, which clears up, and the process."""
     multiprocessing.connection.wait([theirs])
-    # Its results find nobody, and nor would what it says of that.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    _hush()
     _thread.interrupt_main(signal.SIGTERM)
     time.sleep(GRACE)
     os._exit(STOPPED + signal.SIGTERM)
