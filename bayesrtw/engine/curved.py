@@ -17,12 +17,21 @@ from scipy import special
 
 from bayesrtw.engine.arrays import masked
 from bayesrtw.engine.at_risk import Parted, log_sum, over_chance, spreads_of, without_each
-from bayesrtw.engine.cubature import MOST_PRODUCT, Rule, rule, sizes
-from bayesrtw.engine.curved_groups import Look, densities, held, inner, lives
-from bayesrtw.engine.curved_place import Place, Seen, Tilt, moments, weighed
+from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
+from bayesrtw.engine.curved_groups import Look, densities, held, inner, lives, lone_apart
+from bayesrtw.engine.curved_place import (
+    Place,
+    Seen,
+    Tilt,
+    factor_of,
+    log_rule_of,
+    moments,
+    precision_of,
+    weighed,
+)
 from bayesrtw.engine.kernel import Conditional, System, Variances, conditional
 from bayesrtw.engine.problem import Problem, pose
-from bayesrtw.engine.surface import surface
+from bayesrtw.engine.surface import FEWEST, surface
 from bayesrtw.engine.thinned import of_groups, together
 from bayesrtw.model.design import CurvedDesign, Design
 from bayesrtw.model.prior import Prior
@@ -136,9 +145,8 @@ class Curved:
         laid = rule(self.design.columns.shape[1], size)
         b = place.centre[:, None, :] + np.einsum("jcd,kd->jkc", place.factor, laid.node)
         log_prior = self.log_prior(b)
-        log_rule = _log_rule(place, laid)
+        log_rule = log_rule_of(place, laid)
         factors = self.factors(values, b, place, self.keep, log=log_rule + log_prior)
-        self._sharpen(values, b, place, factors, log_rule + log_prior)
         return Seen(
             b,
             laid.node,
@@ -150,22 +158,21 @@ class Curved:
             size,
         )
 
-    def _sharpen(
-        self, values: Sequence[Array], b: Array, place: Place, factors: list[Array], log: Array
-    ) -> None:
+    def _sharpen(self, look: Look, b: Array, factors: list[Array], log: Array) -> None:
         """Ask sites themselves at nodes beyond their series that are not negligible for all that."""
-        if place.surface is None or self.problem.nested:
+        rows, place = np.flatnonzero(look.keep & ~self.at_risk & self.lone), look.place
+        if place.surface is None or not len(rows):
             return
-        rows = np.flatnonzero(self.keep & ~self.at_risk)
         log = log + sum(factors, np.zeros(()))
-        offset, own, noise = self.reach(values)
+        offset, own, noise = self.reach(look.values)
         mean = b @ self.design.columns[rows].T + offset[:, None, rows]
         matter = log > np.max(log, axis=-1, keepdims=True) - BENEATH
         matter &= place.surface.away(mean, slice(None), rows)
         if matter.any():
             variance = np.broadcast_to((own + noise)[:, None, rows], mean.shape)
             density = self.curved.sites.log_density(mean[matter], variance[matter], rows)
-            factors[-1][matter] = density.sum(axis=-1)
+            laid = place.surface.at(mean, slice(None), rows, rough=True)[matter]
+            factors[-1][matter] += np.sum(density - laid, axis=-1)
 
     def log_prior(self, b: Array) -> Array:
         """Log prior density of coefficients (..., column); flat ones have density 1."""
@@ -217,7 +224,7 @@ class Curved:
         """Log density of each group at risk, and of all other estimates, each of shape (point, node).
 
         With `only` the groups at risk without a row of it are left at zero: their factors are known. With
-        `log`, what else nodes weigh, groups are not asked at negligible nodes beyond their series.
+        `log`, what else nodes weigh, sites and groups are asked beyond their series where nodes matter.
         """
         offset, own, noise = self.reach(values)
         points, nodes = b.shape[:2]
@@ -236,6 +243,8 @@ class Curved:
                 if rows.any() and (only is None or only[risk.rows].any()):
                     tilt = self.tilt(place, place_of, cut)
                     found[place_of][cut] = self.risked(risk, rows, mean, variance[cut], tilt)[0]
+        if log is not None:
+            self._sharpen(Look(self, values, slice(None), place, keep), b, found, log)
         return found
 
     def alone(self, values: Sequence[Array], seen: Seen, which: int) -> Array:
@@ -294,10 +303,14 @@ class Curved:
             return self._seen_only(
                 look.values, look.cut, mean[..., rows], variance[..., rows], rows
             )
-        if not self.problem.nested:
-            each = self.alike(look.place, look.cut, mean[..., rows], variance, rows)
-            return np.sum(each, axis=-1)
-        return densities(look, b, log)
+        lone, found = rows[self.lone[rows]], np.zeros(mean.shape[:2])
+        if len(lone):
+            each = self.alike(look.place, look.cut, mean[..., lone], variance, lone, rough=True)
+            found = np.sum(each, axis=-1)
+        if len(lone) < len(rows):
+            left = None if log is None else log + found
+            found = found + densities(look._replace(keep=look.keep & ~self.lone), b, left)
+        return found
 
     def _seen_only(
         self, values: Sequence[Array], cut: slice | Index, mean: Array, variance: Array, rows: Index
@@ -321,12 +334,19 @@ class Curved:
         return part.group[rows], np.broadcast_to(sd, (*sd.shape[:-1], len(rows)))
 
     def alike(
-        self, place: Place, cut: slice | Index, mean: Array, variance: Array, rows: Index
+        self,
+        place: Place,
+        cut: slice | Index,
+        mean: Array,
+        variance: Array,
+        rows: Index,
+        *,
+        rough: bool = False,
     ) -> Array:
         """Log densities of rows at means (point, node, row), with variances as `spread` gives them."""
         if place.surface is None:
             return self.curved.sites.log_density(mean, variance[..., rows], rows)
-        rough = self.by_series or not self.problem.nested
+        rough = rough or self.by_series or not self.problem.nested
         return place.surface.at(mean, cut, rows, rough=rough)
 
     def thinned(
@@ -339,6 +359,14 @@ class Curved:
         group, sd = self.shared(values, cut, rows)
         _, se = self.curved.sites.near
         return of_groups(self.curved.thinning, mean, variance, rows, at, group, sd, se[rows])
+
+    @property
+    def lone(self) -> Mask:
+        """Which estimates share no effect with others: that of their group is part of their own."""
+        found = np.ones(len(self.keep), dtype=bool)
+        for part in self.problem.nested:
+            found &= np.bincount(part.group)[part.group] == 1
+        return found
 
     @property
     def at_risk(self) -> Mask:
@@ -375,7 +403,8 @@ class Curved:
             return place
         low, high = mean - REACH * reach, mean + REACH * reach
         density = self.curved.sites.log_density
-        laid = surface(density, rows, (own + noise)[:, rows], low, high, grouped=self.by_series)
+        grouped = ~self.lone[rows]
+        laid = surface(density, rows, (own + noise)[:, rows], low, high, grouped=grouped)
         return place._replace(surface=laid)
 
     def risked(
@@ -401,11 +430,14 @@ class Curved:
         """Log densities of biased rows, shape (point, node, tilt, row)."""
         sites = self.curved.sites
         moved = mean[:, :, None] + tilt.bias[:, None, :, None]
-        if sites.size < DEAR:
+        spreads = np.unique(tilt.spread2)
+        # A series is laid where it is asked more often than it is laid.
+        few = mean.shape[1] * moved.shape[2] <= FEWEST * len(spreads)
+        if few or sites.sizes[rows].sum() <= DEAR * len(rows):
             wide = variance[:, None, None] + tilt.spread2[:, None]
             return sites.log_density(moved, wide, rows)
         found = np.empty(moved.shape)
-        for spread2 in np.unique(tilt.spread2):
+        for spread2 in spreads:
             some = tilt.spread2 == spread2
             at = moved[:, :, some].reshape(len(mean), -1, len(rows))
             ends = at.min(axis=1), at.max(axis=1)
@@ -431,7 +463,7 @@ class Curved:
         centre, covariance, groups = self._near(values)
         width = centre.shape[1]
         share, ahead, slope = groups
-        here = Place(centre, _factor(covariance), share, ahead, slope)
+        here = Place(centre, factor_of(covariance), share, ahead, slope)
         here = self.laid(values, here._replace(bias=self._biases(values, here)))
         if not 1 <= width <= 3:
             return here
@@ -446,7 +478,7 @@ class Curved:
             covariance = np.where(crowded[:, None, None], 0.25 * eye, covariance + 1e-6 * eye)
             best = seen.b[np.arange(len(mean)), np.argmax(weight, axis=-1)]
             mean = np.where(crowded[:, None], best, mean)
-            new = _factor(covariance)
+            new = factor_of(covariance)
             step = np.linalg.solve(new, (mean - here.centre)[..., None])[..., 0]
             grown = np.abs(
                 np.log(np.abs(np.diagonal(new, axis1=-2, axis2=-1)))
@@ -503,17 +535,7 @@ class Curved:
         blind = np.where(self.keep, 0.0, 1e12 * float(np.max(se)) ** 2)
         sampling = np.broadcast_to(se**2 + variance + blind, (points, len(se)))
         target = np.broadcast_to(seen - offset, sampling.shape)
-        precision = design.precision
-        if design.mixture is not None:
-            weight, mean, sd = design.mixture.parts
-            middle = float(np.exp(weight) @ mean)
-            narrow = (
-                1.0 / float(np.exp(weight) @ ((mean - middle) ** 2 + sd**2))
-                if np.all(np.isfinite(sd))
-                else 0.0
-            )
-            precision = precision.copy()
-            precision[design.mixture.column] = narrow
+        precision = precision_of(design)
         pilot = problem.pilot
         own = np.zeros(1)
         for turn in range(4):
@@ -551,23 +573,6 @@ class Curved:
         return log + self.curved.thinning.log_factor(mean, variance, rows, at)
 
 
-def _log_rule(place: Place, laid: Rule) -> Array:
-    """Log size of a rule's bare weights, shape (point, node)."""
-    diagonal = np.diagonal(place.factor, axis1=-2, axis2=-1)
-    log = np.sum(np.log(np.abs(diagonal)), axis=-1)
-    square = 0.5 * np.sum(laid.node**2, axis=-1) + 0.5 * laid.node.shape[1] * LOG_2PI
-    return np.asarray(log[:, None] + np.log(np.abs(laid.weight)) + square)
-
-
-def _factor(covariance: Array) -> Array:
-    """Cholesky factor; a matrix that rounding has made indefinite keeps its diagonal."""
-    try:
-        return np.linalg.cholesky(covariance)
-    except np.linalg.LinAlgError:
-        diagonal = np.sqrt(np.abs(np.diagonal(covariance, axis1=-2, axis2=-1)))
-        return np.asarray(diagonal[..., None] * np.eye(covariance.shape[-1]))
-
-
 def curved_of(design: CurvedDesign, size: int, keep: Mask | None = None) -> Curved:
     """Prepare a model that is not normal for integration.
 
@@ -586,4 +591,4 @@ def curved_of(design: CurvedDesign, size: int, keep: Mask | None = None) -> Curv
         To be integrated.
     """
     every = np.ones(len(design.near.se), dtype=bool) if keep is None else keep
-    return Curved(design, pose(design.near), every, size)
+    return Curved(design, lone_apart(pose(design.near)), every, size)

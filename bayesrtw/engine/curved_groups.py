@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -11,6 +12,8 @@ from scipy import special
 from bayesrtw.engine.cubature import rule
 from bayesrtw.engine.curved_place import Place
 from bayesrtw.engine.group_series import Series, Spanned, series, spanned
+from bayesrtw.engine.problem import Problem
+from bayesrtw.model.grouped import Grouped
 
 if TYPE_CHECKING:
     from bayesrtw.engine.curved import Curved
@@ -151,7 +154,7 @@ def _inside(look: Look, b: Array, groups: Index, size: int) -> Array:
 def held(curved: "Curved", values: Sequence[Array], place: Place) -> Held:
     """Lay series of groups around where coefficients live."""
     (part,) = curved.problem.nested
-    keep = curved.keep & ~curved.at_risk
+    keep = curved.keep & ~curved.at_risk & ~curved.lone
     look = Look(curved, values, slice(None), place, keep)
     inverse = np.linalg.inv(place.factor)
 
@@ -176,3 +179,21 @@ def held(curved: "Curved", values: Sequence[Array], place: Place) -> Held:
     found = tuple(each for of in every for each in series(of, place.centre, place.factor, lay))
     served = [group for each in found for group in each.of.groups.tolist()]
     return Held(found, keep, int(np.sum(keep & ~np.isin(part.group, served))))
+
+
+def lone_apart(problem: Problem) -> Problem:
+    """Take effects of groups of one estimate as its own, where groups are integrated one by one."""
+    nested, own = list[Grouped](), list(problem.own)
+    for part in problem.nested:
+        lone = np.bincount(part.group)[part.group] == 1
+        of_lone, of_others = (
+            replace(
+                part,
+                share=np.where(here, part.share, 0.0),
+                known=None if part.known is None else np.where(here, part.known, 0.0),
+            )
+            for here in (lone, ~lone)
+        )
+        nested.append(of_others if lone.any() else part)
+        own += [of_lone] if lone.any() else []
+    return replace(problem, own=tuple(own), nested=tuple(nested))

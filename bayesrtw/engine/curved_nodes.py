@@ -187,14 +187,14 @@ def left_out(nodes: Nodes, mean: Array, second: Array) -> float:
 def cost(curved: Curved, points: int, place: Place | None = None) -> float:
     """How many densities a look at so many points takes."""
     width = curved.design.columns.shape[1]
-    each = count_of(width, curved.size) * float(curved.keep.sum())
+    lone = float(np.sum(curved.keep & curved.lone))
+    each, grouped = float(count_of(width, curved.size)), float(curved.keep.sum()) - lone
     if curved.by_series:
         # Groups are laid as series once, and asked at every node.
         missed = 0 if place is None or place.held is None else place.held.missed
         alone = count_of(width, curved.size) * count_of(1, inner(curved.size))
         return float(points * (ASKED * each + LAID * curved.keep.sum() + missed * alone * SERIES))
-    if curved.problem.nested:
-        each *= count_of(1, inner(curved.size))
+    each *= lone + grouped * count_of(1, inner(curved.size))
     if curved.curved.risks:
         each *= math.prod(curved.tilts)
-    return float(points * each * min(curved.curved.sites.size, SERIES))
+    return float(points * each * min(float(np.mean(curved.curved.sites.sizes)), SERIES))

@@ -1,11 +1,14 @@
 """Where coefficients live given hyperparameters, and what a rule there has seen."""
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesrtw.engine.cubature import Rule
 from bayesrtw.engine.surface import Surface
+from bayesrtw.model.design import Design
 
 if TYPE_CHECKING:
     from bayesrtw.engine.curved_groups import Held
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
+
+LOG_2PI = float(np.log(2.0 * np.pi))
 
 
 class Place(NamedTuple):
@@ -136,3 +141,31 @@ def moments(b: Array, share: Array) -> tuple[Array, Array]:
     mean = np.einsum("jk,jkc->jc", share, b)
     apart = b - mean[:, None, :]
     return mean, np.einsum("jk,jkc,jkd->jcd", share, apart, apart)
+
+
+def log_rule_of(place: Place, laid: Rule) -> Array:
+    """Log size of a rule's bare weights, shape (point, node)."""
+    diagonal = np.diagonal(place.factor, axis1=-2, axis2=-1)
+    log = np.sum(np.log(np.abs(diagonal)), axis=-1)
+    square = 0.5 * np.sum(laid.node**2, axis=-1) + 0.5 * laid.node.shape[1] * LOG_2PI
+    return np.asarray(log[:, None] + np.log(np.abs(laid.weight)) + square)
+
+
+def factor_of(covariance: Array) -> Array:
+    """Cholesky factor; a matrix that rounding has made indefinite keeps its diagonal."""
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        diagonal = np.sqrt(np.abs(np.diagonal(covariance, axis1=-2, axis2=-1)))
+        return np.asarray(diagonal[..., None] * np.eye(covariance.shape[-1]))
+
+
+def precision_of(design: Design) -> Array:
+    """Prior precisions of coefficients, a mixture's by its variance, shape (column,)."""
+    if design.mixture is None:
+        return design.precision
+    weight, mean, sd = design.mixture.parts
+    middle, found = float(np.exp(weight) @ mean), design.precision.copy()
+    variance = float(np.exp(weight) @ ((mean - middle) ** 2 + sd**2))
+    found[design.mixture.column] = 1.0 / variance if math.isfinite(variance) else 0.0
+    return found

@@ -195,7 +195,7 @@ def _spread(values: Array, shift: Array) -> Array:
 def _shared(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> tuple[Array, Array]:
     """Nodes of the effect of a row's group: their probabilities given b, and what they add."""
     points, nodes = seen.b.shape[:2]
-    if not curved.problem.nested:
+    if curved.lone[row]:
         return np.ones((points, nodes)), np.zeros((points, 1, 1))
     (part,) = curved.problem.nested
     offset, own, noise = curved.reach(values)
@@ -226,7 +226,7 @@ def _from_others(
     Mean, shape (point, node), and variance, shape (point,).
     """
     points, nodes = seen.b.shape[:2]
-    if not curved.problem.nested:
+    if curved.lone[row]:
         return np.zeros((points, nodes)), np.zeros(points)
     (part,) = curved.problem.nested
     offset, own, noise = curved.reach(values)
@@ -308,7 +308,7 @@ def slope(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int, found
 
 def _together(curved: Curved, row: int) -> NDArray[np.intp]:
     """Give the kept rows that share an effect with one of them."""
-    if not curved.problem.nested:
+    if curved.lone[row]:
         return np.array([row])
     (part,) = curved.problem.nested
     return np.flatnonzero((part.group == part.group[row]) & curved.keep)

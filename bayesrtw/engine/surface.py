@@ -17,7 +17,9 @@ Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 #: Degrees that are tried, and what the last coefficients may hold, in logs.
-DEGREES, ENOUGH = (16, 28, 48), 1e-10
+DEGREES, ENOUGH = (16, 28, 48, 96), 1e-10
+#: Means that the coarsest series is laid through.
+FEWEST = DEGREES[0] + 1
 #: The same of the finest where groups are integrated over many of them.
 GROUPED = 2e-8
 
@@ -142,7 +144,7 @@ def surface(
     low: Array,
     high: Array,
     *,
-    grouped: bool = False,
+    grouped: Mask | None = None,
 ) -> Surface:
     """Lay series.
 
@@ -155,17 +157,20 @@ def surface(
     variance, low, high
         What each mean's variance is, and between which ends the means lie, shape (point, row).
     grouped
-        Whether groups are integrated over many of them: then series end where densities are negligible, and
-        the finest may hold more in its last coefficients.
+        Which are integrated over a group's effect, shape (row,): series of these end where densities are
+        negligible, and the finest may hold more in its last coefficients. None of them unless given.
 
     Returns
     -------
     Surface
         To be asked at any mean.
     """
+    grouped = np.zeros(len(rows), dtype=bool) if grouped is None else grouped
     clipped = np.zeros((2, *low.shape), dtype=bool)
-    if grouped:
-        low, high, clipped = _clipped(density, rows, variance, low, high)
+    if grouped.any():
+        low, high, own = low.copy(), high.copy(), np.ix_(np.arange(len(low)), grouped)
+        ends = density, rows[grouped], variance[own], low[own], high[own]
+        low[own], high[own], clipped[..., grouped] = _clipped(*ends)
     middle, half = 0.5 * (high + low), np.maximum(0.5 * (high - low), 1e-9)
     followed = np.zeros(middle.shape, dtype=bool)
     series = []
@@ -177,11 +182,11 @@ def surface(
         each = np.einsum("dx,jxr->djr", _transform(degree), values)
         scale = np.max(np.abs(values), axis=1, initial=1.0)
         # Of groups the finest serves a site at those points at which it follows it.
-        some = grouped and degree == DEGREES[-1]
+        some = grouped[left] & (degree == DEGREES[-1])
         told = np.isfinite(each).all(axis=0)
-        enough = GROUPED if some else ENOUGH
+        enough = np.where(some, GROUPED, ENOUGH)
         told &= np.all(np.abs(each[-3:]) <= enough * scale, axis=0)
-        good = told.any(axis=0) if some else told.all(axis=0)
+        good = np.where(some, told.any(axis=0), told.all(axis=0))
         if good.any():
             series.append((left[good], np.nan_to_num(each[:, :, None, good])))
             followed[:, left[good]] = told[:, good]

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.model.curve import Log, LogCurve, Packed, curve, logs, packed
+from bayesrtw.model.curve import LogCurve, Packed, curve, logs, packed
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
+
+#: Units whose curves are kept.
+KEPT = 512
 
 
 class OneStudy(Protocol):
@@ -105,9 +108,9 @@ class Curves:
         return np.array([not each.edges for each in self.laid], dtype=bool)
 
     @property
-    def size(self) -> int:
+    def sizes(self) -> Array:
         """See `Sites`."""
-        return int(np.mean([len(each.weight) for each in self.laid])) + 1
+        return np.where(self.plain, 1.0, [len(each.weight) + 1.0 for each in self.laid])
 
     def log_density(self, mean: Array, variance: Array, rows: Index) -> Array:
         """See `Sites`."""
@@ -168,10 +171,13 @@ class Curves:
 
     def part(self, row: int) -> LogCurve:
         """Lay one of them; see `bayesrtw.model.curve.curve`."""
-        unit, near = self.units[row], float(self.seen[row] - self.by[row])
-        return curve(
-            _power(unit.log, float(self.share[row])), near, float(self.width[row]), unit.name
-        )
+        unit, share = self.units[row], float(self.share[row])
+        near, width = float(self.seen[row] - self.by[row]), float(self.width[row])
+        if share == 1.0:
+            return _laid(Itself(unit), near, width)
+        # A power is told from nothing far below the maximum.
+        log = getattr(unit, "deep", unit.log)
+        return curve(lambda theta: share * log(theta), near, width, unit.name)
 
     def weakened(self, share: Array) -> "Curves":
         """See `Sites`: likelihoods to a power."""
@@ -224,6 +230,22 @@ def curves(
     return Curves(tuple(units), seen, width, np.zeros(len(seen)), np.ones(len(seen)), many=many)
 
 
-def _power(log: Log, share: float) -> Log:
-    """Raise a likelihood to a power."""
-    return log if share == 1.0 else lambda theta: share * log(theta)
+class Itself:
+    """A unit, alike to itself alone."""
+
+    __slots__ = ("unit",)
+
+    def __init__(self, unit: OneStudy) -> None:
+        self.unit = unit
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Itself) and self.unit is other.unit
+
+    def __hash__(self) -> int:
+        return id(self.unit)
+
+
+@lru_cache(maxsize=KEPT)
+def _laid(of: Itself, near: float, width: float) -> LogCurve:
+    """Lay a unit once: the same studies stand in many models and selections of rows."""
+    return curve(of.unit.log, near, width, of.unit.name)

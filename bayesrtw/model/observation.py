@@ -46,8 +46,8 @@ class Sites(Protocol):
         """Whether a site times a normal has one maximum, so that a short rule there follows it."""
 
     @property
-    def size(self) -> int:
-        """How many normals a site's density takes, about: what a look at it costs."""
+    def sizes(self) -> Array:
+        """How many normals the density of each takes, shape (unit,): what a look at it costs."""
 
     def parts(self, row: int, low: float, high: float) -> tuple[Array, Array, Array]:
         """Log weight, centre and variance of the normals that a site is made of, each (part,).
@@ -127,9 +127,9 @@ class Mixed:
         return np.ones(len(self.seen), dtype=bool)
 
     @property
-    def size(self) -> int:
+    def sizes(self) -> Array:
         """See `Sites`."""
-        return len(self.ratio)
+        return np.full(len(self.seen), float(len(self.ratio)))
 
     def parts(self, row: int, low: float, high: float) -> tuple[Array, Array, Array]:  # noqa: ARG002
         """See `Sites`."""

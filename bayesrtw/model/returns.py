@@ -12,7 +12,7 @@ References
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Final, NamedTuple
 
@@ -34,6 +34,8 @@ FIRST, FAR = 81, 60.0
 #: Log of the share of its maximum at which an integrand over curves ends, and at which effects do; change
 #: of the logarithm below which it does not depend on the effect any more.
 END, GONE, FLAT = 32.0, 40.0, 1e-12
+#: The same for powers of a likelihood.
+DEEPEST = 2000.0
 #: Steps between effects that are integrated, in SDs given the curve and at most; fewest and most effects.
 STEP, LONGEST, FEWEST, MOST = 0.5, 0.25, 33, 1601
 #: What a spline through every other one may miss at those between: that through all misses some 1e-7.
@@ -256,6 +258,21 @@ class Returns:
         """The log likelihood under the prior of the shape."""
         return self.under(self.shape.shape)
 
+    def deep(self, theta: Array) -> Array:
+        """Log likelihood right to far below its maximum, as its powers need it."""
+        return self._deeper(theta)
+
+    @cached_property
+    def _deeper(self) -> LogLine:
+        """Lay effects beyond those of `own` as well."""
+        own, value = self.own, self._look.under(self.shape.shape)
+        inside = np.flatnonzero(value > value.max() - DEEPEST)
+        at = self._look.theta
+        low, high = at[max(inside[0] - 1, 0)], at[min(inside[-1] + 1, FIRST - 1)]
+        count = min(max(math.ceil((high - low) / LONGEST) + 1, FEWEST), MOST)
+        line = Even.through(*self._lay(np.linspace(low, high, count)).line(self.shape.shape))
+        return replace(own, far=LogLine(line, own.far, float(low), float(high), own.ends))
+
     def under(self, law: tuple[float, float]) -> LogLine:
         """Give the log likelihood where the log shape is normal with a mean and an SD."""
         look, laid = self._look, self._laid
@@ -290,15 +307,17 @@ class Returns:
         low, high = look.theta[max(inside[0] - 1, 0)], look.theta[min(inside[-1] + 1, FIRST - 1)]
         count = math.ceil((high - low) / min(STEP * self.spread, LONGEST)) + 1
         theta = np.linspace(low, high, min(max(count | 1, FEWEST), MOST))
-        shapes = np.zeros(0) if self.flat else self._shapes(theta)
-
-        def lay(at: Array) -> "Tabled":
-            return self._levelled(at) if self.flat else self._tabled(at, shapes, PLACES)
-
-        laid = lay(theta)
-        while len(laid.theta) < MOST and not _smooth(laid.theta, laid.under(self.shape.shape)):
-            laid = laid.woven(lay(0.5 * (laid.theta[1:] + laid.theta[:-1])))
+        laid = self._lay(theta)
+        while len(laid.theta) < MOST and not _smooth(*laid.line(self.shape.shape)):
+            laid = laid.woven(self._lay(0.5 * (laid.theta[1:] + laid.theta[:-1]), laid))
         return laid
+
+    def _lay(self, theta: Array, known: "Tabled | None" = None) -> "Tabled":
+        """Integrate over places at effects; at the shapes of what is known, where it is to be woven in."""
+        if self.flat:
+            return self._levelled(theta)
+        shapes = self._shapes(theta) if known is None else known.at
+        return self._tabled(theta, shapes, PLACES)
 
     def _shapes(self, theta: Array) -> Array:
         """Lay shapes at even steps wherever they matter."""
@@ -468,6 +487,10 @@ class Tabled(NamedTuple):
         """Integrate under log shapes that are normal, shape (effect,)."""
         weight = _weights(self.at, law) if self.levels is None else self.levels.under(law)(self.at)
         return np.asarray(logsumexp(self.log + weight, axis=1))
+
+    def line(self, law: tuple[float, float]) -> tuple[Array, Array]:
+        """Give effects and log likelihoods, each of shape (effect,)."""
+        return self.theta, self.under(law)
 
     def woven(self, between: "Tabled") -> "Tabled":
         """Put effects that lie between these in their places."""

@@ -88,9 +88,9 @@ class UnknownScale:
         return np.ones(len(self.seen), dtype=bool)
 
     @property
-    def size(self) -> int:
+    def sizes(self) -> Array:
         """See `Sites`."""
-        return int(self.log_weight.shape[1])
+        return np.full(len(self.log_weight), float(self.log_weight.shape[1]))
 
     def parts(self, row: int, low: float, high: float) -> tuple[Array, Array, Array]:  # noqa: ARG002
         """See `Sites`."""

@@ -13,7 +13,8 @@ from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.hazards import MONTH
 from bayesrtw.evidence.labelled import dataset_of
 from bayesrtw.evidence.table import Evidence, Outcome
-from bayesrtw.model.return_to_work import DATES, MEASURE
+from bayesrtw.model.reported import DATES
+from bayesrtw.model.return_to_work import MEASURE
 
 #: Columns that are read here and mean something else in the rows that come of it.
 READ = (

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import special, stats
+from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 
 import bayesrtw as brw
@@ -92,6 +93,42 @@ def test_heavy_tails_agree_with_a_grid(heavy):
     assert_allclose(fit.posterior.pooled.spread, grid.sd, rtol=1e-6)
     assert_allclose(fit.posterior.log_evidence, grid.log_evidence, atol=1e-6)
     assert_allclose(fit.posterior.tau, grid.weight.sum(1) @ grid.tau, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_families_of_one_and_of_two_are_a_dense_sum():
+    """Five estimates of four families under Student's t: families of one and of two."""
+    family = np.array([0, 0, 1, 2, 3])
+    spreads = prior.HalfNormal(0.3), prior.HalfNormal(0.2)
+    two = brw.Exchangeable(spreads[0], by="family", name="tau_family")
+    own = (brw.Intercept(prior.Normal(0, 0.5)), two, brw.Exchangeable(spreads[1]))
+    whole = brw.Model(terms=own, likelihood=HeavyTails(4.0))
+    effect = np.r_[Y[:4], 0.4]
+    fit = solve(whole, rows(effect, family=[f"f{each}" for each in family]))
+    mu, m, x = np.linspace(-2.4, 2.8, 131), np.linspace(-20, 20, 2001), np.linspace(-8, 8, 161)
+    weight = stats.norm.pdf(x) * (x[1] - x[0])
+    total = np.zeros(131)
+    for tau, v in zip(*legendre(0, 1.3, 24), strict=True):
+        density = v * stats.halfnorm.pdf(tau, scale=0.2)
+        at = m[:, None] + tau * x
+        each = [stats.t.pdf(y, 4, at, se) @ weight for y, se in zip(effect, SE, strict=True)]
+        lines = [CubicSpline(m, one) for one in (each[0] * each[1], *each[2:])]
+        for apart, w in zip(*legendre(0, 2.0, 24), strict=True):
+            behind = mu[:, None] + apart * x
+            inside = np.prod([line(behind) @ weight for line in lines], axis=0)
+            total += density * w * stats.halfnorm.pdf(apart, scale=0.3) * inside
+    total *= stats.norm.pdf(mu, 0, 0.5)
+    mass = total.sum() * (mu[1] - mu[0])
+    mean = total @ mu / total.sum()
+    sd = math.sqrt(total @ (mu - mean) ** 2 / total.sum())
+    found = fit.posterior
+    assert_allclose(found.log_evidence, math.log(mass), atol=1e-6)
+    assert_allclose((found.pooled.centre, found.pooled.spread), (mean, sd), atol=1e-6)
+    (less,) = fit.without([np.array([True, False, False, True, False])])
+    kept = [1, 2, 4]
+    alone = solve(whole, rows(effect[kept], SE[kept], family=[f"f{each}" for each in family[kept]]))
+    assert_allclose(less.posterior.log_evidence, alone.posterior.log_evidence, atol=1e-4)
+    assert_allclose(less.posterior.pooled.centre, alone.posterior.pooled.centre, atol=1e-5)
 
 
 def test_effects_behind_rows_agree_with_the_grid(heavy):

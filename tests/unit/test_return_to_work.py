@@ -520,3 +520,13 @@ def test_both_engines_agree() -> None:
     draws = sampled["posterior"]["mu"].to_numpy()
     mcse = draws.std() / math.sqrt(1000)
     assert abs(draws.mean() - exact.loc["mu", "mean"]) < 4 * mcse
+
+
+@pytest.mark.parametrize("share", [0.2, 0.05, 0.02])
+def test_powers_of_a_likelihood_are_right_far_below_its_maximum(share) -> None:
+    study = Returns("x", (), COUNTED, PEOPLE, WEIBULL, {})
+    laid = curve(lambda theta: share * study.deep(theta), study.best[0], study.spread)
+    theta = study.best[0] + study.spread * np.array([-9.0, -4.0, 0.0, 4.0, 9.0])
+    summed = share * np.array([_summed(study, each) for each in theta])
+    found = laid.log_integral(theta, np.zeros(5))
+    assert np.diff(found) == pytest.approx(np.diff(summed), abs=1e-6)

@@ -1,0 +1,233 @@
+"""What rows report of return to work beside a hazard ratio, read from their columns; see `return_to_work`."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from bayesrtw.evidence.counts import numbers_in
+from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.currency import Back, Report
+
+Array = NDArray[np.float64]
+
+#: Gives the number of a column; NaN where there is none.
+type Reader = Callable[[str], float]
+
+#: Further dates of the same study: endings of the names of its columns.
+DATES: Final = ("", "_2", "_3")
+#: BothArms by the endings of their columns: comparison, programme.
+ARMS: Final = ("_c", "_t")
+
+
+class ReportedRow(NamedTuple):
+    """What one row reports: counts at dates, other numbers, people, and what is wrong with it."""
+
+    back: Back | None
+    numbers: tuple[Report, ...]
+    n: Array
+    faults: tuple[str, ...]
+
+
+def reported(evidence: Evidence) -> list[ReportedRow]:
+    """Read what rows report beside a hazard ratio."""
+    names = [str(name) for name in evidence.data.data_vars]
+    columns = {name: numbers_in(evidence, name) for name in names}
+    return [
+        _row({name: float(values[row]) for name, values in columns.items()})
+        for row in range(evidence.size)
+    ]
+
+
+def _row(cells: Mapping[str, float]) -> ReportedRow:
+    """Read one row."""
+
+    def of(name: str) -> float:
+        return cells.get(name, math.nan)
+
+    faults: list[str] = []
+    n = np.array([of("n_c"), of("n_t")])
+    back = _back(of, n, faults)
+    numbers: list[Report] = []
+    counted = set() if back is None else set(back.day.tolist())
+    for end in DATES:
+        day = of(f"at{end}")
+        for kind in ("risk_ratio", "odds_ratio"):
+            ratio, se = of(f"{kind}{end}"), of(f"{kind}_se{end}")
+            if not math.isfinite(ratio) or day in counted:
+                continue
+            if not (ratio > 0 and se > 0):
+                faults.append(
+                    f"{kind}{end} needs to be positive, with {kind}_se{end}, of its logarithm."
+                )
+            elif not day > 0:
+                faults.append(f"{kind}{end} has no date; give at{end}, days.")
+            else:
+                share = of(f"share_c{end}")
+                if 0 < share < 1:
+                    numbers.append(_share(share, n[0], day))
+                elif kind == "odds_ratio":
+                    faults.append(
+                        f"odds_ratio{end} alone does not tell a hazard ratio where most people return: give "
+                        f"share_c{end}, the share back without the programme by that day."
+                    )
+                numbers.append(Report(kind, math.log(ratio), se, day))
+                counted.add(day)
+        if day not in counted:
+            numbers += _shares(of, end, day, faults)
+    numbers += _medians(of, n, faults)
+    numbers += _days(of, faults)
+    return ReportedRow(back, tuple(numbers), n, tuple(faults))
+
+
+def _share(share: float, n: float, day: float) -> Report:
+    """Take a share back without the programme; of 100 people where nobody says of how many."""
+    people = n if n > 0 else 100.0
+    hazard = -math.log1p(-share)
+    return Report(
+        "share", math.log(hazard), math.sqrt(share / (people * (1.0 - share))) / hazard, day, 0
+    )
+
+
+def _shares(of: Reader, end: str, day: float, faults: list[str]) -> list[Report]:
+    """Read shares back of both arms with their intervals, as complementary log-logs."""
+    told = [
+        [of(f"share{arm}{which}{end}") for which in ("", "_low", "_high")] for arm in reversed(ARMS)
+    ]
+    # Of one arm alone, or without an interval, they say nothing of an effect.
+    if not np.isfinite(told).all():
+        return []
+    if not day > 0:
+        faults.append(f"share_t{end} and share_c{end} have no date; give at{end}, days.")
+        return []
+    if any(not 0 < low < share < high < 1 for share, low, high in told):
+        faults.append(
+            f"share_t{end} and share_c{end} must lie between 0 and 1, inside their intervals; give shares "
+            "and not per cent, or counts."
+        )
+        return []
+    levels = np.log(-np.log1p(-np.array(told)))
+    se = (levels[:, 2] - levels[:, 1]) / (2.0 * float(ndtri(0.975)))
+    return [Report("back", levels[row, 0], se[row], day, arm) for row, arm in ((0, 1), (1, 0))]
+
+
+def _back(of: Reader, n: Array, faults: list[str]) -> Back | None:
+    """Read counts at dates."""
+    days, events = [], []
+    for end in DATES:
+        some = np.array([of(f"events{arm}{end}") for arm in ARMS])
+        if not np.isfinite(some).any():
+            continue
+        day = of(f"at{end}")
+        if not np.all(np.isfinite(some) & np.isfinite(n)):
+            faults.append(
+                f"events of one arm only, or no n_t and n_c; give events{ARMS[1]}{end}, "
+                f"n_t, events{ARMS[0]}{end}, n_c."
+            )
+        elif not day > 0:
+            faults.append(
+                f"people back at work have no date: give at{end}, the day by which they were counted."
+            )
+        elif np.any((some < 0) | (some > n) | (some != np.round(some)) | (n != np.round(n))):
+            faults.append(f"events{end} must be whole numbers between 0 and the people of the arm.")
+        else:
+            days.append(day)
+            events.append(some)
+    if not days or faults:
+        return None
+    order = np.argsort(days)
+    seen = np.array(events)[order].T
+    if np.any(np.diff(seen, axis=1) < 0):
+        faults.append(
+            "fewer people are back at a later date: these are not first returns, some were absent again. "
+            "Keep one date, and give excess_counts for what recurrence adds."
+        )
+        return None
+    return Back(np.array(days)[order], seen, n)
+
+
+def _medians(of: Reader, n: Array, faults: list[str]) -> list[Report]:
+    """Read medians, quartiles and their ratio."""
+    found: list[Report] = []
+    for arm, end in enumerate(ARMS):
+        median = of(f"median{end}")
+        quartiles = [of(f"{name}{end}") for name in ("q1", "q3")]
+        low, high = of(f"median{end}_low"), of(f"median{end}_high")
+        if not math.isfinite(median):
+            continue
+        if not median > 0:
+            faults.append(f"median{end} must be positive, in days; found {median:g}.")
+            continue
+        last = of("follow_up_days")
+        if math.isfinite(last) and median > last:
+            faults.append(
+                f"median{end} of {median:g} days lies beyond a follow-up of {last:g}; check both."
+            )
+            continue
+        se = math.nan
+        if 0 < low < median < high:
+            se = (math.log(high) - math.log(low)) / (2.0 * float(ndtri(0.975)))
+        elif not math.isfinite(n[arm]):
+            faults.append(f"median{end} needs n{end}, or median{end}_low and median{end}_high.")
+            continue
+        found.append(Report("quantile", math.log(median), se, 0.5, arm))
+        for share, value in zip((0.25, 0.75), quartiles, strict=True):
+            if math.isfinite(value) and math.isfinite(n[arm]):
+                if not value > 0 or (value < median) != (share < 0.5):
+                    faults.append(
+                        f"quartiles{end} must be positive and hold the median between them."
+                    )
+                    break
+                found.append(Report("quantile", math.log(value), math.nan, share, arm))
+    ratio, se = of("median_ratio"), of("median_ratio_se")
+    if math.isfinite(ratio) and not found:
+        if ratio > 0 and se > 0:
+            found.append(Report("median_ratio", math.log(ratio), se, 0.5))
+        else:
+            faults.append(
+                "median_ratio needs to be positive, with median_ratio_se, of its logarithm."
+            )
+    return found
+
+
+def _days(of: Reader, faults: list[str]) -> list[Report]:
+    """Read mean days of absence up to a horizon."""
+    horizon, found = of("horizon"), list[Report]()
+    told = [(f"days{end}", f"days{end}_se", arm) for arm, end in enumerate(ARMS)]
+    if math.isfinite(of("days_difference")):
+        if not math.isfinite(of("days_c")):
+            faults.append(
+                "days_difference says little without what it is a difference from: give days_c as well, the "
+                "mean days without the programme."
+            )
+            return found
+        told[1] = ("days_difference", "days_difference_se", 1)
+    for name, spread, arm in told:
+        value, se = of(name), of(spread)
+        if not math.isfinite(value):
+            continue
+        if not horizon > 0:
+            faults.append(
+                f"{name} has no horizon: give the days over which absence was counted, e.g. 365."
+            )
+            break
+        if not se > 0 and (name != "days_c" or not of("n_c") > 0):
+            faults.append(f"{name} needs {spread}, its standard error.")
+            break
+        least = -horizon if name == "days_difference" else 0.0
+        if not least < value < horizon:
+            faults.append(
+                f"{name} of {value:g} cannot be over a horizon of {horizon:g} days; check both, and the unit."
+            )
+            break
+        error = se if se > 0 else math.nan
+        if name == "days_difference":
+            found.append(Report(name, value, error, horizon))
+        else:
+            share = value / horizon
+            odds = math.log(share / (1.0 - share)), error / (horizon * share * (1.0 - share))
+            found.append(Report("days", *odds, horizon, arm))
+    return found
