@@ -3,19 +3,21 @@
     uv run python tests/bench/returns_change.py [--replicates 100] [--write]
 
 Twenty-four studies with individual times; before day 60 one hazard ratio, after it another. A third of them
-reports a hazard ratio over the year, a third people back by one date, a third by two. Medians, days and
-ratios without counts are refused too often under a hazard ratio that changes to be simulated by the hundred.
+reports a hazard ratio over the year, a third people back by one date, a third by two.
 `bayesrtw.currencies.changing` is asked with that day.
 """
 
 import argparse
 import math
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import returns_coverage as own
 
+from bayesrtw.errors import ConvergenceError, EngineRefusal
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.return_to_work import ReturnToWork
 from bayesrtw.model.spec import Model
@@ -23,7 +25,7 @@ from bayesrtw.question.agreement import changing
 
 STUDIES, DAY = 24, 60.0
 #: Hazard ratios before and after the day.
-RATIOS = ((1.3, 1.3), (1.5, 1.2), (1.5, 1.0), (2.0, 0.7))
+RATIOS = ((1.3, 1.3), (2.0, 0.7), (1.5, 1.0), (1.5, 1.2))
 KINDS = ("hazard_ratio", "back", "twice")
 OUT = Path(__file__).parents[2] / "docs" / "measured" / "returns-change.csv"
 
@@ -66,21 +68,37 @@ def noticed(before, after, place, seed=20261130):
     }
 
 
+def asked(case):
+    """Ask one data set; None where its sums do not come to rest."""
+    try:
+        return noticed(*case)
+    except (ConvergenceError, EngineRefusal):
+        return None
+
+
 def main():
     """Print how often the check speaks, and write it."""
-    asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--replicates", type=int, default=100)
-    asked.add_argument("--write", action="store_true")
-    given = asked.parse_args()
-    rows = []
-    for before, after in RATIOS:
-        found = pd.DataFrame([noticed(before, after, place) for place in range(given.replicates)])
-        row = {"before": before, "after": after, "replicates": len(found)}
-        row |= {"speaks": found["speaks"].mean(), "holds": found["holds"].mean()}
-        rows.append(row | {"median": found["median"].median()})
-        print(rows[-1], flush=True)
-    if given.write:
-        pd.DataFrame(rows).to_csv(OUT, index=False, float_format="%.4f")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--replicates", type=int, default=100)
+    parser.add_argument("--write", action="store_true")
+    given, rows = parser.parse_args(), []
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for before, after in RATIOS:
+            cases = [(before, after, place) for place in range(given.replicates)]
+            told = [each for each in pool.map(asked, cases) if each]
+            found = pd.DataFrame(told)
+            row = {
+                "before": before,
+                "after": after,
+                "replicates": len(cases),
+                "answered": len(told),
+            }
+            row |= {"speaks": found["speaks"].mean(), "holds": found["holds"].mean()}
+            rows.append(row | {"median": found["median"].median()})
+            frame = pd.DataFrame(rows)
+            print(frame.to_string(index=False), flush=True)
+            if given.write:
+                frame.to_csv(OUT, index=False, float_format="%.3f")
 
 
 if __name__ == "__main__":

@@ -135,7 +135,7 @@ def test_every_section_is_reached_from_the_front_page_by_its_name(reader: Reader
     bar = reader.page.locator(".bd-header .navbar-nav .nav-link")
     names = [text.strip() for text in bar.all_inner_texts()]
     assert names == [
-        "Start", "Tutorials", "Gallery", "How it works", "Reference", "Trust", "Contribute",
+        "Start", "Tutorials", "Other systems", "Gallery", "How it works", "Reference", "Trust", "Contribute",
     ]  # fmt: skip
     picture = reader.page.locator(".bd-article img").bounding_box()
     assert picture is not None

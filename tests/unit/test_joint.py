@@ -20,6 +20,7 @@ from bayesrtw.model.bias import AdditiveBias, BiasHierarchy, DirectedBias, Disco
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
 from bayesrtw.model.grouped import Varying
 from bayesrtw.model.joint import MOST_TOGETHER, integrated, joint
+from bayesrtw.model.likelihood import Offers
 from bayesrtw.model.term import Contribution, Facts
 
 prior = brw.prior
@@ -288,6 +289,8 @@ class Own:
 
 class Heavy:
     """A likelihood of somebody else, which is not normal."""
+
+    offers = Offers()
 
     def hyper(self):
         return {}

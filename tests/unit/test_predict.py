@@ -148,6 +148,7 @@ def test_members_of_a_group_are_that_level():
     np.testing.assert_allclose(found["median"], found["median"].iloc[0], rtol=1e-14)
 
 
+@pytest.mark.slow
 def test_heavy_tails_answer_as_wide_ones_do_and_agree_with_draws():
     heavy = brw.Model(terms=(INTERCEPT, YEAR, SPREAD), likelihood=HeavyTails(nu=4.0))
     tree = brw.fit(heavy, evidence(), engine=brw.Exact(draws=4000), seed=3)
