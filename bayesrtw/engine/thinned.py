@@ -21,6 +21,8 @@ LOG_2PI = np.log(2.0 * np.pi)
 #: Reach of a group's effect in its own SDs, and how many nodes are laid within it. The trapezium rule for a
 #: normal times steps whose widths are 1 / r_i SDs is off by exp(-2 pi^2 / (h^2 (1 + sum r_i^2))) at a step h.
 REACH, COUNTS, RIGHT = 6.5, (15, 23, 35, 53, 81, 121, 181), 1e-9
+#: Most numbers in one array.
+AT_ONCE = 100_000
 
 
 def of_groups(
@@ -73,11 +75,15 @@ def of_groups(
             here = np.flatnonzero(wanted == count)
             some = {name: value[here] if len(value) > 1 else value for name, value in at.items()}
             total = np.zeros((len(here), *mean.shape[1:-1]))
+            centre, wide, apart = mean[here][..., own], spread[here], variance[here][..., own]
             z, weight = normal_rule(int(count))
-            for node, share in zip(z, weight, strict=True):
-                moved = mean[here][..., own] + node * spread[here]
-                each = thinning.log_factor(moved, variance[here][..., own], rows[own], some)
-                total += share * np.exp(-np.sum(each, axis=-1))
+            step = max(1, AT_ONCE // max(centre.size, 1))
+            for first in range(0, len(z), step):
+                cut = slice(first, first + step)
+                lead = (-1, *(1,) * centre.ndim)
+                moved = centre + z[cut].reshape(lead) * wide
+                each = thinning.log_factor(moved, apart, rows[own], some)
+                total += np.tensordot(weight[cut], np.exp(-np.sum(each, axis=-1)), axes=1)
             found[here] -= np.log(total)
     return np.asarray(found)
 

@@ -110,8 +110,7 @@ def _tilted(fit: NormalFitted, model: Model, coefficients: bool) -> Posterior:
         free = free_weights(thinning, priors)
         two = _free(fit, curved_of(design, sizes(width)[0]), free, FREE_RULES[width])
     else:
-        curved = (curved_of(design, sizes(width)[each]) for each in RULES[width])
-        two = tuple(_look(fit, each) for each in curved)
+        two = _look(fit, curved_of(design, sizes(width)[0]), RULES[width])
     coarse, found = (_posterior(fit, looked, coefficients) for looked in two)
     moved = abs(coarse.log_evidence - found.log_evidence)
     if found.headline in found.effects:
@@ -160,11 +159,11 @@ def _weighed(
     return _Looked(b, share, top + math.log(total), degree, start.keep)
 
 
-def _look(fit: NormalFitted, curved: Curved) -> _Looked:
-    """Weigh the rule of the coefficients at every node, where known weights have moved them to."""
+def _look(fit: NormalFitted, curved: Curved, sized: tuple[int, int]) -> tuple[_Looked, ...]:
+    """Weigh two rules of the coefficients at every node, where known weights have moved them to."""
     start = _start(fit, curved, NEGLIGIBLE)
     values, mean, factor = start.values, start.mean, start.factor
-    width, laid = mean.shape[1], rule(mean.shape[1], curved.size)
+    width = mean.shape[1]
     offset, own, noise = curved.reach(values)
     rows = np.flatnonzero(curved.keep)
 
@@ -183,12 +182,15 @@ def _look(fit: NormalFitted, curved: Curved) -> _Looked:
     centre = np.zeros((len(mean), width))
     both = STEP * np.concatenate([np.eye(width), -np.eye(width)])
     for _ in range(TURNS if width else 0):
-        # The rule stands where the tilt has moved the coefficients to: at the slope of the log factor.
+        # The rules stand where the tilt has moved the coefficients to: at the slope of the log factor.
         _, log = at_z(centre[:, None, :] + both)
         centre = (log[:, :width] - log[:, width:]) / (2.0 * STEP)
-    b, log = at_z(centre[:, None, :] + laid.node)
-    log = log - centre @ laid.node.T - 0.5 * np.sum(centre**2, axis=1)[:, None]
-    return _weighed(b, laid.weight, log, start, laid.degree, CARRIED)
+    found = []
+    for laid in (rule(width, sizes(width)[place]) for place in sized):
+        b, log = at_z(centre[:, None, :] + laid.node)
+        log = log - centre @ laid.node.T - 0.5 * np.sum(centre**2, axis=1)[:, None]
+        found.append(_weighed(b, laid.weight, log, start, laid.degree, CARRIED))
+    return tuple(found)
 
 
 def _free(
