@@ -10,7 +10,7 @@ References
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -441,10 +441,11 @@ class Back(NamedTuple):
     events: Array
     n: Array
 
-    def log(self, arms: BothArms) -> Array:
-        """Log probability of the counts; the numbers of both arms broadcast."""
+    def log(self, arms: BothArms, only: Sequence[int] = (0, 1)) -> Array:
+        """Log probability of the counts, or of those of one arm; the numbers of both broadcast."""
         found: Array | float = 0.0
-        for arm, (events, n) in enumerate(zip(self.events, self.n, strict=True)):
+        for arm in only:
+            events, n = self.events[arm], self.n[arm]
             curve, last = arms.curve(arm), 0.0
             before: Array = np.zeros(())
             for day, total in zip(self.day.tolist(), events.tolist(), strict=True):

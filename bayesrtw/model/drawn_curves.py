@@ -1,5 +1,6 @@
 """Curves of return of single studies, drawn given their effects and everything that they report."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -13,6 +14,8 @@ Array = NDArray[np.float64]
 #: Points of a look at where a curve may lie (place, shape), how often it is narrowed; and of what is drawn
 #: from.
 LOOKED, NARROWED, DRAWN = (49, 25), 4, (61, 31)
+#: Points of levels of the programme that are drawn from, for each of places.
+FINER: Final = 16
 #: Log of the share of its maximum at which a curve may not be.
 GONE: Final = 14.0
 
@@ -37,10 +40,26 @@ def _log(study: Returns, theta: Array, places: Array, shapes: Array) -> Array:
     """Log density of what a study reports and its curve, shape (effect, place, shape)."""
     law = study.shape.shape[0], study.widest
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-        found = study.log_joint(theta[:, None, None], places[:, None], shapes)
+        if study.by_arm:
+            found = _by_arm(study, theta, places, shapes)
+        else:
+            found = study.log_joint(theta[:, None, None], places[:, None], shapes)
         found = found + study.shape.log_place(places[:, None], shapes, study.day)
         found = found - 0.5 * ((shapes - law[0]) / law[1]) ** 2
     return np.where(np.isnan(found), -np.inf, found)
+
+
+def _by_arm(study: Returns, theta: Array, places: Array, shapes: Array) -> Array:
+    """Log density of what a study reports; the programme's along straight lines between levels."""
+    ends = places[0] + theta.min(), places[-1] + theta.max()
+    count = FINER * math.ceil((ends[1] - ends[0]) / (places[1] - places[0])) + 2
+    level, gap = np.linspace(*ends, count, retstep=True)
+    told = study.log_of_arm(1, level[:, None], shapes)
+    at = (theta[:, None] + places - level[0]) / gap
+    piece = np.clip(at.astype(np.intp), 0, count - 2)
+    share = (at - piece)[..., None]
+    moved = (1.0 - share) * told[piece] + share * told[piece + 1]
+    return np.asarray(study.log_of_arm(0, places[:, None], shapes) + moved)
 
 
 def _home(study: Returns, theta: Array) -> tuple[tuple[float, float], tuple[float, float]]:

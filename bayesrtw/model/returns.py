@@ -24,11 +24,14 @@ from scipy.special import logsumexp
 from bayesrtw.evidence.hazards import ReturnCurve
 from bayesrtw.model.currency import KINDS, Back, BothArms, People, Report, Shape
 from bayesrtw.model.curve import Even, LogLine
+from bayesrtw.model.tabled import LevelLaws, Tabled
 
 Array = NDArray[np.float64]
 
 #: Points of a look at where a curve may lie (place, shape), and how often it is narrowed.
 LOOKED, NARROWED = (33, 33), 3
+#: The same (effect, shape) for the ends of places that serve all effects together.
+FEW = (9, 17)
 #: Effects at which a study is looked at first, and how far from its best estimate; beyond, nothing changes.
 FIRST, FAR = 81, 60.0
 #: Log of the share of its maximum at which an integrand over curves ends, and at which effects do; change
@@ -96,10 +99,26 @@ class Returns:
     @cached_property
     def day(self) -> float:
         """Day at which the curve is placed by its hazard; 0 where it is placed by its median."""
+        if self._dated or not self.by_arm:
+            return self._dated
+        days = [each.at for each in self.numbers if each.kind != "quantile"]
+        return days[0] if days else math.exp(self.numbers[0].value)
+
+    @cached_property
+    def _dated(self) -> float:
+        """Day of counts, ratios or shares; 0 if there are none."""
         if self.seen is not None:
             return float(self.seen.day[0])
-        ratios = ("risk_ratio", "odds_ratio", "back")
-        return next((each.at for each in self.numbers if each.kind in ratios), 0.0)
+        dated = ("risk_ratio", "odds_ratio", "back")
+        return next((each.at for each in self.numbers if each.kind in dated), 0.0)
+
+    @cached_property
+    def by_arm(self) -> bool:
+        """Whether every number is of one arm, so that both arms tell their own level of one smooth law."""
+        kinds = {each.kind for each in self.numbers}
+        kinked = bool(self.shape.cut) and "quantile" in kinds
+        alone = {"share", "back", "quantile", "days"}
+        return kinds <= alone and not (self.flat or kinked or self.change[1])
 
     def kinks(self, theta: Array, log_shape: Array) -> list[Array]:
         """Places at which a quantile of an arm lies where its hazard jumps; arguments broadcast."""
@@ -147,23 +166,39 @@ class Returns:
         each = [self._given(theta, theta + by, curve) + log for by, log in nodes]
         return np.asarray(logsumexp(each, axis=0))
 
-    def _given(self, theta: Array, counted: Array, curve: ReturnCurve) -> Array:
-        """Log density of all numbers, where counts follow a log hazard ratio of their own."""
+    def log_of_arm(self, arm: int, level: Array, log_shape: Array) -> Array:
+        """Log density of what one arm tells, given its own curve; arguments broadcast; see `by_arm`."""
+        curve, none = self.shape.curve(level, log_shape, self.day), np.zeros(())
+        if not arm or self.seen is None or not self.excess.get("counts"):
+            return self._given(none, none, curve, (arm,))
+        nodes = zip(*self._gauss, strict=True)
+        each = [self._given(none, by, curve, (arm,)) + log for by, log in nodes]
+        return np.asarray(logsumexp(each, axis=0))
+
+    def _given(
+        self, theta: Array, counted: Array, curve: ReturnCurve, only: tuple[int, ...] = (0, 1)
+    ) -> Array:
+        """Log density of numbers of some arms, where counts follow a log hazard ratio of their own."""
         of_counts = self.arms(counted, curve)
-        found = np.asarray(0.0 if self.seen is None else self.seen.log(of_counts))
-        if not self.numbers:
+        found = np.asarray(0.0 if self.seen is None else self.seen.log(of_counts, only))
+        own = [place for place, each in enumerate(self.numbers) if each.arm in only or only[1:]]
+        if not own:
             return found
         arms = self.arms(theta, curve)
-        gaps = [each.value - KINDS[each.kind].mean(each, arms) for each in self.numbers]
-        slopes = self.joint.slopes
+        told = [self.numbers[place] for place in own]
+        gaps = [each.value - KINDS[each.kind].mean(each, arms) for each in told]
+        slopes = self.joint.slopes[own]
         if self.seen is not None:
             shares = self.seen.missed(of_counts)
             gaps = [
                 gap - sum(slope * own for slope, own in zip(row, shares, strict=True))
                 for gap, row in zip(gaps, slopes.tolist(), strict=True)
             ]
-        white = np.tensordot(self.joint.whitening, np.stack(np.broadcast_arrays(*gaps)), axes=1)
-        return np.asarray(found + self.joint.log_size - 0.5 * np.sum(white**2, axis=0))
+        found = found + self.joint.log_size
+        for row in self.joint.whitening[np.ix_(own, own)].tolist():
+            white = sum(slope * gap for slope, gap in zip(row, gaps, strict=True) if slope)
+            found = found - 0.5 * np.square(white)
+        return np.asarray(found)
 
     @cached_property
     def _gauss(self) -> tuple[Array, Array]:
@@ -181,6 +216,8 @@ class Returns:
             curve = prior.curve(level, log_shape, self.day)
             found = float(prior.log_place(level, log_shape, self.day) - 0.125 * theta**2)
             found -= 0.5 * float((log_shape - prior.shape[0]) / prior.shape[1]) ** 2
+            # Without a date the maximum is that over log medians.
+            found += float(log_shape) if self.day > self._dated and not prior.cut else 0.0
             arms = self.arms(theta, curve)
             if self.seen is not None:
                 found += float(self.seen.log(arms))
@@ -286,7 +323,7 @@ class Returns:
         return LogLine(Even.through(laid.theta, near), line, low, high, ends)
 
     @cached_property
-    def _look(self) -> "Tabled":
+    def _look(self) -> Tabled:
         """Look at effects far and wide, on coarse rules."""
         x = np.linspace(-1.0, 1.0, FIRST) * math.asinh(FAR / self.spread)
         theta = self.best[0] + self.spread * np.sinh(x)
@@ -295,7 +332,7 @@ class Returns:
         return self._tabled(theta, np.linspace(*self._widest, LOOKED[1]), PLACES // 2)
 
     @cached_property
-    def _laid(self) -> "Tabled":
+    def _laid(self) -> Tabled:
         """Integrate over places at even effects wherever the study leaves any likelihood."""
         look = self._look
         value = look.under((self.shape.shape[0], self.widest))
@@ -312,12 +349,52 @@ class Returns:
             laid = laid.woven(self._lay(0.5 * (laid.theta[1:] + laid.theta[:-1]), laid))
         return laid
 
-    def _lay(self, theta: Array, known: "Tabled | None" = None) -> "Tabled":
+    def _lay(self, theta: Array, known: Tabled | None = None) -> Tabled:
         """Integrate over places at effects; at the shapes of what is known, where it is to be woven in."""
         if self.flat:
             return self._levelled(theta)
         shapes = self._shapes(theta) if known is None else known.at
-        return self._tabled(theta, shapes, PLACES)
+        return Tabled(theta, shapes, self._evenly(theta, shapes, PLACES))
+
+    def _evenly(self, theta: Array, log_shape: Array, count: int) -> Array:
+        """Log of integrals over places at even effects and at shapes, shape (effect, shape)."""
+        if not self.by_arm:
+            return self._tabled(theta, log_shape, count).log
+        rows, columns = (
+            each[_spaced(len(each), most)]
+            for each, most in zip((theta, log_shape), FEW, strict=True)
+        )
+        low, high = self._homes(rows, columns)
+        # Effects and shapes that nothing is left of need no levels of their own.
+        top = self._density(rows[:, None], 0.5 * (low + high), columns)
+        top = top - 0.5 * ((columns - self.shape.shape[0]) / self.widest) ** 2
+        alive = top > top.max() - GONE - 2.0 * END
+        # What lives between two of them lives between the levels of both.
+        alive = alive | np.r_[alive[1:], alive[:1] & False] | np.r_[alive[:1] & False, alive[:-1]]
+        some = alive.any(axis=0)
+        width = float(np.min((high - low)[alive]))
+        low = np.where(alive, low, np.inf).min(axis=0) - 0.1 * width
+        high = np.where(alive, high, -np.inf).max(axis=0) + 0.1 * width
+        first, last = (np.interp(log_shape, columns[some], each[some]) for each in (low, high))
+        apart = theta[1] - theta[0]
+        fine = math.ceil(apart * count / width)
+        step = apart / fine
+        levels = math.ceil(float(np.max(last - first)) / step) + 1
+        level = first + step * np.arange(levels)[:, None]
+        moved = first + theta[0] + step * np.arange(levels + fine * (len(theta) - 1))[:, None]
+        with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+            one = self.log_of_arm(0, level, log_shape)
+            one = one + self.shape.log_place(level, log_shape, self.day)
+            two = self.log_of_arm(1, moved, log_shape)
+            one, two = (np.where(np.isnan(each), -np.inf, each) for each in (one, two))
+            tops = one.max(axis=0), two.max(axis=0)
+            # Levels of the programme are those of the comparison and the effect: a sum over even levels.
+            one, two = (
+                np.exp(each - top).T.copy() for each, top in zip((one, two), tops, strict=True)
+            )
+            windows = np.lib.stride_tricks.sliding_window_view(two, levels, 1)[:, ::fine]
+            whole = np.einsum("si,sji->js", one, windows)
+            return np.asarray(np.log(whole * step) + tops[0] + tops[1])
 
     def _shapes(self, theta: Array) -> Array:
         """Lay shapes at even steps wherever they matter."""
@@ -338,12 +415,12 @@ class Returns:
 
     def _alive(self, theta: Array) -> tuple[float, float, float]:
         """Give the shapes that matter at any of these effects, and steps that are fine enough."""
-        some = theta[_spaced(len(theta), LOOKED[1] // 2)]
+        some = np.linspace(theta[0], theta[-1], LOOKED[1] // 2)
         low, high = self._widest
         step = high - low
         for _ in range(NARROWED):
             shapes = np.linspace(low, high, LOOKED[1])
-            inside = self._tabled(some, shapes, PLACES // 2).log
+            inside = self._evenly(some, shapes, PLACES // 2)
             inside = inside - 0.5 * ((shapes - self.shape.shape[0]) / self.widest) ** 2
             kept = inside > inside.max(axis=1, keepdims=True) - END
             gap = shapes[1] - shapes[0]
@@ -356,7 +433,7 @@ class Returns:
             )
         return low, high, min(step, APART * self.shape.shape[1])
 
-    def _tabled(self, theta: Array, log_shape: Array, count: int) -> "Tabled":
+    def _tabled(self, theta: Array, log_shape: Array, count: int) -> Tabled:
         """Integrate over places at effects and shapes."""
         rows, columns = (
             each[_spaced(len(each), most)]
@@ -405,7 +482,7 @@ class Returns:
             )
         return low, high
 
-    def _levelled(self, theta: Array) -> "Tabled":
+    def _levelled(self, theta: Array) -> Tabled:
         """Lay densities over levels at effects, where nothing but the level counts."""
         low, high = self._homes(theta, np.zeros(1))
         place = low + (high - low) * np.linspace(0.0, 1.0, ALONE)
@@ -415,7 +492,7 @@ class Returns:
         return Tabled(theta, place, inside + np.log((high - low) / (ALONE - 1)), self._levels)
 
     @cached_property
-    def _levels(self) -> "LevelLaws":
+    def _levels(self) -> LevelLaws:
         """Densities of levels at the one day that counts, given shapes."""
         shapes, level = np.linspace(*self._widest, OVER), np.linspace(*self._reach, LEVELS)
         return LevelLaws(level, shapes, self.shape.log_place(level[:, None], shapes, self.day))
@@ -449,66 +526,6 @@ class Together(NamedTuple):
     correlation: Array
 
 
-class LevelLaws(NamedTuple):
-    """Log densities of levels given log shapes, shape (level, shape)."""
-
-    level: Array
-    log_shape: Array
-    log: Array
-
-    def under(self, law: tuple[float, float]) -> "scipy.interpolate.CubicSpline":
-        """Integrate over log shapes that are normal."""
-        return scipy.interpolate.CubicSpline(
-            self.level, logsumexp(self.log + _weights(self.log_shape, law), axis=1)
-        )
-
-
-class Tabled(NamedTuple):
-    """Log likelihoods at effects and log shapes or, where nothing else counts, at effects and levels.
-
-    Attributes
-    ----------
-    theta
-        Shape (effect,).
-    at
-        Log shapes, shape (shape,), or levels, shape (effect, level).
-    log
-        Shape (effect, shape) or (effect, level), with the steps of levels.
-    levels
-        Densities of levels; None for log shapes.
-    """
-
-    theta: Array
-    at: Array
-    log: Array
-    levels: LevelLaws | None = None
-
-    def under(self, law: tuple[float, float]) -> Array:
-        """Integrate under log shapes that are normal, shape (effect,)."""
-        weight = _weights(self.at, law) if self.levels is None else self.levels.under(law)(self.at)
-        return np.asarray(logsumexp(self.log + weight, axis=1))
-
-    def line(self, law: tuple[float, float]) -> tuple[Array, Array]:
-        """Give effects and log likelihoods, each of shape (effect,)."""
-        return self.theta, self.under(law)
-
-    def woven(self, between: "Tabled") -> "Tabled":
-        """Put effects that lie between these in their places."""
-        at = self.at if self.levels is None else _woven(self.at, between.at)
-        return Tabled(
-            _woven(self.theta, between.theta), at, _woven(self.log, between.log), self.levels
-        )
-
-
-def _weights(log_shape: Array, law: tuple[float, float]) -> Array:
-    """Give logs of weights of log shapes at even steps, normal with a mean and an SD."""
-    mean, sd = law
-    bare = -0.5 * ((log_shape - mean) / sd) ** 2
-    return np.asarray(
-        bare + math.log((log_shape[1] - log_shape[0]) / (sd * math.sqrt(2 * math.pi)))
-    )
-
-
 def _even(count: int) -> tuple[Array, Array]:
     """Nodes and weights of the trapezoid rule between 0 and 1."""
     return np.linspace(0.0, 1.0, count), np.full(count, 1.0 / (count - 1))
@@ -519,13 +536,6 @@ def _gauss(count: int) -> tuple[Array, Array]:
     """Nodes and weights of the Gauss-Legendre rule between 0 and 1."""
     x, weight = np.polynomial.legendre.leggauss(count)
     return 0.5 * (x + 1.0), 0.5 * weight
-
-
-def _woven(one: Array, other: Array) -> Array:
-    """Put rows of one array between those of another."""
-    found = np.empty((len(one) + len(other), *one.shape[1:]))
-    found[::2], found[1::2] = one, other
-    return found
 
 
 def _smooth(theta: Array, value: Array) -> bool:

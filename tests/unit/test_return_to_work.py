@@ -167,6 +167,40 @@ def test_a_study_is_a_sum_over_its_curves(numbers, seen, shape) -> None:
     assert np.diff(found) == pytest.approx(np.diff(own), abs=1e-6)
 
 
+@pytest.mark.parametrize("shape", [WEIBULL, PIECES], ids=["weibull", "pieces"])
+def test_days_and_counts_with_an_excess_are_a_sum_over_curves(shape) -> None:
+    days = tuple(Report("days", by, 0.15, 365.0, arm) for arm, by in ((0, 0.4), (1, -0.1)))
+    n, excess = np.array([120.0, 110.0]), 0.2
+    study = Returns("x", days, None, n, shape, {})
+    counted = Returns("x", (), TWICE, PEOPLE, shape, {"counts": excess})
+    assert study.by_arm
+    assert counted.by_arm
+    s = np.linspace(-6, 6, 121) * shape.shape[1] + shape.shape[0]
+    m = np.linspace(-7, 7, 801)[:, None] * shape.median[1] + shape.median[0]
+    log = stats.norm.logpdf(m, *shape.median) + stats.norm.logpdf(s, *shape.shape)
+    told = WeibullReturn(np.exp(m), np.exp(s))
+    if shape.cut:
+        later = shape.cut + (np.exp(m) - shape.cut) / np.exp(s)
+        told = PiecewiseReturn(
+            np.where(np.exp(m) <= shape.cut, np.exp(m), later), np.exp(s), shape.cut
+        )
+
+    def summed(theta):
+        found = log
+        for each in days:
+            away = told.days(365.0, math.exp(theta * each.arm)) / 365.0
+            found = found + stats.norm.logpdf(each.value, logit(away), each.se)
+        return float(np.log(np.exp(found).sum()))
+
+    theta = np.array([0.0, 0.2, 0.4, 0.6, 0.9])
+    whole = np.array([summed(each) for each in theta])
+    assert np.diff(study.log(theta)) == pytest.approx(np.diff(whole), abs=1e-6)
+    x, weight = np.polynomial.hermite_e.hermegauss(9)
+    bare = Returns("x", (), TWICE, PEOPLE, shape, {})
+    each = [np.exp([_summed(bare, one + excess * by) for by in x]) @ weight for one in theta]
+    assert np.diff(counted.log(theta)) == pytest.approx(np.diff(np.log(each)), abs=1e-6)
+
+
 @pytest.mark.parametrize("told", [WeibullReturn(90.0, 0.8), PiecewiseReturn(90.0, 0.4, 120.0)])
 def test_a_hazard_ratio_may_change_at_a_day(told) -> None:
     treated = Treated(told, np.array(2.0), np.array(0.7), 60.0)
