@@ -3,6 +3,7 @@
 import math
 import unicodedata
 import warnings
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -18,6 +19,9 @@ ELLIPSIS: Final = "…"
 #: Share of a shortened text that is kept in front of the ellipsis: names begin with the author, and
 #: end with what tells two rows of one study apart.
 FRONT: Final = 0.6
+
+#: Words up to which the first line of a text is looked for at first.
+FIRST: Final = 16
 
 #: On a screen of 100 dots an inch letters are set on whole dots, which can make a line longer by 4%.
 HINTED: Final = 0.96
@@ -205,12 +209,19 @@ def wrap(text: str, room: float, face: Face) -> list[str]:
         The lines; a word that is wider than a line is shortened.
     """
     room *= HINTED
+    words = list(filter(None, text.split(" ")))
     lines: list[str] = []
-    current = ""
-    for word in filter(None, text.split(" ")):
-        longer = f"{current} {word}".lstrip()
-        if current and width(longer, face) > room:
-            lines.append(current)
-            longer = word
-        current = longer if longer != word else shorten(word, room, face)
-    return [*lines, current] if current else lines
+    while words:
+
+        def too_long(count: int, words: list[str] = words) -> bool:
+            return width(" ".join(words[:count]), face) > room
+
+        # Lines of a text have about as many words each: as many as the one before are tried first.
+        most = min(len(words), 2 * (lines[-1].count(" ") + 1) if lines else FIRST)
+        while most < len(words) and not too_long(most):
+            most = min(2 * most, len(words))
+        count = max(1, bisect_left(range(most + 1), True, lo=1, key=too_long) - 1)
+        line = " ".join(words[:count])
+        lines.append(line if count > 1 else shorten(line, room, face))
+        words = words[count:]
+    return lines

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy
 from numpy.typing import NDArray
+from scipy.special import chdtrc, chdtri, ndtr, ndtri, stdtr, stdtrit
 
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.counts import counts
@@ -48,12 +49,11 @@ class PooledLine:
 
     def row(self, ci_prob: float, differs: str) -> dict[str, float | str]:
         """Give it as cells; `wider` is the variance of a new setting's effect."""
-        from scipy import stats  # noqa: PLC0415 - half a second, which an answer does not need
-
-        free = math.isinf(self.df)
-        law = stats.norm if free else stats.t(self.df)
-        reach = float(law.ppf(0.5 + ci_prob / 2)) * math.sqrt(self.se**2 + self.wider)
+        free, level = math.isinf(self.df), 0.5 + ci_prob / 2
+        reach = float(ndtri(level) if free else stdtrit(self.df, level))
+        reach *= math.sqrt(self.se**2 + self.wider)
         z = self.estimate / self.se
+        tail = ndtr(-abs(z)) if free else stdtr(self.df, -abs(z))
         told = self.wider == 0
         return {
             "estimate": self.estimate,
@@ -62,7 +62,7 @@ class PooledLine:
             "upper": self.estimate + reach,
             "statistic": z if told else math.nan,
             "df": math.nan if free else self.df,
-            "p_value": float(2 * law.sf(abs(z))) if told else math.nan,
+            "p_value": float(2 * tail) if told else math.nan,
             "tau2": self.tau2,
             "i2": self.tau2 / (self.tau2 + self.typical),
             "h2": 1.0 + self.tau2 / self.typical,
@@ -221,9 +221,7 @@ def q_profile(y: Array, v: Array, ci_prob: float) -> tuple[float, float]:
     """Give the tau^2 at which the generalised Q is at quantiles of chi squared."""
 
     def at(level: float) -> float:
-        from scipy import stats  # noqa: PLC0415 - half a second, which an answer does not need
-
-        end = float(stats.chi2.ppf(level, len(y) - 1))
+        end = float(chdtri(len(y) - 1, 1 - level))
         return root(lambda t: excess(y, v, t) - end, _scale(y, v))
 
     return at(0.5 + ci_prob / 2), at(0.5 - ci_prob / 2)
@@ -259,8 +257,6 @@ def _scale(y: Array, v: Array) -> float:
 
 def _pooled(y: Array, v: Array, ci_prob: float) -> dict[str, dict[str, float | str]]:
     """Give pooled means, heterogeneity and a prediction interval."""
-    from scipy import stats  # noqa: PLC0415 - half a second, which an answer does not need
-
     count, size = len(y), typical(v)
     mean, w = weighted(y, v, 0.0)
     q = excess(y, v, 0.0)
@@ -271,7 +267,7 @@ def _pooled(y: Array, v: Array, ci_prob: float) -> dict[str, dict[str, float | s
     rows["Q"] |= {
         "statistic": q,
         "df": float(count - 1),
-        "p_value": float(stats.chi2.sf(q, count - 1)),
+        "p_value": float(chdtrc(count - 1, q)),
     }
     rows["common effect"] = common.row(ci_prob, "assumes that all studies have one effect")
     rows["common effect"] |= {"tau2": 0.0, "i2": max(0.0, 1 - (count - 1) / q) if q else 0.0}
@@ -422,8 +418,6 @@ def _regression(y: Array, v: Array, x: Array) -> tuple[tuple[float, float], tupl
 
 def trim_and_fill(y: Array, v: Array) -> tuple[Array, Array, int]:
     """Add studies by symmetry (L0 under random effects): estimates, variances, and how many were added."""
-    from scipy import stats  # noqa: PLC0415 - half a second, which an answer does not need
-
     slope = _regression(y, v, np.sqrt(v))[1][0]
     # Small studies that say more: what is missing is on the other side.
     side = -1.0 if slope < 0 else 1.0
@@ -434,7 +428,8 @@ def trim_and_fill(y: Array, v: Array) -> tuple[Array, Array, int]:
     for _ in range(ROUNDS):
         kept = count - added
         mean, _ = weighted(at[:kept], size[:kept], reml(at[:kept], size[:kept]))
-        ranks = stats.rankdata(np.abs(at - mean)) * np.sign(at - mean)
+        _, place, alike = np.unique(np.abs(at - mean), return_inverse=True, return_counts=True)
+        ranks = (np.cumsum(alike) - 0.5 * (alike - 1))[place] * np.sign(at - mean)
         above = float(ranks[ranks > 0].sum())
         new = max(0, round((4 * above - count * (count + 1)) / (2 * count - 1)))
         if new == added:
