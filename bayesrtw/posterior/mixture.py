@@ -33,6 +33,8 @@ PRECISION = 2e-15
 OWN, SHARED = 6, 16
 #: Quantiles of one mixture that are found each by itself, and that one serves of more.
 FEW = 16
+#: Share of a mixture that shows about where its quantiles are.
+MOSTLY = 0.999
 #: Points that are tried for one quantile before it is bracketed.
 POINTS = 6
 #: Numbers in one intermediate array: it stays in the cache.
@@ -246,18 +248,26 @@ def quantiles(q: Array, weight: Array, mean: Array, sd: Array) -> Array:
     if not np.all(sd > 0):
         each = [[quantile(level, row, mean, sd) for row in weight] for level in q]
         return np.array(each).reshape(shape)
-    # One point for all weightings first: about where their equal mixture has the quantile.
+    # One point for all weightings first: about where their equal mixture has the quantile, by what it is
+    # mostly made of.
     blend = weight.mean(axis=0)
+    order = np.argsort(-blend)
+    mostly = np.sort(order[: 1 + np.searchsorted(np.cumsum(blend[order]), MOSTLY)])
+    share = blend[mostly] / blend[mostly].sum()
     found, settled = np.empty(shape), np.zeros(shape, dtype=bool)
-    step = max(1, AT_ONCE // (len(blend) * len(q)))
+    step = max(1, AT_ONCE // len(mostly))
     for start in range(0, shape[2], step):
         part = slice(start, start + step)
+        found[..., part] = _near(q, share, mean[mostly, part], sd[mostly, part])[:, None, :]
+    step = max(1, AT_ONCE // (len(blend) * len(q)))
+    # One weighting alone has nobody to share a polynomial with.
+    for start in range(0, shape[2] if len(weight) > 1 else 0, step):
+        part = slice(start, start + step)
         own = mean[:, part], sd[:, part]
-        at = _near(q, blend, *own)
         moved, sure = _root(
             q[:, None, None],
             _taylor(
-                at,
+                found[:, 0, part],
                 np.ascontiguousarray(own[0].T),
                 np.ascontiguousarray(1.0 / own[1].T),
                 SHARED,
@@ -266,7 +276,8 @@ def quantiles(q: Array, weight: Array, mean: Array, sd: Array) -> Array:
             weight @ own[1] ** -(SHARED + 1.0),
             weight @ own[1],
         )
-        found[:, :, part], settled[:, :, part] = at[:, None, :] + moved, sure
+        found[..., part] += moved
+        settled[..., part] = sure
     level, row, column = np.nonzero(~settled)
     if len(level):
         close = found[level, row, column]
