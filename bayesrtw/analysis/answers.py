@@ -3,19 +3,25 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from bayesrtw.analysis.spec import Analysis, Estimand
 from bayesrtw.engine.fitted import Expects
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.spec import NEW
+from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.summarise import IntervalKind, probability_beyond, summarise, summary_of
-from bayesrtw.question.predict import expected_at, expecting, setting_in_words
+from bayesrtw.question.predict import expected_at, expecting, row_at, setting_in_words
 from bayesrtw.registry import suggestion
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Array = NDArray[np.float64]
 
 
 def answers(analysis: Analysis, evidence: Evidence, tree: xr.DataTree) -> "pd.DataFrame":
@@ -28,12 +34,14 @@ def answers(analysis: Analysis, evidence: Evidence, tree: xr.DataTree) -> "pd.Da
     # One fit answers every question at values: its nodes are laid once.
     settled = any(question.at for question in analysis.estimand)
     whole = expecting(analysis.model, evidence, tree) if settled else None
+    told = {} if whole is None else _together(whole, analysis)
     rows = []
     for question in analysis.estimand:
         above, threshold = question.beyond or (higher, 0.0)
         try:
             if question.at and whole is not None:
-                row = _at(whole, tree, question, threshold, above=above)
+                found = told.get(question.name) or expected_at(whole, question.of, question.at)
+                row = _at(found, tree, question, threshold, above=above)
             else:
                 kind = question.ci_prob, question.ci_kind
                 if kind not in tables:
@@ -63,11 +71,23 @@ def _held(
     return {**row, "probability": chance}
 
 
+def _together(whole: Expects, analysis: Analysis) -> dict[str, Kernels]:
+    """Give means that are asked for at values, all at once: a sum over levels is then taken once."""
+    rows = dict[str, Array]()
+    for question in analysis.estimand:
+        if question.at and question.of in NEW:
+            try:
+                rows[question.name] = row_at(whole, question.of, question.at)[0]
+            except SpecError as error:
+                raise SpecError(f"{analysis.id}: estimand {question.name!r} {error}") from None
+    found = whole.mean_at(np.array(list(rows.values()))) if rows else []
+    return dict(zip(rows, found, strict=True))
+
+
 def _at(
-    whole: Expects, tree: xr.DataTree, question: Estimand, threshold: float, *, above: bool
+    found: Kernels, tree: xr.DataTree, question: Estimand, threshold: float, *, above: bool
 ) -> dict[Any, Any]:
     """Answer by what is expected at values of moderators."""
-    found = expected_at(whole, question.of, question.at)
     row = summary_of(found, tree, ci_prob=question.ci_prob, ci_kind=question.ci_kind)
     told = {"variable": question.of, "label": setting_in_words(question.at)}
     return {**told, **row, "probability": found.beyond(threshold, above=above)}

@@ -16,9 +16,11 @@ from scipy.special import logsumexp
 
 from bayesrtw.engine.allocated_free import Free, of_mean, of_shift
 from bayesrtw.engine.allocated_lines import FAINT_BETWEEN, AtNodes, Here, Known, Lines, fixed
+from bayesrtw.engine.allocated_told import normals_of, slopes_of
 from bayesrtw.engine.allocation import Allocated, Line, allocated, blinded
 from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
 from bayesrtw.engine.between import Interpolated, between
+from bayesrtw.engine.each_normal import EachNormal
 from bayesrtw.engine.fitted import Fitted, Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import NEGLIGIBLE, Integral, integrate, pruned
 from bayesrtw.engine.kernel import smooth
@@ -457,35 +459,17 @@ class AllocatedFit:
         return self.shares_in(self.design.pooled)
 
     def shares_in(self, pooled: str) -> Array:
-        """Share of each row, and last of the priors, in a pooled mean, shape (estimate + 1,).
-
-        The slope of its mean is V^-1 times its covariance with what the model says of the rows, levels and
-        all.
-        """
-        problem, mu = self.problem, self.design.quantities[pooled].combine[0]
-        width, silent = len(mu), len(problem.unreported.silent)
-        lines = [Line(row) for row in np.eye(width)]
-        lines += [Line(np.zeros(width), row) for row in np.eye(silent)]
-
-        def of(here: Here) -> Array:
-            states, share = here.states, here.share
-            mean, white, _ = states.whitened(Line(mu))
-            mean -= np.einsum("na,na->n", share, mean)[:, None]
-            covariance = np.empty((len(share), len(lines)))
-            for place, line in enumerate(lines):
-                own, slopes, _ = states.whitened(line)
-                both = mean * own
-                for one, other in zip(white, slopes, strict=True):
-                    both += one * other
-                covariance[:, place] = np.einsum("na,na->n", share, both)
-            covariance[:, :width] += states.points.rest @ mu
-            return np.asarray(np.einsum("nek,nk->ne", problem.solved(here.values), covariance))
-
-        found = self.at_nodes.mean(("shares", mu.tobytes()), len(self.design.se), of)
+        """Share of each row, and last of the priors, in a pooled mean, shape (estimate + 1,)."""
+        mu = self.design.quantities[pooled].combine[0]
+        found = slopes_of(self.at_nodes, self.problem, mu)
         every = np.zeros(len(self.kept) + 1)
         every[:-1][self.kept] = found
         every[-1] = 1.0 - np.sum(found)
         return every
+
+    def each_normal(self, combine: Array) -> EachNormal:
+        """Give combinations of coefficients (label, column) node by node, with what each row tells."""
+        return normals_of(self.at_nodes, self.problem, self.design, combine)
 
     # -- neighbours
 

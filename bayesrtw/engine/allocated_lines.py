@@ -178,6 +178,16 @@ class AtNodes:
     def mean(self, key: object, size: int, make: Callable[[Here], Array]) -> Array:
         """Average what is made at each place, shape (place, size), once for all weights of the nodes."""
         every = self._places[1]
+        return np.asarray(self._mass[every] @ self._told(key, size, make)[every])
+
+    def at_carried(self, key: object, size: int, make: Callable[[Here], Array]) -> Array:
+        """Give what is made at each place at the nodes that carry something, shape (node, size)."""
+        told = self._told(key, size, make)
+        return np.asarray(told[self.carry] if self._matrix is None else self._matrix @ told)
+
+    def _told(self, key: object, size: int, make: Callable[[Here], Array]) -> Array:
+        """Make what is asked at each place where nobody has, shape (place, size)."""
+        every = self._places[1]
         told = self.known.told.setdefault(
             (self._laid, key), np.full((len(self._mass), size), np.nan)
         )
@@ -185,7 +195,7 @@ class AtNodes:
         for here in self.here(todo):
             stop = start + len(here.weight)
             told[todo[start:stop]], start = make(here), stop
-        return np.asarray(self._mass[every] @ told[every])
+        return told
 
     @cached_property
     def _laid(self) -> bytes:

@@ -16,6 +16,7 @@ from bayesrtw.engine.altered import OneMean, Shifted, alter, inform, shifted
 from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
 from bayesrtw.engine.batch import Solved, batch_of, settle
 from bayesrtw.engine.blend import Blend, blends, mean_of_logs
+from bayesrtw.engine.each_normal import EachNormal
 from bayesrtw.engine.fitted import EachMean, EachShift, Fitted, Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import Integral, carrying, integrate, moment_order, pruned
 from bayesrtw.engine.kernel import Conditional
@@ -203,6 +204,21 @@ class NormalFitted:
         found = np.zeros(len(self.kept) + 1)
         found[np.append(self.kept, True)] = self.solution.weight @ self.solution.place.shares
         return found
+
+    def each_normal(self, combine: Array) -> EachNormal:
+        """Give combinations of coefficients (label, column) node by node, with what each row tells."""
+        place, weight = self.solution.place, self.solution.weight
+        given, count = place.normals.given, len(combine)
+        slopes = np.einsum("n,nel->el", weight, place.slopes(combine))
+        return EachNormal(
+            weight,
+            np.broadcast_to(given.mean @ combine.T, (len(weight), count)),
+            np.broadcast_to(combine @ given.covariance @ combine.T, (len(weight), count, count)),
+            tuple(place.normals.hyper),
+            place.spread,
+            slopes * (self.design.columns @ combine.T),
+            np.zeros(len(weight), dtype=np.intp),
+        )
 
     def prior_of(self, name: str) -> Prior:
         """See `Fitted`."""

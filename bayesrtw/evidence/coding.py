@@ -22,6 +22,9 @@ CODES: Final = (YES, "no", UNCLEAR)
 PLUS: Final = " + "
 NOTHING: Final = "none"
 
+#: Ending of the column with what is unclear, beside that of the parts that an arm has.
+UNCLEAR_COLUMN: Final = "_unclear"
+
 #: Columns of a file of codes that must not be empty; `contrast` may be, for all of a study.
 _FILLED: Final = ("study", "arm", "code", "parts", "where", "words")
 
@@ -167,7 +170,7 @@ class Coding:
         found = {}
         for arm, end in ARMS.items():
             found[f"parts{end}"] = [_cell(codes[arm][row], YES) for row in rows]
-            found[f"parts{end}_unclear"] = [_cell(codes[arm][row], UNCLEAR) for row in rows]
+            found[f"parts{end}{UNCLEAR_COLUMN}"] = [_cell(codes[arm][row], UNCLEAR) for row in rows]
         one, other = (codes[arm] for arm in ARMS)
         found["parts_open"] = [
             _joined(

@@ -66,8 +66,9 @@ class Components:
     name
         What components are called in results, ``<name>[CBT]``.
     missing
-        Which components arms may have and nobody says, and what is assumed of them; None takes what is not
-        named for absent. With `arm` alone.
+        What is assumed of components that arms may have and nobody says, with `arm` alone. Coded data sets
+        say which these are in columns of their own, ``parts_t_unclear`` beside ``parts_t``; they are read
+        unless others are given, and None takes them for missing at random.
 
     Raises
     ------
@@ -199,7 +200,7 @@ class Components:
             for part in [] if pair == EVERY else split(pair):
                 if part not in known:
                     found.append(f"interactions names {part!r}; {suggestion(part, known)}")
-        for part in self.missing.delta if self.missing is not None else ():
+        for part in self._assumed.delta:
             if part not in known:
                 found.append(f"delta of missing names {part!r}; {suggestion(part, known)}")
         wide = [len(each) > OPEN for each in self._open(evidence)]
@@ -207,7 +208,7 @@ class Components:
             found.append(
                 f"{evidence.where}: more than {OPEN} parts stand open in rows "
                 f"{shown(_rows_where(evidence, wide))}, each of which they may have or not; leave these rows "
-                "out, or leave `missing` out, which takes what is open for absent."
+                "out, or state `missing = { absent = true }`, which takes what is open for absent."
             )
         return found
 
@@ -231,9 +232,9 @@ class Components:
         if lone:
             text = f"Told by one study alone: {shown(lone, 20)}."
             found.append(Finding("lone-component", "note", text))
-        missing = self.unreported(evidence)
-        if missing is not None and self.missing is not None:
-            found.append(self.missing.finding(missing))
+        every = _open_in(self, evidence)
+        if any(every):
+            found.append(self._assumed.finding(every, alike=self._alike(evidence)))
         return found
 
     def arms(self, evidence: Evidence) -> tuple[list[Doses], list[Doses]]:
@@ -334,9 +335,27 @@ class Components:
             single_ + [doses.get(a, 0.0) * doses.get(b, 0.0) for a, b in self.pairs(evidence)]
         )
 
+    @property
+    def _assumed(self) -> MissingParts:
+        """What is assumed of parts that stand open."""
+        return self.missing or MissingParts()
+
     def _open(self, evidence: Evidence) -> list[list[tuple[str, int]]]:
-        """Give what stands open in each row: parts of its arm, 0, or of its comparator, 1."""
-        return _open_in(self, evidence)
+        """Give what each row may have: parts of its arm, 0, or of its comparator, 1."""
+        every = _open_in(self, evidence)
+        return [[] for _ in every] if self._assumed.absent else every
+
+    def _alike(self, evidence: Evidence) -> list[str]:
+        """Name parts that are open in both arms of a row in which they may make a pair of one arm alone."""
+        said, sides = _said_open(self, evidence), self.arms(evidence)
+        found = set()
+        for row, (own, other) in enumerate(zip(*said, strict=True)):
+            differs = set(sides[0][row]) ^ set(sides[1][row])
+            for a, b in self.pairs(evidence):
+                for part, partner in ((a, b), (b, a)):
+                    if part in own and part in other and partner in differs:
+                        found.add(part)
+        return sorted(found)
 
     def unreported(self, evidence: Evidence) -> OpenParts | None:
         """Give what is assumed of parts that stand open; None where none does.
@@ -352,12 +371,12 @@ class Components:
             Which rows of the design each estimate may have.
         """
         every = self._open(evidence)
-        if self.missing is None or not any(every):
+        if not any(every):
             return None
         studies, columns = evidence.data["study"].to_numpy().astype(str), self._columns(evidence)
         arms = OpenArms(self.arms(evidence), _said_open(self, evidence), every, studies)
         return arms.combined(
-            self.name, self.missing, columns, lambda doses: self.row(doses, evidence)
+            self.name, self._assumed, columns, lambda doses: self.row(doses, evidence)
         )
 
     def _columns(self, evidence: Evidence) -> Array:
@@ -472,7 +491,7 @@ def _arms_of(term: Components, evidence: Evidence) -> tuple[list[Doses], list[Do
 def _names_of(term: Components, evidence: Evidence) -> tuple[str, ...]:
     """Read the components that occur."""
     arms, others = _arms_of(term, evidence)
-    open_ = {part for row in _open_in(term, evidence) for part, _ in row}
+    open_ = {part for row in term._open(evidence) for part, _ in row}
     return tuple(sorted({name for each in (*arms, *others) for name in each} | open_))
 
 
@@ -480,9 +499,8 @@ def _names_of(term: Components, evidence: Evidence) -> tuple[str, ...]:
 def _said_open(term: Components, evidence: Evidence) -> tuple[list[Doses], list[Doses]]:
     """Read what both arms of every row may have, whatever the other arm has."""
     found = []
-    for column in (
-        (term.missing.arm, term.missing.against) if term.missing is not None else ("", "")
-    ):
+    for side, parts in enumerate((term.arm, term.against)):
+        column = term._assumed.column(side, parts, evidence)
         cells = _cells(evidence, column) if column else [""] * evidence.size
         found.append([term._parsed("" if cell == NOTHING else cell) for cell in cells])
     return found[0], found[1]

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.errors import EngineRefusal, Finding, SpecError, shown
+from bayesrtw.evidence.coding import UNCLEAR_COLUMN
+from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.open_parts import OpenParts
 from bayesrtw.model.term import Allocation
 
@@ -34,25 +36,29 @@ class MissingParts:
 
     The model is a sum over all that open arms may be: with each of their open parts or without it, as often
     as the arms of the same side that say so, of which nobody knows the share. [1]_ A part that is open in
-    both arms of a row is taken to be alike in both, so that it makes no difference.
+    both arms of a row is taken to be alike in both, so that it makes no difference; in pairs it is taken for
+    absent.
 
     Parameters
     ----------
     arm
         Text column with the parts that the arm may have, ``"coordination + exercise"``; empty cells and
-        ``"none"`` for none.
+        ``"none"`` for none. Unless given, the column of parts with the ending ``_unclear``, as coded data
+        sets have it, where there is one.
     against
-        The same of the comparator; empty where nothing is open there.
+        The same of the comparator.
     yes, no
         Parameters of the beta prior of each share, above 0.
     delta
         Part to what is added to its log odds where it is open; 0 for parts that are not named, which is
         missing at random. It is a statement and not learned: show the answer under several.
+    absent
+        Whether what is open is taken for absent instead, which is a statement too.
 
     Raises
     ------
     SpecError
-        If a parameter is not positive, or a delta not finite.
+        If a parameter is not positive, a delta not finite, or a delta stated of what is absent.
 
     References
     ----------
@@ -64,12 +70,13 @@ class MissingParts:
     1.0
     """
 
-    arm: str
+    arm: str = ""
     against: str = ""
     yes: float = 1.0
     no: float = 1.0
     # A table is compared, and left out of the hash.
     delta: Mapping[str, float] = field(default_factory=dict, hash=False)
+    absent: bool = False
 
     def __post_init__(self) -> None:
         if not (0 < self.yes < math.inf and 0 < self.no < math.inf):
@@ -80,18 +87,38 @@ class MissingParts:
         odd = sorted(name for name, value in self.delta.items() if not math.isfinite(value))
         if odd:
             raise SpecError(f"delta of {shown(odd)} must be finite: a difference of log odds.")
+        if self.absent and self.delta:
+            raise SpecError("delta is of parts that may be there; leave it out, or absent = true.")
 
-    def finding(self, found: OpenParts) -> Finding:
-        """Say how much stands open, and what is assumed of it."""
+    def column(self, side: int, parts: str, evidence: Evidence) -> str:
+        """Name the column with what is open in one side, 0 or 1, beside that of its parts; empty for none."""
+        stated = (self.arm, self.against)[side]
+        usual = f"{parts}{UNCLEAR_COLUMN}"
+        return stated or (usual if parts and usual in evidence.data else "")
+
+    def finding(self, open_: list[list[tuple[str, int]]], alike: list[str]) -> Finding:
+        """Say how much stands open, and what is assumed of it; `alike` are parts whose pairs it concerns."""
+        rows, many = sum(map(bool, open_)), sum(map(len, open_))
+        names = [called(each) for each in sorted({each for row in open_ for each in row})]
+        text = f"{rows} of {len(open_)} rows leave {many} parts of arms open ({shown(names, 20)}): "
+        if self.absent:
+            text += (
+                "all are taken for absent, by a statement. Hold the answer against that without it."
+            )
+            return Finding("open-parts-absent", "warning", text)
         shifted = ", ".join(f"{part} {by:+g}" for part, by in self.delta.items())
         assumed = f"log odds shifted by a statement ({shifted})" if shifted else "missing at random"
-        many = int(np.sum(found.unit >= 0))
-        text = (
-            f"{len(found.silent)} of {len(found.unit)} rows leave {many} parts of arms "
-            f"open ({shown(found.names, 20)}): each is there as often as in the arms that say so, {assumed}. "
-            "What is open in both arms of a row is taken to be alike in both."
+        text += (
+            f"each is there as often as in the arms that say so, {assumed}. What is open in both arms of a "
+            "row is taken to be alike in both"
         )
+        text += f", and for absent in pairs ({shown(alike, 20)})." if alike else "."
         return Finding("missing-parts", "note", text)
+
+
+def called(unit: tuple[str, int]) -> str:
+    """Name a part of one side, 0 or 1."""
+    return unit[0] if unit[1] == 0 else f"{unit[0]} (comparator)"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,7 +176,7 @@ class OpenArms:
                     for side in (0, 1)
                 )
                 alternatives[row, number] = arm - other
-        names = tuple(part if side == 0 else f"{part} (comparator)" for part, side in units)
+        names = tuple(called(each) for each in units)
         delta = np.array([missing.delta.get(part, 0.0) for part, _ in units])
         prior = np.array([missing.yes, missing.no])
         return OpenParts(column, names, told, unit, alternatives, has, prior, delta)

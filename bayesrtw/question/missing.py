@@ -12,6 +12,7 @@ from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.levels import MissingLevels
+from bayesrtw.model.open_arms import MissingParts
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term, given
 from bayesrtw.posterior.kernels import Kernels
@@ -145,7 +146,7 @@ def _without_missing(model: Model, term: Term) -> Model:
     """Take every value for a level, in a group of its own if need be; what stands open for absent."""
     known: Any = term
     if not _has_levels(term):
-        without = replace(known, missing=None)
+        without = replace(known, missing=MissingParts(absent=True))
         return replace(
             model, terms=tuple(without if each is term else each for each in model.terms)
         )

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from bayesrtw.engine.each_normal import EachNormal
 from bayesrtw.engine.fitted import Fitted
-from bayesrtw.engine.normal import NormalFitted, as_normal
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.model.components import PAIR
+from bayesrtw.model.design import build
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, asked
 from bayesrtw.question.table import quantiles
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 #: Normals that a posterior over nodes is merged into, along one, two or three hyperparameters: quantiles of
-#: shipped analyses move by less than half a hundredth of an SD.
+#: shipped analyses move by less than half a hundredth of an SD, and by two hundredths where parts stand open,
+#: whose classes of allocations share half as many slices.
 MERGED = ((), (48,), (12, 8), (6, 5, 4))
 #: Slices of a hyperparameter are alike on the scale of normal quantiles, and the outermost begin here: few
 #: nodes in the tails matter as much as many in the middle.
@@ -125,19 +127,17 @@ def told_by(fit: Fitted, *, ci_prob: float = 0.95) -> PartsTold:
     """Work out the effects of parts of a fit, and the share of each study in them."""
     import pandas as pd  # noqa: PLC0415
 
-    whole, labels, combine = _labels(fit)
-    place, weight, design = whole.solution.place, whole.solution.weight, whole.design
-    slopes = np.einsum("n,nel->el", weight, place.slopes(combine))
-    columns = design.columns @ combine.T
-    by_row = slopes * columns
-    data = whole.evidence.data
+    labels, combine, columns = _labels(fit)
+    by_row = np.zeros(columns.shape)
+    by_row[fit.kept] = _normals(fit, combine).told
+    data = fit.evidence.data
     key = data["study"].to_numpy().astype(str)
     called = data["label"].to_numpy().astype(str) if "label" in data else key
     studies = list(dict.fromkeys(key.tolist()))
     shares = np.array([by_row[key == study].sum(axis=0) for study in studies])
-    own = whole.mean_at(combine)
+    own = fit.mean_at(combine)
     levels = np.array([0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2])
-    higher = whole.evidence.benefit != "lower"
+    higher = fit.evidence.benefit != "lower"
     moments = np.array([each.moments() for each in own])
     table = pd.DataFrame(
         {
@@ -156,16 +156,11 @@ def told_by(fit: Fitted, *, ci_prob: float = 0.95) -> PartsTold:
 
 def material(fit: Fitted) -> Material:
     """Merge the nodes of a fit into few normals of its parts; means and covariances are kept."""
-    whole, labels, combine = _labels(fit)
-    place, weight = whole.solution.place, whole.solution.weight
-    given = place.normals.given
-    mean = np.broadcast_to(given.mean @ combine.T, (len(weight), len(labels)))
-    covariance = np.broadcast_to(
-        combine @ given.covariance @ combine.T, (len(weight), len(labels), len(labels))
-    )
-    values = list(place.normals.hyper)
-    counts = MERGED[min(len(values), 3)]
-    group = np.zeros(len(weight), dtype=np.intp)
+    labels, combine, _ = _labels(fit)
+    weight, mean, covariance, values, spread, _, group = _normals(fit, combine)
+    counts: tuple[int, ...] = MERGED[min(len(values), 3)]
+    if group.max(initial=0) > 0:
+        counts = tuple(count // 2 for count in counts)
     for value, count in zip(values, counts, strict=False):
         finer = np.empty_like(group)
         for each in np.unique(group):
@@ -177,7 +172,7 @@ def material(fit: Fitted) -> Material:
             finer[order] = each * count + np.clip(slices, 0, count - 1)
         group = finer
     kept = np.unique(group)
-    merged = [_merged(weight, mean, covariance, place.spread, group == each) for each in kept]
+    merged = [_merged(weight, mean, covariance, spread, group == each) for each in kept]
     return Material(
         tuple(labels),
         *(np.array([one[part] for one in merged]) for part in range(4)),
@@ -196,16 +191,28 @@ def _merged(
     return total, centre, within, float(own @ spread[here])
 
 
-def _labels(fit: Fitted) -> tuple[NormalFitted, list[str], Array]:
-    """Name the parts of a fit, with what they are of the coefficients, shape (part, column)."""
+def _labels(fit: Fitted) -> tuple[list[str], Array, Array]:
+    """Name the parts of a fit, with what they are of the coefficients (part, column), and of rows."""
     names = [each.name for each in fit.model.moderators if each.shape == "sets"]
     if not names:
         raise SpecError("the model is not one of components; give it a term `components`.")
-    whole = as_normal(fit, "which studies tell a part")
-    beta = whole.design.quantities["beta"]
+    design = build(fit.model, fit.evidence, partial=True)
+    beta = design.quantities["beta"]
     rows = [place for place, label in enumerate(beta.labels) if label.startswith(f"{names[0]}[")]
     labels = [beta.labels[place][len(names[0]) + 1 : -1] for place in rows]
-    return whole, labels, beta.combine[rows]
+    combine = beta.combine[rows]
+    return labels, combine, design.columns @ combine.T
+
+
+def _normals(fit: Fitted, combine: Array) -> EachNormal:
+    """Give parts of a fit node by node."""
+    given = getattr(fit, "each_normal", None)
+    if given is None:
+        raise EngineRefusal(
+            "which studies tell a part is worked out for normal estimates; this likelihood is another."
+        )
+    found: EachNormal = given(combine)
+    return found
 
 
 def pairs_in(names: tuple[str, ...]) -> list[tuple[int, int, int]]:

@@ -24,8 +24,8 @@ Three registered analyses are of them: ``time-to-rtw-components``, ``time-to-rtw
 ``at-work-components``. They ask what each part adds, whether parts add up, and whether a programme of two or
 more parts is better with the workplace involved than without; ``bayesrtw run`` answers;
 ``bayesrtw check`` of the same name says beforehand which parts one study alone tells. A part that is unclear
-is taken to be absent there; in a variant it is missing: ``missing`` of a term of components sums over all
-that parts may be which one arm of a row leaves open, as often as the arms of the same side that say so. What
+in one arm alone is missing there: the model is a sum over all that such parts may be, as often as the arms of
+the same side that say so; in a variant (``missing = {{ absent = true }}``) they are taken for absent. What
 both arms leave open is taken to be alike in both.
 
 .. warning::

@@ -379,6 +379,8 @@ def test_a_part_that_most_rows_show_to_help_agrees(brief):
             "condition": "msk",
             "parts_t": ["coordination"] * 7 + ["exercise"] * 2,
             "parts_c": ["none"] * count,
+            "parts_t_unclear": "none",
+            "parts_c_unclear": "none",
             "multicomponent": "no",
         }
     )

@@ -19,6 +19,7 @@ from bayesrtw.model.checked import check
 from bayesrtw.model.open_arms import MissingParts
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.question.missing import missing_levels
+from bayesrtw.question.parts import material, told_by
 
 #: Study, parts of the arm, parts that it may have, the same of its comparator, effect and standard error.
 ROWS = [
@@ -125,6 +126,47 @@ def test_the_model_is_the_sum_over_all_completions(pairs):
         wanted = sum(s for s, own in zip(share, every, strict=True) if own[place])
         column = names.index(part if side == 0 else f"{part} (comparator)")
         assert fit.levels[row, column] == pytest.approx(wanted, abs=1e-7)
+
+
+@pytest.mark.parametrize("pairs", [(), ("a + b", "a + c")])
+def test_what_studies_tell_is_the_mean_over_all_completions(pairs):
+    _, share, fits, _ = enumerated(pairs)
+    fit = solve(model(MISSING, pairs=pairs), evidence())
+    # Completions without a part lack its column; told_by names it by label.
+    found, each = told_by(fit), [told_by(own) for own in fits]
+    for place, part in enumerate(found.table.index):
+        shares = [own.shares[:, list(own.table.index).index(part)] for own in each]
+        np.testing.assert_allclose(found.shares[:, place], share @ np.array(shares), atol=1e-6)
+        prior = share @ [own.table.loc[part, "prior"] for own in each]
+        assert found.table.loc[part, "prior"] == pytest.approx(prior, abs=1e-6)
+    # Sets of parts are added up from these: their moments are those of the posterior.
+    stuff = material(fit)
+    line = np.array([1.0, -1.0, 0.5, 1.0, *([1.0] * len(pairs))])
+    exact = fit.mean_at(line[None])[0].moments()
+    mean = stuff.weight @ (stuff.mean @ line)
+    second = stuff.weight @ (line @ stuff.covariance @ line + (stuff.mean @ line) ** 2)
+    np.testing.assert_allclose((mean, np.sqrt(second - mean**2)), exact, atol=1e-6)
+
+
+def test_columns_of_coded_data_sets_are_read_unless_they_are_stated():
+    usual = evidence()
+    renamed = {"open_t": "parts_t_unclear", "open_c": "parts_c_unclear"}
+    coded = replace(usual, data=usual.data.rename(renamed))
+    stated, silent = solve(model(MISSING), usual), solve(model(), coded)
+    assert silent.posterior.log_evidence == pytest.approx(stated.posterior.log_evidence, abs=1e-12)
+    declared = model(MissingParts(absent=True))
+    absent, plain = solve(declared, coded), solve(model(), usual)
+    assert absent.posterior.log_evidence == pytest.approx(plain.posterior.log_evidence, abs=1e-12)
+    [told] = [each for each in check(declared, coded) if each.check == "open-parts-absent"]
+    assert told.severity == "warning"
+    assert "4 parts of arms open" in told.message
+    assert "taken for absent, by a statement" in told.message
+    with pytest.raises(SpecError, match="leave it out, or absent = true"):
+        MissingParts(absent=True, delta={"a": 1.0})
+    # Open in both arms, and one of a pair whose other is in one arm: said, for it is no difference of sums.
+    pairs = model(MISSING, pairs=("a + d",))
+    [told] = [each.message for each in check(pairs, usual) if each.check == "missing-parts"]
+    assert told.endswith("taken to be alike in both, and for absent in pairs ('d').")
 
 
 @pytest.mark.parametrize("row", [2, 3])
