@@ -254,10 +254,7 @@ def heterogeneity_panels(whole: Fitted, *, threshold: float = 0.0) -> "dict[str,
     """Pool under several priors of each SD of effects; the one that moves the answer most comes first."""
     rows, frames = whole.evidence, {}
     for name in whole.model.spreads:
-        choices = prior_choices(whole.model, rows, name)
-        own = choices["registered"]
-        # The registered prior under another name is no further specification.
-        priors = {key: p for key, p in choices.items() if key == "registered" or p != own}
+        priors = prior_choices(whole.model, rows, name)
         frames[name] = vary_prior(whole, name, priors, threshold=threshold)
     ordered = sorted(frames, key=lambda name: -moved(frames[name]))
     return {
@@ -349,12 +346,13 @@ def _one_index(found: "pd.DataFrame", direction: Direction) -> "pd.DataFrame":
 
 
 def prior_choices(model: Model, rows: Evidence, name: str) -> dict[str, Prior]:
-    """Give the priors of an SD of effects that a result is held against, ``registered`` first."""
+    """Give the priors of an SD of effects that a result is held against, ``registered`` first and once."""
     log = rows.measure.log or "standardised" in rows.measure.name
     tau = model.hyper[name]
     # The scale of the half-normal prior with the same median: the panel is in that unit.
-    unit = 1.0 if log or not tau.proper else float(tau.ppf(0.5) / ndtri(0.75))
-    return {"registered": tau, **panel(rows.measure.name, unit, group=review_group(rows))}
+    unit = 1.0 if log or not tau.proper else float(f"{float(tau.ppf(0.5)) / ndtri(0.75):.12g}")
+    others = panel(rows.measure.name, unit, group=review_group(rows))
+    return {"registered": tau, **{name: prior for name, prior in others.items() if prior != tau}}
 
 
 def families(rows: Evidence) -> list[str]:

@@ -14,30 +14,12 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.kernel import Conditional, Index, System, Variances, finish, gram_of
+from bayesrtw.engine.kernel import Index, System, Variances, gram_of
 
 Array = NDArray[np.float64]
 
 #: Powers of ten that a product may span before a logarithm is taken; a double spans 308.
 DECADES = 280.0
-
-
-def conditional_many(system: System, variances: Variances) -> Conditional:
-    """Condition one data set's coefficients on many values of the hyperparameters.
-
-    Parameters
-    ----------
-    system
-        The data.
-    variances
-        What the hyperparameters give; leading axes may have length one where nothing depends on them.
-
-    Returns
-    -------
-    Conditional
-        What `bayesrtw.engine.kernel.conditional` gives.
-    """
-    return finish(system, *gram_many(system, variances))
 
 
 def gram_many(system: System, variances: Variances) -> tuple[Array, Array]:
@@ -59,7 +41,7 @@ def gram_many(system: System, variances: Variances) -> tuple[Array, Array]:
     if _apart(system):
         return gram_of(system, variances)
     sums, log_det = _sums(system, variances)
-    return _matrix(sums, system.columns.shape[-1] + 1), log_det
+    return matrix_of(sums, system.columns.shape[-1] + 1), log_det
 
 
 def sums_many(system: System, variances: Variances) -> tuple[Array, Array]:
@@ -223,7 +205,7 @@ def _cross(precision: Array, values: list[Array | None]) -> Array:
     return found
 
 
-def _matrix(sums: Array, width: int) -> Array:
+def matrix_of(sums: Array, width: int) -> Array:
     """Put sums of products into matrices, shape (..., width, width)."""
     i, j = np.tril_indices(width)
     gram = np.empty((*sums.shape[1:], width, width))

@@ -19,9 +19,10 @@ from bayesrtw.engine.blend import Blend, blends, mean_of_logs
 from bayesrtw.engine.each_normal import EachNormal
 from bayesrtw.engine.fitted import EachMean, EachShift, Fitted, Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import Integral, carrying, integrate, moment_order, pruned
-from bayesrtw.engine.kernel import Conditional
+from bayesrtw.engine.kernel import Conditional, Conditioned
 from bayesrtw.engine.place import NodePlace, Solution, of_parts
 from bayesrtw.engine.problem import Normals, Problem, pose, sampling_variance
+from bayesrtw.engine.rest import AllRows, all_rows
 from bayesrtw.engine.shared import SharedNodes, common
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
@@ -126,6 +127,17 @@ class _Family:
             np.asarray(self.evidence.data["effect"].to_numpy(), dtype=np.float64)
             - self.design.effect
         )
+
+    @cached_property
+    def every(self) -> AllRows:
+        """All rows, for those that lack some."""
+        return all_rows(self.design)
+
+    def posed(self, whole: Design, kept: Mask) -> Problem:
+        """Pose some rows of a design with these rows, effects and columns, or with shifted effects."""
+        own = masked(whole, kept)
+        same = whole.effect is self.design.effect and not kept.all()
+        return self.every.without(own, kept) if same else pose(own)
 
     def common(self, *, lay: bool) -> SharedNodes | None:
         """Give nodes for neighbours; without `lay` only if they are laid."""
@@ -360,7 +372,7 @@ class NormalFitted:
             return self
 
         def solve() -> Solution:
-            problem = pose(self.design)
+            problem = self.family.posed(self.whole, self.kept)
             found = base.weigh(problem)
             if found is None:
                 return _integrated(self.design, self.family)
@@ -410,7 +422,7 @@ class NormalFitted:
             return {}
         blend = Blend(parts)
         whole = replace(self.whole, hyper={**self.whole.hyper, name: blend})
-        problem = pose(masked(whole, self.kept))
+        problem = self.family.posed(whole, self.kept)
         key = (name, *parts, *self.priors.items())
         base = self.family.under(key, whole, lay=not self.kept.all(), share=len(parts))
         found = base.weigh(problem) if base is not None else None
@@ -430,7 +442,7 @@ class NormalFitted:
         shares = np.exp(ratios[kept])
         matter = np.any(shares > NEGLIGIBLE, axis=0)
         values = tuple(value[matter] for value in found.nodes.values)
-        normals = problem.normals(values, shares.max(axis=0)[matter])
+        normals = problem.normals(values, shares.max(axis=0)[matter], _kept(problem, found, matter))
         place = NodePlace(problem.design, problem.names, normals)
         done = {}
         for row, i in enumerate(kept):
@@ -469,11 +481,16 @@ def _weighed(
     problem: Problem, found: Integral, order: tuple[tuple[str, ...], tuple[Axis, ...]]
 ) -> Solution:
     """Take nodes with their weights for a solution."""
-    known = found.given if problem.design.mixture is None else None
-    given = None if known is None else known.at(carrying(found.nodes))
-    normals = problem.normals(*pruned(found.nodes), given)
+    normals = problem.normals(*pruned(found.nodes), _kept(problem, found, carrying(found.nodes)))
     place = NodePlace(problem.design, problem.names, normals)
     return Solution(place, normals.weight, found.nodes, found.finest, *order, found.error)
+
+
+def _kept(problem: Problem, found: Integral, keep: NDArray[np.bool_]) -> Conditioned | None:
+    """Give what some nodes gave when weighed; None where nobody kept it, or a prior is a mixture."""
+    if found.given is None or problem.design.mixture is not None:
+        return None
+    return found.given.at(keep)
 
 
 def _given(solution: Solution) -> Callable[[], Solution]:

@@ -106,7 +106,7 @@ class NodePlace:
         columns = (np.broadcast_to(part, shape).T.copy() for part in (mean, sd))
         return list(zip(*columns, strict=True))
 
-    @property
+    @cached_property
     def shares(self) -> Array:
         """Share of each row, and last of the priors, in the headline, shape (node, row + 1)."""
         return self.shares_in(self.design.pooled)

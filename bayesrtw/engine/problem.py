@@ -10,20 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.blocks import Correlated, correlated, together
-from bayesrtw.engine.cholesky import Factored, condition
-from bayesrtw.engine.kernel import (
-    Conditional,
-    Conditioned,
-    GroupLayout,
-    Index,
-    Level,
-    System,
-    Variances,
-)
-from bayesrtw.engine.many import conditional_many, sums_many
+from bayesrtw.engine.cholesky import condition
+from bayesrtw.engine.kernel import Conditional, Conditioned, Index, System, Variances, finish
+from bayesrtw.engine.layout import laid_out, leading_rows
+from bayesrtw.engine.many import matrix_of, sums_many
 from bayesrtw.engine.reprior import Reweighed, moments, reweigh
-from bayesrtw.errors import EngineRefusal
-from bayesrtw.model.design import Block, Design, PriorMixture
+from bayesrtw.model.design import Design, PriorMixture
 from bayesrtw.model.grouped import Grouped
 from bayesrtw.model.prior import Prior
 from bayesrtw.posterior.axis import Axis, Bounded, Positive, Real, Unit
@@ -108,7 +100,7 @@ class Problem:
         for part in self.own:
             own = own + part.variance(at)
         groups = []
-        rows = _leading_rows(self.system.layout) if self.nested else self.system.layout.singles
+        rows = leading_rows(self.system.layout) if self.nested else self.system.layout.singles
         for level, part in zip(self.system.layout.levels, self.nested, strict=True):
             rows = rows[level.starts]
             groups.append(part.variance(at, rows))
@@ -290,44 +282,49 @@ class Problem:
 
     def _given(self, values: Sequence[Array]) -> Conditioned:
         """Condition on hyperparameters, with a flat prior in place of one that is a mixture."""
-        shape = np.broadcast_shapes(*(np.shape(value) for value in values)) if values else (1,)
         if not len(self.design.se):
-            return self._unseen(shape)
+            return self._unseen(_shape(values))
+        return self.conditioned(*self.sums(values))
+
+    def sums(self, values: Sequence[Array]) -> tuple[Array, Array]:
+        """Add up products of the columns and the data over the rows, in passes that fit into memory.
+
+        Parameters
+        ----------
+        values
+            As for `given`.
+
+        Returns
+        -------
+        tuple of ndarray
+            Sums under V^-1, lower triangles of [X, y] by rows, shape (pair, ...); log det V, shape (...,).
+        """
+        shape = _shape(values)
         each = [
             np.asarray(value).reshape((1,) * (len(shape) - np.ndim(value)) + np.shape(value))
             for value in values
         ]
-        if self.system.columns.shape[-1] > CLOSED:
-            found = self._factored(each, shape)
-            if np.all(np.isfinite(found.log_density)):
-                return found
-            # Rounding has made a precision indefinite: elimination with pivots still serves.
-        width = self.system.columns.shape[-1]
-        log = np.empty(shape)
-        mean, covariance = np.empty((*shape, width)), np.empty((*shape, width, width))
+        width = self.system.columns.shape[-1] + 1
+        found, log_det = np.empty((width * (width + 1) // 2, *shape)), np.empty(shape)
         for where in self._passes(each, shape):
             here = [_cut(value, where) for value in each]
-            part = conditional_many(self.system_at(here), self.variances(here))
-            # What no hyperparameter changes is one answer that serves all points.
-            log[where], mean[where], covariance[where] = part
-        mean += self.pilot
-        return Conditional(log, mean, covariance)
+            part, log = sums_many(self.system_at(here), self.variances(here))
+            # What no hyperparameter changes is one sum that serves all points.
+            lead = (1,) * (len(shape) + 1 - part.ndim)
+            found[:, *where], log_det[where] = part.reshape(len(part), *lead, *part.shape[1:]), log
+        return found, log_det
 
-    def _factored(self, values: Sequence[Array], shape: tuple[int, ...]) -> Factored:
-        """Condition on hyperparameters, and keep factors; see `_given`."""
+    def conditioned(self, sums: Array, log_det: Array) -> Conditioned:
+        """Condition on data of which no more is known than what `sums` gives."""
         system, width = self.system, self.system.columns.shape[-1]
-        log, lower = np.empty(shape), np.empty((width, width, *shape))
-        root, half = np.empty((2, width, *shape))
-        for where in self._passes(values, shape):
-            here = [_cut(value, where) for value in values]
-            sums, log_det = sums_many(self.system_at(here), self.variances(here))
-            sums = sums.reshape(len(sums), *(1,) * (len(shape) + 1 - sums.ndim), *sums.shape[1:])
-            part = condition(
-                sums, log_det, (system.mean, system.precision), len(self.design.se), self.pilot
-            )
-            log[where], lower[:, :, *where] = part.log_density, part.lower
-            root[:, *where], half[:, *where] = part.root, part.half
-        return Factored(log, lower, root, half, self.pilot)
+        if width > CLOSED:
+            prior = system.mean, system.precision
+            factored = condition(sums, log_det, prior, len(self.design.se), self.pilot)
+            if np.all(np.isfinite(factored.log_density)):
+                return factored
+            # Rounding has made a precision indefinite: elimination with pivots still serves.
+        found = finish(system, matrix_of(sums, width + 1), log_det)
+        return found._replace(mean=found.mean + self.pilot)
 
     def _passes(
         self, values: Sequence[Array], shape: tuple[int, ...]
@@ -411,18 +408,16 @@ class Normals(NamedTuple):
     part: Array
 
 
+def _shape(values: Sequence[Array]) -> tuple[int, ...]:
+    return np.broadcast_shapes(*(np.shape(value) for value in values)) if values else (1,)
+
+
 def _cut(value: Array, where: tuple[slice, ...]) -> Array:
     """Take a pass out of values that may have axes of length one."""
     every = slice(None)
     return value[
         tuple(at if size > 1 else every for at, size in zip(where, value.shape, strict=True))
     ]
-
-
-def _leading_rows(layout: GroupLayout) -> Index:
-    """One estimate of each unit, in the layout's order."""
-    rows = [layout.singles, *(members[:, 0] for members in layout.blocks)]
-    return np.concatenate(rows)[layout.order]
 
 
 def pose(design: Design, levels: Sequence[int] | None = None) -> Problem:
@@ -450,7 +445,7 @@ def pose(design: Design, levels: Sequence[int] | None = None) -> Problem:
     nested = tuple(design.grouped[place] for place in levels)
     own = tuple(part for place, part in enumerate(design.grouped) if place not in levels)
     blocks = together(design)
-    layout = _layout(len(design.se), blocks, nested)
+    layout = laid_out(len(design.se), blocks, nested)
     pilot = _pilot(design)
     system = System(
         effect=design.effect - design.columns @ pilot,
@@ -560,37 +555,3 @@ def _pilot(design: Design) -> Array:
     matrix = weighted.T @ design.columns + np.diag(design.precision)
     right = weighted.T @ design.effect + design.precision * design.mean
     return np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0])
-
-
-def _layout(count: int, together: Sequence[Block], nested: Sequence[Grouped]) -> GroupLayout:
-    """Order the units so that the groups of every level are contiguous."""
-    by_size: dict[int, list[Index]] = {}
-    for block in together:
-        by_size.setdefault(len(block.rows), []).append(block.rows)
-    blocks = tuple(np.array(by_size[size], dtype=np.intp) for size in sorted(by_size))
-    inside = {int(row) for members in blocks for row in members.reshape(-1)}
-    singles = np.array([row for row in range(count) if row not in inside], dtype=np.intp)
-    for part in nested:
-        for members in blocks:
-            if np.any(part.group[members] != part.group[members[:, :1]]):
-                raise EngineRefusal(
-                    "Exact cannot fit this model: estimates with correlated errors or effects lie in "
-                    'different groups of a random term. Use engine = { kind = "nuts" }.'
-                )
-    leading = np.concatenate([singles, *(members[:, 0] for members in blocks)])
-    if not nested:
-        return GroupLayout(singles, blocks, np.arange(len(leading), dtype=np.intp), ())
-    keys = [part.group[leading] for part in nested]
-    order = np.asarray(np.lexsort(tuple(keys)), dtype=np.intp)
-    levels, numbers = [], [key[order] for key in keys]
-    for place, number in enumerate(numbers):
-        starts = np.flatnonzero(np.r_[True, number[1:] != number[:-1]])
-        if len(starts) != len(np.unique(number)):
-            raise EngineRefusal(
-                "Exact cannot fit this model: the groups of two random terms cross; they must be "
-                'nested. Use engine = { kind = "nuts" }.'
-            )
-        parent = np.repeat(np.arange(len(starts)), np.diff(np.r_[starts, len(number)]))
-        levels.append(Level(np.asarray(starts, dtype=np.intp), np.asarray(parent, dtype=np.intp)))
-        numbers[place + 1 :] = [other[starts] for other in numbers[place + 1 :]]
-    return GroupLayout(singles, blocks, order, tuple(levels))

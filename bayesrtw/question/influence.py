@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.posterior.kernels import Kernels
+from bayesrtw.posterior.mixture import NEGLIGIBLE
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, asked, size_of
 from bayesrtw.question.scaling import log_density
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
-#: Points of the integral of a divergence, and its half-width in posterior SDs.
-POINTS, WIDTH = 801, 10.0
+#: Half-width of the integral of a divergence in posterior SDs; its points; of mixtures of normals, how many
+#: the SD of the narrowest has, up to the most: against 20,001 nothing moves by 1e-8.
+WIDTH, POINTS, WITHIN, MOST_POINTS = 10.0, 801, 4.0, 8_001
 
 
 def influence(
@@ -126,7 +128,7 @@ def _divergences(first: Kernels | None, others: Sequence[Kernels | None]) -> lis
     """Divergence of several pooled means from one; NaN where there is none."""
     if first is None:
         return [math.nan] * len(others)
-    x = first.centre + first.spread * np.linspace(-WIDTH, WIDTH, POINTS)
+    x = first.centre + first.spread * np.linspace(-WIDTH, WIDTH, _points(first, others))
     p = log_density(x, first)
     density = np.exp(p)
     found = []
@@ -137,3 +139,14 @@ def _divergences(first: Kernels | None, others: Sequence[Kernels | None]) -> lis
         q = p if other is first else log_density(x, other)
         found.append(float(max(np.trapezoid(density * (p - q), x), 0.0)))
     return found
+
+
+def _points(first: Kernels, others: Sequence[Kernels | None]) -> int:
+    """Count points that hold every density."""
+    every = [first, *(other for other in others if other is not None)]
+    if any(own.series is not None for own in every):
+        return POINTS
+    narrowest = min(float(np.min(own.sd[own.weight > NEGLIGIBLE])) for own in every)
+    with np.errstate(divide="ignore"):
+        wanted = 2.0 * WIDTH * WITHIN * np.float64(first.spread) / narrowest
+    return int(min(wanted, MOST_POINTS - 1)) + 1

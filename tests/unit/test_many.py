@@ -14,8 +14,8 @@ from numpy.testing import assert_allclose
 import bayesrtw as brw
 from bayesrtw.engine.cholesky import Factored
 from bayesrtw.engine.integrate import integrate
-from bayesrtw.engine.kernel import conditional
-from bayesrtw.engine.many import conditional_many
+from bayesrtw.engine.kernel import conditional, finish
+from bayesrtw.engine.many import gram_many
 from bayesrtw.engine.problem import pose
 from bayesrtw.model.design import build
 from bayesrtw.model.likelihood import Correlation, NormalErrors
@@ -62,7 +62,7 @@ def test_messages_laid_out_by_value_say_the_same(by, moderators, scale):
     rng = np.random.default_rng(1)
     values = [scale * 10.0 ** rng.uniform(-4, 3, 40) for _ in by]
     values[0][0] = 0.0
-    found = conditional_many(problem.system, problem.variances(values))
+    found = finish(problem.system, *gram_many(problem.system, problem.variances(values)))
     wanted = conditional(problem.system, problem.variances(values))
     for left, right in zip(found, wanted, strict=True):
         size = np.max(np.abs(right), axis=0)

@@ -18,6 +18,7 @@ import bayesrtw as brw
 from bayesrtw.engine import solve
 from bayesrtw.engine.arrays import masked
 from bayesrtw.engine.problem import Problem, pose
+from bayesrtw.engine.rest import Rest, all_rows
 from bayesrtw.engine.shared import common
 from bayesrtw.model.design import Design, build
 from bayesrtw.posterior.nodes import Nodes
@@ -114,6 +115,27 @@ def test_pools_of_rows_share_nodes_and_are_brute_force() -> None:
         expected = summed(EFFECT, mask)
         own = found.log_evidence, found.pooled.centre, found.pooled.spread
         np.testing.assert_allclose(own, expected, rtol=0, atol=1e-8)
+
+
+def test_what_is_left_is_all_rows_less_those_that_are_gone() -> None:
+    design, _ = whole()
+    rows = all_rows(design)
+    values = np.geomspace(1e-3, 2.0, 5)[:, None], np.geomspace(1e-3, 3.0, 7)
+    for family in ("a", "b", "c", "ab"):
+        kept = np.array([name not in family for name in FAMILY])
+        rest, anew = rows.without(masked(design, kept), kept), pose(masked(design, kept))
+        assert isinstance(rest, Rest)
+        at = dict(zip(("tau", "tau_family"), values, strict=True))
+        found = rest.given([at[name] for name in rest.names])
+        wanted = anew.given([at[name] for name in anew.names])
+        for left, right in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(left, right, rtol=1e-12, atol=1e-13)
+    # One estimate of a family is no sum of its own; a study that knows nearly all leaves no digits.
+    alone = np.array([True, False, True, True, True, True])
+    assert not isinstance(rows.without(masked(design, alone), alone), Rest)
+    known = replace(design, se=np.where(FAMILY == "c", 1e-4, design.se))
+    kept = FAMILY != "c"
+    assert not isinstance(all_rows(known).without(masked(known, kept), kept), Rest)
 
 
 def test_shifted_effects_and_another_prior_are_neighbours_too() -> None:
