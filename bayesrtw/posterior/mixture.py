@@ -248,19 +248,21 @@ def quantiles(q: Array, weight: Array, mean: Array, sd: Array) -> Array:
     if not np.all(sd > 0):
         each = [[quantile(level, row, mean, sd) for row in weight] for level in q]
         return np.array(each).reshape(shape)
-    # One point for all weightings first: about where their equal mixture has the quantile, by what it is
-    # mostly made of.
+    # One point for all weightings first: the quantile of a normal like their equal mixture. One weighting
+    # alone has nobody to share a polynomial with: what it is mostly made of has its quantile nearby.
     blend = weight.mean(axis=0)
-    order = np.argsort(-blend)
-    mostly = np.sort(order[: 1 + np.searchsorted(np.cumsum(blend[order]), MOSTLY)])
-    share = blend[mostly] / blend[mostly].sum()
     found, settled = np.empty(shape), np.zeros(shape, dtype=bool)
-    step = max(1, AT_ONCE // len(mostly))
-    for start in range(0, shape[2], step):
-        part = slice(start, start + step)
-        found[..., part] = _near(q, share, mean[mostly, part], sd[mostly, part])[:, None, :]
+    if len(weight) > 1:
+        found[:] = _like_normal(q, blend, mean, sd)[:, None, :]
+    else:
+        order = np.argsort(-blend)
+        mostly = np.sort(order[: 1 + np.searchsorted(np.cumsum(blend[order]), MOSTLY)])
+        share = blend[mostly] / blend[mostly].sum()
+        step = max(1, AT_ONCE // len(mostly))
+        for start in range(0, shape[2], step):
+            part = slice(start, start + step)
+            found[:, 0, part] = _near(q, share, mean[mostly, part], sd[mostly, part])
     step = max(1, AT_ONCE // (len(blend) * len(q)))
-    # One weighting alone has nobody to share a polynomial with.
     for start in range(0, shape[2] if len(weight) > 1 else 0, step):
         part = slice(start, start + step)
         own = mean[:, part], sd[:, part]
@@ -289,11 +291,16 @@ def quantiles(q: Array, weight: Array, mean: Array, sd: Array) -> Array:
     return found
 
 
-def _near(q: Array, weight: Array, mean: Array, sd: Array) -> Array:
-    """Give points near the quantiles of mixtures with common weights, shape (level, quantity)."""
+def _like_normal(q: Array, weight: Array, mean: Array, sd: Array) -> Array:
+    """Quantiles of normals with the moments of mixtures, shape (level, quantity)."""
     middle, spread = moments(weight, mean, sd)
     x = middle + spread * ndtri(q)[:, None]
-    x = np.where(np.isfinite(x), x, mean[int(np.argmax(weight))])
+    return np.where(np.isfinite(x), x, mean[int(np.argmax(weight))])
+
+
+def _near(q: Array, weight: Array, mean: Array, sd: Array) -> Array:
+    """Give points near the quantiles of mixtures with common weights, shape (level, quantity)."""
+    x = _like_normal(q, weight, mean, sd)
     every = np.tile(np.arange(mean.shape[1]), len(q))
     found, level = x.reshape(-1), np.repeat(q, mean.shape[1])
     common = weight[None, :], np.zeros_like(every)
