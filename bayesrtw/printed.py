@@ -61,6 +61,11 @@ def visible(text: str) -> str:
     return _NOT_SHOWN.sub(lambda m: m[0] if m[0][-1] == "m" else escaped(m[0]), text)
 
 
+def numbered(count: int, noun: str, several: str = "") -> str:
+    """Count things: one fault, or two of them."""
+    return f"{count} {noun if count == 1 else several or noun + 's'}"
+
+
 def signed(text: str) -> str:
     """Write a printed number with a true minus, and take the sign off a zero."""
     return (text.lstrip("-") if not text.strip("-0.") else text).replace("-", "−")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bayesrtw.cli.options import GivenRows, asked_for, evidence_option
+from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, json_option
 
 
 @click.command()
@@ -22,7 +22,8 @@ from bayesrtw.cli.options import GivenRows, asked_for, evidence_option
     default=Path(),
     help="Folder of the files; this folder unless given. Files of these names are replaced.",
 )
-def export(name: str, source: GivenRows | None, to: str, out: Path) -> None:
+@json_option
+def export(name: str, source: GivenRows | None, to: str, out: Path, as_json: bool) -> None:
     """Write the rows that an analysis pools for another program.
 
     What a format cannot hold (several rows a study in RevMan, correlated errors in a table) is refused
@@ -31,6 +32,7 @@ def export(name: str, source: GivenRows | None, to: str, out: Path) -> None:
     from bayesrtw.analysis.run import run
     from bayesrtw.durable import write_whole
     from bayesrtw.errors import OutputError
+    from bayesrtw.report import document
     from bayesrtw.report.export import exported
 
     analysis, evidence = asked_for(name, source)
@@ -39,8 +41,12 @@ def export(name: str, source: GivenRows | None, to: str, out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
         for file, content in files.items():
             write_whole(out / file, content)
-            click.echo(f"{out / file} written", err=True)
+            if not as_json:
+                click.echo(f"{out / file} written", err=True)
     except OSError as error:
         raise OutputError(
             f"{out}: cannot be written ({error.strerror}); choose another --out."
         ) from None
+    if as_json:
+        written = {"id": analysis.id, "format": to, "written": [str(out / file) for file in files]}
+        click.echo(document.as_json(written), nl=False)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from bayesrtw.cli.options import GivenRows, evidence_option, format_of
+from bayesrtw.cli.options import GivenRows, evidence_option, format_of, json_option
 from bayesrtw.cli.predict import parsed_values
 
 #: Formats, and the suffixes that choose them.
@@ -38,6 +38,7 @@ FORMATS = {"md": ".md", "html": ".html", "csv": ".csv", "json": ".json", "docx":
     type=click.Choice(list(FORMATS)),
     help="What to write; by the suffix of --out unless given, else md.",
 )
+@json_option
 def findings(
     ids: tuple[str, ...],
     source: GivenRows | None,
@@ -45,6 +46,7 @@ def findings(
     certainty: Path | None,
     out: Path | None,
     kind: str | None,
+    as_json: bool,
 ) -> None:
     """Summarise the findings of one or more analyses: people, effects, certainty, and a sentence each.
 
@@ -59,7 +61,7 @@ def findings(
     from bayesrtw.errors import OutputError, SpecError
     from bayesrtw.report.findings import render_findings
 
-    chosen = format_of(out, kind, FORMATS, "md")
+    chosen = format_of(out, "json" if as_json else kind, FORMATS, "md")
     if out is None and chosen == "docx":
         raise OutputError("a Word document is no text for a terminal; give --out FILE.docx.")
     analyses = [open_analysis(name) for name in ids]

@@ -1,9 +1,11 @@
 """`bayesrtw new`: a draft to edit, in place of a file copied from somewhere."""
 
+import json
 from pathlib import Path
 
 import click
 
+from bayesrtw.cli.options import json_option
 from bayesrtw.errors import SpecError
 
 
@@ -28,7 +30,8 @@ def new() -> None:
     default=".",
     help="Folder to write into.  [default: here]",
 )
-def analysis(name: str, dataset: str, measure: str, folder: Path) -> None:
+@json_option
+def analysis(name: str, dataset: str, measure: str, folder: Path, as_json: bool) -> None:
     """Write NAME.toml with the default priors of its measure.
 
     Where the data set is there already and all its rows of the measure rest on counts, their exact likelihood
@@ -41,7 +44,7 @@ def analysis(name: str, dataset: str, measure: str, folder: Path) -> None:
     there = dataset in dataset_ids() or (folder / dataset).exists()
     evidence = open_dataset(place, strict=False) if there else None
     text = analysis_text(name, dataset=dataset, measure=measure, evidence=evidence)
-    _write({folder / f"{name}.toml": text})
+    _write({folder / f"{name}.toml": text}, as_json=as_json)
 
 
 @new.command()
@@ -53,7 +56,8 @@ def analysis(name: str, dataset: str, measure: str, folder: Path) -> None:
     default=".",
     help="Folder to write into.  [default: here]",
 )
-def dataset(name: str, folder: Path) -> None:
+@json_option
+def dataset(name: str, folder: Path, as_json: bool) -> None:
     """Write the folder NAME with dataset.toml, studies.csv and results.csv."""
     from bayesrtw.analysis.scaffold import dataset_files
 
@@ -61,10 +65,10 @@ def dataset(name: str, folder: Path) -> None:
     if (folder / name).exists():
         raise SpecError(f"{folder / name}: exists already; choose another name.")
     (folder / name).mkdir()
-    _write({folder / name / file: text for file, text in files.items()})
+    _write({folder / name / file: text for file, text in files.items()}, as_json=as_json)
 
 
-def _write(files: dict[Path, str]) -> None:
+def _write(files: dict[Path, str], *, as_json: bool) -> None:
     """Write new files; none that exists is touched."""
     for path, text in files.items():
         try:
@@ -72,4 +76,7 @@ def _write(files: dict[Path, str]) -> None:
                 file.write(text)
         except FileExistsError:
             raise SpecError(f"{path}: exists already; choose another name.") from None
-        click.echo(f"written: {path}")
+        if not as_json:
+            click.echo(f"written: {path}")
+    if as_json:
+        click.echo(json.dumps({"written": [str(path) for path in files]}, indent=2))

@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, format_of, look_options
+from bayesrtw.cli.options import (
+    GivenRows,
+    asked_for,
+    evidence_option,
+    format_of,
+    json_option,
+    look_options,
+)
 
 #: Formats, and the suffixes that choose them.
 FORMATS = {"html": ".html", "md": ".md", "docx": ".docx", "json": ".json"}
@@ -41,6 +48,7 @@ FORMATS = {"html": ".html", "md": ".md", "docx": ".docx", "json": ".json"}
     is_flag=True,
     help="Print a paragraph on results for a paper, in place of a report.",
 )
+@json_option
 @look_options
 def report(
     name: str,
@@ -50,22 +58,28 @@ def report(
     tables: Path | None,
     methods: bool,
     results: bool,
+    as_json: bool,
     look: dict[str, Any],
 ) -> None:
     """Run an analysis, hold it against its alternatives, and write the report that people read.
 
-    Beside a Word document stands its supplement, beside Markdown a folder of its pictures.
+    With --json all that it says is printed in place of a file. Beside a Word document stands its supplement, beside Markdown a folder of its pictures.
     """
     from bayesrtw.analysis.run import run
-    from bayesrtw.report import prose
+    from bayesrtw.report import document, prose
     from bayesrtw.report.record import record
     from bayesrtw.report.render import files
 
+    if as_json and (out or kind or tables or methods or results):
+        raise click.UsageError("--json prints all that a report says; give it alone.")
     chosen = format_of(out, kind, FORMATS, "html")
     analysis, evidence = asked_for(name, source)
     analysis = replace(analysis, report=replace(analysis.report, **look))
     synthesis = run(analysis, evidence)
     content = record(synthesis, evidence)
+    if as_json:
+        click.echo(document.as_json(content), nl=False)
+        return
     if methods:
         click.echo(prose.methods(content))
     if results:

@@ -32,6 +32,7 @@ def verify(store: Path, kept: Path | None, as_json: bool) -> None:
     from bayesrtw.living.chain import read_head
     from bayesrtw.living.store import analyses, open_store, run_names
     from bayesrtw.living.verify import verify as verify_store
+    from bayesrtw.printed import numbered
 
     opened = open_store(store)
     head = read_head(kept) if kept is not None else None
@@ -47,5 +48,6 @@ def verify(store: Path, kept: Path | None, as_json: bool) -> None:
     else:
         for oddity in found:
             click.echo(str(oddity), err=True)
-        click.echo(f"{count} runs, {len(faults)} faults, {len(found) - len(faults)} notes")
+        told = (count, "run"), (len(faults), "fault"), (len(found) - len(faults), "note")
+        click.echo(", ".join(numbered(*each) for each in told))
     sys.exit(1 if faults else 0)

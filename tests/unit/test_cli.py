@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from bayesrtw.analysis import catalog
 from bayesrtw.cli import main
+from bayesrtw.printed import numbered
 
 EFFECTS = "study,effect,se\nA,0.1,0.1\nB,0.3,0.2\nC,0.2,0.1\nD,0.4,0.1\nE,0.0,0.2\n"
 KEYS = {"mean", "sd", "median", "lower", "upper", "ci_prob", "probability"}
@@ -316,3 +318,30 @@ def test_what_is_shipped_is_listed_as_json():
     assert found["analyses"]["time-to-rtw"]["revision"] >= 2
     assert found["datasets"]["rtw-trials"]["results"] == 259
     assert list(found["briefs"]) == ["evidence-brief"]
+
+
+def test_commands_that_write_answer_as_json(tmp_path):
+    draft = call("new", "analysis", "first", "--in", tmp_path, "--json")
+    assert json.loads(draft.stdout) == {"written": [str(tmp_path / "first.toml")]}
+    table = tmp_path / "counts.csv"
+    table.write_text(
+        "study,events_t,n_t,events_c,n_c\nA,3,10,2,11\nB,4,12,0,12\n", encoding="utf-8"
+    )
+    brought = call("import", table, "--to", tmp_path / "mine", "--json")
+    found = json.loads(brought.stdout)
+    assert (found["outcomes"], found["studies"], found["usable"]) == (1, 2, 2)
+    assert any("No direction of benefit" in limit for limit in found["limits"])
+    sent = call("export", table, "--to", "csv", "--out", tmp_path, "--json")
+    [file] = json.loads(sent.stdout)["written"]
+    assert pd.read_csv(file)["study"].tolist() == ["A", "B"]
+
+
+def test_a_report_as_json_is_given_alone():
+    refused = call("report", "ips-employment", "--json", "--methods", code=2)
+    assert "give it alone" in refused.stderr
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 faults"), (1, "1 fault"), (2, "2 faults")])
+def test_one_is_not_several(count, said):
+    assert numbered(count, "fault") == said
+    assert numbered(count, "study", "studies").endswith("study" if count == 1 else "studies")
