@@ -114,6 +114,13 @@ def with_interval(middle: float, low: float, high: float, *, log: bool, places: 
     return f"{first} ({second} to {third})"
 
 
+def spell_change(value: float, *, log: bool, places: int) -> str:
+    """Print a change of a median: a factor, or a signed difference; nothing where there is none."""
+    if not math.isfinite(value):
+        return ""
+    return f"×{value:.2f}" if log else signed(f"{value:+.{places}f}")
+
+
 def spell_share(value: float) -> str:
     """Print a share as a percentage without its sign; negative ones occur with numeric moderators."""
     return "<0.1" if 0 < value < 0.0005 else signed(f"{100 * value:.1f}")

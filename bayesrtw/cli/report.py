@@ -63,7 +63,9 @@ def report(
 ) -> None:
     """Run an analysis, hold it against its alternatives, and write the report that people read.
 
-    With --json all that it says is printed in place of a file. Beside a Word document stands its supplement, beside Markdown a folder of its pictures.
+    With --json all that it says is printed in place of a file.
+
+    Beside a Word document stands its supplement, beside Markdown a folder of its pictures.
     """
     from bayesrtw.analysis.run import run
     from bayesrtw.report import document, prose

@@ -11,7 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import blended_transform_factory
 from numpy.typing import NDArray
 
-from bayesrtw.analysis.sensitivity import HISTORY, REGISTERED, Panel
+from bayesrtw.analysis.sensitivity import (
+    FAMILIES,
+    HISTORY,
+    REGISTERED,
+    STUDIES,
+    Panel,
+    families_as,
+    known_as,
+)
 from bayesrtw.errors import SpecError
 from bayesrtw.plot.figure import BLUE, FAINT, INK, MM, QUIET, SKY, VERMILLION, figure_style
 from bayesrtw.plot.frame import (
@@ -280,8 +288,10 @@ def _of_panel(
     choices: list[dict[str, str]] = []
     first: int | None = None
     names = [heading for heading in panel.tables if heading != HISTORY]
+    rows = panel.about.evidence
+    named = {STUDIES: known_as(rows), FAMILIES: families_as(rows)}
     for heading in names:
-        table = panel.tables[heading]
+        table, known = panel.tables[heading], named.get(heading, {})
         require(table, NEEDED, heading)
         values = np.column_stack([numbers(table, column) for column in NEEDED])
         for name, value in zip(table.index, values, strict=True):
@@ -291,7 +301,7 @@ def _of_panel(
                 first = len(runs)
                 choices.append({})
             else:
-                choices.append({heading: one_line(str(name))})
+                choices.append({heading: one_line(known.get(str(name), str(name)))})
             runs.append(value)
     return np.array(runs).reshape(-1, 4), names, choices, first
 

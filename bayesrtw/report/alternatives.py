@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from bayesrtw.analysis.sensitivity import STUDIES
 from bayesrtw.printed import BENEFIT
 from bayesrtw.report.block import (
     Block,
@@ -279,18 +278,19 @@ def _panel(heading: str, table: list[dict[str, Any]], n: Printer) -> Tabular:
     intervals = any("median" in row["back_transformed"] for row in table)
     head = [Head((Quoted(heading),))]
     if intervals:
-        head.append(Head((_effect(n),), "num"))
+        head += [Head(("Change",), "num"), Head((_effect(n),), "num")]
     columns = _columns(table, n.content["event"])
     head += [
         Head((title if style else Quoted(title),), "num" if style else "words")
         for _, title, style in columns
     ]
-    rows, known_as = [], _names(n.content) if heading == STUDIES else {}
+    rows = []
     for place, row in enumerate(table):
         at = pointer("sensitivity", "tables", heading, place)
-        cells: list[Text] = [(Quoted(known_as.get(row["name"], row["name"])),)]
+        cells: list[Text] = [(Quoted(row["known_as"]),)]
         if intervals:
             known = "median" in row["back_transformed"]
+            cells.append((Number(f"{at}/change", "change"),))
             cells.append((Bracketed(f"{at}/back_transformed"),) if known else ("–",))
         for name, _, style in columns:
             cells.append(
@@ -303,14 +303,6 @@ def _panel(heading: str, table: list[dict[str, Any]], n: Printer) -> Tabular:
     return Tabular(heading, tuple(head), tuple(rows), own=own, aside=True)
 
 
-def _names(content: dict[str, Any]) -> dict[str, str]:
-    """Name studies as a reader knows them, where a study has one estimate."""
-    found: dict[str, set[str]] = {}
-    for row in content["rows"]:
-        found.setdefault(row["study"], set()).add(row["estimate"])
-    return {study: min(names) for study, names in found.items() if len(names) == 1}
-
-
 def _columns(table: list[dict[str, Any]], event: str) -> list[tuple[str, str, str]]:
     """Choose the columns beside median and ends: name, head and style (empty for words)."""
     found = []
@@ -319,6 +311,8 @@ def _columns(table: list[dict[str, Any]], event: str) -> list[tuple[str, str, st
         if name in _STYLES and any(value is not None for value in values):
             title, style = _STYLES[name]
             found.append((name, title or event, style))
-        elif name != "name" and any(isinstance(value, str) and value for value in values):
+        elif name not in ("name", "known_as") and any(
+            isinstance(value, str) and value for value in values
+        ):
             found.append((name, _WORDS.get(name, label(name)), ""))
     return found

@@ -305,7 +305,8 @@ def _farthest(table: pd.DataFrame) -> pd.DataFrame:
 
 def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Make a table of the panel of its record again; what is missing there is NaN."""
-    plain = [{key: each for key, each in row.items() if key != "back_transformed"} for row in rows]
+    hidden = ("back_transformed", "known_as", "change")
+    plain = [{key: each for key, each in row.items() if key not in hidden} for row in rows]
     table = pd.DataFrame(plain).set_index("name")
     table.index = table.index.map(clean)
     words = {

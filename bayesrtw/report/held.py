@@ -16,7 +16,7 @@ from bayesrtw.analysis.sensitivity import (
     known_as,
 )
 from bayesrtw.evidence.measure import Measure
-from bayesrtw.printed import signed
+from bayesrtw.evidence.table import Evidence
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,13 +29,19 @@ def held(panel: Panel) -> "dict[str, pd.DataFrame]":
     ratios, or a difference; their medians with ends are on the reported scale. Others stay as they are.
     """
     rows = panel.about.evidence
-    studies, families = known_as(rows), families_as(rows)
+    names = names_of(rows)
     own = float(str(panel.tables[STUDIES].loc[WHOLE, "median"]))
     found = {heading: _changed(table, rows.measure, own) for heading, table in panel.tables.items()}
     return {
-        heading: named(table, families if heading in (FAMILIES, FAMILY_INFLUENCE) else studies)
+        heading: named(table, names.get(heading, names[STUDIES]))
         for heading, table in {**found, **panel.questions}.items()
     }
+
+
+def names_of(rows: Evidence) -> dict[str, dict[str, str]]:
+    """Name what tables of studies and of families leave out as a reader knows it, by heading."""
+    families = families_as(rows)
+    return {STUDIES: known_as(rows), FAMILIES: families, FAMILY_INFLUENCE: families}
 
 
 def named(table: "pd.DataFrame", names: dict[str, str]) -> "pd.DataFrame":
@@ -50,13 +56,6 @@ def _changed(table: "pd.DataFrame", measure: Measure, registered: float) -> "pd.
     back = table.drop(columns=list(RESULT[:3])).assign(change=change, **ends)
     first = ["change", *RESULT]
     return back[[*first, *(name for name in back.columns if name not in first)]]
-
-
-def spell_change(value: float, measure: Measure, places: int) -> str:
-    """Print a change of a median: a factor, or a signed difference."""
-    if not np.isfinite(value):
-        return ""
-    return f"×{value:.2f}" if measure.log else signed(f"{value:+.{places}f}")
 
 
 def file_name(heading: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from markupsafe import Markup
 
-from bayesrtw.printed import NONE, finer, signed, spell, spell_probability
+from bayesrtw.printed import NONE, finer, signed, spell, spell_change, spell_probability
 
 if TYPE_CHECKING:
     from bayesrtw.evidence.measure import Measure
@@ -99,6 +99,8 @@ class Printer:
             return spell(value, log=self.measure.ratio, places=places)
         if style == "reach":
             return ">9999" if value > 9999 else f"{value:.2f}" if value < 10 else f"{value:,.0f}"
+        if style == "change":
+            return spell_change(value, log=self.measure.log, places=self.places)
         if style == "probability":
             return spell_probability(value)
         if style == "spread":

@@ -25,6 +25,7 @@ from bayesrtw.report.checklist import checklist
 from bayesrtw.report.classical import classical_of
 from bayesrtw.report.decided import decided_of
 from bayesrtw.report.document import document, number
+from bayesrtw.report.held import held, names_of
 from bayesrtw.report.ladder import as_data, meaning
 from bayesrtw.report.next_trial import next_trial_of
 from bayesrtw.report.parts import parts_of
@@ -203,11 +204,15 @@ def _conclusion(synthesis: Synthesis) -> str | None:
 
 
 def _sensitivity(panel: Panel, measure: Measure) -> dict[str, Any]:
-    return {
-        "robustness": panel.robustness,
-        "caveat": panel.caveat,
-        "tables": {heading: _table(table, measure) for heading, table in panel.tables.items()},
-    }
+    names = names_of(panel.about.evidence)
+    told, tables = held(panel), {}
+    for heading, table in panel.tables.items():
+        known = names.get(heading, {})
+        tables[heading] = [
+            {**row, "known_as": known.get(row["name"], row["name"]), "change": number(change)}
+            for row, change in zip(_table(table, measure), told[heading]["change"], strict=True)
+        ]
+    return {"robustness": panel.robustness, "caveat": panel.caveat, "tables": tables}
 
 
 def _predictive(panel: Panel, measure: Measure) -> dict[str, Any]:

@@ -20,13 +20,14 @@ from bayesrtw.printed import (
     finer,
     signed,
     spell_chance,
+    spell_change,
     spell_probability,
     with_interval,
 )
 from bayesrtw.question.answer import Answer
 from bayesrtw.report.behind import behind
 from bayesrtw.report.block import plain
-from bayesrtw.report.held import held, spell_change
+from bayesrtw.report.held import held
 from bayesrtw.report.numbers import Printer, places_of
 
 #: Style of each severity of finding.
@@ -266,7 +267,7 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
         if panel.event:
             table.add_column(panel.event, justify="right")
         for name, row in frame.iterrows():
-            cells = [spell_change(row["change"], measure, places)]
+            cells = [spell_change(row["change"], log=measure.log, places=places)]
             ends = [float(row[end]) for end in ("median", "lower", "upper")]
             cells.append(with_interval(*ends, log=measure.ratio, places=places))
             empty = row.get("empty_levels", "")

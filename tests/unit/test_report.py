@@ -91,7 +91,7 @@ def same_number(shown: str, value: float | None, style: str, *, log: bool) -> bo
     if bound:
         limit = float(bound.group(2))
         return value < limit if bound.group(1) == "<" else value > limit
-    text = shown.replace("−", "-").replace(",", "").lstrip("+")
+    text = shown.replace("−", "-").replace(",", "").lstrip("+×")
     scaled = 100 * value if style == "percent" else value
     if style in ("plain", "se", "error"):
         return math.isclose(float(text), scaled, rel_tol=0.5 if style == "error" else 5e-3)
@@ -581,3 +581,18 @@ def _lines(text: str, name: str) -> dict[str, str]:
             heights.setdefault(f"{float(at.group(2)):.1f}", []).append((float(at.group(1)), words))
     lines = [[words for _, words in sorted(line)] for line in heights.values()]
     return {line[0]: " ".join(line) for line in lines}
+
+
+def test_what_is_left_out_is_named_in_full_with_the_change_in_front(
+    both_designs: tuple[Synthesis, dict[str, Any]],
+) -> None:
+    made, content = both_designs
+    tables = content["sensitivity"]["tables"]
+    names = {row["known_as"] for row in tables["Leaving out each study"]}
+    assert names == {"none left out", *made.evidence.data["estimate"].to_numpy().astype(str)}
+    for table in tables.values():
+        own = made.quantities.loc["mu", "median"]
+        for row in table:
+            assert row["change"] == pytest.approx(math.exp(row["median"] - own), rel=1e-9)
+    text = page(made, content)
+    assert "/sensitivity/tables/Leaving out each study/1/change" in text
