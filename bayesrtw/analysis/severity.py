@@ -11,7 +11,7 @@ from bayesrtw.analysis.outlook import rules_of
 from bayesrtw.analysis.tipping import classes
 from bayesrtw.engine import solve
 from bayesrtw.engine.fitted import Fitted, Posterior
-from bayesrtw.engine.normal import NormalFitted
+from bayesrtw.engine.reweighed import Weighed, entangled
 from bayesrtw.engine.tilted import rough, tilted
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
@@ -128,7 +128,10 @@ def severity(
 
     The model is fitted again with known weights of results whose one-sided P value, in the direction of
     benefit, is above `step`; everything else of it stays. Nothing is estimated of the selection, which a
-    handful of studies could not tell. [1]_
+    handful of studies could not tell. [1]_ Results that share an effect or a control group are seen
+    together, with the probability that all of them are. Where no rule follows them (correlated errors, levels
+    that rows do not report, more than three coefficients beside groups) ten thousand points of the posterior
+    are weighed instead: `error` says how exact that is, some 0.005 SDs.
 
     Parameters
     ----------
@@ -186,8 +189,13 @@ def severity(
 
     def name_at(weight: float) -> str:
         [row] = refit.at([weight])
-        one = table([row], higher=higher, ci_prob=ci_prob, threshold=rules.threshold).iloc[0]
-        return named(one["probability"], one["harm"])
+        sides = rules.threshold, -rules.threshold
+        ends = sides if higher else sides[::-1]
+        benefit, harm = (
+            row.pooled.beyond(end, above=above)
+            for end, above in zip(ends, (higher, not higher), strict=True)
+        )
+        return named(benefit, harm)
 
     at, then = _change(frame["conclusion"].tolist(), tried, name_at)
     return Severity(frame, at, then, step, what, rules.threshold, (rules.likely, rules.probable))
@@ -213,7 +221,7 @@ def _change(
 
 @dataclass(frozen=True, eq=False)
 class _Refit:
-    """A model under known weights: fitted anew, or tilted where groups make that slow."""
+    """A model under known weights: fitted anew, or by what serves where that is slow or not worked out."""
 
     model: Model
     evidence: Evidence
@@ -222,26 +230,28 @@ class _Refit:
     @cached_property
     def plain(self) -> Fitted:
         """The fit where all results are seen."""
-        bare = replace(self.model, selection=None)
-        check(self._under(1.0), self.evidence)
-        return solve(bare, self.evidence)
+        return solve(replace(self.model, selection=None), self.evidence)
 
     @cached_property
-    def rough(self) -> NormalFitted | None:
-        """What is tilted, if it is."""
+    def under(self) -> Callable[[Sequence[float]], list[Posterior]]:
+        """Give posteriors under weights below 1."""
+        arranged = entangled(self.plain)
+        if arranged is not None:
+            return Weighed(arranged, self._with(0.5)).under
+        check(self._model(1.0), self.evidence)
         parts = (given(term, self.evidence) for term in self.plain.model.terms)
-        grouped = any(not each.distinct for part in parts for each in part.grouped)
-        return rough(self.model, self.evidence) if grouped else None
+        if any(not each.distinct for part in parts for each in part.grouped):
+            fit = rough(self.model, self.evidence)
+            return lambda weights: tilted(fit, [self._model(one) for one in weights])
+        return lambda weights: [solve(self._model(one), self.evidence).posterior for one in weights]
 
-    def _under(self, weight: float) -> Model:
-        return replace(self.model, selection=StepWeights(steps=(self.step,), weights=(weight,)))
+    def _with(self, weight: float) -> StepWeights:
+        return StepWeights(steps=(self.step,), weights=(weight,))
+
+    def _model(self, weight: float) -> Model:
+        return replace(self.model, selection=self._with(weight))
 
     def at(self, weights: Sequence[float]) -> list[Posterior]:
         """Give posteriors under weights of results that are not significant."""
-        models = [self._under(weight) for weight in weights if weight < 1.0]
-        own = iter(
-            [solve(one, self.evidence).posterior for one in models]
-            if self.rough is None
-            else tilted(self.rough, models)
-        )
+        own = iter(self.under([weight for weight in weights if weight < 1.0]))
         return [self.plain.posterior if weight == 1.0 else next(own) for weight in weights]

@@ -63,7 +63,7 @@ def together(design: Design) -> list[Block]:
     kin = [part.sharing for part in design.grouped if part.kin is not None]
     if not kin or not len(design.se):
         return list(design.blocks)
-    count, known = len(design.se), [_alike(block.rows, len(design.se)) for block in design.blocks]
+    count, known = len(design.se), [alike(block.rows, len(design.se)) for block in design.blocks]
     label = joint(count, [*known, *kin])
     found = []
     for first in np.unique(label.members[:, 0]):
@@ -74,7 +74,7 @@ def together(design: Design) -> list[Block]:
     return found
 
 
-def _alike(rows: Index, count: int) -> Index:
+def alike(rows: Index, count: int) -> Index:
     """Give rows of a block one number, and every other its own."""
     group = np.arange(count, dtype=np.intp)
     group[rows] = rows.min()

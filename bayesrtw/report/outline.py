@@ -105,8 +105,9 @@ def _opening(content: dict[str, Any], n: Printer) -> tuple[Block, ...]:
         Paragraph((Styled((what,), "strong"), " ", Quoted(text)), "caveat") for what, text in warned
     ]
     selected = content.get("severity")
-    if selected and selected["said"]:
-        text = (Styled(("If results were selected.",), "strong"), " ", Quoted(selected["said"]))
+    if selected:
+        said = selected["said"] or f"Not worked out: {selected['missing']}"
+        text = (Styled(("If results were selected.",), "strong"), " ", Quoted(said))
         blocks.append(Paragraph(text, "then"))
     return tuple(blocks)
 

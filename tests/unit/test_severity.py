@@ -154,8 +154,10 @@ def test_what_cannot_be_asked_is_refused():
         y=[1.0, 4, 9, 2, 5, 1],
         z=[0.0, 1, 0, 1, 0, 2],
     )
+    # A rule of four coefficients beside groups takes too long; weighed points answer.
+    assert brw.severity(many, wide, weights=(0.5,)).table["error"].max() < 0.01
     with pytest.raises(EngineRefusal, match="4 coefficients"):
-        brw.severity(many, wide)
+        tilted(normal(many, wide), [replace(many, selection=StepWeights(weights=(0.5,)))])
 
 
 def test_a_report_over_published_studies_says_it_on_its_first_page():
