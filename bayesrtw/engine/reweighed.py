@@ -378,7 +378,7 @@ class _Look:
         def like_studies() -> Kernels:
             """Of one study of the mix at each point."""
             assert mix is not None
-            one = _chosen(mix.share, GOLDEN * np.arange(count) % 1.0)
+            one = _chosen(mix.share, np.asarray(GOLDEN * np.arange(count, dtype=np.float64) % 1.0))
             each = [
                 np.broadcast_to(design.new_variance(at, count, far), count) for far in mix.along
             ]
