@@ -163,16 +163,30 @@ class Curved:
         rows, place = np.flatnonzero(look.keep & ~self.at_risk & self.lone), look.place
         if place.surface is None or not len(rows):
             return
+        far = self._far(look, b)
         log = log + sum(factors, np.zeros(()))
         offset, own, noise = self.reach(look.values)
-        mean = b @ self.design.columns[rows].T + offset[:, None, rows]
-        matter = log > np.max(log, axis=-1, keepdims=True) - BENEATH
+        mean = b[:, far] @ self.design.columns[rows].T + offset[:, None, rows]
+        matter = log[:, far] > np.max(log, axis=-1, keepdims=True) - BENEATH
         matter &= place.surface.away(mean, slice(None), rows)
         if matter.any():
             variance = np.broadcast_to((own + noise)[:, None, rows], mean.shape)
             density = self.curved.sites.log_density(mean[matter], variance[matter], rows)
             laid = place.surface.at(mean, slice(None), rows, rough=True)[matter]
-            factors[-1][matter] += np.sum(density - laid, axis=-1)
+            point, node = np.nonzero(matter)
+            factors[-1][point, far[node]] += np.sum(density - laid, axis=-1)
+
+    def _far(self, look: Look, b: Array) -> Index:
+        """Which nodes may lie beyond series of sites: all, where series were laid elsewhere."""
+        place = look.place
+        assert place.surface is not None
+        columns, offset = self.design.columns[place.surface.rows], self.reach(look.values)[0]
+        reach = np.linalg.norm(np.einsum("jcd,rc->jrd", place.factor, columns), axis=-1)
+        mean = place.centre @ columns.T + offset[:, place.surface.rows]
+        if not place.surface.serves(mean, reach, LEAST_REACH, 0.0):
+            return np.arange(b.shape[1])
+        z = np.linalg.solve(place.factor, (b - place.centre[:, None]).swapaxes(-1, -2))
+        return np.flatnonzero(np.any(np.sum(z**2, axis=1) > LEAST_REACH**2, axis=0))
 
     def log_prior(self, b: Array) -> Array:
         """Log prior density of coefficients (..., column); flat ones have density 1."""
@@ -381,8 +395,9 @@ class Curved:
         rows = np.flatnonzero(~self.at_risk)
         width = place.centre.shape[1]
         apart = self.curved.thinning is not None or self.design.uncertain is not None
-        narrow = 1 <= width <= MOST_PRODUCT or self.by_series
-        if not narrow or not len(rows) or apart:
+        # Of many coefficients what is cheap is asked itself.
+        cheap = width > MOST_PRODUCT and np.max(self.curved.sites.sizes) <= DEAR
+        if not width or not len(rows) or apart or (cheap and not self.by_series):
             return place
         offset, own, noise = self.reach(values)
         columns = self.design.columns[rows]
@@ -574,21 +589,6 @@ class Curved:
 
 
 def curved_of(design: CurvedDesign, size: int, keep: Mask | None = None) -> Curved:
-    """Prepare a model that is not normal for integration.
-
-    Parameters
-    ----------
-    design
-        Its arrays.
-    size
-        Size of the rules, see `bayesrtw.engine.cubature.sizes`.
-    keep
-        Which estimates inform the posterior, shape (estimate,); all unless given.
-
-    Returns
-    -------
-    Curved
-        To be integrated.
-    """
+    """Prepare a model that is not normal for integration, by rules of a size, over all rows unless given."""
     every = np.ones(len(design.near.se), dtype=bool) if keep is None else keep
     return Curved(design, lone_apart(pose(design.near)), every, size)

@@ -10,11 +10,21 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
-from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
+from bayesrtw.engine.cubature import rule, sizes
 from bayesrtw.engine.curved import Curved, curved_of
 from bayesrtw.engine.curved_foretold import MOST, foretold
 from bayesrtw.engine.curved_kernels import Combined, kernels, massed
-from bayesrtw.engine.curved_nodes import Looks, apart, cost, counts_of, left_out, nodes_of, unserved
+from bayesrtw.engine.curved_nodes import (
+    Laid,
+    Looks,
+    allowed_of,
+    apart,
+    cost,
+    counts_of,
+    left_out,
+    nodes_of,
+    unserved,
+)
 from bayesrtw.engine.curved_place import Seen, weighed
 from bayesrtw.engine.curved_rows import (
     Chances,
@@ -49,13 +59,8 @@ from bayesrtw.registry import suggestion
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-#: Movement of reported figures between two rules, in posterior SDs, that is allowed: up to three
-#: coefficients, and beyond, where rules are sparse.
-TOLERANCE, SPARSE = 1e-6, 1e-4
 #: Movement at which no finer rule is tried: with one coefficient they are cheap.
 AIM = {0: 1e-8, 1: 1e-8}
-#: The same for a neighbour on the nodes of the first fit; beyond it the neighbour gets its own.
-NEIGHBOUR = 1e-5
 #: How many times the aim the series of a hyperparameter's density may leave out: its quantiles are right to a
 #: twentieth of that; and the aim below which the least nodes of one never suffice.
 SERVED, STRICT = 20.0, 1e-7
@@ -63,25 +68,6 @@ SERVED, STRICT = 20.0, 1e-7
 FIRST = {0: 0, 1: 0, 2: 1, 3: 1}
 #: Densities of sites in one look up to which finer rules are tried for more than the tolerance.
 CHEAP = 2e6
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Laid:
-    """Nodes of the hyperparameters and a rule at each, with all factors seen.
-
-    Attributes
-    ----------
-    curved
-        The integral, with the rule's size.
-    seen
-        What was seen at the rule's nodes.
-    alone
-        For each group at risk, its density without each of its rows, kept once it was asked for.
-    """
-
-    curved: Curved
-    seen: Seen
-    alone: dict[int, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -463,9 +449,8 @@ class CurvedFit:
 
     def _held(self) -> "CurvedFit":
         """Hold a neighbour's two rules against each other; lay its own nodes where they differ."""
-        moved = self._moved()
-        moved = moved if moved > NEIGHBOUR else max(moved, self._missing())
-        if moved <= NEIGHBOUR:
+        moved = self._apart()
+        if moved <= self._enough:
             return replace(self, error=max(self.error, moved))
         if self.powers != (1.0, 1.0):
             raise ConvergenceError(
@@ -484,10 +469,17 @@ class CurvedFit:
         made = (replace(rough, size=each.seen.size) for each in (self.fine, self.coarse))
         fine, coarse = (Laid(each, each.look(values, place)) for each in made)
         near = replace(self, fine=fine, coarse=coarse)
-        moved = near._moved()
-        if moved <= NEIGHBOUR:
-            moved = max(moved, near._missing(), unserved(near.weighed_nodes, rough.axes))
-        return replace(near, error=max(self.error, moved)) if moved <= NEIGHBOUR else None
+        moved = max(near._apart(), unserved(near.weighed_nodes, rough.axes) / SERVED)
+        return replace(near, error=max(self.error, moved)) if moved <= self._enough else None
+
+    def _apart(self) -> float:
+        """Measure what a neighbour moves between the two rules, or what its series leave out."""
+        moved = self._moved()
+        return moved if moved > self._enough else max(moved, self._missing())
+
+    @property
+    def _enough(self) -> float:
+        return allowed_of(self.design)[1]
 
     def _moved(self) -> float:
         """Measure the movement between the two rules."""
@@ -546,7 +538,7 @@ def fit_curved(
     width = design.near.columns.shape[1]
     kept = np.ones(evidence.size, dtype=bool) if kept is None else kept
     steps = sizes(width)
-    allowed = max(TOLERANCE if width <= MOST_PRODUCT else SPARSE, tolerance)
+    allowed = max(allowed_of(design)[0], tolerance)
     foretold(design, kept, allowed)
     cheap = cost(curved_of(design, steps[FIRST.get(width, 1)], kept), 40) < CHEAP
     aim = max(AIM.get(width, allowed) if cheap else allowed, tolerance)

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesrtw.engine.cubature import MOST_PRODUCT
 from bayesrtw.engine.cubature import nodes as count_of
 from bayesrtw.engine.curved import Curved
 from bayesrtw.engine.curved_groups import inner
-from bayesrtw.engine.curved_place import Place, weighed
+from bayesrtw.engine.curved_place import Place, Seen, weighed
 from bayesrtw.engine.integrate import moment_order, tail_power
 from bayesrtw.engine.quadrature import lay, log_rule, looks
 from bayesrtw.errors import ConvergenceError, EngineRefusal
+from bayesrtw.model.design import CurvedDesign
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.axis import Axis, Positive
 from bayesrtw.posterior.marginal import last_terms, unresolved
@@ -24,6 +26,11 @@ Array = NDArray[np.float64]
 
 #: Nodes for each hyperparameter, where there are none, one, two and three of them.
 COUNTS = ((1,), (40, 56, 80, 120, 200, 320, 480), (16, 22, 30, 42, 60), (10, 13, 17, 23))
+#: Movement of reported figures between two rules, in posterior SDs, that is allowed: up to three
+#: coefficients, and beyond, where rules are sparse.
+TOLERANCE, SPARSE = 1e-6, 1e-4
+#: The same for a neighbour on the nodes of the first fit; beyond it the neighbour gets its own.
+NEIGHBOUR = 1e-5
 #: How near to its own end a range must reach to end there.
 EDGE = 1e-9
 #: Logs of a posterior that nodes reach down: where its tail falls by less than this over a node for each unit
@@ -33,6 +40,31 @@ DIGITS = 36.0
 SERIES = 20
 #: Densities of a row that series of its group take to lay, about, and to be asked at a node.
 LAID, ASKED = 7_000, 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Laid:
+    """Nodes of the hyperparameters and a rule at each, with all factors seen.
+
+    Attributes
+    ----------
+    curved
+        The integral, with the rule's size.
+    seen
+        What was seen at the rule's nodes.
+    alone
+        For each group at risk, its density without each of its rows, kept once it was asked for.
+    """
+
+    curved: Curved
+    seen: Seen
+    alone: dict[int, Array] = field(default_factory=dict)
+
+
+def allowed_of(design: CurvedDesign) -> tuple[float, float]:
+    """Give the movement between two rules that is allowed for a fit, and for its neighbours."""
+    narrow = design.near.columns.shape[1] <= MOST_PRODUCT
+    return (TOLERANCE, NEIGHBOUR) if narrow else (SPARSE, SPARSE)
 
 
 def counts_of(model: Model) -> tuple[int, ...]:
