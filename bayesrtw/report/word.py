@@ -1,13 +1,14 @@
 """A report as a Word document with its supplement; the same record gives the same bytes."""
 
 import io
-import math
+import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
+import numpy as np
 from docx import Document
 from docx.enum.section import WD_ORIENT, WD_SECTION
 from docx.enum.text import WD_ALIGN_PARAGRAPH
@@ -48,6 +49,15 @@ AROUND: Final = 0.45
 
 #: No column of long text asks for more than this for itself.
 WORDS_LEAST: Final = 2.6
+
+#: Letters from which on an address may be broken, where it may be, and where lines end.
+LONG: Final = 20
+BREAK: Final = "\N{ZERO WIDTH SPACE}"
+PARTS: Final = re.compile(rf"[ {BREAK}]|(?<=\w-)(?=\w)")
+
+#: Centimetres that are given at a time, and how much more the highest cell of a row counts than others.
+STEP: Final = 0.1
+TALL: Final = 6.0
 
 Part = Literal["report", "supplement"]
 
@@ -197,7 +207,15 @@ def _turn(document: Any, *, wide: bool) -> None:
 def _texts(block: Tabular, n: Printer) -> tuple[list[str], list[list[str]]]:
     """Write heads and cells as words."""
     head = [_words(plain(each.text, n)) for each in block.head]
-    return head, [[_words(plain(text, n)) for text in row] for row in block.rows]
+    return head, [[_breakable(_words(plain(text, n))) for text in row] for row in block.rows]
+
+
+def _breakable(text: str) -> str:
+    """Let long addresses end a line after a slash or a point."""
+    return " ".join(
+        re.sub(r"(?<=[/.])(?=\w)", BREAK, word) if len(word) > LONG else word
+        for word in text.split(" ")
+    )
 
 
 def _table(document: Any, block: Tabular, n: Printer, room: float) -> None:
@@ -212,7 +230,7 @@ def _table(document: Any, block: Tabular, n: Printer, room: float) -> None:
     if look is not None:  # no bands: rules above and below are enough
         look.set(qn("w:val"), "0620")
         look.set(qn("w:noHBand"), "1")
-    widths = _shared(least, wanted, room)
+    widths = _shared(least, wanted, rows, room)
     for column, width in zip(table.columns, widths, strict=True):
         column.width = Cm(width)
     sides = [each.style == "num" for each in block.head]
@@ -246,11 +264,11 @@ def _fill(
 def _asked(
     block: Tabular, head: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> tuple[list[float], list[float]]:
-    """Say how wide each column must be so that no word breaks, and how wide it would like to be."""
+    """Say how wide each column must be so that no word breaks, and how wide to have one line."""
     least, wanted = [], []
     for place, each in enumerate(block.head):
         cells = [row[place] for row in rows]
-        longest = max(len(word) for text in (*cells, "") for word in text.split(" "))
+        longest = max(len(word) for text in (*cells, "") for word in PARTS.split(text))
         # Heads are bold, which is wider.
         longest = max(longest, 1 + max(len(word) for word in head[place].split(" ")))
         if each.style == "num":
@@ -260,21 +278,32 @@ def _asked(
         if each.style == "words" and full > longest:
             must = max(must, WORDS_LEAST)
         least.append(must)
-        # Long text may have lines; the square root of its area is what it asks for.
-        like = CHARACTER * full if full <= 24 else 2.0 * math.sqrt(full * CHARACTER * 0.4)
-        wanted.append(max(must, like + AROUND))
+        wanted.append(max(must, CHARACTER * full + AROUND))
     return least, wanted
 
 
-def _shared(least: Sequence[float], wanted: Sequence[float], room: float) -> list[float]:
-    """Share the width: everyone gets the least, and of the rest by what is wanted beyond it."""
+def _shared(
+    least: Sequence[float],
+    wanted: Sequence[float],
+    rows: Sequence[Sequence[str]],
+    room: float,
+) -> list[float]:
+    """Share the width: everyone gets the least, and the rest goes where it makes the table lower."""
     if sum(least) >= room:
         return [room * each / sum(least) for each in least]
-    more = [want - need for want, need in zip(wanted, least, strict=True)]
-    left = room - sum(least)
-    if sum(more) <= left:
+    if sum(wanted) <= room:
         return list(wanted)
-    return [need + left * extra / sum(more) for need, extra in zip(least, more, strict=True)]
+    length = CHARACTER * np.array([[len(text) for text in row] for row in rows], dtype=float)
+    length = length.reshape(-1, len(least))
+    steps = STEP * np.eye(len(least))
+    widths, most = np.array(least), np.array(wanted)
+    for _ in range(int((room - sum(least)) / STEP)):
+        tried = (widths + steps)[:, None, :] - AROUND
+        # A row is as high as its longest cell, more or less: others soon are the longest.
+        high = np.sum(np.sum((length / tried) ** TALL, axis=2) ** (1 / TALL), axis=1)
+        high[widths + STEP > most] = np.inf
+        widths = widths + steps[int(np.argmin(high))]
+    return [float(width) for width in widths]
 
 
 def _words(text: object) -> str:
