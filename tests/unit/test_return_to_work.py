@@ -10,6 +10,7 @@ from scipy.integrate import quad
 from scipy.special import logit
 
 import bayesrtw as brw
+from bayesrtw.analysis.query import selected
 from bayesrtw.errors import EvidenceError, Faults, SpecError
 from bayesrtw.evidence.hazards import (
     PiecewiseReturn,
@@ -554,6 +555,37 @@ def test_both_engines_agree() -> None:
     draws = sampled["posterior"]["mu"].to_numpy()
     mcse = draws.std() / math.sqrt(1000)
     assert abs(draws.mean() - exact.loc["mu", "mean"]) < 4 * mcse
+
+
+@pytest.mark.slow
+def test_both_engines_agree_on_the_shipped_analysis() -> None:
+    """Within four Monte Carlo errors of what ArviZ makes of the draws, and within 90 s of two processors."""
+    import os  # noqa: PLC0415 - what a test of time needs
+
+    import arviz  # noqa: PLC0415
+
+    analysis = brw.open_analysis("return-to-work")
+    rows = selected(analysis, brw.open_dataset("rtw-trials")).evidence
+    exact = brw.summarise(brw.fit(analysis.model, rows))
+    start = os.times()
+    sampled = brw.fit(analysis.model, rows, engine=brw.Nuts(), seed=analysis.seed)
+    assert sum(os.times()[:4]) - sum(start[:4]) < 2 * 90.0
+    kept = sampled["posterior"].to_dataset()[["mu", "tau"]]
+    for name in ("mu", "tau"):
+        draws = kept[name].to_numpy()
+        for told, drawn, kind in (
+            ("mean", draws.mean(), "mean"),
+            ("sd", draws.std(), "sd"),
+            ("lower", np.quantile(draws, 0.025), 0.025),
+            ("upper", np.quantile(draws, 0.975), 0.975),
+        ):
+            by = (
+                {"method": "quantile", "prob": kind}
+                if isinstance(kind, float)
+                else {"method": kind}
+            )
+            mcse = float(arviz.mcse(draws, **by))
+            assert abs(drawn - exact.loc[name, told]) < 4 * mcse, (name, told)
 
 
 @pytest.mark.parametrize("share", [0.2, 0.05, 0.02])
