@@ -126,6 +126,10 @@ class TwoArms:
         found = both + self.baseline.log_density(a)
         return np.where(np.isnan(found), -np.inf, found)
 
+    def deep(self, theta: Array) -> Array:
+        """See `OneStudy`: `log` is right everywhere."""
+        return self.log(theta)
+
     def reports(self, theta: Array) -> tuple[Array, Array]:
         """See `OneStudy`: given how many events both groups have."""
         total = float(self.events.sum())
@@ -304,6 +308,10 @@ class OneArm:
     def log(self, theta: Array) -> Array:
         """See `OneStudy`."""
         return self.law(np.asarray(self.events), np.asarray(self.size), theta)
+
+    def deep(self, theta: Array) -> Array:
+        """See `OneStudy`: `log` is right everywhere."""
+        return self.log(theta)
 
     def reports(self, theta: Array) -> tuple[Array, Array]:
         """See `OneStudy`."""

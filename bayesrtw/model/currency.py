@@ -218,6 +218,10 @@ class Averaged:
         gap = (self.effect - theta[:, None] - self.later * self.share) / self.se
         return np.asarray(logsumexp(np.log(self.chance) - 0.5 * gap**2, axis=1))
 
+    def deep(self, theta: Array) -> Array:
+        """See `OneStudy`: `log` is right everywhere."""
+        return self.log(theta)
+
     def reports(self, theta: Array) -> None:
         """See `OneStudy`: what it would report is near its effect plus a normal error."""
 

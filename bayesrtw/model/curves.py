@@ -27,6 +27,9 @@ class OneStudy(Protocol):
     def log(self, theta: Array) -> Array:
         """Log likelihood at effects, shape (point,); any constant that does not depend on them."""
 
+    def deep(self, theta: Array) -> Array:
+        """Give the same right to far below its maximum, as powers of a likelihood need it."""
+
     def reports(self, theta: Array) -> tuple[Array, Array] | None:
         """Give estimates it might have reported, (outcome,), and log probabilities (point, outcome).
 
@@ -53,6 +56,10 @@ class Estimated:
     def log(self, theta: Array) -> Array:
         """See `OneStudy`."""
         return np.asarray(-0.5 * ((self.effect - theta) / self.se) ** 2)
+
+    def deep(self, theta: Array) -> Array:
+        """See `OneStudy`: `log` is right everywhere."""
+        return self.log(theta)
 
     def reports(self, theta: Array) -> None:
         """See `OneStudy`: its effect plus an error that is normal."""
@@ -176,8 +183,7 @@ class Curves:
         if share == 1.0:
             return _laid(Itself(unit), near, width)
         # A power is told from nothing far below the maximum.
-        log = getattr(unit, "deep", unit.log)
-        return curve(lambda theta: share * log(theta), near, width, unit.name)
+        return curve(lambda theta: share * unit.deep(theta), near, width, unit.name)
 
     def weakened(self, share: Array) -> "Curves":
         """See `Sites`: likelihoods to a power."""

@@ -69,6 +69,10 @@ class Margins:
         peak = each.max(axis=1)
         return np.asarray(peak + np.log(np.exp(each - peak[:, None]).sum(axis=1)))
 
+    def deep(self, theta: Array) -> Array:
+        """See `OneStudy`: `log` is right everywhere."""
+        return self.log(theta)
+
     def reports(self, theta: Array) -> tuple[Array, Array]:
         """See `OneStudy`."""
         each = self.log_weight + theta[:, None] * self.outcomes

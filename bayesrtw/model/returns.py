@@ -296,7 +296,7 @@ class Returns:
         return self.under(self.shape.shape)
 
     def deep(self, theta: Array) -> Array:
-        """Log likelihood right to far below its maximum, as its powers need it."""
+        """See `OneStudy`: effects are looked at far beyond those of `log`."""
         return self._deeper(theta)
 
     @cached_property
