@@ -148,6 +148,7 @@ def open_dataset(
     benefit: Benefit | None = None,
     sheet: str = "",
     unit: str = "",
+    arms: bool = False,
 ) -> Evidence:
     """Open evidence, shipped or one's own.
 
@@ -171,6 +172,9 @@ def open_dataset(
         Sheet of a workbook; without it the first, or the only one that holds a table.
     unit
         Of a flat table: unit of its differences, e.g. ``"days"``, which days regained need.
+    arms
+        Of a flat table with one arm a row: whether arms stay rows, as a network of treatments needs, in the
+        `measure` of two of them; see `Evidence.from_arms`. Without it they become contrasts.
 
     Returns
     -------
@@ -190,7 +194,7 @@ def open_dataset(
     >>> brw.open_dataset("rtw-trials").size
     259
     """
-    stated = Stated(columns or {}, measure, checked_benefit(benefit), sheet, unit)
+    stated = Stated(columns or {}, measure, checked_benefit(benefit), sheet, unit, arms)
     if not isinstance(name, str | Path):
         check_frame(name)
         return read_flat(name, stated, strict=strict)
@@ -218,7 +222,7 @@ def open_dataset(
 
 def evidence_of(analysis: Analysis) -> Evidence:
     """Open the data set that an analysis names, with the columns that it states."""
-    return open_dataset(analysis.evidence.dataset, columns=analysis.columns)
+    return open_dataset(analysis.evidence.dataset, **analysis.reads)
 
 
 def open_brief(name: str | Path) -> Brief:

@@ -432,6 +432,13 @@ class Analysis:
         return Model(terms=self.term, likelihood=self.likelihood, selection=self.selection)
 
     @property
+    def reads(self) -> dict[str, Any]:
+        """How flat tables are read: headings, and whether arms stay rows, in the measure of two of them."""
+        arms = any(term.facts.baselines for term in self.term)
+        measure = self.evidence.measure if arms else ""
+        return {"columns": self.columns, "arms": arms, "measure": measure}
+
+    @property
     def digest(self) -> str:
         """SHA-256 of every setting; layout, looks, comments and key order of the file do not count."""
         return digest(replace(self, report=ForestOptions()))

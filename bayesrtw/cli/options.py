@@ -45,13 +45,13 @@ class GivenRows:
     path: Path
     stated: "Stated"
 
-    def open(self, columns: Mapping[str, str] | None = None) -> "Evidence":
+    def open(self, analysis: "Analysis | None" = None) -> "Evidence":
         """Read it, without the rows that have faults, and say on stderr how it was read.
 
         Parameters
         ----------
-        columns
-            What an analysis says of headings, where the person says nothing.
+        analysis
+            What says how flat tables are read, where the person says nothing.
 
         Returns
         -------
@@ -60,21 +60,23 @@ class GivenRows:
         """
         from bayesrtw.analysis.catalog import open_dataset
 
+        reads = {} if analysis is None else analysis.reads
         evidence = open_dataset(
             self.path,
             strict=False,
-            columns=self.stated.columns or columns,
-            measure=self.stated.measure,
+            columns=self.stated.columns or reads.get("columns"),
+            measure=self.stated.measure or reads.get("measure", ""),
             benefit=self.stated.benefit,
             sheet=self.stated.sheet,
             unit=self.stated.unit,
+            arms=reads.get("arms", False),
         )
         if evidence.provenance.reading:
             click.echo(f"read: {evidence.provenance.reading}", err=True)
         return evidence
 
     def open_each(self, analyses: "Sequence[Analysis]") -> "list[Evidence]":
-        """Read it for several analyses, once for all that say the same of headings.
+        """Read it for several analyses, once for all that read it alike.
 
         Parameters
         ----------
@@ -86,9 +88,10 @@ class GivenRows:
         list of Evidence
             One an analysis.
         """
-        stated = [tuple(sorted(analysis.columns.items())) for analysis in analyses]
-        opened = {each: self.open(dict(each)) for each in dict.fromkeys(stated)}
-        return [opened[each] for each in stated]
+        ways = [repr(sorted(analysis.reads.items())) for analysis in analyses]
+        first = dict(zip(reversed(ways), reversed(analyses), strict=True))
+        opened = {way: self.open(each) for way, each in first.items()}
+        return [opened[way] for way in ways]
 
 
 def format_of(out: Path | None, kind: str | None, formats: Mapping[str, str], usual: str) -> str:
@@ -200,7 +203,7 @@ def asked_for(name: str, source: GivenRows | None) -> "tuple[Analysis, Evidence 
 
     if source is None or Path(name) != source.path:
         analysis = open_analysis(name)
-        return analysis, None if source is None else source.open(analysis.columns)
+        return analysis, None if source is None else source.open(analysis)
     evidence = source.open()
     found = default_analyses(evidence)
     if len(found) > 1:

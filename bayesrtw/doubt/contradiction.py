@@ -350,7 +350,8 @@ def _sizes(rows: Rows) -> Iterator[Doubt]:
             yield rows.doubt(row, "n_t, n_c", "people-do-not-add-up", text)
         n = [study / 2, study / 2] if math.isnan(sum(n)) else n
         se, least = rows.number("se", row) / abs(rows.factor(row)), _least_se(rows, row, n)
-        if se < SMALL_SE * least:
+        # Single arms tell numbers of their own, half as uncertain as a difference of two.
+        if se < SMALL_SE * least and not rows.evidence.single_arms[row]:
             text = (
                 f"the standard error is {se:.3g}; {sum(n):g} people cannot give less than {least:.3g}; "
                 "check the interval and its level, and whether people or episodes were counted"

@@ -85,6 +85,15 @@ def printed_of(
 ) -> dict[str, NDArray[np.generic]]:
     """Convert the rows of a frame whose columns are stated."""
     measure_named(measure)
+    table, faults = _table_of(frame, columns, measure), Faults(EvidenceError)
+    found = converted(table, faults)
+    faults.raise_if_any()
+    found.setdefault("outcome", np.full(len(table.lines), "effect", dtype=object))
+    return found
+
+
+def _table_of(frame: "pd.DataFrame", columns: Mapping[str, str], measure: str) -> Table:
+    """Give a frame whose columns are stated as a table."""
     _checked(frame)
     header, *rows = rows_of_frame(frame)
     faults = Faults(EvidenceError)
@@ -107,10 +116,7 @@ def printed_of(
     if measure != "generic":
         table.columns["measure"] = [measure] * len(rows)
     faults.raise_if_any()
-    found = converted(table, faults)
-    faults.raise_if_any()
-    found.setdefault("outcome", np.full(len(rows), "effect", dtype=object))
-    return found
+    return table
 
 
 #: What an arm a row holds, to the measure of two arms that it gives unless another is named.
@@ -127,21 +133,33 @@ def arms_of(
     """Convert a frame with one arm a row: what each arm tells by itself, in the measure of two."""
     _checked(frame)
     called = {str(name): columns.get(str(name), str(name)) for name in frame.columns}
-    roles = set(called.values())
-    if "measure" in roles:
+    if "measure" in called.values():
         raise EvidenceError(
             "data frame: column 'measure' stands in the frame; arms are in one measure: give measure= and "
             "leave the column out."
         )
-    if "mean" in roles:
+    if "mean" in called.values():
         columns = columns | {name: "se_mean" for name, role in called.items() if role == "se"}
-    told = [usual for needs, usual in _OF_ARMS if set(needs) <= roles]
+    wanted = measure_of_arms(list(called.values()), "data frame", measure)
+    faults = Faults(EvidenceError)
+    found = single_arms(_table_of(frame, columns, "generic"), wanted, faults)
+    faults.raise_if_any()
+    return found
+
+
+def measure_of_arms(columns: Sequence[str], where: str, measure: str = "") -> str:
+    """Give the measure of two arms that a table of arms is in: what is stated, or what it tells."""
+    told = [usual for needs, usual in _OF_ARMS if set(needs) <= set(columns)]
     if not told:
         raise EvidenceError(
-            f"data frame: found columns {shown(called, 20)}; an arm a row tells events and n, events and "
+            f"{where}: found columns {shown(columns, 20)}; an arm a row tells events and n, events and "
             "person_time, or mean with se, or with sd and n. Say by columns= which is which."
         )
-    wanted = measure or told[0]
+    return measure or told[0]
+
+
+def single_arms(table: Table, wanted: str, faults: Faults) -> dict[str, NDArray[np.generic]]:
+    """Convert a table with one arm a row, in the measure of two arms."""
     one = next((each for each in MEASURES.values() if wanted == each.contrast), None)
     if one is None:
         fits = sorted(each.contrast for each in MEASURES.values() if each.contrast)
@@ -149,16 +167,18 @@ def arms_of(
         raise EvidenceError(
             f"measure is {wanted!r}; single arms give {shown(fits)}: of two arms, the difference."
         )
-    held = printed_of(frame, columns, one.name)
-    faults = Faults(EvidenceError)
-    if "arm" not in held:
-        hint = suggestion("arm", list(called))
-        raise EvidenceError(f"data frame: column 'arm' is missing; {hint}")
+    if "arm" not in table.columns:
+        hint = suggestion("arm", list(table.columns))
+        raise EvidenceError(f"{table.where}: column 'arm' is missing; {hint}")
+    table.columns["measure"] = [one.name] * len(table.lines)
+    held = converted(table, faults)
+    faults.raise_if_any()
+    held.setdefault("outcome", np.full(len(table.lines), "effect", dtype=object))
     studies, arms = held["study"].tolist(), [str(each).strip() for each in _words(held["arm"])]
     seen: dict[tuple[str, ...], int] = {}
     effect, se = (np.asarray(held[name], dtype=np.float64) for name in ("effect", "se"))
-    for row, (study, arm) in enumerate(zip(studies, arms, strict=True)):
-        at = Whereabouts("data frame", (row + 1,), str(study), "arm")
+    for row, (study, arm, line) in enumerate(zip(studies, arms, table.lines, strict=True)):
+        at = Whereabouts(table.where, (line,), str(study), "arm")
         if not arm:
             faults.add(Fault("found an empty cell", "arm must be named", "name it", "empty", at))
             continue
@@ -166,11 +186,10 @@ def arms_of(
         if key in seen:
             what = f"{arm!r} stands in row {seen[key]} of this study too"
             faults.add(Fault(what, "an arm is one row", "add them up", "duplicate", at))
-        seen.setdefault(key, row + 1)
+        seen.setdefault(key, line)
         if not (np.isfinite(effect[row]) and se[row] > 0):
             what, remedy = str(held["conversion"][row]), "complete it, or leave the row out"
             faults.add(Fault(what, "an arm tells a number of its own", remedy, "no-number", at))
-    faults.raise_if_any()
     count = len(studies)
     return held | {
         "arm": np.array(arms, dtype=object),

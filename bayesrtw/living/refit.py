@@ -124,7 +124,7 @@ def refit(
 def open_inputs(toml: Path, entry: Path) -> Opened:
     """Decode the inputs of a run."""
     analysis = open_analysis(toml)
-    source = open_dataset(entry, columns=analysis.columns)
+    source = open_dataset(entry, **analysis.reads)
     selection = selected(analysis, source)
     engine = analysis.engine or choose(analysis.model, selection.evidence)
     settings = encode(engine)
@@ -152,7 +152,7 @@ def before_of(base: Run) -> Earlier:
     def reopen() -> Basis:
         toml, entry = stored_inputs(base.folder, analysis)
         spec = open_analysis(toml)
-        return Basis(spec, open_dataset(entry, strict=False, columns=spec.columns))
+        return Basis(spec, open_dataset(entry, strict=False, **spec.reads))
 
     def tree() -> xr.DataTree:
         return xr.open_datatree(base.folder / "posterior.nc", engine="h5netcdf")

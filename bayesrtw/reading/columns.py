@@ -84,20 +84,26 @@ class Read:
     roles: Mapping[str, str]
 
 
-def understood(grid: Grid, stated: Mapping[str, str] | None = None, measure: str = "") -> Read:
-    """Find out what the columns of a table mean."""
+def understood(
+    grid: Grid, stated: Mapping[str, str] | None = None, measure: str = "", *, arms: bool = False
+) -> Read:
+    """Find out what the columns of a table mean; with `arms` one row an arm stays so."""
     where = grid.table.where
+    # Single arms tell numbers of their own, in the measure of two.
+    measure = "" if arms else measure
     columns, said = split(grid.table.columns, comma=grid.comma)
+    if arms and "mean" in columns:
+        columns = {"se_mean" if name == "se" else name: cells for name, cells in columns.items()}
     roles = _stated(stated or {}, columns, where)
     roles |= {
         name: name
         for name in columns
-        if name in HOUSE - _SHORT - set(roles) and name not in roles.values()
+        if name in HOUSE - set(() if arms else _SHORT) - set(roles) and name not in roles.values()
     }
     words: dict[str, str] = {}
     columns, other = _without_other_measure(columns, roles)
     texts = _texts(columns, roles)
-    ours = bool((_RESULTS | (_ALONE if stated else set())) & roles.keys())
+    ours = bool((_RESULTS | (_ALONE if stated or arms else set())) & roles.keys())
     way = _way(columns, roles, texts, where) if not ours else _completed(columns, roles)
     roles = {**texts, **way.roles, **roles}
     words |= way.words
@@ -117,14 +123,18 @@ def understood(grid: Grid, stated: Mapping[str, str] | None = None, measure: str
     names = named(columns, roles, len(grid.table.lines))
     made = _table(grid.table, columns, roles, words, names.labels)
     lines = [*said, *other, *derived]
-    if "treatment" in roles and not _RESULTS & roles.keys():
-        made, arms = contrasts(made)
+    if arms:
+        lines.append(f"one row an arm: {made.count} arms, each a row")
+        if "treatment" in made.columns:
+            made.columns["arm"] = made.columns.pop("treatment")
+    elif "treatment" in roles and not _RESULTS & roles.keys():
+        made, told = contrasts(made)
         if not made.count:
             raise EvidenceError(
                 f"{where}: one row an arm, and no study has two arms that can be compared; each arm of a "
                 "study needs a treatment of its own."
             )
-        lines += arms
+        lines += told
     taken = [
         f"{role} from {heading!r}"
         for role, heading in roles.items()

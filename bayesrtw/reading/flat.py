@@ -47,6 +47,8 @@ class Stated:
         Sheet of a workbook.
     unit
         Unit of the differences of every outcome, such as days.
+    arms
+        Whether one row an arm stays so, as networks of treatments need.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +56,7 @@ class Stated:
     benefit: Benefit | None = None
     sheet: str = ""
     unit: str = ""
+    arms: bool = False
 
 
 NOTHING = Stated()
@@ -64,7 +67,7 @@ def flat_table(
 ) -> tuple[Table, Provenance]:
     """Read a flat table into the columns of this package."""
     grid, raw = grid_of(source, stated.sheet, faults, stated.columns)
-    read = understood(grid, stated.columns, stated.measure)
+    read = understood(grid, stated.columns, stated.measure, arms=stated.arms)
     totals = tuple(f"Row {line} ({first!r}) {SUMS_UP}" for line, first in grid.totals)
     plain = (*grid.said, *read.said)
     reading = "; ".join(plain) if plain != ("cells parted by commas",) else ""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Places, Table, numbers, read_table
 from bayesrtw.evidence.coding import Coding, read_coding
+from bayesrtw.evidence.frame import measure_of_arms, single_arms
 from bayesrtw.evidence.labelled import dataset_of
 from bayesrtw.evidence.quality import Judgements, read_judgements
 from bayesrtw.evidence.reported import NUMBERS
@@ -159,7 +160,11 @@ def _flat_source(source: "Path | pd.DataFrame", stated: Stated) -> _Source:
         rows = tables[""]
         if not rows.count:
             return None
-        columns = converted(rows, faults)
+        if stated.arms:
+            wanted = measure_of_arms(list(rows.columns), rows.where, stated.measure)
+            columns = single_arms(rows, wanted, faults)
+        else:
+            columns = converted(rows, faults)
         return flat_evidence(rows, columns, provenance, stated, faults)
 
     return _Source(build, {"": table}, faults)

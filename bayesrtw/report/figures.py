@@ -13,6 +13,7 @@ from bayesrtw.analysis.ladder import axis_titles
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.analysis.sensitivity import HISTORY, PRIORS, REGISTERED, STUDIES, Panel
 from bayesrtw.analysis.severity import AXIS
+from bayesrtw.errors import BayesrtwError
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.plot.bias_summary import plot_bias_summary
 from bayesrtw.plot.bubble import plot_bubble
@@ -23,7 +24,9 @@ from bayesrtw.plot.fitted import LEVEL_OF
 from bayesrtw.plot.forest import plot_forest
 from bayesrtw.plot.funnel import plot_funnel
 from bayesrtw.plot.ladder import describe_ladder, plot_ladder
+from bayesrtw.plot.league import plot_league
 from bayesrtw.plot.leave_one_out import describe_leave_one_out, plot_leave_one_out
+from bayesrtw.plot.network import plot_network
 from bayesrtw.plot.new_setting import plot_new_setting
 from bayesrtw.plot.prior_panel import describe_prior_panel, plot_prior_panel
 from bayesrtw.plot.prior_posterior import plot_prior_posterior
@@ -32,6 +35,8 @@ from bayesrtw.plot.specification_curve import plot_specification_curve
 from bayesrtw.plot.tipping import plot_tipping
 from bayesrtw.plot.trial_sizes import plot_trial_sizes
 from bayesrtw.question.asked import about
+from bayesrtw.question.edges import graph
+from bayesrtw.question.league import league
 from bayesrtw.report.ladder import curve
 from bayesrtw.report.next_trial import table_of
 from bayesrtw.report.numbers import clean
@@ -101,7 +106,9 @@ class Drawn:
 
 
 def forests(synthesis: Synthesis) -> dict[str, Drawn]:
-    """Draw the forest plots of a synthesis: one for each categorical moderator, or one."""
+    """Draw the forest plots of a synthesis; of single arms the network, whose numbers are no effects."""
+    if synthesis.evidence.single_arms.any():
+        return _networks(synthesis)
     # An interaction that carries its own level effects keeps no level of each estimate.
     known = synthesis.posterior["constant_data"].data_vars
     columns: list[str | None] = [
@@ -131,6 +138,23 @@ def forests(synthesis: Synthesis) -> dict[str, Drawn]:
         file = f"forest-{column}" if place else "forest"
         found[name] = replace(_drawn(axes, caption, "pictures"), file=file)
     return found
+
+
+def _networks(synthesis: Synthesis) -> dict[str, Drawn]:
+    """Draw who was compared with whom, and every treatment against every other."""
+    model, evidence = synthesis.analysis.model, synthesis.evidence
+    caption = "Who was compared with whom: discs by people, lines by studies."
+    axes = plot_network(graph(model, evidence), width_mm=130.0)
+    found = {"network": replace(_drawn(axes, caption, "pictures"), file="network")}
+    try:
+        whole = league(synthesis)
+    except BayesrtwError:
+        # A sampled fit, or a likelihood without neighbours, has no league: the network remains.
+        return found
+    caption = "The treatment of each row against that of each column, with the probability that it is better."
+    return found | {
+        "league": replace(_drawn(plot_league(whole), caption, "pictures"), file="league")
+    }
 
 
 def figures(synthesis: Synthesis, content: dict[str, Any]) -> dict[str, Drawn]:
@@ -282,7 +306,8 @@ def _held(synthesis: Synthesis, content: dict[str, Any]) -> Named:
             axes = plot(table, synthesis)
             axes.set_label(describe(table, synthesis))
             yield name, _drawn(axes, caption + (cut if few else ""), "sensitivity")
-    if content["pooled"] and len(content["rows"]) >= FUNNEL:
+    arms = synthesis.evidence.single_arms.any()
+    if content["pooled"] and len(content["rows"]) >= FUNNEL and not arms:
         caption = (
             "Funnel plot over contours of significance: whether small studies differ from large ones. "
             "Asymmetry has other reasons than unpublished studies."

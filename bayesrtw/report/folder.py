@@ -16,7 +16,7 @@ from bayesrtw.report.document import as_json, document
 
 #: What a run of this program writes into a folder of results.
 OWN = re.compile(
-    r"estimates\.csv|synthesis\.json|posterior\.nc|report\.html|forest[^/]*\.(svg|png)"
+    r"estimates\.csv|synthesis\.json|posterior\.nc|report\.html|(forest[^/]*|network|league)\.(svg|png)"
 )
 
 

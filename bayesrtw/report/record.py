@@ -65,9 +65,12 @@ def record(
     )
     found["next_trial"] = next_trial_of(synthesis) if alternatives else None
     found["predictive"] = _predictive(panel, measure) if panel else None
-    grid, found["explore_missing"] = (
-        _grid(synthesis, panel) if alternatives else (None, "no alternatives were worked out.")
-    )
+    arms = bool(synthesis.evidence.single_arms.any())
+    if alternatives and not arms:
+        grid, found["explore_missing"] = _grid(synthesis, panel)
+    else:
+        grid, why = None, "no alternatives were worked out."
+        found["explore_missing"] = "rows are single arms, which are no effects." if arms else why
     found["explore"] = _explore(grid, synthesis.analysis.model) if grid else None
     found["severity"] = _severity(synthesis, measure) if alternatives else None
     found["missing_levels"] = _missing(synthesis, measure) if alternatives else None

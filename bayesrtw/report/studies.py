@@ -64,13 +64,14 @@ def evidence(content: dict[str, Any], n: Printer) -> Section:
     }
     asked = list(rows[0]["moderators"]) if rows else []
     short = n.measure.abbreviation
+    arms = any(each["check"] == "single-arms" for each in content["findings"])
     columns: list[tuple[Head, bool]] = [
         (Head(("Estimate",)), True),
         (Head(("Design",)), has["design"]),
         (Head(("Year",), "num"), has["year"]),
         (Head(("Months",), "num"), has["follow_up_months"]),
         (Head(("People",), "num"), True),
-        (Head((f"{short} (95\u00a0% CI)",), "num"), True),
+        (Head((f"{'Arm' if arms else short} (95\u00a0% CI)",), "num"), True),
         (Head((f"SE of log {short}" if n.measure.log else "SE",), "num", aside=True), True),
         (Head(("As printed",), "words", aside=True), True),
         (Head(("How converted",), "words", aside=True), True),
@@ -85,6 +86,8 @@ def evidence(content: dict[str, Any], n: Printer) -> Section:
         for place, row in enumerate(rows)
     )
     said = "Each number with the place where it was read and how it came to the scale of analysis."
+    if arms:
+        said += " Rows are single arms: their numbers hold the baseline of their study, and are no effects."
     table = Tabular(
         "Evidence table", tuple(head for head, shown in columns if shown), cells, sortable=True
     )

@@ -1,6 +1,7 @@
 """Networks of treatments: published leagues and ranks, dense grids by hand, and what is refused."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from bayesrtw.model.checked import check
 from bayesrtw.model.components import Components
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.model.single import BinomialSingle
+from bayesrtw.report.figures import forests
 
 
 def test_a_league_is_a_dense_sum_in_both_directions() -> None:
@@ -354,6 +356,59 @@ def test_a_synthesis_of_arms_is_asked_as_a_network(
         ran.plot("forest")
     with pytest.raises(EvidenceError, match="the term `arms` with a baseline"):
         brw.run(parkinsons())
+
+
+ANALYSIS = """
+schema = 1
+id = "park"
+title = "Off-time"
+question = "Which drug?"
+registered = 2026-11-30
+revision = 1
+seed = 1
+
+[evidence]
+dataset = "{path}"
+measure = "mean_difference"
+
+[[term]]
+kind = "components"
+arm = "arm"
+none = ["1"]
+prior = {{ kind = "normal", mean = 0.0, sd = 100.0 }}
+
+[[term]]
+kind = "arms"
+tau = {{ kind = "half_normal", scale = 5.0 }}
+baseline = {{ kind = "normal", mean = 0.0, sd = 100.0 }}
+
+[[estimand]]
+name = "two"
+of = "mu"
+at = {{ arm = "2" }}
+"""
+
+
+def test_a_file_of_arms_is_a_network_where_an_analysis_asks_for_one(tmp_path: Path) -> None:
+    seen = pd.read_csv(NETWORKS / "parkinsons.csv")[["studyn", "trtn", "y", "se"]]
+    seen.columns = ["study", "arm", "mean", "se"]
+    seen.to_csv(tmp_path / "arms.csv", index=False)
+    (tmp_path / "park.toml").write_text(ANALYSIS.format(path=tmp_path / "arms.csv"))
+    analysis = brw.open_analysis(tmp_path / "park.toml")
+    told = brw.run(analysis)
+    exact = solve(network_of("1"), parkinsons()).posterior.effects["beta[component[2]]"]
+    row = told.estimates.loc["two"]
+    assert (row["mean"], row["sd"]) == pytest.approx(exact.moments(), abs=1e-7)
+    # Numbers of single arms are no effects: no forest, no weights, no doubt about halves of two groups.
+    assert list(forests(told)) == ["network", "league"]
+    checks = {each.check for each in told.findings}
+    assert not checks & {"prior-weight", "se-too-small"}
+    assert "weight_in_mu" not in told.posterior["quadrature"]
+    seen.assign(arm="1").to_csv(tmp_path / "arms.csv", index=False)
+    with pytest.raises(
+        EvidenceError, match=r"arms\.csv: row 3 .*'1' stands in row 2 of this study"
+    ):
+        brw.run(analysis)
 
 
 def test_parkinsons_ranks_and_absolute_effects_are_published() -> None:
