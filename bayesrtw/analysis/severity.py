@@ -13,9 +13,11 @@ from bayesrtw.engine import solve
 from bayesrtw.engine.fitted import Fitted, Posterior
 from bayesrtw.engine.reweighed import Weighed, entangled
 from bayesrtw.engine.tilted import rough, tilted
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import EvidenceError, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
+from bayesrtw.model.copas import Copas
+from bayesrtw.model.observation import is_normal
 from bayesrtw.model.spec import Model
 from bayesrtw.model.step_weights import StepWeights
 from bayesrtw.model.term import given
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 WEIGHTS = (1.0, 0.75, 0.5, 0.25, 0.1)
 #: One-sided P value below which a result counts as significant in the direction of benefit: two-sided 0.05.
 STEP = 0.025
+#: Chance that the most precise study is seen, by the model of Copas.
+LARGE = 0.99
 #: Halvings in the search for the severity at which the class changes: to 1.5 % of itself at most.
 HALVINGS = 6
 
@@ -59,6 +63,8 @@ class Severity(Pictured):
         Size of an effect beyond which benefit counts, analysis scale.
     levels
         Probabilities at which classes change.
+    correlation
+        Of being seen with sampling errors, by the model of Copas; None for a boundary of P values.
     """
 
     table: "pd.DataFrame"
@@ -68,6 +74,7 @@ class Severity(Pictured):
     asked: About
     threshold: float
     levels: tuple[float, ...]
+    correlation: float | None = None
 
     @property
     def now(self) -> str:
@@ -78,6 +85,17 @@ class Severity(Pictured):
     def said(self) -> str:
         """Where the class changes, in a sentence."""
         least = float(self.table.index.min())
+        if self.correlation is not None:
+            what = "studies as imprecise as the least precise one"
+            if self.changes_at is None:
+                return (
+                    f"If {what} were seen less often than precise ones, the class would stay {self.now!r} "
+                    f"down to one in {1.0 / least:.3g}."
+                )
+            return (
+                f"If fewer than {100.0 * self.changes_at:.2g} % of {what} were seen, the class would be "
+                f"{self.then!r} in place of {self.now!r}."
+            )
         if self.changes_at is None:
             return (
                 f"If results that are not significant were seen less often than others, the class would stay "
@@ -99,7 +117,8 @@ class Severity(Pictured):
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
         """See `Pictured`."""
-        options = {"x_title": AXIS, "thresholds": self.levels}
+        title = AXIS if self.correlation is None else SMALL
+        options = {"x_title": title, "thresholds": self.levels}
         return {"tipping": Drawing((self.curve, self.asked), options)}
 
     def _words(self) -> str:
@@ -113,6 +132,7 @@ class Severity(Pictured):
 
 #: What stands under the axis of the picture.
 AXIS = "Share of results that are not significant that is seen"
+SMALL = "Share of studies like the least precise one that is seen"
 
 
 def severity(
@@ -122,6 +142,7 @@ def severity(
     *,
     weights: Sequence[float] = WEIGHTS,
     step: float = STEP,
+    correlation: float | None = None,
     ci_prob: float = 0.95,
 ) -> Severity:
     """Say what the answer would be if results that are not significant were seen less often.
@@ -145,6 +166,9 @@ def severity(
         How often a result that is not significant is seen, relative to one that is; in (0, 1], 1 for all.
     step
         One-sided P value of the boundary.
+    correlation
+        In [0, 0.99]: weights are then chances that a study like the least precise one is seen, and being seen
+        goes with sampling errors by so much, see `bayesrtw.likelihood.Copas`. None for the boundary.
     ci_prob
         Probability of central intervals.
 
@@ -178,7 +202,7 @@ def severity(
     stated(what.evidence.direction.benefit)
     higher = what.evidence.direction.benefit == "higher"
     tried = sorted({1.0, *weights}, reverse=True)
-    refit = _Refit(what.model, what.evidence, step)
+    refit = _Refit(what.model, what.evidence, step, correlation)
     found = refit.at(tried)
     frame = table(found, higher=higher, ci_prob=ci_prob, threshold=rules.threshold)
     named = classes(rules)
@@ -198,7 +222,8 @@ def severity(
         return named(benefit, harm)
 
     at, then = _change(frame["conclusion"].tolist(), tried, name_at)
-    return Severity(frame, at, then, step, what, rules.threshold, (rules.likely, rules.probable))
+    levels = rules.likely, rules.probable
+    return Severity(frame, at, then, step, what, rules.threshold, levels, correlation)
 
 
 def _change(
@@ -226,6 +251,7 @@ class _Refit:
     model: Model
     evidence: Evidence
     step: float
+    correlation: float | None
 
     @cached_property
     def plain(self) -> Fitted:
@@ -235,6 +261,8 @@ class _Refit:
     @cached_property
     def under(self) -> Callable[[Sequence[float]], list[Posterior]]:
         """Give posteriors under weights below 1."""
+        if self.correlation is not None:
+            return self._by_precision
         arranged = entangled(self.plain)
         if arranged is not None:
             return Weighed(arranged, self._with(0.5)).under
@@ -244,6 +272,21 @@ class _Refit:
             fit = rough(self.model, self.evidence)
             return lambda weights: tilted(fit, [self._model(one) for one in weights])
         return lambda weights: [solve(self._model(one), self.evidence).posterior for one in weights]
+
+    def _by_precision(self, weights: Sequence[float]) -> list[Posterior]:
+        """Give them where precise studies are seen and others less often."""
+        bare = self.plain.model
+        if not is_normal(bare.likelihood.observe(self.evidence)):
+            raise EvidenceError(
+                "the model of Copas takes estimates that are normal, and this likelihood is not normal: pool "
+                "the estimates with the normal one, or leave correlation out."
+            )
+        rho = self.correlation or 0.0
+        models = [
+            replace(bare, likelihood=Copas(small=one, rho=rho, large=max(one, LARGE)))
+            for one in weights
+        ]
+        return [solve(one, self.evidence).posterior for one in models]
 
     def _with(self, weight: float) -> StepWeights:
         return StepWeights(steps=(self.step,), weights=(weight,))

@@ -18,6 +18,7 @@ _ELSEWHERE: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     "bayesrtw.model.bias": {"bias_mixture": ("BiasMixture", "RiskClass", "RiskGroup")},
     "bayesrtw.model.likelihood": {
         "beta_binomial": ("BetaBinomial",),
+        "copas": ("Copas",),
         "binomial": ("Binomial",),
         "hypergeometric": ("Hypergeometric",),
         "return_to_work": ("ReturnToWork",),
