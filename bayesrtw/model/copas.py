@@ -57,6 +57,10 @@ class SeenEstimate:
         known = log_ndtr(self.propensity) + math.log(self.se) + 0.5 * LOG_2PI
         return np.asarray(log_ndtr(seen) - 0.5 * z * z - known)
 
+    def deep(self, theta: Array) -> Array:
+        """See `OneStudy`: `log` is right everywhere."""
+        return self.log(theta)
+
     def reports(self, theta: Array) -> tuple[Array, Array]:  # noqa: ARG002
         """See `OneStudy`."""
         raise EngineRefusal(
