@@ -116,9 +116,8 @@ class Returns:
     def by_arm(self) -> bool:
         """Whether every number is of one arm, so that both arms tell their own level of one smooth law."""
         kinds = {each.kind for each in self.numbers}
-        kinked = bool(self.shape.cut) and "quantile" in kinds
-        alone = {"share", "back", "quantile", "days"}
-        return kinds <= alone and not (self.flat or kinked or self.change[1])
+        kinked = bool(self.shape.cut or self.change[1]) and "quantile" in kinds
+        return kinds <= {"share", "back", "quantile", "days"} and not (self.flat or kinked)
 
     def kinks(self, theta: Array, log_shape: Array) -> list[Array]:
         """Places at which a quantile of an arm lies where its hazard jumps; arguments broadcast."""

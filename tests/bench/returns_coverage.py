@@ -6,6 +6,7 @@ Twelve studies with individual times under proportional hazards, followed for a 
 curve and reports one currency drawn at random (and again two): a hazard ratio of a Cox regression, people
 back by a date, a ratio of risks there, medians with quartiles, or mean days of absence in the year. The
 pooled hazard ratio is held against the truth, and its interval against that of the reported hazard ratios.
+Where truths lie in their posteriors (`returns-ranks.csv` there) is uniform if the model is calibrated.
 """
 
 import argparse
@@ -23,12 +24,14 @@ from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.model.return_to_work import ReturnToWork
 from bayesrtw.model.spec import Model
+from bayesrtw.question.uniformity import p_value
 
 STUDIES, HORIZON, DATES = 12, 365.0, (91.0, 182.0, 365.0)
 MEDIAN, SHAPE, MU, TAU = (math.log(120.0), 1.0), (math.log(0.8), 0.25), 0.5, 0.25
 CURRENCIES = ("hazard_ratio", "back", "risk_ratio", "medians", "days")
 TERMS = (Intercept(Normal(0.0, MU)), Exchangeable(HalfNormal(TAU)))
 OUT = Path(__file__).parents[2] / "docs" / "measured" / "returns-coverage.csv"
+RANKS = OUT.with_name("returns-ranks.csv")
 
 
 def times(theta, median, shape, n, rng, *, early=None):
@@ -98,7 +101,7 @@ def told(days, which, rng):
 
 
 def drawn(numbers, rng):
-    """Draw one data set of mixed currencies, and its true mean."""
+    """Draw one data set of mixed currencies, its true mean and its true SD of effects."""
     mu, tau = rng.normal(0.0, MU), abs(rng.normal(0.0, TAU))
     rows = []
     for place in range(STUDIES):
@@ -118,7 +121,7 @@ def drawn(numbers, rng):
             if numbers_so_far == numbers:
                 break
         rows.append(row)
-    return pd.DataFrame(rows).drop(columns="reported"), mu
+    return pd.DataFrame(rows).drop(columns="reported"), mu, tau
 
 
 def interval(likelihood, frame):
@@ -134,7 +137,7 @@ def table(replicates, numbers, seed=20261130):
     found = []
     for place in range(replicates):
         rng = np.random.default_rng([seed, numbers, place])
-        frame, mu = drawn(numbers, rng)
+        frame, mu, tau = drawn(numbers, rng)
         row = {"place": place}
         found.append(row)
         try:
@@ -142,8 +145,9 @@ def table(replicates, numbers, seed=20261130):
         except (EngineRefusal, ConvergenceError) as refused:
             row["refused"] = str(refused)
             continue
-        below = float(fit.posterior.effects["mu"].below(mu))
-        row |= {"covered": low <= mu <= high, "width": high - low, "below": below}
+        row |= {"covered": low <= mu <= high, "width": high - low}
+        row["mu"] = float(fit.posterior.effects["mu"].below(mu))
+        row["tau"] = float(fit.posterior.hyper["tau"].cdf(np.array([tau]))[0])
         with_ratio = frame[np.isfinite(frame.get("effect", pd.Series(np.nan, frame.index)))]
         if len(with_ratio):
             own_low, own_high, _ = interval(ReturnToWork(), with_ratio[["study", "effect", "se"]])
@@ -157,11 +161,13 @@ def main():
     asked.add_argument("--replicates", type=int, default=500)
     asked.add_argument("--numbers", type=int, nargs="+", default=[1, 2])
     asked.add_argument("--write", action="store_true")
+    asked.add_argument("--ranks", action="store_true", help="write where truths lie, too")
     given = asked.parse_args()
-    rows = []
+    rows, ranks = [], []
     for numbers in given.numbers:
         found = table(given.replicates, numbers)
         fits = found.dropna(subset=["covered"])
+        ranks.append(fits[["mu", "tau"]].assign(numbers=numbers))
         both = fits.dropna(subset=["width_ratios"])
         row = {"numbers": numbers, "replicates": len(found), "fits": len(fits)}
         row |= {"coverage": fits["covered"].astype(float).mean()}
@@ -169,6 +175,12 @@ def main():
         row |= {"coverage_ratios": both["covered_ratios"].astype(float).mean()}
         rows.append(row | {"narrower": 1.0 - float((both["width"] / both["width_ratios"]).mean())})
         print(rows[-1], flush=True)
+        for name in ("mu", "tau"):
+            print(
+                f"  {name}: uniform with P = {p_value(fits[name].to_numpy(float)):.3f}", flush=True
+            )
+    if given.ranks:
+        pd.concat(ranks)[["numbers", "mu", "tau"]].to_csv(RANKS, index=False, float_format="%.4f")
     if given.write:
         pd.DataFrame(rows).to_csv(OUT, index=False, float_format="%.4f")
 
