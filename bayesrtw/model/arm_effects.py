@@ -137,7 +137,7 @@ class Arms:
             alone = [str(name) for name in evidence.data[ESTIMATE].to_numpy()[lone]]
             text = (
                 f"{shown(alone)} have one arm each: beside a free baseline they say nothing of "
-                "differences."
+                "differences. Leave them out, or add their other arms."
             )
             found.append(Finding("one-arm-studies", "warning", text))
         return found

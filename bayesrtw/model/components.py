@@ -8,10 +8,17 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.coding import NOTHING
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.component_rows import (
+    alike_arms,
+    everywhere,
+    no_doses,
+    rows_where,
+    spelt_alike,
+    untold,
+)
 from bayesrtw.model.contract import Prior, normal, single
 from bayesrtw.model.levels import cell_text
 from bayesrtw.model.moderator import has_column
@@ -165,13 +172,13 @@ class Components:
         if found:
             return found
         if self.columns:
-            found = _no_doses(evidence, read)
+            found = no_doses(evidence, read)
         else:
             for column in filter(None, (self.arm, self.against)):
                 told = np.array([bool(cell) for cell in _cells(evidence, column)])
                 if column == self.against:
                     told |= evidence.single_arms
-                names = _rows_where(evidence, (~told).tolist())
+                names = rows_where(evidence, (~told).tolist())
                 if names:
                     found.append(
                         f"{evidence.where}: {column!r} is empty in rows {shown(names)}; name their "
@@ -180,19 +187,9 @@ class Components:
         if found:
             return found
         arms, others = self.arms(evidence)
-        if self.against or self.against_columns:
-            # What stands open may be what differs.
-            both = ~evidence.single_arms & ~np.array([bool(each) for each in self._open(evidence)])
-            same = [
-                bool(own) and one == other
-                for own, one, other in zip(both, arms, others, strict=True)
-            ]
-            if any(same):
-                found.append(
-                    f"{evidence.where}: both arms are the same in rows "
-                    f"{shown(_rows_where(evidence, same))}; what differs is no component: leave them out, "
-                    "or name it."
-                )
+        # What stands open may be what differs.
+        open_ = [bool(each) for each in self._open(evidence)]
+        found += alike_arms(evidence, arms, others, open_)
         known = self.names(evidence)
         if not known:
             found.append(f"{evidence.where}: no arm has a component; name some in {read[0]!r}.")
@@ -207,31 +204,16 @@ class Components:
         if any(wide):
             found.append(
                 f"{evidence.where}: more than {OPEN} parts stand open in rows "
-                f"{shown(_rows_where(evidence, wide))}, each of which they may have or not; leave these rows "
+                f"{shown(rows_where(evidence, wide))}, each of which they may have or not; leave these rows "
                 "out, or state `missing = { absent = true }`, which takes what is open for absent."
             )
         return found
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """See `Term`."""
-        columns, labels = self._columns(evidence), self._labels(evidence)
-        studies = evidence.data["study"].to_numpy().astype(str)
-        found, idle, lone = [], [], []
-        for label, column in zip(labels, columns.T, strict=True):
-            told = sorted(set(studies[column != 0]))
-            if not told:
-                idle.append(label)
-            elif len(told) == 1:
-                lone.append(f"{label} ({told[0]})")
-        if idle:
-            text = (
-                f"{shown(idle, 20)} stand on both sides of every row: no row tells their effects, which "
-                "are their priors'. Leave them out, or add a study that compares with and without."
-            )
-            found.append(Finding("idle-component", "warning", text))
-        if lone:
-            text = f"Told by one study alone: {shown(lone, 20)}."
-            found.append(Finding("lone-component", "note", text))
+        found = untold(evidence, self._columns(evidence), self._labels(evidence))
+        found += everywhere(evidence, *self.arms(evidence), self.names(evidence))
+        found += spelt_alike(self.names(evidence))
         every = _open_in(self, evidence)
         if any(every):
             found.append(self._assumed.finding(every, alike=self._alike(evidence)))
@@ -542,28 +524,6 @@ def split(cell: str) -> list[str]:
 
 def _cells(evidence: Evidence, column: str) -> list[str]:
     return [cell_text(value).strip() for value in evidence.data[column].to_numpy()]
-
-
-def _rows_where(evidence: Evidence, which: Sequence[bool]) -> list[str]:
-    return [str(name) for name in evidence.data[ESTIMATE].to_numpy()[np.array(which, dtype=bool)]]
-
-
-def _no_doses(evidence: Evidence, columns: Sequence[str]) -> list[str]:
-    """Name columns of doses that hold text or nothing."""
-    found = []
-    for column in columns:
-        values = evidence.data[column].to_numpy()
-        if values.dtype == object:
-            found.append(
-                f"{evidence.where}: column {column!r} holds text; a component's column holds 0, 1 or a "
-                "dose. Cells that name components go with `arm`."
-            )
-        elif not np.all(np.isfinite(values.astype(float))):
-            names = _rows_where(evidence, (~np.isfinite(values.astype(float))).tolist())
-            found.append(
-                f"{evidence.where}: column {column!r} is empty in rows {shown(names)}; give 0, 1 or a dose."
-            )
-    return found
 
 
 def _doses(
