@@ -35,8 +35,8 @@ def no_doses(evidence: Evidence, columns: Sequence[str]) -> list[str]:
             said = shown(sorted(set(values[text])))
             found.append(
                 f"{evidence.where}: column {column!r} holds text ({said} in "
-                f"rows {shown(rows_where(evidence, text))}); a component's column holds 0, 1 or a dose. Cells that "
-                "name components go with `arm`."
+                f"rows {shown(rows_where(evidence, text))}); a component's column holds 0, 1 or a dose. "
+                "Cells that name components go with `arm`."
             )
             continue
         doses = values.astype(float)
@@ -139,8 +139,8 @@ def everywhere(
         if always:
             text = (
                 f"{shown(always, 20)} stand in the {own} of every row and in no {what}: whatever all rows "
-                "have in common is taken for their effect. Declare them by `none` if they count as none, or add "
-                f"a study whose {what} has them."
+                "have in common is taken for their effect. Declare them by `none` if they count as none, or "
+                f"add a study whose {what} has them."
             )
             found.append(Finding("component-everywhere", "warning", text))
     return found
