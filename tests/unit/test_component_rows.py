@@ -1,0 +1,78 @@
+"""Arms that tell nothing of components: every one named, with its rows or studies and what to do."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayesrtw as brw
+from bayesrtw.errors import EvidenceError
+from bayesrtw.model.arm_effects import Arms
+from bayesrtw.model.checked import check
+from bayesrtw.model.components import Components
+from bayesrtw.model.heterogeneity import Exchangeable
+from bayesrtw.model.prior import HalfNormal, Normal
+
+
+def _told_of(frame: pd.DataFrame, term: Components, *more: object) -> dict[str, str]:
+    arms = "t" not in frame and "x" not in frame
+    evidence = (
+        brw.Evidence.from_arms(frame, benefit="higher")
+        if arms
+        else brw.Evidence.from_frame(frame, measure="mean_difference", benefit="higher")
+    )
+    baseline = Normal(0, 10) if arms else None
+    other = Arms(HalfNormal(0.3), baseline=baseline) if arms else Exchangeable(HalfNormal(0.3))
+    return {each.check: each.message for each in check(brw.Model(terms=(term, other)), evidence)}
+
+
+def test_arms_that_tell_nothing_are_named_with_their_studies_and_what_to_do() -> None:
+    def arms(*rows: tuple[str, str]) -> pd.DataFrame:
+        study, arm = zip(*rows, strict=True)
+        return pd.DataFrame({"study": study, "arm": arm, "mean": 0.1, "se": 0.2})
+
+    cell = Components(Normal(0, 2), arm="arm", none=("none",))
+    # In every arm of every study: a baseline holds it. By the parts of one cell.
+    rows = arms(("a", "none + care"), ("a", "x + care"), ("b", "care"), ("b", "y + care"))
+    told = _told_of(rows, cell)
+    assert told["idle-component"].startswith(
+        "'component[care]' stand in every arm of every study: no row tells their effects"
+    )
+    assert "declare them by `none`, or add a study" in told["idle-component"]
+    assert "'component[x] (a)', 'component[y] (b)'" in told["lone-component"]
+    with pytest.raises(
+        EvidenceError, match=r"rows 'a \(y \+ x\)' have the components of another arm"
+    ):
+        _told_of(arms(("a", "x + y"), ("a", "y + x"), ("b", "none"), ("b", "x")), cell)
+    rows = arms(("a", "none"), ("a", "x"), ("b", "x"))
+    assert "Leave them out, or add their other arms" in _told_of(rows, cell)["one-arm-studies"]
+
+    def contrasts(*rows: tuple[str, str, str]) -> pd.DataFrame:
+        found = pd.DataFrame(rows, columns=["study", "t", "c"])
+        return found.assign(effect=0.1, se=0.2)
+
+    both = Components(Normal(0, 2), arm="t", against="c", none=("none",))
+    rows = contrasts(("a", "x", "usual care"), ("b", "y", "usual care"), ("c", "X", "usual care"))
+    told = _told_of(rows, both)
+    assert told["component-everywhere"].startswith(
+        "'usual care' stand in the comparator of every row and in no arm: whatever all rows have in common"
+    )
+    assert "'X' and 'x'" in told["components-spelt-alike"]
+    with pytest.raises(EvidenceError, match="both arms are the same in rows 'b'"):
+        _told_of(contrasts(("a", "x", "none"), ("b", "none", "none")), both)
+
+
+def test_doses_that_are_none_are_named_with_their_rows() -> None:
+    term = Components(Normal(0, 2), columns=("x", "y"))
+    frame = pd.DataFrame({"study": list("abc"), "x": [1, 0, 1], "y": [0.0, 1.0, 2.0]})
+    frame = frame.assign(effect=0.1, se=0.2)
+    wrong = [
+        ({"x": ["1", "much", "0"]}, r"'x' holds text \('much' in rows 'b'\)"),
+        ({"x": [1, np.nan, 0]}, "'x' is empty in rows 'b'"),
+        ({"x": [-1, 0, 1]}, "'x' holds a negative dose in rows 'a'"),
+        ({"x": [1, 0, 1], "y": [0, 0, 1]}, "both arms are the same in rows 'b'"),
+    ]
+    for change, said in wrong:
+        with pytest.raises(EvidenceError, match=said):
+            _told_of(frame.assign(**change), term)
+    told = _told_of(frame.assign(x=1), term)
+    assert told["component-everywhere"].startswith("'x' stand in the arm of every row")
