@@ -1,4 +1,4 @@
-"""Networks of single arms: data sets drawn as by hand, and posteriors that hold truths as often as they say."""
+"""Networks of single arms: data sets as drawn by hand, posteriors that hold truths as often as they say."""
 
 from pathlib import Path
 
