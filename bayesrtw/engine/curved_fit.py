@@ -53,7 +53,7 @@ from bayesrtw.model.spec import Model
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.posterior.marginal import Distribution, marginals, series
 from bayesrtw.posterior.nodes import Nodes
-from bayesrtw.posterior.pieces import Pieces
+from bayesrtw.posterior.pieces import Pieces, Points
 from bayesrtw.registry import suggestion
 
 Array = NDArray[np.float64]
@@ -218,7 +218,7 @@ class CurvedFit:
     def _effects(self) -> dict[int, Kernels]:
         return {}
 
-    def expected(self, rows: Mask) -> Sequence[Kernels | Pieces]:
+    def expected(self, rows: Mask) -> Sequence[Kernels | Pieces | Points]:
         """See `Fitted`."""
         if np.any(rows & self.kept):
             raise SpecError("rows are predicted that the fit has seen; leave them out first.")
@@ -228,21 +228,19 @@ class CurvedFit:
             laid, at = self.fine, self.nodes.values
             which = np.flatnonzero(rows).tolist()
             return [let_through(laid.curved, at, laid.seen, each, row) for row in which]
-        return [self._row(row, effect=False) for row in np.flatnonzero(rows).tolist()]
+        return [self._reported(row) for row in np.flatnonzero(rows).tolist()]
 
     def _parts(self, row: int) -> Iterator[ErrorPart]:
         """Give the normals that the error of a row may be."""
         return parts(self.fine.curved, self.nodes.values, self.fine.seen, row, self._chances)
 
     def _row(self, row: int, *, effect: bool) -> Kernels:
-        """Give the effect behind one row, or what it would report."""
+        """Give the effect behind one row, or what it would report as a normal."""
         curved, kept = self.fine.curved, bool(self.kept[row])
         if not curved.at_risk[row]:
             sites = self.design.sites
             if effect and sites.peaked and len(sites.parts(row, 0.0, 0.0)[0]) > 1:
                 return self._effect(row)
-            if not effect and sites.reports(row, np.zeros(1)) is not None:
-                return self._reported(row)
         weight, share, _ = self._shares(self.fine)
         found = []
         for part in self._parts(row):
@@ -271,14 +269,17 @@ class CurvedFit:
         every = (here[..., None] * each).reshape(len(weight), -1)
         return kernels(theta.reshape(every.shape), weight, every, self._degree, enough=ROWS)
 
-    def _reported(self, row: int) -> Kernels:
-        """Give what a row that is not at risk would report, as points: one of its outcomes each."""
+    def _reported(self, row: int) -> Kernels | Points:
+        """Give what a row would report: where it is one of several outcomes, these."""
+        sites = self.design.sites
+        if self.fine.curved.at_risk[row] or sites.reports(row, np.zeros(1)) is None:
+            return self._row(row, effect=False)
         weight, share, _ = self._shares(self.fine)
         found = alone(self.fine.curved, self.nodes.values, self.fine.seen, row)
         repeat = found.share.shape[1] // share.shape[1]
         here = np.repeat(share, repeat, axis=1) * found.share
         eta = kernels(found.seen, weight, here, self._degree, found.own + found.noise)
-        return told(self.design.sites, row, eta)
+        return told(sites, row, eta)
 
     @cached_property
     def shares(self) -> Array:

@@ -23,6 +23,7 @@ from bayesrtw.engine.surface import Surface, surface
 from bayesrtw.model.observation import Sites
 from bayesrtw.model.term import AtRisk
 from bayesrtw.posterior.kernels import Kernels
+from bayesrtw.posterior.pieces import Points
 
 Array = NDArray[np.float64]
 
@@ -35,9 +36,8 @@ VALUES, AHEAD = 15, 31
 NEGLIGIBLE = 1e-10
 #: Step of slopes of a selection, in SDs of what a row reports: central differences are right to 1e-8.
 STEP = 1e-4
-#: Means of a row on which its reports are looked at, and the SD of a report that is one of several: so small
-#: that a report which is met lies half below and half above.
-OUTLOOKS, POINT = 201, 1e-9
+#: Means of a row on which its reports are looked at.
+OUTLOOKS = 201
 
 
 class ErrorPart(NamedTuple):
@@ -410,8 +410,8 @@ def reported(part: ErrorPart) -> tuple[Array, Array]:
     return part.seen, part.own + part.error
 
 
-def told(sites: Sites, row: int, eta: Kernels) -> Kernels:
-    """Give what a row that sees a mean would report, as points: one of its outcomes each."""
+def told(sites: Sites, row: int, eta: Kernels) -> Points:
+    """Give what a row that sees a mean would report: one of its outcomes each."""
     z = np.linspace(-6.5, 6.5, OUTLOOKS)
     density = np.exp(-0.5 * z * z)
     found = sites.reports(row, np.asarray(eta.quantile(ndtr(z))))
@@ -419,4 +419,4 @@ def told(sites: Sites, row: int, eta: Kernels) -> Kernels:
     estimate, log = found
     chance = density @ np.exp(log) / density.sum()
     order = np.argsort(estimate)
-    return Kernels(chance[order] / chance.sum(), estimate[order], np.full(len(order), POINT))
+    return Points(estimate[order], chance[order] / chance.sum())

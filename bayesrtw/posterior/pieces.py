@@ -1,4 +1,4 @@
-"""A distribution in pieces: on each interval of a line it has a density of its own."""
+"""Distributions of results that are no smooth curve: in pieces with densities of their own, or in points."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,12 @@ Array = NDArray[np.float64]
 
 #: Halvings of a bracket of a quantile: beyond the last digit of a double.
 HALVINGS = 80
+
+#: How far a value may lie from a point that it is, beside its size.
+NEAR = 1e-9
+
+#: Probabilities that differ by less are one.
+ROUNDED = 1e-13
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,3 +110,60 @@ def _mass(low: Array, high: Array) -> Array:
     """Probability between two points of a standard normal, from the side where nothing cancels."""
     flip = low > 0
     return np.asarray(ndtr(np.where(flip, -low, high)) - ndtr(np.where(flip, -high, low)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """Results that are one of a list of values: what counts can be.
+
+    Attributes
+    ----------
+    value
+        Ascending, shape (point,); analysis scale.
+    weight
+        Probabilities that sum to one, shape (point,).
+    """
+
+    value: Array
+    weight: Array
+
+    def below(self, x: ArrayLike) -> Array:
+        """Give P(X < x) and half of P(X = x), of any shape."""
+        less, most = self._sums(x)
+        return np.where(np.isnan(np.asarray(x, dtype=np.float64)), np.nan, 0.5 * (less + most))
+
+    def above(self, x: ArrayLike) -> Array:
+        """Give P(X > x) and half of P(X = x), of any shape, summed from above."""
+        turned = Points(-self.value[::-1], self.weight[::-1])
+        return turned.below(-np.asarray(x, dtype=np.float64))
+
+    def quantile(self, q: ArrayLike) -> Array:
+        """Give the values that are reached with probabilities in (0, 1), between two the mean of both."""
+        reached, wanted = np.cumsum(self.weight), np.asarray(q, dtype=np.float64)
+        ends = (np.searchsorted(reached, wanted + room) for room in (-ROUNDED, ROUNDED))
+        low, high = (self.value[np.minimum(end, len(self.value) - 1)] for end in ends)
+        return np.asarray(0.5 * (low + high))
+
+    @property
+    def centre(self) -> float:
+        """The mean."""
+        return float(self.weight @ self.value)
+
+    @property
+    def spread(self) -> float:
+        """The SD."""
+        return float(np.sqrt(self.weight @ (self.value - self.centre) ** 2))
+
+    def log_density(self, x: ArrayLike) -> Array:
+        """Log probability of a value, of any shape; -inf where it is none of them."""
+        at = np.asarray(x, dtype=np.float64)[..., None]
+        met = np.abs(self.value - at) <= NEAR * (1.0 + np.abs(at))
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(met @ self.weight))
+
+    def _sums(self, x: ArrayLike) -> tuple[Array, Array]:
+        """Probabilities of what is less than a value, and of no more than it."""
+        at = np.asarray(x, dtype=np.float64)
+        summed, room = np.concatenate(([0.0], np.cumsum(self.weight))), NEAR * (1.0 + np.abs(at))
+        less, most = (summed[np.searchsorted(self.value, end)] for end in (at - room, at + room))
+        return less, most

@@ -17,6 +17,7 @@ from scipy.special import expit
 import bayesrtw as brw
 from bayesrtw.engine import solve
 from bayesrtw.errors import BayesrtwError
+from bayesrtw.living.surprise import surprise
 from bayesrtw.model.checked import check
 from bayesrtw.model.hypergeometric import Hypergeometric
 from bayesrtw.model.single import BinomialSingle, Poisson, PoissonSingle
@@ -107,11 +108,33 @@ def test_counts_agree_with_a_grid(kind):
 
 @pytest.mark.parametrize("kind", sorted(CASES))
 def test_each_is_expected_by_the_others(kind):
-    likelihood, table, names, measure, _ = CASES[kind]
-    checked = brw.predictive_check(model(likelihood), rows(table, names, measure))
+    likelihood, table, names, measure, density = CASES[kind]
+    evidence = rows(table, names, measure)
+    checked = brw.predictive_check(model(likelihood), evidence)
     told = checked["tail"].dropna()
     assert len(told) >= 3
     assert ((told > 0) & (told <= 1)).all()
+    tau, w = legendre(0.0, 3.0, 24)
+    mu = np.linspace(-5.0, 5.0, 201)
+    x, wx = legendre(-8.0, 8.0, 100)
+    wx = wx * stats.norm.pdf(x)
+    theta = mu[:, None] + tau[:, None, None] * x
+    each = [density(row, theta) @ wx for row in table]
+    prior_mass = w[:, None] * stats.halfnorm.pdf(tau, scale=0.5)[:, None] * stats.norm.pdf(mu)
+    for place in (0, 3):
+        row = table[place].copy()
+        weight = prior_mass * np.prod([one for at, one in enumerate(each) if at != place], axis=0)
+        weight /= weight.sum()
+        upto = []
+        for events in range(int(row[0]) + 1):
+            other = row.copy()
+            other[0] = events
+            if kind == "poisson":
+                other[2] = row[0] + row[2] - events
+            upto.append(float(np.sum(weight * (density(other, theta) @ wx))))
+        [surprising] = surprise(model(likelihood), evidence, np.arange(len(table)) == place)
+        assert_allclose(checked["pit"].iloc[place], sum(upto) - 0.5 * upto[-1], rtol=2e-5)
+        assert_allclose(surprising["log_score"], math.log(upto[-1]), atol=2e-5)
 
 
 def test_a_study_without_events_is_named():
