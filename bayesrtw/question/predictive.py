@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.engine.fitted import Fitted, Mask
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.translated import OneSaid
+from bayesrtw.posterior.kernels import Kernels
+from bayesrtw.posterior.marginal import Distribution
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, asked
 from bayesrtw.question.sensitivity import keys
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+#: Points over effects where a row tells no estimate, and how far they reach.
+POINTS, FAR = 4001, 30.0
 #: Figures of one prediction.
 FIGURES = ("expected", "lower", "upper", "pit", "tail")
 
@@ -89,30 +94,32 @@ def predictive_check(
     masks += [np.arange(count) == row for row in np.flatnonzero(key == "")]
     effect, se = (rows.data[name].to_numpy().astype(float) for name in ("effect", "se"))
     found = {name: np.full(count, np.nan) for name in FIGURES}
+    speaks = whole.model.likelihood.offers.speaks
+    said = None if speaks is None else [own.whole for own in speaks.spoken(rows)]
     for mask, near in zip(masks, whole.without(masks), strict=True):
         if near is not None:
-            for name, column in _held_against(near, mask, effect, ci_prob).items():
+            for name, column in _held_against(near, mask, effect, ci_prob, said).items():
                 found[name][mask] = column
     every = np.ones(count, dtype=bool)
     [before] = whole.without([every])
     priors = (
         dict.fromkeys(FIGURES, np.full(count, np.nan))
         if before is None
-        else _held_against(before, every, effect, ci_prob)
+        else _held_against(before, every, effect, ci_prob, said)
     )
     columns = {"study": rows.data["study"].to_numpy(), "effect": effect, "se": se}
     columns |= found | {f"prior_{name}": column for name, column in priors.items()}
     frame = pd.DataFrame(columns, index=pd.Index(rows.data[ESTIMATE].to_numpy(), name="estimate"))
     caption = f"Every estimate against what the others expect of it, {100 * ci_prob:g} % intervals"
-    return answered(frame, whole, caption, words=_said(frame))
+    return answered(frame, whole, caption, words=_said(frame, ci_prob))
 
 
-def _said(frame: "pd.DataFrame") -> str:
+def _said(frame: "pd.DataFrame", ci_prob: float) -> str:
     """Say how many estimates lie outside, and which the others foresee least."""
     known = frame.dropna(subset=["tail"])
     if not len(known):
         return "The others give no proper prediction of any estimate."
-    outside = int(((known["effect"] < known["lower"]) | (known["effect"] > known["upper"])).sum())
+    outside = int((known["tail"] < 1.0 - ci_prob).sum())
     least = known["tail"].idxmin()
     chance = chance_of_smallest(known["tail"].to_numpy(dtype=np.float64))
     return (
@@ -140,10 +147,32 @@ def chance_of_smallest(tails: Array) -> float:
     return -math.expm1(len(known) * math.log1p(-min(float(known.min()), 1.0 - 1e-16)))
 
 
-def _held_against(near: Fitted, rows: Mask, effect: Array, ci_prob: float) -> dict[str, Array]:
+def _held_against(
+    near: Fitted, rows: Mask, effect: Array, ci_prob: float, said: list[OneSaid] | None
+) -> dict[str, Array]:
     """Hold rows against what a fit without them predicts."""
-    expected = near.expected(rows)
-    ends = quantiles(expected, np.array([0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2]))
+    expected, places = near.expected(rows), np.array([0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2])
+    ends = quantiles(expected, places)
     below, above = tails(expected, effect[rows])
+    for place, row in enumerate(np.flatnonzero(rows).tolist()):
+        if said is not None and not math.isfinite(effect[row]):
+            [behind] = near.effect_of(np.arange(len(rows)) == row)
+            below[place] = _conflict(behind, said[row])
+            above[place] = 1.0 - below[place]
+            for own, each in zip(ends, behind.quantile(places), strict=True):
+                own[place] = each
     tail = np.minimum(2.0 * np.minimum(below, above), 1.0)
     return dict(zip(FIGURES, (*ends, below, tail), strict=True))
+
+
+def _conflict(behind: Kernels | Distribution, said: OneSaid) -> float:
+    """Probability that the effect which others expect is below that which a row tells alone, [1]_ there."""
+    if said.supported(0.95) is None:
+        return math.nan
+    (low, high), (centre, width) = behind.quantile(np.array([1e-7, 1.0 - 1e-7])), said.near
+    reach = width * np.sinh(np.linspace(-1.0, 1.0, POINTS) * math.asinh(FAR / width))
+    theta = np.unique(np.concatenate([centre + reach, np.linspace(low, high, POINTS)]))
+    log = np.asarray(said.log(theta))
+    weight = np.exp(log - log.max()) * np.gradient(theta)
+    below = behind.below(theta) if isinstance(behind, Kernels) else behind.cdf(theta)
+    return float(weight @ below / weight.sum())

@@ -11,6 +11,7 @@ from scipy import stats
 import bayesrtw as brw
 from bayesrtw.errors import SpecError
 from bayesrtw.model.likelihood import Clustering, NormalErrors
+from bayesrtw.model.return_to_work import ReturnToWork
 from bayesrtw.question.predictive import chance_of_smallest
 
 EFFECT = np.array([0.41, 0.02, -0.35, 0.22, 0.61, 0.05])
@@ -210,3 +211,26 @@ def test_rows_without_a_number_are_no_group():
     assert found["pit"].to_numpy() == pytest.approx(expected["pit"].to_numpy(), abs=1e-12)
     left = brw.leave_one_out(model, numbers, by="wave")
     assert list(left.index) == ["none left out", "1.0", "2.0"]
+
+
+def test_a_row_that_tells_counts_is_held_against_the_effect_that_others_expect() -> None:
+    """A common effect: others make it normal, and counts are summed over their two binomials."""
+    rows = [
+        {"study": "A", "effect": 0.64, "se": 0.2},
+        {"study": "B", "events_t": 52, "n_t": 66, "events_c": 30, "n_c": 68, "at": 182},
+    ]
+    evidence = brw.Evidence.from_returns(pd.DataFrame(rows))
+    likelihood = ReturnToWork(median=brw.prior.Normal(5.0, 6.0))
+    terms = (brw.Intercept(brw.prior.Normal(0.0, 0.5)), brw.terms.Common())
+    found = brw.predictive_check(brw.Model(terms=terms, likelihood=likelihood), evidence)
+    precision = 1 / 0.04 + 4.0
+    others = stats.norm(0.64 / 0.04 / precision, precision**-0.5)
+    theta, level = np.linspace(-1.5, 4.0, 551), np.linspace(-4.0, 3.0, 1401)[:, None]
+    share = [-np.expm1(-np.exp(level + by)) for by in (theta, 0.0)]
+    # So wide a prior of the median is flat over the level, but for its shape.
+    log = stats.binom.logpmf(52, 66, share[0]) + stats.binom.logpmf(30, 68, share[1])
+    own = np.exp(log - log.max()).sum(axis=0)
+    assert found["pit"].iloc[1] == pytest.approx(own @ others.cdf(theta) / own.sum(), abs=2e-3)
+    ends = found[["expected", "lower", "upper"]].iloc[1]
+    assert ends.tolist() == pytest.approx(others.ppf([0.5, 0.025, 0.975]).tolist(), abs=1e-6)
+    assert np.isfinite(found["prior_tail"]).all()
