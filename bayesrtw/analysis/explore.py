@@ -7,13 +7,21 @@ studies are too many for a page, the grid has those that move the answer most, a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.analysis.sensitivity import families, heterogeneity_panels, prior_choices
+from bayesrtw.analysis.sensitivity import (
+    FAMILIES,
+    PRIORS,
+    STUDIES,
+    Panel,
+    families,
+    heterogeneity_panels,
+    prior_choices,
+)
 from bayesrtw.analysis.spec import Estimand
 from bayesrtw.engine import solve
 from bayesrtw.engine.allocated_fit import silent
@@ -30,6 +38,9 @@ from bayesrtw.posterior.marginal import Distribution
 from bayesrtw.question.ladder import Rung, discounted_to, rungs
 from bayesrtw.question.predict import expected_at
 from bayesrtw.question.table import quantiles
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = NDArray[np.float64]
 
@@ -128,18 +139,15 @@ class Explored:
     cells: tuple[tuple[tuple[Cell | None, ...], ...], ...]
 
 
-def explore(
-    synthesis: Synthesis, without: Mapping[tuple[str, str], float] | None = None
-) -> Explored | None:
+def explore(synthesis: Synthesis, panel: Panel | None = None) -> Explored | None:
     """Work out the grid of a synthesis.
 
     Parameters
     ----------
     synthesis
         What `run` returned.
-    without
-        Pooled mean without each ``("study", name)`` and ``("family", name)``, where somebody has worked them
-        out; a grid that has a part of them takes those that move it most.
+    panel
+        Its panel, if there is one: what was fitted for it is not fitted again.
 
     Returns
     -------
@@ -159,10 +167,10 @@ def explore(
     ):
         return None
     try:
-        registered = solve(model, evidence)
+        registered = panel.left.whole if panel and panel.left else solve(model, evidence)
     except EngineRefusal:
         return None
-    axis = _priors(registered)
+    axis = _priors(registered, panel)
     asked = tuple(
         each
         for each in synthesis.analysis.estimand
@@ -176,7 +184,7 @@ def explore(
         left = left[:1]
     steps = [(Rung(REGISTERED, model, evidence), np.ones(evidence.size, dtype=bool))]
     steps += _further(synthesis)
-    left, shown = _bounded(registered, left, len(steps) * len(axis[1]), len(asked), without)
+    left, shown = _bounded(registered, left, len(steps) * len(axis[1]), len(asked), panel)
     names: list[str] = []
     cells: list[tuple[tuple[Cell | None, ...], ...]] = []
     for rung, rows in steps:
@@ -205,7 +213,7 @@ def _bounded(
     left: tuple[LeftOut, ...],
     sheets: int,
     asked: int,
-    without: Mapping[tuple[str, str], float] | None,
+    panel: Panel | None,
 ) -> tuple[tuple[LeftOut, ...], NDArray[np.bool_]]:
     """Keep what moves the pooled mean most when it is left out, and its rows, as many as a page holds.
 
@@ -221,7 +229,7 @@ def _bounded(
         return left, shown
     order: list[int] = [0]
     if len(left) > 1:
-        order = [0, *(1 + np.argsort(-_moved(whole, left[1:], without), kind="stable"))]
+        order = [0, *(1 + np.argsort(-_moved(whole, left[1:], panel), kind="stable"))]
     kept: list[int] = []
     shown[:] = False
     for place in order:
@@ -237,13 +245,18 @@ def _bounded(
     return tuple(left[place] for place in sorted(kept)), shown
 
 
-def _moved(
-    whole: Fitted, left: Sequence[LeftOut], without: Mapping[tuple[str, str], float] | None
-) -> Array:
+def _moved(whole: Fitted, left: Sequence[LeftOut], panel: Panel | None) -> Array:
     """By how much the pooled mean moves without each; without end where none would be left."""
     rows, here = np.arange(whole.evidence.size), whole.posterior.pooled.centre
     names = [(each.kind, each.name) for each in left]
-    if without is not None and all(name in without for name in names):
+    tables = panel.tables if panel else {}
+    without = {
+        (kind, str(name)): float(mean)
+        for kind, heading in (("study", STUDIES), ("family", FAMILIES))
+        if heading in tables
+        for name, mean in tables[heading]["mean"].items()
+    }
+    if all(name in without for name in names):
         moved = np.abs(np.array([without[name] for name in names]) - here)
         return np.where(np.isfinite(moved), moved, np.inf)
     near = whole.without([np.isin(rows, each.rows) for each in left])
@@ -319,12 +332,14 @@ def _answered(row: dict[Any, Any]) -> tuple[float, float, float, float]:
     return float(row["median"]), float(row["lower"]), float(row["upper"]), float(row["probability"])
 
 
-def _priors(whole: Fitted) -> tuple[str, Mapping[str, Prior | None]]:
+def _priors(whole: Fitted, panel: Panel | None) -> tuple[str, Mapping[str, Prior | None]]:
     """Give the SD whose priors move the answer most, and those that it is held against."""
     if not whole.model.spreads:
         return "", {REGISTERED: None}
-    panels = heterogeneity_panels(whole) if len(whole.model.spreads) > 1 else {}
-    first = next(iter(panels.values()), None)
+    panels: Mapping[str, pd.DataFrame] = {}
+    if len(whole.model.spreads) > 1:
+        panels = heterogeneity_panels(whole) if panel is None else panel.tables
+    first = panels.get(PRIORS)
     name = whole.model.spreads[0] if first is None else str(first.attrs["prior_of"])
     return name, prior_choices(whole.model, whole.evidence, name)
 

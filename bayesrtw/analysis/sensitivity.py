@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -37,6 +37,7 @@ from bayesrtw.question.influence import measured
 from bayesrtw.question.predictive import predictive_check
 from bayesrtw.question.scaling import learned_of, power_scaling_of
 from bayesrtw.question.sensitivity import (
+    EachLeftOut,
     correlation_sweep,
     cumulative,
     leave_out,
@@ -86,6 +87,8 @@ class Panel(Pictured):
         What was left out of the panel, and why.
     event
         The event whose probability the tables hold; empty for a measure of a single group.
+    left
+        The fit of all rows and those without each study, for further questions.
     """
 
     tables: "dict[str, pd.DataFrame]"
@@ -95,6 +98,7 @@ class Panel(Pictured):
     about: About
     notes: tuple[str, ...] = ()
     event: str = BENEFIT
+    left: EachLeftOut | None = field(default=None, repr=False, compare=False)
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
         """See `Pictured`: every specification, and the tables that have pictures of their own."""
@@ -228,7 +232,7 @@ def sensitivity(
     )
     about = About(model, rows)
     caveat = rows.provenance.caveat
-    return Panel(tables, line, caveat, questions, about, tuple(notes), direction.event)
+    return Panel(tables, line, caveat, questions, about, tuple(notes), direction.event, left)
 
 
 def _fit_for_a_panel(analysis: Analysis, rows: Evidence) -> None:

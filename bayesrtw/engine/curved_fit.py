@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -327,7 +328,14 @@ class CurvedFit:
 
     def without(self, masks: Sequence[Mask]) -> "list[CurvedFit | None]":
         """Leave rows out, see `Fitted`."""
-        return [self._left(mask) for mask in masks]
+        keys = [mask.tobytes() for mask in masks]
+        found = [self._known.get(key) or self._left(m) for key, m in zip(keys, masks, strict=True)]
+        self._known.update((key, near) for key, near in zip(keys, found, strict=True) if near)
+        return found
+
+    @cached_property
+    def _known(self) -> "WeakValueDictionary[bytes, CurvedFit]":
+        return WeakValueDictionary()  # Neighbours that somebody holds who asked for them before.
 
     def _left(self, mask: Mask) -> "CurvedFit | None":
         kept = self.kept & ~mask

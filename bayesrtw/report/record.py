@@ -9,7 +9,7 @@ from bayesrtw.analysis.concluded import conclusion
 from bayesrtw.analysis.explore import Cell, Explored, explore
 from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.analysis.sensitivity import FAMILIES, NEXT, PREDICTIVE, STUDIES, Panel, sensitivity
+from bayesrtw.analysis.sensitivity import NEXT, PREDICTIVE, Panel, sensitivity
 from bayesrtw.analysis.severity import severity
 from bayesrtw.decision.risks import BASELINES, MEASURES, per_thousand, risk
 from bayesrtw.engine.allocated_fit import silent
@@ -160,23 +160,12 @@ def _back(cells: dict[str, Any], measure: Measure) -> dict[str, Any]:
 
 def _grid(synthesis: Synthesis, panel: Panel | None) -> tuple[Explored | None, str]:
     """Work out the grid; say why where a model has none."""
-    without = None if panel is None else _without(panel)
     try:
-        grid = explore(synthesis, without)
+        grid = explore(synthesis, panel)
     except BayesrtwError as error:
         return None, str(error)
     why = "the analysis was not fitted by the exact engine, or it has no pooled mean."
     return grid, "" if grid else why
-
-
-def _without(panel: Panel) -> dict[tuple[str, str], float]:
-    """Give the pooled mean without each study and family, as the panel has them."""
-    return {
-        (kind, str(name)): float(mean)
-        for kind, heading in (("study", STUDIES), ("family", FAMILIES))
-        if heading in panel.tables
-        for name, mean in panel.tables[heading]["mean"].items()
-    }
 
 
 def _ladder(synthesis: Synthesis, source: Evidence | None) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.explore import Explored, explore
 from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis, run
-from bayesrtw.analysis.sensitivity import heterogeneity_panels, prior_choices
+from bayesrtw.analysis.sensitivity import heterogeneity_panels, prior_choices, sensitivity
 from bayesrtw.analysis.spec import Estimand
 from bayesrtw.engine import normal, solve
 from bayesrtw.errors import EngineRefusal
@@ -280,12 +280,14 @@ def test_a_grid_too_large_for_a_page_keeps_what_moves_the_mean_most(
     monkeypatch.setattr("bayesrtw.analysis.explore.MOST_NUMBERS", 6 * len(whole.priors) * 14)
     grid = explore(found)
     assert grid is not None
-    means = {
-        ("study" if by == "study" else "family", name): float(mean)
-        for by in ("study", "trial_family")
-        for name, mean in brw.leave_one_out(found, by=by)["mean"].items()
-    }
-    assert explore(found, means) == grid
+    again = explore(found, sensitivity(found.analysis, found.evidence))
+    assert again is not None
+    assert (again.left_out, again.shown) == (grid.left_out, grid.shown)
+    for row, other in zip(again.cells[0], grid.cells[0], strict=True):
+        for cell, same in zip(row, other, strict=True):
+            assert cell is not None
+            assert same is not None
+            assert_allclose(np.array(cell.answers), np.array(same.answers), atol=CLOSE)
     moved = brw.leave_one_out(found)["mean"]
     first = moved.index[1:][np.argsort(-np.abs(moved.iloc[1:] - moved.iloc[0]).to_numpy())]
     studies = [each.name for each in grid.left_out if each.kind == "study"]
