@@ -290,7 +290,7 @@ def shown(values: Iterable[object], limit: int = 5) -> str:
     str
         ``'a', 'b', 'c' and 3 more``.
     """
-    items = [clipped(repr(value)) for value in values]
+    items = [clipped(repr(str(value) if isinstance(value, str) else value)) for value in values]
     if len(items) <= limit:
         return ", ".join(items)
     return ", ".join(items[:limit]) + f" and {len(items) - limit} more"

@@ -9,7 +9,7 @@ import scipy
 from numpy.typing import NDArray
 from scipy.linalg import null_space
 
-from bayesrtw.errors import EngineRefusal, Finding, SpecError, shown
+from bayesrtw.errors import EngineRefusal, EvidenceError, Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
 from bayesrtw.model.design import Design, Quantity, build
@@ -48,6 +48,11 @@ def identified(model: Model, evidence: Evidence) -> list[Finding]:
         with events on one side do not bound (Albert & Anderson 1984, Biometrika 71:1-10).
         ``one-study-slope``: a study that makes most of a slope. ``spreads-together``:
         heterogeneity SDs that no group tells apart.
+
+    Raises
+    ------
+    EvidenceError
+        If such coefficients have flat priors: the posterior is improper.
     """
     columns = [each for each in model.moderators if each.shape == "levels"]
     found = []
@@ -64,7 +69,7 @@ def identified(model: Model, evidence: Evidence) -> list[Finding]:
         found += _aliased(_without_baselines(design, model, evidence))
     sites = beyond_normal(model.likelihood.observe(evidence))
     if sites is not None:
-        found += _separated(design, sites)
+        found += _separated(design, sites, evidence.where)
     found += _one_study(model, design, _weight(model, evidence, design))
     return found + _together(design)
 
@@ -232,13 +237,39 @@ def _sides(sites: Sites) -> NDArray[np.int_]:
     return sides
 
 
-def _separated(design: Design, sites: Sites) -> list[Finding]:
-    """Look for a direction along which no density falls and some rise: a linear programme."""
-    sides, falls = _sides(sites), sites.falls
+def _separated(design: Design, sites: Sites, where: str) -> list[Finding]:
+    """Name rows that leave coefficients without a bound on one side; flat priors do not bound them either."""
+    sides = _sides(sites)
     if not np.any(sides) or not design.columns.shape[1]:
         return []
-    towards = sides[:, None] * design.columns
-    rising, fixed = towards[sides != 0], design.columns[falls]
+    flat = np.flatnonzero(design.flat)
+    for own in (flat, np.arange(design.columns.shape[1])):
+        along = np.zeros(design.columns.shape[1])
+        along[own] = _unbounded(design.columns[:, own], sides, sites.falls)
+        moved = np.abs(sides * (design.columns @ along)) > NOTHING
+        if not moved.any():
+            continue
+        names = shown(sorted(set(design.studies[moved].astype(str))))
+        what = shown(_moved(design, along[:, None]), 12)
+        if own is flat:
+            raise EvidenceError(
+                f"{where}: the posterior is improper: in {names} events stand on one side alone, no other "
+                f"row bounds {what} on that side, and a flat prior does not either; give a normal prior."
+            )
+        text = (
+            f"Separation: in {names} events stand on one side alone, and no other row bounds {what} on that "
+            "side: how far they go is decided by the prior."
+        )
+        return [Finding("separated", "warning", text)]
+    return []
+
+
+def _unbounded(columns: Array, sides: NDArray[np.int_], falls: NDArray[np.bool_]) -> Array:
+    """Look for a direction along which no density falls and some rise, by a linear programme; else zeros."""
+    rising, fixed = (sides[:, None] * columns)[sides != 0], columns[falls]
+    none = np.zeros(columns.shape[1])
+    if not len(none):
+        return none
     found = scipy.optimize.linprog(
         -rising.sum(axis=0),
         A_ub=-rising,
@@ -249,15 +280,8 @@ def _separated(design: Design, sites: Sites) -> list[Finding]:
         method="highs",
     )
     if found.x is None or float(np.sum(rising @ found.x)) < NOTHING:
-        return []
-    along = np.asarray(found.x)
-    moved = np.abs(towards @ along) > NOTHING
-    names = sorted(set(design.studies[(sides != 0) & moved].astype(str)))
-    text = (
-        f"Separation: in {shown(names)} events stand on one side alone, and no other row bounds "
-        f"{shown(_moved(design, along[:, None]), 12)} on that side: how far they go is decided by the prior."
-    )
-    return [Finding("separated", "warning", text)]
+        return none
+    return np.asarray(found.x)
 
 
 def _one_study(model: Model, design: Design, weight: Array) -> list[Finding]:

@@ -7,6 +7,7 @@ from click.testing import CliRunner
 
 import bayesrtw as brw
 from bayesrtw.cli import main
+from bayesrtw.errors import EvidenceError
 from bayesrtw.model import prior
 from bayesrtw.model.checked import check
 from bayesrtw.model.hypergeometric import Hypergeometric
@@ -159,3 +160,21 @@ def test_many_rows_need_memory_for_rows_alone():
     tracemalloc.stop()
     # A square of them would take 3.2 GB.
     assert peak < 100e6
+
+
+def test_separated_tables_under_a_flat_prior_are_refused_by_name():
+    """Without a bound on one side and without a prior the posterior is improper; one event there ends it."""
+    frame = pd.DataFrame({"study": ["A", "B", "C"], "events_t": [3, 2, 0], "n_t": 30})
+    frame = frame.assign(events_c=[0, 0, 0], n_c=30)
+    cells = {name: name for name in ("events_t", "n_t", "events_c", "n_c")}
+    spread = brw.Exchangeable(brw.prior.HalfNormal(0.5))
+    model = brw.Model(
+        terms=(brw.Intercept(brw.prior.Flat()), spread), likelihood=brw.likelihood.Hypergeometric()
+    )
+    rows = brw.Evidence.from_frame(frame, columns=cells, measure="log_odds_ratio")
+    with pytest.raises(EvidenceError, match="improper: in 'A', 'B' events stand on one side"):
+        brw.fit(model, rows)
+    told = brw.Evidence.from_frame(
+        frame.assign(events_c=[0, 1, 0]), columns=cells, measure="log_odds_ratio"
+    )
+    assert np.isfinite(brw.summarise(brw.fit(model, told)).loc["mu", "mean"])
