@@ -48,8 +48,13 @@ def log_sum(log: Array) -> Array:
 def over_chance(f0: Array, f1: Array, a: float, c: float) -> Array:
     """Integrate prod (1 - pi) f0 + pi f1 over pi ~ beta(a, c), a polynomial in pi; (..., row) to (...)."""
     total = np.zeros(f0.shape[:-1])
+    # Rows first: products then run along everything else.
+    start = np.ascontiguousarray(np.moveaxis(f0, -1, 0))
+    slope = np.moveaxis(f1, -1, 0) - start
     for pi, share in zip(*chances_of(f0.shape[-1], a, c), strict=True):
-        total += share * np.prod(f0 + pi * (f1 - f0), axis=-1)
+        each = pi * slope
+        each += start
+        total += share * np.multiply.reduce(each, axis=0)
     return total
 
 

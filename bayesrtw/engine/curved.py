@@ -42,8 +42,8 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
-#: Numbers in one intermediate array.
-AT_ONCE = 2_000_000
+#: Numbers in one intermediate array: a megabyte; larger ones go back to the system every time.
+AT_ONCE = 131_072
 #: Rounds of the search for where the coefficients live, and the movement in SDs that ends it.
 ROUNDS, STILL = 12, 0.05
 #: Step of the slopes of a site, in SDs of the normal near it: slopes only place nodes.

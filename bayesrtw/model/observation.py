@@ -95,17 +95,18 @@ class Mixed:
         """See `Sites`."""
         gap = (self.seen[rows] - mean) ** 2
         shape = np.broadcast_shapes(gap.shape, np.shape(variance))
-        found = np.zeros(shape)
         least = float(self.ratio.min())
+        if len(self.ratio) == 1:
+            total = variance + least * self.se[rows] ** 2
+            log = np.broadcast_to(-0.5 * (gap / total + np.log(total)), shape)
+            return np.asarray(log - 0.5 * math.log(2.0 * math.pi))
+        found = np.zeros(shape)
         # Relative to the narrowest part, so that nothing underflows before the widest part carries it.
         for log_weight, ratio in zip(self.log_weight, self.ratio, strict=True):
             total = variance + ratio * self.se[rows] ** 2
             found = found + np.exp(log_weight - 0.5 * gap / total) / np.sqrt(total)
         with np.errstate(divide="ignore"):
             log = np.log(found)
-        if len(self.ratio) == 1:
-            total = variance + least * self.se[rows] ** 2
-            log = np.broadcast_to(-0.5 * (gap / total + np.log(total)), shape)
         return np.asarray(log - 0.5 * math.log(2.0 * math.pi))
 
     def weakened(self, share: Array) -> "Mixed":
