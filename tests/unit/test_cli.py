@@ -1,6 +1,7 @@
 """The command line: what it prints where, its exit codes, and that no traceback reaches anybody."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from bayesrtw.analysis import catalog
+from bayesrtw.analysis.catalog import open_analysis
 from bayesrtw.cli import main
 from bayesrtw.printed import numbered
 
@@ -345,3 +347,21 @@ def test_a_report_as_json_is_given_alone():
 def test_one_is_not_several(count, said):
     assert numbered(count, "fault") == said
     assert numbered(count, "study", "studies").endswith("study" if count == 1 else "studies")
+
+
+def test_every_moderator_of_a_draft_serves_as_it_stands(here):
+    rows = "".join(
+        f"{study},0.{place},0.1,{2000 + place},{'ab'[place % 2]},{'cohort' if place > 5 else 'rct'},"
+        "log_hazard_ratio,higher\n"
+        for place, study in enumerate("ABCDEFGH")
+    )
+    heads = "study,effect,se,year,programme_type,design,measure,benefit\n"
+    (here / "two.csv").write_text(heads + rows)
+    call("new", "analysis", "draft", "--dataset", "two.csv")
+    text = (here / "draft.toml").read_text()
+    stated = re.sub(r"(?m)^# (?=\[\[|\w+ = )", "", text)
+    assert stated.count("[[term]]") == text.count("[[term]]") == 5
+    (here / "draft.toml").write_text(stated)
+    model = open_analysis(here / "draft.toml").model
+    assert {each.column for each in model.moderators} >= {"programme_type", "year"}
+    call("check", "draft.toml")
