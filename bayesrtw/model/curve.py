@@ -392,7 +392,7 @@ def curve(log: Log, start: float, width: float, name: str = "") -> LogCurve:
     if made is None or not moved <= ALLOWED:
         raise EngineRefusal(
             f"{name}: normals reproduce the likelihood to {moved:.0e} only (at most {ALLOWED:.0e}); use "
-            "Nuts()."
+            "Nuts() or, where that needs them as well (return_to_work), leave the row out."
         )
     return made
 
