@@ -98,8 +98,9 @@ def _fill(
     table.index = table.index.map(lambda name: guarded(str(name)))
     table.to_csv(folder / "estimates.csv", lineterminator="\n")
     # Made in memory: on a disk that fills up, the HDF5 library would end the process.
-    tree = synthesis.posterior.to_netcdf(engine="h5netcdf")
-    (folder / "posterior.nc").write_bytes(tree)
+    # Its view is let go of at once: a buffer that is collected together with one says so on stderr.
+    with synthesis.posterior.to_netcdf(engine="h5netcdf") as tree:
+        (folder / "posterior.nc").write_bytes(tree)
     if not (report or pictures):
         return
     from bayesrtw.plot.figure import write_figure  # noqa: PLC0415

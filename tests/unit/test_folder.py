@@ -47,6 +47,21 @@ def test_results_appear_with_their_folders(synthesis, tmp_path):
     assert [item.name for item in target.parent.iterdir()] == ["small"]
 
 
+def test_the_posterior_in_memory_is_let_go_of(synthesis, tmp_path, monkeypatch):
+    # A buffer that was collected together with its view printed "BufferError: Existing exports of data".
+    tree, views = type(synthesis.posterior), []
+    made = tree.to_netcdf
+    monkeypatch.setattr(
+        tree,
+        "to_netcdf",
+        lambda *args, **options: views.append(made(*args, **options)) or views[-1],
+    )
+    write_results(synthesis, tmp_path)
+    (view,) = views
+    with pytest.raises(ValueError, match="released"):
+        view.tobytes()
+
+
 def test_an_earlier_result_is_replaced_as_a_whole(synthesis, tmp_path):
     target = write_results(synthesis, tmp_path)
     (target / "forest-stale.svg").write_text("of an earlier revision")

@@ -126,14 +126,23 @@ def log_det_slowly(seed):
     return os.getpid(), float(np.linalg.slogdet(root @ root.T)[1])
 
 
+#: Ends with the process that holds the other end of its standard input, whatever that one died of.
+LEASHED = """
+import os, runpy, sys, threading
+threading.Thread(target=lambda: (sys.stdin.buffer.read(), os._exit(1)), daemon=True).start()
+runpy.run_module("dask", run_name="__main__", alter_sys=True)
+"""
+
+
 def dask(folder, name, *words):
     """Start a part of a cluster; its modules are those of this test."""
     paths = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
     with (folder / f"{name}.log").open("w") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "dask", *words, "--scheduler-file", str(folder / "scheduler")],
+            [sys.executable, "-c", LEASHED, *words, "--scheduler-file", str(folder / "scheduler")],
             env=environment,
+            stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
             cwd=folder,
@@ -158,6 +167,7 @@ def cluster(tmp_path):
         for part in parts:
             part.kill()
             part.wait()
+            part.stdin.close()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Dask's own, while it is imported
