@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import bayesrtw as brw
+from bayesrtw.engine.tilted import rough, tilted
 from bayesrtw.model.selection import StepWeights
 
 pytestmark = pytest.mark.slow
@@ -61,3 +62,18 @@ def test_exact_and_nuts_agree(case):
     mcse = batches.std(axis=0, ddof=1) / np.sqrt(len(batches))
     wanted = exact.loc[[name for name in exact.index if name.startswith("theta[")], "mean"]
     assert np.all(np.abs(theta.mean(axis=0) - wanted.to_numpy()) < 4.5 * mcse)
+
+
+@pytest.mark.parametrize("steps", [(0.025, 0.5), (0.025, 0.05, 0.5)])
+def test_several_weights_are_sampled_as_they_are_integrated_out(steps):
+    """`Nuts` samples every weight, `compare` integrates all of them at every point."""
+    shares = tuple(prior.Beta(float(place), 1.0) for place in range(len(steps), 0, -1))
+    terms = (brw.Intercept(prior.Normal(0, 0.5)), brw.Exchangeable(prior.HalfNormal(0.25)))
+    model = brw.Model(terms=terms, selection=StepWeights(steps=steps, shares=shares))
+    [exact] = tilted(rough(brw.Model(terms=terms), smoking()), [model])
+    drawn = brw.fit(model, smoking(), engine=brw.Nuts(), seed=5)["posterior"].to_dataset()
+    for name, wanted in (("mu", exact.pooled.centre), ("tau", exact.tau)):
+        values = drawn[name].to_numpy()
+        batches = values.reshape(-1, 40).mean(axis=1)
+        mcse = batches.std(ddof=1) / np.sqrt(len(batches))
+        assert abs(values.mean() - wanted) < 4 * mcse, name
