@@ -50,7 +50,8 @@ def model(likelihood, *terms):
 def chance(link, eta):
     """Log probability of an event, and of none."""
     if link == "logit":
-        return -np.logaddexp(0, -eta), -np.logaddexp(0, eta)
+        none = -np.logaddexp(0, eta)
+        return none + eta, none
     if link == "cloglog":
         hazard = np.exp(np.minimum(eta, 100.0))
         return np.log(np.maximum(-np.expm1(-hazard), 1e-300)), -hazard
@@ -61,9 +62,9 @@ def chance(link, eta):
 def likelihood(table, link, baseline):
     """Log likelihood of one study as a spline."""
     a, n1, c, n0 = table
-    found = np.empty(len(THETA))
+    found, start = np.empty(len(THETA)), baseline.logpdf(A)
     for place, theta in enumerate(THETA):
-        log = baseline.logpdf(A)
+        log = start
         for r, n, eta in ((a, n1, A + theta / 2), (c, n0, A - theta / 2)):
             p, q = chance(link, eta)
             log = log + (r * p if r else 0.0) + np.where(np.isfinite(q), (n - r) * q, -np.inf)
