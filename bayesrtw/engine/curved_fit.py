@@ -14,7 +14,7 @@ from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, mome
 from bayesrtw.engine.cubature import rule, sizes
 from bayesrtw.engine.curved import Curved, curved_of
 from bayesrtw.engine.curved_foretold import MOST, foretold
-from bayesrtw.engine.curved_kernels import Combined, kernels, massed
+from bayesrtw.engine.curved_kernels import Combined, kernels, one_of
 from bayesrtw.engine.curved_nodes import (
     Laid,
     Looks,
@@ -243,16 +243,15 @@ class CurvedFit:
             if effect and sites.peaked and len(sites.parts(row, 0.0, 0.0)[0]) > 1:
                 return self._effect(row)
         weight, share, _ = self._shares(self.fine)
-        found = []
-        for part in self._parts(row):
-            x, variance = behind(part, kept=kept) if effect else reported(part)
-            repeat = x.shape[1] // share.shape[1]
-            here = np.repeat(share, repeat, axis=1) * part.share
-            found.append(massed(x, weight, here, self._degree, variance))
-        mass = [float(np.sum(part.weight)) for part in found]
-        total = sum(mass)
-        alive = [part for part, own in zip(found, mass, strict=True) if own > NEGLIGIBLE]
-        return blended(alive, [1.0 / total] * len(alive))
+
+        def every() -> Iterator[tuple[Array, Array, Array]]:
+            """Values at nodes, their shares and what comes on top, of each of its normals."""
+            for part in self._parts(row):
+                x, variance = behind(part, kept=kept) if effect else reported(part)
+                here = np.repeat(share, x.shape[1] // share.shape[1], axis=1) * part.share
+                yield x, here, variance
+
+        return one_of(every(), weight, self._degree)
 
     def _effect(self, row: int) -> Kernels:
         """Give the effect behind a row that is not at risk."""

@@ -1,5 +1,6 @@
 """Kernels of what a rule of a model that is not normal has seen: of coefficients, and of single rows."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 
@@ -15,7 +16,7 @@ from bayesrtw.engine.curved_series import (
     Directions,
     kernels_of,
 )
-from bayesrtw.posterior.kernels import Kernels
+from bayesrtw.posterior.kernels import Kernels, blended
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -23,6 +24,8 @@ Index = NDArray[np.intp]
 #: What series of coefficients may leave out, in probability; with several, rules are right to less.
 ENOUGH = {0: 1e-8, 1: 1e-8}
 SEVERAL = 1e-7
+#: Values at nodes that are laid at once.
+AT_ONCE = 1_000_000
 
 
 class Combined:
@@ -77,6 +80,29 @@ def kernels(
     """
     found = massed(x, weight, share, degree, variance, enough)
     return replace(found, weight=found.weight / np.sum(found.weight))
+
+
+def one_of(many: Iterable[tuple[Array, Array, Array]], weight: Array, degree: int) -> Kernels:
+    """Kernels of what is one of many: values and shares (point, node), and variances on top (point,).
+
+    Those of one shape are laid together, as many as a bound of memory allows.
+    """
+    found, held = list[Kernels](), list[tuple[Array, Array, Array]]()
+
+    def lay() -> None:
+        x, share, variance = (np.concatenate(each) for each in zip(*held, strict=True))
+        found.append(massed(x, np.tile(weight, len(held)), share, degree, variance))
+        held.clear()
+
+    for one in many:
+        full = held and (len(held) + 1) * one[0].size > AT_ONCE
+        if full or (held and one[0].shape != held[0][0].shape):
+            lay()
+        held.append(one)
+    lay()
+    total = float(sum(np.sum(part.weight) for part in found))
+    alive = [part for part in found if len(part.weight)]
+    return blended(alive, [1.0 / total] * len(alive))
 
 
 def massed(

@@ -35,6 +35,8 @@ APART, UNLIKE, DEGREE = 0.7, 0.2, 16
 LEAST, GONE = 4, 1e-10
 #: Cells along a mean; a normal of less weight than this has none.
 CELLS, TRIFLE = 1 << 20, 1e-13
+#: Numbers in one array of a recurrence: a few of them stay in the cache.
+AT_ONCE = 16_384
 #: A point with less than this share of the posterior has no kernel.
 NEGLIGIBLE = 1e-11
 
@@ -48,21 +50,11 @@ class Hermite(NamedTuple):
 
     def around(self, mean: Array, sd: Array) -> "Hermite":
         """Write the same points around other centres and scales."""
-        degree = self.series.shape[1] - 1
+        found, step = np.empty_like(self.series), 1 + AT_ONCE // self.series.shape[1]
         rate, gap = (self.sd / sd)[:, None], ((self.mean - mean) / sd)[:, None]
-        root = np.sqrt(np.arange(degree + 2.0))
-        # h_n of the new z as a combination of those of the old z, by the recurrence of both.
-        before, last = np.zeros_like(self.series), np.zeros_like(self.series)
-        last[:, 0] = 1.0
-        found = np.empty_like(self.series)
-        found[:, 0] = self.series[:, 0]
-        for n in range(degree):
-            each = gap * last - root[n] * before
-            each[:, 1:] += rate * root[1:-1] * last[:, :-1]
-            each[:, :-1] += rate * root[1:-1] * last[:, 1:]
-            each /= root[n + 1]
-            before, last = last, each
-            found[:, n + 1] = np.einsum("jn,jn->j", last, self.series)
+        for start in range(0, len(found), step):
+            some = slice(start, start + step)
+            _rewrite(self.series[some], rate[some], gap[some], found[some])
         return Hermite(mean, sd, found)
 
     def matched(self) -> "Hermite":
@@ -73,6 +65,24 @@ class Hermite(NamedTuple):
         variance = 1.0 + math.sqrt(2.0) * second - first**2
         sd = self.sd * np.sqrt(np.where(variance > 0, variance, 1.0))
         return self.around(self.mean + self.sd * first, sd)
+
+
+def _rewrite(series: Array, rate: Array, gap: Array, found: Array) -> None:
+    """Write series (point, degree + 1) around centres and scales of their own, shape (point, 1)."""
+    degree = series.shape[1] - 1
+    root = np.sqrt(np.arange(degree + 2.0))
+    # h_n of the new z as a combination of h_0 to h_n of the old z, by the recurrence of both.
+    before, last = np.zeros((len(series), 1)), np.ones((len(series), 1))
+    found[:, 0], climb = series[:, 0], rate * root[1:-1]
+    for n in range(degree):
+        each = np.zeros((len(series), n + 2))
+        each[:, :-1] = gap * last
+        each[:, : before.shape[1]] -= root[n] * before
+        each[:, 1:] += climb[:, : n + 1] * last
+        each[:, :n] += climb[:, :n] * last[:, 1:]
+        each /= root[n + 1]
+        before, last = last, each
+        found[:, n + 1] = np.vecdot(last, series[:, : n + 2])
 
 
 @lru_cache(maxsize=16)

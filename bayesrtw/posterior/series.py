@@ -247,8 +247,11 @@ def draw(series: Array, rng: np.random.Generator) -> Array:
     """
     grid = np.linspace(-REACH, REACH, 81)
     distinct, which = np.unique(series, axis=0, return_inverse=True)
-    most = np.array(
-        [np.max(_ratio(np.broadcast_to(row, (81, len(row))), grid)) for row in distinct]
+    most = np.concatenate(
+        [
+            np.max(_ratio(some[:, None, :], grid), axis=1)
+            for some in np.array_split(distinct, 1 + len(distinct) * len(grid) // AT_ONCE)
+        ]
     )
     bound = EXCESS * most[which.reshape(-1)]
     found, left = np.empty(len(series)), np.arange(len(series))
@@ -261,11 +264,11 @@ def draw(series: Array, rng: np.random.Generator) -> Array:
 
 
 def _ratio(series: Array, z: Array) -> Array:
-    """Density of kernels over that of the wider normal, one point each, shape (draw,)."""
+    """Density of kernels (..., degree + 1) over that of the wider normal, at points (...)."""
     before, last = np.zeros_like(z), np.ones_like(z)
-    curve = series[:, 0].copy()
-    for n in range(1, series.shape[1]):
+    curve = series[..., 0]
+    for n in range(1, series.shape[-1]):
         before, last = last, (z * last - math.sqrt(n - 1.0) * before) / math.sqrt(n)
-        curve += series[:, n] * last
+        curve = curve + series[..., n] * last
     shape = np.exp(-0.5 * z * z * (1.0 - WIDER**-2.0)) * WIDER
     return np.asarray(np.maximum(curve, 0.0) * shape)
