@@ -57,6 +57,11 @@ def sizes(dimension: int) -> tuple[int, ...]:
     return (1,) if dimension == 0 else SIZES.get(dimension, LEVELS)
 
 
+def single(dimension: int) -> int:
+    """Size of the rule of one node."""
+    return 1 if dimension <= MOST_PRODUCT else 0
+
+
 @lru_cache(maxsize=64)
 def rule(dimension: int, size: int) -> Rule:
     """Lay a rule.

@@ -17,7 +17,7 @@ from scipy import special
 
 from bayesrtw.engine.arrays import masked
 from bayesrtw.engine.at_risk import Parted, log_sum, over_chance, spreads_of, without_each
-from bayesrtw.engine.cubature import MOST_PRODUCT, rule, sizes
+from bayesrtw.engine.cubature import MOST_PRODUCT, rule, single, sizes
 from bayesrtw.engine.curved_groups import Look, densities, held, inner, lives, lone_apart
 from bayesrtw.engine.curved_place import (
     Place,
@@ -397,7 +397,8 @@ class Curved:
         apart = self.curved.thinning is not None or self.design.uncertain is not None
         # Of many coefficients what is cheap is asked itself.
         cheap = width > MOST_PRODUCT and np.max(self.curved.sites.sizes) <= DEAR
-        if not width or not len(rows) or apart or (cheap and not self.by_series):
+        few = self.size == single(width) and bool(self.problem.nested)
+        if not width or not len(rows) or apart or few or (cheap and not self.by_series):
             return place
         offset, own, noise = self.reach(values)
         columns = self.design.columns[rows]
@@ -470,7 +471,8 @@ class Curved:
     def by_series(self) -> bool:
         """Whether groups are laid as series: where rules have many nodes, which alone pays for them."""
         apart = self.curved.thinning is not None or self.design.uncertain is not None
-        many = self.design.columns.shape[1] >= MOST_PRODUCT
+        width = self.design.columns.shape[1]
+        many = width >= MOST_PRODUCT and self.size != single(width)
         return bool(self.problem.nested) and many and not apart
 
     def place(self, values: Sequence[Array]) -> Place:
@@ -480,7 +482,7 @@ class Curved:
         share, ahead, slope = groups
         here = Place(centre, factor_of(covariance), share, ahead, slope)
         here = self.laid(values, here._replace(bias=self._biases(values, here)))
-        if not 1 <= width <= 3:
+        if not 1 <= width <= MOST_PRODUCT or self.size == single(width):
             return here
         for _ in range(3 if self.problem.nested else ROUNDS):
             dear = bool(self.problem.nested or self.curved.risks)

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
-from bayesrtw.engine.cubature import rule, sizes
+from bayesrtw.engine.cubature import rule, single, sizes
 from bayesrtw.engine.curved import Curved, curved_of
-from bayesrtw.engine.curved_foretold import MOST, foretold
+from bayesrtw.engine.curved_foretold import MOST, STATED, coarser, foretold
 from bayesrtw.engine.curved_kernels import Combined, kernels, one_of
 from bayesrtw.engine.curved_nodes import (
+    COARSE,
     Laid,
     Looks,
     allowed_of,
@@ -547,13 +548,17 @@ def fit_curved(
     kept = np.ones(evidence.size, dtype=bool) if kept is None else kept
     steps = sizes(width)
     allowed = max(allowed_of(design)[0], tolerance)
-    foretold(design, kept, allowed)
+    known = foretold(design, kept, allowed)
     cheap = cost(curved_of(design, steps[FIRST.get(width, 1)], kept), 40) < CHEAP
     aim = max(AIM.get(width, allowed) if cheap else allowed, tolerance)
+    allowed, aim = (allowed, aim) if known is None else (STATED, STATED)
     first = FIRST.get(width, 1)
-    seen = Looks(curved_of(design, steps[0], kept))
+    rough = curved_of(design, steps[0], kept)
+    quick = rough.by_series and not design.risks  # Laplace's approximation places nodes as well.
+    seen = Looks(curved_of(design, single(width), kept) if quick else rough)
     dims, coarse, error = len(seen.rough.names), None, math.inf
-    for count in counts_of(model)[int(dims == 1 and aim < STRICT) :]:
+    counts = counts_of(model)[int(dims == 1 and (aim < STRICT or quick)) :]
+    for count in counts if known is None else COARSE:
         nodes, outer = nodes_of(seen, count)
         middle = curved_of(design, steps[first], kept)
         if cost(middle, len(outer)) > MOST:
@@ -572,13 +577,17 @@ def fit_curved(
         error = min(error, fit.left_out() if dims == 1 else math.inf)
         if (error <= aim and served) or not dims:
             break
+        seen = seen if served else Looks(rough)
         coarse = fit
     if dims and error > allowed:
         raise ConvergenceError(
-            f"Exact: the answer still moves by {error:.0e} at the most nodes of {dims} hyperparameters; "
-            'use engine = { kind = "nuts" }.'
+            f"Exact: the answer still moves by {error:.0e} at the most nodes of {dims} hyperparameters; use "
+            'engine = { kind = "nuts" }.'
         )
     error = error if dims else 0.0
+    if known is not None:
+        less = coarser(laid, nodes.values, steps[0])
+        return replace(fit, coarse=less, error=max(error, known))
     base, best, moved = fit, fit, math.inf
     for size in steps[first + 1 :] or steps:
         curved = curved_of(design, size, kept)

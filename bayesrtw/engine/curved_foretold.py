@@ -1,36 +1,76 @@
 """Whether rules that can be paid serve a model of many coefficients, before its nodes are laid."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.cubature import MOST_PRODUCT, sizes
 from bayesrtw.engine.curved import Curved, curved_of
-from bayesrtw.engine.curved_nodes import COUNTS, cost
+from bayesrtw.engine.curved_nodes import COUNTS, Laid, cost
 from bayesrtw.engine.curved_place import moments, weighed
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import CurvedDesign
+
+Array = NDArray[np.float64]
 
 #: Most densities of sites in one look: some twenty seconds.
 MOST = 1e9
 #: How many times what is allowed two rules must differ by, at one value of the hyperparameters, before a
 #: model is refused whose finer rules cost too much.
 HOPELESS = 5.0
+#: Coefficients beyond which a coarse rule is enough, with its error stated, and the most that it may be.
+MANY, STATED = 8, 1e-2
 
 
-def foretold(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> None:
+def _stated(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> float | None:
+    """Give the movement that a coarse rule is stated with, in SDs, where finer ones cost minutes; or None.
+
+    Of groups and very many coefficients alone: what the next rule moves at the medians of the priors.
+    """
+    width = design.near.columns.shape[1]
+    rough = curved_of(design, sizes(width)[0], kept)
+    proper = all(prior.proper for prior in rough.priors)
+    if width <= MANY or not rough.by_series or len(rough.names) != 1 or not proper:
+        return None
+    moved = _moved([curved_of(design, size, kept) for size in sizes(width)[1:3]])
+    return moved if allowed < moved <= STATED else None
+
+
+def coarser(laid: Laid, values: Sequence[Array], size: int) -> Laid:
+    """Give a rule of another size at the same nodes, for neighbours to be held against."""
+    curved = replace(laid.curved, size=size)
+    return Laid(curved, curved.look(values, laid.seen.place))
+
+
+def _moved(curved: list[Curved]) -> float:
+    """Hold two rules against each other at the medians of the priors."""
+    values = tuple(np.atleast_1d(prior.ppf(np.array(0.5))) for prior in curved[0].priors)
+    place = curved[0].place(values)
+    looked = [each.look(values, place) for each in curved]
+    (mean, wide), (other, own) = (moments(seen.b, weighed(seen)[1]) for seen in looked)
+    sd, before = (np.sqrt(np.diagonal(one, axis1=1, axis2=2)) for one in (own, wide))
+    return float(np.max(np.maximum(np.abs(other - mean), np.abs(sd - before)) / sd))
+
+
+def foretold(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> float | None:
     """Refuse a model of many coefficients early: finer rules cost too much, and those left are too coarse.
 
-    The two finest that can be paid are held against each other at the medians of the priors.
+    The two finest that can be paid are held against each other at the medians of the priors. Where a coarse
+    rule is enough with its error stated, that error is what is given.
 
     Raises
     ------
     ConvergenceError
         If they differ by far more than is allowed, in SDs of the coefficients.
     """
+    known = _stated(design, kept, allowed)
     width = design.near.columns.shape[1]
     rough = curved_of(design, sizes(width)[0], kept)
-    if width <= MOST_PRODUCT or not all(prior.proper for prior in rough.priors):
-        return
+    proper = all(prior.proper for prior in rough.priors)
+    if known is not None or width <= MOST_PRODUCT or not proper:
+        return known
     least = COUNTS[min(len(rough.names), len(COUNTS) - 1)][0] ** len(rough.names)
     paid, dear = list[Curved](), 0.0
     for size in sizes(width):
@@ -41,16 +81,12 @@ def foretold(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> N
             break
         paid.append(curved)
     if dear <= MOST or len(paid) < 2:
-        return
-    values = tuple(np.atleast_1d(prior.ppf(np.array(0.5))) for prior in rough.priors)
-    place = rough.place(values)
-    looked = [curved.look(values, place) for curved in paid[-2:]]
-    (mean, wide), (other, own) = (moments(seen.b, weighed(seen)[1]) for seen in looked)
-    sd, before = (np.sqrt(np.diagonal(one, axis1=1, axis2=2)) for one in (own, wide))
-    moved = float(np.max(np.maximum(np.abs(other - mean), np.abs(sd - before)) / sd))
+        return None
+    moved = _moved(paid[-2:])
     if not moved <= HOPELESS * allowed:
         raise ConvergenceError(
             f"Exact: the finest affordable rule over {width} coefficients still moves the answer by "
             f"{moved:.0e} posterior SDs (at most {allowed:.0e}), and the next would need {dear:.0e} "
             f'densities (at most {MOST:.0e}); use engine = {{ kind = "nuts" }}.'
         )
+    return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.cubature import MOST_PRODUCT
+from bayesrtw.engine.cubature import MOST_PRODUCT, single
 from bayesrtw.engine.cubature import nodes as count_of
 from bayesrtw.engine.curved import Curved
 from bayesrtw.engine.curved_groups import inner
@@ -26,6 +26,8 @@ Array = NDArray[np.float64]
 
 #: Nodes for each hyperparameter, where there are none, one, two and three of them.
 COUNTS = ((1,), (40, 56, 80, 120, 200, 320, 480), (16, 22, 30, 42, 60), (10, 13, 17, 23))
+#: The same of one hyperparameter where coefficients are integrated by a coarse rule.
+COARSE = (20, 28, 40)
 #: Movement of reported figures between two rules, in posterior SDs, that is allowed: up to three
 #: coefficients, and beyond, where rules are sparse.
 TOLERANCE, SPARSE = 1e-6, 1e-4
@@ -133,7 +135,12 @@ class Looks:
         return self.known[key].reshape(shape)
 
     def place(self, values: tuple[Array, ...]) -> Place | None:
-        """Give where coefficients live at values, if that was the latest look: it serves every rule."""
+        """Give where coefficients live at values, if that was the latest look: it serves every rule.
+
+        One node lays no series, and serves no other.
+        """
+        if self.rough.size == single(self.rough.design.columns.shape[1]):
+            return None
         return self.last.get(_key(_flat(values)[0]))
 
 
