@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
 from bayesrtw.engine.cubature import rule, single, sizes
 from bayesrtw.engine.curved import Curved, curved_of
-from bayesrtw.engine.curved_foretold import MOST, STATED, coarser, foretold
+from bayesrtw.engine.curved_foretold import MOST, STATED, affordable, coarser, foretold
 from bayesrtw.engine.curved_kernels import Combined, kernels, one_of
 from bayesrtw.engine.curved_nodes import (
     COARSE,
@@ -544,9 +544,8 @@ def fit_curved(
         If a part of the model is in the way.
     """
     design = build_curved(model, evidence) if design is None else design
-    width = design.near.columns.shape[1]
     kept = np.ones(evidence.size, dtype=bool) if kept is None else kept
-    steps = sizes(width)
+    steps = sizes(width := design.near.columns.shape[1])
     allowed = max(allowed_of(design)[0], tolerance)
     known = foretold(design, kept, allowed)
     cheap = cost(curved_of(design, steps[FIRST.get(width, 1)], kept), 40) < CHEAP
@@ -560,13 +559,7 @@ def fit_curved(
     counts = counts_of(model)[int(dims == 1 and (aim < STRICT or quick)) :]
     for count in counts if known is None else COARSE:
         nodes, outer = nodes_of(seen, count)
-        middle = curved_of(design, steps[first], kept)
-        if cost(middle, len(outer)) > MOST:
-            raise ConvergenceError(
-                f"Exact would need {cost(middle, len(outer)):.0e} densities for this model of {width} "
-                f"coefficients and {dims} hyperparameters (at most {MOST:.0e}); use engine = "
-                '{ kind = "nuts" }.'
-            )
+        affordable(middle := curved_of(design, steps[first], kept), len(outer))
         laid = Laid(middle, middle.look(nodes.values, seen.place(nodes.values)))
         fit = CurvedFit(
             model, evidence, design, kept, nodes, outer, laid, laid, (1.0, 1.0), math.inf
@@ -586,8 +579,7 @@ def fit_curved(
         )
     error = error if dims else 0.0
     if known is not None:
-        less = coarser(laid, nodes.values, steps[0])
-        return replace(fit, coarse=less, error=max(error, known))
+        return replace(fit, coarse=coarser(laid, nodes.values, steps[0]), error=max(error, known))
     base, best, moved = fit, fit, math.inf
     for size in steps[first + 1 :] or steps:
         curved = curved_of(design, size, kept)

@@ -38,6 +38,16 @@ def _stated(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> fl
     return moved if allowed < moved <= STATED else None
 
 
+def affordable(curved: Curved, points: int) -> None:
+    """Refuse what takes minutes: a rule at so many points; ConvergenceError names the engine that can."""
+    if cost(curved, points) > MOST:
+        raise ConvergenceError(
+            f"Exact would need {cost(curved, points):.0e} densities for this model of "
+            f"{curved.design.columns.shape[1]} coefficients and {len(curved.names)} hyperparameters (at most "
+            f'{MOST:.0e}); use engine = {{ kind = "nuts" }}.'
+        )
+
+
 def coarser(laid: Laid, values: Sequence[Array], size: int) -> Laid:
     """Give a rule of another size at the same nodes, for neighbours to be held against."""
     curved = replace(laid.curved, size=size)
