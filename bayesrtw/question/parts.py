@@ -120,7 +120,12 @@ def parts(model: Subject, evidence: object = None, *, ci_prob: float = 0.95) -> 
         for name in frame.index
     ]
     caption = f"What each part adds, {100 * ci_prob:g} % intervals, and which studies tell it"
-    return answered(frame, whole, caption, picture="components", options={"ci_prob": ci_prob})
+    words = "; ".join(
+        f"{name} {row['median']:.2f} ({row['lower']:.2f} to {row['upper']:.2f})"
+        for name, row in frame.iterrows()
+    )
+    said = f"What each part adds, analysis scale: {words}."
+    return answered(frame, whole, caption, words=said)
 
 
 def told_by(fit: Fitted, *, ci_prob: float = 0.95) -> PartsTold:
