@@ -21,7 +21,7 @@ from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import Distribution
-from bayesrtw.posterior.pieces import Pieces, Points
+from bayesrtw.posterior.pieces import Outcomes, Pieces
 from bayesrtw.registry import suggestion
 
 Array = NDArray[np.float64]
@@ -185,7 +185,7 @@ class BorrowedFitted:
         """See `Fitted`."""
         return borrowed(model, evidence, self.solve) or self.plain.beside(model, evidence)
 
-    def expected(self, rows: Mask) -> list[Kernels | Pieces | Points]:
+    def expected(self, rows: Mask) -> list[Kernels | Pieces | Outcomes]:
         """See `Fitted`."""
         return self._each(rows, lambda fit, mask: fit.expected(mask))
 

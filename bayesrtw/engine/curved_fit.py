@@ -55,7 +55,7 @@ from bayesrtw.model.spec import Model
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.posterior.marginal import Distribution, marginals, series
 from bayesrtw.posterior.nodes import Nodes
-from bayesrtw.posterior.pieces import Pieces, Points
+from bayesrtw.posterior.pieces import Outcomes, Pieces
 from bayesrtw.registry import suggestion
 
 Array = NDArray[np.float64]
@@ -220,7 +220,7 @@ class CurvedFit:
     def _effects(self) -> dict[int, Kernels]:
         return {}
 
-    def expected(self, rows: Mask) -> Sequence[Kernels | Pieces | Points]:
+    def expected(self, rows: Mask) -> Sequence[Kernels | Pieces | Outcomes]:
         """See `Fitted`."""
         if np.any(rows & self.kept):
             raise SpecError("rows are predicted that the fit has seen; leave them out first.")
@@ -270,7 +270,7 @@ class CurvedFit:
         every = (here[..., None] * each).reshape(len(weight), -1)
         return kernels(theta.reshape(every.shape), weight, every, self._degree, enough=ROWS)
 
-    def _reported(self, row: int) -> Kernels | Points:
+    def _reported(self, row: int) -> Kernels | Outcomes:
         """Give what a row would report: where it is one of several outcomes, these."""
         sites = self.design.sites
         if self.fine.curved.at_risk[row] or sites.reports(row, np.zeros(1)) is None:

@@ -7,6 +7,7 @@ given SD. Each of them makes the effect behind the row, and what it would report
 a linear function of the coefficients plus a normal deviation.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -23,7 +24,7 @@ from bayesrtw.engine.surface import Surface, surface
 from bayesrtw.model.observation import Sites
 from bayesrtw.model.term import AtRisk
 from bayesrtw.posterior.kernels import Kernels
-from bayesrtw.posterior.pieces import Points
+from bayesrtw.posterior.pieces import Outcomes
 
 Array = NDArray[np.float64]
 
@@ -36,8 +37,10 @@ VALUES, AHEAD = 15, 31
 NEGLIGIBLE = 1e-10
 #: Step of slopes of a selection, in SDs of what a row reports: central differences are right to 1e-8.
 STEP = 1e-4
-#: Means of a row on which its reports are looked at.
-OUTLOOKS = 201
+#: Least and most means of a row on which its reports are looked at, how far in SDs of what is known of it,
+#: and how close in SDs of a report, so that they are no comb. Errors that would take more are normal, and
+#: next to nothing beside what is not known of the mean.
+OUTLOOKS, MOST, FURTHEST, CLOSE = 201, 501, 6.5, 0.7
 
 
 class ErrorPart(NamedTuple):
@@ -410,13 +413,36 @@ def reported(part: ErrorPart) -> tuple[Array, Array]:
     return part.seen, part.own + part.error
 
 
-def told(sites: Sites, row: int, eta: Kernels) -> Points:
+def told(sites: Sites, row: int, eta: Kernels) -> Outcomes:
     """Give what a row that sees a mean would report: one of its outcomes each."""
-    z = np.linspace(-6.5, 6.5, OUTLOOKS)
+    width = float(sites.near[1][row])
+    count = math.ceil(2.0 * FURTHEST * eta.spread / (CLOSE * width))
+    if count > MOST:
+        return _as_normal(sites, row, eta, width)
+    z = np.linspace(-FURTHEST, FURTHEST, max(count, OUTLOOKS))
     density = np.exp(-0.5 * z * z)
-    found = sites.reports(row, np.asarray(eta.quantile(ndtr(z))))
-    assert found is not None
-    estimate, log = found
-    chance = density @ np.exp(log) / density.sum()
+    theta = np.asarray(eta.quantile(ndtr(z)))
+    estimate = chance = np.zeros(0)
+    # As many effects at once as memory allows; the outcomes of some are the first of those of others.
+    at, step = 0, 1
+    while at < len(theta):
+        found = sites.reports(row, theta[at : at + step])
+        assert found is not None
+        some = density[at : at + step] @ np.exp(found[1])
+        size = max(len(some), len(chance))
+        estimate = max(found[0], estimate, key=len)
+        chance = np.pad(chance, (0, size - len(chance))) + np.pad(some, (0, size - len(some)))
+        at, step = at + step, max(1, AT_ONCE // size)
     order = np.argsort(estimate)
-    return Points(estimate[order], chance[order] / chance.sum())
+    return Outcomes(estimate[order], chance[order] / chance.sum())
+
+
+def _as_normal(sites: Sites, row: int, eta: Kernels, width: float) -> Outcomes:
+    """Give outcomes so many that they lie around the mean as a normal of a small error does."""
+    z = np.linspace(-FURTHEST, FURTHEST, 2001)
+    x = eta.widened(np.full(len(eta.weight), width**2)).quantile(ndtr(z))
+    found = sites.reports(row, x[-1:])
+    assert found is not None
+    estimate = np.sort(found[0])
+    between = ndtr(np.interp(0.5 * (estimate[1:] + estimate[:-1]), np.asarray(x), z))
+    return Outcomes(estimate, np.diff(between, prepend=0.0, append=1.0))

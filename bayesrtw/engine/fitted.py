@@ -18,7 +18,7 @@ from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.spec import NEW, Model
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import Distribution
-from bayesrtw.posterior.pieces import Pieces, Points
+from bayesrtw.posterior.pieces import Outcomes, Pieces
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -184,7 +184,7 @@ class Fitted(Expects, Protocol):
     def beside(self, model: Model, evidence: Evidence) -> "Fitted":
         """Fit another model, or the rows described otherwise, sharing nodes where that is exact."""
 
-    def expected(self, rows: Mask) -> Sequence[Kernels | Pieces | Points]:
+    def expected(self, rows: Mask) -> Sequence[Kernels | Pieces | Outcomes]:
         """Predict what each of some rows would report: effect, biases and sampling error together.
 
         For rows that are not kept; each by itself, given the kept ones. Under a selection, given that it

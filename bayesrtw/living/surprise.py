@@ -16,7 +16,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import given
 from bayesrtw.posterior.kernels import Kernels
-from bayesrtw.posterior.pieces import Pieces, Points
+from bayesrtw.posterior.pieces import Outcomes, Pieces
 
 #: Results from which drift is looked for; below, the test has no power worth a flag.
 LEAST_PIT = 8
@@ -45,7 +45,7 @@ def surprise(
     try:
         [before] = solve(model, evidence).without([new])
     except EngineRefusal:
-        expected: Sequence[Kernels | Pieces | Points] = _sampled(model, evidence, se[rows], tree)
+        expected: Sequence[Kernels | Pieces | Outcomes] = _sampled(model, evidence, se[rows], tree)
     else:
         expected = [] if before is None else before.expected(new)
     labels = evidence.data[ESTIMATE].to_numpy()
@@ -81,7 +81,7 @@ def _sampled(
     return [Kernels(share, drawn, np.full(len(drawn), own)) for own in se]
 
 
-def tail(value: float, own: Kernels | Pieces | Points) -> dict[str, float]:
+def tail(value: float, own: Kernels | Pieces | Outcomes) -> dict[str, float]:
     """Hold a value against its predictive distribution; both tails are summed by themselves."""
     below, above = float(own.below(value)), float(own.above(value))
     centre, spread = own.centre, own.spread

@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
@@ -30,6 +31,9 @@ END, DOUBLED = 36.0, 18
 TOGETHER = 256
 #: Outcomes of two groups that say where their baseline lives.
 FEW = 9
+#: Outcomes of two groups between which the log of an integral is a cubic spline, and how far below its
+#: maximum it is followed.
+BETWEEN, NOTHING = 401, 1e3
 #: Of many studies at once: nodes around a baseline's mode, even in the inverse hyperbolic sine of SDs; Newton
 #: steps to the mode and the distance of their differences.
 EVEN, STEP, STEPS, NEAR = 59, 0.15, 6, 1e-3
@@ -134,20 +138,34 @@ class TwoArms:
         """See `OneStudy`: given how many events both groups have."""
         total = float(self.events.sum())
         u = np.arange(max(0.0, total - self.size[1]), min(total, self.size[0]) + 1.0)
+        if self.law is logit:  # how events are shared out then says nothing of the baseline
+            ways = _ways(u, self.size[0]) + _ways(total - u, self.size[1])
+            found = ways + theta[:, None] * u
+        else:
+            found = self._shared_out(u, total, theta)
+        return self.estimate(u, total), found - logsumexp(found, axis=1, keepdims=True)
+
+    def _shared_out(self, u: Array, total: float, theta: Array) -> Array:
+        """Log of integrals over the baseline, shape (effect, outcome): of many outcomes between some."""
+        ends = 0.5 * (u[0] + u[-1]) - 0.5 * (u[-1] - u[0]) * np.cos(
+            np.linspace(0, math.pi, BETWEEN)
+        )
+        asked = u if len(u) <= BETWEEN else np.unique(np.round(ends))
         some = u[np.unique(np.linspace(0, len(u) - 1, FEW).astype(int))]
         a = np.linspace(*self.baseline.ends, 1001)[:, None]
-        found = np.empty((len(theta), len(u)))
+        found = np.empty((len(theta), len(asked)))
         for place, each in enumerate(theta):
             log = np.max(self._given(some, total, a, each), axis=1)
             kept = np.flatnonzero(log > np.max(log) - END)
-            if not len(
-                kept
-            ):  # an effect that no baseline allows: nobody, or everybody, of the events
-                found[place] = np.where(u == (u[-1] if each > 0 else u[0]), 0.0, -np.inf)
+            if not len(kept):  # an effect that no baseline allows: nobody, or everybody
+                found[place] = np.where(asked == asked[-1 if each > 0 else 0], 0.0, -np.inf)
                 continue
             at = np.linspace(a[max(kept[0] - 1, 0), 0], a[min(kept[-1] + 1, 1000), 0], 201)
-            found[place] = logsumexp(self._given(u, total, at[:, None], each), axis=0)
-        return self.estimate(u, total), found - logsumexp(found, axis=1, keepdims=True)
+            found[place] = logsumexp(self._given(asked, total, at[:, None], each), axis=0)
+        if asked is u:
+            return found
+        known = np.maximum(found, np.max(found, axis=1, keepdims=True) - NOTHING)
+        return np.asarray(scipy.interpolate.CubicSpline(asked, known, axis=1)(u))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -360,7 +378,7 @@ def log(events: Array, size: Array, eta: Array) -> Array:
 
 def cloglog(events: Array, size: Array, eta: Array) -> Array:
     """Binomial probability where `eta` is the log of the cumulative hazard."""
-    hazard = np.exp(np.clip(eta, -700.0, 700.0))
+    hazard = np.exp(np.clip(eta, -700.0, 600.0))
     log_p = np.log(np.maximum(-np.expm1(-hazard), 1e-320))
     return _binomial(events, size, log_p, -hazard)
 
@@ -394,7 +412,7 @@ def _log_chances(link: str, eta: Array) -> tuple[Array, Array]:
     if link == "log":
         below = np.minimum(eta, -1e-300)
         return np.where(eta < 0, below, -np.inf), np.log(-np.expm1(below))
-    hazard = np.exp(np.clip(eta, -700.0, 700.0))
+    hazard = np.exp(np.clip(eta, -700.0, 600.0))
     return np.log(np.maximum(-np.expm1(-hazard), 1e-320)), -hazard
 
 

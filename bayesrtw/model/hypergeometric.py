@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln, logsumexp
 
 from bayesrtw.dims import ESTIMATE
-from bayesrtw.errors import Finding, SpecError
+from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.convert import log_odds_ratio
 from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
@@ -24,6 +24,9 @@ Array = NDArray[np.float64]
 
 #: Effects that share a window of outcomes, and the log of an outcome's weight below which it is outside.
 TOGETHER, OUTSIDE = 16, 50.0
+
+#: Most outcomes of a table.
+MOST = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,6 +119,14 @@ class Hypergeometric(Counted):
         near = log_odds_ratio_half(a, n1, c, n0)
         seen = evidence.data["effect"].to_numpy().astype(float)
         names, units = evidence.data[ESTIMATE].to_numpy(), []
+        many = np.minimum(np.minimum(a + c, n1 + n0 - a - c), np.minimum(n1, n0)) > MOST
+        if many.any():
+            raise SpecError(
+                "likelihood 'hypergeometric' sums over all that a table could have been given its margins, "
+                f"at most {MOST:,} tables; {shown(names[many].astype(str))} could have been more. With so "
+                "many events an effect and its standard error say the same: give them, or use likelihood "
+                "'normal'."
+            )
         for row in range(len(a)):
             outcomes, log_weight = ways(n1[row], n0[row], a[row] + c[row])
             estimate = _estimates(outcomes, n1[row], a[row] + c[row], n0[row])

@@ -113,7 +113,7 @@ def _mass(low: Array, high: Array) -> Array:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Points:
+class Outcomes:
     """Results that are one of a list of values: what counts can be.
 
     Attributes
@@ -134,7 +134,7 @@ class Points:
 
     def above(self, x: ArrayLike) -> Array:
         """Give P(X > x) and half of P(X = x), of any shape, summed from above."""
-        turned = Points(-self.value[::-1], self.weight[::-1])
+        turned = Outcomes(-self.value[::-1], self.weight[::-1])
         return turned.below(-np.asarray(x, dtype=np.float64))
 
     def quantile(self, q: ArrayLike) -> Array:

@@ -12,7 +12,7 @@ from bayesrtw.engine.fitted import Posterior
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import Distribution
-from bayesrtw.posterior.pieces import Pieces, Points
+from bayesrtw.posterior.pieces import Outcomes, Pieces
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ def table(
     return pd.DataFrame(columns)
 
 
-def quantiles(many: Sequence[Kernels | Distribution | Pieces | Points], levels: Array) -> Array:
+def quantiles(many: Sequence[Kernels | Distribution | Pieces | Outcomes], levels: Array) -> Array:
     """Give quantiles of many distributions, shape (level, quantity): alike ones in one call."""
     found = np.empty((len(levels), len(many)))
     alike: dict[int, dict[int, Kernels]] = {}
@@ -102,7 +102,7 @@ def quantiles(many: Sequence[Kernels | Distribution | Pieces | Points], levels: 
     return found
 
 
-def tails(many: Sequence[Kernels | Pieces | Points], at: Array) -> tuple[Array, Array]:
+def tails(many: Sequence[Kernels | Pieces | Outcomes], at: Array) -> tuple[Array, Array]:
     """Give the lower and the upper tail of each of many distributions at a point of its own."""
     below, above = np.empty((2, len(many)))
     for place, (one, x) in enumerate(zip(many, at, strict=True)):

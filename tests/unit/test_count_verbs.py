@@ -132,3 +132,37 @@ def test_a_picture_is_drawn(asked):
     for name in ("mu", "tau", "theta_new"):
         assert plot_prior_posterior(made, name) is not None
         plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("name", "link", "times"),
+    [("binomial", "logit", 1), ("binomial", "cloglog", 1), ("binomial", "logit", 25)],
+)
+def test_what_large_tables_would_have_reported_is_near_what_their_normals_would(name, link, times):
+    """Registers of 100,000 people and more: predictions of counts are those of the estimates."""
+    tables = [[9800, 100000, 9000, 100000], [9900, 100000, 9500, 99000], [8800, 90000, 8000, 91000]]
+    frame = pd.DataFrame(times * np.array(tables), columns=NAMES).assign(study=list("ABC"))
+    [measure, *_] = kind(name)(link=link).reads.measures
+    evidence = brw.Evidence.from_frame(
+        frame, columns={each: each for each in NAMES}, measure=measure, benefit="higher"
+    )
+    terms = (brw.Intercept(prior.Normal(0, 1)), brw.Exchangeable(prior.HalfNormal(0.5)))
+    counted = brw.predictive_check(
+        brw.Model(terms=terms, likelihood=kind(name)(link=link)), evidence
+    )
+    plain = brw.predictive_check(brw.Model(terms=terms), evidence)
+    for column in ("expected", "lower", "upper", "pit"):
+        assert_allclose(counted[column], plain[column], atol=5e-4)
+
+
+def test_tables_that_could_have_been_too_much_are_named():
+    frame = pd.DataFrame([[1200000, 6e6, 1100000, 6e6], [9, 100, 8, 99]], columns=NAMES).assign(
+        study=list("AB")
+    )
+    evidence = brw.Evidence.from_frame(
+        frame, columns={each: each for each in NAMES}, measure="log_odds_ratio", benefit="higher"
+    )
+    terms = (brw.Intercept(prior.Normal(0, 1)), brw.Exchangeable(prior.HalfNormal(0.5)))
+    made = brw.Model(terms=terms, likelihood=kind("hypergeometric")())
+    with pytest.raises(BayesrtwError, match=r"at most 1,000,000 tables; 'A' could have been more"):
+        brw.fit(made, evidence, engine=brw.Exact(draws=0))
