@@ -255,7 +255,8 @@ def _fill(
         cell.width = Cm(widths[place])
         paragraph = cell.paragraphs[0]
         paragraph.paragraph_format.space_after = Pt(1)
-        run = paragraph.add_run(text)
+        # An address that is copied must be whole: programs end lines inside it by themselves.
+        run = paragraph.add_run(text.replace(BREAK, ""))
         run.font.size, run.bold = Pt(SIZE), bold
         if right[place]:
             paragraph.alignment = WD_ALIGN_PARAGRAPH.RIGHT

@@ -393,7 +393,7 @@ def test_a_run_that_was_tampered_with_is_not_replayed(here):
     path = last().folder / "inputs" / "evidence" / "mine.csv"
     path.write_text(path.read_text().replace("0.20", "0.90"))
     assert "is not as it was written" in call("replay", "mine", code=1).stderr
-    assert "1 faults" in call("verify", code=1).stdout
+    assert "1 fault," in call("verify", code=1).stdout
 
 
 def test_help_documents_the_exit_codes():
