@@ -72,7 +72,7 @@ def stand_ins(*, posterior):
     figure.write_figure = lambda _, path: path.write_bytes(PICTURE)
     render.page = lambda _, content, *__: render.render_html(content, [])
     if posterior:
-        xr.DataTree.to_netcdf = lambda *_, **__: PICTURE
+        xr.DataTree.to_netcdf = lambda *_, **__: memoryview(PICTURE)
 
 
 class Bench:

@@ -138,7 +138,7 @@ def test_the_head_of_a_report_says_registered_of_what_is_in_the_register_alone(s
     assert "registered 2026-11-30, revision 2" in render_markdown(content)
     said = {"check": "unregistered", "severity": "warning", "message": "It is in no register."}
     text = render_markdown({**content, "findings": [*content["findings"], said]})
-    assert "not in the register of this package; dated 2026-11-30, revision 1" in text
+    assert "not in the register of this package; dated 2026-11-30, revision 2" in text
 
 
 def test_a_table_of_parts_says_what_it_holds(synthesis):
