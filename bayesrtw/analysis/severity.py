@@ -286,6 +286,12 @@ class _Refit:
             replace(bare, likelihood=Copas(small=one, rho=rho, large=max(one, LARGE)))
             for one in weights
         ]
+        lost = sorted({*bare.hyper} - {*models[0].hyper})
+        if lost or bare.likelihood.clustering is not None:
+            raise EvidenceError(
+                "the model of Copas knows neither clusters nor unknown correlations of sampling errors"
+                f"{f' ({", ".join(lost)})' if lost else ''}: state a correlation, or leave them out."
+            )
         return [solve(one, self.evidence).posterior for one in models]
 
     def _with(self, weight: float) -> StepWeights:

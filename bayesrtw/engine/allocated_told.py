@@ -39,7 +39,9 @@ def slopes_of(at: AtNodes, problem: Allocated, mu: Array) -> Array:
                 both += one * other
             covariance[:, place] = np.einsum("na,na->n", share, both)
         covariance[:, :width] += states.points.rest @ mu
-        return np.asarray(np.einsum("nek,nk->ne", problem.solved(here.values), covariance))
+        solved = problem.solved(here.values)
+        solved = np.broadcast_to(solved, (len(covariance), *solved.shape[-2:]))
+        return np.asarray(np.einsum("nek,nk->ne", solved, covariance))
 
     return at.mean(("shares", mu.tobytes()), len(problem.design.se), of)
 

@@ -37,9 +37,8 @@ from bayesrtw.posterior.kernels import Kernels
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-#: Pairs of points that are divided among nodes, and at a node at least; points of normals that results share,
-#: as a power of two.
-PAIRS, FEWEST, SHARED = 5_000, 2, 8
+#: Pairs of points that are divided among nodes, and at a node at least.
+PAIRS, FEWEST = 5_000, 2
 #: Draws are kernels of this SD, in SDs of the posterior, drawn in so that mean and SD stay.
 NARROW = 0.05
 #: Rows up to which whatever they have in common is one normal, and share of points that must carry.
@@ -258,12 +257,17 @@ class _Look:
         Shapes (point, row) and (point, row, normal).
         """
         design, at, count = self.design, self.points.hyper, len(self.points.b)
+        if design.scatter:
+            raise EngineRefusal(
+                "biases differ from study to study by an unknown spread, which is not integrated with a "
+                "selection; state the spread, or leave the biases out."
+            )
         sampling = np.broadcast_to(sampling_variance(design, at), (count, len(design.se)))
         together = sampling[:, rows, None] * np.eye(len(rows))
         slopes = []
         for block in design.blocks:
-            inside = np.flatnonzero(np.isin(rows, block.rows))
-            if len(inside):
+            if np.isin(block.rows, rows).all():
+                inside = np.searchsorted(rows, block.rows)
                 [each] = correlated([block], [block.rows[None]])
                 whole = np.broadcast_to(each.at(at), (count, 1, len(inside), len(inside)))
                 together[np.ix_(np.arange(count), inside, inside)] = whole[:, 0]
@@ -322,8 +326,10 @@ class _Look:
                 z, weight = normal_rule(count)
                 yield np.flatnonzero(wanted == count), z[:, None], weight
         else:
-            cube = _even(many, 2**SHARED, seed=1)
-            yield every, ndtri(cube), np.full(len(cube), 1.0 / len(cube))
+            raise EngineRefusal(
+                f"{len(rows)} results of a study, or of studies that belong together, are correlated in more "
+                "ways than one: how probable it was to see all of them is not integrated."
+            )
 
     def shares(self, weight: float) -> tuple[Array, float]:
         """Shares of points where results beyond the step are seen so often; log of what all weigh."""

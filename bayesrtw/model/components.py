@@ -356,7 +356,8 @@ class Components:
         if not any(every):
             return None
         studies, columns = evidence.data["study"].to_numpy().astype(str), self._columns(evidence)
-        arms = OpenArms(self.arms(evidence), _said_open(self, evidence), every, studies)
+        sides, said = self.arms(evidence), _said_open(self, evidence)
+        arms = OpenArms(sides, said, every, studies, evidence.single_arms)
         return arms.combined(
             self.name, self._assumed, columns, lambda doses: self.row(doses, evidence)
         )

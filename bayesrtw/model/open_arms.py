@@ -135,12 +135,15 @@ class OpenArms:
         Of each row the part and the side, 0 or 1, that stand open in one arm alone.
     studies
         Whose rows they are, shape (estimate,).
+    single
+        Which rows are of one arm and have no comparator, shape (estimate,).
     """
 
     sides: tuple[list[Doses], list[Doses]]
     said: tuple[list[Doses], list[Doses]]
     open: list[list[tuple[str, int]]]
     studies: NDArray[np.str_]
+    single: NDArray[np.bool_]
 
     def combined(
         self, column: str, missing: MissingParts, columns: Array, adds: Callable[[Doses], Array]
@@ -149,15 +152,27 @@ class OpenArms:
         units = sorted({each for row in self.open for each in row})
         place = {each: number for number, each in enumerate(units)}
         shape = (len(self.open), len(units))
-        told, unit = np.zeros(shape, dtype=np.intp), np.full(shape, -1, dtype=np.intp)
-        whose: dict[tuple[object, ...], int] = {}
+        told, teller = np.full(shape, -1, dtype=np.intp), np.full(shape, -1, dtype=np.intp)
+        unit, whose = teller.copy(), dict[tuple[object, ...], int]()
+        stand: dict[tuple[object, ...], set[int]] = {}
         for row, (part, side) in product(range(shape[0]), units):
+            if side and self.single[row]:
+                continue
             doses, unclear = self.sides[side][row], self.said[side][row]
-            told[row, place[part, side]] = 1 if part in doses else -1 if part in unclear else 0
+            # Arms of one study that read the same are one arm.
+            own = self.studies[row], frozenset(doses.items()), frozenset(unclear)
+            number = whose.setdefault((part, side, *own), len(whose))
             if (part, side) in self.open[row]:
-                # Arms of one study that read the same are one arm.
-                own = part, side, self.studies[row], frozenset(doses), frozenset(unclear)
-                unit[row, place[part, side]] = whose.setdefault(own, len(whose))
+                unit[row, place[part, side]] = number
+                stand.setdefault((part, *own), set()).add(side)
+            elif part in doses or part not in unclear:
+                told[row, place[part, side]], teller[row, place[part, side]] = part in doses, number
+        both = sorted({f"{own[0]} of {own[1]}" for own, found in stand.items() if len(found) > 1})
+        if both:
+            raise SpecError(
+                "an arm whose parts stand open is the programme's in one row and the comparator in another: "
+                f"{shown(both)}. Give these studies one row an arm, or code the part."
+            )
         many = 2 ** max(len(each) for each in self.open)
         has = np.repeat((told == 1)[:, None], many, axis=1)
         alternatives = np.repeat(columns[:, None], many, axis=1)
@@ -179,7 +194,7 @@ class OpenArms:
         names = tuple(called(each) for each in units)
         delta = np.array([missing.delta.get(part, 0.0) for part, _ in units])
         prior = np.array([missing.yes, missing.no])
-        return OpenParts(column, names, told, unit, alternatives, has, prior, delta)
+        return OpenParts(column, names, told, teller, unit, alternatives, has, prior, delta)
 
 
 def allocated_parts(missing: OpenParts, shift: "TensorVariable") -> Allocation:

@@ -30,6 +30,8 @@ class OpenParts:
         Parts that stand open somewhere, of one side each.
     told
         Whether the arm of an estimate has the part, shape (estimate, part): 1, 0, or -1 where nobody says.
+    arm
+        Whose arm tells, shape (estimate, part): an arm is counted once, whatever rows it stands in.
     unit
         Whose arm stands open, shape (estimate, part): estimates of one arm have one number; -1 elsewhere.
     alternatives
@@ -45,6 +47,7 @@ class OpenParts:
     column: str
     names: tuple[str, ...]
     told: Index
+    arm: Index
     unit: Index
     alternatives: Array
     has: Mask
@@ -77,6 +80,7 @@ class OpenParts:
         return replace(
             self,
             told=self.told[keep],
+            arm=self.arm[keep],
             unit=self.unit[keep],
             alternatives=self.alternatives[keep],
             has=self.has[keep],
@@ -91,9 +95,12 @@ class OpenParts:
 
     def known(self, keep: Mask | None = None) -> Array:
         """Give the beta posterior of each share by the arms that say, shape (part, 2)."""
-        told = self.told if keep is None else self.told[keep]
-        counts = np.stack([np.sum(told == 1, axis=0), np.sum(told == 0, axis=0)], axis=1)
-        return np.asarray(self.prior + counts)
+        told, arm = (each if keep is None else each[keep] for each in (self.told, self.arm))
+        counts = [
+            [len(np.unique(whose[says == value])) for value in (1, 0)]
+            for says, whose in zip(told.T, arm.T, strict=True)
+        ]
+        return np.asarray(self.prior + np.array(counts))
 
     def chances(self, keep: Mask | None = None) -> Array:
         """Probability that an open arm has each part by the arms that say, shape (part,)."""
@@ -142,6 +149,7 @@ class OpenParts:
         both = replace(
             kept,
             told=np.concatenate([kept.told, silent]),
+            arm=np.concatenate([kept.arm, silent]),
             unit=np.concatenate([kept.unit, self.unit[row][None]]),
             has=np.concatenate([kept.has, self.has[row][None]]),
         )

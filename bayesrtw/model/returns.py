@@ -193,7 +193,7 @@ class Returns:
                 gap - sum(slope * own for slope, own in zip(row, shares, strict=True))
                 for gap, row in zip(gaps, slopes.tolist(), strict=True)
             ]
-        found = found + self.joint.log_size
+        found = found + float(np.sum(np.log(np.diag(self.joint.whitening)[own])))
         for row in self.joint.whitening[np.ix_(own, own)].tolist():
             white = sum(slope * gap for slope, gap in zip(row, gaps, strict=True) if slope)
             found = found - 0.5 * np.square(white)
@@ -306,7 +306,8 @@ class Returns:
         at = self._look.theta
         low, high = at[max(inside[0] - 1, 0)], at[min(inside[-1] + 1, FIRST - 1)]
         count = min(max(math.ceil((high - low) / LONGEST) + 1, FEWEST), MOST)
-        line = Even.through(*self._lay(np.linspace(low, high, count)).line(self.shape.shape))
+        laid = self._lay(np.linspace(low, high, count), far=True)
+        line = Even.through(*laid.line(self.shape.shape))
         return replace(own, far=LogLine(line, own.far, float(low), float(high), own.ends))
 
     def under(self, law: tuple[float, float]) -> LogLine:
@@ -348,16 +349,19 @@ class Returns:
             laid = laid.woven(self._lay(0.5 * (laid.theta[1:] + laid.theta[:-1]), laid))
         return laid
 
-    def _lay(self, theta: Array, known: Tabled | None = None) -> Tabled:
+    def _lay(self, theta: Array, known: Tabled | None = None, *, far: bool = False) -> Tabled:
         """Integrate over places at effects; at the shapes of what is known, where it is to be woven in."""
         if self.flat:
             return self._levelled(theta)
-        shapes = self._shapes(theta) if known is None else known.at
-        return Tabled(theta, shapes, self._evenly(theta, shapes, PLACES))
+        shapes = self._shapes(theta, far=far) if known is None else known.at
+        return Tabled(theta, shapes, self._evenly(theta, shapes, PLACES, far=far))
 
-    def _evenly(self, theta: Array, log_shape: Array, count: int) -> Array:
-        """Log of integrals over places at even effects and at shapes, shape (effect, shape)."""
-        if not self.by_arm:
+    def _evenly(self, theta: Array, log_shape: Array, count: int, *, far: bool = False) -> Array:
+        """Log of integrals over places at even effects and at shapes, shape (effect, shape).
+
+        Effects that hardly any likelihood is left of, `far`, have no levels in common with others.
+        """
+        if far or not self.by_arm:
             return self._tabled(theta, log_shape, count).log
         rows, columns = (
             each[_spaced(len(each), most)]
@@ -395,9 +399,9 @@ class Returns:
             whole = np.einsum("si,sji->js", one, windows)
             return np.asarray(np.log(whole * step) + tops[0] + tops[1])
 
-    def _shapes(self, theta: Array) -> Array:
+    def _shapes(self, theta: Array, *, far: bool) -> Array:
         """Lay shapes at even steps wherever they matter."""
-        first, last, step = self._alive(theta)
+        first, last, step = self._alive(theta, far=far)
         count = min(max(math.ceil((last - first) / step) + 1, SHAPES[0]), SHAPES[1])
         return np.linspace(first, last, count)
 
@@ -412,14 +416,14 @@ class Returns:
         reach = REACH * self.widest
         return self.shape.shape[0] - reach, self.shape.shape[0] + reach
 
-    def _alive(self, theta: Array) -> tuple[float, float, float]:
+    def _alive(self, theta: Array, *, far: bool) -> tuple[float, float, float]:
         """Give the shapes that matter at any of these effects, and steps that are fine enough."""
         some = np.linspace(theta[0], theta[-1], LOOKED[1] // 2)
         low, high = self._widest
         step = high - low
         for _ in range(NARROWED):
             shapes = np.linspace(low, high, LOOKED[1])
-            inside = self._evenly(some, shapes, PLACES // 2)
+            inside = self._evenly(some, shapes, PLACES // 2, far=far)
             inside = inside - 0.5 * ((shapes - self.shape.shape[0]) / self.widest) ** 2
             kept = inside > inside.max(axis=1, keepdims=True) - END
             gap = shapes[1] - shapes[0]
@@ -516,11 +520,10 @@ class Returns:
 
 
 class Together(NamedTuple):
-    """Normal numbers given counts: slopes on gaps of shares, a whitening of what is left, its log size."""
+    """Normal numbers given counts: slopes on gaps of shares, and a whitening of what is left."""
 
     slopes: Array
     whitening: Array
-    log_size: float
     sd: Array
     correlation: Array
 
@@ -588,5 +591,4 @@ def _given(study: Returns, people: People, functions: list[Array]) -> Together:
         slopes = np.linalg.solve(between, whole[size:, :size]).T
         left = whole[:size, :size] - slopes @ whole[size:, :size]
     lower = np.linalg.cholesky(left)
-    log_size = -float(np.sum(np.log(np.diag(lower))))
-    return Together(slopes, np.linalg.inv(lower), log_size, scale[:size], correlation)
+    return Together(slopes, np.linalg.inv(lower), scale[:size], correlation)

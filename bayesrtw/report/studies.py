@@ -3,6 +3,7 @@
 from typing import Any
 
 from bayesrtw.printed import event
+from bayesrtw.question.missing import ABSENT
 from bayesrtw.report.block import (
     Block,
     Bracketed,
@@ -188,12 +189,18 @@ def missing_levels(content: dict[str, Any], n: Printer) -> list[Section]:
         why: Text = ("Not worked out: ", Quoted(found["missing"]))
         return [Section("missing", title, (Paragraph(why),), short)]
     ways = found["ways"]
+    parts = ABSENT in (each["name"] for each in ways)
+    which, what, instead = (
+        ("a ", "arms", "what stands open taken for absent")
+        if parts
+        else ("", "levels", "silence taken for a level of its own")
+    )
     said: Text = (
-        "Some studies do not report ",
+        f"Some studies do not report {which}",
         Quoted(label(found["column"])),
-        ". The answer is a sum over the levels that they may have. Missing information is the part of a "
-        "result's variance that would be gone if somebody told the levels; beside it stand the studies that "
-        "do report alone, and silence taken for a level of its own.",
+        f". The answer is a sum over the {what} that they may have. Missing information is the part of a "
+        "result's variance that would be gone if somebody told; beside it stand the studies that do report "
+        f"alone, and {instead}.",
     )
     head = (
         Head(("Result",)),

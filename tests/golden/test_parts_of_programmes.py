@@ -64,8 +64,15 @@ def _completions(rows: brw.Evidence) -> tuple[list[str], np.ndarray, np.ndarray]
         x[:, row, known.index(part)] += bits[:, place] * (1 - 2 * side)
     for side, part in {(side, part) for _, side, part in open_}:
         own = [place for place, each in enumerate(open_) if each[1:] == (side, part)]
-        yes = 1 + sum(part in has for has in arms[side])
-        no = 2 + rows.size - yes - sum(part in each for each in may[side])
+        # An arm that stands in several rows of its study is one arm.
+        each = {
+            (study, frozenset(has), frozenset(open_too))
+            for study, has, open_too in zip(
+                rows.data["study"].to_numpy(), arms[side], may[side], strict=True
+            )
+        }
+        yes = 1 + sum(part in has for _, has, _ in each)
+        no = 2 + len(each) - yes - sum(part in open_too for *_, open_too in each)
         there = bits[:, own].sum(axis=1)
         log += betaln(yes + there, no + len(own) - there) - betaln(yes, no)
     assert logsumexp(log) == pytest.approx(0.0, abs=1e-12)

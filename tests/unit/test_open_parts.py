@@ -64,10 +64,13 @@ def known(rows=ROWS):
     """Arms of each side that have a part, and that have not, beside one of each."""
     counts = {}
     for side, part in {(side, part) for _, side, part in OPEN}:
-        cells = [(row[1 + 2 * side].split(" + "), row[2 + 2 * side].split(" + ")) for row in rows]
-        yes = sum(part in has for has, _ in cells)
-        unclear = sum(part in may and part not in has for has, may in cells)
-        counts[side, part] = (1 + yes, 1 + len(rows) - yes - unclear)
+        # An arm that stands in two rows of its study is one arm.
+        cells = {
+            (row[0], *(frozenset(row[at + 2 * side].split(" + ")) for at in (1, 2))) for row in rows
+        }
+        yes = sum(part in has for _, has, _ in cells)
+        unclear = sum(part in may and part not in has for _, has, may in cells)
+        counts[side, part] = (1 + yes, 1 + len(cells) - yes - unclear)
     return counts
 
 
@@ -259,3 +262,43 @@ def test_draws_have_every_part_as_often_as_it_is_expected():
         seen = np.bincount(drawn[:, row], minlength=shares.shape[1]) / len(drawn)
         np.testing.assert_allclose(seen, shares[row], atol=0.02)
     assert shares.sum(axis=1) == pytest.approx(1.0)
+
+
+def test_arms_are_counted_once_and_single_arms_are_no_comparators():
+    names = ["study", "parts_t", "open_t", "parts_c", "open_c", "effect", "se", "single_arm"]
+    cells = [
+        ("s1", "a + c", "none", "none", "none", 0.4, 0.1, "no"),
+        ("s1", "a + c", "none", "b", "none", 0.2, 0.1, "no"),
+        ("s2", "a", "none", "none", "none", 0.1, 0.1, "no"),
+        ("s3", "a", "c", "b", "c", 0.3, 0.1, "no"),
+        ("s4", "a", "c", "c", "none", 0.5, 0.1, "no"),
+        ("s5", "b", "none", "", "", 0.5, 0.1, "yes"),
+        ("s6", "b", "none", "none", "c", 0.5, 0.1, "no"),
+    ]
+    frame = pd.DataFrame(cells, columns=names)
+    rows = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
+    found = model(MISSING).terms[0].unreported(rows)
+    assert found.names == ("c", "c (comparator)")
+    # Of the programmes s1 has it, s2, s5 and s6 have not; of comparators s4 has, s1 (twice) and s2 have not.
+    np.testing.assert_array_equal(found.known(), [[2, 4], [2, 4]])
+    keep = np.arange(7) != 0
+    np.testing.assert_array_equal(found.known(keep), [[2, 4], [2, 3]])
+
+
+def test_an_open_arm_on_both_sides_is_named():
+    cells = [
+        ("s1", "a", "c", "none", "none", 0.4, 0.1),
+        ("s1", "b", "none", "a", "c", 0.2, 0.1),
+    ]
+    with pytest.raises(SpecError, match=r"comparator in another: 'c of s1'"):
+        model(MISSING).terms[0].unreported(evidence(cells))
+
+
+def test_a_common_effect_with_open_parts_is_fitted():
+    made = replace(model(MISSING), terms=(model(MISSING).terms[0], brw.Common()))
+    table = brw.summarise(brw.fit(made, evidence(), engine=brw.Exact(draws=0)))
+    close = replace(made, terms=(made.terms[0], brw.Exchangeable(HalfNormal(1e-4))))
+    near = brw.summarise(brw.fit(close, evidence(), engine=brw.Exact(draws=0)))
+    slopes = [name for name in table.index if name.startswith("beta")]
+    np.testing.assert_allclose(table.loc[slopes, "mean"], near.loc[slopes, "mean"], atol=1e-6)
+    np.testing.assert_allclose(table.loc[slopes, "sd"], near.loc[slopes, "sd"], rtol=1e-6)
