@@ -12,6 +12,7 @@ from bayesrtw.errors import Finding, SpecError
 from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.arms import beta_binomial, log_probability
+from bayesrtw.model.bias import share_of
 from bayesrtw.model.binomial import (
     MEASURES,
     chances,
@@ -24,7 +25,6 @@ from bayesrtw.model.binomial import (
 from bayesrtw.model.contract import UNIT
 from bayesrtw.model.counted import Counted, Reads, remembered
 from bayesrtw.model.curves import Curves
-from bayesrtw.model.hypergeometric import share_of
 from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.term import CLUSTER, Allocation, Hyper
 from bayesrtw.registry import component

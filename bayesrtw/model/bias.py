@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 
+#: Column of the shares that rows keep; no heading of a table, since tables may have one called "information".
+SHARE = "share kept under discounts"
+
 
 @dataclass(frozen=True, slots=True)
 class Studies:
@@ -488,8 +491,8 @@ def discounted(evidence: Evidence, share: Array) -> Evidence:
     Returns
     -------
     Evidence
-        The same rows with sampling variances divided by it, known covariances too; column ``information``
-        keeps it, for likelihoods that are not normal.
+        The same rows with sampling variances divided by it, known covariances too; `share_of` gives it, for
+        likelihoods that are not normal.
     """
     if np.all(share == 1.0):
         return evidence
@@ -501,8 +504,25 @@ def discounted(evidence: Evidence, share: Array) -> Evidence:
     )
     return replace(
         evidence,
-        data=evidence.data.assign(se=se, information=(ESTIMATE, share)),
+        data=evidence.data.assign({"se": se, SHARE: (ESTIMATE, share)}),
         dependence=dependence,
+    )
+
+
+def share_of(evidence: Evidence) -> Array:
+    """Give the share of its information that each row keeps, shape (estimate,)."""
+    if SHARE not in evidence.data:
+        return np.ones(evidence.size)
+    return np.asarray(evidence.data[SHARE].to_numpy(), dtype=np.float64)
+
+
+def as_reported(evidence: Evidence) -> Evidence:
+    """Give the standard errors that rows reported, whatever share of their information they keep."""
+    if SHARE not in evidence.data:
+        return evidence
+    return replace(
+        evidence,
+        data=evidence.data.assign(se=evidence.data["se"] * np.sqrt(evidence.data[SHARE])),
     )
 
 

@@ -14,9 +14,9 @@ from bayesrtw.evidence import convert
 from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.arms import LINKS, Baseline, Law, TwoArms, densities, log_probability
+from bayesrtw.model.bias import share_of
 from bayesrtw.model.counted import Counted, Reads, remembered, silent
 from bayesrtw.model.curves import Curves, curves
-from bayesrtw.model.hypergeometric import share_of
 from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component

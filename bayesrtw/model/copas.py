@@ -1,8 +1,8 @@
 """Estimates that are seen if a latent propensity, which goes with their errors, is high enough."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from scipy.special import log_ndtr, ndtri
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EngineRefusal, Finding, SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.bias import as_reported
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.likelihood import Offers
 from bayesrtw.model.selection import sign_of, undirected
@@ -80,9 +81,11 @@ class Copas:
 
         N(y_i; theta_i, s_i^2) Phi((u_i + rho (y_i - theta_i) / s_i) / sqrt(1 - rho^2)) / Phi(u_i),
 
-    ``u_i = g0 + g1 / s_i``. Reported standard errors are taken for those before the selection. [3]_ The data
-    tell the three numbers next to nothing of each other: they are stated, as chances that a precise and an
-    imprecise study are seen, and varied (`bayesrtw.severity` with a correlation).
+    ``u_i = g0 + g1 / s_i``. Reported standard errors are taken for those before the selection. [3]_ Where
+    rows keep a share of their information (`Discount`), their ``s_i^2`` is divided by it and ``u_i`` stays:
+    they were seen by what they report. The data tell the three numbers next to nothing of each other: they
+    are stated, as chances that a precise and an imprecise study are seen, and varied (`bayesrtw.severity`
+    with a correlation).
 
     Parameters
     ----------
@@ -183,19 +186,19 @@ class Copas:
         return [Finding("selection", "note", text)]
 
     def _ends(self, evidence: Evidence) -> tuple[float, float]:
-        se = _numbers(evidence, "se")
+        se = _numbers(as_reported(evidence), "se")
         return (
             (self.errors[0], self.errors[1]) if self.errors else (float(se.min()), float(se.max()))
         )
 
     def _propensity(self, evidence: Evidence) -> Array:
-        """Mean of each row's propensity, linear in its precision, shape (estimate,)."""
+        """Mean of each row's propensity, linear in the precision it reports, shape (estimate,)."""
         low, high = self._ends(evidence)
         top, bottom = ndtri(self.large), ndtri(self.small)
         if self.small == self.large:
             return np.full(evidence.size, top)
         slope = (top - bottom) / (1.0 / low - 1.0 / high)
-        return np.asarray(top + slope * (1.0 / _numbers(evidence, "se") - 1.0 / low))
+        return np.asarray(top + slope * (1.0 / _numbers(as_reported(evidence), "se") - 1.0 / low))
 
     def _sign(self, evidence: Evidence) -> float:
         return sign_of(self.towards, evidence)
@@ -209,7 +212,7 @@ class Copas:
             SeenEstimate(str(name), at, error, propensity, rho)
             for name, at, error, propensity in zip(names, *numbers, strict=True)
         ]
-        return curves(units, effect, se)
+        return replace(curves(units, effect, se), weaker=_weaker)
 
     def pymc(
         self, eta: "TensorVariable", evidence: Evidence, allocations: tuple[Allocation, ...] = ()
@@ -236,6 +239,12 @@ class Copas:
 
         seen = pm.Data("effect_data", _numbers(evidence, "effect"))
         pm.CustomDist("effect", eta, logp=logp, observed=seen, dtype="float64")
+
+
+def _weaker(units: Sequence[SeenEstimate], share: Array) -> list[SeenEstimate]:
+    """Let errors be larger than reported."""
+    pairs = zip(units, share.tolist(), strict=True)
+    return [replace(unit, se=unit.se / math.sqrt(kept)) for unit, kept in pairs]
 
 
 def _numbers(evidence: Evidence, name: str) -> Array:

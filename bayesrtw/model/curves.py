@@ -83,6 +83,8 @@ class Curves:
         Their likelihoods as sums of normals, where they were laid already.
     many
         Gives log likelihoods of units at effects, (unit, point), where that is cheaper than one by one.
+    weaker
+        Gives units that keep a share of their information, where that is no power of their likelihood.
     """
 
     units: tuple[OneStudy, ...]
@@ -92,6 +94,7 @@ class Curves:
     share: Array
     known: tuple[LogCurve, ...] | None = None
     many: Callable[[Sequence[Any], Array], Array] | None = None
+    weaker: Callable[[Sequence[Any], Array], Sequence[OneStudy]] | None = None
 
     def log_at(self, theta: Array) -> Array:
         """Give the log likelihoods of what units reported at effects, shape (unit, point)."""
@@ -186,10 +189,13 @@ class Curves:
         return curve(lambda theta: share * unit.deep(theta), near, width, unit.name)
 
     def weakened(self, share: Array) -> "Curves":
-        """See `Sites`: likelihoods to a power."""
+        """See `Sites`: likelihoods to a power, unless units know better."""
         if np.all(share == 1.0):
             return self
         width = self.width / np.sqrt(share)
+        if self.weaker is not None:
+            units = tuple(self.weaker(self.units, share))
+            return replace(self, units=units, width=width, known=None)
         return replace(self, width=width, share=self.share * share, known=None)
 
     def moved(self, by: Array) -> "Curves":

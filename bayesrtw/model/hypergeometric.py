@@ -12,6 +12,7 @@ from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.convert import log_odds_ratio
 from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.bias import share_of
 from bayesrtw.model.counted import Counted, Reads, remembered, silent
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.term import Allocation
@@ -180,13 +181,6 @@ def _of(evidence: Evidence) -> tuple[Array, Array]:
     """Give events and people of both groups, each of shape (2, estimate)."""
     seen = counts(evidence, 2)
     return seen.events, seen.size
-
-
-def share_of(evidence: Evidence) -> Array:
-    """Give the share of its information that each row keeps, shape (estimate,)."""
-    if "information" not in evidence.data:
-        return np.ones(evidence.size)
-    return np.asarray(evidence.data["information"].to_numpy(), dtype=np.float64)
 
 
 def ways(n1: float, n0: float, total: float) -> tuple[Array, Array]:

@@ -14,12 +14,12 @@ from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.counts import numbers_in
 from bayesrtw.evidence.hazards import MONTH, ReturnCurve
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.bias import as_reported, share_of
 from bayesrtw.model.contract import normal
 from bayesrtw.model.counted import remembered
 from bayesrtw.model.currency import Averaged, Back, BothArms, Report, Shape
 from bayesrtw.model.curves import KEPT, Curves, Estimated, OneStudy, curves
 from bayesrtw.model.drawn_curves import drawn
-from bayesrtw.model.hypergeometric import share_of
 from bayesrtw.model.likelihood import Offers
 from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.reported import ReportedRow, reported
@@ -332,7 +332,7 @@ class ReturnToWork:
             raise SpecError(
                 "Nuts cannot sample likelihood 'return_to_work' with a bias mixture; use Exact()."
             )
-        sites = self.observe(evidence).weakened(share_of(evidence))
+        sites = self.observe(as_reported(evidence)).weakened(share_of(evidence))
         pm.CustomDist(
             "effect",
             eta,

@@ -14,9 +14,9 @@ from bayesrtw.evidence.counts import counts
 from bayesrtw.evidence.groups import OF_GROUP
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.arms import LINKS, Law, OneArm, log_probability, logit, poisson
+from bayesrtw.model.bias import share_of
 from bayesrtw.model.counted import Counted, Reads, remembered, silent
 from bayesrtw.model.curves import Curves, Estimated, curves
-from bayesrtw.model.hypergeometric import share_of
 from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component
 

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.bias import as_reported, share_of
 from bayesrtw.model.likelihood import Offers
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import Allocation
@@ -284,7 +285,7 @@ class UnknownErrors:
             raise SpecError(
                 "Nuts cannot sample likelihood 'unknown_errors' with a bias mixture; use Exact()."
             )
-        made = self.observe(evidence)
+        made = self.observe(as_reported(evidence)).weakened(share_of(evidence))
         weight = np.exp(made.log_weight)
         seen = pm.Data("effect_data", made.seen)
         pm.NormalMixture(

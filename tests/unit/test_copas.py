@@ -15,6 +15,7 @@ from scipy.stats import norm
 import bayesrtw as brw
 from bayesrtw.engine import solve
 from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
+from bayesrtw.model.bias import discounted, share_of
 
 prior = brw.prior
 Copas = brw.likelihood.Copas
@@ -77,6 +78,57 @@ def test_without_correlation_nothing_is_selected():
     none = solve(brw.Model(terms=TERMS, likelihood=Copas(small=0.3, rho=0.0)), rows()).posterior
     assert_allclose(none.pooled.moments(), plain.pooled.moments(), atol=1e-8)
     assert_allclose(none.log_evidence, plain.log_evidence, atol=1e-7)
+
+
+HALVES = np.array([1.0, 0.5] * 3 + [1.0])
+DISCOUNT = brw.bias.Discount(brw.bias.Studies(("cohort",)), 0.5)
+
+
+def halved(small, rho):
+    """Mean, SD and log evidence where variances of three studies are doubled, seen by what they report."""
+    b = norm.ppf(small)
+    slope = (norm.ppf(0.99) - b) / (1.0 / SE.min() - 1.0 / SE.max())
+    u, wide = b + slope * (1.0 / SE - 1.0 / SE.max()), SE / np.sqrt(HALVES)
+    (m, wm), (t, wt), (x, wx) = line(-1.2, 1.6, 90), line(0.0, 1.4, 60), line(-8.0, 8.0, 160)
+    th = m[:, None, None] + t[None, :, None] * x
+    mass = wm[:, None] * wt * norm.pdf(m, 0, 0.5)[:, None] * 2.0 * norm.pdf(t, 0, 0.25)
+    for y, s, own in zip(EFFECT, wide, u, strict=True):
+        e = (y - th) / s
+        seen = norm.cdf((own + rho * e) / np.sqrt(1.0 - rho**2)) / norm.cdf(own)
+        mass = mass * ((norm.pdf(e) / s * seen) @ (wx * norm.pdf(x)))
+    mean = np.sum(mass.sum(axis=1) * m) / mass.sum()
+    return (
+        mean,
+        np.sqrt(np.sum(mass.sum(axis=1) * (m - mean) ** 2) / mass.sum()),
+        np.log(mass.sum()),
+    )
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.8])
+def test_a_discount_widens_errors_and_leaves_what_was_seen(rho):
+    """Without correlation this is a discount of normal estimates, evidence included."""
+    marked = rows(design=["rct", "cohort"] * 3 + ["rct"])
+    terms = (*TERMS, DISCOUNT)
+    found = solve(brw.Model(terms=terms, likelihood=Copas(small=0.3, rho=rho)), marked).posterior
+    wanted = halved(0.3, rho)
+    got = (*found.pooled.moments(), found.log_evidence)
+    assert_allclose(got, wanted, atol=1e-5)
+    if rho == 0.0:
+        plain = solve(brw.Model(terms=terms), marked).posterior
+        assert_allclose(got, (*plain.pooled.moments(), plain.log_evidence), atol=1e-7)
+
+
+def test_a_sampler_is_told_of_what_was_seen_by_what_studies_report():
+    """Chances of being seen hang on reported errors, whatever share of its information a row keeps."""
+    copas, marked = Copas(small=0.3, rho=0.8), rows()
+    kept = discounted(marked, HALVES)
+    assert_allclose(copas._propensity(kept), copas._propensity(marked), rtol=1e-12)
+    assert_allclose(kept.data["se"], SE / np.sqrt(HALVES))
+
+
+def test_a_column_named_information_is_no_share():
+    """It was taken for the shares that discounts leave, by samplers of counts."""
+    assert_allclose(share_of(rows(information=np.arange(7.0))), np.ones(7))
 
 
 def test_lower_is_better_is_the_mirror_image():
