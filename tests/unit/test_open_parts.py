@@ -233,8 +233,8 @@ def test_findings_and_refusals_say_what_stands_open():
     ]
     assert note == (
         "3 of 8 rows leave 4 parts of arms open ('a', 'a (comparator)', 'b', 'c'): each is there as often as "
-        "in the arms that say so, missing at random. Arms of one study that leave a part open are taken to be "
-        "alike in it, so that it makes no difference where all do."
+        "in the arms that say so, missing at random. Arms of one study that leave a part open are taken to "
+        "be alike in it, so that it makes no difference where all do."
     )
     with pytest.raises(SpecError, match="must be positive and finite"):
         MissingParts("open_t", yes=0.0)
