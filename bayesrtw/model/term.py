@@ -524,7 +524,7 @@ class Contribution(NamedTuple):
     varying: tuple[Varying, ...] = ()
 
 
-@role("term")
+@role("term", "bayesrtw.terms")
 class Term(Protocol):
     """What every term offers."""
 

@@ -27,6 +27,7 @@ from bayesrtw.evidence.hazards import (
     risk_ratio_of_hazard_ratio,
     weibull_through,
 )
+from bayesrtw.model.bias import discounted
 from bayesrtw.model.currency import Averaged, Back, Report, Shape, Treated
 from bayesrtw.model.curve import curve
 from bayesrtw.model.likelihood import Likelihood
@@ -530,8 +531,8 @@ def test_what_is_sampled_is_the_density_of_the_sites(share) -> None:
     import pymc as pm  # noqa: PLC0415 - loaded where it is needed
 
     kept = ROWS if share == 1.0 else ROWS[:2]
-    rows = pd.DataFrame([{**row, "information": share} for row in kept])
-    evidence, likelihood = brw.Evidence.from_returns(rows), ReturnToWork()
+    evidence = discounted(brw.Evidence.from_returns(pd.DataFrame(kept)), np.full(len(kept), share))
+    likelihood = ReturnToWork()
     with pm.Model() as model:
         likelihood.pymc(pm.Flat("theta", shape=len(kept)), evidence)
     logp = model.compile_fn(model.logp(), inputs=model.value_vars, mode="FAST_COMPILE")
