@@ -150,9 +150,9 @@ def severity(
     The model is fitted again with known weights of results whose one-sided P value, in the direction of
     benefit, is above `step`; everything else of it stays. Nothing is estimated of the selection, which a
     handful of studies could not tell. [1]_ Results that share an effect or a control group are seen
-    together, with the probability that all of them are. Where no rule follows them (pairs of correlated
+    together, with the probability that all of them are. Where no rule follows them (correlated
     results, levels that rows do not report, more than three coefficients beside groups) ten thousand points
-    of the posterior are weighed instead: `error` says how exact that is, 0.005 to 0.05 SDs.
+    of the posterior or more are weighed instead: `error` says how exact that is, 0.02 SDs or less as a rule.
 
     Parameters
     ----------

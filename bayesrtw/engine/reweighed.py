@@ -10,7 +10,7 @@ results given levels.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial, singledispatch
 from typing import NamedTuple, Protocol
@@ -21,12 +21,12 @@ from scipy.special import ndtri
 
 from bayesrtw.engine.allocated_fit import AllocatedFit
 from bayesrtw.engine.arrays import back_moments, moments_of
+from bayesrtw.engine.beyond import Shared, Step, how_many, shared_by
 from bayesrtw.engine.blocks import alike, correlated
 from bayesrtw.engine.fitted import Each, Fitted, Posterior
 from bayesrtw.engine.integrate import pruned
 from bayesrtw.engine.normal import NormalFitted
 from bayesrtw.engine.problem import sampling_variance
-from bayesrtw.engine.thinned import nodes_needed, normal_rule
 from bayesrtw.engine.tilted import RULES
 from bayesrtw.errors import ConvergenceError, EngineRefusal
 from bayesrtw.model.design import BOTH, Design
@@ -39,16 +39,16 @@ Index = NDArray[np.intp]
 
 #: Pairs of points that are divided among nodes, and at a node at least.
 PAIRS, FEWEST = 5_000, 2
+#: Error of a pooled mean, in SDs, above which points are laid anew, so many times as many, once.
+WANTED, DENSER = 0.02, 8
 #: Draws are kernels of this SD, in SDs of the posterior, drawn in so that mean and SD stay.
 NARROW = 0.05
-#: Rows up to which whatever they have in common is one normal, and share of points that must carry.
-PAIR, CARRIED = 2, 0.01
+#: Share of points that must carry.
+CARRIED = 0.01
 #: How much wider than the posterior points are laid, and what is added to variances of normals.
 WIDER, LEAST = 1.1, 0.02
 #: Multiples of it, less whole numbers, are spread evenly.
 GOLDEN = 0.6180339887498949
-#: Numbers in one intermediate array.
-AT_ONCE = 2_000_000
 
 
 class Arranged(Fitted, Protocol):
@@ -88,11 +88,14 @@ class Stand(NamedTuple):
         Of points at each node, shape (node,).
     centre, factor
         Mean of the normals (normal,), and a Cholesky factor of their covariance (normal, normal).
+    pairs
+        Pairs of points that are divided among nodes.
     """
 
     share: Array
     centre: Array
     factor: Array
+    pairs: int = PAIRS
 
 
 class SpreadPoints(NamedTuple):
@@ -123,7 +126,7 @@ class SpreadPoints(NamedTuple):
 def _laid(stand: Stand, weight: Array, more: int = 0) -> tuple[Index, Array, Array, Array]:
     """Lay as many points at every node: nodes (point,), even numbers (point, more), normals, log weights."""
     width = len(stand.centre)
-    pairs = np.maximum(np.ceil(PAIRS * stand.share), FEWEST).astype(np.intp)
+    pairs = np.maximum(np.ceil(stand.pairs * stand.share), FEWEST).astype(np.intp)
     even = _even(more + width, int(pairs.sum()))
     # Each with its mirror image, so that whatever is linear is exact.
     own = np.stack([ndtri(even[:, more:]), -ndtri(even[:, more:])]).reshape(-1, width)
@@ -240,96 +243,47 @@ class _Look:
         mean = self.points.linear + known
         for carried in design.shift:
             mean = mean + carried.factor * at[carried.name][:, None]
-        own = evidence["se"].to_numpy().astype(float) ** 2
-        count = len(own)
-        tied = [alike(block.rows, count) for block in design.blocks]
-        sets = joint(count, [*tied, *(part.sharing for part in design.grouped if part.varies)])
+        step = self._step()
+        tied = [alike(block.rows, mean.shape[1]) for block in design.blocks]
+        shared = [part.sharing for part in design.grouped if part.varies]
+        sets = joint(mean.shape[1], [*tied, *shared])
         found = []
         for first in np.unique(sets.members[:, 0]):
             rows = sets.members[first][sets.inside[first]]
-            alone, shared = self._apart(rows)
-            found.append(self._counted(mean[:, rows], alone - own[rows], shared, rows))
+            found.append(how_many(mean[:, rows], step.of(rows), self._shared(rows)))
         return found
 
-    def _apart(self, rows: Index) -> tuple[Array, Array]:
-        """Split the covariance of rows: variances of their own, and slopes on normals that they share.
+    def _step(self) -> Step:
+        """Say where the step of each row lies, by what a selection lets through of it."""
+        ends = [self.thinning.pieces(row, {}) for row in range(len(self.thinning.interval))]
+        at = np.array([pieces[0][1] for pieces in ends if pieces is not None])
+        # The first of two pieces is the lower one.
+        low = np.array([pieces[1][0] < pieces[1][1] for pieces in ends if pieces is not None])
+        return Step(at, np.where(low, 1.0, -1.0))
 
-        Shapes (point, row) and (point, row, normal).
-        """
+    def _shared(self, rows: Index) -> Shared:
+        """Say how results of rows scatter around their means, together."""
         design, at, count = self.design, self.points.hyper, len(self.points.b)
-        if design.scatter:
-            raise EngineRefusal(
-                "biases differ from study to study by an unknown spread, which is not integrated with a "
-                "selection; state the spread, or leave the biases out."
-            )
-        sampling = np.broadcast_to(sampling_variance(design, at), (count, len(design.se)))
-        together = sampling[:, rows, None] * np.eye(len(rows))
-        slopes = []
+        own = np.broadcast_to(sampling_variance(design, at), (count, len(design.se)))[:, rows]
+        covariance, slopes = np.zeros((count, len(rows), len(rows))), []
         for block in design.blocks:
             if np.isin(block.rows, rows).all():
                 inside = np.searchsorted(rows, block.rows)
                 [each] = correlated([block], [block.rows[None]])
-                whole = np.broadcast_to(each.at(at), (count, 1, len(inside), len(inside)))
-                together[np.ix_(np.arange(count), inside, inside)] = whole[:, 0]
+                whole = np.broadcast_to(each.at(at), (count, 1, len(inside), len(inside)))[:, 0]
+                covariance[:, inside[:, None], inside] += np.where(
+                    np.eye(len(inside), dtype=bool), 0.0, whole
+                )
         for part in design.grouped:
             if not part.varies:
                 continue
-            if part.distinct or part.kin is not None or len(rows) <= PAIR:
-                together = together + part.covariance(at, rows, rows)
+            if part.distinct or part.kin is not None:
+                covariance = covariance + part.covariance(at, rows, rows)
                 continue
             sd = np.sqrt(np.broadcast_to(part.variance(at, rows), (count, len(rows))))
             for group in np.unique(part.group[rows]):
                 slopes.append(sd * (part.group[rows] == group))
-        variance = np.diagonal(together, axis1=1, axis2=2)
-        if np.any(together != variance[..., None] * np.eye(len(rows))):
-            # All but the least eigenvalue of correlations is shared.
-            scale = np.sqrt(variance)
-            value, turn = np.linalg.eigh(together / (scale[:, :, None] * scale[:, None, :]))
-            more = scale[..., None] * turn * np.sqrt(value - value[:, :1])[:, None]
-            slopes += list(np.moveaxis(more[..., 1:], -1, 0))
-            variance = value[:, :1] * variance
-        none = np.zeros((count, len(rows), 0))
-        return variance, np.stack(slopes, axis=-1) if slopes else none
-
-    def _counted(self, mean: Array, variance: Array, shared: Array, rows: Index) -> Array:
-        """Distribution of how many results of a set lie beyond the step, shape (point, count)."""
-        found = np.empty((len(mean), len(rows) + 1))
-        for some, z, weight in self._normals(variance, shared, rows):
-            step = max(1, AT_ONCE // (len(weight) * len(rows)))
-            for start in range(0, len(some), step):
-                cut = some[start : start + step]
-                moved = mean[cut, None] + np.einsum("prf,nf->pnr", shared[cut], z)
-                _, beyond = self.thinning.in_intervals(moved, variance[cut, None], rows)
-                each = [np.ones(beyond.shape[:2])]
-                for row in range(len(rows)):
-                    more = each[-1] * beyond[..., row]
-                    less = [one * (1.0 - beyond[..., row]) for one in each]
-                    less[1:] = [
-                        one + fewer * beyond[..., row]
-                        for one, fewer in zip(less[1:], each, strict=False)
-                    ]
-                    each = [*less, more]
-                found[cut] = np.stack([one @ weight for one in each], axis=-1)
-        return found
-
-    def _normals(
-        self, variance: Array, shared: Array, rows: Index
-    ) -> Iterator[tuple[Index, Array, Array]]:
-        """Give points with a rule for the normals that rows share, shapes (node, normal) and (node,)."""
-        every, many = np.arange(len(variance)), shared.shape[-1]
-        if many == 0:
-            yield every, np.zeros((1, 0)), np.ones(1)
-        elif many == 1:
-            own = self.fit.evidence.data["se"].to_numpy().astype(float)[rows] ** 2
-            wanted = nodes_needed(np.sum(shared[..., 0] ** 2 / (variance + own), axis=-1))
-            for count in np.unique(wanted).tolist():
-                z, weight = normal_rule(count)
-                yield np.flatnonzero(wanted == count), z[:, None], weight
-        else:
-            raise EngineRefusal(
-                f"{len(rows)} results of a study, or of studies that belong together, are correlated in more "
-                "ways than one: how probable it was to see all of them is not integrated."
-            )
+        return shared_by(own, slopes, covariance)
 
     def shares(self, weight: float) -> tuple[Array, float]:
         """Shares of points where results beyond the step are seen so often; log of what all weigh."""
@@ -440,7 +394,15 @@ class Weighed:
         ConvergenceError
             If few points are left to carry one.
         """
-        return [self._look(round(-math.log2(weight))).posterior(weight) for weight in weights]
+        return [self._under(weight) for weight in weights]
+
+    def _under(self, weight: float) -> Posterior:
+        look = self._look(round(-math.log2(weight)))
+        found = look.posterior(weight)
+        if found.error <= WANTED:
+            return found
+        stand = look.next(weight)
+        return replace(look, stand=stand._replace(pairs=DENSER * PAIRS)).posterior(weight)
 
     def _look(self, halvings: int) -> _Look:
         looks = self._looks

@@ -32,7 +32,7 @@ class NormalParts(NamedTuple):
     sd: Array
 
 
-@role("prior", "bayesrtw.prior")
+@role("prior")
 class Prior(Protocol):
     """What every prior offers; see the module for the contract."""
 

@@ -1,6 +1,7 @@
 """Pool every analysis of counts of the 97 Cochrane reviews by its likelihood, and with 0.5 in empty cells.
 
     uv run python tests/bench/rare.py /path/to/rows.csv.gz lines.jsonl
+    uv run python tests/bench/rare.py --measure log_odds_ratio /path/to/rows.csv.gz lines.jsonl
     uv run python tests/bench/rare.py --table lines.jsonl
 
 The file (public package Pairwise70) is no part of the project. Each analysis with events and people of two
@@ -26,12 +27,16 @@ from bayesrtw.model.spec import Model
 
 #: Event rates between which analyses are told apart, in per cent.
 RATES = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
+MEASURES = ("log_odds_ratio", "log_risk_ratio")
 CELLS = ["events_t", "n_t", "events_c", "n_c"]
 ENGINE = brw.Exact(draws=0, study_effects=False)
 
 
 def groups(path):
-    """Give analyses whose rows have events and people of two groups, those with rows without events first."""
+    """Give analyses whose rows have events and people of two groups.
+
+    Those with rows without events come first, then those of which one row tells something.
+    """
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = pd.read_csv(file)
     whole = (rows["n_t"] > 0) & (rows["n_c"] > 0)
@@ -41,8 +46,19 @@ def groups(path):
     found = list(kept.groupby("analysis", sort=False))
     np.random.default_rng(1).shuffle(found)
     yield from sorted(
-        found, key=lambda each: not (each[1]["events_t"] + each[1]["events_c"] == 0).any()
+        found, key=lambda each: (not silent(each[1]).any(), telling(each[1]).sum() != 1)
     )
+
+
+def silent(frame):
+    """Say in which rows nobody has the event."""
+    return frame["events_t"] + frame["events_c"] == 0
+
+
+def telling(frame):
+    """Say in which rows somebody has the event and somebody has not."""
+    events = frame["events_t"] + frame["events_c"]
+    return (events > 0) & (events < frame["n_t"] + frame["n_c"])
 
 
 def pooled(frame, measure):
@@ -71,7 +87,7 @@ def told(evidence):
     return evidence.rows(np.isfinite(number[0]) & np.isfinite(number[1]))
 
 
-def run(path, out):
+def run(path, out, measures):
     """Do what is not there yet."""
     done = {json.loads(line)["analysis"] for line in lines(out)}
     with out.open("a", encoding="utf-8") as file:
@@ -83,11 +99,11 @@ def run(path, out):
             line = {
                 "analysis": name,
                 "rows": len(frame),
-                "silent": int((events == 0).sum()),
-                "telling": int(((events > 0) & (events < people)).sum()),
+                "silent": int(silent(frame).sum()),
+                "telling": int(telling(frame).sum()),
                 "rate": float(events.sum() / people.sum()),
             }
-            for measure in ("log_odds_ratio", "log_risk_ratio"):
+            for measure in measures:
                 try:
                     line[measure] = pooled(frame, measure)
                 except BayesrtwError as error:
@@ -104,28 +120,33 @@ def lines(path):
 def table(path):
     """Print what became of analyses, and differences by event rate."""
     found = [json.loads(line) for line in lines(path)]
-    print(f"{len(found)} analyses, {sum(each['rows'] for each in found):,} rows")
-    print(f"{sum(each['silent'] for each in found):,} rows without any event")
-    for measure in ("log_odds_ratio", "log_risk_ratio"):
-        became = Counter(each[measure].get("kind", "refused") for each in found)
+    for measure in MEASURES:
+        own = [each for each in found if measure in each]
+        print(f"{measure}: {len(own)} analyses, {sum(each['rows'] for each in own):,} rows")
+        print(f"{sum(each['silent'] for each in own):,} rows without any event")
+        for some, said in ((0, "no"), (1, "one")):
+            few = [each[measure] for each in own if each["telling"] == some]
+            kinds = Counter(each.get("kind", "refused") for each in few)
+            print(f"{said} row that tells something: {len(few)}, {dict(kinds)}")
+        became = Counter(each[measure].get("kind", "refused") for each in own)
         print(measure, dict(became))
-        why = Counter(each[measure].get("refused", "")[-60:] for each in found)
+        why = Counter(each[measure].get("refused", "")[-60:] for each in own)
         print({key: count for key, count in why.most_common(4) if key})
-        seconds = [each[measure]["seconds"] for each in found if "exact" in each[measure]]
+        seconds = [each[measure]["seconds"] for each in own if "exact" in each[measure]]
         print(f"seconds of processor time: {np.sum(seconds):.0f}, longest {np.max(seconds):.1f}")
         for low, high in pairwise(RATES):
-            own = [
+            some = [
                 each[measure]
-                for each in found
+                for each in own
                 if low <= 100 * each["rate"] < high and "exact" in each[measure]
             ]
-            if not own:
+            if not some:
                 continue
-            exact, normal = (np.array([each[key] for each in own]) for key in ("exact", "normal"))
+            exact, normal = (np.array([each[key] for each in some]) for key in ("exact", "normal"))
             moved = np.abs(normal[:, 0] - exact[:, 0]) / exact[:, 1]
             sd = normal[:, 1] / exact[:, 1]
             print(
-                f"| {low:g} to {high:g} | {len(own)} | {np.median(moved):.3f} | "
+                f"| {low:g} to {high:g} | {len(some)} | {np.median(moved):.3f} | "
                 f"{np.quantile(moved, 0.9):.2f} | {moved.max():.2f} | "
                 f"{100 * np.mean(moved > 0.25):.0f} | {np.median(sd):.3f} |"
             )
@@ -135,12 +156,13 @@ def main():
     """Read the command line."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--table", action="store_true")
+    asked.add_argument("--measure", choices=MEASURES)
     asked.add_argument("paths", nargs="+", type=Path)
     given = asked.parse_args()
     if given.table:
         table(given.paths[0])
     else:
-        run(*given.paths)
+        run(*given.paths, [given.measure] if given.measure else MEASURES)
 
 
 if __name__ == "__main__":
