@@ -6,10 +6,12 @@ the settings describes it completely: nothing is imported by path and no file ca
 
 import dataclasses
 import difflib
+import functools
 import hashlib
 import inspect
 import json
 import math
+import numbers
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
@@ -20,15 +22,18 @@ from bayesrtw.errors import Fault, Faults, SpecError, Whereabouts
 
 _KINDS: dict[str, dict[str, type]] = {}
 _ROLE_OF_PROTOCOL: dict[object, str] = {}
+_HOME_OF_ROLE: dict[str, str] = {}
 
 
-def role[T](name: str) -> Callable[[type[T]], type[T]]:
+def role[T](name: str, home: str) -> Callable[[type[T]], type[T]]:
     """Declare a protocol as the type of a role, so that fields annotated with it decode.
 
     Parameters
     ----------
     name
         Name of the role, e.g. ``"prior"``.
+    home
+        Where people find its components, e.g. ``"bayesrtw.prior"``.
 
     Returns
     -------
@@ -38,6 +43,7 @@ def role[T](name: str) -> Callable[[type[T]], type[T]]:
 
     def declare(protocol: type[T]) -> type[T]:
         _ROLE_OF_PROTOCOL[protocol] = name
+        _HOME_OF_ROLE[name] = home
         _KINDS.setdefault(name, {})
         return protocol
 
@@ -74,10 +80,105 @@ def component[T](role_name: str, kind: str) -> Callable[[type[T]], type[T]]:
                     f"{cls.__name__} cannot be the {role_name} {kind!r}: it does not state "
                     f"{', '.join(lacks)}; see the protocol of the role."
                 )
-        _KINDS.setdefault(role_name, {})[kind] = cls
-        return cls
+        found = checked(cls)
+        _KINDS.setdefault(role_name, {})[kind] = found
+        return found
 
     return register
+
+
+def checked[T](cls: type[T]) -> type[T]:
+    """Let a dataclass say which setting is not what it is annotated with, when it is made from Python.
+
+    Parameters
+    ----------
+    cls
+        A dataclass. Fields of a role or of several of one are held against its protocol, those of one plain
+        type or of named choices against these; a list in place of a tuple is made one.
+
+    Returns
+    -------
+    type
+        The class; making one raises SpecError with the setting, what was found and what is allowed.
+    """
+    made: Callable[..., None] = cls.__init__
+    names = [f.name for f in dataclasses.fields(cls) if f.init and not f.kw_only]  # type: ignore[arg-type]
+
+    hints: dict[str, Any] = {}
+
+    @functools.wraps(made)
+    def init(self: T, *args: object, **settings: object) -> None:
+        if not hints:  # Only now is every name that annotations hold known.
+            hints.update(get_type_hints(cls))
+        place = [
+            _held(cls, name, hints[name], value) for name, value in zip(names, args, strict=False)
+        ]
+        rest = {
+            name: _held(cls, name, hints[name], value) if name in hints else value
+            for name, value in settings.items()
+        }
+        made(self, *place, *args[len(place) :], **rest)
+
+    cls.__init__ = init  # type: ignore[assignment,method-assign]
+    return cls
+
+
+def _held(cls: type, name: str, hint: Any, value: object) -> object:
+    """Give the value of a setting, a list as a tuple; SpecError where it is not what is annotated."""
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    if value is None and type(None) in options:
+        return value
+    rest = [option for option in options if option is not type(None)]
+    if len(rest) > 1:
+        return value
+    one, several = rest[0], get_origin(rest[0]) is tuple
+    if several and isinstance(value, list):
+        value = tuple(value)
+    inner = get_args(one)[0] if several else one
+    if several and not isinstance(value, tuple):
+        if inner in _ROLE_OF_PROTOCOL:
+            several_of = f"a tuple of {_ROLE_OF_PROTOCOL[inner]}s"
+            raise SpecError(f"{cls.__name__}: {name} {_found(value)}; give {several_of}.")
+        return value
+    for each in value if several else (value,):  # type: ignore[attr-defined]
+        must_be(inner, each, f"{cls.__name__}: {name}")
+    return value
+
+
+def must_be(hint: Any, value: object, name: str) -> None:
+    """Raise SpecError where a value, called by a name, is not what an annotation says."""
+    allowed = _not_allowed(hint, value)
+    if allowed:
+        raise SpecError(f"{name} {_found(value)}; {allowed}")
+
+
+def _found(value: object) -> str:
+    plain = value is None or isinstance(value, str | numbers.Number)
+    return f"is {value!r}" if plain else f"holds {type(value).__name__}"
+
+
+def _not_allowed(hint: Any, value: object) -> str:
+    """Say what is allowed where a value is not; nothing where it is, or where nothing is known of it."""
+    wanted = _ROLE_OF_PROTOCOL.get(hint)
+    if wanted is not None:
+        cls: Any = type(value)
+        if _plays(hint, cls):
+            return ""
+        return f"give one of {_HOME_OF_ROLE[wanted]}."
+    if get_origin(hint) is typing.Literal:
+        choices = [str(choice) for choice in get_args(hint)]
+        return "" if value in get_args(hint) else suggestion(str(value), choices)
+    kind = _NUMBERS.get(hint)
+    if kind is None or (isinstance(value, kind) and not isinstance(value, bool)):
+        return ""
+    return f"give {_PLAIN[hint]}."
+
+
+@functools.cache
+def _plays(protocol: type, cls: type) -> bool:
+    """Whether a class states all that the protocol of a role asks for."""
+    offered: set[str] = getattr(protocol, "__protocol_attrs__", set())
+    return all(hasattr(cls, each) for each in offered)
 
 
 def kinds(role_name: str) -> Mapping[str, type]:
@@ -322,6 +423,9 @@ def _value(hint: Any, raw: object, at: _At) -> Any:
         return decode(found, raw, where=at.where, faults=at.faults, path=at.path)
     return _scalar(hint, raw, at)
 
+
+#: What a field of a plain type holds.
+_NUMBERS: dict[object, type] = {int: numbers.Integral, float: numbers.Real, str: str}
 
 #: What a field of each plain type accepts, in words.
 _PLAIN: dict[type, str] = {

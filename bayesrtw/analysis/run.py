@@ -159,7 +159,20 @@ def run(analysis: Analysis | Evidence, evidence: Evidence | None = None) -> Synt
     True
     """
     if isinstance(analysis, Evidence):
+        if evidence is not None:
+            raise SpecError(
+                f"run is given evidence and {type(evidence).__name__}; give an Analysis and the evidence in "
+                "place of its own, or evidence alone. fit takes a Model with evidence."
+            )
         return run(the_default(analysis), analysis)
+    if not isinstance(analysis, Analysis) or not isinstance(evidence, Evidence | None):
+        given = " and ".join(
+            type(each).__name__ for each in (analysis, evidence) if each is not None
+        )
+        raise SpecError(
+            f"run is given {given or None}; give an Analysis, as open_analysis returns it, with Evidence in "
+            "place of its own or without, or Evidence alone. fit takes a Model with evidence."
+        )
     source = evidence if evidence is not None else evidence_of(analysis)
     try:
         return _run(analysis, source)

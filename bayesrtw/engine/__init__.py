@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING, Protocol
 
-from bayesrtw.errors import EngineRefusal
+from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check
 from bayesrtw.model.spec import Model
-from bayesrtw.registry import role
+from bayesrtw.registry import must_be, role
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MOST_EFFECTS = 20_000
 
 
-@role("engine")
+@role("engine", "bayesrtw.Exact(), bayesrtw.Nuts()")
 class Engine(Protocol):
     """What every engine offers."""
 
@@ -106,6 +106,10 @@ def fit(
     0.2
     """
     check(model, evidence)
+    if engine is not None:
+        must_be(Engine, engine, "engine")
+    if seed < 0:
+        raise SpecError(f"seed is {seed!r}; give a whole number from 0 on.")
     chosen = engine or choose(model, evidence)
     reason = chosen.refuses(model, evidence)
     if reason is not None:

@@ -14,7 +14,14 @@ from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import Design
 from bayesrtw.model.prior import Prior
 from bayesrtw.posterior.axis import Axis, Positive
-from bayesrtw.posterior.marginal import MARGIN, Marginal, marginals, series, unresolved
+from bayesrtw.posterior.marginal import (
+    MARGIN,
+    Marginal,
+    last_terms,
+    marginals,
+    series,
+    unresolved,
+)
 from bayesrtw.posterior.nodes import Nodes, Range
 
 Array = NDArray[np.float64]
@@ -249,7 +256,8 @@ def integrate(
 
                     finer, rest = resolve(found, again, tolerance)
                     own = marginals(finer, problem.axes)
-                    return Integral(kept, found, own, max(moved, rest))
+                    mixed = [last_terms(each.weight[:, None]) for each in own[1:]]
+                    return Integral(kept, found, own, max(moved, rest, *mixed))
             coarser, before, each = found, after, math.ceil(growth * each)
     except ArithmeticError as error:
         raise ConvergenceError(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Table, duplicates, rows_of_frame
 from bayesrtw.evidence.convert import normal_quantile
-from bayesrtw.evidence.measure import MEASURES, beyond_limits, measure_named
+from bayesrtw.evidence.measure import MEASURES, beyond_limits, measure_called, measure_named
 from bayesrtw.evidence.reported import NUMBERS
 from bayesrtw.evidence.rows import TEXT, converted
 from bayesrtw.printed import plain
@@ -155,7 +155,7 @@ def measure_of_arms(columns: Sequence[str], where: str, measure: str = "") -> st
             f"{where}: found columns {shown(columns, 20)}; an arm a row tells events and n, events and "
             "person_time, or mean with se, or with sd and n. Say by columns= which is which."
         )
-    return measure or told[0]
+    return measure_called(measure) or measure or told[0]
 
 
 def single_arms(table: Table, wanted: str, faults: Faults) -> dict[str, NDArray[np.generic]]:

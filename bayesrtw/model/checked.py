@@ -3,7 +3,7 @@
 import numpy as np
 
 from bayesrtw.dims import ESTIMATE
-from bayesrtw.errors import EvidenceError, Faults, Finding, shown
+from bayesrtw.errors import EvidenceError, Faults, Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.heterogeneity import dependence
 from bayesrtw.model.identified import identified
@@ -16,6 +16,17 @@ from bayesrtw.model.term import Moderator, given
 #: Rows a numeric or categorical moderator should have before its coefficient is taken seriously
 #: (Cochrane Handbook 10.11.5.1: ten studies for each characteristic).
 ROWS_PER_MODERATOR = 10
+
+
+def paired(model: object, evidence: object) -> None:
+    """Raise SpecError where a question is not asked of a model and then evidence."""
+    if not isinstance(model, Model):
+        raise SpecError(f"found {type(model).__name__} in place of a model; give a bayesrtw.Model.")
+    if not isinstance(evidence, Evidence):
+        raise SpecError(
+            f"found {type(evidence).__name__} in place of evidence; give the bayesrtw.Evidence that a model "
+            "is asked with: Evidence.from_frame makes it of a table."
+        )
 
 
 def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
@@ -35,10 +46,13 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
 
     Raises
     ------
+    SpecError
+        If it is not a model with evidence.
     EvidenceError
         If there are no rows, if measures are mixed, if numbers that the likelihood reads are
         missing, or if a term's column cannot be used; every fault at once.
     """
+    paired(model, evidence)
     faults = Faults(EvidenceError)
     if evidence.size == 0:
         faults.add(f"{evidence.where}: no rows are selected; widen the selection.")

@@ -60,28 +60,57 @@ def _numeric(value: object) -> bool:
     return True
 
 
-def alike_arms(
+#: What stands in a column of yes and no, and is no part.
+_ANSWERS = frozenset({"yes", "no", "y", "n", "true", "false", "0", "1", "unclear"})
+
+
+def no_names(evidence: Evidence, columns: Sequence[str]) -> list[str]:
+    """Name columns of open parts that say whether some are open, and not which."""
+    found = []
+    for column in columns:
+        cells = [str(value).strip() for value in evidence.data[column].to_numpy()]
+        said = sorted({cell for cell in cells if cell.casefold().removesuffix(".0") in _ANSWERS})
+        if said:
+            rows = rows_where(evidence, [cell in said for cell in cells])
+            found.append(
+                f"{evidence.where}: column {column!r} holds {shown(said)} in rows {shown(rows)}; it names "
+                "the parts that the arm may have, 'coordination + exercise', or none. Name them, call the "
+                "column otherwise, or state `missing = { absent = true }`."
+            )
+    return found
+
+
+def alike(
     evidence: Evidence, arms: Sequence[Arm], others: Sequence[Arm], open_: Sequence[bool]
-) -> list[str]:
-    """Name contrasts whose arms are the same, and studies that have the same arm twice."""
-    found, alone = [], evidence.single_arms.tolist()
+) -> tuple[list[bool], list[bool]]:
+    """Mark contrasts whose arms are the same, and single arms that another one of their study repeats."""
+    alone = evidence.single_arms.tolist()
     same = [
         not single and not may and own == other
         for single, may, own, other in zip(alone, open_, arms, others, strict=True)
     ]
-    if any(same):
-        found.append(
-            f"{evidence.where}: both arms are the same in rows {shown(rows_where(evidence, same))}; what "
-            "differs is no component: leave them out, or name it."
-        )
-    seen: dict[tuple[str, str, frozenset[tuple[str, float]]], int] = {}
+    seen: set[tuple[str, str, frozenset[tuple[str, float]]]] = set()
     outcome = evidence.data["outcome"].to_numpy().astype(str).tolist()
     twice = [False] * len(alone)
     for row, study in enumerate(_studies(evidence)):
         if alone[row] and not open_[row]:
             key = study, outcome[row], frozenset(arms[row].items())
             twice[row] = key in seen
-            seen.setdefault(key, row)
+            seen.add(key)
+    return same, twice
+
+
+def alike_arms(
+    evidence: Evidence, arms: Sequence[Arm], others: Sequence[Arm], open_: Sequence[bool]
+) -> list[str]:
+    """Name contrasts whose arms are the same, and studies that have the same arm twice."""
+    found = []
+    same, twice = alike(evidence, arms, others, open_)
+    if any(same):
+        found.append(
+            f"{evidence.where}: both arms are the same in rows {shown(rows_where(evidence, same))}; what "
+            "differs is no component: leave them out, or name it."
+        )
     if any(twice):
         found.append(
             f"{evidence.where}: rows {shown(rows_where(evidence, twice))} have the components of another arm "
@@ -90,22 +119,31 @@ def alike_arms(
     return found
 
 
-def untold(evidence: Evidence, columns: Array, labels: Sequence[str]) -> list[Finding]:
-    """Name components that no row tells, and those that one study alone does."""
+def untold(evidence: Evidence, every_way: Array, labels: Sequence[str]) -> list[Finding]:
+    """Name components that no row tells, and those that one study alone does.
+
+    `every_way` are rows of the design as they may be, shape (estimate, alternative, column).
+    """
     studies = np.array(_studies(evidence))
-    differs, arms = columns.copy(), evidence.single_arms
+    arms = evidence.single_arms
+    low, high = every_way.min(axis=1), every_way.max(axis=1)
+    moves = low != high
+    may, sure = np.maximum(np.abs(low), np.abs(high)), np.where(moves, 0.0, np.abs(low))
     for study in np.unique(studies[arms]):
         # A baseline takes up what all arms of a study have.
         own = arms & (studies == study)
-        differs[own] -= columns[own].mean(axis=0)
-    differs[np.abs(differs) < 1e-12] = 0.0
-    found, idle, lone = [], [], []
-    for label, column in zip(labels, differs.T, strict=True):
-        told = sorted(set(studies[column != 0]))
+        may[own] = high[own].max(axis=0) - low[own].min(axis=0)
+        known = np.where(moves[own], -np.inf, low[own]), np.where(moves[own], np.inf, low[own])
+        sure[own] = known[0].max(axis=0) - known[1].min(axis=0)
+    found, idle, lone, open_ = [], [], [], []
+    for place, label in enumerate(labels):
+        told = sorted(set(studies[may[:, place] > 1e-12]))
         if not told:
             idle.append(label)
         elif len(told) == 1:
             lone.append(f"{label} ({told[0]})")
+        if told and not np.any(sure[:, place] > 1e-12):
+            open_.append(label)
     if idle:
         where = "in every arm of every study" if arms.all() else "on both sides of every row"
         text = (
@@ -117,16 +155,28 @@ def untold(evidence: Evidence, columns: Array, labels: Sequence[str]) -> list[Fi
         found.append(
             Finding("lone-component", "note", f"Told by one study alone: {shown(lone, 20)}.")
         )
+    if open_:
+        text = (
+            f"{shown(open_, 20)} differ between arms only where a part stands open: their effects are told "
+            "as far as these arms are taken to have it."
+        )
+        found.append(Finding("open-component", "note", text))
     return found
 
 
 def everywhere(
-    evidence: Evidence, arms: Sequence[Arm], others: Sequence[Arm], names: Sequence[str]
+    evidence: Evidence,
+    sides: tuple[Sequence[Arm], Sequence[Arm]],
+    open_: tuple[Sequence[Arm], Sequence[Arm]],
+    names: Sequence[str],
 ) -> list[Finding]:
-    """Name components that one side of every contrast has, and the other never."""
-    alone = evidence.single_arms.tolist()
+    """Name components that one side of every contrast has, and the other never; `open_` is what may be."""
     rows = [
-        (own, other) for single, own, other in zip(alone, arms, others, strict=True) if not single
+        ((own, other), may)
+        for single, own, other, *may in zip(
+            evidence.single_arms.tolist(), *sides, *open_, strict=True
+        )
+        if not single
     ]
     found = []
     for side, own, what in ((0, "arm", "comparator"), (1, "comparator", "arm")):
@@ -134,7 +184,10 @@ def everywhere(
             name
             for name in names
             if len(rows) > 1
-            and all(name in row[side] and name not in row[1 - side] for row in rows)
+            and all(
+                name in arms[side] and name not in arms[1 - side] and name not in may[1 - side]
+                for arms, may in rows
+            )
         ]
         if always:
             text = (

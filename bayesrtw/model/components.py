@@ -15,6 +15,7 @@ from bayesrtw.model.component_rows import (
     alike_arms,
     everywhere,
     no_doses,
+    no_names,
     rows_where,
     spelt_alike,
     untold,
@@ -190,6 +191,8 @@ class Components:
         # What stands open may be what differs.
         open_ = [bool(each) for each in self._open(evidence)]
         found += alike_arms(evidence, arms, others, open_)
+        if not self._assumed.absent:
+            found += no_names(evidence, self._open_columns(evidence))
         known = self.names(evidence)
         if not known:
             found.append(f"{evidence.where}: no arm has a component; name some in {read[0]!r}.")
@@ -211,8 +214,11 @@ class Components:
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """See `Term`."""
-        found = untold(evidence, self._columns(evidence), self._labels(evidence))
-        found += everywhere(evidence, *self.arms(evidence), self.names(evidence))
+        own, other = self.arms(evidence)
+        missing, may = self.unreported(evidence), self.open(evidence)
+        every_way = self._columns(evidence)[:, None] if missing is None else missing.alternatives
+        found = untold(evidence, every_way, self._labels(evidence))
+        found += everywhere(evidence, (own, other), may, self.names(evidence))
         found += spelt_alike(self.names(evidence))
         every = _open_in(self, evidence)
         if any(every):
@@ -233,6 +239,29 @@ class Components:
             Of the arm and of its comparator: component to dose, none left out.
         """
         return _arms_of(self, evidence)
+
+    def open(self, evidence: Evidence) -> tuple[list[Doses], list[Doses]]:
+        """Give what both sides of every row may have and nobody tells.
+
+        Parameters
+        ----------
+        evidence
+            Rows with the columns that the term reads.
+
+        Returns
+        -------
+        tuple of list of mapping
+            Of the arm and of its comparator; empty where all is told.
+        """
+        return _said_open(self, evidence)
+
+    def _open_columns(self, evidence: Evidence) -> list[str]:
+        """Name the columns with what is open, of those that there are."""
+        found = [
+            self._assumed.column(side, parts, evidence)
+            for side, parts in enumerate((self.arm, self.against))
+        ]
+        return [column for column in found if column]
 
     def called(self, evidence: Evidence) -> Mapping[frozenset[tuple[str, float]], str]:
         """Name every arm that occurs by its components; one without any by the words that say so.
@@ -328,14 +357,15 @@ class Components:
         return [[] for _ in every] if self._assumed.absent else every
 
     def _alike(self, evidence: Evidence) -> list[str]:
-        """Name parts that are open in both arms of a row in which they may make a pair of one arm alone."""
-        said, sides = _said_open(self, evidence), self.arms(evidence)
-        found = set()
-        for row, (own, other) in enumerate(zip(*said, strict=True)):
+        """Name parts that are open in all arms beside others with which they may make a pair of one alone."""
+        said, sides, open_ = self.open(evidence), self.arms(evidence), self._open(evidence)
+        alone, found = evidence.single_arms.tolist(), set()
+        for row, own in enumerate(said[0]):
             differs = set(sides[0][row]) ^ set(sides[1][row])
             for a, b in self.pairs(evidence):
                 for part, partner in ((a, b), (b, a)):
-                    if part in own and part in other and partner in differs:
+                    all_ = part in own and (alone[row] or part in said[1][row])
+                    if all_ and (part, 0) not in open_[row] and partner in differs:
                         found.add(part)
         return sorted(found)
 
@@ -491,16 +521,20 @@ def _said_open(term: Components, evidence: Evidence) -> tuple[list[Doses], list[
 
 @lru_cache(maxsize=16)
 def _open_in(term: Components, evidence: Evidence) -> list[list[tuple[str, int]]]:
-    """Read what is open in one arm of a row alone."""
+    """Read what is open in one arm of a row alone, or in some of the single arms of a study."""
     sides, said = _arms_of(term, evidence), _said_open(term, evidence)
-    single_arms = evidence.single_arms
+    studies, alone = evidence.data["study"].to_numpy().astype(str), evidence.single_arms
+    together: dict[str, set[str]] = {}
+    for row in np.flatnonzero(alone).tolist():
+        own = set(said[0][row]) - set(sides[0][row])
+        together[studies[row]] = together.get(studies[row], own) & own
     return [
         [
             (part, side)
-            for side in ((0,) if single_arms[row] else (0, 1))
+            for side in ((0,) if alone[row] else (0, 1))
             for part in said[side][row]
             if part not in sides[side][row]
-            and (single_arms[row] or part not in said[1 - side][row])
+            and part not in (together[studies[row]] if alone[row] else said[1 - side][row])
         ]
         for row in range(evidence.size)
     ]
@@ -511,10 +545,12 @@ def _pairs_of(term: Components, evidence: Evidence) -> tuple[tuple[str, str], ..
     """Read the pairs whose interaction is a coefficient."""
     known = term.names(evidence)
     asked = {tuple(sorted(split(pair))) for pair in term.interactions if pair != EVERY}
-    arms, others = _arms_of(term, evidence)
     if EVERY in term.interactions:
-        for each in (*arms, *others):
-            asked |= {tuple(sorted(pair)) for pair in combinations(each, 2)}
+        open_ = term._open(evidence)
+        for side, arms in enumerate(_arms_of(term, evidence)):
+            for told, may in zip(arms, open_, strict=True):
+                every = {*told, *(part for part, of in may if of == side)}
+                asked |= {tuple(sorted(pair)) for pair in combinations(every, 2)}
     return tuple((a, b) for a, b in combinations(sorted(known), 2) if (a, b) in asked)
 
 

@@ -32,7 +32,7 @@ class NormalParts(NamedTuple):
     sd: Array
 
 
-@role("prior")
+@role("prior", "bayesrtw.prior")
 class Prior(Protocol):
     """What every prior offers; see the module for the contract."""
 

@@ -49,7 +49,7 @@ class Offers:
     speaks: "Speaks | None" = None
 
 
-@role("likelihood")
+@role("likelihood", "bayesrtw.likelihood")
 class Likelihood(Protocol):
     """What every likelihood offers."""
 

@@ -35,9 +35,10 @@ class MissingParts:
     """Which parts arms may have, and what is assumed of them then.
 
     The model is a sum over all that open arms may be: with each of their open parts or without it, as often
-    as the arms of the same side that say so, of which nobody knows the share. [1]_ A part that is open in
-    both arms of a row is taken to be alike in both, so that it makes no difference; in pairs it is taken for
-    absent.
+    as the arms of the same side that say so, of which nobody knows the share. [1]_ Arms of one study that
+    leave a part open are taken to be alike in it: programmes all have it or all have not, and so have their
+    comparators. What is open in both arms of a row, or in all single arms of a study, makes no difference;
+    in pairs it is taken for absent.
 
     Parameters
     ----------
@@ -109,10 +110,10 @@ class MissingParts:
         shifted = ", ".join(f"{part} {by:+g}" for part, by in self.delta.items())
         assumed = f"log odds shifted by a statement ({shifted})" if shifted else "missing at random"
         text += (
-            f"each is there as often as in the arms that say so, {assumed}. What is open in both arms of a "
-            "row is taken to be alike in both"
+            f"each is there as often as in the arms that say so, {assumed}. Arms of one study that leave a "
+            "part open are taken to be alike in it, so that it makes no difference where all do"
         )
-        text += f", and for absent in pairs ({shown(alike, 20)})." if alike else "."
+        text += f", and is taken for absent in pairs ({shown(alike, 20)})." if alike else "."
         return Finding("missing-parts", "note", text)
 
 
@@ -163,7 +164,8 @@ class OpenArms:
             own = self.studies[row], frozenset(doses.items()), frozenset(unclear)
             number = whose.setdefault((part, side, *own), len(whose))
             if (part, side) in self.open[row]:
-                unit[row, place[part, side]] = number
+                alike = part, side, self.studies[row]
+                unit[row, place[part, side]] = whose.setdefault(alike, len(whose))
                 stand.setdefault((part, *own), set()).add(side)
             elif part in doses or part not in unclear:
                 told[row, place[part, side]], teller[row, place[part, side]] = part in doses, number

@@ -78,7 +78,7 @@ class Thinning(Protocol):
         """Let sampling errors be larger than reported: variances over a share, shape (estimate,)."""
 
 
-@role("selection")
+@role("selection", "bayesrtw.selection")
 class Selection(Protocol):
     """What every selection offers."""
 

@@ -16,7 +16,7 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Faults, SpecError, shown
 from bayesrtw.evidence.counts import with_events
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.checked import check
+from bayesrtw.model.checked import check, paired
 from bayesrtw.model.counted import Counted
 from bayesrtw.model.design import Block, Design, build, build_curved
 from bayesrtw.model.observation import is_normal
@@ -140,6 +140,7 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
     >>> list(drawn.truth)
     ['mu', 'theta_new', 'tau', 'theta[A]', 'theta[B]', 'theta[C]']
     """
+    paired(model, evidence)
     if replicates < 1:
         raise SpecError(f"replicates must be at least 1; found {replicates!r}.")
     counted = model.likelihood.offers.counted

@@ -10,7 +10,7 @@ from bayesrtw.model.likelihood import Likelihood, NormalErrors
 from bayesrtw.model.selection import Selection
 from bayesrtw.model.term import Hyper, Moderator, Term
 from bayesrtw.pictured import as_html, rows_as_html
-from bayesrtw.registry import kind_of
+from bayesrtw.registry import checked, kind_of
 
 #: Names of results that a heterogeneity SD may not take.
 RESERVED = frozenset(
@@ -43,6 +43,7 @@ _WHICH = {
 }
 
 
+@checked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A sum of terms, seen through a likelihood, perhaps thinned by a selection.

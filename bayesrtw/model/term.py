@@ -524,7 +524,7 @@ class Contribution(NamedTuple):
     varying: tuple[Varying, ...] = ()
 
 
-@role("term")
+@role("term", "bayesrtw.terms")
 class Term(Protocol):
     """What every term offers."""
 
@@ -562,6 +562,11 @@ class OfArms(Protocol):
         self, evidence: Evidence
     ) -> tuple[list[Mapping[str, float]], list[Mapping[str, float]]]:
         """Give what both arms of every row consist of, with doses; nothing where a row has one arm."""
+
+    def open(
+        self, evidence: Evidence
+    ) -> tuple[list[Mapping[str, float]], list[Mapping[str, float]]]:
+        """Give what both arms of every row may have and nobody tells."""
 
     def row(self, doses: Mapping[str, float], evidence: Evidence) -> Array:
         """Give what an arm adds up of the term's coefficients, shape (column,)."""

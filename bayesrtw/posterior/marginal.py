@@ -26,8 +26,12 @@ ROUNDING = 1e-16
 #: A moment whose integral converges more slowly than this power is not reported.
 MARGIN = 0.2
 
-#: Nodes on which the marginal distribution of an inner hyperparameter is kept.
-MARGINAL = 256
+#: Least and most nodes on which the marginal distribution of an inner hyperparameter is kept: its range
+#: spans those of all its densities, and under a heavy tail may be a hundred times as long as they are wide.
+MARGINAL = (256, 2048)
+
+#: What the series of a marginal distribution may leave out before it gets more nodes.
+LEFT_OUT = 1e-10
 
 #: Nodes up to which the polynomials of a rule are kept: two megabytes.
 KEPT = 512
@@ -326,9 +330,20 @@ def _mixed(each: Array, low: Array, high: Array, count: int) -> Marginal:
     bottom, top = float(np.min(low)), float(np.max(high))
     x, _ = rule(count)
     coefficients = (np.arange(count) + 0.5) * (each @ legendre.legvander(x, count - 1))
-    points, w = rule(MARGINAL)
-    u = bottom + 0.5 * (top - bottom) * (points + 1.0)
-    density = np.zeros(MARGINAL)
+    count = MARGINAL[0]
+    while True:
+        points, w = rule(count)
+        u = bottom + 0.5 * (top - bottom) * (points + 1.0)
+        weight = np.maximum(_summed(coefficients, low, high, u), 0.0) * w
+        weight = weight / weight.sum()
+        if count == MARGINAL[1] or last_terms(weight[:, None]) <= LEFT_OUT:
+            return Marginal(weight, bottom, top)
+        count *= 2
+
+
+def _summed(coefficients: Array, low: Array, high: Array, u: Array) -> Array:
+    """Sum densities that live on ranges of their own at shared points, shape (point,), up to a factor."""
+    density = np.zeros(len(u))
     for start in range(0, len(low), ROWS):
         part = slice(start, start + ROWS)
         z = 2.0 * (u - low[part, None]) / (high - low)[part, None] - 1.0
@@ -336,7 +351,5 @@ def _mixed(each: Array, low: Array, high: Array, count: int) -> Marginal:
         values = legendre.legval(
             np.where(inside, z, 0.0), coefficients[part].T[..., None], tensor=False
         )
-        stretch = (top - bottom) / (high - low)[part, None]
-        density += np.sum(np.where(inside, values * stretch, 0.0), axis=0)
-    weight = np.maximum(density, 0.0) * w
-    return Marginal(weight / weight.sum(), bottom, top)
+        density += np.sum(np.where(inside, values / (high - low)[part, None], 0.0), axis=0)
+    return density

@@ -8,6 +8,7 @@ from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, of_ratio
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.checked import paired
 from bayesrtw.model.spec import Model
 
 
@@ -76,6 +77,7 @@ def about(what: Subject, evidence: Evidence | None = None) -> About:
             raise SpecError(
                 "a model is asked without rows; give its evidence as the second argument."
             )
+        paired(what, evidence)
         return About(what, evidence)
     if evidence is not None:
         raise SpecError(

@@ -22,8 +22,9 @@ from bayesrtw.dims import CHAIN, DRAW
 from bayesrtw.engine import Engine, fit
 from bayesrtw.engine.batch import batch_of, settle
 from bayesrtw.engine.exact import Exact
-from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
+from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError, shown
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.checked import paired
 from bayesrtw.model.design import build
 from bayesrtw.model.simulate import Simulated, offset, simulate
 from bayesrtw.model.spec import Model
@@ -35,7 +36,7 @@ from bayesrtw.posterior.stored import effect_in, labels_in
 from bayesrtw.posterior.summarise import hyper_distribution
 from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.uniformity import excess, p_value
-from bayesrtw.registry import kind_of
+from bayesrtw.registry import kind_of, must_be
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,6 +170,9 @@ def calibrate(
     >>> bool(judge([found])["inside"].all())
     True
     """
+    paired(model, evidence)
+    if engine is not None:
+        must_be(Engine, engine, "engine")
     used = (engine or ENGINE).counting(CELLS - 1)
     kind = SAMPLED if used.sampled else INTEGRATED
     count = REPLICATES[kind] if replicates is None else replicates
@@ -214,14 +218,17 @@ def calibrate(
 
 
 def judge(
-    calibrations: Sequence[Calibration], *, joint: float = JOINT, tests: int | None = None
+    calibrations: Sequence[Calibration] | Calibration,
+    *,
+    joint: float = JOINT,
+    tests: int | None = None,
 ) -> "pd.DataFrame":
     """Say of every quantity whether its ranks are uniform and what its intervals cover.
 
     Parameters
     ----------
     calibrations
-        Of any models and engines.
+        Of any models and engines; or one.
     joint
         Probability that all bands hold together if every posterior is right, in (0, 1); each band has
         the level 1 - (1 - joint) / tests.
@@ -254,6 +261,13 @@ def judge(
     """
     import pandas as pd  # noqa: PLC0415
 
+    if isinstance(calibrations, Calibration):
+        calibrations = [calibrations]
+    strangers = {type(each).__name__ for each in calibrations if not isinstance(each, Calibration)}
+    if strangers:
+        raise SpecError(
+            f"judge is given {shown(strangers)}; give what calibrate returns, one or several."
+        )
     if not 0 < joint < 1:
         raise SpecError(f"joint must lie in (0, 1); found {joint!r}.")
     level = level_of(calibrations, joint=joint, tests=tests)

@@ -27,7 +27,7 @@ from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.tilted_tree import selected_trees
 from bayesrtw.errors import EngineRefusal, SpecError, shown
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.checked import check
+from bayesrtw.model.checked import check, paired
 from bayesrtw.model.robma import Ensemble
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term
@@ -265,6 +265,8 @@ def against(
         raise SpecError(
             "models are given without rows; give their evidence as the second argument."
         )
+    for model in models.values():
+        paired(model, evidence)
     chances = _chances(models, prior)
     comparable(models)
     trees = _fits(models, evidence)

@@ -11,10 +11,12 @@ from bayesrtw.engine.allocated_fit import as_allocated
 from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.component_rows import alike
 from bayesrtw.model.levels import MissingLevels
 from bayesrtw.model.open_arms import MissingParts
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term, given
+from bayesrtw.model.treatments import sets_of
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.question.answer import Answer, answered
 from bayesrtw.question.asked import Subject, about, size_of
@@ -38,7 +40,8 @@ def missing_levels(
 
     The fraction of missing information of a quantity q is Var(E(q | levels, y) | y) / Var(q | y): the part of
     its variance that would be gone if somebody told the levels. [1]_ Complete cases leave the rows out that
-    do not report; a level of its own takes silence for a kind of programme.
+    do not report; a level of its own takes silence for a kind of programme. Open parts of programmes are
+    taken for absent instead, and rows whose arms are alike then are left out.
 
     Parameters
     ----------
@@ -92,7 +95,10 @@ def missing_levels(
         COMPLETE: solve(asked.model, asked.evidence.rows(told)),
     }
     if not _has_levels(term):
-        fits[ABSENT] = solve(_without_missing(asked.model, term), asked.evidence)
+        # Arms that are alike then compare nothing.
+        arms = sets_of(asked.model).arms(asked.evidence)
+        nothing = np.any(alike(asked.evidence, *arms, [False] * asked.evidence.size), axis=0)
+        fits[ABSENT] = solve(_without_missing(asked.model, term), asked.evidence.rows(~nothing))
     elif "" not in _said_missing(term):
         fits[OWN] = solve(_without_missing(asked.model, term), asked.evidence)
     size = size_of(threshold, threshold_ratio, whole.evidence.measure)

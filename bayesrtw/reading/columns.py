@@ -95,6 +95,8 @@ def understood(
     if arms and "mean" in columns:
         columns = {"se_mean" if name == "se" else name: cells for name, cells in columns.items()}
     roles = _stated(stated or {}, columns, where)
+    if arms and "mean" in roles and "se" in roles:
+        roles["se_mean"] = roles.pop("se")
     roles |= {
         name: name
         for name in columns

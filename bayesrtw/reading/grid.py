@@ -17,6 +17,7 @@ from typing import Final
 from bayesrtw.bounded import too_many
 from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Table, unguarded
+from bayesrtw.evidence.reported import NUMBERS
 from bayesrtw.printed import plain
 
 #: Words that stand where a number was not reported, without case.
@@ -356,6 +357,8 @@ def _pointed(columns: dict[str, list[str]], draft: _Draft) -> bool:
         some = [cell for cell in cells[: 50 * _SAMPLE] if not is_missing(cell)][:_SAMPLE]
         if some and not any(_looks_printed(cell.translate(_PRINTED).strip()) for cell in some):
             continue  # words: most of the cells are no numbers
+        if not some and name not in NUMBERS and any(cell.casefold() == "none" for cell in cells):
+            continue  # a word: all comparators are none
         held = [cell.translate(_PRINTED).strip() for cell in cells]
         there = [cell for cell in held if not is_missing(cell)]
         if 2 * sum(_looks_printed(cell) for cell in there) >= len(there):

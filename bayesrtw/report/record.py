@@ -122,12 +122,14 @@ def _missing(synthesis: Synthesis, measure: Measure) -> dict[str, Any] | None:
         return {"quantities": [], "ways": [], "said": "", "missing": str(error)}
     ways = list(dict.fromkeys(table.index.get_level_values("way")))
     whole = table.loc[SUMMED]
+    # A level is shown by its mean, and a part by what it adds.
+    levels = [f"beta[{each.name}[" for each in model.moderators if each.shape == "levels"]
     shown = [
         name
         for name in whole.index
         if name == model.pooled
         or name.startswith("mu_level[")
-        or (name.startswith("beta[") and not name.endswith("]]"))
+        or (name.startswith("beta[") and not name.startswith(tuple(levels)))
     ]
     quantities = []
     for name in shown:

@@ -7,6 +7,7 @@ from scipy.special import ndtri
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.dims import ESTIMATE
+from bayesrtw.evidence.coding import PLUS, UNCLEAR_COLUMN
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.evidence.participants import number_in, people_of
 from bayesrtw.model.translated import own_values
@@ -43,6 +44,7 @@ def rows(synthesis: Synthesis, most: int) -> list[dict[str, Any]]:
     measure = measure_named(str(synthesis.posterior.attrs["measure"]))
     columns = {str(name): data[name].to_numpy() for name in data.data_vars}
     asked = [each.column for each in synthesis.analysis.model.moderators if each.shape != "rows"]
+    open_ = _open_parts(synthesis)
     judged: dict[str, list[dict[str, str]]] = {}
     for each in synthesis.evidence.judgements.rows:
         judged.setdefault(each.study, []).append(
@@ -66,9 +68,23 @@ def rows(synthesis: Synthesis, most: int) -> list[dict[str, Any]]:
         row["n"] = people_of(columns, place)
         row["baseline"] = _baseline(columns, place)
         row["moderators"] = {name: _cell(columns[name][place]) for name in asked if name in columns}
+        row["moderators"] |= {name: cells[place] for name, cells in open_.items()}
         row["bias"] = judged.get(str(columns["study"][place]), [])
         found.append(row)
     return found
+
+
+def _open_parts(synthesis: Synthesis) -> dict[str, list[str]]:
+    """Give columns with the parts that arms may have and nobody tells, of sides where there are some."""
+    model, evidence = synthesis.analysis.model, synthesis.evidence
+    read = [each.column for each in model.moderators if each.shape == "sets"]
+    terms = [term.facts.arms for term in model.terms if term.facts.arms is not None]
+    return {
+        f"{column}{UNCLEAR_COLUMN}": [PLUS.join(arm) for arm in side]
+        for term in terms
+        for column, side in zip(read, term.open(evidence), strict=False)
+        if any(side)
+    }
 
 
 def _translated(synthesis: Synthesis) -> dict[int, tuple[tuple[float, float, float], str]]:

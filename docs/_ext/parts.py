@@ -26,7 +26,7 @@ more parts is better with the workplace involved than without; ``bayesrtw run`` 
 ``bayesrtw check`` of the same name says beforehand which parts one study alone tells. A part that is unclear
 in one arm alone is missing there: the model is a sum over all that such parts may be, as often as the arms of
 the same side that say so; in a variant (``missing = {{ absent = true }}``) they are taken for absent. What
-both arms leave open is taken to be alike in both.
+all arms of a study leave open is taken to be alike in all.
 
 .. warning::
 

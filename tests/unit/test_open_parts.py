@@ -169,7 +169,9 @@ def test_columns_of_coded_data_sets_are_read_unless_they_are_stated():
     # Open in both arms, and one of a pair whose other is in one arm: said, for it is no difference of sums.
     pairs = model(MISSING, pairs=("a + d",))
     [told] = [each.message for each in check(pairs, usual) if each.check == "missing-parts"]
-    assert told.endswith("taken to be alike in both, and for absent in pairs ('d').")
+    assert told.endswith(
+        "makes no difference where all do, and is taken for absent in pairs ('d')."
+    )
 
 
 @pytest.mark.parametrize("row", [2, 3])
@@ -231,8 +233,8 @@ def test_findings_and_refusals_say_what_stands_open():
     ]
     assert note == (
         "3 of 8 rows leave 4 parts of arms open ('a', 'a (comparator)', 'b', 'c'): each is there as often as "
-        "in the arms that say so, missing at random. What is open in both arms of a row is taken to be alike "
-        "in both."
+        "in the arms that say so, missing at random. Arms of one study that leave a part open are taken to "
+        "be alike in it, so that it makes no difference where all do."
     )
     with pytest.raises(SpecError, match="must be positive and finite"):
         MissingParts("open_t", yes=0.0)

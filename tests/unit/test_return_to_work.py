@@ -27,6 +27,7 @@ from bayesrtw.evidence.hazards import (
     risk_ratio_of_hazard_ratio,
     weibull_through,
 )
+from bayesrtw.model.bias import discounted
 from bayesrtw.model.currency import Averaged, Back, Report, Shape, Treated
 from bayesrtw.model.curve import curve
 from bayesrtw.model.likelihood import Likelihood
@@ -530,13 +531,14 @@ def test_what_is_sampled_is_the_density_of_the_sites(share) -> None:
     import pymc as pm  # noqa: PLC0415 - loaded where it is needed
 
     kept = ROWS if share == 1.0 else ROWS[:2]
-    rows = pd.DataFrame([{**row, "information": share} for row in kept])
-    evidence, likelihood = brw.Evidence.from_returns(rows), ReturnToWork()
+    reported = brw.Evidence.from_returns(pd.DataFrame(kept))
+    evidence = discounted(reported, np.full(len(kept), share))
+    likelihood = ReturnToWork()
     with pm.Model() as model:
         likelihood.pymc(pm.Flat("theta", shape=len(kept)), evidence)
     logp = model.compile_fn(model.logp(), inputs=model.value_vars, mode="FAST_COMPILE")
     first, second = np.array([0.1, 0.2, 0.9])[: len(kept)], np.array([0.6, 0.5, 0.4])[: len(kept)]
-    units = likelihood.observe(evidence).units
+    units = likelihood.observe(reported).units
     known = [
         share * sum(float(unit.log(at[place : place + 1])[0]) for place, unit in enumerate(units))
         for at in (first, second)
