@@ -93,6 +93,7 @@ def select(query: Query, evidence: Evidence, *, hears: Hears | None = None) -> S
     if query.one_scale:
         rows = _translated(rows, findings)
         steps.append(f"comparisons on one scale: {rows.size}")
+    rows = _without_silent(query, rows, findings)
     measures = rows.data["measure"].to_numpy()
     other = measures != query.measure
     if other.any():
@@ -244,6 +245,14 @@ def _silent(rows: Evidence) -> NDArray[np.bool_]:
         return np.zeros(rows.size, dtype=bool)
     how = rows.data["conversion"].to_numpy()
     return np.array([SILENT in str(each) for each in how], dtype=bool)
+
+
+def _without_silent(query: Query, rows: Evidence, findings: list[Finding]) -> Evidence:
+    """Leave out rows without a number, such as headings between studies, and say so."""
+    unnamed = np.isin(rows.data["measure"].to_numpy(), ("generic", ""))
+    nothing = unnamed & np.isnan(rows.data["effect"].to_numpy()) & (query.measure != "generic")
+    text = "no result stands in the row"
+    return _without(rows, nothing, text, "no-result", "warning", findings)
 
 
 def _without(

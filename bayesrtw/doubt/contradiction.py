@@ -481,7 +481,8 @@ def _directions(rows: Rows) -> Iterator[Doubt]:
         yield Doubt("doubt", rows.file, 0, "benefit", "", "direction-not-stated", text)
     for limit in rows.evidence.provenance.limits:
         if limit.endswith(SUMS_UP):
-            yield Doubt("doubt", rows.file, 0, "", "", "total-row", f"{rows.file}: {limit}")
+            line = int(limit.removeprefix("Row ").split()[0])
+            yield Doubt("doubt", rows.file, line, "", "", "total-row", f"{rows.file}: {limit}")
 
 
 def _contradictions(rows: Rows) -> Iterator[Doubt]:

@@ -534,7 +534,10 @@ def from_estimate(
     if not math.isnan(se):
         return effect, se, how
     if scale.log and (get.has("se") or get.has("variance")):
-        how = f"its logarithm's or its own; write reported={measure.name} for the former"
+        how = (
+            f"its logarithm's or its own; --columns ...=se_log says the former of its column, and "
+            f"reported={measure.name} of a row"
+        )
         return effect, math.nan, f"estimate only: the standard error may be {how}"
     return effect, math.nan, "estimate only: no standard error follows from the printed numbers"
 

@@ -7,7 +7,7 @@ and a reading that the values contradict is refused.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bayesrtw.errors import EvidenceError
@@ -15,7 +15,17 @@ from bayesrtw.evidence.cells import Table
 from bayesrtw.evidence.measure import MEASURES, measure_called
 from bayesrtw.reading.arms import contrasts
 from bayesrtw.reading.grid import Grid
-from bayesrtw.reading.headings import HOUSE, Word, bare, meanings, of_group, sets, tokens, with_stem
+from bayesrtw.reading.headings import (
+    HOUSE,
+    Word,
+    bare,
+    meanings,
+    of_group,
+    of_interval,
+    sets,
+    tokens,
+    with_stem,
+)
 from bayesrtw.reading.names import named
 from bayesrtw.reading.pairs import pairs
 from bayesrtw.reading.speaking import against
@@ -109,6 +119,8 @@ def understood(
     way = _way(columns, roles, texts, where) if not ours else _completed(columns, roles)
     roles = {**texts, **way.roles, **roles}
     words |= way.words
+    if stated and not measure:
+        words |= _called(roles, words)
     if measure:
         words["measure"] = name = _measure(measure, roles, where)
         ratio = MEASURES[name].log and not bare(measure).startswith(("log", "ln"))
@@ -144,6 +156,10 @@ def understood(
     ]
     if way.what and taken:
         lines.append(way.what)
+    if way.unused:
+        lines.append(f"not used: {'; '.join(way.unused)}")
+    if words.get("ci_level", ""):
+        lines.append(f"intervals of {100 * float(words['ci_level']):g} %")
     lines += ["; ".join([*names.said, *taken])] if taken or names.said else []
     shown = {role: heading for role, heading in roles.items() if role in STATED}
     return Read(made, tuple(lines), shown)
@@ -170,6 +186,17 @@ def _stated(stated: Mapping[str, str], columns: Mapping[str, object], where: str
             )
         found[role] = heading if heading in columns else loose[bare(heading)]
     return found
+
+
+def _called(roles: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str]:
+    """Take the measure that the heading of a stated effect names, unless a column names measures."""
+    if {"measure", "reported"} & (roles.keys() | words.keys()):
+        return {}
+    for role in ("estimate", "effect"):
+        for word, _ in with_stem(roles.get(role, ""), "effect"):
+            if word.role == role and word.implies:
+                return _words(role, word.implies)
+    return {}
 
 
 def _measure(measure: str, roles: Mapping[str, str], where: str) -> str:
@@ -243,7 +270,8 @@ def _way(
     whole = _whole(numbers, texts)
     for choices in (effects, groups, whole):
         if len(choices) == 1:
-            return choices[0]
+            others = [*_other_effects(numbers, choices[0]), *(groups if choices is effects else ())]
+            return replace(choices[0], unused=tuple(f"{o.what} ({o.option})" for o in others))
         if len(choices) > 1:
             listed = "; or ".join(f"{way.what} ({way.option})" for way in choices[:4])
             more = f"; and {len(choices) - 4} more" if len(choices) > 4 else ""
@@ -265,14 +293,17 @@ def _completed(columns: Mapping[str, list[str]], roles: Mapping[str, str]) -> Wa
     precise = {"se", "variance", "ci_low"} & roles.keys()
     two = any(role.endswith(("_t", "_c")) for role in roles)
     found: dict[str, str] = {}
+    words: dict[str, str] = {}
     groups: dict[str, str] = {}
     for heading, cells in columns.items():
         if heading in roles.values() or not _mostly_numbers(cells):
             continue
-        for word in meanings(heading, "spread") if effect else ():
-            wanted = not precise or word.role in ("ci_low", "ci_high")
+        for word, stem in with_stem(heading, "spread") if effect else ():
+            left, level = of_interval(word, stem)
+            wanted = not left and (not precise or word.role in ("ci_low", "ci_high"))
             if wanted and word.role not in roles and heading not in found.values():
                 found.setdefault(word.role, heading)
+                words |= {"ci_level": level} if level else {}
         for quantity, end, _, stem in of_group(heading) if two else ():
             if end and not stem and f"{quantity}_{end}" not in roles:
                 groups.setdefault(f"{quantity}_{end}", heading)
@@ -281,7 +312,7 @@ def _completed(columns: Mapping[str, list[str]], roles: Mapping[str, str]) -> Wa
     found |= {
         name: name for name in _SHORT & columns.keys() if name not in (*roles, *found.values())
     }
-    return Way("", found)
+    return Way("", found, words)
 
 
 def _effects(
@@ -289,9 +320,12 @@ def _effects(
 ) -> list[Way]:
     """Find effects with what says how precise they are; those that say the same are one."""
     spread: dict[tuple[str, ...], dict[str, str]] = {}
+    levels: dict[str, str] = {}
     for heading in numbers:
         for word, stem in with_stem(heading, "spread"):
-            spread.setdefault(stem, {}).setdefault(word.role, heading)
+            left, level = of_interval(word, stem)
+            spread.setdefault(_adjusted(left), {}).setdefault(word.role, heading)
+            levels |= {heading: level} if level else {}
     if "p_value" in texts:
         spread.setdefault((), {}).setdefault("p_value", texts["p_value"])
     sizes = [h for h in numbers if any(word.role == "n" for word in meanings(h, "whole"))]
@@ -305,11 +339,13 @@ def _effects(
                 continue
             seen.add(stem)
             as_effect = Word("effect", "effect", "mean") if word.use == "whole" else word
-            own = {**spread.get(stem, {}), **spread.get(tokens(heading), {}), **stated}
+            of_it = spread.get(_adjusted(stem), {})
+            own = {**of_it, **spread.get(_adjusted(tokens(heading)), {}), **stated}
             own = {r: h for r, h in own.items() if h != heading}
             own = _fitting(own, as_effect.role, as_effect.implies)
             if own:
                 words = _words(as_effect.role, as_effect.implies)
+                words |= {"ci_level": levels[own["ci_low"]]} if own.get("ci_low") in levels else {}
                 of = f" of {' '.join(stem)}" if stem else ""
                 ways.append(
                     Way(
@@ -320,6 +356,31 @@ def _effects(
                 )
                 break
     return _distinct(ways, numbers)
+
+
+def _adjusted(stem: tuple[str, ...]) -> tuple[str, ...]:
+    """Write what is adjusted in one way."""
+    return tuple("adj" if part == "adjusted" else part for part in stem)
+
+
+def _other_effects(numbers: Mapping[str, list[str]], way: Way) -> list[Way]:
+    """Find columns that are called effects as the one that was chosen, and hold other values."""
+    if not {"effect", "estimate"} & way.roles.keys():
+        return []
+    mine = _on_log(way, numbers)
+    found = []
+    for heading in numbers:
+        words = [w for w, _ in with_stem(heading, "effect") if w.implies]
+        if heading in way.roles.values() or not words:
+            continue
+        other = Way(
+            f"effects from {heading!r}",
+            {words[0].role: heading},
+            _words(words[0].role, words[0].implies),
+        )
+        if not _same(mine, _on_log(other, numbers)):
+            found.append(other)
+    return found
 
 
 def _words(role: str, implies: str) -> dict[str, str]:
@@ -351,7 +412,7 @@ def _distinct(ways: list[Way], numbers: Mapping[str, list[str]]) -> list[Way]:
 
 
 def _on_log(way: Way, numbers: Mapping[str, list[str]]) -> list[float]:
-    ratio = "estimate" in way.roles and bool(way.words)
+    ratio = "estimate" in way.roles and "reported" in way.words
     heading = way.roles.get("effect") or way.roles["estimate"]
     values = [float(cell) if _numeric((cell,)) else math.nan for cell in numbers[heading]]
     return [(math.log(v) if v > 0 else math.nan) if ratio else v for v in values]
@@ -475,8 +536,10 @@ def _table(
         _people_of_counts(made)
     logged = "effect" in roles and words.get("reported", "") in MEASURES_OF_RATIOS
     for name, word in words.items():
-        column, text = (name, word) if not logged else ("measure", MEASURES_OF_RATIOS[word])
-        where = made.get("estimate" if column == "reported" else "effect")
+        log = logged and name == "reported"
+        column, text = ("measure", MEASURES_OF_RATIOS[word]) if log else (name, word)
+        alone = "estimate" if column == "reported" or "effect" not in made else "effect"
+        where = made.get(alone)
         rows = range(len(labels))
         if where is None or column == "measure":
             made[column] = [text] * len(labels)

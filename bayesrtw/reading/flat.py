@@ -67,7 +67,12 @@ def flat_table(
 ) -> tuple[Table, Provenance]:
     """Read a flat table into the columns of this package."""
     grid, raw = grid_of(source, stated.sheet, faults, stated.columns)
-    read = understood(grid, stated.columns, stated.measure, arms=stated.arms)
+    try:
+        read = understood(grid, stated.columns, stated.measure, arms=stated.arms)
+    except EvidenceError:
+        # Cells that could not be read may be why nothing was understood: they are named first.
+        faults.raise_if_any()
+        raise
     totals = tuple(f"Row {line} ({first!r}) {SUMS_UP}" for line, first in grid.totals)
     plain = (*grid.said, *read.said)
     reading = "; ".join(plain) if plain != ("cells parted by commas",) else ""

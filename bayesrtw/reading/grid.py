@@ -19,6 +19,7 @@ from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Table, unguarded
 from bayesrtw.evidence.reported import NUMBERS
 from bayesrtw.printed import plain
+from bayesrtw.reading.headings import counts
 
 #: Words that stand where a number was not reported, without case.
 MISSING: Final = frozenset(
@@ -77,6 +78,9 @@ _PRINTED: Final = str.maketrans(
     }
 )
 
+#: Marks of footnotes and a percent sign after a number.
+_AFTER: Final = re.compile(r"(?<=[\d.])\s*(?:[*†‡§¶‖#]|[ᵃᵇᶜᵈᵉ¹²³⁴⁵⁶⁷⁸⁹])+$|(?<=\d)\s*%$")
+
 _PLAIN: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _GROUPED: Final = re.compile(r"([+-]?\d{1,3})((?:[ '’]\d{3})+)((?:[.,]\d+)?)")
 _MARKED: Final = re.compile(r"[+-]?[\d.,]*\d([eE][+-]?\d+)?")
@@ -113,6 +117,7 @@ class _Draft:
     lines: list[int]
     faults: Faults
     said: list[str] = field(default_factory=list)
+    mark: str = ""
 
 
 def grid_of_text(raw: bytes, where: str, known: Callable[[str], bool], faults: Faults) -> Grid:
@@ -125,7 +130,7 @@ def grid_of_text(raw: bytes, where: str, known: Callable[[str], bool], faults: F
     if many:
         raise EvidenceError(f"{where}: {many}; give the rows that are needed.")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
-    draft = _Draft(where, [], [], faults, [f"cells parted by {_DELIMITERS[mark]}"])
+    draft = _Draft(where, [], [], faults, [f"cells parted by {_DELIMITERS[mark]}"], mark)
     if encoding != "UTF-8":
         draft.said.append(encoding)
     try:
@@ -192,7 +197,7 @@ def _delimiter(text: str) -> str:
         try:
             for row in csv.reader(io.StringIO(sample, newline=""), delimiter=mark):
                 if any(cell.strip() for cell in row):
-                    widths.append(len(row))
+                    widths.append(len(_joined(row, mark)))
                 if len(widths) == _SAMPLE:
                     break
         except csv.Error:
@@ -213,6 +218,7 @@ def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
         [unguarded(plain(cell).strip()) for cell in draft.rows[place]] for place in filled
     ]
     draft.lines = [draft.lines[place] for place in filled]
+    _whole_cells(draft)
     if not draft.rows:
         raise EvidenceError(f"{where}: is empty; give a header row and one row a result.")
     header = _header(draft, known)
@@ -231,6 +237,28 @@ def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
         )
     comma = _pointed(columns, draft)
     return Grid(Table(where, columns, draft.lines), tuple(draft.said), totals, comma)
+
+
+def _whole_cells(draft: _Draft) -> None:
+    """Join cells that were cut within parentheses, where rows then have equally many cells."""
+    joined = [_joined(row, draft.mark) if draft.mark in ",;" else row for row in draft.rows]
+    if joined != draft.rows and len(set(map(len, joined))) == 1 < len(set(map(len, draft.rows))):
+        draft.rows = joined
+        draft.said.append("cells that were cut within parentheses joined")
+
+
+def _joined(row: Sequence[str], mark: str) -> list[str]:
+    made: list[str] = []
+    for cell in row:
+        if made and _open(made[-1]):
+            made[-1] = f"{made[-1]}{mark} {cell}"
+        else:
+            made.append(cell)
+    return made
+
+
+def _open(cell: str) -> bool:
+    return any(cell.count(one) > cell.count(two) for one, two in ("()", "[]"))
 
 
 def _header(draft: _Draft, known: Callable[[str], bool]) -> list[str]:
@@ -306,7 +334,8 @@ def _even(draft: _Draft, header: Sequence[str]) -> None:
         over = any(row[width:])
         if over or len(row) < width:
             what = f"has {len(row)} cells; the header has {width}"
-            remedy = "quote cells that hold commas" if over else "add the missing commas"
+            marks = _DELIMITERS.get(draft.mark, "commas")
+            remedy = f"quote cells that hold {marks}" if over else f"add the missing {marks}"
             where = Whereabouts(draft.where, (draft.lines[place],))
             draft.faults.add(Fault(what, remedy=remedy, rule="ragged-row", place=where))
         draft.rows[place] = [*row, *[""] * width][:width]
@@ -352,17 +381,21 @@ def _pointed(columns: dict[str, list[str]], draft: _Draft) -> bool:
     """Write the numbers of all columns with a decimal point; say whether they had commas."""
     printed = {}
     for name, cells in columns.items():
-        if _finite(cells):
+        if _thousands(name, cells, draft):
+            columns[name] = [cell.replace(",", "").replace(".", "") for cell in cells]
+        if _finite(columns[name]):
             continue
         some = [cell for cell in cells[: 50 * _SAMPLE] if not is_missing(cell)][:_SAMPLE]
-        if some and not any(_looks_printed(cell.translate(_PRINTED).strip()) for cell in some):
+        if some and not any(_looks_printed(_unmarked(cell)) for cell in some):
             continue  # words: most of the cells are no numbers
         if not some and name not in NUMBERS and any(cell.casefold() == "none" for cell in cells):
             continue  # a word: all comparators are none
-        held = [cell.translate(_PRINTED).strip() for cell in cells]
+        held = [_unmarked(cell) for cell in cells]
         there = [cell for cell in held if not is_missing(cell)]
         if 2 * sum(_looks_printed(cell) for cell in there) >= len(there):
             printed[name] = ["" if is_missing(cell) else cell for cell in held]
+            if any(_AFTER.search(cell) for cell in cells):
+                draft.said.append(f"marks after numbers left out of {name!r}")
     marks = {mark: any(_shows(mark, cells) for cells in printed.values()) for mark in ",."}
     marks["."] |= any(
         _shows(".", cells)
@@ -380,6 +413,11 @@ def _pointed(columns: dict[str, list[str]], draft: _Draft) -> bool:
             for place, cell in enumerate(cells)
         ]
     return marks[","]
+
+
+def _unmarked(cell: str) -> str:
+    """Write a number without printers' signs, and without marks of footnotes and percent after it."""
+    return _AFTER.sub("", cell.translate(_PRINTED).strip())
 
 
 def _looks_printed(cell: str) -> bool:
@@ -402,6 +440,18 @@ def _shows(mark: str, cells: Sequence[str]) -> bool:
         and not _EITHER.fullmatch(cell)
         for cell in cells
     )
+
+
+def _thousands(name: str, cells: Sequence[str], draft: _Draft) -> bool:
+    """Whether a column counts, and marks in it can only part thousands; say so."""
+    there = [cell for cell in cells if not is_missing(cell)]
+    marked = [cell for cell in there if _EITHER.fullmatch(cell)]
+    if not marked or not all(cell.isdigit() or _EITHER.fullmatch(cell) for cell in there):
+        return False
+    if not counts(name):
+        return False
+    draft.said.append(f"{marked[0]!r} of {name!r} is {re.sub('[,.]', '', marked[0])}")
+    return True
 
 
 def _pointed_cell(

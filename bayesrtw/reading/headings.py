@@ -21,6 +21,17 @@ HOUSE: Final = frozenset(NUMBERS) | TEXT | {"comparator", "subgroup", "conversio
 _PARTS: Final = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL: Final = re.compile(r"(?<=[a-zß-ÿ])(?=[A-Z])")
 
+#: A percent sign that is not one of a level, such as 95 %.
+_PERCENT: Final = re.compile(r"(?<!\d)(?<!\d\s)%")
+
+#: Words beside the end of an interval that say no more of it.
+_OF_INTERVAL: Final = frozenset(
+    {"ci", "cis", "ki", "ic", "bi", "95", "conf", "confidence", "interval", "limit", "bound"}
+)
+
+#: Levels of intervals as headings have them, to the share.
+LEVELS: Final = {"80": "0.8", "90": "0.9", "95": "0.95", "99": "0.99"}
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -49,7 +60,16 @@ def bare(heading: str) -> str:
 
 def tokens(heading: str) -> tuple[str, ...]:
     """Cut a heading into its words."""
-    return tuple(bare(part) for part in _PARTS.findall(_CAMEL.sub(" ", heading)))
+    spaced = _PERCENT.sub(" pct ", _CAMEL.sub(" ", heading))
+    return tuple(bare(part) for part in _PARTS.findall(spaced))
+
+
+def of_interval(word: "Word", stem: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Leave out what goes with the end of an interval alone, and give its level where it is not 95 %."""
+    if word.role not in ("ci_low", "ci_high"):
+        return stem, ""
+    level = next((LEVELS[part] for part in stem if part in LEVELS and part != "95"), "")
+    return tuple(part for part in stem if part not in _OF_INTERVAL | LEVELS.keys()), level
 
 
 @cache
@@ -92,6 +112,13 @@ def known(text: str) -> bool:
         or bool(meanings(text, "name", "text", "effect", "spread", "quantity", "whole"))
         or any(True for _ in of_group(text))
     )
+
+
+def counts(heading: str) -> bool:
+    """Say whether a heading can only be of whole numbers, such as people or events."""
+    roles = {word.role for word in meanings(heading, "quantity", "whole")}
+    roles |= {role for role, end, _, _ in of_group(heading) if end}
+    return bool(roles) and roles <= {"events", "non_events", "n"}
 
 
 def with_stem(heading: str, *uses: str) -> Iterator[tuple[Word, tuple[str, ...]]]:

@@ -69,6 +69,8 @@ def pairs(numbers: Mapping[str, object]) -> list[Way]:
     if ways:
         return ways
     complete = [(x, g) for x, g in others.items() if _kinds(g)]
+    if not complete:
+        return _more(arms, Way("", {}))
     return [
         _way(f"{' '.join(x)!r} against {' '.join(y)!r}", g, h)
         for x, g in complete

@@ -15,6 +15,7 @@ _PAIR: Final = rf"[(\[]?\s*({_NUMBER})\s*{_BETWEEN}\s*({_NUMBER})\s*[)\]]?"
 
 #: A number and its interval, an interval, events of people, a mean and its SD.
 _SHAPES: Final = {
+    "share": re.compile(rf"({_NUMBER})\s*\(\s*[\d.]+\s*%?\s*\)"),
     "estimate": re.compile(
         rf"({_NUMBER})\s*[,;]?\s*[(\[](?:95\s*%\s*\w+\s*:?)?\s*{_PAIR}\s*[)\]]?"
     ),
@@ -25,16 +26,26 @@ _SHAPES: Final = {
 
 #: What is written of a confidence interval beside the name of an estimate.
 _LEVEL: Final = re.compile(
-    r"[(\[,]?\s*(?:95\s*%?\s*)?[-,]?\s*\b(ci|ki|ic|confidence interval)\b\s*(?:95\s*%?)?[)\]]?",
+    r"[(\[,]?\s*(?:(?P<before>80|90|95|99)\s*%?\s*)?[-,]?\s*\b(ci|ki|ic|bi|confidence interval)\b"
+    r"\s*(?:(?P<after>80|90|95|99)\s*%?)?[)\]]?",
     re.I,
 )
+
+#: What is written of quartiles, and of ranges, which are no confidence intervals.
+_QUARTILES: Final = re.compile(
+    r"[(\[,]?\s*\b(iqr|inter-?quartile range|q1\s*[-–,;to]+\s*q3|p25\s*[-–,;to]+\s*p75)\b\s*[)\]]?",
+    re.I,
+)
+_RANGE: Final = re.compile(r"\b(range|min|max|spannweite|étendue|rango)\b", re.I)
 
 #: Headings, bare, that say what the two parts of a cell are.
 _INTERVAL: Final = re.compile(
     r"(95)?(ci|ki|ic|confidenceinterval|konfidensinterval.*|konfidenzintervall?|intervall?e?de.*)(95)?"
 )
 
-_SIGNS: Final = str.maketrans({"−": "-", "‐": "-", "‑": "-", "\u00a0": " ", "\u2009": " "})
+_SIGNS: Final = str.maketrans(
+    {"−": "-", "‐": "-", "‑": "-", "\u00a0": " ", "\u2009": " "} | dict.fromkeys("*†‡§¶", "")
+)
 
 
 def split(
@@ -66,12 +77,11 @@ def _parts(heading: str, cells: Sequence[str], *, comma: bool) -> dict[str, list
     there = [cell for cell in cells if not is_missing(cell)]
     written = {cell: _pointed(cell, comma=comma) for cell in there}
     for shape, pattern in _SHAPES.items():
-        fits = {cell: pattern.fullmatch(text) for cell, text in written.items()}
-        if 2 * sum(fit is not None for fit in fits.values()) < len(written) or not written:
-            continue
+        texts = {c: _whole(c) for c in there} if shape in ("of", "share") else written
+        fits = {cell: pattern.fullmatch(text) for cell, text in texts.items()}
         names = _names(heading, shape)
-        if not names:
-            return None
+        if not names or not texts or 2 * sum(map(bool, fits.values())) < len(texts):
+            continue
         columns: dict[str, list[str]] = {name: [] for name in names}
         for cell in cells:
             fit = fits.get(cell)
@@ -85,9 +95,22 @@ def _parts(heading: str, cells: Sequence[str], *, comma: bool) -> dict[str, list
 
 def _names(heading: str, shape: str) -> tuple[str, ...]:
     """Name the parts of a column."""
+    if shape == "share":
+        short = re.sub(r"[(\[,]?\s*\bn\s*\(\s*%\s*\)\s*[)\]]?|\(\s*%\s*\)", "", heading, flags=re.I)
+        return (f"{short.strip(' ,;')} events",) if short != heading else ()
+    if shape == "estimate" and _QUARTILES.search(heading):
+        name = re.sub(r"\b(median|med)\b", "", _QUARTILES.sub("", heading), flags=re.I).strip(
+            " ,;("
+        )
+        return f"{name} median", f"{name} q1", f"{name} q3"
     if shape == "estimate":
+        if _RANGE.search(heading):
+            return ()
+        found = _LEVEL.search(heading)
+        level = (found["before"] or found["after"] or "") if found else ""
         name = _LEVEL.sub("", heading).strip(" ,;(") or heading
-        return name, f"{name} ci low", f"{name} ci high"
+        end = "ci" if level in ("", "95") else f"ci {level}"
+        return name, f"{name} {end} low", f"{name} {end} high"
     if shape == "interval":
         return ("ci_low", "ci_high") if _INTERVAL.fullmatch(bare(heading)) else ()
     short = re.sub(
@@ -104,7 +127,20 @@ def _names(heading: str, shape: str) -> tuple[str, ...]:
         heading,
         flags=re.I,
     )
-    return (f"{short.strip()} mean", f"{short.strip()} sd") if short != heading else ()
+    if short != heading:
+        return f"{short.strip()} mean", f"{short.strip()} sd"
+    short = re.sub(
+        r"[(\[,]?\s*\b(mean|mw|mittelwert|m)\b\s*[,(\[±]?\s*\b(se|sem)\b\s*[)\]]*",
+        "",
+        heading,
+        flags=re.I,
+    )
+    return (f"{short.strip()} mean", f"{short.strip()} sem") if short != heading else ()
+
+
+def _whole(cell: str) -> str:
+    """Write the counts of a cell without marks that part thousands."""
+    return re.sub(r"(?<=\d)[.,' ](?=\d{3}(?!\d))", "", cell.translate(_SIGNS).strip())
 
 
 def _pointed(cell: str, *, comma: bool) -> str:

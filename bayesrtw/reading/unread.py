@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from bayesrtw.errors import shown
 from bayesrtw.evidence.measure import DIAGNOSTIC
-from bayesrtw.reading.headings import bare, meanings, of_group
+from bayesrtw.reading.headings import bare, meanings, of_group, of_interval, with_stem
+from bayesrtw.reading.way import Way
 
 #: Counts of a test against the truth.
 _TESTS = ({"tp", "fn"}, {"tp", "tn"}, {"tp", "np", "tn", "nn"}, {"sensitivity", "specificity"})
@@ -22,7 +23,9 @@ def unread(
     if any(test <= short.keys() for test in _TESTS):
         return f"counts of a test against the truth: {DIAGNOSTIC}."
     for found in (
-        _estimate_missing(numbers),
+        _estimate_missing(
+            {**{r: columns[r] for r in ("ci_low", "ci_high") if r in roles}, **numbers}
+        ),
         _several_arms(columns),
         _one_arm(numbers, columns, texts),
         _tests_only(numbers, texts),
@@ -49,8 +52,8 @@ def _estimate_missing(numbers: Mapping[str, Sequence[str]]) -> str:
     ends = {
         w.role: h
         for h in numbers
-        for w in meanings(h, "spread")
-        if w.role in ("ci_low", "ci_high", "se")
+        for w, stem in with_stem(h, "spread")
+        if w.role in ("ci_low", "ci_high", "se") and not of_interval(w, stem)[0]
     }
     if not {"ci_low", "ci_high"} <= ends.keys():
         return ""
@@ -66,10 +69,10 @@ def _estimate_missing(numbers: Mapping[str, Sequence[str]]) -> str:
         )
     ]
     named = f"; {shown(within)} lies within them" if within else ""
-    which = within[0] if within else "..."
+    option = Way("", {"effect": within[0] if within else "..."}).option
     return (
         f"holds intervals ({ends['ci_low']!r}, {ends['ci_high']!r}) and no column known to be their "
-        f"estimate{named}; say which with --columns {which}=effect, and --measure if it has one."
+        f"estimate{named}; say which with {option}, and --measure if it has one."
     )
 
 

@@ -16,11 +16,14 @@ class Way:
         Column of this package to heading.
     words
         Column of words to what stands in every row of it.
+    unused
+        Options that ask for results which stand in the table too.
     """
 
     what: str
     roles: Mapping[str, str]
     words: Mapping[str, str] = field(default_factory=dict)
+    unused: tuple[str, ...] = ()
 
     @property
     def option(self) -> str:

@@ -29,7 +29,7 @@ _LISTED: Final = 4
 #: Checks that say that a row was not used.
 _OUT: Final = (
     "quarantined", "left-out", "out-of-range", "other-measure", "no-events", "no-standard-error",
-    "critical-left-out",
+    "critical-left-out", "no-result",
 )  # fmt: skip
 
 

@@ -182,9 +182,18 @@ def test_thousands_are_read_where_nothing_else_is_possible(tmp_path):
         tmp_path, head + 'A,62,"13,598",248,"12,867",0.5\nB,10,2 010,20,"1,234,567",1.5\n'
     )
     assert numbers(found, "n_t", "n_c") == [[13598, 2010], [12867, 1234567]]
-    message = "n_t is '13,598', which may be 13598 or 13.598; write it without a mark"
+    message = "effect is '13,598', which may be 13598 or 13.598; write it without a mark"
     with pytest.raises(EvidenceError, match=message):
-        opened(tmp_path, 'study,events_t,n_t,events_c,n_c\nA,2,"13,598",4,70\n')
+        opened(tmp_path, 'study,effect,se\nA,"13,598",4\n')
+
+
+@pytest.mark.parametrize("mark", [",", "."])
+def test_marks_in_counts_can_only_part_thousands(tmp_path, mark):
+    """Aronson's and Hart's trials of BCG as spreadsheets of two countries write them: nobody is 13.598 people."""
+    text = f"study;events_t;n_t;events_c;n_c\nA;62;13{mark}598;248;12{mark}867\nB;4;123;11;139\n"
+    found = opened(tmp_path, text)
+    assert numbers(found, "n_t", "n_c") == [[13598, 123], [12867, 139]]
+    assert f"'13{mark}598' of 'n_t' is 13598" in found.provenance.reading
 
 
 def test_p_values_are_bounds_as_printed(tmp_path):
