@@ -149,18 +149,7 @@ def understood(
                 "study needs a treatment of its own."
             )
         lines += told
-    taken = [
-        f"{role} from {heading!r}"
-        for role, heading in roles.items()
-        if role != heading and role not in ("author", "year", "id", "trial", "row.names")
-    ]
-    if way.what and taken:
-        lines.append(way.what)
-    if way.unused:
-        lines.append(f"not used: {'; '.join(way.unused)}")
-    if words.get("ci_level", ""):
-        lines.append(f"intervals of {100 * float(words['ci_level']):g} %")
-    lines += ["; ".join([*names.said, *taken])] if taken or names.said else []
+    lines += _said(way, roles, words, names.said)
     shown = {role: heading for role, heading in roles.items() if role in STATED}
     return Read(made, tuple(lines), shown)
 
@@ -186,6 +175,23 @@ def _stated(stated: Mapping[str, str], columns: Mapping[str, object], where: str
             )
         found[role] = heading if heading in columns else loose[bare(heading)]
     return found
+
+
+def _said(
+    way: Way, roles: Mapping[str, str], words: Mapping[str, str], names: Sequence[str]
+) -> list[str]:
+    """Say what columns were taken for, what was not used, and the level of intervals."""
+    taken = [
+        f"{role} from {heading!r}"
+        for role, heading in roles.items()
+        if role != heading and role not in ("author", "year", "id", "trial", "row.names")
+    ]
+    lines = [way.what] if way.what and taken else []
+    if way.unused:
+        lines.append(f"not used: {'; '.join(way.unused)}")
+    if words.get("ci_level"):
+        lines.append(f"intervals of {100 * float(words['ci_level']):g} %")
+    return [*lines, "; ".join([*names, *taken])] if taken or names else lines
 
 
 def _called(roles: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str]:

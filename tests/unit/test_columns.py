@@ -189,7 +189,7 @@ def test_thousands_are_read_where_nothing_else_is_possible(tmp_path):
 
 @pytest.mark.parametrize("mark", [",", "."])
 def test_marks_in_counts_can_only_part_thousands(tmp_path, mark):
-    """Aronson's and Hart's trials of BCG as spreadsheets of two countries write them: nobody is 13.598 people."""
+    """Aronson's and Hart's trials of BCG as two countries write them: nobody is 13.598 people."""
     text = f"study;events_t;n_t;events_c;n_c\nA;62;13{mark}598;248;12{mark}867\nB;4;123;11;139\n"
     found = opened(tmp_path, text)
     assert numbers(found, "n_t", "n_c") == [[13598, 123], [12867, 139]]
