@@ -41,7 +41,7 @@ def three(head, form, mark=","):
         (three("Study,HR,CI_lo,CI_hi", "{},{},{}"), "log_hazard_ratio"),
         (three("Study,HR,95% CI low,95% CI high", "{}†,{},{}*"), "log_hazard_ratio"),
         (three("Étude;Rapport de cotes;IC 95 % inf;IC 95 % sup", "{};{};{}", ";"), "log_odds_ratio"),
-        (three("Studio;RR;Limite inferiore;Limite superiore", "{};{};{}", ";"), "log_risk_ratio"),
+        (three("Studio;RR;IC inferiore;IC superiore", "{};{};{}", ";"), "log_risk_ratio"),
         (three("Estudo;Risco relativo;IC 95% inferior;IC 95% superior", "{};{};{}", ";"), "log_risk_ratio"),
         (three("Studie;Hazardkvot;KI nedre;KI övre", "{};{};{}", ";"), "log_hazard_ratio"),
         (three("Badanie;Iloraz szans;Dolna granica CI;Górna granica CI", "{};{};{}", ";"), "log_odds_ratio"),
