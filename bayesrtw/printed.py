@@ -190,6 +190,11 @@ def spell_chance(event: str, value: float) -> str:
     return f"{event} = {said}" if said[0].isdigit() else f"{event} {said}"
 
 
+def unbroken(text: str) -> str:
+    """Keep words on one line."""
+    return text.replace(" ", "\u00a0")
+
+
 def event(of: str, threshold: float, *, above: bool, benefit: str, log: bool) -> str:
     """Name the event whose probability is stated of a quantity; the threshold is on the reported scale.
 

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from bayesrtw.evidence.table import Evidence
+
+#: Columns that count everybody in both groups.
+_WITH_AND_WITHOUT: Final = ("events_t", "non_events_t", "events_c", "non_events_c")
 
 
 def participants(evidence: Evidence) -> dict[str, Any]:
@@ -82,8 +85,13 @@ def people_of(columns: Mapping[str, Any], place: int) -> float | None:
     Returns
     -------
     float or None
-        None unless both groups are printed.
+        None unless both groups are printed, or those with and without the event in both.
     """
-    arms = [number_in(columns[name][place]) for name in ("n_t", "n_c") if name in columns]
-    known = [arm for arm in arms if arm is not None]
-    return sum(known) if len(known) == 2 else None
+
+    def known(*names: str) -> float | None:
+        cells = [number_in(columns[name][place]) for name in names if name in columns]
+        numbers = [cell for cell in cells if cell is not None]
+        return sum(numbers) if len(numbers) == len(names) else None
+
+    people = known("n_t", "n_c")
+    return people if people is not None else known(*_WITH_AND_WITHOUT)

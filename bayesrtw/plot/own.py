@@ -8,6 +8,7 @@ import numpy as np
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import SpecError
+from bayesrtw.evidence.printed_interval import PROBABILITY, printed_interval
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import Studies
 from bayesrtw.model.spec import Model
@@ -19,12 +20,6 @@ from bayesrtw.registry import suggestion
 #: Orders that need no column of the evidence: as the rows stand, by their effect, by their weight.
 GIVEN: Final = "given"
 ORDERS: Final = (GIVEN, "effect", "weight")
-
-#: What an interval as printed must be of, to be drawn among intervals of this probability.
-PROBABILITY: Final = 0.95
-
-#: Two values of one number, one of them through logarithms and back.
-SAME: Final = 1e-9
 
 
 def places(forest: Forest, evidence: Evidence) -> list[int | None]:
@@ -115,12 +110,12 @@ def as_printed(forest: Forest, evidence: Evidence) -> Forest:
     rows, texts = list(forest.rows), [list(column.texts) for column in forest.columns]
     found = 0
     for row, place in enumerate(places(forest, evidence)):
-        said = None if place is None else _printed(forest, evidence, place)
+        said = None if place is None else printed_interval(evidence, place, forest.measure)
         if said is None:
             continue
         found += 1
-        interval, text = said
-        rows[row] = replace(rows[row], interval=interval)
+        ends, text = said
+        rows[row] = replace(rows[row], interval=Interval(*ends))
         texts[0][row] = text
     if not found:
         return forest
@@ -138,30 +133,6 @@ def as_printed(forest: Forest, evidence: Evidence) -> Forest:
         ),
         notes=(*forest.notes, f"{note}; the model takes them as normal on its scale."),
     )
-
-
-def _printed(forest: Forest, evidence: Evidence, place: int) -> tuple[Interval, str] | None:
-    """Give the interval of a row as printed; None where it has none on this scale."""
-    names = ("estimate_printed", "ci_low", "ci_high")
-    if any(name not in evidence.data for name in names):
-        return None
-    middle, low, high = (float(evidence.data[name].to_numpy()[place]) for name in names)
-    levels = evidence.data["ci_level"].to_numpy() if "ci_level" in evidence.data else None
-    level = PROBABILITY if levels is None or np.isnan(levels[place]) else float(levels[place])
-    if not np.isfinite([middle, low, high]).all() or level != PROBABILITY:
-        return None
-    effect = float(evidence.data["effect"].to_numpy()[place])
-    # What was turned round or converted from another measure is no longer what was printed.
-    if not np.isclose(float(forest.measure.back(effect)), middle, rtol=SAME, atol=SAME):
-        return None
-    if forest.measure.log and low <= 0:
-        return None
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ends = forest.measure.link.forward(np.array([middle, low, high]))
-    decimals = max(len(f"{value:.10g}".partition(".")[2]) for value in (middle, low, high))
-    first, second, third = (f"{value:.{decimals}f}" for value in (middle, low, high))
-    text = f"{first} ({second} to {third})".replace("-", "−")
-    return (Interval(*map(float, ends)), text) if np.isfinite(ends).all() else None
 
 
 def translated(forest: Forest, evidence: Evidence | None, models: Sequence[Model]) -> Forest:

@@ -26,6 +26,9 @@ _FACTOR_OF: Final = {"log": "", "logit": " of the odds"}
 #: As many names are listed before the rest is counted.
 _LISTED: Final = 4
 
+#: As many doubts stand beside the answer, each with its row, before they are counted.
+_NAMED: Final = 3
+
 #: Checks that say that a row was not used.
 _OUT: Final = (
     "quarantined", "left-out", "out-of-range", "other-measure", "no-events", "no-standard-error",
@@ -185,8 +188,11 @@ def _conflicts(found: list[dict[str, Any]]) -> Text:
 
 
 def _doubts(content: dict[str, Any]) -> list[tuple[str, Text]]:
-    """Count doubts about rows, and rows that were left out; the section of checks has each."""
-    doubts = len(content["behind"]["doubts"])
+    """Say few doubts about rows, count many, and rows that were left out; the section of checks has each."""
+    found = content["behind"]["doubts"]
+    shown = found if len(found) <= _NAMED else []
+    lines: list[tuple[str, Text]] = [("Doubt", (Quoted(each),)) for each in shown]
+    doubts = len(found) - len(shown)
     out = sum(each["check"] in _OUT for each in content["findings"])
     parts = []
     if doubts:
@@ -194,9 +200,9 @@ def _doubts(content: dict[str, Any]) -> list[tuple[str, Text]]:
     if out:
         parts.append(f"some left out for {_count(out)} {'reason' if out == 1 else 'reasons'}")
     if not parts:
-        return [("Rows", ("nothing doubtful was found.",))]
+        return lines or [("Rows", ("nothing doubtful was found.",))]
     told = Jump("checks", "Checks and findings")
-    return [("Rows", (f"{', '.join(parts)} (see ", told, ")."))]
+    return [*lines, ("Rows", (f"{', '.join(parts)} (see ", told, ")."))]
 
 
 #: Small numbers as a sentence has them.

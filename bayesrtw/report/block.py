@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from bayesrtw.printed import spell_chance
+from bayesrtw.printed import spell_chance, unbroken
 from bayesrtw.report.numbers import Printer, resolve
 
 
@@ -349,7 +349,7 @@ def _plain(part: Part, n: Printer) -> str:
         )
         return f"{middle} ({low} to {high})"
     if isinstance(part, Chance):
-        return spell_chance(part.event, resolve(n.content, part.path))
+        return unbroken(spell_chance(part.event, resolve(n.content, part.path)))
     if isinstance(part, Styled):
         return plain(part.text, n) + (": " if part.look == "tag" else "")
     return part.title if isinstance(part, Jump) else part.text

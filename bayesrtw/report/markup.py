@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from markupsafe import Markup, escape
 
+from bayesrtw.printed import unbroken
 from bayesrtw.report.block import (
     Block,
     Bracketed,
@@ -139,8 +140,9 @@ def _part(part: Part, n: Printer) -> Markup:
     if isinstance(part, Bracketed):
         return n.interval(part.path, part.style)
     if isinstance(part, Chance):
-        equals = "= " if n.text(part.path, "probability")[0].isdigit() else ""
-        return Markup("{} {}{}").format(part.event, equals, n.show(part.path, "probability"))
+        equals = "=\u00a0" if n.text(part.path, "probability")[0].isdigit() else ""
+        shown = n.show(part.path, "probability")
+        return Markup("{}\u00a0{}{}").format(unbroken(part.event), equals, shown)
     if isinstance(part, Quoted):
         return linked(part.text) if part.linked else quoted(part.text)
     if isinstance(part, FileLink):

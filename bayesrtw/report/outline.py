@@ -231,8 +231,8 @@ def _design(content: dict[str, Any], name: str) -> Text:
     """Say how many studies, estimates and people of a design there are."""
     at, row = pointer("participants", "designs", name), content["participants"]["designs"][name]
     known: Text = (
-        Quoted(label(name)),
-        ": ",
+        "design not given: " if name == "not given" else Quoted(label(name)),
+        "" if name == "not given" else ": ",
         Number(f"{at}/studies", "count"),
         " study, " if row["studies"] == 1 else " studies, ",
         Number(f"{at}/estimates", "count"),

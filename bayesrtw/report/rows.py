@@ -10,6 +10,7 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.evidence.coding import PLUS, UNCLEAR_COLUMN
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.evidence.participants import number_in, people_of
+from bayesrtw.evidence.printed_interval import printed_interval
 from bayesrtw.model.translated import own_values
 
 #: Columns that a reader may ask of a row, in order; those that evidence does not have are left out.
@@ -64,6 +65,8 @@ def rows(synthesis: Synthesis, most: int) -> list[dict[str, Any]]:
             row["conversion"] = row["conversion"] or said
             back = dict(zip(back, measure.back(three).tolist(), strict=True))
         row["own"] = {name: value if math.isfinite(value) else None for name, value in back.items()}
+        told = printed_interval(synthesis.evidence, place, measure)
+        row["own_printed"] = told[1] if told is not None and place not in translated else ""
         row["printed"] = _printed(columns, place)
         row["n"] = people_of(columns, place)
         row["baseline"] = _baseline(columns, place)

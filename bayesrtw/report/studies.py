@@ -38,7 +38,7 @@ def effects(content: dict[str, Any], n: Printer) -> tuple[Block, ...]:
         head.append(Head(("Weight, %",), "num"))
     rows = []
     for place, row in enumerate(content["rows"]):
-        cells: list[Text] = [(Quoted(row["estimate"]),), (Bracketed(f"/rows/{place}/own"),)]
+        cells: list[Text] = [(Quoted(row["estimate"]),), _own(place, row)]
         known = f"theta[{row['estimate']}]" in found
         if has:
             cells.append((Bracketed(f"{shrunken[place]}/back_transformed"),) if known else ("–",))
@@ -96,6 +96,13 @@ def evidence(content: dict[str, Any], n: Printer) -> Section:
     return Section("evidence", "Evidence", (*blocks, *_judged(content)))
 
 
+def _own(place: int, row: dict[str, Any]) -> Text:
+    """Write the own interval of a row as its study prints it, or as it is modelled."""
+    return (
+        (Quoted(row["own_printed"]),) if row["own_printed"] else (Bracketed(f"/rows/{place}/own"),)
+    )
+
+
 def _row(place: int, row: dict[str, Any], asked: list[str]) -> list[Text]:
     """Write every cell of an estimate, those of empty columns too."""
     at = f"/rows/{place}"
@@ -112,7 +119,7 @@ def _row(place: int, row: dict[str, Any], asked: list[str]) -> list[Text]:
         figure("year", "plain"),
         figure("follow_up_months", "plain"),
         figure("n", "count"),
-        (Bracketed(f"{at}/own"),),
+        _own(place, row),
         (Number(f"{at}/se", "se"),),
         (Quoted(row["printed"]),),
         (Quoted(row["conversion"] or "given on the analysis scale"), *doubts),

@@ -18,6 +18,7 @@ from bayesrtw.printed import (
     Direction,
     event,
     finer,
+    numbered,
     signed,
     spell_chance,
     spell_change,
@@ -59,16 +60,19 @@ def show(
     console.print(Text(headline(synthesis)))
     console.print(Padding(_table(synthesis), (0, 0, 0, 2)))
     n = Printer.of(content)
-    for name, said in behind(content, n.measure):
-        line = Text(f"{name}: ", style="bold") + Text(plain(said, n), style="not bold")
+    beside = [(name, plain(said, n)) for name, said in behind(content, n.measure)]
+    for name, words in beside:
+        line = Text(f"{name}: ", style="bold") + Text(words, style="not bold")
         console.print(Padding(line, (0, 0, 0, 2)))
-    listed = [f for f in synthesis.findings if notes or f.severity != "note"]
+    told = {words for _, words in beside}
+    rest = [finding for finding in synthesis.findings if finding.message not in told]
+    listed = [f for f in rest if notes or f.severity != "note"]
     for finding in listed:
         line = Text(f"{finding.severity}: ", style=COLOUR[finding.severity])
         console.print(Padding(line + Text(finding.message, style="default"), (0, 0, 0, 2)))
-    hidden = len(synthesis.findings) - len(listed)
+    hidden = len(rest) - len(listed)
     if hidden:
-        text = f"{hidden} note(s) in synthesis.json, or with --notes"
+        text = f"{numbered(hidden, 'note')} in synthesis.json, or with --notes"
         console.print(Padding(Text(text, style="dim"), (0, 0, 0, 2)))
 
 

@@ -59,6 +59,9 @@ PARTS: Final = re.compile(rf"[ {BREAK}]|(?<=\w-)(?=\w)")
 STEP: Final = 0.1
 TALL: Final = 6.0
 
+#: Whitespace at which a line may be broken.
+_BREAKING: Final = re.compile(r"[^\S\u00a0\u202f]+")
+
 Part = Literal["report", "supplement"]
 
 
@@ -309,7 +312,7 @@ def _shared(
 
 def _words(text: object) -> str:
     """Keep to one line: tabs and breaks in data would become marks of the document."""
-    return " ".join(clean(text).split())
+    return _BREAKING.sub(" ", clean(text)).strip()
 
 
 def _stamped(document: Any, content: dict[str, Any]) -> bytes:

@@ -4,11 +4,17 @@ import io
 import math
 
 import pytest
+from docx import Document
 from rich.console import Console
 from small_synthesis import small_synthesis
 
+import bayesrtw as brw
+from bayesrtw.analysis.default import default_analyses
+from bayesrtw.analysis.run import run
+from bayesrtw.evidence.participants import participants
 from bayesrtw.report import text
 from bayesrtw.report.record import record
+from bayesrtw.report.render import page, render
 
 
 @pytest.fixture(scope="module")
@@ -42,3 +48,39 @@ def test_the_terminal_says_what_the_record_says(content: dict) -> None:  # type:
     assert "Prior against data: " in said
     for each in content["behind"]["conflicts"]:
         assert each["prior"] >= 0.05, "below it nothing is said"
+
+
+#: Cells as two spreadsheets hold them: intervals beside their ratios, counts with and without the event.
+RATIOS = (
+    "study,HR,lower,upper\nLambeek 2010,1.9,1.2,2.8\nB 2012,0.74,0.48,1.16\nC 2014,1.02,0.87,1.19\n"
+    "Overall,1.1,0.9,1.3\n"
+)
+BCG = "trial,tpos,tneg,cpos,cneg\nAronson,4,119,11,128\nFerguson,6,300,29,274\n"
+
+
+def test_intervals_as_printed_and_doubts_stand_where_they_are_looked_for(tmp_path) -> None:
+    """Lambeek 2010 prints 1.9 (1.2 to 2.8); the normal error of the model makes 1.24 to 2.90 of it."""
+    table = tmp_path / "found.csv"
+    table.write_text(RATIOS)
+    evidence = brw.open_dataset(table)
+    made = run(default_analyses(evidence)[0], evidence)
+    content = record(made, alternatives=False)
+    raw = Document(io.BytesIO(render(made, content, "docx")))
+    cells = [[cell.text for cell in row.cells] for each in raw.tables for row in each.rows]
+    printed = [row for row in cells if row[0] == "Lambeek 2010"]
+    assert all("1.9 (1.2 to 2.8)" in row for row in printed)
+    assert printed
+    chances = {cell for row in cells for cell in row if cell.startswith("P(above")}
+    assert any("\u00a0=\u00a0" in cell for cell in chances), "a chance stands on one line"
+    shown = page(made, content)
+    doubt = "Row 5 (&#39;Overall&#39;) sums up other rows and was left out."
+    assert shown.index(doubt) < shown.index("Summary")
+    out = io.StringIO()
+    text.show(made, content, Console(file=out, width=300))
+    assert out.getvalue().count("sums up other rows") == 1
+
+
+def test_people_with_and_without_the_event_are_all_people(tmp_path) -> None:
+    table = tmp_path / "bcg.csv"
+    table.write_text(BCG)
+    assert participants(brw.open_dataset(table))["known"] == 4 + 119 + 11 + 128 + 6 + 300 + 29 + 274

@@ -133,10 +133,10 @@ def test_run_prints_the_answer_and_writes_a_folder(here):
 
 
 def test_notes_are_counted_or_listed(here):
-    assert "note(s) in synthesis.json, or with --notes" in call("run", "mine.toml").stdout
+    assert "notes in synthesis.json, or with --notes" in call("run", "mine.toml").stdout
     result = call("run", "mine.toml", "--notes")
     assert "note: " in result.stdout
-    assert "note(s) in" not in result.stdout
+    assert "notes in" not in result.stdout
 
 
 def test_square_brackets_in_a_name_are_printed(here):

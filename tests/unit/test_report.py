@@ -267,12 +267,14 @@ def _in_word(raw: bytes) -> dict[str, list[list[str]]]:
     title = ""
     for part in Document(io.BytesIO(raw)).iter_inner_content():
         if isinstance(part, WordTable):
-            found[title] += [[cell.text for cell in row.cells] for row in part.rows]
+            found[title] += [
+                [" ".join(cell.text.split()) for cell in row.cells] for row in part.rows
+            ]
         elif part.style is not None and part.style.name == "Heading 2":
             title = part.text
             found[title] = []
         elif title and part.style is not None and part.style.name == "List Bullet":
-            found[title].append([part.text])
+            found[title].append([" ".join(part.text.split())])
     return found
 
 
