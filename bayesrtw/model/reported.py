@@ -68,6 +68,7 @@ def _row(cells: Mapping[str, float]) -> ReportedRow:
             else:
                 share = of(f"share_c{end}")
                 if 0 < share < 1:
+                    n = _people(kind, ratio, se, share, n)
                     numbers.append(_share(share, n[0], day))
                 elif kind == "odds_ratio":
                     faults.append(
@@ -83,9 +84,25 @@ def _row(cells: Mapping[str, float]) -> ReportedRow:
     return ReportedRow(back, tuple(numbers), n, tuple(faults))
 
 
-def _share(share: float, n: float, day: float) -> Report:
-    """Take a share back without the programme; of 100 people where nobody says of how many."""
-    people = n if n > 0 else 100.0
+def _people(kind: str, ratio: float, se: float, share: float, n: Array) -> Array:
+    """Give the people of both arms; those that nobody tells follow from the error of a ratio of shares.
+
+    100 where they do not: a ratio of risks may lead to a share beyond 1.
+    """
+    odds = ratio * share / (1.0 - share)
+    other = ratio * share if kind == "risk_ratio" else odds / (1.0 + odds)
+    told = n > 0
+    if told.all() or not 0 < other < 1:
+        return np.where(told, n, 100.0)
+    shares = np.array([share, other])
+    each = (1.0 - shares) / shares if kind == "risk_ratio" else 1.0 / (shares * (1.0 - shares))
+    left = se**2 - float(np.sum(each[told] / n[told]))
+    missing = float(np.sum(each[~told])) / left if left > 0 else float(np.max(n[told]))
+    return np.where(told, n, missing)
+
+
+def _share(share: float, people: float, day: float) -> Report:
+    """Take a share back without the programme, of so many people."""
     hazard = -math.log1p(-share)
     return Report(
         "share", math.log(hazard), math.sqrt(share / (people * (1.0 - share))) / hazard, day, 0

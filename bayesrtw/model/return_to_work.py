@@ -62,7 +62,8 @@ class ReturnToWork:
         share_t, share_t_low, share_t_high  shares back by day `at`, of both arms, with 95 % intervals, where
                                             nobody was counted, as Kaplan-Meier curves tell them
         risk_ratio, odds_ratio, *_se, at    of being back by a day; `*_se` is of the logarithm; share_c, the
-                                            share back without the programme: an odds ratio needs it
+                                            share back without the programme: an odds ratio needs it; of
+                                            n_c people, who follow from `*_se` where nobody tells them
         median_t, median_c, n_t, n_c        days; with q1_t, q3_t, q1_c, q3_c, or median_t_low, median_t_high
         median_ratio, median_ratio_se       `_se` is of the logarithm
         days_t, days_t_se, days_c, ...      mean days of absence up to day `horizon`
@@ -91,7 +92,8 @@ class ReturnToWork:
         before. A reported hazard ratio then lies between both as people return, until ``follow_up_days``.
     excess_counts, excess_ratios, excess_medians, excess_days
         SD, log hazard ratio, by which the translation of a currency misses the effect of a study: recurrent
-        absence, hazards that are not proportional.
+        absence, hazards that are not proportional. Of counts it is summed over; other numbers it moves by
+        their slope at the study's best estimate.
 
     Raises
     ------

@@ -58,8 +58,9 @@ AT_ONCE = 400_000
 #: Correlations of numbers of the same people, as a share of those of numbers without rounding or lost people:
 #: one is never told by others exactly.
 SAME: Final = 0.95
-#: Nodes over what is in excess of the translation of counts.
-EXCESS: Final = 9
+#: Nodes over what is in excess of the translation of counts reach so many of its SDs; steps, in SDs of what
+#: is left of it given the counts.
+EXCESS, CLOSE = 9.0, 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +162,7 @@ class Returns:
         curve = self.shape.curve(level, log_shape, self.day)
         if self.seen is None or not self.excess.get("counts"):
             return self._given(theta, theta, curve)
-        nodes = zip(*self._gauss, strict=True)
+        nodes = zip(*self._beyond, strict=True)
         each = [self._given(theta, theta + by, curve) + log for by, log in nodes]
         return np.asarray(logsumexp(each, axis=0))
 
@@ -170,7 +171,7 @@ class Returns:
         curve, none = self.shape.curve(level, log_shape, self.day), np.zeros(())
         if not arm or self.seen is None or not self.excess.get("counts"):
             return self._given(none, none, curve, (arm,))
-        nodes = zip(*self._gauss, strict=True)
+        nodes = zip(*self._beyond, strict=True)
         each = [self._given(none, by, curve, (arm,)) + log for by, log in nodes]
         return np.asarray(logsumexp(each, axis=0))
 
@@ -200,10 +201,14 @@ class Returns:
         return np.asarray(found)
 
     @cached_property
-    def _gauss(self) -> tuple[Array, Array]:
-        """Nodes and log weights over what is in excess of the translation of counts."""
-        x, weight = np.polynomial.hermite_e.hermegauss(EXCESS)
-        return x * self.excess["counts"], np.log(weight / weight.sum())
+    def _beyond(self) -> tuple[Array, Array]:
+        """Even nodes and log weights over what is in excess of the translation of counts."""
+        # Of n people nobody tells a log hazard ratio to less than 1 / sqrt(n).
+        sd = self.excess["counts"]
+        step = CLOSE / math.hypot(1.0 / sd, math.sqrt(self.seen.n[1] if self.seen else 0.0))
+        count = math.ceil(EXCESS * sd / step)
+        x = np.linspace(-EXCESS, EXCESS, 2 * count + 1)
+        return x * sd, -0.5 * x**2 - float(logsumexp(-0.5 * x**2))
 
     @cached_property
     def best(self) -> tuple[float, float, float]:

@@ -197,10 +197,11 @@ def test_days_and_counts_with_an_excess_are_a_sum_over_curves(shape) -> None:
     theta = np.array([0.0, 0.2, 0.4, 0.6, 0.9])
     whole = np.array([summed(each) for each in theta])
     assert np.diff(study.log(theta)) == pytest.approx(np.diff(whole), abs=1e-6)
-    x, weight = np.polynomial.hermite_e.hermegauss(9)
+    x, weight = np.polynomial.hermite_e.hermegauss(19)
     bare = Returns("x", (), TWICE, PEOPLE, shape, {})
-    each = [np.exp([_summed(bare, one + excess * by) for by in x]) @ weight for one in theta]
-    assert np.diff(counted.log(theta)) == pytest.approx(np.diff(np.log(each)), abs=1e-6)
+    few = theta[::4]
+    each = [np.exp([_summed(bare, one + excess * by) for by in x]) @ weight for one in few]
+    assert np.diff(counted.log(few)) == pytest.approx(np.diff(np.log(each)), abs=1e-6)
 
 
 @pytest.mark.parametrize("told", [WeibullReturn(90.0, 0.8), PiecewiseReturn(90.0, 0.4, 120.0)])
@@ -358,14 +359,8 @@ def test_studies_in_different_currencies_are_pooled() -> None:
 
 
 def test_a_ratio_of_odds_is_told_by_the_share_without_the_programme() -> None:
-    row = {
-        "study": "A",
-        "odds_ratio": 1.8,
-        "odds_ratio_se": 0.2,
-        "share_c": 0.88,
-        "n_c": 9e9,
-        "at": 365,
-    }
+    row = {"study": "A", "odds_ratio": 1.8, "odds_ratio_se": 0.2, "at": 365}
+    row |= {"share_c": 0.88, "n_c": 9e9}
     (unit,) = ReturnToWork().observe(brw.Evidence.from_returns(pd.DataFrame([row]))).units
     # Of so many people the share is certain, and the hazard ratio that of the odds.
     known = float(hazard_ratio_of_odds_ratio(1.8, 0.88))

@@ -1,0 +1,87 @@
+"""Studies of return to work with many people, and ratios whose people nobody tells, against plain sums."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import logsumexp, xlogy
+
+import bayesrtw as brw
+from bayesrtw.model.return_to_work import ReturnToWork
+
+DAY = 182.0
+
+
+def _log(row: dict[str, float], theta: np.ndarray, **settings: float) -> np.ndarray:
+    """Log likelihood of one study at effects, its maximum taken off."""
+    evidence = brw.Evidence.from_returns(pd.DataFrame([{"study": "A"} | row]))
+    log = ReturnToWork(**settings).observe(evidence).log_at(theta)[0]
+    return log - log.max()
+
+
+def _summed(events: tuple[int, int], people: int, theta: np.ndarray) -> np.ndarray:
+    """Sum two binomials over medians and shapes of the comparison, both normal in their logs."""
+    median = np.linspace(-2.5, 2.5, 4001)[:, None] + math.log(120.0)
+    log_shape = np.linspace(-1.5, 1.5, 81) + math.log(0.8)
+    prior = -0.5 * (median - math.log(120.0)) ** 2
+    prior = prior - 0.5 * ((log_shape - math.log(0.8)) / 0.25) ** 2
+    hazard = math.log(2.0) * (DAY / np.exp(median)) ** np.exp(log_shape)
+    level = np.linspace(-2.0, 2.0, 801)
+    # Only the level at the one day counts: its prior is laid once.
+    where = np.digitize(np.log(hazard), level)
+    weight = np.bincount(where.ravel(), np.exp(prior).ravel(), len(level) + 1)[1:-1]
+    at, weight = 0.5 * (level[1:] + level[:-1]), np.log(np.maximum(weight, 1e-300))
+
+    def binomial(count: int, log_hazard: np.ndarray) -> np.ndarray:
+        own = np.exp(log_hazard)
+        return xlogy(count, -np.expm1(-own)) - (people - count) * own
+
+    both = binomial(events[0], at) + binomial(events[1], at + theta[:, None])
+    return np.asarray(logsumexp(both + weight, axis=1))
+
+
+@pytest.mark.parametrize(("people", "excess"), [(200, 0.25), (1000, 0.25), (5000, 0.1)])
+def test_what_is_in_excess_of_many_counts_is_a_sum_over_effects(people: int, excess: float) -> None:
+    events = round(0.6 * people), round(0.7 * people)
+    theta = np.linspace(-0.6, 1.2, 19)
+    moved = np.linspace(-1.6, 2.2, 761)
+    inside = _summed(events, people, moved)
+    expected = logsumexp(inside - 0.5 * ((moved - theta[:, None]) / excess) ** 2, axis=1)
+    expected -= expected.max()
+    row = {"events_c": events[0], "events_t": events[1], "n_c": people, "n_t": people, "at": DAY}
+    kept = expected > -12.0
+    found = _log(row, theta, excess_counts=excess)
+    # The prior of a level stands in bins here, which moves a level by a hundredth of its own error.
+    np.testing.assert_allclose(found[kept], expected[kept], atol=5e-3)
+
+
+@pytest.mark.parametrize("people", [200, 1000])
+@pytest.mark.parametrize("kind", ["risk_ratio", "odds_ratio"])
+def test_a_ratio_beside_a_share_says_what_its_counts_say_whoever_is_counted(
+    people: int, kind: str
+) -> None:
+    theta = np.linspace(-1.5, 2.0, 701)
+    back = 0.6 * people, 0.72 * people
+
+    def moments(row: dict[str, float]) -> tuple[float, float]:
+        weight = np.exp(_log(row, theta))
+        weight /= weight.sum()
+        mean = float(weight @ theta)
+        return mean, math.sqrt(weight @ (theta - mean) ** 2)
+
+    n = {"n_c": people, "n_t": people}
+    counts = moments({"events_c": back[0], "events_t": back[1], "at": DAY} | n)
+    each = np.array(back), people - np.array(back)
+    if kind == "risk_ratio":
+        ratio, se = 1.2, math.sqrt(np.sum(1.0 / each[0]) - 2.0 / people)
+    else:
+        ratio, se = 0.72 * 0.4 / (0.6 * 0.28), math.sqrt(np.sum(1.0 / np.array(each)))
+    row = {kind: ratio, f"{kind}_se": se, "share_c": 0.6, "at": DAY}
+    told = [moments(row | some) for some in (n, {"n_c": people}, {"n_t": people}, {})]
+    # They are taken to go together a little less than they do.
+    assert told[0] == (
+        pytest.approx(counts[0], abs=0.06 * counts[1]), pytest.approx(counts[1], rel=0.03)
+    )  # fmt: skip
+    for some in told[1:]:
+        assert some == pytest.approx(told[0], rel=1e-6)
