@@ -38,12 +38,12 @@ from bayesrtw.engine.curved_rows import (
     effects,
     parts,
     reported,
-    score,
-    slope,
     told,
 )
 from bayesrtw.engine.curved_series import NEGLIGIBLE, ROWS
 from bayesrtw.engine.curved_thinned import let_through
+from bayesrtw.engine.curved_told import each_normal, slopes
+from bayesrtw.engine.each_normal import EachNormal
 from bayesrtw.engine.fitted import Each, EachMean, EachShift, Lazily, Posterior
 from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
@@ -145,10 +145,11 @@ class CurvedFit:
 
     def _shares(self, laid: Laid) -> tuple[Array, Array, float]:
         """Shares of the points, shares of nodes at each point, and the log of the integral."""
-        return self._weighed if laid is self.fine else self._weigh(laid)
+        return self.shared if laid is self.fine else self._weigh(laid)
 
     @cached_property
-    def _weighed(self) -> tuple[Array, Array, float]:
+    def shared(self) -> tuple[Array, Array, float]:
+        """Shares of points (point,) and of nodes at each (point, node), and the log of the integral."""
         return self._weigh(self.fine)
 
     def _weigh(self, laid: Laid) -> tuple[Array, Array, float]:
@@ -181,7 +182,7 @@ class CurvedFit:
 
     @cached_property
     def _means(self) -> Combined:
-        weight, share, _ = self._weighed
+        weight, share, _ = self.shared
         return Combined(self.fine.seen, weight, share)
 
     @property
@@ -232,7 +233,7 @@ class CurvedFit:
             return [let_through(laid.curved, at, laid.seen, each, row) for row in which]
         return [self._reported(row) for row in np.flatnonzero(rows).tolist()]
 
-    def _parts(self, row: int) -> Iterator[ErrorPart]:
+    def error_parts(self, row: int) -> Iterator[ErrorPart]:
         """Give the normals that the error of a row may be."""
         return parts(self.fine.curved, self.nodes.values, self.fine.seen, row, self._chances)
 
@@ -247,7 +248,7 @@ class CurvedFit:
 
         def every() -> Iterator[tuple[Array, Array, Array]]:
             """Values at nodes, their shares and what comes on top, of each of its normals."""
-            for part in self._parts(row):
+            for part in self.error_parts(row):
                 x, variance = behind(part, kept=kept) if effect else reported(part)
                 here = np.repeat(share, x.shape[1] // share.shape[1], axis=1) * part.share
                 yield x, here, variance
@@ -285,23 +286,20 @@ class CurvedFit:
     @cached_property
     def shares(self) -> Array:
         """See `Fitted`: slopes of the mean in what rows report, given the hyperparameters."""
-        weight, share, _ = self._shares(self.fine)
         self.posterior.pooled  # noqa: B018 - refuses without a pooled mean
-        mu = self.fine.seen.b @ mean_of(self.near)
-        apart = share * (mu - np.sum(share * mu, axis=1, keepdims=True))
-        curved, found = self.fine.curved, np.zeros(len(self.kept) + 1)
-        for row in np.flatnonzero(self.kept).tolist():
-            if curved.at_risk[row]:
-                for part in self._parts(row):
-                    here = np.repeat(apart, part.seen.shape[1] // share.shape[1], axis=1)
-                    found[row] += float(weight @ np.sum(here * score(part) * part.share, axis=1))
-                continue
-            own = alone(curved, self.nodes.values, self.fine.seen, row)
-            here = np.repeat(apart, own.share.shape[1] // share.shape[1], axis=1)
-            steep = slope(curved, self.nodes.values, self.fine.seen, row, own)
-            found[row] = float(weight @ np.sum(here * steep * own.share, axis=1))
-        found[-1] = 1.0 - np.sum(found[:-1])
-        return found
+        found = slopes(self, mean_of(self.near)[None])[:, 0]
+        return np.append(found, 1.0 - np.sum(found))
+
+    def each_normal(self, combine: Array) -> EachNormal:
+        """Give combinations of coefficients (label, column) node by node, with what each row tells."""
+        key = combine.tobytes()
+        if key not in self._normals:
+            self._normals[key] = each_normal(self, combine)
+        return self._normals[key]
+
+    @cached_property
+    def _normals(self) -> dict[bytes, EachNormal]:
+        return {}
 
     @cached_property
     def biases(self) -> tuple[Array, dict[str, float]]:
@@ -496,7 +494,7 @@ class CurvedFit:
 
     def left_out(self) -> float:
         """Estimate what nodes of one hyperparameter leave out of figures, see `curved_nodes.left_out`."""
-        _, share, _ = self._weighed
+        _, share, _ = self.shared
         mean = np.einsum("jk,jkc->jc", share, self.fine.seen.b)
         second = np.einsum("jk,jkc->jc", share, self.fine.seen.b**2)
         return left_out(self.weighed_nodes, mean, second)
@@ -592,7 +590,8 @@ def fit_curved(
         if moved <= aim:
             break
         base = replace(base, fine=fine)
-    if moved <= allowed:
+    # Groups are fitted with an error that is stated, where finer rules cost too much.
+    if moved <= (max(allowed, allowed_of(design)[1]) if rough.by_series else allowed):
         return replace(best, error=max(error, moved))
     raise ConvergenceError(
         f"Exact: the answer still moves by {moved:.0e} posterior SDs at the finest affordable rule over "

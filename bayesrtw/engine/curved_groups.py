@@ -26,7 +26,7 @@ Mask = NDArray[np.bool_]
 #: nodes within so many SDs.
 NODES, STILL, WITHIN = (9, 15, 23, 35), 1e-8, 5.0
 #: Log of the share of the largest node below which one beyond the series is not asked about again.
-BENEATH = 36.0
+BENEATH = 30.0
 #: Means of rows that are asked for together.
 TOGETHER = 400_000
 

@@ -26,7 +26,7 @@ def plot_components(
     Parameters
     ----------
     source
-        A synthesis of a model of components, whose estimates are normal.
+        A synthesis of a model of components.
     ci_prob
         Probability of every interval, in (0, 1).
     width_mm
@@ -44,7 +44,7 @@ def plot_components(
     SpecError
         If the model is not one of components, or `ax` or `width_mm` is too small.
     EngineRefusal
-        If estimates are not normal.
+        If the model is one that no engine takes apart by studies.
     """
     return draw_page(_read(source, ci_prob), ax=ax, width_mm=width_mm)
 

@@ -89,7 +89,7 @@ def parts(model: Subject, evidence: object = None, *, ci_prob: float = 0.95) -> 
     Parameters
     ----------
     model, evidence
-        A model of components with rows, or a synthesis; estimates are normal.
+        A model of components with rows, or a synthesis.
     ci_prob
         Probability of central intervals.
 
@@ -103,7 +103,13 @@ def parts(model: Subject, evidence: object = None, *, ci_prob: float = 0.95) -> 
     SpecError
         If the model is not one of components.
     EngineRefusal
-        If estimates are not normal.
+        If the model is one that no engine takes apart by studies.
+
+    Notes
+    -----
+    The share of a study is the covariance of the part's effect with the slope of the study's log likelihood
+    in it, given the hyperparameters: of normal estimates slope times difference, and of counts what takes
+    its place. By partial integration these and the prior's add up to one.
 
     Examples
     --------
@@ -214,7 +220,7 @@ def _normals(fit: Fitted, combine: Array) -> EachNormal:
     given = getattr(fit, "each_normal", None)
     if given is None:
         raise EngineRefusal(
-            "which studies tell a part is worked out for normal estimates; this likelihood is another."
+            "which studies tell a part is worked out where effects are integrated exactly; here they are not."
         )
     found: EachNormal = given(combine)
     return found

@@ -1,8 +1,9 @@
 """What a report says of the parts of programmes: what each adds, which studies tell it, and sets of them."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.engine import solve
@@ -27,8 +28,13 @@ from bayesrtw.report.block import (
 from bayesrtw.report.document import number
 from bayesrtw.report.numbers import Printer
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 #: Digits of what sets are added up from: a page prints three.
 DIGITS = 6
+#: SDs by which ends of intervals of sets may be off without a word.
+NEAR = 0.02
 #: Studies that are named beside a part.
 NAMED = 3
 
@@ -63,7 +69,17 @@ def parts_of(synthesis: Synthesis, measure: Measure) -> dict[str, Any] | None:
                 ],
             }
         )
-    return {"rows": rows, "sets": _sets(stuff, evidence.benefit != "lower"), "missing": ""}
+    sets = _sets(stuff, evidence.benefit != "lower") | {"off": number(_off(stuff, told.table))}
+    return {"rows": rows, "sets": sets, "missing": ""}
+
+
+def _off(stuff: Material, table: "pd.DataFrame") -> float:
+    """How far normals are from the posterior at ends of 95 % intervals of parts, in SDs, at most."""
+    sd = np.sqrt(np.diagonal(stuff.covariance, axis1=1, axis2=2))
+    wanted = np.array([ndtri(0.025), ndtri(0.975)])
+    ends = table[["lower", "upper"]].to_numpy().T[:, None]
+    below = np.einsum("n,enp->ep", stuff.weight, ndtr((ends - stuff.mean) / sd))
+    return float(np.max(np.abs(ndtri(below) - wanted[:, None])))
 
 
 def _sets(stuff: Material, higher: bool) -> dict[str, Any]:
@@ -121,9 +137,22 @@ def parts(content: dict[str, Any], n: Printer) -> list[Section]:
         Tabular("Parts of programmes", head, rows, cards=True),
         Pictures(),
         Heading("Sets of parts"),
+        *_approximate(found["sets"]),
         Controls((Paragraph(("The HTML report adds up any set of parts.",)),), "parts"),
     )
     return [Section("parts", "Parts of programmes", blocks, "Parts")]
+
+
+def _approximate(sets: dict[str, Any]) -> tuple[Block, ...]:
+    """Say how near sets are where the posterior is skewed, which sums of few normals are not."""
+    if sets["off"] <= NEAR:
+        return ()
+    off: Text = (
+        "Sets are added up from normals, whose ends of 95\u00a0% intervals lie within ",
+        Number("/parts/sets/off", "two"),
+        " SDs of those of single parts; `predict` gives exact ones.",
+    )
+    return (Paragraph(off),)
 
 
 def _told(first: list[dict[str, Any]], at: str) -> Text:

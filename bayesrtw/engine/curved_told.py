@@ -1,0 +1,122 @@
+"""What each row tells of coefficients where a model is not normal, and these as normals, one a node."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bayesrtw.engine.curved_place import Seen
+from bayesrtw.engine.curved_rows import alone, score, slope
+from bayesrtw.engine.each_normal import EachNormal
+
+if TYPE_CHECKING:
+    from bayesrtw.engine.curved_fit import CurvedFit
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+#: Step of slopes of series, in SDs of a coefficient: series are right to 1e-9, and slopes to 1e-6.
+STEP = 2e-3
+#: Share of a node below which shares of studies, which have three digits, are worked out without it: most
+#: nodes of a rule of several coefficients weigh next to nothing.
+LEAST = 1e-10
+
+
+def slopes(fit: "CurvedFit", combine: Array) -> Array:
+    """Slopes of means of combinations (label, column) in what rows report, shape (estimate, label).
+
+    They are covariances with the slope of each row's log density, given the hyperparameters: with the prior's
+    those of a coefficient, times its column, sum to one whatever the likelihood (integrate by parts).
+    """
+    weight, share = fit.shared[:2]
+    return _by_row(fit, fit.nodes.values, fit.fine.seen, weight, share, combine, fit.kept)
+
+
+def _by_row(
+    fit: "CurvedFit",
+    values: tuple[Array, ...],
+    seen: Seen,
+    weight: Array,
+    share: Array,
+    combine: Array,
+    rows: Mask,
+) -> Array:
+    """Give slopes in what some rows report, one row at a time."""
+    found, curved, gap = np.zeros((len(rows), len(combine))), fit.fine.curved, seen.b @ combine.T
+    gap = share[..., None] * (gap - np.einsum("jk,jkl->jl", share, gap)[:, None])
+    for row in np.flatnonzero(rows).tolist():
+        steep = np.zeros(share.shape)
+        if curved.at_risk[row]:
+            for part in fit.error_parts(row):
+                steep += _within(score(part) * part.share, share.shape)
+        else:
+            own = alone(curved, values, seen, row)
+            steep = _within(slope(curved, values, seen, row, own) * own.share, share.shape)
+        found[row] = weight @ np.einsum("jk,jkl->jl", steep, gap)
+    return found
+
+
+def _within(each: Array, shape: tuple[int, ...]) -> Array:
+    """Sum over the nodes that lie within one of the coefficients, shape (point, node)."""
+    return np.asarray(each.reshape(*shape, -1).sum(axis=-1))
+
+
+def told(fit: "CurvedFit", combine: Array) -> Array:
+    """Say how far means of combinations would move through each row, see `EachNormal`, (estimate, label).
+
+    What rows of a group tell that is laid as a series stands at the first of them.
+    """
+    curved, held = fit.fine.curved, fit.fine.seen.place.held
+    columns = fit.design.near.columns @ combine.T
+    if curved.curved.risks:
+        return slopes(fit, combine) * columns
+    weight, share = fit.shared[:2]
+    matter = np.abs(weight[:, None] * share) > LEAST
+    point, node = (np.flatnonzero(matter.any(axis=axis)) for axis in (1, 0))
+    weight, share, b = weight[point], share[np.ix_(point, node)], fit.fine.seen.b[point][:, node]
+    gap = b @ combine.T
+    gap = share[..., None] * (gap - np.einsum("jk,jkl->jl", share, gap)[:, None])
+    steps = STEP * np.sqrt(np.einsum("jkl,jkl->jl", gap, b @ combine.T).max(axis=0))
+    found, left = np.zeros((len(fit.kept), len(combine))), fit.kept.copy()
+    for series in held.series if held is not None else ():
+        (part,) = curved.problem.nested
+        members = [part.group == each for each in series.of.groups]
+        # Of a group that has lost rows the series is another.
+        whole = [
+            bool(np.all((held.keep == fit.kept)[each])) and left[each].any() for each in members
+        ]
+        own = series.some(np.array(whole))
+        pairs = zip(members, whole, strict=True)
+        rows = [np.flatnonzero(each & fit.kept) for each, does in pairs if does]
+        for each in rows:
+            left[each] = False
+        first = np.array([each[0] for each in rows], dtype=np.intp)
+        for label, along in enumerate(combine):
+            moves = np.any(own.of.basis @ along != 0, axis=1)
+            if moves.any():
+                some = own.some(moves)
+                up, down = (some.at(b + sign * steps[label] * along, point)[0] for sign in (1, -1))
+                steep = (down - up) / (2.0 * steps[label])
+                found[first[moves], label] = weight @ np.einsum(
+                    "jk,jkg->jg", gap[..., label], steep
+                )
+    seen = fit.fine.seen._replace(b=b, place=fit.fine.seen.place.at(point))
+    values = tuple(value[point] for value in fit.nodes.values)
+    return found + _by_row(fit, values, seen, weight, share, combine, left) * columns
+
+
+def each_normal(fit: "CurvedFit", combine: Array) -> EachNormal:
+    """Give combinations of coefficients (label, column) as a normal a point, and what kept rows tell."""
+    weight, share = fit.shared[:2]
+    at = fit.fine.seen.b @ combine.T
+    mean = np.einsum("jk,jkl->jl", share, at)
+    gap = at - mean[:, None]
+    return EachNormal(
+        weight,
+        mean,
+        np.einsum("jk,jkl,jkm->jlm", share, gap, gap, optimize=True),
+        fit.nodes.values,
+        fit.spread_at(fit.nodes.values),
+        told(fit, combine)[fit.kept],
+        np.zeros(len(weight), dtype=np.intp),
+    )
