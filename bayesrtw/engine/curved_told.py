@@ -78,13 +78,12 @@ def told(fit: "CurvedFit", combine: Array) -> Array:
     gap = share[..., None] * (gap - np.einsum("jk,jkl->jl", share, gap)[:, None])
     steps = STEP * np.sqrt(np.einsum("jkl,jkl->jl", gap, b @ combine.T).max(axis=0))
     found, left = np.zeros((len(fit.kept), len(combine))), fit.kept.copy()
-    for series in held.series if held is not None else ():
+    laid, keep = ((), fit.kept) if held is None else (held.series, held.keep)
+    for series in laid:
         (part,) = curved.problem.nested
         members = [part.group == each for each in series.of.groups]
         # Of a group that has lost rows the series is another.
-        whole = [
-            bool(np.all((held.keep == fit.kept)[each])) and left[each].any() for each in members
-        ]
+        whole = [bool(np.all((keep == fit.kept)[each])) and left[each].any() for each in members]
         own = series.some(np.array(whole))
         pairs = zip(members, whole, strict=True)
         rows = [np.flatnonzero(each & fit.kept) for each, does in pairs if does]
