@@ -1,5 +1,6 @@
 """What is wrong with arms as sets of components, and which components rows cannot tell."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -32,6 +33,12 @@ def no_doses(evidence: Evidence, columns: Sequence[str]) -> list[str]:
         values = evidence.data[column].to_numpy()
         if values.dtype == object:
             text = [not _numeric(value) for value in values]
+            if not any(text):
+                found.append(
+                    f"{evidence.where}: column {column!r} holds numbers that are written as text; make them "
+                    f"numbers, as by pandas.to_numeric(frame[{column!r}])."
+                )
+                continue
             said = shown(sorted(set(values[text])))
             found.append(
                 f"{evidence.where}: column {column!r} holds text ({said} in "
@@ -199,8 +206,29 @@ def everywhere(
     return found
 
 
+#: What else people write between the parts of a programme.
+_BETWEEN = re.compile(r"\s*[,;/&]\s*|\s+and\s+|\s+with\s+")
+
+
 def spelt_alike(names: Sequence[str]) -> list[Finding]:
-    """Name components whose names differ in capitals or spaces alone."""
+    """Name components whose names differ in capitals or spaces alone, and those that name several others."""
+    several = [
+        name for name in names if len(parts := _BETWEEN.split(name)) > 1 and {*parts} & {*names}
+    ]
+    return _alike_names(names) + _several(several)
+
+
+def _several(names: Sequence[str]) -> list[Finding]:
+    if not names:
+        return []
+    text = (
+        f"{shown(names, 20)} are one component each, and name others of these rows: what stands between "
+        "components is a plus sign. Write 'a + b' if they are several."
+    )
+    return [Finding("components-in-one", "warning", text)]
+
+
+def _alike_names(names: Sequence[str]) -> list[Finding]:
     by_bare: dict[str, list[str]] = {}
     for name in names:
         by_bare.setdefault("".join(name.casefold().split()), []).append(name)

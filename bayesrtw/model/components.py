@@ -176,13 +176,17 @@ class Components:
             found = no_doses(evidence, read)
         else:
             for column in filter(None, (self.arm, self.against)):
-                told = np.array([bool(cell) for cell in _cells(evidence, column)])
+                cells = _cells(evidence, column)
+                told = np.array([cell in self.none or bool(split(cell)) for cell in cells])
                 if column == self.against:
                     told |= evidence.single_arms
                 names = rows_where(evidence, (~told).tolist())
                 if names:
+                    blank = not any(
+                        cell for cell, is_told in zip(cells, told, strict=True) if not is_told
+                    )
                     found.append(
-                        f"{evidence.where}: {column!r} is empty in rows {shown(names)}; name their "
+                        f"{evidence.where}: {column!r} {'is empty' if blank else 'names nothing'} in rows {shown(names)}; name their "
                         "components, or write a word that `none` declares to be none."
                     )
         if found:

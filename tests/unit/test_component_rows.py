@@ -76,3 +76,26 @@ def test_doses_that_are_none_are_named_with_their_rows() -> None:
             _told_of(frame.assign(**change), term)
     told = _told_of(frame.assign(x=1), term)
     assert told["component-everywhere"].startswith("'x' stand in the arm of every row")
+
+
+def test_cells_that_name_nothing_and_doses_as_text_are_named() -> None:
+    cells = [("1", "a + ", "+", 0.1, 0.1), ("2", "b", "a", 0.2, 0.1)]
+    frame = pd.DataFrame(cells, columns=["study", "arm", "against", "effect", "se"])
+    rows = brw.Evidence.from_frame(frame, measure="log_odds_ratio", benefit="higher")
+    term = Components(Normal(0, 1), arm="arm", against="against")
+    [fault] = term.faults(rows)
+    assert "'against' names nothing in rows '1'" in fault
+    doses = frame.assign(hours=["10", "5"])
+    counted = Components(Normal(0, 1), columns=("hours",))
+    typed = brw.Evidence.from_frame(doses, measure="log_odds_ratio", benefit="higher")
+    [fault] = counted.faults(typed)
+    assert "holds numbers that are written as text; make them numbers" in fault
+
+
+def test_a_component_that_names_others_is_named() -> None:
+    cells = [("1", "CBT, exercise", "none", 0.1, 0.1), ("2", "CBT", "none", 0.2, 0.1)]
+    frame = pd.DataFrame(cells, columns=["study", "arm", "against", "effect", "se"])
+    rows = brw.Evidence.from_frame(frame, measure="log_odds_ratio", benefit="higher")
+    term = Components(Normal(0, 1), arm="arm", against="against", none=("none",))
+    told = {each.check: each.message for each in term.findings(rows)}
+    assert told["components-in-one"].startswith("'CBT, exercise' are one component each")
