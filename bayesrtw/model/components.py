@@ -182,11 +182,10 @@ class Components:
                     told |= evidence.single_arms
                 names = rows_where(evidence, (~told).tolist())
                 if names:
-                    blank = not any(
-                        cell for cell, is_told in zip(cells, told, strict=True) if not is_told
-                    )
+                    left = [cell for cell, is_told in zip(cells, told, strict=True) if not is_told]
+                    what = "names nothing" if any(left) else "is empty"
                     found.append(
-                        f"{evidence.where}: {column!r} {'is empty' if blank else 'names nothing'} in rows {shown(names)}; name their "
+                        f"{evidence.where}: {column!r} {what} in rows {shown(names)}; name their "
                         "components, or write a word that `none` declares to be none."
                     )
         if found:
