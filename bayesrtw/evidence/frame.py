@@ -276,10 +276,17 @@ def returns_of(frame: "pd.DataFrame", columns: Mapping[str, str]) -> dict[str, N
     count = len(frame)
     empty = np.full(count, np.nan)
     ratio, low, high = (held.get(name, empty) for name in ("hazard_ratio", "ci_low", "ci_high"))
+    told = np.isfinite(ratio) & np.isfinite(low) & np.isfinite(high)
+    for row in np.flatnonzero(told & ~((low > 0) & (low < ratio) & (ratio < high))).tolist():
+        faults.add(
+            f"data frame: row {row + 1}, column hazard_ratio: {ratio[row]:g} with an interval from "
+            f"{low[row]:g} to {high[row]:g}; all are positive, and the ratio lies between the ends."
+        )
+    faults.raise_if_any()
     with np.errstate(divide="ignore", invalid="ignore"):
         width = 2.0 * normal_quantile(0.95)
-        told = np.log(ratio), (np.log(high) - np.log(low)) / width
-    for name, values in zip(("effect", "se"), told, strict=True):
+        both = np.log(ratio), (np.log(high) - np.log(low)) / width
+    for name, values in zip(("effect", "se"), both, strict=True):
         own = held.get(name, empty)
         held[name] = np.where(np.isfinite(own), own, values)
     held["study"] = np.array([str(each) for each in held["study"]], dtype=object)

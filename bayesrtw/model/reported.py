@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from bayesrtw.evidence.counts import numbers_in
+from bayesrtw.evidence.hazards import MONTH
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.currency import Back, Report
 
@@ -19,6 +20,8 @@ type Reader = Callable[[str], float]
 
 #: Further dates of the same study: endings of the names of its columns.
 DATES: Final = ("", "_2", "_3")
+#: Kinds of numbers of one arm.
+OF_ARM: Final = frozenset(("share", "back", "quantile", "days"))
 #: BothArms by the endings of their columns: comparison, programme.
 ARMS: Final = ("_c", "_t")
 
@@ -67,7 +70,16 @@ def _row(cells: Mapping[str, float]) -> ReportedRow:
                 faults.append(f"{kind}{end} has no date; give at{end}, days.")
             else:
                 share = of(f"share_c{end}")
-                if 0 < share < 1:
+                if math.isfinite(share) and not 0 < share < 1:
+                    faults.append(
+                        f"share_c{end} must lie between 0 and 1; give a share and not per cent, or none."
+                    )
+                elif kind == "risk_ratio" and ratio * math.exp(-2.0 * se) * share > 1:
+                    faults.append(
+                        f"risk_ratio{end} of {ratio:g} makes more than everybody of share_c{end}, {share:g}; "
+                        "check both, and which arm comes first."
+                    )
+                elif 0 < share < 1:
                     n = _people(kind, ratio, se, share, n)
                     numbers.append(_share(share, n[0], day))
                 elif kind == "odds_ratio":
@@ -81,6 +93,13 @@ def _row(cells: Mapping[str, float]) -> ReportedRow:
             numbers += _shares(of, end, day, faults)
     numbers += _medians(of, n, faults)
     numbers += _days(of, faults)
+    arms = {each.arm for each in numbers}
+    if back is None and len(arms) == 1 and {each.kind for each in numbers} <= OF_ARM and not faults:
+        (arm,) = (ARMS[each] for each in arms)
+        faults.append(
+            f"what is told is of one arm (names that end in {arm}), which tells no effect; give the same of "
+            "the other, or leave the row out."
+        )
     return ReportedRow(back, tuple(numbers), n, tuple(faults))
 
 
@@ -144,10 +163,14 @@ def _back(of: Reader, n: Array, faults: list[str]) -> Back | None:
                 f"events of one arm only, or no n_t and n_c; give events{ARMS[1]}{end}, "
                 f"n_t, events{ARMS[0]}{end}, n_c."
             )
+        elif not np.all(n > 0):
+            faults.append("an arm has no people; give n_t and n_c, or leave the row out.")
         elif not day > 0:
             faults.append(
                 f"people back at work have no date: give at{end}, the day by which they were counted."
             )
+        elif day in days:
+            faults.append(f"at{end} is the date of other counts, {day:g}; give each date once.")
         elif np.any((some < 0) | (some > n) | (some != np.round(some)) | (n != np.round(n))):
             faults.append(f"events{end} must be whole numbers between 0 and the people of the arm.")
         else:
@@ -179,13 +202,22 @@ def _medians(of: Reader, n: Array, faults: list[str]) -> list[Report]:
             faults.append(f"median{end} must be positive, in days; found {median:g}.")
             continue
         last = of("follow_up_days")
-        if math.isfinite(last) and median > last:
+        last = last if math.isfinite(last) else of("follow_up_months") * MONTH
+        told = [(f"median{end}", median), *zip((f"q1{end}", f"q3{end}"), quartiles, strict=True)]
+        beyond = [each for each in told if each[1] > last + 1.0]
+        if beyond:
+            name, value = beyond[0]
             faults.append(
-                f"median{end} of {median:g} days lies beyond a follow-up of {last:g}; check both."
+                f"{name} of {value:g} days lies beyond a follow-up of {last:.4g}; check both."
             )
             continue
         se = math.nan
-        if 0 < low < median < high:
+        if low <= 0 or low >= median or high <= median:
+            faults.append(
+                f"median{end}_low and median{end}_high must be positive and hold median{end} between them."
+            )
+            continue
+        if low < high:
             se = (math.log(high) - math.log(low)) / (2.0 * float(ndtri(0.975)))
         elif not math.isfinite(n[arm]):
             faults.append(f"median{end} needs n{end}, or median{end}_low and median{end}_high.")

@@ -37,6 +37,8 @@ Array = NDArray[np.float64]
 MEASURE: Final = "log_hazard_ratio"
 #: What a study may report beside a hazard ratio, each with an excess of its own.
 CURRENCIES: Final = ("counts", "ratios", "medians", "days")
+#: Columns of ranges.
+RANGES: Final = tuple(f"{end}_{arm}" for end in ("min", "max") for arm in "tc")
 _CURRENCY: Final = {
     "risk_ratio": "ratios",
     "odds_ratio": "ratios",
@@ -64,7 +66,8 @@ class ReturnToWork:
         risk_ratio, odds_ratio, *_se, at    of being back by a day; `*_se` is of the logarithm; share_c, the
                                             share back without the programme: an odds ratio needs it; of
                                             n_c people, who follow from `*_se` where nobody tells them
-        median_t, median_c, n_t, n_c        days; with q1_t, q3_t, q1_c, q3_c, or median_t_low, median_t_high
+        median_t, median_c, n_t, n_c        days; with q1_t, q3_t, q1_c, q3_c, or median_t_low, median_t_high;
+                                            ranges (min_t, max_t) add nothing: n and the curve tell the error
         median_ratio, median_ratio_se       `_se` is of the logarithm
         days_t, days_t_se, days_c, ...      mean days of absence up to day `horizon`
         days_difference, days_difference_se a difference of arms, beside days_c
@@ -226,6 +229,13 @@ class ReturnToWork:
                 "the first return; state excess_days, the SD by which that may miss, or leave them out."
             )
             found.append(Finding("recurrent-absence", "warning", text))
+        ranges = [name for name in RANGES if np.isfinite(numbers_in(evidence, name)).any()]
+        if ranges:
+            text = (
+                f"{shown(ranges)}: the shortest and the longest absence are not heard; what a median errs by "
+                "follows from the people of its arm and the curve, or from median_t_low and median_t_high."
+            )
+            found.append(Finding("range-unheard", "note", text))
         beside = [
             str(names[row])
             for row, own in enumerate(rows)

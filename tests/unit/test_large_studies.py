@@ -85,3 +85,45 @@ def test_a_ratio_beside_a_share_says_what_its_counts_say_whoever_is_counted(
     )  # fmt: skip
     for some in told[1:]:
         assert some == pytest.approx(told[0], rel=1e-6)
+
+
+ARMS = {"median_t": 90, "median_c": 120, "n_t": 40, "n_c": 40}
+COUNTS = {"events_t": 9, "events_c": 8, "n_t": 20, "n_c": 20, "at": 90}
+RATIO = {"risk_ratio": 1.2, "risk_ratio_se": 0.1, "at": 180}
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (ARMS | {"q1_t": 50, "q3_t": 400, "follow_up_days": 365}, "q3_t of 400 days lies beyond"),
+        (ARMS | {"median_t_low": 120, "median_t_high": 60}, "hold median_t between them"),
+        (ARMS | {"median_t_low": 95}, "hold median_t between them"),
+        ({"median_t": 90, "n_t": 40}, "of one arm"),
+        ({"days_c": 90, "days_c_se": 9, "horizon": 365}, "of one arm"),
+        (COUNTS | {"events_t": 0, "n_t": 0}, "no people"),
+        (COUNTS | {"events_t_2": 12, "events_c_2": 9, "at_2": 90}, "each date once"),
+        (RATIO | {"share_c": 60}, "not per cent"),
+        (RATIO | {"risk_ratio": 1.9, "share_c": 0.8}, "more than everybody"),
+    ],
+)
+def test_what_cannot_be_is_named(row: dict[str, float], said: str) -> None:
+    evidence = brw.Evidence.from_returns(pd.DataFrame([{"study": "A", **row}]))
+    faults = ReturnToWork().faults(evidence)
+    assert any(said in each and "'A'" in each for each in faults), faults
+
+
+def test_a_limit_that_a_curve_does_not_reach_is_none() -> None:
+    row = {"study": "A", **ARMS, "median_t_low": 60, "median_t_high": math.nan}
+    assert not ReturnToWork().faults(brw.Evidence.from_returns(pd.DataFrame([row])))
+
+
+def test_ranges_are_said_to_add_nothing() -> None:
+    row = {"study": "A", **ARMS, "min_t": 3, "max_t": 300}
+    checks = ReturnToWork().findings(brw.Evidence.from_returns(pd.DataFrame([row])))
+    assert [each.check for each in checks] == ["translated", "range-unheard"]
+
+
+def test_a_hazard_ratio_outside_its_interval_is_named() -> None:
+    rows = [{"study": "A", "hazard_ratio": 1.2, "ci_low": 1.3, "ci_high": 1.6}]
+    with pytest.raises(brw.errors.EvidenceError, match=r"row 1, column hazard_ratio: 1\.2 with"):
+        brw.Evidence.from_returns(pd.DataFrame(rows))

@@ -464,6 +464,7 @@ SHARES |= {name.replace("_t", "_c"): by for name, by in SHARES.items()}
         (SHARES | {"at": 9}, "not per cent"),
         ({"odds_ratio": 1.2, "odds_ratio_se": 0.1, "at": 365}, "give share_c"),
         ({"median_t": 400, "median_c": 80, "n_t": 9, "n_c": 9, "follow_up_days": 365}, "beyond a follow-up"),
+        ({"median_t": 400, "median_c": 80, "n_t": 9, "n_c": 9, "follow_up_months": 12}, "beyond a follow-up"),
         ({"median_t": 40, "median_c": 80}, "needs n"),
         ({"days_t": 90, "days_t_se": 9, "days_c": 99, "days_c_se": 9}, "has no horizon"),
         ({"days_t": 900, "days_t_se": 9, "days_c": 99, "days_c_se": 9, "horizon": 365}, "cannot be over"),
