@@ -155,7 +155,14 @@ def back(curve: ReturnCurve, at: ArrayLike, hazard_ratio: ArrayLike = 1.0) -> Ar
     -------
     ndarray
         ``1 - exp(-H(t) HR)``.
+
+    Raises
+    ------
+    EvidenceError
+        If a day is negative, or the hazard ratio is not positive.
     """
+    _require_days(at=at)
+    _require_ratio(hazard_ratio)
     return np.asarray(-np.expm1(-curve.hazard(at) * np.asarray(hazard_ratio, dtype=float)))
 
 
@@ -173,7 +180,13 @@ def median_under(curve: ReturnCurve, hazard_ratio: ArrayLike) -> Array:
     -------
     ndarray
         Days; for a Weibull law ``median HR^(-1 / shape)``.
+
+    Raises
+    ------
+    EvidenceError
+        If the hazard ratio is not positive.
     """
+    _require_ratio(hazard_ratio)
     return curve.when(LN2 / np.asarray(hazard_ratio, dtype=float))
 
 
@@ -193,7 +206,14 @@ def days_regained(curve: ReturnCurve, horizon: ArrayLike, hazard_ratio: ArrayLik
     -------
     ndarray
         Days; positive where people return sooner. Recurrent absence is taken to be negligible.
+
+    Raises
+    ------
+    EvidenceError
+        If the horizon is negative, or the hazard ratio is not positive.
     """
+    _require_days(horizon=horizon)
+    _require_ratio(hazard_ratio)
     return curve.days(horizon) - curve.days(horizon, hazard_ratio)
 
 
@@ -209,6 +229,11 @@ def risk_ratio_at(curve: ReturnCurve, at: ArrayLike, hazard_ratio: ArrayLike) ->
     -------
     ndarray
         Tends to 1 as nearly everybody returns, whatever the hazard ratio.
+
+    Raises
+    ------
+    EvidenceError
+        If a day is negative, or the hazard ratio is not positive.
     """
     return back(curve, at, hazard_ratio) / back(curve, at)
 
@@ -225,9 +250,16 @@ def odds_ratio_at(curve: ReturnCurve, at: ArrayLike, hazard_ratio: ArrayLike) ->
     -------
     ndarray
         Grows with the date beyond the hazard ratio.
+
+    Raises
+    ------
+    EvidenceError
+        If a day is negative, or the hazard ratio is not positive.
     """
+    _require_days(at=at)
+    _require_ratio(hazard_ratio)
     first, second = curve.hazard(at) * np.asarray(hazard_ratio, dtype=float), curve.hazard(at)
-    return np.asarray(np.expm1(first) / np.expm1(second))
+    return np.asarray(np.exp(first - second) * np.expm1(-first) / np.expm1(-second))
 
 
 def hazard_ratio_of_risks(programme: ArrayLike, comparison: ArrayLike) -> Array:
@@ -413,6 +445,19 @@ def weibull_through(shares: Mapping[float, float]) -> WeibullReturn:
 
     shape, level = np.polyfit(np.log(day), told, 1).tolist()
     return WeibullReturn(math.exp((math.log(LN2) - level) / shape), shape)
+
+
+def _require_days(**days: ArrayLike) -> None:
+    """Refuse days before the first."""
+    for name, value in days.items():
+        if not np.all(np.asarray(value, dtype=float) >= 0):
+            raise EvidenceError(f"{name} is in days and must not be negative; found {value!r}.")
+
+
+def _require_ratio(hazard_ratio: ArrayLike) -> None:
+    """Refuse hazard ratios that are not positive."""
+    if not np.all(np.asarray(hazard_ratio, dtype=float) > 0):
+        raise EvidenceError(f"a hazard ratio must be positive; found {hazard_ratio!r}.")
 
 
 def _require_positive(**numbers: ArrayLike) -> None:

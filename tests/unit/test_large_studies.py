@@ -127,3 +127,24 @@ def test_a_hazard_ratio_outside_its_interval_is_named() -> None:
     rows = [{"study": "A", "hazard_ratio": 1.2, "ci_low": 1.3, "ci_high": 1.6}]
     with pytest.raises(brw.errors.EvidenceError, match=r"row 1, column hazard_ratio: 1\.2 with"):
         brw.Evidence.from_returns(pd.DataFrame(rows))
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda curve: brw.currencies.back(curve, -5.0),
+        lambda curve: brw.currencies.back(curve, 90.0, -1.0),
+        lambda curve: brw.currencies.median_under(curve, 0.0),
+        lambda curve: brw.currencies.days_regained(curve, -1.0, 1.2),
+        lambda curve: brw.currencies.odds_ratio_at(curve, 90.0, math.nan),
+    ],
+)
+def test_no_currency_has_days_before_the_first_or_ratios_below_none(asked) -> None:
+    with pytest.raises(brw.errors.EvidenceError, match="must"):
+        asked(brw.currencies.WeibullReturn(90.0, 0.8))
+
+
+def test_a_ratio_of_odds_goes_on_where_all_are_back() -> None:
+    found = brw.currencies.odds_ratio_at(brw.currencies.WeibullReturn(1.0, 1.0), 2000.0, 1.001)
+    # Odds of exp(H) - 1, where nothing but exp(0.001 H) is left of their ratio.
+    assert float(found) == pytest.approx(math.exp(0.001 * 2000.0 * math.log(2.0)), rel=1e-12)
