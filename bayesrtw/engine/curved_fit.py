@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
+from bayesrtw.engine import curved_foretold as foretelling
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
 from bayesrtw.engine.cubature import rule, single, sizes
 from bayesrtw.engine.curved import Curved, curved_of
-from bayesrtw.engine.curved_foretold import MOST, STATED, affordable, coarser, foretold
 from bayesrtw.engine.curved_kernels import Combined, kernels, one_of
 from bayesrtw.engine.curved_nodes import (
     COARSE,
@@ -545,10 +545,10 @@ def fit_curved(
     kept = np.ones(evidence.size, dtype=bool) if kept is None else kept
     steps = sizes(width := design.near.columns.shape[1])
     allowed = max(allowed_of(design)[0], tolerance)
-    known = foretold(design, kept, allowed)
+    known = foretelling.foretold(design, kept, allowed)
     cheap = cost(curved_of(design, steps[FIRST.get(width, 1)], kept), 40) < CHEAP
     aim = max(AIM.get(width, allowed) if cheap else allowed, tolerance)
-    allowed, aim = (allowed, aim) if known is None else (STATED, STATED)
+    allowed, aim = (allowed, aim) if known is None else (foretelling.STATED, foretelling.STATED)
     first = FIRST.get(width, 1)
     rough = curved_of(design, steps[0], kept)
     quick = rough.by_series and not design.risks  # Laplace's approximation places nodes as well.
@@ -557,7 +557,7 @@ def fit_curved(
     counts = counts_of(model)[int(dims == 1 and (aim < STRICT or quick)) :]
     for count in counts if known is None else COARSE:
         nodes, outer = nodes_of(seen, count)
-        affordable(middle := curved_of(design, steps[first], kept), len(outer))
+        foretelling.affordable(middle := curved_of(design, steps[first], kept), len(outer))
         laid = Laid(middle, middle.look(nodes.values, seen.place(nodes.values)))
         fit = CurvedFit(
             model, evidence, design, kept, nodes, outer, laid, laid, (1.0, 1.0), math.inf
@@ -577,11 +577,12 @@ def fit_curved(
         )
     error = error if dims else 0.0
     if known is not None:
-        return replace(fit, coarse=coarser(laid, nodes.values, steps[0]), error=max(error, known))
+        error = max(error, known, foretelling.stated_at(design, kept, fit.weighed_nodes))
+        return replace(fit, coarse=foretelling.coarser(laid, nodes.values, steps[0]), error=error)
     base, best, moved = fit, fit, math.inf
     for size in steps[first + 1 :] or steps:
         curved = curved_of(design, size, kept)
-        if cost(curved, len(base.outer), base.fine.seen.place) > MOST:
+        if cost(curved, len(base.outer), base.fine.seen.place) > foretelling.MOST:
             break
         fine = Laid(curved, curved.look(base.nodes.values, base.fine.seen.place))
         fit = replace(base, fine=fine, coarse=base.fine)

@@ -12,6 +12,7 @@ from bayesrtw.engine.curved_nodes import COUNTS, Laid, cost
 from bayesrtw.engine.curved_place import moments, weighed
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import CurvedDesign
+from bayesrtw.posterior.nodes import Nodes
 
 Array = NDArray[np.float64]
 
@@ -22,20 +23,48 @@ MOST = 1e9
 HOPELESS = 5.0
 #: Coefficients beyond which a coarse rule is enough, with its error stated, and the most that it may be.
 MANY, STATED = 8, 1e-2
+#: Quantiles of the posterior of the hyperparameter at which that error is measured.
+QUANTILES = (0.1, 0.5, 0.9)
 
 
 def _stated(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> float | None:
     """Give the movement that a coarse rule is stated with, in SDs, where finer ones cost minutes; or None.
 
-    Of groups and very many coefficients alone: what the next rule moves at the medians of the priors.
+    Of groups and very many coefficients alone: what the next rule moves at the medians of the priors, before
+    anybody knows where the posterior is; see `stated_at`.
     """
     width = design.near.columns.shape[1]
     rough = curved_of(design, sizes(width)[0], kept)
     proper = all(prior.proper for prior in rough.priors)
     if width <= MANY or not rough.by_series or len(rough.names) != 1 or not proper:
         return None
-    moved = _moved([curved_of(design, size, kept) for size in sizes(width)[1:3]])
+    moved = _moved(_stating(design, kept), _medians(rough))
     return moved if allowed < moved <= STATED else None
+
+
+def _stating(design: CurvedDesign, kept: NDArray[np.bool_]) -> list[Curved]:
+    """Give the coarse rule and the next."""
+    width = design.near.columns.shape[1]
+    return [curved_of(design, size, kept) for size in sizes(width)[1:3]]
+
+
+def stated_at(design: CurvedDesign, kept: NDArray[np.bool_], nodes: Nodes) -> float:
+    """Give the movement that a coarse rule is stated with where the posterior of its hyperparameter is.
+
+    Raises
+    ------
+    ConvergenceError
+        If that is more than may be stated.
+    """
+    at = np.searchsorted(np.cumsum(np.exp(nodes.log_weight)), QUANTILES)
+    moved = _moved(_stating(design, kept), tuple(value[at] for value in nodes.values))
+    if moved > STATED:
+        raise ConvergenceError(
+            f"Exact: the answer still moves by {moved:.0e} posterior SDs at a coarse rule over "
+            f"{design.near.columns.shape[1]} coefficients (at most {STATED:.0e}), finer ones take minutes; "
+            'use engine = { kind = "nuts" }.'
+        )
+    return moved
 
 
 def affordable(curved: Curved, points: int) -> None:
@@ -54,9 +83,13 @@ def coarser(laid: Laid, values: Sequence[Array], size: int) -> Laid:
     return Laid(curved, curved.look(values, laid.seen.place))
 
 
-def _moved(curved: list[Curved]) -> float:
-    """Hold two rules against each other at the medians of the priors."""
-    values = tuple(np.atleast_1d(prior.ppf(np.array(0.5))) for prior in curved[0].priors)
+def _medians(curved: Curved) -> tuple[Array, ...]:
+    """Give the medians of the priors, each of shape (1,)."""
+    return tuple(np.atleast_1d(prior.ppf(np.array(0.5))) for prior in curved.priors)
+
+
+def _moved(curved: list[Curved], values: tuple[Array, ...]) -> float:
+    """Hold two rules against each other at values of the hyperparameters."""
     place = curved[0].place(values)
     looked = [each.look(values, place) for each in curved]
     (mean, wide), (other, own) = (moments(seen.b, weighed(seen)[1]) for seen in looked)
@@ -92,7 +125,7 @@ def foretold(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> f
         paid.append(curved)
     if dear <= MOST or len(paid) < 2:
         return None
-    moved = _moved(paid[-2:])
+    moved = _moved(paid[-2:], _medians(paid[-1]))
     if not moved <= HOPELESS * allowed:
         raise ConvergenceError(
             f"Exact: the finest affordable rule over {width} coefficients still moves the answer by "

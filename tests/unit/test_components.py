@@ -205,7 +205,8 @@ def test_linde_2016_as_counts_is_exact_with_its_error_stated() -> None:
         likelihood=BinomialSingle(),
     )
     whole = solve(model, evidence)
-    assert 1e-4 < whole.posterior.error < 1e-2
+    # Where the posterior of the SD is, and not only at the median of its prior.
+    assert 2e-3 < whole.posterior.error < 1e-2
     # The sampler shares the specification and no numerics: 4000 draws, standard errors by their ESS.
     drawn = brw.fit(model, evidence, engine=brw.Nuts(), seed=1)["posterior"]["beta"]
     for name in drawn["moderator"].to_numpy().astype(str):
