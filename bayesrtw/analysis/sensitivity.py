@@ -516,7 +516,7 @@ def _spread(tables: "dict[str, pd.DataFrame]", direction: Direction, measure: Me
         return f"No other specification was tried; {what} is {spelt(float(own[name]))}."
     return (
         f"In {len(values)} specifications {what} lies between {spelt(min(values))} and "
-        f"{spelt(max(values))}; as registered it is {spelt(float(own[name]))}."
+        f"{spelt(max(values))}; in the analysis itself it is {spelt(float(own[name]))}."
     )
 
 

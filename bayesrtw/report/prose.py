@@ -1,6 +1,6 @@
 """Paragraphs for a paper, methods and results, every number from the record."""
 
-from typing import Any
+from typing import Any, Final
 
 from bayesrtw.printed import BENEFIT
 from bayesrtw.report.block import Bracketed, Chance, Number, Quoted, Text, joined, plain
@@ -65,14 +65,26 @@ def _model(content: dict[str, Any], n: Printer) -> Text:
     )
     likelihood = content["analysis"]["likelihood"]
     scale = "log scale" if n.measure.log else "analysis scale"
-    seen = (
-        f"Estimates were taken as normal on the {scale} with known standard errors. "
-        if likelihood["kind"] == "normal"
-        else f"The likelihood was {settings_in_words(likelihood)}. "
-    )
+    as_words = _SEEN.get(likelihood["kind"], "The likelihood was {likelihood}")
+    link = likelihood.get("link", "")
+    seen = as_words.format(scale=scale, link=link, likelihood=settings_in_words(likelihood)) + ". "
     chosen = content["analysis"].get("selection")
     thinned = f"Selection was modelled as {settings_in_words(chosen)}. " if chosen else ""
     return (*moved, ". ", Quoted(seen), Quoted(thinned))
+
+
+#: What a likelihood takes rows for, as a paper says it.
+_SEEN: Final = {
+    "normal": "Estimates were taken as normal on the {scale} with known standard errors",
+    "binomial": "Events in each group were taken as binomial ({link} link), with a baseline of each study's "
+    "own; nothing was added to empty cells",
+    "hypergeometric": "Two-by-two tables were taken as noncentral hypergeometric given their margins; "
+    "nothing was added to empty cells",
+    "poisson": "Events in each group were taken as Poisson, given all events of a study; nothing was "
+    "added to empty cells",
+    "binomial_single": "Events were taken as binomial ({link} link); nothing was added to empty cells",
+    "poisson_single": "Events were taken as Poisson given the time at risk; nothing was added to empty cells",
+}
 
 
 def _priors(content: dict[str, Any], n: Printer) -> Text:
@@ -155,7 +167,7 @@ def _pooled(content: dict[str, Any], n: Printer) -> Text:
     which = f" ({pooled['which']})" if pooled["which"] else ""
     said: Text = (
         f"The pooled {n.measure.title.lower()}{which} was ",
-        *_with_interval(f"{at}/back_transformed"),
+        *_with_interval(f"{at}/back_transformed", unit=content["unit"]),
         *_chance(content, at),
         ". ",
     )
@@ -173,16 +185,17 @@ def _pooled(content: dict[str, Any], n: Printer) -> Text:
         said = (
             *said,
             "In a new setting the effect would be ",
-            *_with_interval(f"{new}/back_transformed"),
+            *_with_interval(f"{new}/back_transformed", unit=content["unit"]),
             *_chance(content, new),
             ". ",
         )
     return said
 
 
-def _with_interval(at: str, style: str = "effect") -> Text:
+def _with_interval(at: str, style: str = "effect", unit: str = "") -> Text:
     ends: Text = (Number(f"{at}/lower", style), " to ", Number(f"{at}/upper", style))
-    return (Number(f"{at}/median", style), " (95 % CrI ", *ends, ")")
+    of: Text = (" ", Quoted(unit)) if unit else ()
+    return (Number(f"{at}/median", style), *of, " (95 % CrI ", *ends, ")")
 
 
 def _chance(content: dict[str, Any], at: str) -> Text:

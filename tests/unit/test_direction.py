@@ -93,7 +93,8 @@ def test_alternatives_name_the_event_and_no_class(odds):
     panel = brw.sensitivity(analysis, evidence)
     assert panel.event == "P(above 1)"
     assert re.fullmatch(
-        r"In \d+ specifications P\(above 1\) lies between <?0.01 and 0.17; as registered it is 0.06\.",
+        r"In \d+ specifications P\(above 1\) lies between <?0.01 and 0.17; "
+        r"in the analysis itself it is 0.06\.",
         panel.robustness,
     )
     assert not any("class" in heading or "one more trial" in heading for heading in panel.questions)

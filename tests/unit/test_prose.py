@@ -2,12 +2,16 @@
 
 import csv
 import io
+import re
 from typing import Any
 
 import pytest
 from openpyxl import load_workbook
 from small_synthesis import small_synthesis
 
+import bayesrtw as brw
+from bayesrtw.analysis.default import default_analyses
+from bayesrtw.analysis.run import run
 from bayesrtw.report import prose
 from bayesrtw.report.record import record
 from bayesrtw.report.tables import tables
@@ -32,6 +36,19 @@ def test_paragraphs_have_the_numbers_of_the_record(content: dict[str, Any]) -> N
     assert "The prior of the heterogeneity SD (tau) was half-normal(0.25)" in how
     assert "The analysis was not registered." in how
     assert how.count("\n") == said.count("\n") == 1
+
+
+def test_counts_are_said_in_words_and_means_have_their_unit(tmp_path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("study,events,n\nA,12,120\nB,8,85\nC,0,60\nD,30,210\n")
+    evidence = brw.open_dataset(table)
+    said = prose.methods(record(run(default_analyses(evidence)[0], evidence), alternatives=False))
+    assert "Events were taken as binomial (logit link); nothing was added to empty cells." in said
+    table.write_text("study,effect,se,measure\nA,-3,1,mean_difference\nB,-2,1,mean_difference\n")
+    evidence = brw.open_dataset(table, unit="days")
+    said = prose.results(record(run(default_analyses(evidence)[0], evidence), alternatives=False))
+    assert re.search(r"The pooled mean difference was −\d\.\d days \(95 % CrI", said)
+    assert re.search(r"In a new setting the effect would be −\d\.\d days", said)
 
 
 def test_tables_are_the_same_in_every_format_and_run_in_none(content: dict[str, Any]) -> None:
