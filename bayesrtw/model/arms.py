@@ -25,6 +25,9 @@ Law = Callable[[Array, Array, Array], Array]
 LOOKED, NARROWED, SIDE = 25, 4, 28
 #: Ends of panels on each side, as shares of its reach: near the middle a curve may bend within a long reach.
 PANELS = (0.0, 0.12, 1.0)
+#: The same where the log of an integrand is not concave, as with outcomes that go together: it may have a
+#: shoulder or a second maximum. How much steeper a slope must become to be no rounding.
+BENT, FLAT = (0.0, 0.06, 0.12, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0), 1e-6
 #: Log of the share of its maximum at which an integrand ends, and how often its reach is doubled.
 END, DOUBLED = 36.0, 18
 #: Effects that are looked at together.
@@ -233,18 +236,37 @@ class _Cells:
         peak = self.joint(middle[:, None])[:, 0]
         if not np.isfinite(peak).any():
             return np.full(len(self.theta), -np.inf)
-        x, weight = _panel()
-        parts = []
+        found = np.full(len(self.theta), -np.inf)
         for side in (-1.0, 1.0):
             end = self._end(middle, gap, peak, side)
             # Where a log link allows no more, a panel ends: the integrand does not go on smoothly.
             if side > 0:
                 end = np.clip(self.edge - middle, 1e-12, end)
-            end = end[:, None]
-            for near, far in itertools.pairwise(PANELS):
-                at = middle[:, None] + side * end * (near + 0.5 * (far - near) * (x + 1.0))
-                parts.append(self.joint(at) + np.log(0.5 * (far - near) * end * weight))
-        return np.asarray(logsumexp(np.concatenate(parts, axis=1), axis=1))
+            own, bent = self._panels(middle, side * end, PANELS)
+            if bent.any():
+                own[bent], _ = self.some(bent)._panels(middle[bent], side * end[bent], BENT)
+            found = np.logaddexp(found, own)
+        return found
+
+    def _panels(
+        self, middle: Array, end: Array, panels: tuple[float, ...]
+    ) -> tuple[Array, NDArray[np.bool_]]:
+        """Integrate a side by panels, shape (cell,), and say where the integrand has more than one bend."""
+        x, weight = _panel()
+        at, log = [], []
+        for near, far in itertools.pairwise(panels):
+            at.append(end[:, None] * (near + 0.5 * (far - near) * (x + 1.0)))
+            log.append(self.joint(middle[:, None] + at[-1]))
+            at[-1] = np.abs(at[-1])
+        away, value = np.concatenate(at, axis=1), np.concatenate(log, axis=1)
+        widths = np.repeat(0.5 * np.diff(panels), len(x)) * np.tile(weight, len(panels) - 1)
+        with np.errstate(invalid="ignore"):
+            slope = np.diff(value, axis=1) / np.diff(away, axis=1)
+            near_peak = value[:, 2:] > value.max(axis=1, keepdims=True) - END
+            bent = np.any(
+                near_peak & (np.diff(slope, axis=1) > FLAT * np.abs(slope[:, 1:])), axis=1
+            )
+        return np.asarray(logsumexp(value + np.log(widths * np.abs(end)[:, None]), axis=1)), bent
 
     def _end(self, middle: Array, gap: Array, peak: Array, side: float) -> Array:
         """Find how far the integrand reaches on a side: between half of a doubling and it, four times."""

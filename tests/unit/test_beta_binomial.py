@@ -9,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 from scipy.interpolate import CubicSpline
+from scipy.special import betaln, gammaln, logsumexp
 
 import bayesrtw as brw
 from bayesrtw.engine import solve
@@ -52,6 +53,23 @@ def test_the_law_is_that_of_scipy(link):
     for r, n in ((0, 12), (1, 30), (7, 7), (3, 90)):
         want = stats.betabinom.logpmf(r, n, p * scale, (1 - p) * scale)
         assert_allclose(beta_binomial(link, scale, float(r), float(n), eta), want, rtol=1e-9)
+
+
+@pytest.mark.parametrize("table", [(1.0, 4, 60, 400), (3.0, 3, 1, 4)])
+def test_baselines_that_live_in_two_places_are_summed_over(table):
+    """Far from its maximum the likelihood was off by 1e-4, so that tables like these were refused."""
+    theta, a = np.array([-12.0, -4.0, 0.0, 4.0, 8.0, 12.0, 14.0]), np.linspace(-75.0, 75.0, 15001)
+    scale = (1 - ICC) / ICC
+    half = 0.5 * theta[:, None]
+    log = stats.norm.logpdf(a, 0.0, 10.0) + np.log(a[1] - a[0])
+    for (events, size), side in ((table[:2], 1.0), (table[2:], -1.0)):
+        eta = a + side * half
+        one, other = (scale / (1.0 + np.exp(-turn * eta)) for turn in (1.0, -1.0))
+        log = log + gammaln(size + 1.0) - gammaln(events + 1.0) - gammaln(size - events + 1.0)
+        log = log + betaln(events + one, size - events + other) - betaln(one, other)
+    sites = BetaBinomial(icc=ICC).observe(rows(tables=[table]))
+    assert_allclose(sites.log_at(theta)[0], logsumexp(log, axis=1), atol=1e-9)
+    assert solve(model(BetaBinomial(icc=ICC)), rows(tables=[table])).posterior.error < 1e-6
 
 
 def grid(link):
