@@ -3,10 +3,11 @@
 import io
 import warnings
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from xml.sax.saxutils import escape
 
 import matplotlib.style
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayesrtw.durable import write_whole
@@ -69,7 +70,7 @@ def figure_style() -> Any:
     return matplotlib.style.context(["default", STYLE])
 
 
-def write_figure(figure: Figure, path: Path | str) -> None:
+def write_figure(figure: Figure | Axes, path: Path | str) -> None:
     """Write a figure as SVG or PNG; the same figure gives the same bytes.
 
     The figure's label is written as the file's title and the labels of its axes as the description:
@@ -78,7 +79,7 @@ def write_figure(figure: Figure, path: Path | str) -> None:
     Parameters
     ----------
     figure
-        The figure, e.g. ``plot_forest(tree).get_figure()``.
+        The figure, or the axes that a plot gives, e.g. ``plot_forest(tree)``, whose figure it is.
     path
         Where to; its suffix, ``.svg`` or ``.png``, decides the format.
 
@@ -102,6 +103,8 @@ def write_figure(figure: Figure, path: Path | str) -> None:
     kind = path.suffix.lower().removeprefix(".")
     if kind not in _METADATA:
         raise OutputError(f"{path}: the format is {kind!r}; {suggestion(kind, list(_METADATA))}")
+    if not isinstance(figure, Figure):
+        figure = cast(Figure, figure.figure)
     content = figure_bytes(figure, kind)
     try:
         write_whole(path, content)

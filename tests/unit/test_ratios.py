@@ -59,3 +59,11 @@ def test_a_bubble_plot_says_both_ways_to_ask_for_it() -> None:
         match=r"plot_bubble\(source, 'year'\), or synthesis.plot\('bubble', moderator='year'\)",
     ):
         brw.plot_bubble(brw.fit(model("year", "dose"), rows))
+
+
+def test_a_picture_is_written_as_a_plot_gives_it(tmp_path) -> None:
+    rows = evidence()
+    axes = brw.plot_forest(brw.fit(model(), rows), evidence=rows)
+    for name, given in (("axes", axes), ("figure", axes.figure)):
+        brw.write_figure(given, tmp_path / f"{name}.svg")
+    assert (tmp_path / "axes.svg").read_bytes() == (tmp_path / "figure.svg").read_bytes()
