@@ -17,7 +17,7 @@ from scipy.special import ndtr
 from bayesrtw.engine import choose, fit, solve
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.nuts import Nuts
-from bayesrtw.errors import BayesrtwError, ConvergenceError, Finding, SpecError
+from bayesrtw.errors import BayesrtwError, ConvergenceError, Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import (
     BiasHierarchy,
@@ -44,6 +44,9 @@ Array = NDArray[np.float64]
 #: Designs of studies that are not randomised, and the ladder's prior of their common bias: in either
 #: direction, since harder cases may be given the programme.
 NON_RANDOMISED = ("non_randomised", "cohort")
+
+#: Rungs that an analysis may leave out.
+OPTIONAL = ("robust_map", "mixture")
 
 #: How the name of a rung begins on which they keep a share of their information.
 DISCOUNT = "discount "
@@ -74,6 +77,8 @@ class Rungs:
         scale; 0.2 is that of a ratio between 0.68 and 1.48 with 95 % probability.
     mixture
         Biases that studies have or have not, on the log scale of ratios; None leaves the rung out.
+    left_out
+        Rungs that are not climbed: ``robust_map``, ``mixture``; the rationale says why.
     """
 
     registered: str = "registered"
@@ -82,8 +87,14 @@ class Rungs:
     weight: float = 0.2
     bias_sd: float = 0.2
     mixture: Term | None = field(default_factory=default_mixture)
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        odd = sorted(set(self.left_out) - set(OPTIONAL))
+        if odd:
+            raise SpecError(
+                f"left_out holds {shown(odd)}; rungs that may be are {shown(OPTIONAL)}."
+            )
         if self.mixture is not None and self.mixture.facts.trust is None:
             raise SpecError(
                 f"mixture is a {type(self.mixture).__name__}; it must be a term of biases, as bias_mixture."
@@ -180,12 +191,15 @@ def rungs(model: Model, evidence: Evidence, spec: Rungs) -> tuple[list[Rung], li
         notes.append(Finding("ladder", "warning", text))
     for share in spec.shares:
         found.append(_with(naive, Discount(spec.studies, share), f"{DISCOUNT}{share:g}", evidence))
-    if not cohort.all():
+    if spec.left_out:
+        text = f"The analysis leaves rungs out: {', '.join(spec.left_out)}."
+        notes.append(Finding("ladder", "note", text))
+    if not cohort.all() and "robust_map" not in spec.left_out:
         found.append(Rung("robust_map", _borrowing(naive, spec), evidence))
-    if spec.mixture is None or not evidence.measure.log:
+    if spec.mixture is not None and not evidence.measure.log:
         text = "The rung mixture is left out: its default priors are those of log ratios."
         notes.append(Finding("ladder", "note", text))
-    else:
+    elif spec.mixture is not None and "mixture" not in spec.left_out:
         found.append(_with(naive, spec.mixture, "mixture", evidence))
     found.append(Rung("naive", naive, evidence))
     if model != naive:

@@ -17,7 +17,7 @@ from bayesrtw.errors import Faults, SpecError
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.model.bias import BiasHierarchy, Studies
 from bayesrtw.model.prior import HalfNormal, Normal
-from bayesrtw.question.ladder import NON_RANDOMISED, Rungs, conflict
+from bayesrtw.question.ladder import NON_RANDOMISED, Rungs, conflict, rungs
 from bayesrtw.registry import decode, encode
 from bayesrtw.report.ladder import not_within, write
 
@@ -348,3 +348,13 @@ reason = "not randomised"
         "by_group",
     ]
     assert decode(Analysis, encode(found), where="again", faults=Faults(SpecError)) == found
+
+
+def test_rungs_that_an_analysis_leaves_out_are_not_climbed_and_said() -> None:
+    built, notes = rungs(PLAIN, rows(), Rungs(left_out=("robust_map", "mixture")))
+    names = [each.name for each in built]
+    assert "randomised" in names
+    assert not {"robust_map", "mixture"} & set(names)
+    assert any("leaves rungs out: robust_map, mixture" in each.message for each in notes)
+    with pytest.raises(SpecError, match="left_out holds 'naive'; rungs that may be"):
+        Rungs(left_out=("naive",))
