@@ -85,6 +85,14 @@ def _rewrite(series: Array, rate: Array, gap: Array, found: Array) -> None:
         found[:, n + 1] = np.vecdot(last, series[:, : n + 2])
 
 
+@lru_cache(maxsize=64)
+def _widening(degree: int, wide: float) -> Array:
+    """Give what makes series of a scale those of a wider one, shape (degree + 1, degree + 1)."""
+    found, ones = np.empty((degree + 1, degree + 1)), np.ones((degree + 1, 1))
+    _rewrite(np.eye(degree + 1), ones / wide, 0.0 * ones, found)
+    return found
+
+
 @lru_cache(maxsize=16)
 def _polynomials(dimension: int, size: int) -> Array:
     """Products of orthonormal Hermite polynomials at the nodes of a rule, shape (node, product)."""
@@ -210,9 +218,7 @@ def _kernel(
     for wide in SCALES[1:]:
         if mass @ left <= enough * np.sum(mass) or not len(some):
             break
-        unit = np.where(start.sd[some] > 0, start.sd[some], 1.0)
-        own = Hermite(start.mean[some], unit, start.series[some])
-        new = own.around(own.mean, wide * unit).series
+        new = start.series[some] @ _widening(start.series.shape[1] - 1, wide)
         over = _last(new)
         better = over < left[some]
         place = some[better]
