@@ -54,7 +54,8 @@ _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vert
 _TOTAL: Final = re.compile(
     r"(sub-?)?(total|totals|sum|overall|pooled|summe|gesamt|insgesamt|somme|suma|totalt|i alt|sammanlagt)"
     r"(\s*\(.*\)|\s+(effect|estimate|\(.*).*)?:?|(random|fixed|common)[- ]effects? (model|estimate).*"
-    r"|heterogene?ity.*|test for .*effect.*",
+    r"|(pooled|overall|summary)\s+(odds|risk|hazard|rate|mean|or|rr|hr|irr|md|smd|rd|es)\b.*"
+    r"|summary (effect|estimate).*|heterogene?ity.*|test for .*effect.*",
     re.IGNORECASE,
 )
 

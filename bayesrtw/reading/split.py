@@ -20,7 +20,7 @@ _SHAPES: Final = {
         rf"({_NUMBER})\s*[,;]?\s*[(\[](?:95\s*%\s*\w+\s*:?)?\s*{_PAIR}\s*[)\]]?"
     ),
     "interval": re.compile(_PAIR),
-    "of": re.compile(rf"({_NUMBER})\s*/\s*({_NUMBER})(?:\s*\([\d.]+\s*%?\))?"),
+    "of": re.compile(rf"({_NUMBER})\s*(?:/|\bof\b|\bvon\b)\s*({_NUMBER})(?:\s*\([\d.]+\s*%?\))?"),
     "spread": re.compile(rf"({_NUMBER})\s*(?:\(\s*({_NUMBER})\s*\)|±\s*({_NUMBER}))"),
 }
 
@@ -70,7 +70,8 @@ def split(
 def _parts(heading: str, cells: Sequence[str], *, comma: bool) -> dict[str, list[str]] | None:
     """Cut the cells of a column, if most of them have one shape that goes with the heading."""
     first = [cell for cell in cells[:10_000] if not is_missing(cell)][:50]
-    if not any(sign in cell for cell in first for sign in "([/±") and not _INTERVAL.fullmatch(
+    signs = ("(", "[", "/", "±", " of ", " von ")
+    if not any(sign in cell for cell in first for sign in signs) and not _INTERVAL.fullmatch(
         bare(heading)
     ):
         return None

@@ -84,8 +84,7 @@ def _several_arms(columns: Mapping[str, Sequence[str]]) -> str:
         if found:
             stems.setdefault(found[1], []).append(found[2])
     wide = [stem for stem, ends in stems.items() if {"1", "2", "3"} <= set(ends)]
-    worded = [h for h in columns if h[:-1].rstrip("._ ") in wide and not _numbers(columns[h])]
-    if len(wide) < 2 or not worded:
+    if len(wide) < 2:
         return ""
     return (
         f"one row a study with columns for three arms or more ({shown([f'{stem}1..3' for stem in wide])}); "

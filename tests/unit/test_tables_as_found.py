@@ -137,3 +137,27 @@ def test_cells_that_fail_are_named_before_what_follows_from_them(tmp_path):
     head = "study,cases exposed,time exposed,cases control,time control\n"
     with pytest.raises(EvidenceError, match=r"may be 1200 or 1\.200"):
         opened(tmp_path, head + 'A,12,"1,200",20,1180\n')
+
+
+@pytest.mark.parametrize(
+    "total",
+    ["Pooled OR (random effects)", "Overall odds ratio", "Summary effect", "Overall (I2 = 20%)"],
+)
+def test_a_row_that_pools_the_others_is_no_study(tmp_path, total):
+    text = f"Study,OR,LL,UL\nA,1.2,0.9,1.6\nB,1.4,1.1,1.8\n{total},1.3,1.05,1.6\n"
+    found = opened(tmp_path, text)
+    assert found.size == 2
+    assert total in found.provenance.limits[0]
+
+
+def test_counts_in_words_standard_errors_of_logarithms_and_three_arms(tmp_path):
+    found = opened(
+        tmp_path, "Study,Intervention,Control\nA,12 of 100,20 of 100\nB,8 of 85,15 of 83\n"
+    )
+    assert found.data["n_c"].to_numpy().tolist() == [100, 83]
+    found = opened(tmp_path, "Study,log(HR),SE of log(HR)\nA,0.18,0.15\nB,0.34,0.13\n")
+    assert found.data["se"].to_numpy().tolist() == [0.15, 0.13]
+    assert set(found.data["measure"].to_numpy()) == {"log_hazard_ratio"}
+    head = "Study,n1,mean1,sd1,n2,mean2,sd2,n3,mean3,sd3\n"
+    with pytest.raises(EvidenceError, match="one row a study with columns for three arms"):
+        opened(tmp_path, head + "A,50,12.5,4.1,48,15,4.4,49,13,4\nB,80,11,3.9,82,12.2,4,,,\n")
