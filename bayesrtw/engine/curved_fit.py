@@ -131,7 +131,7 @@ class CurvedFit:
         names = self.fine.curved.names
         hyper = Lazily(names, lambda: dict(zip(names, self._hyper(), strict=True)))
         exists = moments_of(self.fine.curved.bounding) > 0
-        tau = float(weight @ np.sqrt(self._spread())) if exists else math.nan
+        tau = float(weight @ np.sqrt(self.spread_at(self.nodes.values))) if exists else math.nan
         return Posterior(Each(made), hyper, tau, total, self.error, near.pooled)
 
     def _mean(self, columns: Array, *, new: bool = False) -> Kernels:
@@ -170,10 +170,6 @@ class CurvedFit:
         """The nodes of the hyperparameters with these shares."""
         with np.errstate(divide="ignore"):
             return replace(self.nodes, log_weight=np.log(self.weight))
-
-    def _spread(self) -> Array:
-        """Variance of the random effects of a new setting at each point."""
-        return self.spread_at(self.nodes.values)
 
     def spread_at(self, values: tuple[Array, ...], along: Array | None = None) -> Array:
         """Variance of the random effects of a new setting at hyperparameters, shape (point,)."""
@@ -239,11 +235,10 @@ class CurvedFit:
 
     def _row(self, row: int, *, effect: bool) -> Kernels:
         """Give the effect behind one row, or what it would report as a normal."""
-        curved, kept = self.fine.curved, bool(self.kept[row])
-        if not curved.at_risk[row]:
-            sites = self.design.sites
-            if effect and sites.peaked and len(sites.parts(row, 0.0, 0.0)[0]) > 1:
-                return self._effect(row)
+        curved, kept, sites = self.fine.curved, bool(self.kept[row]), self.design.sites
+        own = effect and sites.peaked and not curved.at_risk[row]
+        if own and len(sites.parts(row, 0.0, 0.0)[0]) > 1:
+            return self._effect(row)
         weight, share, _ = self._shares(self.fine)
 
         def every() -> Iterator[tuple[Array, Array, Array]]:
@@ -257,7 +252,8 @@ class CurvedFit:
 
     def _effect(self, row: int) -> Kernels:
         """Give the effect behind a row that is not at risk."""
-        (weight, share, _), curved, seen = self._shares(self.fine), self.fine.curved, self.fine.seen
+        laid = self._for_rows
+        (weight, share, _), curved, seen = self._shares(laid), laid.curved, laid.seen
         each = np.abs(weight[:, None] * share)
         point, node = (np.max(each, axis=axis) > NEGLIGIBLE for axis in (1, 0))
         weight, share = weight[point], share[np.ix_(point, node)]
@@ -270,6 +266,10 @@ class CurvedFit:
         theta, each = effects(curved, row, found)
         every = (here[..., None] * each).reshape(len(weight), -1)
         return kernels(theta.reshape(every.shape), weight, every, self._degree, enough=ROWS)
+
+    @cached_property
+    def _for_rows(self) -> Laid:
+        return foretelling.for_rows(self.fine, self.nodes.values, self.figures)
 
     def _reported(self, row: int) -> Kernels | Outcomes:
         """Give what a row would report: where it is one of several outcomes, these."""
@@ -591,7 +591,6 @@ def fit_curved(
         if moved <= aim:
             break
         base = replace(base, fine=fine)
-    # Groups are fitted with an error that is stated, where finer rules cost too much.
     if moved <= (max(allowed, allowed_of(design)[1]) if rough.by_series else allowed):
         return replace(best, error=max(error, moved))
     raise ConvergenceError(

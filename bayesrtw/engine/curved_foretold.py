@@ -1,6 +1,6 @@
 """Whether rules that can be paid serve a model of many coefficients, before its nodes are laid."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.cubature import MOST_PRODUCT, sizes
 from bayesrtw.engine.curved import Curved, curved_of
-from bayesrtw.engine.curved_nodes import COUNTS, Laid, cost
+from bayesrtw.engine.curved_nodes import COUNTS, Laid, apart, cost
 from bayesrtw.engine.curved_place import moments, weighed
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import CurvedDesign
@@ -25,6 +25,9 @@ HOPELESS = 5.0
 MANY, STATED = 8, 1e-2
 #: Quantiles of the posterior of the hyperparameter at which that error is measured.
 QUANTILES = (0.1, 0.5, 0.9)
+#: What the rule for single rows of groups may move, in SDs of the coefficients, and its least size: it is
+#: laid in a group's own effect too.
+OF_ROWS, LEAST = 1e-5, 9
 
 
 def _stated(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> float | None:
@@ -81,6 +84,21 @@ def coarser(laid: Laid, values: Sequence[Array], size: int) -> Laid:
     """Give a rule of another size at the same nodes, for neighbours to be held against."""
     curved = replace(laid.curved, size=size)
     return Laid(curved, curved.look(values, laid.seen.place))
+
+
+def for_rows(
+    laid: Laid, values: Sequence[Array], figures: Callable[[Laid], tuple[Array, ...]]
+) -> Laid:
+    """Give the coarsest rule that serves effects behind single rows of groups, within `OF_ROWS`."""
+    curved, width = laid.curved, laid.curved.design.columns.shape[1]
+    if not curved.problem.nested or not 2 <= width <= MOST_PRODUCT:
+        return laid
+    wanted = figures(laid)
+    for size in (each for each in sizes(width) if LEAST <= each < curved.size):
+        found = coarser(laid, values, size)
+        if apart(figures(found), wanted) <= OF_ROWS:
+            return found
+    return laid
 
 
 def _medians(curved: Curved) -> tuple[Array, ...]:

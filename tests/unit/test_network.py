@@ -25,7 +25,7 @@ from bayesrtw.errors import EvidenceError, SpecError
 from bayesrtw.model.arm_effects import Arms
 from bayesrtw.model.checked import check
 from bayesrtw.model.components import Components
-from bayesrtw.model.prior import HalfNormal, Normal
+from bayesrtw.model.prior import HalfNormal, Normal, Uniform
 from bayesrtw.model.single import BinomialSingle
 from bayesrtw.report.figures import forests
 
@@ -436,3 +436,44 @@ def test_parkinsons_ranks_and_absolute_effects_are_published() -> None:
         [-1.58, -2.68, -0.44],
     ]
     assert found == pytest.approx(np.array(middles), abs=0.06)
+
+
+def test_one_effect_of_psychological_programmes_is_that_of_another_system() -> None:
+    # Total cholesterol of 14 trials by Welton et al. 2009, doi:10.1093/aje/kwp014, the model of one effect of
+    # all programmes, as the R package gemtc tables it (mean, SD, people of both arms) and validates itself
+    # by: 0.3191 (SD 0.0924; 0.1311 to 0.5016) of usual care against a programme, SD between studies 0.2904
+    # (0.0885; 0.1536, 0.2774, 0.5019), by MCMC with Monte Carlo errors of 0.0008 and 0.0013. SD uniform up
+    # to the largest difference, effect N(0, (15 times that)^2), as gemtc has them.
+    rows = [
+        ("1", -0.82, 0.94, 243, -0.09, 1.202, 244),
+        ("12", -0.279, 0.799, 216, -0.206, 0.756, 217),
+        ("13", -0.2, 0.854400375, 44, -0.5, 0.953939201, 36),
+        ("20", -0.7, 0.888819442, 48, 0.0, 1.0, 47),
+        ("21", -0.94, 0.746, 23, -0.117, 0.249, 20),
+        ("22", -0.6, 0.99, 99, -0.3, 1.546, 102),
+        ("24", 0.3, 1.374772708, 43, 0.1, 1.113552873, 43),
+        ("25", -0.96, 1.217374223, 20, -0.8, 0.862554346, 15),
+        ("33", -0.43, 0.948208838, 45, -0.05, 1.127430707, 46),
+        ("40", -0.22, 0.855394646, 130, 0.0, 0.921466223, 119),
+        ("49", -0.454, 0.891, 118, -0.25, 0.754, 109),
+        ("51", -0.43, 1.070140178, 84, -0.12, 0.939521155, 84),
+        ("55", -0.27, 0.998967467, 107, 0.16, 0.947071275, 112),
+        ("56", -0.54, 1.067, 331, -0.18, 1.047, 348),
+    ]
+    arms = [
+        (study, arm, *numbers)
+        for study, *both in rows
+        for arm, numbers in (("psychological", both[:3]), ("usual care", both[3:]))
+    ]
+    frame = pd.DataFrame(arms, columns=["study", "arm", "mean", "sd", "n"])
+    terms = (
+        Components(Normal(0, 15 * 0.823), arm="arm", none=("usual care",)),
+        Arms(Uniform(0.823), baseline=Normal(0, 100)),
+    )
+    evidence = brw.Evidence.from_arms(frame, benefit="lower")
+    told = brw.summarise(brw.fit(brw.Model(terms=terms), evidence, engine=brw.Exact(draws=0)))
+    effect = told.loc["beta[component[psychological]]"]
+    assert [-effect["mean"], effect["sd"]] == pytest.approx([0.3191, 0.0924], abs=0.0024)
+    assert [-effect["upper"], -effect["lower"]] == pytest.approx([0.1311, 0.5016], abs=0.006)
+    spread = told.loc["tau", ["mean", "sd", "lower", "median", "upper"]].astype(float).tolist()
+    assert spread == pytest.approx([0.2904, 0.0885, 0.1536, 0.2774, 0.5019], abs=0.006)
