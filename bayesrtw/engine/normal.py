@@ -17,7 +17,7 @@ from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
 from bayesrtw.engine.batch import Solved, batch_of, settle
 from bayesrtw.engine.blend import Blend, blends, mean_of_logs
 from bayesrtw.engine.each_normal import EachNormal
-from bayesrtw.engine.fitted import EachMean, EachShift, Fitted, Lazily, Mask, Posterior
+from bayesrtw.engine.fitted import EachMean, EachShift, Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import Integral, carrying, integrate, moment_order, pruned
 from bayesrtw.engine.kernel import Conditional, Conditioned
 from bayesrtw.engine.place import NodePlace, Solution, of_parts
@@ -532,10 +532,3 @@ def _reweighed(nodes: Nodes, at: int, blend: Blend) -> tuple[list[float], Array]
     peak = np.max(log, axis=1, keepdims=True)
     gained = peak + np.log(np.sum(np.exp(log - peak), axis=1, keepdims=True))
     return (float(nodes.log_total) + gained[:, 0]).tolist(), log - gained
-
-
-def as_normal(fitted: Fitted, what: str) -> NormalFitted:
-    """Take a fit for a normal one, for what only its algebra can say; EngineRefusal where it is none."""
-    if isinstance(fitted, NormalFitted):
-        return fitted
-    raise EngineRefusal(f"{what} is worked out for normal estimates; this likelihood is another.")
