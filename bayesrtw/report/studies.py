@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bayesrtw.evidence.coding import UNCLEAR_COLUMN
 from bayesrtw.printed import event
 from bayesrtw.question.missing import ABSENT
 from bayesrtw.report.block import (
@@ -77,7 +78,10 @@ def evidence(content: dict[str, Any], n: Printer) -> Section:
         (Head(("As printed",), "words", aside=True), True),
         (Head(("How converted",), "words", aside=True), True),
         (Head(("Read in",), "words", aside=True), has["locator"]),
-        *((Head((Quoted(label(name)),)), True) for name in asked),
+        *(
+            (Head((Quoted(label(name)),), aside=name.endswith(UNCLEAR_COLUMN)), True)
+            for name in asked
+        ),
         (Head(("Note",), "words", aside=True), has["note"]),
     ]
     cells = tuple(

@@ -13,8 +13,11 @@ from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.run import run
 from bayesrtw.evidence.participants import participants
 from bayesrtw.report import text
+from bayesrtw.report.block import Tabular, plain
+from bayesrtw.report.numbers import Printer
 from bayesrtw.report.record import record
 from bayesrtw.report.render import page, render
+from bayesrtw.report.studies import evidence
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +65,8 @@ def test_intervals_as_printed_and_doubts_stand_where_they_are_looked_for(tmp_pat
     """Lambeek 2010 prints 1.9 (1.2 to 2.8); the normal error of the model makes 1.24 to 2.90 of it."""
     table = tmp_path / "found.csv"
     table.write_text(RATIOS)
-    evidence = brw.open_dataset(table)
-    made = run(default_analyses(evidence)[0], evidence)
+    found = brw.open_dataset(table)
+    made = run(default_analyses(found)[0], found)
     content = record(made, alternatives=False)
     raw = Document(io.BytesIO(render(made, content, "docx")))
     cells = [[cell.text for cell in row.cells] for each in raw.tables for row in each.rows]
@@ -84,3 +87,13 @@ def test_people_with_and_without_the_event_are_all_people(tmp_path) -> None:
     table = tmp_path / "bcg.csv"
     table.write_text(BCG)
     assert participants(brw.open_dataset(table))["known"] == 4 + 119 + 11 + 128 + 6 + 300 + 29 + 274
+
+
+def test_parts_that_nobody_tells_are_in_the_supplement_of_a_paper(content: dict) -> None:  # type: ignore[type-arg]
+    """Long lists of what may be would make five pages of the evidence table of one."""
+    told = {"parts_t": "exercise", "parts_t_unclear": "education+contact"}
+    rows = [{**row, "moderators": told} for row in content["rows"]]
+    section = evidence({**content, "rows": rows}, Printer.of(content))
+    heads = next(each for each in section.blocks if isinstance(each, Tabular)).head
+    aside = {plain(head.text, Printer.of(content)): head.aside for head in heads}
+    assert (aside["parts t"], aside["parts t unclear"]) == (False, True)
