@@ -182,7 +182,7 @@ class ReturnToWork:
         """Give the currencies that each row speaks in: hazard ratios, or those of `CURRENCIES`."""
         return [
             ("hazard ratios",) if ratio else _spoken(own)
-            for ratio, own in zip(_ratios(evidence), reported(evidence), strict=True)
+            for ratio, own in zip(ratios(evidence), reported(evidence), strict=True)
         ]
 
     def faults(self, evidence: Evidence) -> list[str]:
@@ -193,7 +193,7 @@ class ReturnToWork:
                 f"{evidence.where}: effects are {shown(sorted(measures))}; this likelihood tells log hazard "
                 "ratios: give measure = 'log_hazard_ratio', and what else was reported in columns of its own."
             ]
-        names, told = evidence.data[ESTIMATE].to_numpy().astype(str).tolist(), _ratios(evidence)
+        names, told = evidence.data[ESTIMATE].to_numpy().astype(str).tolist(), ratios(evidence)
         found = []
         for row, (name, own) in enumerate(zip(names, reported(evidence), strict=True)):
             if told[row]:
@@ -208,7 +208,7 @@ class ReturnToWork:
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """Say which rows were translated, from what, and what that assumes."""
-        told, rows = _ratios(evidence), reported(evidence)
+        told, rows = ratios(evidence), reported(evidence)
         names = evidence.data[ESTIMATE].to_numpy().astype(str)
         by: dict[str, list[str]] = {}
         for row, own in enumerate(rows):
@@ -256,7 +256,7 @@ class ReturnToWork:
         """Each study is a site: normal where it reports a hazard ratio, a curve otherwise."""
         names = evidence.data[ESTIMATE].to_numpy().astype(str)
         effect, se = (numbers_in(evidence, name) for name in ("effect", "se"))
-        told, units = _ratios(evidence), list[OneStudy]()
+        told, units = ratios(evidence), list[OneStudy]()
         near = np.stack([effect, se])
         ends = _ends(evidence)
         for row, own in enumerate(reported(evidence)):
@@ -277,7 +277,7 @@ class ReturnToWork:
     @remembered
     def spoken(self, evidence: Evidence) -> tuple[Spoken, ...]:
         """Give what every row says, and its numbers each alone, as functions of the log hazard ratio."""
-        sites, told = self.observe(evidence), _ratios(evidence)
+        sites, told = self.observe(evidence), ratios(evidence)
         names, near = evidence.data[ESTIMATE].to_numpy().astype(str), np.stack(sites.near)
         found = []
         for row, own in enumerate(reported(evidence)):
@@ -302,7 +302,7 @@ class ReturnToWork:
 
     def drawn_curves(self, evidence: Evidence, theta: Array, seed: int) -> dict[int, ReturnCurve]:
         """Draw curves of the comparison, (draw,), of rows that tell one, given effects, (draw, row)."""
-        rng, told = np.random.default_rng(seed), _ratios(evidence)
+        rng, told = np.random.default_rng(seed), ratios(evidence)
         names = evidence.data[ESTIMATE].to_numpy().astype(str)
         return {
             row: drawn(self._study(str(names[row]), own), theta[:, row], rng)
@@ -387,10 +387,15 @@ def _spoken(row: ReportedRow) -> tuple[str, ...]:
     return tuple(sorted(found | {_CURRENCY[each.kind] for each in row.numbers}))
 
 
-def _ratios(evidence: Evidence) -> NDArray[np.bool_]:
-    """Which rows report a hazard ratio."""
+def ratios(evidence: Evidence) -> NDArray[np.bool_]:
+    """Which rows report a hazard ratio, and not only counts or medians that one was made of."""
     effect, se = numbers_in(evidence, "effect"), numbers_in(evidence, "se")
-    return np.isfinite(effect) & (se > 0)
+    told = np.isfinite(effect) & (se > 0)
+    if "estimate_printed" not in evidence.data or "reported" not in evidence.data:
+        return told
+    said = evidence.data["reported"].to_numpy().astype(str) != ""
+    printed: NDArray[np.bool_] = np.isfinite(numbers_in(evidence, "estimate_printed"))
+    return np.asarray(told & (said | printed), dtype=bool)
 
 
 def _ends(evidence: Evidence) -> Array:

@@ -14,7 +14,7 @@ from bayesrtw.evidence.hazards import MONTH
 from bayesrtw.evidence.labelled import dataset_of
 from bayesrtw.evidence.table import Evidence, Outcome
 from bayesrtw.model.reported import DATES
-from bayesrtw.model.return_to_work import MEASURE
+from bayesrtw.model.return_to_work import MEASURE, ratios
 
 #: Columns that are read here and mean something else in the rows that come of it.
 READ = (
@@ -73,7 +73,7 @@ def on_one_scale(evidence: Evidence) -> Evidence:
     for rows in reader.groups():
         cells, why = reader.read(rows)
         if cells:
-            kept.append(rows[0])
+            kept.append(reader.speaker(rows))
             told.append(cells)
         else:
             left.append(f"{reader.names[rows[0]]}: {why}")
@@ -111,6 +111,7 @@ class _Reader:
         self.seen = counts(evidence, 2)
         self.measure = evidence.data["measure"].to_numpy().astype(str)
         self.outcome = evidence.data["outcome"].to_numpy().astype(str)
+        self.ratio = ratios(evidence)
 
     def number(self, name: str, row: int) -> float:
         """Give a number of a row; NaN where there is none."""
@@ -131,12 +132,16 @@ class _Reader:
             found.setdefault(key, []).append(row)
         yield from found.values()
 
+    def speaker(self, rows: list[int]) -> int:
+        """Give the row that reports a hazard ratio, or the first."""
+        told = (row for row in rows if self.measure[row] == MEASURE and self.ratio[row])
+        return next(told, rows[0])
+
     def read(self, rows: list[int]) -> tuple[Cells, str]:
         """Give what a comparison reports in the columns of the likelihood, or why nothing."""
-        for row in rows:
-            effect, se = self.number("effect", row), self.number("se", row)
-            if self.measure[row] == MEASURE and math.isfinite(effect) and se > 0:
-                return {"effect": effect, "se": se}, ""
+        row = self.speaker(rows)
+        if self.measure[row] == MEASURE and self.ratio[row]:
+            return {"effect": self.number("effect", row), "se": self.number("se", row)}, ""
         cells: Cells = {}
         why = ["no hazard ratio, counts, medians or days"]
         for row in rows:

@@ -1,6 +1,7 @@
 """Studies of return to work with many people, and ratios whose people nobody tells, against plain sums."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -85,6 +86,30 @@ def test_a_ratio_beside_a_share_says_what_its_counts_say_whoever_is_counted(
     )  # fmt: skip
     for some in told[1:]:
         assert some == pytest.approx(told[0], rel=1e-6)
+
+
+def test_counts_of_a_file_are_heard_as_counts(tmp_path: Path) -> None:
+    """Reading makes a normal log hazard ratio of them, which is an approximation."""
+    rows = [
+        {
+            "study": "A",
+            "estimate": 1.4,
+            "ci_low": 0.95,
+            "ci_high": 2.06,
+            "reported": "hazard_ratio",
+        },
+        {"study": "B", "events_t": 35, "n_t": 55, "events_c": 20, "n_c": 50, "at": DAY},
+        {"study": "C", "median_t": 88, "median_c": 120, "n_t": 60, "n_c": 62},
+    ]
+    frame = pd.DataFrame(rows).assign(measure="log_hazard_ratio")
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    theta = np.linspace(-0.5, 1.5, 9)
+    log = ReturnToWork().observe(brw.open_dataset(tmp_path / "mine.csv")).log_at(theta)
+    of_frame = frame.rename(columns={"estimate": "hazard_ratio"}).drop(
+        columns=["measure", "reported"]
+    )
+    expected = ReturnToWork().observe(brw.Evidence.from_returns(of_frame)).log_at(theta)
+    np.testing.assert_allclose(np.diff(log), np.diff(expected), atol=1e-9)
 
 
 ARMS = {"median_t": 90, "median_c": 120, "n_t": 40, "n_c": 40}
