@@ -1,6 +1,7 @@
 """The density of estimates that may be biased: sums over what they share, and without each of them."""
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ Mask = NDArray[np.bool_]
 
 #: Share of the prior of an SD of biases that is cut off.
 TAIL = 1e-9
+#: Points of a search for where a density lives, its rounds, and the fall of its log that ends it.
+POINTS, ZOOMS, FAINT = 33, 4, 30.0
 
 
 class Parted(NamedTuple):
@@ -37,6 +40,27 @@ class Parted(NamedTuple):
     more: Array
     f0: Array
     f1: Array
+
+
+def living(
+    look: Callable[[Array], Array], low: Array, high: Array, narrow: Array
+) -> tuple[Array, Array]:
+    """Find where densities live between ends (point,): points of a line and logs there, (point, place).
+
+    `look` gives logs at such points; the narrowest SD that a density may have tells what a line may miss.
+    """
+    first, last = low, high
+    for _ in range(ZOOMS):
+        line = np.linspace(first, last, POINTS, axis=1)
+        log = look(line)
+        step, before = line[:, 1] - line[:, 0], last - first
+        near = log > (np.max(log, axis=1) - FAINT - 0.125 * (step / narrow) ** 2)[:, None]
+        each, end = np.arange(len(line)), POINTS - 1 - np.argmax(near[:, ::-1], axis=1)
+        first = np.maximum(line[each, np.argmax(near, axis=1)] - step, low)
+        last = np.minimum(line[each, end] + step, high)
+        if np.all((step <= narrow) | (last - first > 0.7 * before)):
+            break
+    return line, log
 
 
 def log_sum(log: Array) -> Array:

@@ -45,7 +45,7 @@ class Rule(NamedTuple):
 
 #: Sizes, from coarse to fine: nodes of each dimension for one, two and three; levels of a sparse rule beyond.
 SIZES = {
-    1: (9, 15, 23, 31, 47, 63, 95, 127),
+    1: (9, 15, 23, 31, 47, 63, 95, 127, 191),
     2: (7, 11, 15, 21, 31, 43, 61),
     3: (5, 7, 9, 13, 19),
 }

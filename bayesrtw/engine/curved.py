@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from bayesrtw.engine.arrays import masked
-from bayesrtw.engine.at_risk import Parted, log_sum, over_chance, spreads_of, without_each
+from bayesrtw.engine.at_risk import Parted, log_sum, over_chance, without_each
 from bayesrtw.engine.cubature import MOST_PRODUCT, rule, single, sizes
+from bayesrtw.engine.curved_biased import ends_of, summed_over, tilt, tilts, widely
 from bayesrtw.engine.curved_groups import Look, densities, held, inner, lives, lone_apart
 from bayesrtw.engine.curved_place import (
     Place,
@@ -61,10 +62,6 @@ REACH, LEAST_REACH, CROWD = 8.0, 5.5, 0.4
 BENEATH = 36.0
 #: Normals in a site from which on its densities under a bias are laid as series too.
 DEAR = 8
-#: Nodes of a mean bias, and of an SD of biases, for each size of the rule.
-TILTS = ((11, 10), (17, 14), (23, 16), (31, 18), (39, 20), (47, 24), (63, 28))
-#: Points, in prior SDs, on which a mean bias is searched for.
-GRID = np.linspace(-4.0, 4.0, 25)
 LOG_2PI = math.log(2.0 * math.pi)
 
 
@@ -240,11 +237,11 @@ class Curved:
         With `only` the groups at risk without a row of it are left at zero: their factors are known. With
         `log`, what else nodes weigh, sites and groups are asked beyond their series where nodes matter.
         """
-        offset, own, noise = self.reach(values)
+        offset, behind, noise = self.reach(values)
         points, nodes = b.shape[:2]
-        variance = own + noise
+        variance = behind + noise
         found = [np.zeros((points, nodes)) for _ in range(len(self.curved.risks) + 1)]
-        step = max(1, AT_ONCE // max(self._numbers() * nodes, 1))
+        step = max(1, AT_ONCE // max(self._numbers(len(self.keep)) * nodes, 1))
         for start in range(0, points, step):
             cut = slice(start, start + step)
             mean = b[cut] @ self.design.columns.T + offset[cut, None, :]
@@ -255,8 +252,8 @@ class Curved:
             for place_of, risk in enumerate(self.curved.risks):
                 rows = keep[risk.rows]
                 if rows.any() and (only is None or only[risk.rows].any()):
-                    tilt = self.tilt(place, place_of, cut)
-                    found[place_of][cut] = self.risked(risk, rows, mean, variance[cut], tilt)[0]
+                    own = mean, variance[cut]
+                    found[place_of][cut] = summed_over(self, place, place_of, cut, rows, *own)
         if log is not None:
             self._sharpen(Look(self, values, slice(None), place, keep), b, found, log)
         return found
@@ -267,44 +264,21 @@ class Curved:
         offset, own, noise = self.reach(values)
         rows = self.keep[risk.rows]
         found = np.empty((*seen.b.shape[:2], int(rows.sum())))
-        step = max(1, AT_ONCE // max(self._numbers() * seen.b.shape[1], 1))
+        most = 2 * len(risk.rows) * math.prod(tilts(self))
+        step = max(1, AT_ONCE // max(self._numbers(most) * seen.b.shape[1], 1))
         for start in range(0, len(seen.b), step):
             cut = slice(start, start + step)
             mean = seen.b[cut] @ self.design.columns.T + offset[cut, None, :]
-            tilt = self.tilt(seen.place, which, cut)
-            _, parts = self.risked(risk, rows, mean, (own + noise)[cut], tilt)
+            laid = tilt(self, seen.place, which, cut)
+            _, parts = self.risked(risk, rows, mean, (own + noise)[cut], laid)
             found[cut] = without_each(risk, rows, parts)
         return found
 
-    def _numbers(self) -> int:
-        """How many numbers one node needs at once."""
+    def _numbers(self, most: int) -> int:
+        """How many numbers one node needs at once, where what is not a group of effects needs so many."""
         alone = self.problem.nested and not self.by_series
         nodes = len(rule(1, inner(self.size)).weight) if alone else 1
-        most = len(self.keep) * nodes
-        for risk in self.curved.risks:
-            most = max(most, 2 * len(risk.rows) * math.prod(self.tilts))
-        return most
-
-    @property
-    def tilts(self) -> tuple[int, int]:
-        """Nodes of a mean bias and of an SD of biases."""
-        return TILTS[min(sizes(self.design.columns.shape[1]).index(self.size), len(TILTS) - 1)]
-
-    def tilt(self, place: Place, which: int, cut: slice) -> Tilt:
-        """Lay nodes of what a group at risk shares, at some points."""
-        risk, (many, few) = self.curved.risks[which], self.tilts
-        centre, scale = (part[cut] for part in place.bias[which])
-        line = rule(1, many)
-        z = line.node[:, 0]
-        bias = centre[:, None] + scale[:, None] * z
-        log = np.log(line.weight) + 0.5 * z**2 + np.log(scale / risk.sd)[:, None]
-        log = log - 0.5 * ((bias - risk.mean) / risk.sd) ** 2
-        spread2, share = spreads_of(risk.spread, few)  # type: ignore[arg-type]
-        return Tilt(
-            np.repeat(bias, few, axis=1),
-            np.tile(spread2, len(z)),
-            (log[:, :, None] + np.log(share)).reshape(len(bias), -1),
-        )
+        return max(most, len(self.keep) * nodes)
 
     def _plain(
         self, look: Look, b: Array, mean: Array, variance: Array, log: Array | None
@@ -390,7 +364,7 @@ class Curved:
             found[risk.rows] = True
         return found
 
-    def _with_surface(self, values: Sequence[Array], place: Place) -> Place:
+    def with_surface(self, values: Sequence[Array], place: Place) -> Place:
         """Lay densities around where means live, unless what is laid serves."""
         rows = np.flatnonzero(~self.at_risk)
         width = place.centre.shape[1]
@@ -464,7 +438,7 @@ class Curved:
 
     def laid(self, values: Sequence[Array], place: Place) -> Place:
         """Lay densities of sites and of groups around where coefficients live."""
-        place = self._with_surface(values, place)
+        place = self.with_surface(values, place)
         return place._replace(held=held(self, values, place)) if self.by_series else place
 
     @property
@@ -477,13 +451,15 @@ class Curved:
 
     def place(self, values: Sequence[Array]) -> Place:
         """Find where the coefficients live at values of the hyperparameters."""
-        centre, covariance, groups = self._near(values)
+        centre, covariance, groups = self.near(values)
         width = centre.shape[1]
         share, ahead, slope = groups
         here = Place(centre, factor_of(covariance), share, ahead, slope)
-        here = self.laid(values, here._replace(bias=self._biases(values, here)))
+        here = self.laid(values, here._replace(bias=ends_of(self, values, here)))
         if not 1 <= width <= MOST_PRODUCT or self.size == single(width):
             return here
+        if width == 1 and self.curved.risks:
+            return widely(self, values, here)
         for _ in range(3 if self.problem.nested else ROUNDS):
             dear = bool(self.problem.nested or self.curved.risks)
             least = sizes(width)[0] if dear else SEARCH[width]
@@ -501,46 +477,13 @@ class Curved:
                 np.log(np.abs(np.diagonal(new, axis1=-2, axis2=-1)))
                 - np.log(np.abs(np.diagonal(here.factor, axis1=-2, axis2=-1)))
             )
-            here = self._with_surface(values, here._replace(centre=mean, factor=new))
+            here = self.with_surface(values, here._replace(centre=mean, factor=new))
             if not crowded.any() and np.max(np.abs(step)) < STILL and np.max(grown) < STILL:
                 break
-            here = here._replace(bias=self._biases(values, here))
-        return here._replace(bias=self._biases(values, here))
+            here = here._replace(bias=ends_of(self, values, here))
+        return here._replace(bias=ends_of(self, values, here))
 
-    def _biases(self, values: Sequence[Array], place: Place) -> tuple[tuple[Array, Array], ...]:
-        """Find where mean biases live: on a grid given the centre, and wider by the mean's own SD."""
-        if not self.curved.risks:
-            return ()
-        offset, own, noise = self.reach(values)
-        mean = (place.centre @ self.design.columns.T + offset)[:, None, :]
-        at_centre = place.factor @ np.swapaxes(place.factor, -1, -2)
-        found = []
-        for risk in self.curved.risks:
-            rows = self.keep[risk.rows]
-            grid = risk.mean + risk.sd * GRID
-            prior = -0.5 * GRID**2
-            points = len(mean)
-            log = np.broadcast_to(prior, (points, len(grid))).copy()
-            if rows.any():
-                spread2, share = spreads_of(risk.spread, TILTS[0][1])  # type: ignore[arg-type]
-                for place_of, bias in enumerate(grid):
-                    tilt = Tilt(
-                        np.full((points, len(share)), bias),
-                        spread2,
-                        np.broadcast_to(np.log(share), (points, len(share))),
-                    )
-                    log[:, place_of] += self.risked(risk, rows, mean, own + noise, tilt)[0][:, 0]
-            weight = np.exp(log - log.max(axis=1, keepdims=True))
-            weight /= weight.sum(axis=1, keepdims=True)
-            centre = weight @ grid
-            variance = np.sum(weight * (grid - centre[:, None]) ** 2, axis=1)
-            columns = self.design.columns[risk.rows]
-            moved = np.einsum("rc,jcd,rd->jr", columns, at_centre, columns).mean(axis=1)
-            scale = np.sqrt(np.minimum(variance + moved, risk.sd**2) + 1e-4 * risk.sd**2)
-            found.append((centre, scale))
-        return tuple(found)
-
-    def _near(self, values: Sequence[Array]) -> tuple[Array, Array, tuple[tuple[Array, ...], ...]]:
+    def near(self, values: Sequence[Array]) -> tuple[Array, Array, tuple[tuple[Array, ...], ...]]:
         """Find a normal near the posterior of b by normals with the slopes of sites; and groups."""
         points = len(values[0]) if values else 1
         design, problem = self.design, self.problem

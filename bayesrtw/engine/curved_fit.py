@@ -14,6 +14,7 @@ from bayesrtw.engine import curved_foretold as foretelling
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
 from bayesrtw.engine.cubature import rule, single, sizes
 from bayesrtw.engine.curved import Curved, curved_of
+from bayesrtw.engine.curved_biased import HEAVY
 from bayesrtw.engine.curved_kernels import Combined, kernels, one_of
 from bayesrtw.engine.curved_nodes import (
     COARSE,
@@ -544,12 +545,13 @@ def fit_curved(
     design = build_curved(model, evidence) if design is None else design
     kept = np.ones(evidence.size, dtype=bool) if kept is None else kept
     steps = sizes(width := design.near.columns.shape[1])
+    steps = HEAVY if design.risks and width == 1 else steps
     allowed = max(allowed_of(design)[0], tolerance)
     known = foretelling.foretold(design, kept, allowed)
-    cheap = cost(curved_of(design, steps[FIRST.get(width, 1)], kept), 40) < CHEAP
+    first = FIRST.get(width, 1)
+    cheap = cost(curved_of(design, steps[first], kept), 40) < CHEAP
     aim = max(AIM.get(width, allowed) if cheap else allowed, tolerance)
     allowed, aim = (allowed, aim) if known is None else (foretelling.STATED, foretelling.STATED)
-    first = FIRST.get(width, 1)
     rough = curved_of(design, steps[0], kept)
     quick = rough.by_series and not design.risks  # Laplace's approximation places nodes as well.
     seen = Looks(curved_of(design, single(width), kept) if quick else rough)
@@ -559,17 +561,15 @@ def fit_curved(
         nodes, outer = nodes_of(seen, count)
         foretelling.affordable(middle := curved_of(design, steps[first], kept), len(outer))
         laid = Laid(middle, middle.look(nodes.values, seen.place(nodes.values)))
-        fit = CurvedFit(
-            model, evidence, design, kept, nodes, outer, laid, laid, (1.0, 1.0), math.inf
-        )
+        two = laid, laid
+        fit = CurvedFit(model, evidence, design, kept, nodes, outer, *two, (1.0, 1.0), math.inf)
         if coarse is not None:
             error = apart(fit.figures(laid), coarse.figures(coarse.fine))
         served = dims != 1 or unserved(fit.weighed_nodes, middle.axes) <= SERVED * aim
         error = min(error, fit.left_out() if dims == 1 else math.inf)
         if (error <= aim and served) or not dims:
             break
-        seen = seen if served else Looks(rough)
-        coarse = fit
+        seen, coarse = seen if served else Looks(rough), fit
     if dims and error > allowed:
         raise ConvergenceError(
             f"Exact: the answer still moves by {error:.0e} at the most nodes of {dims} hyperparameters; use "

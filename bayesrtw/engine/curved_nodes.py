@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bayesrtw.engine.cubature import MOST_PRODUCT, single
 from bayesrtw.engine.cubature import nodes as count_of
 from bayesrtw.engine.curved import Curved
+from bayesrtw.engine.curved_biased import tilts
 from bayesrtw.engine.curved_groups import inner
 from bayesrtw.engine.curved_place import Place, Seen, weighed
 from bayesrtw.engine.integrate import moment_order, tail_power
@@ -235,5 +236,5 @@ def cost(curved: Curved, points: int, place: Place | None = None) -> float:
         return float(points * (ASKED * each + LAID * curved.keep.sum() + missed * alone * SERIES))
     each *= lone + grouped * count_of(1, inner(curved.size))
     if curved.curved.risks:
-        each *= math.prod(curved.tilts)
+        each *= math.prod(tilts(curved))
     return float(points * each * min(float(np.mean(curved.curved.sites.sizes)), SERIES))

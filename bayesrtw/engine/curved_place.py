@@ -32,7 +32,7 @@ class Place(NamedTuple):
         centre in prior SDs, which is ``ahead + slope @ b``; shapes (point, group), the same, and
         (point, group, column).
     bias
-        For each group at risk the centre and scale of its mean bias, shape (point,).
+        For each group at risk both ends of where its mean bias lives, and its narrowest SD, shape (point,).
     surface
         Densities of the estimates that are not at risk, around there.
     held
@@ -44,7 +44,7 @@ class Place(NamedTuple):
     share: tuple[Array, ...]
     ahead: tuple[Array, ...]
     slope: tuple[Array, ...]
-    bias: tuple[tuple[Array, Array], ...] = ()
+    bias: tuple[tuple[Array, ...], ...] = ()
     surface: Surface | None = None
     held: "Held | None" = None
 
@@ -56,7 +56,7 @@ class Place(NamedTuple):
             tuple(part[points] for part in self.share),
             tuple(part[points] for part in self.ahead),
             tuple(part[points] for part in self.slope),
-            tuple((centre[points], scale[points]) for centre, scale in self.bias),
+            tuple(tuple(part[points] for part in each) for each in self.bias),
         )
 
     def centre_of(self, b: Array, cut: slice | Index, groups: Index | slice = slice(None)) -> Array:

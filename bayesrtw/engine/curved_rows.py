@@ -18,6 +18,8 @@ from scipy.special import logsumexp, ndtr
 from bayesrtw.engine.at_risk import chances_of
 from bayesrtw.engine.cubature import rule
 from bayesrtw.engine.curved import AT_ONCE, Curved
+from bayesrtw.engine.curved_biased import tilt as tilt_of
+from bayesrtw.engine.curved_biased import tilts
 from bayesrtw.engine.curved_groups import inner
 from bayesrtw.engine.curved_place import Seen, Tilt
 from bayesrtw.engine.surface import Surface, surface
@@ -112,7 +114,7 @@ def parts(
             biased = known[which].biased[..., int(np.flatnonzero(risk.rows == row)[0])]
             free, tilt = 1.0 - np.sum(biased, axis=-1), known[which].tilt
             yield from _normals(curved, row, kept, free, mean, behind, own, noise)
-            few = curved.tilts[1]
+            few = tilts(curved)[1]
             # Nodes of the mean bias are further nodes of what the site sees; each SD is a normal of its own.
             for node in range(few):
                 shift = tilt.bias[:, None, node::few]
@@ -345,7 +347,7 @@ def chances(curved: Curved, values: tuple[Array, ...], seen: Seen, which: int) -
     risk: AtRisk = curved.curved.risks[which]
     offset, own, noise = curved.reach(values)
     rows = curved.keep[risk.rows]
-    tilt = curved.tilt(seen.place, which, slice(None))
+    tilt = tilt_of(curved, seen.place, which, slice(None))
     size = (*seen.b.shape[:2], tilt.bias.shape[1])
     biased, shared = np.empty((*size, len(rows))), np.empty(size)
     step = max(1, AT_ONCE // (2 * len(rows) * size[1] * size[2]))

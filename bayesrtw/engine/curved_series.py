@@ -6,7 +6,7 @@ unit vector d. A series around another centre and scale is a linear function of 
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -28,6 +28,8 @@ ROWS = 1e-4
 DIRECTED = 2
 #: Where the tails begin that get kernels of their own, in SDs of the middle.
 AWAY = 6.0
+#: Windows along a line: their edges, in SDs of the middle, how far apart, in edges, and the degree of series.
+WINDOWS, STRIDE, FEW = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18), 2.0, 48
 #: Cells of normals: how far apart, in SDs, and how unlike, in logs of variances; and the degree of their
 #: series, whose coefficients have then fallen below 1e-8.
 APART, UNLIKE, DEGREE = 0.7, 0.2, 16
@@ -147,47 +149,88 @@ def kernels_of(
     degree: int,
     enough: float = SERIES,
     known: Hermite | None = None,
+    *,
+    line: bool = False,
 ) -> tuple[Kernels, NDArray[np.intp], float]:
     """Kernels of points with shares, (point, node); whose each is; and what their series leave out.
 
     Where one kernel a point leaves out more than enough, because a tail is heavy or a second mode lies far
-    off, the tails get kernels of their own: smooth windows, which add up to one, divide the shares. Series of
-    the points that are `known` need not be worked out.
+    off, the tails get kernels of their own: smooth windows, which add up to one, divide the shares; nodes of
+    a `line` tell ever narrower windows. Series of the points that are `known` need not be worked out.
     """
     every = np.arange(len(mass))
-    (mean, sd, terms), left = _kernel(x, share, mass, degree, enough, known)
-    if left <= enough:
-        return Kernels(mass, mean, sd, terms), every, left
+    made, left = _kernel(x, share, mass, degree, enough, known)
+    ways, taken, total = [(Kernels(mass, *made), every)], np.zeros(len(mass), np.intp), np.sum(mass)
+    for wide in (math.inf, *(WINDOWS if line else ())):
+        some = np.flatnonzero(left > enough)
+        if mass @ left <= enough * total or not len(some):
+            break
+        low, middle, high = _quantiles(x[some], share[some], (0.16, 0.5, 0.84))
+        unit = np.maximum(0.5 * (high - low), 1e-12 + 0.05 * made.sd[some, None])
+        windows = _windows((x[some] - middle) / unit, share[some], wide)
+        most = degree if wide == math.inf else min(degree, FEW)
+        parts, point, new = _divided(x[some], share[some], mass[some], windows, most, enough)
+        taken[some[new < left[some]]] = len(ways)
+        left[some] = np.minimum(left[some], new)
+        ways.append((parts, some[point]))
+    kept = [taken[point] == place for place, (_, point) in enumerate(ways)]
+    alive = [
+        Kernels(own.weight[some], own.mean[some], own.sd[some], own.series[some])  # type: ignore[index]
+        for (own, _), some in zip(ways, kept, strict=True)
+        if some.any()
+    ]
+    points = [point[some] for (_, point), some in zip(ways, kept, strict=True)]
+    whole = blended(alive, [1.0] * len(alive))
+    return whole, np.concatenate(points), float(mass @ left / total)
+
+
+def _windows(z: Array, share: Array, wide: float) -> Iterator[Array]:
+    """Cut a line, in SDs of the middle, by windows that add up to one: tails apart, or many of a width."""
+    if wide == math.inf:
+        below, above = ndtr(-z - AWAY), ndtr(z - AWAY)
+        yield from (1.0 - below - above, below, above)
+        return
+    held = share > TRIFLE
+    low, high = np.min(z[held], initial=0.0), np.max(z[held], initial=0.0)
+    before = np.ones_like(z)
+    for cut in np.arange(low, high, STRIDE * wide):
+        here = ndtr((z - cut) / wide)
+        yield before - here
+        before = here
+    yield before
+
+
+def _quantiles(x: Array, share: Array, levels: Sequence[float]) -> list[Array]:
+    """Give quantiles of points with shares, (point, node), each of shape (point, 1)."""
     order = np.argsort(x, axis=1)
     upto = np.cumsum(np.take_along_axis(share, order, axis=1), axis=1)
-    low, middle, high = (
-        np.take_along_axis(
-            x,
-            np.take_along_axis(
-                order, np.argmax(upto >= level * upto[:, -1:], axis=1)[:, None], axis=1
-            ),
-            axis=1,
-        )
-        for level in (0.16, 0.5, 0.84)
-    )
-    unit = np.maximum(0.5 * (high - low), 1e-12 + 0.05 * sd[:, None])
-    z = (x - middle) / unit
-    below, above = ndtr(-z - AWAY), ndtr(z - AWAY)
-    found, points, over = [], [], 0.0
-    for window in (1.0 - below - above, below, above):
+    places = [np.argmax(upto >= level * upto[:, -1:], axis=1)[:, None] for level in levels]
+    at = [np.take_along_axis(order, place, axis=1) for place in places]
+    return [np.take_along_axis(x, each, axis=1) for each in at]
+
+
+def _divided(
+    x: Array, share: Array, mass: Array, windows: Iterable[Array], degree: int, enough: float
+) -> tuple[Kernels, NDArray[np.intp], Array]:
+    """Kernels of points under each of some windows; whose each is; and what series of a point leave out."""
+    found, points, left = [], [], np.zeros(len(mass))
+    for window in windows:
         part = share * window
         own = np.sum(part, axis=1)
-        keep = np.abs(mass * own) > NEGLIGIBLE
-        if keep.any():
+        keep = np.flatnonzero(np.abs(mass * own) > NEGLIGIBLE)
+        if len(keep):
             some = mass[keep] * own[keep]
             made, own_left = _kernel(x[keep], part[keep] / own[keep, None], some, degree, enough)
             found.append(Kernels(some, *made))
-            points.append(every[keep])
-            over += own_left * float(np.sum(some))
-    over = over / float(np.sum(mass))
-    if not found or over >= left:
-        return Kernels(mass, mean, sd, terms), every, left
-    return blended(found, [1.0] * len(found)), np.concatenate(points), over
+            points.append(keep)
+            left[keep] += own_left * np.abs(own[keep])
+    if not found:
+        return (
+            Kernels(mass[:0], mass[:0], mass[:0], mass[:0, None]),
+            np.zeros(0, dtype=np.intp),
+            left + math.inf,
+        )
+    return blended(found, [1.0] * len(found)), np.concatenate(points), left
 
 
 def _kernel(
@@ -197,8 +240,8 @@ def _kernel(
     degree: int,
     enough: float,
     known: Hermite | None = None,
-) -> tuple[Hermite, float]:
-    """Centres, scales and series of points with shares, (point, node); and what the series leave out.
+) -> tuple[Hermite, Array]:
+    """Centres, scales and series of points with shares, (point, node); and what each series leaves out.
 
     A posterior with tails heavier than those of its kernel needs a wider one: each takes the scale under
     which its last coefficients are smallest.
@@ -225,7 +268,7 @@ def _kernel(
         scale[place], best[place], left[place] = wide, new[better], over[better]
         some = np.flatnonzero(left > enough)
     found = Hermite(start.mean, scale * start.sd, best)
-    return found, float(mass @ left / np.sum(mass))
+    return found, left
 
 
 def _last(terms: Array) -> Array:

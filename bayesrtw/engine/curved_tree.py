@@ -11,6 +11,7 @@ from scipy.special import logsumexp
 from bayesrtw.dims import ESTIMATE, NODE
 from bayesrtw.engine.arrays import back_moments
 from bayesrtw.engine.cubature import sizes
+from bayesrtw.engine.curved_biased import stretch
 from bayesrtw.engine.curved_fit import CurvedFit
 from bayesrtw.engine.curved_place import Place
 from bayesrtw.engine.draw import draw_near
@@ -121,11 +122,12 @@ def _coefficients(
     near = place.held is not None and len(values) == 1
     here = place.at(node)
     state, log = np.zeros((count, width)), np.full(count, -np.inf)
+    wider = WIDER * stretch(fit.fine.curved)
     for _ in range(STEPS):
-        z = WIDER * rng.standard_normal((count, width))
+        z = wider * rng.standard_normal((count, width))
         b = here.centre + np.einsum("jcd,jd->jc", here.factor, z)
         found = _near(fit, b, node) if near else _at(fit, values, b, here)
-        value = found + 0.5 * np.sum(z**2, axis=1) / WIDER**2
+        value = found + 0.5 * np.sum(z**2, axis=1) / wider**2
         take = np.log(rng.random(count)) < value - log
         state[take], log[take] = b[take], value[take]
     assert np.all(np.isfinite(logsumexp(log)))

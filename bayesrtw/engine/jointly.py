@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.borrowed import BorrowedFitted
+from bayesrtw.engine.curved_biased import stretch
 from bayesrtw.engine.curved_fit import CurvedFit
 from bayesrtw.engine.drawn import FromDraws
 from bayesrtw.engine.normal import NormalFitted
@@ -90,11 +91,12 @@ def _(whole: CurvedFit, columns: Array, count: int, seed: int) -> JointDraws:
     curved, place = whole.fine.curved, whole.fine.seen.place
     points, width = place.centre.shape
     many = ceil(count * float(whole.weight.max()))
-    z = WIDER * np.random.default_rng(seed).standard_normal((points, many, width))
+    wider = WIDER * stretch(curved)
+    z = wider * np.random.default_rng(seed).standard_normal((points, many, width))
     b = place.centre[:, None] + z @ np.swapaxes(place.factor, -1, -2)
     of_prior, of_data = whole.powers
     log = of_data * sum(curved.factors(whole.nodes.values, b, place, whole.kept), np.zeros(()))
-    log = log + of_prior * curved.log_prior(b) + 0.5 * np.sum(z**2, axis=-1) / WIDER**2
+    log = log + of_prior * curved.log_prior(b) + 0.5 * np.sum(z**2, axis=-1) / wider**2
     share = np.exp(log - log.max(axis=1, keepdims=True))
     share *= whole.weight[:, None] / share.sum(axis=1, keepdims=True)
     return JointDraws((b @ columns.T).reshape(-1, len(columns)), share.reshape(-1))

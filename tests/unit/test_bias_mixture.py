@@ -247,3 +247,77 @@ def test_clusters_inflate_estimates_that_may_be_biased():
     wanted = np.log((1 - risk) * each + risk * biased).sum()
     found = float(density({"icc_logodds__": np.log(icc / (1 - icc))}))
     assert found == pytest.approx(wanted, rel=1e-10)
+
+
+def legendre(high, count, prior):
+    x, w = np.polynomial.legendre.leggauss(count)
+    value = 0.5 * high * (x + 1.0)
+    return value, 0.5 * high * w * prior(value)
+
+
+@pytest.mark.slow
+def test_every_row_may_be_biased_and_tails_are_wider_than_the_middle():
+    # Precise rows, all at risk in two groups: without biases the mean is known to 0.05, with them to 0.15.
+    effect, se = (
+        np.array([0.24, 0.21, -0.05, -0.02, 0.01]),
+        np.array([0.05, 0.06, 0.05, 0.06, 0.07]),
+    )
+    group = np.array([0, 0, 1, 1, 1])
+    frame = pd.DataFrame(
+        {
+            "study": [f"s{place}" for place in range(5)],
+            "effect": effect,
+            "se": se,
+            "design": np.array(["rct", "cohort"])[group],
+        }
+    )
+    evidence = brw.Evidence.from_frame(frame, measure="log_hazard_ratio", benefit="higher")
+    trials = RiskGroup(
+        "trials", ("rct",), Normal(0.14, 0.15), HalfNormal(0.15), (RiskClass("", 0.5),)
+    )
+    mixture = BiasMixture((trials, cohorts(RiskClass("", 0.6), common=Normal(0.0, 0.2))))
+    engine = brw.Exact(draws=0, study_effects=False)
+    tree = brw.fit(model(mixture), evidence, engine=engine)
+
+    half = lambda scale: lambda x: 2.0 * stats.norm.pdf(x, scale=scale)  # noqa: E731
+    tau, of_tau = legendre(1.3, 40, half(0.25))
+    kappa, of_kappa = legendre(0.85, 18, half(0.15))
+    grid = np.meshgrid(tau, kappa, kappa, indexing="ij")
+    weight = np.einsum("i,j,k->ijk", of_tau, of_kappa, of_kappa).ravel()
+    tau, spread = grid[0].ravel(), np.stack([grid[1].ravel(), grid[2].ravel()], axis=1)
+    mass, centre, scale = [], [], []
+    for chosen in product([0.0, 1.0], repeat=5):
+        biased, chance = np.array(chosen), 1.0
+        covariance = np.zeros((len(tau), 5, 5))
+        mean = np.zeros(5)
+        for place, (common, sd, a, b) in enumerate([(0.14, 0.15, 5.0, 5.0), (0.0, 0.2, 6.0, 4.0)]):
+            own = biased * (group == place)
+            count, many = own.sum(), np.sum(group == place)
+            chance *= np.exp(special.betaln(a + count, b + many - count) - special.betaln(a, b))
+            covariance += sd**2 * np.outer(own, own) + spread[:, place, None, None] ** 2 * np.diag(
+                own
+            )
+            mean += common * own
+        covariance += np.diag(se**2) + tau[:, None, None] ** 2 * np.eye(5)
+        solved = np.linalg.solve(covariance, np.stack([np.ones(5), effect - mean], axis=1)[None])
+        precision = 4.0 + solved[:, :, 0].sum(axis=1)
+        mu = solved[:, :, 1].sum(axis=1) / precision
+        fit = (effect - mean) @ solved[:, :, 1].T - precision * mu**2
+        log = -0.5 * (fit + np.linalg.slogdet(covariance)[1] + np.log(precision / 4.0))
+        mass.append(chance * weight * np.exp(log))
+        centre.append(mu)
+        scale.append(precision**-0.5)
+    mass, centre, scale = (np.concatenate(each) for each in (mass, centre, scale))
+    log = np.log(mass.sum()) - 2.5 * np.log(2.0 * np.pi)
+    mass /= mass.sum()
+
+    assert float(tree["quadrature"]["log_evidence"]) == pytest.approx(log, abs=1e-6)
+    row = brw.summarise(tree).loc["mu"]
+    assert row["mean"] == pytest.approx(mass @ centre, abs=1e-7)
+    second = mass @ (centre**2 + scale**2)
+    assert row["sd"] == pytest.approx(np.sqrt(second - row["mean"] ** 2), rel=1e-6)
+    for column, level in (("lower", 0.025), ("median", 0.5), ("upper", 0.975)):
+        below = mass @ special.ndtr((row[column] - centre) / scale)
+        assert below == pytest.approx(level, abs=1e-6)
+    chance = mass @ special.ndtr(centre / scale)
+    assert row["probability"] == pytest.approx(chance, abs=1e-6)
