@@ -391,11 +391,13 @@ def ratios(evidence: Evidence) -> NDArray[np.bool_]:
     """Which rows report a hazard ratio, and not only counts or medians that one was made of."""
     effect, se = numbers_in(evidence, "effect"), numbers_in(evidence, "se")
     told = np.isfinite(effect) & (se > 0)
-    if "estimate_printed" not in evidence.data or "reported" not in evidence.data:
+    columns = ("estimate_printed", "reported", "conversion")
+    if not all(name in evidence.data for name in columns):
         return told
-    said = evidence.data["reported"].to_numpy().astype(str) != ""
-    printed: NDArray[np.bool_] = np.isfinite(numbers_in(evidence, "estimate_printed"))
-    return np.asarray(told & (said | printed), dtype=bool)
+    said, made = (evidence.data[name].to_numpy().astype(str) != "" for name in columns[1:])
+    printed: NDArray[np.bool_] = np.isfinite(numbers_in(evidence, columns[0]))
+    # Rows that nobody converted, as those of a cohort's own people, stand as they are.
+    return np.asarray(told & (said | printed | ~made), dtype=bool)
 
 
 def _ends(evidence: Evidence) -> Array:

@@ -9,7 +9,8 @@ import pytest
 from scipy.special import logsumexp, xlogy
 
 import bayesrtw as brw
-from bayesrtw.model.return_to_work import ReturnToWork
+from bayesrtw.evidence.combine import combine
+from bayesrtw.model.return_to_work import MEASURE, ReturnToWork
 
 DAY = 182.0
 
@@ -110,6 +111,13 @@ def test_counts_of_a_file_are_heard_as_counts(tmp_path: Path) -> None:
     )
     expected = ReturnToWork().observe(brw.Evidence.from_returns(of_frame)).log_at(theta)
     np.testing.assert_allclose(np.diff(log), np.diff(expected), atol=1e-9)
+
+
+def test_a_ratio_that_nobody_converted_is_heard_below_a_data_set() -> None:
+    own = brw.Evidence.from_returns(pd.DataFrame([{"study": "own", "effect": 0.2, "se": 0.1}]))
+    trials = brw.open_dataset("rtw-trials").select(outcome="time_to_rtw")
+    spoken = ReturnToWork().currencies(combine(trials.select(measure=MEASURE), own))
+    assert spoken[-1] == ("hazard ratios",)
 
 
 ARMS = {"median_t": 90, "median_c": 120, "n_t": 40, "n_c": 40}
