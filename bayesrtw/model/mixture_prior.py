@@ -16,7 +16,7 @@ from scipy import special
 from bayesrtw.errors import SpecError
 from bayesrtw.model.contract import LINE, NormalParts
 from bayesrtw.model.homes import names
-from bayesrtw.model.prior import _positive
+from bayesrtw.model.prior import _finite, _positive
 from bayesrtw.registry import component
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class StudentT:
     def __post_init__(self) -> None:
         _positive(self.df, "df")
         _positive(self.scale, "scale")
+        _finite(self.mean, "mean")
 
     @property
     def tail_power(self) -> float:
@@ -134,8 +135,9 @@ class NormalMixture:
                 f"weights, means and sds must be equally many and at least one; found "
                 f"{len(self.weights)}, {len(self.means)} and {len(self.sds)}."
             )
-        for sd in self.sds:
+        for mean, sd in zip(self.means, self.sds, strict=True):
             _positive(sd, "sds")
+            _finite(mean, "means")
         if min(self.weights) <= 0 or abs(sum(self.weights) - 1.0) > ROUNDING:
             raise SpecError(
                 f"weights must be positive and add up to 1; found {sum(self.weights)!r}."

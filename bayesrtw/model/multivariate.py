@@ -1,5 +1,6 @@
 """Several outcomes of a study: an SD of effects of each, and how they go together between studies."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -110,6 +111,8 @@ class Multivariate:
             )
         if self.times and (len(set(self.times)) < count or len(self.times) != count):
             raise SpecError(f"times needs a time of its own for each of the {count} outcomes.")
+        if not all(math.isfinite(each) for each in self.times):
+            raise SpecError(f"times are finite; found {list(self.times)}.")
         if self.rho is not None:
             self._bounded(self.rho, 0.0 if self.times else -1.0 / (count - 1))
         elif self.times:
@@ -119,7 +122,7 @@ class Multivariate:
                 f"known has {len(self.known)} correlations; give one for every pair, or one for each of the "
                 f"{count * (count - 1) // 2} pairs."
             )
-        elif np.linalg.eigvalsh(self._matrix())[0] < LEAST_EIGENVALUE:
+        elif not np.linalg.eigvalsh(self._matrix())[0] >= LEAST_EIGENVALUE:
             raise SpecError(
                 f"known = {list(self.known)} are correlations of no outcomes: mend them."
             )

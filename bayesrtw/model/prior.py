@@ -39,6 +39,11 @@ def _variable(family: str, name: str, *settings: float, **named: float) -> "Tens
     return found
 
 
+def _finite(value: float, name: str) -> None:
+    if not math.isfinite(value):
+        raise SpecError(f"{name} must be finite; found {value!r}.")
+
+
 def _positive(value: float, name: str) -> None:
     if not (value > 0 and math.isfinite(value)):
         raise SpecError(f"{name} must be positive and finite; found {value!r}.")
@@ -75,6 +80,7 @@ class Normal:
 
     def __post_init__(self) -> None:
         _positive(self.sd, "sd")
+        _finite(self.mean, "mean")
 
     @property
     def tail_rate(self) -> float:
@@ -369,6 +375,7 @@ class LogNormal:
 
     def __post_init__(self) -> None:
         _positive(self.sd_log, "sd_log")
+        _finite(self.mean_log, "mean_log")
 
     def logpdf(self, x: ArrayLike) -> Array:
         """See `Prior`."""
@@ -429,6 +436,7 @@ class LogStudentT:
     def __post_init__(self) -> None:
         _positive(self.df, "df")
         _positive(self.scale, "scale")
+        _finite(self.location, "location")
 
     def logpdf(self, x: ArrayLike) -> Array:
         """See `Prior`."""

@@ -151,6 +151,8 @@ class UnknownErrors:
             raise SpecError("mean and sd of log sigma are stated together, or neither is.")
         if self.sd is not None and not (self.sd > 0 and math.isfinite(self.sd)):
             raise SpecError(f"sd of log sigma must be positive and finite; found {self.sd!r}.")
+        if self.mean is not None and not math.isfinite(self.mean):
+            raise SpecError(f"mean of log sigma must be finite; found {self.mean!r}.")
 
     @property
     def offers(self) -> Offers:

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from scipy.stats import multivariate_normal
 
 import bayesrtw as brw
-from bayesrtw.errors import EngineRefusal, EvidenceError
+from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
 from bayesrtw.model.reference_prior import FlatNonNegative
 
 prior = brw.prior
@@ -79,3 +79,28 @@ def test_a_standard_error_near_zero_has_its_limit():
 def test_a_standard_error_of_zero_is_no_estimate():
     with pytest.raises(EvidenceError, match=r"se must be positive and finite; found 0\.0"):
         rows([0.0, 0.1, 0.1, 0.2])
+
+
+NAN = float("nan")
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: prior.Normal(NAN, 1.0),
+        lambda: prior.Normal(float("inf"), 1.0),
+        lambda: prior.LogNormal(NAN, 0.5),
+        lambda: prior.LogStudentT(3.0, NAN, 1.0),
+        lambda: prior.StudentT(3.0, NAN, 1.0),
+        lambda: prior.NormalMixture((0.5, 0.5), (NAN, 0.0), (1.0, 1.0)),
+        lambda: brw.likelihood.UnknownErrors(mean=NAN, sd=0.1),
+        lambda: brw.terms.Multivariate(("a", "b"), prior.HalfNormal(0.5), known=(NAN,)),
+        lambda: brw.terms.Multivariate(
+            ("a", "b"), prior.HalfNormal(0.5), rho=prior.Beta(1.0, 1.0), times=(NAN, 1.0)
+        ),
+    ],
+)
+def test_what_is_no_number_is_refused(made):
+    """A centre that is no number, or correlations, passed; everything after them was no number."""
+    with pytest.raises(SpecError, match=r"finite|correlations of no outcomes"):
+        made()

@@ -1,6 +1,6 @@
 """SDs of effects that move with a column under every likelihood: sums over everything, written here.
 
-Each study's likelihood is a sum over its baseline on an even grid, its effect a sum of 79 points, the mean,
+Each study's likelihood is a sum over its baseline on an even grid, its effect a sum of 111 points, the mean,
 the SD and its slope Gauss-Legendre rules; the package integrates none of them so.
 """
 
@@ -143,8 +143,8 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_spread_moves_with_the_column(case):
     rows, own, logs = CASES[case]
-    (m, wm), (t, wt), (b, wb) = legendre(-5, 5, 100), legendre(0, 2.8, 22), legendre(-1.8, 1.8, 14)
-    z = np.linspace(-6.5, 6.5, 79)
+    (m, wm), (t, wt), (b, wb) = legendre(-5, 5, 90), legendre(0, 3.2, 32), legendre(-2.1, 2.1, 20)
+    z = np.linspace(-7.0, 7.0, 111)
     weight = stats.norm.pdf(z) * (z[1] - z[0])
     log = stats.norm.logpdf(m)[:, None, None] + stats.norm.logpdf(b, 0, 0.4)
     log = log + (stats.norm.logpdf(t, 0, 0.5) + np.log(2.0))[:, None]
