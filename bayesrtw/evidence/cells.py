@@ -109,7 +109,7 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
         return Table(where)
     many = too_many(text)
     if many:
-        remedy = "give the rows that are needed"
+        remedy = "give the rows and columns that are needed"
         faults.add(Fault(many, remedy=remedy, place=Whereabouts(where)))
         return Table(where)
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)

@@ -129,7 +129,7 @@ def grid_of_text(raw: bytes, where: str, known: Callable[[str], bool], faults: F
     mark = _delimiter(text)
     many = too_many(text, mark)
     if many:
-        raise EvidenceError(f"{where}: {many}; give the rows that are needed.")
+        raise EvidenceError(f"{where}: {many}; give the rows and columns that are needed.")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
     draft = _Draft(where, [], [], faults, [f"cells parted by {_DELIMITERS[mark]}"], mark)
     if encoding != "UTF-8":

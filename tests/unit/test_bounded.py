@@ -10,8 +10,9 @@ import pytest
 from bayesrtw import bounded
 from bayesrtw.analysis.catalog import open_analysis
 from bayesrtw.doubt.inspect import in_words, inspect
-from bayesrtw.errors import MOST_FAULTS, EvidenceError, SpecError
+from bayesrtw.errors import MOST_FAULTS, EvidenceError, Faults, SpecError
 from bayesrtw.reading import excel
+from bayesrtw.reading.grid import grid_of_text
 from bayesrtw.reading.read import read_csv
 
 
@@ -78,6 +79,18 @@ def test_tables_have_a_most_of_cells(monkeypatch, tmp_path):
     path.write_text("study,effect,se\n" + "A,0.1,0.2\n" * 50)
     with pytest.raises(EvidenceError, match="has 153 cells; at most 100 are read"):
         read_csv(path)
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_tables_have_a_most_of_columns(mark, tmp_path):
+    # 200,000 headings took more than 12 s, each looked up by itself.
+    path = tmp_path / "t.csv"
+    wide = mark.join(f"c{place}" for place in range(200_000))
+    path.write_text(f"study{mark}effect{mark}se{mark}{wide}\nA{mark}0.1{mark}0.2\n")
+    start = time.process_time()
+    with pytest.raises(EvidenceError, match="has 200,003 columns; at most 5,000 are read"):
+        read_csv(path) if mark == "," else grid_of_text(path.read_bytes(), "t.csv", bool, Faults())
+    assert time.process_time() - start < 1
 
 
 def test_styles_that_excel_cannot_hold_are_not_read(monkeypatch, tmp_path):
