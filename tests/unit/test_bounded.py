@@ -87,9 +87,9 @@ def test_tables_have_a_most_of_columns(mark, tmp_path):
     path = tmp_path / "t.csv"
     wide = mark.join(f"c{place}" for place in range(200_000))
     path.write_text(f"study{mark}effect{mark}se{mark}{wide}\nA{mark}0.1{mark}0.2\n")
-    start = time.process_time()
+    start, faults = time.process_time(), Faults(EvidenceError)
     with pytest.raises(EvidenceError, match="has 200,003 columns; at most 5,000 are read"):
-        read_csv(path) if mark == "," else grid_of_text(path.read_bytes(), "t.csv", bool, Faults())
+        read_csv(path) if mark == "," else grid_of_text(path.read_bytes(), "t.csv", bool, faults)
     assert time.process_time() - start < 1
 
 
