@@ -107,6 +107,8 @@ class TwoArms:
         What outcomes would be reported as, of (events, total).
     bounded
         Whether predictors end at 0, where a probability is 1: those of a log link.
+    bends
+        Whether the log of what is integrated may be convex somewhere, as no binomial law is.
     """
 
     name: str
@@ -116,6 +118,7 @@ class TwoArms:
     baseline: Baseline
     estimate: Callable[[Array, float], Array]
     bounded: bool = False
+    bends: bool = False
 
     def log(self, theta: Array) -> Array:
         """See `OneStudy`."""
@@ -260,13 +263,16 @@ class _Cells:
             at[-1] = np.abs(at[-1])
         away, value = np.concatenate(at, axis=1), np.concatenate(log, axis=1)
         widths = np.repeat(0.5 * np.diff(panels), len(x)) * np.tile(weight, len(panels) - 1)
+        total = np.asarray(logsumexp(value + np.log(widths * np.abs(end)[:, None]), axis=1))
+        if not self.one.bends:
+            return total, np.zeros(len(total), dtype=bool)
         with np.errstate(invalid="ignore"):
             slope = np.diff(value, axis=1) / np.diff(away, axis=1)
             near_peak = value[:, 2:] > value.max(axis=1, keepdims=True) - END
             bent = np.any(
                 near_peak & (np.diff(slope, axis=1) > FLAT * np.abs(slope[:, 1:])), axis=1
             )
-        return np.asarray(logsumexp(value + np.log(widths * np.abs(end)[:, None]), axis=1)), bent
+        return total, bent
 
     def _end(self, middle: Array, gap: Array, peak: Array, side: float) -> Array:
         """Find how far the integrand reaches on a side: between half of a doubling and it, four times."""

@@ -157,7 +157,8 @@ def two_groups(evidence: Evidence, law: Law, link: str, baseline: Prior) -> Curv
         events, size = seen.events[:, row], seen.size[:, row]
         estimate = partial(_estimate, report, size, (float(events[0]), float(effect[row])))
         own = str(names[row]), events, size, law, Baseline(baseline), estimate
-        units.append(TwoArms(*own, bounded=link == "log"))
+        bends = law is not LINKS[link]
+        units.append(TwoArms(*own, bounded=link == "log", bends=bends))
     (a, c), (n1, n0) = seen.events, seen.size
     whole = report(a + 0.5, n1 + 1.0, c + 0.5, n0 + 1.0)
     width = np.maximum(np.asarray(whole.se), 1e-3)
