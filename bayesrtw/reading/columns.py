@@ -5,7 +5,6 @@ and a reading that the values contradict is refused.
 """
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -14,6 +13,7 @@ from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.cells import Table
 from bayesrtw.evidence.measure import MEASURES, measure_called
 from bayesrtw.reading.arms import contrasts
+from bayesrtw.reading.cleaned import cleaned, counted
 from bayesrtw.reading.grid import Grid
 from bayesrtw.reading.headings import (
     HOUSE,
@@ -28,9 +28,10 @@ from bayesrtw.reading.headings import (
 )
 from bayesrtw.reading.names import named
 from bayesrtw.reading.pairs import pairs
-from bayesrtw.reading.speaking import against
+from bayesrtw.reading.reckoned import reckoned
+from bayesrtw.reading.speaking import against, both_ways
 from bayesrtw.reading.split import split
-from bayesrtw.reading.unread import unread
+from bayesrtw.reading.unread import of_groups, unread
 from bayesrtw.reading.way import Way
 from bayesrtw.registry import suggestion
 
@@ -116,7 +117,9 @@ def understood(
     columns, other = _without_other_measure(columns, roles)
     texts = _texts(columns, roles)
     ours = bool((_RESULTS | (_ALONE if stated or arms else set())) & roles.keys())
-    way = _way(columns, roles, texts, where) if not ours else _completed(columns, roles)
+    way = _completed(columns, roles) if ours else _way(columns, roles, texts, where)
+    if ours and not {"effect", "estimate", "reported"} & roles.keys():
+        way = _beside(columns, roles, texts, way)
     roles = {**texts, **way.roles, **roles}
     words |= way.words
     if stated and not measure:
@@ -130,10 +133,13 @@ def understood(
             words["reported"] = name.removeprefix("log_")
     elif "measure" in roles:
         words.pop("measure", None)
-    doubt = against(columns, roles, words)
-    if doubt and not stated:
+    doubt = ("" if stated else against(columns, roles, words)) or both_ways(columns, roles)
+    if doubt:
         raise EvidenceError(f"{where}: {doubt}.")
     columns, roles, derived = _unlogged(columns, roles, words)
+    parted = counted(columns, roles)
+    name, told = reckoned(columns, roles, words)
+    words |= {"measure": name} if name else {}
     names = named(columns, roles, len(grid.table.lines))
     made = _table(grid.table, columns, roles, words, names.labels)
     lines = [*said, *other, *derived]
@@ -142,14 +148,14 @@ def understood(
         if "treatment" in made.columns:
             made.columns["arm"] = made.columns.pop("treatment")
     elif "treatment" in roles and not _RESULTS & roles.keys():
-        made, told = contrasts(made)
+        made, compared = contrasts(made)
         if not made.count:
             raise EvidenceError(
                 f"{where}: one row an arm, and no study has two arms that can be compared; each arm of a "
                 "study needs a treatment of its own."
             )
-        lines += told
-    lines += _said(way, roles, words, names.said)
+        lines += compared
+    lines += [*_said(way, roles, words, names.said), *parted, *filter(None, [told])]
     shown = {role: heading for role, heading in roles.items() if role in STATED}
     return Read(made, tuple(lines), shown)
 
@@ -245,7 +251,7 @@ def _texts(columns: Mapping[str, list[str]], roles: Mapping[str, str]) -> dict[s
             role = word.role
             if role in roles or role in found:
                 continue
-            if role in ("treatment", "outcome", "comparison") and _numeric(cells):
+            if role in ("treatment", "outcome", "comparison", "design") and _numeric(cells):
                 continue
             if role in ("measure", "reported") and not any(map(measure_called, cells)):
                 continue
@@ -274,11 +280,18 @@ def _way(
     effects = _effects(numbers, roles, texts)
     groups = pairs(numbers)
     whole = _whole(numbers, texts)
+    if groups and of_groups(effects):
+        effects = []
     for choices in (effects, groups, whole):
         if len(choices) == 1:
-            others = [*_other_effects(numbers, choices[0]), *(groups if choices is effects else ())]
+            others = _other_effects(numbers, choices[0])
+            if choices is effects:
+                own = choices[0].roles.values()
+                others += pairs({h: cells for h, cells in numbers.items() if h not in own})
             return replace(choices[0], unused=tuple(f"{o.what} ({o.option})" for o in others))
         if len(choices) > 1:
+            if means := of_groups(choices):
+                raise EvidenceError(f"{where}: {means}")
             listed = "; or ".join(f"{way.what} ({way.option})" for way in choices[:4])
             more = f"; and {len(choices) - 4} more" if len(choices) > 4 else ""
             raise EvidenceError(f"{where}: can be read in several ways: {listed}{more}; say which.")
@@ -319,6 +332,25 @@ def _completed(columns: Mapping[str, list[str]], roles: Mapping[str, str]) -> Wa
         name: name for name in _SHORT & columns.keys() if name not in (*roles, *found.values())
     }
     return Way("", found, words)
+
+
+def _beside(
+    columns: Mapping[str, list[str]], roles: Mapping[str, str], texts: Mapping[str, str], way: Way
+) -> Way:
+    """Take hazard ratios beside counts, which do not tell them; name other effects that stand there."""
+    numbers = {
+        heading: cells
+        for heading, cells in columns.items()
+        if heading not in (*roles.values(), *texts.values(), *way.roles.values())
+        and _mostly_numbers(cells)
+    }
+    found = _effects(numbers, roles, texts)
+    of_time = [w for w in found if any("hazard_ratio" in word for word in w.words.values())]
+    if len(of_time) == 1:
+        one = of_time[0]
+        said = f"{one.what}; counts, medians and means beside it are kept"
+        return Way(said, {**way.roles, **one.roles}, {**way.words, **one.words})
+    return replace(way, unused=tuple(f"{o.what} ({o.option})" for o in found if o.words))
 
 
 def _effects(
@@ -403,8 +435,8 @@ def _fitting(own: dict[str, str], role: str, implies: str) -> dict[str, str]:
         own = {r: h for r, h in own.items() if r not in ("se_log", "variance_log")}
     if not {"ci_low", "ci_high"} <= own.keys():
         own = {r: h for r, h in own.items() if r not in ("ci_low", "ci_high")}
-    useful = {r: h for r, h in own.items() if r in SPREAD}
-    return own if useful else {}
+    own.pop("ci", None)
+    return own if own.keys() & set(SPREAD) else {}
 
 
 def _distinct(ways: list[Way], numbers: Mapping[str, list[str]]) -> list[Way]:
@@ -524,16 +556,15 @@ def _table(
 ) -> Table:
     """Put the cells under this package's names."""
     made: dict[str, list[str]] = {"study": list(labels)}
-    taken = {
-        heading: role for role, heading in roles.items() if role in HOUSE or role == "treatment"
-    }
+    named = HOUSE | {"treatment"} | ({"year"} - columns.keys())
+    taken = {heading: role for role, heading in roles.items() if role in named}
     ours = roles.keys() | words.keys() | {"study"}
     for heading, cells in columns.items():
         role = taken.get(heading, "")
         if role == "study":
             continue
         if role:
-            made[role] = _cleaned(role, cells)
+            made[role] = cleaned(role, cells)
         elif heading in ours and heading not in ("year",):
             made[f"{heading} (as found)"] = list(cells)
         else:
@@ -562,11 +593,3 @@ def _people_of_counts(made: dict[str, list[str]]) -> None:
             repr(float(a) + float(b)) if _numeric((a,)) and _numeric((b,)) else n
             for a, b, n in both
         ]
-
-
-def _cleaned(role: str, cells: Sequence[str]) -> list[str]:
-    """Write p values as this package does: no letter p, and a comma, never one of thousands, as a point."""
-    if role != "p_value":
-        return list(cells)
-    plain = [cell.lstrip("pP ").removeprefix("-value").lstrip(" ") for cell in cells]
-    return [re.sub(r",(?=\d)", ".", cell) for cell in plain]

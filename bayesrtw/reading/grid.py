@@ -55,7 +55,13 @@ _TOTAL: Final = re.compile(
     r"(sub-?)?(total|totals|sum|overall|pooled|summe|gesamt|insgesamt|somme|suma|totalt|i alt|sammanlagt)"
     r"(\s*\(.*\)|\s+(effect|estimate|\(.*).*)?:?|(random|fixed|common)[- ]effects? (model|estimate).*"
     r"|(pooled|overall|summary)\s+(odds|risk|hazard|rate|mean|or|rr|hr|irr|md|smd|rd|es)\b.*"
-    r"|summary (effect|estimate).*|heterogene?ity.*|test for .*effect.*",
+    r"|summary (effect|estimate).*|heterogene?ity.*|test for .*effect.*"
+    r"|(re|fe|ce|ee)[- ]model.*|equal[- ]effects? (model|estimate).*|combined (effect|estimate).*"
+    r"|(meta-?analys[ei]s?|méta-analyse|all studies|summary)(\s+(effect|estimate|result).*|\s*\(.*\))?"
+    r"|gesamteffekt.*|(d\+l|i-?v|m-?h|dl|reml)\s+(overall|pooled|subtotal).*"
+    r"|with estimated predictive interval"
+    r"|(overall|sub-?total|subgroup), (dl|iv|mh|m-h|i-v|d\+l|reml|hksj|pm)\b.*"
+    r"|(sub-?)?(totale|totaal|totalt|gepoold|poolet|poolad|combiné|combinado|agrupado)(\s*\(.*\))?",
     re.IGNORECASE,
 )
 
@@ -226,7 +232,7 @@ def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
     if not draft.rows:
         raise EvidenceError(f"{where}: has a header and no rows; give one row a result.")
     header = _row_names(draft, header)
-    totals = _without_totals(draft)
+    totals = _without_totals(draft, header)
     _even(draft, header)
     columns = {}
     for name, cells in zip(header, zip(*draft.rows, strict=True), strict=True):
@@ -342,12 +348,14 @@ def _even(draft: _Draft, header: Sequence[str]) -> None:
         draft.rows[place] = [*row, *[""] * width][:width]
 
 
-def _without_totals(draft: _Draft) -> tuple[tuple[int, str], ...]:
-    """Leave out rows that sum up the rows above them, and footnotes."""
-    found, notes, kept = [], 0, []
+def _without_totals(draft: _Draft, header: Sequence[str]) -> tuple[tuple[int, str], ...]:
+    """Leave out rows that sum up the rows above them, headings that stand again, and footnotes."""
+    found, notes, again, kept = [], 0, 0, []
     for place, row in enumerate(draft.rows):
         first = next(filter(None, row), "")
-        if place and is_total(first):
+        if len(list(filter(None, row))) > 1 and row == list(header)[: len(row)]:
+            again += 1
+        elif place and is_total(first):
             found.append((draft.lines[place], first))
         elif place and _width(row) == 1 and row[0] and _NOTE.match(first):
             notes += 1
@@ -355,6 +363,8 @@ def _without_totals(draft: _Draft) -> tuple[tuple[int, str], ...]:
             kept.append(place)
     if notes:
         draft.said.append(f"{notes} footnote{'s' * (notes > 1)} left out")
+    if again:
+        draft.said.append(f"headings stand again in {again} row{'s' * (again > 1)}, left out")
     draft.rows = [draft.rows[place] for place in kept]
     draft.lines = [draft.lines[place] for place in kept]
     return tuple(found)

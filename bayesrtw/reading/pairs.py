@@ -147,13 +147,15 @@ def _more(arms: Mapping[_Arm, _Group], found: Way) -> list[Way]:
         for t, treated in arms.items()
         if c.end == "c" and c.opposite(t)
     }
-    people = [(t["n"], c["n"]) for t, c in both.values() if "n" in t and "n" in c]
+    people = [(w, t["n"], c["n"]) for (_, w), (t, c) in both.items() if "n" in t and "n" in c]
     ways = []
-    for (stem, _), (treated, control) in both.items():
+    for (stem, word), (treated, control) in both.items():
         main = [q for q in _MAIN if q in control and q in treated and control[q] not in used]
         if main and not {"n", "non_events"} & control.keys():
             ways += [
                 _way(" ".join(stem), {**treated, "n": one}, {**control, "n": two})
-                for one, two in people
+                for named, one, two in people
+                # Digits beside groups that have names count something else, such as occasions.
+                if named.isdigit() or not word.isdigit()
             ]
     return [way for way in ways if way.roles]

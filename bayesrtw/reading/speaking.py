@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from bayesrtw.reading.headings import meanings
+
 #: Share of rows that must fit the other reading before the heading is not believed.
 _MOST: Final = 0.8
 
@@ -36,6 +38,48 @@ def against(
         found = check(got, roles, words)
         if found:
             return found
+    return ""
+
+
+def both_ways(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) -> str:
+    """Find columns that name the two treatments of a row, not always the programme first.
+
+    Parameters
+    ----------
+    columns
+        Heading to cells.
+    roles
+        Column of this package to heading.
+
+    Returns
+    -------
+    str
+        What the columns say, and what to do; empty where nothing does.
+    """
+    if "treatment" in roles or not {"effect", "estimate", "events_t", "mean_t"} & roles.keys():
+        return ""
+    for heading, firsts in columns.items():
+        other, stem = f"{heading[:-1]}2", heading[:-1].rstrip("._ ")
+        if not heading.endswith("1") or other not in columns:
+            continue
+        if not any(word.role == "treatment" for word in meanings(stem, "text")):
+            continue
+        one, two = ({cell.casefold() for cell in columns[h] if cell} for h in (heading, other))
+        both = sorted(one & two - {""})
+        if both and not all(cell.isdigit() for cell in both):
+            return (
+                f"{heading!r} and {other!r} name the treatments of a row, and {both[0]!r} is the first in "
+                "some rows and the second in others, so that effects differ in direction; write one row an "
+                "arm, with columns study, treatment, and events, n or mean, sd, n, or put the programme first"
+            )
+        control = [
+            c for c in firsts if any(w.role == "c" and len(c) > 2 for w in meanings(c, "arm"))
+        ]
+        if control and len(control) == len(firsts) and roles.get("events_t", "").endswith("1"):
+            return (
+                f"{heading!r} is {control[0]!r}, and group 1 would be taken for the programme's; say which "
+                "group is with --columns, such as event2=events_t,n2=n_t,event1=events_c,n1=n_c"
+            )
     return ""
 
 

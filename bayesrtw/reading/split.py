@@ -15,12 +15,14 @@ _PAIR: Final = rf"[(\[]?\s*({_NUMBER})\s*{_BETWEEN}\s*({_NUMBER})\s*[)\]]?"
 
 #: A number and its interval, an interval, events of people, a mean and its SD.
 _SHAPES: Final = {
-    "share": re.compile(rf"({_NUMBER})\s*\(\s*[\d.]+\s*%?\s*\)"),
+    "share": re.compile(rf"({_NUMBER})\s*\(\s*[\d.,]+\s*%?\s*\)"),
     "estimate": re.compile(
         rf"({_NUMBER})\s*[,;]?\s*[(\[](?:95\s*%\s*\w+\s*:?)?\s*{_PAIR}\s*[)\]]?"
     ),
     "interval": re.compile(_PAIR),
-    "of": re.compile(rf"({_NUMBER})\s*(?:/|\bof\b|\bvon\b)\s*({_NUMBER})(?:\s*\([\d.]+\s*%?\))?"),
+    "of": re.compile(
+        rf"({_NUMBER})\s*(?:/|\bof\b|\bvon\b)\s*({_NUMBER})(?:\s*\([\d.,]+\s*%?\s*\))?"
+    ),
     "spread": re.compile(rf"({_NUMBER})\s*(?:\(\s*({_NUMBER})\s*\)|±\s*({_NUMBER}))"),
 }
 
@@ -30,6 +32,9 @@ _LEVEL: Final = re.compile(
     r"\s*(?:(?P<after>80|90|95|99)\s*%?)?[)\]]?",
     re.I,
 )
+
+#: The level of an interval in its own cell.
+_INSIDE: Final = re.compile(r"[(\[]\s*(80|90|95|99)\s*%\s*(?:[A-Za-z]+\s*)?:?\s*")
 
 #: What is written of quartiles, and of ranges, which are no confidence intervals.
 _QUARTILES: Final = re.compile(
@@ -71,12 +76,16 @@ def _parts(heading: str, cells: Sequence[str], *, comma: bool) -> dict[str, list
     """Cut the cells of a column, if most of them have one shape that goes with the heading."""
     first = [cell for cell in cells[:10_000] if not is_missing(cell)][:50]
     signs = ("(", "[", "/", "±", " of ", " von ")
-    if not any(sign in cell for cell in first for sign in signs) and not _INTERVAL.fullmatch(
-        bare(heading)
-    ):
+    if not any(sign in cell for cell in first for sign in signs) and not _of_interval(heading):
         return None
     there = [cell for cell in cells if not is_missing(cell)]
     written = {cell: _pointed(cell, comma=comma) for cell in there}
+    inside = [_INSIDE.search(text) for text in written.values()]
+    levels = {found[1] if found else "95" for found in inside}
+    if len(levels) == 1 and levels <= {"80", "90", "99"} and not _LEVEL.search(heading):
+        # Every cell says the level of its interval; where they differ, cells stay whole and are named.
+        heading = f"{heading} ({levels.pop()}% CI)"
+        written = {cell: _INSIDE.sub("(", text) for cell, text in written.items()}
     for shape, pattern in _SHAPES.items():
         texts = {c: _whole(c) for c in there} if shape in ("of", "share") else written
         fits = {cell: pattern.fullmatch(text) for cell, text in texts.items()}
@@ -113,7 +122,7 @@ def _names(heading: str, shape: str) -> tuple[str, ...]:
         end = "ci" if level in ("", "95") else f"ci {level}"
         return name, f"{name} {end} low", f"{name} {end} high"
     if shape == "interval":
-        return ("ci_low", "ci_high") if _INTERVAL.fullmatch(bare(heading)) else ()
+        return _of_interval(heading)
     short = re.sub(
         r"[(\[,]?\s*\b(n\s*/\s*n|events?\s*/\s*(total|n)|n\s*/\s*total)\b\s*[)\]]?",
         "",
@@ -137,6 +146,19 @@ def _names(heading: str, shape: str) -> tuple[str, ...]:
         flags=re.I,
     )
     return (f"{short.strip()} mean", f"{short.strip()} sem") if short != heading else ()
+
+
+def _of_interval(heading: str) -> tuple[str, ...]:
+    """Name the ends of a column of intervals, with their level and what they are of."""
+    if _INTERVAL.fullmatch(bare(heading)):
+        return "ci_low", "ci_high"
+    found = _LEVEL.search(heading)
+    if not found:
+        return ()
+    level = found["before"] or found["after"] or ""
+    of = _LEVEL.sub("", heading).strip(" ,;()[]")
+    end = " ".join(filter(None, (of, "ci", "" if level == "95" else level)))
+    return f"{end} low", f"{end} high"
 
 
 def _whole(cell: str) -> str:

@@ -40,6 +40,20 @@ def unread(
     )
 
 
+def of_groups(ways: Sequence[Way]) -> str:
+    """Recognise means of single groups with their intervals, none of which is an effect."""
+    means = [way.roles["effect"] for way in ways if "effect" in way.roles]
+    groups = [h for h in means if any(q == "mean" and end for q, end, _, _ in of_group(h))]
+    if len(means) < 2 or groups != means:
+        return ""
+    return (
+        f"{shown(means)} are means of single groups with their intervals, and none is an effect; give the "
+        "standard error of each mean, (upper - lower) / 3.92 of a 95 % interval (2 t with n - 1 degrees of "
+        "freedom in place of 3.92 in groups below 60), in columns se_mean_t and se_mean_c beside mean_t and "
+        "mean_c."
+    )
+
+
 def _numbers(cells: Sequence[str]) -> bool:
     try:
         return any(cells) and all(math.isfinite(float(cell)) for cell in cells if cell)
@@ -69,11 +83,24 @@ def _estimate_missing(numbers: Mapping[str, Sequence[str]]) -> str:
         )
     ]
     named = f"; {shown(within)} lies within them" if within else ""
-    option = Way("", {"effect": within[0] if within else "..."}).option
+    ratio = bool(within) and _ratios(numbers[within[0]], low, high)
+    role, more = ("estimate", "its --measure, such as HR or OR") if ratio else ("effect", "")
+    option = Way("", {role: within[0] if within else "..."}).option
     return (
         f"holds intervals ({ends['ci_low']!r}, {ends['ci_high']!r}) and no column known to be their "
-        f"estimate{named}; say which with {option}, and --measure if it has one."
+        f"estimate{named}; say which with {option}, and {more or '--measure if it has one'}."
     )
+
+
+def _ratios(cells: Sequence[str], low: Sequence[float], high: Sequence[float]) -> bool:
+    """Whether intervals are symmetric as those of ratios are, on the log scale and not as they stand."""
+    logged, raw = [], []
+    for cell, a, b in zip(cells, low, high, strict=True):
+        x = float(cell or "nan")
+        if min(x, a) > 0 and b > a:
+            logged.append(abs(math.log(x * x / (a * b))) / math.log(b / a))
+            raw.append(abs(2 * x - a - b) / (b - a))
+    return bool(raw) and max(logged) < 0.1 and sum(raw) > 2 * sum(logged)
 
 
 def _several_arms(columns: Mapping[str, Sequence[str]]) -> str:
@@ -84,7 +111,10 @@ def _several_arms(columns: Mapping[str, Sequence[str]]) -> str:
         if found:
             stems.setdefault(found[1], []).append(found[2])
     wide = [stem for stem, ends in stems.items() if {"1", "2", "3"} <= set(ends)]
-    if len(wide) < 2:
+    counted = [
+        w for stem in wide for w in meanings(stem, "quantity") if w.role in ("events", "n", "mean")
+    ]
+    if len(wide) < 2 or not counted:
         return ""
     return (
         f"one row a study with columns for three arms or more ({shown([f'{stem}1..3' for stem in wide])}); "

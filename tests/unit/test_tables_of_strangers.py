@@ -1,0 +1,251 @@
+"""Tables with what others leave beside their results: groups, totals, designs, levels, occasions.
+
+Right are the numbers that a person reads in the cells, and effects that are computed here from counts.
+"""
+
+import numpy as np
+import pytest
+
+from bayesrtw.analysis.catalog import open_dataset
+from bayesrtw.errors import EvidenceError
+
+#: Half the width of a normal interval, in standard errors.
+Z = {80: 1.2815515655446004, 90: 1.6448536269514722, 95: 1.959963984540054, 99: 2.5758293035489004}
+
+#: Events and people of two groups.
+COUNTS = np.array([[12, 100, 8, 98], [30, 120, 22, 119], [45, 150, 40, 150]], dtype=float)
+
+
+def opened(tmp_path, text, **options):
+    path = tmp_path / "found.csv"
+    path.write_text(text, encoding="utf-8")
+    return open_dataset(path, **options)
+
+
+def measures(found):
+    return set(map(str, found.data["measure"].to_numpy()))
+
+
+def effects():
+    a, n, c, m = COUNTS.T
+    return {
+        "log_risk_ratio": np.log(a / n * m / c),
+        "log_odds_ratio": np.log(a * (m - c) / (c * (n - a))),
+        "risk_difference": a / n - c / m,
+    }
+
+
+def beside(values, head="study,TE,seTE,event.e,n.e,event.c,n.c"):
+    rows = zip("ABC", values, COUNTS.astype(int), strict=True)
+    lines = [f"{s},{v:.4f},0.3,{','.join(map(str, counts))}\n" for s, v, counts in rows]
+    return head + "\n" + "".join(lines)
+
+
+@pytest.mark.parametrize("measure", ["log_risk_ratio", "log_odds_ratio", "risk_difference"])
+@pytest.mark.parametrize(
+    "head",
+    ["study,TE,seTE,event.e,n.e,event.c,n.c", "study,effect,se,events_t,n_t,events_c,n_c"],
+)
+def test_effects_without_a_name_are_of_the_measure_that_their_counts_give(tmp_path, measure, head):
+    found = opened(tmp_path, beside(effects()[measure], head))
+    assert measures(found) == {measure}
+    assert f"is taken as {measure}" in found.provenance.reading
+    np.testing.assert_allclose(found.data["effect"], effects()[measure], atol=5e-5)
+
+
+def test_effects_that_their_counts_do_not_give_are_asked_about(tmp_path):
+    found = opened(tmp_path, beside(-effects()["log_odds_ratio"]))
+    assert measures(found) == {"generic"}
+    assert "with its sign turned" in found.provenance.reading
+    found = opened(tmp_path, beside(effects()["log_odds_ratio"] + [0.0, 0.0, 0.1]))
+    assert measures(found) == {"generic"}
+    assert "the measure of 'TE' is not known" in found.provenance.reading
+
+
+def test_effects_beside_means_and_times(tmp_path):
+    head = "study,n1i,m1i,sd1i,n2i,m2i,sd2i,yi,vi\n"
+    means = "A,50,24.1,5.2,51,26.0,5.5,{},1.1\nB,40,30.2,7.1,42,33.3,6.9,{},2.4\n"
+    found = opened(tmp_path, head + means.format(-1.9, -3.1))
+    assert measures(found) == {"mean_difference"}
+    pooled = [np.sqrt((49 * 5.2**2 + 50 * 5.5**2) / 99), np.sqrt((39 * 7.1**2 + 41 * 6.9**2) / 80)]
+    d = np.array([-1.9, -3.1]) / pooled
+    for corrected in (1, 0.99):
+        found = opened(tmp_path, head + means.format(*np.round(corrected * d, 3)))
+        assert measures(found) == {"standardised_mean_difference"}
+    rates = np.log([12 / 100.5 * 98 / 8, 30 / 120 * 119 / 22])
+    text = (
+        "study,TE,seTE,event.e,time.e,event.c,time.c\n"
+        "A,{:.3f},0.4,12,100.5,8,98\n"
+        "B,{:.3f},0.3,30,120,22,119\n"
+    )
+    found = opened(tmp_path, text.format(*rates))
+    assert measures(found) == {"log_rate_ratio"}
+    assert "time.e=person_time_t" in found.provenance.reading
+
+
+def test_a_hazard_ratio_beside_counts_is_pooled_and_not_the_counts(tmp_path):
+    text = (
+        "study,log_hazard_ratio,se,events_t,n_t,events_c,n_c\n"
+        "A,0.3,0.1,50,100,40,98\n"
+        "B,0.2,0.12,45,90,40,92\n"
+    )
+    found = opened(tmp_path, text)
+    assert measures(found) == {"log_hazard_ratio"}
+    np.testing.assert_allclose(found.data["effect"], [0.3, 0.2])
+    np.testing.assert_allclose(found.data["se"], [0.1, 0.12])
+    text = (
+        "study,or,ci_low,ci_high,events_t,n_t,events_c,n_c\n"
+        "A,1.6,0.6,4.2,12,100,8,98\n"
+        "B,1.3,0.7,2.4,30,120,22,119\n"
+    )
+    found = opened(tmp_path, text)
+    np.testing.assert_allclose(found.data["effect"], effects()["log_risk_ratio"][:2])
+    assert "not used: effects from 'or'" in found.provenance.reading
+
+
+@pytest.mark.parametrize(
+    ("head", "cell", "level"),
+    [
+        ("Study,OR,99% CI", "{},{}-{}", 99),
+        ("Study,OR,CI (90%)", "{},{}-{}", 90),
+        ("Study,OR,80 % confidence interval", "{},({}; {})", 80),
+        ("Study,OR", '"{} (90% CI: {} to {})"', 90),
+        ("Study,OR", '"{} [99 % CI {}, {}]"', 99),
+        ("Study,OR", '"{} (95% CI {} to {})"', 95),
+    ],
+)
+def test_levels_of_intervals_in_headings_and_cells(tmp_path, head, cell, level):
+    rows = np.array([[1.2, 0.9, 1.6], [1.45, 1.05, 2.0], [1.1, 0.8, 1.51]])
+    text = head + "\n" + "".join(f"S{n},{cell.format(*row)}\n" for n, row in enumerate(rows))
+    found = opened(tmp_path, text)
+    right = np.log(rows[:, 2] / rows[:, 1]) / (2 * Z[level])
+    np.testing.assert_allclose(found.data["se"], right, rtol=1e-9)
+
+
+def test_levels_that_differ_between_cells_are_refused_by_row(tmp_path):
+    text = (
+        "Study,OR\n"
+        'A,"1.2 (95% CI 0.9 to 1.6)"\n'
+        'B,"1.4 (90% CI 1.1 to 1.8)"\n'
+        'C,"1.1 (95% CI 0.8 to 1.5)"\n'
+    )
+    with pytest.raises(EvidenceError, match=r"row 3 .*90% CI"):
+        opened(tmp_path, text)
+
+
+def test_crude_and_adjusted_intervals_in_cells_are_asked_for(tmp_path):
+    text = (
+        "Study,Crude HR,Crude 95% CI,Adjusted HR,Adjusted 95% CI\n"
+        "A,1.5,1.2-1.9,1.2,0.9-1.6\n"
+        "B,1.7,1.3-2.2,1.4,1.1-1.8\n"
+    )
+    with pytest.raises(EvidenceError, match=r"effects of crude .* of adjusted"):
+        opened(tmp_path, text)
+
+
+def test_points_part_thousands_of_counts_whatever_their_group_is_called(tmp_path):
+    text = (
+        "Studie;Ereignisse CBT;N CBT;Ereignisse KG;N KG\nA;1.012;2.000;950;2.010\nB;30;120;22;119\n"
+    )
+    found = opened(tmp_path, text)
+    right = np.sqrt([1 / 1012 - 1 / 2000 + 1 / 950 - 1 / 2010, 1 / 30 - 1 / 120 + 1 / 22 - 1 / 119])
+    np.testing.assert_allclose(found.data["se"], right, rtol=1e-9)
+    assert "'1.012' of 'Ereignisse CBT' is 1012" in found.provenance.reading
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "RE Model",
+        "Meta-analysis",
+        "D+L Overall (I-squared = 0%)",
+        '"Overall, DL (I2 = 12%)"',
+        "Combined estimate",
+        "Totale",
+        "Gesamteffekt (REML)",
+    ],
+)
+def test_rows_that_pool_the_others_are_left_out_and_named(tmp_path, name):
+    text = f"Study,HR,Lower,Upper\nA,1.2,0.9,1.6\nB,1.45,1.05,2.0\n{name},1.3,1.1,1.6\n"
+    found = opened(tmp_path, text)
+    assert found.size == 2
+    assert any(name.strip('"') in limit for limit in found.provenance.limits)
+
+
+@pytest.mark.parametrize(
+    "name", ["Meta 2010", "Summaries of Berg", "Remodel", "Combined", "Overallt"]
+)
+def test_studies_whose_names_begin_alike_stay(tmp_path, name):
+    text = f"Study,HR,Lower,Upper\nA,1.2,0.9,1.6\n{name},1.3,1.1,1.6\n"
+    assert opened(tmp_path, text).size == 2
+
+
+def test_headings_that_stand_again_are_left_out(tmp_path):
+    head = "Study,HR,Lower,Upper\n"
+    found = opened(tmp_path, f"{head}A,1.2,0.9,1.6\nB,1.45,1.05,2.0\n{head}C,1.1,0.8,1.51\n")
+    np.testing.assert_allclose(found.data["effect"], np.log([1.2, 1.45, 1.1]))
+    assert "headings stand again in 1 row" in found.provenance.reading
+
+
+@pytest.mark.parametrize(
+    ("heading", "year"),
+    [
+        ("Design", "Year"),
+        ("Study Design", "Publication Year"),
+        ("Studiendesign", "Jahr"),
+        ("Diseño", "Año"),
+        ("Type d'étude", "Année"),
+        ("Disegno dello studio", "Anno"),
+        ("Opzet", "Jaar"),
+    ],
+)
+def test_designs_and_years_are_known_by_their_headings(tmp_path, heading, year):
+    text = (
+        f"Study,{heading},{year},HR,Lower,Upper\n"
+        "A,RCT,2010,1.2,0.9,1.6\n"
+        "B,Cluster-RCT,2012,1.4,1.1,1.8\n"
+        "C,Cohort study,2013,1.1,0.8,1.5\n"
+    )
+    found = opened(tmp_path, text)
+    assert list(found.data["design"].to_numpy()) == ["rct", "cluster_rct", "cohort"]
+    np.testing.assert_allclose(found.data["year"], [2010, 2012, 2013])
+
+
+def test_means_of_single_groups_are_no_effects(tmp_path):
+    text = (
+        "Study,Intervention mean (95% CI),N intervention,Control mean (95% CI),N control\n"
+        "A,24.1 (22.6 to 25.6),50,26.0 (24.5 to 27.5),51\n"
+        "B,30.2 (28.0 to 32.4),40,33.3 (31.2 to 35.4),42\n"
+    )
+    with pytest.raises(EvidenceError, match=r"means of single groups .* se_mean_t"):
+        opened(tmp_path, text)
+    text = (
+        "Study,Mean T,SE T,N T,Mean C,SE C,N C\n"
+        "A,24.1,0.7,50,26.0,0.8,51\n"
+        "B,30.2,1.1,40,33.3,1.0,42\n"
+    )
+    found = opened(tmp_path, text)
+    np.testing.assert_allclose(found.data["effect"], [-1.9, -3.1])
+    np.testing.assert_allclose(found.data["se"], np.hypot([0.7, 1.1], [0.8, 1.0]))
+
+
+def test_occasions_are_no_groups(tmp_path):
+    text = "study,nei,nci,e1i,c1i,e2i,c2i\n1,119,122,16,20,11,12\n2,134,135,22,22,18,12\n"
+    with pytest.raises(EvidenceError, match="no column holds a result"):
+        opened(tmp_path, text)
+
+
+def test_rows_that_compare_in_either_direction_are_refused(tmp_path):
+    text = "studlab,treat1,treat2,TE,seTE\nA,CBT,none,0.3,0.1\nB,none,IPS,-0.2,0.12\n"
+    with pytest.raises(EvidenceError, match=r"'none' is the first in some rows"):
+        opened(tmp_path, text)
+    text = (
+        "study,treat1,event1,n1,treat2,event2,n2\n"
+        "A,placebo,8,98,CBT,12,100\n"
+        "B,placebo,22,119,CBT,30,120\n"
+    )
+    with pytest.raises(EvidenceError, match=r"'treat1' is 'placebo'"):
+        opened(tmp_path, text)
+    stated = {"event2": "events_t", "n2": "n_t", "event1": "events_c", "n1": "n_c"}
+    found = opened(tmp_path, text, columns=stated)
+    np.testing.assert_allclose(found.data["effect"], effects()["log_risk_ratio"][:2])
