@@ -153,6 +153,7 @@ def severity(
     together, with the probability that all of them are. Where no rule follows them (correlated
     results, levels that rows do not report, more than three coefficients beside groups) ten thousand points
     of the posterior or more are weighed instead: `error` says how exact that is, 0.02 SDs or less as a rule.
+    Five or six results that are correlated each in its own way, by 0.7 or more, add up to 0.03 SDs to that.
 
     Parameters
     ----------

@@ -95,3 +95,46 @@ def test_what_is_rare_is_told():
     assert 0.0 <= found[3] < 1e-15
     assert wanted < 1e-15
     assert_allclose(found[0], 1.0, atol=1e-7)
+
+
+def chain(limit, rho, count):
+    """Sum over a chain of results, each correlated by rho with the next, on panels that meet at the limit."""
+    sd = np.sqrt(1.0 - rho**2)
+    x, w = np.polynomial.legendre.leggauss(8)
+    ends = np.concatenate([np.linspace(-9.0, limit, 25), np.linspace(limit, 9.0, 25)])
+    half = 0.5 * np.diff(ends)[:, None]
+    z, weight = (ends[:-1, None] + half * (x + 1.0)).ravel(), (half * w).ravel()
+    below = (z < limit) * 1.0
+    found = np.zeros((count + 1, len(z)))
+    found[:2] = norm.pdf(z) * np.stack([1.0 - below, below])
+    onward = norm.pdf((z[:, None] - rho * z) / sd) / sd * weight
+    for _ in range(count - 1):
+        each = found @ onward.T
+        found = each * (1.0 - below)
+        found[1:] += each[:-1] * below
+    return found @ weight
+
+
+@pytest.mark.parametrize(
+    ("count", "rho", "within"), [(4, 0.5, 1e-3), (5, 0.5, 3e-3), (6, 0.5, 8e-3), (6, 0.3, 2e-3)]
+)
+def test_what_a_rule_leaves_out_is_taken_off(count, rho, within):
+    """How probable it is that all are seen was off by 0.05 with six, all one way: it moved the mean."""
+    place = np.arange(count)
+    covariance = rho ** np.abs(place[:, None] - place)
+    limits = np.linspace(-3.5, 3.5, 9)
+    shared = shared_by(np.zeros((9, count)), (), np.repeat(covariance[None], 9, axis=0))
+    step = Step(np.zeros(count), np.ones(count))
+    found = how_many(np.repeat(-limits[:, None], count, axis=1), step, shared)
+    wanted = np.stack([chain(limit, rho, count) for limit in limits])
+    weight = 0.1 ** np.arange(count + 1)
+    assert_allclose(np.log(found @ weight), np.log(wanted @ weight), atol=within)
+
+
+def test_a_pair_is_closed_whatever_it_shares():
+    """Two results of one study whose effect they share all but wholly were off by 1e-3."""
+    slope, mean = np.array([0.5, -0.5]), np.array([0.1, 0.05])
+    shared = shared_by(np.full((1, 2), 1e-4), (slope[None],), np.zeros((1, 2, 2)))
+    [found] = how_many(mean[None], step := Step(np.zeros(2), np.ones(2)), shared)
+    wanted = corners(mean, np.outer(slope, slope) + 1e-4 * np.eye(2), step)
+    assert_allclose(found, wanted, atol=1e-6)
