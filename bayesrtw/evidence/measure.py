@@ -384,10 +384,11 @@ def beyond_limits(effect: float, se: float, measure: Measure) -> Fault | None:
     Fault or None
         What is wrong, without its row; None if nothing is.
     """
-    most = LARGEST if measure.link.name == IDENTITY.name else LARGEST_LOG
+    most = _most(measure)
     if abs(effect) > most:
         allowed = f"the effect must lie within {most:g} on the analysis scale"
-        return _beyond(allowed, f"found {effect:g}", "correct it", effect)
+        remedy = "divide percentage points and their errors by 100" if most == 1 else "correct it"
+        return _beyond(allowed, f"found {effect:g}", remedy, effect)
     if se < 1 / LARGEST or se > LARGEST:
         allowed = f"the standard error must lie between {1 / LARGEST:g} and {LARGEST:g}"
         return _beyond(allowed, f"found {se:g}", "correct it", se)
@@ -413,9 +414,16 @@ def within_limits(effect: Array, se: Array, measure: Measure) -> NDArray[np.bool
     ndarray
         The same shape; False where one of the two is NaN.
     """
-    size, most = np.abs(effect), LARGEST if measure.link.name == IDENTITY.name else LARGEST_LOG
+    size, most = np.abs(effect), _most(measure)
     fine = (size <= most) & (size <= LARGEST_Z * se)
     return np.asarray(fine & (se >= 1 / LARGEST) & (se <= LARGEST))
+
+
+def _most(measure: Measure) -> float:
+    """Give the largest effect that can be: shares of people differ by one at most."""
+    if measure.name == "risk_difference":
+        return 1.0
+    return LARGEST if measure.link.name == IDENTITY.name else LARGEST_LOG
 
 
 def _beyond(allowed: str, found: str, remedy: str, value: float) -> Fault:

@@ -528,6 +528,10 @@ def _unlogged(
         columns = {**columns, made: [_logarithm(cell) for cell in columns[heading]]}
         roles["effect"] = made
         said.append(f"logarithms of {heading!r}")
+        ends = {end: roles[end] for end in ("ci_low", "ci_high") if end in roles}
+        if not any(cell.startswith("-") for of in ends.values() for cell in columns[of]):
+            columns |= {f"log of {of}": list(map(_logarithm, columns[of])) for of in ends.values()}
+            roles |= {end: f"log of {of}" for end, of in ends.items()}
     for role in logged:
         heading = roles.pop(role)
         roles.setdefault(role.removesuffix("_log"), heading)

@@ -30,7 +30,7 @@ _OF_INTERVAL: Final = frozenset(
 )
 
 #: Levels of intervals as headings have them, to the share.
-LEVELS: Final = {"80": "0.8", "90": "0.9", "95": "0.95", "99": "0.99"}
+LEVELS: Final = {str(level): f"{level / 100:g}" for level in (68, 80, 84, 90, 95, 96, 97, 98, 99)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def reckoned(
     tuple of str
         The measure and how it is said; what is said alone where the groups tell none.
     """
-    if "effect" not in roles or {"measure", "reported"} & (roles.keys() | words.keys()):
+    if not {"effect", "estimate"} & roles.keys() or {"measure", "reported"} & roles.keys():
         return "", ""
     own = {role: heading for role, heading in roles.items() if role.endswith(("_t", "_c"))}
     if not own:
@@ -47,7 +47,11 @@ def reckoned(
     for end in ("t", "c"):
         if {f"events_{end}", f"non_events_{end}"} <= groups.keys():
             groups[f"n_{end}"] = groups[f"events_{end}"] + groups[f"non_events_{end}"]
-    effect = _floats(columns[roles["effect"]])
+    heading = roles.get("effect") or roles["estimate"]
+    known = words.get("measure", "") or f"log_{words.get('reported', '')}"
+    effect = _floats(columns[heading])
+    if "effect" not in roles:
+        effect = np.log(np.where(effect > 0, effect, math.nan))
     for needs in _NEEDS:
         wanted = [f"{need}_{end}" for need in needs for end in ("t", "c")]
         if all(name in groups for name in wanted):
@@ -57,7 +61,10 @@ def reckoned(
                 rows &= (groups["n_t"] > groups["events_t"]) & (groups["n_c"] > groups["events_c"])
             if rows.sum() >= 2:
                 held = {name: groups[name][rows] for name in wanted}
-                return _agreeing(effect[rows], _given(needs, held), roles["effect"])
+                given = _given(needs, held)
+                if {"measure", "reported"} & words.keys():
+                    return "", _turned(effect[rows], given, heading, known)
+                return _agreeing(effect[rows], given, heading) if "effect" in roles else ("", "")
     return "", ""
 
 
@@ -83,6 +90,20 @@ def _given(needs: Sequence[str], of: _Groups) -> dict[str, NDArray[np.float64]]:
         "log_odds_ratio": np.log(a / (n - a) * (m - c) / c),
         "risk_difference": a / n - c / m,
     }
+
+
+def _turned(
+    effect: NDArray[np.float64], given: Mapping[str, NDArray[np.float64]], heading: str, known: str
+) -> str:
+    """Say where effects of a known measure are those of their groups the other way round."""
+    if known not in given or _close(effect, given[known], known):
+        return ""
+    if not _close(-effect, given[known], known):
+        return ""
+    return (
+        f"{heading!r} is that of the groups beside it turned round, of the control group against the other "
+        "or of those without the event: check which it is, and turn it where it is not meant so"
+    )
 
 
 def _agreeing(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bayesrtw.reading.grid import is_missing
-from bayesrtw.reading.headings import bare
+from bayesrtw.reading.headings import LEVELS, bare
 
 _NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _BETWEEN: Final = (
@@ -26,15 +26,18 @@ _SHAPES: Final = {
     "spread": re.compile(rf"({_NUMBER})\s*(?:\(\s*({_NUMBER})\s*\)|±\s*({_NUMBER}))"),
 }
 
+#: Levels of intervals that are known.
+_ANY: Final = "|".join(LEVELS)
+
 #: What is written of a confidence interval beside the name of an estimate.
 _LEVEL: Final = re.compile(
-    r"[(\[,]?\s*(?:(?P<before>80|90|95|99)\s*%?\s*)?[-,]?\s*\b(ci|ki|ic|bi|confidence interval)\b"
-    r"\s*(?:(?P<after>80|90|95|99)\s*%?)?[)\]]?",
+    rf"[(\[,]?\s*(?:(?<![\d.])(?P<before>{_ANY})\s*%?\s*)?[-,]?\s*\b(ci|ki|ic|bi|confidence interval)\b"
+    rf"\s*(?:\(?(?P<after>{_ANY})(?![\d.])\s*%?)?[)\]]?",
     re.I,
 )
 
 #: The level of an interval in its own cell.
-_INSIDE: Final = re.compile(r"[(\[]\s*(80|90|95|99)\s*%\s*(?:[A-Za-z]+\s*)?:?\s*")
+_INSIDE: Final = re.compile(r"[(\[]\s*(\d\d(?:\.\d+)?)\s*%\s*(?:[A-Za-z]+\s*)?:?\s*")
 
 #: What is written of quartiles, and of ranges, which are no confidence intervals.
 _QUARTILES: Final = re.compile(
@@ -82,7 +85,7 @@ def _parts(heading: str, cells: Sequence[str], *, comma: bool) -> dict[str, list
     written = {cell: _pointed(cell, comma=comma) for cell in there}
     inside = [_INSIDE.search(text) for text in written.values()]
     levels = {found[1] if found else "95" for found in inside}
-    if len(levels) == 1 and levels <= {"80", "90", "99"} and not _LEVEL.search(heading):
+    if len(levels) == 1 and levels <= LEVELS.keys() - {"95"} and not _LEVEL.search(heading):
         # Every cell says the level of its interval; where they differ, cells stay whole and are named.
         heading = f"{heading} ({levels.pop()}% CI)"
         written = {cell: _INSIDE.sub("(", text) for cell, text in written.items()}
@@ -119,6 +122,8 @@ def _names(heading: str, shape: str) -> tuple[str, ...]:
         found = _LEVEL.search(heading)
         level = (found["before"] or found["after"] or "") if found else ""
         name = _LEVEL.sub("", heading).strip(" ,;(") or heading
+        if re.search(r"\d\s*%", name):
+            return ()  # a level that is not known
         end = "ci" if level in ("", "95") else f"ci {level}"
         return name, f"{name} {end} low", f"{name} {end} high"
     if shape == "interval":
@@ -157,6 +162,8 @@ def _of_interval(heading: str) -> tuple[str, ...]:
         return ()
     level = found["before"] or found["after"] or ""
     of = _LEVEL.sub("", heading).strip(" ,;()[]")
+    if re.search(r"\d\s*%", of):
+        return ()
     end = " ".join(filter(None, (of, "ci", "" if level == "95" else level)))
     return f"{end} low", f"{end} high"
 

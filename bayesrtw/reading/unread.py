@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from bayesrtw.errors import shown
 from bayesrtw.evidence.measure import DIAGNOSTIC
-from bayesrtw.reading.headings import bare, meanings, of_group, of_interval, with_stem
+from bayesrtw.reading.headings import LEVELS, bare, meanings, of_group, of_interval, with_stem
 from bayesrtw.reading.way import Way
 
 #: Counts of a test against the truth.
@@ -23,6 +23,7 @@ def unread(
     if any(test <= short.keys() for test in _TESTS):
         return f"counts of a test against the truth: {DIAGNOSTIC}."
     for found in (
+        _level_unknown(columns),
         _estimate_missing(
             {**{r: columns[r] for r in ("ci_low", "ci_high") if r in roles}, **numbers}
         ),
@@ -59,6 +60,21 @@ def _numbers(cells: Sequence[str]) -> bool:
         return any(cells) and all(math.isfinite(float(cell)) for cell in cells if cell)
     except ValueError:
         return False
+
+
+def _level_unknown(columns: Mapping[str, Sequence[str]]) -> str:
+    """Find intervals of a level that headings are not read for."""
+    for heading, cells in columns.items():
+        for text in (heading, *cells[:1]):
+            found = re.search(
+                r"(\d\d(?:\.\d+)?)\s*-?%\s*-?(ci|ki|ic|confidence|lower|upper)\b", text, re.I
+            )
+            if found and found[1] not in LEVELS:
+                return (
+                    f"{text!r} is of an interval of {found[1]} %; give its ends in ci_low and ci_high, and "
+                    f"ci_level, {float(found[1]) / 100:g}, in a column of its own."
+                )
+    return ""
 
 
 def _estimate_missing(numbers: Mapping[str, Sequence[str]]) -> str:

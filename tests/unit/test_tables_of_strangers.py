@@ -10,7 +10,14 @@ from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.errors import EvidenceError
 
 #: Half the width of a normal interval, in standard errors.
-Z = {80: 1.2815515655446004, 90: 1.6448536269514722, 95: 1.959963984540054, 99: 2.5758293035489004}
+Z = {
+    68: 0.994457883209753,
+    98: 2.3263478740408408,
+    80: 1.2815515655446004,
+    90: 1.6448536269514722,
+    95: 1.959963984540054,
+    99: 2.5758293035489004,
+}
 
 #: Events and people of two groups.
 COUNTS = np.array([[12, 100, 8, 98], [30, 120, 22, 119], [45, 150, 40, 150]], dtype=float)
@@ -108,6 +115,8 @@ def test_a_hazard_ratio_beside_counts_is_pooled_and_not_the_counts(tmp_path):
     [
         ("Study,OR,99% CI", "{},{}-{}", 99),
         ("Study,OR,CI (90%)", "{},{}-{}", 90),
+        ("Study,OR (98% CI)", '"{} ({} to {})"', 98),
+        ("Study,OR,68% CI lower,68% CI upper", "{},{},{}", 68),
         ("Study,OR,80 % confidence interval", "{},({}; {})", 80),
         ("Study,OR", '"{} (90% CI: {} to {})"', 90),
         ("Study,OR", '"{} [99 % CI {}, {}]"', 99),
@@ -249,3 +258,40 @@ def test_rows_that_compare_in_either_direction_are_refused(tmp_path):
     stated = {"event2": "events_t", "n2": "n_t", "event1": "events_c", "n1": "n_c"}
     found = opened(tmp_path, text, columns=stated)
     np.testing.assert_allclose(found.data["effect"], effects()["log_risk_ratio"][:2])
+
+
+def test_ratios_that_their_counts_turn_round_are_named(tmp_path):
+    head = "Study,Events T,N T,Events C,N C,OR,CI low,CI high\n"
+    turned = opened(
+        tmp_path, f"{head}A,12,100,8,98,0.65,0.25,1.67\nB,30,120,22,119,0.68,0.36,1.27\n"
+    )
+    assert "'OR' is that of the groups beside it turned round" in turned.provenance.reading
+    right = opened(tmp_path, f"{head}A,12,100,8,98,1.53,0.6,3.93\nB,30,120,22,119,1.47,0.79,2.74\n")
+    assert "turned" not in right.provenance.reading
+
+
+def test_risk_differences_in_percentage_points_are_refused(tmp_path):
+    text = "Study,RD,SE\nA,3.84,4.2\nB,6.51,5.3\n"
+    with pytest.raises(EvidenceError, match=r"divide percentage points .* by 100"):
+        opened(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Study,OR (97.5% CI)\nA,1.2 (0.9-1.6)\nB,1.45 (1.05-2.0)\n",
+        "Study,OR,97.5% CI\nA,1.2,0.9-1.6\nB,1.45,1.05-2.0\n",
+        "Study,OR,97.5% CI lower,97.5% CI upper\nA,1.2,0.9,1.6\nB,1.45,1.05,2.0\n",
+        'Study,OR\nA,"1.2 (97.5% CI 0.9 to 1.6)"\nB,"1.45 (97.5% CI 1.05 to 2.0)"\n',
+    ],
+)
+def test_levels_that_are_not_known_are_refused(tmp_path, text):
+    with pytest.raises(EvidenceError, match=r"interval of 97\.5 %; .* ci_level, 0\.975"):
+        opened(tmp_path, text)
+
+
+def test_a_ratio_with_the_error_of_its_logarithm_and_its_interval(tmp_path):
+    text = "Study,HR,SE(log HR),CI low,CI high\nA,1.2,0.147,0.9,1.6\nB,1.45,0.164,1.05,2.0\n"
+    found = opened(tmp_path, text)
+    np.testing.assert_allclose(found.data["effect"], np.log([1.2, 1.45]))
+    np.testing.assert_allclose(found.data["se"], [0.147, 0.164])
