@@ -140,8 +140,13 @@ def _held(cls: type, name: str, hint: Any, value: object) -> object:
             several_of = f"a tuple of {_ROLE_OF_PROTOCOL[inner]}s"
             raise SpecError(f"{cls.__name__}: {name} {_found(value)}; give {several_of}.")
         return value
-    for each in value if several else (value,):  # type: ignore[attr-defined]
+    each_of: tuple[object, ...] = value if several else (value,)  # type: ignore[assignment]
+    for each in each_of:
         must_be(inner, each, f"{cls.__name__}: {name}")
+    if inner in (int, float):
+        # Numbers of other libraries are written, hashed and calculated with otherwise.
+        each_of = tuple(e if isinstance(e, int | float) else inner(e) for e in each_of)
+        return each_of if several else each_of[0]
     return value
 
 

@@ -1,10 +1,14 @@
 """What is built or asked from Python with the wrong thing in a place: where, what, and what is allowed."""
 
+from fractions import Fraction
+
+import numpy as np
 import pandas as pd
 import pytest
 
 import bayesrtw as brw
 from bayesrtw.errors import SpecError
+from bayesrtw.registry import digest
 
 MU, TAU = brw.Intercept(brw.prior.Normal(0, 0.5)), brw.Exchangeable(brw.prior.HalfNormal(0.25))
 MODEL = brw.Model(terms=(MU, TAU))
@@ -47,6 +51,14 @@ ROWS = brw.Evidence.from_frame(FRAME, measure="log_risk_ratio", benefit="higher"
 def test_a_component_says_which_setting_is_none(make, said):
     with pytest.raises(SpecError, match=said):
         make()
+
+
+@pytest.mark.parametrize("one", [np.float32(1.0), np.int64(1), Fraction(1)])
+def test_numbers_of_other_libraries_are_those_of_python(one):
+    """Fits failed with fractions, and analyses of the same numbers had other digests."""
+    made = brw.prior.HalfNormal(one)
+    assert type(made.scale) is float
+    assert digest(made) == digest(brw.prior.HalfNormal(1.0))
 
 
 def test_a_list_of_terms_is_the_model_of_their_tuple():
