@@ -409,7 +409,8 @@ def _other_effects(numbers: Mapping[str, list[str]], way: Way) -> list[Way]:
     found = []
     for heading in numbers:
         words = [w for w, _ in with_stem(heading, "effect") if w.implies]
-        if heading in way.roles.values() or not words:
+        ends = any(w.role in ("ci_low", "ci_high") for w, _ in with_stem(heading, "spread"))
+        if heading in way.roles.values() or not words or ends:
             continue
         other = Way(
             f"effects from {heading!r}",

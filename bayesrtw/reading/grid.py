@@ -19,7 +19,7 @@ from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Table, unguarded
 from bayesrtw.evidence.reported import NUMBERS
 from bayesrtw.printed import plain
-from bayesrtw.reading.headings import counts
+from bayesrtw.reading.headings import counts, names_studies
 
 #: Words that stand where a number was not reported, without case.
 MISSING: Final = frozenset(
@@ -351,11 +351,14 @@ def _even(draft: _Draft, header: Sequence[str]) -> None:
 def _without_totals(draft: _Draft, header: Sequence[str]) -> tuple[tuple[int, str], ...]:
     """Leave out rows that sum up the rows above them, headings that stand again, and footnotes."""
     found, notes, again, kept = [], 0, 0, []
+    named = [place for place, name in enumerate(header) if names_studies(name)]
     for place, row in enumerate(draft.rows):
         first = next(filter(None, row), "")
+        study = next((row[at] for at in named if at < len(row) and is_total(row[at])), "")
+        first = study or first
         if len(list(filter(None, row))) > 1 and row == list(header)[: len(row)]:
             again += 1
-        elif place and is_total(first):
+        elif (place or (study and len(draft.rows) > 1)) and is_total(first):
             found.append((draft.lines[place], first))
         elif place and _width(row) == 1 and row[0] and _NOTE.match(first):
             notes += 1

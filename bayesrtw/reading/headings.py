@@ -114,6 +114,11 @@ def known(text: str) -> bool:
     )
 
 
+def names_studies(heading: str) -> bool:
+    """Say whether a heading can be of names of studies."""
+    return any(word.role in ("study", "trial", "author") for word in meanings(heading, "name"))
+
+
 def counts(heading: str) -> bool:
     """Say whether a heading can only be of whole numbers, such as people or events."""
     roles = {word.role for word in meanings(heading, "quantity", "whole")}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from bayesrtw.evidence.measure import measure_called
 from bayesrtw.reading.headings import meanings
 
 #: Share of rows that must fit the other reading before the heading is not believed.
@@ -34,6 +35,10 @@ def against(
     ):
         return ""
     got = {role: _floats(columns[roles[role]]) for role in _HELD if roles.get(role) in columns}
+    # A column of measures that are all ratios says what a heading would.
+    named = set(map(measure_called, filter(None, columns.get(roles.get("measure", ""), ()))))
+    if named and all(name.startswith("log_") for name in named):
+        words = {"measure": min(named), **words}
     for check in (_variance, _ratio, _swapped):
         found = check(got, roles, words)
         if found:
@@ -178,6 +183,12 @@ def _ratio(
             f"{heading!r} is called a ratio, and its intervals are symmetric as they stand, not on the log "
             f"scale: logarithms? say which with --columns {heading}=effect --measure {log} or --columns "
             f"estimate={heading} --measure {_SHORT.get(plain, plain)}"
+        )
+    if not ratio and fits_log and not fits_raw and "measure" in roles:
+        return (
+            f"{heading!r} is taken for logarithms by its name, and its intervals are symmetric on the log "
+            f"scale, as those of ratios are; say which with --columns {heading}=estimate or --columns "
+            f"{heading}=effect"
         )
     if not ratio and fits_log and not fits_raw:
         return (

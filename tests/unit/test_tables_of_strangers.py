@@ -189,6 +189,27 @@ def test_studies_whose_names_begin_alike_stay(tmp_path, name):
     assert opened(tmp_path, text).size == 2
 
 
+@pytest.mark.parametrize("first", ["No", "Subgroup"])
+def test_rows_that_pool_the_others_are_known_by_the_name_of_their_study(tmp_path, first):
+    rows = ["1,A,1.2,0.9,1.6", "1,Subtotal,1.3,1.1,1.6", "2,B,1.4,1.1,1.8", "2,Total,1.3,1.1,1.6"]
+    text = "\n".join([f"{first},Study,HR,Lower,Upper", *rows]) + "\n"
+    assert list(opened(tmp_path, text).data["study"].to_numpy()) == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    "head", ["Study,Measure,Effect,Lower,Upper", "study,measure,effect,ci_low,ci_high"]
+)
+def test_ratios_beside_a_column_of_measures_are_no_logarithms(tmp_path, head):
+    text = f"{head}\nA,HR,1.2,0.9,1.6\nB,HR,1.45,1.05,2.0\n"
+    with pytest.raises(EvidenceError, match="as those of ratios are"):
+        opened(tmp_path, text)
+    found = opened(tmp_path, text, columns={head.split(",")[2]: "estimate"})
+    np.testing.assert_allclose(found.data["effect"], np.log([1.2, 1.45]))
+    assert measures(found) == {"log_hazard_ratio"}
+    logs = f"{head}\nA,HR,0.18,-0.11,0.47\nB,HR,0.37,0.05,0.69\nC,OR,0.5,0.3,0.7\n"
+    np.testing.assert_allclose(opened(tmp_path, logs).data["effect"], [0.18, 0.37, 0.5])
+
+
 def test_headings_that_stand_again_are_left_out(tmp_path):
     head = "Study,HR,Lower,Upper\n"
     found = opened(tmp_path, f"{head}A,1.2,0.9,1.6\nB,1.45,1.05,2.0\n{head}C,1.1,0.8,1.51\n")
