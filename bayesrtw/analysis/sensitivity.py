@@ -426,7 +426,7 @@ def _of_the_same(changed: Analysis, own: Evidence, analysis: Analysis, rows: Evi
     ):
         return False
     try:
-        comparable({"registered": analysis.model, "variant": changed.model})
+        comparable({"registered": analysis.model, "variant": changed.model}, rows)
     except SpecError:
         return False
     return True

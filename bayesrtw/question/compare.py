@@ -30,7 +30,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import check, paired
 from bayesrtw.model.robma import Ensemble
 from bayesrtw.model.spec import Model
-from bayesrtw.model.term import Term
+from bayesrtw.model.term import Term, given
 from bayesrtw.pictured import Drawing, Pictured, as_html
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.kernels import Kernels, blended
@@ -231,7 +231,8 @@ def compare(
     ------
     SpecError
         If fewer than two models or wrong prior probabilities are given, what differs between models
-        has an improper prior, or syntheses are on different scales.
+        has an improper prior, models do not say how probable the same numbers are (likelihoods of counts and
+        of estimates, discounts of counts), or syntheses are on different scales.
     EngineRefusal
         If the exact engine cannot fit a model.
 
@@ -268,7 +269,7 @@ def against(
     for model in models.values():
         paired(model, evidence)
     chances = _chances(models, prior)
-    comparable(models)
+    comparable(models, evidence)
     trees = _fits(models, evidence)
     log = np.array([float(tree["quadrature"]["log_evidence"]) for tree in trees.values()])
     total = float(logsumexp(log + np.log(chances)))
@@ -340,9 +341,42 @@ def _chances(models: Mapping[str, Model], prior: Mapping[str, float] | None) -> 
     return found / found.sum()
 
 
-def comparable(models: Mapping[str, Model]) -> None:
-    """Refuse if what differs has an improper prior: its evidence holds an arbitrary constant."""
+#: Likelihoods that say how probable the same counts are as another does.
+_SAME = {"beta_binomial": "binomial"}
+
+
+def _seen(model: Model) -> str:
+    """Name what the likelihood gives the probability of: counts, in a way of their own, or estimates."""
+    offers, kind = model.likelihood.offers, kind_of(model.likelihood)
+    told = offers.counted is not None or offers.speaks is not None
+    return _SAME.get(kind, kind) if told else "estimates"
+
+
+def _share(model: Model, evidence: Evidence) -> NDArray[np.float64]:
+    """Share of its information that each row keeps, shape (estimate,)."""
+    found = np.ones(evidence.size)
+    for noise in (given(term, evidence).noise for term in model.terms):
+        found = found if noise is None else found * noise.share
+    return found
+
+
+def comparable(models: Mapping[str, Model], evidence: Evidence) -> None:
+    """Refuse if models do not say how probable the same numbers are, or only up to an arbitrary constant."""
     first, *rest = models.values()
+    seen = {_seen(model) for model in models.values()}
+    if len(seen) > 1:
+        raise SpecError(
+            f"models say how probable different numbers are ({shown(sorted(seen))}): chances of counts, of "
+            "counts given their totals and densities of estimates have no scale in common. Give all one "
+            "likelihood, or set their syntheses beside each other."
+        )
+    kept = [_share(model, evidence) for model in models.values()]
+    if seen != {"estimates"} and any(np.any(each != kept[0]) for each in kept):
+        raise SpecError(
+            f"models discount rows differently under {shown(sorted(seen))}: a power of a likelihood is no "
+            "probability of counts, and the smaller the share the larger it is. Hold answers beside each "
+            "other, or pool estimates with the normal likelihood."
+        )
     common = [term for term in first.terms if all(term in other.terms for other in rest)]
     for name, model in models.items():
         for term in model.terms:

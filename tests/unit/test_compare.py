@@ -5,6 +5,7 @@ digits. Brute force is `scipy.integrate.quad` over tau of closed multivariate no
 for 1e-12; quadrature is gated at 1e-8.
 """
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -175,3 +176,36 @@ def test_what_cannot_be_compared_is_refused_with_the_cause():
         compare({"a": full(), "b": full(tau=1.0)}, toy(), prior={"a": 0.0, "b": 1.0})
     with pytest.raises(SpecError, match="same names: 'b', 'c'"):
         compare({"a": full(), "b": full(tau=1.0)}, toy(), prior={"a": 1.0, "c": 1.0})
+
+
+def test_models_of_other_numbers_are_refused():
+    """Powers of likelihoods, and chances of counts beside densities of estimates, were compared."""
+    names = ["events_t", "n_t", "events_c", "n_c"]
+    frame = pd.DataFrame([[5, 9, 1, 8], [6, 16, 3, 15], [4, 20, 5, 20]], columns=names)
+    frame = frame.assign(study=list("abc"), design=["rct", "rct", "cohort"])
+    rows = brw.Evidence.from_frame(
+        frame, columns={name: name for name in names}, measure="log_odds_ratio", benefit="higher"
+    )
+    discount = brw.bias.Discount(brw.bias.Studies(("cohort",)), 0.5)
+    plain = replace(full(), likelihood=brw.likelihood.Hypergeometric())
+    models = {"all": plain, "half": replace(plain, terms=(*plain.terms, discount))}
+    with pytest.raises(SpecError, match="discount rows differently under 'hypergeometric'"):
+        compare(models, rows)
+    others = {"counts": plain, "estimates": full()}
+    with pytest.raises(SpecError, match="'estimates', 'hypergeometric'"):
+        compare(others, rows)
+
+
+def test_discounts_of_estimates_are_compared():
+    """Widened normals are densities: the evidence of both by quadrature over tau."""
+    rows = toy()
+    discount = brw.bias.Discount(brw.bias.Studies(("u",), "kind"), 0.5)
+    found = compare({"all": full(), "half": full(discount)}, rows).models["log_evidence"]
+    for got, wide in zip(found, (S, S * np.array([2**0.5, 1.0] * 2)), strict=True):
+
+        def at(tau, wide=wide):
+            law = stats.multivariate_normal(np.zeros(4), np.diag(wide**2 + tau**2) + 1.0)
+            return stats.halfnorm(scale=0.5).pdf(tau) * law.pdf(Y)
+
+        total = sum(integrate.quad(at, *ends)[0] for ends in pairwise((0.0, 0.2, 0.6, 1.5, 6.0)))
+        assert_allclose(got, np.log(total), atol=1e-8)
