@@ -1,8 +1,11 @@
 """Cells of known columns as this package writes them: designs, p values, counts."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final
+
+from bayesrtw.reading.headings import meanings
 
 #: Columns that count.
 _COUNTED: Final = frozenset({"events", "non_events", "n"})
@@ -10,23 +13,89 @@ _COUNTED: Final = frozenset({"events", "non_events", "n"})
 #: A whole number whose thousands are parted by a point.
 _PARTED: Final = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+")
 
-#: Designs as papers write them, in lower case without marks, to their names in this package.
-_DESIGNS: Final = {
-    words: name
-    for name, written in {
-        "rct": "rct; rcts; randomised controlled trial; randomized controlled trial; randomised trial; "
-        "randomized trial; randomised; randomized; eca; ecr; individually randomised trial",
-        "cluster_rct": "cluster rct; cluster randomised trial; cluster randomized trial; c rct; crct; "
-        "cluster randomised controlled trial; cluster randomized controlled trial",
-        "crossover_rct": "crossover rct; cross over rct; randomised crossover trial",
-        "non_randomised": "non randomised; non randomized; nonrandomised; nonrandomized; "
-        "non randomised trial; non randomized trial; quasi experimental; quasi experiment",
-        "cohort": "cohort; cohort study; kohorte; kohort; kohortenstudie; cohorte; coorte; "
-        "cohortonderzoek; prospective cohort; retrospective cohort; prospective cohort study; "
-        "retrospective cohort study",
-    }.items()
-    for words in written.split("; ")
-}
+#: Designs by their names in this package.
+_DESIGNS: Final = frozenset(
+    {"rct", "cluster_rct", "crossover_rct", "cluster_crossover_rct", "non_randomised", "cohort"}
+)
+
+_NOT_RANDOM: Final = re.compile(r"non ?random|quasi|observational|case control|before (and )?after")
+_COHORT: Final = re.compile(r"cohort|kohort|coort")
+_RANDOM: Final = re.compile(r"\brandomi[sz]ed|\bc?rcts?\b|\beca\b|\becr\b|\brandomisiert")
+
+
+def _design(cell: str) -> str:
+    """Give the name of a design in this package; a cell that may be of two, or of none, as it is."""
+    text = re.sub(r"[\W_]+", " ", cell.casefold()).strip()
+    other, cohort = _NOT_RANDOM.search(text), _COHORT.search(text)
+    random = _RANDOM.search(text) and not re.search(r"non ?random", text)
+    if bool(random) == bool(other or cohort):
+        return cell
+    if not random:
+        return "cohort" if cohort and not other else "non_randomised"
+    cluster = "cluster_" if "cluster" in text or "crct" in text else ""
+    return f"{cluster}crossover_rct" if re.search(r"cross ?over", text) else f"{cluster}rct"
+
+
+def are_designs(cells: Sequence[str]) -> bool:
+    """Say whether every cell names a design, so that no study is taken for a trial by its silence.
+
+    Parameters
+    ----------
+    cells
+        Cells of a column whose heading is that of designs.
+
+    Returns
+    -------
+    bool
+        True if every cell is known.
+    """
+    return all(_design(cell) in _DESIGNS for cell in cells)
+
+
+def no_designs(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) -> list[str]:
+    """Say of a column of designs why it is not taken as one.
+
+    Parameters
+    ----------
+    columns
+        Heading to cells.
+    roles
+        Column of this package to heading.
+
+    Returns
+    -------
+    list of str
+        A sentence, or nothing.
+    """
+    for heading, cells in columns.items():
+        odd = [cell for cell in cells if _design(cell) not in _DESIGNS]
+        if "design" in roles or not odd or len(odd) == len(cells):
+            continue
+        if any(word.role == "design" for word in meanings(heading, "text")):
+            found = repr(odd[0]) if odd[0] else "an empty cell"
+            return [
+                f"{heading!r} is not taken as design: {found} is none of {', '.join(sorted(_DESIGNS))}"
+            ]
+    return []
+
+
+def logarithm(cell: str) -> str:
+    """Write the logarithm of a number; what has none stays as it is, so that it is named.
+
+    Parameters
+    ----------
+    cell
+        A cell.
+
+    Returns
+    -------
+    str
+        Its logarithm.
+    """
+    try:
+        return repr(math.log(float(cell))) if cell else ""
+    except ValueError:
+        return cell
 
 
 def cleaned(role: str, cells: Sequence[str]) -> list[str]:
@@ -45,9 +114,7 @@ def cleaned(role: str, cells: Sequence[str]) -> list[str]:
         The cells as this package writes them.
     """
     if role == "design":
-        return [
-            _DESIGNS.get(re.sub(r"[\W_]+", " ", cell.casefold()).strip(), cell) for cell in cells
-        ]
+        return [_design(cell) for cell in cells]
     if role != "p_value":
         return list(cells)
     plain = [cell.lstrip("pP ").removeprefix("-value").lstrip(" ") for cell in cells]

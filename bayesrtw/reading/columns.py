@@ -13,7 +13,7 @@ from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.cells import Table
 from bayesrtw.evidence.measure import MEASURES, measure_called
 from bayesrtw.reading.arms import contrasts
-from bayesrtw.reading.cleaned import cleaned, counted
+from bayesrtw.reading.cleaned import are_designs, cleaned, counted, logarithm, no_designs
 from bayesrtw.reading.grid import Grid
 from bayesrtw.reading.headings import (
     HOUSE,
@@ -142,7 +142,7 @@ def understood(
     words |= {"measure": name} if name else {}
     names = named(columns, roles, len(grid.table.lines))
     made = _table(grid.table, columns, roles, words, names.labels)
-    lines = [*said, *other, *derived]
+    lines = [*said, *other, *derived, *no_designs(columns, roles)]
     if arms:
         lines.append(f"one row an arm: {made.count} arms, each a row")
         if "treatment" in made.columns:
@@ -251,9 +251,11 @@ def _texts(columns: Mapping[str, list[str]], roles: Mapping[str, str]) -> dict[s
             role = word.role
             if role in roles or role in found:
                 continue
-            if role in ("treatment", "outcome", "comparison", "design") and _numeric(cells):
+            if role in ("treatment", "outcome", "comparison") and _numeric(cells):
                 continue
             if role in ("measure", "reported") and not any(map(measure_called, cells)):
+                continue
+            if role == "design" and not are_designs(cells):
                 continue
             found[role] = heading
             break
@@ -526,12 +528,12 @@ def _unlogged(
     if "estimate" in roles and words.get("reported", "effect") in MEASURES_OF_RATIOS:
         heading = roles.pop("estimate")
         made = f"log of {heading}"
-        columns = {**columns, made: [_logarithm(cell) for cell in columns[heading]]}
+        columns = {**columns, made: [logarithm(cell) for cell in columns[heading]]}
         roles["effect"] = made
         said.append(f"logarithms of {heading!r}")
         ends = {end: roles[end] for end in ("ci_low", "ci_high") if end in roles}
         if not any(cell.startswith("-") for of in ends.values() for cell in columns[of]):
-            columns |= {f"log of {of}": list(map(_logarithm, columns[of])) for of in ends.values()}
+            columns |= {f"log of {of}": list(map(logarithm, columns[of])) for of in ends.values()}
             roles |= {end: f"log of {of}" for end, of in ends.items()}
     for role in logged:
         heading = roles.pop(role)
@@ -543,13 +545,6 @@ def _unlogged(
 MEASURES_OF_RATIOS: Final = {
     name.removeprefix("log_"): name for name, measure in MEASURES.items() if name.startswith("log_")
 }
-
-
-def _logarithm(cell: str) -> str:
-    try:
-        return repr(math.log(float(cell))) if cell else ""
-    except ValueError:
-        return cell
 
 
 def _table(

@@ -316,3 +316,27 @@ def test_a_ratio_with_the_error_of_its_logarithm_and_its_interval(tmp_path):
     found = opened(tmp_path, text)
     np.testing.assert_allclose(found.data["effect"], np.log([1.2, 1.45]))
     np.testing.assert_allclose(found.data["se"], [0.147, 0.164])
+
+
+@pytest.mark.parametrize("odd", ["", "Review", "Trial", "RCT in a cohort"])
+def test_designs_that_are_not_known_make_no_trials(tmp_path, odd):
+    text = f"Study,Design,HR,Lower,Upper\nA,RCT,1.2,0.9,1.6\nB,{odd},1.4,1.1,1.8\n"
+    found = opened(tmp_path, text)
+    assert "design" not in found.data
+    assert "'Design' is not taken as design" in found.provenance.reading
+
+
+@pytest.mark.parametrize(
+    ("word", "design"),
+    [
+        ("Cohort study (prospective)", "cohort"),
+        ("Observational", "non_randomised"),
+        ("Non-randomised trial", "non_randomised"),
+        ("Cluster randomized controlled trial", "cluster_rct"),
+        ("Cross-over RCT", "crossover_rct"),
+        ("randomised", "rct"),
+    ],
+)
+def test_designs_in_words(tmp_path, word, design):
+    text = f"Study,Design,HR,Lower,Upper\nA,RCT,1.2,0.9,1.6\nB,{word},1.4,1.1,1.8\n"
+    assert list(opened(tmp_path, text).data["design"].to_numpy()) == ["rct", design]
