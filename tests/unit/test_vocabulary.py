@@ -23,6 +23,7 @@ ROOMS = ("model", "engine")
 ALLOWED = {
     ("question/asked.py", "Model"): "a verb is asked of a model, a synthesis or a fit",
     ("question/compare.py", "Ensemble"): "models by name come with prior probabilities, or without",
+    ("model/checked.py", "Model"): "what is passed in the place of a model is named",
     ("engine/__init__.py", "Improper"): "a typed sentence of the exact engine, no component",
 }
 
