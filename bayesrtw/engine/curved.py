@@ -239,7 +239,10 @@ class Curved:
         """
         offset, behind, noise = self.reach(values)
         points, nodes = b.shape[:2]
-        variance = behind + noise
+        # Without hyperparameters one row stands for every point.
+        offset, variance = (
+            np.broadcast_to(each, (points, each.shape[-1])) for each in (offset, behind + noise)
+        )
         found = [np.zeros((points, nodes)) for _ in range(len(self.curved.risks) + 1)]
         step = max(1, AT_ONCE // max(self._numbers(len(self.keep)) * nodes, 1))
         for start in range(0, points, step):

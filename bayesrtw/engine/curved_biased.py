@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.at_risk import living, spreads_of
+from bayesrtw.engine.at_risk import FAINT, living, spreads_of
 from bayesrtw.engine.cubature import sizes
 from bayesrtw.engine.curved_place import Place, Tilt, moments
 from bayesrtw.model.term import AtRisk
@@ -29,6 +29,8 @@ TILTS = ((1.3, 10), (1.25, 14), (1.2, 16), (1.2, 18), (1.15, 20), (1.1, 20), (1.
 COARSE, ROUGH = (2.0, 6), -1
 #: How far a mean bias is looked for, in prior SDs; SDs of biases there; and SDs of a mean by which it moves.
 FAR, SEARCHED, MOVED = 6.5, 6, 4.0
+#: How much farther than what rows together may gain a prior lets a mean bias go.
+SPARE = 1.5
 #: Probability up to which an SD of biases is thought of; the power, one over it, of a posterior whose SD
 #: tells how wide its tails are; and how many of these a rule has, which lies between them and the middle.
 LARGE, HEAT, SHORT = 0.9, 4.0, 0.6
@@ -96,6 +98,13 @@ def ends_of(
         prior = np.full((len(mean), 2), risk.mean) + FAR * risk.sd * np.array([-1.0, 1.0])
         low = np.minimum(prior[:, 0], left.min(axis=1, initial=risk.mean) - FAR * narrow)
         high = np.maximum(prior[:, 1], left.max(axis=1, initial=risk.mean) + FAR * narrow)
+        # Nor where its prior costs more than all rows together gain: a narrow prior bounds it alone.
+        se = curved.curved.sites.near[1][risk.rows[kept]]
+        gain = np.sum(
+            ((np.abs(left - risk.mean) + MOVED * np.sqrt(moved)[:, None]) / se) ** 2, axis=1
+        )
+        most = SPARE * risk.sd * np.sqrt(gain + 2.0 * FAINT)
+        low, high = np.maximum(low, risk.mean - most), np.minimum(high, risk.mean + most)
         look = partial(_biased, curved, risk, mean, own + noise)
         first, last = living(look, low, high, narrow)[0][:, [0, -1]].T
         reach = MOVED * np.sqrt(moved)

@@ -16,7 +16,7 @@ from scipy.special import ndtr
 
 from bayesrtw.engine.cubature import rule
 from bayesrtw.posterior.kernels import Kernels, blended
-from bayesrtw.posterior.series import coefficients
+from bayesrtw.posterior.series import FAR, coefficients
 
 Array = NDArray[np.float64]
 
@@ -37,6 +37,8 @@ APART, UNLIKE, DEGREE = 0.7, 0.2, 16
 LEAST, GONE = 4, 1e-10
 #: Cells along a mean; a normal of less weight than this has none.
 CELLS, TRIFLE = 1 << 20, 1e-13
+#: What a series may leave out before it is none.
+WILD = 1.0
 #: Numbers in one array of a recurrence: a few of them stay in the cache.
 AT_ONCE = 16_384
 #: A point with less than this share of the posterior has no kernel.
@@ -253,7 +255,9 @@ def _kernel(
         # A point without weight may lie as far away as it likes; no power of it may overflow.
         most = 10.0 ** (280.0 / max(degree, 1))
         z = np.clip((x - mean[:, None]) / unit[:, None], -most, most)
-        start = Hermite(mean, sd, coefficients(z, share, degree))
+        # Nodes that a very wide prior lays far off hold rounding, of which a power would be all there is.
+        noise = (np.abs(z) > FAR) & (share < TRIFLE)
+        start = Hermite(mean, sd, coefficients(np.where(noise, 0.0, z), share, degree))
     else:
         start = known.matched()
     best, left = start.series.copy(), _last(start.series)
@@ -267,6 +271,9 @@ def _kernel(
         place = some[better]
         scale[place], best[place], left[place] = wide, new[better], over[better]
         some = np.flatnonzero(left > enough)
+    # A series that does not fall off at all says less than the normal of its mean and SD.
+    wild = left > WILD
+    best[wild, 1:], scale[wild], left[wild] = 0.0, 1.0, WILD
     found = Hermite(start.mean, scale * start.sd, best)
     return found, left
 

@@ -118,8 +118,8 @@ def _coefficients(
             np.zeros((count, len(fit.weight))),
         )
         node = np.argmin(apart, axis=1)
-    # Nodes of one hyperparameter are close: there what is laid at them serves.
-    near = place.held is not None and len(values) == 1
+    # Nodes of one hyperparameter are close: there what is laid at them serves. Without any there is one node.
+    near = not values or (place.held is not None and len(values) == 1)
     here = place.at(node)
     state, log = np.zeros((count, width)), np.full(count, -np.inf)
     wider = WIDER * stretch(fit.fine.curved)

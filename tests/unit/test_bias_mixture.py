@@ -132,6 +132,27 @@ def test_draws_agree_with_the_quadrature():
         assert np.quantile(values, 0.975) == pytest.approx(table.loc[name, "upper"], abs=0.02)
 
 
+def test_draws_without_heterogeneity_agree_with_the_sum_over_allocations():
+    # By allocations the effect is the mean of normals; the bias of a cohort is one of few numbers here.
+    group = RiskGroup("c", ("cohort",), Normal(0.2, 1e-6), HalfNormal(1e-6), (RiskClass("", 0.6),))
+    made = brw.Model(terms=(brw.Intercept(Normal(0, 0.5)), BiasMixture((group,)), brw.Common()))
+    drawn = brw.fit(made, rows(), engine=brw.Exact(draws=500))["posterior"]["mu"]
+    mass, means, precision = [], [], 4.0 + np.sum(SE**-2.0)
+    at_risk = np.array([design == "cohort" for design in DESIGN])
+    for chosen in product([0.0, 1.0], repeat=int(at_risk.sum())):
+        bias, number = np.zeros(len(SE)), sum(chosen)
+        bias[at_risk] = 0.2 * np.array(chosen)
+        left = EFFECT - bias
+        means.append(np.sum(left / SE**2) / precision)
+        prior = special.betaln(6 + number, 4 + len(chosen) - number) - special.betaln(6, 4)
+        mass.append(prior - 0.5 * (np.sum((left / SE) ** 2) - precision * means[-1] ** 2))
+    share, means = special.softmax(mass), np.array(means)
+    mean = share @ means
+    sd = np.sqrt(1 / precision + share @ (means - mean) ** 2)
+    assert float(drawn.mean()) == pytest.approx(mean, abs=5 * sd / np.sqrt(2_000))
+    assert float(drawn.std()) == pytest.approx(sd, rel=0.08)
+
+
 def judged(*words):
     found = [
         Judgement(f"s{place}", "ROBINS-I", "2016", "overall", word, "", "", "test")
