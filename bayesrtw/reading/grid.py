@@ -65,6 +65,9 @@ _TOTAL: Final = re.compile(
     re.IGNORECASE,
 )
 
+#: What stands in the place of a study beside the name of a sum.
+_HOW_MANY: Final = re.compile(r"^\W*\d*\W*$|\b(studies|trials|studien|k\s*=)", re.IGNORECASE)
+
 #: How a footnote begins.
 _NOTE: Final = re.compile(
     r"(note|notes|source|abbreviations?|legend|anmerkung|quelle|\*|†|‡)", re.IGNORECASE
@@ -355,7 +358,9 @@ def _without_totals(draft: _Draft, header: Sequence[str]) -> tuple[tuple[int, st
     for place, row in enumerate(draft.rows):
         first = next(filter(None, row), "")
         study = next((row[at] for at in named if at < len(row) and is_total(row[at])), "")
-        first = study or first
+        # Where a study has a name, the cell before it may be of an outcome called Overall.
+        told = any(row[at] and not _HOW_MANY.search(row[at]) for at in named if at < len(row))
+        first = study or ("" if told and named[0] else first)
         if len(list(filter(None, row))) > 1 and row == list(header)[: len(row)]:
             again += 1
         elif (place or (study and len(draft.rows) > 1)) and is_total(first):

@@ -69,23 +69,35 @@ def both_ways(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) ->
             continue
         if not any(word.role == "treatment" for word in meanings(stem, "text")):
             continue
-        one, two = ({cell.casefold() for cell in columns[h] if cell} for h in (heading, other))
-        both = sorted(one & two - {""})
-        if both and not all(cell.isdigit() for cell in both):
+        rows = {(a.casefold(), b.casefold()) for a, b in zip(firsts, columns[other], strict=True)}
+        rows = {(a, b) for a, b in rows if a and b and not (a + b).isdigit()}
+        wrong = sorted(
+            a
+            for a, b in rows
+            if (_is_control(a) and not _is_control(b)) or (a > b and (b, a) in rows)
+        )
+        if not wrong:
+            continue
+        if all(_is_control(a) and not _is_control(b) for a, b in rows):
+            if not roles.get("events_t", roles.get("mean_t", "")).endswith("1"):
+                continue
             return (
-                f"{heading!r} and {other!r} name the treatments of a row, and {both[0]!r} is the first in "
-                "some rows and the second in others, so that effects differ in direction; write one row an "
-                "arm, with columns study, treatment, and events, n or mean, sd, n, or put the programme first"
-            )
-        control = [
-            c for c in firsts if any(w.role == "c" and len(c) > 2 for w in meanings(c, "arm"))
-        ]
-        if control and len(control) == len(firsts) and roles.get("events_t", "").endswith("1"):
-            return (
-                f"{heading!r} is {control[0]!r}, and group 1 would be taken for the programme's; say which "
+                f"{heading!r} is {wrong[0]!r}, and group 1 would be taken for the programme's; say which "
                 "group is with --columns, such as event2=events_t,n2=n_t,event1=events_c,n1=n_c"
             )
+        return (
+            f"{heading!r} and {other!r} name the treatments of a row, and {wrong[0]!r} stands first where "
+            "the programme does in other rows, so that effects differ in direction; write one row an arm, "
+            "with columns study, treatment, and events, n or mean, sd, n, or put the programme first"
+        )
     return ""
+
+
+def _is_control(word: str) -> bool:
+    """Whether a treatment can only be what programmes are compared with."""
+    return word in ("none", "nothing", "no treatment", "no intervention") or any(
+        each.role == "c" and len(word) > 2 for each in meanings(word, "arm")
+    )
 
 
 def _floats(cells: Sequence[str]) -> NDArray[np.float64]:

@@ -267,7 +267,7 @@ def test_occasions_are_no_groups(tmp_path):
 
 def test_rows_that_compare_in_either_direction_are_refused(tmp_path):
     text = "studlab,treat1,treat2,TE,seTE\nA,CBT,none,0.3,0.1\nB,none,IPS,-0.2,0.12\n"
-    with pytest.raises(EvidenceError, match=r"'none' is the first in some rows"):
+    with pytest.raises(EvidenceError, match=r"'none' stands first where the programme does"):
         opened(tmp_path, text)
     text = (
         "study,treat1,event1,n1,treat2,event2,n2\n"
@@ -340,3 +340,17 @@ def test_designs_that_are_not_known_make_no_trials(tmp_path, odd):
 def test_designs_in_words(tmp_path, word, design):
     text = f"Study,Design,HR,Lower,Upper\nA,RCT,1.2,0.9,1.6\nB,{word},1.4,1.1,1.8\n"
     assert list(opened(tmp_path, text).data["design"].to_numpy()) == ["rct", design]
+
+
+def test_add_ons_and_rows_of_one_direction_are_read(tmp_path):
+    head = "study,treatment1,treatment2,hr,ci_low,ci_high\n"
+    text = f"{head}A,IPS+CBT,CBT,1.2,0.9,1.6\nB,CBT,usual care,1.45,1.05,2.0\n"
+    np.testing.assert_allclose(opened(tmp_path, text).data["effect"], np.log([1.2, 1.45]))
+    with pytest.raises(EvidenceError, match="differ in direction"):
+        opened(tmp_path, f"{head}A,IPS,CBT,1.2,0.9,1.6\nB,CBT,IPS,1.45,1.05,2.0\n")
+
+
+def test_an_outcome_that_is_overall_sums_up_nothing(tmp_path):
+    head = "Outcome,Study,HR,Lower,Upper\n"
+    text = f"{head}Overall,A,1.2,0.9,1.6\nOverall,B,1.4,1.1,1.8\nTotal,2 studies,1.3,1.1,1.6\n"
+    assert list(opened(tmp_path, text).data["study"].to_numpy()) == ["A", "B"]
