@@ -49,7 +49,7 @@ from bayesrtw.model.term import Term
 from bayesrtw.posterior.summarise import IntervalKind
 from bayesrtw.question.ladder import Rungs
 from bayesrtw.question.predict import setting_in_words
-from bayesrtw.registry import decode, digest, encode, suggestion
+from bayesrtw.registry import checked, decode, digest, encode, suggestion
 
 #: Version of the layout of analysis files.
 SCHEMA = 1
@@ -320,6 +320,7 @@ class Living:
             raise SpecError(f"surprise must lie in (0, 1); found {self.surprise!r}.")
 
 
+@checked
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
     """A question fixed before the fit.

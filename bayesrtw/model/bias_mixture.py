@@ -20,9 +20,10 @@ from bayesrtw.model.contract import Prior, normal
 from bayesrtw.model.moderator import has_column
 from bayesrtw.model.prior import Beta, HalfNormal, Normal
 from bayesrtw.model.term import Allocation, AtRisk, Contribution, Facts, Hyper, MaybeBiased, Trust
-from bayesrtw.registry import component
+from bayesrtw.registry import checked, component
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class RiskClass:
     """Studies of one design and one overall judgement, which share a probability of bias.
@@ -45,6 +46,7 @@ class RiskClass:
             )
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class RiskGroup:
     """Studies whose biases, where they have one, share a mean and an SD.

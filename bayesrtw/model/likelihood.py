@@ -15,7 +15,7 @@ from bayesrtw.model.homes import find, names
 from bayesrtw.model.joint import Joint, integrated, sampling_covariance
 from bayesrtw.model.observation import Gaussian, Sites
 from bayesrtw.model.term import CLUSTER, Allocation, Hyper
-from bayesrtw.registry import component, role
+from bayesrtw.registry import checked, component, role
 
 if TYPE_CHECKING:
     from pytensor.tensor import TensorVariable
@@ -113,6 +113,7 @@ class Integrates(Protocol):
         """As `Likelihood.pymc`, with effects that are not in `eta` and whose groups stay inside sets."""
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Correlation:
     """Sampling errors of estimates that come from the same people.
@@ -133,6 +134,7 @@ class Correlation:
             raise SpecError("rho is a correlation in (0, 1) and needs a beta prior.")
 
 
+@checked
 @dataclass(frozen=True, slots=True)
 class Clustering:
     """Cluster trials whose standard errors ignore the clusters.

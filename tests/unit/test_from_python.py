@@ -8,6 +8,7 @@ import pytest
 
 import bayesrtw as brw
 from bayesrtw.errors import SpecError
+from bayesrtw.model.likelihood import Correlation
 from bayesrtw.registry import digest
 
 MU, TAU = brw.Intercept(brw.prior.Normal(0, 0.5)), brw.Exchangeable(brw.prior.HalfNormal(0.25))
@@ -31,6 +32,11 @@ ROWS = brw.Evidence.from_frame(FRAME, measure="log_risk_ratio", benefit="higher"
             lambda: brw.Linear("age", "normal"),
             r"Linear: prior is 'normal'; give one of bayesrtw\.pri",
         ),
+        (
+            lambda: Correlation("study", 0.6),
+            r"Correlation: rho is 0\.6; give one of bayesrtw\.prior\.",
+        ),
+        (lambda: brw.bias.RiskClass("", "0.6"), r"RiskClass: \w+ is '0\.6'; give a finite number"),
         (lambda: brw.prior.Normal("0", 1), r"Normal: mean is '0'; give a finite number"),
         (lambda: brw.Model(terms=MU), r"Model: terms holds Intercept; give a tuple of terms"),
         (
