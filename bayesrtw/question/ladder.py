@@ -45,6 +45,9 @@ Array = NDArray[np.float64]
 #: direction, since harder cases may be given the programme.
 NON_RANDOMISED = ("non_randomised", "cohort")
 
+#: Designs of studies that are.
+RANDOMISED = ("rct", "cluster_rct", "crossover_rct", "cluster_crossover_rct")
+
 #: Rungs that an analysis may leave out.
 OPTIONAL = ("robust_map", "mixture")
 
@@ -158,6 +161,23 @@ def bare(model: Model, studies: Studies) -> Model:
     return replace(model, terms=tuple(terms))
 
 
+def _unknown_designs(spec: Rungs, evidence: Evidence) -> list[Finding]:
+    """Say which designs are none that is known: their rows count as trials, which nobody may have meant."""
+    column = spec.studies.column
+    if column != "design" or column not in evidence.data:
+        return []
+    told = {str(value) for value in evidence.data[column].to_numpy()}
+    odd = sorted(told - {*RANDOMISED, *spec.studies.values})  # noqa: PD011
+    if not odd or told == {""}:
+        return []
+    names = ", ".join(repr(name) if name else "an empty cell" for name in odd)
+    text = (
+        f"Rows whose design is {names} count as trials on the ladder: known are "
+        f"{', '.join((*RANDOMISED, *NON_RANDOMISED))}. Write one of these, or name theirs under studies."
+    )
+    return [Finding("ladder", "warning", text)]
+
+
 def rungs(model: Model, evidence: Evidence, spec: Rungs) -> tuple[list[Rung], list[Finding]]:
     """Say what is fitted on each rung, from the trials alone to every study at its word.
 
@@ -177,7 +197,7 @@ def rungs(model: Model, evidence: Evidence, spec: Rungs) -> tuple[list[Rung], li
     cohort = spec.studies.among(evidence)
     naive = bare(model, spec.studies)
     found: list[Rung] = []
-    notes: list[Finding] = []
+    notes = _unknown_designs(spec, evidence)
     if cohort.all():
         text = "No randomised study is among the rows: the rungs randomised and robust_map do not exist."
         notes.append(Finding("ladder", "warning", text))
@@ -185,7 +205,7 @@ def rungs(model: Model, evidence: Evidence, spec: Rungs) -> tuple[list[Rung], li
         found.append(Rung("randomised", naive, evidence.rows(~cohort)))
     if not cohort.any():
         text = "No non-randomised study is among the rows: every rung is that of the trials alone."
-        return found, [Finding("ladder", "warning", text)]
+        return found, [*notes, Finding("ladder", "warning", text)]
     if cohort.sum() == 1:
         text = "One non-randomised estimate only: what its bias is, the priors decide."
         notes.append(Finding("ladder", "warning", text))

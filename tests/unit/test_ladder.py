@@ -215,6 +215,17 @@ def test_one_sided_evidence_is_named():
     assert any("One non-randomised estimate only" in found.message for found in one.findings)
 
 
+@pytest.mark.parametrize("word", ["observational", ""])
+def test_a_design_that_is_none_is_said_to_count_as_a_trial(word):
+    found = ladder(analysis(ladder=Rungs(mixture=None)), rows(["rct"] * 5 + [word, "cohort"]))
+    said = [finding.message for finding in found.findings]
+    assert any(
+        f"{word!r}" in text or "an empty cell" in text for text in said if "as trials" in text
+    )
+    plain_rows = ladder(analysis(ladder=Rungs(mixture=None)), rows())
+    assert not any("count as trials" in finding.message for finding in plain_rows.findings)
+
+
 def test_the_registered_rung_must_exist():
     with pytest.raises(SpecError, match=r"small: ladder.registered is 'robust'.*robust_map"):
         ladder(analysis(ladder=Rungs(registered="robust")), rows())
