@@ -210,10 +210,11 @@ def days_regained(curve: ReturnCurve, horizon: ArrayLike, hazard_ratio: ArrayLik
     Raises
     ------
     EvidenceError
-        If the horizon is negative, or the hazard ratio is not positive.
+        If the horizon or the hazard ratio is negative.
     """
     _require_days(horizon=horizon)
-    _require_ratio(hazard_ratio)
+    if not np.all(np.asarray(hazard_ratio, dtype=float) >= 0):  # 0 and infinity are limits here.
+        raise EvidenceError(f"a hazard ratio must not be negative; found {hazard_ratio!r}.")
     return curve.days(horizon) - curve.days(horizon, hazard_ratio)
 
 

@@ -66,10 +66,13 @@ class Quoted:
         The words.
     linked
         Whether DOIs in them may become links.
+    number
+        JSON pointer to the number that they spell, by which they are sorted; empty where they are words.
     """
 
     text: str
     linked: bool = False
+    number: str = ""
 
 
 @dataclass(frozen=True, slots=True)

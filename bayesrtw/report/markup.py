@@ -120,8 +120,12 @@ def _key(cell: Text, n: Printer) -> str:
     if not cell:
         return ""
     first = cell[0]
+    path = ""
     if isinstance(first, Number | Bracketed):
         path = first.path if isinstance(first, Number) else f"{first.path}/median"
+    elif isinstance(first, Quoted):
+        path = first.number
+    if path:
         value: Any = resolve(n.content, path)
         return "" if value is None else repr(value)
     return clean(first.text) if isinstance(first, Quoted) else str(first)

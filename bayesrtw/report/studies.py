@@ -102,9 +102,9 @@ def evidence(content: dict[str, Any], n: Printer) -> Section:
 
 def _own(place: int, row: dict[str, Any]) -> Text:
     """Write the own interval of a row as its study prints it, or as it is modelled."""
-    return (
-        (Quoted(row["own_printed"]),) if row["own_printed"] else (Bracketed(f"/rows/{place}/own"),)
-    )
+    own = f"/rows/{place}/own"
+    printed = row["own_printed"]
+    return (Quoted(printed, number=f"{own}/median") if printed else Bracketed(own),)
 
 
 def _row(place: int, row: dict[str, Any], asked: list[str]) -> list[Text]:

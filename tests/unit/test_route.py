@@ -229,7 +229,7 @@ def test_an_error_on_the_printed_scale_comes_to_that_of_analysis():
 def test_the_error_of_a_ratio_may_be_that_of_its_logarithm():
     got = found("odds_ratio", estimate=1.5, se=0.2)
     assert math.isnan(got.se)
-    assert "write reported=log_odds_ratio" in got.conversion
+    assert "reported=log_odds_ratio of a row" in got.conversion
 
 
 @pytest.mark.parametrize(
