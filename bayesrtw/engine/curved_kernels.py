@@ -59,7 +59,7 @@ class Combined:
                 rule(width, self._seen.size).degree,
                 ENOUGH.get(width, SEVERAL),
                 known,
-                line=width == 1,
+                line=width == 1 and bool(self._seen.place.bias),
             )
             found = replace(found, weight=found.weight / np.sum(found.weight))
             self._known[key] = found, self._kept[point], left
