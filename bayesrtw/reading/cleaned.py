@@ -5,6 +5,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bayesrtw.reading.headings import meanings
 
 #: Columns that count.
@@ -147,3 +150,14 @@ def counted(columns: dict[str, list[str]], roles: Mapping[str, str]) -> list[str
             columns[heading] = [cell.replace(".", "") for cell in cells]
             said.append(f"{marked[0]!r} of {heading!r} is {marked[0].replace('.', '')}")
     return said
+
+
+def floats(cells: Sequence[str]) -> NDArray[np.float64]:
+    """Read cells as numbers, shape (row,); those that are none are nan."""
+    values = np.full(len(cells), math.nan)
+    for row, cell in enumerate(cells):
+        try:
+            values[row] = float(cell) if cell else math.nan
+        except ValueError:
+            continue
+    return values

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bayesrtw.reading.cleaned import floats
 from bayesrtw.reading.pairs import pairs
 
 _Groups = Mapping[str, NDArray[np.float64]]
@@ -43,13 +44,13 @@ def reckoned(
     if not own:
         ways = pairs({h: c for h, c in columns.items() if h not in roles.values()})
         own = dict(ways[0].roles) if len(ways) == 1 else {}
-    groups = {role: _floats(columns[heading]) for role, heading in own.items()}
+    groups = {role: floats(columns[heading]) for role, heading in own.items()}
     for end in ("t", "c"):
         if {f"events_{end}", f"non_events_{end}"} <= groups.keys():
             groups[f"n_{end}"] = groups[f"events_{end}"] + groups[f"non_events_{end}"]
     heading = roles.get("effect") or roles["estimate"]
     known = words.get("measure", "") or f"log_{words.get('reported', '')}"
-    effect = _floats(columns[heading])
+    effect = floats(columns[heading])
     if "effect" not in roles:
         effect = np.log(np.where(effect > 0, effect, math.nan))
     for needs in _NEEDS:
@@ -128,13 +129,3 @@ def _close(one: NDArray[np.float64], two: NDArray[np.float64], measure: str) -> 
     # Hedges' correction is made or not: both are standardised mean differences.
     loose = 0.1 if measure.startswith("standardised") else 0.002
     return bool(np.all(np.abs(one - two) <= _DIGITS + loose * np.abs(two)))
-
-
-def _floats(cells: Sequence[str]) -> NDArray[np.float64]:
-    values = np.full(len(cells), math.nan)
-    for row, cell in enumerate(cells):
-        try:
-            values[row] = float(cell) if cell else math.nan
-        except ValueError:
-            continue
-    return values

@@ -1,6 +1,5 @@
 """Where the values of a table contradict what its headings say, so that no heading decides alone."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from bayesrtw.evidence.measure import measure_called
+from bayesrtw.reading.cleaned import floats
 from bayesrtw.reading.headings import meanings
 
 #: Share of rows that must fit the other reading before the heading is not believed.
@@ -34,7 +34,7 @@ def against(
         and not {"se", "variance"} <= roles.keys()
     ):
         return ""
-    got = {role: _floats(columns[roles[role]]) for role in _HELD if roles.get(role) in columns}
+    got = {role: floats(columns[roles[role]]) for role in _HELD if roles.get(role) in columns}
     # A column of measures that are all ratios says what a heading would.
     named = set(map(measure_called, filter(None, columns.get(roles.get("measure", ""), ()))))
     if named and all(name.startswith("log_") for name in named):
@@ -98,16 +98,6 @@ def _is_control(word: str) -> bool:
     return word in ("none", "nothing", "no treatment", "no intervention") or any(
         each.role == "c" and len(word) > 2 for each in meanings(word, "arm")
     )
-
-
-def _floats(cells: Sequence[str]) -> NDArray[np.float64]:
-    values = np.full(len(cells), np.nan)
-    for row, cell in enumerate(cells):
-        try:
-            values[row] = float(cell) if cell else math.nan
-        except ValueError:
-            continue
-    return values
 
 
 def _mostly(good: NDArray[np.bool_], there: NDArray[np.bool_]) -> bool:
