@@ -15,7 +15,7 @@ from bayesrtw.posterior.diagnose import LITTLE_LEARNED, narrowing
 from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.tree import pooled_of
 from bayesrtw.report.block import Jump, Number, Quoted, Text
-from bayesrtw.report.words import prior_in_words, quantity
+from bayesrtw.report.words import label, prior_in_words, quantity
 
 #: Effects of 95 % of settings lie within this many SDs of their mean.
 WITHIN: Final = 1.96
@@ -61,6 +61,9 @@ def behind_of(synthesis: Synthesis, measure: Measure) -> dict[str, Any]:
         if model.spreads
         else "the one effect that all studies share"
     )
+    apart = [repr(label(each.name)) for each in model.moderators if each.shape == "rows"]
+    if apart:
+        mean += f", where {' and '.join(apart)} {'does' if len(apart) == 1 else 'do'} not apply"
     return {
         "mean": mean if model.pooled in synthesis.quantities.index else "",
         "priors": priors,

@@ -11,8 +11,10 @@ from small_synthesis import small_synthesis
 import bayesrtw as brw
 from bayesrtw.analysis.default import default_analyses
 from bayesrtw.analysis.run import run
+from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.evidence.participants import participants
 from bayesrtw.report import text
+from bayesrtw.report.behind import behind_of
 from bayesrtw.report.block import Tabular, plain
 from bayesrtw.report.numbers import Printer
 from bayesrtw.report.record import record
@@ -97,3 +99,11 @@ def test_parts_that_nobody_tells_are_in_the_supplement_of_a_paper(content: dict)
     heads = next(each for each in section.blocks if isinstance(each, Tabular)).head
     aside = {plain(head.text, Printer.of(content)): head.aside for head in heads}
     assert (aside["parts t"], aside["parts t unclear"]) == (False, True)
+
+
+def test_a_mean_that_leaves_rows_with_an_indicator_apart_says_so() -> None:
+    # The forest plot's note says the same: with non-randomised studies apart, the mean is that of the trials.
+    behind = behind_of(
+        run(brw.open_analysis("time-to-rtw-all-designs")), MEASURES["log_hazard_ratio"]
+    )
+    assert behind["mean"].endswith(", where 'non-randomised' does not apply")
