@@ -15,7 +15,7 @@ from bayesrtw.engine.reweighed import Weighed, entangled
 from bayesrtw.engine.tilted import rough, tilted
 from bayesrtw.errors import EvidenceError, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.checked import check
+from bayesrtw.model.checked import hold
 from bayesrtw.model.copas import Copas
 from bayesrtw.model.observation import is_normal
 from bayesrtw.model.spec import Model
@@ -267,7 +267,7 @@ class _Refit:
         arranged = entangled(self.plain)
         if arranged is not None:
             return Weighed(arranged, self._with(0.5)).under
-        check(self._model(1.0), self.evidence)
+        hold(self._model(1.0), self.evidence)
         parts = (given(term, self.evidence) for term in self.plain.model.terms)
         if any(not each.distinct for part in parts for each in part.grouped):
             fit = rough(self.model, self.evidence)

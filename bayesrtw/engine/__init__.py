@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.checked import check
+from bayesrtw.model.checked import hold
 from bayesrtw.model.spec import Model
 from bayesrtw.registry import must_be, role
 
@@ -105,7 +105,7 @@ def fit(
     >>> round(float(tree["posterior"]["mu"].mean()), 1)
     0.2
     """
-    check(model, evidence)
+    hold(model, evidence)
     if engine is not None:
         must_be(Engine, engine, "engine")
     if seed < 0:
@@ -146,12 +146,12 @@ def solve(model: Model, evidence: Evidence) -> "Fitted":
     from bayesrtw.engine.normal import normal  # noqa: PLC0415
     from bayesrtw.model.design import curved  # noqa: PLC0415
 
+    hold(model, evidence)
     two_stages = borrowed(model, evidence, solve)
     if two_stages is not None:
         return two_stages
     if silent(model, evidence) and not curved(model, evidence):
         return fit_allocated(model, evidence)
     if curved(model, evidence):
-        check(model, evidence)
         return fit_curved(model, evidence)
     return normal(model, evidence)

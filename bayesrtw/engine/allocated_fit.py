@@ -30,7 +30,7 @@ from bayesrtw.engine.problem import Problem, pose, sampling_variance
 from bayesrtw.engine.shared import SharedNodes, common
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.checked import check
+from bayesrtw.model.checked import hold
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
 from bayesrtw.model.design import Design, Mix, build
 from bayesrtw.model.prior import Prior
@@ -574,7 +574,7 @@ def fit_allocated(model: Model, evidence: Evidence) -> AllocatedFit:
     for known in _latest:
         if known.evidence is evidence and known.model == model:
             return known
-    check(model, evidence)
+    hold(model, evidence)
     design = build(model, evidence, levels=True)
     reason = improper(design)
     if reason is not None:

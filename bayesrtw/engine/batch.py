@@ -87,26 +87,14 @@ def batch_of(design: Design) -> Batch:
     )
 
 
-def prior_panel(priors: Sequence[Prior]) -> tuple[LogPrior, bool]:
-    """Give one log density for problems that differ in the prior of tau.
-
-    Parameters
-    ----------
-    priors
-        One for each problem, in order.
-
-    Returns
-    -------
-    tuple
-        Log density of shape (problem, node) to the same shape, and whether all are finite at 0.
-    """
+def prior_panel(priors: Sequence[Prior]) -> LogPrior:
+    """Give log densities of problems that differ in the prior of tau, shape (problem, node) to the same."""
 
     def log_prior(tau: Array) -> Array:
         rows = np.broadcast_to(tau, (len(priors), tau.shape[-1]))
         return np.stack([prior.logpdf(row) for prior, row in zip(priors, rows, strict=True)])
 
-    at_zero = all(bool(np.isfinite(prior.logpdf(np.zeros(1))[0])) for prior in priors)
-    return log_prior, at_zero
+    return log_prior
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,6 @@ from bayesrtw.engine.borrow import borrowing, predicted, robust, split
 from bayesrtw.engine.fitted import EachMean, EachShift, Fitted, Mask, Posterior
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.checked import check
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
@@ -36,7 +35,6 @@ def borrowed(model: Model, evidence: Evidence, solve: Solve) -> "BorrowedFitted 
     EngineRefusal
         If studies of both sides share what a prior of the pooled mean cannot carry.
     """
-    check(model, evidence)
     term, halves = borrowing(model), split(model, evidence)
     if term is None or halves is None:
         return None

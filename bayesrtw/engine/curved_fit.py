@@ -48,7 +48,7 @@ from bayesrtw.engine.each_normal import EachNormal
 from bayesrtw.engine.fitted import Each, EachMean, EachShift, Lazily, Posterior
 from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.checked import check
+from bayesrtw.model.checked import hold
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
 from bayesrtw.model.design import CurvedDesign, Design, build_curved, mixed
 from bayesrtw.model.prior import Prior
@@ -444,7 +444,7 @@ class CurvedFit:
 
     def beside(self, model: Model, evidence: Evidence) -> "CurvedFit":
         """See `Fitted`."""
-        check(model, evidence)
+        hold(model, evidence)
         return fit_curved(model, evidence)
 
     def shifts(self, along: Array) -> EachShift:

@@ -39,7 +39,7 @@ GROWTH = (2.0, 1.5, 1.3)
 
 #: A range longer than this share of the longest gets as many nodes as it does; a shorter one as many less as
 #: the root of their ratio: a half-Cauchy's tail with two groups is three times as long as with five.
-ALIKE = 2.0 / 3.0
+ALIKE = 0.5
 
 #: Nodes with less weight than this are dropped where there are several hyperparameters.
 NEGLIGIBLE = 1e-14

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.altered import OneMean, Shifted, alter, inform, shifted
 from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
-from bayesrtw.engine.batch import Solved, batch_of, settle
+from bayesrtw.engine.batch import Solved, batch_of, prior_panel, settle
 from bayesrtw.engine.blend import Blend, blends, mean_of_logs
 from bayesrtw.engine.each_normal import EachNormal
 from bayesrtw.engine.fitted import EachMean, EachShift, Lazily, Mask, Posterior
@@ -26,7 +26,7 @@ from bayesrtw.engine.rest import AllRows, all_rows
 from bayesrtw.engine.shared import SharedNodes, common
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.checked import check
+from bayesrtw.model.checked import hold
 from bayesrtw.model.coefficients import coefficient_priors, with_priors
 from bayesrtw.model.design import Design, build
 from bayesrtw.model.observation import is_normal
@@ -85,7 +85,6 @@ def normal(
     EngineRefusal
         If a part of the model is not Gaussian, or the posterior is improper; the message names what.
     """
-    check(model, evidence)
     return _made(_Family(model, evidence, start, tolerance), {})
 
 
@@ -243,14 +242,16 @@ class NormalFitted:
         """See `Fitted`."""
         near = [replace(self, kept=self.kept & ~mask, solve=None) for mask in masks]
         usable = [improper(each.design) is None for each in near]
-        solved = self._batched([each for each, use in zip(near, usable, strict=True) if use])
-        base = self.family.common(lay=solved is None and sum(usable) >= LEAST)
+        places = np.flatnonzero(usable)
+        solved = self._batched([near[place] for place in places])
+        base = self.family.common(lay=solved is None and len(places) >= LEAST)
+        served = {places[row]: each for row, each in (solved or {}).items()}
         found: list[NormalFitted | None] = []
-        for each, use in zip(near, usable, strict=True):
+        for place, (each, use) in enumerate(zip(near, usable, strict=True)):
             if not use:
                 found.append(None)
-            elif solved is not None and each.kept.any():
-                found.append(replace(each, solve=next(solved)))
+            elif place in served:
+                found.append(served[place])
             else:
                 close = 2 * each.kept.sum() >= len(self.kept)
                 found.append(self._known(each._on(base if close else None)))
@@ -269,7 +270,9 @@ class NormalFitted:
             reason = improper(each.design)
             if reason is not None:
                 raise EngineRefusal(reason)
-        found = self._blended(priors, near)
+        found = self._batched(near) if len(near) >= LEAST else None
+        if found is None:
+            found = self._blended(priors, near)
         if self.kept.all() or len(near) < LEAST:
             base = self.family.common(lay=len(near) - len(found) >= LEAST)
             return [found.get(place) or each._on(base) for place, each in enumerate(near)]
@@ -308,7 +311,7 @@ class NormalFitted:
 
     def beside(self, model: Model, evidence: Evidence) -> "NormalFitted":
         """See `Fitted`."""
-        check(model, evidence)
+        hold(model, evidence)
         own = self.family
         made = _made(_Family(model, evidence, own.start, own.tolerance, own), {})
         return made._on(own.common(lay=False))
@@ -394,19 +397,37 @@ class NormalFitted:
             )
         return replace(self, whole=whole, priors=priors, solve=None)
 
-    def _batched(self, near: "Sequence[NormalFitted]") -> "Iterator[Callable[[], Solution]] | None":
-        """Solve neighbours that have rows in one call; None where that cannot be."""
-        near = [each for each in near if each.kept.any()]
-        if not near:
+    def _batched(self, near: "Sequence[NormalFitted]") -> "dict[int, NormalFitted] | None":
+        """Solve neighbours that have rows, alike but for these and the prior of the one spread; else None."""
+        if any(each.whole.mean is not self.whole.mean for each in near):
             return None
+        kinds: dict[tuple[bool, float], list[int]] = {}
         try:
             batch = batch_of(self.whole)
+            for place, each in enumerate(near):
+                if each.kept.any():
+                    own = batch if each.whole is self.whole else batch_of(each.whole)
+                    kinds.setdefault((own.bounded, own.upper), []).append(place)
         except EngineRefusal:
             return None
-        moment = np.array([moment_order(each.design) for each in near])
-        masks = np.array([each.kept for each in near])
-        solved = settle(replace(batch, mask=masks, moment=moment), self.family.tolerance)
-        return iter([_batch_solution(solved, place, each) for place, each in enumerate(near)])
+        found = {}
+        for (bounded, upper), places in kinds.items():
+            alike = [near[place] for place in places]
+            each_own = any(each.whole is not self.whole for each in alike)
+            priors = [next(iter(each.whole.hyper.values())) for each in alike] if each_own else []
+            together = replace(
+                batch,
+                bounded=bounded,
+                upper=upper,
+                mask=np.array([each.kept for each in alike]),
+                moment=np.array([moment_order(each.design) for each in alike]),
+                log_prior=prior_panel(priors) if each_own else batch.log_prior,
+            )
+            solved = settle(together, self.family.tolerance)
+            for row, place in enumerate(places):
+                solve = _batch_solution(solved, row, near[place])
+                found[place] = replace(near[place], solve=solve)
+        return found
 
     def _blended(
         self, priors: Sequence[Mapping[str, Prior]], near: "Sequence[NormalFitted]"

@@ -6,7 +6,7 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import EvidenceError, Faults, Finding, SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.heterogeneity import dependence
-from bayesrtw.model.identified import identified
+from bayesrtw.model.identified import bounded, identified
 from bayesrtw.model.likelihood import correlated
 from bayesrtw.model.moderator import has_column
 from bayesrtw.model.selection import obstacles
@@ -52,6 +52,25 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
         If there are no rows, if measures are mixed, if numbers that the likelihood reads are
         missing, or if a term's column cannot be used; every fault at once.
     """
+    hold(model, evidence)
+    found = [finding for term in model.terms for finding in term.findings(evidence)]
+    inspects = model.likelihood.offers.inspects
+    if inspects is not None:
+        found += inspects.findings(evidence)
+    if model.selection is not None:
+        found += model.selection.findings(evidence)
+    levels = (model.hyperparameters[name].level for name in model.spreads)
+    found += dependence(evidence, tuple(level for level in levels if level))
+    found += _within(model, evidence)
+    found += _few(evidence)
+    found += identified(model, evidence)
+    found += _marginal(model)
+    found += _per_moderator(model, evidence)
+    return tuple(found)
+
+
+def hold(model: Model, evidence: Evidence) -> None:
+    """Raise what `check` raises, for those who do not read what limits the conclusions."""
     paired(model, evidence)
     faults = Faults(EvidenceError)
     if evidence.size == 0:
@@ -98,19 +117,7 @@ def check(model: Model, evidence: Evidence) -> tuple[Finding, ...]:
             needs = term.facts.needs_independence
             faults.extend([] if needs is None else needs.entangled(evidence, together))
     faults.raise_if_any()
-    found = [finding for term in model.terms for finding in term.findings(evidence)]
-    if inspects is not None:
-        found += inspects.findings(evidence)
-    if model.selection is not None:
-        found += model.selection.findings(evidence)
-    levels = (model.hyperparameters[name].level for name in model.spreads)
-    found += dependence(evidence, tuple(level for level in levels if level))
-    found += _within(model, evidence)
-    found += _few(evidence)
-    found += identified(model, evidence)
-    found += _marginal(model)
-    found += _per_moderator(model, evidence)
-    return tuple(found)
+    bounded(model, evidence)
 
 
 def _one_scale(evidence: Evidence, faults: Faults) -> None:

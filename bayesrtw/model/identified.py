@@ -204,6 +204,19 @@ def _aliased(design: Design) -> list[Finding]:
     return [Finding("aliased", "warning", text)]
 
 
+def bounded(model: Model, evidence: Evidence) -> None:
+    """Raise EvidenceError where separated tables leave a coefficient with a flat prior without an end."""
+    sites = beyond_normal(model.likelihood.observe(evidence))
+    if sites is None:
+        return
+    try:
+        design = build(model, evidence, partial=True)
+    except (SpecError, EngineRefusal):
+        return  # The engine says it, as a fault.
+    if design.flat.any():
+        _separated(design, sites, evidence.where)
+
+
 def _nested(evidence: Evidence, first: Moderator, second: Moderator) -> list[Finding]:
     """Name values of one column whose rows all have one value of another; missing ones are none."""
     inner, outer = first.column, second.column

@@ -16,7 +16,7 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Faults, SpecError, shown
 from bayesrtw.evidence.counts import with_events
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.checked import check, paired
+from bayesrtw.model.checked import hold, paired
 from bayesrtw.model.counted import Counted
 from bayesrtw.model.design import Block, Design, build, build_curved
 from bayesrtw.model.observation import is_normal
@@ -168,7 +168,7 @@ def simulate(model: Model, evidence: Evidence, replicates: int, *, seed: int) ->
         return _counted(model, counted, evidence, design, replicates, rng)
     known = offset(design, evidence)
     if model.selection is not None:
-        check(model, evidence)
+        hold(model, evidence)
         shares = [np.ones(evidence.size), *(part.noise.share for part in parts if part.noise)]
         thinning = model.selection.thin(evidence).weakened(np.prod(shares, axis=0))
         drawn = draw(design, replicates, rng, (thinning, known))

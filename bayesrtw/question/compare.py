@@ -27,7 +27,7 @@ from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.tilted_tree import selected_trees
 from bayesrtw.errors import EngineRefusal, SpecError, shown
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.checked import check, paired
+from bayesrtw.model.checked import hold, paired
 from bayesrtw.model.robma import Ensemble
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term, given
@@ -304,7 +304,7 @@ def _fits(models: Mapping[str, Model], evidence: Evidence) -> dict[str, xr.DataT
     free: dict[Model, list[str]] = {}
     trees: dict[str, xr.DataTree] = {}
     for name, model in models.items():
-        check(model, evidence)
+        hold(model, evidence)
         if model.selection is not None and model.selection.hyper():
             free.setdefault(dataclasses.replace(model, selection=None), []).append(name)
     engine = Exact(draws=0, study_effects=not free)

@@ -10,7 +10,7 @@ import numpy as np
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.checked import check
+from bayesrtw.model.checked import hold
 from bayesrtw.model.contract import normal
 from bayesrtw.model.interaction import Interaction
 from bayesrtw.model.moderator import Categorical
@@ -180,7 +180,7 @@ def _alone(model: Model, split: Interaction) -> Model:
 
 def _exact(model: Model, evidence: Evidence, ci_prob: float) -> "pd.DataFrame":
     engine = Exact(draws=0, study_effects=False)
-    check(model, evidence)
+    hold(model, evidence)
     refusal = engine.refuses(model, evidence)
     if refusal is not None:
         raise EngineRefusal(refusal)

@@ -113,8 +113,7 @@ def test_a_batch_that_differs_in_priors_and_data_is_cut_where_it_is_large():
     )
     priors = [prior.HalfNormal(0.1 + 0.002 * place) for place in range(250)]
     effect = np.random.default_rng(2).normal(0, 0.3, (250, 14))
-    log_prior, bounded = prior_panel(priors)
-    assert bounded
+    log_prior = prior_panel(priors)
     whole = settle(replace(batch_of(design), effect=effect, log_prior=log_prior), PROMISE)
     for place in (0, 120, 249):
         alone = replace(batch_of(design), effect=effect[place], log_prior=priors[place].logpdf)
