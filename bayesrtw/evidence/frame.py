@@ -1,6 +1,7 @@
 """Data frames as columns of evidence: effects on the analysis scale, or numbers as printed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -20,6 +21,34 @@ if TYPE_CHECKING:
 
 #: Faults of one kind that are listed of a data frame.
 MOST_FAULTS = 20
+
+#: Numbers of studies of return to work, see the likelihood `return_to_work`: by date, of an arm, and of both.
+_DATED = (
+    "at", "events_t", "events_c", "risk_ratio", "risk_ratio_se", "odds_ratio", "odds_ratio_se",
+    *(f"share_{arm}{end}" for arm in "tc" for end in ("", "_low", "_high")),
+)  # fmt: skip
+_OF_ARM = (
+    "n",
+    "median",
+    "median{}_low",
+    "median{}_high",
+    "q1",
+    "q3",
+    "min",
+    "max",
+    "days",
+    "days{}_se",
+)
+RETURNS = frozenset(
+    (
+        "hazard_ratio", "ci_low", "ci_high", "effect", "se", "median_ratio", "median_ratio_se", "horizon",
+        "days_difference", "days_difference_se", "follow_up_days", "follow_up_months",
+        *(name + end for name in _DATED for end in ("", "_2", "_3")),
+        *((name if "{" in name else name + "{}").format(arm) for name in _OF_ARM for arm in ("_t", "_c")),
+    )
+)  # fmt: skip
+#: How much alike a heading that nobody reads and one of these are where one was meant for the other.
+ALIKE = 0.87
 
 
 def numbers_of(
@@ -222,13 +251,15 @@ def _checked(frame: object) -> None:
                 )
 
 
-def _column(cells: Sequence[Any], name: str, faults: Faults) -> NDArray[np.generic]:
-    """Bring a data frame's column to float64 or to text, noting what is neither."""
+def _column(
+    cells: Sequence[Any], name: str, faults: Faults, wanted: Container[str] = ("effect", "se")
+) -> NDArray[np.generic]:
+    """Bring a column to float64, where it must be or all are numbers, or to text; note what is neither."""
     import pandas as pd  # noqa: PLC0415
 
     values: list[Any] = [None if pd.isna(value) else value for value in cells]
     numeric = all(value is None or isinstance(value, int | float | np.number) for value in values)
-    if name in ("effect", "se") or (numeric and name not in TEXT):
+    if name in wanted or (numeric and name not in TEXT):
         numbers = np.full(len(values), np.nan)
         for row, value in enumerate(values):
             try:
@@ -268,8 +299,16 @@ def returns_of(frame: "pd.DataFrame", columns: Mapping[str, str]) -> dict[str, N
     faults = Faults(EvidenceError)
     names = [columns.get(str(name), str(name)) for name in frame.columns]
     held: dict[str, NDArray[np.generic]] = {
-        name: _column(list(frame.iloc[:, place]), name, faults) for place, name in enumerate(names)
+        name: _column(list(frame.iloc[:, place]), name, faults, RETURNS)
+        for place, name in enumerate(names)
     }
+    for name, values in held.items():
+        close = get_close_matches(name, RETURNS, 1, ALIKE) if name not in RETURNS else []
+        if close and values.dtype != object:
+            faults.add(
+                f"data frame: column {name!r} is none that is read; did you mean {close[0]!r}? Rename it, or "
+                "leave it out."
+            )
     if "study" not in held:
         faults.add(f"data frame: column 'study' is missing; {suggestion('study', names)}")
     faults.raise_if_any()
@@ -277,6 +316,18 @@ def returns_of(frame: "pd.DataFrame", columns: Mapping[str, str]) -> dict[str, N
     empty = np.full(count, np.nan)
     ratio, low, high = (held.get(name, empty) for name in ("hazard_ratio", "ci_low", "ci_high"))
     told = np.isfinite(ratio) & np.isfinite(low) & np.isfinite(high)
+    own_se = held.get("se", empty)
+    for row in np.flatnonzero(np.isfinite(ratio) & ~told & ~(own_se > 0)).tolist():
+        faults.add(
+            f"data frame: row {row + 1}, column hazard_ratio: {ratio[row]:g} has no interval: give ci_low "
+            "and ci_high, or leave it out where the study reports other numbers."
+        )
+    alone = np.isfinite(held.get("effect", empty)) & ~(own_se > 0) & ~told
+    for row in np.flatnonzero(alone).tolist():
+        faults.add(
+            f"data frame: row {row + 1}: effect has no positive se; give its standard error, or leave it out "
+            "where the study reports other numbers."
+        )
     for row in np.flatnonzero(told & ~((low > 0) & (low < ratio) & (ratio < high))).tolist():
         faults.add(
             f"data frame: row {row + 1}, column hazard_ratio: {ratio[row]:g} with an interval from "

@@ -439,11 +439,14 @@ class Back(NamedTuple):
         Shape (2, date): comparison, programme.
     n
         People, shape (2,).
+    ratio
+        The ratio of shares that they were made of; 0 where people were counted.
     """
 
     day: Array
     events: Array
     n: Array
+    ratio: float = 0.0
 
     def log(self, arms: BothArms, only: Sequence[int] = (0, 1)) -> Array:
         """Log probability of the counts, or of those of one arm; the numbers of both broadcast."""

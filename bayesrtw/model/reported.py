@@ -15,6 +15,9 @@ from bayesrtw.model.currency import Back, Report
 
 Array = NDArray[np.float64]
 
+#: Error of the log of a risk ratio below which it has to say how many return: without that its likelihood is
+#: an edge as sharp beside a plain that no end of hazard ratios share.
+SHARP: Final = 0.01
 #: Gives the number of a column; NaN where there is none.
 type Reader = Callable[[str], float]
 
@@ -81,11 +84,22 @@ def _row(cells: Mapping[str, float]) -> ReportedRow:
                     )
                 elif 0 < share < 1:
                     n = _people(kind, ratio, se, share, n)
+                    if kind == "risk_ratio" and ratio * share < 1 and _once(of, end):
+                        back = Back(
+                            np.array([day]), n[:, None] * share * [[1.0], [ratio]], n, ratio
+                        )
+                        continue
                     numbers.append(_share(share, n[0], day))
                 elif kind == "odds_ratio":
                     faults.append(
                         f"odds_ratio{end} alone does not tell a hazard ratio where most people return: give "
                         f"share_c{end}, the share back without the programme by that day."
+                    )
+                elif se < SHARP:
+                    faults.append(
+                        f"risk_ratio{end} with an error of {se:g} says next to nothing of a hazard ratio, or "
+                        f"all, as nearly everybody returns or not: give share_c{end}, the share back without "
+                        "the programme by that day."
                     )
                 numbers.append(Report(kind, math.log(ratio), se, day))
                 counted.add(day)
@@ -111,13 +125,24 @@ def _people(kind: str, ratio: float, se: float, share: float, n: Array) -> Array
     odds = ratio * share / (1.0 - share)
     other = ratio * share if kind == "risk_ratio" else odds / (1.0 + odds)
     told = n > 0
-    if told.all() or not 0 < other < 1:
+    if not 0 < other < 1 or (told.all() and kind != "risk_ratio"):
         return np.where(told, n, 100.0)
     shares = np.array([share, other])
     each = (1.0 - shares) / shares if kind == "risk_ratio" else 1.0 / (shares * (1.0 - shares))
+    if told.all():
+        # An error that is adjusted for clusters or covariates is that of fewer or more people.
+        return n * float(np.sum(each / n)) / se**2
     left = se**2 - float(np.sum(each[told] / n[told]))
     missing = float(np.sum(each[~told])) / left if left > 0 else float(np.max(n[told]))
     return np.where(told, n, missing)
+
+
+def _once(of: Reader, end: str) -> bool:
+    """Whether a ratio of shares is the only one of its row, and nobody was counted."""
+    others = (
+        f"{name}{other}" for other in DATES for name in ("risk_ratio", "odds_ratio", "events_t")
+    )
+    return not any(math.isfinite(of(name)) for name in others if name != f"risk_ratio{end}")
 
 
 def _share(share: float, people: float, day: float) -> Report:
@@ -133,8 +158,15 @@ def _shares(of: Reader, end: str, day: float, faults: list[str]) -> list[Report]
     told = [
         [of(f"share{arm}{which}{end}") for which in ("", "_low", "_high")] for arm in reversed(ARMS)
     ]
-    # Of one arm alone, or without an interval, they say nothing of an effect.
-    if not np.isfinite(told).all():
+    known = np.isfinite(told)
+    if not known.all():
+        # A share without the programme alone stands beside a ratio.
+        if known[0].any() or known[1, 1:].all():
+            faults.append(
+                f"share_t{end} and share_c{end} say nothing of an effect without each other and their "
+                f"intervals: give share_t_low{end}, share_t_high{end} and those of share_c, or events and "
+                "people."
+            )
         return []
     if not day > 0:
         faults.append(f"share_t{end} and share_c{end} have no date; give at{end}, days.")

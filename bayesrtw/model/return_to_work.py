@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, SpecError, shown
+from bayesrtw.evidence.convert import normal_quantile
 from bayesrtw.evidence.counts import numbers_in
 from bayesrtw.evidence.hazards import MONTH, ReturnCurve
 from bayesrtw.evidence.table import Evidence
@@ -37,6 +38,8 @@ Array = NDArray[np.float64]
 MEASURE: Final = "log_hazard_ratio"
 #: What a study may report beside a hazard ratio, each with an excess of its own.
 CURRENCIES: Final = ("counts", "ratios", "medians", "days")
+#: Probability of intervals that contradict each other where they have nothing in common.
+SURE: Final = 0.99
 #: Columns of ranges.
 RANGES: Final = tuple(f"{end}_{arm}" for end in ("min", "max") for arm in "tc")
 _CURRENCY: Final = {
@@ -236,19 +239,35 @@ class ReturnToWork:
                 "follows from the people of its arm and the curve, or from median_t_low and median_t_high."
             )
             found.append(Finding("range-unheard", "note", text))
-        beside = [
-            str(names[row])
-            for row, own in enumerate(rows)
-            if told[row]
-            and (own.back is not None or own.numbers)
-            and _text(evidence, "adjusted", row) == "yes"
-        ]
-        if beside:
+        found += self._beside(evidence, told, rows)
+        return found
+
+    def _beside(
+        self, evidence: Evidence, told: NDArray[np.bool_], rows: list[ReportedRow]
+    ) -> list[Finding]:
+        """Say where a hazard ratio stands beside other numbers of the same people, and contradicts them."""
+        names = evidence.data[ESTIMATE].to_numpy().astype(str)
+        also = [row for row, own in enumerate(rows) if told[row] and (own.back or own.numbers)]
+        adjusted = [row for row in also if _adjusted(evidence, row)]
+        found = []
+        if adjusted:
             text = (
-                f"{shown(beside)}: an adjusted hazard ratio stands beside crude counts, medians or days of "
-                "the same people; the hazard ratio alone is used."
+                f"{shown([str(names[row]) for row in adjusted])}: an adjusted hazard ratio stands beside "
+                "crude counts, medians or days of the same people; the hazard ratio alone is used."
             )
             found.append(Finding("adjusted-beside-crude", "note", text))
+        effect, se = (numbers_in(evidence, name) for name in ("effect", "se"))
+        for row in sorted(set(also) - set(adjusted)):
+            own = np.exp(effect[row] + se[row] * normal_quantile(SURE) * np.array([0.0, -1.0, 1.0]))
+            for part in self._apart(str(names[row]), rows[row], heard=False):
+                other = part.supported(SURE)
+                if other is not None and (np.exp(other[2]) < own[1] or np.exp(other[1]) > own[2]):
+                    text = (
+                        f"{str(names[row])!r}: its hazard ratio of {own[0]:.2f} and {part.said}, which "
+                        f"tell {math.exp(other[0]):.2f}, contradict each other; check both, and which arm "
+                        "comes first. The hazard ratio alone is used."
+                    )
+                    found.append(Finding("currencies-contradict", "warning", text))
         return found
 
     @remembered
@@ -281,18 +300,23 @@ class ReturnToWork:
         names, near = evidence.data[ESTIMATE].to_numpy().astype(str), np.stack(sites.near)
         found = []
         for row, own in enumerate(reported(evidence)):
-            kind = "adjusted " * (_text(evidence, "adjusted", row) == "yes") + "hazard ratio"
+            kind = "adjusted " * _adjusted(evidence, row) + "hazard ratio"
             whole = OneSaid(kind, sites.units[row].log, (float(near[0, row]), float(near[1, row])))
             groups = apart(own.back, own.numbers)
             if not told[row]:
                 whole = whole._replace(said=groups[0].said if len(groups) == 1 else "together")
-            parts = []
-            for said, back, numbers in groups if told[row] or len(groups) > 1 else ():
-                study = self._study(f"{names[row]}: {said}", ReportedRow(back, numbers, own.n, ()))
-                spread = (study.best[0], study.spread)
-                parts.append(OneSaid(said, study.log, spread, heard=not told[row]))
+            some = told[row] or len(groups) > 1
+            parts = self._apart(str(names[row]), own, heard=not told[row]) if some else ()
             found.append(Spoken(whole, tuple(parts)))
         return tuple(found)
+
+    def _apart(self, name: str, row: ReportedRow, *, heard: bool) -> list[OneSaid]:
+        """Give what each number of a row says alone."""
+        found = []
+        for said, back, numbers in apart(row.back, row.numbers):
+            study = self._study(f"{name}: {said}", ReportedRow(back, numbers, row.n, ()))
+            found.append(OneSaid(said, study.log, (study.best[0], study.spread), heard))
+        return found
 
     @property
     def _curves(self) -> Shape:
@@ -326,10 +350,11 @@ class ReturnToWork:
     def _study(self, name: str, row: ReportedRow) -> Returns:
         """Take a row as a study with a curve of its own."""
         own = self._excess
-        excess = {"counts": own["counts"]} | {kind: own[name] for kind, name in _CURRENCY.items()}
+        counted = "ratios" if row.back is not None and row.back.ratio else "counts"
+        excess = {"counts": own[counted]} | {kind: own[name] for kind, name in _CURRENCY.items()}
         excess["share"] = 0.0
         told = tuple(each._replace(se=each.se if each.se > 0 else math.nan) for each in row.numbers)
-        back = None if row.back is None else tuple(_alike(each) for each in row.back)
+        back = None if row.back is None else tuple(_alike(each) for each in row.back[:3])
         change = self.change, self.later
         whole = name, told, back, _alike(row.n), self._curves, tuple(excess.items()), change
         return _returns(*whole)
@@ -377,13 +402,21 @@ def _returns(
     return Returns(name, numbers, seen, np.array(n), shape, dict(excess), change)
 
 
-def _text(evidence: Evidence, name: str, row: int) -> str:
-    return str(evidence.data[name].to_numpy()[row]) if name in evidence.data else ""
+def _adjusted(evidence: Evidence, row: int) -> bool:
+    """Whether a row says that its hazard ratio is adjusted."""
+    if "adjusted" not in evidence.data:
+        return False
+    return str(evidence.data["adjusted"].to_numpy()[row]).strip().lower() in (
+        "yes",
+        "true",
+        "1",
+        "1.0",
+    )
 
 
 def _spoken(row: ReportedRow) -> tuple[str, ...]:
     """Give the currencies of a row without a hazard ratio."""
-    found = {"counts"} if row.back is not None else set()
+    found = set() if row.back is None else {"ratios" if row.back.ratio else "counts"}
     return tuple(sorted(found | {_CURRENCY[each.kind] for each in row.numbers}))
 
 

@@ -127,7 +127,10 @@ def apart(back: Back | None, numbers: Sequence[Report]) -> list[OneCurrency]:
             one = slice(place, place + 1)
             events, n = back.events[:, place].tolist(), back.n.tolist()
             said = f"{events[1]:g}/{n[1]:g} against {events[0]:g}/{n[0]:g} back by day {day:.0f}"
-            found.append(OneCurrency(said, Back(back.day[one], back.events[:, one], back.n), ()))
+            if back.ratio:
+                said = f"risk ratio {back.ratio:.2f} of being back by day {day:.0f}"
+            dated = back._replace(day=back.day[one], events=back.events[:, one])
+            found.append(OneCurrency(said, dated, ()))
     for day in dict.fromkeys(each.at for each in numbers if each.kind in RATIOS):
         own = tuple(each for each in numbers if each.kind in RATIOS and each.at == day)
         ratio = next((each for each in own if each.kind != "share"), None)

@@ -22,6 +22,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.prior import HalfNormal, Normal
+from bayesrtw.model.reported import SHARP
 from bayesrtw.model.return_to_work import ReturnToWork
 from bayesrtw.model.spec import Model
 from bayesrtw.question.uniformity import p_value
@@ -82,7 +83,9 @@ def told(days, which, rng):
         if back.min() == 0:
             return None
         se = math.sqrt(np.sum(1.0 / back) - 2.0 / n)
-        return {"risk_ratio": back[1] / back[0], "risk_ratio_se": se, "at": day} if se > 0 else None
+        # Sharper ones, where nearly everybody is back, are refused without the share of one arm.
+        sharp = se < SHARP
+        return None if sharp else {"risk_ratio": back[1] / back[0], "risk_ratio_se": se, "at": day}
     if which == "medians":
         found = {"n_c": n, "n_t": n}
         for arm, name in enumerate("ct"):

@@ -374,6 +374,36 @@ def test_a_ratio_of_odds_is_told_by_the_share_without_the_programme() -> None:
     assert unit.best[0] == pytest.approx(math.log(known), abs=0.02)
 
 
+@pytest.mark.parametrize(("n", "back_c", "back_t"), [(200, 20, 30), (200, 180, 190), (60, 54, 57)])
+def test_a_risk_ratio_with_a_share_says_what_its_counts_say(n, back_c, back_t) -> None:
+    """Where nearly everybody is back the log of a risk ratio is far from normal."""
+    share = {"risk_ratio": back_t / back_c, "share_c": back_c / n, "at": 182}
+    share |= {"risk_ratio_se": math.sqrt(1 / back_c + 1 / back_t - 2 / n)}
+    counts = {"events_t": back_t, "n_t": n, "events_c": back_c, "n_c": n, "at": 182}
+    theta = np.linspace(-1.0, 1.5, 11)
+
+    def told(row: dict, likelihood: ReturnToWork) -> np.ndarray:
+        evidence = brw.Evidence.from_returns(pd.DataFrame([{"study": "A", **row}]))
+        return np.diff(likelihood.observe(evidence).units[0].log(theta))
+
+    want = told(counts, ReturnToWork())
+    assert told(share, ReturnToWork()) == pytest.approx(want, abs=1e-8)
+    assert told(share | {"n_t": n, "n_c": n}, ReturnToWork()) == pytest.approx(want, abs=1e-8)
+    doubted = told(counts, ReturnToWork(excess_counts=0.2))
+    assert told(share, ReturnToWork(excess_ratios=0.2)) == pytest.approx(doubted, abs=1e-8)
+    # Clusters of two alike: half of the people.
+    twice = share | {"n_t": n, "n_c": n, "risk_ratio_se": math.sqrt(2) * share["risk_ratio_se"]}
+    half = {name: by / 2 for name, by in (("events_t", back_t), ("events_c", back_c))}
+    study = Back(
+        np.array([182.0]), np.array([[half["events_c"]], [half["events_t"]]]), np.full(2, n / 2)
+    )
+    alone = Returns("A", (), study, np.full(2, n / 2), WEIBULL, {})
+    assert told(twice, ReturnToWork()) == pytest.approx(np.diff(alone.log(theta)), abs=1e-8)
+    evidence = brw.Evidence.from_returns(pd.DataFrame([{"study": "A", **share}]))
+    assert ReturnToWork().currencies(evidence) == [("ratios",)]
+    assert ReturnToWork().spoken(evidence)[0].whole.said.startswith("risk ratio")
+
+
 def test_shares_of_curves_are_heard_as_their_intervals_say() -> None:
     """At one date two complementary log-logs are normal: their difference is, given a vague curve."""
     row = {"study": "A", "at": 182, "share_t": 0.7, "share_c": 0.5}
@@ -432,50 +462,6 @@ def test_an_excess_is_one_of_the_study_and_not_averaged_away_by_its_quartiles() 
         return math.sqrt(weight @ (theta - weight @ theta) ** 2)
 
     assert sd(0.2) == pytest.approx(math.hypot(sd(0.0), 0.2), rel=0.02)
-
-
-def test_an_adjusted_hazard_ratio_beside_crude_counts_is_said() -> None:
-    rows = [
-        {**ROWS[0], "events_t": 40, "n_t": 66, "events_c": 30, "n_c": 68, "at": 180}
-        | {"adjusted": "yes"}
-    ]
-    (said,) = ReturnToWork().findings(brw.Evidence.from_returns(pd.DataFrame(rows)))
-    assert said.check == "adjusted-beside-crude"
-
-
-#: Shares back of both arms, in per cent.
-SHARES = {"share_t": 50, "share_t_low": 40, "share_t_high": 60}
-SHARES |= {name.replace("_t", "_c"): by for name, by in SHARES.items()}
-
-
-@pytest.mark.parametrize(
-    ("row", "said"),
-    [
-        ({"events_t": 4, "n_t": 9, "events_c": 3, "n_c": 9}, "give at, the day"),
-        ({"events_t": 4, "n_t": 9, "at": 90}, "events of one arm only"),
-        ({"events_t": 4.5, "n_t": 9, "events_c": 3, "n_c": 9, "at": 90}, "whole numbers"),
-        (
-            {"events_t": 4, "n_t": 9, "events_c": 3, "n_c": 9, "at": 90}
-            | {"events_t_2": 3, "events_c_2": 5, "at_2": 180},
-            "not first returns",
-        ),
-        ({"risk_ratio": 1.2, "risk_ratio_se": 0.1}, "no date"),
-        ({name: by / 100 for name, by in SHARES.items()}, "no date"),
-        (SHARES | {"at": 9}, "not per cent"),
-        ({"odds_ratio": 1.2, "odds_ratio_se": 0.1, "at": 365}, "give share_c"),
-        ({"median_t": 400, "median_c": 80, "n_t": 9, "n_c": 9, "follow_up_days": 365}, "beyond a follow-up"),
-        ({"median_t": 400, "median_c": 80, "n_t": 9, "n_c": 9, "follow_up_months": 12}, "beyond a follow-up"),
-        ({"median_t": 40, "median_c": 80}, "needs n"),
-        ({"days_t": 90, "days_t_se": 9, "days_c": 99, "days_c_se": 9}, "has no horizon"),
-        ({"days_t": 900, "days_t_se": 9, "days_c": 99, "days_c_se": 9, "horizon": 365}, "cannot be over"),
-        ({"days_difference": -9, "days_difference_se": 9, "horizon": 365}, "give days_c as well"),
-        ({"note": "nothing"}, "reports nothing"),
-    ],
-)  # fmt: skip
-def test_rows_that_cannot_be_translated_are_named(row, said) -> None:
-    evidence = brw.Evidence.from_returns(pd.DataFrame([{"study": "A", **row}]))
-    faults = ReturnToWork().faults(evidence)
-    assert any(said in each and "'A'" in each for each in faults), faults
 
 
 def test_days_that_count_every_absence_are_named_unless_an_excess_allows_for_it() -> None:
