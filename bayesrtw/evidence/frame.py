@@ -131,7 +131,10 @@ def _table_of(frame: "pd.DataFrame", columns: Mapping[str, str], measure: str) -
         if heading not in header:
             faults.add(f"data frame: column {heading!r} is missing; {suggestion(heading, header)}")
         if role not in known:
-            faults.add(f"data frame: {role!r} is no column to be; {suggestion(role, known)}")
+            faults.add(
+                f"data frame: {role!r} is no column to be; leave {heading!r} out where it is a moderator, "
+                f"which keeps its name, or say which it is. {suggestion(role, known)}"
+            )
     names = [columns.get(name, name) for name in header]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

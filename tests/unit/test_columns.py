@@ -381,7 +381,7 @@ def test_a_frame_of_printed_numbers_is_converted_by_the_columns_that_are_stated(
         )
     for part in (
         "column 'xi' is missing",
-        "'event_t' is no column to be; did you mean",
+        "'event_t' is no column to be; leave",
         "'n_t' stand",
     ):
         assert part in str(caught.value)
