@@ -280,3 +280,33 @@ def test_what_two_groups_would_have_reported_is_enumerated_under_every_link():
             ]
             assert_allclose(np.exp(log[place]), np.array(whole) / np.sum(whole), atol=2e-4)
         assert np.exp(log[2, -1]) > 0.99
+
+
+#: Events and people of the thirteen BCG vaccine trials, vaccinated then control: dat.colditz1994 of metadat.
+BCG = """
+    4 123 11 139 6 306 29 303 3 231 11 220 62 13598 248 12867 33 5069 47 5808 180 1541 372 1451 8 2545 10 629
+    505 88391 499 88391 29 7499 45 7277 17 1716 65 1665 186 50634 141 27338 5 2498 3 2341 27 16913 29 17854
+"""
+
+
+@pytest.mark.parametrize(
+    ("scale", "mean", "tau"),
+    [
+        # Vignette of the R package MetaStan: Stan, mean and 95 % interval, median of tau; two digits.
+        (0.5, (-0.75, -1.14, -0.37), (0.60, None, None)),
+        # NICE DSU TSD 3 (2012), example 3 without its covariate: OpenBUGS; tau is a median.
+        (5.0, (-0.762, -1.21, -0.34), (0.649, 0.39, 1.17)),
+    ],
+)
+def test_vaccine_trials_are_pooled_as_published(scale, mean, tau):
+    """Normal baselines of SD 10 there; Monte-Carlo error and rounding are some 0.01 in the printed ends."""
+    terms = (brw.Intercept(prior.Normal(0, 100)), brw.Exchangeable(prior.HalfNormal(scale)))
+    tables = np.array(BCG.split(), dtype=float).reshape(-1, 4)
+    found = solve(
+        brw.Model(terms=terms, likelihood=Binomial()), rows("log_odds_ratio", tables)
+    ).posterior
+    told = [found.pooled.moments()[0], *found.pooled.quantile(np.array([0.025, 0.975]))]
+    assert_allclose(told, mean, atol=0.0101)
+    for level, wanted in zip((0.5, 0.025, 0.975), tau, strict=True):
+        if wanted is not None:
+            assert found.hyper["tau"].quantile(level) == pytest.approx(wanted, abs=0.021)
