@@ -210,7 +210,7 @@ def _run(analysis: Analysis, source: Evidence) -> Synthesis:
         *_registration(analysis),
         *_origin(chosen.evidence),
         *chosen.findings,
-        *beside(chosen.evidence),
+        *beside(chosen.evidence, counted=analysis.likelihood.offers.counted is not None),
         *_thresholds(analysis),
         *_unasked(analysis),
         *_designs(analysis, chosen.evidence),

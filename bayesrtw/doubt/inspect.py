@@ -6,7 +6,8 @@ said so that nothing happens in silence. Every threshold below says why it is wh
 tried on the shipped data sets and on 97 Cochrane reviews.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -114,13 +115,15 @@ _BESIDE: Final = frozenset({"zero-cells"})
 _SAID: Final = frozenset({"two-primary-rows", "direction-not-stated", "arms-alike"})
 
 
-def beside(evidence: Evidence) -> list[Finding]:
+def beside(evidence: Evidence, *, counted: bool = False) -> list[Finding]:
     """Say beside a result what is doubtful about its rows, one finding a rule.
 
     Parameters
     ----------
     evidence
         The rows that were pooled.
+    counted
+        Whether their likelihood counts events, so that nothing was added to empty cells.
 
     Returns
     -------
@@ -129,21 +132,40 @@ def beside(evidence: Evidence) -> list[Finding]:
         who keep it.
     """
     kept = bool(evidence.provenance.dataset)
+    named = _names(evidence)
     grouped: dict[str, list[Doubt]] = {}
     for each in doubts(evidence):
-        if each.rule in _BESIDE or (each.severity == "doubt" and each.rule not in _SAID):
+        if (each.rule in _BESIDE and not counted) or (
+            each.severity == "doubt" and each.rule not in _SAID
+        ):
             grouped.setdefault(each.rule, []).append(each)
     return [
-        Finding(rule, "note" if kept else "warning", _joined(several))
+        Finding(rule, "note" if kept else "warning", named(_joined(several)))
         for rule, several in grouped.items()
     ]
+
+
+def _names(evidence: Evidence) -> Callable[[str], str]:
+    """Give what writes studies and outcomes by their readable names, where a data set has ids of its own."""
+    labels = {name: each.title for name, each in evidence.outcomes.items() if "_" in name}
+    if "label" in evidence.data:
+        pairs = zip(
+            evidence.data["study"].to_numpy(), evidence.data["label"].to_numpy(), strict=True
+        )
+        labels |= {str(study): str(label) for study, label in pairs if label}
+    if not labels:
+        return str
+    ids = "|".join(map(re.escape, sorted(labels, key=len, reverse=True)))
+    found = re.compile(rf"study='({ids})'|(?<![\w.])({ids})(?![\w.]*\w)")
+    return lambda text: found.sub(lambda each: labels[each[1] or each[2]], text)
 
 
 def _joined(several: list[Doubt]) -> str:
     first, *others = several
     if not others:
         return first.message
-    rows = some_of([str(each.row) for each in others])
+    studies = [re.search(r" \(study=.*?'\)(?=: )", each.message) for each in others]
+    rows = some_of([f"{o.row}{s[0] if s else ''}" for o, s in zip(others, studies, strict=True)])
     return f"{first.message} The same of row{'s' if len(others) > 1 else ''} {rows}."
 
 

@@ -48,6 +48,7 @@ RULES: Final[dict[str, str]] = {
     "no-events": "In every trial somebody has the event, and somebody does not.",
     "fractional-counts": "Events and people are whole numbers.",
     "repeated-line": "No two lines are alike in everything printed.",
+    "comparison-first": "Effects are of the programme against its comparison.",
     "scale-not-stated": "Every row says what its estimate is one of.",
     "ratios-unnamed": "Ratios, as their intervals show, are named as what they are.",
     "no-standard-error": "A standard error follows from what was printed.",

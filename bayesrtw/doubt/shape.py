@@ -14,6 +14,7 @@ from bayesrtw.evidence.reported import ASYMMETRY
 from bayesrtw.evidence.route import half_unit
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.reading.grid import is_total
+from bayesrtw.reading.speaking import compared, controls_first, is_analysed
 
 #: Rows that a sum must have beside it before equal sums are more than chance.
 _SUMMED: Final = 2
@@ -148,6 +149,22 @@ def _scale(rows: Rows) -> Iterator[Doubt]:
             "with 0 for no effect; name it in reported or measure"
         )
         yield rows.doubt(bare[0], "estimate_printed", "scale-not-stated", text)
+        return
+    heading = rows.evidence.provenance.columns.get("effect", "effect")
+    bare = [row for row in rows.having("effect", "se") if rows.measure(row).name == "generic"]
+    effects = [rows.number("effect", row) for row in bare]
+    if (
+        bare
+        and not is_analysed(heading)
+        and _RATIOS[0] <= min(effects)
+        and max(effects) <= _RATIOS[1]
+    ):
+        text = (
+            f"no row says what is estimated, and all {len(bare)} effects are above 0, as ratios are; they "
+            "are pooled as they stand, with 0 for no effect; if they are ratios, name them with --measure "
+            "(HR, OR, RR, IRR), or in a column reported"
+        )
+        yield rows.doubt(bare[0], "effect", "scale-not-stated", text)
 
 
 def _alike(rows: Rows) -> Iterator[Doubt]:
@@ -176,4 +193,22 @@ def _unpoolable(rows: Rows) -> Iterator[Doubt]:
         yield Doubt("fault", rows.file, 0, "", "", "ratios-unnamed", question(rows.evidence))
 
 
-CHECKS: Final = (_totals, _fractions, _repeated, _scale, _alike, _unpoolable)
+def _comparison_first(rows: Rows) -> Iterator[Doubt]:
+    """Name effects of rows whose first treatment is what programmes are compared with."""
+    texts = {name: rows.evidence.data[name].to_numpy() for name in rows.evidence.data.data_vars}
+    words = {str(n): [str(c) for c in v] for n, v in texts.items() if v.dtype == object}
+    for one, two in compared(words):
+        printed = rows.having("events_t", "events_c") or rows.having("mean_t", "mean_c")
+        if not printed and controls_first(zip(words[one], words[two], strict=True)):
+            text = (
+                f"{one!r} is {words[one][0]!r}, and {two!r} is the programme: nothing says whether effects "
+                "are of the programme against it, as they are taken, or the other way round, which a "
+                "column reversed with yes would say"
+            )
+            yield rows.doubt(0, one, "comparison-first", text)
+
+
+#: Ratios of trials and cohorts lie between these; sums and differences seldom all do.
+_RATIOS: Final = (0.05, 20.0)
+
+CHECKS: Final = (_totals, _fractions, _repeated, _scale, _alike, _comparison_first, _unpoolable)

@@ -14,6 +14,7 @@ from bayesrtw.posterior.gates import failures
 from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.summarise import hyper_distribution, probability_beyond, summarise
 from bayesrtw.posterior.tree import pooled_of
+from bayesrtw.printed import spell_probability
 
 #: Posterior-to-prior ratio of the interquartile range of tau above which the data say little.
 LITTLE_LEARNED = 0.8
@@ -100,7 +101,7 @@ def _spread(tree: xr.DataTree, model: Model) -> list[Finding]:
         if chance >= SPREAD:
             text = (
                 f"Spread: {name} is larger than the typical standard error, {typical:.2g} (I² above "
-                f"50 %), with probability {chance:.2f}."
+                f"50 %), with probability {spell_probability(chance)}."
             )
             found.append(Finding("spread", "warning", text))
     return found

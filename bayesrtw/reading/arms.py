@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bayesrtw.evidence.cells import Table
+from bayesrtw.reading.speaking import compared
 
 #: Quantities of one arm that become columns of two groups.
 _OF_ARM: Final = ("events", "non_events", "n", "mean", "sd", "se_mean", "person_time", "pct")
@@ -56,6 +57,25 @@ def contrasts(table: Table) -> tuple[Table, list[str]]:
         said.append(f"{left} arms without a comparator, or of a treatment that repeats, left out")
     lines = [table.lines[row] for row, _ in chosen]
     return Table(table.where, columns, lines), said
+
+
+def compared_rows(table: Table) -> tuple[Table, list[str]]:
+    """Name what each row compares, where two columns name its treatments, the first against the second.
+
+    Where a treatment stands first in one row and second in another, effects are of different things, and
+    each comparison is an outcome of its own.
+    """
+    pair = next(iter(compared(table.columns)), None)
+    if pair is None or "comparison" in table.columns:
+        return table, []
+    one, two = (table.columns[heading] for heading in pair)
+    names = [f"{a} vs {b}" if a and b else "" for a, b in zip(one, two, strict=True)]
+    columns = {**table.columns, "comparison": names}
+    said = [f"each row is {pair[0]!r} against {pair[1]!r}"]
+    if set(filter(None, one)) & set(filter(None, two)) and "outcome" not in columns:
+        columns["outcome"] = names
+        said.append(f"each of {len(set(names))} comparisons is pooled by itself")
+    return Table(table.where, columns, table.lines), said
 
 
 def _order(

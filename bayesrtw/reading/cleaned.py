@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.reading.headings import meanings
+from bayesrtw.reading.headings import meanings, with_stem
 
 #: Columns that count.
 _COUNTED: Final = frozenset({"events", "non_events", "n"})
@@ -20,6 +20,9 @@ _PARTED: Final = re.compile(r"[1-9]\d{0,2}(?:\.\d{3})+")
 _DESIGNS: Final = frozenset(
     {"rct", "cluster_rct", "crossover_rct", "cluster_crossover_rct", "non_randomised", "cohort"}
 )
+
+#: A length of time, perhaps with its unit.
+_LENGTH: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([^\W\d_]*)\.?")
 
 _NOT_RANDOM: Final = re.compile(r"non ?random|quasi|observational|case control|before (and )?after")
 _COHORT: Final = re.compile(r"cohort|kohort|coort")
@@ -101,6 +104,52 @@ def logarithm(cell: str) -> str:
         return cell
 
 
+def _in_months(heading: str, cells: Sequence[str]) -> list[str] | None:
+    """Write lengths of follow-up in months, ``26`` under weeks or ``6 months``; None where a cell is none."""
+    stems = [stem for _, stem in with_stem(heading, "time")]
+    if not stems:
+        return None
+    words = [part for part in min(stems, key=len) if part not in ("in", "of", "at")]
+    units = meanings("".join(words), "unit")
+    if words and not units:
+        return None
+    months = []
+    for cell in cells:
+        found = _LENGTH.fullmatch(cell.replace(",", "."))
+        own = meanings(found[2], "unit") if found else ()
+        if cell and not (found and (own or (units and not found[2]))):
+            return None
+        months.append(f"{float(found[1]) * float((own or units)[0].implies):.6g}" if found else "")
+    return months if any(months) else None
+
+
+def times_of(
+    columns: Mapping[str, list[str]], roles: Mapping[str, str]
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Find the one column of lengths of follow-up, and write it in months.
+
+    Parameters
+    ----------
+    columns
+        Heading to cells.
+    roles
+        Column of this package to heading.
+
+    Returns
+    -------
+    tuple of dict and dict
+        The columns, and the role of the one that was found; as they were where there is none, or several.
+    """
+    found = {
+        heading: months
+        for heading, cells in columns.items()
+        if heading not in roles.values() and (months := _in_months(heading, cells)) is not None
+    }
+    if "follow_up_months" in roles or len(found) != 1:
+        return dict(columns), {}
+    return {**columns, **found}, {"follow_up_months": next(iter(found))}
+
+
 def cleaned(role: str, cells: Sequence[str]) -> list[str]:
     """Write designs by their names here, and p values without their letter, with a point as decimal mark.
 
@@ -161,3 +210,21 @@ def floats(cells: Sequence[str]) -> NDArray[np.float64]:
         except ValueError:
             continue
     return values
+
+
+def people_of_counts(made: dict[str, list[str]]) -> None:
+    """Give rows with counts their own people, where the column of people is that of means.
+
+    Parameters
+    ----------
+    made
+        Columns of this package to cells; those of people are changed in place.
+    """
+    for end in ("t", "c"):
+        both = zip(
+            floats(made[f"events_{end}"]),
+            floats(made[f"non_events_{end}"]),
+            made[f"n_{end}"],
+            strict=True,
+        )
+        made[f"n_{end}"] = [repr(float(a + b)) if math.isfinite(a + b) else n for a, b, n in both]

@@ -12,8 +12,16 @@ from typing import Final
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.cells import Table
 from bayesrtw.evidence.measure import MEASURES, measure_called
-from bayesrtw.reading.arms import contrasts
-from bayesrtw.reading.cleaned import are_designs, cleaned, counted, logarithm, no_designs
+from bayesrtw.reading.arms import compared_rows, contrasts
+from bayesrtw.reading.cleaned import (
+    are_designs,
+    cleaned,
+    counted,
+    logarithm,
+    no_designs,
+    people_of_counts,
+    times_of,
+)
 from bayesrtw.reading.grid import Grid
 from bayesrtw.reading.headings import (
     HOUSE,
@@ -100,8 +108,7 @@ def understood(
 ) -> Read:
     """Find out what the columns of a table mean; with `arms` one row an arm stays so."""
     where = grid.table.where
-    # Single arms tell numbers of their own, in the measure of two.
-    measure = "" if arms else measure
+    measure = "" if arms else measure  # single arms tell numbers of their own
     columns, said = split(grid.table.columns, comma=grid.comma)
     if arms and "mean" in columns:
         columns = {"se_mean" if name == "se" else name: cells for name, cells in columns.items()}
@@ -115,7 +122,8 @@ def understood(
     }
     words: dict[str, str] = {}
     columns, other = _without_other_measure(columns, roles)
-    texts = _texts(columns, roles)
+    columns, times = times_of(columns, roles)
+    texts = _texts(columns, {**roles, **times}) | times
     ours = bool((_RESULTS | (_ALONE if stated or arms else set())) & roles.keys())
     way = _completed(columns, roles) if ours else _way(columns, roles, texts, where)
     if ours and not {"effect", "estimate", "reported"} & roles.keys():
@@ -142,22 +150,31 @@ def understood(
     words |= {"measure": name} if name else {}
     names = named(columns, roles, len(grid.table.lines))
     made = _table(grid.table, columns, roles, words, names.labels)
-    lines = [*said, *other, *derived, *no_designs(columns, roles)]
+    made, compared = _compared(made, roles, arms=arms)
+    lines = [*said, *other, *derived, *no_designs(columns, roles), *compared]
+    lines += [*_said(way, roles, words, names.said), *parted, *filter(None, [told])]
+    shown = {role: heading for role, heading in roles.items() if role in STATED}
+    return Read(made, tuple(lines), shown)
+
+
+def _compared(made: Table, roles: Mapping[str, str], *, arms: bool) -> tuple[Table, list[str]]:
+    """Make contrasts of arms, and name what each row compares, where columns tell it."""
+    where = made.where
+    lines: list[str] = []
     if arms:
         lines.append(f"one row an arm: {made.count} arms, each a row")
         if "treatment" in made.columns:
             made.columns["arm"] = made.columns.pop("treatment")
     elif "treatment" in roles and not _RESULTS & roles.keys():
-        made, compared = contrasts(made)
+        made, lines = contrasts(made)
         if not made.count:
             raise EvidenceError(
                 f"{where}: one row an arm, and no study has two arms that can be compared; each arm of a "
                 "study needs a treatment of its own."
             )
-        lines += compared
-    lines += [*_said(way, roles, words, names.said), *parted, *filter(None, [told])]
-    shown = {role: heading for role, heading in roles.items() if role in STATED}
-    return Read(made, tuple(lines), shown)
+    elif {"effect", "estimate", "events_t", "mean_t"} & roles.keys() - {"treatment"}:
+        made, lines = compared_rows(made)
+    return made, lines
 
 
 def _stated(stated: Mapping[str, str], columns: Mapping[str, object], where: str) -> dict[str, str]:
@@ -251,11 +268,9 @@ def _texts(columns: Mapping[str, list[str]], roles: Mapping[str, str]) -> dict[s
             role = word.role
             if role in roles or role in found:
                 continue
-            if role in ("treatment", "outcome", "comparison") and _numeric(cells):
-                continue
-            if role in ("measure", "reported") and not any(map(measure_called, cells)):
-                continue
-            if role == "design" and not are_designs(cells):
+            numbers = role in ("treatment", "outcome", "comparison") and _numeric(cells)
+            measures = role not in ("measure", "reported") or any(map(measure_called, cells))
+            if numbers or not measures or (role == "design" and not are_designs(cells)):
                 continue
             found[role] = heading
             break
@@ -570,7 +585,7 @@ def _table(
         else:
             made[heading] = list(cells)
     if {"mean_t", "events_t", "non_events_t", "n_t"} <= roles.keys():
-        _people_of_counts(made)
+        people_of_counts(made)
     logged = "effect" in roles and words.get("reported", "") in MEASURES_OF_RATIOS
     for name, word in words.items():
         log = logged and name == "reported"
@@ -583,13 +598,3 @@ def _table(
         else:
             made[column] = [text if where[row] else "" for row in rows]
     return Table(found.where, made, list(found.lines))
-
-
-def _people_of_counts(made: dict[str, list[str]]) -> None:
-    """Give rows with counts their own people, where the column of people is that of means."""
-    for end in ("t", "c"):
-        both = zip(made[f"events_{end}"], made[f"non_events_{end}"], made[f"n_{end}"], strict=True)
-        made[f"n_{end}"] = [
-            repr(float(a) + float(b)) if _numeric((a,)) and _numeric((b,)) else n
-            for a, b, n in both
-        ]

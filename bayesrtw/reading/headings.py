@@ -27,6 +27,7 @@ _PERCENT: Final = re.compile(r"(?<!\d)(?<!\d\s)%")
 #: Words beside the end of an interval that say no more of it.
 _OF_INTERVAL: Final = frozenset(
     {"ci", "cis", "ki", "ic", "bi", "95", "conf", "confidence", "interval", "limit", "bound"}
+    | {"a", "al", "de", "del", "von", "pa", "av"}
 )
 
 #: Levels of intervals as headings have them, to the share.

@@ -1,6 +1,6 @@
 """Where the values of a table contradict what its headings say, so that no heading decides alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -9,7 +9,7 @@ from scipy.special import ndtri
 
 from bayesrtw.evidence.measure import measure_called
 from bayesrtw.reading.cleaned import floats
-from bayesrtw.reading.headings import meanings
+from bayesrtw.reading.headings import bare, meanings
 
 #: Share of rows that must fit the other reading before the heading is not believed.
 _MOST: Final = 0.8
@@ -29,10 +29,7 @@ def against(
     columns: Mapping[str, Sequence[str]], roles: Mapping[str, str], words: Mapping[str, str]
 ) -> str:
     """Say which reading the values contradict."""
-    if (
-        not roles.keys() & {"ci_low", "n", "n_t", "estimate"}
-        and not {"se", "variance"} <= roles.keys()
-    ):
+    if not roles.keys() & {"ci_low", "n", "n_t", "estimate", "effect"}:
         return ""
     got = {role: floats(columns[roles[role]]) for role in _HELD if roles.get(role) in columns}
     # A column of measures that are all ratios says what a heading would.
@@ -63,14 +60,9 @@ def both_ways(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) ->
     """
     if "treatment" in roles or not {"effect", "estimate", "events_t", "mean_t"} & roles.keys():
         return ""
-    for heading, firsts in columns.items():
-        other, stem = f"{heading[:-1]}2", heading[:-1].rstrip("._ ")
-        if not heading.endswith("1") or other not in columns:
-            continue
-        if not any(word.role == "treatment" for word in meanings(stem, "text")):
-            continue
-        rows = {(a.casefold(), b.casefold()) for a, b in zip(firsts, columns[other], strict=True)}
-        rows = {(a, b) for a, b in rows if a and b and not (a + b).isdigit()}
+    for heading, other in compared(columns):
+        cells = zip(columns[heading], columns[other], strict=True)
+        rows = {(a.casefold(), b.casefold()) for a, b in cells if a and b}
         wrong = sorted(
             a
             for a, b in rows
@@ -78,7 +70,7 @@ def both_ways(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) ->
         )
         if not wrong:
             continue
-        if all(_is_control(a) and not _is_control(b) for a, b in rows):
+        if controls_first(rows):
             if not roles.get("events_t", roles.get("mean_t", "")).endswith("1"):
                 continue
             return (
@@ -91,6 +83,67 @@ def both_ways(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) ->
             "with columns study, treatment, and events, n or mean, sd, n, or put the programme first"
         )
     return ""
+
+
+def compared(columns: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Find pairs of columns that name the two treatments of a row, such as ``treat1`` and ``treat2``.
+
+    Parameters
+    ----------
+    columns
+        Heading to cells.
+
+    Returns
+    -------
+    list of tuple of str and str
+        Headings of the first and of the second treatment.
+    """
+    found = []
+    for heading, firsts in columns.items():
+        other, stem = f"{heading[:-1]}2", heading[:-1].rstrip("._ ")
+        if not heading.endswith("1") or other not in columns:
+            continue
+        words = any(cell and not cell.isdigit() for cell in (*firsts, *columns[other]))
+        if words and any(word.role == "treatment" for word in meanings(stem, "text")):
+            found.append((heading, other))
+    return found
+
+
+def controls_first(rows: Iterable[tuple[str, str]]) -> bool:
+    """Say whether what programmes are compared with stands first in every row, and a programme second.
+
+    Parameters
+    ----------
+    rows
+        First and second treatment of each row.
+
+    Returns
+    -------
+    bool
+        False where there is no row.
+    """
+    every = [_is_control(a.casefold()) and not _is_control(b.casefold()) for a, b in rows]
+    return bool(every) and all(every)
+
+
+#: Headings under which packages of R, and this one, give effects on the scale of the analysis.
+_ANALYSED: Final = frozenset({"effect", "yi", "te", "theta", "coef", "coefficient"})
+
+
+def is_analysed(heading: str) -> bool:
+    """Say whether effects under a heading are on the scale of the analysis by custom: logarithms of ratios.
+
+    Parameters
+    ----------
+    heading
+        A heading.
+
+    Returns
+    -------
+    bool
+        False for headings such as ``Effect size``, which do not tell.
+    """
+    return bare(heading) in _ANALYSED
 
 
 def _is_control(word: str) -> bool:
@@ -173,7 +226,16 @@ def _ratio(
         )
     low, high = got.get("ci_low"), got.get("ci_high")
     if low is None or high is None:
-        return ""
+        nameless = any(w.role == "effect" and not w.implies for w in meanings(heading, "effect"))
+        if ratio or not nameless or is_analysed(heading) or not (values > 0).any():
+            return ""
+        if (values <= 0).any():
+            return ""  # no ratio is
+        return (
+            f"{heading!r} does not say whether {np.nanmin(values):g} to {np.nanmax(values):g} are ratios or "
+            f"their logarithms; say which with --columns '{heading}=estimate' or --columns "
+            f"'{heading}=effect', and --measure {_SHORT.get(plain, plain)}"
+        )
     with np.errstate(all="ignore"):
         there = np.isfinite(values + low + high) & (low > 0)
         raw = np.abs(values - (low + high) / 2) / (high - low)

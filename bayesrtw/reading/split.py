@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bayesrtw.reading.grid import is_missing
-from bayesrtw.reading.headings import LEVELS, bare
+from bayesrtw.reading.headings import LEVELS, bare, meanings
 
 _NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _BETWEEN: Final = (
@@ -32,7 +32,7 @@ _ANY: Final = "|".join(LEVELS)
 #: What is written of a confidence interval beside the name of an estimate.
 _LEVEL: Final = re.compile(
     rf"[(\[,]?\s*(?:(?<![\d.])(?P<before>{_ANY})\s*%?\s*)?[-,]?\s*\b(ci|ki|ic|bi|confidence interval)\b"
-    rf"\s*(?:\(?(?P<after>{_ANY})(?![\d.])\s*%?)?[)\]]?",
+    rf"\s*(?:\(?(?:(?:à|a|al|del?|von|på|av)\s+)?(?P<after>{_ANY})(?![\d.])\s*%?)?[)\]]?",
     re.I,
 )
 
@@ -52,8 +52,20 @@ _INTERVAL: Final = re.compile(
 )
 
 _SIGNS: Final = str.maketrans(
-    {"−": "-", "‐": "-", "‑": "-", "\u00a0": " ", "\u2009": " "} | dict.fromkeys("*†‡§¶", "")
+    {"−": "-", "‐": "-", "‑": "-", "\u00a0": " ", "\u2009": " ", "\u202f": " "}
+    | dict.fromkeys("*†‡§¶ᵃᵇᶜᵈᵉ", "")
 )
+
+#: Dashes that are minus signs: those before a number that nothing stands before, or another dash or word.
+_MINUS: Final = re.compile(
+    r"(?:(?<=[(\[,;–—])|(?<=\bto)|(?<=\bbis)|(?<=\btil)|(?<=\btill)|(?<=\b[aà])|^)(\s*)[–—](?=[\d.])"
+)
+
+#: The mark of a footnote after the whole cell.
+_NOTE: Final = re.compile(r"(?<=[)\]])\s*[a-z]$")
+
+#: The decimal point of The Lancet.
+_RAISED: Final = re.compile(r"(?<=\d)[·∙‧⋅](?=\d)")
 
 
 def split(
@@ -135,7 +147,7 @@ def _names(heading: str, shape: str) -> tuple[str, ...]:
         flags=re.I,
     )
     if shape == "of":
-        return (f"{short.strip()} events", f"{short.strip()} total")
+        return f"{short} events".strip(), f"{short} total".strip()
     short = re.sub(
         r"[(\[,]?\s*\b(mean|mw|mittelwert|m)\b\s*[,(\[±]?\s*\b(sd|s)\b\s*[)\]]*",
         "",
@@ -150,7 +162,11 @@ def _names(heading: str, shape: str) -> tuple[str, ...]:
         heading,
         flags=re.I,
     )
-    return (f"{short.strip()} mean", f"{short.strip()} sem") if short != heading else ()
+    if short != heading:
+        return f"{short.strip()} mean", f"{short.strip()} sem"
+    short = re.sub(r"\s*\(\s*(se|s\.e\.|standard error)\s*\)$", "", heading, flags=re.I)
+    effect = short != heading and meanings(short, "effect")
+    return (short, f"SE {short}") if effect else ()
 
 
 def _of_interval(heading: str) -> tuple[str, ...]:
@@ -170,12 +186,14 @@ def _of_interval(heading: str) -> tuple[str, ...]:
 
 def _whole(cell: str) -> str:
     """Write the counts of a cell without marks that part thousands."""
-    return re.sub(r"(?<=\d)[.,' ](?=\d{3}(?!\d))", "", cell.translate(_SIGNS).strip())
+    text = _RAISED.sub(".", cell.translate(_SIGNS).strip())
+    return re.sub(r"(?<=\d)[.,' ](?=\d{3}(?!\d))", "", text)
 
 
 def _pointed(cell: str, *, comma: bool) -> str:
-    """Write the numbers of a cell with decimal points."""
-    text = cell.translate(_SIGNS).strip()
+    """Write the numbers of a cell with decimal points and minus signs, and without its footnote."""
+    text = _RAISED.sub(".", _NOTE.sub("", cell.translate(_SIGNS).strip()))
+    text = _MINUS.sub(r"\1-", text)
     if re.search(r"\d,\d", text) and (comma or "." not in text):
         text = re.sub(r"(?<=\d),(?=\d)", ".", text)
     return text

@@ -67,7 +67,12 @@ def behind_of(synthesis: Synthesis, measure: Measure) -> dict[str, Any]:
     return {
         "mean": mean if model.pooled in synthesis.quantities.index else "",
         "priors": priors,
-        "doubts": [each.message for each in beside(synthesis.evidence)],
+        "doubts": [
+            each.message
+            for each in beside(
+                synthesis.evidence, counted=model.likelihood.offers.counted is not None
+            )
+        ],
         "conflicts": None,
     }
 

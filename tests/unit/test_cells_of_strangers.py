@@ -1,0 +1,144 @@
+"""Cells, follow-ups, nameless effects and pairs of treatments, as reviewers write them.
+
+Right are the numbers that a person reads in the cells.
+"""
+
+import math
+import re
+
+import numpy as np
+import pytest
+
+from bayesrtw.analysis.catalog import open_dataset
+from bayesrtw.doubt.inspect import beside, doubts
+from bayesrtw.errors import EvidenceError
+
+Z = 1.959963984540054
+
+
+def opened(tmp_path, text, **options):
+    path = tmp_path / "found.csv"
+    path.write_text(text, encoding="utf-8")
+    return open_dataset(path, **options)
+
+
+def rules(found):
+    return {each.rule for each in doubts(found)}
+
+
+@pytest.mark.parametrize(
+    ("head", "one", "two"),
+    [
+        ("HR (95% CI)", "0·82 (0·65–1·03)", "0·74 (0·55–0·99)"),
+        ("HR (95% CI)", "0.82 (0.65, 1.03)", "0.74 (0.55, 0.99)a"),
+        ("HR (95% CI)", "0.82 [0.65; 1.03]†", "0.74 [0.55; 0.99]ᵇ"),
+        ("HR;IC à 95 %", "0,82;0,65 à 1,03", "0,74;0,55 à 0,99"),
+        ("HR;IC del 95 % inferior;IC del 95 % superior", "0,82;0,65;1,03", "0,74;0,55;0,99"),
+    ],
+)
+def test_ratios_with_intervals(tmp_path, head, one, two):
+    mark = ";" if ";" in head else "\t"
+    text = "".join(f"{s}{mark}{cells}\n" for s, cells in (("Study", head), ("A", one), ("B", two)))
+    found = opened(tmp_path, text)
+    np.testing.assert_allclose(found.data["effect"], np.log([0.82, 0.74]))
+    widths = np.log([1.03 / 0.65, 0.99 / 0.55])
+    np.testing.assert_allclose(found.data["se"], widths / 2 / Z)
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("–2.1 (–3.4 to –0.8)", "–1.0 (–2.5 to 0.5)"),
+        ("–2.1 (–3.4 – –0.8)", "−1.0 (–2.5–0.5)"),
+        ("-2.1 (-3.4--0.8)", "-1.0 (-2.5-0.5)"),
+        ("–2,1 [–3,4; –0,8]", "–1,0 [–2,5; 0,5]"),
+        ("–2,1 (–3,4 bis –0,8)", "–1,0 (–2,5 bis 0,5)"),
+    ],
+)
+def test_dashes_before_numbers_are_minus_signs(tmp_path, one, two):
+    found = opened(tmp_path, f"Study\tMD (95% CI)\nA\t{one}\nB\t{two}\n")
+    np.testing.assert_allclose(found.data["effect"], [-2.1, -1.0])
+    np.testing.assert_allclose(found.data["se"], np.array([2.6, 3.0]) / 2 / Z)
+
+
+@pytest.mark.parametrize("head", ["log HR (SE)", "MD (s.e.)", "SMD (standard error)"])
+def test_effects_with_their_standard_errors_in_one_cell(tmp_path, head):
+    found = opened(tmp_path, f"Study,{head}\nA,-0.2 (0.15)\nB,–0.5 (0.2)\n")
+    np.testing.assert_allclose(found.data["effect"], [-0.2, -0.5])
+    np.testing.assert_allclose(found.data["se"], [0.15, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("head", "cells", "months"),
+    [
+        ("Follow-up (months)", ("6", "12"), (6, 12)),
+        ("Nachbeobachtung in Wochen", ("26", "52"), (26 * 7 / 30.4375, 52 * 7 / 30.4375)),
+        ("Follow-up", ("6 months", "1 year"), (6, 12)),
+        ("Follow-up", ("6", "12"), None),
+        ("Lost to follow-up (%)", ("6", "12"), None),
+        ("Person-years of follow-up", ("600", "1200"), None),
+    ],
+)
+def test_lengths_of_follow_up_say_their_unit(tmp_path, head, cells, months):
+    text = f"Study,{head},HR,lower,upper\n"
+    text += "".join(f"{s},{c},1.2,0.9,1.6\n" for s, c in zip("AB", cells, strict=True))
+    found = opened(tmp_path, text)
+    if months is None:
+        assert "follow_up_months" not in found.data
+    else:
+        np.testing.assert_allclose(found.data["follow_up_months"], months, rtol=1e-5)
+
+
+NAMELESS = "Study,Effect size,SE\nA,1.2,0.15\nB,0.85,0.2\n"
+
+
+def test_ratios_under_a_heading_that_does_not_tell_are_asked_for(tmp_path):
+    with pytest.raises(EvidenceError, match=r"ratios or their logarithms; say which"):
+        opened(tmp_path, NAMELESS, measure="OR")
+    logs = opened(tmp_path, NAMELESS, columns={"Effect size": "effect"}, measure="OR")
+    np.testing.assert_allclose(logs.data["effect"], [1.2, 0.85])
+    columns = {"Effect size": "estimate", "SE": "se_log"}
+    ratios = opened(tmp_path, NAMELESS, columns=columns, measure="OR")
+    np.testing.assert_allclose(ratios.data["effect"], np.log([1.2, 0.85]))
+    negative = NAMELESS.replace("0.85", "-0.16")
+    assert math.isclose(opened(tmp_path, negative, measure="OR").data["effect"][1], -0.16)
+
+
+def test_effects_that_may_be_ratios_are_doubted_where_no_measure_is_named(tmp_path):
+    assert "scale-not-stated" in rules(opened(tmp_path, NAMELESS))
+    assert "scale-not-stated" not in rules(opened(tmp_path, NAMELESS.replace("0.85", "-0.16")))
+    assert "scale-not-stated" not in rules(opened(tmp_path, NAMELESS.replace("Effect size", "yi")))
+
+
+def test_pairs_of_treatments_are_not_pooled_across_comparisons(tmp_path):
+    head = "study,treat1,treat2,TE,seTE\n"
+    text = f"{head}A,aspirin,clopidogrel,-0.2,0.1\nB,ticagrelor,aspirin,0.3,0.15\n"
+    found = opened(tmp_path, text)
+    assert set(found.outcomes) == {"aspirin vs clopidogrel", "ticagrelor vs aspirin"}
+    assert "each row is 'treat1' against 'treat2'" in found.provenance.reading
+    alike = opened(tmp_path, text.replace("ticagrelor,aspirin", "ticagrelor,clopidogrel"))
+    assert set(alike.outcomes) == {"effect"}
+    assert list(alike.data["comparison"].to_numpy())[1] == "ticagrelor vs clopidogrel"
+
+
+def test_a_comparison_that_stands_first_is_doubted(tmp_path):
+    head = "Study,Group 1,Group 2,OR,Lower,Upper\n"
+    row = "{},Usual care,Programme,0.8,0.6,1.07\n"
+    assert "comparison-first" in rules(opened(tmp_path, head + row.format("A") + row.format("B")))
+    turned = (head + row.format("A") + row.format("B")).replace(
+        "Usual care,Programme", "IPS,Usual care"
+    )
+    assert "comparison-first" not in rules(opened(tmp_path, turned))
+
+
+def test_doubts_beside_a_result_name_studies_and_outcomes_in_words():
+    said = " ".join(each.message for each in beside(open_dataset("rtw-trials")))
+    assert "Skagseth 2020, Gismervik 2020, Aasdahl 2018 are one family" in said
+    assert "rows 14 (Anema 2007, graded activity)" in said
+    assert not re.search(r"[a-z]+20\d\d|study=|_rtw'", said)
+
+
+def test_nothing_was_added_to_empty_cells_where_events_are_counted(tmp_path):
+    found = opened(tmp_path, "study,events_t,n_t,events_c,n_c\nA,0,20,3,22\nB,5,60,9,58\n")
+    assert ["0.5 added" in each.message for each in beside(found)] == [True]
+    assert beside(found, counted=True) == []
