@@ -17,8 +17,9 @@ from scipy.special import logsumexp
 
 from bayesrtw.engine.allocated_free import Free, of_mean, of_shift
 from bayesrtw.engine.allocated_lines import FAINT_BETWEEN, AtNodes, Here, Known, Lines, fixed
+from bayesrtw.engine.allocated_states import Line
 from bayesrtw.engine.allocated_told import normals_of, slopes_of
-from bayesrtw.engine.allocation import Allocated, Line, allocated, blinded
+from bayesrtw.engine.allocation import Allocated, allocated, blinded
 from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
 from bayesrtw.engine.between import Interpolated, between
 from bayesrtw.engine.each_normal import EachNormal
@@ -557,8 +558,8 @@ def silent(model: Model, evidence: Evidence) -> bool:
     return any(given(term, evidence).unreported is not None for term in model.terms)
 
 
-#: The last fits of all rows.
-_latest: deque[AllocatedFit] = deque(maxlen=2)
+#: The fits of all rows that were asked for last: a report asks for its own again after its variants and rungs.
+_latest: deque[AllocatedFit] = deque(maxlen=8)
 
 
 def fit_allocated(model: Model, evidence: Evidence) -> AllocatedFit:
@@ -571,8 +572,10 @@ def fit_allocated(model: Model, evidence: Evidence) -> AllocatedFit:
     EngineRefusal
         If a part of the model is in the way, or the posterior is improper.
     """
-    for known in _latest:
+    for known in tuple(_latest):
         if known.evidence is evidence and known.model == model:
+            _latest.remove(known)
+            _latest.appendleft(known)
             return known
     hold(model, evidence)
     design = build(model, evidence, levels=True)

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtr
 
-from bayesrtw.engine.allocation import Allocated, Line, Points, arranged, factored, whitened
+from bayesrtw.engine.allocated_states import Line, Points, factored, whitened
+from bayesrtw.engine.allocation import Allocated, arranged
 from bayesrtw.engine.arrays import mean_of
 from bayesrtw.engine.curved_series import ManyNormals
 from bayesrtw.engine.integrate import carrying

@@ -12,11 +12,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bayesrtw.engine.allocation import Allocated, Line, Points, States
+from bayesrtw.engine.allocated_states import Line, States
+from bayesrtw.engine.allocation import Allocated, Asked
 from bayesrtw.engine.between import Gridded, Span
 from bayesrtw.engine.curved_series import DEGREE, GONE, EachNode, ManyNormals, left_out
 from bayesrtw.engine.integrate import carrying
-from bayesrtw.engine.kernel import Conditional, Smoothed
+from bayesrtw.engine.kernel import Smoothed
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.nodes import Nodes
 from bayesrtw.posterior.series import widened
@@ -42,12 +43,7 @@ class Here:
     problem: Allocated
     weight: Array
     values: tuple[Array, ...]
-    points: Points
-
-    @cached_property
-    def states(self) -> States:
-        """Coefficients under every allocation."""
-        return self.problem.states(self.points)
+    states: States
 
     @cached_property
     def share(self) -> Array:
@@ -82,7 +78,7 @@ class Made(NamedTuple):
 class Known:
     """What does not change with the priors of hyperparameters, which neighbours may differ in."""
 
-    given: dict[bytes, Conditional] = field(default_factory=dict)
+    given: Asked = field(default_factory=Asked)
     gridded: Gridded = field(default_factory=Gridded)
     made: dict[object, Made] = field(default_factory=dict)
     told: dict[object, Array] = field(default_factory=dict)
@@ -168,12 +164,11 @@ class AtNodes:
     def _some(self, values: Sequence[Array], some: Index, weight: Array) -> Iterator[Here]:
         if not len(some):
             return
-        values = [value[some] for value in values]
-        step, points = self.problem.together, self.problem.points(tuple(values))
-        for start in range(0, len(weight), step):
-            cut = slice(start, start + step)
-            own = tuple(value[cut] for value in values)
-            yield Here(self.problem, weight[cut], own, points.cut(cut))
+        values, start = [value[some] for value in values], 0
+        for states in self.problem.conditioned(tuple(values)):
+            cut = slice(start, start + len(states.log))
+            start = cut.stop
+            yield Here(self.problem, weight[cut], tuple(value[cut] for value in values), states)
 
     def mean(self, key: object, size: int, make: Callable[[Here], Array]) -> Array:
         """Average what is made at each place, shape (place, size), once for all weights of the nodes."""

@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.allocated_lines import AtNodes, Here
-from bayesrtw.engine.allocation import Allocated, Line
+from bayesrtw.engine.allocated_states import Line
+from bayesrtw.engine.allocation import Allocated
 from bayesrtw.engine.each_normal import EachNormal
 from bayesrtw.model.design import Design
 
@@ -62,7 +63,10 @@ def normals_of(at: AtNodes, problem: Allocated, design: Design, combine: Array) 
         states, share = here.states, here.share
         whitened = [states.whitened(Line(row)) for row in np.eye(width)]
         mean = np.einsum("lc,cna->lna", combine, np.array([own for own, _, _ in whitened]))
-        white = np.array([slopes for _, slopes, _ in whitened])
+        white = np.empty((width, len(states.pull), *share.shape))
+        for own, (_, slopes, _) in zip(white, whitened, strict=True):
+            for one, slope in zip(own, slopes, strict=True):
+                one[:] = slope
         # Covariances of coefficients with what is asked, given an allocation.
         asked = np.einsum("lc,cmna->lmna", combine, white)
         within = np.einsum("cmna,lmna->ncla", white, asked)

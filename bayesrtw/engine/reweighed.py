@@ -39,12 +39,12 @@ Index = NDArray[np.intp]
 
 #: Pairs of points that are divided among nodes, and at a node at least.
 PAIRS, FEWEST = 5_000, 2
-#: Error of a pooled mean, in SDs, above which points are laid anew, so many times as many, once.
-WANTED, DENSER = 0.02, 8
+#: Error of a pooled mean, in SDs, above which points are laid anew, so many times as many; and how often.
+WANTED, DENSER, ANEW = 0.02, 8, 2
 #: Draws are kernels of this SD, in SDs of the posterior, drawn in so that mean and SD stay.
 NARROW = 0.05
-#: Share of points that must carry.
-CARRIED = 0.01
+#: Points of one weight that those which are laid must be worth.
+CARRIED = 100.0
 #: How much wider than the posterior points are laid, and what is added to variances of normals.
 WIDER, LEAST = 1.1, 0.02
 #: Multiples of it, less whole numbers, are spread evenly.
@@ -311,7 +311,7 @@ class _Look:
             If few points are left to carry it.
         """
         share, gained = self.shares(weight)
-        if 1.0 / float(np.sum(share**2)) < CARRIED * len(share):
+        if 1.0 / float(np.sum(share**2)) < CARRIED:
             raise ConvergenceError(
                 "a selection moves the posterior off the points of the one without it; take a milder one."
             )
@@ -399,10 +399,13 @@ class Weighed:
     def _under(self, weight: float) -> Posterior:
         look = self._look(round(-math.log2(weight)))
         found = look.posterior(weight)
-        if found.error <= WANTED:
-            return found
-        stand = look.next(weight)
-        return replace(look, stand=stand._replace(pairs=DENSER * PAIRS)).posterior(weight)
+        for _ in range(ANEW):
+            if found.error <= WANTED:
+                break
+            # Moments that few points tell are rough: those of the denser ones lay them once more.
+            look = replace(look, stand=look.next(weight)._replace(pairs=DENSER * PAIRS))
+            found = look.posterior(weight)
+        return found
 
     def _look(self, halvings: int) -> _Look:
         looks = self._looks

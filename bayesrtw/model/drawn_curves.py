@@ -43,7 +43,9 @@ def _log(study: Returns, theta: Array, places: Array, shapes: Array) -> Array:
         if study.by_arm:
             found = _by_arm(study, theta, places, shapes)
         else:
-            found = study.log_joint(theta[:, None, None], places[:, None], shapes)
+            # Where all is told of the one day that places are of, shapes change nothing.
+            own = shapes[:1] if study.flat and study.day else shapes
+            found = study.log_joint(theta[:, None, None], places[:, None], own)
         found = found + study.shape.log_place(places[:, None], shapes, study.day)
         found = found - 0.5 * ((shapes - law[0]) / law[1]) ** 2
     return np.where(np.isnan(found), -np.inf, found)

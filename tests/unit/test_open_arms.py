@@ -216,3 +216,27 @@ def test_tables_of_arms_take_measures_by_any_name_and_stated_errors(tmp_path: Pa
     path.write_text("study,parts_t,parts_c,effect,se\ns0,a + b,none,0.4,0.1\ns1,a,none,0.3,0.1\n")
     rows = brw.open_dataset(path, measure="log_hazard_ratio", benefit="higher")
     assert rows.data["parts_c"].to_numpy().tolist() == ["none", "none"]
+
+
+def test_two_fits_keep_what_they_were_asked_last() -> None:
+    whole = solve(model("against", None), contrasts())
+    every = np.arange(whole.evidence.size)
+    fits = [whole, *(one for one in whole.without([every == row for row in range(3)]) if one)]
+    asked = [(np.array([0.1, 0.3]),), (np.array([0.1, 0.4]),)]
+
+    def states(values):
+        return [
+            np.concatenate([own.log for own in one.problem.conditioned(values)]) for one in fits
+        ]
+
+    first = [states(values) for values in asked]
+    assert [bool(one.problem.known.states) for one in fits] == [False] * (len(fits) - 2) + [
+        True
+    ] * 2
+    # Whatever was kept or forgotten, the same values have the same answer and others another one.
+    again = [states(values) for values in asked[::-1]][::-1]
+    for old, new in zip(first, again, strict=True):
+        assert all(np.array_equal(*each) for each in zip(old, new, strict=True))
+    for one, other in zip(*first, strict=True):
+        assert np.array_equal(one[0], other[0])
+        assert not np.allclose(one[1], other[1])

@@ -19,6 +19,8 @@ from bayesrtw.plot.returns import describe_returns, own_numbers, plot_returns
 WEIBULL = Shape(0.0, (math.log(120.0), 1.0), (math.log(0.8), 0.25))
 PEOPLE = np.array([68.0, 66.0])
 COUNTED = Back(np.array([91.0, 182.0]), np.array([[20.0, 30.0], [28.0, 40.0]]), PEOPLE)
+#: Of one date, where the shape of a curve changes nothing that is told.
+ONE_DATE = Back(COUNTED.day[1:], COUNTED.events[:, 1:], PEOPLE)
 MEDIANS = tuple(
     Report("quantile", math.log(days), 0.2, 0.5, arm) for days, arm in ((88.0, 1), (140.0, 0))
 )
@@ -49,7 +51,9 @@ def _by_grid(study: Returns, theta: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("numbers", "seen"), [((), COUNTED), (MEDIANS, None)], ids=["counts", "medians"]
+    ("numbers", "seen"),
+    [((), COUNTED), ((), ONE_DATE), (MEDIANS, None)],
+    ids=["counts", "one date", "medians"],
 )
 def test_curves_are_drawn_from_what_a_study_tells_of_them(numbers, seen) -> None:
     """Of 4000 draws the mean has an error of 1.6 % of an SD, and the SD of 1.1 %; four are allowed."""
