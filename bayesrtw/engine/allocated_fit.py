@@ -558,7 +558,7 @@ def silent(model: Model, evidence: Evidence) -> bool:
     return any(given(term, evidence).unreported is not None for term in model.terms)
 
 
-#: The fits of all rows that were asked for last: a report asks for its own again after its variants and rungs.
+#: The fits of all rows that were asked for last: a report asks for its own after variants and rungs.
 _latest: deque[AllocatedFit] = deque(maxlen=8)
 
 
