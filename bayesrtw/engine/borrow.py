@@ -9,16 +9,20 @@ from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import EngineRefusal, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior, normal
+from bayesrtw.model.curve import curve
 from bayesrtw.model.heterogeneity import Exchangeable
 from bayesrtw.model.likelihood import Likelihood, correlated, excess
 from bayesrtw.model.mixture_prior import NormalMixture
 from bayesrtw.model.moderator import Intercept
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Borrowing, Term, given
+from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.registry import kind_of
 
 #: Nodes of the prediction with less than this share are dropped.
 NEGLIGIBLE = 1e-12
+#: The same for the shares by which normals at even steps may fall below zero.
+ROUNDED = 1e-8
 
 #: Normals of a prediction from which on they are written as fewer; their steps, in SDs of the narrowest, and
 #: how far they reach, in SDs of each.
@@ -141,7 +145,8 @@ def predicted(source: Fitted) -> NormalMixture:
     Returns
     -------
     NormalMixture
-        One normal for each node of the quadrature, to the quadrature's own precision.
+        One normal for each node of the quadrature, to the quadrature's own precision; where kernels are not
+        normal, normals at even steps that give their density.
 
     Raises
     ------
@@ -150,14 +155,26 @@ def predicted(source: Fitted) -> NormalMixture:
     """
     found = source.posterior.new
     if found.series is not None:
-        raise EngineRefusal(
-            "a robust MAP prior needs studies whose likelihood is normal, and without biases that they may "
-            "have; take the normal likelihood, or pool all studies with a term of their bias."
-        )
-    keep = found.weight > NEGLIGIBLE
-    weight, mean, sd = _fewer(found.weight[keep], found.mean[keep], found.sd[keep])
+        weight, mean, sd = _laid(found)
+    else:
+        keep = found.weight > NEGLIGIBLE
+        weight, mean, sd = _fewer(found.weight[keep], found.mean[keep], found.sd[keep])
     weight = weight / weight.sum()
     return NormalMixture(tuple(weight.tolist()), tuple(mean.tolist()), tuple(sd.tolist()))
+
+
+def _laid(found: Kernels) -> tuple[Array, Array, Array]:
+    """Write a density whose kernels are not normal as normals of one SD, at even steps."""
+    line = curve(found.log_density, found.centre, found.spread, "what the studies predict")
+    mass = line.weight.sum()
+    if line.edges or np.min(line.weight) < -ROUNDED * mass:
+        raise EngineRefusal(
+            "what the studies of the robust MAP prior predict is no mixture of normals; pool all studies "
+            "with a term of their bias."
+        )
+    keep = line.weight > NEGLIGIBLE * line.weight.max()
+    place = np.asarray(line.first + line.step * np.flatnonzero(keep), dtype=np.float64)
+    return line.weight[keep] / mass, place, np.full_like(place, line.sd)
 
 
 def _fewer(weight: Array, mean: Array, sd: Array) -> tuple[Array, Array, Array]:

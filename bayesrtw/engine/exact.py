@@ -25,6 +25,7 @@ from bayesrtw.engine.curved_nodes import counts_of
 from bayesrtw.engine.curved_tree import drawn_from, quadrature
 from bayesrtw.engine.draw import draw_effects, draw_hyper, draw_near
 from bayesrtw.engine.drawn_group import posterior_group
+from bayesrtw.engine.fitted import Fitted
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import log_densities
 from bayesrtw.engine.normal import normal
@@ -195,7 +196,11 @@ class Exact:
         if term is None or halves is None:
             return model, evidence
         external, source, others, target = halves
-        first = normal(external, source, start=self.nodes, tolerance=self.tolerance)
+        first: Fitted = (
+            fit_curved(external, source, tolerance=self.tolerance)
+            if curved(external, source)
+            else normal(external, source, start=self.nodes, tolerance=self.tolerance)
+        )
         return others.under({"mu": robust(predicted(first), term)}), target
 
     def _curved(self, fit: CurvedFit, seed: int) -> dict[str, xr.Dataset]:
