@@ -14,7 +14,7 @@ from bayesrtw.analysis.catalog import evidence_of, register
 from bayesrtw.analysis.default import the_default, without_counts
 from bayesrtw.analysis.query import selected
 from bayesrtw.analysis.spec import Analysis, vary
-from bayesrtw.doubt.inspect import beside
+from bayesrtw.doubt.inspect import beside, readable
 from bayesrtw.engine import choose, fit
 from bayesrtw.engine.exact import Exact
 from bayesrtw.errors import ConvergenceError, Finding, SpecError
@@ -219,6 +219,8 @@ def _run(analysis: Analysis, source: Evidence) -> Synthesis:
         *checked,
         *diagnose(tree, model),
     )
+    named = readable(chosen.evidence)
+    findings = tuple(replace(each, message=named(each.message)) for each in findings)
     return Synthesis(
         analysis=analysis,
         evidence=chosen.evidence,

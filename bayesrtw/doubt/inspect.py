@@ -132,7 +132,7 @@ def beside(evidence: Evidence, *, counted: bool = False) -> list[Finding]:
         who keep it.
     """
     kept = bool(evidence.provenance.dataset)
-    named = _names(evidence)
+    named = readable(evidence)
     grouped: dict[str, list[Doubt]] = {}
     for each in doubts(evidence):
         if (each.rule in _BESIDE and not counted) or (
@@ -145,18 +145,31 @@ def beside(evidence: Evidence, *, counted: bool = False) -> list[Finding]:
     ]
 
 
-def _names(evidence: Evidence) -> Callable[[str], str]:
-    """Give what writes studies and outcomes by their readable names, where a data set has ids of its own."""
-    labels = {name: each.title for name, each in evidence.outcomes.items() if "_" in name}
+def readable(evidence: Evidence) -> Callable[[str], str]:
+    """Give what writes studies, outcomes and parts by their names, where a data set has ids of its own.
+
+    Parameters
+    ----------
+    evidence
+        The rows.
+
+    Returns
+    -------
+    callable
+        A text to the same with names in place of ids; words of English, which an id may be, stay.
+    """
+    labels = {name: each.title for name, each in evidence.outcomes.items()}
+    labels |= {part.name: part.title for part in evidence.coding.parts}
     if "label" in evidence.data:
         pairs = zip(
             evidence.data["study"].to_numpy(), evidence.data["label"].to_numpy(), strict=True
         )
         labels |= {str(study): str(label) for study, label in pairs if label}
-    if not labels:
+    ids = [name for name in labels if re.search(r"[\d_]", name)]
+    if not ids:
         return str
-    ids = "|".join(map(re.escape, sorted(labels, key=len, reverse=True)))
-    found = re.compile(rf"study='({ids})'|(?<![\w.])({ids})(?![\w.]*\w)")
+    any_ = "|".join(map(re.escape, sorted(ids, key=len, reverse=True)))
+    found = re.compile(rf"study='({any_})'|(?<![\w.])({any_})(?![\w.]*\w)")
     return lambda text: found.sub(lambda each: labels[each[1] or each[2]], text)
 
 

@@ -132,10 +132,13 @@ def behind(content: dict[str, Any], measure: Measure) -> tuple[tuple[str, Text],
         lines.append(("Pooled", (Quoted(f"{found['mean']}."),)))
     if by_default(content["rationale"]):
         lines += [("Model", (Quoted(reason),)) for reason in content["rationale"]]
+    called = {each.get("of", ""): each["name"] for each in content["analysis"]["estimand"]}
     for place, own in enumerate(found["priors"]):
         at = f"/behind/priors/{place}"
+        name = called.get(own["of"], "") if own["kind"] == "spread" else ""
         said = _of_mean(own, at, measure) if own["kind"] == "mean" else _of_spread(own, at, measure)
-        lines.append((f"Prior of {quantity(own['of'])}", (Quoted(own["prior"]), *said, ".")))
+        of = quantity(own["of"]) + (f" ({name})" if name else "")
+        lines.append((f"Prior of {of}", (Quoted(own["prior"]), *said, ".")))
     if found["conflicts"] is not None:
         lines.append(("Prior against data", _conflicts(found["conflicts"])))
     lines += _doubts(content)

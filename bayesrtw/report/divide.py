@@ -1,20 +1,27 @@
 """A report as paper has it: what can be sent, and a supplement with the rest."""
 
 from dataclasses import replace
+from typing import Final
 
+from bayesrtw.printed import numbered
 from bayesrtw.report.block import (
     Block,
+    Bullets,
     Controls,
     Folded,
     Heading,
     Listing,
     Outline,
     Pictures,
+    Styled,
     Tabular,
 )
 
 #: Sections that a reader of paper looks up and does not read.
 ASIDE = ("explore", "predictive", "classical", "outlook", "record", "checklist")
+
+#: How a finding begins that explains itself.
+_NOTE: Final = Styled(("note",), "tag")
 
 
 def divided(whole: Outline) -> tuple[Outline, Outline]:
@@ -58,6 +65,13 @@ def _parted(block: Block) -> tuple[Block | None, tuple[Block, ...]]:
     """Give what the report keeps of a block, and what the supplement has of it."""
     if isinstance(block, Pictures):
         return block, (block,)
+    if isinstance(block, Bullets) and block.kind == "findings":
+        notes = tuple(item for item in block.items if item[0] == _NOTE)
+        others = tuple(item for item in block.items if item[0] != _NOTE)
+        if not notes:
+            return block, ()
+        others += ((f"{numbered(len(notes), 'note')} more in the supplement.",),)
+        return replace(block, items=others), (replace(block, items=notes),)
     if isinstance(block, Folded | Listing | Controls):
         return None, _opened(block)
     if not isinstance(block, Tabular):

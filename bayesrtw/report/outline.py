@@ -347,7 +347,7 @@ def _checks(content: dict[str, Any]) -> Section:
     return Section(
         "checks",
         "Checks and findings",
-        (Paragraph((*how, " Every finding of the run:")), findings(content["findings"])),
+        (Paragraph((*how, " Findings of the run:")), findings(content["findings"])),
     )
 
 

@@ -49,7 +49,7 @@ def test_the_terminal_says_what_the_record_says(content: dict) -> None:  # type:
         "Prior of μ: normal(mean = 0, sd = 0.5): 95 % of it says HR 0.38 to 2.66"
         in said.replace("\u00a0", " ")
     )
-    assert "Prior of tau: half-normal(0.25)" in said
+    assert "Prior of tau (SD): half-normal(0.25)" in said
     assert "Prior against data: " in said
     for each in content["behind"]["conflicts"]:
         assert each["prior"] >= 0.05, "below it nothing is said"

@@ -243,6 +243,16 @@ def test_tables_are_written_with_the_change_in_front_and_names_in_full(tmp_path)
     whole = studies.loc["none left out", "median"]
     assert_allclose(studies["change"], studies["median"] / whole, rtol=1e-12)
     assert "Lambeek 2010" in studies.index
+    # Everything of an effect is on one scale: a new setting holds the mean's interval.
+    assert (studies["new_lower"] < studies["lower"]).all()
+    assert (studies["new_upper"] > studies["upper"]).all()
+    assert {"mean_log", "sd_log"} <= set(studies.columns)
+    influence = pd.read_csv(out / "influence-of-each-study.csv", index_col=0)
+    assert list(influence.columns[:3]) == ["change", "median_without", "probability_change"]
+    assert_allclose(influence["median_without"], studies["median"].loc[influence.index], rtol=1e-9)
+    assert_allclose(influence["change"][1:], studies["change"].loc[influence.index[1:]], rtol=1e-9)
+    expected = pd.read_csv(out / "predictive-check.csv", index_col=0)
+    assert_allclose(expected.loc["Lambeek 2010", "effect"], 1.9, rtol=1e-9)
     families = pd.read_csv(out / "leaving-out-families-of-studies.csv", index_col=0)
     assert "Skagseth 2020; Gismervik 2020; Aasdahl 2018" in families.index
     ids = set(brw.open_dataset("rtw-trials").data["study"].to_numpy().astype(str))
