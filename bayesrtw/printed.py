@@ -21,6 +21,10 @@ MOST_DIGITS: Final = 7
 
 #: Printed ratios beyond these are cut to ``>9999`` and ``<0.01``.
 MOST_RATIO, LEAST_RATIO = 9999.5, 0.005
+#: A ratio beyond which, and one over it, nobody asked whether numbers allow it.
+BOUNDLESS = math.exp(29.0)
+#: What stands for the end of an interval that has none.
+NO_LIMIT: Final = "no limit"
 
 #: Ratios from here on have one decimal.
 MOST_FINE: Final = 9.995
@@ -111,6 +115,10 @@ def with_interval(middle: float, low: float, high: float, *, log: bool, places: 
     if log:
         places = finer(low, high, log=True, places=places)
     first, second, third = (spell(each, log=log, places=places) for each in (middle, low, high))
+    if log and low < 1.0 / BOUNDLESS:
+        second = NO_LIMIT
+    if log and high > BOUNDLESS:
+        third = NO_LIMIT
     return f"{first} ({second} to {third})"
 
 

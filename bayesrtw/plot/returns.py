@@ -159,7 +159,8 @@ def _read(
             "probability between 0 and 1."
         )
     tree = tree_of(source)
-    speaks, posterior = models_of(tree)[0].likelihood.offers.speaks, tree["posterior"].to_dataset()
+    speaks = models_of(tree)[0].likelihood.offers.speaks
+    posterior = tree["posterior"].to_dataset() if "posterior" in tree else xr.Dataset()
     if speaks is None:
         raise SpecError(
             "plot_returns: this model hears no curve of return; use the likelihood 'return_to_work', or "

@@ -104,6 +104,8 @@ def test_what_tells_no_curve_is_refused() -> None:
     rows = brw.Evidence.from_returns(pd.DataFrame(ROWS[:1]))
     with pytest.raises(SpecError, match="every row reports a hazard ratio"):
         plot_returns(brw.fit(MODEL, rows), evidence=rows)
+    with pytest.raises(SpecError, match="no draws of study effects"):
+        plot_returns(brw.fit(MODEL, rows, engine=brw.Exact(draws=0)), evidence=rows)
     frame = pd.DataFrame({"study": ["A", "B"], "effect": [0.1, 0.2], "se": [0.1, 0.2]})
     own = brw.Evidence.from_frame(frame, measure="log_hazard_ratio")
     with pytest.raises(SpecError, match="hears no curve"):
