@@ -26,6 +26,9 @@ BOUNDLESS = math.exp(29.0)
 #: What stands for the end of an interval that has none.
 NO_LIMIT: Final = "no limit"
 
+#: An interval that reaches so far has no end: nobody looks for one beyond exp(30).
+NO_END: Final = 1e12
+
 #: Ratios from here on have one decimal.
 MOST_FINE: Final = 9.995
 
@@ -104,7 +107,7 @@ def spell(value: float, *, log: bool, places: int) -> str:
             places = min(places, max(0, MOST_DIGITS - 1 - math.floor(math.log10(abs(value)))))
         return signed(f"{value:,.{places}f}" if abs(value) < MOST_PLAIN else f"{value:.2e}")
     if value >= MOST_RATIO:
-        return ">9999"
+        return "∞" if value >= NO_END else ">9999"
     if value < LEAST_RATIO:
         return "<0.01"
     return f"{value:.{places if value < MOST_FINE else 1 if value < 99.95 else 0}f}"

@@ -110,6 +110,24 @@ class Synthesis(Pictured):
         """Give its first screen for a notebook; found by name, as pictures are."""
         return str(import_module("bayesrtw.report.notebook").first_screen(self))
 
+    def to_latex(self) -> str:
+        r"""Write the answers as a table for a paper, with the digits that they need.
+
+        Returns
+        -------
+        str
+            A LaTeX table with the rules of the package booktabs; every table of a report is one of
+            ``bayesrtw report --tables``.
+
+        Examples
+        --------
+        >>> import bayesrtw as brw
+        >>> found = brw.run(brw.open_analysis("sick-leave-days"))
+        >>> print(found.to_latex().splitlines()[3])
+        \begin{tabular}{lrl}
+        """
+        return str(import_module("bayesrtw.report.notebook").as_latex(self))
+
 
 def asked_of(
     what: Analysis | Synthesis, evidence: Evidence | None = None

@@ -3,9 +3,10 @@
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.pictured import as_html, rows_as_html
 from bayesrtw.report.behind import behind
-from bayesrtw.report.block import plain
+from bayesrtw.report.block import Head, plain
 from bayesrtw.report.document import document
 from bayesrtw.report.numbers import Printer
+from bayesrtw.report.tables import latex
 from bayesrtw.report.text import answer_rows, headline
 
 
@@ -24,3 +25,11 @@ def first_screen(synthesis: Synthesis) -> str:
         [synthesis.analysis.question, headline(synthesis)],
         [rows_as_html(headings, rows), as_html("", [*lines, *warned, more])],
     )
+
+
+def as_latex(synthesis: Synthesis) -> str:
+    """Write its answers as a table."""
+    headings, rows = answer_rows(synthesis)
+    heads = (Head(headings[:1]), Head(headings[1:2], "num"), Head(headings[2:]))
+    cells = [list(row) for row in (headings, *rows)]
+    return latex(synthesis.analysis.title, heads, cells, headline(synthesis))

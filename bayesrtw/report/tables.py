@@ -16,7 +16,7 @@ _LATEX: Final = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
     "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
     ">": r"\textgreater{}", "−": r"$-$", "–": "--", "μ": r"$\mu$", "τ": r"$\tau$", "²": r"$^2$",
-    "\u00a0": "~", "±": r"$\pm$", "×": r"$\times$",
+    "\u00a0": "~", "±": r"$\pm$", "×": r"$\times$", "∞": r"$\infty$",
 }  # fmt: skip
 
 #: Names of sheets are no longer in a workbook.

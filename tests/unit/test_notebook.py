@@ -1,5 +1,6 @@
 """What a notebook shows of a synthesis."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -28,3 +29,16 @@ def test_a_bubble_plot_of_a_tree_names_both_ways() -> None:
     tree = brw.fit(brw.Model(terms=terms), brw.Evidence.from_frame(frame))
     with pytest.raises(SpecError, match=r"give the Synthesis that run returned .* evidence="):
         brw.plot_bubble(tree)
+
+
+def test_answers_as_a_table_for_a_paper_have_the_digits_that_they_need() -> None:
+    frame = pd.DataFrame({"study": list("ABC"), "effect": [0.1, 0.3, 0.2], "se": 0.1})
+    found = brw.run(brw.Evidence.from_frame(frame, measure="log_hazard_ratio"))
+    rows = found.to_latex().splitlines()
+    assert r" & HR (95 \% CrI) & probability \\" in rows
+    median, lower, upper = np.exp(
+        found.estimates.loc["pooled", ["median", "lower", "upper"]].astype(float)
+    )
+    assert any(
+        row.startswith(f"pooled & {median:.2f} ({lower:.2f} to {upper:.2f})") for row in rows
+    )

@@ -75,7 +75,9 @@ def test_effects_have_the_decimals_of_their_intervals():
     assert with_interval(0.95, 0.56, 1e13, log=True, places=2) == "0.95 (0.56 to no limit)"
     assert with_interval(0.95, 0.0, 1e5, log=True, places=2) == "0.95 (no limit to >9999)"
     assert spell(-0.04, log=False, places=1) == "0.0"
-    assert spell(math.inf, log=True, places=2) == ">9999"
+    assert spell(1e7, log=True, places=2) == ">9999"
+    # Eleven of eleven are back: any larger hazard ratio is as probable.
+    assert with_interval(0.95, 0.56, math.exp(30), log=True, places=2) == "0.95 (0.56 to ∞)"
 
 
 def test_changes_have_a_sign_and_minus_is_a_minus():

@@ -24,7 +24,7 @@
       const whole = Math.abs(value) >= 1 ? Math.floor(Math.log10(Math.abs(value))) : 0;
       const plain = Math.abs(value) >= 1 ? Math.min(own, Math.max(0, 6 - whole)) : own;
       if (!ratio) return minus(Math.abs(value) < 1e9 ? grouped(value.toFixed(plain)) : value.toExponential(2));
-      if (value >= 9999.5) return ">9999";
+      if (value >= 9999.5) return value >= 1e12 ? "∞" : ">9999";
       if (value < 0.005) return "<0.01";
       return value.toFixed(value < 9.995 ? own : value < 99.95 ? 1 : 0);
     }
