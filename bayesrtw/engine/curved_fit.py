@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 
 from bayesrtw.engine import curved_foretold as foretelling
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
+from bayesrtw.engine.condensed import on_a_line
 from bayesrtw.engine.cubature import rule, single, sizes
 from bayesrtw.engine.curved import Curved, curved_of
 from bayesrtw.engine.curved_biased import HEAVY
@@ -31,8 +32,8 @@ from bayesrtw.engine.curved_nodes import (
 from bayesrtw.engine.curved_place import Seen, weighed
 from bayesrtw.engine.curved_rows import (
     Chances,
+    EachRow,
     ErrorPart,
-    alone,
     behind,
     biases,
     chances,
@@ -41,7 +42,7 @@ from bayesrtw.engine.curved_rows import (
     reported,
     told,
 )
-from bayesrtw.engine.curved_series import NEGLIGIBLE, ROWS
+from bayesrtw.engine.curved_series import ROWS
 from bayesrtw.engine.curved_thinned import let_through
 from bayesrtw.engine.curved_told import each_normal, slopes
 from bayesrtw.engine.each_normal import EachNormal
@@ -71,6 +72,8 @@ SERVED, STRICT = 20.0, 1e-7
 FIRST = {0: 0, 1: 0, 2: 1, 3: 1}
 #: Densities of sites in one look up to which finer rules are tried for more than the tolerance.
 CHEAP = 2e6
+#: Highest degree of series of effects behind single rows: the short rules that lay these resolve no more.
+OF_ROWS = 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -253,35 +256,30 @@ class CurvedFit:
 
     def _effect(self, row: int) -> Kernels:
         """Give the effect behind a row that is not at risk."""
-        laid = self._for_rows
-        (weight, share, _), curved, seen = self._shares(laid), laid.curved, laid.seen
-        each = np.abs(weight[:, None] * share)
-        point, node = (np.max(each, axis=axis) > NEGLIGIBLE for axis in (1, 0))
-        weight, share = weight[point], share[np.ix_(point, node)]
-        seen = seen._replace(b=seen.b[np.ix_(point, node)], place=seen.place.at(point))
-        found = alone(curved, tuple(value[point] for value in self.nodes.values), seen, row)
-        repeat = found.share.shape[1] // seen.b.shape[1]
-        here = np.repeat(share, repeat, axis=1) * found.share
+        here, found, share = self._about(row)
         if not self.kept[row]:
-            return kernels(found.behind, weight, here, self._degree, found.own)
-        theta, each = effects(curved, row, found)
-        every = (here[..., None] * each).reshape(len(weight), -1)
-        return kernels(theta.reshape(every.shape), weight, every, self._degree, enough=ROWS)
+            return kernels(found.behind, here.weight, share, self._degree, found.own)
+        near, behind = self.design.near, found.behind
+        if np.array_equal(near.columns[row], near.of_effects[row]):
+            # All that matters is what the site sees.
+            apart = (found.seen - behind)[:, :1]
+            seen, share = on_a_line(found.seen, here.weight, share)
+            found = found._replace(seen=seen, behind=seen - apart)
+        theta, each = effects(self.fine.curved, row, found)
+        every = (share[..., None] * each).reshape(len(here.weight), -1)
+        return kernels(theta.reshape(every.shape), here.weight, every, OF_ROWS, enough=ROWS)
 
     @cached_property
-    def _for_rows(self) -> Laid:
-        return foretelling.for_rows(self.fine, self.nodes.values, self.figures)
+    def _about(self) -> EachRow:
+        return EachRow(self.fine.curved, self.nodes.values, self.fine.seen, self.shared[:2])
 
     def _reported(self, row: int) -> Kernels | Outcomes:
         """Give what a row would report: where it is one of several outcomes, these."""
         sites = self.design.sites
         if self.fine.curved.at_risk[row] or sites.reports(row, np.zeros(1)) is None:
             return self._row(row, effect=False)
-        weight, share, _ = self._shares(self.fine)
-        found = alone(self.fine.curved, self.nodes.values, self.fine.seen, row)
-        repeat = found.share.shape[1] // share.shape[1]
-        here = np.repeat(share, repeat, axis=1) * found.share
-        eta = kernels(found.seen, weight, here, self._degree, found.own + found.noise)
+        here, found, share = self._about(row)
+        eta = kernels(found.seen, here.weight, share, self._degree, found.own + found.noise)
         return told(sites, row, eta)
 
     @cached_property
@@ -577,7 +575,7 @@ def fit_curved(
         )
     error = error if dims else 0.0
     if known is not None:
-        error = max(error, known, foretelling.stated_at(design, kept, fit.weighed_nodes))
+        error = max(error, known, foretelling.stated_at(laid, fit.weighed_nodes))
         return replace(fit, coarse=foretelling.coarser(laid, nodes.values, steps[0]), error=error)
     base, best, moved = fit, fit, math.inf
     for size in steps[first + 1 :] or steps:

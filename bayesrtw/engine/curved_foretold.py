@@ -1,6 +1,6 @@
 """Whether rules that can be paid serve a model of many coefficients, before its nodes are laid."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.cubature import MOST_PRODUCT, sizes
 from bayesrtw.engine.curved import Curved, curved_of
-from bayesrtw.engine.curved_nodes import COUNTS, Laid, apart, cost
-from bayesrtw.engine.curved_place import moments, weighed
+from bayesrtw.engine.curved_nodes import COUNTS, Laid, cost
+from bayesrtw.engine.curved_place import Place, moments, weighed
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import CurvedDesign
 from bayesrtw.posterior.nodes import Nodes
@@ -25,9 +25,6 @@ HOPELESS = 5.0
 MANY, STATED = 8, 1e-2
 #: Quantiles of the posterior of the hyperparameter at which that error is measured.
 QUANTILES = (0.1, 0.5, 0.9)
-#: What the rule for single rows of groups may move, in SDs of the coefficients, and its least size: it is
-#: laid in a group's own effect too.
-OF_ROWS, LEAST = 1e-5, 9
 
 
 def _stated(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> float | None:
@@ -51,7 +48,7 @@ def _stating(design: CurvedDesign, kept: NDArray[np.bool_]) -> list[Curved]:
     return [curved_of(design, size, kept) for size in sizes(width)[1:3]]
 
 
-def stated_at(design: CurvedDesign, kept: NDArray[np.bool_], nodes: Nodes) -> float:
+def stated_at(laid: Laid, nodes: Nodes) -> float:
     """Give the movement that a coarse rule is stated with where the posterior of its hyperparameter is.
 
     Raises
@@ -60,7 +57,10 @@ def stated_at(design: CurvedDesign, kept: NDArray[np.bool_], nodes: Nodes) -> fl
         If that is more than may be stated.
     """
     at = np.searchsorted(np.cumsum(np.exp(nodes.log_weight)), QUANTILES)
-    moved = _moved(_stating(design, kept), tuple(value[at] for value in nodes.values))
+    design, place = laid.curved.curved, laid.seen.place
+    held = None if place.held is None else place.held.at(at)
+    values = tuple(value[at] for value in nodes.values)
+    moved = _moved(_stating(design, laid.curved.keep), values, place.at(at)._replace(held=held))
     if moved > STATED:
         raise ConvergenceError(
             f"Exact: the answer still moves by {moved:.0e} posterior SDs at a coarse rule over "
@@ -86,29 +86,14 @@ def coarser(laid: Laid, values: Sequence[Array], size: int) -> Laid:
     return Laid(curved, curved.look(values, laid.seen.place))
 
 
-def for_rows(
-    laid: Laid, values: Sequence[Array], figures: Callable[[Laid], tuple[Array, ...]]
-) -> Laid:
-    """Give the coarsest rule that serves effects behind single rows of groups, within `OF_ROWS`."""
-    curved, width = laid.curved, laid.curved.design.columns.shape[1]
-    if not curved.problem.nested or not 2 <= width <= MOST_PRODUCT:
-        return laid
-    wanted = figures(laid)
-    for size in (each for each in sizes(width) if LEAST <= each < curved.size):
-        found = coarser(laid, values, size)
-        if apart(figures(found), wanted) <= OF_ROWS:
-            return found
-    return laid
-
-
 def _medians(curved: Curved) -> tuple[Array, ...]:
     """Give the medians of the priors, each of shape (1,)."""
     return tuple(np.atleast_1d(prior.ppf(np.array(0.5))) for prior in curved.priors)
 
 
-def _moved(curved: list[Curved], values: tuple[Array, ...]) -> float:
-    """Hold two rules against each other at values of the hyperparameters."""
-    place = curved[0].place(values)
+def _moved(curved: list[Curved], values: tuple[Array, ...], place: Place | None = None) -> float:
+    """Hold two rules against each other at values of the hyperparameters, where coefficients live there."""
+    place = curved[0].place(values) if place is None else place
     looked = [each.look(values, place) for each in curved]
     (mean, wide), (other, own) = (moments(seen.b, weighed(seen)[1]) for seen in looked)
     sd, before = (np.sqrt(np.diagonal(one, axis1=1, axis2=2)) for one in (own, wide))

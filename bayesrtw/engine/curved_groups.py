@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from bayesrtw.engine.cubature import rule
+from bayesrtw.engine.cubature import MOST_PRODUCT, rule
 from bayesrtw.engine.curved_place import Place
-from bayesrtw.engine.group_series import Series, Spanned, series, spanned
+from bayesrtw.engine.group_series import ENOUGH, Series, Spanned, series, spanned
 from bayesrtw.engine.problem import Problem
 from bayesrtw.model.grouped import Grouped
 
@@ -27,6 +27,8 @@ Mask = NDArray[np.bool_]
 NODES, STILL, WITHIN = (9, 15, 23, 35), 1e-8, 5.0
 #: Log of the share of the largest node below which one beyond the series is not asked about again.
 BENEATH = 30.0
+#: How many times as much both may leave out where rules of the coefficients are sparse, and right to less.
+SPARSE = 1000.0
 #: Means of rows that are asked for together.
 TOGETHER = 400_000
 
@@ -37,6 +39,10 @@ class Held(NamedTuple):
     series: tuple[Series, ...]
     keep: Mask
     missed: int
+
+    def at(self, points: Index) -> "Held":
+        """Give some of the points."""
+        return self._replace(series=tuple(each.at_points(points) for each in self.series))
 
 
 def inner(size: int) -> int:
@@ -156,6 +162,7 @@ def held(curved: "Curved", values: Sequence[Array], place: Place) -> Held:
     (part,) = curved.problem.nested
     keep = curved.keep & ~curved.at_risk & ~curved.lone
     look = Look(curved, values, slice(None), place, keep)
+    rough = SPARSE if place.centre.shape[1] > MOST_PRODUCT else 1.0
     inverse = np.linalg.inv(place.factor)
 
     def lay(some: Spanned, b: Array) -> Array:
@@ -169,14 +176,16 @@ def held(curved: "Curved", values: Sequence[Array], place: Place) -> Held:
             last[..., moving] = now
             moved = np.where(matter if b.shape[2] == 1 else matter[..., moving], now - known, 0.0)
             scale = np.maximum(np.abs(now).max(axis=(0, 1)), 1.0)
-            moving = moving[~(np.abs(moved).max(axis=(0, 1)) <= STILL * scale)]
+            moving = moving[~(np.abs(moved).max(axis=(0, 1)) <= rough * STILL * scale)]
             if not len(moving):
                 break
         last[..., moving] = np.nan
         return last
 
     every = spanned(curved.design.columns * keep[:, None], part.group)
-    found = tuple(each for of in every for each in series(of, place.centre, place.factor, lay))
+    found = tuple(
+        each for of in every for each in series(of, place.centre, place.factor, lay, rough * ENOUGH)
+    )
     served = [group for each in found for group in each.of.groups.tolist()]
     return Held(found, keep, int(np.sum(keep & ~np.isin(part.group, served))))
 

@@ -49,7 +49,7 @@ class Place(NamedTuple):
     held: "Held | None" = None
 
     def at(self, points: Mask | Index) -> "Place":
-        """Give some of the points, without series."""
+        """Give some of the points, without series of groups."""
         return Place(
             self.centre[points],
             self.factor[points],
@@ -57,6 +57,7 @@ class Place(NamedTuple):
             tuple(part[points] for part in self.ahead),
             tuple(part[points] for part in self.slope),
             tuple(tuple(part[points] for part in each) for each in self.bias),
+            None if self.surface is None else self.surface.some(points),
         )
 
     def centre_of(self, b: Array, cut: slice | Index, groups: Index | slice = slice(None)) -> Array:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp, ndtr
 
 from bayesrtw.engine.at_risk import chances_of
+from bayesrtw.engine.condensed import condensed
 from bayesrtw.engine.cubature import rule
 from bayesrtw.engine.curved import AT_ONCE, Curved
 from bayesrtw.engine.curved_biased import tilt as tilt_of
@@ -30,8 +31,8 @@ from bayesrtw.posterior.pieces import Outcomes
 
 Array = NDArray[np.float64]
 
-#: Nodes of a row's own effect given the coefficients.
-DEVIATIONS = 15
+#: Nodes of a row's own effect given the coefficients, and least nodes of what its group shares.
+DEVIATIONS, INSIDE = 15, 15
 #: Nodes of a value of a moderator that a row does not report: of a row that is kept, around where its value
 #: lives, and of one that is not, whose density is a mixture over them.
 VALUES, AHEAD = 15, 31
@@ -207,18 +208,19 @@ def _shared(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> 
     at = dict(zip(curved.names, values, strict=True))
     group = int(part.group[row])
     sd = np.broadcast_to(np.sqrt(part.variance(at, np.array([row])))[..., 0], points)
-    line = rule(1, inner(curved.size))
+    line = rule(1, max(inner(curved.size), INSIDE))
     share, z = seen.place.share[0][:, group], line.node[:, 0]
     ahead = seen.place.centre_of(seen.b, slice(None), np.array([group]))
     t = ahead + share[:, None, None] * z
     whole = np.log(line.weight) + 0.5 * z**2 - 0.5 * t**2 + np.log(share)[:, None, None]
     rows = np.flatnonzero((part.group == group) & curved.keep)
-    for node in range(len(line.weight)):
-        mean = seen.b @ curved.design.columns[rows].T + offset[:, None, rows]
-        mean = mean + (sd[:, None] * t[..., node])[..., None]
-        wide = curved.spread(own + noise, seen.b)
-        each = curved.alike(seen.place, slice(None), mean, wide, rows)
-        whole[..., node] += each.sum(axis=-1)
+    mean = seen.b @ curved.design.columns[rows].T + offset[:, None, rows]
+    mean = mean[:, :, None] + (sd[:, None, None] * t)[..., None]
+    wide = curved.spread(own + noise, seen.b)
+    wide = wide if wide.shape[1] == 1 else np.repeat(wide, len(z), axis=1)
+    flat = mean.reshape(points, -1, len(rows))
+    each = curved.alike(seen.place, slice(None), flat, wide, rows)
+    whole = whole + each.sum(axis=-1).reshape(whole.shape)
     each = np.exp(whole - logsumexp(whole, axis=-1, keepdims=True))
     return each.reshape(points, -1), sd[:, None, None] * t
 
@@ -266,19 +268,102 @@ class Alone(NamedTuple):
     noise: Array
 
 
-def alone(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> Alone:
-    """Give what a row that is not at risk looks like, given the coefficients."""
+class RowView(NamedTuple):
+    """A posterior as a row sees it.
+
+    Attributes
+    ----------
+    weight, share
+        Shares of points (point,), and measures of nodes at each, (point, node) or (point, node, measure).
+    values, seen
+        Hyperparameters, each (point,), and the nodes, which are right in what the row's group asks about.
+    inside
+        What its group is, see `_shared`.
+    """
+
+    weight: Array
+    share: Array
+    values: tuple[Array, ...]
+    seen: Seen
+    inside: tuple[Array, Array]
+
+
+def about(
+    curved: Curved,
+    values: tuple[Array, ...],
+    seen: Seen,
+    shares: tuple[Array, Array],
+    row: int,
+) -> RowView:
+    """Condense nodes to what a row and its group see.
+
+    They have shares of points, and measures at each: the first of several is its share of the point.
+    """
+    weight, share = shares
+    point = np.abs(weight) > NEGLIGIBLE
+    near, of = curved.design, group_of(curved, row)
+    lines = [near.columns[of], near.of_effects[of]]
+    if near.uncertain is not None and np.any(near.uncertain.sd[of] > 0):
+        lines.append(np.eye(near.columns.shape[1])[[near.uncertain.column]])
+    some = seen._replace(b=seen.b[point], place=seen.place.at(point))
+    weight, at = weight[point], tuple(value[point] for value in values)
+    found, share = condensed(some, weight, share[point], np.concatenate(lines))
+    return RowView(weight, share, at, found, _shared(curved, at, found, row))
+
+
+def group_of(curved: Curved, row: int) -> NDArray[np.intp]:
+    """Give the rows that share an effect with one, itself among them, whether or not they are kept."""
+    if curved.lone[row]:
+        return np.array([row])
+    (part,) = curved.problem.nested
+    return np.flatnonzero(part.group == part.group[row])
+
+
+def alone(
+    curved: Curved,
+    values: tuple[Array, ...],
+    seen: Seen,
+    row: int,
+    inside: tuple[Array, Array] | None = None,
+) -> Alone:
+    """Give what a row that is not at risk looks like, given the coefficients; its group may be known."""
     offset, own, noise = curved.reach(values)
     if curved.curved.thinning is not None:
         ahead, left = _from_others(curved, values, seen, row)
         mean = seen.b @ curved.design.columns[row] + offset[:, row, None] + ahead
         behind = seen.b @ curved.design.of_effects[row] + ahead
         return Alone(np.ones(mean.shape), mean, behind, own[:, row] + left, noise[:, row])
-    share, shift = _shared(curved, values, seen, row)
+    share, shift = _shared(curved, values, seen, row) if inside is None else inside
     mean = _spread(seen.b @ curved.design.columns[row], shift) + offset[:, row, None]
     behind = _spread(seen.b @ curved.design.of_effects[row], shift)
     every = _valued(curved, seen, row, (share, mean, behind), (own + noise)[:, row])
     return Alone(*every, own[:, row], noise[:, row])
+
+
+class EachRow:
+    """Single rows under a posterior; what is known of the latest group is kept: its rows go together."""
+
+    def __init__(
+        self,
+        curved: Curved,
+        values: tuple[Array, ...],
+        seen: Seen,
+        shares: tuple[Array, Array],
+    ) -> None:
+        """Take nodes with their shares, see `about`."""
+        self._of, self._curved = (curved, values, seen, shares), curved
+        self._first = -1
+        self._known: RowView | None = None
+
+    def __call__(self, row: int) -> tuple[RowView, Alone, Array]:
+        """Give the posterior as a row sees it, what it looks like there, and shares of its nodes."""
+        first = int(group_of(self._curved, row)[0])
+        if self._known is None or first != self._first:
+            self._first, self._known = first, about(*self._of, row)
+        here = self._known
+        found = alone(self._curved, here.values, here.seen, row, here.inside)
+        repeat = found.share.shape[1] // here.share.shape[1]
+        return here, found, np.repeat(here.share, repeat, axis=1) * found.share
 
 
 def _laid(curved: Curved, row: int, at: Array, variance: Array) -> Surface:
@@ -297,7 +382,8 @@ def slope(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int, found
         return steep
     repeat = steep.shape[1] // seen.b.shape[1]
     # A result is selected as it was reported: moved by what may be a bias, it keeps its weight.
-    together = _together(curved, row)
+    together = group_of(curved, row)
+    together = together[curved.keep[together]]
     mean = seen.b @ curved.design.columns[together].T
     offset, own, noise = curved.reach(values)
     mean = mean + offset[:, None, together]
@@ -309,14 +395,6 @@ def slope(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int, found
         for sign in (1.0, -1.0)
     )
     return np.asarray(steep - np.repeat((up - down) / (2.0 * step), repeat, axis=1))
-
-
-def _together(curved: Curved, row: int) -> NDArray[np.intp]:
-    """Give the kept rows that share an effect with one of them."""
-    if curved.lone[row]:
-        return np.array([row])
-    (part,) = curved.problem.nested
-    return np.flatnonzero((part.group == part.group[row]) & curved.keep)
 
 
 def effects(curved: Curved, row: int, found: Alone) -> tuple[Array, Array]:
@@ -333,7 +411,10 @@ def effects(curved: Curved, row: int, found: Alone) -> tuple[Array, Array]:
     flat = theta.reshape(len(theta), -1)
     seen = (theta + (found.seen - found.behind)[..., None]).reshape(flat.shape)
     rows = np.array([row])
-    log = _laid(curved, row, seen, found.noise).at(seen[..., None], slice(None), rows)
+    if found.noise.any():
+        log = _laid(curved, row, seen, found.noise).at(seen[..., None], slice(None), rows)
+    else:
+        log = curved.curved.sites.log_density(seen[..., None], np.zeros(1), rows)
     log = log.reshape(theta.shape) + np.log(line.weight) + 0.5 * z * z
     safe = np.maximum(own, 1e-300)[..., None]
     log = log - 0.5 * (theta - found.behind[..., None]) ** 2 / safe

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.engine.curved_place import Seen
-from bayesrtw.engine.curved_rows import alone, score, slope
+from bayesrtw.engine.curved_rows import about, alone, group_of, score, slope
 from bayesrtw.engine.each_normal import EachNormal
 
 if TYPE_CHECKING:
@@ -44,15 +44,21 @@ def _by_row(
     """Give slopes in what some rows report, one row at a time."""
     found, curved, gap = np.zeros((len(rows), len(combine))), fit.fine.curved, seen.b @ combine.T
     gap = share[..., None] * (gap - np.einsum("jk,jkl->jl", share, gap)[:, None])
+    each, first = np.concatenate([share[..., None], gap], axis=-1), -1
     for row in np.flatnonzero(rows).tolist():
-        steep = np.zeros(share.shape)
         if curved.at_risk[row]:
+            steep = np.zeros(share.shape)
             for part in fit.error_parts(row):
                 steep += _within(score(part) * part.share, share.shape)
-        else:
-            own = alone(curved, values, seen, row)
-            steep = _within(slope(curved, values, seen, row, own) * own.share, share.shape)
-        found[row] = weight @ np.einsum("jk,jkl->jl", steep, gap)
+            found[row] = weight @ np.einsum("jk,jkl->jl", steep, gap)
+            continue
+        if (group := int(group_of(curved, row)[0])) != first:
+            first, here = group, about(curved, values, seen, (weight, each), row)
+        own = alone(curved, here.values, here.seen, row, here.inside)
+        steep = _within(
+            slope(curved, here.values, here.seen, row, own) * own.share, here.share.shape[:2]
+        )
+        found[row] = here.weight @ np.einsum("jk,jkl->jl", steep, here.share[..., 1:])
     return found
 
 
@@ -99,7 +105,7 @@ def told(fit: "CurvedFit", combine: Array) -> Array:
                 found[first[moves], label] = weight @ np.einsum(
                     "jk,jkg->jg", gap[..., label], steep
                 )
-    seen = fit.fine.seen._replace(b=b, place=fit.fine.seen.place.at(point))
+    seen = fit.fine.seen._replace(b=b, z=fit.fine.seen.z[node], place=fit.fine.seen.place.at(point))
     values = tuple(value[point] for value in fit.nodes.values)
     return found + _by_row(fit, values, seen, weight, share, combine, left) * columns
 

@@ -26,9 +26,11 @@ from bayesrtw.posterior.stored import kernel_variables
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-#: Steps of an independence sampler for each draw, and how much wider than the posterior it proposes: with
-#: four of five proposals taken, what is left of the start after these is 3e-6.
-STEPS, WIDER = 8, 1.15
+#: What may be left of the start of an independence sampler, by the shares of proposals that are not taken;
+#: the most steps; and how much wider than the posterior it proposes, less with more than three coefficients.
+START, STEPS, WIDER = 3e-6, 40, 0.15
+#: Draws of one node that are laid beside one another.
+BESIDE = 32
 
 
 def of_effects(
@@ -71,7 +73,8 @@ def quadrature(fit: CurvedFit, *, study_effects: bool) -> xr.Dataset:
     if study_effects:
         every = np.ones(len(near.labels), dtype=bool)
         data |= kernel_variables("theta", ESTIMATE, fit.effect_of(every))
-        if "mu" in near.quantities:
+        # Baselines take up what arms have in common: rows and priors share no weight of one.
+        if "mu" in near.quantities and not fit.evidence.single_arms.any():
             data[f"weight_in_{near.pooled}"] = (ESTIMATE, fit.shares[:-1])
             data[f"prior_weight_in_{near.pooled}"] = float(fit.shares[-1])
     attrs = {
@@ -120,16 +123,20 @@ def _coefficients(
         node = np.argmin(apart, axis=1)
     # Nodes of one hyperparameter are close: there what is laid at them serves. Without any there is one node.
     near = not values or (place.held is not None and len(values) == 1)
-    here = place.at(node)
+    here = place._replace(surface=None).at(node)
     state, log = np.zeros((count, width)), np.full(count, -np.inf)
-    wider = WIDER * stretch(fit.fine.curved)
-    for _ in range(STEPS):
+    wider = (1.0 + WIDER * min(1.0, (3.0 / max(width, 1)) ** 0.5)) * stretch(fit.fine.curved)
+    left = 1.0
+    for _ in range(STEPS if width else 1):
         z = wider * rng.standard_normal((count, width))
         b = here.centre + np.einsum("jcd,jd->jc", here.factor, z)
         found = _near(fit, b, node) if near else _at(fit, values, b, here)
         value = found + 0.5 * np.sum(z**2, axis=1) / wider**2
         take = np.log(rng.random(count)) < value - log
         state[take], log[take] = b[take], value[take]
+        left *= 1.0 - float(np.mean(take)) or 1.0
+        if left < START:
+            break
     assert np.all(np.isfinite(logsumexp(log)))
     return state
 
@@ -144,13 +151,19 @@ def _at(fit: CurvedFit, values: tuple[Array, ...], b: Array, place: Place) -> Ar
 
 def _near(fit: CurvedFit, b: Array, node: Index) -> Array:
     """Log density at draws, (draw, column), at the hyperparameters of their nearest nodes, (draw,)."""
-    curved, seen = fit.fine.curved, fit.fine.seen
+    curved, place = fit.fine.curved, fit.fine.seen.place
     order = np.argsort(node, kind="stable")
-    many = np.bincount(node, minlength=len(seen.b))
-    place = np.empty(len(node), dtype=np.intp)
-    place[order] = np.arange(len(node)) - np.repeat(np.cumsum(many) - many, many)
-    # Draws of a node stand in a row, which its centre fills up.
-    at = np.repeat(seen.place.centre[:, None], many.max(initial=1), axis=1)
-    at[node, place] = b
-    factors = curved.factors(fit.nodes.values, at, seen.place, fit.kept)
-    return np.asarray((sum(factors, np.zeros(())) + curved.log_prior(at))[node, place])
+    many = np.bincount(node, minlength=len(fit.weight))
+    # Draws of a node stand in rows of its own, the last of which its centre fills up.
+    rows = -(-many // BESIDE)
+    of_row = np.repeat(np.arange(len(many)), rows)
+    nth = np.arange(len(node)) - np.repeat(np.cumsum(many) - many, many)
+    row = np.repeat(np.cumsum(rows) - rows, many) + nth // BESIDE
+    at = np.repeat(place.centre[of_row, None], BESIDE, axis=1)
+    at[row, nth % BESIDE] = b[order]
+    held = None if place.held is None else place.held.at(of_row)
+    values = tuple(value[of_row] for value in fit.nodes.values)
+    factors = curved.factors(values, at, place.at(of_row)._replace(held=held), fit.kept)
+    found = np.empty(len(node))
+    found[order] = (sum(factors, np.zeros(())) + curved.log_prior(at))[row, nth % BESIDE]
+    return found

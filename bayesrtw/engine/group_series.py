@@ -86,6 +86,11 @@ class Series:
         each = (self.centre[:, own], self.inverse[:, own], self.back[:, own], self.terms[:, own])
         return Series(self.of.of(own), *each)
 
+    def at_points(self, points: Index) -> "Series":
+        """Give some of the points."""
+        each = (self.centre[points], self.inverse[points], self.back[points], self.terms[points])
+        return Series(self.of, *each)
+
     def at(self, b: Array, cut: slice | Index) -> tuple[Array, Mask]:
         """Give log densities at coefficients (point, node, column), and say where series do not reach."""
         found = np.empty((*b.shape[:2], len(self.of.groups)))
@@ -144,7 +149,9 @@ def _independent(rows: Iterable[Array]) -> list[Array]:
     return found
 
 
-def series(of: Spanned, centre: Array, factor: Array, lay: Lay) -> list[Series]:
+def series(
+    of: Spanned, centre: Array, factor: Array, lay: Lay, enough: float = ENOUGH
+) -> list[Series]:
     """Lay series of groups around where coefficients live; those that none follows are left out.
 
     Parameters
@@ -155,6 +162,8 @@ def series(of: Spanned, centre: Array, factor: Array, lay: Lay) -> list[Series]:
         Of the coefficients, shapes (point, column) and (point, column, column).
     lay
         Asks the groups themselves: of coefficients of shape (point, node, group, column).
+    enough
+        What the last coefficients may hold, in logs.
 
     Returns
     -------
@@ -173,7 +182,7 @@ def series(of: Spanned, centre: Array, factor: Array, lay: Lay) -> list[Series]:
     while todo:
         own, tried = todo.pop()
         degrees = [steps[each] for each in tried]
-        terms, need = _laid(of.of(own), centre, REACH * back[:, own], degrees, lay)
+        terms, need = _laid(of.of(own), centre, REACH * back[:, own], degrees, lay, enough)
         kept = np.all(need <= np.array(degrees)[:, None], axis=0)
         if kept.any():
             some = own[kept]
@@ -189,7 +198,7 @@ def series(of: Spanned, centre: Array, factor: Array, lay: Lay) -> list[Series]:
 
 
 def _laid(
-    of: Spanned, centre: Array, along: Array, degrees: Sequence[int], lay: Lay
+    of: Spanned, centre: Array, along: Array, degrees: Sequence[int], lay: Lay, enough: float
 ) -> tuple[Array, Array]:
     """Give coefficients of series and the degrees that they foretell, shape (combination, group)."""
     x = [chebyshev.chebpts1(degree + 1) for degree in degrees]
@@ -208,8 +217,8 @@ def _laid(
         last, middle = size[..., -2:].max(axis=-1), size[..., degree // 2 :].max(axis=-1)
         with np.errstate(divide="ignore", invalid="ignore"):
             rate = (np.log(middle) - np.log(last)) / (degree - degree // 2)
-            more = degree + np.ceil((np.log(last) - np.log(ENOUGH)) / rate)
-        more = np.where(last <= ENOUGH, degree, np.where(rate > 0, more, np.inf))
+            more = degree + np.ceil((np.log(last) - np.log(enough)) / rate)
+        more = np.where(last <= enough, degree, np.where(rate > 0, more, np.inf))
         need[axis] = np.where(np.isnan(last), np.inf, more).max(axis=0)
     return terms, need
 

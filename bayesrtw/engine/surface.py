@@ -104,6 +104,18 @@ class Surface:
         beyond |= (mean - self.middle + least * reach > self.half) & ~high
         return not beyond.any() and bool(np.all(least * reach > share * self.half))
 
+    def some(self, points: Index | Mask) -> "Surface":
+        """Give some of the points."""
+        return replace(
+            self,
+            variance=self.variance[points],
+            middle=self.middle[points],
+            half=self.half[points],
+            series=tuple((of, each[:, points]) for of, each in self.series),
+            followed=self.followed[points],
+            clipped=self.clipped[:, points],
+        )
+
     def moved(self, density: Density, by: Array) -> "Surface":
         """Give the same for sites that report other estimates, which differ by `by`, shape (estimate,)."""
         middle, open_ = self.middle + by[self.rows], np.zeros_like(self.clipped)
