@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import scipy
+from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from bayesrtw.analysis.conclusion import conclude
 from bayesrtw.analysis.query import selected
@@ -53,6 +55,9 @@ BIASES = np.linspace(-4.0, 4.0, 33)
 #: Where no crossing is found among them it is looked for this many times further out, in so many steps:
 #: ratios of ratios up to 600 where that is 0.2.
 FURTHER, STEPS = 8.0, 9
+#: Points that the curve of the bias is worked out at before it is a polynomial, on the probit scale, whose
+#: last three coefficients have fallen below this; and the least probability of one.
+LAID, FALLEN, LEAST = 17, 1e-5, 1e-300
 #: A smaller share of information than this is none.
 NEGLIGIBLE = 1e-9
 #: Shares of information of the curve; 0 is the trials alone.
@@ -274,14 +279,36 @@ class _Naive:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Curve:
-    """P(benefit) over one setting."""
+    """P(benefit) over one setting; a polynomial of probits in its domain, if there is one."""
 
     at: Callable[[float], Fitted]
     sides: Sides
+    probits: Chebyshev | None = None
+
+    def laid(self, low: float, high: float) -> "_Curve":
+        """Work it out at few points, if these tell it everywhere between them."""
+        # Chebyshev's extremes, whose polynomial is a cosine transform.
+        x = np.cos(np.pi * np.arange(LAID) / (LAID - 1))
+        seen = [self.probit(0.5 * (low + high) + 0.5 * (high - low) * float(each)) for each in x]
+        found = scipy.fft.dct(seen, type=1) / (LAID - 1)
+        found[[0, -1]] *= 0.5
+        if not np.max(np.abs(found[-3:])) <= FALLEN:
+            return self
+        return replace(self, probits=Chebyshev(found, domain=(low, high)))
+
+    def probit(self, x: float) -> float:
+        """Quantile of the standard normal at the probability of benefit, by the smaller tail."""
+        if self.probits is not None and self.probits.domain[0] <= x <= self.probits.domain[1]:
+            return float(self.probits(x))
+        pooled, higher = self.at(x).posterior.pooled, self.sides.higher
+        below = pooled.beyond(self.sides.side, above=not higher)
+        if below <= 0.5:
+            return -float(ndtri(max(below, LEAST)))
+        return float(ndtri(max(pooled.beyond(self.sides.side, above=higher), LEAST)))
 
     def chance(self, x: float) -> float:
         """Probability of benefit."""
-        return self.sides.chances(self.at(x).posterior.pooled)[0]
+        return float(ndtr(self.probit(x)))
 
     def crossing(self, level: float, grid: Array, seen: Array, start: float) -> float:
         """Solve for the crossing nearest to a point; NaN without one."""
@@ -289,9 +316,9 @@ class _Curve:
         if not len(changes):
             return math.nan
         middle = (grid[changes] + grid[changes + 1]) / 2.0
-        place = int(changes[np.argmin(np.abs(middle - start))])
+        place, wanted = int(changes[np.argmin(np.abs(middle - start))]), float(ndtri(level))
         low, high = float(grid[place]), float(grid[place + 1])
-        return float(scipy.optimize.brentq(lambda x: self.chance(x) - level, low, high, xtol=1e-9))
+        return float(scipy.optimize.brentq(lambda x: self.probit(x) - wanted, low, high, xtol=1e-9))
 
     def further(self, levels: list[float], grid: Array, seen: Array) -> tuple[Array, Array]:
         """Go out on both sides until every level is crossed, or the search ends."""
@@ -327,6 +354,8 @@ def _curves(
         ("share", SHARES, pools.discounted, 1.0),
     ):
         curve = _Curve(at, sides)
+        if name == "bias":
+            curve = curve.laid(float(points[0]), float(points[-1]))
         seen = np.array([curve.chance(float(x)) for x in points])
         now, shown = float(seen[np.argmin(np.abs(points - start))]), float(points[-1])
         grid, seen = curve.further(levels, points, seen) if name == "bias" else (points, seen)

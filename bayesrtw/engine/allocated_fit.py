@@ -537,7 +537,7 @@ class AllocatedFit:
 
     def beside(self, model: Model, evidence: Evidence) -> "AllocatedFit":
         """See `Fitted`."""
-        return fit_allocated(model, evidence)
+        return _fitted(model, evidence)
 
     def shifts(self, along: Array) -> Free:
         """See `Fitted`."""
@@ -558,7 +558,7 @@ def silent(model: Model, evidence: Evidence) -> bool:
     return any(given(term, evidence).unreported is not None for term in model.terms)
 
 
-#: The fits of all rows that were asked for last: a report asks for its own after variants and rungs.
+#: The fits of all rows that were asked for last: a report asks for its own after those of variants.
 _latest: deque[AllocatedFit] = deque(maxlen=8)
 
 
@@ -572,21 +572,22 @@ def fit_allocated(model: Model, evidence: Evidence) -> AllocatedFit:
     EngineRefusal
         If a part of the model is in the way, or the posterior is improper.
     """
-    for known in tuple(_latest):
-        if known.evidence is evidence and known.model == model:
-            _latest.remove(known)
-            _latest.appendleft(known)
-            return known
+    same = (each for each in _latest if each.evidence is evidence and each.model == model)
+    found = next(same, None) or _fitted(model, evidence)
+    if found in _latest:
+        _latest.remove(found)
+    _latest.appendleft(found)
+    return found
+
+
+def _fitted(model: Model, evidence: Evidence) -> AllocatedFit:
     hold(model, evidence)
     design = build(model, evidence, levels=True)
-    reason = improper(design)
-    if reason is not None:
+    if (reason := improper(design)) is not None:
         raise EngineRefusal(reason)
     allocated(design)
     kept = np.ones(evidence.size, dtype=bool)
-    found = AllocatedFit(model, evidence, design, kept, {}, _Shared(design))
-    _latest.appendleft(found)
-    return found
+    return AllocatedFit(model, evidence, design, kept, {}, _Shared(design))
 
 
 def as_allocated(fitted: Fitted) -> AllocatedFit:

@@ -237,8 +237,13 @@ class AtNodes:
         """Give a quantity at the nodes that carry something."""
         if self._matrix is None:
             return Made(*(part[self.carry] for part in made))
-        sd = np.exp(self._matrix @ np.log(made.sd))
-        return Made(self._matrix @ made.mean, sd, self._matrix @ made.terms, made.last)
+        # One product with as many terms as there are.
+        some = 1 + int(np.flatnonzero(made.terms.any(axis=0))[-1])
+        parts = [made.mean, np.log(made.sd), *made.terms[:, :some].T]
+        mean, log_sd, *terms = (self._matrix @ np.column_stack(parts)).T
+        every = np.zeros((len(mean), made.terms.shape[1]))
+        every[:, :some] = np.transpose(terms)
+        return Made(mean, np.exp(log_sd), every, made.last)
 
     def kernels(
         self, wanted: Sequence[tuple[object, Lines]], variances: Sequence[Array | None]

@@ -29,7 +29,7 @@ Array = NDArray[np.float64]
 #: Grids that are tried: where the posterior of mean rows has this share at a node, and points in each
 #: direction: the first serves nearly all fits of the shipped analyses, so that few are worked out twice. The
 #: error is what fewer degrees would move, and what lies outside, where the nearest on the edge is taken.
-GRIDS, FEWER = ((1e-8, 16), (1e-9, 21), (1e-9, 26)), 2
+GRIDS, FEWER = ((1e-8, 17), (1e-9, 21), (1e-9, 26)), 2
 #: Most hyperparameters of a grid, whose points grow with their power.
 MOST = 2
 

@@ -247,6 +247,12 @@ class Stepped:
         sd = np.sqrt(variance + self.spread[rows] ** 2)
         centre = self.sign * (mean - self.by[rows])
         se = self.se[rows]
+        if len(self.cuts) == 1 and not self.two:
+            # Both from the smaller one: a normal distribution function is what a selection costs.
+            z = (centre - self.cuts[0] * se) / sd
+            small = ndtr(-np.abs(z))
+            large = 1.0 - small
+            return [np.where(z > 0, large, small), np.where(z > 0, small, large)]
         # The first and the last from their own ends: nothing is lost where a chance is small.
         first = ndtr((centre - self.cuts[0] * se) / sd)
         found = [first + ndtr((-self.cuts[0] * se - centre) / sd) if self.two else first]

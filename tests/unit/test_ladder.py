@@ -10,14 +10,16 @@ from scipy import stats
 from scipy.optimize import brentq
 
 import bayesrtw as brw
-from bayesrtw.analysis.ladder import ladder
+from bayesrtw.analysis.ladder import _Curve, _Naive, ladder
 from bayesrtw.analysis.spec import Analysis, Query, parse
 from bayesrtw.cli import main
+from bayesrtw.engine import solve
 from bayesrtw.errors import Faults, SpecError
 from bayesrtw.evidence.measure import measure_named
 from bayesrtw.model.bias import BiasHierarchy, Studies
 from bayesrtw.model.prior import HalfNormal, Normal
 from bayesrtw.question.ladder import NON_RANDOMISED, Rungs, conflict, rungs
+from bayesrtw.question.tipping import Sides
 from bayesrtw.registry import decode, encode
 from bayesrtw.report.ladder import not_within, write
 
@@ -120,6 +122,19 @@ def test_the_curve_of_bias_is_that_of_shifted_cohorts(climbed, bias):
     assert curve["x"][near] == pytest.approx(bias, abs=1e-9)
     wanted = plain(moved).loc["mu", "probability"]
     assert curve["probability"][near] == pytest.approx(wanted, abs=1e-6)
+
+
+def test_between_few_points_the_curve_of_bias_is_that_of_every_fit():
+    """A polynomial where 17 points tell it, and each fit by itself where they do not."""
+    terms = (brw.Intercept(Normal(0, 1)), brw.Exchangeable(HalfNormal(0.6)))
+    whole = solve(brw.Model(terms=terms), rows())
+    curve = _Curve(_Naive(whole, Rungs(bias_sd=0.2)).biased, Sides(higher=True))
+    few = curve.laid(-0.2, 0.2)
+    assert few.probits is not None
+    for x in (-0.19, -0.11, 0.02, 0.13):
+        assert few.probit(x) == pytest.approx(curve.probit(x), abs=1e-5)
+    assert few.probit(0.3) == curve.probit(0.3)
+    assert curve.laid(-0.8, 0.8).probits is None
 
 
 def test_the_tipping_bias_is_where_the_pool_crosses(climbed):
