@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import numpy as np
+
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.cells import Table
 from bayesrtw.evidence.measure import MEASURES, measure_called
@@ -17,6 +19,7 @@ from bayesrtw.reading.cleaned import (
     are_designs,
     cleaned,
     counted,
+    floats,
     logarithm,
     no_designs,
     people_of_counts,
@@ -37,10 +40,10 @@ from bayesrtw.reading.headings import (
 from bayesrtw.reading.names import named
 from bayesrtw.reading.pairs import pairs
 from bayesrtw.reading.reckoned import reckoned
-from bayesrtw.reading.speaking import against, both_ways
+from bayesrtw.reading.speaking import against, both_ways, other_unit
 from bayesrtw.reading.split import split
 from bayesrtw.reading.unread import of_groups, unread
-from bayesrtw.reading.way import Way
+from bayesrtw.reading.way import Way, alike, distinct, on_log
 from bayesrtw.registry import suggestion
 
 #: Columns that may be stated beside those of `HOUSE`.
@@ -136,13 +139,16 @@ def understood(
         words["measure"] = name = _measure(measure, roles, where)
         ratio = MEASURES[name].log and not bare(measure).startswith(("log", "ln"))
         if ratio and "estimate" in roles and "reported" not in {*roles, *words}:
-            # HR says that the estimate is the ratio itself, unless its values contradict; the name of the
-            # measure, log_hazard_ratio, does not tell.
+            # HR says that the estimate is the ratio, unless its values contradict; log_hazard_ratio does not.
             words["reported"] = name.removeprefix("log_")
     elif "measure" in roles:
         words.pop("measure", None)
-    doubt = ("" if stated else against(columns, roles, words)) or both_ways(columns, roles)
-    if doubt:
+    unit = other_unit(columns, roles, words, grid.percent)
+    if (
+        doubt := unit
+        or (not stated and against(columns, roles, words))
+        or both_ways(columns, roles)
+    ):
         raise EvidenceError(f"{where}: {doubt}.")
     columns, roles, derived = _unlogged(columns, roles, words)
     parted = counted(columns, roles)
@@ -410,7 +416,7 @@ def _effects(
                     )
                 )
                 break
-    return _distinct(ways, numbers)
+    return distinct(ways, numbers)
 
 
 def _adjusted(stem: tuple[str, ...]) -> tuple[str, ...]:
@@ -422,7 +428,7 @@ def _other_effects(numbers: Mapping[str, list[str]], way: Way) -> list[Way]:
     """Find columns that are called effects as the one that was chosen, and hold other values."""
     if not {"effect", "estimate"} & way.roles.keys():
         return []
-    mine = _on_log(way, numbers)
+    mine = on_log(way, numbers)
     found = []
     for heading in numbers:
         words = [w for w, _ in with_stem(heading, "effect") if w.implies]
@@ -434,7 +440,7 @@ def _other_effects(numbers: Mapping[str, list[str]], way: Way) -> list[Way]:
             {words[0].role: heading},
             _words(words[0].role, words[0].implies),
         )
-        if not _same(mine, _on_log(other, numbers)):
+        if not alike(mine, on_log(other, numbers)):
             found.append(other)
     return found
 
@@ -455,29 +461,6 @@ def _fitting(own: dict[str, str], role: str, implies: str) -> dict[str, str]:
         own = {r: h for r, h in own.items() if r not in ("ci_low", "ci_high")}
     own.pop("ci", None)
     return own if own.keys() & set(SPREAD) else {}
-
-
-def _distinct(ways: list[Way], numbers: Mapping[str, list[str]]) -> list[Way]:
-    """Drop ways that say what another one says: a ratio beside its logarithm."""
-    kept: list[Way] = []
-    for way in sorted(ways, key=lambda w: ("effect" not in w.roles, -len(w.roles))):
-        mine = _on_log(way, numbers)
-        if not any(_same(mine, _on_log(other, numbers)) for other in kept):
-            kept.append(way)
-    return kept
-
-
-def _on_log(way: Way, numbers: Mapping[str, list[str]]) -> list[float]:
-    ratio = "estimate" in way.roles and "reported" in way.words
-    heading = way.roles.get("effect") or way.roles["estimate"]
-    values = [float(cell) if _numeric((cell,)) else math.nan for cell in numbers[heading]]
-    return [(math.log(v) if v > 0 else math.nan) if ratio else v for v in values]
-
-
-def _same(one: Sequence[float], two: Sequence[float]) -> bool:
-    """Whether two columns agree but for rounding, where both hold something."""
-    both = [(a, b) for a, b in zip(one, two, strict=True) if not math.isnan(a + b)]
-    return bool(both) and all(abs(a - b) <= 0.02 + 0.02 * abs(a) for a, b in both)
 
 
 def _whole(numbers: Mapping[str, list[str]], texts: Mapping[str, str]) -> list[Way]:
@@ -523,12 +506,12 @@ def _whole(numbers: Mapping[str, list[str]], texts: Mapping[str, str]) -> list[W
 
 
 def _correlations(cells: Sequence[str]) -> bool:
-    values = [float(cell) for cell in cells if _numeric((cell,))]
-    return all(-1 <= v <= 1 for v in values) and any(v != round(v) for v in values)
+    values = floats(cells)[np.isfinite(floats(cells))]
+    return bool((np.abs(values) <= 1).all() and (values != np.round(values)).any())
 
 
 def _counts(cells: Sequence[str]) -> bool:
-    return all(float(cell) >= 0 for cell in cells if _numeric((cell,)))
+    return not (floats(cells) < 0).any()
 
 
 def _unlogged(

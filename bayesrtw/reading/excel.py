@@ -142,7 +142,8 @@ def _rows(sheet: Any, where: str) -> _Rows:
     sheet.reset_dimensions()
     rows: _Rows = []
     empty = 0
-    for row in sheet.iter_rows(max_row=MOST_ROWS + 1, max_col=MOST_COLUMNS + 1, values_only=True):
+    for cells in sheet.iter_rows(max_row=MOST_ROWS + 1, max_col=MOST_COLUMNS + 1):
+        row = tuple(map(_shown, cells))
         empty = 0 if any(cell is not None for cell in row) else empty + 1
         if empty > MOST_EMPTY:
             break
@@ -157,6 +158,14 @@ def _rows(sheet: Any, where: str) -> _Rows:
             "is needed as CSV."
         )
     return rows
+
+
+def _shown(cell: Any) -> Any:
+    """Give the value of a cell; a share that is shown as a percentage is one."""
+    value = cell.value
+    if isinstance(value, int | float) and "%" in str(cell.number_format):
+        return f"{100 * value:.12g}%"
+    return value
 
 
 def _no_bare_formulas(path: Path, name: str, rows: _Rows) -> None:

@@ -93,6 +93,9 @@ _PRINTED: Final = str.maketrans(
 #: Marks of footnotes and a percent sign after a number.
 _AFTER: Final = re.compile(r"(?<=[\d.])\s*(?:[*†‡§¶‖#]|[ᵃᵇᶜᵈᵉ¹²³⁴⁵⁶⁷⁸⁹])+$|(?<=\d)\s*%$")
 
+#: A number with a percent sign, and nothing else.
+_PER_CENT: Final = re.compile(r"^[^(\[]*\d\s*%$")
+
 _PLAIN: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _GROUPED: Final = re.compile(r"([+-]?\d{1,3})((?:[ '’]\d{3})+)((?:[.,]\d+)?)")
 _MARKED: Final = re.compile(r"[+-]?[\d.,]*\d([eE][+-]?\d+)?")
@@ -112,12 +115,15 @@ class Grid:
         Rows that sum up others, which were left out: line and first cell of each.
     comma
         Whether numbers have decimal commas; those of whole cells are points here already.
+    percent
+        Headings of columns in whose cells a percent sign stood, which is left out.
     """
 
     table: Table
     said: tuple[str, ...] = ()
     totals: tuple[tuple[int, str], ...] = ()
     comma: bool = False
+    percent: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -247,8 +253,10 @@ def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
         raise EvidenceError(
             f"{where}: a column has no name in the header; name every column, each once."
         )
+    percent = {name for name, cells in columns.items() if any(map(_PER_CENT.search, cells))}
     comma = _pointed(columns, draft)
-    return Grid(Table(where, columns, draft.lines), tuple(draft.said), totals, comma)
+    table = Table(where, columns, draft.lines)
+    return Grid(table, tuple(draft.said), totals, comma, frozenset(percent))
 
 
 def _whole_cells(draft: _Draft) -> None:

@@ -1,5 +1,6 @@
 """Where the values of a table contradict what its headings say, so that no heading decides alone."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -9,7 +10,7 @@ from scipy.special import ndtri
 
 from bayesrtw.evidence.measure import measure_called
 from bayesrtw.reading.cleaned import floats
-from bayesrtw.reading.headings import bare, meanings
+from bayesrtw.reading.headings import bare, meanings, tokens
 
 #: Share of rows that must fit the other reading before the heading is not believed.
 _MOST: Final = 0.8
@@ -21,7 +22,7 @@ _AGREES: Final = 0.1
 #: Columns that are held against one another.
 _HELD: Final = frozenset(
     {"effect", "estimate", "se", "variance", "ci_low", "ci_high", "n"}
-    | {"events_t", "n_t", "events_c", "n_c"}
+    | {"events_t", "n_t", "events_c", "n_c", "pct_t", "pct_c"}
 )
 
 
@@ -36,10 +37,47 @@ def against(
     named = set(map(measure_called, filter(None, columns.get(roles.get("measure", ""), ()))))
     if named and all(name.startswith("log_") for name in named):
         words = {"measure": min(named), **words}
-    for check in (_variance, _ratio, _swapped):
+    for check in (_variance, _ratio, _swapped, _shares):
         found = check(got, roles, words)
         if found:
             return found
+    return ""
+
+
+def other_unit(
+    columns: Mapping[str, Sequence[str]],
+    roles: Mapping[str, str],
+    words: Mapping[str, str],
+    percent: frozenset[str],
+) -> str:
+    """Find effects in a unit that would be taken for another: per cent, and decimal logarithms.
+
+    Parameters
+    ----------
+    columns
+        Heading to cells.
+    roles
+        Column of this package to heading.
+    words
+        Column of words to what stands in every row of it.
+    percent
+        Headings of columns in whose cells a percent sign stood.
+
+    Returns
+    -------
+    str
+        What they are, and what to do; empty where there are none.
+    """
+    heading = roles.get("estimate", roles.get("effect", ""))
+    if re.search(r"log\W*10", heading, re.IGNORECASE):
+        return (
+            f"{heading!r} holds decimal logarithms; multiply them and their standard errors by 2.302585, "
+            "or write the ratios"
+        )
+    named = {*words.values(), *map(measure_called, columns.get(roles.get("measure", ""), ()))}
+    share = any(name.endswith(("_ratio", "risk_difference")) for name in named)
+    if share and ("pct" in tokens(heading) or heading in percent):
+        return f"{heading!r} is in per cent; divide it and its limits by 100, so that 82 % is 0.82"
     return ""
 
 
@@ -284,3 +322,21 @@ def _swapped(
             f"{roles['n_t']}=n_c, or correct them"
         )
     return ""
+
+
+def _shares(
+    got: Mapping[str, NDArray[np.float64]], roles: Mapping[str, str], words: Mapping[str, str]
+) -> str:
+    """Find percentages that are all of 1 and less, as shares are: half of 200 people, or one of them."""
+    del words
+    if not {"pct_t", "pct_c"} <= got.keys():
+        return ""
+    both = np.concatenate([got["pct_t"], got["pct_c"]])
+    both = both[np.isfinite(both)]
+    if not both.size or both.max() > 1 or (both == np.round(both)).all():
+        return ""
+    return (
+        f"{roles['pct_t']!r} and {roles['pct_c']!r} hold {both.min():g} to {both.max():g}: multiply shares "
+        "by 100; if they are percentages, say so with --columns "
+        f"'{roles['pct_t']}=pct_t,{roles['pct_c']}=pct_c,{roles['n_t']}=n_t,{roles['n_c']}=n_c'"
+    )

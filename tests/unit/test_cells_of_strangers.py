@@ -7,6 +7,7 @@ import math
 import re
 
 import numpy as np
+import openpyxl
 import pytest
 
 from bayesrtw.analysis.catalog import open_dataset
@@ -142,3 +143,43 @@ def test_nothing_was_added_to_empty_cells_where_events_are_counted(tmp_path):
     found = opened(tmp_path, "study,events_t,n_t,events_c,n_c\nA,0,20,3,22\nB,5,60,9,58\n")
     assert ["0.5 added" in each.message for each in beside(found)] == [True]
     assert beside(found, counted=True) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Study,RR (%),Lower,Upper\nA,82,65,103\nB,74,55,99\n", "in per cent"),
+        ("Study,RR,Lower,Upper\nA,82%,65%,103%\nB,74%,55%,99%\n", "in per cent"),
+        ("Study,RD (%),SE\nA,0.5,0.2\nB,-0.3,0.2\n", "in per cent"),
+        ("Study,log10 OR,SE log10 OR\nA,-0.09,0.065\nB,-0.22,0.087\n", "decimal logarithms"),
+        (
+            "Study,Proportion T,N T,Proportion C,N C\nA,0.5,200,0.25,400\nB,0.4,500,0.3,1000\n",
+            "shares",
+        ),
+        ("Study,% T,N T,% C,N C\nA,0.5,200,0.25,400\nB,0.4,500,0.3,1000\n", "shares"),
+        # ARR: adjusted risk ratio, or absolute risk reduction
+        ("Study,ARR,Lower,Upper\nA,0.35,0.25,0.49\nB,0.22,0.13,0.37\n", "no column known"),
+    ],
+)
+def test_units_that_would_be_taken_for_others_are_asked_about(tmp_path, text, said):
+    with pytest.raises(EvidenceError, match=said):
+        opened(tmp_path, text)
+
+
+def test_small_percentages_are_read_where_somebody_says_so(tmp_path):
+    text = "Study,% T,N T,% C,N C\nA,0.5,200,0.25,400\nB,0.4,500,0.3,1000\n"
+    columns = {"% T": "pct_t", "% C": "pct_c", "N T": "n_t", "N C": "n_c"}
+    found = opened(tmp_path, text, columns=columns)
+    np.testing.assert_allclose(found.data["effect"], np.log([0.5 / 0.25, 0.4 / 0.3]))
+
+
+def test_shares_that_a_workbook_shows_as_percentages_are_percentages(tmp_path):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (["Study", "N T", "% T", "N C", "% C"], ["A", 34, 12 / 34, 36, 20 / 36]):
+        sheet.append(row)
+    for column in (3, 5):
+        sheet.cell(2, column).number_format = "0.0%"
+    book.save(tmp_path / "shares.xlsx")
+    found = open_dataset(tmp_path / "shares.xlsx")
+    np.testing.assert_allclose(found.data["effect"], np.log(12 / 34 / (20 / 36)))
