@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import Finding, shown
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.registry import suggestion
 
 Array = NDArray[np.float64]
 
@@ -48,7 +49,8 @@ def no_doses(evidence: Evidence, columns: Sequence[str]) -> list[str]:
             continue
         doses = values.astype(float)
         for wrong, what in (
-            (~np.isfinite(doses), "is empty"),
+            (np.isnan(doses), "is empty"),
+            (np.isinf(doses), "holds a dose without an end"),
             (doses < 0, "holds a negative dose"),
         ):
             if wrong.any():
@@ -85,6 +87,38 @@ def no_names(evidence: Evidence, columns: Sequence[str]) -> list[str]:
                 "column otherwise, or state `missing = { absent = true }`."
             )
     return found
+
+
+def unclean(evidence: Evidence, column: str, cells: Sequence[str], plus: str) -> list[str]:
+    """Name cells with a plus sign beside which nothing stands, and those that name a component twice."""
+    found = []
+    parts = [[part.strip() for part in cell.split(plus)] for cell in cells]
+    for wrong, what in (
+        (
+            ["" in each and any(each) for each in parts],
+            "has a plus sign with nothing beside it in rows {}; name the component, or leave out the sign.",
+        ),
+        (
+            [len(set(each)) < len(each) and "" not in each for each in parts],
+            "names a component twice in rows {}; name it once, or give doses in columns of their own.",
+        ),
+    ):
+        if any(wrong):
+            said = what.format(shown(rows_where(evidence, wrong)))
+            found.append(f"{evidence.where}: {column!r} {said}")
+    return found
+
+
+def idle_words(none: Sequence[str], cells: Sequence[str], plus: str) -> list[Finding]:
+    """Say that what is declared to be none is the name of nothing."""
+    words = {part.strip() for cell in cells for part in cell.split(plus)} | set(cells)
+    if not none or words & set(none):
+        return []
+    text = (
+        f"`none` declares {shown(none)}, which no arm is called: all that arms are called is taken for a "
+        f"component. {suggestion(none[0], sorted(words - {''}))}"
+    )
+    return [Finding("none-unused", "warning", text)]
 
 
 def alike(
@@ -126,10 +160,13 @@ def alike_arms(
     return found
 
 
-def untold(evidence: Evidence, every_way: Array, labels: Sequence[str]) -> list[Finding]:
+def untold(
+    evidence: Evidence, every_way: Array, labels: Sequence[str], had: NDArray[np.bool_]
+) -> list[Finding]:
     """Name components that no row tells, and those that one study alone does.
 
-    `every_way` are rows of the design as they may be, shape (estimate, alternative, column).
+    `every_way` are rows of the design as they may be, shape (estimate, alternative, column); `had` says which
+    of its columns some arm has.
     """
     studies = np.array(_studies(evidence))
     arms = evidence.single_arms
@@ -142,11 +179,12 @@ def untold(evidence: Evidence, every_way: Array, labels: Sequence[str]) -> list[
         may[own] = high[own].max(axis=0) - low[own].min(axis=0)
         known = np.where(moves[own], -np.inf, low[own]), np.where(moves[own], np.inf, low[own])
         sure[own] = known[0].max(axis=0) - known[1].min(axis=0)
-    found, idle, lone, open_ = [], [], [], []
+    found, lone, open_ = [], [], []
+    idle, absent = list[str](), list[str]()
     for place, label in enumerate(labels):
         told = sorted(set(studies[may[:, place] > 1e-12]))
         if not told:
-            idle.append(label)
+            (idle if had[place] else absent).append(label)
         elif len(told) == 1:
             lone.append(f"{label} ({told[0]})")
         if told and not np.any(sure[:, place] > 1e-12):
@@ -158,6 +196,12 @@ def untold(evidence: Evidence, every_way: Array, labels: Sequence[str]) -> list[
             "them out, declare them by `none`, or add a study that compares with and without."
         )
         found.append(Finding("idle-component", "warning", text))
+    if absent:
+        text = (
+            f"{shown(absent, 20)} stand in no arm: their effects are what the priors say. Leave them out, or "
+            "add a study that has them."
+        )
+        found.append(Finding("absent-component", "warning", text))
     if lone:
         found.append(
             Finding("lone-component", "note", f"Told by one study alone: {shown(lone, 20)}.")

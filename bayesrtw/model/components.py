@@ -14,10 +14,12 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.component_rows import (
     alike_arms,
     everywhere,
+    idle_words,
     no_doses,
     no_names,
     rows_where,
     spelt_alike,
+    unclean,
     untold,
 )
 from bayesrtw.model.contract import Prior, normal, single
@@ -177,6 +179,7 @@ class Components:
         else:
             for column in filter(None, (self.arm, self.against)):
                 cells = _cells(evidence, column)
+                found += unclean(evidence, column, cells, PLUS)
                 told = np.array([cell in self.none or bool(split(cell)) for cell in cells])
                 if column == self.against:
                     told |= evidence.single_arms
@@ -220,7 +223,13 @@ class Components:
         own, other = self.arms(evidence)
         missing, may = self.unreported(evidence), self.open(evidence)
         every_way = self._columns(evidence)[:, None] if missing is None else missing.alternatives
-        found = untold(evidence, every_way, self._labels(evidence))
+        every_arm = {frozenset(arm.items()) for arm in (*own, *other)}
+        had = np.any([self.row(dict(arm), evidence) != 0 for arm in every_arm], axis=0)
+        found = untold(evidence, every_way, self._labels(evidence), had)
+        cells = [
+            cell for side in (self.arm, self.against) if side for cell in _cells(evidence, side)
+        ]
+        found += idle_words(self.none, cells, PLUS)
         found += everywhere(evidence, (own, other), may, self.names(evidence))
         found += spelt_alike(self.names(evidence))
         every = _open_in(self, evidence)

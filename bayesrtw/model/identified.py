@@ -197,9 +197,16 @@ def _aliased(design: Design) -> list[Finding]:
     if not lost.shape[1]:
         return []
     names = _moved(design, lost)
+    own = np.any(design.columns[:, np.abs(lost).max(axis=1) > NOTHING] != 0, axis=1)
+    studies = sorted(set(design.studies[own].astype(str)))
+    where = (
+        f" They stand in {shown(studies)}: add a study that tells them apart, or leave one out."
+        if studies
+        else ""
+    )
     text = (
         f"{lost.shape[1]} combination(s) of the coefficients {shown(names, 12)} are fixed by the prior "
-        "alone: the rows do not identify them."
+        f"alone: the rows do not identify them.{where}"
     )
     return [Finding("aliased", "warning", text)]
 

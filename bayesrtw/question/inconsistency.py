@@ -22,6 +22,8 @@ from bayesrtw.question.league import PAIR, figures
 
 #: What a split tells of a comparison.
 SOURCES = ("direct", "indirect", "network", "difference")
+#: Columns of its effects, and of its checks.
+FIGURES, CHECKS = ["mean", "sd", "median", "lower", "upper"], ["studies", "above", "p_value", "tau"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +77,8 @@ class Splits(Pictured):
 
     def _words(self) -> str:
         """See `Pictured`."""
+        if not len(self.checks):
+            return self.about.said("No comparison is split.", *self.notes)
         measure = self.about.evidence.measure
         what = "ratio of the two" if measure.log else "difference"
         told = [
@@ -185,8 +189,8 @@ def splits(
     )
     both = pd.MultiIndex.from_tuples(names or [("", "")], names=list(PAIR))
     about = About(whole.model, whole.evidence)
-    table = pd.concat(tables) if tables else pd.DataFrame(columns=["mean"], index=[0])
-    frame = pd.DataFrame(checks) if checks else pd.DataFrame({"studies": [0]})
+    table = pd.concat(tables) if tables else pd.DataFrame(columns=FIGURES, index=[0])
+    frame = pd.DataFrame(checks) if checks else pd.DataFrame(columns=CHECKS, index=[0])
     table.index, frame.index = index, both
     if not kept:
         table, frame = table.iloc[:0], frame.iloc[:0]

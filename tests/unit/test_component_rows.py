@@ -83,7 +83,8 @@ def test_cells_that_name_nothing_and_doses_as_text_are_named() -> None:
     frame = pd.DataFrame(cells, columns=["study", "arm", "against", "effect", "se"])
     rows = brw.Evidence.from_frame(frame, measure="log_odds_ratio", benefit="higher")
     term = Components(Normal(0, 1), arm="arm", against="against")
-    [fault] = term.faults(rows)
+    dangling, fault = term.faults(rows)
+    assert "'arm' has a plus sign with nothing beside it in rows '1'" in dangling
     assert "'against' names nothing in rows '1'" in fault
     doses = frame.assign(hours=["10", "5"])
     counted = Components(Normal(0, 1), columns=("hours",))
@@ -99,3 +100,54 @@ def test_a_component_that_names_others_is_named() -> None:
     term = Components(Normal(0, 1), arm="arm", against="against", none=("none",))
     told = {each.check: each.message for each in term.findings(rows)}
     assert told["components-in-one"].startswith("'CBT, exercise' are one component each")
+
+
+def test_pairs_and_columns_that_no_arm_has_are_not_said_to_be_in_every_arm() -> None:
+    frame = pd.DataFrame(
+        {"study": list("aabb"), "arm": ["none", "x", "none", "y"], "mean": 0.1, "se": 0.2}
+    )
+    pair = {"interactions": ("x + y",), "interaction_prior": Normal(0, 1)}
+    told = _told_of(frame, Components(Normal(0, 2), arm="arm", none=("none",), **pair))
+    assert told["absent-component"].startswith("'component[x x y]' stand in no arm")
+    assert "idle-component" not in told
+    doses = pd.DataFrame({"study": list("ab"), "x": [1, 2], "y": 0, "effect": 0.1, "se": 0.2})
+    told = _told_of(doses, Components(Normal(0, 2), columns=("x", "y")))
+    assert told["absent-component"].startswith("'component[y]' stand in no arm")
+
+
+def test_components_that_go_together_are_named_with_their_studies() -> None:
+    arms = ["none", "x + y", "none", "x + y", "none", "z"]
+    frame = pd.DataFrame({"study": list("aabbcc"), "arm": arms, "mean": 0.1, "se": 0.2})
+    told = _told_of(frame, Components(Normal(0, 2), arm="arm", none=("none",)))["aliased"]
+    assert "'component[x]', 'component[y]' are fixed by the prior alone" in told
+    assert "They stand in 'a', 'b': add a study that tells them apart, or leave one out." in told
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("x + + y", r"'arm' has a plus sign with nothing beside it in rows 'b \(x \+ \+ y\)'"),
+        ("x +", "name the component, or leave out the sign"),
+        ("x + x", "names a component twice in rows 'b"),
+    ],
+)
+def test_cells_that_lost_a_component_are_refused(cell: str, said: str) -> None:
+    frame = pd.DataFrame(
+        {"study": list("aabb"), "arm": ["none", "y", "none", cell], "mean": 0.1, "se": 0.2}
+    )
+    with pytest.raises(EvidenceError, match=said):
+        _told_of(frame, Components(Normal(0, 2), arm="arm", none=("none",)))
+
+
+def test_words_for_none_that_no_arm_is_called_are_named() -> None:
+    frame = pd.DataFrame(
+        {
+            "study": list("aabb"),
+            "arm": ["usual  care", "y", "usual  care", "x"],
+            "mean": 0.1,
+            "se": 0.2,
+        }
+    )
+    told = _told_of(frame, Components(Normal(0, 2), arm="arm", none=("usual care",)))
+    assert "`none` declares 'usual care', which no arm is called" in told["none-unused"]
+    assert "did you mean 'usual  care'?" in told["none-unused"]

@@ -123,6 +123,8 @@ def test_what_cannot_be_split_is_named() -> None:
     alone = brw.network.splits(model, line)
     assert len(alone.checks) == 0
     assert len(alone.notes) == 2
+    assert alone.describe().startswith("No comparison is split. 2 vs 1 is not split: there is no")
+    assert "No comparison is split" in alone._repr_html_()
     with pytest.raises(SpecError, match="nothing was split"):
         alone.plot()
 
