@@ -33,10 +33,12 @@ def against(
     if not roles.keys() & {"ci_low", "n", "n_t", "estimate", "effect"}:
         return ""
     got = {role: floats(columns[roles[role]]) for role in _HELD if roles.get(role) in columns}
-    # A column of measures that are all ratios says what a heading would.
-    named = set(map(measure_called, filter(None, columns.get(roles.get("measure", ""), ()))))
-    if named and all(name.startswith("log_") for name in named):
-        words = {"measure": min(named), **words}
+    # A column of measures says of its rows of ratios what a heading would say of all.
+    named = [measure_called(cell) for cell in columns.get(roles.get("measure", ""), ())]
+    logs = np.array([name.startswith("log_") for name in named])
+    if logs.any():
+        words = {"measure": min(name for name in named if name.startswith("log_")), **words}
+        got = {role: np.where(logs, values, np.nan) for role, values in got.items()}
     for check in (_variance, _ratio, _swapped, _shares):
         found = check(got, roles, words)
         if found:
@@ -165,7 +167,7 @@ def controls_first(rows: Iterable[tuple[str, str]]) -> bool:
 
 
 #: Headings under which packages of R, and this one, give effects on the scale of the analysis.
-_ANALYSED: Final = frozenset({"effect", "yi", "te", "theta", "coef", "coefficient"})
+_ANALYSED: Final = frozenset({"yi", "te", "theta", "coef", "coefficient"})
 
 
 def is_analysed(heading: str) -> bool:
@@ -179,9 +181,9 @@ def is_analysed(heading: str) -> bool:
     Returns
     -------
     bool
-        False for headings such as ``Effect size``, which do not tell.
+        False for headings such as ``Effect size`` and ``Effect``, which do not tell.
     """
-    return bare(heading) in _ANALYSED
+    return heading == "effect" or bare(heading) in _ANALYSED
 
 
 def _is_control(word: str) -> bool:
@@ -263,17 +265,18 @@ def _ratio(
             f"--columns {heading}=effect --measure {log}, or correct it"
         )
     low, high = got.get("ci_low"), got.get("ci_high")
-    if low is None or high is None:
-        nameless = any(w.role == "effect" and not w.implies for w in meanings(heading, "effect"))
-        if ratio or not nameless or is_analysed(heading) or not (values > 0).any():
-            return ""
-        if (values <= 0).any():
-            return ""  # no ratio is
-        return (
+    nameless = any(w.role == "effect" and not w.implies for w in meanings(heading, "effect"))
+    least = values if low is None else np.minimum(values, low)
+    unknown = ""
+    if nameless and not ratio and not is_analysed(heading) and np.nanmin([*least, np.inf]) > 0:
+        several = "" if "measure" in roles else f", and --measure {_SHORT.get(plain, plain)}"
+        unknown = (
             f"{heading!r} does not say whether {np.nanmin(values):g} to {np.nanmax(values):g} are ratios or "
             f"their logarithms; say which with --columns '{heading}=estimate' or --columns "
-            f"'{heading}=effect', and --measure {_SHORT.get(plain, plain)}"
+            f"'{heading}=effect'{several}"
         )
+    if low is None or high is None:
+        return unknown
     with np.errstate(all="ignore"):
         there = np.isfinite(values + low + high) & (low > 0)
         raw = np.abs(values - (low + high) / 2) / (high - low)
@@ -298,7 +301,7 @@ def _ratio(
             f"those of ratios are; say which with --columns {heading}=estimate --measure "
             f"{_SHORT.get(plain, plain)} or --columns {heading}=effect --measure {measure}"
         )
-    return ""
+    return "" if fits_raw and not fits_log else unknown
 
 
 _SHORT: Final = {"odds_ratio": "OR", "risk_ratio": "RR", "hazard_ratio": "HR", "rate_ratio": "IRR"}

@@ -183,3 +183,23 @@ def test_shares_that_a_workbook_shows_as_percentages_are_percentages(tmp_path):
     book.save(tmp_path / "shares.xlsx")
     found = open_dataset(tmp_path / "shares.xlsx")
     np.testing.assert_allclose(found.data["effect"], np.log(12 / 34 / (20 / 36)))
+
+
+MIXED = """Study,Measure,Effect (95% CI)
+A,HR,0.82 (0.65 to 1.03)
+B,OR,0.74 (0.55 to 0.99)
+C,MD,-2.1 (-3.4 to -0.8)
+"""
+
+
+def test_ratios_beside_differences_under_one_heading_are_asked_for(tmp_path):
+    with pytest.raises(
+        EvidenceError, match=r"'Effect' does not say whether 0\.74 to 0\.82 are ratios"
+    ):
+        opened(tmp_path, MIXED)
+    found = opened(tmp_path, MIXED, columns={"Effect": "estimate"})
+    np.testing.assert_allclose(found.data["effect"], [math.log(0.82), math.log(0.74), -2.1])
+    logs = MIXED.replace("0.82 (0.65 to 1.03)", "-0.2 (-0.43 to 0.03)").replace(
+        "0.74 (0.55 to 0.99)", "-0.3 (-0.6 to -0.01)"
+    )
+    np.testing.assert_allclose(opened(tmp_path, logs).data["effect"], [-0.2, -0.3, -2.1])
