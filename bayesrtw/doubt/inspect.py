@@ -252,7 +252,9 @@ def in_words(found: Iterable[Doubt]) -> list[str]:
         else:
             groups.setdefault((each.severity, each.file), []).append(each)
     for (severity, file), several in groups.items():
-        lines.append(f"{severity}: {_counted(len(several), severity)}: {file}")
+        lines.append(
+            ": ".join(each for each in (severity, _counted(len(several), severity), file) if each)
+        )
         listed = enumerate(several[:MOST_FAULTS], 1)
         lines += [
             f"  {n}. {clipped(each.message, MOST_MESSAGE)} [{each.rule}]" for n, each in listed

@@ -41,6 +41,7 @@ DAYS: Final = 31.0
 
 _NOT_SAID: Final = re.compile(r"[\W_]+")
 _DAYS: Final = re.compile(r"(?<![a-z])days(?![a-z])", re.IGNORECASE)
+_CHANGED: Final = re.compile(r"chang|differ|reduc|gain|sav|less|fewer|improv", re.IGNORECASE)
 _FIRST: Final = ("recruitment_start", "recruited_from", "recruitment_begin")
 _LAST: Final = ("recruitment_end", "recruited_to", "recruited_until")
 
@@ -166,6 +167,9 @@ def _moments(rows: Rows) -> Iterator[Doubt]:
             continue
         for end in ("_t", "_c"):
             mean, sd, n = (rows.number(f"{name}{end}", row) for name in ("mean", "sd", "n"))
+            if mean < 0 and not _CHANGED.search(rows.text("outcome", row)):
+                text = f"mean{end} is {mean:g} days; nobody has less than none: check the sign"
+                yield rows.doubt(row, f"mean{end}", "mean-impossible", text)
             if not (n >= 1 and n % 1 == 0 and mean > 0):
                 continue
             half = 0.5 * 10.0 ** _exponent(mean)

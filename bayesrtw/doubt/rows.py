@@ -111,8 +111,14 @@ class Rows:
     def scale(self, row: int) -> Measure:
         """Give the measure on whose scale a row's estimate is printed."""
         kind = self.text("reported", row)
+        own, printed = self.measure(row), self.number("estimate_printed", row)
+        if not kind and own.log and printed > 0:
+            # The column of measures may name ratios too: what an estimate was taken for says so.
+            effect = self.number("effect", row) / self.factor(row)
+            if math.isclose(effect, math.log(printed), rel_tol=1e-9, abs_tol=1e-12):
+                return own
         bare = kind.startswith("log_") or kind in ("", "effect")
-        return MEASURES["generic"] if bare else self.measure(row)
+        return MEASURES["generic"] if bare else own
 
     def printed(self, row: int) -> float:
         """Give the estimate as printed; NaN where a row has counts, means or medians only."""

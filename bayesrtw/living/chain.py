@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bayesrtw.bounded import bytes_of
 from bayesrtw.durable import only_writer, replace_file
 from bayesrtw.errors import StoreError
 from bayesrtw.living.plain import parsed
@@ -74,7 +75,7 @@ def read_head(path: Path) -> ChainHead | None:
     try:
         if path.is_symlink():
             raise StoreError(f"{path}: is a symbolic link; it was not followed.")
-        raw = path.read_bytes()
+        raw = bytes_of(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -200,7 +201,7 @@ def entries(store: Store, analysis: str) -> list[Entry]:
 
 def _raw(path: Path) -> bytes:
     try:
-        return b"" if path.is_symlink() or not path.is_file() else path.read_bytes()
+        return b"" if path.is_symlink() or not path.is_file() else bytes_of(path)
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({said(error)}).") from None
 

@@ -7,6 +7,7 @@ cannot come between. Needs no numerical library.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -193,9 +194,26 @@ def stored_inputs(folder: Path, analysis: str) -> tuple[Path, Path]:
 
 
 def software(packages: tuple[str, ...]) -> dict[str, str]:
-    """Say which software computes now."""
+    """Say which software computes now.
+
+    Raises
+    ------
+    StoreError
+        If files of this package are others than when this process first asked: it may compute with either.
+    """
     found = {name: version(name) for name in packages}
-    return {**found, "code": _code()}
+    if _code() != _first():
+        raise StoreError(
+            "the files of bayesrtw have changed since this process was started, so that nobody can say which "
+            "of them computes; start it again. Nothing was written."
+        )
+    return {**found, "code": _first()}
+
+
+@cache
+def _first() -> str:
+    """Give the code that this process found when it first asked."""
+    return _code()
 
 
 def _code() -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bayesrtw.bounded import bytes_of
 from bayesrtw.durable import append_line
 from bayesrtw.errors import StoreError
 from bayesrtw.living.chain import before, digest_of, linked
@@ -61,7 +62,7 @@ def journal(store: Store, analysis: str) -> Journal:
     try:
         if path.is_symlink():
             raise StoreError(f"{path}: is a symbolic link; it was not followed.")
-        raw = path.read_bytes() if path.exists() else b""
+        raw = bytes_of(path) if path.exists() else b""
     except OSError as error:
         raise StoreError(f"{path}: cannot be read ({said(error)}).") from None
     entries, damaged = [], []

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bayesrtw.bounded import bytes_of
 from bayesrtw.durable import sync_folder, sync_tree, umask, write_synced
 from bayesrtw.errors import StoreError
 from bayesrtw.living.chain import before, digest_of, linked
@@ -20,7 +21,7 @@ def put(writer: Writer, draft: Path, run_id: str, manifest: Mapping[str, Any]) -
     previous = None
     if names:
         last = read_run(writer.store, writer.analysis, names[-1])
-        sealed = (last.folder / SEAL).read_text(encoding="ascii").strip()
+        sealed = bytes_of(last.folder / SEAL).decode("ascii").strip()
         previous = {"name": last.name, "sha256": sealed}
     named = before(writer.store, writer.analysis)
     full = {

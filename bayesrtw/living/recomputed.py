@@ -6,6 +6,7 @@ from dataclasses import fields
 from typing import Any
 
 from bayesrtw.analysis.conclusion import Rules, classify
+from bayesrtw.bounded import bytes_of
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.living.plain import parsed
 from bayesrtw.living.store import Run
@@ -23,8 +24,8 @@ def contradicted(run: Run) -> Iterator[str]:
             yield f"its class is {told!r}, and it has no probabilities for that."
         return
     try:
-        rules = _rules(parsed((run.folder / "analysis.json").read_bytes()))
-        synthesis = parsed((run.folder / "synthesis.json").read_bytes())
+        rules = _rules(parsed(bytes_of(run.folder / "analysis.json")))
+        synthesis = parsed(bytes_of(run.folder / "synthesis.json"))
         benefit, harm = (float(concluded[name]) for name in ("benefit", "harm"))
         sceptical = concluded.get("sceptical")
         doubted = sceptical is not None and float(sceptical) < rules.sceptical

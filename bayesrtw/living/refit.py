@@ -15,6 +15,7 @@ from bayesrtw.analysis.concluded import conclusion
 from bayesrtw.analysis.query import Selected, selected
 from bayesrtw.analysis.run import Synthesis, run
 from bayesrtw.analysis.spec import Analysis
+from bayesrtw.bounded import bytes_of
 from bayesrtw.engine import choose
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.living.attribution import Basis
@@ -147,7 +148,7 @@ def _same_series(before: Earlier, opened: Opened) -> bool:
 def before_of(base: Run) -> Earlier:
     """Take what a stored run says, with its inputs behind functions that read them when asked."""
     result, analysis = base.manifest["result"], str(base.manifest["analysis"])
-    rows = parsed((base.folder / "rows.json").read_bytes())
+    rows = parsed(bytes_of(base.folder / "rows.json"))
 
     def reopen() -> Basis:
         toml, entry = stored_inputs(base.folder, analysis)

@@ -6,6 +6,7 @@ from typing import Any
 
 from bayesrtw.analysis.concluded import conclusion
 from bayesrtw.analysis.run import run as run_analysis
+from bayesrtw.bounded import bytes_of
 from bayesrtw.errors import StoreError
 from bayesrtw.living.diff import Later, difference
 from bayesrtw.living.figures import figures, moved
@@ -60,7 +61,7 @@ def replay(run: Run) -> Replay:
         raise StoreError(f"{run.folder}: {faults[0].where}: {faults[0].message} Restore it first.")
     opened = open_inputs(*stored_inputs(run.folder, str(run.manifest["analysis"])))
     synthesis = run_analysis(opened.analysis, opened.source)
-    stored = parsed((run.folder / "synthesis.json").read_bytes())
+    stored = parsed(bytes_of(run.folder / "synthesis.json"))
     now = json.loads(json.dumps(document(synthesis)))
     pairs = [pair for part in RESULTS for pair in _numbers(stored.get(part), now.get(part), part)]
     gaps = [(_gap(old, new), where) for where, old, new in pairs]

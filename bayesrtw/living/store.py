@@ -25,6 +25,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bayesrtw.bounded import bytes_of
 from bayesrtw.durable import (
     only_writer,
     replace_file,
@@ -134,7 +135,7 @@ def open_store(folder: Path, *, create: bool = False) -> Store:
                     "makes one in a new or an empty folder."
                 )
             _make(folder, marker)
-        found = parsed(marker.read_bytes())
+        found = parsed(bytes_of(marker))
     except (OSError, ValueError) as error:
         if isinstance(error, StoreError):
             raise
@@ -220,8 +221,8 @@ def read_run(store: Store, analysis: str, name: str) -> Run:
                 raise StoreError(
                     f"{folder / part}: is a symbolic link; it was not followed. `bayesrtw verify` says more."
                 )
-        raw = (folder / MANIFEST).read_bytes()
-        sealed = (folder / SEAL).read_text(encoding="ascii").strip()
+        raw = bytes_of(folder / MANIFEST)
+        sealed = bytes_of(folder / SEAL).decode("ascii").strip()
         manifest = parsed(raw)
     except (OSError, ValueError) as error:
         if isinstance(error, StoreError):

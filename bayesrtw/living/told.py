@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any, Final
 
+from bayesrtw.bounded import bytes_of
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.living.plain import parsed
 from bayesrtw.living.store import Run
@@ -25,8 +26,8 @@ def untold(run: Run) -> Iterator[str]:
     if not path.is_file():
         return
     try:
-        content = parsed((run.folder / "synthesis.json").read_bytes())
-        page = path.read_bytes().decode()
+        content = parsed(bytes_of(run.folder / "synthesis.json"))
+        page = bytes_of(path).decode()
         wrong = list(_wrong(page, content))
         concluded = str(content.get("conclusion") or "")
     except (OSError, ValueError, LookupError, TypeError, AttributeError, BayesrtwError) as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from bayesrtw.bounded import bytes_of
 from bayesrtw.errors import StoreError
 from bayesrtw.living.chain import (
     HEAD,
@@ -71,7 +72,7 @@ def verify(store: Store, kept: ChainHead | None = None) -> list[Oddity]:
             head = None
             found.append(Oddity(HEAD, "fault", _less(str(error), store, HEAD)))
         else:
-            if head is not None and (store.folder / HEAD).read_bytes() != written(head):
+            if head is not None and bytes_of(store.folder / HEAD) != written(head):
                 found.append(Oddity(HEAD, "fault", "is not as it was written."))
             if head is None and any(older(store, name) for name in analyses(store)):
                 text = (
@@ -79,7 +80,7 @@ def verify(store: Store, kept: ChainHead | None = None) -> list[Oddity]:
                 )
                 found.append(Oddity(HEAD, "note", text))
         found += _pages(store, head or ChainHead())
-        marker = (store.folder / "store.json").read_bytes()
+        marker = bytes_of(store.folder / "store.json")
         if marker != as_line({"format": FORMAT, "schema": SCHEMA}).encode() + b"\n":
             found.append(Oddity("store.json", "fault", "is not as it was written."))
         found += _links(store)
@@ -118,17 +119,15 @@ def verify_run(run: Run) -> list[Oddity]:
             )
         elif not path.is_file():
             found.append(Oddity(f"{where}/{name}", "fault", "is missing."))
-        else:
-            raw = path.read_bytes()
-            if len(raw) != size or hashlib.sha256(raw).hexdigest() != sha:
-                found.append(Oddity(f"{where}/{name}", "fault", "is not as it was written."))
-    sealed = hashlib.sha256((run.folder / MANIFEST).read_bytes()).hexdigest()
-    if (run.folder / SEAL).read_bytes() != f"{sealed}\n".encode():
+        elif path.stat().st_size != size or _digest(path) != sha:
+            found.append(Oddity(f"{where}/{name}", "fault", "is not as it was written."))
+    sealed = hashlib.sha256(bytes_of(run.folder / MANIFEST)).hexdigest()
+    if bytes_of(run.folder / SEAL) != f"{sealed}\n".encode():
         found.append(Oddity(f"{where}/{SEAL}", "fault", "is not as it was written."))
     own = {*listed, MANIFEST, SEAL}
     for path in sorted(run.folder.rglob("*")):
         name = path.relative_to(run.folder).as_posix()
-        if path.is_file() and name not in own:
+        if name not in own and (path.is_symlink() or not path.is_dir()):
             found.append(Oddity(f"{where}/{name}", "note", "was not written by this program."))
     identity = hashlib.sha256(as_line(run.manifest["identity"]).encode()).hexdigest()
     if identity != run.manifest["run_id"] or not run.name.endswith(identity[:16]):
@@ -153,14 +152,22 @@ def vouched(store: Store, run: Run) -> None:
         )
 
 
+def _digest(path: Path) -> str:
+    """Give the SHA-256 of a file of any size, a piece of it at a time."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def _pages(store: Store, head: ChainHead) -> Iterator[Oddity]:
     """Hold the index page against what was written, or, where nobody noted that, against the runs."""
     path = store.folder / "index.html"
     if path.is_symlink() or not path.is_file():
-        if head.index:
+        if path.exists() and not path.is_symlink():
+            yield Oddity(path.name, "fault", "is no file of its own; move it out of the store.")
+        elif head.index:
             yield Oddity(path.name, "note", "is missing; the next update writes it.")
         return
-    page = path.read_bytes()
+    page = bytes_of(path)
     if head.index:
         if digest_of(page) not in head.index:
             text = "is not the page that was written; the next update writes it anew."
@@ -248,7 +255,7 @@ def _chained(where: str, run: Run, last: Run | None) -> Iterator[Oddity]:
     if previous is None or last is None or previous["name"] != last.name:
         told = previous["name"] if previous else "none"
         yield Oddity(where, "fault", f"the run before it was {told}, and is not there.")
-    elif (last.folder / SEAL).read_text(encoding="ascii").strip() != previous["sha256"]:
+    elif bytes_of(last.folder / SEAL).decode("ascii").strip() != previous["sha256"]:
         yield Oddity(where, "fault", f"the run before it, {last.name}, was written anew since.")
 
 

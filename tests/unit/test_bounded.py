@@ -99,6 +99,8 @@ def test_styles_that_excel_cannot_hold_are_not_read(monkeypatch, tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
         archive.writestr("xl/styles.xml", "<s>" + "<xf/>" * 20 + "</s>")
+    # A finding of no table has no name behind its count.
+    assert in_words(inspect(path).doubts)[0] == "fault: 1 fault"
     with pytest.raises(EvidenceError, match="more than 10 styles of cells"):
         excel.rows_of_sheet(path)
 

@@ -92,6 +92,16 @@ def test_an_interval_off_its_estimate_says_what_would_fit(tmp_path):
     )
 
 
+def test_a_ratio_that_the_column_of_measures_names_is_centred_on_its_own_scale(tmp_path):
+    path = tmp_path / "my.csv"
+    for row, count in (("1.5,1.1,2.1", 0), ("1.2,1.1,2.9", 1)):
+        path.write_text(
+            f"study,measure,estimate,ci_low,ci_high\nA,hazard_ratio,{row}\nB,hazard_ratio,1.2,0.9,1.6\n"
+        )
+        rules = [each.rule for each in inspect(path).doubts]
+        assert rules.count("interval-off-centre") == count
+
+
 def test_a_ratio_typed_as_a_difference_is_recognised(tmp_path):
     row = "A,o,higher,6,mean_difference,2.21,1.12,4.41,"
     (doubt,) = found(tmp_path, RATIO, row, rule="interval-off-centre")

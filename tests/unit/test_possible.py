@@ -104,6 +104,14 @@ def test_moments_that_no_numbers_have_are_doubted(cells, rule, arithmetic):
     assert arithmetic in found[rule]
 
 
+def test_nobody_is_absent_for_less_than_no_days():
+    assert (
+        "-3 days; nobody has less than none"
+        in rules_of({**MEANS, "mean_t": -3.0})["mean-impossible"]
+    )
+    assert not rules_of({**MEANS, "outcome": "change in sick leave days", "mean_t": -3.0})
+
+
 def test_moments_that_whole_days_have_are_not():
     assert not rules_of({**MEANS, "follow_up_months": 12, "mean_t": 5.18, "n_t": 28})
 

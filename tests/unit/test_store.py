@@ -4,13 +4,15 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import threading
+from pathlib import Path
 
 import pytest
 
 from bayesrtw import durable
 from bayesrtw.errors import StoreError
-from bayesrtw.living import chain, journal, put, recomputed, store, verify
+from bayesrtw.living import chain, inputs, journal, put, recomputed, store, verify
 
 
 def fill(opened, *, text="1", status="published", analysis="a"):
@@ -417,3 +419,51 @@ def test_white_space_that_nobody_wrote_is_a_fault(opened):
         f"fault: runs/a/{run.name}/run.sha256: is not as it was written.",
         "fault: runs/a/journal.jsonl: line 2 is not as it was written.",
     ]
+
+
+FILES = ["store.json", "head.json", "runs/a/journal.jsonl", "{run}/run.json", "{run}/run.sha256"]
+
+
+@pytest.mark.parametrize("name", [*FILES, "{run}/answer.txt", "index.html", "{run}/new"])
+@pytest.mark.parametrize("end", ["pipe", "large"])
+def test_what_has_no_end_is_named_and_not_read(opened, name, end):
+    """A pipe would be waited for, and a hole of any size read into memory."""
+    run = fill(opened)
+    with store.writing(opened, "a") as writer:
+        journal.note(writer, "heartbeat", run=run.name, seen={}, fitted="")
+    path = opened.folder / name.format(run=run.folder.relative_to(opened.folder))
+    path.unlink(missing_ok=True)
+    if end == "pipe":
+        os.mkfifo(path)
+    else:
+        with path.open("wb") as file:
+            file.truncate(2_000_000_000)
+
+    def stuck(*_):
+        raise AssertionError(f"{name}: waits")
+
+    signal.signal(signal.SIGALRM, stuck)
+    signal.alarm(5)
+    try:
+        found = messages(store.open_store(opened.folder))
+    except StoreError as error:
+        found = [str(error)]
+    finally:
+        signal.alarm(0)
+    assert found
+    assert all("\n" not in each for each in found)
+
+
+def test_a_head_that_has_no_end_is_not_read():
+    with pytest.raises(StoreError, match="pipe or a device"):
+        chain.read_head(Path("/dev/zero"))
+
+
+def test_files_of_the_package_that_change_meanwhile_are_named(monkeypatch):
+    """A run names the software that computed it: which of two, nobody can say."""
+    before = inputs.software(("numpy",))
+    monkeypatch.setattr(inputs, "COMPUTES", inputs.COMPUTES[1:])
+    with pytest.raises(StoreError, match=r"changed since this process was started.*start it again"):
+        inputs.software(("numpy",))
+    monkeypatch.undo()
+    assert inputs.software(("numpy",)) == before
