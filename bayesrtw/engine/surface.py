@@ -18,6 +18,8 @@ Mask = NDArray[np.bool_]
 
 #: Degrees that are tried, and what the last coefficients may hold, in logs.
 DEGREES, ENOUGH = (16, 28, 48, 96), 1e-10
+#: Degrees to which series are cut where all that goes holds less than this, in logs: normals are parabolas.
+SHORT, NOTHING = (3, 6, 10, 13, 20, 36), 1e-11
 #: Means that the coarsest series is laid through.
 FEWEST = DEGREES[0] + 1
 #: The same of the finest where groups are integrated over many of them.
@@ -199,9 +201,14 @@ def surface(
         enough = np.where(some, GROUPED, ENOUGH)
         told &= np.all(np.abs(each[-3:]) <= enough * scale, axis=0)
         good = np.where(some, told.any(axis=0), told.all(axis=0))
-        if good.any():
-            series.append((left[good], np.nan_to_num(each[:, :, None, good])))
-            followed[:, left[good]] = told[:, good]
+        followed[:, left[good]] = told[:, good]
+        held = np.max(np.abs(np.nan_to_num(each)) / scale, axis=1)
+        rest, last = np.cumsum(held[::-1], axis=0)[::-1], np.full(len(left), degree)
+        for short in reversed([each for each in SHORT if each < degree]):
+            last[rest[short + 1] <= NOTHING] = short
+        for end in np.unique(last[good]).tolist():
+            of = good & (last == end)
+            series.append((left[of], np.nan_to_num(each[: end + 1, :, None, of])))
         left = left[~good]
         if not len(left):
             break

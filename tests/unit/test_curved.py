@@ -19,6 +19,7 @@ from scipy.optimize import brentq
 import bayesrtw as brw
 from bayesrtw.engine import cubature, solve
 from bayesrtw.engine.normal import normal
+from bayesrtw.engine.surface import surface
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
 from bayesrtw.model.student_t import HeavyTails
 
@@ -282,3 +283,24 @@ def test_biases_that_studies_may_have_agree_with_every_allocation(tau, far):
 def test_nodes_of_sparse_rules_are_counted_without_laying_them():
     for dimension, level in ((4, 1), (4, 4), (5, 3), (7, 3), (11, 2)):
         assert cubature.nodes(dimension, level) == len(cubature.rule(dimension, level).weight)
+
+
+def test_series_of_normals_are_as_short_as_parabolas() -> None:
+    seen, variance = np.array([0.3, -1.0]), np.array([[0.04, 0.3], [0.5, 0.6]])
+
+    def density(mean, spread, rows):
+        # The second has a heavier tail: a t error of four degrees of freedom.
+        gap = (seen[rows] - mean) ** 2 / spread
+        return np.where(rows == 0, -0.5 * gap, -2.5 * np.log1p(gap / 4.0)) - 0.5 * np.log(spread)
+
+    rows, ends = np.arange(2), np.full((2, 2), 1.5)
+    laid = surface(density, rows, variance, -ends, ends)
+    lengths = {int(of): len(series) for several, series in laid.series for of in several}
+    assert lengths[0] == 4
+    assert lengths[1] > 10
+    mean = np.random.default_rng(1).uniform(-1.5, 1.5, (2, 30, 2))
+    told = laid.at(mean, slice(None), rows)
+    assert told == pytest.approx(density(mean, variance[:, None], rows), abs=1e-8)
+    step = 1e-4
+    up, down = (density(mean + by, variance[:, None], rows) for by in (step, -step))
+    assert laid.slopes(mean)[0] == pytest.approx((up - down) / (2.0 * step), abs=1e-5)
