@@ -32,7 +32,7 @@ from bayesrtw.engine.curved_place import (
 )
 from bayesrtw.engine.kernel import Conditional, System, Variances, conditional
 from bayesrtw.engine.problem import Problem, pose
-from bayesrtw.engine.surface import FEWEST, surface
+from bayesrtw.engine.surface import DEGREES, FEWEST, surface
 from bayesrtw.engine.thinned import of_groups, together
 from bayesrtw.model.design import CurvedDesign, Design
 from bayesrtw.model.prior import Prior
@@ -162,16 +162,25 @@ class Curved:
             return
         far = self._far(look, b)
         log = log + sum(factors, np.zeros(()))
+        least = np.max(log, axis=-1, keepdims=True) - BENEATH
         offset, own, noise = self.reach(look.values)
-        mean = b[:, far] @ self.design.columns[rows].T + offset[:, None, rows]
-        matter = log[:, far] > np.max(log, axis=-1, keepdims=True) - BENEATH
-        matter &= place.surface.away(mean, slice(None), rows)
-        if matter.any():
-            variance = np.broadcast_to((own + noise)[:, None, rows], mean.shape)
-            density = self.curved.sites.log_density(mean[matter], variance[matter], rows)
-            laid = place.surface.at(mean, slice(None), rows, rough=True)[matter]
-            point, node = np.nonzero(matter)
-            factors[-1][point, far[node]] += np.sum(density - laid, axis=-1)
+        shape = len(b), len(self.keep)
+        offset, variance = (np.broadcast_to(each, shape) for each in (offset, own + noise))
+        step = max(1, AT_ONCE // max(len(far) * len(rows), 1))
+        for start in range(0, len(b), step):
+            cut = slice(start, start + step)
+            some = far[np.any(log[cut, far] > least[cut], axis=0)]
+            mean = b[cut, some] @ self.design.columns[rows].T + offset[cut, None, rows]
+            asked = (log[cut, some] > least[cut]) & place.surface.away(mean, cut, rows)
+            point, node = np.nonzero(asked)
+            few = max(1, AT_ONCE // (DEGREES[-1] * len(rows)))
+            for first in range(0, len(point), few):
+                at, on = point[first : first + few], node[first : first + few]
+                there, which = mean[at, on], start + at
+                wide = variance[which[:, None], rows]
+                density = self.curved.sites.log_density(there, wide, rows)
+                laid = place.surface.at(there[:, None], which, rows, rough=True)[:, 0]
+                factors[-1][which, some[on]] += np.sum(density - laid, axis=-1)
 
     def _far(self, look: Look, b: Array) -> Index:
         """Which nodes may lie beyond series of sites: all, where series were laid elsewhere."""

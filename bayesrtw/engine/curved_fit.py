@@ -14,11 +14,13 @@ from bayesrtw.engine import curved_foretold as foretelling
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
 from bayesrtw.engine.condensed import on_a_line
 from bayesrtw.engine.cubature import rule, single, sizes
-from bayesrtw.engine.curved import Curved, curved_of
+from bayesrtw.engine.curved import curved_of
 from bayesrtw.engine.curved_biased import HEAVY
 from bayesrtw.engine.curved_kernels import Combined, kernels, one_of
+from bayesrtw.engine.curved_near import blended_of, fewer, moved, other
 from bayesrtw.engine.curved_nodes import (
     COARSE,
+    SPARSE,
     Laid,
     Looks,
     allowed_of,
@@ -27,9 +29,10 @@ from bayesrtw.engine.curved_nodes import (
     counts_of,
     left_out,
     nodes_of,
+    outside,
     unserved,
 )
-from bayesrtw.engine.curved_place import Seen, weighed
+from bayesrtw.engine.curved_place import weighed
 from bayesrtw.engine.curved_rows import (
     Chances,
     EachRow,
@@ -47,10 +50,11 @@ from bayesrtw.engine.curved_thinned import let_through
 from bayesrtw.engine.curved_told import each_normal, slopes
 from bayesrtw.engine.each_normal import EachNormal
 from bayesrtw.engine.fitted import Each, EachMean, EachShift, Lazily, Posterior
-from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
+from bayesrtw.engine.integrate import moment_order
+from bayesrtw.errors import ConvergenceError, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.checked import hold
-from bayesrtw.model.coefficients import coefficient_priors, with_priors
+from bayesrtw.model.coefficients import coefficient_priors
 from bayesrtw.model.design import CurvedDesign, Design, build_curved, mixed
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.spec import Model
@@ -338,96 +342,26 @@ class CurvedFit:
         kept = self.kept & ~mask
         if improper(masked(self.design.near, kept)) is not None:
             return None
-        if np.array_equal(kept, self.kept):
-            return self
-
-        def lay(laid: Laid) -> Laid:
-            curved, seen, values = replace(laid.curved, keep=kept), laid.seen, self.nodes.values
-            recount, known = np.zeros_like(mask), {}
-            for place, risk in enumerate(self.design.risks):
-                inside = self.kept[risk.rows]
-                gone = np.flatnonzero(mask[risk.rows][inside])
-                if len(gone) != 1 or inside.sum() == 1:
-                    recount[risk.rows] |= mask[risk.rows]
-                    continue
-                if place not in laid.alone:
-                    laid.alone[place] = laid.curved.alone(values, seen, place)
-                known[place] = laid.alone[place][..., gone[0]]
-            new = self._fewer(curved, seen, mask & self.kept, recount)
-            for place, risk in enumerate(self.design.risks):
-                if place in known:
-                    new[place] = known[place]
-                elif not mask[risk.rows].any():
-                    new[place] = seen.factors[place]
-            return Laid(curved, seen._replace(factors=tuple(new)))
-
-        near = replace(self, kept=kept, fine=lay(self.fine), coarse=lay(self.coarse))
-        return near._held()
-
-    def _fewer(self, curved: Curved, seen: Seen, gone: Mask, recount: Mask) -> list[Array]:
-        """Give factors of fewer rows: those of all less those of what is gone, where that is quicker."""
-        values, gone = self.nodes.values, gone & ~curved.at_risk
-        if curved.problem.nested or 2 * gone.sum() > curved.keep.sum():
-            return curved.factors(
-                values, seen.b, seen.place, curved.keep, recount, seen.log_rule + seen.log_prior
-            )
-        new = curved.factors(values, seen.b, seen.place, curved.keep & curved.at_risk, recount)
-        less = curved.factors(values, seen.b, seen.place, gone, np.zeros_like(gone))[-1]
-        new[-1] = seen.factors[-1] - less
-        return new
+        return self if np.array_equal(kept, self.kept) else fewer(self, mask)._held()
 
     def under(self, priors: Sequence[Mapping[str, Prior]]) -> "list[CurvedFit]":
-        """Take other priors, see `Fitted`."""
-        return [self._under(each) for each in priors]
-
-    def _under(self, priors: Mapping[str, Prior]) -> "CurvedFit":
-        near = self.design.near
-        hyper = {name: priors.get(name, own) for name, own in near.hyper.items()}
-        other = {name: prior for name, prior in priors.items() if name not in hyper}
-        fresh_near = replace(near, hyper=hyper)
-        if other:
-            built = build_curved(with_priors(self.model, other), self.evidence).near
-            fresh_near = replace(
-                fresh_near, mean=built.mean, precision=built.precision, mixture=built.mixture
-            )
-        reason = improper(fresh_near)
-        if reason is not None:
-            raise EngineRefusal(reason)
-        design = replace(self.design, near=fresh_near)
-
-        def lay(laid: Laid) -> Laid:
-            own = laid.curved.problem
-            fresh = tuple(hyper[name] for name in own.names)
-            curved = replace(
-                laid.curved, curved=design, problem=replace(own, priors=fresh, design=design.near)
-            )
-            return Laid(curved, laid.seen._replace(log_prior=curved.log_prior(laid.seen.b)))
-
-        changed = {**self.priors, **priors}
-        near_fit = replace(
-            self, design=design, priors=changed, fine=lay(self.fine), coarse=lay(self.coarse)
-        )
-        return near_fit._held()
+        """Take other priors, see `Fitted`: those beyond the nodes are served by nodes of their mixture."""
+        near = [other(self, each) for each in priors]
+        far = [place for place, one in enumerate(near) if one.off_by > one.enough]
+        blend = blended_of(self, [priors[place] for place in far])
+        if blend is not None:
+            base = replace(self.anew(other(self, blend).design), priors=self.priors)
+            for place in far:
+                near[place] = other(base, priors[place])
+        return [each._held() for each in near]
 
     def shifted(self, along: Array, by: float) -> "CurvedFit":
         """Add to effects, see `Fitted`."""
-        design = self.design.moved(by * along)
+        return moved(self, by * along)._held()
 
-        def lay(laid: Laid) -> Laid:
-            curved, seen = replace(laid.curved, curved=design), laid.seen
-            known = seen.place.surface
-            if seen.place.held is not None:
-                bare = seen.place._replace(surface=None, held=None)
-                seen = seen._replace(place=curved.laid(self.nodes.values, bare))
-            elif known is not None:
-                fresh = known.moved(design.sites.log_density, by * along)
-                seen = seen._replace(place=seen.place._replace(surface=fresh))
-            log = seen.log_rule + seen.log_prior
-            factors = curved.factors(self.nodes.values, seen.b, seen.place, self.kept, log=log)
-            return Laid(curved, seen._replace(factors=tuple(factors)))
-
-        other = replace(self, design=design, fine=lay(self.fine), coarse=lay(self.coarse))
-        return other._held()
+    def anew(self, design: CurvedDesign) -> "CurvedFit":
+        """Fit the same rows with nodes of their own, as a neighbour of the answer."""
+        return fit_curved(self.model, self.evidence, design, self.kept, bound=SPARSE)
 
     def powered(self, *, prior: float = 1.0, data: float = 1.0) -> "CurvedFit":
         """Raise prior or data to a power, see `Fitted`."""
@@ -455,14 +389,14 @@ class CurvedFit:
 
     def _held(self) -> "CurvedFit":
         """Hold a neighbour's two rules against each other; lay its own nodes where they differ."""
-        moved = self._apart()
-        if moved <= self._enough:
+        moved = self.off_by
+        if moved <= self.enough:
             return replace(self, error=max(self.error, moved))
         if self.powers != (1.0, 1.0):
             raise ConvergenceError(
                 f"Exact: a power of prior or data moves the posterior beyond its nodes ({moved:.0e})."
             )
-        found = self._recentred() or fit_curved(self.model, self.evidence, self.design, self.kept)
+        found = self._recentred() or self.anew(self.design)
         return replace(found, priors=self.priors)
 
     def _recentred(self) -> "CurvedFit | None":
@@ -475,16 +409,24 @@ class CurvedFit:
         made = (replace(rough, size=each.seen.size) for each in (self.fine, self.coarse))
         fine, coarse = (Laid(each, each.look(values, place)) for each in made)
         near = replace(self, fine=fine, coarse=coarse)
-        moved = max(near._apart(), unserved(near.weighed_nodes, rough.axes) / SERVED)
-        return replace(near, error=max(self.error, moved)) if moved <= self._enough else None
+        moved = near.off_by
+        return replace(near, error=max(self.error, moved)) if moved <= self.enough else None
 
-    def _apart(self) -> float:
-        """Measure what a neighbour moves between the two rules, or what its series leave out."""
-        moved = self._moved()
-        return moved if moved > self._enough else max(moved, self._missing())
+    @cached_property
+    def off_by(self) -> float:
+        """Measure what a neighbour moves between the two rules, or what nodes and series leave out."""
+        moved = max(self._moved(), self._outside())
+        return moved if moved > self.enough else max(moved, self._missing())
+
+    def _outside(self) -> float:
+        """Bound what nodes of the hyperparameters leave out; see `curved_nodes.outside`."""
+        nodes, curved = self.weighed_nodes, self.fine.curved
+        resolved = unserved(nodes) / SERVED if len(nodes.counts) == 1 else 0.0
+        return max(resolved, outside(nodes, curved.axes, moment_order(curved.bounding)))
 
     @property
-    def _enough(self) -> float:
+    def enough(self) -> float:
+        """What a neighbour may be off by on nodes that were laid for another fit."""
         return allowed_of(self.design)[1]
 
     def _moved(self) -> float:
@@ -514,6 +456,7 @@ def fit_curved(
     design: CurvedDesign | None = None,
     kept: Mask | None = None,
     tolerance: float = 0.0,
+    bound: float = 0.0,
 ) -> CurvedFit:
     """Fit a model that is not normal.
 
@@ -527,6 +470,8 @@ def fit_curved(
         Which rows inform the posterior, shape (estimate,); all unless given.
     tolerance
         Movement that is enough, in posterior SDs, where that is more than what is aimed at unasked.
+    bound
+        Movement that is allowed where no finer rule is affordable, if more: of neighbours, for tables.
 
     Returns
     -------
@@ -563,14 +508,15 @@ def fit_curved(
         fit = CurvedFit(model, evidence, design, kept, nodes, outer, *two, (1.0, 1.0), math.inf)
         if coarse is not None:
             error = apart(fit.figures(laid), coarse.figures(coarse.fine))
-        served = dims != 1 or unserved(fit.weighed_nodes, middle.axes) <= SERVED * aim
+        served = dims != 1 or fit._outside() <= aim
         error = min(error, fit.left_out() if dims == 1 else math.inf)
         if (error <= aim and served) or not dims:
             break
         seen, coarse = seen if served else Looks(rough), fit
-    if dims and error > allowed:
+    bound = max(bound, allowed)
+    if dims and error > bound:
         raise ConvergenceError(
-            f"Exact: the answer still moves by {error:.0e} at the most nodes of {dims} hyperparameters; use "
+            f"Exact: the answer still moves by {error:.1e} at the most nodes of {dims} hyperparameters; use "
             'engine = { kind = "nuts" }.'
         )
     error = error if dims else 0.0
@@ -589,9 +535,9 @@ def fit_curved(
         if moved <= aim:
             break
         base = replace(base, fine=fine)
-    if moved <= (max(allowed, allowed_of(design)[1]) if rough.by_series else allowed):
+    if moved <= (max(bound, allowed_of(design)[1]) if rough.by_series else bound):
         return replace(best, error=max(error, moved))
     raise ConvergenceError(
-        f"Exact: the answer still moves by {moved:.0e} posterior SDs at the finest affordable rule over "
-        f'{width} coefficients (at most {allowed:.0e}); use engine = {{ kind = "nuts" }}.'
+        f"Exact: the answer still moves by {moved:.1e} posterior SDs at the finest affordable rule over "
+        f'{width} coefficients (at most {bound:.0e}); use engine = {{ kind = "nuts" }}.'
     )

@@ -13,7 +13,7 @@ from bayesrtw.engine.curved import Curved
 from bayesrtw.engine.curved_biased import tilts
 from bayesrtw.engine.curved_groups import inner
 from bayesrtw.engine.curved_place import Place, Seen, weighed
-from bayesrtw.engine.integrate import moment_order, tail_power
+from bayesrtw.engine.integrate import TINY, moment_order, tail_power
 from bayesrtw.engine.quadrature import lay, log_rule, looks
 from bayesrtw.errors import ConvergenceError, EngineRefusal
 from bayesrtw.model.design import CurvedDesign
@@ -182,19 +182,37 @@ def nodes_of(seen: Looks, count: int) -> tuple[Nodes, Array]:
     return nodes, log_rule(nodes, rough.axes)
 
 
-def unserved(nodes: Nodes, axes: Sequence[Axis]) -> float:
-    """Bound what nodes of one hyperparameter leave out of a posterior that they were not laid for.
+def unserved(nodes: Nodes) -> float:
+    """Bound what a series through nodes of one hyperparameter leaves out of its density."""
+    return unresolved(nodes, 0) if nodes.counts else 0.0
 
-    The larger of what a series through them leaves out, and the densities at their ends against the largest.
+
+def outside(nodes: Nodes, axes: Sequence[Axis], moment: int) -> float:
+    """Bound what nodes leave out of a posterior that they were not laid for, and of its moments, as a share.
+
+    Beyond an end the density is taken to stay as it is over a range as long as that of the nodes; between
+    nodes of several hyperparameters, whose marginals need twice those of an integral, see `left_out`.
     """
     if not nodes.counts:
         return 0.0
-    density = np.exp(nodes.log_weight) / line(nodes.counts[0])[1]
-    low, high = (float(density[end] / np.max(density)) for end in (0, -1))
-    own, axis = nodes.ranges[0], axes[0]
-    # Where a hyperparameter itself ends, a density may end as well.
-    ends = low * bool(own.low > axis.floor + EDGE), high * bool(own.high < axis.ceiling - EDGE)
-    return max(unresolved(nodes, 0), *ends)
+    share = np.exp(nodes.log_weight)
+    each = np.ones_like(share)
+    for value in nodes.values:
+        size = np.abs(value) ** min(moment, 2)
+        each = np.maximum(each, size / max(float(share @ size), TINY))
+    each, found = (share * each).reshape(nodes.counts), 0.0
+    for place, (own, axis) in enumerate(zip(nodes.ranges, axes, strict=True)):
+        # Where a hyperparameter itself ends, a density may end as well.
+        for end, goes_on in (
+            (0, own.low > axis.floor + EDGE),
+            (-1, own.high < axis.ceiling - EDGE),
+        ):
+            last = each.take(end, axis=place).reshape(*nodes.counts[:place], -1).sum(axis=-1)
+            density = 2.0 * last / line(nodes.counts[place])[1][end]
+            found = max(found, float(np.sum(density * goes_on)))
+    if len(nodes.counts) > 1:
+        found = max(found, *(unresolved(nodes, place) ** 2 for place in range(len(nodes.counts))))
+    return found
 
 
 def left_out(nodes: Nodes, mean: Array, second: Array) -> float:
