@@ -11,6 +11,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from bayesrtw.errors import EvidenceError, shown
+from bayesrtw.printed import numbered
 from bayesrtw.reading.cochrane import BROKEN_ZIP, MOST_BYTES, hash_of, member, member_sizes
 from bayesrtw.reading.grid import is_total
 from bayesrtw.registry import suggestion
@@ -26,6 +27,9 @@ MOST_ROWS: Final = 100_000
 MOST_COLUMNS: Final = 300
 MOST_EMPTY: Final = 1000
 
+#: Most ranges of merged cells that are looked at, and most rows of one: nobody merges more by hand.
+MOST_MERGED: Final = 2000
+
 _Rows = list[tuple[Any, ...]]
 
 
@@ -39,6 +43,7 @@ def rows_of_sheet(path: Path, sheet: str = "") -> tuple[list[list[str]], list[st
         rows = held[name]
         if any(None in row for row in rows):
             _no_bare_formulas(path, name, rows)
+        rows, laid_out = _laid_out(path, name, rows)
     except DefusedXmlException as error:
         raise EvidenceError(
             f"{path.name}: declares a document type or entities ({type(error).__name__}), which Excel does "
@@ -63,7 +68,7 @@ def rows_of_sheet(path: Path, sheet: str = "") -> tuple[list[list[str]], list[st
             "anew, or as CSV."
         ) from None
     width = max((len(row) for row in rows), default=0)
-    return [[*map(_text, row), *[""] * (width - len(row))] for row in rows], said
+    return [[*map(_text, row), *[""] * (width - len(row))] for row in rows], [*said, *laid_out]
 
 
 def _chosen(where: str, sheets: Mapping[str, _Rows], wanted: str) -> tuple[str, list[str]]:
@@ -158,6 +163,44 @@ def _rows(sheet: Any, where: str) -> _Rows:
             "is needed as CSV."
         )
     return rows
+
+
+def _laid_out(path: Path, name: str, rows: _Rows) -> tuple[_Rows, list[str]]:
+    """Write what stands in merged cells into each of their rows, and say that hidden rows are read."""
+    from openpyxl import load_workbook  # noqa: PLC0415
+    from openpyxl.utils import range_boundaries  # noqa: PLC0415
+
+    book = load_workbook(path, read_only=True, keep_links=False)
+    part = book[name]._worksheet_path.lstrip("/")
+    book.close()
+    merged: set[str] = set()
+    hidden, within = 0, list[Any]()
+    with zipfile.ZipFile(path) as archive:
+        raw = member(archive, part)
+    if b"mergeCell" in raw or b"hidden=" in raw:
+        parts = io.BytesIO(raw)
+        for event, element in iterparse(parts, events=("start", "end"), forbid_dtd=True):
+            if event == "end":
+                within.pop()
+                for parent in within[-1:]:
+                    parent.clear()  # what was read is not kept
+                continue
+            within.append(element)
+            tag = element.tag.rpartition("}")[2]
+            hidden += tag == "row" and element.get("hidden") in ("1", "true")
+            if tag == "mergeCell":
+                merged.add(element.get("ref", ""))
+    filled = [list(row) for row in rows]
+    down = 0
+    for column, first, _, last in map(range_boundaries, sorted(merged)[:MOST_MERGED]):
+        above = filled[first - 1 : first]
+        for row in filled[first : min(last, first + MOST_MERGED)]:
+            if column <= len(row) and row[column - 1] is None and column <= len(above[0]):
+                row[column - 1] = above[0][column - 1]
+                down += 1
+    said = ["merged cells are read in each of their rows"] if down else []
+    said += [f"{numbered(hidden, 'hidden row is', 'hidden rows are')} read too"] if hidden else []
+    return [tuple(row) for row in filled], said
 
 
 def _shown(cell: Any) -> Any:

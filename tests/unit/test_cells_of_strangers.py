@@ -203,3 +203,26 @@ def test_ratios_beside_differences_under_one_heading_are_asked_for(tmp_path):
         "0.74 (0.55 to 0.99)", "-0.3 (-0.6 to -0.01)"
     )
     np.testing.assert_allclose(opened(tmp_path, logs).data["effect"], [-0.2, -0.3, -2.1])
+
+
+def test_merged_cells_are_of_each_row_and_hidden_rows_are_said(tmp_path):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    for row in (
+        ["Extraction"],
+        ["Study", "Outcome", "RR", "CI low", "CI high"],
+        ["A", "RTW", 1.2, 1.0, 1.44],
+        [None, "Days", 1.1, 0.95, 1.27],
+        ["B", "RTW", 1.3, 1.0, 1.69],
+    ):
+        sheet.append(row)
+    sheet.merge_cells("A3:A4")
+    sheet.merge_cells("A1:E1")
+    sheet.row_dimensions[5].hidden = True
+    book.save(tmp_path / "merged.xlsx")
+    found = open_dataset(tmp_path / "merged.xlsx")
+    assert list(found.data["study"].to_numpy()) == ["A", "A", "B"]
+    assert (
+        "merged cells are read in each of their rows; 1 hidden row is read too"
+        in found.provenance.reading
+    )
