@@ -16,7 +16,6 @@ from scipy.special import logsumexp, ndtr
 from bayesrtw.engine.allocated_states import Line, Points, factored, whitened
 from bayesrtw.engine.allocation import Allocated, arranged
 from bayesrtw.engine.arrays import mean_of
-from bayesrtw.engine.curved_series import ManyNormals
 from bayesrtw.engine.integrate import carrying
 from bayesrtw.errors import SpecError
 from bayesrtw.model.contract import normal
@@ -73,9 +72,8 @@ class Free:
 
     def under(self, mean: float, sd: float) -> Kernels:
         """See `bayesrtw.engine.fitted.Means`: x is the pooled mean over levels, with a normal prior."""
-        found = ManyNormals()
-        found.add(*self.given(mean, sd).normals)
-        return found.kernels()
+        weight, centre, variance = self.given(mean, sd).normals
+        return Kernels(weight, centre, np.sqrt(variance))
 
     def _at(self, x: float) -> "Free":
         """Fix the number."""
