@@ -21,10 +21,6 @@ MOST_DIGITS: Final = 7
 
 #: Printed ratios beyond these are cut to ``>9999`` and ``<0.01``.
 MOST_RATIO, LEAST_RATIO = 9999.5, 0.005
-#: A ratio beyond which, and one over it, nobody asked whether numbers allow it.
-BOUNDLESS = math.exp(29.0)
-#: What stands for the end of an interval that has none.
-NO_LIMIT: Final = "no limit"
 
 #: An interval that reaches so far has no end: nobody looks for one beyond exp(30).
 NO_END: Final = 1e12
@@ -118,10 +114,6 @@ def with_interval(middle: float, low: float, high: float, *, log: bool, places: 
     if log:
         places = finer(low, high, log=True, places=places)
     first, second, third = (spell(each, log=log, places=places) for each in (middle, low, high))
-    if log and low < 1.0 / BOUNDLESS:
-        second = NO_LIMIT
-    if log and high > BOUNDLESS:
-        third = NO_LIMIT
     return f"{first} ({second} to {third})"
 
 
