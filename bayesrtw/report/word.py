@@ -39,6 +39,9 @@ STAMP: Final = (1980, 1, 1, 0, 0, 0)
 WIDTH: Final = 17.0
 TURNED: Final = 25.7
 
+#: A picture is no higher, in cm, so that its heading and its caption stand on the same page of 25.7.
+HEIGHT: Final = 21.5
+
 #: Size of type in tables, in points; and how wide a character of it is, in centimetres, generously: a
 #: word that is wider than its column would be broken.
 SIZE: Final = 8.0
@@ -183,6 +186,8 @@ def _write(
 
 def _picture(document: Any, image: Image) -> None:
     shape = document.add_picture(io.BytesIO(image.png), width=Cm(min(WIDTH, image.width)))
+    shrink = min(1.0, Cm(HEIGHT) / shape.height)
+    shape.width, shape.height = round(shape.width * shrink), round(shape.height * shrink)
     document.paragraphs[-1].paragraph_format.keep_with_next = True
     shape._inline.docPr.set("descr", _words(image.description))
     document.add_paragraph(_words(image.caption), style="Caption")

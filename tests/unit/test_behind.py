@@ -5,6 +5,7 @@ import math
 
 import pytest
 from docx import Document
+from PIL import Image as PILImage
 from rich.console import Console
 from small_synthesis import small_synthesis
 
@@ -20,6 +21,7 @@ from bayesrtw.report.numbers import Printer
 from bayesrtw.report.record import record
 from bayesrtw.report.render import page, render
 from bayesrtw.report.studies import evidence
+from bayesrtw.report.word import Image, render_docx
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +109,14 @@ def test_a_mean_that_leaves_rows_with_an_indicator_apart_says_so() -> None:
         run(brw.open_analysis("time-to-rtw-all-designs")), MEASURES["log_hazard_ratio"]
     )
     assert behind["mean"].endswith(", where 'non-randomised' does not apply")
+
+
+def test_a_tall_picture_leaves_room_for_its_heading_and_caption_on_a_page(
+    content: dict,  # type: ignore[type-arg]
+) -> None:
+    tall = io.BytesIO()
+    PILImage.new("RGB", (170, 400)).save(tall, "PNG")
+    image = Image(tall.getvalue(), "Under it.", "What it shows.", "pictures")
+    (shape,) = Document(io.BytesIO(render_docx(content, [image]))).inline_shapes
+    assert shape.height.cm <= 29.7 - 4 - 4
+    assert shape.width / shape.height == pytest.approx(170 / 400, rel=1e-4)
