@@ -18,7 +18,7 @@ from bayesrtw.engine.draw import draw_near
 from bayesrtw.engine.drawn_group import posterior_group
 from bayesrtw.engine.fitted import Posterior
 from bayesrtw.engine.integrate import tail_power
-from bayesrtw.model.design import Design
+from bayesrtw.model.design import Design, PriorMixture
 from bayesrtw.posterior.axis import stored
 from bayesrtw.posterior.marginal import marginals
 from bayesrtw.posterior.stored import kernel_variables
@@ -65,6 +65,8 @@ def quadrature(fit: CurvedFit, *, study_effects: bool) -> xr.Dataset:
         data[f"{name}_range"] = ("end", np.array([each.low, each.high, stored(axis)]))
     for name, value in zip(fit.fine.curved.names, fit.nodes.values, strict=True):
         data[name] = (NODE, value)
+    if near.mixture is not None:
+        data["prior_part"] = ("part", _parts(fit, near.mixture))
     if fit.design.risks and study_effects:
         chance, means = fit.biases
         data["biased"] = (ESTIMATE, chance)
@@ -83,6 +85,16 @@ def quadrature(fit: CurvedFit, *, study_effects: bool) -> xr.Dataset:
         "grows_with_tau": "",
     }
     return xr.Dataset(data, coords=coords, attrs=attrs)
+
+
+def _parts(fit: CurvedFit, mixture: PriorMixture) -> Array:
+    """Posterior weight of each part of a prior that is a mixture, shape (part,)."""
+    log_weight, mean, sd = mixture.parts
+    at = fit.fine.seen.b[..., mixture.column, None]
+    log = log_weight - 0.5 * ((at - mean) / sd) ** 2 - np.log(sd)
+    each = np.exp(log - logsumexp(log, axis=-1, keepdims=True))
+    weight, share, _ = fit.shared
+    return np.asarray(np.einsum("p,pk,pkm->m", weight, share, each))
 
 
 def drawn_from(

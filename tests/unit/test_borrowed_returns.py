@@ -53,6 +53,11 @@ def test_returns_of_cohorts_are_a_robust_prior_of_those_of_trials() -> None:
     exact = solve(model, evidence).posterior.pooled
     assert exact.centre == pytest.approx(mean, abs=1e-4)
     assert exact.spread == pytest.approx(sd, abs=1e-4)
-    row = brw.summarise(brw.fit(model, evidence, engine=brw.Exact(draws=0))).loc["mu"]
+    tree = brw.fit(model, evidence, engine=brw.Exact(draws=0))
+    vaguely = WEIGHT * vague / ((1.0 - WEIGHT) * predicted + WEIGHT * vague)
+    parts = tree["quadrature"].dataset["prior_part"].to_numpy()
+    assert parts.sum() == pytest.approx(1.0, abs=1e-9)
+    assert parts[-1] == pytest.approx(float(found @ vaguely), abs=1e-4)
+    row = brw.summarise(tree).loc["mu"]
     assert row["mean"] == pytest.approx(exact.centre, abs=1e-7)
     assert row["lower"] == pytest.approx(float(exact.quantile(0.025)), abs=1e-6)
