@@ -92,9 +92,10 @@ def densities(look: Look, b: Array, log: Array | None) -> Array:
         np.logical_and.at(same, part.group, look.place.held.keep == look.keep)
         for each in look.place.held.series:
             own = same[each.of.groups] & left[each.of.groups]
-            value, away = each.at(b, look.cut)
-            value, away = value[..., own], np.any(away[..., own], axis=-1)
-            beyond.append((each.of.groups[own], value.sum(axis=-1), away))
+            if not own.any():
+                continue
+            value, away = (each if own.all() else each.some(own)).at(b, look.cut)
+            beyond.append((each.of.groups[own], value.sum(axis=-1), np.any(away, axis=-1)))
             found += beyond[-1][1]
             left[each.of.groups[own]] = False
     if left.any():

@@ -5,6 +5,7 @@ None of them is held against anything here: whether the nodes serve it is for th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,7 +48,7 @@ def fewer(fit: "CurvedFit", mask: Mask) -> "CurvedFit":
             if place not in laid.alone:
                 laid.alone[place] = laid.curved.alone(values, seen, place)
             known[place] = laid.alone[place][..., gone[0]]
-        new = _factors(values, curved, seen, mask & fit.kept, recount)
+        new = _factors(values, curved, seen, (fit.kept, mask & fit.kept), recount)
         for place, risk in enumerate(fit.design.risks):
             if place in known:
                 new[place] = known[place]
@@ -59,16 +60,28 @@ def fewer(fit: "CurvedFit", mask: Mask) -> "CurvedFit":
 
 
 def _factors(
-    values: Sequence[Array], curved: Curved, seen: Seen, gone: Mask, recount: Mask
+    values: tuple[Array, ...], curved: Curved, seen: Seen, rows: tuple[Mask, Mask], recount: Mask
 ) -> list[Array]:
-    """Give factors of fewer rows: those of all less those of what is gone, where that is quicker."""
-    gone = gone & ~curved.at_risk
-    if curved.problem.nested or 2 * gone.sum() > curved.keep.sum():
-        log = seen.log_rule + seen.log_prior
-        return curved.factors(values, seen.b, seen.place, curved.keep, recount, log)
-    new = curved.factors(values, seen.b, seen.place, curved.keep & curved.at_risk, recount)
-    less = curved.factors(values, seen.b, seen.place, gone, np.zeros_like(gone))[-1]
-    new[-1] = seen.factors[-1] - less
+    """Give factors without some of the rows that were kept: those of all less those of what is gone.
+
+    Where most of them go they are counted anew.
+    """
+    kept, gone = rows[0] & ~curved.at_risk, rows[1] & ~curved.at_risk
+    touched, none, nested = gone, np.zeros_like(gone), curved.problem.nested
+    for part in nested:
+        # Groups that lose some of their rows are counted anew.
+        touched = touched | (kept & np.isin(part.group, part.group[gone]))
+    ask = partial(curved.factors, values, seen.b, seen.place)
+    bare = seen.log_rule + seen.log_prior
+    if 2 * touched.sum() > curved.keep.sum() or (nested and curved.at_risk.any()):
+        return ask(curved.keep, recount, bare)
+    new = ask(curved.keep & curved.at_risk, recount)
+    # Beyond their series sites and groups are asked where nodes matter without what is gone.
+    rough = ask(touched, none, np.full(bare.shape, -np.inf))[-1]
+    log = bare + sum(seen.factors, np.zeros(())) - rough
+    new[-1] = seen.factors[-1] - ask(touched, none, log - rough)[-1]
+    if np.any(touched & ~gone):
+        new[-1] = new[-1] + ask(touched & ~gone, none, log)[-1]
     return new
 
 

@@ -39,8 +39,9 @@ def leave_one_out(
 
     The design stays that of all rows: covariates keep their centre and moderators their levels, so
     that `mu` means the same in every row. In `mu_studies` each study that is left counts once. A level with
-    no study left has its prior's mean, which `mu` then holds. A row whose posterior would be improper is
-    empty.
+    no study left has its prior's mean, which `mu` then holds. Parts that stand open are those of all rows,
+    too: where single arms are left out and not whole studies, arms that stay may have what a model of these
+    rows alone would take to be alike in all of them. A row whose posterior would be improper is empty.
 
     Parameters
     ----------

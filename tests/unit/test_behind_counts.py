@@ -78,3 +78,33 @@ def test_effects_behind_arms_of_counts_are_those_of_a_lattice(lattice: Lattice) 
         below = CubicSpline(THETA + 0.5 * step, np.cumsum(density))
         levels = np.array([0.025, 0.1, 0.5, 0.9, 0.975])
         assert below(each.quantile(levels)) == pytest.approx(levels, abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_counted_network_without_a_study_or_an_arm_is_a_fit_of_the_rest() -> None:
+    rows = [
+        *(("s1", "none", 30, 130), ("s1", "a", 61, 143), ("s1", "b", 50, 140)),
+        *(("s2", "none", 39, 166), ("s2", "b", 61, 160)),
+        *(("s3", "a", 55, 120), ("s3", "c", 70, 125)),
+        *(("s4", "none", 25, 110), ("s4", "c", 52, 118)),
+        *(("s5", "b", 44, 100), ("s5", "c", 40, 96)),
+    ]
+    evidence = brw.Evidence.from_arms(
+        pd.DataFrame(rows, columns=["study", "arm", "events", "n"]), benefit="higher"
+    )
+    terms = (
+        Components(Normal(0, 1.0), arm="arm", none=("none",)),
+        Arms(HalfNormal(0.3), baseline=Normal(0, BASELINE)),
+    )
+    model = brw.Model(terms=terms, likelihood=BinomialSingle())
+    whole = solve(model, evidence)
+    study, arm = (evidence.data[name].to_numpy().astype(str) for name in ("study", "arm"))
+    # Groups that go, a group that loses one of its rows, and both.
+    masks = [study == "s2", (study == "s1") & (arm == "b"), (study == "s5") | (arm == "a")]
+    for mask, near in zip(masks, whole.without(masks), strict=True):
+        assert near is not None
+        rest = solve(model, evidence.rows(~mask))
+        for name in ("b", "c"):
+            key = f"beta[component[{name}]]"
+            found, fresh = (each.posterior.effects[key].moments() for each in (near, rest))
+            assert found == pytest.approx(fresh, abs=1e-5)
