@@ -43,24 +43,11 @@ from bayesrtw.reading.reckoned import reckoned
 from bayesrtw.reading.speaking import against, both_ways, other_unit
 from bayesrtw.reading.split import split
 from bayesrtw.reading.unread import of_groups, unread
-from bayesrtw.reading.way import Way, alike, distinct, on_log
+from bayesrtw.reading.way import SPREAD, Way, alike, distinct, fitting, on_log
 from bayesrtw.registry import suggestion
 
 #: Columns that may be stated beside those of `HOUSE`.
 STATED: Final = HOUSE | {"author", "year", "trial", "id", "treatment", "se_log", "variance_log"}
-
-#: What says how precise an effect is.
-SPREAD: Final = (
-    "se",
-    "variance",
-    "se_log",
-    "variance_log",
-    "ci_low",
-    "ci_high",
-    "z",
-    "t_value",
-    "p_value",
-)
 
 #: Columns whose presence makes a table one of this package.
 _RESULTS: Final = frozenset(
@@ -399,19 +386,21 @@ def _effects(
             if stem in seen or (word.use == "whole" and (word.role != "mean" or not stem)):
                 continue
             seen.add(stem)
-            as_effect = Word("effect", "effect", "mean") if word.use == "whole" else word
-            of_it = spread.get(_adjusted(stem), {})
+            as_effect, left = _as_effect(word, _adjusted(stem))
+            of_it = spread.get(left, {})
+            if as_effect.implies.startswith("log_") and (logs := spread.get(("log", *left))):
+                # Limits that are called logarithms go with one, and others are not its own.
+                of_it = {r: h for r, h in of_it.items() if not r.startswith("ci_")} | logs
             own = {**of_it, **spread.get(_adjusted(tokens(heading)), {}), **stated}
             own = {r: h for r, h in own.items() if h != heading}
-            own = _fitting(own, as_effect.role, as_effect.implies)
-            if own:
+            if own := fitting(own, as_effect, numbers, heading):
                 words = _words(as_effect.role, as_effect.implies)
                 words |= {"ci_level": levels[own["ci_low"]]} if own.get("ci_low") in levels else {}
-                of = f" of {' '.join(stem)}" if stem else ""
+                of = f" of {' '.join(stem)}" if left else ""
                 ways.append(
                     Way(
                         f"effects{of} from {heading!r}",
-                        {as_effect.role: heading, **own, **({} if stem else people)},
+                        {as_effect.role: heading, **own, **({} if left else people)},
                         words,
                     )
                 )
@@ -420,8 +409,18 @@ def _effects(
 
 
 def _adjusted(stem: tuple[str, ...]) -> tuple[str, ...]:
-    """Write what is adjusted in one way."""
-    return tuple("adj" if part == "adjusted" else part for part in stem)
+    """Write what is adjusted, and what is a logarithm, in one way."""
+    return tuple({"adjusted": "adj", "ln": "log"}.get(part, part) for part in stem)
+
+
+def _as_effect(word: Word, left: tuple[str, ...]) -> tuple[Word, tuple[str, ...]]:
+    """Take a mean for an effect, and the logarithm of a ratio for no ratio; give what is left of the stem."""
+    if word.use == "whole":
+        return Word("effect", "effect", "mean"), left
+    if word.role == "estimate" and word.implies in MEASURES_OF_RATIOS and "log" in left:
+        rest = tuple(part for part in left if part != "log")
+        return Word("effect", "effect", MEASURES_OF_RATIOS[word.implies]), rest
+    return word, left
 
 
 def _other_effects(numbers: Mapping[str, list[str]], way: Way) -> list[Way]:
@@ -449,18 +448,6 @@ def _words(role: str, implies: str) -> dict[str, str]:
     if not implies:
         return {}
     return {"reported": implies} if role == "estimate" else {"measure": implies}
-
-
-def _fitting(own: dict[str, str], role: str, implies: str) -> dict[str, str]:
-    """Keep what can say how precise an effect is: a standard error of a logarithm goes with ratios."""
-    ratio = role == "estimate" and bool(implies)
-    logged = ratio or implies.startswith("log_")
-    if not logged:
-        own = {r: h for r, h in own.items() if r not in ("se_log", "variance_log")}
-    if not {"ci_low", "ci_high"} <= own.keys():
-        own = {r: h for r, h in own.items() if r not in ("ci_low", "ci_high")}
-    own.pop("ci", None)
-    return own if own.keys() & set(SPREAD) else {}
 
 
 def _whole(numbers: Mapping[str, list[str]], texts: Mapping[str, str]) -> list[Way]:

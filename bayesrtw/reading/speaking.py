@@ -10,7 +10,7 @@ from scipy.special import ndtri
 
 from bayesrtw.evidence.measure import measure_called
 from bayesrtw.reading.cleaned import floats
-from bayesrtw.reading.headings import bare, meanings, tokens
+from bayesrtw.reading.headings import bare, meanings, tokens, with_stem
 
 #: Share of rows that must fit the other reading before the heading is not believed.
 _MOST: Final = 0.8
@@ -46,6 +46,15 @@ def against(
     return ""
 
 
+#: How headings call logarithms of another base, and what makes them natural ones.
+_LOGARITHMS: Final = (
+    (r"log\W*(10|₁₀)|\blg\b|\bbase\W*10\b", "decimal", 2.302585),
+    (r"log(2|₂)(?!\d)|\bbase\W*2\b", "binary", 0.693147),
+)
+#: What is said of effects that are 1 less a ratio.
+_REDUCED: Final = frozenset({"reduction", "rrr", "ve", "efficacy", "effectiveness"})
+
+
 def other_unit(
     columns: Mapping[str, Sequence[str]],
     roles: Mapping[str, str],
@@ -71,13 +80,22 @@ def other_unit(
         What they are, and what to do; empty where there are none.
     """
     heading = roles.get("estimate", roles.get("effect", ""))
-    if re.search(r"log\W*10", heading, re.IGNORECASE):
-        return (
-            f"{heading!r} holds decimal logarithms; multiply them and their standard errors by 2.302585, "
-            "or write the ratios"
-        )
+    for pattern, name, factor in _LOGARITHMS:
+        if re.search(pattern, heading, re.IGNORECASE):
+            return (
+                f"{heading!r} holds {name} logarithms; multiply them and their standard errors by {factor}, "
+                "or write the ratios"
+            )
     named = {*words.values(), *map(measure_called, columns.get(roles.get("measure", ""), ()))}
     share = any(name.endswith(("_ratio", "risk_difference")) for name in named)
+    reduced = _REDUCED & set(tokens(heading)) and not any(
+        word.implies for word, _ in with_stem(heading, "effect")
+    )
+    if reduced and any(name.endswith("_ratio") for name in named):
+        return (
+            f"{heading!r} is called a reduction, not what is left: write ratios, which are 1 less the "
+            "reduction (18 % is 0.82), and limits in the other order"
+        )
     if share and ("pct" in tokens(heading) or heading in percent):
         return f"{heading!r} is in per cent; divide it and its limits by 100, so that 82 % is 0.82"
     return ""
@@ -262,7 +280,7 @@ def _ratio(
     if ratio and (values <= 0).any():
         return (
             f"{heading!r} is called a ratio and holds {np.nanmin(values):g}: logarithms? say so with "
-            f"--columns {heading}=effect --measure {log}, or correct it"
+            f"--columns '{heading}=effect' --measure {log}, or correct it"
         )
     low, high = got.get("ci_low"), got.get("ci_high")
     nameless = any(w.role == "effect" and not w.implies for w in meanings(heading, "effect"))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from bayesrtw.reading.grid import is_missing
-from bayesrtw.reading.headings import LEVELS, bare, meanings
+from bayesrtw.reading.headings import LEVELS, bare, counts, meanings
 
 _NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _BETWEEN: Final = (
@@ -122,7 +122,10 @@ def _names(heading: str, shape: str) -> tuple[str, ...]:
     """Name the parts of a column."""
     if shape == "share":
         short = re.sub(r"[(\[,]?\s*\bn\s*\(\s*%\s*\)\s*[)\]]?|\(\s*%\s*\)", "", heading, flags=re.I)
-        return (f"{short.strip(' ,;')} events",) if short != heading else ()
+        short = short.strip(" ,;")
+        if counts(short):
+            return (short,)
+        return (f"{short} events",) if short != heading else ()
     if shape == "estimate" and _QUARTILES.search(heading):
         name = re.sub(r"\b(median|med)\b", "", _QUARTILES.sub("", heading), flags=re.I).strip(
             " ,;("

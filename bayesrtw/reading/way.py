@@ -3,8 +3,17 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
 
 from bayesrtw.reading.cleaned import floats
+from bayesrtw.reading.headings import Word
+
+#: What says how precise an effect is.
+SPREAD: Final = frozenset(
+    {"se", "variance", "se_log", "variance_log", "ci_low", "ci_high", "z", "t_value", "p_value"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,44 @@ def on_log(way: Way, numbers: Mapping[str, list[str]]) -> list[float]:
     ratio = "estimate" in way.roles and "reported" in way.words
     values = floats(numbers[way.roles.get("effect") or way.roles["estimate"]]).tolist()
     return [(math.log(v) if v > 0 else math.nan) if ratio else v for v in values]
+
+
+def fitting(
+    own: Mapping[str, str], word: Word, numbers: Mapping[str, list[str]], heading: str
+) -> dict[str, str]:
+    """Keep what can say how precise an effect is.
+
+    Parameters
+    ----------
+    own
+        Column of this package to heading.
+    word
+        What the effect is: a standard error of a logarithm goes with ratios.
+    numbers
+        Heading to cells.
+    heading
+        Where the effect stands: limits that logarithms do not lie in are those of the ratio beside them.
+
+    Returns
+    -------
+    dict of str to str
+        Column of this package to heading; empty where nothing says it.
+    """
+    logged = word.implies.startswith("log_")
+    kept = {r: h for r, h in own.items() if r != "ci"}
+    if not (logged or (word.role == "estimate" and word.implies)):
+        kept = {r: h for r, h in kept.items() if r not in ("se_log", "variance_log")}
+    ends = [kept.get(end, "") for end in ("ci_low", "ci_high")]
+    if not all(ends) or (logged and not _within(*(floats(numbers[h]) for h in (heading, *ends)))):
+        kept = {r: h for r, h in kept.items() if r not in ("ci_low", "ci_high")}
+    return kept if kept.keys() & SPREAD else {}
+
+
+def _within(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
+    """Whether values lie in their intervals, but for some that are wrong."""
+    there = np.isfinite(values + low + high)
+    inside = there & (low <= values) & (values <= high)
+    return bool(2 * inside.sum() >= there.sum())
 
 
 def alike(one: Sequence[float], two: Sequence[float]) -> bool:

@@ -226,3 +226,68 @@ def test_merged_cells_are_of_each_row_and_hidden_rows_are_said(tmp_path):
         "merged cells are read in each of their rows; 1 hidden row is read too"
         in found.provenance.reading
     )
+
+
+@pytest.mark.parametrize(
+    ("head", "one", "two"),
+    [
+        ("log RR,log lower,log upper", "-0.2,-0.43,0.03", "-0.09,-0.36,0.18"),
+        ("lnRR,lnLL,lnUL", "-0.2,-0.43,0.03", "-0.09,-0.36,0.18"),
+        ("logRR,logCI_low,logCI_high", "-0.2,-0.43,0.03", "-0.09,-0.36,0.18"),
+        ("ln(aRR),ln(lower),ln(upper)", "-0.2,-0.43,0.03", "-0.09,-0.36,0.18"),
+        (
+            "RR,lower,upper,log RR,log lower,log upper",
+            "0.82,0.65,1.03,-0.2,-0.43,0.03",
+            "0.91,0.7,1.2,-0.09,-0.36,0.18",
+        ),
+        # Limits of the ratio are none of its logarithm.
+        ("RR,lower,upper,log RR,SE", "0.82,0.65,1.03,-0.2,0.117", "0.91,0.7,1.2,-0.09,0.138"),
+        ("RR,lower,upper,log RR", "0.82,0.65,1.03,-0.2", "0.91,0.7,1.2,-0.09"),
+    ],
+)
+def test_logarithms_go_with_their_own_limits(tmp_path, head, one, two):
+    head = head.replace("aRR", "adjusted RR")
+    found = opened(tmp_path, f"Study,{head}\nA,{one}\nB,{two}\n")
+    assert found.measure.name == "log_risk_ratio"
+    np.testing.assert_allclose(found.data["effect"], [-0.2, -0.09], atol=0.005)
+    np.testing.assert_allclose(found.data["se"], [0.117, 0.138], atol=0.001)
+
+
+@pytest.mark.parametrize(
+    ("arm", "people"),
+    [
+        ("Events {} (%)", "N {}"),
+        ("Events {}", "N {}"),
+        ("Events {} n(%)", "N {}"),
+        ("Deaths ({})", "Patients ({})"),
+        ("Deaths {} (%)", "N {}"),
+    ],
+)
+def test_counts_with_their_percentages_are_counts(tmp_path, arm, people):
+    heads = [each.format(of) for of in ("treatment", "control") for each in (arm, people)]
+    rows = "A,12 (24.0%),50,20 (40.0%),50\nB,10 (25%),40,14 (35%),40\n"
+    found = opened(tmp_path, f"Study,{','.join(heads)}\n{rows}")
+    for name, wanted in (("events_t", [12, 10]), ("events_c", [20, 14]), ("n_c", [50, 40])):
+        np.testing.assert_array_equal(found.data[name], wanted)
+
+
+@pytest.mark.parametrize(
+    ("heading", "said"),
+    [
+        ("lg RR", "decimal logarithms"),
+        ("log RR (base 10)", "decimal logarithms"),
+        ("log2(RR)", "binary logarithms.* 0.693147"),
+        ("VE (%)", "called a reduction"),
+        ("RRR", "called a reduction"),
+    ],
+)
+def test_units_that_no_ratio_has_are_asked_about_where_columns_are_stated(tmp_path, heading, said):
+    text = f"Study,{heading},lower,upper\nA,0.18,-0.03,0.35\nB,0.09,-0.18,0.3\n"
+    with pytest.raises(EvidenceError, match=said):
+        opened(tmp_path, text, columns={heading: "effect"}, measure="RR")
+
+
+def test_differences_may_be_called_reductions(tmp_path):
+    text = "Study,Reduction,lower,upper\nA,0.18,0.0,0.36\nB,0.09,-0.11,0.29\n"
+    found = opened(tmp_path, text, columns={"Reduction": "effect"}, measure="RD")
+    np.testing.assert_allclose(found.data["effect"], [0.18, 0.09])
