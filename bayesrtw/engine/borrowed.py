@@ -141,32 +141,55 @@ class BorrowedFitted:
         return found
 
     def under(self, priors: Sequence[Mapping[str, Prior]]) -> "list[BorrowedFitted]":
-        """See `Fitted`."""
-        own = {name for name in coefficient_priors(self.model) if name != "mu"}
-        new = [place for place, change in enumerate(priors) if own & set(change)]
-        usual = [change for place, change in enumerate(priors) if place not in new]
-        second, plain = iter(self.base.under(usual)), iter(self.plain.under(usual))
-        found = []
-        for place, change in enumerate(priors):
-            if place in new:
-                found.append(self._refitted(change, own))
-            else:
-                mean = change.get("mu", self.own)
-                found.append(replace(self, plain=next(plain), second=next(second), own=mean))
+        """See `Fitted`: each stage takes the priors that it has, and keeps whatever was changed before."""
+        parts = [self._parts(change) for change in priors]
+        same = [not (first or vague) for first, vague, _ in parts]
+        first = iter(self.first.under([own for own, _, _ in parts if own]))
+        usual = [rest for (_, _, rest), is_same in zip(parts, same, strict=True) if is_same]
+        second = iter(self.base.under(usual))
+        plain = self.plain.under([{**vague, **rest} for _, vague, rest in parts])
+        own, found = coefficient_priors(self.model), list[BorrowedFitted]()
+        for change, (lends, _, _), is_same, each in zip(priors, parts, same, plain, strict=True):
+            named = {name: prior for name, prior in change.items() if name in own and name != "mu"}
+            near = replace(
+                self,
+                model=with_priors(self.model, named),
+                first=next(first) if lends else self.first,
+                plain=each,
+                second=next(second) if is_same else None,
+                own=change.get("mu", self.own),
+            )
+            found.append(near)
         return found
 
-    def _refitted(self, change: Mapping[str, Prior], own: set[str]) -> "BorrowedFitted":
-        """Fit both stages under another prior of the first, and those of the second that are changed."""
-        model = with_priors(
-            self.model, {name: prior for name, prior in change.items() if name in own}
-        )
-        made = borrowed(model, self.evidence, self.solve)
-        assert made is not None
-        near = made.without([~self.kept])[0]
-        assert near is not None
-        near = replace(near, powers=self.powers)
-        rest = {name: prior for name, prior in change.items() if name not in own}
-        return near.under([rest])[0] if rest else near
+    def _parts(self, change: Mapping[str, Prior]) -> tuple[dict[str, Prior], ...]:
+        """Divide other priors: those of the first stage, the vague part of the second, its others."""
+        first, vague, rest = dict[str, Prior](), dict[str, Prior](), dict[str, Prior]()
+        term = borrowing(self.model)
+        assert term is not None
+        own, lending = coefficient_priors(self.model), self.first.model
+        # The last spread of the first stage has a prior of its own.
+        [spread] = lending.terms[-1].hyper()
+        has = {*coefficient_priors(lending), *lending.hyper} - {"mu", spread}
+        takes = {*coefficient_priors(self.plain.model), *self.plain.model.hyper}
+        for name, prior in change.items():
+            if name != "mu" and name in own:
+                new = borrowing(with_priors(self.model, {name: prior}))
+                assert new is not None
+                if new is not term:
+                    moved = (first, "mu", new.prior, term.prior), (first, spread, new.tau, term.tau)
+                    for where, called, now, before in (
+                        *moved,
+                        (vague, "mu", new.robust, term.robust),
+                    ):
+                        if now is not before:
+                            where[called] = now
+                    continue
+            if name in has:
+                first[name] = prior
+            if name in takes or name not in has:
+                rest[name] = prior
+        return first, vague, rest
 
     def shifted(self, along: Array, by: float) -> "BorrowedFitted":
         """See `Fitted`."""

@@ -368,3 +368,91 @@ def test_a_moderator_of_the_others_alone_is_no_hindrance():
     model = brw.Model(terms=(term(), marked, brw.Exchangeable(HalfNormal(0.25))))
     found = brw.summarise(brw.fit(model, evidence, engine=brw.Exact(draws=0)))
     assert "beta[early]" in found.index
+
+
+def test_neighbours_of_neighbours_keep_what_was_changed_before():
+    """Another spread of the trials, or effects that were shifted, stay under another prior of the cohorts."""
+    whole, along = solve(WHOLE, rows()), np.array([1.0, 0, 0, 0, 1, 0])
+    [wide] = whole.under([{"tau": HalfNormal(0.5)}])
+    [both] = wide.under([{"robust_map.tau": HalfNormal(0.6)}])
+    found = by_grid(0.2, scale=0.5, lent=0.6)
+    assert both.posterior.pooled.moments() == pytest.approx(found[:2], abs=1e-6)
+    assert both.posterior.log_evidence == pytest.approx(found[2], abs=1e-6)
+    assert both.prior_of("robust_map.tau") == HalfNormal(0.6)
+    [moved] = whole.shifted(along, 0.2).under([{"robust_map.tau": HalfNormal(0.6)}])
+    found = by_grid(0.2, effect=EFFECT + 0.2 * along, lent=0.6)[:2]
+    assert moved.posterior.pooled.moments() == pytest.approx(found, abs=1e-6)
+    [own] = whole.under([{"mu": Normal(0.0, 0.6)}])
+    [kept] = own.under([{"robust_map": Normal(1.0, 0.1)}])
+    found = by_grid(1.0)[:2]
+    assert kept.posterior.pooled.moments() == pytest.approx(found, abs=1e-6)
+
+
+def on_a_lattice(places, parts, reach=8.0, common=0.0):
+    """Covariances of rows at a lattice of spreads: shapes (point, row, row), the spreads and log shares.
+
+    `parts` are a matrix and the scale of a half-normal for each spread; squares of even steps lie near zero.
+    """
+    nodes, rule = np.polynomial.legendre.leggauss(120)
+    root = 0.5 * np.sqrt(reach) * (nodes + 1)
+    mesh = [each.ravel() for each in np.meshgrid(*[root] * len(parts), indexing="ij")]
+    log = sum(np.log(each.ravel()) for each in np.meshgrid(*[rule] * len(parts), indexing="ij"))
+    cov = np.zeros((mesh[0].size, 3, 3)) + np.diag(SE[places] ** 2) + common
+    for root, (matrix, scale) in zip(mesh, parts, strict=True):
+        log = log + stats.halfnorm.logpdf(root**2, scale=scale) + np.log(root)
+        cov = cov + root[:, None, None] ** 4 * matrix
+    return cov, [root**2 for root in mesh], log
+
+
+def by_lattice(cohorts, trials, ahead_of, common=0.0):
+    """Mean and SD of mu: what cohorts predict is its prior, beside the vague part."""
+    y, (cov, spreads, log) = EFFECT[COHORTS], on_a_lattice(COHORTS, cohorts, 8.0, common)
+    inverse = np.linalg.inv(cov)
+    precision = inverse.sum(axis=(1, 2)) + 1 / 0.5**2
+    mean = (inverse @ y).sum(axis=1) / precision
+    square = np.einsum("i,nij,j->n", y, inverse, y) - mean**2 * precision
+    log = log - 0.5 * (np.linalg.slogdet(cov)[1] + np.log(precision) + square)
+    share = np.exp(log - log.max())
+    share, keep = share / share.sum(), share > 1e-12 * share.max()
+    wide = np.sqrt(1 / precision + ahead_of(*spreads))
+    mu = np.linspace(-10, 10, 1001)
+    prior = sum(
+        share[keep][cut] @ stats.norm.pdf(mu, mean[keep][cut, None], wide[keep][cut, None])
+        for cut in np.array_split(np.arange(keep.sum()), 20)
+    )
+    prior = 0.8 * prior + 0.2 * stats.norm.pdf(mu, 0, 0.6)
+    y, (cov, _, log) = EFFECT[TRIALS], on_a_lattice(TRIALS, trials, 8.0)
+    inverse = np.linalg.inv(cov)
+    log = log - 0.5 * (np.linalg.slogdet(cov)[1] + np.einsum("i,nij,j->n", y, inverse, y))
+    linear, square = (inverse @ y).sum(axis=1), inverse.sum(axis=(1, 2))
+    data = np.array([np.exp(log + one * linear - 0.5 * one**2 * square).sum() for one in mu])
+    density = prior * data / np.sum(prior * data)
+    centre = density @ mu
+    return centre, np.sqrt(density @ (mu - centre) ** 2)
+
+
+SAME = np.array([[1.0, 1, 0], [1, 1, 0], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("scale", [0.02, 1.0])
+def test_priors_of_a_spread_between_studies_change_in_both_stages(scale):
+    evidence = grouped(study=["s0", "s0", "s1", "s2", "s2", "s3"])
+    between = brw.Exchangeable(HalfNormal(0.3), by="study", name="between")
+    within = brw.Exchangeable(HalfNormal(0.2), name="within")
+    whole = solve(brw.Model(terms=(term(), between, within)), evidence)
+    [near] = whole.under([{"between": HalfNormal(scale)}])
+    cohorts, trials = ([(SAME, scale), (np.eye(3), own)] for own in (0.3, 0.2))
+    found = by_lattice(cohorts, trials, lambda a, c: a**2 + c**2)
+    assert near.posterior.pooled.moments() == pytest.approx(found, abs=2e-5)
+
+
+@pytest.mark.parametrize("scale", [0.02, 1.0])
+def test_priors_of_biases_of_cohorts_matter_to_what_these_predict(scale):
+    bias = BiasHierarchy(Studies(("cohort",)), Normal(0, 0.1), HalfNormal(0.3))
+    whole = solve(brw.Model(terms=(term(), bias, brw.Exchangeable(HalfNormal(0.25)))), grouped())
+    [name] = set(whole.model.hyper) - {"tau"}
+    [near] = whole.under([{name: HalfNormal(scale)}])
+    cohorts = [(np.eye(3), scale), (np.eye(3), 0.3)]
+    # The mean bias has a variance of 0.01, which all cohorts share.
+    found = by_lattice(cohorts, [(np.eye(3), 0.25)], lambda _, c: c**2, 0.01)
+    assert near.posterior.pooled.moments() == pytest.approx(found, abs=2e-5)
