@@ -13,6 +13,7 @@ from bayesrtw.errors import EngineRefusal, EvidenceError, Finding, SpecError, sh
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
 from bayesrtw.model.design import Design, Quantity, build
+from bayesrtw.model.levels import levels_of
 from bayesrtw.model.observation import Sites, beyond_normal
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Moderator
@@ -225,10 +226,13 @@ def bounded(model: Model, evidence: Evidence) -> None:
 
 
 def _nested(evidence: Evidence, first: Moderator, second: Moderator) -> list[Finding]:
-    """Name values of one column whose rows all have one value of another; missing ones are none."""
+    """Name levels of one column whose rows all have one level of another; missing ones are none."""
     inner, outer = first.column, second.column
-    within, other = (evidence.data[column].to_numpy().astype(str) for column in (inner, outer))
-    told = ~np.isin(within, first.missing) & ~np.isin(other, second.missing)
+    within, other = (
+        levels_of(each.column, each.groups, evidence, each.missing).of_rows.astype(str)
+        for each in (first, second)
+    )
+    told = (within != "") & (other != "")
     within, other = within[told], other[told]
     if len(set(other)) < 2:
         return []

@@ -268,6 +268,23 @@ def test_a_level_that_lies_within_another_is_aliased_in_part():
     ]
 
 
+def test_levels_that_are_collapsed_are_aliased_as_their_groups_are():
+    """Members of a group have one coefficient: the group is aliased or not, and what lies in it never."""
+    x = ["a"] * 3 + ["b"] * 3 + ["c"] * 6
+    y = ["u"] * 3 + ["v"] * 3 + ["u", "w"] * 3
+    ab = (Group("ab", ("a", "b"), "alike"), Group("c", ("c",), "alone"))
+    uv = (Group("uv", ("u", "v"), "alike"), Group("w", ("w",), "alone"))
+    for groups, others, said in (
+        (ab, (), ["3 rows with y 'v' have x 'ab'", "3 rows with y 'w' have x 'c'"]),
+        (ab, uv, ["6 rows with x 'ab' have y 'uv'", "3 rows with y 'w' have x 'c'"]),
+    ):
+        terms = (Categorical("x", SLOPE, groups), Categorical("y", SLOPE, others))
+        found = findings(check(model(*terms), evidence(x=x, y=y)), "aliased")
+        assert [each.message.split(";")[0] for each in found] == [
+            f"Aliased in part: all {text}" for text in said
+        ]
+
+
 def test_crossed_moderators_are_not_aliased():
     terms = (Categorical("x", SLOPE), Categorical("y", SLOPE))
     columns = {"x": ["a", "b"] * 6, "y": ["u"] * 6 + ["v"] * 6}
