@@ -18,7 +18,7 @@ from bayesrtw.dims import ESTIMATE
 from bayesrtw.engine import choose, fit, solve
 from bayesrtw.engine.exact import Exact
 from bayesrtw.engine.fitted import Fitted
-from bayesrtw.errors import EngineRefusal, SpecError
+from bayesrtw.errors import ConvergenceError, EngineRefusal, EvidenceError, SpecError
 from bayesrtw.evidence.measure import Measure
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import normal
@@ -191,13 +191,13 @@ def sensitivity(
     left = leave_out(whole, threshold=far)
     tables = {STUDIES: left.table}
     questions = {"Influence of each study": _changes(measured(left))}
+    notes: list[str] = []
     several = families(rows)
     if several:
         by_family = leave_out(whole, by="trial_family", only=several, threshold=far)
         tables[FAMILIES] = by_family.table
         questions[FAMILY_INFLUENCE] = _changes(measured(by_family))
     tables |= heterogeneity_panels(whole, threshold=far)
-    notes: list[str] = []
     means = _means(analysis, whole)
     if means is not None:
         tables["Priors of the mean"] = means
@@ -205,11 +205,16 @@ def sensitivity(
     if repeated and all(block.assumed for block in rows.dependence):
         assumed = analysis.evidence.correlated
         by = "study" if assumed is None else assumed.by
-        tables["Correlation within studies"] = correlation_sweep(
-            whole, by=by, rhos=CORRELATIONS, threshold=far
+        tables |= _asked(
+            {
+                "Correlation within studies": lambda: correlation_sweep(
+                    whole, by=by, rhos=CORRELATIONS, threshold=far
+                )
+            },
+            notes,
         )
     if "year" in rows.data and rows.data["year"].dtype != object:
-        tables[HISTORY] = cumulative(whole, threshold=far)
+        tables |= _asked({HISTORY: lambda: cumulative(whole, threshold=far)}, notes)
     if analysis.variant:
         tables["Registered variants"] = _variants(
             analysis, source, rows, notes, executor, whole.posterior.log_evidence
@@ -326,11 +331,7 @@ def _questions(analysis: Analysis, whole: Fitted, notes: list[str]) -> "dict[str
         del asked["Tipping prior of the mean"], asked[NEXT]
     if not direction.event:
         del asked["Tipping shift of effects"]
-    for heading, ask in asked.items():
-        try:
-            found[heading] = ask()
-        except (SpecError, EngineRefusal) as error:
-            notes.append(f"{heading}: not asked, because {error}")
+    found |= _asked(asked, notes)
     try:
         models = submodels(model)
         if len(models) > 1:
@@ -339,6 +340,19 @@ def _questions(analysis: Analysis, whole: Fitted, notes: list[str]) -> "dict[str
             found["Models"] = compared.models
     except (SpecError, EngineRefusal) as error:
         notes.append(f"Inclusion of moderators: not asked, because {error}")
+    return found
+
+
+def _asked(
+    questions: "Mapping[str, Callable[[], pd.DataFrame]]", notes: list[str]
+) -> "dict[str, pd.DataFrame]":
+    """Ask each; what cannot be answered is noted, and the others are."""
+    found: dict[str, pd.DataFrame] = {}
+    for heading, ask in questions.items():
+        try:
+            found[heading] = ask()
+        except (EvidenceError, SpecError, EngineRefusal, ConvergenceError) as error:
+            notes.append(f"{heading}: not asked, because {error}")
     return found
 
 

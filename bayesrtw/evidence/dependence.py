@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
-from bayesrtw.errors import EvidenceError, Finding
+from bayesrtw.errors import EvidenceError, Finding, shown
 from bayesrtw.evidence.covariance import Dependence
 from bayesrtw.evidence.groups import CONTINUITY, OF_GROUP, log_hazard_of_median
 from bayesrtw.evidence.route import ROUTES, Numbers, filled
@@ -183,7 +183,7 @@ def assumed_correlation(
     Raises
     ------
     EvidenceError
-        If a column does not exist, or rho is not in [0, 1).
+        If a column does not exist, rho is not in [0, 1), or such an estimate has no standard error.
     """
     _check_correlation(rho)
     for column in filter(None, (by, months)):
@@ -199,6 +199,13 @@ def assumed_correlation(
     for rows in _groups(evidence, by).values():
         if taken & {int(row) for row in rows}:
             continue
+        bare = rows[~np.isfinite(se[rows])]
+        if bare.size:
+            names = evidence.data[ESTIMATE].to_numpy()[bare].astype(str).tolist()
+            raise EvidenceError(
+                f"{evidence.where}: no standard errors of {shown(names)}, so that no correlation of errors "
+                f"within a {by} can be assumed; give se, or leave such rows out."
+            )
         covariance = _compound(se[rows], rho)
         if months:
             times = np.asarray(evidence.data[months].to_numpy(), dtype=np.float64)[rows]

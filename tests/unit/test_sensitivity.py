@@ -17,11 +17,14 @@ from rich.console import Console
 from rich.padding import Padding
 
 import bayesrtw as brw
+from bayesrtw.analysis.catalog import open_dataset
 from bayesrtw.analysis.conclusion import Rules
 from bayesrtw.analysis.sensitivity import sensitivity as panel_of
+from bayesrtw.analysis.spec import Analysis, Query
 from bayesrtw.cli import main
 from bayesrtw.engine.batch import batch_of, solve
-from bayesrtw.errors import EngineRefusal, SpecError
+from bayesrtw.errors import EngineRefusal, EvidenceError, SpecError
+from bayesrtw.evidence.dependence import assumed_correlation
 from bayesrtw.model.design import build
 from bayesrtw.posterior import mixture
 from bayesrtw.posterior.summarise import probability_beyond
@@ -222,6 +225,36 @@ def test_the_panel_counts_specifications_and_names_what_breaks_it():
         probability_beyond(tree, "mu", "", -12.0, above=False),
         atol=1e-8,
     )
+
+
+@pytest.mark.slow
+def test_a_question_that_a_likelihood_cannot_be_asked_costs_no_other_table():
+    """Counts of two rows a study have no errors that correlate: the panel notes it and has all the rest."""
+    counts = {"events_t": [10, 12, 5, 8], "n_t": [40, 41, 30, 33]}
+    counts |= {"events_c": [15, 17, 8, 9], "n_c": [42, 40, 33, 30]}
+    frame = pd.DataFrame({"study": list("aabc"), **counts, "year": [2001, 2001, 2004, 2009]})
+    analysis = Analysis(
+        id="small",
+        title="Small",
+        question="Does it?",
+        seed=1,
+        evidence=Query(dataset="none", measure="log_odds_ratio"),
+        term=plain(prior.HalfNormal(0.5)).terms,
+        likelihood=brw.likelihood.Binomial(),
+    )
+    found = panel_of(analysis, open_dataset(frame, measure="OR", benefit="lower"))
+    assert {"Leaving out each study", "Priors of heterogeneity"} <= found.tables.keys()
+    assert "Correlation within studies" not in found.tables
+    (said,) = (note for note in found.notes if note.startswith("Correlation within studies: not"))
+    assert "need a normal likelihood" in said
+
+
+def test_no_correlation_is_assumed_of_errors_that_are_missing():
+    evidence = toy()
+    data = evidence.data.assign(study=("estimate", list("aabc")))
+    data["se"] = ("estimate", [0.15, np.nan, 0.25, 0.2])
+    with pytest.raises(EvidenceError, match="no standard errors of 'B'"):
+        assumed_correlation(replace(evidence, data=data), by="study", rho=0.5)
 
 
 def test_a_panel_without_a_pooled_mean_is_refused_kindly():
