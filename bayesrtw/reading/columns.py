@@ -287,7 +287,7 @@ def _way(
         if heading not in roles.values() and heading not in texts.values()
     }
     numbers = {heading: cells for heading, cells in free.items() if _mostly_numbers(cells)}
-    effects = _effects(numbers, roles, texts)
+    effects = _effects(numbers, columns, roles, texts)
     groups = pairs(numbers)
     whole = _whole(numbers, texts)
     if groups and of_groups(effects):
@@ -354,7 +354,7 @@ def _beside(
         if heading not in (*roles.values(), *texts.values(), *way.roles.values())
         and _mostly_numbers(cells)
     }
-    found = _effects(numbers, roles, texts)
+    found = _effects(numbers, columns, roles, texts)
     of_time = [w for w in found if any("hazard_ratio" in word for word in w.words.values())]
     if len(of_time) == 1:
         one = of_time[0]
@@ -364,7 +364,10 @@ def _beside(
 
 
 def _effects(
-    numbers: Mapping[str, list[str]], roles: Mapping[str, str], texts: Mapping[str, str]
+    numbers: Mapping[str, list[str]],
+    columns: Mapping[str, list[str]],
+    roles: Mapping[str, str],
+    texts: Mapping[str, str],
 ) -> list[Way]:
     """Find effects with what says how precise they are; those that say the same are one."""
     spread: dict[tuple[str, ...], dict[str, str]] = {}
@@ -393,7 +396,9 @@ def _effects(
                 of_it = {r: h for r, h in of_it.items() if not r.startswith("ci_")} | logs
             own = {**of_it, **spread.get(_adjusted(tokens(heading)), {}), **stated}
             own = {r: h for r, h in own.items() if h != heading}
-            if own := fitting(own, as_effect, numbers, heading):
+            own = fitting(own, as_effect, columns, heading)
+            # Limits that stand under their own names stay: what does not lie in them is beside the ratio.
+            if own and not stated.keys() & {"ci_low", "ci_high"} - own.keys():
                 words = _words(as_effect.role, as_effect.implies)
                 words |= {"ci_level": levels[own["ci_low"]]} if own.get("ci_low") in levels else {}
                 of = f" of {' '.join(stem)}" if left else ""

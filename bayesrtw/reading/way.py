@@ -88,7 +88,7 @@ def on_log(way: Way, numbers: Mapping[str, list[str]]) -> list[float]:
 
 
 def fitting(
-    own: Mapping[str, str], word: Word, numbers: Mapping[str, list[str]], heading: str
+    own: Mapping[str, str], word: Word, columns: Mapping[str, list[str]], heading: str
 ) -> dict[str, str]:
     """Keep what can say how precise an effect is.
 
@@ -98,7 +98,7 @@ def fitting(
         Column of this package to heading.
     word
         What the effect is: a standard error of a logarithm goes with ratios.
-    numbers
+    columns
         Heading to cells.
     heading
         Where the effect stands: limits that logarithms do not lie in are those of the ratio beside them.
@@ -113,7 +113,7 @@ def fitting(
     if not (logged or (word.role == "estimate" and word.implies)):
         kept = {r: h for r, h in kept.items() if r not in ("se_log", "variance_log")}
     ends = [kept.get(end, "") for end in ("ci_low", "ci_high")]
-    if not all(ends) or (logged and not _within(*(floats(numbers[h]) for h in (heading, *ends)))):
+    if not all(ends) or (logged and not _within(*(floats(columns[h]) for h in (heading, *ends)))):
         kept = {r: h for r, h in kept.items() if r not in ("ci_low", "ci_high")}
     return kept if kept.keys() & SPREAD else {}
 

@@ -243,6 +243,8 @@ def test_merged_cells_are_of_each_row_and_hidden_rows_are_said(tmp_path):
         # Limits of the ratio are none of its logarithm.
         ("RR,lower,upper,log RR,SE", "0.82,0.65,1.03,-0.2,0.117", "0.91,0.7,1.2,-0.09,0.138"),
         ("RR,lower,upper,log RR", "0.82,0.65,1.03,-0.2", "0.91,0.7,1.2,-0.09"),
+        ("RR,95% CI,log RR,SE", "0.82,0.65-1.03,-0.2,0.117", "0.91,0.7-1.2,-0.09,0.138"),
+        ("log RR,95% CI", "-0.2,-0.43 to 0.03", "-0.09,-0.36 to 0.18"),
     ],
 )
 def test_logarithms_go_with_their_own_limits(tmp_path, head, one, two):
