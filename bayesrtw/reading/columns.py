@@ -388,6 +388,8 @@ def _effects(
         for word, stem in with_stem(heading, "effect", "whole"):
             if stem in seen or (word.use == "whole" and (word.role != "mean" or not stem)):
                 continue
+            if _error(heading, stem):
+                continue
             seen.add(stem)
             as_effect, left = _as_effect(word, _adjusted(stem))
             of_it = spread.get(left, {})
@@ -418,6 +420,12 @@ def _adjusted(stem: tuple[str, ...]) -> tuple[str, ...]:
     return tuple({"adjusted": "adj", "ln": "log"}.get(part, part) for part in stem)
 
 
+def _error(heading: str, stem: tuple[str, ...]) -> bool:
+    """Whether a heading is an error or a variance of the effect that it names: SE log RR."""
+    words = (*meanings(heading, "spread"), *meanings(" ".join(stem), "spread"))
+    return any(word.role.removesuffix("_log") in ("se", "variance") for word in words)
+
+
 def _as_effect(word: Word, left: tuple[str, ...]) -> tuple[Word, tuple[str, ...]]:
     """Take a mean for an effect, and the logarithm of a ratio for no ratio; give what is left of the stem."""
     if word.use == "whole":
@@ -435,7 +443,9 @@ def _other_effects(numbers: Mapping[str, list[str]], way: Way) -> list[Way]:
     mine = on_log(way, numbers)
     found = []
     for heading in numbers:
-        words = [w for w, _ in with_stem(heading, "effect") if w.implies]
+        words = [
+            w for w, stem in with_stem(heading, "effect") if w.implies and not _error(heading, stem)
+        ]
         ends = any(w.role in ("ci_low", "ci_high") for w, _ in with_stem(heading, "spread"))
         if heading in way.roles.values() or not words or ends:
             continue
@@ -526,8 +536,8 @@ def _unlogged(
             columns |= {f"log of {of}": list(map(logarithm, columns[of])) for of in ends.values()}
             roles |= {end: f"log of {of}" for end, of in ends.items()}
     for role in logged:
-        heading = roles.pop(role)
-        roles.setdefault(role.removesuffix("_log"), heading)
+        # An error that says that it is the logarithm's goes before one that does not say of what it is.
+        roles[role.removesuffix("_log")] = roles.pop(role)
     return columns, roles, said
 
 

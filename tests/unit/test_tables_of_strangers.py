@@ -354,3 +354,16 @@ def test_an_outcome_that_is_overall_sums_up_nothing(tmp_path):
     head = "Outcome,Study,HR,Lower,Upper\n"
     text = f"{head}Overall,A,1.2,0.9,1.6\nOverall,B,1.4,1.1,1.8\nTotal,2 studies,1.3,1.1,1.6\n"
     assert list(opened(tmp_path, text).data["study"].to_numpy()) == ["A", "B"]
+
+
+def test_the_error_of_a_logarithm_is_no_effect(tmp_path):
+    rows = "A,0.3,0.21\nB,0.2,0.35\nC,0.25,0.18\n"
+    with pytest.raises(EvidenceError, match="no column holds a result"):
+        opened(tmp_path, "study,se,SE log RR\n" + rows)
+
+
+def test_an_error_that_is_the_logarithms_goes_before_one_that_does_not_say(tmp_path):
+    rows = "A,1.21,0.3,0.31\nB,1.35,0.2,0.21\nC,0.98,0.25,0.26\n"
+    found = opened(tmp_path, "study,RR,se,SE log RR\n" + rows)
+    np.testing.assert_allclose(found.data["effect"], np.log([1.21, 1.35, 0.98]), rtol=1e-12)
+    np.testing.assert_allclose(found.data["se"], [0.31, 0.21, 0.26])
