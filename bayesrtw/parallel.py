@@ -102,7 +102,8 @@ class Processes(ProcessPoolExecutor):
         else:
             # First of all: workers are silent before the queues that they read from are gone.
             self._leash.close()
-            self.shutdown(wait=False, cancel_futures=True)
+            # Waited for here: the end of Python wakes the thread of the workers even where it is just ending.
+            self.shutdown(cancel_futures=True)
 
     def fresh(self) -> "Processes":
         """See `Renewable`.
