@@ -1,6 +1,6 @@
 """Data frames as columns of evidence: effects on the analysis scale, or numbers as printed."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,7 +24,8 @@ MOST_FAULTS = 20
 
 #: Numbers of studies of return to work, see the likelihood `return_to_work`: by date, of an arm, and of both.
 _DATED = (
-    "at", "events_t", "events_c", "risk_ratio", "risk_ratio_se", "odds_ratio", "odds_ratio_se",
+    "at", "events_t", "events_c",
+    *(f"{name}{end}" for name in ("risk_ratio", "odds_ratio") for end in ("", "_se", "_low", "_high")),
     *(f"share_{arm}{end}" for arm in "tc" for end in ("", "_low", "_high")),
 )  # fmt: skip
 _OF_ARM = (
@@ -38,15 +39,19 @@ _OF_ARM = (
     "max",
     "days",
     "days{}_se",
+    "days{}_sd",
 )
 RETURNS = frozenset(
     (
-        "hazard_ratio", "ci_low", "ci_high", "effect", "se", "median_ratio", "median_ratio_se", "horizon",
-        "days_difference", "days_difference_se", "follow_up_days", "follow_up_months",
+        "hazard_ratio", "ci_low", "ci_high", "effect", "se", "horizon", "follow_up_days", "follow_up_months",
+        *(f"median_ratio{end}" for end in ("", "_se", "_low", "_high")),
+        "days_difference", "days_difference_se",
         *(name + end for name in _DATED for end in ("", "_2", "_3")),
         *((name if "{" in name else name + "{}").format(arm) for name in _OF_ARM for arm in ("_t", "_c")),
     )
 )  # fmt: skip
+#: Those of them that no other table has, but for ratios at a date.
+ONLY_RETURNS = RETURNS - set(NUMBERS) - {"hazard_ratio", "follow_up_days"}
 #: How much alike a heading that nobody reads and one of these are where one was meant for the other.
 ALIKE = 0.87
 
@@ -283,6 +288,17 @@ def _told_people(held: Mapping[str, NDArray[np.generic]]) -> NDArray[np.bool_]:
     return np.all(np.asarray(people, dtype=np.float64) > 0, axis=0)
 
 
+def misspelt(names: Iterable[str], where: str, faults: Faults) -> None:
+    """Name columns of numbers that nobody reads, and that are called nearly as one of return to work is."""
+    for name in names:
+        close = get_close_matches(name, RETURNS, 1, ALIKE) if name not in RETURNS else []
+        if close:
+            faults.add(
+                f"{where}: column {name!r} is none that is read; did you mean {close[0]!r}? Rename it, or "
+                "leave it out."
+            )
+
+
 def returns_of(frame: "pd.DataFrame", columns: Mapping[str, str]) -> dict[str, NDArray[np.generic]]:
     """Read studies of return to work, one a row: hazard ratios, or whatever else they report.
 
@@ -305,13 +321,9 @@ def returns_of(frame: "pd.DataFrame", columns: Mapping[str, str]) -> dict[str, N
         name: _column(list(frame.iloc[:, place]), name, faults, RETURNS)
         for place, name in enumerate(names)
     }
-    for name, values in held.items():
-        close = get_close_matches(name, RETURNS, 1, ALIKE) if name not in RETURNS else []
-        if close and values.dtype != object:
-            faults.add(
-                f"data frame: column {name!r} is none that is read; did you mean {close[0]!r}? Rename it, or "
-                "leave it out."
-            )
+    misspelt(
+        (name for name, values in held.items() if values.dtype != object), "data frame", faults
+    )
     if "study" not in held:
         faults.add(f"data frame: column 'study' is missing; {suggestion('study', names)}")
     faults.raise_if_any()

@@ -18,6 +18,12 @@ Array = NDArray[np.float64]
 #: Error of the log of a risk ratio below which it has to say how many return: without that its likelihood is
 #: an edge as sharp beside a plain that no end of hazard ratios share.
 SHARP: Final = 0.01
+#: Half a 95 % interval in standard errors.
+HALF: Final = float(ndtri(0.975))
+#: Days up to which the last date or horizon of a study, and both medians, are more likely months or weeks.
+MONTHS, FEW = 24.0, 7.0
+#: Other round numbers of months and weeks that nobody follows people for in days.
+ROUND: Final = (26.0, 36.0, 48.0, 52.0, 78.0, 104.0)
 #: Gives the number of a column; NaN where there is none.
 type Reader = Callable[[str], float]
 
@@ -36,6 +42,19 @@ class ReportedRow(NamedTuple):
     numbers: tuple[Report, ...]
     n: Array
     faults: tuple[str, ...]
+
+    @property
+    def other_unit(self) -> str:
+        """Name days that look like months or weeks; empty where none do."""
+        dates = [each.at for each in self.numbers if each.at > 1.0]
+        last = max([*dates, *([] if self.back is None else self.back.day.tolist())], default=0.0)
+        if 0.0 < last <= MONTHS or last in ROUND:
+            return f"a last date or horizon of {last:g} days"
+        told = [each.value for each in self.numbers if each.kind == "quantile" and each.at == 0.5]
+        medians = [math.exp(each) for each in told]
+        if medians and max(medians) < FEW:
+            return f"medians of {' and '.join(f'{each:g}' for each in medians)} days"
+        return ""
 
 
 def reported(evidence: Evidence) -> list[ReportedRow]:
@@ -62,12 +81,13 @@ def _row(cells: Mapping[str, float]) -> ReportedRow:
     for end in DATES:
         day = of(f"at{end}")
         for kind in ("risk_ratio", "odds_ratio"):
-            ratio, se = of(f"{kind}{end}"), of(f"{kind}_se{end}")
+            ratio, se = of(f"{kind}{end}"), _error(of, kind, end)
             if not math.isfinite(ratio) or day in counted:
                 continue
             if not (ratio > 0 and se > 0):
                 faults.append(
-                    f"{kind}{end} needs to be positive, with {kind}_se{end}, of its logarithm."
+                    f"{kind}{end} needs to be positive, with {kind}_se{end}, of its logarithm, or "
+                    f"{kind}_low{end} and {kind}_high{end}, its interval of 95 %."
                 )
             elif not day > 0:
                 faults.append(f"{kind}{end} has no date; give at{end}, days.")
@@ -137,6 +157,14 @@ def _people(kind: str, ratio: float, se: float, share: float, n: Array) -> Array
     return np.where(told, n, missing)
 
 
+def _error(of: Reader, name: str, end: str = "") -> float:
+    """Give the standard error of the logarithm of a ratio: as printed, or from the interval around it."""
+    se, low, high = (of(f"{name}_{which}{end}") for which in ("se", "low", "high"))
+    if se > 0 or not 0 < low < of(f"{name}{end}") < high:
+        return se
+    return math.log(high / low) / (2.0 * HALF)
+
+
 def _once(of: Reader, end: str) -> bool:
     """Whether a ratio of shares is the only one of its row, and nobody was counted."""
     others = (
@@ -178,7 +206,7 @@ def _shares(of: Reader, end: str, day: float, faults: list[str]) -> list[Report]
         )
         return []
     levels = np.log(-np.log1p(-np.array(told)))
-    se = (levels[:, 2] - levels[:, 1]) / (2.0 * float(ndtri(0.975)))
+    se = (levels[:, 2] - levels[:, 1]) / (2.0 * HALF)
     return [Report("back", levels[row, 0], se[row], day, arm) for row, arm in ((0, 1), (1, 0))]
 
 
@@ -250,7 +278,7 @@ def _medians(of: Reader, n: Array, faults: list[str]) -> list[Report]:
             )
             continue
         if low < high:
-            se = (math.log(high) - math.log(low)) / (2.0 * float(ndtri(0.975)))
+            se = math.log(high / low) / (2.0 * HALF)
         elif not math.isfinite(n[arm]):
             faults.append(f"median{end} needs n{end}, or median{end}_low and median{end}_high.")
             continue
@@ -263,13 +291,14 @@ def _medians(of: Reader, n: Array, faults: list[str]) -> list[Report]:
                     )
                     break
                 found.append(Report("quantile", math.log(value), math.nan, share, arm))
-    ratio, se = of("median_ratio"), of("median_ratio_se")
+    ratio, se = of("median_ratio"), _error(of, "median_ratio")
     if math.isfinite(ratio) and not found:
         if ratio > 0 and se > 0:
             found.append(Report("median_ratio", math.log(ratio), se, 0.5))
         else:
             faults.append(
-                "median_ratio needs to be positive, with median_ratio_se, of its logarithm."
+                "median_ratio needs to be positive, with median_ratio_se, of its logarithm, or "
+                "median_ratio_low and median_ratio_high, its interval of 95 %."
             )
     return found
 
@@ -287,16 +316,18 @@ def _days(of: Reader, faults: list[str]) -> list[Report]:
             return found
         told[1] = ("days_difference", "days_difference_se", 1)
     for name, spread, arm in told:
-        value, se = of(name), of(spread)
+        value, se, n = of(name), of(spread), of("n" + ARMS[arm])
         if not math.isfinite(value):
             continue
+        if not se > 0 and n > 0:
+            se = of(f"{name}_sd") / math.sqrt(n)
         if not horizon > 0:
             faults.append(
                 f"{name} has no horizon: give the days over which absence was counted, e.g. 365."
             )
             break
-        if not se > 0 and (name != "days_c" or not of("n_c") > 0):
-            faults.append(f"{name} needs {spread}, its standard error.")
+        if not se > 0 and (name != "days_c" or not n > 0):
+            faults.append(f"{name} needs {spread}, its standard error, or {name}_sd and people.")
             break
         least = -horizon if name == "days_difference" else 0.0
         if not least < value < horizon:

@@ -42,6 +42,8 @@ CURRENCIES: Final = ("counts", "ratios", "medians", "days")
 SURE: Final = 0.99
 #: Columns of ranges.
 RANGES: Final = tuple(f"{end}_{arm}" for end in ("min", "max") for arm in "tc")
+#: How a log hazard ratio is said to be made of numbers that speak for themselves here.
+MADE: Final = (" from counts", " from percentages", " from medians")
 _CURRENCY: Final = {
     "risk_ratio": "ratios",
     "odds_ratio": "ratios",
@@ -66,13 +68,14 @@ class ReturnToWork:
         events_t, n_t, events_c, n_c, at    people back by day `at` (at_2, at_3: later dates, same people)
         share_t, share_t_low, share_t_high  shares back by day `at`, of both arms, with 95 % intervals, where
                                             nobody was counted, as Kaplan-Meier curves tell them
-        risk_ratio, odds_ratio, *_se, at    of being back by a day; `*_se` is of the logarithm; share_c, the
-                                            share back without the programme: an odds ratio needs it; of
-                                            n_c people, who follow from `*_se` where nobody tells them
+        risk_ratio, odds_ratio, *_se, at    of being back by a day; `*_se` is of the logarithm, or `*_low`,
+                                            `*_high`, 95 %; share_c, the share back without the programme:
+                                            an odds ratio needs it; of n_c people, who follow from the
+                                            error where nobody tells them
         median_t, median_c, n_t, n_c        days; with q1_t, q3_t, q1_c, q3_c, or median_t_low, median_t_high;
                                             ranges (min_t, max_t) add nothing: n and the curve tell the error
-        median_ratio, median_ratio_se       `_se` is of the logarithm
-        days_t, days_t_se, days_c, ...      mean days of absence up to day `horizon`
+        median_ratio, median_ratio_se       `_se` is of the logarithm; or median_ratio_low, median_ratio_high
+        days_t, days_t_se, days_c, ...      mean days of absence up to day `horizon`; or days_t_sd, n_t, ...
         days_difference, days_difference_se a difference of arms, beside days_c
 
     Counts are binomial (multinomial over dates) with ``1 - exp(-H_i(t) exp(theta_i))`` back by day t, which
@@ -239,7 +242,32 @@ class ReturnToWork:
                 "follows from the people of its arm and the curve, or from median_t_low and median_t_high."
             )
             found.append(Finding("range-unheard", "note", text))
-        found += self._beside(evidence, told, rows)
+        for row, own in enumerate(rows):
+            if not told[row] and own.other_unit:
+                text = (
+                    f"{str(names[row])!r}: {own.other_unit} looks like months or weeks; dates, horizons and "
+                    "medians are days, of which 12 months have 365 and 12 weeks 84. Mend the unit; let it "
+                    "stand if they are days."
+                )
+                found.append(Finding("unit-of-days", "warning", text))
+        return found + self._twice(evidence, told) + self._beside(evidence, told, rows)
+
+    def _twice(self, evidence: Evidence, told: NDArray[np.bool_]) -> list[Finding]:
+        """Name rows of one study that may tell of the same people, though not by hazard ratios alone."""
+        keys = [name for name in ("study", "contrast", "stratum") if name in evidence.data]
+        of = list(zip(*(evidence.data[name].to_numpy().astype(str) for name in keys), strict=True))
+        names = evidence.data[ESTIMATE].to_numpy().astype(str)
+        found = []
+        for each in dict.fromkeys(of):
+            own = [row for row, key in enumerate(of) if key == each]
+            if len(own) > 1 and not told[own].all():
+                text = (
+                    f"{shown([str(names[row]) for row in own])} are of one study and taken for different "
+                    "people. What the same people report belongs in one row (events_t_2, at_2 for a second "
+                    "date), and counts beside a hazard ratio of theirs are left out; where people differ, "
+                    "say so in a column contrast or stratum."
+                )
+                found.append(Finding("same-people", "warning", text))
         return found
 
     def _beside(
@@ -406,12 +434,8 @@ def _adjusted(evidence: Evidence, row: int) -> bool:
     """Whether a row says that its hazard ratio is adjusted."""
     if "adjusted" not in evidence.data:
         return False
-    return str(evidence.data["adjusted"].to_numpy()[row]).strip().lower() in (
-        "yes",
-        "true",
-        "1",
-        "1.0",
-    )
+    said = str(evidence.data["adjusted"].to_numpy()[row]).strip().lower()
+    return said in ("yes", "true", "1", "1.0")
 
 
 def _spoken(row: ReportedRow) -> tuple[str, ...]:
@@ -424,13 +448,10 @@ def ratios(evidence: Evidence) -> NDArray[np.bool_]:
     """Which rows report a hazard ratio, and not only counts or medians that one was made of."""
     effect, se = numbers_in(evidence, "effect"), numbers_in(evidence, "se")
     told = np.isfinite(effect) & (se > 0)
-    columns = ("estimate_printed", "reported", "conversion")
-    if not all(name in evidence.data for name in columns):
-        return told
-    said, made = (evidence.data[name].to_numpy().astype(str) != "" for name in columns[1:])
-    printed: NDArray[np.bool_] = np.isfinite(numbers_in(evidence, columns[0]))
-    # Rows that nobody converted, as those of a cohort's own people, stand as they are.
-    return np.asarray(told & (said | printed | ~made), dtype=bool)
+    if "conversion" not in evidence.data:
+        return np.asarray(told, dtype=bool)
+    how = [str(each) for each in evidence.data["conversion"].to_numpy()]
+    return np.asarray(told & [not any(each in said for each in MADE) for said in how], dtype=bool)
 
 
 def _ends(evidence: Evidence) -> Array:

@@ -94,9 +94,14 @@ class Read:
 
 
 def understood(
-    grid: Grid, stated: Mapping[str, str] | None = None, measure: str = "", *, arms: bool = False
+    grid: Grid,
+    stated: Mapping[str, str] | None = None,
+    measure: str = "",
+    *,
+    arms: bool = False,
+    beside: bool = False,
 ) -> Read:
-    """Find out what the columns of a table mean; with `arms` one row an arm stays so."""
+    """Find out what columns mean; with `arms` one row an arm stays so; `beside` results none is needed."""
     where = grid.table.where
     measure = "" if arms else measure  # single arms tell numbers of their own
     columns, said = split(grid.table.columns, comma=grid.comma)
@@ -115,7 +120,7 @@ def understood(
     columns, times = times_of(columns, roles)
     texts = _texts(columns, {**roles, **times}) | times
     ours = bool((_RESULTS | (_ALONE if stated or arms else set())) & roles.keys())
-    way = _completed(columns, roles) if ours else _way(columns, roles, texts, where)
+    way = _completed(columns, roles) if ours else _way(columns, roles, texts, where, beside)
     if ours and not {"effect", "estimate", "reported"} & roles.keys():
         way = _beside(columns, roles, texts, way)
     roles = {**texts, **way.roles, **roles}
@@ -278,7 +283,11 @@ def _numeric(cells: Sequence[str]) -> bool:
 
 
 def _way(
-    columns: Mapping[str, list[str]], roles: Mapping[str, str], texts: Mapping[str, str], where: str
+    columns: Mapping[str, list[str]],
+    roles: Mapping[str, str],
+    texts: Mapping[str, str],
+    where: str,
+    beside: bool,
 ) -> Way:
     """Choose the one way to read the results."""
     free = {
@@ -305,6 +314,8 @@ def _way(
             listed = "; or ".join(f"{way.what} ({way.option})" for way in choices[:4])
             more = f"; and {len(choices) - 4} more" if len(choices) > 4 else ""
             raise EvidenceError(f"{where}: can be read in several ways: {listed}{more}; say which.")
+    if beside:
+        return Way("", {})
     raise EvidenceError(f"{where}: {unread(columns, roles, texts)}")
 
 

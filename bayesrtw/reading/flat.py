@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bayesrtw.errors import EvidenceError, Fault, Faults
-from bayesrtw.evidence.cells import Places, Table
+from bayesrtw.evidence.cells import Places, Table, numbers
+from bayesrtw.evidence.frame import ONLY_RETURNS, misspelt
 from bayesrtw.evidence.labelled import dataset_of
-from bayesrtw.evidence.measure import Benefit
+from bayesrtw.evidence.measure import Benefit, measure_called
+from bayesrtw.evidence.rows import all_numbers
 from bayesrtw.evidence.table import Evidence, Outcome, Provenance
 from bayesrtw.printed import STATE_IT
 from bayesrtw.reading.columns import understood
 from bayesrtw.reading.files import grid_of
+from bayesrtw.reading.headings import HOUSE
 from bayesrtw.reading.revision import mark
 
 if TYPE_CHECKING:
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
 #: What is said where nobody states which effects are good.
 UNSTATED: Final = f"No direction of benefit was stated, so nothing is called a benefit; {STATE_IT}."
+
+#: Measure of tables of return to work in whatever currency.
+MEASURE: Final = "log_hazard_ratio"
 
 #: How it is said that a row sums up others.
 SUMS_UP: Final = "sums up other rows and was left out."
@@ -67,8 +73,15 @@ def flat_table(
 ) -> tuple[Table, Provenance]:
     """Read a flat table into the columns of this package."""
     grid, raw = grid_of(source, stated.sheet, faults, stated.columns)
+    own = _of_returns(grid.table, stated, faults)
+    table = replace(
+        grid.table, columns={h: cells for h, cells in grid.table.columns.items() if h not in own}
+    )
+    names = {h: role for h, role in stated.columns.items() if h not in own}
     try:
-        read = understood(grid, stated.columns, stated.measure, arms=stated.arms)
+        read = understood(
+            replace(grid, table=table), names, stated.measure, arms=stated.arms, beside=bool(own)
+        )
     except EvidenceError:
         # Cells that could not be read may be why nothing was understood: they are named first.
         faults.raise_if_any()
@@ -83,7 +96,30 @@ def flat_table(
         reading=f"{grid.table.where}: {reading}." if reading else "",
         columns=dict(read.roles),
     )
+    for heading, name in own.items():
+        read.table.columns[name] = grid.table.columns[heading]
     return read.table, provenance
+
+
+def _of_returns(table: Table, stated: Stated, faults: Faults) -> dict[str, str]:
+    """Give headings that the likelihood `return_to_work` alone reads, where all rows tell hazard ratios."""
+    measures = {stated.measure} if stated.measure else set(table.columns.get("measure", ("",)))
+    called = {heading: stated.columns.get(heading, heading) for heading in table.columns}
+    found = {heading: name for heading, name in called.items() if name in ONLY_RETURNS}
+    beside = [name for name in found.values() if not name.startswith(("risk_ratio", "odds_ratio"))]
+    if (
+        stated.arms
+        or not beside
+        or {measure_called(each) or each for each in measures} != {MEASURE}
+    ):
+        return {}
+    for heading, name in found.items():
+        numbers(
+            replace(table, columns=table.columns | {name: table.columns[heading]}), name, faults
+        )
+    others = (heading for heading, cells in table.columns.items() if all_numbers(cells))
+    misspelt((called[each] for each in others if called[each] not in HOUSE), table.where, faults)
+    return found
 
 
 def flat_evidence(

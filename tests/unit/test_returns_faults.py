@@ -1,5 +1,9 @@
 """Rows of return to work that cannot be heard, or only in part, and what is said of them."""
 
+import math
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -41,7 +45,7 @@ def test_a_hazard_ratio_that_its_own_counts_contradict_is_named() -> None:
     ("row", "said"),
     [
         ({"hazard_ratio": 1.2, "ci_low": 0.9, "ci_high": 1.6, "event_t": 4}, "did you mean 'events_t'"),
-        ({"days_t": 90, "days_t_sd": 40, "horizon": 365}, "did you mean 'days_t_se'"),
+        ({"days_t": 90, "days_t_ser": 40, "horizon": 365}, "did you mean 'days_t_se'"),
         ({"events_t_4": 4, "at_4": 400}, "did you mean 'events_t"),
         ({"hazard_ratio": 1.3}, "has no interval"),
         ({"hazard_ratio": 1.3, "ci_low": 1.0, "n_t": 9}, "has no interval"),
@@ -107,3 +111,134 @@ def test_rows_that_cannot_be_translated_are_named(row, said) -> None:
     evidence = brw.Evidence.from_returns(pd.DataFrame([{"study": "A", **row}]))
     faults = ReturnToWork().faults(evidence)
     assert any(said in each and "'A'" in each for each in faults), faults
+
+
+#: Studies that report no hazard ratio, each in its currency; a heading of a ratio is also one of an effect.
+TOLD = {
+    "counts at three dates": {
+        "n_t": 66, "n_c": 68, "events_t": 20, "events_c": 12, "at": 91, "events_t_2": 40, "events_c_2": 30,
+        "at_2": 182, "events_t_3": 55, "events_c_3": 50, "at_3": 365,
+    },
+    "one date": {"events_t": 40, "n_t": 66, "events_c": 30, "n_c": 68, "at": 182},
+    "risk ratio": {"risk_ratio": 1.3, "risk_ratio_se": 0.15, "at": 182},
+    "ratio and share": {"risk_ratio": 1.3, "risk_ratio_se": 0.15, "at": 182, "share_c": 0.45, "n_c": 68},
+    "odds ratio": {"odds_ratio": 1.9, "odds_ratio_se": 0.35, "at": 182, "share_c": 0.45, "n_c": 68},
+    "medians": {"median_t": 60, "median_t_low": 45, "median_t_high": 80, "median_c": 90, "n_c": 68},
+    "ratio of medians": {"median_ratio": 0.67, "median_ratio_se": 0.2},
+    "days": {"days_t": 120, "days_t_se": 12, "days_c": 150, "days_c_se": 13, "horizon": 365},
+    "shares": {
+        "share_t": 0.6, "share_t_low": 0.48, "share_t_high": 0.72,
+        "share_c": 0.45, "share_c_low": 0.34, "share_c_high": 0.58, "at": 182,
+    },
+}  # fmt: skip
+
+
+def log_at(evidence):
+    """Log likelihoods of the rows, from their first effect on."""
+    assert not ReturnToWork().faults(evidence)
+    return np.diff(ReturnToWork().observe(evidence).log_at(np.linspace(-0.5, 1.0, 7)), axis=0)
+
+
+@pytest.mark.parametrize("which", [*TOLD, "hazard ratio and all"])
+def test_a_file_is_heard_as_the_same_data_frame(tmp_path: Path, which) -> None:
+    """Reading makes a normal log hazard ratio of counts, and knows neither later dates nor days."""
+    ratio = {"study": "0", "hazard_ratio": 1.25, "ci_low": 0.95, "ci_high": 1.66}
+    rows = [TOLD[which] | {"study": "A"}] if which in TOLD else [ratio]
+    if which not in TOLD:
+        rows += [own | {"study": name} for name, own in TOLD.items()]
+    frame = pd.DataFrame(rows)
+    frame.assign(measure="log_hazard_ratio").to_csv(tmp_path / "mine.csv", index=False)
+    expected = log_at(brw.Evidence.from_returns(frame))
+    np.testing.assert_allclose(log_at(brw.open_dataset(tmp_path / "mine.csv")), expected, atol=1e-9)
+
+
+def test_headings_of_a_file_are_stated_as_those_of_a_frame(tmp_path: Path) -> None:
+    columns = {"back_programme": "events_t", "back_usual": "events_c", "day": "at"}
+    names = {name: heading for heading, name in columns.items()}
+    frame = pd.DataFrame([{"study": "A"} | TOLD["one date"]])
+    frame.rename(columns=names).to_csv(tmp_path / "mine.csv", index=False)
+    found = brw.open_dataset(tmp_path / "mine.csv", columns=columns, measure="log_hazard_ratio")
+    np.testing.assert_allclose(log_at(found), log_at(brw.Evidence.from_returns(frame)), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (TOLD["days"] | {"days_t_ser": 12}, "did you mean 'days_t_se'"),
+        (TOLD["one date"] | {"at": "12 months"}, "row 2.*at must be a number|at.*12 months"),
+    ],
+)
+def test_a_file_names_cells_and_columns_that_nobody_would_hear(tmp_path: Path, row, said) -> None:
+    frame = pd.DataFrame([{"study": "A", "measure": "log_hazard_ratio"} | row])
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    with pytest.raises(EvidenceError, match=said):
+        brw.open_dataset(tmp_path / "mine.csv")
+
+
+def test_a_proportion_of_a_file_needs_its_date(tmp_path: Path) -> None:
+    """A normal log hazard ratio that reading makes of it would need none."""
+    row = {name: value for name, value in TOLD["one date"].items() if name != "at"}
+    frame = pd.DataFrame([{"study": "A", "measure": "log_hazard_ratio"} | row])
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    (said,) = ReturnToWork().faults(brw.open_dataset(tmp_path / "mine.csv"))
+    assert "give at, the day" in said
+
+
+@pytest.mark.parametrize(
+    ("row", "same"),
+    [
+        ({"risk_ratio": 1.3, "risk_ratio_low": 1.0, "risk_ratio_high": 1.69, "at": 182}, "risk_ratio_se"),
+        ({"median_ratio": 0.7, "median_ratio_low": 0.5, "median_ratio_high": 0.98}, "median_ratio_se"),
+    ],
+)  # fmt: skip
+def test_intervals_of_ratios_are_their_errors(row, same) -> None:
+    """A 95 % interval is 2 x 1.959964 standard errors of the logarithm long."""
+    name = same.removesuffix("_se")
+    error = math.log(row[f"{name}_high"] / row[f"{name}_low"]) / 3.919928
+    plain = {key: value for key, value in row.items() if not key.endswith(("_low", "_high"))}
+    told = [pd.DataFrame([{"study": "A"} | own]) for own in (row, plain | {same: error})]
+    found, expected = (log_at(brw.Evidence.from_returns(each)) for each in told)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    beside = pd.DataFrame([{"study": "A"} | row | {name: 3.0}])
+    (said,) = ReturnToWork().faults(brw.Evidence.from_returns(beside))
+    assert f"{name}_low and {name}_high" in said
+
+
+def test_sds_of_days_and_people_are_their_errors() -> None:
+    row = {"study": "A", "days_t": 120, "days_c": 150, "horizon": 365, "n_t": 64, "n_c": 81}
+    sds = brw.Evidence.from_returns(pd.DataFrame([row | {"days_t_sd": 96, "days_c_sd": 108}]))
+    errors = brw.Evidence.from_returns(pd.DataFrame([row | {"days_t_se": 12, "days_c_se": 12}]))
+    np.testing.assert_allclose(log_at(sds), log_at(errors), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("row", "doubt"),
+    [
+        (TOLD["days"] | {"horizon": 366}, ""),
+        ({"days_t": 3.9, "days_t_se": 0.4, "days_c": 4.9, "days_c_se": 0.4, "horizon": 12}, "12 days"),
+        ({"days_t": 17, "days_t_se": 2, "days_c": 21, "days_c_se": 2, "horizon": 52}, "52 days"),
+        (TOLD["one date"] | {"at": 6, "at_2": 12, "events_t_2": 55, "events_c_2": 50}, "12 days"),
+        (TOLD["one date"] | {"at": 14, "at_2": 180, "events_t_2": 55, "events_c_2": 50}, ""),
+        ({"median_t": 2, "median_c": 3, "n_t": 66, "n_c": 68}, "3 and 2 days"),
+    ],
+)  # fmt: skip
+def test_days_that_look_like_months_or_weeks_are_doubted(row, doubt) -> None:
+    evidence = brw.Evidence.from_returns(pd.DataFrame([{"study": "A"} | row]))
+    assert not ReturnToWork().faults(evidence)
+    found = {each.check: each.message for each in ReturnToWork().findings(evidence)}
+    assert ("unit-of-days" in found) == bool(doubt)
+    assert doubt in found.get("unit-of-days", "")
+
+
+def test_rows_of_one_study_in_other_currencies_are_named() -> None:
+    """Counts in a row of their own beside the hazard ratio of the same people would count them twice."""
+    ratio = {"study": "A", "hazard_ratio": 1.25, "ci_low": 0.95, "ci_high": 1.66}
+    counts = {"study": "A"} | TOLD["one date"]
+    for rows, said in (
+        ([ratio, counts], True),
+        ([ratio | {"contrast": "women"}, counts | {"contrast": "men"}], False),
+        ([ratio, counts | {"study": "B"}], False),
+        ([ratio, ratio | {"hazard_ratio": 1.3}], False),
+    ):
+        found = ReturnToWork().findings(brw.Evidence.from_returns(pd.DataFrame(rows)))
+        assert ("same-people" in {each.check for each in found}) == said
