@@ -8,6 +8,7 @@ anew.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,8 @@ class Free:
     variance
         Of the pooled mean given x.
     """
+
+    anew: ClassVar[bool] = False
 
     log: Array
     slope: Array

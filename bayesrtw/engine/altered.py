@@ -7,6 +7,7 @@ as the altered posterior of the hyperparameters lies where the nodes are.
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,6 +175,8 @@ def alter(
 class OneMean:
     """The pooled mean under other normal priors of it, without an integral for each."""
 
+    anew: ClassVar[bool] = False
+
     known: Informed
 
     def under(self, mean: float, sd: float) -> Kernels:
@@ -213,6 +216,8 @@ class Shifted:
     sd
         Of the pooled mean given the node, shape (node,).
     """
+
+    anew: ClassVar[bool] = False
 
     log_weight: Array
     slope: Array

@@ -356,8 +356,12 @@ class CurvedFit:
         return [each._held() for each in near]
 
     def shifted(self, along: Array, by: float) -> "CurvedFit":
-        """Add to effects, see `Fitted`."""
-        return moved(self, by * along)._held()
+        """Add to effects, see `Fitted`: means move with them, so that rules are laid where these go."""
+        if len(self.nodes.counts) > 1:
+            return moved(self, by * along)._held()
+        near = replace(self, design=self.design.moved(by * along))
+        found = near._recentred() or self.anew(near.design)
+        return replace(found, priors=self.priors)
 
     def anew(self, design: CurvedDesign) -> "CurvedFit":
         """Fit the same rows with nodes of their own, as a neighbour of the answer."""

@@ -7,7 +7,7 @@ of a model can be lost on the way to an answer.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,12 +109,20 @@ class Posterior:
 class Shifts(Protocol):
     """A pooled mean as a function of a shift of some effects, for those who try many."""
 
+    @property
+    def anew(self) -> bool:
+        """Whether every shift lays nodes of its own."""
+
     def probability(self, shift: float, threshold: float, *, above: bool) -> float:
         """Give the probability that the pooled mean lies beyond a threshold after a further shift."""
 
 
 class Means(Protocol):
     """A pooled mean as a function of its own prior, for those who try many."""
+
+    @property
+    def anew(self) -> bool:
+        """Whether every prior lays nodes of its own, where those of another do not serve."""
 
     def under(self, mean: float, sd: float) -> Kernels:
         """Give the pooled mean under a normal prior."""
@@ -205,6 +213,8 @@ class Fitted(Expects, Protocol):
 class EachShift:
     """`Shifts` of any `Fitted`: a neighbour each."""
 
+    anew: ClassVar[bool] = True
+
     fitted: Fitted
     along: Array
 
@@ -217,6 +227,8 @@ class EachShift:
 @dataclass(frozen=True, slots=True, eq=False)
 class EachMean:
     """`Means` of any `Fitted`: a neighbour each."""
+
+    anew: ClassVar[bool] = True
 
     fitted: Fitted
 

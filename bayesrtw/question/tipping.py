@@ -6,12 +6,14 @@ solution until it stands still. Where there is no crossing, the row is empty and
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from bayesrtw.engine.fitted import Fitted, Means, Shifts
 from bayesrtw.errors import SpecError
@@ -42,8 +44,14 @@ SCAN = 25
 #: A solution is final when nodes laid anew find it this near: in probability, or relative to an SD.
 SETTLED = 1e-8
 
+#: A probability this near to a level is at it; and the least that is told from none.
+NEAR, TRIFLE = 1e-10, 1e-16
+
 #: Rounds of laying nodes anew; two or three do.
 ROUNDS = 10
+
+#: An SD of a prior is found to this, relative to itself, on nodes that are laid.
+STILL = 1e-10
 
 #: Prior SDs of the mean that are tried, as shares of the registered one.
 NARROWEST, WIDEST = 1e-3, 1e2
@@ -79,7 +87,7 @@ class Sides:
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class _Shifted:
     """Effects of some rows that are shifted together."""
 
@@ -92,13 +100,41 @@ class _Shifted:
         """The widest standard error."""
         return float(np.nanmax(self.whole.evidence.data["se"].to_numpy()))
 
-    def at(self, shift: float) -> Shifts:
-        """Lay nodes where the posterior lives after a shift."""
-        near = self.whole.shifted(self.along, shift) if shift else self.whole
-        return near.shifts(self.along)
+    @cached_property
+    def still(self) -> "_Laid":
+        """Nodes that are laid for no shift."""
+        return _Laid(self, self.whole.shifts(self.along), 0.0)
 
-    def chance(self, laid: Shifts, gone: float, shift: float) -> float:
-        return laid.probability(shift - gone, self.sides.side, above=self.sides.higher)
+    def at(self, shift: float) -> "_Laid":
+        """Lay nodes where the posterior lives after a shift; where each shift lays its own, these serve."""
+        if not shift or self.still.shifts.anew:
+            return self.still
+        return _Laid(self, self.whole.shifted(self.along, shift).shifts(self.along), shift)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Laid:
+    """Probabilities of benefit after shifts, on nodes that were laid after one; each is worked out once."""
+
+    problem: _Shifted
+    shifts: Shifts
+    after: float
+    known: dict[float, float] = field(default_factory=dict)
+
+    def chance(self, shift: float) -> float:
+        """Give the probability."""
+        if shift not in self.known:
+            sides = self.problem.sides
+            further = self.shifts.probability(shift - self.after, sides.side, above=sides.higher)
+            self.known[shift] = further
+        return self.known[shift]
+
+    def gap(self, shift: float, level: float) -> float:
+        """Say how far it is from a level, in probits, which are nearly linear; zero is zero."""
+        gap = self.chance(shift) - level
+        if abs(gap) <= NEAR:
+            return 0.0
+        return float(ndtri(min(max(level + gap, TRIFLE), 1.0 - TRIFLE)) - ndtri(level))
 
 
 def shift_curve(
@@ -134,7 +170,7 @@ def shift_curve(
     size = size_of(threshold, threshold_ratio, whole.evidence.measure)
     sides = Sides(whole.evidence.benefit != "lower", size)
     problem = _Shifted(whole, rows.astype(np.float64), sides)
-    return np.array([problem.chance(problem.at(shift), shift, shift) for shift in shifts])
+    return np.array([problem.at(shift).chance(shift) for shift in shifts])
 
 
 def tipping_shift(
@@ -192,65 +228,54 @@ def tip_shifts(
     found = []
     for name, rows in groups.items():
         problem = _Shifted(whole, rows.astype(np.float64), sides)
-        start = problem.at(0.0)
-        now = problem.chance(start, 0.0, 0.0)
+        now = problem.still.chance(0.0)
         scans: dict[float, tuple[Array, Array]] = {}
         way = {level: 1.0 if (now < level) == sides.higher else -1.0 for level in levels}
         for level in levels:
             towards = way[level]
             if towards not in scans:
                 asked_for = [each for each in levels if way[each] == towards]
-                scans[towards] = _scan(problem, start, towards, asked_for)
-            shift, there = _tip(problem, start, scans[towards], level)
+                scans[towards] = _scan(problem, towards, asked_for)
+            shift, there = _tip(problem, scans[towards], level)
             note = "" if math.isfinite(shift) else "no shift within reach crosses it"
             row = {"now": now, "shift": shift, "probability": there, "note": note}
             found.append({"group": name, "level": level, **row})
     return pd.DataFrame(found).set_index(["group", "level"])
 
 
-def _scan(
-    problem: _Shifted, start: Shifts, towards: float, levels: Sequence[float]
-) -> tuple[Array, Array]:
+def _scan(problem: _Shifted, towards: float, levels: Sequence[float]) -> tuple[Array, Array]:
     """Probabilities on one side of no shift, denser near it, as far as the last of the levels is crossed."""
-    unit = problem.unit
-    grid = towards * FARTHEST * unit * np.linspace(0.0, 1.0, SCAN) ** 2
+    grid = towards * FARTHEST * problem.unit * np.linspace(0.0, 1.0, SCAN) ** 2
     seen: list[float] = []
-    for shift in grid:
-        seen.append(problem.chance(start, 0.0, shift))
+    for shift in grid.tolist():
+        seen.append(problem.still.chance(shift))
         if all((seen[-1] > level) != (seen[0] > level) for level in levels):
             break
     return grid[: len(seen)], np.array(seen)
 
 
-def _tip(
-    problem: _Shifted, start: Shifts, scan: tuple[Array, Array], level: float
-) -> tuple[float, float]:
+def _tip(problem: _Shifted, scan: tuple[Array, Array], level: float) -> tuple[float, float]:
     """Solve one crossing; NaN without one."""
     unit = problem.unit
     grid, seen = scan
     above = seen > level
     crossed = np.flatnonzero(above != above[0])
-    laid, gone = start, 0.0
+    laid = problem.still
     if len(crossed):
         low, high = float(grid[crossed[0] - 1]), float(grid[crossed[0]])
     else:
         # The nodes of no shift may not reach so far: ask where they are laid anew.
         low, high = 0.0, float(grid[-1])
-        far = problem.chance(problem.at(high), high, high)
+        far = problem.at(high).chance(high)
         if (far > level) == above[0]:
             return math.nan, math.nan
-        gone = 0.5 * high
-        laid = problem.at(gone)
+        laid = problem.at(0.5 * high)
     shift, there = math.nan, math.nan
     for _ in range(ROUNDS):
-
-        def gap(shift: float, laid: Shifts = laid, gone: float = gone) -> float:
-            return problem.chance(laid, gone, shift) - level
-
-        low, high = _bracket(gap, low, high, unit)
-        shift = float(scipy.optimize.brentq(gap, low, high, xtol=1e-10 * unit))
-        laid, gone = problem.at(shift), shift
-        there = problem.chance(laid, gone, shift)
+        low, high = _bracket(partial(laid.gap, level=level), low, high, unit)
+        shift = float(scipy.optimize.brentq(laid.gap, low, high, args=(level,), xtol=1e-10 * unit))
+        laid = problem.at(shift)
+        there = laid.chance(shift)
         if abs(there - level) <= SETTLED:
             break
         low, high = shift - 1e-2 * unit, shift + 1e-2 * unit
@@ -360,12 +385,12 @@ def _tip_prior(
             if called(same, laid) == name:
                 break
             same *= (same / differs) ** 2.0
-        while abs(differs / same - 1.0) > 1e-10:
+        while abs(differs / same - 1.0) > STILL:
             middle = math.sqrt(same * differs)
             found = called(middle, laid)
             same, differs = (middle, differs) if found == name else (same, middle)
             other = other if found == name else found
-        if abs(differs / before - 1.0) <= SETTLED:
+        if laid.anew or abs(differs / before - 1.0) <= SETTLED:
             break
         before = differs
         laid = whole.under([{"mu": Normal(0.0, differs)}])[0].means()
