@@ -289,7 +289,7 @@ class AllocatedFit:
     @cached_property
     def at_nodes(self) -> AtNodes:
         """Its nodes, and what linear functions are there."""
-        grid = None if self.between is None else self.between.grid
+        grid = None if self.between is None else self.between.sparse
         return AtNodes(self.problem, self.integral.nodes, self.known, grid)
 
     def _grown(self, found: Kernels, grows: bool) -> Kernels:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from bayesrtw.engine.allocated_states import Line, States
 from bayesrtw.engine.allocation import Allocated, Asked
 from bayesrtw.engine.between import Gridded, Span
-from bayesrtw.engine.curved_series import DEGREE, GONE, EachNode, ManyNormals, left_out
+from bayesrtw.engine.curved_series import DEGREE, ManyNormals, left_out, series_of
 from bayesrtw.engine.integrate import carrying
 from bayesrtw.engine.kernel import Smoothed
 from bayesrtw.posterior.kernels import Kernels
@@ -28,10 +28,8 @@ Index = NDArray[np.intp]
 #: Nodes with less weight than this have no kernels: thousands of them hold less than 1e-8; and between the
 #: points of a grid, where some hundred hold less than 1e-6.
 FAINT, FAINT_BETWEEN = 1e-11, 1e-8
-#: A series is worked out again where other weights make what it ends with so many times what is gone.
-SHORT = 10.0
-#: Terms of series that are less than this over nodes between points of a grid are cut off; `GONE` elsewhere.
-GONE_BETWEEN = 1e-7
+#: Terms of series that add up to less than this over all nodes are cut off.
+GONE = 1e-8
 #: What series of nodes may leave out, in probability, before every allocation is taken by itself.
 ENOUGH = 1e-6
 
@@ -66,12 +64,11 @@ Lines = Callable[[Here], Sequence[Line]]
 
 
 class Made(NamedTuple):
-    """One quantity at all places: a kernel with a series at each, and what ended it; infinite before."""
+    """One quantity at all places: a kernel with a series at each; NaN where nobody has asked."""
 
     mean: Array
     sd: Array
     terms: Array
-    last: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,13 +141,6 @@ class AtNodes:
         mass[self.carry] = self.weight
         return mass
 
-    @cached_property
-    def _reach(self) -> Array:
-        """What a movement at each place moves of probabilities, at most."""
-        if self._matrix is None:
-            return self._mass
-        return np.asarray(self.weight @ np.abs(self._matrix))
-
     def here(self, some: Index | None = None) -> Iterator[Here]:
         """Give places with their weights in averages, some at a time; all that matter unless chosen."""
         values, every = self._places
@@ -200,38 +190,27 @@ class AtNodes:
     def _each(self, wanted: Sequence[tuple[object, Lines]]) -> list[Made]:
         """Work quantities out as far as nobody has, and give them at the nodes that carry something."""
         made, laid, count = self.known.made, self._laid, len(self._mass)
-        every, reach = self._places[1], self._reach[self._places[1]]
-        keys = [(laid, key) for key, _ in wanted]
-        empty, never = np.zeros(count), np.full(count, np.inf)
+        every, keys = self._places[1], [(laid, key) for key, _ in wanted]
         for key in keys:
-            made.setdefault(key, Made(empty, empty, np.zeros((count, DEGREE + 1)), never))
-        # Series that ended under other weights may be too short under these.
-        lacking = [made[key].last[every] * reach > SHORT * self._gone for key in keys]
-        missing = np.logical_or.reduce(lacking)
-        todo, reach = every[missing], reach[missing]
+            if key not in made:
+                none = np.full(count, np.nan)
+                made[key] = Made(none, none.copy(), np.zeros((count, DEGREE + 1)))
+        missing = [np.isnan(made[key].mean[every]) for key in keys]
         # One that is asked twice is worked out once.
-        some = {
+        lacking = {
             key: lines
-            for key, (_, lines), short in zip(keys, wanted, lacking, strict=True)
-            if short.any()
+            for key, (_, lines), some in zip(keys, wanted, missing, strict=True)
+            if some.any()
         }
-        if some:
-            found, start = {key: EachNode(self._gone) for key in some}, 0
-            for here in self.here(todo):
-                stop = start + len(here.weight)
-                for key, lines in some.items():
-                    found[key].add(*_normals(here, lines(here)), reach[start:stop])
-                start = stop
-            for key, own in found.items():
-                made[key] = Made(*(each.copy() for each in made[key]))
-                for old, new in zip(made[key], own.made(), strict=True):
-                    old[todo] = new
+        todo, start = every[np.logical_or.reduce(missing)], 0
+        for here in self.here(todo):
+            some = todo[start : start + len(here.weight)]
+            start += len(some)
+            for key, lines in lacking.items():
+                found = series_of(*_normals(here, lines(here)))
+                for old, new in zip(made[key], found, strict=True):
+                    old[some] = new
         return [self._at_nodes(made[key]) for key in keys]
-
-    @property
-    def _gone(self) -> float:
-        """What terms of series are that say nothing, times the weight of their node."""
-        return GONE if self.grid is None else GONE_BETWEEN
 
     def _at_nodes(self, made: Made) -> Made:
         """Give a quantity at the nodes that carry something."""
@@ -243,7 +222,7 @@ class AtNodes:
         mean, log_sd, *terms = (self._matrix @ np.column_stack(parts)).T
         every = np.zeros((len(mean), made.terms.shape[1]))
         every[:, :some] = np.transpose(terms)
-        return Made(mean, np.exp(log_sd), every, made.last)
+        return Made(mean, np.exp(log_sd), every)
 
     def kernels(
         self, wanted: Sequence[tuple[object, Lines]], variances: Sequence[Array | None]
@@ -252,7 +231,7 @@ class AtNodes:
         # All together, which costs less than one by one.
         found = list[Kernels]()
         for one, made, more in zip(wanted, self._each(wanted), variances, strict=True):
-            mean, sd, terms, _ = made
+            mean, sd, terms = made
             if more is not None:
                 terms, sd = widened(terms, sd, more[self.carry])
             found.append(self._whole(mean, sd, terms) or self._blended([one], [1.0], [more]))
@@ -262,7 +241,7 @@ class AtNodes:
         """Give kernels at the nodes; None where series leave much out."""
         if left_out(self.weight, terms) > ENOUGH:
             return None
-        tells = np.flatnonzero(self.weight @ np.abs(terms) > self._gone)
+        tells = np.flatnonzero(self.weight @ np.abs(terms) > GONE)
         return Kernels(self.weight, mean, sd, terms[:, : tells[-1] + 1])
 
     def blended(self, wanted: Sequence[tuple[object, Lines]], shares: Sequence[float]) -> Kernels:
@@ -279,7 +258,7 @@ class AtNodes:
         for (_, lines), made, share, variance in zip(
             wanted, self._each(wanted), shares, variances, strict=True
         ):
-            own = None if variance is not None else self._whole(*made[:3])
+            own = None if variance is not None else self._whole(*made)
             if own is not None:
                 found.add(share * own.weight, own.mean, own.sd**2, own.series)
                 continue

@@ -5,7 +5,7 @@ hyperparameters, and so are means and SDs: they are worked out on a grid of Cheb
 of mean rows lives, and interpolated. Nodes of a quadrature then cost what they cost without missing levels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
@@ -30,6 +30,8 @@ Array = NDArray[np.float64]
 #: direction: the first serves nearly all fits of the shipped analyses, so that few are worked out twice. The
 #: error is what fewer degrees would move, and what lies outside, where the nearest on the edge is taken.
 GRIDS, FEWER = ((1e-8, 17), (1e-9, 21), (1e-9, 26)), 2
+#: The same for what is asked of a fit, which varies less than a density and matters less where that is faint.
+SPARSE = ((1e-6, 11), (1e-6, 13), (1e-6, 13))
 #: Most hyperparameters of a grid, whose points grow with their power.
 MOST = 2
 
@@ -70,13 +72,13 @@ class Span:
             for (name, axis), u in zip(self.axes.items(), laid, strict=True)
         }
 
-    def holds(self, at: Mapping[str, Array]) -> NDArray[np.bool_]:
-        """Say which values lie in the box."""
-        inside = [
-            (axis.coordinate(at[name]) >= low) & (axis.coordinate(at[name]) <= high)
-            for (name, axis), (low, high) in zip(self.axes.items(), self.ends, strict=True)
-        ]
-        return np.asarray(np.logical_and.reduce(inside))
+    def leaves(self, names: Sequence[str], nodes: Nodes) -> float:
+        """Give the share of nodes that lie outside the box."""
+        at, inside = dict(zip(names, nodes.values, strict=True)), np.ones(1, dtype=bool)
+        for (name, axis), (low, high) in zip(self.axes.items(), self.ends, strict=True):
+            u = axis.coordinate(at[name])
+            inside = inside & (u >= low) & (u <= high)
+        return float(np.sum(np.exp(nodes.log_weight[~inside])))
 
     def matrix(self, at: Mapping[str, Array], fewer: int = 0) -> Array:
         """Give values between points as combinations of those there, shape (value, point).
@@ -104,11 +106,11 @@ class Gridded:
     plain
         Log density of the data in the model of mean rows, by the bytes of the values that it was asked at.
     boxes
-        Grids by their place among `GRIDS`.
+        Grids by what `GRIDS` and `SPARSE` say of them.
     """
 
     plain: dict[bytes, Array] = field(default_factory=dict)
-    boxes: dict[int, Span] = field(default_factory=dict)
+    boxes: dict[tuple[float, int], Span] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,12 +127,15 @@ class Interpolated:
         What both have been asked before.
     grid
         Where the integral is worked out.
+    sparse
+        Between whose points everything else serves; the same where no fewer do.
     """
 
     exact: Allocated
     plain: Problem
     gridded: Gridded
     grid: Span
+    sparse: Span
 
     @property
     def design(self) -> Design:
@@ -176,13 +181,7 @@ class Interpolated:
         shape = np.broadcast_shapes(*(np.shape(value) for value in values))
         flat = [np.broadcast_to(own, shape).reshape(-1) for own in values]
         found = self.grid.matrix(dict(zip(self.names, flat, strict=True)), fewer) @ self._at_points
-        width = found.shape[1] // 2
-        covariance = np.zeros((len(found), width, width))
-        covariance[:, np.arange(width), np.arange(width)] = np.exp(2.0 * found[:, 1 + width :])
-        mean = found[:, 1 : 1 + width].reshape(*shape, width)
-        return Conditional(
-            found[:, 0].reshape(shape), mean, covariance.reshape(*shape, width, width)
-        )
+        return _figures(found, shape)
 
     def given(self, values: tuple[Array, ...]) -> Conditional:
         """See `Integrand`."""
@@ -204,6 +203,13 @@ class Interpolated:
         gained = logsumexp(log)
         other = replace(nodes, log_weight=log - gained, log_total=nodes.log_total + gained)
         return float(np.max(np.abs(answer(self, nodes, full) - answer(self, other, fewer))))
+
+    def moved_between(self, sparse: Span, nodes: Nodes) -> float:
+        """Measure the same where means and SDs, not the density, are read between fewer points."""
+        full = self.figures(nodes.values)
+        there = self.grid.matrix(sparse.values) @ self._at_points
+        few = _figures(sparse.matrix(dict(zip(self.names, nodes.values, strict=True))) @ there)
+        return float(np.max(np.abs(answer(self, nodes, full) - answer(self, nodes, few))))
 
 
 def between(
@@ -233,25 +239,39 @@ def between(
     plain = pose(replace(problem.design, unreported=None))
     priors = dict(zip(base.problem.names, base.problem.priors, strict=True))
     there = replace(plain, priors=tuple(priors[name] for name in plain.names))
-    for place, (least, count) in enumerate(GRIDS):
-        if place == len(GRIDS) - 1:
-            # Its own priors may put it elsewhere.
-            grid = _box(plain, base, axes, least, count)
-        else:
-            if place not in gridded.boxes:
-                gridded.boxes[place] = _box(there, base, axes, least, count)
-            grid = gridded.boxes[place]
-        made = Interpolated(problem, plain, gridded, grid)
+
+    def grids(tried: Sequence[tuple[float, int]]) -> Iterator[Span]:
+        for least, count in tried[:-1]:
+            if (least, count) not in gridded.boxes:
+                gridded.boxes[least, count] = _box(there, base, axes, least, count)
+            yield gridded.boxes[least, count]
+        # Its own priors may put it elsewhere.
+        yield _box(plain, base, axes, *tried[-1])
+
+    for grid in grids(GRIDS):
+        made = Interpolated(problem, plain, gridded, grid, grid)
         found = base.weigh(made)
         if found is None:
             return None
-        inside = made.grid.holds(dict(zip(problem.names, found.nodes.values, strict=True)))
-        outside = float(np.sum(np.exp(found.nodes.log_weight[~inside])))
-        moved = made.moved(found.nodes)
-        error = max(found.error, moved) + outside
-        if error <= tolerance:
-            return made, replace(found, error=error)
+        error = max(found.error, made.moved(found.nodes)) + grid.leaves(made.names, found.nodes)
+        if error > tolerance:
+            continue
+        for sparse in grids(SPARSE):
+            moved = made.moved_between(sparse, found.nodes) + sparse.leaves(made.names, found.nodes)
+            if error + moved <= tolerance:
+                made, error = replace(made, sparse=sparse), error + moved
+                break
+        return made, replace(found, error=error)
     return None
+
+
+def _figures(found: Array, shape: tuple[int, ...] = (-1,)) -> Conditional:
+    """Give log densities, means and, from the logs of SDs, variances, (value, figure), as moments."""
+    width = found.shape[1] // 2
+    covariance = np.zeros((len(found), width, width))
+    covariance[:, np.arange(width), np.arange(width)] = np.exp(2.0 * found[:, 1 + width :])
+    mean = found[:, 1 : 1 + width].reshape(*shape, width)
+    return Conditional(found[:, 0].reshape(shape), mean, covariance.reshape(*shape, width, width))
 
 
 def _box(

@@ -33,8 +33,6 @@ WINDOWS, STRIDE, FEW = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18), 2.0, 48
 #: Cells of normals: how far apart, in SDs, and how unlike, in logs of variances; and the degree of their
 #: series, whose coefficients have then fallen below 1e-8.
 APART, UNLIKE, DEGREE = 0.7, 0.2, 16
-#: Degree from which on coefficients that have fallen below this say that there are no further ones.
-LEAST, GONE = 4, 1e-10
 #: Cells along a mean; a normal of less weight than this has none.
 CELLS, TRIFLE = 1 << 20, 1e-13
 #: What a series may leave out before it is none.
@@ -313,19 +311,13 @@ class ManyNormals:
         held = np.bincount(key) > 0
         cell, keys = (np.cumsum(held) - 1)[key], np.flatnonzero(held)
         keys = (keys // across + int(low)) * CELLS + keys % across + int(left)
-        own = None if series is None else series[some]
         ratio = np.sqrt(variance) / scale
         each = hermite_means(mass, mean / scale - APART * near, ratio**2 - 1.0, DEGREE)
+        if series is not None:
+            each = _with_series(each, series[some].T, ratio)
         sums = np.empty((DEGREE + 1, len(keys)))
-        earlier = list[Array]()
         for n, term in enumerate(each):
-            # Each is made in the arrays of those before it.
-            total = term if own is None else term.copy()
-            if own is not None:
-                earlier.append(total.copy())
-                for k in range(1, min(n, own.shape[1] - 1) + 1):
-                    total += math.sqrt(math.comb(n, k)) * own[:, k] * ratio**k * earlier[n - k]
-            sums[n] = np.bincount(cell, total, len(keys))
+            sums[n] = np.bincount(cell, term, len(keys))
         self._keys.append(keys)
         self._sums.append(sums)
 
@@ -338,6 +330,19 @@ class ManyNormals:
         scale = np.exp(0.5 * UNLIKE * wide)
         mass = sums[:, 0]
         return Kernels(mass, APART * (keys - wide * CELLS) * scale, scale, sums / mass[:, None])
+
+
+def _with_series(plain: Iterator[Array], series: Array, ratio: Array) -> Iterator[Array]:
+    """Give the same of normals with series (degree + 1, normal), `ratio` their scales over those of cells."""
+    root = np.sqrt([float(math.factorial(n)) for n in range(DEGREE + 1)])
+    most = min(len(series), DEGREE + 1)
+    own = series[:most] * ratio ** np.arange(most)[:, None] / root[:most, None]
+    means = np.empty((DEGREE + 1, len(ratio)))
+    for n, term in enumerate(plain):
+        np.divide(term, root[n], out=means[DEGREE - n])
+        # A sum over both degrees, which together are n.
+        some = min(n + 1, most)
+        yield root[n] * np.einsum("kj,kj->j", own[:some], means[DEGREE - n :][:some])
 
 
 def hermite_means(mass: Array, mean: Array, more: Array, degree: int) -> Iterator[Array]:
@@ -357,41 +362,40 @@ def hermite_means(mass: Array, mean: Array, more: Array, degree: int) -> Iterato
         yield last
 
 
-class EachNode:
-    """A mixture of normals at each node, written as one kernel with a series around its mean and SD.
+def series_of(share: Array, mean: Array, variance: Array) -> Hermite:
+    """Write a mixture of normals at each node, (node, normal), as one kernel around its mean and SD.
 
-    What series leave out is measured; where levels lie far apart `ManyNormals` take each normal by itself.
+    Means of Hermite polynomials are sums of ``E z^p more^q``, see `hermite_means`, which are one product of
+    matrices. Shares at each node sum to one.
     """
+    powers, wider = np.empty((DEGREE + 1, *mean.shape)), np.empty((DEGREE // 2 + 1, *mean.shape))
+    centre = np.vecdot(share, mean)
+    z = mean - centre[:, None]
+    powers[0], wider[0] = share, 1.0
+    np.multiply(share, z, out=powers[1])
+    total = np.maximum(np.vecdot(share, variance) + np.vecdot(powers[1], z), 1e-280)
+    sd = np.sqrt(total)
+    z /= sd[:, None]
+    powers[1] /= sd[:, None]
+    np.divide(variance, total[:, None], out=wider[1])
+    wider[1] -= 1.0
+    for n in range(1, DEGREE):
+        np.multiply(powers[n], z, out=powers[n + 1])
+    for n in range(1, DEGREE // 2):
+        np.multiply(wider[n], wider[1], out=wider[n + 1])
+    means = powers.transpose(1, 0, 2) @ wider.transpose(1, 2, 0)
+    return Hermite(centre, sd, means.reshape(len(sd), -1) @ _by_powers())
 
-    def __init__(self, gone: float = GONE) -> None:
-        """Say when a series ends: where what it adds, times the weight of its node, is less than this."""
-        self._gone = gone
-        self._made: list[tuple[Array, Array, Array, Array]] = []
 
-    def add(self, share: Array, mean: Array, variance: Array, weight: Array) -> None:
-        """Add nodes, arrays of shape (node, normal); shares at each sum to one."""
-        centre = np.einsum("na,na->n", share, mean)
-        z = mean - centre[:, None]
-        total = np.einsum("na,na->n", share, variance)
-        total = np.maximum(total + np.einsum("na,na,na->n", share, z, z), 1e-280)
-        sd = np.sqrt(total)
-        z /= sd[:, None]
-        more = variance / total[:, None]
-        more -= 1.0
-        terms = np.zeros((len(sd), DEGREE + 1))
-        for n, each in enumerate(hermite_means(share, z, more, DEGREE)):
-            np.sum(each, axis=1, out=terms[:, n])
-            last = np.max(np.abs(terms[:, max(n - 2, 0) : n + 1]), axis=1)
-            if n > LEAST and np.all(weight * last < self._gone):
-                break
-        else:
-            last = np.zeros(len(sd))
-        self._made.append((centre, sd, terms, last))
-
-    def made(self) -> tuple[Array, Array, Array, Array]:
-        """Centres and scales (node,), series (node, degree + 1), and what ended these early, (node,)."""
-        mean, sd, terms, last = (np.concatenate(each) for each in zip(*self._made, strict=True))
-        return mean, sd, terms, last
+@lru_cache(maxsize=1)
+def _by_powers() -> Array:
+    """Give what each ``E z^p more^q`` adds to each mean, shape (p and q, degree + 1)."""
+    found = np.zeros((DEGREE + 1, DEGREE // 2 + 1, DEGREE + 1))
+    for n in range(DEGREE + 1):
+        for q in range(n // 2 + 1):
+            ways = math.factorial(q) * math.factorial(n - 2 * q) * 2**q
+            found[n - 2 * q, q, n] = math.sqrt(math.factorial(n)) / ways
+    return found.reshape(-1, DEGREE + 1)
 
 
 def left_out(mass: Array, terms: Array) -> float:

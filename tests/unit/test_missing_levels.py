@@ -558,12 +558,14 @@ def test_where_a_node_costs_much_a_grid_serves_within_the_error_it_states(monkey
     found = solve(made, data)
     assert found.between is not None
     assert found.posterior.error <= allocated_fit.DEAR
-    silent = np.arange(len(EFFECT)) == 6
-    wide = {"tau": HalfNormal(1.0)}
+    silent, first = np.arange(len(EFFECT)) == 6, np.arange(len(EFFECT)) < 3
+    ends = [0.025, 0.5, 0.975]
+    wide, narrow = {"tau": HalfNormal(1.0)}, {"tau": HalfNormal(0.05)}
     pairs = [
         (exact, found),
         (exact.without([silent])[0], found.without([silent])[0]),
         (exact.under([wide])[0], found.under([wide])[0]),
+        (exact.under([narrow])[0], found.under([narrow])[0]),
         (exact.powered(data=1.01), found.powered(data=1.01)),
     ]
     for one, other in pairs:
@@ -573,6 +575,8 @@ def test_where_a_node_costs_much_a_grid_serves_within_the_error_it_states(monkey
             np.testing.assert_allclose(own.moments(), (mean, sd), rtol=0, atol=1e-4 * sd)
             below = one.posterior.effects[name].below(0.1)
             assert float(own.below(0.1)) == pytest.approx(float(below), abs=1e-4)
+        for behind, own in zip(one.effect_of(first), other.effect_of(first), strict=True):
+            np.testing.assert_allclose(own.quantile(ends), behind.quantile(ends), atol=1e-4)
         assert other.posterior.log_evidence == pytest.approx(one.posterior.log_evidence, abs=1e-4)
         np.testing.assert_allclose(other.levels, one.levels, atol=1e-4)
     np.testing.assert_allclose(found.shares, exact.shares, atol=1e-4)
