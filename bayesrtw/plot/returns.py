@@ -13,6 +13,7 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.hazards import back
 from bayesrtw.evidence.table import Evidence
+from bayesrtw.model.reported import HALF
 from bayesrtw.plot.figure import BLUE, VERMILLION, figure_style
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.strip import DASHES, Sample
@@ -295,8 +296,8 @@ def own_numbers(rows: Evidence, arm: str) -> Array:
     Returns
     -------
     ndarray
-        Shares by a date (counts, else a share), medians and quartiles; people are 1 where nobody says how
-        many.
+        Shares by a date (counts, else a share), medians and quartiles; people follow from the interval of a
+        share, or are 1, where nobody says how many.
     """
 
     def column(name: str) -> Array:
@@ -304,14 +305,15 @@ def own_numbers(rows: Evidence, arm: str) -> Array:
             return np.full(rows.size, np.nan)
         return np.asarray(rows.data[name].to_numpy(), dtype=np.float64)
 
-    people = column(f"n_{arm}")
-    found: list[tuple[Array, Array]] = []
+    people, found = column(f"n_{arm}"), list[tuple[Array, Array, Array]]()
     for end in DATES:
         counted, told = column(f"events_{arm}{end}") / people, column(f"share_{arm}{end}")
-        found.append((column(f"at{end}"), np.where(np.isfinite(counted), counted, told)))
-    for name, share in (("median", 0.5), ("q1", 0.25), ("q3", 0.75)):
-        found.append((column(f"{name}_{arm}"), np.full(rows.size, share)))
-    days, shares = (np.concatenate(each) for each in zip(*found, strict=True))
-    own = np.tile(np.where(people > 0, people, 1.0), len(found))
+        width = column(f"share_{arm}_high{end}") - column(f"share_{arm}_low{end}")
+        behind = told * (1.0 - told) * (2.0 * HALF / np.where(width > 0, width, np.nan)) ** 2
+        share = np.where(np.isfinite(counted), counted, told)
+        found.append((column(f"at{end}"), share, np.where(people > 0, people, behind)))
+    for name, quantile in (("median", 0.5), ("q1", 0.25), ("q3", 0.75)):
+        found.append((column(f"{name}_{arm}"), np.full(rows.size, quantile), people))
+    days, shares, own = (np.concatenate(each) for each in zip(*found, strict=True))
     kept = np.isfinite(days) & np.isfinite(shares)
-    return np.column_stack([days[kept], shares[kept], own[kept]])
+    return np.column_stack([days, shares, np.where(own > 0, own, 1.0)])[kept]

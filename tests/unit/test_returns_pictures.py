@@ -85,6 +85,17 @@ def test_marks_are_the_numbers_of_studies() -> None:
     assert own_numbers(rows, "t")[:, 0].tolist() == [100.0, 80.0, 30.0, 190.0]
 
 
+def test_marks_of_curves_are_as_large_as_their_intervals_tell() -> None:
+    """0.6 of 150 people has a standard error of 0.04; of nobody known are people without an interval."""
+    row = {"study": "A", "at": 182, "share_c": 0.6}
+    row |= {f"share_c_{end}": 0.6 + sign * 0.0784 for end, sign in (("low", -1), ("high", 1))}
+    row |= {f"share_t{end}": row[f"share_c{end}"] for end in ("", "_low", "_high")}
+    rows = brw.Evidence.from_returns(pd.DataFrame([row | {"median_c": 150.0, "median_t": 140.0}]))
+    marks = own_numbers(rows, "c")
+    assert marks[0] == pytest.approx([182.0, 0.6, 150.0], rel=1e-4)
+    assert marks[1].tolist() == [150.0, 0.5, 1.0]
+
+
 def test_curves_go_through_what_many_people_tell() -> None:
     rows = brw.Evidence.from_returns(pd.DataFrame(ROWS[:2]))
     tree = brw.fit(MODEL, rows)
