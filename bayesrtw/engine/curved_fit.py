@@ -30,6 +30,7 @@ from bayesrtw.engine.curved_nodes import (
     left_out,
     nodes_of,
     outside,
+    settled,
     unserved,
 )
 from bayesrtw.engine.curved_place import weighed
@@ -503,6 +504,7 @@ def fit_curved(
     quick = rough.by_series and not design.risks  # Laplace's approximation places nodes as well.
     seen = Looks(curved_of(design, single(width), kept) if quick else rough)
     dims, coarse, error = len(seen.rough.names), None, math.inf
+    before = math.inf
     counts = counts_of(model)[int(dims == 1 and (aim < STRICT or quick)) :]
     for count in counts if known is None else COARSE:
         nodes, outer = nodes_of(seen, count)
@@ -511,13 +513,14 @@ def fit_curved(
         two = laid, laid
         fit = CurvedFit(model, evidence, design, kept, nodes, outer, *two, (1.0, 1.0), math.inf)
         if coarse is not None:
-            error = apart(fit.figures(laid), coarse.figures(coarse.fine))
+            before, error = error, apart(fit.figures(laid), coarse.figures(coarse.fine))
         served = dims != 1 or fit._outside() <= aim
         error = min(error, fit.left_out() if dims == 1 else math.inf)
         if (error <= aim and served) or not dims:
             break
         seen, coarse = seen if served else Looks(rough), fit
     bound = max(bound, allowed)
+    error = settled(error, before, bound) if dims > 1 else error
     if dims and error > bound:
         raise ConvergenceError(
             f"Exact: the answer still moves by {error:.1e} at the most nodes of {dims} hyperparameters; use "

@@ -103,6 +103,17 @@ def apart(one: tuple[Array, ...], other: tuple[Array, ...]) -> float:
     return float(np.max(np.where(np.isfinite(moved), moved, np.inf), initial=0.0))
 
 
+def settled(moved: float, before: float, bound: float) -> float:
+    """Tell what the last rule errs by from movements: the last of them is the error of the rule before.
+
+    Errors fall geometrically in the number of nodes, which grows by 1.4 times, so that the next movement
+    is a smaller share of the last than that of the one before; it is stated as at least `bound`.
+    """
+    if not bound < moved <= NEIGHBOUR or not moved < before < math.inf:
+        return moved
+    return max(moved * moved / before, bound)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Looks:
     """What a coarse rule has seen at values of the hyperparameters: each look is taken once.

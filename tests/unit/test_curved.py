@@ -18,6 +18,7 @@ from scipy.optimize import brentq
 
 import bayesrtw as brw
 from bayesrtw.engine import cubature, solve
+from bayesrtw.engine.curved_nodes import settled
 from bayesrtw.engine.normal import normal
 from bayesrtw.engine.surface import surface
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
@@ -304,3 +305,22 @@ def test_series_of_normals_are_as_short_as_parabolas() -> None:
     step = 1e-4
     up, down = (density(mean + by, variance[:, None], rows) for by in (step, -step))
     assert laid.slopes(mean)[0] == pytest.approx((up - down) / (2.0 * step), abs=1e-5)
+
+
+@pytest.mark.parametrize("pole", [0.04, 0.05, 0.06, 0.08, 0.1])
+def test_the_last_rule_errs_by_less_than_two_movements_tell(pole) -> None:
+    """Gauss-Legendre rules of 30, 42 and 60 nodes of 1 / (x^2 + a^2), whose integral is 2 atan(1 / a) / a."""
+    truth = 2.0 * math.atan(1.0 / pole) / pole
+
+    def summed(count):
+        node, weight = special.roots_legendre(count)
+        return float(weight @ (1.0 / (node**2 + pole**2))) / truth
+
+    first, second, last = (summed(count) for count in (30, 42, 60))
+    moved = abs(last - second)
+    told = settled(moved, abs(second - first), 1e-12)
+    assert abs(last - 1.0) <= told <= moved
+    # Nothing is told of rules that are still far, or that move more than before.
+    assert settled(1e-3, 1e-2, 1e-6) == 1e-3
+    assert settled(2e-6, 1e-6, 1e-7) == 2e-6
+    assert settled(2e-6, math.inf, 1e-7) == 2e-6
