@@ -47,6 +47,9 @@ def start() -> NoReturn:
         _streams()
         Path.cwd()
         _caches()
+        if not any(word.startswith("--dask") for word in sys.argv):
+            # Where it is installed, xarray spends half a second on asking whether an array is one of Dask's.
+            sys.modules.setdefault("dask", None)  # type: ignore[arg-type]
         from bayesrtw.cli import main
 
         main()

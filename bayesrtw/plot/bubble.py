@@ -23,9 +23,8 @@ from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.scale import limits
 from bayesrtw.plot.strip import DASHES, Sample
-from bayesrtw.plot.subject import Subject, evidence_of, subject_of, tree_of
+from bayesrtw.plot.subject import Subject, evidence_of, subject_of, summary_of, tree_of
 from bayesrtw.posterior.stored import shares_in
-from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import model_of, pooled_of
 from bayesrtw.question.predict import expecting, predict
 from bayesrtw.registry import suggestion
@@ -247,7 +246,7 @@ def _read(
     at = np.linspace(float(x.min()), float(x.max()), POINTS)
     whole = expecting(model_of(tree), rows, tree)
     line = predict(whole, at={moderator: at.tolist()}, ci_prob=ci_prob)
-    summary = summarise(tree, ci_prob=ci_prob)
+    summary = summary_of(source, ci_prob)
     slope = interval_in(summary, f"beta[{moderator}]")
     quadrature = tree["quadrature"].to_dataset() if "quadrature" in tree.children else xr.Dataset()
     shares = shares_in(quadrature, pooled_of(tree))

@@ -18,9 +18,8 @@ from bayesrtw.plot.fitted import LEVEL_OF, interval_in, number_in, read_forest
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column
-from bayesrtw.plot.subject import tree_of
+from bayesrtw.plot.subject import summary_of, tree_of
 from bayesrtw.posterior.stored import effect_in
-from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import which_of
 from bayesrtw.printed import spell_probability
 from bayesrtw.registry import suggestion
@@ -59,7 +58,7 @@ def plot_categories(
     SpecError
         If the model has no such moderator, or `ax` or `width_mm` is too small.
     """
-    return draw_page(_read(tree_of(source), moderator, ci_prob), ax=ax, width_mm=width_mm)
+    return draw_page(_read(source, moderator, ci_prob), ax=ax, width_mm=width_mm)
 
 
 def describe_categories(
@@ -77,12 +76,12 @@ def describe_categories(
     str
         The mean of each level with its interval.
     """
-    return _read(tree_of(source), moderator, ci_prob).describe()
+    return _read(source, moderator, ci_prob).describe()
 
 
-def _read(tree: xr.DataTree, moderator: str, ci_prob: float) -> Forest:
-    whole = read_forest(tree, group_by=None, ci_prob=ci_prob)
-    summary = summarise(tree, ci_prob=ci_prob)
+def _read(source: Synthesis | xr.DataTree, moderator: str, ci_prob: float) -> Forest:
+    tree, summary = tree_of(source), summary_of(source, ci_prob)
+    whole = read_forest(source, group_by=None, ci_prob=ci_prob)
     prefix = f"mu_level[{moderator}["
     names = [str(name) for name in summary.index if str(name).startswith(prefix)]
     if not names:

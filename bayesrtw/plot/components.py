@@ -66,7 +66,7 @@ def describe_components(source: Synthesis, *, ci_prob: float = 0.95) -> str:
 
 
 def _read(source: Synthesis, ci_prob: float) -> Forest:
-    whole = read_forest(source.posterior, group_by=None, ci_prob=ci_prob)
+    whole = read_forest(source, group_by=None, ci_prob=ci_prob)
     told = told_by(solve(source.analysis.model, source.evidence), ci_prob=ci_prob)
     titles = {part.name: part.title for part in source.evidence.coding.parts}
     rows = [

@@ -99,7 +99,7 @@ def _read(source: Synthesis | xr.DataTree, evidence: Evidence | None, ci_prob: f
             "plot_currencies: this model hears one currency alone; use the likelihood 'return_to_work', or "
             "draw plot_forest(source)."
         )
-    forest = translated(read_forest(tree, group_by=None, ci_prob=ci_prob), rows, models)
+    forest = translated(read_forest(source, group_by=None, ci_prob=ci_prob), rows, models)
     spoken = speaks.spoken(rows)
     kept: list[Row] = []
     texts: list[list[str]] = [[] for _ in forest.columns]

@@ -58,6 +58,12 @@ _METADATA: Final[dict[str, dict[str, Any]]] = {
     "png": {"Software": None},
 }
 
+#: Lines and letters are packed as small at 3 of 9 as at 6, which takes half as long again.
+_SETTINGS: Final[dict[str, dict[str, Any]]] = {
+    "svg": {},
+    "png": {"pil_kwargs": {"compress_level": 3}},
+}
+
 
 def figure_style() -> Any:
     """Give the context in which figures are built and written.
@@ -138,7 +144,7 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
             # The reader's fonts draw the text of an SVG, not the ones found here.
             warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         buffer = io.BytesIO()
-        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata)
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata, **_SETTINGS[kind])
     content = buffer.getvalue()
     return _described(content.decode(), description).encode() if kind == "svg" else content
 

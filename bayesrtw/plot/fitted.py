@@ -9,6 +9,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from bayesrtw.analysis.run import Synthesis
 from bayesrtw.dims import ESTIMATE
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, measure_named
@@ -16,8 +17,8 @@ from bayesrtw.model.term import told_apart
 from bayesrtw.plot.density import OneDensity, prior_of
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column, percentage
+from bayesrtw.plot.subject import summary_of, tree_of
 from bayesrtw.posterior.stored import shares_in
-from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import (
     direction_of,
     hyper_of,
@@ -47,13 +48,13 @@ NO_BREAK: Final = "\u00a0"
 _INTERVAL_KINDS: Final = {"eti": "central (equal-tailed)", "hdi": "highest-density"}
 
 
-def read_forest(tree: xr.DataTree, *, group_by: str | None, ci_prob: float) -> Forest:
-    """Take what a forest plot says from a tree.
+def read_forest(source: Synthesis | xr.DataTree, *, group_by: str | None, ci_prob: float) -> Forest:
+    """Take what a forest plot says from a fit.
 
     Parameters
     ----------
-    tree
-        What `fit` returned.
+    source
+        A synthesis or what `fit` returned.
     group_by
         Column whose values make groups, or None.
     ci_prob
@@ -69,8 +70,9 @@ def read_forest(tree: xr.DataTree, *, group_by: str | None, ci_prob: float) -> F
     SpecError
         If `group_by` names no text column of the tree, or `ci_prob` is not in (0, 1).
     """
+    tree = tree_of(source)
     groups = None if group_by is None else _groups(tree, group_by)
-    summary = summarise(tree, ci_prob=ci_prob)
+    summary = summary_of(source, ci_prob)
     measure = measure_named(str(tree.attrs["measure"]))
     area, sizes = _sizes(tree, summary)
     estimates = _estimates(tree, summary, sizes, ci_prob)

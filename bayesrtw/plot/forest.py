@@ -124,7 +124,7 @@ def plot_forest(
     >>> [label.get_text() for label in axes.get_xticklabels()]
     ['0.8', '1', '1.2', '1.4', '1.6', '1.8']
     """
-    forest = read_forest(tree_of(source), group_by=group_by, ci_prob=ci_prob)
+    forest = read_forest(source, group_by=group_by, ci_prob=ci_prob)
     known = source.evidence if isinstance(source, Synthesis) else evidence
     forest = translated(forest, known, models_of(tree_of(source)))
     forest = ordered(forest, known, order)
@@ -163,7 +163,7 @@ def describe_forest(
     str
         Sentences: what is shown, the pooled effect, the new setting, the notes, the caveat.
     """
-    return read_forest(tree_of(source), group_by=group_by, ci_prob=ci_prob).describe()
+    return read_forest(source, group_by=group_by, ci_prob=ci_prob).describe()
 
 
 def _before(

@@ -21,8 +21,7 @@ from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.scale import limits
 from bayesrtw.plot.strip import DASHES, THIN, Sample
-from bayesrtw.plot.subject import Subject, subject_of, tree_of
-from bayesrtw.posterior.summarise import summarise
+from bayesrtw.plot.subject import Subject, subject_of, summary_of, tree_of
 from bayesrtw.posterior.tree import hyper_of, models_of, pooled_of
 from bayesrtw.printed import spell
 
@@ -177,7 +176,7 @@ def describe_funnel(source: Synthesis | xr.DataTree, *, ci_prob: float = 0.95) -
 
 def _read(source: Synthesis | xr.DataTree, ci_prob: float) -> _Content:
     tree = tree_of(source)
-    summary = summarise(tree, ci_prob=ci_prob)
+    summary = summary_of(source, ci_prob)
     pooled = interval_in(summary, pooled_of(tree))
     if pooled is None:
         raise SpecError("plot_funnel: the model has no pooled effect; add an intercept.")

@@ -16,8 +16,7 @@ from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.prior_posterior import axis_title, draw_interval
 from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.strip import THICK, Sample
-from bayesrtw.plot.subject import Subject, subject_of, tree_of
-from bayesrtw.posterior.summarise import summarise
+from bayesrtw.plot.subject import Subject, subject_of, summary_of, tree_of
 from bayesrtw.posterior.tree import new_of, pooled_of, which_of
 from bayesrtw.printed import spell_probability
 
@@ -61,7 +60,7 @@ def plot_new_setting(
     tree, subject = tree_of(source), subject_of(source)
     name = new_of(tree)
     quantity = quantity_named(tree, name)
-    summary = summarise(tree, ci_prob=ci_prob)
+    summary = summary_of(source, ci_prob)
     curve = posterior_curve(tree, quantity)
     chance = number_in(summary, name, "probability")
     new, pooled = (
@@ -116,7 +115,7 @@ def describe_new_setting(source: Synthesis | xr.DataTree, *, ci_prob: float = 0.
         The probability of benefit, and both intervals.
     """
     tree, subject = tree_of(source), subject_of(source)
-    summary = summarise(tree, ci_prob=ci_prob)
+    summary = summary_of(source, ci_prob)
     name = new_of(tree)
     quantity_named(tree, name)
     said = []

@@ -27,8 +27,7 @@ from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.strip import DASHES, THICK, Sample
-from bayesrtw.plot.subject import Subject, subject_of, tree_of
-from bayesrtw.posterior.summarise import summarise
+from bayesrtw.plot.subject import Subject, subject_of, summary_of, tree_of
 from bayesrtw.posterior.tree import hyper_of, pooled_of, which_of
 from bayesrtw.printed import decimals, spell, spell_probability
 
@@ -201,7 +200,7 @@ def _read(source: Synthesis | xr.DataTree, name: str, ci_prob: float) -> _Conten
     tree, subject = tree_of(source), subject_of(source)
     name = name or pooled_of(tree)
     quantity = quantity_named(tree, name)
-    summary = summarise(tree, ci_prob=ci_prob)
+    summary = summary_of(source, ci_prob)
     hypers = hyper_of(tree)
     spread = quantity.variable in hypers
     interval = Interval(*(number_in(summary, name, end) for end in ("median", "lower", "upper")))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pandas as pd
 import xarray as xr
 
 from bayesrtw.analysis.run import Synthesis
@@ -9,6 +10,7 @@ from bayesrtw.errors import SpecError
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.plot.lettering import one_line
+from bayesrtw.posterior.summarise import summarise
 from bayesrtw.posterior.tree import direction_of, pooled_of, which_of
 from bayesrtw.printed import Direction
 from bayesrtw.question.asked import About
@@ -108,6 +110,26 @@ def tree_of(source: Synthesis | xr.DataTree) -> xr.DataTree:
             f"found {type(source).__name__}; give a Synthesis, or the DataTree that fit returned."
         )
     return source
+
+
+def summary_of(source: Synthesis | xr.DataTree, ci_prob: float) -> pd.DataFrame:
+    """Summarise what was fitted; a synthesis has done so at its own probability.
+
+    Parameters
+    ----------
+    source
+        A synthesis or what `fit` returned.
+    ci_prob
+        Probability of the intervals, in (0, 1).
+
+    Returns
+    -------
+    DataFrame
+        As `summarise` gives it, with central intervals.
+    """
+    if isinstance(source, Synthesis) and (source.quantities["ci_prob"] == ci_prob).all():
+        return source.quantities
+    return summarise(tree_of(source), ci_prob=ci_prob)
 
 
 def evidence_of(source: Source, evidence: Evidence | None, why: str) -> Evidence:

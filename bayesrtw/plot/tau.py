@@ -15,8 +15,7 @@ from bayesrtw.plot.figure import BLUE, INK, PURPLE, VERMILLION, figure_style
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.prior_posterior import draw_interval
 from bayesrtw.plot.strip import DASHES, Sample
-from bayesrtw.plot.subject import Subject, subject_of, tree_of
-from bayesrtw.posterior.summarise import summarise
+from bayesrtw.plot.subject import Subject, subject_of, summary_of, tree_of
 from bayesrtw.posterior.tree import hyper_of
 from bayesrtw.printed import decimals, spell
 
@@ -59,7 +58,7 @@ def plot_tau(
     """
     tree, subject = tree_of(source), subject_of(source)
     names = _names(tree)
-    summary = summarise(tree, ci_prob=ci_prob)
+    summary = summary_of(source, ci_prob)
     curves = [posterior_curve(tree, quantity_named(tree, name)) for name in names]
     high = max(float(curve.x[-1]) for curve in curves)
     priors = [prior_of(tree, quantity_named(tree, name)) for name in names]
@@ -81,7 +80,7 @@ def plot_tau(
         y=Side("", -BENEATH * tall * len(names) - 0.02 * tall, 1.06 * tall, bare=True),
         height=0.55,
         legend=tuple(legend),
-        notes=(_numbers(tree, subject, ci_prob),),
+        notes=(_numbers(source, subject, ci_prob),),
         caveat=subject.caveat,
     )
     with figure_style():
@@ -110,7 +109,7 @@ def describe_tau(source: Synthesis | xr.DataTree, *, ci_prob: float = 0.95) -> s
     str
         The median and interval of each SD.
     """
-    numbers = _numbers(tree_of(source), subject_of(source), ci_prob)
+    numbers = _numbers(source, subject_of(source), ci_prob)
     return f"Posterior and prior density of heterogeneity. {numbers}"
 
 
@@ -121,9 +120,9 @@ def _names(tree: xr.DataTree) -> list[str]:
     return names
 
 
-def _numbers(tree: xr.DataTree, subject: Subject, ci_prob: float) -> str:
+def _numbers(source: Synthesis | xr.DataTree, subject: Subject, ci_prob: float) -> str:
     """Print medians and intervals; on log scales also what they mean for ratios."""
-    summary = summarise(tree, ci_prob=ci_prob)
+    tree, summary = tree_of(source), summary_of(source, ci_prob)
     said, which = [], told_apart(hyper_of(tree))
     for name in _names(tree):
         values = summary.loc[name, ["median", "lower", "upper"]].to_numpy(dtype=np.float64)

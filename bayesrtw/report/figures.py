@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -20,6 +21,7 @@ from bayesrtw.plot.bubble import plot_bubble
 from bayesrtw.plot.components import plot_components
 from bayesrtw.plot.cumulative import describe_cumulative, plot_cumulative
 from bayesrtw.plot.currencies import plot_currencies
+from bayesrtw.plot.figure import figure_bytes
 from bayesrtw.plot.fitted import LEVEL_OF
 from bayesrtw.plot.forest import plot_forest
 from bayesrtw.plot.funnel import plot_funnel
@@ -80,7 +82,7 @@ ASIDE: Final = (
 INDEX: Final = {HISTORY: "year"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Drawn:
     """A figure with its words.
 
@@ -103,6 +105,11 @@ class Drawn:
     section: str
     file: str = ""
     aside: bool = False
+
+    @cached_property
+    def svg(self) -> bytes:
+        """What a file and a page both hold."""
+        return figure_bytes(self.figure, "svg")
 
 
 def forests(synthesis: Synthesis) -> dict[str, Drawn]:

@@ -103,15 +103,15 @@ def _fill(
         (folder / "posterior.nc").write_bytes(tree)
     if not (report or pictures):
         return
-    from bayesrtw.plot.figure import write_figure  # noqa: PLC0415
+    from bayesrtw.plot.figure import figure_bytes  # noqa: PLC0415
     from bayesrtw.report.figures import figures, forests  # noqa: PLC0415
     from bayesrtw.report.render import page  # noqa: PLC0415
 
     drawn = figures(synthesis, report) if report else forests(synthesis)
     for each in drawn.values():
         if each.file:
-            for suffix in ("svg", "png"):
-                write_figure(each.figure, folder / f"{each.file}.{suffix}")
+            (folder / f"{each.file}.svg").write_bytes(each.svg)
+            (folder / f"{each.file}.png").write_bytes(figure_bytes(each.figure, "png"))
     if report:
         (folder / "report.html").write_text(page(synthesis, report, drawn), encoding="utf-8")
 

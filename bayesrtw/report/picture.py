@@ -2,15 +2,18 @@
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from xml.etree.ElementTree import Element
 
 from defusedxml.ElementTree import fromstring
 from markupsafe import Markup
-from matplotlib.figure import Figure
 
-from bayesrtw.plot.figure import figure_bytes
 from bayesrtw.report.svg import element
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from bayesrtw.report.figures import Drawn
 
 #: Elements and attributes that pictures need; anything else is dropped.
 ELEMENTS: Final = frozenset(
@@ -76,17 +79,17 @@ class Picture:
     narrow: bool = False
 
 
-def picture(figure: Figure, name: str, caption: str, section: str = "pictures") -> Picture:
+def picture(drawn: "Drawn", name: str) -> Picture:
     """Bring a figure into a page."""
-    root = fromstring(figure_bytes(figure, "svg"))
+    figure, root = drawn.figure, fromstring(drawn.svg)
     title = str(figure.get_label()) or name
     description = described(figure)
     svg = _inline(root, name, title, description)
     narrow = float(figure.get_figwidth()) < NARROW
-    return Picture(name, title, description, caption, svg, section, narrow)
+    return Picture(name, title, description, drawn.caption, svg, drawn.section, narrow)
 
 
-def described(figure: Figure) -> str:
+def described(figure: "Figure") -> str:
     """Take the words of a figure for who cannot see it."""
     said = [str(axes.get_label()) for axes in figure.axes]
     return " ".join(text for text in said if text and not text.startswith("_"))

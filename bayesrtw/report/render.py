@@ -60,8 +60,7 @@ def page(
 ) -> str:
     """Write a synthesis as one HTML page with its pictures."""
     pictures = [
-        picture(each.figure, name, each.caption, each.section)
-        for name, each in (drawn or figures(synthesis, content)).items()
+        picture(each, name) for name, each in (drawn or figures(synthesis, content)).items()
     ]
     return render_html(content, pictures)
 

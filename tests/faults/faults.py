@@ -67,9 +67,9 @@ PICTURE = b"x" * 100_000
 def stand_ins(*, posterior):
     """Draw nothing, and write as much; the same for the posterior if asked."""
     drawn.figures = drawn.forests = lambda *_: {
-        "forest": SimpleNamespace(figure=None, file="forest")
+        "forest": SimpleNamespace(figure=None, file="forest", svg=PICTURE)
     }
-    figure.write_figure = lambda _, path: path.write_bytes(PICTURE)
+    figure.figure_bytes = lambda *_: PICTURE
     render.page = lambda _, content, *__: render.render_html(content, [])
     if posterior:
         xr.DataTree.to_netcdf = lambda *_, **__: memoryview(PICTURE)

@@ -134,7 +134,7 @@ def test_a_failure_in_the_middle_leaves_everything_as_it_was(
     def fail(*arguments):
         raise failure
 
-    monkeypatch.setattr(figure, "write_figure", fail)
+    monkeypatch.setattr(figure, "figure_bytes", fail)
     expected = OutputError if isinstance(failure, OSError) else type(failure)
     with pytest.raises(expected) as caught:
         write_results(synthesis, tmp_path)

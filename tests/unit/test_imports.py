@@ -56,6 +56,28 @@ def test_a_first_answer_without_report_loads_no_sampler_no_plots_and_no_optimise
     assert loaded.isdisjoint((*HEAVY, *several))
 
 
+@pytest.mark.parametrize("given", [[], ["--jobs", "2"]])
+def test_commands_load_dask_where_they_are_given_a_cluster_alone(tmp_path, given):
+    table = tmp_path / "rows.csv"
+    table.write_text("study,measure,effect,se\nA,log_hazard_ratio,0.3,0.1\n")
+    words = [
+        "bayesrtw",
+        "run",
+        "--evidence",
+        str(table),
+        "--no-report",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    loaded = modules(
+        "import os\nfrom bayesrtw.cli import process\n"
+        "def end(code):\n    print(*sorted(sys.modules), flush=True)\n    os._exit(code)\n"
+        f"sys.argv = {[*words, *given]!r}\nprocess._end = end\nprocess.start()"
+    )
+    assert (tmp_path / "out" / "effect" / "synthesis.json").is_file()
+    assert loaded.isdisjoint(("dask.array", "dask.base", "distributed"))
+
+
 def test_reading_evidence_and_analyses_needs_no_sampler_and_no_plots():
     loaded = modules(
         "import bayesrtw as brw\nbrw.open_dataset('cancer-rtw')\nbrw.open_analysis('cancer-rtw')"
