@@ -256,7 +256,15 @@ def look_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         said = {name: kwargs.pop(name) for name in names}
         said["columns"] = said.pop("column") or None
-        kwargs["look"] = {name: value for name, value in said.items() if value is not None}
+        kwargs["look"] = look = {name: value for name, value in said.items() if value is not None}
+        if look and not kwargs.get("report", True):
+            given = ", ".join(
+                f"--{'column' if n == 'columns' else n.replace('_', '-')}" for n in look
+            )
+            raise click.UsageError(
+                f"{given} says how the forest plots of a report look, and --no-report draws none; "
+                "leave one out."
+            )
         return command(*args, **kwargs)
 
     for option in (

@@ -131,7 +131,9 @@ def _times(rows: Rows) -> Iterator[Doubt]:
     """Find follow-ups and recruitment that end before they begin, or outlast a life."""
     for row in rows.with_some("follow_up_months", *_FIRST, *_LAST):
         months, year = rows.number("follow_up_months", row), rows.number("year", row)
-        if months < 0 or months > MOST_MONTHS:
+        # No time has passed in which anybody could return; other effects may be of the end of a programme.
+        none = months == 0 and rows.measure(row).name in ("log_hazard_ratio", "log_rate_ratio")
+        if none or months < 0 or months > MOST_MONTHS:
             text = (
                 f"follow-up is {months:g} months, {months / 12:.3g} years; it is longer than none and "
                 f"shorter than {MOST_MONTHS / 12:g} years: check the number and its unit"

@@ -13,11 +13,13 @@ from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.evidence.reported import ASYMMETRY
 from bayesrtw.evidence.route import half_unit
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.reading.grid import is_total
+from bayesrtw.reading.between import is_total
 from bayesrtw.reading.speaking import compared, controls_first, is_analysed
 
 #: Rows that a sum must have beside it before equal sums are more than chance.
 _SUMMED: Final = 2
+#: How closely a row agrees with the others pooled, in errors: papers print two decimals.
+_LIKE: Final = 0.05
 #: Columns of counts and people.
 _COUNTS: Final = tuple(f"{name}{end}" for name in ("events", "n") for end in ("_t", "_c", ""))
 #: Columns that are worked out here; two lines may be alike in all others.
@@ -95,18 +97,38 @@ def _totals(rows: Rows) -> Iterator[Doubt]:
     for group in rows.grouped(range(rows.size), "outcome", "measure"):
         whole = {row for row in group if counts and rows.has(row, *counts)}
         sums = {name: math.fsum(rows.number(name, row) for row in whole) for name in counts}
+        pooling = _pooling(rows, group)
         for row in group:
             named = is_total(rows.study[row])
+            pooled = row in pooling
             summed = row in whole and len(whole) > _SUMMED and any(sums.values())
             summed = summed and all(2 * rows.number(n, row) == sums[n] for n in counts)
-            if named or summed:
-                why = (
-                    "its counts are the sum of the others'"
-                    if summed
-                    else "its name is that of a sum"
-                )
+            if named or summed or pooled:
+                why = "its name is that of a sum"
+                why = "its effect and interval are those of the others pooled" if pooled else why
+                why = "its counts are the sum of the others'" if summed else why
                 text = f"{why}: it looks like a total, which counts every study twice; leave it out"
                 yield rows.doubt(row, "study", "total-row", text)
+
+
+def _pooling(rows: Rows, group: list[int]) -> list[int]:
+    """Find rows whose effect and error are those of all others pooled, with no heterogeneity or with some."""
+    there = [row for row in group if rows.number("se", row) > 0]
+    effect, se = (np.array([rows.number(name, row) for row in there]) for name in ("effect", "se"))
+    found = []
+    for place in (
+        np.flatnonzero(se < np.sort(se)[:2].max(initial=0)) if len(there) > _SUMMED else ()
+    ):
+        y, v = np.delete(effect, place), np.delete(se, place) ** 2
+        mean = np.average(y, weights=1 / v)
+        q, scale = np.sum((y - mean) ** 2 / v), np.sum(1 / v) - np.sum(v**-2) / np.sum(1 / v)
+        for tau2 in {0.0, max(0.0, (q - len(y) + 1) / scale)}:
+            weights = 1 / (v + tau2)
+            error = 1 / math.sqrt(np.sum(weights))
+            off = abs(effect[place] - np.average(y, weights=weights)) / error
+            if off < _LIKE and abs(se[place] / error - 1) < _LIKE:
+                found.append(there[place])
+    return found
 
 
 def _fractions(rows: Rows) -> Iterator[Doubt]:

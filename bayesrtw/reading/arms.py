@@ -19,6 +19,11 @@ _CONTROL: Final = re.compile(
 )
 
 
+def is_control(name: str) -> bool:
+    """Whether a name is that of a control group."""
+    return _CONTROL.search(name) is not None
+
+
 def contrasts(table: Table) -> tuple[Table, list[str]]:
     """Turn arms into contrasts against one comparator in each study."""
     studies, treatments = table.columns["study"], table.columns["treatment"]
@@ -83,7 +88,7 @@ def _order(
 ) -> dict[str, tuple[bool, int, str]]:
     """Rank treatments as comparators: controls first, then those of most studies."""
     count = Counter(treatments[row] for rows in several for row in rows)
-    return {name: (not _CONTROL.search(name), -count[name], name) for name in set(treatments)}
+    return {name: (not is_control(name), -count[name], name) for name in set(treatments)}
 
 
 def _columns(

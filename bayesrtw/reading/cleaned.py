@@ -43,36 +43,12 @@ def _design(cell: str) -> str:
 
 
 def are_designs(cells: Sequence[str]) -> bool:
-    """Say whether every cell names a design, so that no study is taken for a trial by its silence.
-
-    Parameters
-    ----------
-    cells
-        Cells of a column whose heading is that of designs.
-
-    Returns
-    -------
-    bool
-        True if every cell is known.
-    """
+    """Say whether every cell names a design, so that no study is taken for a trial by its silence."""
     return all(_design(cell) in _DESIGNS for cell in cells)
 
 
 def no_designs(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) -> list[str]:
-    """Say of a column of designs why it is not taken as one.
-
-    Parameters
-    ----------
-    columns
-        Heading to cells.
-    roles
-        Column of this package to heading.
-
-    Returns
-    -------
-    list of str
-        A sentence, or nothing.
-    """
+    """Say of a column of designs why it is not taken as one."""
     for heading, cells in columns.items():
         odd = [cell for cell in cells if _design(cell) not in _DESIGNS]
         if "design" in roles or not odd or len(odd) == len(cells):
@@ -86,18 +62,7 @@ def no_designs(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) -
 
 
 def logarithm(cell: str) -> str:
-    """Write the logarithm of a number; what has none stays as it is, so that it is named.
-
-    Parameters
-    ----------
-    cell
-        A cell.
-
-    Returns
-    -------
-    str
-        Its logarithm.
-    """
+    """Write the logarithm of a number; what has none stays as it is, so that it is named."""
     try:
         return repr(math.log(float(cell))) if cell else ""
     except ValueError:
@@ -126,20 +91,7 @@ def _in_months(heading: str, cells: Sequence[str]) -> list[str] | None:
 def times_of(
     columns: Mapping[str, list[str]], roles: Mapping[str, str]
 ) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Find the one column of lengths of follow-up, and write it in months.
-
-    Parameters
-    ----------
-    columns
-        Heading to cells.
-    roles
-        Column of this package to heading.
-
-    Returns
-    -------
-    tuple of dict and dict
-        The columns, and the role of the one that was found; as they were where there is none, or several.
-    """
+    """Find the one column of lengths of follow-up, and write it in months."""
     found = {
         heading: months
         for heading, cells in columns.items()
@@ -151,20 +103,7 @@ def times_of(
 
 
 def cleaned(role: str, cells: Sequence[str]) -> list[str]:
-    """Write designs by their names here, and p values without their letter, with a point as decimal mark.
-
-    Parameters
-    ----------
-    role
-        Column of this package.
-    cells
-        Its cells.
-
-    Returns
-    -------
-    list of str
-        The cells as this package writes them.
-    """
+    """Write designs by their names here, and p values without their letter, with a point as decimal mark."""
     if role == "design":
         return [_design(cell) for cell in cells]
     if role != "p_value":
@@ -174,20 +113,7 @@ def cleaned(role: str, cells: Sequence[str]) -> list[str]:
 
 
 def counted(columns: dict[str, list[str]], roles: Mapping[str, str]) -> list[str]:
-    """Write counts whose points can only part thousands without them, and say so.
-
-    Parameters
-    ----------
-    columns
-        Heading to cells; those of counts are changed in place.
-    roles
-        Column of this package to heading.
-
-    Returns
-    -------
-    list of str
-        What was changed, in words.
-    """
+    """Write counts whose points can only part thousands without them, and say so."""
     said = []
     for role, heading in roles.items():
         cells = columns.get(heading, [])
@@ -213,13 +139,7 @@ def floats(cells: Sequence[str]) -> NDArray[np.float64]:
 
 
 def people_of_counts(made: dict[str, list[str]]) -> None:
-    """Give rows with counts their own people, where the column of people is that of means.
-
-    Parameters
-    ----------
-    made
-        Columns of this package to cells; those of people are changed in place.
-    """
+    """Give rows with counts their own people, where the column of people is that of means."""
     for end in ("t", "c"):
         both = zip(
             floats(made[f"events_{end}"]),

@@ -25,25 +25,31 @@ from bayesrtw.reading.cleaned import (
     people_of_counts,
     times_of,
 )
+from bayesrtw.reading.effects import (
+    MEASURES_OF_RATIOS,
+    effects,
+    limits_of_ratios,
+    other_effects,
+    words_of,
+)
 from bayesrtw.reading.grid import Grid
 from bayesrtw.reading.headings import (
     HOUSE,
-    Word,
     bare,
     meanings,
     of_group,
     of_interval,
     sets,
-    tokens,
     with_stem,
 )
 from bayesrtw.reading.names import named
 from bayesrtw.reading.pairs import pairs
 from bayesrtw.reading.reckoned import reckoned
-from bayesrtw.reading.speaking import against, both_ways, other_unit
+from bayesrtw.reading.speaking import against, both_ways, printed_ratios
 from bayesrtw.reading.split import split
+from bayesrtw.reading.units import in_units
 from bayesrtw.reading.unread import of_groups, unread
-from bayesrtw.reading.way import SPREAD, Way, alike, distinct, fitting, on_log
+from bayesrtw.reading.way import Way
 from bayesrtw.registry import suggestion
 
 #: Columns that may be stated beside those of `HOUSE`.
@@ -104,7 +110,8 @@ def understood(
     """Find out what columns mean; with `arms` one row an arm stays so; `beside` results none is needed."""
     where = grid.table.where
     measure = "" if arms else measure  # single arms tell numbers of their own
-    columns, said = split(grid.table.columns, comma=grid.comma)
+    cut = split(grid.table.columns, comma=grid.comma)
+    columns, said, percent = cut.columns, cut.said, grid.percent | cut.percent
     if arms and "mean" in columns:
         columns = {"se_mean" if name == "se" else name: cells for name, cells in columns.items()}
     roles = _stated(stated or {}, columns, where)
@@ -120,6 +127,8 @@ def understood(
     columns, times = times_of(columns, roles)
     texts = _texts(columns, {**roles, **times}) | times
     ours = bool((_RESULTS | (_ALONE if stated or arms else set())) & roles.keys())
+    if not ours and not stated and not beside:
+        roles = {role: heading for role, heading in roles.items() if role[-2:] not in ("_t", "_c")}
     way = _completed(columns, roles) if ours else _way(columns, roles, texts, where, beside)
     if ours and not {"effect", "estimate", "reported"} & roles.keys():
         way = _beside(columns, roles, texts, way)
@@ -135,7 +144,9 @@ def understood(
             words["reported"] = name.removeprefix("log_")
     elif "measure" in roles:
         words.pop("measure", None)
-    unit = other_unit(columns, roles, words, grid.percent)
+    if not stated and printed_ratios(columns, roles):
+        roles["estimate"] = roles.pop("effect")
+    unit, rescaled = in_units(columns, roles, words, percent)
     if (
         doubt := unit
         or (not stated and against(columns, roles, words))
@@ -149,7 +160,7 @@ def understood(
     names = named(columns, roles, len(grid.table.lines))
     made = _table(grid.table, columns, roles, words, names.labels)
     made, compared = _compared(made, roles, arms=arms)
-    lines = [*said, *other, *derived, *no_designs(columns, roles), *compared]
+    lines = [*said, *other, *rescaled, *derived, *no_designs(columns, roles), *compared]
     lines += [*_said(way, roles, words, names.said), *parted, *filter(None, [told])]
     shown = {role: heading for role, heading in roles.items() if role in STATED}
     return Read(made, tuple(lines), shown)
@@ -205,7 +216,8 @@ def _said(
     taken = [
         f"{role} from {heading!r}"
         for role, heading in roles.items()
-        if role != heading and role not in ("author", "year", "id", "trial", "row.names")
+        if role != heading
+        and role not in ("author", "year", "id", "trial", "row.names", "cited.as")
     ]
     lines = [way.what] if way.what and taken else []
     if way.unused:
@@ -222,7 +234,7 @@ def _called(roles: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str
     for role in ("estimate", "effect"):
         for word, _ in with_stem(roles.get(role, ""), "effect"):
             if word.role == role and word.implies:
-                return _words(role, word.implies)
+                return words_of(role, word.implies)
     return {}
 
 
@@ -283,7 +295,7 @@ def _numeric(cells: Sequence[str]) -> bool:
 
 
 def _way(
-    columns: Mapping[str, list[str]],
+    columns: dict[str, list[str]],
     roles: Mapping[str, str],
     texts: Mapping[str, str],
     where: str,
@@ -296,15 +308,18 @@ def _way(
         if heading not in roles.values() and heading not in texts.values()
     }
     numbers = {heading: cells for heading, cells in free.items() if _mostly_numbers(cells)}
-    effects = _effects(numbers, columns, roles, texts)
+    found = effects(numbers, columns, roles, texts)
     groups = pairs(numbers)
+    if not found and not groups and (logs := limits_of_ratios(numbers)):
+        columns |= logs
+        found = effects({**numbers, **logs}, columns, roles, texts)
     whole = _whole(numbers, texts)
-    if groups and of_groups(effects):
-        effects = []
-    for choices in (effects, groups, whole):
+    if groups and of_groups(found):
+        found = []
+    for choices in (found, groups, whole):
         if len(choices) == 1:
-            others = _other_effects(numbers, choices[0])
-            if choices is effects:
+            others = other_effects(numbers, choices[0])
+            if choices is found:
                 own = choices[0].roles.values()
                 others += pairs({h: cells for h, cells in numbers.items() if h not in own})
             return replace(choices[0], unused=tuple(f"{o.what} ({o.option})" for o in others))
@@ -365,7 +380,7 @@ def _beside(
         if heading not in (*roles.values(), *texts.values(), *way.roles.values())
         and _mostly_numbers(cells)
     }
-    found = _effects(numbers, columns, roles, texts)
+    found = effects(numbers, columns, roles, texts)
     of_time = [w for w in found if any("hazard_ratio" in word for word in w.words.values())]
     if len(of_time) == 1:
         one = of_time[0]
@@ -374,113 +389,19 @@ def _beside(
     return replace(way, unused=tuple(f"{o.what} ({o.option})" for o in found if o.words))
 
 
-def _effects(
-    numbers: Mapping[str, list[str]],
-    columns: Mapping[str, list[str]],
-    roles: Mapping[str, str],
-    texts: Mapping[str, str],
-) -> list[Way]:
-    """Find effects with what says how precise they are; those that say the same are one."""
-    spread: dict[tuple[str, ...], dict[str, str]] = {}
-    levels: dict[str, str] = {}
-    for heading in numbers:
-        for word, stem in with_stem(heading, "spread"):
-            left, level = of_interval(word, stem)
-            spread.setdefault(_adjusted(left), {}).setdefault(word.role, heading)
-            levels |= {heading: level} if level else {}
-    if "p_value" in texts:
-        spread.setdefault((), {}).setdefault("p_value", texts["p_value"])
-    sizes = [h for h in numbers if any(word.role == "n" for word in meanings(h, "whole"))]
-    people = {"n": sizes[0]} if len(sizes) == 1 else {}
-    stated = {role: heading for role, heading in roles.items() if role in SPREAD}
-    ways = []
-    for heading in numbers:
-        seen = set()
-        for word, stem in with_stem(heading, "effect", "whole"):
-            if stem in seen or (word.use == "whole" and (word.role != "mean" or not stem)):
-                continue
-            if _error(heading, stem):
-                continue
-            seen.add(stem)
-            as_effect, left = _as_effect(word, _adjusted(stem))
-            of_it = spread.get(left, {})
-            if as_effect.implies.startswith("log_") and (logs := spread.get(("log", *left))):
-                # Limits that are called logarithms go with one, and others are not its own.
-                of_it = {r: h for r, h in of_it.items() if not r.startswith("ci_")} | logs
-            own = {**of_it, **spread.get(_adjusted(tokens(heading)), {}), **stated}
-            own = {r: h for r, h in own.items() if h != heading}
-            own = fitting(own, as_effect, columns, heading)
-            # Limits that stand under their own names stay: what does not lie in them is beside the ratio.
-            if own and not stated.keys() & {"ci_low", "ci_high"} - own.keys():
-                words = _words(as_effect.role, as_effect.implies)
-                words |= {"ci_level": levels[own["ci_low"]]} if own.get("ci_low") in levels else {}
-                of = f" of {' '.join(stem)}" if left else ""
-                ways.append(
-                    Way(
-                        f"effects{of} from {heading!r}",
-                        {as_effect.role: heading, **own, **({} if left else people)},
-                        words,
-                    )
-                )
-                break
-    return distinct(ways, numbers)
-
-
-def _adjusted(stem: tuple[str, ...]) -> tuple[str, ...]:
-    """Write what is adjusted, and what is a logarithm, in one way."""
-    return tuple({"adjusted": "adj", "ln": "log"}.get(part, part) for part in stem)
-
-
-def _error(heading: str, stem: tuple[str, ...]) -> bool:
-    """Whether a heading is an error or a variance of the effect that it names: SE log RR."""
-    words = (*meanings(heading, "spread"), *meanings(" ".join(stem), "spread"))
-    return any(word.role.removesuffix("_log") in ("se", "variance") for word in words)
-
-
-def _as_effect(word: Word, left: tuple[str, ...]) -> tuple[Word, tuple[str, ...]]:
-    """Take a mean for an effect, and the logarithm of a ratio for no ratio; give what is left of the stem."""
-    if word.use == "whole":
-        return Word("effect", "effect", "mean"), left
-    if word.role == "estimate" and word.implies in MEASURES_OF_RATIOS and "log" in left:
-        rest = tuple(part for part in left if part != "log")
-        return Word("effect", "effect", MEASURES_OF_RATIOS[word.implies]), rest
-    return word, left
-
-
-def _other_effects(numbers: Mapping[str, list[str]], way: Way) -> list[Way]:
-    """Find columns that are called effects as the one that was chosen, and hold other values."""
-    if not {"effect", "estimate"} & way.roles.keys():
-        return []
-    mine = on_log(way, numbers)
-    found = []
-    for heading in numbers:
-        words = [
-            w for w, stem in with_stem(heading, "effect") if w.implies and not _error(heading, stem)
-        ]
-        ends = any(w.role in ("ci_low", "ci_high") for w, _ in with_stem(heading, "spread"))
-        if heading in way.roles.values() or not words or ends:
-            continue
-        other = Way(
-            f"effects from {heading!r}",
-            {words[0].role: heading},
-            _words(words[0].role, words[0].implies),
-        )
-        if not alike(mine, on_log(other, numbers)):
-            found.append(other)
-    return found
-
-
-def _words(role: str, implies: str) -> dict[str, str]:
-    if not implies:
-        return {}
-    return {"reported": implies} if role == "estimate" else {"measure": implies}
-
-
 def _whole(numbers: Mapping[str, list[str]], texts: Mapping[str, str]) -> list[Way]:
     """Find correlations, and counts, means and rates of one group."""
     found: dict[str, str] = {}
+    arms = "treatment" in texts
+    stems = {
+        stem for h in numbers for role, end, _, stem in of_group(h) if role == "events" and not end
+    }
     for heading in numbers:
-        for word in meanings(heading, "whole"):
+        words = list(meanings(heading, "whole"))
+        if len(stems) == 1 and (arms or heading.endswith((" events", " total"))):
+            # One outcome in its own words: RTW events, of RTW total or of all people.
+            words += [w for w, stem in with_stem(heading, "whole") if stem in stems]
+        for word in words:
             if word.role == "r" and not _correlations(numbers[heading]):
                 continue
             if word.role in ("events", "non_events") and not _counts(numbers[heading]):
@@ -550,12 +471,6 @@ def _unlogged(
         # An error that says that it is the logarithm's goes before one that does not say of what it is.
         roles[role.removesuffix("_log")] = roles.pop(role)
     return columns, roles, said
-
-
-#: Ratios, as `reported` names them.
-MEASURES_OF_RATIOS: Final = {
-    name.removeprefix("log_"): name for name, measure in MEASURES.items() if name.startswith("log_")
-}
 
 
 def _table(

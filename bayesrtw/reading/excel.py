@@ -12,8 +12,8 @@ from defusedxml.ElementTree import iterparse
 
 from bayesrtw.errors import EvidenceError, shown
 from bayesrtw.printed import numbered
+from bayesrtw.reading.between import is_total
 from bayesrtw.reading.cochrane import BROKEN_ZIP, MOST_BYTES, hash_of, member, member_sizes
-from bayesrtw.reading.grid import is_total
 from bayesrtw.registry import suggestion
 
 #: Most bytes that the parts of a workbook may hold together when unpacked.
@@ -147,8 +147,20 @@ def _rows(sheet: Any, where: str) -> _Rows:
     sheet.reset_dimensions()
     rows: _Rows = []
     empty = 0
+    book = sheet.parent
+    struck_styles = {
+        n for n, style in enumerate(book._cell_styles) if book._fonts[style.fontId].strike
+    }
     for cells in sheet.iter_rows(max_row=MOST_ROWS + 1, max_col=MOST_COLUMNS + 1):
         row = tuple(map(_shown, cells))
+        struck = next(
+            (cell for cell in cells if struck_styles and _struck(cell, struck_styles)), None
+        )
+        if struck is not None:
+            raise EvidenceError(
+                f"{where}: cell {struck.coordinate} is struck through ({_text(struck.value)!r}), as what "
+                "does not count often is; delete it, or take the line off."
+            )
         empty = 0 if any(cell is not None for cell in row) else empty + 1
         if empty > MOST_EMPTY:
             break
@@ -163,6 +175,11 @@ def _rows(sheet: Any, where: str) -> _Rows:
             "is needed as CSV."
         )
     return rows
+
+
+def _struck(cell: Any, styles: set[int]) -> bool:
+    """Whether a number was struck through."""
+    return getattr(cell, "_style_id", -1) in styles and any(map(str.isdigit, str(cell.value or "")))
 
 
 def _laid_out(path: Path, name: str, rows: _Rows) -> tuple[_Rows, list[str]]:

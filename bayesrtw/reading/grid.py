@@ -19,7 +19,8 @@ from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Table, unguarded
 from bayesrtw.evidence.reported import NUMBERS
 from bayesrtw.printed import plain
-from bayesrtw.reading.headings import counts, names_studies
+from bayesrtw.reading.between import results
+from bayesrtw.reading.headings import counts
 
 #: Words that stand where a number was not reported, without case.
 MISSING: Final = frozenset(
@@ -41,37 +42,30 @@ MISSING: Final = frozenset(
         "#n/a",
         "null",
     }
-    | {"none", "not reported", "not available", "missing", "k.a.", "n.d."}
+    | {"none", "not reported", "not available", "missing", "k.a.", "n.d.", "not stated", "unclear"}
+    | {"nicht berichtet", "keine angabe", "non rapporté", "nd", "no informado", "no reportado"}
+    | {
+        "ikke rapportert",
+        "ikke oppgitt",
+        "ej rapporterat",
+        "ne",
+        "not estimable",
+        "niet gerapporteerd",
+    }
 )
 
 #: Rows looked through for the headings, and rows that decide on what parts the cells.
 _LOOKED: Final = 25
 _SAMPLE: Final = 200
 
+#: Words that stand for numbers that were not reported, within a cell of several.
+_NO_NUMBER: Final = MISSING - {"", "-", "--", "–", "—", ".", ".."}
+
+#: A cell of the line under the headings of a Markdown table, and the marks of bold and italic words.
+_RULE: Final = re.compile(r":?-{2,}:?")
+_MARKS: Final = re.compile(r"(\*{1,3}|_{1,3}|`)(.+)\1")
+
 _DELIMITERS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-
-#: How the first cell of a row begins that sums up the rows above, in the languages of the headings.
-_TOTAL: Final = re.compile(
-    r"(sub-?)?(total|totals|sum|overall|pooled|summe|gesamt|insgesamt|somme|suma|totalt|i alt|sammanlagt)"
-    r"(\s*\(.*\)|\s+(effect|estimate|\(.*).*)?:?|(random|fixed|common)[- ]effects? (model|estimate).*"
-    r"|(pooled|overall|summary)\s+(odds|risk|hazard|rate|mean|or|rr|hr|irr|md|smd|rd|es)\b.*"
-    r"|summary (effect|estimate).*|heterogene?ity.*|test for .*effect.*"
-    r"|(re|fe|ce|ee)[- ]model.*|equal[- ]effects? (model|estimate).*|combined (effect|estimate).*"
-    r"|(meta-?analys[ei]s?|méta-analyse|all studies|summary)(\s+(effect|estimate|result).*|\s*\(.*\))?"
-    r"|gesamteffekt.*|(d\+l|i-?v|m-?h|dl|reml)\s+(overall|pooled|subtotal).*"
-    r"|with estimated predictive interval"
-    r"|(overall|sub-?total|subgroup), (dl|iv|mh|m-h|i-v|d\+l|reml|hksj|pm)\b.*"
-    r"|(sub-?)?(totale|totaal|totalt|gepoold|poolet|poolad|combiné|combinado|agrupado)(\s*\(.*\))?",
-    re.IGNORECASE,
-)
-
-#: What stands in the place of a study beside the name of a sum.
-_HOW_MANY: Final = re.compile(r"^\W*\d*\W*$|\b(studies|trials|studien|k\s*=)", re.IGNORECASE)
-
-#: How a footnote begins.
-_NOTE: Final = re.compile(
-    r"(note|notes|source|abbreviations?|legend|anmerkung|quelle|\*|†|‡)", re.IGNORECASE
-)
 
 #: Minus signs and spaces that word processors and spreadsheets write into numbers.
 _PRINTED: Final = str.maketrans(
@@ -90,6 +84,9 @@ _PRINTED: Final = str.maketrans(
     }
 )
 
+#: What stands before and after cells and is not seen.
+_NO_WIDTH: Final = " \t\r\n\f\v\xa0\u2009\u202f\u200b\u2060\ufeff"
+
 #: Marks of footnotes and a percent sign after a number.
 _AFTER: Final = re.compile(r"(?<=[\d.])\s*(?:[*†‡§¶‖#]|[ᵃᵇᶜᵈᵉ¹²³⁴⁵⁶⁷⁸⁹])+$|(?<=\d)\s*%$")
 
@@ -97,6 +94,7 @@ _AFTER: Final = re.compile(r"(?<=[\d.])\s*(?:[*†‡§¶‖#]|[ᵃᵇᶜᵈᵉ�
 _PER_CENT: Final = re.compile(r"^[^(\[]*\d\s*%$")
 
 _PLAIN: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_DECIMAL: Final = re.compile(r"[+-]?\d*[.,]\d+")
 _GROUPED: Final = re.compile(r"([+-]?\d{1,3})((?:[ '’]\d{3})+)((?:[.,]\d+)?)")
 _MARKED: Final = re.compile(r"[+-]?[\d.,]*\d([eE][+-]?\d+)?")
 
@@ -144,9 +142,15 @@ def grid_of_text(raw: bytes, where: str, known: Callable[[str], bool], faults: F
     if "\x00" in text:
         raise EvidenceError(f"{where}: holds a NUL character; save it as plain CSV.")
     mark = _delimiter(text)
+    aligned = _aligned(text) if not mark else None
+    mark = mark or ","
     many = too_many(text, mark)
     if many:
         raise EvidenceError(f"{where}: {many}; give the rows and columns that are needed.")
+    if aligned:
+        draft = _Draft(where, aligned, list(range(1, len(aligned) + 1)), faults)
+        draft.said.append("columns aligned by spaces")
+        return _finished(draft, known)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True)
     draft = _Draft(where, [], [], faults, [f"cells parted by {_DELIMITERS[mark]}"], mark)
     if encoding != "UTF-8":
@@ -207,8 +211,8 @@ def _decoded(raw: bytes, where: str) -> tuple[str, str]:
 
 
 def _delimiter(text: str) -> str:
-    """Choose the mark that cuts most rows into equally many cells."""
-    best, found = (0.0, 0), ","
+    """Choose the mark that cuts most rows into equally many cells; one before spaces comes last."""
+    best, found = (0.0, 0), ""
     sample = text[: 400 * _SAMPLE]
     for mark in _DELIMITERS:
         widths = []
@@ -223,9 +227,36 @@ def _delimiter(text: str) -> str:
         if not widths:
             continue
         width, count = max(Counter(widths).items(), key=lambda item: (item[1], item[0]))
-        if width > 1 and (count / len(widths), width) > best:
-            best, found = (count / len(widths), width), mark
+        spaced = mark in ",;" and sample.count(mark) == sample.count(f"{mark} ")
+        if width > 1 and (count / len(widths) - 0.01 * spaced, width) > best:
+            best, found = (count / len(widths) - 0.01 * spaced, width), mark
     return found
+
+
+def _aligned(text: str) -> list[list[str]] | None:
+    """Cut lines whose columns are aligned by spaces, as programs print tables; None if they are not."""
+    lines = [line.expandtabs().rstrip() for line in text.splitlines()]
+    there = [line for line in lines if line][:_SAMPLE]
+    if len(there) < 2 or not any("  " in line for line in there[1:]):
+        return None
+    free = [
+        not any(line[at : at + 1].strip() for line in there) for at in range(max(map(len, there)))
+    ]
+    cuts, held = [], -1
+    right = there[0].startswith(
+        " "
+    )  # then words of a name stand before their heading, else behind it
+    for at in range(len(free)):
+        if free[at] or not (at == 0 or free[at - 1]):
+            continue
+        end = free.index(True, at) if True in free[at:] else len(free)
+        headed = bool(there[0][at:end].strip())
+        held = at if held < 0 or not right else held
+        if headed or at == 0:
+            cuts.append(held)
+            held = -1
+    pairs = list(zip(cuts, [*cuts[1:], None], strict=True))
+    return [[line[a:b].strip() for a, b in pairs] for line in lines] if len(pairs) > 1 else None
 
 
 def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
@@ -233,9 +264,11 @@ def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
     where = draft.where
     filled = [place for place, row in enumerate(draft.rows) if any(map(str.strip, row))]
     draft.rows = [
-        [unguarded(plain(cell).strip()) for cell in draft.rows[place]] for place in filled
+        [unguarded(plain(cell).strip(_NO_WIDTH)) for cell in draft.rows[place]] for place in filled
     ]
     draft.lines = [draft.lines[place] for place in filled]
+    if draft.mark == "|":
+        _without_marks(draft)
     _whole_cells(draft)
     if not draft.rows:
         raise EvidenceError(f"{where}: is empty; give a header row and one row a result.")
@@ -243,7 +276,9 @@ def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
     if not draft.rows:
         raise EvidenceError(f"{where}: has a header and no rows; give one row a result.")
     header = _row_names(draft, header)
-    totals = _without_totals(draft, header)
+    found = results(header, draft.rows, draft.lines)
+    header, draft.rows, draft.lines = found.header, found.rows, found.lines
+    draft.said += found.said
     _even(draft, header)
     columns = {}
     for name, cells in zip(header, zip(*draft.rows, strict=True), strict=True):
@@ -256,7 +291,19 @@ def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
     percent = {name for name, cells in columns.items() if any(map(_PER_CENT.search, cells))}
     comma = _pointed(columns, draft)
     table = Table(where, columns, draft.lines)
-    return Grid(table, tuple(draft.said), totals, comma, frozenset(percent))
+    return Grid(table, tuple(draft.said), tuple(found.totals), comma, frozenset(percent))
+
+
+def _without_marks(draft: _Draft) -> None:
+    """Leave out the rule of a Markdown table, what stands around it, and marks of bold words."""
+    rule = [
+        n
+        for n, row in enumerate(draft.rows)
+        if any(row) and all(map(_RULE.fullmatch, filter(None, row)))
+    ]
+    kept = [n for n, row in enumerate(draft.rows) if n not in rule and (not rule or len(row) > 1)]
+    draft.rows = [[_MARKS.sub(r"\2", cell) for cell in draft.rows[n]] for n in kept]
+    draft.lines = [draft.lines[n] for n in kept]
 
 
 def _whole_cells(draft: _Draft) -> None:
@@ -289,7 +336,15 @@ def _header(draft: _Draft, known: Callable[[str], bool]) -> list[str]:
     for place, row in enumerate(rows[:_LOOKED]):
         cells = [cell for cell in row if cell]
         numbers = sum(_PLAIN.fullmatch(cell) is not None for cell in cells)
-        scores.append((sum(map(known, cells)) if numbers * 2 <= len(cells) else -1, -place))
+        numbers += len(cells) * any(_DECIMAL.fullmatch(cell) for cell in cells)
+        scores.append(
+            (
+                sum(min(2, n) for cell, n in Counter(cells).items() if known(cell))
+                if numbers * 2 <= len(cells)
+                else -1,
+                -place,
+            )
+        )
     most, place = max(scores)
     place = -place
     if most < 2 and _width(rows[0]) < min(width, 2) <= max(map(_width, rows[:_LOOKED])):
@@ -361,41 +416,11 @@ def _even(draft: _Draft, header: Sequence[str]) -> None:
         draft.rows[place] = [*row, *[""] * width][:width]
 
 
-def _without_totals(draft: _Draft, header: Sequence[str]) -> tuple[tuple[int, str], ...]:
-    """Leave out rows that sum up the rows above them, headings that stand again, and footnotes."""
-    found, notes, again, kept = [], 0, 0, []
-    named = [place for place, name in enumerate(header) if names_studies(name)]
-    for place, row in enumerate(draft.rows):
-        first = next(filter(None, row), "")
-        study = next((row[at] for at in named if at < len(row) and is_total(row[at])), "")
-        # Where a study has a name, the cell before it may be of an outcome called Overall.
-        told = any(row[at] and not _HOW_MANY.search(row[at]) for at in named if at < len(row))
-        first = study or ("" if told and named[0] else first)
-        if len(list(filter(None, row))) > 1 and row == list(header)[: len(row)]:
-            again += 1
-        elif (place or (study and len(draft.rows) > 1)) and is_total(first):
-            found.append((draft.lines[place], first))
-        elif place and _width(row) == 1 and row[0] and _NOTE.match(first):
-            notes += 1
-        else:
-            kept.append(place)
-    if notes:
-        draft.said.append(f"{notes} footnote{'s' * (notes > 1)} left out")
-    if again:
-        draft.said.append(f"headings stand again in {again} row{'s' * (again > 1)}, left out")
-    draft.rows = [draft.rows[place] for place in kept]
-    draft.lines = [draft.lines[place] for place in kept]
-    return tuple(found)
-
-
-def is_total(first: str) -> bool:
-    """Whether a row that begins so sums up the rows above it."""
-    return _TOTAL.fullmatch(first.strip()) is not None
-
-
 def is_missing(cell: str) -> bool:
-    """Whether a cell stands for a number that is not there."""
-    return cell.casefold() in MISSING
+    """Whether a cell stands for a number that is not there, or for several."""
+    bare = cell.casefold()
+    parts = [part for part in re.split(r"[\s()\[\];,–—-]+", bare) if part] if "(" in bare else []
+    return bare in MISSING or (bool(parts) and all(part in _NO_NUMBER for part in parts))
 
 
 def _finite(cells: Sequence[str]) -> bool:

@@ -24,10 +24,13 @@ _CAMEL: Final = re.compile(r"(?<=[a-zß-ÿ])(?=[A-Z])")
 #: A percent sign that is not one of a level, such as 95 %.
 _PERCENT: Final = re.compile(r"(?<!\d)(?<!\d\s)%")
 
+#: Quantiles at the ends of an interval of 95 %, as programs of R head them.
+_QUANTILE: Final = re.compile(r"(?<![\d.,])(97|2)[.,]5\s*%")
+
 #: Words beside the end of an interval that say no more of it.
 _OF_INTERVAL: Final = frozenset(
     {"ci", "cis", "ki", "ic", "bi", "95", "conf", "confidence", "interval", "limit", "bound"}
-    | {"a", "al", "de", "del", "von", "pa", "av"}
+    | {"al", "de", "del", "von", "pa", "av"}
 )
 
 #: Levels of intervals as headings have them, to the share.
@@ -41,7 +44,7 @@ class Word:
     Attributes
     ----------
     use
-        ``name, text, effect, spread, quantity, arm, whole`` or ``set``.
+        ``name, text, effect, spread, quantity, arm, whole, set`` or ``sum``.
     role
         The column of this package.
     implies
@@ -53,15 +56,20 @@ class Word:
     implies: str = ""
 
 
+def _ended(heading: str) -> str:
+    """Call quantiles of an interval by the ends that they are."""
+    return _QUANTILE.sub(lambda m: " lower " if m[1] == "2" else " upper ", heading)
+
+
 def bare(heading: str) -> str:
     """Write a heading without case, accents, spaces and marks."""
-    plain = unicodedata.normalize("NFKD", heading.casefold())
+    plain = unicodedata.normalize("NFKD", _ended(heading).casefold())
     return "".join(sign for sign in plain if sign.isalnum())
 
 
 def tokens(heading: str) -> tuple[str, ...]:
     """Cut a heading into its words."""
-    spaced = _PERCENT.sub(" pct ", _CAMEL.sub(" ", heading))
+    spaced = _PERCENT.sub(" pct ", _CAMEL.sub(" ", _ended(heading)))
     return tuple(bare(part) for part in _PARTS.findall(spaced))
 
 
@@ -70,7 +78,9 @@ def of_interval(word: "Word", stem: tuple[str, ...]) -> tuple[tuple[str, ...], s
     if word.role not in ("ci_low", "ci_high"):
         return stem, ""
     level = next((LEVELS[part] for part in stem if part in LEVELS and part != "95"), "")
-    return tuple(part for part in stem if part not in _OF_INTERVAL | LEVELS.keys()), level
+    # IC à 95 %; in aOR the letter is another word.
+    words = _OF_INTERVAL | LEVELS.keys() | ({"a"} if LEVELS.keys() & set(stem) else set())
+    return tuple(part for part in stem if part not in words), level
 
 
 @cache
@@ -111,13 +121,16 @@ def known(text: str) -> bool:
     return (
         text in HOUSE
         or bool(meanings(text, "name", "text", "effect", "spread", "quantity", "whole"))
+        or any(word.implies for word, _ in with_stem(text, "effect"))
         or any(True for _ in of_group(text))
     )
 
 
 def names_studies(heading: str) -> bool:
     """Say whether a heading can be of names of studies."""
-    return any(word.role in ("study", "trial", "author") for word in meanings(heading, "name"))
+    return any(
+        word.role in ("study", "trial", "author", "cited.as") for word in meanings(heading, "name")
+    )
 
 
 def counts(heading: str) -> bool:
@@ -135,7 +148,8 @@ def with_stem(heading: str, *uses: str) -> Iterator[tuple[Word, tuple[str, ...]]
     for length in range(len(parts) - 1, 0, -1):
         for stem, cut in ((parts[length:], parts[:length]), (parts[:-length], parts[-length:])):
             for word in vocabulary().get("".join(cut), ()):
-                if word.use in uses:
+                # A letter is no effect beside other words: neither b of a footnote, nor vitamin D.
+                if word.use in uses and (word.use != "effect" or len("".join(cut)) > 1):
                     yield word, stem
 
 
@@ -149,12 +163,14 @@ def of_group(heading: str) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
 
 
 def _of_group(heading: str) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
+    alone = {bare(word) for word in re.findall(r"[^\W\d_]+", heading)}
     for word, stem in with_stem(heading, "quantity"):
         named = False
         for place, part in enumerate(stem):
             rest = (*stem[:place], *stem[place + 1 :])
             # A letter or a digit is a group only where it stands alone: p2y12 is a receptor.
-            for arm in _arms(part) if len(part) > 1 or not rest or rest == ("i",) else ():
+            free = len(part) > 1 or not rest or rest == ("i",) or part in alone
+            for arm in _arms(part) if free else ():
                 named = True
                 yield word.role, arm, part, rest
         for arm in _arms("".join(stem)) if len(stem) > 1 else ():
@@ -169,6 +185,14 @@ def _of_group(heading: str) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
             yield quantity, arm, named_by, rest
     for quantity, arm, named_by in _compact("".join(parts)) if len(parts) > 1 else ():
         yield quantity, arm, named_by, ()
+
+
+def arm_of(heading: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Find which of two groups a heading names, and what else it says."""
+    parts = tokens(heading)
+    for place, part in enumerate(parts):
+        for end in _arms(part):
+            yield end, (*parts[:place], *parts[place + 1 :])
 
 
 def _arms(part: str) -> tuple[str, ...]:

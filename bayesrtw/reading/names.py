@@ -32,7 +32,7 @@ def named(columns: Mapping[str, list[str]], roles: Mapping[str, str], count: int
         said += f", {roles[key]!r} where that repeats" if key in of else ""
         base = [f"{a} {y}".strip() for a, y in zip(author, year or [""] * count, strict=True)]
         return Names(_told(base, of.get(key)), (f"studies named by {said}",))
-    for role in ("trial", "study", "id", "row.names"):
+    for role in ("trial", "study", "id", "row.names", "cited.as"):
         if role in of:
             said = f"study from {roles[role]!r}"
             return Names(list(of[role]), () if role == "study" else (said,))

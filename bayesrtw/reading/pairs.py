@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bayesrtw.reading.headings import bare, of_group, sets
+from bayesrtw.reading.headings import bare, of_group, sets, tokens
 from bayesrtw.reading.way import Way
 
 #: What must be known of both groups, each line a choice of columns, to what it gives.
@@ -23,6 +23,9 @@ _COMPLETE: Final = (
 #: Quantities, one of which every table of two groups is about.
 _MAIN: Final = ("events", "mean", "pct", "median", "mean_change", "mean_baseline")
 
+#: What describes people and is no outcome.
+_TRAITS: Final = frozenset({"age", "alter", "alder", "edad", "leeftijd", "eta", "idade", "bmi"})
+
 #: Quantity to heading, of one group.
 _Group = dict[str, str]
 
@@ -38,7 +41,7 @@ class _Arm:
     def opposite(self, other: "_Arm") -> bool:
         """Whether another group is the programme's to this comparison group: digits go with digits."""
         alike = self.word.isdigit() == other.word.isdigit()
-        return other.end == "t" and other.stem == self.stem and alike
+        return self.end == "c" and other.end == "t" and other.stem == self.stem and alike
 
 
 def pairs(numbers: Mapping[str, object]) -> list[Way]:
@@ -101,14 +104,27 @@ def _sorted(
     arms: dict[_Arm, _Group] = {}
     others: dict[tuple[str, ...], _Group] = {}
     for heading in numbers:
-        if bare(heading) in used:
+        if bare(heading) in used or _TRAITS & set(tokens(heading)):
             continue
         for quantity, end, word, stem in of_group(heading):
             if end:
-                arms.setdefault(_Arm(stem, end, word), {}).setdefault(quantity, heading)
+                _put(arms.setdefault(_Arm(stem, end, word), {}), quantity, heading)
             else:
-                others.setdefault(stem, {}).setdefault(quantity, heading)
+                _put(others.setdefault(stem, {}), quantity, heading)
+    for arm in list(arms):
+        # A letter beside other words is a group only where the other group is: hepatitis C is none.
+        letter = len(arm.word) == 1 and arm.word.isalpha() and arm.stem
+        if letter and not any(arm.opposite(x) or x.opposite(arm) for x in arms):
+            others.setdefault((*arm.stem, arm.word), {}).update(arms.pop(arm))
     return arms, others, fixed
+
+
+def _put(group: _Group, quantity: str, heading: str) -> None:
+    """Add a column to a group; of ``n`` and ``N`` side by side the former counts events, as papers write."""
+    first = group.setdefault(quantity, heading)
+    if quantity == "n" and first != heading and first.casefold() == heading.casefold():
+        group["n"], events = sorted((first, heading))
+        group.setdefault("events", events)
 
 
 def _kinds(group: _Group) -> list[tuple[tuple[str, ...], str]]:

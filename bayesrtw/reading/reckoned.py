@@ -22,22 +22,7 @@ _NEEDS: Final = (("events", "n"), ("events", "person_time"), ("mean", "sd", "n")
 def reckoned(
     columns: Mapping[str, Sequence[str]], roles: Mapping[str, str], words: Mapping[str, str]
 ) -> tuple[str, str]:
-    """Find the one measure that effects agree with in all rows whose groups stand beside them.
-
-    Parameters
-    ----------
-    columns
-        Heading to cells.
-    roles
-        Column of this package to heading.
-    words
-        Column of words to what stands in every row of it.
-
-    Returns
-    -------
-    tuple of str
-        The measure and how it is said; what is said alone where the groups tell none.
-    """
+    """Find the one measure that effects agree with in all rows whose groups stand beside them."""
     if not {"effect", "estimate"} & roles.keys() or {"measure", "reported"} & roles.keys():
         return "", ""
     own = {role: heading for role, heading in roles.items() if role.endswith(("_t", "_c"))}

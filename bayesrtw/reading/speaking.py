@@ -1,6 +1,5 @@
 """Where the values of a table contradict what its headings say, so that no heading decides alone."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -8,9 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from bayesrtw.evidence.measure import measure_called
+from bayesrtw.evidence.convert import asymmetry
+from bayesrtw.evidence.measure import MEASURES, measure_called
+from bayesrtw.evidence.reported import ASYMMETRY
 from bayesrtw.reading.cleaned import floats
-from bayesrtw.reading.headings import bare, meanings, tokens, with_stem
+from bayesrtw.reading.headings import bare, meanings
 
 #: Share of rows that must fit the other reading before the heading is not believed.
 _MOST: Final = 0.8
@@ -46,76 +47,8 @@ def against(
     return ""
 
 
-#: How headings call logarithms of another base, and what makes them natural ones.
-_LOGARITHMS: Final = (
-    (r"log\W*(10|₁₀)|\blg\b|\bbase\W*10\b", "decimal", 2.302585),
-    (r"log(2|₂)(?!\d)|\bbase\W*2\b", "binary", 0.693147),
-)
-#: What is said of effects that are 1 less a ratio.
-_REDUCED: Final = frozenset({"reduction", "rrr", "ve", "efficacy", "effectiveness"})
-
-
-def other_unit(
-    columns: Mapping[str, Sequence[str]],
-    roles: Mapping[str, str],
-    words: Mapping[str, str],
-    percent: frozenset[str],
-) -> str:
-    """Find effects in a unit that would be taken for another: per cent, and decimal logarithms.
-
-    Parameters
-    ----------
-    columns
-        Heading to cells.
-    roles
-        Column of this package to heading.
-    words
-        Column of words to what stands in every row of it.
-    percent
-        Headings of columns in whose cells a percent sign stood.
-
-    Returns
-    -------
-    str
-        What they are, and what to do; empty where there are none.
-    """
-    heading = roles.get("estimate", roles.get("effect", ""))
-    for pattern, name, factor in _LOGARITHMS:
-        if re.search(pattern, heading, re.IGNORECASE):
-            return (
-                f"{heading!r} holds {name} logarithms; multiply them and their standard errors by {factor}, "
-                "or write the ratios"
-            )
-    named = {*words.values(), *map(measure_called, columns.get(roles.get("measure", ""), ()))}
-    share = any(name.endswith(("_ratio", "risk_difference")) for name in named)
-    reduced = _REDUCED & set(tokens(heading)) and not any(
-        word.implies for word, _ in with_stem(heading, "effect")
-    )
-    if reduced and any(name.endswith("_ratio") for name in named):
-        return (
-            f"{heading!r} is called a reduction, not what is left: write ratios, which are 1 less the "
-            "reduction (18 % is 0.82), and limits in the other order"
-        )
-    if share and ("pct" in tokens(heading) or heading in percent):
-        return f"{heading!r} is in per cent; divide it and its limits by 100, so that 82 % is 0.82"
-    return ""
-
-
 def both_ways(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) -> str:
-    """Find columns that name the two treatments of a row, not always the programme first.
-
-    Parameters
-    ----------
-    columns
-        Heading to cells.
-    roles
-        Column of this package to heading.
-
-    Returns
-    -------
-    str
-        What the columns say, and what to do; empty where nothing does.
-    """
+    """Find columns that name the two treatments of a row, not always the programme first."""
     if "treatment" in roles or not {"effect", "estimate", "events_t", "mean_t"} & roles.keys():
         return ""
     for heading, other in compared(columns):
@@ -144,18 +77,7 @@ def both_ways(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) ->
 
 
 def compared(columns: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
-    """Find pairs of columns that name the two treatments of a row, such as ``treat1`` and ``treat2``.
-
-    Parameters
-    ----------
-    columns
-        Heading to cells.
-
-    Returns
-    -------
-    list of tuple of str and str
-        Headings of the first and of the second treatment.
-    """
+    """Find pairs of columns that name the two treatments of a row, such as ``treat1`` and ``treat2``."""
     found = []
     for heading, firsts in columns.items():
         other, stem = f"{heading[:-1]}2", heading[:-1].rstrip("._ ")
@@ -168,18 +90,7 @@ def compared(columns: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
 
 
 def controls_first(rows: Iterable[tuple[str, str]]) -> bool:
-    """Say whether what programmes are compared with stands first in every row, and a programme second.
-
-    Parameters
-    ----------
-    rows
-        First and second treatment of each row.
-
-    Returns
-    -------
-    bool
-        False where there is no row.
-    """
+    """Say whether what programmes are compared with stands first in every row, and a programme second."""
     every = [_is_control(a.casefold()) and not _is_control(b.casefold()) for a, b in rows]
     return bool(every) and all(every)
 
@@ -189,19 +100,34 @@ _ANALYSED: Final = frozenset({"yi", "te", "theta", "coef", "coefficient"})
 
 
 def is_analysed(heading: str) -> bool:
-    """Say whether effects under a heading are on the scale of the analysis by custom: logarithms of ratios.
-
-    Parameters
-    ----------
-    heading
-        A heading.
-
-    Returns
-    -------
-    bool
-        False for headings such as ``Effect size`` and ``Effect``, which do not tell.
-    """
+    """Say whether effects under a heading are on the analysis scale by custom: logarithms of ratios."""
     return heading == "effect" or bare(heading) in _ANALYSED
+
+
+def printed_ratios(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) -> bool:
+    """Whether effects that a column calls ratios are so, by their intervals, and no logarithms."""
+    needed = [roles.get(role, "") for role in ("effect", "ci_low", "ci_high", "measure")]
+    if not all(heading in columns for heading in needed) or is_analysed(needed[0]):
+        return False
+    three = [floats(columns[heading]) for heading in needed[:3]]
+    digits = [len(cell.partition(".")[2]) for heading in needed[:3] for cell in columns[heading]]
+    off = []
+    for at, cell in enumerate(columns[needed[3]]):
+        measure = MEASURES.get(measure_called(cell))
+        x, low, high = (float(values[at]) for values in three)
+        if measure is None or not measure.log or not np.isfinite([x, low, high]).all():
+            continue
+        if min(x, low, high) <= 0:
+            return False
+        rounding = min(0.5 * 10.0 ** -max(digits), min(x, low, high) / 2)
+        log, plain = (
+            float(asymmetry(x, low, high, scale, rounding)) > ASYMMETRY
+            for scale in (measure, MEASURES["generic"])
+        )
+        if log:
+            return False
+        off.append(plain)
+    return 2 * sum(off) > len(off)
 
 
 def _is_control(word: str) -> bool:

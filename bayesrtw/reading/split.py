@@ -1,11 +1,12 @@
 """Cells that hold several numbers: ``0.82 (0.65 to 1.03)``, ``12/120``, ``14.2 (3.3)``."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from bayesrtw.reading.grid import is_missing
-from bayesrtw.reading.headings import LEVELS, bare, counts, meanings
+from bayesrtw.reading.headings import LEVELS, bare, counts, meanings, with_stem
 
 _NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _BETWEEN: Final = (
@@ -13,25 +14,45 @@ _BETWEEN: Final = (
 )
 _PAIR: Final = rf"[(\[]?\s*({_NUMBER})\s*{_BETWEEN}\s*({_NUMBER})\s*[)\]]?"
 
-#: A number and its interval, an interval, events of people, a mean and its SD.
+#: What may stand around the events and people of a cell: their percentage.
+_SHARE: Final = r"[\d.,]+\s*%?"
+
+#: A number and its interval, an interval, events of people, a mean and its SD, perhaps with the people.
 _SHAPES: Final = {
-    "share": re.compile(rf"({_NUMBER})\s*\(\s*[\d.,]+\s*%?\s*\)"),
+    "share": re.compile(rf"({_NUMBER})\s*\(\s*{_SHARE}\s*\)"),
     "estimate": re.compile(
         rf"({_NUMBER})\s*[,;]?\s*[(\[](?:95\s*%\s*\w+\s*:?)?\s*{_PAIR}\s*[)\]]?"
     ),
     "interval": re.compile(_PAIR),
     "of": re.compile(
-        rf"({_NUMBER})\s*(?:/|\bof\b|\bvon\b)\s*({_NUMBER})(?:\s*\([\d.,]+\s*%?\s*\))?"
+        rf"(?:{_SHARE}\s*[(\[]\s*)?({_NUMBER})\s*(?:/|\bof\b|\bvon\b)\s*({_NUMBER})\s*[)\]]?"
+        rf"(?:\s*[=,;:]?\s*[(\[]?\s*{_SHARE}\s*[)\]]?)?"
     ),
-    "spread": re.compile(rf"({_NUMBER})\s*(?:\(\s*({_NUMBER})\s*\)|±\s*({_NUMBER}))"),
+    "spread": re.compile(
+        rf"({_NUMBER})\s*(?:\(\s*({_NUMBER})\s*\)|±\s*({_NUMBER}))"
+        rf"(?:\s*[,;]?\s*[(\[]?\s*(?:n\s*=\s*)?(\d+)\s*[)\]]?)?"
+    ),
 }
+
+#: A P value after an estimate, and its name in a heading.
+_P_VALUE: Final = re.compile(r"\s*[;,]?\s*(?:[(\[]\s*)?\bp(?:-?value)?\s*[=<>≤≈]\s*[.\d]+", re.I)
+_P_NAMED: Final = re.compile(r"\s*[;,/]\s*p(?:[- ]?(?:values?|wert|verdi|värde))?\s*$", re.I)
+
+#: The name of an effect before its number: ``aHR = 1.2``.
+_NAMED: Final = re.compile(r"([^\W\d_][^\d=:([]*?)\s*[=:]?\s*(?=[-+.\d])")
+
+#: How ends of intervals are joined where nothing else can be meant.
+_JOINED: Final = re.compile(
+    r"(?<=\d)\s*(?:/|\band\b|\bund\b|\bog\b|\boch\b|\bet\b|\by\b)\s*(?=[-+.\d])"
+)
 
 #: Levels of intervals that are known.
 _ANY: Final = "|".join(LEVELS)
 
 #: What is written of a confidence interval beside the name of an estimate.
 _LEVEL: Final = re.compile(
-    rf"[(\[,]?\s*(?:(?<![\d.])(?P<before>{_ANY})\s*%?\s*)?[-,]?\s*\b(ci|ki|ic|bi|confidence interval)\b"
+    rf"[(\[,]?\s*(?:(?<![\d.])(?P<before>{_ANY})\s*(?:%|per ?cent)?\s*)?[-,]?\s*"
+    r"\b(ci|ki|ic|bi|confidence interval)\b"
     rf"\s*(?:\(?(?:(?:à|a|al|del?|von|på|av)\s+)?(?P<after>{_ANY})(?![\d.])\s*%?)?[)\]]?",
     re.I,
 )
@@ -56,6 +77,8 @@ _SIGNS: Final = str.maketrans(
     | dict.fromkeys("*†‡§¶ᵃᵇᶜᵈᵉ", "")
 )
 
+_BRACES: Final = str.maketrans("{}", "()")
+
 #: Dashes that are minus signs: those before a number that nothing stands before, or another dash or word.
 _MINUS: Final = re.compile(
     r"(?:(?<=[(\[,;–—])|(?<=\bto)|(?<=\bbis)|(?<=\btil)|(?<=\btill)|(?<=\b[aà])|^)(\s*)[–—](?=[\d.])"
@@ -68,58 +91,131 @@ _NOTE: Final = re.compile(r"(?<=[)\]])\s*[a-z]$")
 _RAISED: Final = re.compile(r"(?<=\d)[·∙‧⋅](?=\d)")
 
 
-def split(
-    columns: dict[str, list[str]], *, comma: bool
-) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+@dataclass(slots=True)
+class Split:
+    """Columns, one number a cell.
+
+    Attributes
+    ----------
+    columns
+        Heading to cells.
+    said
+        Which columns held several numbers, in words.
+    percent
+        Headings of numbers that had a percent sign, which is left out.
+    """
+
+    columns: dict[str, list[str]] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+    percent: set[str] = field(default_factory=set)
+
+
+def split(columns: dict[str, list[str]], *, comma: bool) -> Split:
     """Put the numbers of cells that hold several into columns of their own."""
-    found: dict[str, list[str]] = {}
-    said = []
+    found = Split()
     for heading, cells in columns.items():
-        parts = _parts(heading, cells, comma=comma)
+        own = _Cells(heading, cells, comma=comma)
+        parts = own.parts()
         if parts is None:
-            found[heading] = cells
+            found.columns[heading] = cells
             continue
-        said.append(f"{heading!r} holds several numbers a cell")
+        found.said.append(f"{heading!r} holds several numbers a cell")
         for name, values in parts.items():
-            found[name if name not in columns or name == heading else f"{name} of {heading}"] = (
-                values
+            made = f"{name} of {heading}" if name in columns and name != heading else name
+            found.columns[made] = values
+            found.percent |= {made} if own.percent else set()
+    return found
+
+
+class _Cells:
+    """Cells of one column, written so that their shape is seen."""
+
+    def __init__(self, heading: str, cells: Sequence[str], *, comma: bool) -> None:
+        self.cells = cells
+        self.there = [cell for cell in cells if not is_missing(cell)]
+        self.percent = False
+        self.measures: dict[str, str] = {}
+        self.heading = heading.translate(_BRACES)
+        signs = ("(", "[", "{", "/", "±", " of ", " von ", "95%", "95 %")
+        interval = bool(_LEVEL.search(self.heading) or _of_interval(self.heading))
+        first = self.there[:50]
+        self.split = interval or any(sign in cell for cell in first for sign in signs)
+        if self.split:
+            self.written = {cell: _pointed(cell, comma=comma) for cell in self.there}
+            self._bare(interval=interval)
+
+    def _bare(self, *, interval: bool) -> None:
+        """Take P values, names of effects and percent signs of estimates out of cells."""
+        plain = {c: _P_VALUE.sub("", text) for c, text in self.written.items()}
+        if plain != self.written:
+            self.heading = _P_NAMED.sub("", self.heading)
+        if interval:
+            plain = {c: _JOINED.sub(" to ", t.replace("from ", "")) for c, t in plain.items()}
+        named = {c: _NAMED.match(text) for c, text in plain.items()}
+        words = {c: m[1].strip(" ,;") for c, m in named.items() if m and _is_effect(m[1])}
+        plain = {c: t[m.end() :] if (m := named[c]) and c in words else t for c, t in plain.items()}
+        plain = {
+            c: re.sub(r"^([-+.\d]+)\s*,?\s*(95\s*%.*)$", r"\1 (\2)", t) for c, t in plain.items()
+        }
+        if words and len(words) == len(plain):
+            one = set(words.values())
+            self.heading = one.pop() if len(one) == 1 else "Estimate"
+            self.measures = words if self.heading == "Estimate" else {}
+        self.written = plain
+
+    def parts(self) -> dict[str, list[str]] | None:
+        """Cut the cells, if most of them have one shape that goes with the heading."""
+        if not self.split or not self.there:
+            return None
+        inside = [_INSIDE.search(text) for text in self.written.values()]
+        levels = {found[1] if found else "95" for found in inside}
+        if (
+            len(levels) == 1
+            and levels <= LEVELS.keys() - {"95"}
+            and not _LEVEL.search(self.heading)
+        ):
+            # Every cell says the level of its interval; where they differ, cells stay whole and are named.
+            self.heading = f"{self.heading} ({levels.pop()}% CI)"
+            self.written = {c: _INSIDE.sub("(", text) for c, text in self.written.items()}
+        for shape, pattern in _SHAPES.items():
+            texts = {c: _whole(c) for c in self.there} if shape in ("of", "share") else self.written
+            if shape == "estimate" and 2 * sum(
+                len(re.findall(r"\d\s*%", t)) > 2 for t in texts.values()
+            ) > len(texts):
+                self.percent = True
+                texts = {c: re.sub(r"(?<=\d)\s*%", "", t) for c, t in texts.items()}
+            fits = {cell: pattern.fullmatch(text) for cell, text in texts.items()}
+            count = max(
+                (len(list(filter(None, f.groups()))) for f in fits.values() if f), default=0
             )
-    return found, tuple(said)
-
-
-def _parts(heading: str, cells: Sequence[str], *, comma: bool) -> dict[str, list[str]] | None:
-    """Cut the cells of a column, if most of them have one shape that goes with the heading."""
-    first = [cell for cell in cells[:10_000] if not is_missing(cell)][:50]
-    signs = ("(", "[", "/", "±", " of ", " von ")
-    if not any(sign in cell for cell in first for sign in signs) and not _of_interval(heading):
+            names = _names(self.heading, shape, count)
+            if names and 2 * sum(map(bool, fits.values())) >= len(texts):
+                return self._cut(names, fits)
+            self.percent = False
         return None
-    there = [cell for cell in cells if not is_missing(cell)]
-    written = {cell: _pointed(cell, comma=comma) for cell in there}
-    inside = [_INSIDE.search(text) for text in written.values()]
-    levels = {found[1] if found else "95" for found in inside}
-    if len(levels) == 1 and levels <= LEVELS.keys() - {"95"} and not _LEVEL.search(heading):
-        # Every cell says the level of its interval; where they differ, cells stay whole and are named.
-        heading = f"{heading} ({levels.pop()}% CI)"
-        written = {cell: _INSIDE.sub("(", text) for cell, text in written.items()}
-    for shape, pattern in _SHAPES.items():
-        texts = {c: _whole(c) for c in there} if shape in ("of", "share") else written
-        fits = {cell: pattern.fullmatch(text) for cell, text in texts.items()}
-        names = _names(heading, shape)
-        if not names or not texts or 2 * sum(map(bool, fits.values())) < len(texts):
-            continue
+
+    def _cut(
+        self, names: Sequence[str], fits: Mapping[str, re.Match[str] | None]
+    ) -> dict[str, list[str]]:
         columns: dict[str, list[str]] = {name: [] for name in names}
-        for cell in cells:
+        for cell in self.cells:
             fit = fits.get(cell)
             # A cell of another shape stays whole, so that whatever is in it is named.
-            parts = [part for part in fit.groups() if part] if fit else [cell, *[""] * len(names)]
-            for name, part in zip(names, parts, strict=False):
-                columns[name].append("" if is_missing(part) else part)
+            whole = ["" if is_missing(cell) else cell, *[""] * len(names)]
+            parts = [part for part in fit.groups() if part] if fit else whole
+            for name, part in zip(names, [*parts, *whole[1:]], strict=False):
+                columns[name].append(part)
+        if self.measures:
+            columns["Measure"] = [self.measures.get(cell, "") for cell in self.cells]
         return columns
-    return None
 
 
-def _names(heading: str, shape: str) -> tuple[str, ...]:
-    """Name the parts of a column."""
+def _is_effect(word: str) -> bool:
+    return len(word) > 1 and any(w.implies for w, _ in with_stem(word, "effect"))
+
+
+def _names(heading: str, shape: str, count: int) -> tuple[str, ...]:
+    """Name the parts of a column, of which there are as many as `count`."""
     if shape == "share":
         short = re.sub(r"[(\[,]?\s*\bn\s*\(\s*%\s*\)\s*[)\]]?|\(\s*%\s*\)", "", heading, flags=re.I)
         short = short.strip(" ,;")
@@ -143,33 +239,68 @@ def _names(heading: str, shape: str) -> tuple[str, ...]:
         return name, f"{name} {end} low", f"{name} {end} high"
     if shape == "interval":
         return _of_interval(heading)
+    return _of_people(heading) if shape == "of" else _of_spread(heading, count)
+
+
+def _of_people(heading: str) -> tuple[str, ...]:
+    """Name events and people of a column such as ``Intervention (n/N)`` or ``Events T``."""
     short = re.sub(
-        r"[(\[,]?\s*\b(n\s*/\s*n|events?\s*/\s*(total|n)|n\s*/\s*total)\b\s*[)\]]?",
+        r"[(\[,]?\s*\b(n\s*/\s*n|events?\s*/\s*(total|n)|n\s*/\s*total)\b\s*[)\]]?|%",
         "",
         heading,
         flags=re.I,
     )
-    if shape == "of":
-        return f"{short} events".strip(), f"{short} total".strip()
-    short = re.sub(
-        r"[(\[,]?\s*\b(mean|mw|mittelwert|m)\b\s*[,(\[±]?\s*\b(sd|s)\b\s*[)\]]*",
-        "",
-        heading,
-        flags=re.I,
-    )
-    if short != heading:
-        return f"{short.strip()} mean", f"{short.strip()} sd"
-    short = re.sub(
-        r"[(\[,]?\s*\b(mean|mw|mittelwert|m)\b\s*[,(\[±]?\s*\b(se|sem)\b\s*[)\]]*",
-        "",
-        heading,
-        flags=re.I,
-    )
-    if short != heading:
-        return f"{short.strip()} mean", f"{short.strip()} sem"
-    short = re.sub(r"\s*\(\s*(se|s\.e\.|standard error)\s*\)$", "", heading, flags=re.I)
-    effect = short != heading and meanings(short, "effect")
-    return (short, f"SE {short}") if effect else ()
+    if counts(short):
+        words = [
+            w
+            for w in short.split()
+            if not any(m.role == "events" for m in meanings(w, "quantity")) or len(w) < 3
+        ]
+        short = " ".join(words)
+    return f"{short.strip()} events".strip(), f"{short.strip()} total".strip()
+
+
+#: What the second number of a cell is, by the first.
+_BESIDE: Final = {
+    "mean": {"sd": "sd", "se_mean": "sem"},
+    "mean_change": {"sd": "sd change"},
+    "mean_final": {"sd": "sd final"},
+    "mean_baseline": {"sd": "sd baseline"},
+}
+
+
+def _of_spread(heading: str, count: int) -> tuple[str, ...]:
+    """Name a mean and its SD, or an effect and its standard error, by the two words that stand together."""
+    for first in re.finditer(r"(?=([^\W\d_]+)([^\S\n]+[^\W\d_]+)?)(?<![^\W\d_])", heading):
+        for one in (f"{first[1]}{first[2] or ''}", first[1]):
+            end = first.start() + len(one)
+            then = re.match(r"\s*[,(\[±/;]+\s*((?:[^\W\d_]+[-. ]?){1,2})", heading[end:])
+            for second in (then[1].strip(" .-"), re.split(r"[-. ]", then[1])[0]) if then else ():
+                after = heading[end + heading[end:].index(second) + len(second) :]
+                rest = (
+                    re.sub(r"[;,]?\s*[(\[]?\bn\b[)\]]?\s*$", "", after, flags=re.I)
+                    if count > 2
+                    else after
+                )
+                if count > 2 and rest == after:
+                    return ()
+                around = f"{heading[: first.start()]} {rest}".strip(" )],;:.(")
+                names = _two(one, second, around)
+                if names:
+                    return (*names, f"{around} n") if count > 2 else names
+    return ()
+
+
+def _two(one: str, second: str, around: str) -> tuple[str, ...]:
+    """Name a number and what says how precise it is."""
+    spreads = {word.role for word in meanings(second, "quantity")}
+    for word in meanings(one, "quantity"):
+        for role in spreads & _BESIDE.get(word.role, {}).keys():
+            name = word.role.replace("_", " ")
+            return f"{around} {name}".strip(), f"{around} {_BESIDE[word.role][role]}".strip()
+    error = any(word.role == "se" for word in meanings(second, "spread"))
+    whole = f"{around} {one}".strip()
+    return (whole, f"SE {whole}") if error and any(True for _ in with_stem(whole, "effect")) else ()
 
 
 def _of_interval(heading: str) -> tuple[str, ...]:
@@ -195,7 +326,7 @@ def _whole(cell: str) -> str:
 
 def _pointed(cell: str, *, comma: bool) -> str:
     """Write the numbers of a cell with decimal points and minus signs, and without its footnote."""
-    text = _RAISED.sub(".", _NOTE.sub("", cell.translate(_SIGNS).strip()))
+    text = _RAISED.sub(".", _NOTE.sub("", cell.translate(_SIGNS).translate(_BRACES).strip()))
     text = _MINUS.sub(r"\1-", text)
     if re.search(r"\d,\d", text) and (comma or "." not in text):
         text = re.sub(r"(?<=\d),(?=\d)", ".", text)

@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 
 from bayesrtw.errors import shown
 from bayesrtw.evidence.measure import DIAGNOSTIC
-from bayesrtw.reading.headings import LEVELS, bare, meanings, of_group, of_interval, with_stem
+from bayesrtw.reading.cleaned import floats
+from bayesrtw.reading.headings import (
+    LEVELS,
+    arm_of,
+    bare,
+    meanings,
+    of_group,
+    of_interval,
+    with_stem,
+)
 from bayesrtw.reading.way import Way
 
 #: Counts of a test against the truth.
@@ -28,6 +37,7 @@ def unread(
             {**{r: columns[r] for r in ("ci_low", "ci_high") if r in roles}, **numbers}
         ),
         _several_arms(columns),
+        _uncounted(numbers),
         _one_arm(numbers, columns, texts),
         _tests_only(numbers, texts),
         _coefficients(short),
@@ -87,7 +97,7 @@ def _estimate_missing(numbers: Mapping[str, Sequence[str]]) -> str:
     }
     if not {"ci_low", "ci_high"} <= ends.keys():
         return ""
-    low, high = ([float(c or "nan") for c in numbers[ends[e]]] for e in ("ci_low", "ci_high"))
+    low, high = (floats(numbers[ends[e]]).tolist() for e in ("ci_low", "ci_high"))
     within = [
         heading
         for heading, cells in numbers.items()
@@ -135,6 +145,31 @@ def _several_arms(columns: Mapping[str, Sequence[str]]) -> str:
     return (
         f"one row a study with columns for three arms or more ({shown([f'{stem}1..3' for stem in wide])}); "
         "write one row an arm, with columns study, treatment, and events, n or mean, sd, n."
+    )
+
+
+def _uncounted(numbers: Mapping[str, Sequence[str]]) -> str:
+    """Find columns of two groups whose people are there, and which do not say what they count."""
+    people = {
+        end: h for h in numbers for role, end, _, stem in of_group(h) if role == "n" and not stem
+    }
+    named: dict[tuple[str, ...], dict[str, str]] = {}
+    for heading in numbers:
+        if heading not in people.values():
+            for end, stem in arm_of(heading):
+                named.setdefault(stem, {}).setdefault(end, heading)
+    both = [each for each in named.values() if {"t", "c"} <= each.keys()]
+    if not {"t", "c"} <= people.keys() or len(both) != 1:
+        return ""
+    t, c = both[0]["t"], both[0]["c"]
+    role = (
+        "events" if all(float(x).is_integer() for h in (t, c) for x in numbers[h] if x) else "pct"
+    )
+    other = "pct for percentages" if role == "events" else "mean, with sd beside it, for means"
+    roles = {f"{role}_t": t, f"{role}_c": c, "n_t": people["t"], "n_c": people["c"]}
+    return (
+        f"{t!r} and {c!r} do not say what they count; say so with {Way('', roles).option}, or write {other} "
+        f"in the place of {role}."
     )
 
 

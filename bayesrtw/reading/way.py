@@ -45,20 +45,7 @@ class Way:
 
 
 def distinct(ways: list[Way], numbers: Mapping[str, list[str]]) -> list[Way]:
-    """Drop ways that say what another one says: a ratio beside its logarithm.
-
-    Parameters
-    ----------
-    ways
-        Ways to read the effects of a table.
-    numbers
-        Heading to cells.
-
-    Returns
-    -------
-    list of Way
-        Those that are left, effects before ratios.
-    """
+    """Drop ways that say what another one says: a ratio beside its logarithm."""
     kept: list[Way] = []
     for way in sorted(ways, key=lambda w: ("effect" not in w.roles, -len(w.roles))):
         mine = on_log(way, numbers)
@@ -68,20 +55,7 @@ def distinct(ways: list[Way], numbers: Mapping[str, list[str]]) -> list[Way]:
 
 
 def on_log(way: Way, numbers: Mapping[str, list[str]]) -> list[float]:
-    """Give the effects of a way, logarithms of ratios.
-
-    Parameters
-    ----------
-    way
-        The way.
-    numbers
-        Heading to cells.
-
-    Returns
-    -------
-    list of float
-        One a row; nan where there is none.
-    """
+    """Give the effects of a way, logarithms of ratios."""
     ratio = "estimate" in way.roles and "reported" in way.words
     values = floats(numbers[way.roles.get("effect") or way.roles["estimate"]]).tolist()
     return [(math.log(v) if v > 0 else math.nan) if ratio else v for v in values]
@@ -90,24 +64,7 @@ def on_log(way: Way, numbers: Mapping[str, list[str]]) -> list[float]:
 def fitting(
     own: Mapping[str, str], word: Word, columns: Mapping[str, list[str]], heading: str
 ) -> dict[str, str]:
-    """Keep what can say how precise an effect is.
-
-    Parameters
-    ----------
-    own
-        Column of this package to heading.
-    word
-        What the effect is: a standard error of a logarithm goes with ratios.
-    columns
-        Heading to cells.
-    heading
-        Where the effect stands: limits that logarithms do not lie in are those of the ratio beside them.
-
-    Returns
-    -------
-    dict of str to str
-        Column of this package to heading; empty where nothing says it.
-    """
+    """Keep what can say how precise an effect is."""
     logged = word.implies.startswith("log_")
     kept = {r: h for r, h in own.items() if r != "ci"}
     if not (logged or (word.role == "estimate" and word.implies)):
@@ -126,17 +83,6 @@ def _within(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
 
 
 def alike(one: Sequence[float], two: Sequence[float]) -> bool:
-    """Say whether two columns agree but for rounding, where both hold something.
-
-    Parameters
-    ----------
-    one, two
-        Effects, one a row.
-
-    Returns
-    -------
-    bool
-        False where no row has both.
-    """
+    """Say whether two columns agree but for rounding, where both hold something."""
     both = [(a, b) for a, b in zip(one, two, strict=True) if not math.isnan(a + b)]
     return bool(both) and all(abs(a - b) <= 0.02 + 0.02 * abs(a) for a, b in both)

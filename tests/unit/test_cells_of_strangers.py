@@ -148,10 +148,7 @@ def test_nothing_was_added_to_empty_cells_where_events_are_counted(tmp_path):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("Study,RR (%),Lower,Upper\nA,82,65,103\nB,74,55,99\n", "in per cent"),
-        ("Study,RR,Lower,Upper\nA,82%,65%,103%\nB,74%,55%,99%\n", "in per cent"),
-        ("Study,RD (%),SE\nA,0.5,0.2\nB,-0.3,0.2\n", "in per cent"),
-        ("Study,log10 OR,SE log10 OR\nA,-0.09,0.065\nB,-0.22,0.087\n", "decimal logarithms"),
+        ("Study,RD (%),SE\nA,0.5,0.2\nB,-0.3,0.2\n", "called per cent, and holds 0.5 at most"),
         (
             "Study,Proportion T,N T,Proportion C,N C\nA,0.5,200,0.25,400\nB,0.4,500,0.3,1000\n",
             "shares",
@@ -274,11 +271,25 @@ def test_counts_with_their_percentages_are_counts(tmp_path, arm, people):
 
 
 @pytest.mark.parametrize(
+    ("head", "one", "two"),
+    [
+        ("RR (%),Lower,Upper", "82,65,103", "74,55,99"),
+        ("RR,Lower,Upper", "82%,65%,103%", "74%,55%,99%"),
+        ("lg RR,Lower,Upper", "-0.0861861,-0.187087,0.0128372", "-0.130768,-0.259637,-0.00436481"),
+        ("log2(RR),Lower,Upper", "-0.286304,-0.621488,0.0426443", "-0.434403,-0.862496,-0.0144996"),
+    ],
+)
+def test_units_that_can_be_one_thing_alone_are_read(tmp_path, head, one, two):
+    found = opened(tmp_path, f"Study,{head}\nA,{one}\nB,{two}\n")
+    assert found.measure.name == "log_risk_ratio"
+    np.testing.assert_allclose(found.data["effect"], np.log([0.82, 0.74]), rtol=1e-5)
+    widths = np.log([1.03 / 0.65, 0.99 / 0.55])
+    np.testing.assert_allclose(found.data["se"], widths / 2 / Z, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
     ("heading", "said"),
     [
-        ("lg RR", "decimal logarithms"),
-        ("log RR (base 10)", "decimal logarithms"),
-        ("log2(RR)", "binary logarithms.* 0.693147"),
         ("VE (%)", "called a reduction"),
         ("RRR", "called a reduction"),
     ],

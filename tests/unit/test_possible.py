@@ -49,6 +49,7 @@ def test_studies_of_one_author_are_two():
         ({"se": 1e-6}, "se-implausible", "4 / SE^2 = 4.0e+12"),
         ({"effect": 50}, "effect-implausible", "exp(50), 1e22"),
         ({"follow_up_months": -12}, "follow-up-impossible", "-12 months, -1 years"),
+        ({"follow_up_months": 0}, "follow-up-impossible", "0 months"),
         ({"follow_up_months": 9999}, "follow-up-impossible", "833 years"),
         ({"n_t": 1e16, "n_c": 1e16}, "people-implausible", "1e+16"),
         ({"n_t": 40, "n_c": 5e6}, "arms-unequal", "1.25e+05 to 1"),
@@ -71,7 +72,7 @@ def test_what_cannot_be_is_doubted_with_the_arithmetic(cells, rule, arithmetic):
     [
         {"se": 0.01},
         {"effect": 4},
-        {"follow_up_months": 0},
+        {"follow_up_months": 0, "measure": "log_odds_ratio"},
         {"n_t": 40, "n_c": 4000},
         {"recruitment_end": 2010, "year": 2012, "follow_up_months": 24},
     ],

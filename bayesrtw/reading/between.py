@@ -1,0 +1,153 @@
+"""Rows between results: headings of sections, sums, footnotes, and names that stand once for several rows."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bayesrtw.reading.arms import is_control
+from bayesrtw.reading.headings import meanings, names_studies, tokens
+
+#: What is written of sums below them.
+_OF_SUMS: Final = re.compile(
+    r"heterogene?i.*|test (for|of) .*(effect|difference).*"
+    r"|(i|tau|τ|chi|χ|q|z)\s*[²2^-]*\s*(squared)?\s*[=:(].*",
+    re.IGNORECASE,
+)
+
+#: What stands in the place of a study beside the name of a sum.
+_HOW_MANY: Final = re.compile(r"^\W*\d*\W*$|\b(studies|trials|studien|k\s*=)", re.IGNORECASE)
+
+#: How a footnote begins.
+_NOTE: Final = re.compile(
+    r"(note|notes|source|abbreviations?|legend|anmerkung|quelle|data are|values are|\*|†|‡|§|¶)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(slots=True)
+class Results:
+    """Rows that hold results, under a header that may have another column.
+
+    Attributes
+    ----------
+    header
+        Headings.
+    rows, lines
+        Cells, and the line of each row in its file.
+    totals
+        Rows that sum up others, which were left out: line and first cell of each.
+    said
+        What was decided, in words.
+    """
+
+    header: list[str]
+    rows: list[list[str]]
+    lines: list[int]
+    totals: list[tuple[int, str]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def keep(self, places: Sequence[int]) -> None:
+        """Leave out the other rows."""
+        self.rows = [self.rows[place] for place in places]
+        self.lines = [self.lines[place] for place in places]
+
+
+def is_total(first: str) -> bool:
+    """Whether a row that begins so sums up the rows above it."""
+    if _OF_SUMS.fullmatch(first.strip()):
+        return True
+    words = [word for word in tokens(re.sub(r"[(\[=:;].*", "", first)) if not word.isdigit()]
+    roles = [{each.role for each in meanings(word, "sum")} for word in words]
+    there = set[str]().union(*roles)
+    return all(roles) and ("whole" in there or (len(words) > 1 and "part" in there))
+
+
+def results(header: list[str], rows: list[list[str]], lines: list[int]) -> Results:
+    """Leave out what is no result, and give every row the names that stand above it."""
+    found = Results(header, rows, lines)
+    _without_totals(found)
+    _without_sections(found)
+    _named_once(found)
+    return found
+
+
+def _width(row: Sequence[str]) -> int:
+    return sum(1 for cell in row if cell)
+
+
+def _without_totals(found: Results) -> None:
+    """Leave out rows that sum up the rows above them, headings that stand again, and footnotes."""
+    notes, again, kept = 0, 0, []
+    named = [place for place, name in enumerate(found.header) if names_studies(name)]
+    for place, row in enumerate(found.rows):
+        first = next(filter(None, row), "")
+        study = next((row[at] for at in named if at < len(row) and is_total(row[at])), "")
+        # Where a study has a name, the cell before it may be of an outcome called Overall.
+        told = any(row[at] and not _HOW_MANY.search(row[at]) for at in named if at < len(row))
+        first = study or ("" if told and named[0] else first)
+        if len(list(filter(None, row))) > 1 and row == found.header[: len(row)]:
+            again += 1
+        elif (place or (study and len(found.rows) > 1)) and is_total(first):
+            found.totals.append((found.lines[place], first))
+        elif place and _width(row) == 1 and row[0] and _NOTE.match(first):
+            notes += 1
+        else:
+            kept.append(place)
+    if notes:
+        found.said.append(f"{notes} footnote{'s' * (notes > 1)} left out")
+    if again:
+        found.said.append(f"headings stand again in {again} row{'s' * (again > 1)}, left out")
+    found.keep(kept)
+
+
+def _without_sections(found: Results) -> None:
+    """Take rows of one cell, the first of which stands above all others, for headings of what follows.
+
+    Where every section has a control group, the sections are studies and the rows are their arms.
+    """
+    alone = [_width(row) == 1 and bool(row[0]) for row in found.rows]
+    if len(found.header) < 3 or not alone or not alone[0] or alone[-1]:
+        return
+    label, labels, kept = "", [], []
+    for place, row in enumerate(found.rows):
+        if alone[place]:
+            label = f"{label}: {row[0]}" if place and alone[place - 1] else row[0]
+        else:
+            kept.append(place)
+            labels.append(label)
+    names = [found.rows[place][0] for place in kept]
+    controls = {of for of, name in zip(labels, names, strict=True) if is_control(name)}
+    arms = controls == set(labels) and min(Counter(labels).values()) > 1
+    found.header = [*(["Arm"] if arms else found.header[:1]), *found.header[1:]]
+    for place, of in zip(kept, labels, strict=True):
+        row = found.rows[place]
+        found.rows[place] = [*row, *[""] * (len(found.header) - len(row)), of]
+    found.header.append(
+        "Study" if arms else "section" if "subgroup" in found.header else "subgroup"
+    )
+    some = ", ".join(map(repr, list(dict.fromkeys(labels))[:3]))
+    what = "studies, and rows are their arms" if arms else "headings of the rows below them"
+    found.said.append(f"{some}{', ...' * (len(set(labels)) > 3)} are taken for {what}")
+    found.keep(kept)
+
+
+def _named_once(found: Results) -> None:
+    """Give rows without a study that of the row above, if a word tells them from it: an arm, an outcome."""
+    texts = [at for at, head in enumerate(found.header) if meanings(head, "text")]
+    names = [at for at, head in enumerate(found.header) if meanings(head, "name")]
+    at = next((at for at in names if names_studies(found.header[at])), None)
+    if at is None:
+        return
+    empty = [n for n, row in enumerate(found.rows) if at < len(row) and not row[at]]
+    words = [[found.rows[n][t] for t in texts if t < len(found.rows[n])] for n in empty]
+    if not empty or not empty[0] or not all(any(map(str.isalpha, "".join(w))) for w in words):
+        return
+    for n in empty:
+        above, row = found.rows[n - 1], found.rows[n]
+        for other in names:
+            if other < min(len(row), len(above)):
+                row[other] = row[other] or above[other]
+    said = f"{found.header[at]!r} is that of the row above in {len(empty)} rows"
+    found.said.append(said if len(empty) > 1 else said[:-1])
