@@ -211,25 +211,7 @@ class Brief:
 
 
 def read_brief(folder: Folder) -> Brief:
-    """Read a brief: ``brief.toml`` and ``claims.csv``.
-
-    Parameters
-    ----------
-    folder
-        A path or a packaged resource.
-
-    Returns
-    -------
-    Brief
-        Its claims.
-
-    Raises
-    ------
-    EvidenceError
-        With every fault: unknown keys, columns, kinds, components, conditions and directions, a
-        certainty that is no word of GRADE, counts that are none, claims that stand twice, a file
-        whose hash differs from the declared one.
-    """
+    """Read a brief: ``brief.toml`` and ``claims.csv``."""
     faults = Faults(EvidenceError)
     where = f"{folder.name}/{DESCRIBED}"
     described = raw_bytes(folder.joinpath(DESCRIBED), where)

@@ -72,18 +72,7 @@ _OVERALL: Final = "OVERALL"
 
 
 def is_package(folder: Path) -> bool:
-    """Whether a folder is a data package and no data set folder.
-
-    Parameters
-    ----------
-    folder
-        An existing folder.
-
-    Returns
-    -------
-    bool
-        True if it, or a folder in it, holds the rows of analyses.
-    """
+    """Whether a folder is a data package and no data set folder."""
     if (folder / "dataset.toml").is_file():
         return False
     return bool(_beneath(folder, f"*{ROWS}"))
@@ -102,26 +91,7 @@ def _beneath(folder: Path, pattern: str) -> list[Path]:
 
 
 def read_package(path: Path, *, benefit: Benefit | None = None) -> Imported:
-    """Read a data package.
-
-    Parameters
-    ----------
-    path
-        A zip file or a folder.
-    benefit
-        Direction of benefit of every outcome. Packages state none: without it nothing is called a
-        benefit, and the provenance says so.
-
-    Returns
-    -------
-    Imported
-        Every row of every analysis; those that cannot be used are quarantined.
-
-    Raises
-    ------
-    EvidenceError
-        If the package cannot be read, with every fault of its files.
-    """
+    """Read a data package."""
     files, sha = _unzipped(path) if path.is_dir() else _zipped(path)
     name = path.name
     faults = Faults(EvidenceError)
@@ -213,23 +183,7 @@ BROKEN_ZIP: Final = (
 
 
 def hash_of(path: Path) -> str:
-    """SHA-256 of a file of reasonable size.
-
-    Parameters
-    ----------
-    path
-        The file.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-
-    Raises
-    ------
-    EvidenceError
-        If it cannot be read, is no file, or is too large.
-    """
+    """SHA-256 of a file of reasonable size."""
     try:
         regular(path)
         with path.open("rb") as file:
@@ -239,26 +193,7 @@ def hash_of(path: Path) -> str:
 
 
 def member_sizes(archive: zipfile.ZipFile, where: str) -> dict[str, int]:
-    """Check the names of a zip file's members.
-
-    Parameters
-    ----------
-    archive
-        The open file.
-    where
-        How messages call it.
-
-    Returns
-    -------
-    dict
-        Member to its declared size in bytes.
-
-    Raises
-    ------
-    EvidenceError
-        If a name leads out of the archive or stands twice, a member is encrypted, or there are too
-        many.
-    """
+    """Check the names of a zip file's members."""
     faults = Faults(EvidenceError)
     members = archive.infolist()
     if len(members) > MOST_MEMBERS:
@@ -289,25 +224,7 @@ def member_sizes(archive: zipfile.ZipFile, where: str) -> dict[str, int]:
 
 
 def member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Read one member, but never more than it may hold.
-
-    Parameters
-    ----------
-    archive
-        The open file.
-    name
-        The member.
-
-    Returns
-    -------
-    bytes
-        Its content.
-
-    Raises
-    ------
-    EvidenceError
-        If it holds more than `MOST_BYTES`, whatever its header says.
-    """
+    """Read one member, but never more than it may hold."""
     with archive.open(name) as file:
         raw = file.read(MOST_BYTES + 1)
     if len(raw) > MOST_BYTES:
@@ -368,20 +285,7 @@ def _settings(table: Table) -> dict[tuple[str, str], Setting]:
 
 
 def kind_of(data_type: str, method: str = "") -> Kind:
-    """Translate the type of an analysis's data.
-
-    Parameters
-    ----------
-    data_type
-        As RevMan Web writes it, e.g. ``Dichotomous``.
-    method
-        The statistical method, which decides where the type says nothing.
-
-    Returns
-    -------
-    Kind
-        ``"other"`` where it holds no numbers.
-    """
+    """Translate the type of an analysis's data."""
     text = data_type.replace("_", " ").lower()
     if method.upper().startswith("EXP_O_E"):
         return "o_minus_e"

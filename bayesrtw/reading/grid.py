@@ -43,7 +43,14 @@ MISSING: Final = frozenset(
         "null",
     }
     | {"none", "not reported", "not available", "missing", "k.a.", "n.d.", "not stated", "unclear"}
-    | {"nicht berichtet", "keine angabe", "non rapporté", "nd", "no informado", "no reportado"}
+    | {
+        "nicht berichtet",
+        "keine angabe",
+        "non rapporté",
+        "non disponible",
+        "no informado",
+        "no reportado",
+    }
     | {
         "ikke rapportert",
         "ikke oppgitt",

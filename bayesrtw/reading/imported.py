@@ -110,18 +110,7 @@ class Imported:
 
 
 def findings(evidence: Evidence) -> tuple[Finding, ...]:
-    """Name the quarantined rows, one finding a cause.
-
-    Parameters
-    ----------
-    evidence
-        Imported evidence, or a data set folder that came from an import.
-
-    Returns
-    -------
-    tuple of Finding
-        Warnings; none where every row is usable.
-    """
+    """Name the quarantined rows, one finding a cause."""
     if QUARANTINED not in evidence.data:
         return ()
     causes = evidence.data[QUARANTINED].to_numpy()
@@ -154,31 +143,7 @@ def gather(
     risk_of_bias: Sequence[Mapping[str, str]] = (),
     benefit: Benefit | None = None,
 ) -> Imported:
-    """Convert the rows of a review; what cannot be used is quarantined with its cause.
-
-    Parameters
-    ----------
-    entries
-        The rows, in the order of the file.
-    provenance
-        Title, hash and what is known of the source; limits are added to it.
-    studies
-        Study to what is known of it (``year`` and the like).
-    risk_of_bias
-        Rows with ``study, domain, judgement, support``, in the review's own words.
-    benefit
-        Direction of benefit of every outcome, in place of what the source states.
-
-    Returns
-    -------
-    Imported
-        Every row of the source.
-
-    Raises
-    ------
-    EvidenceError
-        If there is no row at all.
-    """
+    """Convert the rows of a review; what cannot be used is quarantined with its cause."""
     if not entries:
         raise EvidenceError(
             f"{provenance.title}: holds no study rows in its analyses; give a review with data."
@@ -356,18 +321,7 @@ def _columns(table: Table) -> dict[str, NDArray[np.generic]]:
 
 
 def all_numbers(cells: Sequence[str]) -> bool:
-    """Whether a column holds finite numbers and empty cells only, and at least one number.
-
-    Parameters
-    ----------
-    cells
-        The column.
-
-    Returns
-    -------
-    bool
-        As a data set folder decides it.
-    """
+    """Whether a column holds finite numbers and empty cells only, and at least one number."""
     try:
         return any(cells) and all(
             math.isfinite(float(cell)) and "_" not in cell for cell in cells if cell
@@ -445,19 +399,7 @@ def _counted(evidence: Evidence) -> tuple[str, ...]:
 
 
 def disagrees(evidence: Evidence) -> NDArray[np.bool_]:
-    """Say which recomputed effects differ from the ones that the review displays.
-
-    Parameters
-    ----------
-    evidence
-        Imported evidence.
-
-    Returns
-    -------
-    ndarray, shape (estimate,)
-        True where both are there and differ by more than 1e-3, relatively, and the rounding of the
-        display. Ratios without a named measure are compared as ratios if that fits.
-    """
+    """Say which recomputed effects differ from the ones that the review displays."""
     if "review_estimate" not in evidence.data:
         return np.zeros(evidence.size, dtype=bool)
     printed = np.asarray(evidence.data["review_estimate"].to_numpy(), dtype=np.float64)

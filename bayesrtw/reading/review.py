@@ -164,18 +164,7 @@ class Cells:
 
 
 def number(cell: str) -> float:
-    """Read a printed number.
-
-    Parameters
-    ----------
-    cell
-        Text; empty, ``#N/A`` and ``NaN`` say that there is none.
-
-    Returns
-    -------
-    float
-        NaN where there is none, inf where the text is no finite number.
-    """
+    """Read a printed number."""
     if cell in ("", "#N/A", "N/A", "NaN", "nan"):
         return math.nan
     try:
@@ -186,52 +175,19 @@ def number(cell: str) -> float:
 
 
 def written(value: float) -> str:
-    """Write a number so that it reads back to the same bits.
-
-    Parameters
-    ----------
-    value
-        Finite.
-
-    Returns
-    -------
-    str
-        Without a trailing ``.0``.
-    """
+    """Write a number so that it reads back to the same bits."""
     return repr(float(value)).removesuffix(".0")
 
 
 def measure_of(setting: Setting) -> tuple[str, bool]:
-    """Translate the name of an effect measure.
-
-    Parameters
-    ----------
-    setting
-        The analysis.
-
-    Returns
-    -------
-    tuple of str and bool
-        Our name, or empty where it is not known; and whether events and non-events are swapped.
-    """
+    """Translate the name of an effect measure."""
     name = " ".join(setting.measure.replace("_", " ").lower().split())
     swapped = setting.swapped or name.endswith(_NON_EVENT)
     return _MEASURES.get(name.removesuffix(_NON_EVENT).strip(), ""), swapped
 
 
 def row_of(entry: ReviewRow) -> Cells:
-    """Turn a study's row into cells of a results table.
-
-    Parameters
-    ----------
-    entry
-        The row.
-
-    Returns
-    -------
-    Cells
-        With ``reported``, ``measure`` and the printed numbers, or the cause why there are none.
-    """
+    """Turn a study's row into cells of a results table."""
     value = {name: number(cell) for name, cell in entry.cells.items()}
     row = _KINDS[entry.setting.kind](entry, value)
     wanted = _COLUMNS[entry.setting.kind]

@@ -25,25 +25,7 @@ CORRECTED, UNSIGNED = "corrected by row", "extracted by a machine and signed by 
 def mark(
     columns: Mapping[str, NDArray[np.generic]], where: str, lines: Sequence[int], faults: Faults
 ) -> dict[str, NDArray[np.generic]]:
-    """Mark the rows that are set aside.
-
-    Parameters
-    ----------
-    columns
-        Column to values, all of one length: text as object arrays, empty where nothing is said.
-    where
-        How messages call the file.
-    lines
-        Line of each row in it.
-    faults
-        Collector of faults: a correction of a row that is not there, of itself, or of a row that
-        another one corrects too; a signature by a machine.
-
-    Returns
-    -------
-    dict
-        ``quarantined`` with the cause for each row; empty if no column says anything of the kind.
-    """
+    """Mark the rows that are set aside."""
     if not any(name in columns for name in COLUMNS):
         return {}
     count = len(lines)

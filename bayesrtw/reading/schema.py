@@ -115,17 +115,7 @@ class Description:
 
 
 def check_keys(meta: Mapping[str, Any], where: str, faults: Faults) -> None:
-    """Check names and types of the keys of a dataset.toml, table by table.
-
-    Parameters
-    ----------
-    meta
-        The parsed file.
-    where
-        How messages call it.
-    faults
-        Collector of faults.
-    """
+    """Check names and types of the keys of a dataset.toml, table by table."""
     found = decode(Description, meta, where=where, faults=faults)
     check_schema(meta, where, faults)
     names = [each.name for each in found.outcome] if found is not None else []
@@ -136,38 +126,14 @@ def check_keys(meta: Mapping[str, Any], where: str, faults: Faults) -> None:
 
 
 def check_schema(meta: Mapping[str, Any], where: str, faults: Faults) -> None:
-    """Check that a description is in the layout that this version reads.
-
-    Parameters
-    ----------
-    meta, where, faults
-        As for `check_keys`.
-    """
+    """Check that a description is in the layout that this version reads."""
     if meta.get("schema", 1) != 1:
         what, place = f"schema is {meta['schema']!r}", Whereabouts(where, column="schema")
         faults.add(Fault(what, "", "this version reads schema 1", "not-well-formed", place))
 
 
 def raw_bytes(path: Any, where: str) -> bytes:
-    """Read a whole file.
-
-    Parameters
-    ----------
-    path
-        A path or a packaged resource.
-    where
-        How messages call it.
-
-    Returns
-    -------
-    bytes
-        What it holds.
-
-    Raises
-    ------
-    EvidenceError
-        If it cannot be read.
-    """
+    """Read a whole file."""
     try:
         return bytes_of(path)
     except OSError as error:
@@ -177,22 +143,7 @@ def raw_bytes(path: Any, where: str) -> bytes:
 
 
 def parsed_toml(raw: bytes, where: str, faults: Faults) -> dict[str, Any]:
-    """Parse a TOML file.
-
-    Parameters
-    ----------
-    raw
-        The file's bytes.
-    where
-        How messages call it.
-    faults
-        Collector of faults.
-
-    Returns
-    -------
-    dict
-        The parsed file; empty if it is not TOML.
-    """
+    """Parse a TOML file."""
     try:
         return toml_of(raw.decode("utf-8-sig"))
     except ValueError as error:
@@ -209,23 +160,7 @@ def check_hash(
     *,
     described: str = "dataset.toml",
 ) -> None:
-    """Hold a file against the SHA-256 that is declared for it.
-
-    Parameters
-    ----------
-    raw
-        The file's bytes.
-    file
-        Its name.
-    meta
-        The parsed description beside it; without an entry for the file nothing is checked.
-    name
-        Name of the folder, for messages.
-    faults
-        Collector of faults.
-    described
-        File that declares it.
-    """
+    """Hold a file against the SHA-256 that is declared for it."""
     declared = meta.get("files", {}).get(file)
     actual = hashlib.sha256(raw).hexdigest()
     if declared is not None and declared != actual:
@@ -243,19 +178,7 @@ def check_hash(
 
 
 def check_fields(table: Table, file: str, meta: Mapping[str, Any], faults: Faults) -> None:
-    """Hold a CSV file against the [[field]] entries of its dataset.toml.
-
-    Parameters
-    ----------
-    table
-        The file's cells.
-    file
-        Its name.
-    meta
-        The parsed dataset.toml; without entries for the file nothing is checked.
-    faults
-        Collector of faults.
-    """
+    """Hold a CSV file against the [[field]] entries of its dataset.toml."""
     fields = {f["name"]: f for f in meta.get("field", []) if f.get("file") == file}
     if not fields:
         return

@@ -42,29 +42,7 @@ _TITLES: Final = {
 
 
 def write_folder(imported: Imported, folder: Path, *, retrieved: date | None = None) -> Evidence:
-    """Write a data set folder, read it back, and put it in its place only if both agree.
-
-    Parameters
-    ----------
-    imported
-        What an importer read.
-    folder
-        Where to: a new or an empty folder, whose name becomes the id of the data set.
-    retrieved
-        When the source was obtained; today unless given.
-
-    Returns
-    -------
-    Evidence
-        As read back from the folder.
-
-    Raises
-    ------
-    OutputError
-        If the folder holds something, or cannot be written.
-    EvidenceError
-        If what was written does not read back to the same effects; nothing is left behind.
-    """
+    """Write a data set folder, read it back, and put it in its place only if both agree."""
     folder = Path(folder).absolute()
     try:
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
@@ -111,22 +89,7 @@ def _read_back(draft: Path, evidence: Evidence) -> Evidence:
 
 
 def files_of(imported: Imported, name: str, retrieved: date) -> dict[str, bytes]:
-    """Give the files of a data set folder.
-
-    Parameters
-    ----------
-    imported
-        What an importer read.
-    name
-        Id of the data set: the folder's name.
-    retrieved
-        When the source was obtained.
-
-    Returns
-    -------
-    dict
-        File name to content; the same for the same arguments.
-    """
+    """Give the files of a data set folder."""
     tables = {"studies.csv": imported.studies, "results.csv": imported.results}
     if imported.risk_of_bias.count:
         tables["risk_of_bias.csv"] = imported.risk_of_bias

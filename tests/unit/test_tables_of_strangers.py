@@ -201,7 +201,9 @@ def test_rows_that_pool_the_others_are_known_by_the_name_of_their_study(tmp_path
 )
 def test_ratios_beside_a_column_of_measures_are_no_logarithms(tmp_path, head):
     text = f"{head}\nA,HR,1.2,0.9,1.6\nB,HR,1.45,1.05,2.0\n"
-    if head.startswith("study"):  # its own heading says that effects are on the scale of the analysis
+    if head.startswith(
+        "study"
+    ):  # its own heading says that effects are on the scale of the analysis
         with pytest.raises(EvidenceError, match="as those of ratios are"):
             opened(tmp_path, text)
     else:
