@@ -19,7 +19,7 @@ from bayesrtw.engine.arrays import masked
 from bayesrtw.engine.at_risk import Parted, log_sum, over_chance, without_each
 from bayesrtw.engine.cubature import MOST_PRODUCT, rule, single, sizes
 from bayesrtw.engine.curved_biased import ends_of, summed_over, tilt, tilts, widely
-from bayesrtw.engine.curved_groups import Look, densities, held, inner, lives, lone_apart
+from bayesrtw.engine.curved_groups import Held, Look, densities, held, inner, lives, lone_apart
 from bayesrtw.engine.curved_place import (
     Place,
     Seen,
@@ -189,7 +189,7 @@ class Curved:
         columns, offset = self.design.columns[place.surface.rows], self.reach(look.values)[0]
         reach = np.linalg.norm(np.einsum("jcd,rc->jrd", place.factor, columns), axis=-1)
         mean = place.centre @ columns.T + offset[:, place.surface.rows]
-        if not place.surface.serves(mean, reach, LEAST_REACH, 0.0):
+        if not place.surface.serves(place.surface.rows, mean, reach, LEAST_REACH, 0.0):
             return np.arange(b.shape[1])
         z = np.linalg.solve(place.factor, (b - place.centre[:, None]).swapaxes(-1, -2))
         return np.flatnonzero(np.any(np.sum(z**2, axis=1) > LEAST_REACH**2, axis=0))
@@ -344,7 +344,7 @@ class Curved:
         rough: bool = False,
     ) -> Array:
         """Log densities of rows at means (point, node, row), with variances as `spread` gives them."""
-        if place.surface is None:
+        if place.surface is None or not place.surface.holds(rows):
             return self.curved.sites.log_density(mean, variance[..., rows], rows)
         rough = rough or self.by_series or not self.problem.nested
         return place.surface.at(mean, cut, rows, rough=rough)
@@ -376,9 +376,11 @@ class Curved:
             found[risk.rows] = True
         return found
 
-    def with_surface(self, values: Sequence[Array], place: Place) -> Place:
-        """Lay densities around where means live, unless what is laid serves."""
-        rows = np.flatnonzero(~self.at_risk)
+    def with_surface(
+        self, values: Sequence[Array], place: Place, some: Mask | None = None
+    ) -> Place:
+        """Lay densities of rows, or of some, around where means live, unless what is laid serves."""
+        rows = np.flatnonzero(~self.at_risk if some is None else some & ~self.at_risk)
         width = place.centre.shape[1]
         apart = self.curved.thinning is not None or self.design.uncertain is not None
         # Of many coefficients what is cheap is asked itself.
@@ -401,7 +403,7 @@ class Curved:
             spread = np.maximum(spread, less) + (sd * place.share[0][:, group]) ** 2
         reach = np.sqrt(spread)
         known = place.surface
-        if known is not None and known.serves(mean, reach, LEAST_REACH, CROWD):
+        if known is not None and known.serves(rows, mean, reach, LEAST_REACH, CROWD):
             return place
         low, high = mean - REACH * reach, mean + REACH * reach
         density = self.curved.sites.log_density
@@ -448,10 +450,11 @@ class Curved:
             found[:, :, some] = each.reshape(*mean.shape[:2], -1, len(rows))
         return found
 
-    def laid(self, values: Sequence[Array], place: Place) -> Place:
-        """Lay densities of sites and of groups around where coefficients live."""
-        place = self.with_surface(values, place)
-        return place._replace(held=held(self, values, place)) if self.by_series else place
+    def laid(self, values: Sequence[Array], place: Place, known: Held | None = None) -> Place:
+        """Lay densities of sites and of groups around where coefficients live, see `held`."""
+        if self.by_series:
+            return held(self, values, place, known)
+        return self.with_surface(values, place)
 
     @property
     def by_series(self) -> bool:
@@ -461,13 +464,26 @@ class Curved:
         many = width >= MOST_PRODUCT and self.size != single(width)
         return bool(self.problem.nested) and many and not apart
 
-    def place(self, values: Sequence[Array]) -> Place:
-        """Find where the coefficients live at values of the hyperparameters."""
+    def same(self, other: "Curved", values: Sequence[Array]) -> bool:
+        """Say whether nothing but coefficients is different, at values of the hyperparameters."""
+        one, two = self.problem.nested, other.problem.nested
+        if self.design.hyper != other.design.hyper or len(one) != len(two) or self.curved.risks:
+            return False
+        at = dict(zip(self.names, values, strict=True))
+        pairs = [*zip(self.reach(values), other.reach(values), strict=True)]
+        for mine, own in zip(one, two, strict=True):
+            pairs += [(mine.group.astype(float), own.group.astype(float))]
+            pairs += [(mine.variance(at), own.variance(at))]
+        alike = all(np.array_equal(*each) for each in pairs)
+        return alike and self.curved.sites is other.curved.sites
+
+    def place(self, values: Sequence[Array], known: Held | None = None) -> Place:
+        """Find where the coefficients live at values of the hyperparameters; for `known` see `held`."""
         centre, covariance, groups = self.near(values)
         width = centre.shape[1]
         share, ahead, slope = groups
         here = Place(centre, factor_of(covariance), share, ahead, slope)
-        here = self.laid(values, here._replace(bias=ends_of(self, values, here)))
+        here = self.laid(values, here._replace(bias=ends_of(self, values, here)), known)
         if not 1 <= width <= MOST_PRODUCT or self.size == single(width):
             return here
         if width == 1 and self.curved.risks:
@@ -489,7 +505,8 @@ class Curved:
                 np.log(np.abs(np.diagonal(new, axis1=-2, axis2=-1)))
                 - np.log(np.abs(np.diagonal(here.factor, axis1=-2, axis2=-1)))
             )
-            here = self.with_surface(values, here._replace(centre=mean, factor=new))
+            some = None if here.held is None else self.lone
+            here = self.with_surface(values, here._replace(centre=mean, factor=new), some)
             if not crowded.any() and np.max(np.abs(step)) < STILL and np.max(grown) < STILL:
                 break
             here = here._replace(bias=ends_of(self, values, here))

@@ -102,7 +102,8 @@ class CurvedFit:
     powers
         Of prior and data.
     error
-        Largest relative movement of a reported figure between two rules.
+        Largest relative movement of a reported figure between two rules; of coarse ones, of ends of intervals
+        as well.
     priors
         Those that were changed.
     """
@@ -380,9 +381,26 @@ class CurvedFit:
         return have[name]
 
     def beside(self, model: Model, evidence: Evidence) -> "CurvedFit":
-        """See `Fitted`."""
+        """See `Fitted`: with other coefficients of the same rows, on the same nodes if they serve."""
         hold(model, evidence)
-        return fit_curved(model, evidence)
+        design = build_curved(model, evidence)
+        return self._with(model, design) or fit_curved(model, evidence, design)
+
+    def _with(self, model: Model, design: CurvedDesign) -> "CurvedFit | None":
+        """Give the same rows other coefficients; None where series of groups, or nodes, do not serve."""
+        held, width = self.fine.seen.place.held, design.near.columns.shape[1]
+        rough = curved_of(design, sizes(width)[0], self.kept)
+        whole = self.kept.all() and self.powers == (1.0, 1.0) and not self.priors
+        if held is None or not whole or not rough.by_series or len(self.nodes.counts) != 1:
+            return None
+        if not rough.same(self.fine.curved, self.nodes.values):
+            return None
+        place = rough.place(self.nodes.values, held)
+        laid = Laid(rough, rough.look(self.nodes.values, place))
+        near = replace(self, model=model, design=design, fine=laid, coarse=laid, priors={})
+        found, moved = finer(near, sizes(width)[1:], allowed_of(design)[0])
+        moved = max(moved, found._outside(), found.left_out())
+        return replace(found, error=moved) if moved <= found.enough else None
 
     def shifts(self, along: Array) -> EachShift:
         """See `Fitted`."""
@@ -495,18 +513,22 @@ def fit_curved(
     steps = sizes(width := design.near.columns.shape[1])
     steps = HEAVY if design.risks and width == 1 else steps
     allowed = max(allowed_of(design)[0], tolerance)
-    known = foretelling.foretold(design, kept, allowed)
-    first = FIRST.get(width, 1)
-    cheap = cost(curved_of(design, steps[first], kept), 40) < CHEAP
-    aim = max(AIM.get(width, allowed) if cheap else allowed, tolerance)
-    allowed, aim = (allowed, aim) if known is None else (foretelling.STATED, foretelling.STATED)
     rough = curved_of(design, steps[0], kept)
     quick = rough.by_series and not design.risks  # Laplace's approximation places nodes as well.
     seen = Looks(curved_of(design, single(width), kept) if quick else rough)
-    dims, coarse, error = len(seen.rough.names), None, math.inf
-    before = math.inf
+    dims, coarse, error, before = len(rough.names), None, math.inf, math.inf
+    known = 0.0, 0.0
+    if foretelling.coarse(rough):
+        known = foretelling.stated(rough, nodes_of(seen, COARSE[0])[0])
+    told = allowed < known[0] <= foretelling.STATED
+    if not told:
+        foretelling.foretold(design, kept, allowed)
+    first = FIRST.get(width, 1)
+    cheap = cost(curved_of(design, steps[first], kept), 40) < CHEAP
+    aim = max(AIM.get(width, allowed) if cheap else allowed, tolerance)
+    allowed, aim = (foretelling.STATED, foretelling.STATED) if told else (allowed, aim)
     counts = counts_of(model)[int(dims == 1 and (aim < STRICT or quick)) :]
-    for count in counts if known is None else COARSE:
+    for count in COARSE if told else counts:
         nodes, outer = nodes_of(seen, count)
         foretelling.affordable(middle := curved_of(design, steps[first], kept), len(outer))
         laid = Laid(middle, middle.look(nodes.values, seen.place(nodes.values)))
@@ -527,24 +549,31 @@ def fit_curved(
             'engine = { kind = "nuts" }.'
         )
     error = error if dims else 0.0
-    if known is not None:
-        error = max(error, known, foretelling.stated_at(laid, fit.weighed_nodes))
-        return replace(fit, coarse=foretelling.coarser(laid, nodes.values, steps[0]), error=error)
-    base, best, moved = fit, fit, math.inf
-    for size in steps[first + 1 :] or steps:
-        curved = curved_of(design, size, kept)
-        if cost(curved, len(base.outer), base.fine.seen.place) > foretelling.MOST:
-            break
-        fine = Laid(curved, curved.look(base.nodes.values, base.fine.seen.place))
-        fit = replace(base, fine=fine, coarse=base.fine)
-        now = max(fit._moved(), fit._missing())
-        best, moved = (fit, now) if now < moved else (best, moved)
-        if moved <= aim:
-            break
-        base = replace(base, fine=fine)
+    if told:
+        least = foretelling.coarser(laid, nodes.values, steps[0])
+        return replace(fit, coarse=least, error=max(error, *known))
+    best, moved = finer(fit, steps[first + 1 :] or steps, aim)
     if moved <= (max(bound, allowed_of(design)[1]) if rough.by_series else bound):
         return replace(best, error=max(error, moved))
     raise ConvergenceError(
         f"Exact: the answer still moves by {moved:.1e} posterior SDs at the finest affordable rule over "
         f'{width} coefficients (at most {bound:.0e}); use engine = {{ kind = "nuts" }}.'
     )
+
+
+def finer(base: CurvedFit, steps: Sequence[int], aim: float) -> tuple[CurvedFit, float]:
+    """Lay finer rules of the coefficients until nothing moves by more than the aim; and what moved least."""
+    best, least = base, math.inf
+    for size in steps:
+        curved, before = replace(base.fine.curved, size=size), base.fine.seen.place
+        if cost(curved, len(base.outer), before) > foretelling.MOST:
+            break
+        fine = Laid(curved, curved.look(base.nodes.values, before))
+        fit = replace(base, fine=fine, coarse=base.fine)
+        moved = fit._moved()
+        moved = max(moved, fit._missing()) if moved < least else moved
+        best, least = (fit, moved) if moved < least else (best, least)
+        if moved <= aim:
+            break
+        base = replace(base, fine=fine)
+    return best, least

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from bayesrtw.engine.cubature import MOST_PRODUCT, sizes
 from bayesrtw.engine.curved import Curved, curved_of
+from bayesrtw.engine.curved_kernels import Combined
 from bayesrtw.engine.curved_nodes import COUNTS, Laid, cost
-from bayesrtw.engine.curved_place import Place, moments, weighed
+from bayesrtw.engine.curved_place import Seen, moments, weighed
 from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.design import CurvedDesign
 from bayesrtw.posterior.nodes import Nodes
@@ -23,51 +24,35 @@ MOST = 1e9
 HOPELESS = 5.0
 #: Coefficients beyond which a coarse rule is enough, with its error stated, and the most that it may be.
 MANY, STATED = 8, 1e-2
-#: Quantiles of the posterior of the hyperparameter at which that error is measured.
-QUANTILES = (0.1, 0.5, 0.9)
+#: Quantiles of the posterior of the hyperparameter at which that error is measured, and of coefficients.
+QUANTILES, ENDS = (0.25, 0.75), (0.025, 0.5, 0.975)
 
 
-def _stated(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> float | None:
-    """Give the movement that a coarse rule is stated with, in SDs, where finer ones cost minutes; or None.
+def coarse(curved: Curved) -> bool:
+    """Say whether a coarse rule may serve with its error stated, where finer ones cost minutes.
 
-    Of groups and very many coefficients alone: what the next rule moves at the medians of the priors, before
-    anybody knows where the posterior is; see `stated_at`.
+    Of groups and very many coefficients alone, and one hyperparameter.
     """
-    width = design.near.columns.shape[1]
-    rough = curved_of(design, sizes(width)[0], kept)
-    proper = all(prior.proper for prior in rough.priors)
-    if width <= MANY or not rough.by_series or len(rough.names) != 1 or not proper:
-        return None
-    moved = _moved(_stating(design, kept), _medians(rough))
-    return moved if allowed < moved <= STATED else None
+    proper = all(prior.proper for prior in curved.priors)
+    many = curved.design.columns.shape[1] > MANY
+    return many and curved.by_series and len(curved.names) == 1 and proper
 
 
-def _stating(design: CurvedDesign, kept: NDArray[np.bool_]) -> list[Curved]:
-    """Give the coarse rule and the next."""
-    width = design.near.columns.shape[1]
-    return [curved_of(design, size, kept) for size in sizes(width)[1:3]]
+def stated(curved: Curved, nodes: Nodes) -> tuple[float, float]:
+    """Say by how much the next rule moves means and SDs, and ends of intervals, in SDs of the coefficients.
 
-
-def stated_at(laid: Laid, nodes: Nodes) -> float:
-    """Give the movement that a coarse rule is stated with where the posterior of its hyperparameter is.
-
-    Raises
-    ------
-    ConvergenceError
-        If that is more than may be stated.
+    It is asked where the posterior of the hyperparameter is, and not at all of its nodes.
     """
     at = np.searchsorted(np.cumsum(np.exp(nodes.log_weight)), QUANTILES)
-    design, place = laid.curved.curved, laid.seen.place
-    held = None if place.held is None else place.held.at(at)
-    values = tuple(value[at] for value in nodes.values)
-    moved = _moved(_stating(design, laid.curved.keep), values, place.at(at)._replace(held=held))
-    if moved > STATED:
-        raise ConvergenceError(
-            f"Exact: the answer still moves by {moved:.0e} posterior SDs at a coarse rule over "
-            f"{design.near.columns.shape[1]} coefficients (at most {STATED:.0e}), finer ones take minutes; "
-            'use engine = { kind = "nuts" }.'
-        )
-    return moved
+    width, even = curved.design.columns.shape[1], np.full(len(at), 1.0 / len(at))
+    two = [replace(curved, size=size) for size in sizes(width)[1:3]]
+    found, ends = _looked(two, tuple(value[at] for value in nodes.values)), 0.0
+    laid = [Combined(seen, even, weighed(seen)[1]) for seen, _ in found]
+    for row in (row for each in curved.design.quantities.values() for row in each.combine):
+        one, other = (each.along(row)[0] for each in laid)
+        gap = np.abs(one.quantile(np.array(ENDS)) - other.quantile(np.array(ENDS)))
+        ends = max(ends, float(np.max(gap)) / other.moments()[1])
+    return _moved(found), ends
 
 
 def affordable(curved: Curved, points: int) -> None:
@@ -91,32 +76,37 @@ def _medians(curved: Curved) -> tuple[Array, ...]:
     return tuple(np.atleast_1d(prior.ppf(np.array(0.5))) for prior in curved.priors)
 
 
-def _moved(curved: list[Curved], values: tuple[Array, ...], place: Place | None = None) -> float:
-    """Hold two rules against each other at values of the hyperparameters, where coefficients live there."""
-    place = curved[0].place(values) if place is None else place
+def _looked(
+    curved: Sequence[Curved], values: tuple[Array, ...]
+) -> list[tuple[Seen, tuple[Array, Array]]]:
+    """Look at rules at values of the hyperparameters, with moments of the coefficients."""
+    place = curved[0].place(values)
     looked = [each.look(values, place) for each in curved]
-    (mean, wide), (other, own) = (moments(seen.b, weighed(seen)[1]) for seen in looked)
+    return [(seen, moments(seen.b, weighed(seen)[1])) for seen in looked]
+
+
+def _moved(found: Sequence[tuple[Seen, tuple[Array, Array]]]) -> float:
+    """Hold means and SDs of two rules against each other, in SDs."""
+    (_, (mean, wide)), (_, (other, own)) = found
     sd, before = (np.sqrt(np.diagonal(one, axis1=1, axis2=2)) for one in (own, wide))
     return float(np.max(np.maximum(np.abs(other - mean), np.abs(sd - before)) / sd))
 
 
-def foretold(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> float | None:
+def foretold(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> None:
     """Refuse a model of many coefficients early: finer rules cost too much, and those left are too coarse.
 
-    The two finest that can be paid are held against each other at the medians of the priors. Where a coarse
-    rule is enough with its error stated, that error is what is given.
+    The two finest that can be paid are held against each other at the medians of the priors.
 
     Raises
     ------
     ConvergenceError
         If they differ by far more than is allowed, in SDs of the coefficients.
     """
-    known = _stated(design, kept, allowed)
     width = design.near.columns.shape[1]
     rough = curved_of(design, sizes(width)[0], kept)
     proper = all(prior.proper for prior in rough.priors)
-    if known is not None or width <= MOST_PRODUCT or not proper:
-        return known
+    if width <= MOST_PRODUCT or not proper:
+        return
     least = COUNTS[min(len(rough.names), len(COUNTS) - 1)][0] ** len(rough.names)
     paid, dear = list[Curved](), 0.0
     for size in sizes(width):
@@ -127,12 +117,11 @@ def foretold(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> f
             break
         paid.append(curved)
     if dear <= MOST or len(paid) < 2:
-        return None
-    moved = _moved(paid[-2:], _medians(paid[-1]))
+        return
+    moved = _moved(_looked(paid[-2:], _medians(paid[-1])))
     if not moved <= HOPELESS * allowed:
         raise ConvergenceError(
             f"Exact: the finest affordable rule over {width} coefficients still moves the answer by "
             f"{moved:.0e} posterior SDs (at most {allowed:.0e}), and the next would need {dear:.0e} "
             f'densities (at most {MOST:.0e}); use engine = {{ kind = "nuts" }}.'
         )
-    return None

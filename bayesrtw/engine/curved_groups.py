@@ -11,7 +11,7 @@ from scipy import special
 
 from bayesrtw.engine.cubature import MOST_PRODUCT, rule
 from bayesrtw.engine.curved_place import Place
-from bayesrtw.engine.group_series import ENOUGH, Series, Spanned, series, spanned
+from bayesrtw.engine.group_series import ENOUGH, Series, Spanned, again, series, spanned
 from bayesrtw.engine.problem import Problem
 from bayesrtw.model.grouped import Grouped
 
@@ -65,7 +65,7 @@ def lives(
     total = (1.0 / sampling) @ member
     share = 1.0 / np.sqrt(1.0 + sd**2 * total)
     ahead = share**2 * sd * ((target / sampling) @ member)
-    held = np.einsum("jr,rc,rg->jgc", 1.0 / sampling, curved.design.columns, member, optimize=True)
+    held = member.T @ (curved.design.columns / sampling[..., None])
     slope = -(share**2 * sd)[..., None] * held
     at_b = ahead + np.einsum("jgc,jc->jg", slope, b)
     return ((share,), (ahead,), (slope,)), (sd * at_b)[:, part.group]
@@ -158,37 +158,67 @@ def _inside(look: Look, b: Array, groups: Index, size: int) -> Array:
     return found
 
 
-def held(curved: "Curved", values: Sequence[Array], place: Place) -> Held:
-    """Lay series of groups around where coefficients live."""
+def held(curved: "Curved", values: Sequence[Array], place: Place, known: Held | None) -> Place:
+    """Lay series of groups around where coefficients live, and before them those of the rows they need.
+
+    What is `known` was laid at the same points for other coefficients of the same rows.
+    """
     (part,) = curved.problem.nested
     keep = curved.keep & ~curved.at_risk & ~curved.lone
+    every, found = spanned(curved.design.columns * keep[:, None], part.group), list[Series]()
+    if known is not None and np.array_equal(known.keep, keep):
+        for at, of in enumerate(every):
+            serve, every[at] = again(known.series, of, place.centre, place.factor)
+            found += serve
+    done = [group for each in found for group in each.of.groups.tolist()]
+    place = curved.with_surface(values, place, ~np.isin(part.group, done) | curved.lone)
     look = Look(curved, values, slice(None), place, keep)
     rough = SPARSE if place.centre.shape[1] > MOST_PRODUCT else 1.0
     inverse = np.linalg.inv(place.factor)
 
-    def lay(some: Spanned, b: Array) -> Array:
-        z = np.einsum("jngc,jdc->jngd", b - place.centre[:, None, None], inverse)
+    # Nodes that a group needs at points where degrees are looked for serve all points.
+    needs = dict[int, int]()
+
+    def lay(at: Index, some: Spanned, b: Array) -> Array:
+        here = look._replace(cut=at)
+        if len(at) == len(inverse):
+            sizes = np.array([needs.get(group, 0) for group in some.groups.tolist()])
+        else:
+            sizes = np.zeros(len(some.groups), dtype=np.intp)
+        found = np.full((*b.shape[:2], len(some.groups)), np.nan)
+        for size in np.unique(sizes[sizes > 0]).tolist():
+            own = np.flatnonzero(sizes == size)
+            found[..., own] = _inside(here, _of(b, own), some.groups[own], size)
+        moving = np.flatnonzero(sizes == 0)
+        if not len(moving):
+            return found
+        z = np.einsum("jngc,jdc->jngd", b - place.centre[at, None, None], inverse[at])
         matter = np.linalg.norm(z, axis=-1) <= WITHIN
-        last = _inside(look, b, some.groups, NODES[0])
-        moving = np.arange(len(some.groups))
+        last = _inside(here, _of(b, moving), some.groups[moving], NODES[0])
         for size in NODES[1:]:
-            here = b if b.shape[2] == 1 else b[:, :, moving]
-            known, now = last[..., moving], _inside(look, here, some.groups[moving], size)
-            last[..., moving] = now
-            moved = np.where(matter if b.shape[2] == 1 else matter[..., moving], now - known, 0.0)
+            now = _inside(here, _of(b, moving), some.groups[moving], size)
+            moved = np.where(_of(matter, moving), now - last, 0.0)
             scale = np.maximum(np.abs(now).max(axis=(0, 1)), 1.0)
-            moving = moving[~(np.abs(moved).max(axis=(0, 1)) <= rough * STILL * scale)]
+            still = np.abs(moved).max(axis=(0, 1)) <= rough * STILL * scale
+            found[..., moving[still]] = now[..., still]
+            for group in some.groups[moving[still]].tolist():
+                needs[group] = max(needs.get(group, 0), size)
+            moving, last = moving[~still], now[..., ~still]
             if not len(moving):
                 break
-        last[..., moving] = np.nan
-        return last
+        return found
 
-    every = spanned(curved.design.columns * keep[:, None], part.group)
-    found = tuple(
-        each for of in every for each in series(of, place.centre, place.factor, lay, rough * ENOUGH)
-    )
+    for of in every:
+        if len(of.groups):
+            found += series(of, place.centre, place.factor, lay, rough * ENOUGH)
     served = [group for each in found for group in each.of.groups.tolist()]
-    return Held(found, keep, int(np.sum(keep & ~np.isin(part.group, served))))
+    missed = int(np.sum(keep & ~np.isin(part.group, served)))
+    return place._replace(held=Held(tuple(found), keep, missed))
+
+
+def _of(each: Array, groups: Index) -> Array:
+    """Give what belongs to some groups, shape (point, node, group or 1, ...)."""
+    return each if each.shape[2] == 1 else each[:, :, groups]
 
 
 def lone_apart(problem: Problem) -> Problem:

@@ -27,6 +27,8 @@ Index = NDArray[np.intp]
 #: Units times groups up to which a matrix of memberships adds up groups faster than running sums: beyond
 #: it BLAS starts threads, which take 15 times as long here where nobody has pinned them to one.
 DENSE = 1_000
+#: Columns from which on products of all of them are matrices of one call.
+FEW = 6
 
 LOG_2PI = math.log(2.0 * math.pi)
 
@@ -307,6 +309,8 @@ def _cross(weight: Array, values: Array) -> Array:
     """Sum of weight * value value' over the units: (column, ..., unit) to (..., column, column)."""
     width = len(values)
     weighted = weight * values
+    if width > FEW:
+        return np.moveaxis(weighted, 0, -2) @ np.moveaxis(values, 0, -1)
     out = np.empty((*weighted.shape[1:-1], width, width))
     for i in range(width):
         for j in range(i + 1):

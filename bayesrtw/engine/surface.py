@@ -7,6 +7,7 @@ and sites that no series of moderate degree follows, are asked themselves.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from numpy.polynomial import chebyshev
@@ -82,7 +83,7 @@ class Surface:
             into = np.flatnonzero(np.isin(own, of))
             if len(into):
                 each = series[:, cut][..., np.searchsorted(of, own[into])]
-                found[..., into] = _sum(each, within[..., into])
+                found[..., into] = summed(each, within[..., into])
                 if outside:
                     found[..., into] += _further(each, z[..., into])
         away = np.broadcast_to(~self.followed[cut][:, None, own], z.shape) | asked
@@ -99,12 +100,21 @@ class Surface:
         found: Mask = np.any((z < -1.0) & ~low | (z > 1.0) & ~high, axis=-1)
         return found
 
-    def serves(self, mean: Array, reach: Array, least: float, share: float) -> bool:
-        """Say whether means that live around `mean` with SD `reach`, shape (point, row), are served."""
-        low, high = self.clipped
-        beyond = (self.middle - mean + least * reach > self.half) & ~low
-        beyond |= (mean - self.middle + least * reach > self.half) & ~high
-        return not beyond.any() and bool(np.all(least * reach > share * self.half))
+    def holds(self, rows: Index) -> bool:
+        """Say whether some rows, ascending, are all among those that were laid."""
+        if len(rows) == len(self.rows):
+            return np.array_equal(rows, self.rows)
+        return bool(np.isin(rows, self.rows).all())
+
+    def serves(self, rows: Index, mean: Array, reach: Array, least: float, share: float) -> bool:
+        """Say whether means of rows that live around `mean` with SD `reach`, (point, row), are served."""
+        if not self.holds(rows):
+            return False
+        own = np.searchsorted(self.rows, rows)
+        (low, high), middle, half = self.clipped[..., own], self.middle[:, own], self.half[:, own]
+        beyond = (middle - mean + least * reach > half) & ~low
+        beyond |= (mean - middle + least * reach > half) & ~high
+        return not beyond.any() and bool(np.all(least * reach > share * half))
 
     def some(self, points: Index | Mask) -> "Surface":
         """Give some of the points."""
@@ -138,7 +148,7 @@ class Surface:
             for order in range(2):
                 each = np.asarray(chebyshev.chebder(each, axis=0), dtype=np.float64)
                 scale = np.asarray(self.half[:, None, of] ** (order + 1))
-                found[order][..., of] = _sum(np.asarray(each), z[..., of]) / scale
+                found[order][..., of] = summed(np.asarray(each), z[..., of]) / scale
         return found[0], found[1]
 
     def _asked(self, mean: Array, variance: Array, row: Index) -> Array:
@@ -193,7 +203,7 @@ def surface(
         x = chebyshev.chebpts1(degree + 1)
         mean = middle[:, None, left] + half[:, None, left] * x[:, None]
         values = density(mean, variance[:, None, left], rows[left])
-        each = np.einsum("dx,jxr->djr", _transform(degree), values)
+        each = np.einsum("dx,jxr->djr", transform(degree), values)
         scale = np.max(np.abs(values), axis=1, initial=1.0)
         # Of groups the finest serves a site at those points at which it follows it.
         some = grouped[left] & (degree == DEGREES[-1])
@@ -242,7 +252,7 @@ def _further(series: Array, z: Array) -> Array:
     return np.asarray(np.sign(z) * slope * more + 0.5 * np.minimum(curve, 0.0) * more**2)
 
 
-def _transform(degree: int) -> Array:
+def transform(degree: int) -> Array:
     """Give the matrix from values at Chebyshev's points to coefficients, shape (degree + 1, point)."""
     x = chebyshev.chebpts1(degree + 1)
     found = chebyshev.chebvander(x, degree).T * (2.0 / (degree + 1))
@@ -250,13 +260,14 @@ def _transform(degree: int) -> Array:
     return np.asarray(found)
 
 
-def _sum(series: Array, z: Array) -> Array:
+def summed(series: Array, z: Array) -> Array:
     """Sum Chebyshev series by Clenshaw's recurrence, some points at a time so that they stay in the cache."""
     found = np.empty(z.shape)
-    step = max(1, CACHED // max(z[:1].size, 1))
-    for start in range(0, len(z), step):
-        cut = slice(start, start + step)
-        at, own = z[cut], series[:, cut]
+    wide = max(1, CACHED // max(z.shape[2], 1))
+    step = max(1, wide // max(z.shape[1], 1))
+    for start, first in product(range(0, len(z), step), range(0, z.shape[1], wide)):
+        cut = slice(start, start + step), slice(first, first + wide)
+        at, own = z[cut], series[:, cut[0]]
         twice = 2.0 * at
         later, last, spare = np.zeros(at.shape), np.empty(at.shape), np.empty(at.shape)
         last[...] = own[-1]

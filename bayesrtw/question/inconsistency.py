@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bayesrtw.engine import solve
 from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.table import Evidence
@@ -433,7 +432,7 @@ def beside(whole: Fitted, terms: Sequence[object]) -> Fitted:
         likelihood=whole.model.likelihood,
         selection=whole.model.selection,
     )
-    return solve(model, whole.evidence)
+    return whole.beside(model, whole.evidence)
 
 
 def prior_sd(model: Model, evidence: Evidence) -> float:

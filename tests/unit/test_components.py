@@ -191,7 +191,8 @@ def _dense_squares(
 
 @pytest.mark.slow
 def test_linde_2016_as_counts_is_exact_with_its_error_stated() -> None:
-    # 93 trials and 18 components: a rule of 721 nodes, which the next moves by a thousandth of an SD.
+    # 93 trials and 18 components: a rule of 721 nodes. The next moves means and SDs by thousandths of an SD,
+    # and ends of intervals by hundredths, which the stated error holds.
     arms = pd.read_csv(NETWORKS / "linde2016.csv")
     arms = arms.rename(columns={"id": "study", "int": "arm", "resp": "events"})
     evidence = brw.Evidence.from_arms(
@@ -205,8 +206,7 @@ def test_linde_2016_as_counts_is_exact_with_its_error_stated() -> None:
         likelihood=BinomialSingle(),
     )
     whole = solve(model, evidence)
-    # Where the posterior of the SD is, and not only at the median of its prior.
-    assert 2e-3 < whole.posterior.error < 1e-2
+    assert 5e-3 < whole.posterior.error < 3e-2
     # The sampler shares the specification and no numerics: 4000 draws, standard errors by their ESS.
     drawn = brw.fit(model, evidence, engine=brw.Nuts(), seed=1)["posterior"]["beta"]
     for name in drawn["moderator"].to_numpy().astype(str):

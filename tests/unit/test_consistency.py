@@ -14,7 +14,7 @@ from networks import (
     parkinsons,
     smoking,
 )
-from scipy.stats import halfnorm
+from scipy.stats import halfnorm, norm
 
 import bayesrtw as brw
 from bayesrtw.errors import EngineRefusal, SpecError
@@ -258,6 +258,62 @@ def test_classes_are_a_dense_sum() -> None:
             brw.network.classes(model, evidence, members=each, sd=HalfNormal(0.5))
     with pytest.raises(SpecError, match="give a proper prior"):
         brw.network.classes(model, evidence, members=members, sd=Normal(0, 1))
+
+
+def test_a_split_of_counts_is_a_sum_over_a_lattice() -> None:
+    # Six small trials, one of all three treatments: baselines and effects on lattices, no code of the
+    # package. Splits stand on nodes and series of the whole network, where these serve.
+    tables = [
+        ("A", [("p", 3, 20), ("x", 8, 22)]),
+        ("B", [("p", 5, 30), ("x", 9, 28)]),
+        ("C", [("p", 0, 15), ("y", 4, 16)]),
+        ("D", [("p", 6, 25), ("y", 7, 25)]),
+        ("E", [("x", 9, 20), ("y", 5, 21)]),
+        ("F", [("p", 2, 18), ("x", 6, 17), ("y", 5, 19)]),
+    ]
+    rows = [(study, *arm) for study, arms in tables for arm in arms]
+    frame = pd.DataFrame(rows, columns=["study", "arm", "events", "n"])
+    evidence = brw.Evidence.from_arms(frame, measure="log_odds_ratio")
+    terms = (
+        Components(Normal(0, 1), arm="arm", none=("p",)),
+        Arms(HalfNormal(0.5), baseline=Normal(0, 2)),
+    )
+    model = brw.Model(terms=terms, likelihood=BinomialSingle())
+    found = brw.network.splits(model, evidence, comparisons=["y vs x"])
+
+    line, w = np.polynomial.hermite_e.hermegauss(31)
+    w = w / w.sum()
+    effects = np.stack(np.meshgrid(*(np.linspace(-4, 4, 25),) * 3, indexing="ij"), axis=-1).reshape(
+        -1, 3
+    )
+    of = {"p": [0.0, 0.0], "x": [1.0, 0.0], "y": [0.0, 1.0]}
+    # y against x is further by the third in the trials that compare them: half for each beside a third arm.
+    further = {"x": -0.5, "y": 0.5}
+    base = 2.0 * np.linspace(-4, 4, 41)
+    prior = norm.pdf(base, scale=2.0) / np.sum(norm.pdf(base, scale=2.0))
+    at = np.linspace(-14.0, 14.0, 1121)
+    sums = []
+    for u in np.linspace(0.0, 2.2, 12):
+        total = np.zeros(len(effects))
+        for _, arms in tables:
+            inside = {"x", "y"} <= {name for name, *_ in arms}
+            each = np.zeros((len(effects), len(base)))
+            for name, r, n in arms:
+                p = 1.0 / (1.0 + np.exp(-(at[:, None] + u / np.sqrt(2) * line)))
+                log = np.log((p**r * (1 - p) ** (n - r)) @ w)
+                row = np.array([*of[name], further.get(name, 0.0) * inside])
+                each += np.interp((effects @ row)[:, None] + base, at, log)
+            total += np.log(np.exp(each) @ prior)
+        total += norm.logpdf(effects).sum(axis=1) + halfnorm.logpdf(u, scale=0.5)
+        sums.append((np.exp(total + 60.0), u))
+    weight = sum(share * (0.5 if u in (0.0, 2.2) else 1.0) for share, u in sums)
+    weight = weight / weight.sum()
+    split, plain = effects[:, 2], effects[:, 1] - effects[:, 0]
+    for source, value in (("direct", plain + split), ("indirect", plain), ("difference", split)):
+        mean = weight @ value
+        row = found.table.loc[("y", "x", source)]
+        assert row["mean"] == pytest.approx(mean, abs=2e-3)
+        assert row["sd"] == pytest.approx(np.sqrt(weight @ (value - mean) ** 2), abs=2e-3)
 
 
 @pytest.mark.slow
