@@ -29,6 +29,8 @@ AROUND, NORMAL = np.polynomial.hermite_e.hermegauss(5)
 NEARER_TRIES = 3
 #: SDs within which one look serves for another.
 NEAR = 0.3
+#: Share by which an SD may fall or rise where a second look nearer would see what the first one saw.
+STAYS = 0.8
 #: Points on which the law is told, and how far they reach in prior and posterior SDs.
 POINTS, REACH, WITHIN = 4001, 5.0, 8.0
 
@@ -124,11 +126,15 @@ def by_setting(refit: Callable[[float], Fitted], prior: tuple[float, float]) -> 
     """
     mean, sd = prior
     seen = dict(_afar(refit, mean, sd * each) for each in AFAR)
-    nodes = np.zeros(0)
+    nodes, before = np.zeros(0), (math.inf, 1.0)
     for look in (NEARER, NEARER, AROUND):
         at, weight = _law(prior, *_logs(seen))
         centre = float(weight @ at)
         spread = math.sqrt(float(weight @ (at - centre) ** 2))
+        stays = abs(centre - before[0]) < NEAR * spread and STAYS < spread / before[1] < 1.0 / STAYS
+        before = centre, spread
+        if stays and look is NEARER:
+            continue
         nodes = centre + spread * look
         # Looks that lie too near to each other tell of rounding.
         seen = {

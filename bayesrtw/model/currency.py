@@ -40,14 +40,11 @@ class Shape(NamedTuple):
     median, shape
         Mean and SD of the logs of the median (days; with a cut, of the one that the hazard before it would
         make), and of the shape or of the later hazard over the earlier one.
-    between
-        SD of that mean over all that is asked; 0 where it is known.
     """
 
     cut: float
     median: tuple[float, float]
     shape: tuple[float, float]
-    between: float = 0.0
 
     def curve(self, place: Array, log_shape: Array, day: float) -> ReturnCurve:
         """Give curves by log hazard at a day or, where that is 0, by log median; arguments broadcast."""

@@ -38,7 +38,7 @@ def drawn(study: Returns, theta: Array, rng: np.random.Generator) -> ReturnCurve
 
 def _log(study: Returns, theta: Array, places: Array, shapes: Array) -> Array:
     """Log density of what a study reports and its curve, shape (effect, place, shape)."""
-    law = study.shape.shape[0], study.widest
+    law = study.shape.shape
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         if study.by_arm:
             found = _by_arm(study, theta, places, shapes)
@@ -66,10 +66,10 @@ def _by_arm(study: Returns, theta: Array, places: Array, shapes: Array) -> Array
 
 def _home(study: Returns, theta: Array) -> tuple[tuple[float, float], tuple[float, float]]:
     """Give the ends of places and of shapes that may be."""
-    mean, sd = study.shape.median
+    (mean, sd), (centre, spread) = study.shape.median, study.shape.shape
     ends = (
         FURTHEST if study.day else (mean - REACH * sd, mean + REACH * sd),
-        (study.shape.shape[0] - 5.0 * study.widest, study.shape.shape[0] + 5.0 * study.widest),
+        (centre - 5.0 * spread, centre + 5.0 * spread),
     )
     for _ in range(NARROWED):
         axes = [np.linspace(*pair, count) for pair, count in zip(ends, LOOKED, strict=True)]

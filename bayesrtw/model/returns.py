@@ -24,7 +24,7 @@ from scipy.special import logsumexp
 from bayesrtw.evidence.hazards import ReturnCurve
 from bayesrtw.model.currency import KINDS, Back, BothArms, People, Report, Shape
 from bayesrtw.model.curve import Even, LogLine
-from bayesrtw.model.tabled import LevelLaws, Tabled
+from bayesrtw.model.tabled import Tabled
 
 Array = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ BESIDE = 48
 REACH = 7.0
 #: Points of the prior of a level, and of shapes integrated there.
 LEVELS, OVER = 1201, 101
-#: LevelLaws beyond which nobody, or everybody, is back.
+#: Levels beyond which nobody, or everybody, is back.
 FURTHEST: Final = (-24.0, 16.0)
 #: Densities that are asked for together.
 AT_ONCE = 400_000
@@ -297,7 +297,15 @@ class Returns:
     @cached_property
     def own(self) -> LogLine:
         """The log likelihood under the prior of the shape."""
-        return self.under(self.shape.shape)
+        look, laid = self._look, self._laid
+        far, near = look.value, laid.value
+        low, high = float(laid.theta[0]), float(laid.theta[-1])
+        line = scipy.interpolate.PchipInterpolator(look.theta, far)
+        # The look is coarse: it goes on from where the rules end.
+        at_ends = np.where(look.theta < self.best[0], near[0] - line(low), near[-1] - line(high))
+        line = scipy.interpolate.PchipInterpolator(look.theta, far + at_ends)
+        ends = float(look.theta[0]), float(look.theta[-1])
+        return LogLine(Even.through(laid.theta, near), line, low, high, ends)
 
     def deep(self, theta: Array) -> Array:
         """See `OneStudy`: effects are looked at far beyond those of `log`."""
@@ -306,26 +314,14 @@ class Returns:
     @cached_property
     def _deeper(self) -> LogLine:
         """Lay effects beyond those of `own` as well."""
-        own, value = self.own, self._look.under(self.shape.shape)
+        own, value = self.own, self._look.value
         inside = np.flatnonzero(value > value.max() - DEEPEST)
         at = self._look.theta
         low, high = at[max(inside[0] - 1, 0)], at[min(inside[-1] + 1, FIRST - 1)]
         count = min(max(math.ceil((high - low) / LONGEST) + 1, FEWEST), MOST)
         laid = self._lay(np.linspace(low, high, count), far=True)
-        line = Even.through(*laid.line(self.shape.shape))
+        line = Even.through(laid.theta, laid.value)
         return replace(own, far=LogLine(line, own.far, float(low), float(high), own.ends))
-
-    def under(self, law: tuple[float, float]) -> LogLine:
-        """Give the log likelihood where the log shape is normal with a mean and an SD."""
-        look, laid = self._look, self._laid
-        far, near = look.under(law), laid.under(law)
-        low, high = float(laid.theta[0]), float(laid.theta[-1])
-        line = scipy.interpolate.PchipInterpolator(look.theta, far)
-        # The look is coarse: it goes on from where the rules end.
-        at_ends = np.where(look.theta < self.best[0], near[0] - line(low), near[-1] - line(high))
-        line = scipy.interpolate.PchipInterpolator(look.theta, far + at_ends)
-        ends = float(look.theta[0]), float(look.theta[-1])
-        return LogLine(Even.through(laid.theta, near), line, low, high, ends)
 
     @cached_property
     def _look(self) -> Tabled:
@@ -340,7 +336,7 @@ class Returns:
     def _laid(self) -> Tabled:
         """Integrate over places at even effects wherever the study leaves any likelihood."""
         look = self._look
-        value = look.under((self.shape.shape[0], self.widest))
+        value = look.value
         here = value > value.max() - GONE
         for side in (slice(None), slice(None, None, -1)):
             still = np.abs(value[side] - value[side][0]) < FLAT
@@ -350,7 +346,7 @@ class Returns:
         count = math.ceil((high - low) / min(STEP * self.spread, LONGEST)) + 1
         theta = np.linspace(low, high, min(max(count | 1, FEWEST), MOST))
         laid = self._lay(theta)
-        while len(laid.theta) < MOST and not _smooth(*laid.line(self.shape.shape)):
+        while len(laid.theta) < MOST and not _smooth(laid.theta, laid.value):
             laid = laid.woven(self._lay(0.5 * (laid.theta[1:] + laid.theta[:-1]), laid))
         return laid
 
@@ -359,7 +355,7 @@ class Returns:
         if self.flat:
             return self._levelled(theta)
         shapes = self._shapes(theta, far=far) if known is None else known.at
-        return Tabled(theta, shapes, self._evenly(theta, shapes, PLACES, far=far))
+        return Tabled(theta, shapes, self._evenly(theta, shapes, PLACES, far=far), self._law)
 
     def _evenly(self, theta: Array, log_shape: Array, count: int, *, far: bool = False) -> Array:
         """Log of integrals over places at even effects and at shapes, shape (effect, shape).
@@ -375,7 +371,7 @@ class Returns:
         low, high = self._homes(rows, columns)
         # Effects and shapes that nothing is left of need no levels of their own.
         top = self._density(rows[:, None], 0.5 * (low + high), columns)
-        top = top - 0.5 * ((columns - self.shape.shape[0]) / self.widest) ** 2
+        top = top - 0.5 * ((columns - self.shape.shape[0]) / self.shape.shape[1]) ** 2
         alive = top > top.max() - GONE - 2.0 * END
         # What lives between two of them lives between the levels of both.
         alive = alive | np.r_[alive[1:], alive[:1] & False] | np.r_[alive[:1] & False, alive[:-1]]
@@ -411,15 +407,16 @@ class Returns:
         return np.linspace(first, last, count)
 
     @property
-    def widest(self) -> float:
-        """SD of the log shape over all that it is asked under."""
-        return math.hypot(self.shape.shape[1], self.shape.between)
-
-    @property
     def _widest(self) -> tuple[float, float]:
         """Ends of the log shapes that may be."""
-        reach = REACH * self.widest
-        return self.shape.shape[0] - reach, self.shape.shape[0] + reach
+        mean, sd = self.shape.shape
+        return mean - REACH * sd, mean + REACH * sd
+
+    def _law(self, log_shape: Array) -> Array:
+        """Give logs of weights of log shapes at even steps."""
+        mean, sd = self.shape.shape
+        step = (log_shape[1] - log_shape[0]) / (sd * math.sqrt(2.0 * math.pi))
+        return np.asarray(math.log(step) - 0.5 * ((log_shape - mean) / sd) ** 2)
 
     def _alive(self, theta: Array, *, far: bool) -> tuple[float, float, float]:
         """Give the shapes that matter at any of these effects, and steps that are fine enough."""
@@ -429,7 +426,7 @@ class Returns:
         for _ in range(NARROWED):
             shapes = np.linspace(low, high, LOOKED[1])
             inside = self._evenly(some, shapes, PLACES // 2, far=far)
-            inside = inside - 0.5 * ((shapes - self.shape.shape[0]) / self.widest) ** 2
+            inside = inside - 0.5 * ((shapes - self.shape.shape[0]) / self.shape.shape[1]) ** 2
             kept = inside > inside.max(axis=1, keepdims=True) - END
             gap = shapes[1] - shapes[0]
             # A normal is above e^-32 of its maximum within 8 SDs.
@@ -449,7 +446,7 @@ class Returns:
         )
         low, high = self._homes(rows, columns)
         low, high = (_between(each, rows, columns, theta, log_shape) for each in (low, high))
-        return Tabled(theta, log_shape, self._over(theta, log_shape, low, high, count))
+        return Tabled(theta, log_shape, self._over(theta, log_shape, low, high, count), self._law)
 
     def _over(self, theta: Array, log_shape: Array, low: Array, high: Array, count: int) -> Array:
         """Log of integrals over places between ends, shape (effect, shape)."""
@@ -497,18 +494,14 @@ class Returns:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             inside = self.log_joint(theta[:, None], place, np.zeros(1))
         inside = np.where(np.isnan(inside), -np.inf, inside)
-        return Tabled(theta, place, inside + np.log((high - low) / (ALONE - 1)), self._levels)
-
-    @cached_property
-    def _levels(self) -> LevelLaws:
-        """Densities of levels at the one day that counts, given shapes."""
-        shapes, level = np.linspace(*self._widest, OVER), np.linspace(*self._reach, LEVELS)
-        return LevelLaws(level, shapes, self.shape.log_place(level[:, None], shapes, self.day))
+        return Tabled(theta, place, inside + np.log((high - low) / (ALONE - 1)), self._level)
 
     @cached_property
     def _level(self) -> "scipy.interpolate.CubicSpline":
         """Log density of levels at the one day that counts, over all shapes that may be."""
-        return self._levels.under((self.shape.shape[0], self.widest))
+        shapes, level = np.linspace(*self._widest, OVER), np.linspace(*self._reach, LEVELS)
+        log = self.shape.log_place(level[:, None], shapes, self.day) + self._law(shapes)
+        return scipy.interpolate.CubicSpline(level, logsumexp(log, axis=1))
 
     def _density(self, theta: Array, place: Array, log_shape: Array) -> Array:
         """Log density of numbers and place given the shape; arguments broadcast."""

@@ -129,10 +129,7 @@ def changing(
     """
     if not (day > 0 and sd > 0 and math.isfinite(day)):
         raise SpecError(f"day and sd must be positive; found {day!r} and {sd!r}.")
-    own = about(model, evidence)
-    _currencies(own)
-    if not own.model.has_mean:
-        raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
+    own = _pooled(model, evidence)
 
     def refit(later: float) -> Fitted:
         likelihood = replace(own.model.likelihood, change=day, later=later)  # type: ignore[type-var]
@@ -197,10 +194,7 @@ def pooled_shape(
     """
     if not (between > 0 and math.isfinite(between)):
         raise SpecError(f"between is an SD and must be positive; found {between!r}.")
-    own = about(model, evidence)
-    _currencies(own)
-    if not own.model.has_mean:
-        raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
+    own = _pooled(model, evidence)
     likelihood: Any = own.model.likelihood
     prior = normal(likelihood.shape)
     assert prior is not None
@@ -231,6 +225,15 @@ def pooled_shape(
     return Answer(
         frame, Told("Shapes of curves, pooled over studies in part.", own, words=own.said(words))
     )
+
+
+def _pooled(model: Subject, evidence: Evidence | None) -> About:
+    """Take what is pooled in currencies, around a mean."""
+    own = about(model, evidence)
+    _currencies(own)
+    if not own.model.has_mean:
+        raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
+    return own
 
 
 def _currencies(own: About) -> list[tuple[str, ...]]:
