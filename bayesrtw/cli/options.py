@@ -95,29 +95,7 @@ class GivenRows:
 
 
 def format_of(out: Path | None, kind: str | None, formats: Mapping[str, str], usual: str) -> str:
-    """Say in which format a file is to be written.
-
-    Parameters
-    ----------
-    out
-        The file; None where nobody names one.
-    kind
-        The format that a person states.
-    formats
-        Formats, and the suffixes that choose them.
-    usual
-        The format where nobody says.
-
-    Returns
-    -------
-    str
-        One of the formats.
-
-    Raises
-    ------
-    OutputError
-        If no format has the suffix of the file.
-    """
+    """Say in which format a file is to be written."""
     from bayesrtw.errors import OutputError
 
     suffix = out.suffix.lower() if out is not None else ""
@@ -178,25 +156,7 @@ def _is_table(name: str) -> bool:
 
 
 def asked_for(name: str, source: GivenRows | None) -> "tuple[Analysis, Evidence | None]":
-    """Open the analysis that a command is asked for, with the rows that a person gives; a table has its own.
-
-    Parameters
-    ----------
-    name
-        Id or file of an analysis, or the path of a table.
-    source
-        What the person gives.
-
-    Returns
-    -------
-    tuple
-        The analysis, and the rows in place of those that it names, or None.
-
-    Raises
-    ------
-    SpecError
-        If there is no such analysis, or a table holds several outcomes or measures.
-    """
+    """Open the analysis that a command is asked for, with the rows a person gives; a table has its own."""
     from bayesrtw.analysis.catalog import open_analysis
     from bayesrtw.analysis.default import default_analyses
     from bayesrtw.errors import SpecError, shown

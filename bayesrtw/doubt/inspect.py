@@ -41,21 +41,7 @@ class Inspection(NamedTuple):
 
 
 def inspect(source: Any, stated: Stated = NOTHING) -> Inspection:
-    """Read evidence and say everything that is wrong or doubtful.
-
-    Parameters
-    ----------
-    source
-        Path of a CSV file, an Excel workbook, a RevMan 5 file, a Cochrane data package or a data set
-        folder; or a packaged folder, or a data frame.
-    stated
-        What a person says of a flat table.
-
-    Returns
-    -------
-    Inspection
-        The clean rows, every fault, and the doubts about the clean rows.
-    """
+    """Read evidence and say everything that is wrong or doubtful."""
     if isinstance(source, Path):
         try:
             foreign = read_review(source)
@@ -116,21 +102,7 @@ _SAID: Final = frozenset({"two-primary-rows", "direction-not-stated", "arms-alik
 
 
 def beside(evidence: Evidence, *, counted: bool = False) -> list[Finding]:
-    """Say beside a result what is doubtful about its rows, one finding a rule.
-
-    Parameters
-    ----------
-    evidence
-        The rows that were pooled.
-    counted
-        Whether their likelihood counts events, so that nothing was added to empty cells.
-
-    Returns
-    -------
-    list of Finding
-        Warnings; notes for a data set with a description of its own, whose doubts `check` lists to those
-        who keep it.
-    """
+    """Say beside a result what is doubtful about its rows, one finding a rule."""
     kept = bool(evidence.provenance.dataset)
     named = readable(evidence)
     grouped: dict[str, list[Doubt]] = {}
@@ -146,18 +118,7 @@ def beside(evidence: Evidence, *, counted: bool = False) -> list[Finding]:
 
 
 def readable(evidence: Evidence) -> Callable[[str], str]:
-    """Give what writes studies, outcomes and parts by their names, where a data set has ids of its own.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-
-    Returns
-    -------
-    callable
-        A text to the same with names in place of ids; words of English, which an id may be, stay.
-    """
+    """Give what writes studies, outcomes and parts by their names, where a data set has ids of its own."""
     labels = {name: each.title for name, each in evidence.outcomes.items()}
     labels |= {part.name: part.title for part in evidence.coding.parts}
     if "label" in evidence.data:
@@ -195,55 +156,18 @@ def _of_fault(fault: Fault) -> Iterable[Doubt]:
 
 
 def whole(name: str, message: str) -> Doubt:
-    """Make a fault of something that is not read by rows, such as an analysis.
-
-    Parameters
-    ----------
-    name
-        What was read.
-    message
-        What is wrong, beginning with where.
-
-    Returns
-    -------
-    Doubt
-        A fault without row and column.
-    """
+    """Make a fault of something that is not read by rows, such as an analysis."""
     return Doubt("fault", name, 0, "", "", _WHOLE, message)
 
 
 def noticed(name: str, finding: Finding) -> Doubt:
-    """Make a doubt, or a note, of what was noticed about something that is not read by rows.
-
-    Parameters
-    ----------
-    name
-        What was read.
-    finding
-        What was noticed; a warning is a doubt.
-
-    Returns
-    -------
-    Doubt
-        Without row and column.
-    """
+    """Make a doubt, or a note, of what was noticed about something that is not read by rows."""
     severity: Severity = "note" if finding.severity == "note" else "doubt"
     return Doubt(severity, name, 0, "", "", finding.check, f"{name}: {finding.message}")
 
 
 def in_words(found: Iterable[Doubt]) -> list[str]:
-    """Write findings for people: faults, doubts, then notes, each grouped by file and counted.
-
-    Parameters
-    ----------
-    found
-        What was found.
-
-    Returns
-    -------
-    list of str
-        One line a finding below a heading with the count; what is not of a table stands alone.
-    """
+    """Write findings for people: faults, doubts, then notes, each grouped by file and counted."""
     groups: dict[tuple[Severity, str], list[Doubt]] = {}
     lines = []
     for each in _sorted(found):
@@ -265,18 +189,7 @@ def in_words(found: Iterable[Doubt]) -> list[str]:
 
 
 def counts(found: Iterable[Doubt]) -> str:
-    """Count findings by severity, in words.
-
-    Parameters
-    ----------
-    found
-        What was found.
-
-    Returns
-    -------
-    str
-        ``"1 fault, 3 doubts, 2 notes"``.
-    """
+    """Count findings by severity, in words."""
     gravities = [each.severity for each in found]
     return ", ".join(_counted(gravities.count(name), name) for name in SEVERITIES)
 

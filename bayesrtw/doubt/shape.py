@@ -27,19 +27,7 @@ _OURS: Final = frozenset({"conversion", "doubts", "bound"})
 
 
 def ratios_unnamed(evidence: Evidence) -> list[int]:
-    """Find rows that hold ratios, as their intervals show, and do not say so.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-
-    Returns
-    -------
-    list of int
-        Rows in no named measure whose intervals are centred on the log scale alone; empty unless
-        every such row with an interval fits, and most of them do not fit as they are printed.
-    """
+    """Find rows that hold ratios, as their intervals show, and do not say so."""
     rows = Rows(evidence)
     bare = [row for row in rows.having("ci_low", "ci_high") if rows.measure(row).name == "generic"]
     off = 0
@@ -57,18 +45,7 @@ def ratios_unnamed(evidence: Evidence) -> list[int]:
 
 
 def question(evidence: Evidence) -> str:
-    """Ask what keeps a table from being pooled as it is.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-
-    Returns
-    -------
-    str
-        A sentence with the choices; empty if some row can be pooled and nothing is open.
-    """
+    """Ask what keeps a table from being pooled as it is."""
     ratios = ratios_unnamed(evidence)
     if ratios:
         rows = Rows(evidence)

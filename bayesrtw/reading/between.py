@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from bayesrtw.errors import EvidenceError
 from bayesrtw.reading.arms import is_control
-from bayesrtw.reading.headings import meanings, names_studies, tokens
+from bayesrtw.reading.headings import meanings, names_studies, tokens, with_stem
 
 #: What is written of sums below them.
 _OF_SUMS: Final = re.compile(
@@ -64,11 +65,11 @@ def is_total(first: str) -> bool:
     return all(roles) and ("whole" in there or (len(words) > 1 and "part" in there))
 
 
-def results(header: list[str], rows: list[list[str]], lines: list[int]) -> Results:
+def results(header: list[str], rows: list[list[str]], lines: list[int], where: str) -> Results:
     """Leave out what is no result, and give every row the names that stand above it."""
     found = Results(header, rows, lines)
     _without_totals(found)
-    _without_sections(found)
+    _without_sections(found, where)
     _named_once(found)
     return found
 
@@ -102,25 +103,37 @@ def _without_totals(found: Results) -> None:
     found.keep(kept)
 
 
-def _without_sections(found: Results) -> None:
+def _without_sections(found: Results, where: str) -> None:
     """Take rows of one cell, the first of which stands above all others, for headings of what follows.
 
     Where every section has a control group, the sections are studies and the rows are their arms.
     """
-    alone = [_width(row) == 1 and bool(row[0]) for row in found.rows]
-    if len(found.header) < 3 or not alone or not alone[0] or alone[-1]:
+    at = next((n for n, cell in enumerate(found.rows[0]) if cell), 0) if found.rows else 0
+    alone = [_width(row) == 1 and any(row[at : at + 1]) for row in found.rows]
+    named = at == 0 or names_studies(found.header[at])
+    if len(found.header) < 3 or not named or not alone or not alone[0] or alone[-1]:
         return
     label, labels, kept = "", [], []
     for place, row in enumerate(found.rows):
         if alone[place]:
-            label = f"{label}: {row[0]}" if place and alone[place - 1] else row[0]
+            label = f"{label}: {row[at]}" if place and alone[place - 1] else row[at]
         else:
             kept.append(place)
             labels.append(label)
-    names = [found.rows[place][0] for place in kept]
+    names = [found.rows[place][at] for place in kept]
     controls = {of for of, name in zip(labels, names, strict=True) if is_control(name)}
     arms = controls == set(labels) and min(Counter(labels).values()) > 1
-    found.header = [*(["Arm"] if arms else found.header[:1]), *found.header[1:]]
+    effects = any(True for head in found.header for _ in with_stem(head, "effect"))
+    if not arms and not effects and len(set(labels)) > 1 and min(Counter(names).values()) > 1:
+        raise EvidenceError(
+            f"{where}: the rows below {labels[0]!r} and {labels[-1]!r} have the same names, such as "
+            f"{names[0]!r}: arms, or studies? write study and arm, or outcome, in columns of their own."
+        )
+    found.header = [
+        *found.header[:at],
+        "Arm" if arms else found.header[at],
+        *found.header[at + 1 :],
+    ]
     for place, of in zip(kept, labels, strict=True):
         row = found.rows[place]
         found.rows[place] = [*row, *[""] * (len(found.header) - len(row)), of]

@@ -106,6 +106,10 @@ def cleaned(role: str, cells: Sequence[str]) -> list[str]:
     """Write designs by their names here, and p values without their letter, with a point as decimal mark."""
     if role == "design":
         return [_design(cell) for cell in cells]
+    if role == "ci_level" and (floats(cells) > 1).any():  # 95 of 95 %
+        return [
+            f"{float(v) / 100:g}" if v > 1 else c for c, v in zip(cells, floats(cells), strict=True)
+        ]
     if role != "p_value":
         return list(cells)
     plain = [cell.lstrip("pP ").removeprefix("-value").lstrip(" ") for cell in cells]

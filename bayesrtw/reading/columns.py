@@ -313,9 +313,16 @@ def _way(
     if not found and not groups and (logs := limits_of_ratios(numbers)):
         columns |= logs
         found = effects({**numbers, **logs}, columns, roles, texts)
-    whole = _whole(numbers, texts)
+    whole = [] if found or groups else _whole(numbers, texts)
     if groups and of_groups(found):
         found = []
+    studies = columns[texts["study"]] if "study" in texts else []
+    coded = [h for h in numbers if any(w.role == "treatment" for w in meanings(h, "text"))]
+    if whole and coded and len(set(studies)) < len(studies):
+        raise EvidenceError(
+            f"{where}: {coded[0]!r} numbers the arms of studies; write their names, such as control, so that "
+            "it is known which is compared with which."
+        )
     for choices in (found, groups, whole):
         if len(choices) == 1:
             others = other_effects(numbers, choices[0])

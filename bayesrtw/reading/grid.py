@@ -283,7 +283,7 @@ def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
     if not draft.rows:
         raise EvidenceError(f"{where}: has a header and no rows; give one row a result.")
     header = _row_names(draft, header)
-    found = results(header, draft.rows, draft.lines)
+    found = results(header, draft.rows, draft.lines, where)
     header, draft.rows, draft.lines = found.header, found.rows, found.lines
     draft.said += found.said
     _even(draft, header)

@@ -29,7 +29,7 @@ _QUANTILE: Final = re.compile(r"(?<![\d.,])(97|2)[.,]5\s*%")
 
 #: Words beside the end of an interval that say no more of it.
 _OF_INTERVAL: Final = frozenset(
-    {"ci", "cis", "ki", "ic", "bi", "95", "conf", "confidence", "interval", "limit", "bound"}
+    {"ci", "cis", "cri", "ki", "ic", "bi", "95", "conf", "confidence", "interval", "limit", "bound"}
     | {"al", "de", "del", "von", "pa", "av"}
 )
 

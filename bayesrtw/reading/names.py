@@ -32,13 +32,18 @@ def named(columns: Mapping[str, list[str]], roles: Mapping[str, str], count: int
         said += f", {roles[key]!r} where that repeats" if key in of else ""
         base = [f"{a} {y}".strip() for a, y in zip(author, year or [""] * count, strict=True)]
         return Names(_told(base, of.get(key)), (f"studies named by {said}",))
-    for role in ("trial", "study", "id", "row.names", "cited.as"):
+    for role in ("trial", "study", "id", "row.names"):
         if role in of:
             said = f"study from {roles[role]!r}"
             return Names(list(of[role]), () if role == "study" else (said,))
+    cited = of.get("cited.as", [])
+    if cited and _unique(cited):
+        return Names(list(cited), (f"study from {roles['cited.as']!r}",))
     for heading, cells in columns.items():
         if heading not in roles.values() and all(cells) and _words(cells) and _unique(cells):
             return Names(list(cells), (f"study from {heading!r}",))
+    if cited:
+        return Names(list(cited), (f"study from {roles['cited.as']!r}",))
     rows = [f"row {row}" for row in range(1, count + 1)]
     return Names(rows, ("studies have no names: each row is one",))
 

@@ -154,6 +154,12 @@ def _way(stem: str, treated: _Group, control: _Group) -> Way:
     return Way(what, roles)
 
 
+def _shared(group: _Group) -> _Group:
+    """Give what outcomes without it may take from a group: its people, and its SD if that has no mean."""
+    lent = ("n",) if set(_MAIN) & group.keys() else ("n", "sd", "se_mean")
+    return {quantity: heading for quantity, heading in group.items() if quantity in lent}
+
+
 def _more(arms: Mapping[_Arm, _Group], found: Way) -> list[Way]:
     """Find further outcomes whose people stand in the columns of another."""
     used = set(found.roles.values())
@@ -163,13 +169,15 @@ def _more(arms: Mapping[_Arm, _Group], found: Way) -> list[Way]:
         for t, treated in arms.items()
         if c.end == "c" and c.opposite(t)
     }
-    people = [(w, t["n"], c["n"]) for (_, w), (t, c) in both.items() if "n" in t and "n" in c]
+    people = [
+        (w, _shared(t), _shared(c)) for (_, w), (t, c) in both.items() if "n" in t and "n" in c
+    ]
     ways = []
     for (stem, word), (treated, control) in both.items():
         main = [q for q in _MAIN if q in control and q in treated and control[q] not in used]
         if main and not {"n", "non_events"} & control.keys():
             ways += [
-                _way(" ".join(stem), {**treated, "n": one}, {**control, "n": two})
+                _way(" ".join(stem), {**one, **treated}, {**two, **control})
                 for named, one, two in people
                 # Digits beside groups that have names count something else, such as occasions.
                 if named.isdigit() or not word.isdigit()

@@ -1,5 +1,6 @@
 """Where the values of a table contradict what its headings say, so that no heading decides alone."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -11,7 +12,7 @@ from bayesrtw.evidence.convert import asymmetry
 from bayesrtw.evidence.measure import MEASURES, measure_called
 from bayesrtw.evidence.reported import ASYMMETRY
 from bayesrtw.reading.cleaned import floats
-from bayesrtw.reading.headings import bare, meanings
+from bayesrtw.reading.headings import bare, meanings, tokens
 
 #: Share of rows that must fit the other reading before the heading is not believed.
 _MOST: Final = 0.8
@@ -40,7 +41,7 @@ def against(
     if logs.any():
         words = {"measure": min(name for name in named if name.startswith("log_")), **words}
         got = {role: np.where(logs, values, np.nan) for role, values in got.items()}
-    for check in (_variance, _ratio, _swapped, _shares):
+    for check in (_turned, _variance, _ratio, _swapped, _shares):
         found = check(got, roles, words)
         if found:
             return found
@@ -143,6 +144,22 @@ def _mostly(good: NDArray[np.bool_], there: NDArray[np.bool_]) -> bool:
 
 def _near(one: NDArray[np.float64], two: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(np.abs(one - two) <= _AGREES * np.abs(two))
+
+
+def _turned(
+    got: Mapping[str, NDArray[np.float64]], roles: Mapping[str, str], words: Mapping[str, str]
+) -> str:
+    """Find headings that say that the comparison group stands first."""
+    del got, words
+    heading = roles.get("estimate", roles.get("effect", ""))
+    one, versus, two = re.sub(r"\b(versus|vs)\b\.?", "\0", heading, flags=re.I).partition("\0")
+    if not versus or not any(map(_is_control, tokens(one))) or any(map(_is_control, tokens(two))):
+        return ""
+    return (
+        f"{heading!r} is of the comparison against the programme; turn it (1 / a ratio, minus a difference, "
+        f"and its limits in the other order), or say that it is meant so with --columns '{heading}="
+        f"{'estimate' if 'estimate' in roles else 'effect'}'"
+    )
 
 
 def _variance(

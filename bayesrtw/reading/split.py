@@ -10,7 +10,7 @@ from bayesrtw.reading.headings import LEVELS, bare, counts, meanings, with_stem
 
 _NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _BETWEEN: Final = (
-    r"(?:\s*(?:,|;|\bto\b|\bbis\b|\btil\b|\btill\b|\bà\b|\ba\b|\.\.\.?|–|—)\s*|\s+-\s+|-)"
+    r"(?:\s*(?:,|;|\bto\b|\bbis\b|\btil\b|\btill\b|\bà\b|\ba\b|\.\.\.?|–|—|→)\s*|\s+-\s+|-)"
 )
 _PAIR: Final = rf"[(\[]?\s*({_NUMBER})\s*{_BETWEEN}\s*({_NUMBER})\s*[)\]]?"
 
@@ -28,15 +28,21 @@ _SHAPES: Final = {
         rf"(?:{_SHARE}\s*[(\[]\s*)?({_NUMBER})\s*(?:/|\bof\b|\bvon\b)\s*({_NUMBER})\s*[)\]]?"
         rf"(?:\s*[=,;:]?\s*[(\[]?\s*{_SHARE}\s*[)\]]?)?"
     ),
+    "joined": re.compile(rf"({_NUMBER})\s*[,;:]?\s+{_PAIR}"),
     "spread": re.compile(
-        rf"({_NUMBER})\s*(?:\(\s*({_NUMBER})\s*\)|±\s*({_NUMBER}))"
+        rf"({_NUMBER})\s*(?:[(\[]\s*({_NUMBER})\s*[)\]]|±\s*({_NUMBER}))"
         rf"(?:\s*[,;]?\s*[(\[]?\s*(?:n\s*=\s*)?(\d+)\s*[)\]]?)?"
     ),
 }
 
 #: A P value after an estimate, and its name in a heading.
-_P_VALUE: Final = re.compile(r"\s*[;,]?\s*(?:[(\[]\s*)?\bp(?:-?value)?\s*[=<>≤≈]\s*[.\d]+", re.I)
+_P_VALUE: Final = re.compile(
+    r"\s*[;,]?\s*(?:[(\[]\s*)?\bp(?:-?value)?\s*[=<>≤≈]\s*[.\d]+|\s+n\.?s\.?$", re.I
+)
 _P_NAMED: Final = re.compile(r"\s*[;,/]\s*p(?:[- ]?(?:values?|wert|verdi|värde))?\s*$", re.I)
+
+#: Ends of an interval that a space alone parts.
+_WITHIN: Final = re.compile(r"([(\[][-+]?[\d.]+)\s+([\d.]+\s*[)\]])")
 
 #: The name of an effect before its number: ``aHR = 1.2``.
 _NAMED: Final = re.compile(r"([^\W\d_][^\d=:([]*?)\s*[=:]?\s*(?=[-+.\d])")
@@ -52,7 +58,7 @@ _ANY: Final = "|".join(LEVELS)
 #: What is written of a confidence interval beside the name of an estimate.
 _LEVEL: Final = re.compile(
     rf"[(\[,]?\s*(?:(?<![\d.])(?P<before>{_ANY})\s*(?:%|per ?cent)?\s*)?[-,]?\s*"
-    r"\b(ci|ki|ic|bi|confidence interval)\b"
+    r"\b(ci|ki|ic|bi|cri|confidence interval|credible interval)\b"
     rf"\s*(?:\(?(?:(?:à|a|al|del?|von|på|av)\s+)?(?P<after>{_ANY})(?![\d.])\s*%?)?[)\]]?",
     re.I,
 )
@@ -151,6 +157,7 @@ class _Cells:
             self.heading = _P_NAMED.sub("", self.heading)
         if interval:
             plain = {c: _JOINED.sub(" to ", t.replace("from ", "")) for c, t in plain.items()}
+            plain = {c: _WITHIN.sub(r"\1 to \2", t) for c, t in plain.items()}
         named = {c: _NAMED.match(text) for c, text in plain.items()}
         words = {c: m[1].strip(" ,;") for c, m in named.items() if m and _is_effect(m[1])}
         plain = {c: t[m.end() :] if (m := named[c]) and c in words else t for c, t in plain.items()}
@@ -179,10 +186,10 @@ class _Cells:
             self.written = {c: _INSIDE.sub("(", text) for c, text in self.written.items()}
         for shape, pattern in _SHAPES.items():
             texts = {c: _whole(c) for c in self.there} if shape in ("of", "share") else self.written
-            if shape == "estimate" and 2 * sum(
-                len(re.findall(r"\d\s*%", t)) > 2 for t in texts.values()
-            ) > len(texts):
-                self.percent = True
+            signs = [len(re.findall(r"\d\s*%", text)) for text in texts.values()]
+            most = {"estimate": 3, "interval": 2}.get(shape, 0)
+            self.percent = most > 0 and 2 * sum(n >= most for n in signs) > len(signs)
+            if self.percent:
                 texts = {c: re.sub(r"(?<=\d)\s*%", "", t) for c, t in texts.items()}
             fits = {cell: pattern.fullmatch(text) for cell, text in texts.items()}
             count = max(
@@ -191,7 +198,6 @@ class _Cells:
             names = _names(self.heading, shape, count)
             if names and 2 * sum(map(bool, fits.values())) >= len(texts):
                 return self._cut(names, fits)
-            self.percent = False
         return None
 
     def _cut(
@@ -227,8 +233,8 @@ def _names(heading: str, shape: str, count: int) -> tuple[str, ...]:
             " ,;("
         )
         return f"{name} median", f"{name} q1", f"{name} q3"
-    if shape == "estimate":
-        if _RANGE.search(heading):
+    if shape in ("estimate", "joined"):
+        if _RANGE.search(heading) or (shape == "joined" and not _LEVEL.search(heading)):
             return ()
         found = _LEVEL.search(heading)
         level = (found["before"] or found["after"] or "") if found else ""

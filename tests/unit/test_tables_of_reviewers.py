@@ -62,6 +62,9 @@ def are_means(found):
         ("Studie;Adjustierte OR;KI unten;KI oben\nA;1,2;0,9;1,6\nB;1,45;1,05;2\n", "odds"),
         ("Étude;HR ajusté;IC à 95%\nA;1,20;[0,90 - 1,60]\nB;1,45;[1,05 - 2,00]\n", "hazard"),
         ("Studie;OR;KI u;KI o\nA;1,2;0,9;1,6\nB;1,45;1,05;2\n", "odds"),
+        ("Study\tHR (95% CrI)\nA\t1.2(0.9 -1.6)\nB\t1.45 [1.05 2.0] n.s.\n", "hazard"),
+        ("Study\tHR 95%CI\nA\t1.2 0.9-1.6\nB\t1.45; 1.05 → 2.0\n", "hazard"),
+        ("No,Study,HR,Lower,Upper\n,Exercise,,,\n1,A,1.2,0.9,1.6\n,CBT,,,\n2,B,1.45,1.05,2\n", "hazard"),
         ("study,hr,2.5%,97.5%\nA,1.2,0.9,1.6\nB,1.45,1.05,2.0\n", "hazard"),
         ("study,HR,HR_l,HR_u\nA,1.2,0.9,1.6\nB,1.45,1.05,2.0\n", "hazard"),
         ("Author, year;HR (95% CI)\nBerg, 2010;1.2 (0.9 to 1.6)\nVik, 2012;1.45 (1.05 to 2.0)\n", "hazard"),
@@ -194,6 +197,8 @@ def test_counts(tmp_path, text):
             "A;50;24,1 (5,2);51;26 (5,5)\n"
             "B;40;30,2 (7,1);42;33,3 (6,9)\n"
         ),
+        "Study,n T,Mean [SD] T,n C,Mean [SD] C\nA,50,24.1 [5.2],51,26 [5.5]\nB,40,30.2 [7.1],42,33.3 [6.9]\n",
+        "Study,Days T (M),SD T,n T,Days C (M),SD C,n C\nA,24.1,5.2,50,26,5.5,51\nB,30.2,7.1,40,33.3,6.9,42\n",
         "Study,n T,T mean ± SD,n C,C mean ± SD\nA,50,24.1 ± 5.2,51,26 ± 5.5\nB,40,30.2±7.1,42,33.3±6.9\n",
         (
             "Study\tIntervention: mean (SD), n\tControl: mean (SD), n\n"
@@ -335,6 +340,37 @@ def test_several_missing_numbers_a_cell_are_missing(tmp_path):
 def test_what_can_be_read_in_two_ways_is_asked(tmp_path, text, said):
     with pytest.raises(EvidenceError, match=said):
         opened(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "Study,Events,N\nBerg,,\nIPS,12,100\nCBT,8,98\nVik,,\nIPS,30,120\nCBT,22,119\n",
+            "arms, or studies",
+        ),
+        (
+            "Study,Arm,Events,N\nBerg,1,12,100\nBerg,2,8,98\nVik,1,30,120\nVik,2,22,119\n",
+            "'Arm' numbers the",
+        ),
+        (
+            "Study,HR (control vs IPS),Lower,Upper\nA,1.2,0.9,1.6\nB,1.4,1.1,1.8\n",
+            "against the programme; turn it",
+        ),
+    ],
+)
+def test_groups_that_may_stand_either_way_are_asked_about(tmp_path, text, said):
+    with pytest.raises(EvidenceError, match=said):
+        opened(tmp_path, text)
+
+
+def test_levels_and_differences_of_risks_in_per_cent(tmp_path):
+    text = "Study,HR,Lower,Upper,CI level\nA,1.2,0.9,1.6,95%\nB,1.45,1.05,2.0,90%\n"
+    widths = np.log(RATIOS[:, 2] / RATIOS[:, 1]) / 2
+    found = opened(tmp_path, text)
+    np.testing.assert_allclose(found.data["se"], widths / [Z, 1.6448536269514722])
+    found = opened(tmp_path, "Study,RD,95% CI\nA,4%,-5% to 13%\nB,7%,-4% to 18%\n")
+    holds(found, [0.04, 0.07], np.array([0.18, 0.22]) / 2 / Z, "risk_difference")
 
 
 def test_numbers_that_are_struck_through_are_asked_about(tmp_path):
