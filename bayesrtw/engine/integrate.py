@@ -22,7 +22,7 @@ from bayesrtw.posterior.marginal import (
     series,
     unresolved,
 )
-from bayesrtw.posterior.nodes import Nodes, Range
+from bayesrtw.posterior.nodes import Nodes
 
 Array = NDArray[np.float64]
 
@@ -230,14 +230,19 @@ def integrate(
     seen = _Recalled(problem)
     try:
         at = looks(seen.log_density, problem.axes, moments)
-        coarser, before, moved, first = None, None, np.inf, None
+        coarser, before, moved = None, None, np.inf
         each = max(8, start // 2 ** (dims - 1))
         growth, shares = GROWTH[dims - 1], _shares(at)
         while math.prod(counts := _counts(each, shares)) <= (MOST_ALONE, MOST_NODES)[dims > 1]:
             found = lay(
-                seen.log_density, problem.axes, counts, at, size=size, moments=moments, first=first
+                seen.log_density,
+                problem.axes,
+                counts,
+                at,
+                size=size,
+                moments=moments,
+                earlier=coarser,
             )
-            first = found.ranges[0]
             after = answer(problem, found, seen.given(found.on_axes()))
             if coarser is not None and before is not None:
                 moved = float(np.max(np.abs(after - before)))
@@ -248,10 +253,10 @@ def integrate(
                     if not marginal:
                         return Integral(kept, found, (), moved)
 
-                    def again(counts: tuple[int, ...], first: Range = first) -> Nodes:
+                    def again(counts: tuple[int, ...], earlier: Nodes = found) -> Nodes:
                         density, axes = seen.log_density, problem.axes
                         return lay(
-                            density, axes, counts, at, size=size, moments=moments, first=first
+                            density, axes, counts, at, size=size, moments=moments, earlier=earlier
                         )
 
                     finer, rest = resolve(found, again, tolerance)

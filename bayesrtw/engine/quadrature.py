@@ -356,6 +356,7 @@ def lay(
     moments: Sequence[int | Array],
     lead: int = 0,
     first: Range | None = None,
+    earlier: Nodes | None = None,
 ) -> Nodes:
     """Lay nodes and weigh them.
 
@@ -377,7 +378,9 @@ def lay(
     lead
         Leading axes of the density: those of the hyperparameters that are held.
     first
-        Range of the first hyperparameter, where other nodes of the same density have shown it.
+        Range of the first hyperparameter, where it is known.
+    earlier
+        Other nodes of the same density, which have shown the ranges of the first two hyperparameters.
 
     Returns
     -------
@@ -390,6 +393,8 @@ def lay(
         If the posterior is improper.
     """
     place = len(at) - len(axes)
+    if earlier is not None:
+        first = earlier.ranges[0]
     if first is None:
         outer = log_density if len(axes) == 1 else _profile(log_density, axes, at[place:])
         density = _in_u(outer, axes[0])
@@ -408,7 +413,10 @@ def lay(
         return Nodes((value,), log - total[..., None], total, (first,), tuple(counts))
 
     inner = held_at(log_density, (value,))
-    found = lay(inner, axes[1:], counts[1:], at, size=size, moments=moments[1:], lead=lead + 1)
+    second = None if earlier is None else _beside(earlier, x)
+    found = lay(
+        inner, axes[1:], counts[1:], at, size=size, moments=moments[1:], lead=lead + 1, first=second
+    )
     log = log + found.log_total
     total = _log_sum(log)
     joint = (log - total[..., None])[..., None] + found.log_weight
@@ -416,6 +424,20 @@ def lay(
     spread = np.broadcast_to(value[..., None], joint.shape).reshape(flat)
     values = (spread, *(other.reshape(flat) for other in found.values))
     return Nodes(values, joint.reshape(flat), total, (first, *found.ranges), tuple(counts))
+
+
+def _beside(earlier: Nodes, x: Array) -> Range:
+    """Take ranges of the second hyperparameter at places of the first, from the nodes on both sides of each.
+
+    Ranges are a step wider than need be, and their ends move one way between two nodes.
+    """
+    known = rule(earlier.counts[0])[0]
+    right = np.minimum(np.searchsorted(known, x), len(known) - 1)
+    left, own = np.maximum(right - 1, 0), earlier.ranges[1]
+    return Range(
+        np.minimum(own.low[..., left], own.low[..., right]),
+        np.maximum(own.high[..., left], own.high[..., right]),
+    )
 
 
 def log_rule(nodes: Nodes, axes: Sequence[Axis]) -> Array:

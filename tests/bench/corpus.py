@@ -25,6 +25,7 @@ import time
 import traceback
 from collections import Counter
 from dataclasses import replace
+from itertools import batched
 from pathlib import Path
 
 import numpy as np
@@ -369,22 +370,36 @@ def together(asked):
         new = group.solved.mixture(combine, new=True)
         figures = answers(pooled, new, tau, group.solved.log_evidence)
         found |= {asked[at][0]: row for at, row in zip(group.places, figures, strict=True)}
+    each = []
     for place in alone:
         problem = pose(designs[place])
-        (found[asked[place][0]],) = direct(problem, integrate(problem, 64, 1e-8))
+        each.append((place, problem, integrate(problem, 64, 1e-8)))
+    each.sort(key=lambda one: len(one[2].nodes.log_weight))
+    for some in batched(each, 16):
+        figures = direct([(problem, found) for _, problem, found in some])
+        found |= {asked[place][0]: row for (place, *_), row in zip(some, figures, strict=True)}
     return found
 
 
-def direct(problem, found):
-    """The same of one problem by itself."""
-    values, weight = pruned(found.nodes)
-    given = problem.given(values)
-    combine = problem.design.quantities["mu"].combine[0]
-    mean = (given.mean @ combine)[:, None]
-    variance = np.einsum("nij,i,j->n", given.covariance, combine, combine)[:, None]
-    pooled = weight, mean, np.sqrt(variance)
-    new = weight, mean, np.sqrt(variance + values[0][:, None] ** 2)
-    return answers(pooled, new, np.array([weight @ values[0]]), [found.nodes.log_total])
+def direct(integrals):
+    """The same of problems that were integrated one by one."""
+    pruned_nodes = [pruned(found.nodes) for _, found in integrals]
+    most, tau = max(len(weight) for _, weight in pruned_nodes), []
+    # Places that one does not have weigh nothing.
+    weight, mean = np.zeros((2, most, len(integrals)))
+    own, new = np.ones((2, most, len(integrals)))
+    for place, ((problem, _), (values, share)) in enumerate(
+        zip(integrals, pruned_nodes, strict=True)
+    ):
+        given, here = problem.given(values), slice(len(share))
+        combine = problem.design.quantities["mu"].combine[0]
+        variance = np.einsum("nij,i,j->n", given.covariance, combine, combine)
+        centre = given.mean @ combine
+        weight[here, place], mean[:, place], mean[here, place] = share, share @ centre, centre
+        own[here, place], new[here, place] = variance, variance + values[0] ** 2
+        tau.append(share @ values[0])
+    logs = [found.nodes.log_total for _, found in integrals]
+    return answers((weight, mean, np.sqrt(own)), (weight, mean, np.sqrt(new)), tau, logs)
 
 
 def answers(pooled, new, tau, log_evidence):
