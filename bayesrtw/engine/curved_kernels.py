@@ -21,9 +21,9 @@ from bayesrtw.posterior.kernels import Kernels, blended
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 
-#: What series of coefficients may leave out, in probability; with several, rules are right to less.
-ENOUGH = {0: 1e-8, 1: 1e-8}
-SEVERAL = 1e-7
+#: What series of coefficients may leave out, in probability, by their number; rules of many tell less.
+ENOUGH = {0: 1e-8, 1: 1e-8, 2: 1e-7, 3: 1e-7}
+SEVERAL = 1e-5
 #: Values at nodes that are laid at once.
 AT_ONCE = 1_000_000
 

@@ -35,8 +35,11 @@ WINDOWS, STRIDE, FEW = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18), 2.0, 48
 APART, UNLIKE, DEGREE = 0.7, 0.2, 16
 #: Cells along a mean; a normal of less weight than this has none.
 CELLS, TRIFLE = 1 << 20, 1e-13
-#: What a series may leave out before it is none.
-WILD = 1.0
+#: What a series may leave out before it is none, in probability.
+WILD = 0.1
+#: Most that an orthonormal Hermite polynomial comes to under the normal density, whatever its degree: by
+#: Cramer's inequality, |h_n(z)| <= 1.0864 exp(z^2 / 4).
+MOST = 1.0864 / math.sqrt(2.0 * math.pi)
 #: Numbers in one array of a recurrence: a few of them stay in the cache.
 AT_ONCE = 16_384
 #: A point with less than this share of the posterior has no kernel.
@@ -271,16 +274,17 @@ def _kernel(
         some = np.flatnonzero(left > enough)
     # A series that does not fall off at all says less than the normal of its mean and SD.
     wild = left > WILD
-    best[wild, 1:], scale[wild], left[wild] = 0.0, 1.0, WILD
+    best[wild, 1:], scale[wild], left[wild] = 0.0, 1.0, 1.0
     found = Hermite(start.mean, scale * start.sd, best)
     return found, left
 
 
 def _last(terms: Array) -> Array:
-    """Largest of the last coefficients of each series, shape (point,)."""
+    """Bound what the last terms of each series add to the probability below any value, shape (point,)."""
     if terms.shape[1] < 4:
         return np.zeros(len(terms))
-    return np.asarray(np.max(np.abs(terms[:, -3:]), axis=1))
+    most = MOST / math.sqrt(terms.shape[1] - 3.0)
+    return np.asarray(most * np.max(np.abs(terms[:, -3:]), axis=1))
 
 
 class ManyNormals:
@@ -400,6 +404,5 @@ def _by_powers() -> Array:
 
 def left_out(mass: Array, terms: Array) -> float:
     """Measure what series with some masses leave out, in probability."""
-    # Below a point a term adds at most this.
-    most = np.max(np.abs(terms[:, -2:]), axis=1) / math.sqrt(2.0 * math.pi * terms.shape[1])
+    most = MOST / math.sqrt(terms.shape[1]) * np.max(np.abs(terms[:, -2:]), axis=1)
     return float(mass @ most / np.sum(mass))

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,8 +39,8 @@ LEVELS = (0.9, 0.8, 0.5)
 #: Largest shift that is tried, in standard errors of the widest estimate: beyond it no data are left.
 FARTHEST = 10.0
 
-#: Points at which a crossing is looked for before it is solved.
-SCAN = 25
+#: Points at which a crossing is looked for before it is solved; and where each lays its own nodes.
+SCAN, FEW = 25, 13
 
 #: A solution is final when nodes laid anew find it this near: in probability, or relative to an SD.
 SETTLED = 1e-8
@@ -50,8 +51,8 @@ NEAR, TRIFLE = 1e-10, 1e-16
 #: Rounds of laying nodes anew; two or three do.
 ROUNDS = 10
 
-#: An SD of a prior is found to this, relative to itself, on nodes that are laid.
-STILL = 1e-10
+#: An SD of a prior is found to this, relative to itself: on nodes that are laid, and where each lays its own.
+STILL, DEAR = 1e-10, 1e-6
 
 #: Prior SDs of the mean that are tried, as shares of the registered one.
 NARROWEST, WIDEST = 1e-3, 1e2
@@ -245,7 +246,8 @@ def tip_shifts(
 
 def _scan(problem: _Shifted, towards: float, levels: Sequence[float]) -> tuple[Array, Array]:
     """Probabilities on one side of no shift, denser near it, as far as the last of the levels is crossed."""
-    grid = towards * FARTHEST * problem.unit * np.linspace(0.0, 1.0, SCAN) ** 2
+    points = FEW if problem.still.shifts.anew else SCAN
+    grid = towards * FARTHEST * problem.unit * np.linspace(0.0, 1.0, points) ** 2
     seen: list[float] = []
     for shift in grid.tolist():
         seen.append(problem.still.chance(shift))
@@ -372,20 +374,20 @@ def _tip_prior(
     def called(sd: float, laid: Means) -> str:
         return classify(*sides.chances(laid.under(0.0, sd)))
 
-    grid = np.geomspace(*ends, SCAN)
-    names = [called(float(sd), laid) for sd in grid]
-    changed = next((i for i, other in enumerate(names) if other != name), None)
+    grid = np.geomspace(*ends, SCAN).tolist()
+    pairs = ((same, sd, called(sd, laid)) for same, sd in pairwise(grid))
+    changed = next((each for each in pairs if each[2] != name), None)
     if changed is None:
         return math.nan, ""
-    same, differs, other = float(grid[changed - 1]), float(grid[changed]), names[changed]
-    before = math.nan
+    same, differs, other = changed
+    before, still = math.nan, DEAR if laid.anew else STILL
     for _ in range(ROUNDS):
         # An interval that nodes laid anew have moved out of is widened first.
         for _ in range(ROUNDS):
             if called(same, laid) == name:
                 break
             same *= (same / differs) ** 2.0
-        while abs(differs / same - 1.0) > STILL:
+        while abs(differs / same - 1.0) > still:
             middle = math.sqrt(same * differs)
             found = called(middle, laid)
             same, differs = (middle, differs) if found == name else (same, middle)

@@ -10,6 +10,7 @@ from numpy.polynomial import hermite_e
 from numpy.testing import assert_allclose
 from scipy import integrate, stats
 
+from bayesrtw.engine.curved_series import kernels_of
 from bayesrtw.posterior.kernels import Kernels, blended
 from bayesrtw.posterior.series import coefficients
 
@@ -86,3 +87,19 @@ def test_a_blend_is_the_weighted_sum(kernel):
     assert_allclose(both.below(0.3), expected, atol=1e-9)
     area = integrate.quad(lambda x: float(np.exp(both.log_density(x))), -3, 4, limit=200)[0]
     assert_allclose(area, 1.0, atol=1e-7)
+
+
+@pytest.mark.parametrize("degree", [6, 8, 10, 12])
+@pytest.mark.parametrize("skew", [20, 50, 200])
+def test_what_a_series_leaves_out_bounds_the_error_of_its_probabilities(skew, degree):
+    """Cut series of gamma distributions: the bound holds, and is not so wide that it says nothing."""
+    law = stats.gamma(skew)
+    z, w = hermite_e.hermegauss(41)
+    share = w * law.pdf(law.mean() + law.std() * z) / np.exp(-0.5 * z**2)
+    x = law.mean() + law.std() * z
+    found, _, left = kernels_of(x[None], share[None] / share.sum(), np.ones(1), degree, 1.0)
+
+    at = law.ppf(np.linspace(0.001, 0.999, 200))
+    off = max(abs(found.beyond(float(each), above=False) - law.cdf(each)) for each in at)
+
+    assert off < left < 25 * off
