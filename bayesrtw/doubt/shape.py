@@ -9,6 +9,7 @@ import numpy as np
 from bayesrtw.doubt.rows import Rows, some_of
 from bayesrtw.doubt.rule import Doubt
 from bayesrtw.evidence.convert import asymmetry
+from bayesrtw.evidence.frame import ONLY_RETURNS
 from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.evidence.reported import ASYMMETRY
 from bayesrtw.evidence.route import half_unit
@@ -62,10 +63,13 @@ def question(evidence: Evidence) -> str:
     how = evidence.data["conversion"].to_numpy() if "conversion" in evidence.data else ()
     said = dict.fromkeys(str(each) for each in how if str(each) not in ("", "nan"))
     why = f" ({'; '.join(list(said)[:3])})" if said else ""
-    return (
-        f"{evidence.where}: no row has an effect and a standard error{why}; give effect and se, or the "
-        "numbers they follow from."
-    )
+    remedy = "give effect and se, or the numbers they follow from."
+    if any(str(name) in ONLY_RETURNS for name in evidence.data.data_vars):
+        remedy = (
+            "shares, ratios and days of return to work are pooled by an analysis whose likelihood is "
+            "'return_to_work'."
+        )
+    return f"{evidence.where}: no row has an effect and a standard error{why}; {remedy}"
 
 
 def _totals(rows: Rows) -> Iterator[Doubt]:

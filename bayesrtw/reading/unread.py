@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from bayesrtw.errors import shown
+from bayesrtw.evidence.frame import ONLY_RETURNS
 from bayesrtw.evidence.measure import DIAGNOSTIC
 from bayesrtw.reading.cleaned import floats
 from bayesrtw.reading.headings import (
@@ -44,6 +45,12 @@ def unread(
     ):
         if found:
             return found
+    if own := [each for each in columns if each in ONLY_RETURNS - {"at", "at_2", "at_3"}]:
+        return (
+            f"no column holds a result; {shown(own)} are read where all rows tell hazard ratios of returning "
+            "to work (--measure log_hazard_ratio, or a column measure), by an analysis whose likelihood is "
+            "'return_to_work'"
+        )
     return (
         f"no column holds a result; found {shown(columns)}; give effect and se, or estimate with ci_low "
         "and ci_high, or counts (events_t, n_t, events_c, n_c), or means (mean_t, sd_t, n_t, mean_c, sd_c, "

@@ -242,3 +242,13 @@ def test_rows_of_one_study_in_other_currencies_are_named() -> None:
     ):
         found = ReturnToWork().findings(brw.Evidence.from_returns(pd.DataFrame(rows)))
         assert ("same-people" in {each.check for each in found}) == said
+
+
+def test_files_of_days_without_an_analysis_of_their_own_say_which_one(tmp_path: Path) -> None:
+    frame = pd.DataFrame([{"study": "A"} | TOLD["days"]])
+    frame.to_csv(tmp_path / "mine.csv", index=False)
+    with pytest.raises(EvidenceError, match=r"a column measure.*'return_to_work'"):
+        brw.open_dataset(tmp_path / "mine.csv")
+    found = brw.open_dataset(tmp_path / "mine.csv", measure="log_hazard_ratio")
+    with pytest.raises(EvidenceError, match="likelihood is 'return_to_work'"):
+        brw.run(found)
