@@ -26,7 +26,7 @@ from bayesrtw.posterior.nodes import rule as line
 Array = NDArray[np.float64]
 
 #: Nodes for each hyperparameter, where there are none, one, two and three of them.
-COUNTS = ((1,), (40, 56, 80, 120, 200, 320, 480), (16, 22, 30, 42, 60), (10, 13, 17, 23))
+COUNTS = ((1,), (40, 56, 80, 120, 200, 320, 480), (16, 22, 30, 42, 60, 86), (10, 13, 17, 23))
 #: The same of one hyperparameter where coefficients are integrated by a coarse rule.
 COARSE = (20, 28, 40)
 #: Movement of reported figures between two rules, in posterior SDs, that is allowed: up to three
