@@ -49,7 +49,7 @@ SIZES = {
     2: (7, 11, 15, 21, 31, 43, 61),
     3: (5, 7, 9, 13, 19),
 }
-LEVELS = (1, 2, 3, 4, 5)
+LEVELS = (1, 2, 3, 4, 5, 6, 7)
 
 
 def sizes(dimension: int) -> tuple[int, ...]:
