@@ -89,23 +89,31 @@ def no_names(evidence: Evidence, columns: Sequence[str]) -> list[str]:
     return found
 
 
+#: What is wrong with a cell, and what to do.
+UNCLEAN = {
+    "has a plus sign with nothing beside it": "name the component, or leave out the sign",
+    "names a component twice": "name it once, or give doses in columns of their own",
+}
+
+
+def fault(cell: str, plus: str) -> str:
+    """Say what is wrong with a cell, one of `UNCLEAN`; nothing if nothing is."""
+    empty, twice = UNCLEAN
+    parts = [part.strip() for part in cell.split(plus)]
+    if "" in parts:
+        return empty if cell.strip() else ""
+    return twice if len(set(parts)) < len(parts) else ""
+
+
 def unclean(evidence: Evidence, column: str, cells: Sequence[str], plus: str) -> list[str]:
     """Name cells with a plus sign beside which nothing stands, and those that name a component twice."""
     found = []
-    parts = [[part.strip() for part in cell.split(plus)] for cell in cells]
-    for wrong, what in (
-        (
-            ["" in each and any(each) for each in parts],
-            "has a plus sign with nothing beside it in rows {}; name the component, or leave out the sign.",
-        ),
-        (
-            [len(set(each)) < len(each) and "" not in each for each in parts],
-            "names a component twice in rows {}; name it once, or give doses in columns of their own.",
-        ),
-    ):
+    for what, remedy in UNCLEAN.items():
+        # Arms of nothing but plus signs are told of as those that name nothing.
+        wrong = [fault(cell, plus) == what and bool(cell.strip(f"{plus} ")) for cell in cells]
         if any(wrong):
-            said = what.format(shown(rows_where(evidence, wrong)))
-            found.append(f"{evidence.where}: {column!r} {said}")
+            rows = shown(rows_where(evidence, wrong))
+            found.append(f"{evidence.where}: {column!r} {what} in rows {rows}; {remedy}.")
     return found
 
 

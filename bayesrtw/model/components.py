@@ -12,8 +12,10 @@ from bayesrtw.errors import Finding, SpecError, shown
 from bayesrtw.evidence.coding import NOTHING
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.component_rows import (
+    UNCLEAN,
     alike_arms,
     everywhere,
+    fault,
     idle_words,
     no_doses,
     no_names,
@@ -461,6 +463,9 @@ class Components:
             if self.arm not in values and (not self.against or self.against not in values):
                 return pooled
             cells = [cell_text(values.get(name, "")) for name in (self.arm, self.against)]
+            for side, cell in zip((self.arm, self.against), cells, strict=True):
+                if what := fault(cell, PLUS):
+                    raise SpecError(f"{side} {cell!r} {what}; {UNCLEAN[what]}.")
             sides = [self._parsed(cell) for cell in cells]
         known = self.names(evidence)
         for name in [name for side in sides for name in side]:

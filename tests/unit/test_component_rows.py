@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import bayesrtw as brw
-from bayesrtw.errors import EvidenceError
+from bayesrtw.errors import EvidenceError, SpecError
 from bayesrtw.model.arm_effects import Arms
 from bayesrtw.model.checked import check
 from bayesrtw.model.components import Components
@@ -151,3 +151,30 @@ def test_words_for_none_that_no_arm_is_called_are_named() -> None:
     told = _told_of(frame, Components(Normal(0, 2), arm="arm", none=("usual care",)))
     assert "`none` declares 'usual care', which no arm is called" in told["none-unused"]
     assert "did you mean 'usual  care'?" in told["none-unused"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        ("a +", "arm 'a \\+' has a plus sign with nothing beside it; name the component"),
+        ("a + + b", "has a plus sign with nothing beside it"),
+        ("+", r"has a plus sign with nothing beside it"),
+        ("a + a", "names a component twice; name it once"),
+    ],
+)
+def test_a_setting_is_read_as_strictly_as_rows(cell: str, said: str) -> None:
+    frame = pd.DataFrame(
+        {
+            "study": list("AABBCC"),
+            "arm": ["none", "a", "none", "b", "a + b", "b"],
+            "mean": [0.0, 1.0, 0.2, 0.4, 0.9, 0.3],
+            "se": 0.3,
+        }
+    )
+    evidence = brw.Evidence.from_arms(frame, benefit="higher")
+    terms = (
+        Components(Normal(0, 2), arm="arm", none=("none",)),
+        Arms(HalfNormal(0.5), baseline=Normal(0, 10)),
+    )
+    with pytest.raises(SpecError, match=said):
+        brw.predict(brw.Model(terms=terms), evidence, at={"arm": cell})

@@ -17,7 +17,7 @@ from networks import (
     parkinsons,
     smoking,
 )
-from scipy.stats import norm
+from scipy.stats import halfnorm, norm
 
 import bayesrtw as brw
 from bayesrtw.engine import solve
@@ -477,3 +477,47 @@ def test_one_effect_of_psychological_programmes_is_that_of_another_system() -> N
     assert [-effect["upper"], -effect["lower"]] == pytest.approx([0.1311, 0.5016], abs=0.006)
     spread = told.loc["tau", ["mean", "sd", "lower", "median", "upper"]].astype(float).tolist()
     assert spread == pytest.approx([0.2904, 0.0885, 0.1536, 0.2774, 0.5019], abs=0.006)
+
+
+def test_a_star_of_small_trials_is_a_sum_of_lines() -> None:
+    # One trial a component and twenty people an arm: given the SD of effects components are independent, so
+    # that sums over lattices of baselines and of one effect are exact. No code of the package.
+    tables = [(3, 4), (2, 0), (1, 5), (4, 2)]
+    rows = [
+        (f"S{place}", arm, r, 20)
+        for place, both in enumerate(tables)
+        for arm, r in zip(("none", f"c{place}"), both, strict=True)
+    ]
+    frame = pd.DataFrame(rows, columns=["study", "arm", "events", "n"])
+    evidence = brw.Evidence.from_arms(frame, measure="log_odds_ratio")
+    terms = (
+        Components(Normal(0, 1), arm="arm", none=("none",)),
+        Arms(HalfNormal(0.5), baseline=Normal(0, 2)),
+    )
+    whole = solve(brw.Model(terms=terms, likelihood=BinomialSingle()), evidence)
+    assert whole.posterior.error < 1e-4
+
+    line, w = np.polynomial.hermite_e.hermegauss(31)
+    effect, base = np.linspace(-6, 6, 601), np.linspace(-9, 9, 181)
+    at, prior = np.linspace(-16, 16, 3201), norm.pdf(effect)
+    taus = np.linspace(0.0, 2.5, 41)
+    each, totals = [], np.ones(len(taus))
+    for none, some in tables:
+        dense = []
+        for tau in taus:
+            p = 1.0 / (1.0 + np.exp(-(at[:, None] + tau / np.sqrt(2) * line)))
+            first, second = ((p**r * (1 - p) ** (20 - r)) @ w for r in (none, some))
+            seen = np.interp(base, at, first) * norm.pdf(base, scale=2.0)
+            dense.append(np.interp(effect[:, None] + base, at, second) @ seen * prior)
+        each.append(np.array(dense))
+        totals *= each[-1].sum(axis=1)
+    weight = totals * halfnorm.pdf(taus, scale=0.5) * np.where(np.arange(len(taus)) % 40, 1.0, 0.5)
+    for place, dense in enumerate(each):
+        density = (weight / dense.sum(axis=1)) @ dense / weight.sum()
+        mean = density @ effect
+        sd = np.sqrt(density @ (effect - mean) ** 2)
+        found = whole.posterior.effects[f"beta[component[c{place}]]"]
+        assert found.moments() == pytest.approx((mean, sd), abs=2e-4)
+        upto = np.cumsum(density) - 0.5 * density
+        ends = np.interp([0.025, 0.5, 0.975], upto, effect)
+        assert found.quantile(np.array([0.025, 0.5, 0.975])) == pytest.approx(ends, abs=1e-3)
