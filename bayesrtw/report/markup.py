@@ -88,7 +88,7 @@ def _table(block: Tabular, n: Printer) -> Markup:
     )
     rows = Markup("\n").join(_row(block, place, cells, n) for place, cells in enumerate(block.rows))
     return Markup(
-        '<div class="scroll" role="region" tabindex="0" aria-label="{label}">\n<table{kind}>{caption}'
+        '<div class="scroll" role="region" tabindex="0" aria-label="Table: {label}">\n<table{kind}>{caption}'
         "<thead><tr>{heads}</tr></thead><tbody>\n{rows}\n</tbody></table>\n</div>"
     ).format(
         label=clean(block.label),
