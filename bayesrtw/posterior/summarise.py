@@ -8,7 +8,7 @@ used. Otherwise the draws are summarised.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 import xarray as xr
@@ -68,8 +68,16 @@ COLUMNS = (
 FIGURES = ("mean", "sd", "median", "lower", "upper", "probability", "mean_back", "sd_back")
 
 
+class WithPosterior(Protocol):
+    """What holds the tree of its fit, such as a synthesis."""
+
+    @property
+    def posterior(self) -> xr.DataTree:
+        """The tree."""
+
+
 def summarise(
-    tree: xr.DataTree,
+    tree: xr.DataTree | WithPosterior,
     *,
     ci_prob: float = 0.95,
     ci_kind: IntervalKind = "eti",
@@ -80,7 +88,7 @@ def summarise(
     Parameters
     ----------
     tree
-        What `fit` returned.
+        What `fit` returned, or `run`.
     ci_prob
         Probability of the interval, in (0, 1).
     ci_kind
@@ -125,8 +133,12 @@ def summarise(
         raise SpecError(f"ci_prob must lie in (0, 1); found {ci_prob!r}.")
     if ci_kind not in get_args(IntervalKind):
         raise SpecError(f"ci_kind is {ci_kind!r}; {suggestion(ci_kind, get_args(IntervalKind))}")
-    if "measure" not in getattr(tree, "attrs", {}):
-        raise SpecError(f"found {type(tree).__name__}; give the DataTree that fit returned.")
+    held = tree if hasattr(tree, "attrs") else getattr(tree, "posterior", None)
+    if not isinstance(held, xr.DataTree) or "measure" not in held.attrs:
+        raise SpecError(
+            f"found {type(tree).__name__}; give the DataTree that fit returned, or the Synthesis of run."
+        )
+    tree = held
     measure = measure_named(str(tree.attrs["measure"]))
     if ratio and not measure.log:
         raise SpecError(

@@ -17,6 +17,15 @@ def test_a_synthesis_opens_with_its_answers_and_what_is_behind_them() -> None:
     assert "lower_back" not in shown
 
 
+def test_a_synthesis_is_summarised_as_its_tree_is() -> None:
+    frame = pd.DataFrame({"study": ["A", "B"], "effect": [0.3, 0.1], "se": 0.1})
+    found = brw.run(brw.Evidence.from_frame(frame, measure="log_hazard_ratio"))
+    table = brw.summarise(found, ratio=True)
+    pd.testing.assert_frame_equal(table, brw.summarise(found.posterior, ratio=True))
+    with pytest.raises(SpecError, match=r"found DataFrame; give the DataTree .* or the Synthesis"):
+        brw.summarise(frame)  # type: ignore[arg-type]
+
+
 def test_a_bubble_plot_of_a_tree_names_both_ways() -> None:
     frame = pd.DataFrame(
         {"study": list("ABC"), "effect": [0.1, 0.3, 0.2], "se": 0.1, "dose": [1, 2, 3]}
