@@ -35,12 +35,12 @@ class Combined:
         """Take a rule, shares of points (point,), and shares of its nodes at each (point, node)."""
         self._kept = np.flatnonzero(weight > NEGLIGIBLE)
         self._seen, self._weight = seen, weight[self._kept]
-        self._share, self._b = share[self._kept], seen.b[self._kept]
+        self._share = share[self._kept]
         self._known = dict[bytes, tuple[Kernels, Index, float]]()
 
     @cached_property
     def _directions(self) -> Directions | None:
-        place, width = self._seen.place, self._b.shape[-1]
+        place, width = self._seen.place, self._seen.b.shape[-1]
         if not 1 <= width <= DIRECTED:
             return None
         own = place.centre[self._kept], place.factor[self._kept]
@@ -50,10 +50,10 @@ class Combined:
         """Give kernels of ``row @ b``, the point of each, and what their series leave out."""
         key = np.asarray(row, dtype=np.float64).tobytes()
         if key not in self._known:
-            width = self._b.shape[-1]
+            width = self._seen.b.shape[-1]
             known = self._directions.along(row) if self._directions is not None else None
             found, point, left = kernels_of(
-                self._b @ row,
+                (self._seen.b @ row)[self._kept],
                 self._share,
                 self._weight,
                 rule(width, self._seen.size).degree,

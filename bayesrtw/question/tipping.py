@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from bayesrtw.engine.fitted import Fitted, Means, Shifts
 from bayesrtw.errors import SpecError
@@ -424,8 +424,9 @@ def fewest_removed(left: EachLeftOut, classify: Classify, sides: Sides) -> "pd.D
     """Find which value, or which two, have to be left out for the class to change.
 
     Every single one is tried; if none changes the class, second ones beside the one that lowers and the
-    one that raises the probability most: the 50 that move it furthest the same way (greedy: another pair may
-    do it too).
+    one that raises the probability most: the 50 that move it furthest the same way, of which those are passed
+    over that would not change it even if both did twice what they do alone, in probits (greedy: another pair
+    may do it too).
 
     Parameters
     ----------
@@ -461,7 +462,11 @@ def fewest_removed(left: EachLeftOut, classify: Classify, sides: Sides) -> "pd.D
             # The lists begin with what lowers it most; the other way round for what raises it.
             ranked = by_chance if first == by_chance[0] else by_chance[::-1]
             seconds = sorted(place for place in ranked[: SECONDS + 1] if place != first)
-            both = {second: left.masks[first] | left.masks[second] for second in seconds}
+            both = {
+                second: left.masks[first] | left.masks[second]
+                for second in seconds
+                if classify(*_twice(chances[0], chances[first], chances[second])) != now
+            }
             both = {second: mask for second, mask in both.items() if not mask.all()}
             near = left.whole.without(list(both.values()))
             for second, one in zip(both, near, strict=True):
@@ -476,3 +481,10 @@ def fewest_removed(left: EachLeftOut, classify: Classify, sides: Sides) -> "pd.D
     ).drop_duplicates("removed")
     frame = frame.iloc[np.argsort(-np.abs(frame["probability"].to_numpy() - whole), kind="stable")]
     return frame.set_index("removed")
+
+
+def _twice(whole: tuple[float, float], *each: tuple[float, float] | None) -> tuple[float, float]:
+    """Probabilities of benefit and harm if all did twice what they do alone, in probits."""
+    now, *moved = (ndtri(np.clip(one, TRIFLE, 1.0 - TRIFLE)) for one in (whole, *each) if one)
+    benefit, harm = ndtr(now + 2.0 * sum(one - now for one in moved)).tolist()
+    return benefit, harm
