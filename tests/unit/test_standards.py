@@ -1,5 +1,6 @@
 """What lists of standards ask for and no other test holds; numbers as in `docs/trust/standards.md`."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -8,6 +9,12 @@ import pandas as pd
 import pytest
 
 import bayesrtw as brw
+from bayesrtw.cli import main
+
+#: Spans that are none of this package's names: a run of pytest, and a function of ArviZ.
+OF_OTHERS = {"pytest -m slow", "plot_trace_dist"}
+#: Words beside names of the package: what examples call a result and a tree, and what Python and xarray have.
+BESIDE = {"synthesis", "tree", "bayesrtw", "print", "attrs"}
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,3 +109,63 @@ def test_the_page_names_every_standard_once_and_what_is_there():
     paths = re.findall(r"`((?:tests|docs|paper|bayesrtw|\.ci|\.github)/[\w/.]+)`", page)
     assert len(paths) > 20
     assert [path for path in paths if not (ROOT / path).exists()] == []
+
+
+def _members():
+    """Names of all that the package defines, of what is public in it, and of keys of its trees."""
+    names = {path.stem for path in (ROOT / "bayesrtw").rglob("*.py")}
+    for path in (ROOT / "bayesrtw").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                names.add(node.name)
+            elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                names.add(node.target.id)
+    return names
+
+
+def test_the_page_names_nothing_that_does_not_exist():
+    """Of every span in backticks: files, commands with their options, calls, and names of the package."""
+    page = (ROOT / "docs" / "trust" / "standards.md").read_text("utf-8")
+    spans = sorted(set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", page, flags=re.S))))
+    names, wrong = _members(), []
+    options = {
+        word
+        for path in (ROOT / "bayesrtw" / "cli").glob("*.py")
+        for word in re.findall(r'"(--[a-z-]+)"', path.read_text("utf-8"))
+    }
+    for span in spans:
+        if span.startswith("bayesrtw "):
+            _, command, *rest = span.split()
+            told = command in main.commands and all(
+                each in options
+                if each.startswith("--")
+                else each in main.commands[command].commands
+                for each in rest
+            )
+        elif span.startswith("--"):
+            told = span in options
+        elif re.fullmatch(r"[\w./]+\.(?:py|md|toml|cff|json|bib|yml)|\.ci/\w+", span):
+            told = (ROOT / span).exists() or span == "synthesis.json"
+        elif span in OF_OTHERS:
+            told = True
+        else:
+            words = re.findall(r"[A-Za-z_]\w*", span)
+            told = bool(words) and set(words) <= names | BESIDE
+        if not told:
+            wrong.append(span)
+    assert wrong == []
+
+
+def test_the_package_issues_no_python_warning():  # BS2.14
+    issued = [
+        f"{path.name}:{node.lineno}"
+        for path in (ROOT / "bayesrtw").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute | ast.Name)
+        and (getattr(node, "attr", None) or getattr(node, "id", "")) in {"warn", "warn_explicit"}
+    ]
+    assert issued == []
+
+
+def test_what_is_printed_of_a_synthesis_fits_a_screen():  # BS6.0
+    assert len(str(brw.run(evidence())).splitlines()) < 40
