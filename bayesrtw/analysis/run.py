@@ -106,6 +106,10 @@ class Synthesis(Pictured):
             found |= {"currencies": drawn, "returns": drawn if curves else no_curve}
         return {**found, **self.evidence._pictures()}
 
+    def __str__(self) -> str:
+        """Give what `bayesrtw run` prints of it."""
+        return str(import_module("bayesrtw.report.notebook").as_text(self))
+
     def _repr_html_(self) -> str:
         """Give its first screen for a notebook; found by name, as pictures are."""
         return str(import_module("bayesrtw.report.notebook").first_screen(self))

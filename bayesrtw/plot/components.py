@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.engine import solve
+from bayesrtw.errors import SpecError
 from bayesrtw.plot.fitted import read_forest
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.page import draw_page
@@ -42,7 +43,7 @@ def plot_components(
     Raises
     ------
     SpecError
-        If the model is not one of components, or `ax` or `width_mm` is too small.
+        If the model is not one of components, `source` is no synthesis, or `ax` or `width_mm` is too small.
     EngineRefusal
         If the model is one that no engine takes apart by studies.
     """
@@ -66,6 +67,11 @@ def describe_components(source: Synthesis, *, ci_prob: float = 0.95) -> str:
 
 
 def _read(source: Synthesis, ci_prob: float) -> Forest:
+    if not isinstance(source, Synthesis):
+        raise SpecError(
+            f"plot_components: found {type(source).__name__}; give the Synthesis that run returned: which "
+            "studies tell a part follows from its model and rows."
+        )
     whole = read_forest(source, group_by=None, ci_prob=ci_prob)
     told = told_by(solve(source.analysis.model, source.evidence), ci_prob=ci_prob)
     titles = {part.name: part.title for part in source.evidence.coding.parts}

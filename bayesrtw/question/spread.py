@@ -148,9 +148,11 @@ def normal_fit(model: Subject, evidence: Evidence | None) -> Fitted:
     """
     what = about(model, evidence)
     if curved(what.model, what.evidence):
+        remedy = "take the likelihood 'normal', without selection or biases that rows may have"
+        if what.model.likelihood.offers.counted is not None:
+            remedy = "leave the likelihood of counts out: arms have an estimate and a standard error each"
         raise EngineRefusal(
-            "effects that vary by an SD of their own are served beside normal estimates; leave the "
-            "likelihood of counts out: evidence of arms has an estimate and a standard error of each."
+            f"effects that vary by an SD of their own are served beside normal estimates; {remedy}."
         )
     return asked(model, evidence)
 

@@ -1,5 +1,9 @@
 """A synthesis in a notebook: its answers as printed, and what stands behind them, as a page opens."""
 
+from io import StringIO
+
+from rich.console import Console
+
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.pictured import as_html, rows_as_html
 from bayesrtw.report.behind import behind
@@ -7,7 +11,7 @@ from bayesrtw.report.block import Head, plain
 from bayesrtw.report.document import document
 from bayesrtw.report.numbers import Printer
 from bayesrtw.report.tables import latex
-from bayesrtw.report.text import answer_rows, headline
+from bayesrtw.report.text import answer_rows, headline, show
 
 
 def first_screen(synthesis: Synthesis) -> str:
@@ -25,6 +29,13 @@ def first_screen(synthesis: Synthesis) -> str:
         [synthesis.analysis.question, headline(synthesis)],
         [rows_as_html(headings, rows), as_html("", [*lines, *warned, more])],
     )
+
+
+def as_text(synthesis: Synthesis) -> str:
+    """Write what a terminal shows of it, without colours."""
+    written = StringIO()
+    show(synthesis, document(synthesis), Console(file=written, width=110, color_system=None))
+    return written.getvalue().strip()
 
 
 def as_latex(synthesis: Synthesis) -> str:

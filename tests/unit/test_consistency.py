@@ -215,6 +215,9 @@ def test_inconsistency_by_design_is_a_dense_sum() -> None:
     counted = brw.Model(terms=network_of("No intervention").terms, likelihood=BinomialSingle())
     with pytest.raises(EngineRefusal, match="leave the likelihood of counts out"):
         brw.network.designs(counted, smoking())
+    heavy = brw.Model(terms=counted.terms, likelihood=brw.likelihood.HeavyTails())
+    with pytest.raises(EngineRefusal, match=r"normal estimates; take the likelihood 'normal'"):
+        brw.network.designs(heavy, smoking())
 
 
 def test_classes_are_a_dense_sum() -> None:

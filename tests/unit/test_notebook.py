@@ -1,10 +1,13 @@
 """What a notebook shows of a synthesis."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import bayesrtw as brw
+from bayesrtw.analysis.default import the_default
 from bayesrtw.errors import SpecError
 
 
@@ -51,3 +54,18 @@ def test_answers_as_a_table_for_a_paper_have_the_digits_that_they_need() -> None
     assert any(
         row.startswith(f"pooled & {median:.2f} ({lower:.2f} to {upper:.2f})") for row in rows
     )
+
+
+def test_a_synthesis_is_printed_as_a_terminal_shows_it() -> None:
+    """0.3 and 0.1 with errors of 0.1, under a flat prior: 0.2, and 1.96 * 0.1 / sqrt(2) around."""
+    frame = pd.DataFrame({"study": ["A", "B"], "effect": [0.3, 0.1], "se": 0.1})
+    evidence = brw.Evidence.from_frame(frame, measure="mean_difference")
+    terms = (brw.Intercept(brw.prior.Flat()), brw.Common())
+    analysis = the_default(evidence)
+    asked = tuple(each for each in analysis.estimand if each.of == "mu")
+    found = brw.run(replace(analysis, term=terms, estimand=asked), evidence)
+    lines = [line.rstrip() for line in str(found).splitlines()]
+    assert lines[0] == found.analysis.title
+    assert "0.20 (0.06 to 0.34)" in lines[2]
+    assert "\x1b" not in str(found)
+    assert len(lines) < 30

@@ -10,6 +10,9 @@ import bayesrtw as brw
 from bayesrtw.engine import solve
 from bayesrtw.errors import SpecError
 from bayesrtw.model.components import Components
+from bayesrtw.plot.components import plot_components
+from bayesrtw.plot.forest import describe_forest
+from bayesrtw.plot.new_setting import describe_new_setting
 from bayesrtw.question.parts import material, pairs_in, told_by
 from bayesrtw.question.predict import expected_at
 from bayesrtw.report.html import render_html
@@ -51,6 +54,21 @@ def test_shares_are_slopes_times_differences_and_add_up_with_the_prior(synthesis
     # The prior's share is the part of its variance that is left.
     left = told.table["sd"].to_numpy() ** 2 / 0.25**2
     assert told.table["prior"].to_numpy() == pytest.approx(left, abs=1e-9)
+
+
+def test_a_tree_of_parts_names_what_their_picture_needs(synthesis):
+    with pytest.raises(SpecError, match="found DataTree; give the Synthesis that run returned"):
+        plot_components(synthesis.posterior)
+
+
+@pytest.mark.parametrize("ci_prob", [0.95, 0.9])
+def test_pictures_of_a_synthesis_print_what_its_tree_says(synthesis, ci_prob):
+    """A synthesis has a table at 0.95 alone: at 0.9 ends are those of 0.9, of either."""
+    table = brw.summarise(synthesis.posterior, ci_prob=ci_prob).loc["mu"]
+    ratios = " to ".join(f"{table[end]:.2f}" for end in ("lower_back", "upper_back"))
+    for source in (synthesis, synthesis.posterior):
+        assert f"{table['median_back']:.2f} ({ratios})" in describe_forest(source, ci_prob=ci_prob)
+        assert f"({ratios})" in describe_new_setting(source, ci_prob=ci_prob)
 
 
 def test_few_normals_give_every_set_as_the_nodes_do(synthesis, whole):
