@@ -8,21 +8,27 @@ from typing import Final
 
 from bayesrtw.errors import EvidenceError
 from bayesrtw.reading.arms import is_control
-from bayesrtw.reading.headings import meanings, names_studies, tokens, with_stem
+from bayesrtw.reading.headings import meanings, names_studies, of_group, tokens, with_stem
 
 #: What is written of sums below them.
 _OF_SUMS: Final = re.compile(
     r"heterogene?i.*|test (for|of) .*(effect|difference).*"
-    r"|(i|tau|τ|chi|χ|q|z)\s*[²2^-]*\s*(squared)?\s*[=:(].*",
+    r"|(i|tau|τ|chi|χ|q|z)\s*[²2^-]*\s*(squared)?\s*([=:]\s*[<>≤]?\s*[.\d].*|\((?!.*\b(19|20)\d\d\b).*)",
     re.IGNORECASE,
 )
 
 #: What stands in the place of a study beside the name of a sum.
-_HOW_MANY: Final = re.compile(r"^\W*\d*\W*$|\b(studies|trials|studien|k\s*=)", re.IGNORECASE)
+_HOW_MANY: Final = re.compile(
+    r"^\W*\d*\W*$|^\W*(\w+\s)?(studies|trials|studien)\b(?!.*\d{4})|\bk\s*=", re.IGNORECASE
+)
+
+#: The year of a study at the end of its name, and pairs of letters that are of a way to pool.
+_DATED: Final = re.compile(r"\b(19|20)\d\d[a-z]?\)?$")
+_WAYS: Final = re.compile(r"\b(m(?=\W{1,3}h\b)|i(?=\W{1,3}v\b)|d(?=\W{1,3}l\b))\W+", re.IGNORECASE)
 
 #: How a footnote begins.
 _NOTE: Final = re.compile(
-    r"(note|notes|source|abbreviations?|legend|anmerkung|quelle|data are|values are|\*|†|‡|§|¶)",
+    r"((notes?|source|abbreviations?|legend|anmerkung|quelle|data are|values are)\b|\*|†|‡|§|¶)",
     re.IGNORECASE,
 )
 
@@ -59,10 +65,12 @@ def is_total(first: str) -> bool:
     """Whether a row that begins so sums up the rows above it."""
     if _OF_SUMS.fullmatch(first.strip()):
         return True
-    words = [word for word in tokens(re.sub(r"[(\[=:;].*", "", first)) if not word.isdigit()]
+    plain = re.sub(r"[(\[=:;].*", "", _WAYS.sub(r"\1", first))
+    words = [word for word in tokens(plain) if not word.isdigit()]
     roles = [{each.role for each in meanings(word, "sum")} for word in words]
     there = set[str]().union(*roles)
-    return all(roles) and ("whole" in there or (len(words) > 1 and "part" in there))
+    other = "surname" in there or (len(words) > 1 and "part" in there)
+    return all(roles) and ("whole" in there or (other and not _DATED.search(first.strip())))
 
 
 def results(header: list[str], rows: list[list[str]], lines: list[int], where: str) -> Results:
@@ -82,12 +90,18 @@ def _without_totals(found: Results) -> None:
     """Leave out rows that sum up the rows above them, headings that stand again, and footnotes."""
     notes, again, kept = 0, 0, []
     named = [place for place, name in enumerate(found.header) if names_studies(name)]
+    numbered = [at for at in named if _numbers(found, at)]
     for place, row in enumerate(found.rows):
         first = next(filter(None, row), "")
         study = next((row[at] for at in named if at < len(row) and is_total(row[at])), "")
         # Where a study has a name, the cell before it may be of an outcome called Overall.
-        told = any(row[at] and not _HOW_MANY.search(row[at]) for at in named if at < len(row))
+        told = any(
+            row[at] and (at in numbered or not _HOW_MANY.search(row[at]))
+            for at in named
+            if at < len(row)
+        )
         first = study or ("" if told and named[0] else first)
+        first = "" if _of_one_study(found, row, first) else first
         if len(list(filter(None, row))) > 1 and row == found.header[: len(row)]:
             again += 1
         elif (place or (study and len(found.rows) > 1)) and is_total(first):
@@ -101,6 +115,22 @@ def _without_totals(found: Results) -> None:
     if again:
         found.said.append(f"headings stand again in {again} row{'s' * (again > 1)}, left out")
     found.keep(kept)
+
+
+def _numbers(found: Results, at: int) -> bool:
+    """Whether a column numbers studies, and does not count them."""
+    cells = [row[at] for row in found.rows if at < len(row) and row[at]]
+    return all(map(str.isdigit, cells)) and not _HOW_MANY.search(found.header[at])
+
+
+def _of_one_study(found: Results, row: Sequence[str], first: str) -> bool:
+    """Whether a row has the year of a study, or what may be a sum is an outcome of several rows."""
+    for at, (head, cell) in enumerate(zip(found.header, row, strict=False)):
+        outcome = cell == first and any(w.role == "outcome" for w in meanings(head, "text"))
+        year = _DATED.fullmatch(cell) and any(w.role == "year" for w in meanings(head, "name"))
+        if year or (outcome and sum(cell in row[at : at + 1] for row in found.rows) > 1):
+            return True
+    return False
 
 
 def _without_sections(found: Results, where: str) -> None:
@@ -124,6 +154,7 @@ def _without_sections(found: Results, where: str) -> None:
     controls = {of for of, name in zip(labels, names, strict=True) if is_control(name)}
     arms = controls == set(labels) and min(Counter(labels).values()) > 1
     effects = any(True for head in found.header for _ in with_stem(head, "effect"))
+    effects |= {"t", "c"} <= {end for head in found.header for _, end, _, _ in of_group(head)}
     if not arms and not effects and len(set(labels)) > 1 and min(Counter(names).values()) > 1:
         raise EvidenceError(
             f"{where}: the rows below {labels[0]!r} and {labels[-1]!r} have the same names, such as "
@@ -134,9 +165,11 @@ def _without_sections(found: Results, where: str) -> None:
         "Arm" if arms else found.header[at],
         *found.header[at + 1 :],
     ]
+    width = len(found.header)
     for place, of in zip(kept, labels, strict=True):
         row = found.rows[place]
-        found.rows[place] = [*row, *[""] * (len(found.header) - len(row)), of]
+        over = row[width:] if any(row[width:]) else []
+        found.rows[place] = [*[*row, *[""] * width][:width], of, *over]
     found.header.append(
         "Study" if arms else "section" if "subgroup" in found.header else "subgroup"
     )
@@ -154,8 +187,12 @@ def _named_once(found: Results) -> None:
     if at is None:
         return
     empty = [n for n, row in enumerate(found.rows) if at < len(row) and not row[at]]
-    words = [[found.rows[n][t] for t in texts if t < len(found.rows[n])] for n in empty]
-    if not empty or not empty[0] or not all(any(map(str.isalpha, "".join(w))) for w in words):
+    words = [[row[t] for t in texts if t < len(row)] for row in found.rows]
+    if not empty or not empty[0]:
+        return
+    if not all(
+        any(map(str.isalpha, "".join(words[n]))) and words[n] != words[n - 1] for n in empty
+    ):
         return
     for n in empty:
         above, row = found.rows[n - 1], found.rows[n]

@@ -111,7 +111,7 @@ def understood(
     where = grid.table.where
     measure = "" if arms else measure  # single arms tell numbers of their own
     cut = split(grid.table.columns, comma=grid.comma)
-    columns, said, percent = cut.columns, cut.said, grid.percent | cut.percent
+    columns, said, percent = cut.columns, cut.said, {**grid.percent, **cut.percent}
     if arms and "mean" in columns:
         columns = {"se_mean" if name == "se" else name: cells for name, cells in columns.items()}
     roles = _stated(stated or {}, columns, where)

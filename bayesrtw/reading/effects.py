@@ -102,7 +102,8 @@ def _as_effect(word: Word, left: tuple[str, ...]) -> tuple[Word, tuple[str, ...]
     """Take a mean for an effect, and the logarithm of a ratio for no ratio; give what is left of the stem."""
     if word.use == "whole":
         return Word("effect", "effect", "mean"), left
-    if word.role == "estimate" and word.implies in MEASURES_OF_RATIOS and "log" in left:
+    own = left[: left.index("per")] if "per" in left else left  # HR per log unit is a ratio
+    if word.role == "estimate" and word.implies in MEASURES_OF_RATIOS and "log" in own:
         rest = tuple(part for part in left if part not in ("log", "base", "2", "10"))
         return Word("effect", "effect", MEASURES_OF_RATIOS[word.implies]), rest
     return word, left

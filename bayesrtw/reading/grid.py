@@ -10,7 +10,7 @@ import io
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -121,14 +121,14 @@ class Grid:
     comma
         Whether numbers have decimal commas; those of whole cells are points here already.
     percent
-        Headings of columns in whose cells a percent sign stood, which is left out.
+        Headings of columns in whose cells a percent sign stood, which is left out: in all that are not 0?
     """
 
     table: Table
     said: tuple[str, ...] = ()
     totals: tuple[tuple[int, str], ...] = ()
     comma: bool = False
-    percent: frozenset[str] = frozenset()
+    percent: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -295,10 +295,14 @@ def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
         raise EvidenceError(
             f"{where}: a column has no name in the header; name every column, each once."
         )
-    percent = {name for name, cells in columns.items() if any(map(_PER_CENT.search, cells))}
+    percent = {
+        name: all(_PER_CENT.search(c) or is_missing(c) or not c.strip("0.,") for c in cells)
+        for name, cells in columns.items()
+        if any(map(_PER_CENT.search, cells))
+    }
     comma = _pointed(columns, draft)
     table = Table(where, columns, draft.lines)
-    return Grid(table, tuple(draft.said), tuple(found.totals), comma, frozenset(percent))
+    return Grid(table, tuple(draft.said), tuple(found.totals), comma, percent)
 
 
 def _without_marks(draft: _Draft) -> None:

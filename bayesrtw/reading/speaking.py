@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -52,6 +53,14 @@ def both_ways(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) ->
     """Find columns that name the two treatments of a row, not always the programme first."""
     if "treatment" in roles or not {"effect", "estimate", "events_t", "mean_t"} & roles.keys():
         return ""
+    for heading in columns if {"effect", "estimate"} & roles.keys() else ():
+        if any(word.role == "comparison" for word in meanings(heading, "text")):
+            sides = {_against_programme(cell): cell for cell in columns[heading]}
+            if {True, False} <= sides.keys():
+                return (
+                    f"{heading!r} is {sides[True]!r} and, in other rows, {sides[False]!r}, so that effects "
+                    "differ in direction; turn those of one kind, and what is compared with them"
+                )
     for heading, other in compared(columns):
         cells = zip(columns[heading], columns[other], strict=True)
         rows = {(a.casefold(), b.casefold()) for a, b in cells if a and b}
@@ -138,6 +147,25 @@ def _is_control(word: str) -> bool:
     )
 
 
+def _against_programme(text: str) -> bool | None:
+    """Whether a text is of the comparison against the programme, or the other way round."""
+    one, _, two = re.sub(r"\b(versus|vs)\b\.?", "\0", text, flags=re.I).partition("\0")
+    first, second = _names_control(one, last=True), _names_control(two)
+    return None if first == second else first
+
+
+def _names_control(text: str, *, last: bool = False) -> bool:
+    """Whether a text names a comparison group, perhaps at its end, and nothing that is added to it."""
+    for part in re.split(r"[+&]|\b(?:plus|and|with|groups?|arms?)\b(?=.)", text.casefold()):
+        words = tokens(part)[-2:] if last else tokens(part)
+        named = (
+            (*words[-1:], " ".join(words)) if last else (*words, *map(" ".join, pairwise(words)))
+        )
+        if words and not any(map(_is_control, named)):
+            return False
+    return bool(tokens(text))
+
+
 def _mostly(good: NDArray[np.bool_], there: NDArray[np.bool_]) -> bool:
     return bool(there.sum() >= 2 and good[there].mean() >= _MOST)
 
@@ -152,8 +180,7 @@ def _turned(
     """Find headings that say that the comparison group stands first."""
     del got, words
     heading = roles.get("estimate", roles.get("effect", ""))
-    one, versus, two = re.sub(r"\b(versus|vs)\b\.?", "\0", heading, flags=re.I).partition("\0")
-    if not versus or not any(map(_is_control, tokens(one))) or any(map(_is_control, tokens(two))):
+    if not _against_programme(heading):
         return ""
     return (
         f"{heading!r} is of the comparison against the programme; turn it (1 / a ratio, minus a difference, "

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bayesrtw.reading.grid import is_missing
-from bayesrtw.reading.headings import LEVELS, bare, counts, meanings, with_stem
+from bayesrtw.reading.headings import LEVELS, bare, counts, meanings, of_group, with_stem
 
 _NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _BETWEEN: Final = (
@@ -19,6 +19,7 @@ _SHARE: Final = r"[\d.,]+\s*%?"
 
 #: A number and its interval, an interval, events of people, a mean and its SD, perhaps with the people.
 _SHAPES: Final = {
+    "people": re.compile(rf"({_NUMBER})\s*\(\s*({_NUMBER})\s*\)"),
     "share": re.compile(rf"({_NUMBER})\s*\(\s*{_SHARE}\s*\)"),
     "estimate": re.compile(
         rf"({_NUMBER})\s*[,;]?\s*[(\[](?:95\s*%\s*\w+\s*:?)?\s*{_PAIR}\s*[)\]]?"
@@ -35,6 +36,9 @@ _SHAPES: Final = {
     ),
 }
 
+#: Shapes of whole numbers.
+_COUNTS: Final = ("people", "share", "of")
+
 #: A P value after an estimate, and its name in a heading.
 _P_VALUE: Final = re.compile(
     r"\s*[;,]?\s*(?:[(\[]\s*)?\bp(?:-?value)?\s*[=<>≤≈]\s*[.\d]+|\s+n\.?s\.?$", re.I
@@ -45,7 +49,7 @@ _P_NAMED: Final = re.compile(r"\s*[;,/]\s*p(?:[- ]?(?:values?|wert|verdi|värde)
 _WITHIN: Final = re.compile(r"([(\[][-+]?[\d.]+)\s+([\d.]+\s*[)\]])")
 
 #: The name of an effect before its number: ``aHR = 1.2``.
-_NAMED: Final = re.compile(r"([^\W\d_][^\d=:([]*?)\s*[=:]?\s*(?=[-+.\d])")
+_NAMED: Final = re.compile(r"([^\W\d_][^\d=:([–—]*?)\s*[=:]?\s*(?=[-+.\d–—])")
 
 #: How ends of intervals are joined where nothing else can be meant.
 _JOINED: Final = re.compile(
@@ -108,12 +112,12 @@ class Split:
     said
         Which columns held several numbers, in words.
     percent
-        Headings of numbers that had a percent sign, which is left out.
+        Headings of numbers that had a percent sign, which is left out: in all rows?
     """
 
     columns: dict[str, list[str]] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
-    percent: set[str] = field(default_factory=set)
+    percent: dict[str, bool] = field(default_factory=dict)
 
 
 def split(columns: dict[str, list[str]], *, comma: bool) -> Split:
@@ -129,7 +133,7 @@ def split(columns: dict[str, list[str]], *, comma: bool) -> Split:
         for name, values in parts.items():
             made = f"{name} of {heading}" if name in columns and name != heading else name
             found.columns[made] = values
-            found.percent |= {made} if own.percent else set()
+            found.percent |= {made: own.every} if own.percent else {}
     return found
 
 
@@ -139,7 +143,7 @@ class _Cells:
     def __init__(self, heading: str, cells: Sequence[str], *, comma: bool) -> None:
         self.cells = cells
         self.there = [cell for cell in cells if not is_missing(cell)]
-        self.percent = False
+        self.percent = self.every = False
         self.measures: dict[str, str] = {}
         self.heading = heading.translate(_BRACES)
         signs = ("(", "[", "{", "/", "±", " of ", " von ", "95%", "95 %")
@@ -159,8 +163,14 @@ class _Cells:
             plain = {c: _JOINED.sub(" to ", t.replace("from ", "")) for c, t in plain.items()}
             plain = {c: _WITHIN.sub(r"\1 to \2", t) for c, t in plain.items()}
         named = {c: _NAMED.match(text) for c, text in plain.items()}
-        words = {c: m[1].strip(" ,;") for c, m in named.items() if m and _is_effect(m[1])}
-        plain = {c: t[m.end() :] if (m := named[c]) and c in words else t for c, t in plain.items()}
+        words = {c: m[1].strip(" ,;") for c, m in named.items() if m and _measures(m[1])}
+        if len(words) < len(plain):
+            # A name that is not that of the column stays in its cell, so that it is named.
+            words = {c: w for c, w in words.items() if _measures(w) & _measures(self.heading)}
+        plain = {
+            c: _MINUS.sub(r"\1-", t[m.end() :]) if (m := named[c]) and c in words else t
+            for c, t in plain.items()
+        }
         plain = {
             c: re.sub(r"^([-+.\d]+)\s*,?\s*(95\s*%.*)$", r"\1 (\2)", t) for c, t in plain.items()
         }
@@ -185,10 +195,11 @@ class _Cells:
             self.heading = f"{self.heading} ({levels.pop()}% CI)"
             self.written = {c: _INSIDE.sub("(", text) for c, text in self.written.items()}
         for shape, pattern in _SHAPES.items():
-            texts = {c: _whole(c) for c in self.there} if shape in ("of", "share") else self.written
+            texts = {c: _whole(c) for c in self.there} if shape in _COUNTS else self.written
             signs = [len(re.findall(r"\d\s*%", text)) for text in texts.values()]
             most = {"estimate": 3, "interval": 2}.get(shape, 0)
             self.percent = most > 0 and 2 * sum(n >= most for n in signs) > len(signs)
+            self.every = min(signs) >= most
             if self.percent:
                 texts = {c: re.sub(r"(?<=\d)\s*%", "", t) for c, t in texts.items()}
             fits = {cell: pattern.fullmatch(text) for cell, text in texts.items()}
@@ -216,12 +227,16 @@ class _Cells:
         return columns
 
 
-def _is_effect(word: str) -> bool:
-    return len(word) > 1 and any(w.implies for w, _ in with_stem(word, "effect"))
+def _measures(word: str) -> set[str]:
+    return {w.implies for w, _ in with_stem(word, "effect") if w.implies and len(word) > 1}
 
 
 def _names(heading: str, shape: str, count: int) -> tuple[str, ...]:
     """Name the parts of a column, of which there are as many as `count`."""
+    if shape == "people":
+        of = re.fullmatch(r"(.*?)\s*[(\[](?:N|[Tt]otal)[)\]](.*)", heading)
+        events = of and any(role == "events" for role, *_ in of_group(f"{of[1]}{of[2]}"))
+        return _of_people(f"{of[1]}{of[2]}") if of and events else ()
     if shape == "share":
         short = re.sub(r"[(\[,]?\s*\bn\s*\(\s*%\s*\)\s*[)\]]?|\(\s*%\s*\)", "", heading, flags=re.I)
         short = short.strip(" ,;")

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Mapping
-from collections.abc import Set as AbstractSet
 from typing import Final
 
 import numpy as np
@@ -17,6 +16,9 @@ _LOGARITHMS: Final = (
     (r"log\W*(10|₁₀)|\blg\b|\bbase\W*10\b", "decimal", math.log(10)),
     (r"log\W?(2|₂)(?!\d)|\bbase\W*2\b", "binary", math.log(2)),
 )
+
+#: How headings say per cent in words.
+_CALLED: Final = re.compile(r"per ?cent|pro[czs]ent", re.IGNORECASE)
 
 #: What is said of effects that are 1 less a ratio.
 _REDUCED: Final = frozenset({"reduction", "rrr", "ve", "efficacy", "effectiveness"})
@@ -32,13 +34,15 @@ def in_units(
     columns: dict[str, list[str]],
     roles: Mapping[str, str],
     words: Mapping[str, str],
-    percent: AbstractSet[str],
+    percent: Mapping[str, bool],
 ) -> tuple[str, list[str]]:
     """Write effects in this package's unit, in place; give what keeps one from it, and what was done."""
     heading = roles.get("estimate", roles.get("effect", ""))
     named = {*words.values(), *map(measure_called, columns.get(roles.get("measure", ""), ()))}
-    for pattern, name, factor in _LOGARITHMS:
-        if re.search(pattern, heading, re.IGNORECASE):
+    own = re.split(r"\bper\b(?!\s*cent)", heading, flags=re.IGNORECASE)[0]
+    logs = not any(named) or any(name.startswith("log_") for name in named)
+    for pattern, name, factor in _LOGARITHMS if logs else ():
+        if re.search(pattern, own, re.IGNORECASE):
             _times(columns, roles, factor)
             return "", [f"{heading!r} holds {name} logarithms, multiplied by {factor:.6f}"]
     reduced = _REDUCED & set(tokens(heading)) and not any(
@@ -50,8 +54,15 @@ def in_units(
             "reduction (18 % is 0.82), and limits in the other order"
         ), []
     kind = next((kind for kind in _LEAST if any(name.endswith(kind) for name in named)), "")
-    if not kind or not ("pct" in tokens(heading) or heading in percent):
+    called = "pct" in tokens(heading) or _CALLED.search(heading)
+    if not kind or not (called or heading in percent):
         return "", []
+    other = [roles[r] for r in ("se", "variance") if r in roles and roles[r] not in percent]
+    if not called and (other or not percent[heading]):
+        return (
+            f"{heading!r} has percent signs, and {repr(other[0]) if other else 'some of its cells'} without; "
+            "write all of them as shares, 0.04 for 4 %, or with the sign"
+        ), []
     largest = float(np.nanmax(np.abs(floats(columns[heading])), initial=0))
     if heading not in percent and largest < _LEAST[kind]:
         return (

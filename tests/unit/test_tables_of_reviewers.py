@@ -392,3 +392,131 @@ def test_how_a_report_looks_is_nothing_without_a_report():
     found = CliRunner().invoke(main, ["run", "time-to-rtw", "--order", "year", "--no-report"])
     assert found.exit_code == 2
     assert "--order says how the forest plots of a report look" in found.output
+
+
+TWO = "Berg,1.2,0.9,1.6\n{},1.45,1.05,2.0\n"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Sum M 2011",
+        "Sum 2012",
+        "Alt M (2010)",
+        "Re D",
+        "Fe V 2008",
+        "Common D 2010",
+        "Somme E. 2014",
+        "Fixed M 2012",
+        "Chi (2003)",
+        "Tau (2010)",
+        "Z: a trial",
+        "Random Mh 2011",
+        "Total Knee trial",
+        "IPS trials 2012",
+    ],
+)
+def test_names_of_studies_are_no_sums(tmp_path, name):
+    found = opened(tmp_path, f"Study,HR,Lower,Upper\n{TWO.format(name)}")
+    are_ratios(found, "log_hazard_ratio")
+    assert found.data["study"].values.tolist() == ["Berg", name]
+
+
+@pytest.mark.parametrize(
+    "sums",
+    [
+        "I-V pooled HR",
+        "D+L pooled HR",
+        "M-H pooled",
+        "RE Model",
+        "Fixed, I-V",
+        "Sum",
+        "Subtotal 2010",
+        "Tau² (DL) = 0.1",
+    ],
+)
+def test_sums_of_programs_are_left_out(tmp_path, sums):
+    text = f"Study,HR,Lower,Upper\n{TWO.format('Vik')}{sums!r},1.3,1.05,1.61\n".replace("'", '"')
+    are_ratios(opened(tmp_path, text), "log_hazard_ratio")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Author,Year,HR,Lower,Upper\nTotal,2010,1.2,0.9,1.6\nSum,2012,1.45,1.05,2.0\nTotal,,1.3,1.05,1.61\n",
+        "Population,Study ID,HR,Lower,Upper\nAll,1,1.2,0.9,1.6\nAll participants,2,1.45,1.05,2.0\n",
+        "Study,Outcome,HR,Lower,Upper\nBerg,Sickness,1.2,0.9,1.6\n,Overall,1.45,1.05,2\nVik,Overall,,,\n",
+        "Outcome,Study,HR,Lower,Upper\nRTW,Berg,1.2,0.9,1.6\nOverall,IPS trials 2012,1.45,1.05,2.0\n",
+        # A part of the name of a scale is no logarithm of the effect.
+        "Study,HR per log10 CRP,Lower,Upper\nBerg,1.2,0.9,1.6\nVik,1.45,1.05,2.0\n",
+        "Study,RR per cent,Lower,Upper\nBerg,120,90,160\nVik,145,105,200\n",
+        "Study,HR IPS + usual care vs usual care,Lower,Upper\nBerg,1.2,0.9,1.6\nVik,1.45,1.05,2.0\n",
+        "Study,HR usual care vs no intervention,Lower,Upper\nBerg,1.2,0.9,1.6\nVik,1.45,1.05,2.0\n",
+        "Study,HR (high job control vs low job control),Lower,Upper\nBerg,1.2,0.9,1.6\nVik,1.45,1.05,2.0\n",
+    ],
+)
+def test_rows_that_are_studies_stay(tmp_path, text):
+    found = opened(tmp_path, text)
+    are_ratios(found, next(iter(set(found.data["measure"].values.tolist()) - {"generic"})))
+
+
+def test_sections_of_outcomes_whose_studies_are_the_same(tmp_path):
+    a, b = "12,100,8,98", "30,120,22,119"
+    text = (
+        f"Study,Events T,N T,Events C,N C\nAt 6 months,,,,\nBerg,{a}\nAt 12 months,,,,\nBerg,{b}\n"
+    )
+    are_counts(opened(tmp_path, text))
+    rows = ["Study|HR|Lower|Upper", "-|-|-|-", "IPS|||", "Berg|1.2|0.9|1.6", "Vik|1.45|1.05|2.0"]
+    rows[1] = "---|---|---|---"
+    text = "".join(f"| {' | '.join(row.split('|'))} |\n" for row in rows)
+    are_ratios(opened(tmp_path, text, "md"), "log_hazard_ratio")
+
+
+def test_events_with_their_people_in_parentheses(tmp_path):
+    for head in ("Events T (N),Events C (N)", "T events (total),C events (total)"):
+        are_counts(opened(tmp_path, f"Study,{head}\nBerg,12 (100),8 (98)\nVik,30 (120),22 (119)\n"))
+
+
+def test_dashes_after_the_name_of_an_effect_are_minus_signs(tmp_path):
+    for sign in ("", "= "):
+        text = f"Study,Effect\nA,SMD {sign}–0.05 (–0.30 to 0.20)\nB,SMD {sign}–0.1 (–0.4 to 0.2)\n"
+        holds(
+            opened(tmp_path, text),
+            [-0.05, -0.1],
+            np.array([0.25, 0.3]) / Z,
+            "standardised_mean_difference",
+        )
+
+
+def test_differences_in_units_that_are_logarithms_stay(tmp_path):
+    found = opened(tmp_path, "Study,MD (log10 CRP),SE\nA,-0.2,0.1\nB,-0.1,0.07\n")
+    holds(found, [-0.2, -0.1], [0.1, 0.07], "mean_difference")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Study,RD,Lower,Upper\nA,4%,-5%,13%\nB,0.07,-0.04,0.18\n", "some of its cells without"),
+        ("Study,RD,SE\nA,4%,0.05\nB,7%,0.06\n", "'SE' without"),
+        (
+            "Study,HR (95% CI)\nA,OR 1.2 (0.9 to 1.6)\nB,1.4 (1.1 to 1.8)\nC,1.4 (1.1 to 1.8)\n",
+            "'OR 1.2",
+        ),
+        (
+            "Study,HR usual care vs IPS,Lower,Upper\nA,1.2,0.9,1.6\nB,1.4,1.1,1.8\n",
+            "against the programme",
+        ),
+        (
+            "Study,HR control vs IPS + TAU,Lower,Upper\nA,1.2,0.9,1.6\nB,1.4,1.1,1.8\n",
+            "against the prog",
+        ),
+        (
+            "Study,Comparison,HR,Lower,Upper\nA,usual care vs IPS,1.2,0.9,1.6\nB,IPS vs TAU,1.4,1.1,1.8\n",
+            "in other rows, 'IPS vs TAU'",
+        ),
+        ("Study,Design,HR,Lower,Upper\nA,RCT,1.2,0.9,1.6\n,RCT,1.4,1.1,1.8\n", "study"),
+    ],
+)
+def test_cells_that_contradict_one_another_are_asked_about(tmp_path, text, said):
+    with pytest.raises(EvidenceError, match=said):
+        opened(tmp_path, text)
