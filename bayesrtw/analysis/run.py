@@ -232,7 +232,11 @@ def _run(analysis: Analysis, source: Evidence) -> Synthesis:
         *_registration(analysis),
         *_origin(chosen.evidence),
         *chosen.findings,
-        *beside(chosen.evidence, counted=analysis.likelihood.offers.counted is not None),
+        *beside(
+            chosen.evidence,
+            counted=analysis.likelihood.offers.counted is not None,
+            heard=analysis.likelihood.offers.speaks is not None,
+        ),
         *_thresholds(analysis),
         *_unasked(analysis),
         *_designs(analysis, chosen.evidence),

@@ -59,7 +59,10 @@ def _of_reading(found: Reading) -> Inspection:
         if not usable(found.evidence) and found.evidence.provenance.dataset == "":
             where = found.evidence.where
             text = f"{where}: no row has an effect and a standard error, so that nothing can be pooled."
-            listed_.append(Doubt("fault", where, 0, "", "", "nothing-usable", text))
+            returns = shape.tells_returns(found.evidence)
+            text = shape.question(found.evidence) if returns else text
+            severity: Severity = "doubt" if returns else "fault"
+            listed_.append(Doubt(severity, where, 0, "", "", "nothing-usable", text))
     return Inspection(found.evidence, _sorted(listed_))
 
 
@@ -97,19 +100,18 @@ def doubts(evidence: Evidence) -> tuple[Doubt, ...]:
 
 
 #: Notes that a result is not printed without, beside every doubt; and doubts that it says by itself.
-_BESIDE: Final = frozenset({"zero-cells"})
+_BESIDE: Final = frozenset({"zero-cells", "not-heard"})
 _SAID: Final = frozenset({"two-primary-rows", "direction-not-stated", "arms-alike"})
 
 
-def beside(evidence: Evidence, *, counted: bool = False) -> list[Finding]:
+def beside(evidence: Evidence, *, counted: bool = False, heard: bool = False) -> list[Finding]:
     """Say beside a result what is doubtful about its rows, one finding a rule."""
     kept = bool(evidence.provenance.dataset)
     named = readable(evidence)
     grouped: dict[str, list[Doubt]] = {}
+    wanted = _BESIDE - {"zero-cells" if counted else "", "not-heard" if heard else ""}
     for each in doubts(evidence):
-        if (each.rule in _BESIDE and not counted) or (
-            each.severity == "doubt" and each.rule not in _SAID
-        ):
+        if each.rule in wanted or (each.severity == "doubt" and each.rule not in _SAID):
             grouped.setdefault(each.rule, []).append(each)
     return [
         Finding(rule, "note" if kept else "warning", named(_joined(several)))

@@ -37,6 +37,7 @@ RULES: Final[dict[str, str]] = {
     "direction-contradicted": "Clear results of one study do not point to benefit and harm at once.",
     "direction-unlikely": "The direction of benefit fits the outcome's name.",
     "nothing-usable": "A table has a row with an effect and a standard error at least.",
+    "not-heard": "An analysis reads all that rows tell of return to work.",
     "total-row": "Rows that sum up others are no studies.",
     "direction-not-stated": "Every outcome states its direction of benefit.",
     "wrong-instrument": "Trials are judged by RoB 2, other designs by ROBINS-I.",

@@ -8,8 +8,9 @@ import numpy as np
 
 from bayesrtw.doubt.rows import Rows, some_of
 from bayesrtw.doubt.rule import Doubt
+from bayesrtw.errors import shown
 from bayesrtw.evidence.convert import asymmetry
-from bayesrtw.evidence.frame import ONLY_RETURNS
+from bayesrtw.evidence.frame import ONLY_RETURNS, RETURNS
 from bayesrtw.evidence.measure import MEASURES
 from bayesrtw.evidence.reported import ASYMMETRY
 from bayesrtw.evidence.route import half_unit
@@ -64,12 +65,28 @@ def question(evidence: Evidence) -> str:
     said = dict.fromkeys(str(each) for each in how if str(each) not in ("", "nan"))
     why = f" ({'; '.join(list(said)[:3])})" if said else ""
     remedy = "give effect and se, or the numbers they follow from."
-    if any(str(name) in ONLY_RETURNS for name in evidence.data.data_vars):
+    if tells_returns(evidence):
         remedy = (
-            "shares, ratios and days of return to work are pooled by an analysis whose likelihood is "
-            "'return_to_work'."
+            "shares, ratios, medians and days of return to work are pooled by an analysis whose "
+            "likelihood is 'return_to_work'."
         )
     return f"{evidence.where}: no row has an effect and a standard error{why}; {remedy}"
+
+
+def tells_returns(evidence: Evidence) -> bool:
+    """Whether rows of hazard ratios hold what the likelihood `return_to_work` reads in their place."""
+    names = RETURNS - {"hazard_ratio", "effect", "se", "ci_low", "ci_high", "n_t", "n_c"}
+    names -= {"at", "horizon", "follow_up_days", "follow_up_months"}
+    ratios = "log_hazard_ratio" in evidence.data["measure"].to_numpy()
+    return ratios and any(str(name) in names for name in evidence.data.data_vars)
+
+
+def _not_heard(rows: Rows) -> Iterator[Doubt]:
+    """Name what rows tell of return to work that other analyses leave aside."""
+    names = sorted(ONLY_RETURNS - {"at", "at_2", "at_3", "horizon"})
+    held, names = rows.with_some(*names), [each for each in names if rows.having(each)]
+    text = f"{shown(names)} are read by an analysis whose likelihood is 'return_to_work', and by no other,"
+    yield from rows.note(held, ", ".join(names), "not-heard", text)
 
 
 def _totals(rows: Rows) -> Iterator[Doubt]:
@@ -214,4 +231,6 @@ def _comparison_first(rows: Rows) -> Iterator[Doubt]:
 #: Ratios of trials and cohorts lie between these; sums and differences seldom all do.
 _RATIOS: Final = (0.05, 20.0)
 
-CHECKS: Final = (_totals, _fractions, _repeated, _scale, _alike, _comparison_first, _unpoolable)
+CHECKS: Final = (
+    *(_totals, _fractions, _repeated, _scale, _alike, _comparison_first, _unpoolable, _not_heard),
+)

@@ -70,7 +70,9 @@ def behind_of(synthesis: Synthesis, measure: Measure) -> dict[str, Any]:
         "doubts": [
             each.message
             for each in beside(
-                synthesis.evidence, counted=model.likelihood.offers.counted is not None
+                synthesis.evidence,
+                counted=model.likelihood.offers.counted is not None,
+                heard=model.likelihood.offers.speaks is not None,
             )
         ],
         "conflicts": None,

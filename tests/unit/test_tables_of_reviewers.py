@@ -520,3 +520,24 @@ def test_differences_in_units_that_are_logarithms_stay(tmp_path):
 def test_cells_that_contradict_one_another_are_asked_about(tmp_path, text, said):
     with pytest.raises(EvidenceError, match=said):
         opened(tmp_path, text)
+
+
+def test_what_only_the_analysis_of_returns_reads_is_named(tmp_path):
+    text = (
+        "study,measure,at,events_t,events_c,at_2,events_t_2,events_c_2,n_t,n_c\n"
+        "A,log_hazard_ratio,90,20,15,180,40,30,100,98\nB,log_hazard_ratio,60,10,8,120,20,16,50,51\n"
+    )
+    path = tmp_path / "found.csv"
+    path.write_text(text)
+    shown = CliRunner().invoke(
+        main, ["run", "--evidence", str(path), "--no-report", "--out", str(tmp_path / "out")]
+    )
+    assert "'events_c_2', 'events_t_2' are read by an analysis" in " ".join(shown.output.split())
+    path.write_text(
+        "study,measure,median_t,q1_t,q3_t,n_t,median_c,q1_c,q3_c,n_c\nA,log_hazard_ratio,80,40,150,60,100,50,190,58\n"
+    )
+    shown = CliRunner().invoke(main, ["check", str(path)])
+    assert shown.exit_code == 0
+    assert "pooled by an analysis whose likelihood is 'return_to_work'" in " ".join(
+        shown.output.split()
+    )
