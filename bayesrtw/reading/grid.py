@@ -286,6 +286,11 @@ def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
     found = results(header, draft.rows, draft.lines, where)
     header, draft.rows, draft.lines = found.header, found.rows, found.lines
     draft.said += found.said
+    if not found.rows:
+        names = shown([first for _, first in found.totals])
+        raise EvidenceError(
+            f"{where}: all rows are called sums of others ({names}); name the studies."
+        )
     _even(draft, header)
     columns = {}
     for name, cells in zip(header, zip(*draft.rows, strict=True), strict=True):

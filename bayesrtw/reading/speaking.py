@@ -149,9 +149,9 @@ def _is_control(word: str) -> bool:
 
 def _against_programme(text: str) -> bool | None:
     """Whether a text is of the comparison against the programme, or the other way round."""
-    one, _, two = re.sub(r"\b(versus|vs)\b\.?", "\0", text, flags=re.I).partition("\0")
+    one, versus, two = re.sub(r"\b(versus|vs)\b\.?", "\0", text, flags=re.I).partition("\0")
     first, second = _names_control(one, last=True), _names_control(two)
-    return None if first == second else first
+    return first if versus and first != second else None
 
 
 def _names_control(text: str, *, last: bool = False) -> bool:

@@ -174,7 +174,8 @@ class _Cells:
         plain = {
             c: re.sub(r"^([-+.\d]+)\s*,?\s*(95\s*%.*)$", r"\1 (\2)", t) for c, t in plain.items()
         }
-        if words and len(words) == len(plain):
+        own = _measures(self.heading)
+        if len(words) == len(plain) and not all(_measures(word) & own for word in words.values()):
             one = set(words.values())
             self.heading = one.pop() if len(one) == 1 else "Estimate"
             self.measures = words if self.heading == "Estimate" else {}

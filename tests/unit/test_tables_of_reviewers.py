@@ -449,6 +449,9 @@ def test_sums_of_programs_are_left_out(tmp_path, sums):
         "Outcome,Study,HR,Lower,Upper\nRTW,Berg,1.2,0.9,1.6\nOverall,IPS trials 2012,1.45,1.05,2.0\n",
         # A part of the name of a scale is no logarithm of the effect.
         "Study,HR per log10 CRP,Lower,Upper\nBerg,1.2,0.9,1.6\nVik,1.45,1.05,2.0\n",
+        "Study,HR adjusted for control,Lower,Upper\nBerg,1.2,0.9,1.6\nVik,1.45,1.05,2.0\n",
+        "Study,Comparison,HR,Lower,Upper\nBerg,usual care,1.2,0.9,1.6\nVik,IPS vs usual care,1.45,1.05,2.0\n",
+        "Study,OR (95% CI)\nBerg,aOR 1.2 (0.9-1.6)\nVik,OR 1.45 (1.05-2.0)\n",
         "Study,RR per cent,Lower,Upper\nBerg,120,90,160\nVik,145,105,200\n",
         "Study,HR IPS + usual care vs usual care,Lower,Upper\nBerg,1.2,0.9,1.6\nVik,1.45,1.05,2.0\n",
         "Study,HR usual care vs no intervention,Lower,Upper\nBerg,1.2,0.9,1.6\nVik,1.45,1.05,2.0\n",
@@ -513,6 +516,10 @@ def test_differences_in_units_that_are_logarithms_stay(tmp_path):
         (
             "Study,Comparison,HR,Lower,Upper\nA,usual care vs IPS,1.2,0.9,1.6\nB,IPS vs TAU,1.4,1.1,1.8\n",
             "in other rows, 'IPS vs TAU'",
+        ),
+        (
+            "Study,HR,Lower,Upper\nOverall,1.2,0.9,1.6\nPooled,1.4,1.1,1.8\n",
+            "all rows are called sums",
         ),
         ("Study,Design,HR,Lower,Upper\nA,RCT,1.2,0.9,1.6\n,RCT,1.4,1.1,1.8\n", "study"),
     ],
