@@ -42,6 +42,9 @@ FARTHEST = 10.0
 #: Points at which a crossing is looked for before it is solved; and where each lays its own nodes.
 SCAN, FEW = 25, 13
 
+#: A probability turns back where it falls behind by more than this, and how near the turn is looked for.
+TURN, STEP = 1e-6, 0.02
+
 #: A solution is final when nodes laid anew find it this near: in probability, or relative to an SD.
 SETTLED = 1e-8
 
@@ -147,26 +150,7 @@ def shift_curve(
     threshold: float = 0.0,
     threshold_ratio: float | None = None,
 ) -> Array:
-    """Give the probability of benefit after adding a common shift to the effects of some rows.
-
-    Parameters
-    ----------
-    model, evidence
-        What is pooled, a model with rows or a synthesis with None; the model has a pooled mean.
-    rows
-        Whose effects are shifted, shape (estimate,).
-    shifts
-        On the analysis scale.
-    threshold
-        Size of an effect beyond which benefit counts, analysis scale.
-    threshold_ratio
-        The same as a ratio, of either side: 0.8 and 1.25 are one size.
-
-    Returns
-    -------
-    ndarray, shape (shift,)
-        Probability of benefit of the pooled mean; nodes are laid anew for every shift.
-    """
+    """Give P(benefit) after adding each shift to the effects of some rows; see `tipping_shift`."""
     whole = asked(model, evidence)
     size = size_of(threshold, threshold_ratio, whole.evidence.measure)
     sides = Sides(whole.evidence.benefit != "lower", size)
@@ -245,15 +229,27 @@ def tip_shifts(
 
 
 def _scan(problem: _Shifted, towards: float, levels: Sequence[float]) -> tuple[Array, Array]:
-    """Probabilities on one side of no shift, denser near it, as far as the last of the levels is crossed."""
-    points = FEW if problem.still.shifts.anew else SCAN
+    """Probabilities on one side of no shift, denser near it, as far as the last of the levels is crossed.
+
+    Where they turn back between two points, which shifts of outliers make them, the turn is looked for.
+    """
+    points, chance = FEW if problem.still.shifts.anew else SCAN, problem.still.chance
     grid = towards * FARTHEST * problem.unit * np.linspace(0.0, 1.0, points) ** 2
     seen: list[float] = []
     for shift in grid.tolist():
-        seen.append(problem.still.chance(shift))
+        seen.append(chance(shift))
         if all((seen[-1] > level) != (seen[0] > level) for level in levels):
             break
-    return grid[: len(seen)], np.array(seen)
+    sign = 1.0 if (towards > 0) == problem.sides.higher else -1.0
+    gone = np.diff(sign * np.array(seen))
+    shifts = set(grid[: len(seen)].tolist())
+    for place in np.flatnonzero((gone[:-1] > TURN) & (gone[1:] < -TURN)).tolist():
+        low, high = sorted((float(grid[place]), float(grid[place + 2])))
+        fine = STEP * (high - low)
+        turn = scipy.optimize.fminbound(lambda x: -sign * chance(float(x)), low, high, xtol=fine)
+        shifts.add(float(turn))
+    tried = sorted(shifts, key=abs)
+    return np.array(tried), np.array([chance(shift) for shift in tried])
 
 
 def _tip(problem: _Shifted, scan: tuple[Array, Array], level: float) -> tuple[float, float]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
-from scipy import integrate, stats
+from scipy import integrate, optimize, stats
 
 import bayesrtw as brw
 from bayesrtw.analysis.conclusion import Rules, classify
@@ -262,6 +262,27 @@ def test_a_tipping_shift_of_a_group_crosses_where_a_refit_says_it_does():
     curve = shift_curve(model, evidence, rows, [at - 0.01, at, at + 0.01])
     assert curve[0] < 0.95 < curve[2]
     assert_allclose(curve[1], 0.95, atol=1e-7)
+
+
+def test_a_shift_that_turns_back_before_the_next_point_of_the_scan_is_found():
+    # t errors let go of what lies far off: P(benefit) dips to 0.785 and rises again; integrated on a line
+    effect = np.array([0.14, 0.37, 0.26, -0.06, 0.45, 0.23])
+    se, rows = np.array([0.35, 0.14, 0.32, 0.15, 0.09, 0.11]), np.isin(np.arange(6), [0, 5])
+    line = np.linspace(-4.0, 4.0, 4001)
+
+    def benefit(shift):
+        z = (effect + shift * rows - line[:, None]) / se
+        log = stats.norm.logpdf(line, 0.0, 0.3) + stats.t.logpdf(z, 4).sum(axis=1)
+        share = np.exp(log - log.max())
+        return (share[line > 0].sum() + 0.5 * share[2000]) / share.sum()
+
+    model = replace(plain(sd=0.3), likelihood=brw.likelihood.HeavyTails(4.0))
+    found = tipping_shift(model, toy(effect, se), {"two": rows}, levels=(0.9, 0.8, 0.5))
+    for level in (0.9, 0.8):
+        wanted = optimize.brentq(lambda shift: benefit(shift) - level, -0.48, 0.0)  # noqa: B023
+        assert_allclose(found.loc[("two", level), "shift"], wanted, atol=1e-5)
+    assert min(benefit(shift) for shift in np.linspace(-4.0, 0.0, 401)) > 0.78
+    assert math.isnan(found.loc[("two", 0.5), "shift"])
 
 
 def test_a_shift_that_never_crosses_says_so():
