@@ -426,18 +426,18 @@ def lay(
     return Nodes(values, joint.reshape(flat), total, (first, *found.ranges), tuple(counts))
 
 
-def _beside(earlier: Nodes, x: Array) -> Range:
-    """Take ranges of the second hyperparameter at places of the first, from the nodes on both sides of each.
+def _beside(earlier: Nodes, x: Array) -> Range | None:
+    """Take ranges of the second hyperparameter where nodes on both sides of a place have the same.
 
-    Ranges are a step wider than need be, and their ends move one way between two nodes.
+    Ranges are a step wider than need be, and ends move one way between two nodes. Where these differ, the
+    wider range would be taken round after round, and nodes would lie ever thinner: they are looked for anew.
     """
     known = rule(earlier.counts[0])[0]
     right = np.minimum(np.searchsorted(known, x), len(known) - 1)
     left, own = np.maximum(right - 1, 0), earlier.ranges[1]
-    return Range(
-        np.minimum(own.low[..., left], own.low[..., right]),
-        np.maximum(own.high[..., left], own.high[..., right]),
-    )
+    if any(np.any(end[..., left] != end[..., right]) for end in (own.low, own.high)):
+        return None
+    return Range(own.low[..., left], own.high[..., left])
 
 
 def log_rule(nodes: Nodes, axes: Sequence[Axis]) -> Array:

@@ -27,5 +27,10 @@ def test_nodes_laid_where_others_have_shown_the_ranges_hold_the_whole(dims, coun
     assert abs(float(found.log_total)) < 1e-8
     mean = np.sum(np.exp(found.log_weight) * found.values[0])
     assert mean == pytest.approx(0.2 * np.sqrt(2 / np.pi), abs=1e-8)
+    # Ranges of neighbours that differ are no wider than those that nothing has shown.
+    alone = lay(nested, axes, counts, at, size=10, moments=moments, first=few.ranges[0])
+    for end in ("low", "high"):
+        mine, its = (getattr(each.ranges[1], end) for each in (found, alone))
+        np.testing.assert_array_equal(mine, its)
     again = lay(nested, axes, counts, at, size=10, moments=moments, earlier=found)
     assert float(again.log_total) == pytest.approx(float(found.log_total), abs=1e-9)
