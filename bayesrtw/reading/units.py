@@ -26,6 +26,9 @@ _REDUCED: Final = frozenset({"reduction", "rrr", "ve", "efficacy", "effectivenes
 #: Ratios, and differences of risks, of this size and more are in per cent under a heading that says so.
 _LEAST: Final = {"ratio": 5.0, "risk_difference": 1.0}
 
+#: Errors below one per cent of which effects in per cent are this many are taken for shares, and asked about.
+_FAR: Final = 20.0
+
 #: Columns in the unit of the effect, and how often it enters.
 _POWERS: Final = {"estimate": 1, "effect": 1, "se": 1, "ci_low": 1, "ci_high": 1, "variance": 2}
 
@@ -69,6 +72,13 @@ def in_units(
             f"{heading!r} is called per cent, and holds {largest:g} at most; write 0.82 for 82 %, without % "
             "in the heading, or % signs in the cells"
         ), []
+    if (error := roles.get("se", "")) and not (_CALLED.search(error) or "pct" in tokens(error)):
+        errors, sizes = floats(columns[error]), np.abs(floats(columns[heading]))
+        if 0 < (most := np.nanmax(errors, initial=0)) < 1 and np.mean(sizes > _FAR * errors) > 0.5:
+            return (
+                f"{heading!r} is in per cent, and errors of {most:g} at most in {error!r} look like shares; "
+                "write both in one unit, 0.04 and 0.02 for 4 % with an error of 2 %"
+            ), []
     _times(columns, roles, 0.01)
     return "", [f"{heading!r} is in per cent, divided by 100"]
 

@@ -522,6 +522,8 @@ def test_differences_in_units_that_are_logarithms_stay(tmp_path):
             "all rows are called sums",
         ),
         ("Study,Design,HR,Lower,Upper\nA,RCT,1.2,0.9,1.6\n,RCT,1.4,1.1,1.8\n", "study"),
+        ("Study,RD (%),SE\nBerg,4,0.02\nVik,7,0.03\n", "look like shares"),
+        ("Study,RR (%),SE\nBerg,82,0.1\nVik,120,0.2\n", "look like shares"),
     ],
 )
 def test_cells_that_contradict_one_another_are_asked_about(tmp_path, text, said):
