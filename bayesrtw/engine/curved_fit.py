@@ -362,8 +362,7 @@ class CurvedFit:
         if len(self.nodes.counts) > 1:
             return moved(self, by * along)._held()
         near = replace(self, design=self.design.moved(by * along))
-        found = near._recentred() or self.anew(near.design)
-        return replace(found, priors=self.priors)
+        return near._recentred() or near._alone()
 
     def anew(self, design: CurvedDesign) -> "CurvedFit":
         """Fit the same rows with nodes of their own, as a neighbour of the answer."""
@@ -415,12 +414,15 @@ class CurvedFit:
         moved = self.off_by
         if moved <= self.enough:
             return replace(self, error=max(self.error, moved))
+        return self._recentred() or self._alone()
+
+    def _alone(self) -> "CurvedFit":
+        """Lay nodes of its own; those of a power would be the plain fit's."""
         if self.powers != (1.0, 1.0):
             raise ConvergenceError(
-                f"Exact: a power of prior or data moves the posterior beyond its nodes ({moved:.0e})."
+                "Exact: a power of prior or data moves the posterior beyond its nodes; take one nearer to 1."
             )
-        found = self._recentred() or self.anew(self.design)
-        return replace(found, priors=self.priors)
+        return replace(self.anew(self.design), priors=self.priors)
 
     def _recentred(self) -> "CurvedFit | None":
         """Lay both rules of the coefficients anew at the same hyperparameters; None where more has to be."""

@@ -21,6 +21,7 @@ from bayesrtw.engine import cubature, solve
 from bayesrtw.engine.curved_nodes import settled
 from bayesrtw.engine.normal import normal
 from bayesrtw.engine.surface import surface
+from bayesrtw.errors import ConvergenceError
 from bayesrtw.model.bias_mixture import BiasMixture, RiskClass, RiskGroup
 from bayesrtw.model.student_t import HeavyTails
 
@@ -173,6 +174,19 @@ def test_neighbours_are_what_a_new_fit_gives(heavy):
 def test_a_power_of_the_data_agrees_with_the_grid(heavy):
     found, grid = heavy[0].powered(data=1.05).posterior.pooled, Grid(power=1.05)
     assert_allclose((found.centre, found.spread), (grid.mean, grid.sd), atol=1e-5)
+
+
+@pytest.mark.parametrize("by", [0.5, -4.0])
+def test_a_shift_keeps_the_power_of_the_data(heavy, by):
+    along = np.array([1.0, 1, 0, 0, 1])
+    other = solve(model(), rows(Y + by * along)).powered(data=1.05).posterior.pooled
+    found = heavy[0].powered(data=1.05).shifted(along, by).posterior.pooled
+    assert_allclose((found.centre, found.spread), (other.centre, other.spread), rtol=1e-6)
+
+
+def test_a_shift_whose_nodes_cannot_keep_the_power_is_refused(heavy):
+    with pytest.raises(ConvergenceError, match="a power of prior or data"):
+        heavy[0].powered(data=1.05).shifted(np.array([1.0, 1, 0, 0, 1]), 60.0)
 
 
 def test_many_degrees_of_freedom_are_the_normal_model():
