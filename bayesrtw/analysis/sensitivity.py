@@ -1,6 +1,6 @@
 """The sensitivity panel of an analysis, and how robust its conclusion is, in one line."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -142,6 +142,9 @@ FAMILY_INFLUENCE: Final = "Influence of families"
 #: Heading of the table of power scaling.
 POWER: Final = "Power scaling"
 
+#: Heading of the table of studies, and of pairs, without which the class is another.
+REMOVED: Final = "Studies whose absence changes the class"
+
 #: Heading of the table on a further trial.
 NEXT: Final = "What one more trial could change"
 
@@ -156,6 +159,7 @@ def sensitivity(
     *,
     more: Sequence[More] = (),
     executor: Executor | None = None,
+    only: Collection[str] | None = None,
 ) -> Panel:
     """Run the panel: studies and families left out, priors, variants, correlations, years, questions.
 
@@ -169,6 +173,8 @@ def sensitivity(
         Makers of further tables, e.g. a ladder of biases; counted where they are specifications.
     executor
         Where the registered variants are fitted; None works here.
+    only
+        Headings of the questions that are asked beside the tables of specifications; all unless given.
 
     Returns
     -------
@@ -221,11 +227,9 @@ def sensitivity(
         )
     questions[PREDICTIVE] = predictive_check(whole)[[*EXPECTED]]
     direction = rows.direction
-    questions |= _questions(analysis, whole, notes)
-    if direction.benefit:
-        questions["Studies whose absence changes the class"] = fewest_removed(
-            left, classes(rules), Sides(direction.upward, far)
-        )
+    questions |= _questions(analysis, whole, notes, only)
+    if direction.benefit and (only is None or REMOVED in only):
+        questions[REMOVED] = fewest_removed(left, classes(rules), Sides(direction.upward, far))
     for maker in more:
         for heading, further in maker(analysis, rows).items():
             where = tables if set(RESULT) <= set(further.columns) else questions
@@ -312,7 +316,9 @@ def _result(
     return row
 
 
-def _questions(analysis: Analysis, whole: Fitted, notes: list[str]) -> "dict[str, pd.DataFrame]":
+def _questions(
+    analysis: Analysis, whole: Fitted, notes: list[str], only: Collection[str] | None
+) -> "dict[str, pd.DataFrame]":
     """Power scaling, what was learned, tipping points and moderators; what cannot be asked is noted."""
     model, rules, rows = whole.model, analysis.conclusion, whole.evidence
     far = rules.threshold
@@ -331,7 +337,11 @@ def _questions(analysis: Analysis, whole: Fitted, notes: list[str]) -> "dict[str
         del asked["Tipping prior of the mean"], asked[NEXT]
     if not direction.event:
         del asked["Tipping shift of effects"]
+    if only is not None:
+        asked = {name: ask for name, ask in asked.items() if name in only}
     found |= _asked(asked, notes)
+    if only is not None and not {"Inclusion of moderators", "Models"} & set(only):
+        return found
     try:
         models = submodels(model)
         if len(models) > 1:

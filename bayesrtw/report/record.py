@@ -9,7 +9,7 @@ from bayesrtw.analysis.concluded import conclusion
 from bayesrtw.analysis.explore import Cell, Explored, explore
 from bayesrtw.analysis.ladder import ladder
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.analysis.sensitivity import NEXT, PREDICTIVE, Panel, sensitivity
+from bayesrtw.analysis.sensitivity import NEXT, POWER, PREDICTIVE, Panel, sensitivity
 from bayesrtw.analysis.severity import severity
 from bayesrtw.decision.risks import BASELINES, MEASURES, per_thousand, risk
 from bayesrtw.engine.allocated_fit import silent
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 #: Significant digits of the grid's numbers: a page prints three or four.
 DIGITS = 9
 
+
+#: Questions of a panel that a report shows beside its specifications.
+ASKED = (POWER, NEXT, PREDICTIVE)
 
 #: What a report says in place of the alternatives where they were not asked for, or are too many.
 NOT_NOW = "The alternatives were not computed for this report; `bayesrtw run` computes them."
@@ -87,7 +90,7 @@ def record(
 def _panel(synthesis: Synthesis, source: Evidence | None) -> tuple[Panel | None, str]:
     """Run the panel; say why where a model has none."""
     try:
-        return sensitivity(synthesis.analysis, _origin(synthesis, source)), ""
+        return sensitivity(synthesis.analysis, _origin(synthesis, source), only=ASKED), ""
     except BayesrtwError as error:
         return None, str(error)
 
