@@ -29,26 +29,7 @@ _DOTTED: Final = re.compile(r"(?<![\w\"'-])(?:" + _KEY + f"){{{MOST_KEYS}}}")
 
 
 def bytes_of(path: Any, most: int = MOST_FILE) -> bytes:
-    """Read a whole file.
-
-    Parameters
-    ----------
-    path
-        A path, or a packaged resource.
-    most
-        Most bytes that it may hold.
-
-    Returns
-    -------
-    bytes
-        What it holds.
-
-    Raises
-    ------
-    OSError
-        If it cannot be read, is no regular file (a pipe would be waited for, a device has no end), or is
-        larger; ``strerror`` says which.
-    """
+    """Read a whole file."""
     if isinstance(path, Path):
         regular(path, most)
         with path.open("rb") as file:
@@ -60,20 +41,7 @@ def bytes_of(path: Any, most: int = MOST_FILE) -> bytes:
 
 
 def regular(path: Path, most: int = MOST_FILE) -> None:
-    """Refuse what is no regular file, or too large.
-
-    Parameters
-    ----------
-    path
-        Where it is.
-    most
-        Most bytes that it may hold.
-
-    Raises
-    ------
-    OSError
-        As `bytes_of`.
-    """
+    """Refuse what is no regular file, or too large."""
     found = path.stat()
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(21, "Is a directory")
@@ -85,23 +53,7 @@ def regular(path: Path, most: int = MOST_FILE) -> None:
 
 
 def toml_of(text: str) -> dict[str, Any]:
-    """Parse TOML.
-
-    Parameters
-    ----------
-    text
-        The file's text.
-
-    Returns
-    -------
-    dict
-        The parsed file; its texts are without controls.
-
-    Raises
-    ------
-    ValueError
-        If it is not TOML, or costs more than any layout here needs; the message says which.
-    """
+    """Parse TOML."""
     if len(text) > MOST_TOML:
         raise ValueError(f"it has {len(text) / 1e6:.0f} MB; at most {MOST_TOML / 1e6:.0f} are read")
     if _DOTTED.search(text):
@@ -121,20 +73,7 @@ def _plain(found: Any) -> Any:
 
 
 def too_many(text: str, mark: str = ",") -> str:
-    """Say that a table has too many cells or columns; empty if it has not.
-
-    Parameters
-    ----------
-    text
-        The table's text.
-    mark
-        What parts its cells.
-
-    Returns
-    -------
-    str
-        Part of a sentence.
-    """
+    """Say that a table has too many cells or columns; empty if it has not."""
     count = text.count(mark) + text.count("\n")
     if count > MOST_CELLS:
         return f"has {count:,} cells; at most {MOST_CELLS:,} are read"

@@ -15,20 +15,7 @@ MOST_FAULTS = 200
 
 
 def clipped(text: str, most: int = MOST_VALUE) -> str:
-    """Cut a text that is longer than anybody reads.
-
-    Parameters
-    ----------
-    text
-        The text.
-    most
-        Most characters that stay.
-
-    Returns
-    -------
-    str
-        The text, or its beginning and how many characters it had.
-    """
+    """Cut a text that is longer than anybody reads."""
     return text if len(text) <= most else f"{text[:most]}... ({len(text)} characters)"
 
 
@@ -194,18 +181,7 @@ class Fault:
         return self.message
 
     def at(self, file: str, *rows: int, study: str = "") -> "Fault":
-        """Say where a fault stands that was noted without its file.
-
-        Parameters
-        ----------
-        file, rows, study
-            As of a `Whereabouts`.
-
-        Returns
-        -------
-        Fault
-            The same at that place; its column stays.
-        """
+        """Say where a fault stands that was noted without its file."""
         return replace(self, place=Whereabouts(file, rows, study, self.place.column))
 
 
@@ -233,63 +209,26 @@ class Faults:
         return bool(self.found)
 
     def add(self, fault: Fault | str) -> None:
-        """Note one fault.
-
-        Parameters
-        ----------
-        fault
-            The fault, or a whole sentence that begins with where it stands.
-        """
+        """Note one fault."""
         self.found.append(Fault(fault) if isinstance(fault, str) else fault)
 
     def extend(self, faults: Iterable[Fault | str]) -> None:
-        """Note several faults.
-
-        Parameters
-        ----------
-        faults
-            As for `add`.
-        """
+        """Note several faults."""
         for each in faults:
             self.add(each)
 
     def raise_if_any(self) -> None:
-        """Raise one error that lists every fault.
-
-        Raises
-        ------
-        BayesrtwError
-            Of the class given as `error`, if any fault was noted.
-        """
+        """Raise one error that lists every fault."""
         if self.found:
             self.stop()
 
     def stop(self) -> NoReturn:
-        """Raise the collected faults.
-
-        Raises
-        ------
-        BayesrtwError
-            Of the class given as `error`; it carries them as `faults`.
-        """
+        """Raise the collected faults."""
         raise self.error(*self.found)
 
 
 def shown(values: Iterable[object], limit: int = 5) -> str:
-    """List values for a message, at most `limit` of them.
-
-    Parameters
-    ----------
-    values
-        What to show, in order.
-    limit
-        How many to show before the rest is only counted.
-
-    Returns
-    -------
-    str
-        ``'a', 'b', 'c' and 3 more``.
-    """
+    """List values for a message, at most `limit` of them."""
     items = [clipped(repr(str(value) if isinstance(value, str) else value)) for value in values]
     if len(items) <= limit:
         return ", ".join(items)

@@ -60,13 +60,7 @@ class Renewable(Manned, Protocol):
 
 
 def forks() -> bool:
-    """Say whether processes are forked from this one, with every library that it has loaded.
-
-    Returns
-    -------
-    bool
-        A fork is safe only while there is one thread; otherwise processes begin with nothing.
-    """
+    """Say whether processes are forked from this one, with every library that it has loaded."""
     return "fork" in multiprocessing.get_all_start_methods() and threading.active_count() == 1
 
 
@@ -106,13 +100,7 @@ class Processes(ProcessPoolExecutor):
             self.shutdown(cancel_futures=True)
 
     def fresh(self) -> "Processes":
-        """See `Renewable`.
-
-        Returns
-        -------
-        Processes
-            As many; none of them has done anything yet.
-        """
+        """See `Renewable`."""
         return Processes(self.jobs)
 
 
@@ -163,18 +151,7 @@ def _watch(theirs: Connection) -> NoReturn:
 
 
 def processes(jobs: int) -> Processes:
-    """Make an executor of processes.
-
-    Parameters
-    ----------
-    jobs
-        How many; >= 1.
-
-    Returns
-    -------
-    Processes
-        To be used in a ``with`` block.
-    """
+    """Make an executor of processes."""
     return Processes(jobs)
 
 
@@ -224,23 +201,7 @@ def _alone[**Parameters, Result](
 
 @contextmanager
 def dask_cluster(address: str) -> Iterator[Executor]:
-    """Use the workers of a Dask cluster.
-
-    Parameters
-    ----------
-    address
-        Of its scheduler, e.g. ``tcp://10.0.0.1:8786``. Its workers have this version of the package.
-
-    Yields
-    ------
-    Executor
-        Tasks of a worker that dies are given to the others by the scheduler.
-
-    Raises
-    ------
-    WorkerError
-        If Dask is not installed, no scheduler answers, or a task has killed several workers.
-    """
+    """Use the workers of a Dask cluster."""
     try:
         from distributed import Client, KilledWorker  # noqa: PLC0415
     except ImportError:
@@ -276,29 +237,7 @@ class _Flight[Task, Result]:
 def map_tasks[Task, Result](
     function: Callable[[Task], Result], tasks: Iterable[Task], executor: Executor | None = None
 ) -> Iterator[Result]:
-    """Apply a function to every task.
-
-    Parameters
-    ----------
-    function
-        A function that an executor can send away: importable, and pure.
-    tasks
-        Its arguments, one by one; read no faster than they are worked off.
-    executor
-        Any `concurrent.futures.Executor`, e.g. `processes` or that of a Dask client; None works here.
-
-    Yields
-    ------
-    object
-        Results in the order of the tasks, each as soon as it and those before it are there. Where a
-        worker of `processes` dies, the tasks that it and the others had not finished are done by fresh
-        ones.
-
-    Raises
-    ------
-    WorkerError
-        If workers died twice while one task was in work, or the executor cannot be renewed.
-    """
+    """Apply a function to every task."""
     if executor is None:
         yield from map(function, tasks)
         return

@@ -26,20 +26,7 @@ _HOME_OF_ROLE: dict[str, str] = {}
 
 
 def role[T](name: str, home: str) -> Callable[[type[T]], type[T]]:
-    """Declare a protocol as the type of a role, so that fields annotated with it decode.
-
-    Parameters
-    ----------
-    name
-        Name of the role, e.g. ``"prior"``.
-    home
-        Where people find its components, e.g. ``"bayesrtw.prior"``.
-
-    Returns
-    -------
-    Callable
-        A class decorator that returns its class.
-    """
+    """Declare a protocol as the type of a role, so that fields annotated with it decode."""
 
     def declare(protocol: type[T]) -> type[T]:
         _ROLE_OF_PROTOCOL[protocol] = name
@@ -51,25 +38,7 @@ def role[T](name: str, home: str) -> Callable[[type[T]], type[T]]:
 
 
 def component[T](role_name: str, kind: str) -> Callable[[type[T]], type[T]]:
-    """Register a frozen dataclass under a role and a kind.
-
-    Parameters
-    ----------
-    role_name
-        The role it plays, e.g. ``"prior"``.
-    kind
-        Its name in TOML files, e.g. ``"half_normal"``.
-
-    Returns
-    -------
-    Callable
-        A class decorator that returns its class.
-
-    Raises
-    ------
-    SpecError
-        When the class lacks something that the protocol of the role asks for.
-    """
+    """Register a frozen dataclass under a role and a kind."""
 
     def register(cls: type[T]) -> type[T]:
         for protocol, name in _ROLE_OF_PROTOCOL.items():
@@ -187,34 +156,12 @@ def _plays(protocol: type, cls: type) -> bool:
 
 
 def kinds(role_name: str) -> Mapping[str, type]:
-    """Give the components of a role.
-
-    Parameters
-    ----------
-    role_name
-        The role, e.g. ``"prior"``.
-
-    Returns
-    -------
-    Mapping
-        Kind to class, sorted by kind.
-    """
+    """Give the components of a role."""
     return dict(sorted(_KINDS[role_name].items()))
 
 
 def role_of(hint: object) -> str | None:
-    """Give the role that a protocol stands for.
-
-    Parameters
-    ----------
-    hint
-        What a field is annotated with.
-
-    Returns
-    -------
-    str or None
-        The role; None if it is not the protocol of one.
-    """
+    """Give the role that a protocol stands for."""
     return _ROLE_OF_PROTOCOL.get(hint)
 
 
@@ -248,23 +195,7 @@ def described(cls: type) -> dict[str, str]:
 
 
 def kind_of(value: object) -> str:
-    """Give the kind under which a component's class is registered.
-
-    Parameters
-    ----------
-    value
-        An instance of a registered component.
-
-    Returns
-    -------
-    str
-        The kind, as in TOML.
-
-    Raises
-    ------
-    SpecError
-        If its class is not registered.
-    """
+    """Give the kind under which a component's class is registered."""
     for table in _KINDS.values():
         for kind, cls in table.items():
             if type(value) is cls:
@@ -273,39 +204,13 @@ def kind_of(value: object) -> str:
 
 
 def suggestion(name: str, choices: Sequence[str]) -> str:
-    """Say what may have been meant, and what the choices are.
-
-    Parameters
-    ----------
-    name
-        What was written.
-    choices
-        What is allowed.
-
-    Returns
-    -------
-    str
-        ``"did you mean 'x'? Choices: x, y."``
-    """
+    """Say what may have been meant, and what the choices are."""
     hint = meant(name, choices)
     return f"{hint}{' ' * bool(hint)}Choices: {', '.join(sorted(choices))}."
 
 
 def meant(name: str, choices: Sequence[str]) -> str:
-    """Say what may have been meant.
-
-    Parameters
-    ----------
-    name
-        What was written.
-    choices
-        What is allowed.
-
-    Returns
-    -------
-    str
-        ``"did you mean 'x'?"``, or nothing where no choice is near.
-    """
+    """Say what may have been meant."""
     near = difflib.get_close_matches(name, choices, n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else ""
 
@@ -313,26 +218,7 @@ def meant(name: str, choices: Sequence[str]) -> str:
 def decode[T](
     cls: type[T], table: object, *, where: str, faults: Faults, path: str = ""
 ) -> T | None:
-    """Build a dataclass from a plain table, noting every fault on the way.
-
-    Parameters
-    ----------
-    cls
-        A dataclass, or the protocol of a role (then the table needs a ``kind``).
-    table
-        The table, as a TOML parser gives it.
-    where
-        The file, as messages call it.
-    faults
-        Collector of faults.
-    path
-        Where the table stands in the file; empty for the whole file.
-
-    Returns
-    -------
-    T or None
-        The value; None if a fault was noted.
-    """
+    """Build a dataclass from a plain table, noting every fault on the way."""
     before = len(faults.found)
     at = _At(where, path, faults)
     if not isinstance(table, Mapping):
@@ -452,18 +338,7 @@ def _scalar(hint: Any, raw: object, at: _At) -> Any:
 
 
 def encode(value: object) -> Any:
-    """Turn a value into plain tables, lists and scalars: the inverse of `decode`.
-
-    Parameters
-    ----------
-    value
-        A component, another dataclass, or a plain value.
-
-    Returns
-    -------
-    Any
-        Nothing but dict, list, str, int, float, bool, date; None settings are left out.
-    """
+    """Turn a value into plain tables, lists and scalars: the inverse of `decode`."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         table: dict[str, Any] = {}
         if _is_component(value):
@@ -506,16 +381,6 @@ def digest(value: object) -> str:
 
     Settings that have their default do not count either: writing a default out changes nothing, and
     a setting that a later version adds leaves old hashes as they are.
-
-    Parameters
-    ----------
-    value
-        Anything that `encode` takes.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits of SHA-256.
     """
     text = json.dumps(_stated(value), sort_keys=True, default=str, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -149,22 +149,7 @@ def _line(
 def spoken_to(
     brief: Brief, claim: Claim, analysis: Analysis, rows: Evidence
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Say which rows speak to a claim.
-
-    Parameters
-    ----------
-    brief, claim
-        The claim and what its words mean.
-    analysis
-        Whose model may be of parts of programmes.
-    rows
-        The pooled rows.
-
-    Returns
-    -------
-    tuple of ndarray, shape (estimate,)
-        Which have its component, and which are of its conditions.
-    """
+    """Say which rows speak to a claim: gives (estimate,)."""
     component, meant = brief.components[claim.component], brief.meant(claim)
     parts = component.parts if sets_of(analysis) else ()
     has = np.ones(rows.size, dtype=bool)
@@ -240,18 +225,7 @@ def _fitted(analysis: Analysis, rows: Evidence) -> dict[str, Any]:
 
 
 def sets_of(analysis: Analysis) -> list[str]:
-    """Name the columns that hold the parts of both arms, where the model is of parts.
-
-    Parameters
-    ----------
-    analysis
-        With its model.
-
-    Returns
-    -------
-    list of str
-        Columns of the programme's arm and of the comparison's; empty for other models.
-    """
+    """Name the columns that hold the parts of both arms, where the model is of parts."""
     return [each.column for each in analysis.model.moderators if each.shape == "sets"]
 
 

@@ -18,22 +18,7 @@ def approximated(
     variants: "Mapping[str, pd.DataFrame]",
     measure: Measure,
 ) -> list[Finding]:
-    """Compare the pooled mean with that of variants in which counts are normal estimates.
-
-    Parameters
-    ----------
-    analysis
-        What was asked.
-    estimates, variants
-        Its answers, and those of its variants by name.
-    measure
-        Their measure.
-
-    Returns
-    -------
-    list of Finding
-        One a variant; none where the analysis takes estimates for normal itself.
-    """
+    """Compare the pooled mean with that of variants in which counts are normal estimates."""
     asked = [each.name for each in analysis.estimand if each.of == analysis.model.pooled]
     if analysis.likelihood.offers.inspects is None or not asked:
         return []

@@ -25,13 +25,7 @@ if TYPE_CHECKING:
 
 
 def models_folder() -> Traversable:
-    """Give the folder of the shipped analyses.
-
-    Returns
-    -------
-    Traversable
-        In an editable install the checkout's ``models``.
-    """
+    """Give the folder of the shipped analyses."""
     return files("bayesrtw.models")
 
 
@@ -40,37 +34,19 @@ def _data() -> Traversable:
 
 
 def analysis_ids() -> tuple[str, ...]:
-    """Ids of the shipped analyses.
-
-    Returns
-    -------
-    tuple of str
-        In alphabetical order.
-    """
+    """Ids of the shipped analyses."""
     names = (item.name for item in models_folder().iterdir())
     return tuple(sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml")))
 
 
 def dataset_ids() -> tuple[str, ...]:
-    """Ids of the shipped data sets.
-
-    Returns
-    -------
-    tuple of str
-        In alphabetical order.
-    """
+    """Ids of the shipped data sets."""
     folders = (item for item in _data().iterdir() if item.is_dir())
     return tuple(sorted(item.name for item in folders if item.joinpath("dataset.toml").is_file()))
 
 
 def brief_ids() -> tuple[str, ...]:
-    """Ids of the shipped briefs.
-
-    Returns
-    -------
-    tuple of str
-        In alphabetical order.
-    """
+    """Ids of the shipped briefs."""
     folders = (item for item in _data().iterdir() if item.is_dir())
     return tuple(sorted(item.name for item in folders if item.joinpath(DESCRIBED).is_file()))
 
@@ -266,25 +242,12 @@ def _shipped(name: str) -> Evidence:
 
 
 def register() -> Mapping[str, Mapping[str, object]]:
-    """Read the register of the shipped analyses.
-
-    Returns
-    -------
-    Mapping
-        Id to ``revision``, ``registered`` and ``digest``.
-    """
+    """Read the register of the shipped analyses."""
     return tomllib.loads(models_folder().joinpath("register.lock").read_text(encoding="utf-8"))
 
 
 def registration_faults() -> list[str]:
-    """Hold the shipped analyses against the register.
-
-    Returns
-    -------
-    list of str
-        One sentence for each analysis that changed without a new revision, is not registered, or is
-        registered and gone; empty if all is well.
-    """
+    """Hold the shipped analyses against the register."""
     lock = dict(register())
     faults = []
     for name in analysis_ids():
@@ -305,13 +268,7 @@ def registration_faults() -> list[str]:
 
 
 def register_text() -> str:
-    """Write the register anew from the shipped analyses.
-
-    Returns
-    -------
-    str
-        TOML text for ``models/register.lock``.
-    """
+    """Write the register anew from the shipped analyses."""
     lines = ["# Written by `bayesrtw check --register`; a changed digest needs a higher revision."]
     for name in analysis_ids():
         analysis = open_analysis(name)

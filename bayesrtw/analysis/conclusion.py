@@ -128,24 +128,7 @@ class Conclusion:
 
 
 def classify(rules: Rules, benefit: float, harm: float | None = None, *, before: str = "") -> str:
-    """Put probabilities into words.
-
-    Parameters
-    ----------
-    rules
-        Classes and bounds.
-    benefit, harm
-        Probability of an effect beyond the threshold on either side, in [0, 1]; harm is the rest
-        unless given.
-    before
-        The class that was published last, if any: it is kept until its bound is missed by
-        ``rules.hold``.
-
-    Returns
-    -------
-    str
-        One of ``rules.classes``.
-    """
+    """Put probabilities into words."""
     against = 1.0 - benefit if harm is None else harm
     held = rules.classes.index(before) if before in rules.classes else None
 
@@ -179,32 +162,7 @@ def conclude(
     passed: bool = True,
     before: str = "",
 ) -> Conclusion:
-    """Conclude from a fit.
-
-    Parameters
-    ----------
-    tree
-        What `fit` returned, of a model with an intercept.
-    rules
-        Classes and bounds.
-    sceptical
-        Probability of benefit under `sceptical_model`, if it was fitted; the best class needs it to
-        reach ``rules.sceptical``.
-    passed
-        Whether no check of the fit failed; otherwise the best class is not given.
-    before
-        The class that was published last.
-
-    Returns
-    -------
-    Conclusion
-        With the probabilities that it rests on.
-
-    Raises
-    ------
-    SpecError
-        If nobody stated which effects are good.
-    """
+    """Conclude from a fit."""
     stated(str(tree.attrs["benefit"]))
     higher = tree.attrs["benefit"] != "lower"
     side = rules.threshold if higher else -rules.threshold
@@ -227,20 +185,7 @@ def conclude(
 
 
 def sceptical_model(model: Model, rules: Rules) -> Model | None:
-    """Give the model with a sceptical prior of the mean: centred at no effect, narrow.
-
-    Parameters
-    ----------
-    model
-        The registered model.
-    rules
-        With the SD of the sceptical prior, or none.
-
-    Returns
-    -------
-    Model or None
-        None if no setting is the prior of a pooled mean, or it is not normal and no SD is given.
-    """
+    """Give the model with a sceptical prior of the mean: centred at no effect, narrow."""
     if model.mean is None:
         return None
     sd, own = rules.sceptical_sd, normal(model.mean)

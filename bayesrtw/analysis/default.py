@@ -116,23 +116,7 @@ def without_counts(analysis: Analysis) -> Analysis | None:
 
 
 def the_default(evidence: Evidence) -> Analysis:
-    """Give the one analysis that evidence gets by default.
-
-    Parameters
-    ----------
-    evidence
-        Rows in one outcome and one measure.
-
-    Returns
-    -------
-    Analysis
-        As of `default_analyses`.
-
-    Raises
-    ------
-    EvidenceError
-        If there are several outcomes or measures; it names them.
-    """
+    """Give the one analysis that evidence gets by default."""
     found = default_analyses(evidence)
     if len(found) > 1:
         raise EvidenceError(
@@ -143,20 +127,7 @@ def the_default(evidence: Evidence) -> Analysis:
 
 
 def likelihood_for(query: Query, evidence: Evidence) -> Chosen:
-    """Choose the likelihood of the rows that a query takes.
-
-    Parameters
-    ----------
-    query
-        Which rows.
-    evidence
-        Every row of a data set.
-
-    Returns
-    -------
-    Chosen
-        As of `bayesrtw.model.default_likelihood.default_likelihood`.
-    """
+    """Choose the likelihood of the rows that a query takes."""
     exact = EXACT.get(query.measure)
     return default_likelihood(select(query, evidence, hears=exact and exact[0].hears).evidence)
 

@@ -140,26 +140,7 @@ class Explored:
 
 
 def explore(synthesis: Synthesis, panel: Panel | None = None) -> Explored | None:
-    """Work out the grid of a synthesis.
-
-    Parameters
-    ----------
-    synthesis
-        What `run` returned.
-    panel
-        Its panel, if there is one: what was fitted for it is not fitted again.
-
-    Returns
-    -------
-    Explored or None
-        None where the exact engine does not serve, or the model has no pooled mean. The cell of the
-        registered prior with nothing left out holds the synthesis's own answers.
-
-    Raises
-    ------
-    EngineRefusal
-        If the grid does not give the registered answer, so that it would not give the others either.
-    """
+    """Work out the grid of a synthesis."""
     model, evidence = synthesis.analysis.model, synthesis.evidence
     if (
         "quadrature" not in synthesis.posterior.children

@@ -143,22 +143,7 @@ def _found(synthesis: Synthesis, at: dict[str, object], confirmed: Sequence[Conf
 
 
 def suggest(analysis: Analysis, rows: Evidence, found: EffectsCounted) -> Suggested:
-    """Suggest a certainty from what a fit and its neighbours say.
-
-    Parameters
-    ----------
-    analysis
-        Model, rules, ladder and what was stated.
-    rows
-        What was pooled.
-    found
-        The effects on the scale of the decision.
-
-    Returns
-    -------
-    Suggested
-        Every domain with its reason.
-    """
+    """Suggest a certainty from what a fit and its neighbours say."""
     zones = found.zones
     try:
         whole: Fitted | None = asked(analysis.model, rows)

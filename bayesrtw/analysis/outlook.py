@@ -200,30 +200,7 @@ def people_needed(
     at: Mapping[str, str | float] | None = None,
     drawn: FromDraws | None = None,
 ) -> tuple[float, float]:
-    """Give the size of the one trial that would change the class with some probability.
-
-    Parameters
-    ----------
-    whole
-        A fit.
-    rules, now, at
-        As of `outlook`.
-    drawn
-        Draws of it, which answer where it does not tell of several effects together.
-    chance
-        Probability that the class is another one afterwards, in (0, 1).
-
-    Returns
-    -------
-    tuple of float
-        People in both groups, to 2 %; infinite where no trial, however large, would do. And the probability
-        for a trial without sampling error.
-
-    Raises
-    ------
-    SpecError
-        If no row says how many people it is of, or chance is no probability.
-    """
+    """Give the size of the one trial that would change the class with some probability."""
     if not 0 < chance < 1:
         raise SpecError(f"chance must lie in (0, 1); found {chance!r}.")
     look = _looked(whole, rules, now, at, drawn)
@@ -343,24 +320,7 @@ class _Look:
 
 
 def information_unit(evidence: Evidence) -> float:
-    """Give what a standard error times the root of the number of people is in the rows.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-
-    Returns
-    -------
-    float
-        Their median, analysis scale: a trial of n people is expected to have this over sqrt(n) for a standard
-        error.
-
-    Raises
-    ------
-    SpecError
-        If no row with a standard error says how many people it is of.
-    """
+    """Give what a standard error times the root of the number of people is in the rows."""
     data = evidence.data
     se = data["se"].to_numpy().astype(float)
     nothing = np.full(len(se), math.nan)
@@ -379,25 +339,7 @@ def information_unit(evidence: Evidence) -> float:
 
 
 def trials_of(evidence: Evidence, n: Mapping[str, float]) -> dict[str, float]:
-    """Give the standard errors that trials of some sizes are expected to have.
-
-    Parameters
-    ----------
-    evidence
-        The rows, whose median says what people tell.
-    n
-        Name to people in both groups, > 0.
-
-    Returns
-    -------
-    dict
-        Name to standard error, analysis scale.
-
-    Raises
-    ------
-    SpecError
-        If a size is not positive, or the rows do not say what people tell.
-    """
+    """Give the standard errors that trials of some sizes are expected to have."""
     odd = [name for name, size in n.items() if not (size > 0 and math.isfinite(size))]
     if odd:
         raise SpecError(f"a trial has people, above 0; found {n[odd[0]]!r}.")
@@ -406,18 +348,7 @@ def trials_of(evidence: Evidence, n: Mapping[str, float]) -> dict[str, float]:
 
 
 def usual_trials(evidence: Evidence) -> dict[str, float]:
-    """Give trials like those that there are, and the limit of large ones.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-
-    Returns
-    -------
-    dict
-        Name to standard error, analysis scale: the rows' median, their smallest, and zero.
-    """
+    """Give trials like those that there are, and the limit of large ones."""
     se = evidence.data["se"].to_numpy().astype(float)
     return {
         USUAL: float(np.nanmedian(se)),

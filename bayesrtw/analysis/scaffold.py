@@ -20,30 +20,7 @@ def analysis_text(
     measure: str = "log_hazard_ratio",
     evidence: Evidence | None = None,
 ) -> str:
-    """Draft an analysis file with the default priors of its measure.
-
-    Parameters
-    ----------
-    name
-        The analysis's id, and the file's stem.
-    dataset
-        Id of the data set that it pools.
-    measure
-        The one measure that it pools, e.g. ``"log_hazard_ratio"``.
-    evidence
-        The data set's rows, if it is there already: where all of that measure rest on counts, their exact
-        likelihood is chosen, and the normal approximation stands beside it.
-
-    Returns
-    -------
-    str
-        TOML that `bayesrtw.analysis.spec.parse` reads.
-
-    Raises
-    ------
-    SpecError
-        If the id or the measure is not allowed.
-    """
+    """Draft an analysis file with the default priors of its measure."""
     _name(name)
     if measure not in MEASURES:
         raise SpecError(f"measure is {measure!r}; {suggestion(measure, list(MEASURES))}")
@@ -142,23 +119,7 @@ def _likelihood(measure: str, chosen: Chosen | None) -> str:
 
 
 def dataset_files(name: str) -> dict[str, str]:
-    """Draft a data set folder with one row that says what it is.
-
-    Parameters
-    ----------
-    name
-        The data set's id, and the folder's name.
-
-    Returns
-    -------
-    dict
-        File name to text.
-
-    Raises
-    ------
-    SpecError
-        If the id is not allowed.
-    """
+    """Draft a data set folder with one row that says what it is."""
     _name(name)
     about = f'''\
 schema = 1

@@ -384,18 +384,7 @@ def prior_choices(model: Model, rows: Evidence, name: str) -> dict[str, Prior]:
 
 
 def families(rows: Evidence) -> list[str]:
-    """List families with several studies; the others are left out as studies.
-
-    Parameters
-    ----------
-    rows
-        What is pooled.
-
-    Returns
-    -------
-    list of str
-        Values of ``trial_family``; none if all rows are one study.
-    """
+    """List families with several studies; the others are left out as studies."""
     if "trial_family" not in rows.data:
         return []
     studies: dict[str, set[str]] = {}
@@ -463,18 +452,7 @@ def _variant(task: tuple[Analysis, Evidence]) -> dict[str, float]:
 
 
 def known_as(rows: Evidence) -> dict[str, str]:
-    """Name studies as a reader knows them.
-
-    Parameters
-    ----------
-    rows
-        What was pooled.
-
-    Returns
-    -------
-    dict
-        Id of a study to the name of its one estimate; of several, to the label that they share.
-    """
+    """Name studies as a reader knows them."""
     names, studies = rows.data[ESTIMATE].to_numpy(), rows.data["study"].to_numpy()
     labels = rows.data["label"].to_numpy() if "label" in rows.data else names
     found: dict[str, list[tuple[str, str]]] = {}
@@ -489,18 +467,7 @@ def known_as(rows: Evidence) -> dict[str, str]:
 
 
 def families_as(rows: Evidence) -> dict[str, str]:
-    """Name families of studies by their members.
-
-    Parameters
-    ----------
-    rows
-        What was pooled.
-
-    Returns
-    -------
-    dict
-        Id of a family to the names of its studies; empty where rows tell of none.
-    """
+    """Name families of studies by their members."""
     if "trial_family" not in rows.data:
         return {}
     names, members = known_as(rows), dict[str, dict[str, None]]()

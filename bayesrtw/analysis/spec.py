@@ -446,25 +446,7 @@ class Analysis:
 
 
 def parse(text: str, where: str) -> Analysis:
-    """Read an analysis from TOML text.
-
-    Parameters
-    ----------
-    text
-        The file's content.
-    where
-        How messages call the file.
-
-    Returns
-    -------
-    Analysis
-        The decoded analysis.
-
-    Raises
-    ------
-    SpecError
-        With every fault of the file: TOML syntax, unknown or missing keys, kinds, values.
-    """
+    """Read an analysis from TOML text."""
     try:
         table = toml_of(text)
     except ValueError as error:
@@ -490,25 +472,7 @@ def _decoded(table: Mapping[str, Any], where: str) -> Analysis:
 
 
 def vary(analysis: Analysis, variant: Variant) -> Analysis:
-    """Apply a variant's settings.
-
-    Parameters
-    ----------
-    analysis
-        The registered analysis.
-    variant
-        What changes.
-
-    Returns
-    -------
-    Analysis
-        The changed analysis, without variants of its own.
-
-    Raises
-    ------
-    SpecError
-        If a path leads nowhere, or a value is not allowed there.
-    """
+    """Apply a variant's settings."""
     table = encode(analysis)
     where = f"{analysis.id}: variant {variant.name!r}"
     for path, value in variant.set.items():

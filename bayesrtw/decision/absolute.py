@@ -108,27 +108,7 @@ def absolute_effects(
 
 
 def scales_of(rows: Evidence, points: BaselinePoints | None, horizon: float = 365.0) -> list[Scale]:
-    """Give the scales on which the effects of some rows are counted absolutely.
-
-    Parameters
-    ----------
-    rows
-        They say measure, direction of benefit and unit.
-    points
-        Baselines; None where none is stated.
-    horizon
-        Days over which a curve of return is followed.
-
-    Returns
-    -------
-    list of Scale
-        People of 1000, days regained, or both.
-
-    Raises
-    ------
-    SpecError
-        If there is none; it says what is missing.
-    """
+    """Give the scales on which the effects of some rows are counted absolutely."""
     measure, benefit = rows.measure, rows.benefit
     found = []
     if measure.name in PER_1000:

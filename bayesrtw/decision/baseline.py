@@ -304,23 +304,7 @@ def predicted(
 
 
 def of_comparison_groups(evidence: Evidence) -> tuple[Model, Evidence]:
-    """Give the comparison groups of rows by themselves, with a model of their proportions.
-
-    Parameters
-    ----------
-    evidence
-        Rows of two groups; those that print counts are used, groups that several rows share once.
-
-    Returns
-    -------
-    tuple
-        A random-effects model with the default priors and exact counts, and one row a group.
-
-    Raises
-    ------
-    SpecError
-        If fewer than two groups have counts.
-    """
+    """Give the comparison groups of rows by themselves, with a model of their proportions."""
     import pandas as pd  # noqa: PLC0415
 
     seen = counts(evidence, 2)

@@ -121,17 +121,7 @@ class Suggested:
 def starting(evidence: Evidence, shares: Array | None) -> tuple[str, str]:
     """Give the level that the designs of rows begin at: high of randomised studies, low of others.
 
-    Parameters
-    ----------
-    evidence
-        The pooled rows.
-    shares
-        Share of each in the pooled mean, shape (estimate,); None where they are not known.
-
-    Returns
-    -------
-    tuple of str
-        The level, and why.
+    `shares` (estimate,).
     """
     if "design" not in evidence.data:
         return (
@@ -160,22 +150,6 @@ def imprecision(
     An interval that crosses one threshold takes a level off, one that crosses both takes two off. One that
     crosses none takes a level off where the posterior is wider than one trial would leave it that is planned
     for the smallest important effect.
-
-    Parameters
-    ----------
-    change
-        The mean effect, on the scale of the zones.
-    zones
-        Where effects begin to matter; without any the threshold is no effect.
-    ci_prob
-        Of the interval.
-    null
-        No effect on the scale; the scale's own unless given.
-
-    Returns
-    -------
-    Suggestion
-        ``number`` is how many thresholds are crossed.
     """
     scale, size = change.scale, len(zones.benefit)
     low, high = (change.quantile(0.5 + side * ci_prob / 2) for side in (-1, 1))
@@ -224,21 +198,7 @@ def imprecision(
 
 
 def information(change: Change, important: float) -> float:
-    """Give the information of a posterior relative to that of a trial planned for an effect.
-
-    Parameters
-    ----------
-    change
-        An effect, with the baseline that it is counted from.
-    important
-        The smallest important change, on its scale.
-
-    Returns
-    -------
-    float
-        ``(s / sd)^2`` with ``s = effect / (z_0.975 + z_0.8)``, the standard error that such a trial has, at
-        the middle baseline.
-    """
+    """Give the information of a posterior relative to that of a trial planned for an effect."""
     scale = change.scale
     middle = scale.level[int(np.searchsorted(np.cumsum(scale.weight), 0.5))]
     effect = float(np.ravel(scale.effect(np.asarray(important), np.asarray(middle)))[0])
@@ -250,18 +210,6 @@ def inconsistency(mean: Change, new: Change, zones: Zones) -> Suggestion:
     """Ask whether a new setting may have the opposite sign or another zone, as settings differ.
 
     What the uncertainty of the mean explains by itself is imprecision and does not count again.
-
-    Parameters
-    ----------
-    mean, new
-        The mean effect and the effect in a new setting, on one scale.
-    zones
-        Where effects begin to matter; may be none.
-
-    Returns
-    -------
-    Suggestion
-        ``number`` is the probability of the opposite sign in a new setting, or of what decided.
     """
     scale = mean.scale
     up = mean.quantile(0.5) > scale.null
@@ -295,20 +243,7 @@ def _three(change: Change, zones: Zones) -> dict[str, float]:
 
 
 def coarse(value: float, zones: Zones, scale: Scale) -> str:
-    """Say whether a change is a benefit, trivial or a harm.
-
-    Parameters
-    ----------
-    value
-        A change, on the scale.
-    zones, scale
-        Where effects begin to matter, and on what; without zones any change is a benefit or a harm.
-
-    Returns
-    -------
-    str
-        ``benefit``, ``trivial`` or ``harm``.
-    """
+    """Say whether a change is a benefit, trivial or a harm."""
     if not zones.scale:
         return "benefit" if (value > scale.null) == (scale.good is not False) else "harm"
     return zone_at(value, zones, scale).rpartition(" ")[2]
@@ -327,27 +262,7 @@ def _important(change: Change, zones: Zones, *, up: bool) -> float:
 def indirectness(
     evidence: Evidence, shares: Array | None, target: Mapping[str, tuple[str, ...]]
 ) -> Suggestion:
-    """Ask how much of the information is about others than those whom the decision is about.
-
-    Parameters
-    ----------
-    evidence
-        The pooled rows.
-    shares
-        Share of each in the pooled mean; None where they are not known.
-    target
-        Column of the evidence to the values that the decision is about.
-
-    Returns
-    -------
-    Suggestion
-        ``number`` is the share of the information about others.
-
-    Raises
-    ------
-    SpecError
-        If the rows have no such column.
-    """
+    """Ask how much of the information is about others than those whom the decision is about."""
     absent = [name for name in target if name not in evidence.data]
     if absent:
         raise SpecError(
@@ -382,26 +297,7 @@ def risk_of_bias(
     without: str | None,
     adjusted: "Suggestion | None" = None,
 ) -> Suggestion:
-    """Ask how much of the information is at high risk, and whether leaving it out changes the answer.
-
-    Parameters
-    ----------
-    evidence
-        The pooled rows, with the judgements of their source.
-    shares
-        Share of each in the pooled mean; None where they are not known.
-    before
-        What the mean is: ``benefit``, ``trivial`` or ``harm``.
-    without
-        What it is without rows at high risk; None where that is not known.
-    adjusted
-        What a ladder's adjusted rung changes, where studies that are not randomised are pooled.
-
-    Returns
-    -------
-    Suggestion
-        ``number`` is the share of the information at high risk.
-    """
+    """Ask how much of the information is at high risk, and whether leaving it out changes the answer."""
     if adjusted is not None and adjusted.down:
         return adjusted
     first = f"{adjusted.reason} " if adjusted is not None else ""
@@ -430,40 +326,13 @@ def risk_of_bias(
 
 
 def high_risk(evidence: Evidence) -> Mask:
-    """Say which rows are of studies judged to be at high risk of bias.
-
-    Parameters
-    ----------
-    evidence
-        Rows with judgements.
-
-    Returns
-    -------
-    ndarray, shape (estimate,)
-        False where nobody judged.
-    """
+    """Say which rows are of studies judged to be at high risk of bias: gives (estimate,)."""
     study = evidence.data["study"].to_numpy()
     return np.array([evidence.judgements.gravest(str(name)) in HIGH_RISK for name in study])
 
 
 def publication_bias(sample: str, changes_at: float | None, said: str) -> Suggestion:
-    """Ask how selected published results would have to be for another class.
-
-    Parameters
-    ----------
-    sample
-        ``published`` where results are held because they were published; empty where nobody says.
-    changes_at
-        The largest share of results that are not significant, seen, at which the class is another; None where
-        it does not change, NaN where it could not be worked out.
-    said
-        The same in a sentence.
-
-    Returns
-    -------
-    Suggestion
-        ``number`` is that share.
-    """
+    """Ask how selected published results would have to be for another class."""
     domain = "publication bias"
     if sample != "published":
         text = "Nobody stated whether results are held because they were published."

@@ -149,31 +149,7 @@ def settled(
     provenance: Provenance,
     at: Mapping[str, object] | None = None,
 ) -> Certainty:
-    """Put a suggestion beside what a person confirmed of the same revision.
-
-    Parameters
-    ----------
-    suggested
-        What the numbers suggest.
-    every
-        Confirmations, of this analysis and others; the last of several holds.
-    analysis, revision
-        Which analysis.
-    provenance
-        Of the rows that were pooled.
-    at
-        Values of moderators that the answer is at; the pooled mean unless given.
-
-    Returns
-    -------
-    Certainty
-        With the confirmation, if there is one.
-
-    Raises
-    ------
-    SpecError
-        If this analysis was confirmed for other revisions alone, or for rows that are not here yet.
-    """
+    """Put a suggestion beside what a person confirmed of the same revision."""
     own = [each for each in every if each.analysis == analysis and each.at == dict(at or {})]
     fits = [each for each in own if each.revision == revision]
     if own and not fits:

@@ -80,18 +80,7 @@ class Change:
     scale: Scale
 
     def above(self, x: float) -> float:
-        """Give the probability of a larger change.
-
-        Parameters
-        ----------
-        x
-            On the scale.
-
-        Returns
-        -------
-        float
-            P(change > x), in [0, 1].
-        """
+        """Give the probability of a larger change."""
         found = float(self.scale.weight @ self._tail(x, self.scale.level))
         found += sum(self._beside(x, cut) for cut in self.scale.cuts(x))
         return float(np.clip(found, 0.0, 1.0))
@@ -114,18 +103,7 @@ class Change:
         return float((share - 0.5) * (left - right) * 0.5 * (weight[place - 1] + weight[place]))
 
     def quantile(self, q: float) -> float:
-        """Give a quantile.
-
-        Parameters
-        ----------
-        q
-            Probability in (0, 1).
-
-        Returns
-        -------
-        float
-            On the scale.
-        """
+        """Give a quantile."""
         theta = self.theta.quantile(q if self.scale.rising else 1.0 - q)
         # It lies between what the effect's own quantile comes to at the least and at the most of baselines.
         each = np.sort(np.atleast_1d(self.scale.change(theta, self.scale.level)))
@@ -143,20 +121,7 @@ class Change:
         return float(scipy.optimize.brentq(gap, low, high, xtol=1e-10 * (high - low)))
 
     def sample(self, count: int, rng: np.random.Generator) -> Array:
-        """Draw independently.
-
-        Parameters
-        ----------
-        count
-            How many.
-        rng
-            Random generator.
-
-        Returns
-        -------
-        ndarray, shape (count,)
-            Changes.
-        """
+        """Draw independently: gives (count,)."""
         theta = self.theta.sample(count, rng)
         point = rng.choice(len(self.scale.weight), size=count, p=self.scale.weight)
         return self.scale.change(theta, self.scale.level[point])
@@ -190,27 +155,7 @@ _NONE: Final = np.ones(1)
 
 
 def of_1000(measure: Measure, benefit: str, points: BaselinePoints) -> Scale:
-    """Count people of 1000 who have the event.
-
-    Parameters
-    ----------
-    measure
-        Of the effects; one of `PER_1000`.
-    benefit
-        Which effects are good; empty where nobody stated it.
-    points
-        Risks, or rates, without the programme.
-
-    Returns
-    -------
-    Scale
-        More of 1000, negative where fewer; of rates, events in 1000 units of person-time.
-
-    Raises
-    ------
-    SpecError
-        If the measure moves neither a risk nor a rate, or the baseline is not what it moves.
-    """
+    """Count people of 1000 who have the event."""
     needs = PER_1000.get(measure.name)
     if needs is None:
         raise SpecError(
@@ -258,32 +203,7 @@ def _ends(x: float) -> tuple[float, ...]:
 def of_days(
     measure: Measure, benefit: str, unit: str, points: BaselinePoints | None, horizon: float = 365.0
 ) -> Scale:
-    """Count days regained.
-
-    Parameters
-    ----------
-    measure
-        Of the effects: hazard ratios of returning with a curve, differences of days, ratios of mean days with
-        the mean, or standardised differences with the standard deviation.
-    benefit
-        Which effects are good.
-    unit
-        Of differences.
-    points
-        Baselines; not needed by differences of days.
-    horizon
-        Days over which a curve is followed.
-
-    Returns
-    -------
-    Scale
-        Days regained, negative where days are lost.
-
-    Raises
-    ------
-    SpecError
-        If the measure tells no days, or what it needs is not stated.
-    """
+    """Count days regained."""
     if not benefit:
         raise SpecError("days regained need a direction of benefit; state which effects are good.")
     sign = 1.0 if benefit == "higher" else -1.0
@@ -359,25 +279,7 @@ def of_days(
 
 
 def as_ratio(measure: Measure, benefit: str) -> Scale:
-    """Count the ratio itself.
-
-    Parameters
-    ----------
-    measure
-        A ratio of two groups.
-    benefit
-        Which effects are good.
-
-    Returns
-    -------
-    Scale
-        Of the ratio.
-
-    Raises
-    ------
-    SpecError
-        If the measure is no ratio.
-    """
+    """Count the ratio itself."""
     if not measure.ratio:
         raise SpecError(
             f"effects are in {measure.name}, which is no ratio; use days or difference."
@@ -397,27 +299,7 @@ def as_ratio(measure: Measure, benefit: str) -> Scale:
 
 
 def as_difference(measure: Measure, benefit: str, unit: str) -> Scale:
-    """Count the difference itself, in its unit.
-
-    Parameters
-    ----------
-    measure
-        A difference of two groups.
-    benefit
-        Which effects are good.
-    unit
-        Of the difference.
-
-    Returns
-    -------
-    Scale
-        Of the difference.
-
-    Raises
-    ------
-    SpecError
-        If the measure is a ratio.
-    """
+    """Count the difference itself, in its unit."""
     if measure.link.name != "identity" or measure.groups != 2:
         raise SpecError(
             f"effects are in {measure.name}, which is no difference"

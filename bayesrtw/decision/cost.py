@@ -155,28 +155,7 @@ def choose(
     *,
     at: Mapping[str, str | float] | None = None,
 ) -> Choice:
-    """Ask a fit for the effects of options.
-
-    Parameters
-    ----------
-    model, evidence
-        As of a verb.
-    stakes
-        What is stated.
-    baseline
-        What happens without any of them.
-    more
-        Further rows of the design, shape (row, column), of which effects are asked too.
-    at
-        Values of moderators whose mean effect is asked last.
-
-    Raises
-    ------
-    SpecError
-        If the model has no pooled mean, effects tell no days, or a moderator is named that there is not.
-    EngineRefusal
-        If effects cannot be asked together.
-    """
+    """Ask a fit for the effects of options: `more` (row, column)."""
     whole = expects(model, evidence)
     if not whole.model.has_mean:
         raise SpecError("the model has no intercept, so there is no pooled mean; add one.")

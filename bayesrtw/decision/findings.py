@@ -110,27 +110,7 @@ class EffectsCounted:
 def counted(
     whole: Expects, decision: Decision, at: Mapping[str, object] | None = None
 ) -> EffectsCounted:
-    """Put the effects of a fit on the scale of a decision: that of its zones, or their own.
-
-    Parameters
-    ----------
-    whole
-        A fit with a pooled mean.
-    decision
-        What was stated.
-    at
-        Values of moderators; the pooled mean unless given.
-
-    Returns
-    -------
-    EffectsCounted
-        With mean effect and new setting.
-
-    Raises
-    ------
-    SpecError
-        If the model has no pooled mean, nobody stated which effects are good, or zones are on another scale.
-    """
+    """Put the effects of a fit on the scale of a decision: that of its zones, or their own."""
     rows, model = whole.evidence, whole.model
     if not model.has_mean:
         raise SpecError("the model has no intercept, so there is no pooled mean; add one.")
@@ -148,40 +128,14 @@ def counted(
 
 
 def own_scale(rows: Evidence) -> Scale:
-    """Give the scale that effects are reported on.
-
-    Parameters
-    ----------
-    rows
-        In one measure.
-
-    Returns
-    -------
-    Scale
-        Of the ratio or the difference.
-    """
+    """Give the scale that effects are reported on."""
     if rows.measure.ratio:
         return as_ratio(rows.measure, rows.benefit)
     return as_difference(rows.measure, rows.benefit, rows.unit)
 
 
 def line(found: EffectsCounted, decision: Decision, certainty: Certainty) -> OutcomeLine:
-    """Write one line of a summary of findings.
-
-    Parameters
-    ----------
-    found
-        The effects.
-    decision
-        What was stated.
-    certainty
-        Of the evidence.
-
-    Returns
-    -------
-    OutcomeLine
-        For a table.
-    """
+    """Write one line of a summary of findings."""
     rows = found.whole.evidence
     levels = np.array([0.5, 0.025, 0.975])
     names = ("median", "lower", "upper")
@@ -227,20 +181,7 @@ def line(found: EffectsCounted, decision: Decision, certainty: Certainty) -> Out
 
 
 def sentence(found: EffectsCounted, certainty: Certainty) -> str:
-    """Say in plain language what a certainty lets one say of an effect.
-
-    Parameters
-    ----------
-    found
-        The effects.
-    certainty
-        Suggested, and confirmed if somebody did.
-
-    Returns
-    -------
-    str
-        The wording of GRADE: may, probably, or neither; a suggestion that leaves a domain open says so.
-    """
+    """Say in plain language what a certainty lets one say of an effect."""
     level, mean = certainty.level, found.mean
     who = f"The {found.whole.evidence.provenance.programme}"
     left = certainty.suggested.open

@@ -89,25 +89,7 @@ def risk(measure: str, effect: ArrayLike, baseline: ArrayLike) -> Array:
 
 
 def effect_for(measure: str, wanted: ArrayLike, baseline: ArrayLike) -> Array:
-    """Give the effect that leads from a baseline to a risk: the inverse of `risk`.
-
-    Parameters
-    ----------
-    measure, baseline
-        As of `risk`.
-    wanted
-        Risk with the programme; the two broadcast.
-
-    Returns
-    -------
-    ndarray
-        Analysis scale; minus infinity for risks of 0 and less, infinity for 1 and more.
-
-    Raises
-    ------
-    SpecError
-        As of `risk`.
-    """
+    """Give the effect that leads from a baseline to a risk: the inverse of `risk`."""
     to, base = np.broadcast_arrays(np.asarray(wanted, dtype=np.float64), _risks(baseline))
     inside = (to > 0) & (to < 1)
     found = _way(measure).effect(np.where(inside, to, base), base)
@@ -115,18 +97,7 @@ def effect_for(measure: str, wanted: ArrayLike, baseline: ArrayLike) -> Array:
 
 
 def per_thousand(measure: str, effect: ArrayLike, baseline: ArrayLike) -> Array:
-    """Give how many more of 1000 people have the event with the programme.
-
-    Parameters
-    ----------
-    measure, effect, baseline
-        As of `risk`.
-
-    Returns
-    -------
-    ndarray
-        People of 1000, negative where fewer.
-    """
+    """Give how many more of 1000 people have the event with the programme."""
     return np.asarray(
         1000.0 * (risk(measure, effect, baseline) - np.asarray(baseline, dtype=np.float64))
     )

@@ -297,12 +297,7 @@ class Ahead:
     def net(self, se: float, result: Array) -> Array:
         """Give expected net benefits after results, shape (result, 1 + option); exact for each.
 
-        Parameters
-        ----------
-        se
-            Standard error of the trial, analysis scale.
-        result
-            What it may report, shape (result,).
+        `result` (result,).
         """
         effects, count = self.choice.effects, self.choice.count
         if effects.series is None:

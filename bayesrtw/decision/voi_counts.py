@@ -81,33 +81,7 @@ def tables(
     baseline: BaselinePoints,
     count: int = TRIALS,
 ) -> Tables:
-    """Simulate the tables of a trial of n people in two equal groups.
-
-    Parameters
-    ----------
-    model
-        Its likelihood counts events of two groups.
-    evidence
-        The rows, which say measure and direction.
-    setting
-        Where the trial is.
-    n
-        People in both groups, at least 2.
-    baseline
-        Risks without the programme where the trial is.
-    count
-        How many trials.
-
-    Returns
-    -------
-    Tables
-        Distinct ones.
-
-    Raises
-    ------
-    SpecError
-        If the baseline is no risk, effects move none, or there are too few people.
-    """
+    """Simulate the tables of a trial of n people in two equal groups."""
     from scipy.stats import binom, qmc  # noqa: PLC0415 - half a second, which most commands do not need
 
     measure = evidence.measure

@@ -127,13 +127,7 @@ class Effects:
 
 
 def effects_at(whole: Expects, rows: Array) -> Effects:
-    """Ask a fit for mean effects at places, rows of its design, shape (place, column).
-
-    Raises
-    ------
-    EngineRefusal
-        If its kernels are not normal and the places differ.
-    """
+    """Ask a fit for mean effects at places, rows of its design, shape (place, column)."""
     # Options may be at one place, and a trial where an option is.
     distinct, place = np.unique(np.round(rows, 12), axis=0, return_inverse=True)
     count = len(distinct)
@@ -164,13 +158,7 @@ def effects_at(whole: Expects, rows: Array) -> Effects:
 
 
 def elsewhere(whole: Expects, at: Mapping[str, str | float]) -> tuple[TrialSetting, OtherEffect]:
-    """Put a trial where moderators have some values, with the pooled mean beside it.
-
-    Raises
-    ------
-    EngineRefusal
-        If both are not normal together.
-    """
+    """Put a trial where moderators have some values, with the pooled mean beside it."""
     headline = whole.model.pooled
     row, along = row_at(whole, headline, at)
     try:

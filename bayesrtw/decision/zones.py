@@ -156,29 +156,7 @@ def _check(name: str, values: tuple[float, ...], scale: str) -> None:
 def scale_of(
     zones: Zones, rows: Evidence, points: BaselinePoints | None = None, horizon: float = 365.0
 ) -> Scale:
-    """Give the scale of some zones for the effects of some rows.
-
-    Parameters
-    ----------
-    zones
-        With their scale.
-    rows
-        They say measure, direction of benefit and unit.
-    points
-        Baselines; None where none is stated.
-    horizon
-        Days over which a curve of return is followed.
-
-    Returns
-    -------
-    Scale
-        With a direction of benefit.
-
-    Raises
-    ------
-    SpecError
-        If zones are not stated, on a scale that the effects do not have, or nobody stated which are good.
-    """
+    """Give the scale of some zones for the effects of some rows."""
     if not zones.scale:
         raise SpecError(f"zones are not stated; give thresholds on one of {', '.join(SCALES)}.")
     measure, benefit = rows.measure, rows.benefit
@@ -205,20 +183,7 @@ def scale_of(
 
 
 def chances(change: Change, zones: Zones) -> dict[str, float]:
-    """Give the probability of every zone.
-
-    Parameters
-    ----------
-    change
-        A change, on the scale of the zones.
-    zones
-        Where they begin.
-
-    Returns
-    -------
-    dict
-        Zone to probability, from the largest harm to the largest benefit; they sum to one.
-    """
+    """Give the probability of every zone."""
     beyond = [change.above(edge) for edge in zones.edges(change.scale)]
     better = beyond if change.scale.good else [1.0 - each for each in beyond]
     steps = -np.diff([1.0, *better, 0.0])
@@ -226,20 +191,7 @@ def chances(change: Change, zones: Zones) -> dict[str, float]:
 
 
 def zone_at(value: float, zones: Zones, scale: Scale) -> str:
-    """Name the zone that a change lies in.
-
-    Parameters
-    ----------
-    value
-        A change, on the scale.
-    zones, scale
-        Where they begin, and on what.
-
-    Returns
-    -------
-    str
-        One of ``zones.names``; a change on an edge lies in the zone nearer to no effect.
-    """
+    """Name the zone that a change lies in."""
     good = scale.good
     passed = sum((value > edge) if good else (value < edge) for edge in zones.edges(scale))
     # On the side of harm an edge belongs to the zone within it.
@@ -322,20 +274,7 @@ def zone_probabilities(
 
 
 def in_words(zones: Zones, scale: Scale) -> str:
-    """Say where zones begin.
-
-    Parameters
-    ----------
-    zones
-        Thresholds.
-    scale
-        What they are on.
-
-    Returns
-    -------
-    str
-        Such as ``small from 20, moderate from 50, large from 100 more of 1000``.
-    """
+    """Say where zones begin."""
     sizes = SIZES[len(zones.benefit)]
     told = ", ".join(
         f"{size} from {each:g}" for size, each in zip(sizes, zones.benefit, strict=True)

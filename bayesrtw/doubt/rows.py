@@ -22,18 +22,7 @@ _OF_STUDIES: Final = frozenset({*REGISTRY, "n, year", "trial_family"})
 
 
 def some_of(names: Sequence[str]) -> str:
-    """List the first names and count the others.
-
-    Parameters
-    ----------
-    names
-        What to list.
-
-    Returns
-    -------
-    str
-        Separated by commas.
-    """
+    """List the first names and count the others."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 

@@ -44,24 +44,6 @@ def seal(folder: Path) -> Sealed:
 
     Everything else in the file, comments included, stays as it is. First hashes, in a data set that
     declared none, do not raise the version: whether rows changed before cannot be known.
-
-    Parameters
-    ----------
-    folder
-        A data set folder.
-
-    Returns
-    -------
-    Sealed
-        Versions, and the files that had changed; nothing is written if none had.
-
-    Raises
-    ------
-    EvidenceError
-        If the folder has any fault beside hashes that differ, or dataset.toml is written in a way that
-        cannot be edited line by line; nothing is written.
-    OutputError
-        If dataset.toml cannot be written.
     """
     folder = folder.resolve()
     where = f"{folder.name}/{DESCRIBED}"

@@ -41,20 +41,7 @@ class Engine(Protocol):
 
 
 def choose(model: Model, evidence: Evidence) -> Engine:
-    """Choose the engine: exact where it can, NUTS where it must.
-
-    Parameters
-    ----------
-    model
-        The model.
-    evidence
-        The rows to pool.
-
-    Returns
-    -------
-    Engine
-        With its default settings; beyond 20,000 rows without the effect behind each of them.
-    """
+    """Choose the engine: exact where it can, NUTS where it must."""
     from bayesrtw.engine.arrays import Improper  # noqa: PLC0415
     from bayesrtw.engine.exact import Exact  # noqa: PLC0415
     from bayesrtw.engine.nuts import Nuts  # noqa: PLC0415

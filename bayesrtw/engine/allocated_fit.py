@@ -566,11 +566,6 @@ def fit_allocated(model: Model, evidence: Evidence) -> AllocatedFit:
     """Fit a model some of whose rows do not report their level; nothing is integrated before it is asked for.
 
     The last fits are remembered: what was integrated for a run serves the questions after it.
-
-    Raises
-    ------
-    EngineRefusal
-        If a part of the model is in the way, or the posterior is improper.
     """
     same = (each for each in _latest if each.evidence is evidence and each.model == model)
     found = next(same, None) or _fitted(model, evidence)

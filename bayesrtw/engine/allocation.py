@@ -268,13 +268,7 @@ class Allocated:
 
 
 def allocated(design: Design) -> Allocated:
-    """Prepare a design some of whose estimates do not report their level for integration.
-
-    Raises
-    ------
-    EngineRefusal
-        If there are too many allocations, or a part of the model is in the way.
-    """
+    """Prepare a design some of whose estimates do not report their level for integration."""
     missing = design.unreported
     assert missing is not None
     many = math.prod(missing.sizes.tolist())

@@ -144,20 +144,7 @@ def alter(
 ) -> Altered:
     """Alter a posterior: exact while the posterior of the hyperparameters stays where the nodes are.
 
-    Parameters
-    ----------
-    known
-        What `inform` returned.
-    data, prior
-        Powers of p(y | coefficients, hyperparameters), the study effects integrated out, and of the
-        prior of coefficients and hyperparameters.
-    mean, precision
-        Another normal prior of the coefficients, shape (column,), in place of the design's.
-
-    Returns
-    -------
-    Altered
-        Its evidence compares with others only where priors stay normalised.
+    `mean`, `precision` (column,).
     """
     design, width = known.design, known.design.columns.shape[1]
     log, b, covariance = _given(

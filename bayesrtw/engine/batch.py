@@ -42,24 +42,7 @@ MOST_NODES = 8_192
 
 
 def batch_of(design: Design) -> Batch:
-    """Make a batch of one problem, to be widened with `dataclasses.replace`.
-
-    Parameters
-    ----------
-    design
-        A design with at most one hyperparameter and independent estimates.
-
-    Returns
-    -------
-    Batch
-        With arrays that have no problem axis yet.
-
-    Raises
-    ------
-    EngineRefusal
-        If the design has nested groups, several hyperparameters, correlated estimates, or a prior
-        that is a mixture.
-    """
+    """Make a batch of one problem, to be widened with `dataclasses.replace`."""
     spreads = [name for part in design.grouped for name in part.hyper]
     simple = spreads == list(design.hyper) and len(spreads) <= 1 and design.excess is None
     if (
@@ -126,17 +109,7 @@ class Solved:
     def mixture(self, combine: Array, *, new: bool = False) -> tuple[Array, Array, Array]:
         """Give a linear combination of the coefficients as mixtures for `bayesrtw.posterior.mixture`.
 
-        Parameters
-        ----------
-        combine
-            Shape (column,).
-        new
-            Add the heterogeneity of a new setting.
-
-        Returns
-        -------
-        tuple of ndarray, shape (node, problem)
-            Weights, means and SDs.
+        `combine` (column,); gives (node, problem).
         """
         mean = self.mean @ combine
         variance = np.einsum("...ij,i,j->...", self.covariance, combine, combine)
@@ -146,15 +119,7 @@ class Solved:
     def spread_cdf(self, value: Array) -> Array:
         """P(tau <= value), from the Legendre series of each posterior density between its nodes.
 
-        Parameters
-        ----------
-        value
-            Shape (problem,); >= 0.
-
-        Returns
-        -------
-        ndarray, shape (problem,)
-            In [0, 1].
+        `value` (problem,); gives (problem,).
         """
         count = self.weight.shape[1]
         x, _ = rule(count)
@@ -185,27 +150,7 @@ def solve(batch: Batch, nodes: int = NODES) -> Solved:
 
 
 def settle(batch: Batch, tolerance: float, nodes: int = NODES) -> Solved:
-    """Solve every problem with more and more nodes until no answer moves.
-
-    Parameters
-    ----------
-    batch
-        The problems.
-    tolerance
-        Largest relative movement allowed when nodes are doubled, of log evidence, means and SDs.
-    nodes
-        Nodes to begin with.
-
-    Returns
-    -------
-    Solved
-        In the order of the problems, on the finer nodes.
-
-    Raises
-    ------
-    ConvergenceError
-        If `MOST_NODES` do not suffice.
-    """
+    """Solve every problem with more and more nodes until no answer moves."""
     parts = list(_placed(batch, nodes))
     before = _joined([_solved(part, nodes) for part in parts])
     moved = math.inf

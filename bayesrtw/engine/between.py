@@ -215,24 +215,7 @@ class Interpolated:
 def between(
     problem: Allocated, base: SharedNodes, gridded: Gridded, tolerance: float
 ) -> tuple[Interpolated, Integral] | None:
-    """Interpolate an integral, and weigh nodes with it.
-
-    Parameters
-    ----------
-    problem
-        The integral.
-    base
-        Nodes that it shares with its neighbours.
-    gridded
-        What those of them share that differ in priors of hyperparameters alone.
-    tolerance
-        Largest relative movement of an answer, by fewer degrees and by other nodes.
-
-    Returns
-    -------
-    tuple or None
-        None where no grid serves.
-    """
+    """Interpolate an integral, and weigh nodes with it."""
     axes = dict(zip(base.problem.names, base.problem.axes, strict=True))
     if set(axes) != set(problem.names) or len(axes) > MOST:
         return None

@@ -93,23 +93,7 @@ class Shared:
 
 
 def shared_by(own: Array, slopes: Sequence[Array], covariance: Array) -> Shared:
-    """Say what rows share.
-
-    Parameters
-    ----------
-    own
-        Variances beside what follows, shape (point, row).
-    slopes
-        See `Shared`.
-    covariance
-        What else they have in common, shape (point, row, row).
-
-    Returns
-    -------
-    Shared
-        A covariance that is that of one normal and of errors of their own (a control group that rows share)
-        is taken as that.
-    """
+    """Say what rows share: `own` (point, row); `covariance` (point, row, row)."""
     count = own.shape[1]
     total = own + np.diagonal(covariance, axis1=1, axis2=2)
     off = np.where(np.eye(count, dtype=bool), 0.0, covariance)
@@ -170,24 +154,7 @@ def _sets(count: int, links: Sequence[NDArray[np.bool_]]) -> list[Index]:
 def how_many(mean: Array, step: Step, shared: Shared) -> Array:
     """Give the distribution of how many results lie beyond the step.
 
-    Parameters
-    ----------
-    mean
-        Of each row at points, shape (point, row).
-    step
-        Where it is.
-    shared
-        How rows scatter around their means, together.
-
-    Returns
-    -------
-    ndarray, shape (point, row + 1)
-        Probabilities of 0, 1, ... of them.
-
-    Raises
-    ------
-    EngineRefusal
-        If more results are correlated, each in its own way, than are integrated.
+    `mean` (point, row); gives (point, row + 1).
     """
     links = [_takes_part(each) for each in shared.slopes]
     links += [np.isin(np.arange(mean.shape[1]), members) for members, _ in shared.tied]

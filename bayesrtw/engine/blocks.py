@@ -38,15 +38,7 @@ class Correlated:
     def at(self, values: Mapping[str, Array]) -> Array:
         """Give the covariance at values of the hyperparameters.
 
-        Parameters
-        ----------
-        values
-            Name to array of shape (...,).
-
-        Returns
-        -------
-        ndarray, shape (..., block, member, member)
-            Or without the leading axes where nothing is scaled.
+        `values` (...,); gives (..., block, member, member).
         """
         found = self.covariance
         if self.correlation:

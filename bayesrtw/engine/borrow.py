@@ -41,22 +41,6 @@ def split(model: Model, evidence: Evidence) -> tuple[Model, Evidence, Model, Evi
 
     Both keep the likelihood with its options, what is known of biases, and the groups that differ. What both
     would have to learn together cannot pass through a prior of the pooled mean alone, and is refused.
-
-    Parameters
-    ----------
-    model, evidence
-        What is to be fitted.
-
-    Returns
-    -------
-    tuple or None
-        Model and rows of the studies that give the prior, then model and rows of the others, with the
-        vague part alone as prior of ``mu``; None where there is no such prior.
-
-    Raises
-    ------
-    EngineRefusal
-        If a coefficient, a bias, a group or a correlation is shared by studies of both sides.
     """
     borrows = borrowing(model)
     if borrows is None:
@@ -135,24 +119,7 @@ def _shared(model: Model, evidence: Evidence, rows: NDArray[np.bool_]) -> str | 
 
 
 def predicted(source: Fitted) -> NormalMixture:
-    """Give what studies predict for a new setting, as a mixture of normals.
-
-    Parameters
-    ----------
-    source
-        A fit of studies with one pooled mean.
-
-    Returns
-    -------
-    NormalMixture
-        One normal for each node of the quadrature, to the quadrature's own precision; where kernels are not
-        normal, normals at even steps that give their density.
-
-    Raises
-    ------
-    EngineRefusal
-        If the prediction is no mixture of normals.
-    """
+    """Give what studies predict for a new setting, as a mixture of normals."""
     found = source.posterior.new
     if found.series is not None:
         weight, mean, sd = _laid(found)
@@ -197,20 +164,7 @@ def _fewer(weight: Array, mean: Array, sd: Array) -> tuple[Array, Array, Array]:
 
 
 def robust(prediction: NormalMixture, term: Borrowing) -> NormalMixture:
-    """Add the vague part to a prediction, as the last one.
-
-    Parameters
-    ----------
-    prediction
-        What `predicted` returned.
-    term
-        Says how vague, and with what weight.
-
-    Returns
-    -------
-    NormalMixture
-        The prior of the others' pooled mean.
-    """
+    """Add the vague part to a prediction, as the last one."""
     vague = normal(term.robust)
     assert vague is not None
     shares = tuple((1.0 - term.weight) * weight for weight in prediction.weights)

@@ -28,13 +28,7 @@ Solve = Callable[[Model, Evidence], Fitted]
 
 
 def borrowed(model: Model, evidence: Evidence, solve: Solve) -> "BorrowedFitted | None":
-    """Fit a model with a robust MAP prior in two stages; None where it has none.
-
-    Raises
-    ------
-    EngineRefusal
-        If studies of both sides share what a prior of the pooled mean cannot carry.
-    """
+    """Fit a model with a robust MAP prior in two stages; None where it has none."""
     term, halves = borrowing(model), split(model, evidence)
     if term is None or halves is None:
         return None

@@ -110,20 +110,7 @@ class BySetting:
 
 
 def by_setting(refit: Callable[[float], Fitted], prior: tuple[float, float]) -> BySetting:
-    """Integrate over a number of a model that is normal before.
-
-    Parameters
-    ----------
-    refit
-        Value to the fit there.
-    prior
-        Mean and SD before.
-
-    Returns
-    -------
-    BySetting
-        The number after, and fits at nodes of it.
-    """
+    """Integrate over a number of a model that is normal before."""
     mean, sd = prior
     seen = dict(_afar(refit, mean, sd * each) for each in AFAR)
     nodes, before = np.zeros(0), (math.inf, 1.0)

@@ -22,15 +22,7 @@ AT_ONCE = 65_536
 def factored(matrix: Array) -> Array:
     """Factor positive definite matrices in place.
 
-    Parameters
-    ----------
-    matrix
-        Shape (column, column, node); the lower triangles are read and overwritten.
-
-    Returns
-    -------
-    ndarray, shape (column, column, node)
-        The factors; NaN where a matrix is not positive definite. Above the diagonal nothing is meant.
+    `matrix` (column, column, node); gives (column, column, node).
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         for j in range(len(matrix)):
@@ -68,18 +60,7 @@ def log_determinant(lower: Array) -> Array:
 
 
 def inverse(matrix: Array) -> tuple[Array, Array]:
-    """Invert small positive definite matrices.
-
-    Parameters
-    ----------
-    matrix
-        Shape (..., column, column).
-
-    Returns
-    -------
-    tuple of ndarray
-        The inverses, and the logs of the determinants of shape (...,).
-    """
+    """Invert small positive definite matrices: `matrix` (..., column, column); gives (...,)."""
     # To unit diagonal first: precisions of flat coefficients vanish where tau is huge.
     width = matrix.shape[-1]
     if not width:
@@ -196,23 +177,7 @@ def condition(
 ) -> Factored:
     """Condition coefficients on the data, given sums of products; see `bayesrtw.engine.kernel.finish`.
 
-    Parameters
-    ----------
-    sums
-        Gram matrices of [X, y] under V^-1, lower triangles by rows, shape (pair, ...).
-    log_det
-        log det V, shape (...,) or broadcast to it.
-    prior
-        Mean and precision of the coefficients, each of shape (column,); precision 0 is flat.
-    count
-        Number of estimates.
-    pilot
-        What is added to means.
-
-    Returns
-    -------
-    Factored
-        Log densities are NaN where a precision is not positive definite to rounding.
+    `sums` (pair, ...); `log_det` (...,); `prior` (column,).
     """
     (mean, precision), width, shape = prior, len(pilot), sums.shape[1:]
     sums = sums.reshape(len(sums), -1)

@@ -61,22 +61,7 @@ class _Scaled:
 
 
 def settle_each(designs: Sequence[Design], tolerance: float) -> tuple[list[AlikeSets], list[int]]:
-    """Solve many analyses with more and more nodes until no answer moves.
-
-    Parameters
-    ----------
-    designs
-        Of any number of estimates, units and priors.
-    tolerance
-        Largest relative movement when nodes are doubled, as for `bayesrtw.engine.batch.settle`.
-
-    Returns
-    -------
-    tuple
-        Posteriors in groups of those that are alike, and the places of designs that no batch serves
-        (`bayesrtw.engine.batch.batch_of` says which) or settles: `bayesrtw.engine.integrate` takes them
-        one by one.
-    """
+    """Solve many analyses with more and more nodes until no answer moves."""
     found, alone, scaled = list[AlikeSets](), list[int](), list[_Scaled]()
     for place, design in enumerate(designs):
         try:

@@ -27,24 +27,7 @@ TRIFLE = 1e-13
 
 
 def condensed(seen: Seen, weight: Array, share: Array, asked: Array) -> tuple[Seen, Array]:
-    """Condense a rule.
-
-    Parameters
-    ----------
-    seen
-        What it has seen.
-    weight, share
-        Shares of the points (point,), and of the rule's nodes at each (point, node); or several measures of
-        these, (point, node, measure), of which the first is that.
-    asked
-        What is asked about, linear in the coefficients, shape (combination, column).
-
-    Returns
-    -------
-    tuple
-        Nodes whose combinations are right and nothing else, and their shares; the rule itself where no
-        condensed one is shorter.
-    """
+    """Condense a rule: `asked` (combination, column)."""
     place, width = seen.place, seen.b.shape[2]
     if share.ndim == 2:
         found, own = condensed(seen, weight, share[..., None], asked)
@@ -75,20 +58,7 @@ def condensed(seen: Seen, weight: Array, share: Array, asked: Array) -> tuple[Se
 
 
 def on_a_line(x: Array, weight: Array, share: Array) -> tuple[Array, Array]:
-    """Condense numbers, such as the means that a site sees.
-
-    Parameters
-    ----------
-    x, share
-        The numbers and their shares, which sum to one at each point, shapes (point, node).
-    weight
-        Shares of the points, shape (point,).
-
-    Returns
-    -------
-    tuple of ndarray
-        Fewer numbers and their shares; the same where no series follows them.
-    """
+    """Condense numbers, such as the means that a site sees: `x`, `share` (point, node); `weight` (point,)."""
     mean = np.sum(share * x, axis=1)
     variance = np.sum(share * (x - mean[:, None]) ** 2, axis=1)
     sd = np.sqrt(np.maximum(variance, 0.0))

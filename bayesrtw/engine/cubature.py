@@ -64,20 +64,7 @@ def single(dimension: int) -> int:
 
 @lru_cache(maxsize=64)
 def rule(dimension: int, size: int) -> Rule:
-    """Lay a rule.
-
-    Parameters
-    ----------
-    dimension
-        Number of dimensions.
-    size
-        One of `sizes`: nodes of each dimension, or the level of a sparse rule.
-
-    Returns
-    -------
-    Rule
-        Shared, do not write into it.
-    """
+    """Lay a rule."""
     if dimension == 0:
         return Rule(np.zeros((1, 0)), np.ones(1), 0)
     if dimension <= MOST_PRODUCT:

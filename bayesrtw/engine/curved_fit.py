@@ -483,33 +483,7 @@ def fit_curved(
     tolerance: float = 0.0,
     bound: float = 0.0,
 ) -> CurvedFit:
-    """Fit a model that is not normal.
-
-    Parameters
-    ----------
-    model, evidence
-        What is fitted.
-    design
-        Its arrays, where they are known already.
-    kept
-        Which rows inform the posterior, shape (estimate,); all unless given.
-    tolerance
-        Movement that is enough, in posterior SDs, where that is more than what is aimed at unasked.
-    bound
-        Movement that is allowed where no finer rule is affordable, if more: of neighbours, for tables.
-
-    Returns
-    -------
-    CurvedFit
-        Its posterior and neighbours.
-
-    Raises
-    ------
-    ConvergenceError
-        If the finest rules still move a figure by more than the tolerance.
-    EngineRefusal
-        If a part of the model is in the way.
-    """
+    """Fit a model that is not normal: `kept` (estimate,)."""
     design = build_curved(model, evidence) if design is None else design
     kept = np.ones(evidence.size, dtype=bool) if kept is None else kept
     steps = sizes(width := design.near.columns.shape[1])

@@ -96,11 +96,6 @@ def foretold(design: CurvedDesign, kept: NDArray[np.bool_], allowed: float) -> N
     """Refuse a model of many coefficients early: finer rules cost too much, and those left are too coarse.
 
     The two finest that can be paid are held against each other at the medians of the priors.
-
-    Raises
-    ------
-    ConvergenceError
-        If they differ by far more than is allowed, in SDs of the coefficients.
     """
     width = design.near.columns.shape[1]
     rough = curved_of(design, sizes(width)[0], kept)

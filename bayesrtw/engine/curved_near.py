@@ -86,13 +86,7 @@ def _factors(
 
 
 def other(fit: "CurvedFit", priors: Mapping[str, Prior]) -> "CurvedFit":
-    """Take other priors.
-
-    Raises
-    ------
-    EngineRefusal
-        If the posterior would be improper.
-    """
+    """Take other priors."""
     near, changed = fit.design.near, {**fit.priors, **priors}
     hyper = {name: priors.get(name, own) for name, own in near.hyper.items()}
     fresh_near = replace(near, hyper=hyper)

@@ -71,14 +71,7 @@ def allowed_of(design: CurvedDesign) -> tuple[float, float]:
 
 
 def counts_of(model: Model) -> tuple[int, ...]:
-    """Give the numbers of nodes of each hyperparameter that are tried.
-
-    Raises
-    ------
-    EngineRefusal
-        If there are too many hyperparameters; two weights that the data tell, beside another one, take
-        minutes and do not come to rest.
-    """
+    """Give the numbers of nodes of each hyperparameter that are tried."""
     names, free = list(model.hyper), model.selection.hyper() if model.selection else {}
     if len(free) > 1 and len(names) > 2:
         raise EngineRefusal(
@@ -232,17 +225,7 @@ def left_out(nodes: Nodes, mean: Array, second: Array) -> float:
     Gauss-Legendre nodes integrate polynomials of twice their number: where coefficients of a series decay
     geometrically, the first that n nodes miss is about the square of the last that they tell.
 
-    Parameters
-    ----------
-    nodes
-        The nodes.
-    mean, second
-        First and second moments of the coefficients given each, shape (point, column).
-
-    Returns
-    -------
-    float
-        In posterior SDs.
+    `mean`, `second` (point, column).
     """
     weight, value = np.exp(nodes.log_weight), nodes.values[0][:, None]
     first, second = np.hstack([mean, value]), np.hstack([second, value**2])

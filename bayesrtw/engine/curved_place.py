@@ -104,20 +104,7 @@ class Seen(NamedTuple):
 
 
 def weighed(seen: Seen, powers: tuple[float, float] = (1.0, 1.0)) -> tuple[Array, Array]:
-    """Weigh a rule's nodes.
-
-    Parameters
-    ----------
-    seen
-        The rule.
-    powers
-        Of prior and data.
-
-    Returns
-    -------
-    tuple of ndarray
-        Log of each point's integral (point,), and shares of its nodes (point, node), which sum to one.
-    """
+    """Weigh a rule's nodes."""
     log = seen.log_rule + powers[1] * sum(seen.factors, np.zeros(())) + powers[0] * seen.log_prior
     peak = np.max(log, axis=-1, keepdims=True)
     share = np.exp(log - np.where(np.isfinite(peak), peak, 0.0)) * seen.sign
@@ -129,15 +116,7 @@ def weighed(seen: Seen, powers: tuple[float, float] = (1.0, 1.0)) -> tuple[Array
 def moments(b: Array, share: Array) -> tuple[Array, Array]:
     """Give mean and covariance of the coefficients at each point.
 
-    Parameters
-    ----------
-    b, share
-        Shapes (point, node, column) and (point, node).
-
-    Returns
-    -------
-    tuple of ndarray
-        Shapes (point, column) and (point, column, column).
+    `b` (point, node, column); `share` (point, node); gives (point, column).
     """
     mean = np.einsum("jk,jkc->jc", share, b)
     apart = b - mean[:, None, :]

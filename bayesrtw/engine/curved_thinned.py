@@ -23,24 +23,7 @@ def let_through(
     Given everything else its density is ``w(y) N(y; m, v) / Z(m, v)``: in each interval of results a mixture
     of normals over the nodes, whose shares are ``w_j / Z``.
 
-    Parameters
-    ----------
-    curved, values, seen
-        The integral, hyperparameters at its points, and its rule.
-    share
-        Shares of points and nodes, shape (point, node).
-    row
-        Which row.
-
-    Returns
-    -------
-    Pieces
-        The distribution.
-
-    Raises
-    ------
-    EngineRefusal
-        If the selection has no intervals.
+    `share` (point, node).
     """
     found = alone(curved, values, seen, row)
     variance = found.own + found.noise

@@ -29,26 +29,7 @@ PRECISION = 1e-10
 def draw_hyper(
     problem: Shareable, nodes: Nodes, first: Marginal, count: int, rng: np.random.Generator
 ) -> tuple[Array, ...]:
-    """Draw the hyperparameters.
-
-    Parameters
-    ----------
-    problem
-        The integral.
-    nodes
-        Its nodes, with the ranges of the inner hyperparameters.
-    first
-        Marginal posterior of the first hyperparameter.
-    count
-        Number of draws.
-    rng
-        Random generator.
-
-    Returns
-    -------
-    tuple of ndarray, shape (count,)
-        One for each hyperparameter.
-    """
+    """Draw the hyperparameters: gives (count,)."""
     outer = series(first.weight, problem.axes[0], first.low, first.high)
     values = [outer.quantile(rng.random(count))]
     if len(problem.names) == 2:
@@ -179,21 +160,7 @@ def draw_effects(
     random effects of a simulated data set are corrected by what the data say of the difference
     (Durbin and Koopman 2002, doi:10.1093/biomet/89.3.603).
 
-    Parameters
-    ----------
-    problem
-        The integral.
-    values
-        Draws of the hyperparameters, each of shape (draw,).
-    b
-        Draws of the coefficients, shape (draw, column).
-    rng
-        Random generator.
-
-    Returns
-    -------
-    ndarray, shape (draw, estimate)
-        On the analysis scale.
+    `values` (draw,); `b` (draw, column); gives (draw, estimate).
     """
     design = problem.design
     count, size = len(b), len(design.se)

@@ -81,23 +81,7 @@ class FreeWeights:
     ) -> Array:
         """Log density of the evidence over that of whatever might have been, times the rule's weights.
 
-        Parameters
-        ----------
-        mean, variance
-            Of rows given the coefficients, without what groups share, shapes (point, row).
-        rows
-            Which, shape (row,).
-        group
-            Group of each row, shape (row,).
-        sd
-            SD of each row's group effect, shape (point, row).
-        se
-            Standard error of each row, shape (row,).
-
-        Returns
-        -------
-        ndarray, shape (point, node)
-            Summed over nodes, the weights are integrated out.
+        `mean`, `variance`, `sd` (point, row); `rows`, `group`, `se` (row,); gives (point, node).
         """
         shares, log_weight, _ = self.rule
         interval = self.thinning.interval[rows]
@@ -140,20 +124,7 @@ class FreeWeights:
         se: Array,
         ahead: Array,
     ) -> tuple[Array, Array]:
-        """Integrate weights out at points, and look where they live.
-
-        Parameters
-        ----------
-        mean, variance, rows, group, sd, se
-            See `over`.
-        ahead
-            Log of what points weigh besides, shape (point,).
-
-        Returns
-        -------
-        tuple of ndarray
-            Logs of the integrals (point,), and the largest log density at each node of the rule (node,).
-        """
+        """Integrate weights out at points, and look where they live: `ahead` (point,)."""
         log, reach = np.empty(len(mean)), np.full(len(self.rule[1]), -np.inf)
         step = max(1, AT_ONCE // len(reach))
         for start in range(0, len(mean), step):
@@ -177,13 +148,7 @@ class FreeWeights:
 
 
 def free_weights(thinning: Thinning, priors: Sequence[Prior]) -> FreeWeights:
-    """Prepare a look at all weights.
-
-    Raises
-    ------
-    EngineRefusal
-        If there are more than three shares, or a prior's density is not finite at an end.
-    """
+    """Prepare a look at all weights."""
     if len(priors) not in NODES:
         raise EngineRefusal(
             f"{len(priors)} weights of a selection have priors, and at most {max(NODES)} are integrated; "

@@ -57,20 +57,7 @@ class Graph:
 
 
 def graph(model: Model, evidence: Evidence) -> Graph:
-    """Build the graph.
-
-    Parameters
-    ----------
-    model
-        The model.
-    evidence
-        The rows to pool.
-
-    Returns
-    -------
-    Graph
-        Normal effects are integrated out of a normal likelihood where they can be; others see them sampled.
-    """
+    """Build the graph."""
     import pymc as pm  # noqa: PLC0415
     import pytensor.tensor as pt  # noqa: PLC0415
 

@@ -206,19 +206,7 @@ def again(
 ) -> tuple[list[Series], Spanned]:
     """Take series that were laid for other coefficients at the same points, where they reach as far.
 
-    Parameters
-    ----------
-    known
-        Such series; of the same rows, with the same variances.
-    of
-        The groups.
-    centre, factor
-        Of the coefficients, shapes (point, column) and (point, column, column).
-
-    Returns
-    -------
-    tuple
-        Those that serve, and the groups that are left.
+    `centre` (point, column); `factor` (point, column, column).
     """
     found, left = [], np.ones(len(of.groups), dtype=bool)
     for each in known:
@@ -246,21 +234,7 @@ def series(
 ) -> list[Series]:
     """Lay series of groups around where coefficients live; those that none follows are left out.
 
-    Parameters
-    ----------
-    of
-        The groups.
-    centre, factor
-        Of the coefficients, shapes (point, column) and (point, column, column).
-    lay
-        Asks the groups themselves at some points: of coefficients of shape (point, node, group, column).
-    enough
-        What the last coefficients may hold, in logs.
-
-    Returns
-    -------
-    list of Series
-        One for each degree.
+    `centre` (point, column); `factor` (point, column, column); `lay` (point, node, group, column).
     """
     count = of.basis.shape[1]
     along = np.einsum("gkc,jcd->jgkd", of.basis, factor)

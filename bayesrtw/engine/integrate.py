@@ -49,18 +49,7 @@ TINY = 1e-300
 
 
 def pruned(found: Nodes) -> tuple[tuple[Array, ...], Array]:
-    """Drop nodes that carry nothing, where there are many.
-
-    Parameters
-    ----------
-    found
-        Nodes of a single problem.
-
-    Returns
-    -------
-    tuple
-        Values of the hyperparameters, each of shape (node,), and weights that sum to one.
-    """
+    """Drop nodes that carry nothing, where there are many: gives (node,)."""
     weight, keep = np.exp(found.log_weight), carrying(found)
     return tuple(value[keep] for value in found.values), weight[keep] / weight[keep].sum()
 
@@ -78,20 +67,7 @@ def carrying(found: Nodes, least: float = NEGLIGIBLE) -> NDArray[np.bool_]:
 
 
 def tail_power(design: Design) -> float:
-    """Power with which the posterior of tau falls: p(tau | y) ~ tau^-power.
-
-    Parameters
-    ----------
-    design
-        The arrays.
-
-    Returns
-    -------
-    float
-        The prior's power plus one for each estimate that no flat coefficient uses up; inf where the
-        tail is lighter than any power, or there is no tau. With several SDs the heaviest tail, each
-        with one degree of freedom for each of its groups.
-    """
+    """Power with which the posterior of tau falls: p(tau | y) ~ tau^-power."""
     flat = int(np.sum(design.flat))
     powers = [float("inf")]
     for part in design.grouped:
@@ -102,18 +78,7 @@ def tail_power(design: Design) -> float:
 
 
 def moment_order(design: Design) -> int:
-    """Count the moments of an SD that the posterior has and that are reported: 0, 1 or 2.
-
-    Parameters
-    ----------
-    design
-        The arrays.
-
-    Returns
-    -------
-    int
-        From `tail_power`, with `MARGIN` to spare.
-    """
+    """Count the moments of an SD that the posterior has and that are reported: 0, 1 or 2."""
     tail = tail_power(design)
     return 2 if tail > 3 + MARGIN else 1 if tail > 2 + MARGIN else 0
 
@@ -197,27 +162,6 @@ def integrate(
     """Lay nodes over the hyperparameters, more and more, until nothing reported moves.
 
     One hyperparameter: their number doubles. Two: half as many again for each; three: three tenths.
-
-    Parameters
-    ----------
-    problem
-        The integral.
-    start
-        Nodes to begin with for one hyperparameter; half and a quarter of it for two and three.
-    tolerance
-        Largest relative movement allowed.
-    marginal
-        Whether marginal posteriors of the hyperparameters are wanted, to the same tolerance.
-
-    Returns
-    -------
-    Integral
-        With the movement at the last step as its error.
-
-    Raises
-    ------
-    ConvergenceError
-        If `MOST_NODES` do not suffice, or the posterior does not fall off.
     """
     dims = len(problem.names)
     if not dims:
@@ -295,20 +239,6 @@ def resolve(
 
     A density between nodes needs about twice the nodes of its integral: where coefficients of its series
     have not died, that hyperparameter alone gets more.
-
-    Parameters
-    ----------
-    found
-        Nodes of a single problem.
-    again
-        Lays and weighs others, by their numbers.
-    tolerance
-        What may be left out of distribution functions.
-
-    Returns
-    -------
-    tuple
-        The nodes, and what is left out.
     """
     if len(found.counts) == 1:
         return found, 0.0
@@ -326,23 +256,7 @@ def resolve(
 
 
 def answer(problem: Integrand, found: Nodes, given: Conditioned) -> Array:
-    """Give everything that must stand still, each scaled so that movements are relative.
-
-    Parameters
-    ----------
-    problem
-        The integral.
-    found
-        Its nodes.
-    given
-        What they give, with any leading axes.
-
-    Returns
-    -------
-    ndarray, shape (figure,)
-        Log evidence, means and SDs of coefficients and hyperparameters, and with one hyperparameter values
-        of its distribution function; `resolve` holds those of several.
-    """
+    """Give everything that must stand still, each scaled so that movements are relative: gives (figure,)."""
     weight = np.exp(found.log_weight)
     width = given.mean.shape[-1]
     means = given.mean.reshape(len(weight), width)

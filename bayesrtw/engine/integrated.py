@@ -117,19 +117,7 @@ class Sampled:
 def condition(drawn: Sampled, rng: np.random.Generator) -> tuple[Array, Array]:
     """Draw the effects given everything else, and give the density of each estimate.
 
-    Parameters
-    ----------
-    drawn
-        Draws of everything else.
-    rng
-        Random generator.
-
-    Returns
-    -------
-    ndarray, shape (draw, estimate)
-        By how much the effect behind an estimate differs from its mean.
-    ndarray, shape (draw, estimate)
-        Log density of the estimate given the others and the rest of the draw, effects integrated out.
+    gives (draw, estimate).
     """
     found = [_condition(part, rng) for part in drawn.parts()]
     effect, density = (np.concatenate(each) for each in zip(*found, strict=True))

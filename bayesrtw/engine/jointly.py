@@ -37,30 +37,7 @@ class JointDraws(NamedTuple):
 
 @singledispatch
 def jointly(whole: object, columns: Array, count: int, seed: int) -> JointDraws:  # noqa: ARG001
-    """Draw linear combinations of the coefficients together.
-
-    Parameters
-    ----------
-    whole
-        A fit.
-    columns
-        The combinations, shape (combination, column).
-    count
-        How many draws; where they have weights, what they are worth at least. A sampled fit gives those that
-        it has.
-    seed
-        Seed of the draws.
-
-    Returns
-    -------
-    JointDraws
-        Draws with their weights.
-
-    Raises
-    ------
-    EngineRefusal
-        If nothing draws from such a posterior.
-    """
+    """Draw linear combinations of the coefficients together: `columns` (combination, column)."""
     raise EngineRefusal(
         f"{type(whole).__name__} gives no joint draws of its coefficients; give silent rows a level of their "
         "own, or sample the model by Nuts()."

@@ -196,20 +196,7 @@ class _Message(NamedTuple):
 
 
 def conditional(system: System, variances: Variances) -> Conditional:
-    """Condition the coefficients on the data and integrate them out.
-
-    Parameters
-    ----------
-    system
-        The data.
-    variances
-        What the hyperparameters give; leading axes are nodes and batches.
-
-    Returns
-    -------
-    Conditional
-        Leading shape that of the broadcast of all arguments.
-    """
+    """Condition the coefficients on the data and integrate them out."""
     return finish(system, *gram_of(system, variances))
 
 
@@ -234,19 +221,7 @@ def gram_of(system: System, variances: Variances) -> tuple[Array, Array]:
 def finish(system: System, gram: Array, log_det: Array) -> Conditional:
     """Condition on the data, given their Gram matrix.
 
-    Parameters
-    ----------
-    system
-        The data.
-    gram
-        Of [X, y] under V^-1, shape (..., column + 1, column + 1).
-    log_det
-        log det V, shape (...,).
-
-    Returns
-    -------
-    Conditional
-        Of the coefficients.
+    `gram` (..., column + 1, column + 1); `log_det` (...,).
     """
     count, width = system.effect.shape[-1], system.columns.shape[-1]
     base = -0.5 * (count * LOG_2PI + log_det)
@@ -501,19 +476,7 @@ def log_densities(system: System, variances: Variances, b: Array) -> Array:
     Q_ii and the conditional mean y_i - (Q r)_i / Q_ii. A unit's own block of Q is A^-1 - A^-1 11' A^-1 v,
     with A its covariance given the group that holds it and v the variance of that group's effect given all.
 
-    Parameters
-    ----------
-    system
-        The data.
-    variances
-        What the hyperparameters give.
-    b
-        Coefficients, shape (..., column).
-
-    Returns
-    -------
-    ndarray, shape (..., estimate)
-        Of the estimates as they are in the system.
+    `b` (..., column); gives (..., estimate).
     """
     joined = _joined(system, variances)
     given = _above(system, variances, joined)
@@ -562,22 +525,7 @@ def _block_effects(
 
 
 def solve_columns(system: System, variances: Variances, smoothed: Smoothed) -> Array:
-    """V^-1 X, from the smoothed random effects: S^-1 (X - effects of X).
-
-    Parameters
-    ----------
-    system
-        The data.
-    variances
-        What the hyperparameters give.
-    smoothed
-        What `smooth` returned for them.
-
-    Returns
-    -------
-    ndarray, shape (..., estimate, column)
-        Each estimate's coefficient in X'V^-1 y.
-    """
+    """V^-1 X, from the smoothed random effects: S^-1 (X - effects of X); gives (..., estimate, column)."""
     residual = system.columns - smoothed.mean[..., :-1]
     solved = residual / variances.sampling[..., None]
     for members, covariance in zip(system.layout.blocks, variances.blocks, strict=True):

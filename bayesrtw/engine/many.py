@@ -23,21 +23,7 @@ DECADES = 280.0
 
 
 def gram_many(system: System, variances: Variances) -> tuple[Array, Array]:
-    """Give the Gram matrix of one data set at many values of the hyperparameters.
-
-    Parameters
-    ----------
-    system
-        The data.
-    variances
-        What the hyperparameters give; leading axes may have length one where nothing depends on them.
-
-    Returns
-    -------
-    tuple of ndarray
-        What `bayesrtw.engine.kernel.gram_of` gives; it is called where errors are correlated or the data
-        themselves depend on hyperparameters.
-    """
+    """Give the Gram matrix of one data set at many values of the hyperparameters."""
     if _apart(system):
         return gram_of(system, variances)
     sums, log_det = _sums(system, variances)

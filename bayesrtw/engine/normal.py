@@ -78,13 +78,7 @@ def refuses(model: Model, evidence: Evidence) -> str | None:
 def normal(
     model: Model, evidence: Evidence, *, start: int = START, tolerance: float = TOLERANCE
 ) -> "NormalFitted":
-    """Fit a model that is Gaussian given its hyperparameters; nothing is integrated before it is asked for.
-
-    Raises
-    ------
-    EngineRefusal
-        If a part of the model is not Gaussian, or the posterior is improper; the message names what.
-    """
+    """Fit a model that is Gaussian given its hyperparameters; nothing is integrated before it is asked."""
     return _made(_Family(model, evidence, start, tolerance), {})
 
 

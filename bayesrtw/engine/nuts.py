@@ -197,20 +197,7 @@ MOST_COMPILED = 16
 
 
 def compiled(model: Model, evidence: Evidence, design: Design) -> tuple[Any, Graph]:
-    """Compile a model, or give one of the same structure and shape the new data.
-
-    Parameters
-    ----------
-    model, evidence, design
-        What is to be sampled.
-
-    Returns
-    -------
-    nutpie.CompiledModel
-        Holding these data. Compiling takes seconds, new data milliseconds.
-    Graph
-        What it was compiled from, or what has the same structure.
-    """
+    """Compile a model, or give one of the same structure and shape the new data."""
     import nutpie  # noqa: PLC0415
 
     built = graph(model, evidence)
@@ -228,18 +215,7 @@ def compiled(model: Model, evidence: Evidence, design: Design) -> tuple[Any, Gra
 
 
 def structure(model: Model, evidence: Evidence, design: Design) -> str:
-    """Hash what a compiled model cannot change: its terms, groups, levels and shapes.
-
-    Parameters
-    ----------
-    model, evidence, design
-        What is to be sampled.
-
-    Returns
-    -------
-    str
-        Equal for evidence that differs only in numbers that enter as data.
-    """
+    """Hash what a compiled model cannot change: its terms, groups, levels and shapes."""
     sha = hashlib.sha256(f"{digest(model)} {evidence.size}".encode())
     for term in model.terms:
         for name, array in _constants(term, evidence):
@@ -281,24 +257,7 @@ _DIMS = {"mu": None, "beta": MODERATOR, "mu_level": LEVEL, "theta": ESTIMATE}
 def conform(
     sampled: xr.DataTree, built: Graph, design: Design, rng: np.random.Generator
 ) -> dict[str, xr.Dataset]:
-    """Bring nutpie's tree to the schema: names, labels, what was integrated out, the new-setting effect.
-
-    Parameters
-    ----------
-    sampled
-        What nutpie returned.
-    built
-        What was sampled.
-    design
-        Names of what is reported.
-    rng
-        Generator of the conditional and of the new-setting draws.
-
-    Returns
-    -------
-    dict
-        The groups ``posterior``, ``sample_stats`` and, where estimates have densities, ``log_likelihood``.
-    """
+    """Bring nutpie's tree to the schema: names, labels, what was integrated out, the new-setting effect."""
     raw = sampled["posterior"].to_dataset()
     moved, density = _conditional(raw, built, rng)
     axes = {CHAIN: np.arange(raw.sizes[CHAIN]), DRAW: np.arange(raw.sizes[DRAW])}

@@ -83,18 +83,7 @@ class Problem:
         return replace(self, axes=axes)
 
     def variances(self, values: Sequence[Array]) -> Variances:
-        """Say what hyperparameters make of the variances.
-
-        Parameters
-        ----------
-        values
-            One array of shape (...,) for each hyperparameter.
-
-        Returns
-        -------
-        Variances
-            Leading shape (...,).
-        """
+        """Say what hyperparameters make of the variances: `values` (...,); gives (...,)."""
         at = dict(zip(self.names, values, strict=True))
         own: Array = np.zeros(1)
         for part in self.own:
@@ -124,15 +113,7 @@ class Problem:
     def system_at(self, values: Sequence[Array]) -> System:
         """Give the data with biases that are hyperparameters taken off.
 
-        Parameters
-        ----------
-        values
-            One array of shape (...,) for each hyperparameter.
-
-        Returns
-        -------
-        System
-            Effects of shape (..., estimate) where there are such biases, else those of the problem.
+        `values` (...,); gives (..., estimate).
         """
         if not self.design.shift:
             return self.system
@@ -143,19 +124,7 @@ class Problem:
         return replace(self.system, effect=effect)
 
     def given(self, values: Sequence[Array]) -> Conditioned:
-        """Condition on hyperparameters, in passes that fit into memory.
-
-        Parameters
-        ----------
-        values
-            One array for each hyperparameter; together they broadcast to (...,). Give each an axis of
-            its own where every combination is wanted: what it does not change is worked out once.
-
-        Returns
-        -------
-        Conditional
-            Moments of the coefficients, on the scale of the data.
-        """
+        """Condition on hyperparameters, in passes that fit into memory."""
         if self.design.mixture is None:
             return self._given(values)
         return moments(self._by_parts(values, self.design.mixture))
@@ -163,23 +132,7 @@ class Problem:
     def normals(
         self, values: Sequence[Array], weight: Array, given: Conditioned | None = None
     ) -> "Normals":
-        """Write the posterior over nodes as a mixture of normals.
-
-        Parameters
-        ----------
-        values
-            One array of shape (node,) for each hyperparameter.
-        weight
-            Shares of the nodes, shape (node,).
-        given
-            What the nodes give, where it is known; no prior is a mixture then.
-
-        Returns
-        -------
-        Normals
-            One for each node; where a prior is a mixture itself, one for each node and part that
-            carries something.
-        """
+        """Write the posterior over nodes as a mixture of normals: `values`, `weight` (node,)."""
         mixture = self.design.mixture
         if mixture is None:
             every = np.arange(len(weight))
@@ -225,19 +178,7 @@ class Problem:
     def drawn(self, values: Sequence[Array], rng: np.random.Generator, count: int) -> Conditioned:
         """Condition on draws of the hyperparameters, and on a draw of the prior's part.
 
-        Parameters
-        ----------
-        values
-            One array of shape (draw,) for each hyperparameter.
-        rng
-            Random generator.
-        count
-            Number of draws.
-
-        Returns
-        -------
-        Conditional
-            Leading shape (draw,), or (1,) where there are no hyperparameters and no mixture.
+        `values` (draw,); gives (draw,).
         """
         found, mixture = self._given(values), self.design.mixture
         if mixture is None:
@@ -289,15 +230,7 @@ class Problem:
     def sums(self, values: Sequence[Array]) -> tuple[Array, Array]:
         """Add up products of the columns and the data over the rows, in passes that fit into memory.
 
-        Parameters
-        ----------
-        values
-            As for `given`.
-
-        Returns
-        -------
-        tuple of ndarray
-            Sums under V^-1, lower triangles of [X, y] by rows, shape (pair, ...); log det V, shape (...,).
+        gives (pair, ...).
         """
         shape = _shape(values)
         each = [
@@ -363,18 +296,7 @@ class Problem:
         return max(most, units * math.prod(axes))
 
     def log_density(self, values: tuple[Array, ...]) -> Array:
-        """Log posterior density of the hyperparameters, not normalised.
-
-        Parameters
-        ----------
-        values
-            One array for each; together they broadcast to (...,).
-
-        Returns
-        -------
-        ndarray, shape (...,)
-            Log of likelihood times prior.
-        """
+        """Log posterior density of the hyperparameters, not normalised: gives (...,)."""
         log = self.given(values).log_density
         for value, prior in zip(values, self.priors, strict=True):
             log = log + prior.logpdf(value)
@@ -421,26 +343,7 @@ def _cut(value: Array, where: tuple[slice, ...]) -> Array:
 
 
 def pose(design: Design, levels: Sequence[int] | None = None) -> Problem:
-    """Prepare a design for integration, its data centred at a pilot fit.
-
-    Parameters
-    ----------
-    design
-        The arrays.
-    levels
-        Which random terms are levels of groups, from the innermost; those that are not have a group for each
-        estimate. Found from the rows unless given.
-
-    Returns
-    -------
-    Problem
-        Without rows, the integral over the priors.
-
-    Raises
-    ------
-    EngineRefusal
-        If groups of two random terms cross, or correlated estimates lie in different groups.
-    """
+    """Prepare a design for integration, its data centred at a pilot fit."""
     levels = levels_of(design) if levels is None else levels
     nested = tuple(design.grouped[place] for place in levels)
     own = tuple(part for place, part in enumerate(design.grouped) if place not in levels)

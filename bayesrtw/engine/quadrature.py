@@ -50,33 +50,7 @@ LogDensity = Callable[[tuple[Array, ...]], Array]
 def locate(
     f: Callable[[Array], Array], axis: Axis, look: Array, *, size: int, moment: int | Array = 0
 ) -> Range:
-    """Find where a posterior of one coordinate is not negligible.
-
-    Parameters
-    ----------
-    f
-        Unnormalised log density of u, shape (..., point) to the same shape.
-    axis
-        The coordinate.
-    look
-        Points of the first look, increasing.
-    size
-        Number of estimates: the posterior is about 1 / sqrt(2 size) wide at its narrowest.
-    moment
-        Highest moment that the range must hold to the same precision; one for each problem, shape
-        (..., 1), or one for all.
-
-    Returns
-    -------
-    Range
-        Ends where the density, times value^moment above the mode, is 1e-16 of its maximum, or at
-        the floor.
-
-    Raises
-    ------
-    ArithmeticError
-        If the density does not fall off: the posterior is improper.
-    """
+    """Find where a posterior of one coordinate is not negligible: `f` (..., point); `moment` (..., 1)."""
     fine = 1.0 / math.sqrt(2.0 * size)
     seen = f(look)
     near = _seen(f, axis, look, seen, moment) if size <= COARSE else None
@@ -116,24 +90,7 @@ def together(
 ) -> Range | None:
     """Find one range in which none of several posteriors is negligible, from looks that they share.
 
-    Parameters
-    ----------
-    f
-        Unnormalised log density of u, shape (point,) to (problem, point).
-    axis
-        The coordinate.
-    look
-        Points of the first look, increasing.
-    moment
-        Highest moment that the range must hold to the same precision, shape (problem, 1).
-    points
-        Points of each further look.
-
-    Returns
-    -------
-    Range or None
-        Ends of shape (1,), a little wider than need be; None where a density does not fall off within
-        the first look.
+    `f` (point,); `moment` (problem, 1); gives (1,).
     """
     peak, mode = np.full(moment.shape, -np.inf), np.zeros(moment.shape)
     for _ in range(WIDENINGS):
@@ -253,23 +210,7 @@ def _grid(looks: Sequence[Array]) -> list[Array]:
 def looks(
     log_density: LogDensity, axes: Sequence[Axis], moments: Sequence[int | Array]
 ) -> list[Array]:
-    """Find points of a first look that suit several hyperparameters together.
-
-    Parameters
-    ----------
-    log_density
-        Unnormalised log density of the hyperparameters.
-    axes
-        Their coordinates.
-    moments
-        Highest moment of each that the looks must hold.
-
-    Returns
-    -------
-    list of ndarray
-        One array of increasing points for each: the widest range in which the density is not
-        negligible, over all problems.
-    """
+    """Find points of a first look that suit several hyperparameters together."""
     if len(axes) == 1:
         return [axes[0].look]
     found = [axis.look for axis in axes]
@@ -358,40 +299,7 @@ def lay(
     first: Range | None = None,
     earlier: Nodes | None = None,
 ) -> Nodes:
-    """Lay nodes and weigh them.
-
-    Parameters
-    ----------
-    log_density
-        Unnormalised log density of the hyperparameters.
-    axes
-        Their coordinates.
-    counts
-        Nodes for each.
-    at
-        Points of the first look for every hyperparameter of the problem, from `looks`. Where `axes`
-        are fewer, they are the last ones, and the others are held.
-    size
-        Number of estimates.
-    moments
-        Highest moment of each hyperparameter that the ranges must hold.
-    lead
-        Leading axes of the density: those of the hyperparameters that are held.
-    first
-        Range of the first hyperparameter, where it is known.
-    earlier
-        Other nodes of the same density, which have shown the ranges of the first two hyperparameters.
-
-    Returns
-    -------
-    Nodes
-        With normalised weights.
-
-    Raises
-    ------
-    ArithmeticError
-        If the posterior is improper.
-    """
+    """Lay nodes and weigh them."""
     place = len(at) - len(axes)
     if earlier is not None:
         first = earlier.ranges[0]
@@ -443,17 +351,7 @@ def _beside(earlier: Nodes, x: Array) -> Range | None:
 def log_rule(nodes: Nodes, axes: Sequence[Axis]) -> Array:
     """Give the logs of the bare weights of nodes of one problem: what they count without a density.
 
-    Parameters
-    ----------
-    nodes
-        Nodes that `lay` laid without leading axes.
-    axes
-        Their coordinates.
-
-    Returns
-    -------
-    ndarray, shape (node,)
-        Finite also where a density is nothing.
+    gives (node,).
     """
     found = np.zeros(nodes.counts)
     for place, (own, axis, count) in enumerate(zip(nodes.ranges, axes, nodes.counts, strict=True)):
@@ -466,21 +364,7 @@ def log_rule(nodes: Nodes, axes: Sequence[Axis]) -> Array:
 
 
 def held_at(log_density: LogDensity, held: tuple[Array, ...]) -> LogDensity:
-    """Fix the first hyperparameters of a density at many values: one problem for each.
-
-    Parameters
-    ----------
-    log_density
-        Of all hyperparameters.
-    held
-        Values of the first ones, of one shape (...,), which become leading axes.
-
-    Returns
-    -------
-    callable
-        The log density of the others. Its arguments have the leading axes, perhaps of length one, and
-        one axis or more of points.
-    """
+    """Fix the first hyperparameters of a density at many values: one problem for each; `held` (...,)."""
 
     def rest(values: tuple[Array, ...]) -> Array:
         points = max(value.ndim for value in values) - held[0].ndim

@@ -39,20 +39,7 @@ class Reweighed(NamedTuple):
 
 
 def reweigh(flat: Conditioned, mixture: PriorMixture) -> Reweighed:
-    """Condition on each part of a mixture.
-
-    Parameters
-    ----------
-    flat
-        The fit with a flat prior of the coefficient, leading shape (...,).
-    mixture
-        The coefficient's prior.
-
-    Returns
-    -------
-    Reweighed
-        With an axis for the parts.
-    """
+    """Condition on each part of a mixture: `flat` (...,)."""
     column, (log_weight, centre, sd) = mixture.column, mixture.parts
     seen = flat.mean[..., column, None]
     total = flat.covariance[..., column, column, None] + sd**2
@@ -72,18 +59,7 @@ def reweigh(flat: Conditioned, mixture: PriorMixture) -> Reweighed:
 
 
 def moments(found: Reweighed) -> Conditional:
-    """Give mean and covariance over the parts.
-
-    Parameters
-    ----------
-    found
-        What `reweigh` returned.
-
-    Returns
-    -------
-    Conditional
-        Leading shape (...,).
-    """
+    """Give mean and covariance over the parts: gives (...,)."""
     mean = np.einsum("...p,...pi->...i", found.weight, found.mean)
     apart = found.mean - mean[..., None, :]
     within = np.einsum("...p,...pij->...ij", found.weight, found.covariance)

@@ -155,13 +155,7 @@ def _chosen(weight: Array, u: Array) -> Index:
 
 @singledispatch
 def begin(fit: object) -> Stand:
-    """Say where points of a posterior stand without a selection.
-
-    Raises
-    ------
-    EngineRefusal
-        If nothing lays them over one like it.
-    """
+    """Say where points of a posterior stand without a selection."""
     raise EngineRefusal(f"a selection cannot weigh points of {type(fit).__name__}; leave it out.")
 
 
@@ -303,13 +297,7 @@ class _Look:
         return Stand(np.bincount(self.points.node, weights=share), centre, factor)
 
     def posterior(self, weight: float) -> Posterior:
-        """Give the posterior under a weight.
-
-        Raises
-        ------
-        ConvergenceError
-            If few points are left to carry it.
-        """
+        """Give the posterior under a weight."""
         share, gained = self.shares(weight)
         if 1.0 / float(np.sum(share**2)) < CARRIED:
             raise ConvergenceError(
@@ -387,13 +375,7 @@ class Weighed:
         return [_Look(self.fit, self.selection.thin(self.fit.evidence), begin(self.fit))]
 
     def under(self, weights: Sequence[float]) -> list[Posterior]:
-        """Give posteriors where results beyond the step are seen so often.
-
-        Raises
-        ------
-        ConvergenceError
-            If few points are left to carry one.
-        """
+        """Give posteriors where results beyond the step are seen so often."""
         return [self._under(weight) for weight in weights]
 
     def _under(self, weight: float) -> Posterior:

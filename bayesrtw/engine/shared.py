@@ -83,20 +83,7 @@ class SharedNodes:
     tolerance: float
 
     def weigh(self, problem: Shareable) -> Integral | None:
-        """Weigh the nodes for a neighbour.
-
-        Parameters
-        ----------
-        problem
-            With the same hyperparameters; data, rows and priors may be others.
-
-        Returns
-        -------
-        Integral or None
-            Its posterior, as `bayesrtw.engine.integrate` gives it, without marginals; None where sets differ
-            by more than the tolerance, or the ends of ranges carry something: then it needs nodes of its own.
-            Ranges and counts are in the order of the hyperparameters of the problem in the middle.
-        """
+        """Weigh the nodes for a neighbour."""
         axes = dict(zip(self.problem.names, self.problem.axes, strict=True))
         if set(problem.names) != set(axes):
             return None
@@ -117,20 +104,7 @@ class SharedNodes:
         return None
 
     def resolved(self, problem: Shareable, found: Nodes) -> tuple[Nodes, float]:
-        """Give nodes that marginal densities of a neighbour can be read off; see `integrate.resolve`.
-
-        Parameters
-        ----------
-        problem
-            The neighbour.
-        found
-            The finest nodes that were weighed for it.
-
-        Returns
-        -------
-        tuple
-            Nodes, whose values are in the order of the problem in the middle, and what is left out.
-        """
+        """Give nodes that marginal densities of a neighbour can be read off; see `integrate.resolve`."""
         middle = self.problem
         most = moment_order(middle.design)
         moments = [most if isinstance(axis, Positive) else 0 for axis in middle.axes]
@@ -156,20 +130,7 @@ class SharedNodes:
 
 
 def common(problem: Shareable, tolerance: float) -> SharedNodes | None:
-    """Lay nodes for the neighbours of a problem.
-
-    Parameters
-    ----------
-    problem
-        The one in the middle: all rows, say, where the neighbours leave some out.
-    tolerance
-        Largest relative movement of log evidence, means and SDs, as for `bayesrtw.engine.integrate`.
-
-    Returns
-    -------
-    SharedNodes or None
-        None where there is nothing to share: no hyperparameters or more than three, or an improper posterior.
-    """
+    """Lay nodes for the neighbours of a problem."""
     dims = len(problem.names)
     if not 1 <= dims <= len(COUNTS):
         return None

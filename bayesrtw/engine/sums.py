@@ -124,15 +124,7 @@ class Sums:
     def given(self, tau: Array) -> tuple[Array, Array, Array]:
         """Log density of the data, mean and covariance of the coefficients given tau.
 
-        Parameters
-        ----------
-        tau
-            Shape (problem, node), or (1, node) where problems share them.
-
-        Returns
-        -------
-        tuple of ndarray
-            Shapes (problem, node), (problem, node, column), (problem, node, column, column).
+        `tau` (problem, node); gives (problem, node).
         """
         sums, half_log = self.added(tau)
         if self.width == 1:

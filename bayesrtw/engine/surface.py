@@ -170,25 +170,7 @@ def surface(
     *,
     grouped: Mask | None = None,
 ) -> Surface:
-    """Lay series.
-
-    Parameters
-    ----------
-    density
-        Asks sites themselves.
-    rows
-        Which, shape (row,).
-    variance, low, high
-        What each mean's variance is, and between which ends the means lie, shape (point, row).
-    grouped
-        Which are integrated over a group's effect, shape (row,): series of these end where densities are
-        negligible, and the finest may hold more in its last coefficients. None of them unless given.
-
-    Returns
-    -------
-    Surface
-        To be asked at any mean.
-    """
+    """Lay series: `rows`, `grouped` (row,); `variance`, `low`, `high` (point, row)."""
     grouped = np.zeros(len(rows), dtype=bool) if grouped is None else grouped
     clipped = np.zeros((2, *low.shape), dtype=bool)
     if grouped.any():

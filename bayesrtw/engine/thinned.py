@@ -37,27 +37,7 @@ def of_groups(
 ) -> Array:
     """Add up the log factors of groups.
 
-    Parameters
-    ----------
-    thinning
-        The selection.
-    mean, variance
-        Of rows given the coefficients, without what they share, shapes (point, ..., row).
-    rows
-        Which, shape (row,).
-    at
-        Values of hyperparameters, which broadcast with the leading axes of `mean`.
-    group
-        Group of each row, shape (row,).
-    sd
-        SD of each row's group effect, shape (point, ..., row).
-    se
-        Standard error of each row, shape (row,).
-
-    Returns
-    -------
-    ndarray, shape (point, ...)
-        Log of how probable it was to see what was reported, over that of whatever might have been.
+    `mean`, `variance`, `sd` (point, ..., row); `rows`, `group`, `se` (row,); gives (point, ...).
     """
     _, group, size = np.unique(group, return_inverse=True, return_counts=True)
     single = size[group] == 1
@@ -107,19 +87,7 @@ def normal_rule(count: int) -> tuple[Array, Array]:
 def together(residual: Array, variance: Array, group: Index, sd: Array) -> Array:
     """Log density of normal rows whose groups share a normal effect.
 
-    Parameters
-    ----------
-    residual, variance
-        Of rows by themselves, shapes (..., row) that broadcast.
-    group
-        Group of each row, shape (row,).
-    sd
-        SD of each row's group effect, shape (..., row).
-
-    Returns
-    -------
-    ndarray, shape (...)
-        Effects of groups integrated out.
+    `residual`, `variance`, `sd` (..., row); `group` (row,); gives (...).
     """
     _, first, of = np.unique(group, return_index=True, return_inverse=True)
     member = np.zeros((len(group), len(first)))

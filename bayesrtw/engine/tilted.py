@@ -65,29 +65,7 @@ def rough(model: Model, evidence: Evidence) -> NormalFitted:
 def tilted(
     fit: NormalFitted, models: Sequence[Model], *, coefficients: bool = False
 ) -> list[Posterior]:
-    """Give a posterior under selections.
-
-    Parameters
-    ----------
-    fit
-        The normal posterior, all rows kept, see `rough`.
-    models
-        Its model with a selection each, of known weights or of weights that the data tell.
-    coefficients
-        Whether coefficients and means of levels are given too.
-
-    Returns
-    -------
-    list of Posterior
-        Effects that are pooled, and those in a new setting; its ``error`` is the movement between two rules.
-
-    Raises
-    ------
-    ConvergenceError
-        If too few nodes of the normal posterior carry one.
-    EngineRefusal
-        If there are more coefficients than a product rule serves.
-    """
+    """Give a posterior under selections."""
     width = fit.design.columns.shape[1]
     if width not in RULES:
         raise EngineRefusal(

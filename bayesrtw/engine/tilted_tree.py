@@ -15,25 +15,7 @@ from bayesrtw.posterior.tree import assemble
 
 
 def selected_trees(models: Sequence[Model], evidence: Evidence) -> list[xr.DataTree]:
-    """Fit models that differ in their selection alone: log evidence, and effects as kernels.
-
-    Parameters
-    ----------
-    models
-        With a selection each; the rest is the same.
-    evidence
-        The rows.
-
-    Returns
-    -------
-    list of DataTree
-        Each with a group ``quadrature``, without hyperparameters and effects of single studies.
-
-    Raises
-    ------
-    ConvergenceError, EngineRefusal
-        See `bayesrtw.engine.tilted.tilted`.
-    """
+    """Fit models that differ in their selection alone: log evidence, and effects as kernels."""
     fit = rough(models[0], evidence)
     design = fit.design
     attrs = {

@@ -189,25 +189,7 @@ def shipped_cells() -> tuple[BiasCell, ...]:
 
 
 def read_cells(raw: bytes, where: str) -> tuple[BiasCell, ...]:
-    """Read a table of bias priors.
-
-    Parameters
-    ----------
-    raw
-        A CSV file with the columns of `BiasCell`; ``excluded`` is yes or empty.
-    where
-        How messages call it.
-
-    Returns
-    -------
-    tuple of BiasCell
-        One a row.
-
-    Raises
-    ------
-    EvidenceError
-        With every fault: missing columns, numbers that are none, cells that stand twice.
-    """
+    """Read a table of bias priors."""
     faults = Faults(EvidenceError)
     table = read_table(raw, where, faults)
     names = list(BiasCell.__dataclass_fields__)
@@ -260,21 +242,7 @@ def read_cells(raw: bytes, where: str) -> tuple[BiasCell, ...]:
 
 
 def overridden(cells: Iterable[BiasCell], own: Iterable[BiasCell]) -> tuple[BiasCell, ...]:
-    """Put cells of one's own in place of those of a table.
-
-    Parameters
-    ----------
-    cells
-        The table.
-    own
-        Cells that replace those with the same design, instrument, version, domain and judgement, or
-        are added.
-
-    Returns
-    -------
-    tuple of BiasCell
-        Each key once.
-    """
+    """Put cells of one's own in place of those of a table."""
     found = {cell.key: cell for cell in cells}
     found.update({cell.key: cell for cell in own})
     return tuple(found.values())
@@ -286,24 +254,6 @@ def bias_moments(evidence: Evidence, cells: Sequence[BiasCell]) -> BiasMoments:
     Several assessments of a study are averaged, and the variance between them is added. Domains are
     summed as if independent; an overall judgement counts only where no domain was judged. Domains that
     the table does not hold for an instrument are not mapped: they change nothing.
-
-    Parameters
-    ----------
-    evidence
-        The rows; columns ``study`` and ``design``, and ``adjusted_for`` where that is recorded.
-    cells
-        The table.
-
-    Returns
-    -------
-    BiasMoments
-        Of every row.
-
-    Raises
-    ------
-    EvidenceError
-        With every fault: a measure that is no ratio of events, a word outside its instrument or outside
-        the vocabulary of adjustment, a design without a default.
 
     References
     ----------
@@ -317,20 +267,7 @@ def bias_moments(evidence: Evidence, cells: Sequence[BiasCell]) -> BiasMoments:
 
 
 def look_up(evidence: Evidence, cells: Sequence[BiasCell], faults: Faults) -> BiasMoments:
-    """Do what `bias_moments` does, noting faults instead of raising them.
-
-    Parameters
-    ----------
-    evidence, cells
-        As for `bias_moments`.
-    faults
-        Collector of faults.
-
-    Returns
-    -------
-    BiasMoments
-        Of every row; without meaning where a fault was noted.
-    """
+    """Do what `bias_moments` does, noting faults instead of raising them."""
     _ratio(evidence, faults)
     table = {cell.key: cell for cell in cells}
     studies = [str(study) for study in evidence.data["study"].to_numpy()]

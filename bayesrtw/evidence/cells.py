@@ -53,43 +53,14 @@ class Table:
         return len(self.lines)
 
     def at(self, *rows: int, column: str = "") -> Whereabouts:
-        """Say where rows stand, or a column, or the file.
-
-        Parameters
-        ----------
-        *rows
-            The rows, from 0.
-        column
-            The column concerned.
-
-        Returns
-        -------
-        Whereabouts
-            The file, the lines in it and the study of the first.
-        """
+        """Say where rows stand, or a column, or the file."""
         studies = self.columns.get("study", ()) if rows else ()
         study = studies[rows[0]] if studies else ""
         return Whereabouts(self.where, tuple(self.lines[row] for row in rows), study, column)
 
 
 def read_table(raw: bytes, where: str, faults: Faults) -> Table:
-    """Parse a CSV file: UTF-8, a header, as many cells in each row as in the header.
-
-    Parameters
-    ----------
-    raw
-        The file's bytes.
-    where
-        How messages call the file.
-    faults
-        Collector of faults.
-
-    Returns
-    -------
-    Table
-        Its cells, stripped of surrounding white space and of the apostrophe of `guarded`; empty if
-        the header is unusable.
-    """
+    """Parse a CSV file: UTF-8, a header, as many cells in each row as in the header."""
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -159,35 +130,12 @@ def read_table(raw: bytes, where: str, faults: Faults) -> Table:
 
 
 def guarded(cell: str) -> str:
-    """Write a cell so that no spreadsheet runs it as a formula.
-
-    Parameters
-    ----------
-    cell
-        Text or a printed number.
-
-    Returns
-    -------
-    str
-        With an apostrophe before it, the sign for text in spreadsheets, if it is not a number and
-        begins like a formula, after apostrophes or not; `unguarded` takes off what this put on.
-    """
+    """Write a cell so that no spreadsheet runs it as a formula."""
     return f"'{cell}" if _dangerous(cell) else cell
 
 
 def unguarded(cell: str) -> str:
-    """Read a cell that `guarded` wrote.
-
-    Parameters
-    ----------
-    cell
-        As it stands in the file.
-
-    Returns
-    -------
-    str
-        The same without the one apostrophe that marks text.
-    """
+    """Read a cell that `guarded` wrote."""
     return cell[1:] if cell.startswith("'") and _dangerous(cell[1:]) else cell
 
 
@@ -214,22 +162,7 @@ _DATED = (
 
 
 def numbers(table: Table, column: str, faults: Faults) -> NDArray[np.float64]:
-    """Read a column of numbers; empty cells are NaN.
-
-    Parameters
-    ----------
-    table
-        The file.
-    column
-        Name of its column.
-    faults
-        Collector of faults: text where a number belongs, infinities.
-
-    Returns
-    -------
-    ndarray, shape (count,)
-        float64.
-    """
+    """Read a column of numbers; empty cells are NaN: gives (count,)."""
     values = np.full(table.count, np.nan)
     for row, cell in enumerate(table.columns[column]):
         if not cell:
@@ -284,20 +217,6 @@ def duplicates(
 
     In a table with several estimates of a study that nothing but their numbers tells apart, equal lines
     may be equal results: none is found there.
-
-    Parameters
-    ----------
-    columns
-        Column to values, all of one length.
-    where
-        Where the rows stand, for the message.
-    lines
-        Line of each row in its file; without them rows are counted from 1.
-
-    Returns
-    -------
-    list of Fault
-        One a repeated row.
     """
     seen: dict[tuple[str, ...], int] = {}
     faults = []

@@ -104,18 +104,7 @@ class Coding:
     statements: tuple[Statement, ...] = ()
 
     def said(self, study: str, contrast: str, arm: str) -> tuple[Statement, ...]:
-        """Give what is said of an arm.
-
-        Parameters
-        ----------
-        study, contrast, arm
-            Whose arm.
-
-        Returns
-        -------
-        tuple of Statement
-            Of this contrast, and of all contrasts of the study.
-        """
+        """Give what is said of an arm."""
         return tuple(
             each
             for each in self.statements
@@ -123,18 +112,7 @@ class Coding:
         )
 
     def of(self, study: str, contrast: str, arm: str) -> dict[str, str]:
-        """Give the code of every part of an arm.
-
-        Parameters
-        ----------
-        study, contrast, arm
-            Whose arm.
-
-        Returns
-        -------
-        dict
-            Part to code, in the order of `parts`; unclear where nothing is said.
-        """
+        """Give the code of every part of an arm."""
         codes = {part.name: UNCLEAR for part in self.parts}
         for each in self.said(study, contrast, arm):
             codes |= dict.fromkeys(each.parts, each.code)
@@ -183,18 +161,7 @@ class Coding:
         return found
 
     def joined(self, other: "Coding") -> "Coding":
-        """Give the codes of both, under the rules of the first that has any.
-
-        Parameters
-        ----------
-        other
-            Codes of other studies.
-
-        Returns
-        -------
-        Coding
-            The parts and the statements of both.
-        """
+        """Give the codes of both, under the rules of the first that has any."""
         own = self if self.parts else other
         parts = tuple(dict.fromkeys((*self.parts, *other.parts)))
         return replace(own, parts=parts, statements=(*self.statements, *other.statements))
@@ -218,26 +185,7 @@ def _joined(parts: Iterable[str]) -> str:
 def read_coding(
     table: Table, described: Mapping[str, Any], contrasts: Mapping[str, set[str]], faults: Faults
 ) -> Coding:
-    """Read ``components.csv`` and hold it against the parts that a description declares.
-
-    Parameters
-    ----------
-    table
-        The file's cells: columns study, contrast, arm, code, parts (several separated by semicolons),
-        where and words.
-    described
-        The parsed dataset.toml: ``[[part]]`` and ``[coding]``.
-    contrasts
-        Id of a study to the contrasts of its results.
-    faults
-        Collector of faults: columns that are missing, unknown studies, contrasts, arms, parts and codes,
-        statements without a place or words, and parts that are coded in two ways.
-
-    Returns
-    -------
-    Coding
-        One statement each row of the file.
-    """
+    """Read ``components.csv`` and hold it against the parts that a description declares."""
     coding = described.get("coding", {})
     parts = tuple(Part(**part) for part in described.get("part", []))
     absent = [each.name for each in fields(Statement) if each.name not in table.columns]

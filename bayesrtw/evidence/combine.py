@@ -12,24 +12,7 @@ from bayesrtw.evidence.table import Evidence
 
 
 def combine(first: Evidence, second: Evidence) -> Evidence:
-    """Put two sets of rows below one another; columns that only one has are empty in the other.
-
-    Parameters
-    ----------
-    first, second
-        The evidence to join; the provenance names both.
-
-    Returns
-    -------
-    Evidence
-        The rows of `first`, then those of `second`; studies that are told as single arms and others that
-        report contrasts go together so.
-
-    Raises
-    ------
-    EvidenceError
-        If they declare one outcome with different directions of benefit.
-    """
+    """Put two sets of rows below one another; columns that only one has are empty in the other."""
     for name in first.outcomes.keys() & second.outcomes.keys():
         if first.outcomes[name].benefit != second.outcomes[name].benefit:
             raise EvidenceError(

@@ -31,18 +31,7 @@ from bayesrtw.evidence.measure import Measure
 
 
 def normal_quantile(ci_level: ArrayLike) -> NDArray[np.float64]:
-    """Half-width of a central normal interval in standard errors.
-
-    Parameters
-    ----------
-    ci_level
-        Confidence level in (0, 1), e.g. 0.95.
-
-    Returns
-    -------
-    ndarray
-        1.959964 for 0.95.
-    """
+    """Half-width of a central normal interval in standard errors."""
     return np.asarray(ndtri(0.5 + np.asarray(ci_level, dtype=np.float64) / 2.0))
 
 
@@ -120,23 +109,7 @@ def asymmetry(
     measure: Measure,
     rounding: ArrayLike = 0.0,
 ) -> NDArray[np.float64]:
-    """Distance of an estimate from the centre of its interval, in half-widths.
-
-    Parameters
-    ----------
-    estimate, low, high
-        As printed (ratios for log measures); low < high.
-    measure
-        Says on which scale the interval ought to be symmetric.
-    rounding
-        Most by which rounding may have changed each of the three numbers, less than any ratio: the
-        result is what no choice of unprinted digits can remove.
-
-    Returns
-    -------
-    ndarray
-        0 for a Wald interval, which `from_interval` takes it to be; 1 for an estimate at an end.
-    """
+    """Distance of an estimate from the centre of its interval, in half-widths."""
     x, a, b, off = (np.asarray(v, dtype=np.float64) for v in (estimate, low, high, rounding))
     centre_low = (measure.forward(a - off) + measure.forward(b - off)) / 2.0
     centre_high = (measure.forward(a + off) + measure.forward(b + off)) / 2.0
@@ -421,20 +394,7 @@ def standardised_mean_difference(
 
 
 def se_of_standardised(d: ArrayLike, n_t: ArrayLike, n_c: ArrayLike) -> Array:
-    """Give the standard error of a standardised mean difference printed without one.
-
-    Parameters
-    ----------
-    d
-        As printed.
-    n_t, n_c
-        People of each group.
-
-    Returns
-    -------
-    ndarray
-        sqrt(1 / n1 + 1 / n0 + d^2 / (2 N)), Borenstein 4.20.
-    """
+    """Give the standard error of a standardised mean difference printed without one."""
     size, n1, n0 = floats(d, n_t, n_c)
     return np.asarray(np.sqrt(1 / n1 + 1 / n0 + size**2 / (2 * (n1 + n0))))
 

@@ -33,24 +33,7 @@ class Counts:
 
 
 def counts(evidence: Evidence, groups: int, among: Among = "n") -> Counts:
-    """Read the counts of every row; NaN where a row has none.
-
-    Parameters
-    ----------
-    evidence
-        Rows with columns ``events_t, n_t, events_c, n_c`` (``non_events_t`` may stand for ``n_t``, and
-        ``pct_t`` for ``events_t`` where it is the percentage of a whole number), of a single group ``events,
-        n``; or ``person_time`` in place of ``n``.
-    groups
-        2 or 1.
-    among
-        Whether events are counted among people, ``"n"``, or in ``"person_time"``.
-
-    Returns
-    -------
-    Counts
-        Shape (group, estimate).
-    """
+    """Read the counts of every row; NaN where a row has none: gives (group, estimate)."""
     ends = ("_t", "_c") if groups == 2 else ("",)
     events = np.stack([numbers_in(evidence, f"events{end}") for end in ends])
     size = np.stack([numbers_in(evidence, f"{among}{end}") for end in ends])
@@ -70,15 +53,7 @@ def rest_on(
 ) -> NDArray[np.bool_]:
     """Say which rows rest on their counts alone: effect and standard error are what these give, if anything.
 
-    Parameters
-    ----------
-    evidence, groups, among, measures
-        See `faults`.
-
-    Returns
-    -------
-    ndarray, shape (estimate,)
-        False where there are none, where an adjusted estimate stands beside them, and of other measures.
+    gives (estimate,).
     """
     seen = counts(evidence, groups, among)
     found = np.all(np.isfinite(seen.events) & np.isfinite(seen.size), axis=0)
@@ -104,22 +79,7 @@ def rest_on(
 
 
 def faults(evidence: Evidence, groups: int, among: Among, measures: tuple[str, ...]) -> list[str]:
-    """Say why rows cannot be seen as counts; empty if they can.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-    groups, among
-        See `counts`.
-    measures
-        Measures whose effects the counts tell.
-
-    Returns
-    -------
-    list of str
-        Sentences that name the rows.
-    """
+    """Say why rows cannot be seen as counts; empty if they can."""
     ends = ("_t", "_c") if groups == 2 else ("",)
     names = evidence.data[ESTIMATE].to_numpy()
     found = []
@@ -157,19 +117,7 @@ def faults(evidence: Evidence, groups: int, among: Among, measures: tuple[str, .
 def with_events(evidence: Evidence, events: Array, among: Among) -> Evidence:
     """Put other events in place of those of the evidence; effects, which hang on them, are left empty.
 
-    Parameters
-    ----------
-    evidence
-        The rows.
-    events
-        Shape (group, estimate), of the programme first, see `Counts`.
-    among
-        See `counts`.
-
-    Returns
-    -------
-    Evidence
-        The same rows otherwise.
+    `events` (group, estimate).
     """
     groups = len(events)
     ends, size = ("_t", "_c") if groups == 2 else ("",), counts(evidence, groups, among).size

@@ -43,29 +43,6 @@ def shared_groups(
 ) -> tuple[Evidence, tuple[Finding, ...]]:
     """Give estimates that share a group the covariance that it brings.
 
-    Parameters
-    ----------
-    evidence
-        The rows. Rows with one value in `column` share a group; the value ends in ``-treated`` where
-        that is the programme's group, else it is the control group. Rows of one study, outcome and
-        time that print the same numbers of a group share it too, without such a column. A column
-        ``control_parts`` says in how many parts a source has split the group: such parts are put
-        together again where the numbers allow it, and otherwise left independent.
-    column
-        Column that names the shared group.
-    rho
-        Correlation assumed where nothing is printed of the shared group.
-
-    Returns
-    -------
-    tuple
-        The evidence with its `dependence`, and findings that say what was done.
-
-    Raises
-    ------
-    EvidenceError
-        If a column other than the usual one does not exist, or rho is not in [0, 1).
-
     Notes
     -----
     The covariance is the variance that the shared group contributes, `OF_GROUP`; of standardised
@@ -116,20 +93,7 @@ def shared_groups(
 def shared_rows(
     evidence: Evidence, column: str = "shared_control"
 ) -> Mapping[str, NDArray[np.intp]]:
-    """Find the rows that share a group, by the column that names it or by its printed numbers.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-    column
-        Column that names the shared group; it may be missing.
-
-    Returns
-    -------
-    mapping
-        Name of a group to its rows; no row stands in two groups.
-    """
+    """Find the rows that share a group, by the column that names it or by its printed numbers."""
     found = dict(_groups(evidence, column)) if column in evidence.data else {}
     taken = {int(row) for rows in found.values() for row in rows}
     taken |= {int(row) for block in evidence.dependence for row in block.rows}
@@ -158,33 +122,7 @@ def shared_rows(
 def assumed_correlation(
     evidence: Evidence, *, by: str, rho: float, months: str = "", decay: float = 1.0
 ) -> Evidence:
-    """Give estimates of the same people an assumed correlation of their sampling errors.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-    by
-        Column whose equal values mark the same people, e.g. ``study``.
-    rho
-        Correlation in [0, 1).
-    months
-        Column with the time of follow-up in months; with it the correlation is
-        ``rho ** (|difference| / decay)``, closer for closer times.
-    decay
-        Months over which the correlation falls to rho; > 0.
-
-    Returns
-    -------
-    Evidence
-        With its `dependence`; covariance is correlation times both standard errors. What was assumed before
-        gives way; estimates whose covariance is known keep it.
-
-    Raises
-    ------
-    EvidenceError
-        If a column does not exist, rho is not in [0, 1), or such an estimate has no standard error.
-    """
+    """Give estimates of the same people an assumed correlation of their sampling errors."""
     _check_correlation(rho)
     for column in filter(None, (by, months)):
         if column not in evidence.data:
@@ -219,36 +157,14 @@ def assumed_correlation(
 
 
 def design_effect(size: Array, icc: Array) -> Array:
-    """Factor by which clustering inflates a variance that ignores it.
-
-    Parameters
-    ----------
-    size
-        Mean cluster size, >= 1.
-    icc
-        Intracluster correlation in [0, 1], broadcast against `size`.
-
-    Returns
-    -------
-    ndarray
-        1 + (size - 1) icc; Cochrane Handbook 23.1.4.
-    """
+    """Factor by which clustering inflates a variance that ignores it."""
     return np.asarray(1.0 + (size - 1.0) * icc)
 
 
 def repaired(covariance: Array) -> tuple[Array, float]:
     """Make a covariance matrix positive definite, leaving its variances as they are.
 
-    Parameters
-    ----------
-    covariance
-        Symmetric, shape (member, member), with a positive diagonal.
-
-    Returns
-    -------
-    tuple
-        The matrix with the eigenvalues of its correlation matrix clipped from below, and the size of
-        the repair: the Frobenius norm of the change of the correlation matrix, 0 if none was needed.
+    `covariance` (member, member).
     """
     sd = np.sqrt(np.diag(covariance))
     correlation = covariance / np.outer(sd, sd)

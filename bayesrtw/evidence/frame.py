@@ -300,20 +300,7 @@ def misspelt(names: Iterable[str], where: str, faults: Faults) -> None:
 
 
 def returns_of(frame: "pd.DataFrame", columns: Mapping[str, str]) -> dict[str, NDArray[np.generic]]:
-    """Read studies of return to work, one a row: hazard ratios, or whatever else they report.
-
-    Parameters
-    ----------
-    frame
-        One row a study.
-    columns
-        Heading to column.
-
-    Returns
-    -------
-    dict of str to ndarray
-        Columns, ``effect`` and ``se`` of the log hazard ratio among them; NaN where a study reports none.
-    """
+    """Read studies of return to work, one a row: hazard ratios, or whatever else they report."""
     _checked(frame)
     faults = Faults(EvidenceError)
     names = [columns.get(str(name), str(name)) for name in frame.columns]

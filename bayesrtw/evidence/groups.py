@@ -30,18 +30,7 @@ OfGroup = Callable[..., Converted]
 
 
 def floats(*values: ArrayLike) -> tuple[Array, ...]:
-    """Bring numbers to arrays.
-
-    Parameters
-    ----------
-    *values
-        Numbers.
-
-    Returns
-    -------
-    tuple of ndarray
-        float64.
-    """
+    """Bring numbers to arrays."""
     return tuple(np.asarray(value, dtype=np.float64) for value in values)
 
 
@@ -187,19 +176,7 @@ OF_GROUP: Final[dict[str, OfGroup]] = {
 
 
 def exact_j(df: ArrayLike) -> Array:
-    """Factor that takes the bias off a standardised mean difference.
-
-    Parameters
-    ----------
-    df
-        Degrees of freedom of the standard deviation; > 1.
-
-    Returns
-    -------
-    ndarray
-        Gamma(df / 2) / (sqrt(df / 2) Gamma((df - 1) / 2)), Hedges (1981), equation 6e,
-        doi:10.3102/10769986006002107; about 1 - 3 / (4 df - 1).
-    """
+    """Factor that takes the bias off a standardised mean difference."""
     (m,) = floats(df)
     return np.asarray(np.exp(gammaln(m / 2) - gammaln((m - 1) / 2)) / np.sqrt(m / 2))
 
@@ -226,19 +203,7 @@ def contrast(of_group: OfGroup, t: tuple[ArrayLike, ...], c: tuple[ArrayLike, ..
 def corrected(
     events_t: ArrayLike, n_t: ArrayLike, events_c: ArrayLike, n_c: ArrayLike
 ) -> tuple[Array, Array, Array, Array]:
-    """Add 0.5 to each cell of a table with an empty cell, Cochrane Handbook 10.4.4.2.
-
-    Parameters
-    ----------
-    events_t, n_t, events_c, n_c
-        Events and people of the programme's and the comparison group.
-
-    Returns
-    -------
-    tuple of ndarray
-        The same of the tables without an empty cell, and of the others with 0.5 more events and 1 more
-        person in each group.
-    """
+    """Add 0.5 to each cell of a table with an empty cell, Cochrane Handbook 10.4.4.2."""
     a, n1, c, n0 = floats(events_t, n_t, events_c, n_c)
     zero = (a == 0) | (a == n1) | (c == 0) | (c == n0)
     add = np.where(zero, CONTINUITY, 0.0)

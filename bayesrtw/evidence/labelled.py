@@ -10,20 +10,7 @@ from bayesrtw.dims import ESTIMATE
 
 
 def dataset_of(columns: Mapping[str, NDArray[np.generic]]) -> xr.Dataset:
-    """Put columns into a labelled table whose rows have unique, readable names.
-
-    Parameters
-    ----------
-    columns
-        Column to values; text as object arrays. ``study`` must be there.
-
-    Returns
-    -------
-    Dataset, dims (estimate,)
-        Rows are called by study, and by stratum, contrast, outcome or number where that is not
-        enough to tell them apart. A column ``estimate`` (the printed number) becomes
-        ``estimate_printed``, since the dimension has that name.
-    """
+    """Put columns into a labelled table whose rows have unique, readable names."""
     # Texts are texts: xarray would look in each for a date.
     data = {
         f"{ESTIMATE}_printed" if name == ESTIMATE else name: xr.Variable(

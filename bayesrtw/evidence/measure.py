@@ -286,57 +286,18 @@ def _bare(word: str) -> str:
 
 
 def measure_called(word: str) -> str:
-    """Find the name of a measure from what people call it.
-
-    Parameters
-    ----------
-    word
-        A name of `MEASURES`, or another: ``OR``, ``Hedges' g``, ``hazard ratio``; case, spaces and
-        punctuation do not matter.
-
-    Returns
-    -------
-    str
-        The name in `MEASURES`; empty if it is called so by nobody.
-    """
+    """Find the name of a measure from what people call it."""
     bare = _bare(word)
     return _CALLED_BY_NAME.get(bare, _CALLED.get(bare, ""))
 
 
 def is_diagnostic(word: str) -> bool:
-    """Say whether a measure is one of diagnostic accuracy, see `DIAGNOSTIC`.
-
-    Parameters
-    ----------
-    word
-        What the measure is called.
-
-    Returns
-    -------
-    bool
-        Whether it is.
-    """
+    """Say whether a measure is one of diagnostic accuracy, see `DIAGNOSTIC`."""
     return _DIAGNOSTIC.fullmatch(_bare(word)) is not None
 
 
 def measure_named(name: str) -> Measure:
-    """Look a measure up.
-
-    Parameters
-    ----------
-    name
-        Its name, e.g. ``"log_hazard_ratio"``.
-
-    Returns
-    -------
-    Measure
-        The measure.
-
-    Raises
-    ------
-    EvidenceError
-        If there is none of that name.
-    """
+    """Look a measure up."""
     if name not in MEASURES:
         if is_diagnostic(name):
             raise EvidenceError(f"measure {name!r}: {DIAGNOSTIC}; {DIAGNOSTIC_REMEDY}.")
@@ -345,45 +306,14 @@ def measure_named(name: str) -> Measure:
 
 
 def of_ratio(ratio: float, name: str) -> float:
-    """Give a threshold that a person states as a ratio as an effect on the analysis scale.
-
-    Parameters
-    ----------
-    ratio
-        The ratio.
-    name
-        What the setting is called.
-
-    Returns
-    -------
-    float
-        Its logarithm.
-
-    Raises
-    ------
-    SpecError
-        If it is not positive.
-    """
+    """Give a threshold that a person states as a ratio as an effect on the analysis scale."""
     if not 0 < ratio < math.inf:
         raise SpecError(f"{name} is a ratio, above 0; found {ratio!r}.")
     return math.log(ratio)
 
 
 def beyond_limits(effect: float, se: float, measure: Measure) -> Fault | None:
-    """Say if numbers are beyond what any study gives, and what arithmetic can hold.
-
-    Parameters
-    ----------
-    effect, se
-        On the analysis scale; NaN where unknown.
-    measure
-        The measure.
-
-    Returns
-    -------
-    Fault or None
-        What is wrong, without its row; None if nothing is.
-    """
+    """Say if numbers are beyond what any study gives, and what arithmetic can hold."""
     most = _most(measure)
     if abs(effect) > most:
         allowed = f"the effect must lie within {most:g} on the analysis scale"
@@ -400,20 +330,7 @@ def beyond_limits(effect: float, se: float, measure: Measure) -> Fault | None:
 
 
 def within_limits(effect: Array, se: Array, measure: Measure) -> NDArray[np.bool_]:
-    """Say of many numbers whether `beyond_limits` would say nothing.
-
-    Parameters
-    ----------
-    effect, se
-        On the analysis scale, of one shape.
-    measure
-        The measure.
-
-    Returns
-    -------
-    ndarray
-        The same shape; False where one of the two is NaN.
-    """
+    """Say of many numbers whether `beyond_limits` would say nothing."""
     size, most = np.abs(effect), _most(measure)
     fine = (size <= most) & (size <= LARGEST_Z * se)
     return np.asarray(fine & (se >= 1 / LARGEST) & (se <= LARGEST))

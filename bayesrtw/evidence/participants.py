@@ -11,19 +11,7 @@ _WITH_AND_WITHOUT: Final = ("events_t", "non_events_t", "events_c", "non_events_
 
 
 def participants(evidence: Evidence) -> dict[str, Any]:
-    """Count the people behind rows, each study once.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-
-    Returns
-    -------
-    dict
-        ``known`` people and ``studies_without`` a number, altogether and under ``designs``, where each design
-        has ``estimates`` and ``studies`` too.
-    """
+    """Count the people behind rows, each study once."""
     columns = {str(name): values.to_numpy() for name, values in evidence.data.data_vars.items()}
     of: dict[str, dict[str, float]] = {}
     estimates: dict[str, int] = {}
@@ -53,18 +41,7 @@ def participants(evidence: Evidence) -> dict[str, Any]:
 
 
 def number_in(value: Any) -> float | None:
-    """Read a cell as a number.
-
-    Parameters
-    ----------
-    value
-        A cell of any kind.
-
-    Returns
-    -------
-    float or None
-        None where there is none.
-    """
+    """Read a cell as a number."""
     try:
         number = float(value)
     except ValueError:
@@ -73,20 +50,7 @@ def number_in(value: Any) -> float | None:
 
 
 def people_of(columns: Mapping[str, Any], place: int) -> float | None:
-    """Give the people in the two groups of a row.
-
-    Parameters
-    ----------
-    columns
-        Columns of evidence by name.
-    place
-        Number of the row.
-
-    Returns
-    -------
-    float or None
-        None unless both groups are printed, or those with and without the event in both.
-    """
+    """Give the people in the two groups of a row."""
 
     def known(*names: str) -> float | None:
         cells = [number_in(columns[name][place]) for name in names if name in columns]

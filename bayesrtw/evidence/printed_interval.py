@@ -17,24 +17,7 @@ _SAME: Final = 1e-9
 def printed_interval(
     evidence: Evidence, place: int, measure: Measure
 ) -> tuple[tuple[float, float, float], str] | None:
-    """Give the estimate and 95 % interval of a row as its study prints them.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-    place
-        Number of the row.
-    measure
-        The measure that the effects are of.
-
-    Returns
-    -------
-    tuple or None
-        Estimate, lower and upper end on the analysis scale, and their text on the reported one, with the
-        decimals of the most precise of the three; None where no such interval was printed, or where what was
-        printed was turned round or converted from another measure.
-    """
+    """Give the estimate and 95 % interval of a row as its study prints them."""
     names = ("estimate_printed", "ci_low", "ci_high")
     if any(name not in evidence.data for name in names):
         return None

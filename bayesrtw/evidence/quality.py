@@ -185,49 +185,15 @@ class Judgements:
     rows: tuple[Judgement, ...] = ()
 
     def of(self, study: str) -> tuple[Judgement, ...]:
-        """Give the judgements of a study.
-
-        Parameters
-        ----------
-        study
-            Its id.
-
-        Returns
-        -------
-        tuple of Judgement
-            Those that were made; empty if there are none.
-        """
+        """Give the judgements of a study."""
         return tuple(row for row in self.rows if row.study == study and row.judgement)
 
     def overall(self, study: str) -> tuple[Judgement, ...]:
-        """Give the overall judgements of a study: as they were made, never worked out here.
-
-        Parameters
-        ----------
-        study
-            Its id.
-
-        Returns
-        -------
-        tuple of Judgement
-            One each instrument and assessor; empty where nobody judged the study as a whole.
-        """
+        """Give the overall judgements of a study: as they were made, never worked out here."""
         return tuple(row for row in self.of(study) if row.domain == OVERALL)
 
     def gravest(self, study: str) -> str:
-        """Give the gravest overall judgement of a study by a listed instrument.
-
-        Parameters
-        ----------
-        study
-            Its id.
-
-        Returns
-        -------
-        str
-            The instrument's word; empty where no listed instrument judged the study as a whole, or
-            the judgement is that there is no information.
-        """
+        """Give the gravest overall judgement of a study by a listed instrument."""
         words = [
             row.judgement
             for row in self.overall(study)
@@ -262,18 +228,7 @@ class Judgements:
         return found
 
     def coverage(self, studies: Iterable[str]) -> Coverage:
-        """Count which studies have judgements, and by what.
-
-        Parameters
-        ----------
-        studies
-            Ids of studies.
-
-        Returns
-        -------
-        Coverage
-            The studies with and without any judgement, and the instruments used.
-        """
+        """Count which studies have judgements, and by what."""
         asked = tuple(dict.fromkeys(studies))
         used = {study: {row.instrument for row in self.of(study)} for study in asked}
         names = dict.fromkeys(row.instrument for row in self.rows)
@@ -286,20 +241,7 @@ class Judgements:
 
 
 def listed(name: str, version: str) -> Instrument | None:
-    """Look an instrument up.
-
-    Parameters
-    ----------
-    name
-        Its name, exactly.
-    version
-        Its version; may be empty if only one is listed.
-
-    Returns
-    -------
-    Instrument or None
-        None for instruments that are kept in their own words.
-    """
+    """Look an instrument up."""
     found = [each for each in INSTRUMENTS if each.name == name]
     if not version and len(found) == 1:
         return found[0]
@@ -326,20 +268,7 @@ class Contradiction(NamedTuple):
 
 
 def contradictions(judgements: Judgements, designs: Mapping[str, str]) -> list[Contradiction]:
-    """Find judgements that do not fit the design of the study, or one another.
-
-    Parameters
-    ----------
-    judgements
-        What was judged.
-    designs
-        Id of a study to its design; empty where it is unknown.
-
-    Returns
-    -------
-    list of Contradiction
-        Only for listed instruments; in the order of the judgements.
-    """
+    """Find judgements that do not fit the design of the study, or one another."""
     made: dict[tuple[str, ...], dict[str, str]] = {}
     for row in judgements.rows:
         key = (row.study, row.instrument, row.version, row.assessor, row.source)
@@ -369,24 +298,7 @@ def contradictions(judgements: Judgements, designs: Mapping[str, str]) -> list[C
 
 
 def read_judgements(table: Table, studies: Iterable[str], faults: Faults) -> Judgements:
-    """Read ``risk_of_bias.csv`` and hold its words against the instruments.
-
-    Parameters
-    ----------
-    table
-        The file's cells: columns study, instrument, domain and judgement; optional version,
-        assessor, assessed and source.
-    studies
-        Ids of the studies of the data set.
-    faults
-        Collector of faults: unknown studies, domains, words, versions and dates, and judgements
-        that stand twice.
-
-    Returns
-    -------
-    Judgements
-        One each row of the file.
-    """
+    """Read ``risk_of_bias.csv`` and hold its words against the instruments."""
     absent = [name for name in NEEDED if name not in table.columns]
     for name in absent:
         hint = suggestion(name, list(table.columns))

@@ -148,20 +148,7 @@ class OnScale:
 
 
 def analysis_scale(text: Mapping[str, str], number: Mapping[str, float]) -> OnScale:
-    """Convert one reported result.
-
-    Parameters
-    ----------
-    text
-        The row's text columns: ``reported``, ``measure``, ``p_value``, ``reversed``.
-    number
-        The row's numeric columns (see `NUMBERS`); NaN where empty.
-
-    Returns
-    -------
-    OnScale
-        Effect and standard error, or the faults that prevent them.
-    """
+    """Convert one reported result."""
     get = Numbers(number)
     called, measure_, reported = _read_as(text, get)
     for column, word in (("measure", called), ("reported", reported)):
@@ -193,18 +180,7 @@ def analysis_scale(text: Mapping[str, str], number: Mapping[str, float]) -> OnSc
 
 
 def printed_as(text: Mapping[str, str], number: Mapping[str, float]) -> tuple[str, Measure | None]:
-    """Say what a row prints, and its measure.
-
-    Parameters
-    ----------
-    text, number
-        As of `analysis_scale`.
-
-    Returns
-    -------
-    tuple
-        A key of `REPORTED`, and None where its words name no measure or print.
-    """
+    """Say what a row prints, and its measure."""
     get = Numbers(number)
     called, measure, reported = _read_as(text, get)
     if reported not in REPORTED or (called and not measure):
@@ -501,20 +477,7 @@ def _estimated(get: Numbers) -> bool:
 
 
 def scale_of(reported: str, measure: Measure) -> Measure:
-    """Give the scale of what is printed.
-
-    Parameters
-    ----------
-    reported
-        What is printed, a key of `REPORTED`.
-    measure
-        What it is analysed in.
-
-    Returns
-    -------
-    Measure
-        The measure, or none where what is printed is on the scale of analysis already.
-    """
+    """Give the scale of what is printed."""
     return MEASURES["generic"] if reported in (*MEASURES, "effect") else measure
 
 

@@ -176,22 +176,7 @@ FROM_COUNTS: Final[dict[str, Callable[..., Converted]]] = {
 
 
 def by_groups(kind: str, measure: Measure, get: Numbers) -> tuple[float, float, str]:
-    """Convert what is printed group by group.
-
-    Parameters
-    ----------
-    kind
-        What is printed, the first part of a key of `ROUTES`.
-    measure
-        The measure, the second part.
-    get
-        The row's numbers.
-
-    Returns
-    -------
-    tuple
-        Effect and standard error on the analysis scale, NaN where there is none, and how in words.
-    """
+    """Convert what is printed group by group."""
     route = ROUTES[kind, measure.name]
     ends = ONE if measure.groups == 1 or kind == "correlations" else TWO
     get, how = completed(get, ends)
@@ -250,21 +235,7 @@ def _assumed(kind: str, measure: Measure, values: list[float]) -> str:
 
 
 def completed(get: Numbers, ends: tuple[str, ...] = TWO) -> tuple[Numbers, str]:
-    """Work out what follows of each group: its people, its events, SDs and errors of its mean.
-
-    Parameters
-    ----------
-    get
-        The row's numbers.
-    ends
-        Ends of the groups' columns.
-
-    Returns
-    -------
-    tuple
-        The numbers with those that follow, and how the standard errors of the means came about, empty
-        if the groups differ.
-    """
+    """Work out what follows of each group: its people, its events, SDs and errors of its mean."""
     said = []
     for end in ends:
         n, sd, se = get(f"n{end}"), get(f"sd{end}"), get(f"se_mean{end}")
@@ -287,20 +258,7 @@ def completed(get: Numbers, ends: tuple[str, ...] = TWO) -> tuple[Numbers, str]:
 
 
 def from_percentages(measure: Measure, get: Numbers) -> tuple[float, float, str]:
-    """Convert percentages of people, where they are those of a whole number of them.
-
-    Parameters
-    ----------
-    measure
-        One that counts can be turned into.
-    get
-        The row's numbers.
-
-    Returns
-    -------
-    tuple
-        As of `by_groups`.
-    """
+    """Convert percentages of people, where they are those of a whole number of them."""
     ends = TWO if measure.groups == 2 else ONE
     get, _ = completed(get, ends)
     for end in ends:
@@ -318,37 +276,14 @@ def from_percentages(measure: Measure, get: Numbers) -> tuple[float, float, str]
 
 
 def half_unit(*printed: float) -> float:
-    """Give half a unit of the last decimal of numbers printed alike.
-
-    Parameters
-    ----------
-    *printed
-        The numbers; the one with most decimals speaks for all, since trailing zeros are lost when cells
-        are read.
-
-    Returns
-    -------
-    float
-        At most 0.5: whole numbers are taken to be rounded to one.
-    """
+    """Give half a unit of the last decimal of numbers printed alike."""
     finite = [value for value in printed if not math.isnan(value)]
     exponents = [int(Decimal(f"{value:.12g}").as_tuple().exponent) for value in finite]
     return 0.5 * 10.0 ** min([0, *exponents])
 
 
 def filled(get: Numbers) -> Numbers:
-    """Work out counts, means and SDs of each group from percentages, changes and medians too.
-
-    Parameters
-    ----------
-    get
-        The row's numbers.
-
-    Returns
-    -------
-    Numbers
-        With those that follow; what is printed stays.
-    """
+    """Work out counts, means and SDs of each group from percentages, changes and medians too."""
     get, _ = completed(get)
     number: dict[str, float] = {}
     for end in TWO:
@@ -386,20 +321,7 @@ def _changed(get: Numbers) -> tuple[Numbers, str]:
 
 
 def from_changes(measure: Measure, get: Numbers) -> tuple[float, float, str]:
-    """Convert mean changes, or means before and after.
-
-    Parameters
-    ----------
-    measure
-        Mean difference, or a standardised one.
-    get
-        The row's numbers.
-
-    Returns
-    -------
-    tuple
-        As of `by_groups`.
-    """
+    """Convert mean changes, or means before and after."""
     get, how = _changed(completed(get)[0])
     if math.isnan(get("mean_change_t") + get("mean_change_c")):
         return math.nan, math.nan, "mean changes incomplete"
@@ -418,20 +340,7 @@ def from_changes(measure: Measure, get: Numbers) -> tuple[float, float, str]:
 
 
 def from_medians(measure: Measure, get: Numbers) -> tuple[float, float, str]:
-    """Convert medians with quartiles or range, or median times with events.
-
-    Parameters
-    ----------
-    measure
-        A hazard ratio, a ratio of medians, or a measure of means.
-    get
-        The row's numbers.
-
-    Returns
-    -------
-    tuple
-        As of `by_groups`.
-    """
+    """Convert medians with quartiles or range, or median times with events."""
     if measure.name == "log_hazard_ratio":
         return _from_times(get)
     if measure.name == "log_ratio_of_medians":
@@ -465,20 +374,7 @@ def _from_times(get: Numbers) -> tuple[float, float, str]:
 
 
 def spread_of(get: Numbers, end: str) -> tuple[float, float, dict[str, float]]:
-    """Give median, size and the quartiles and range of a group.
-
-    Parameters
-    ----------
-    get
-        The row's numbers.
-    end
-        End of the group's columns.
-
-    Returns
-    -------
-    tuple
-        The dictionary has the names that `summaries.mean_and_sd` takes.
-    """
+    """Give median, size and the quartiles and range of a group."""
     printed = {"minimum": "min", "q1": "q1", "q3": "q3", "maximum": "max"}
     spread = {name: get(f"{column}{end}") for name, column in printed.items()}
     return get(f"median{end}"), get(f"n{end}"), spread
@@ -487,24 +383,7 @@ def spread_of(get: Numbers, end: str) -> tuple[float, float, dict[str, float]]:
 def from_estimate(
     scale: Measure, measure: Measure, get: Numbers, p_value: str
 ) -> tuple[float, float, str]:
-    """Take a printed estimate with whatever says how precise it is.
-
-    Parameters
-    ----------
-    scale
-        The scale on which it is printed.
-    measure
-        What it estimates.
-    get
-        The row's numbers.
-    p_value
-        As printed.
-
-    Returns
-    -------
-    tuple
-        As of `by_groups`.
-    """
+    """Take a printed estimate with whatever says how precise it is."""
     estimate = get("effect", get("estimate"))
     if math.isnan(estimate):
         return math.nan, math.nan, "no estimate printed"
@@ -562,17 +441,6 @@ def _error_of_people(effect: float, measure: Measure, get: Numbers) -> tuple[flo
 
 
 def exact_p(printed: str) -> float:
-    """Read a p value; NaN where only a bound ("<.01") or nothing is printed.
-
-    Parameters
-    ----------
-    printed
-        As printed.
-
-    Returns
-    -------
-    float
-        The p value.
-    """
+    """Read a p value; NaN where only a bound ("<.01") or nothing is printed."""
     found = P_VALUE.fullmatch(printed)
     return float(found[2]) if found is not None and found[1] in ("", "=") else math.nan

@@ -43,21 +43,6 @@ def mean_and_sd(
 ) -> MeanSD:
     """Mean and SD of normal values from their median with quartiles, range or both.
 
-    Parameters
-    ----------
-    median
-        In the unit of the values.
-    n
-        People; > 1.
-    minimum, q1, q3, maximum
-        As far as printed; NaN where not.
-
-    Returns
-    -------
-    MeanSD
-        Means by Luo et al. [1]_, equations 7 (range), 11 (quartiles), 15 (both); SDs by Wan et al. [2]_,
-        equations 9, 16 and 13. NaN where neither quartiles nor range are there.
-
     Notes
     -----
     SD / sqrt(n) understates the standard error of such a mean: for normal values its variance is
@@ -97,21 +82,6 @@ def skewness(
 ) -> NDArray[np.float64]:
     """Skewness shown by a median in its quartiles or range, over the value that says "not normal".
 
-    Parameters
-    ----------
-    median
-        In the unit of the values.
-    n
-        People; > 4.
-    minimum, q1, q3, maximum
-        As far as printed; NaN where not.
-
-    Returns
-    -------
-    ndarray
-        Test statistic over its critical value at the 5 % level, Shi et al. [1]_: above 1,
-        `mean_and_sd` should not be trusted. NaN where neither quartiles nor range are there.
-
     References
     ----------
     .. [1] Shi et al. (2023), Statistical Methods in Medical Research 32:1338-1360.
@@ -139,21 +109,7 @@ def _first(*choices: NDArray[np.float64]) -> NDArray[np.float64]:
 def sd_of_change(
     sd_baseline: ArrayLike, sd_final: ArrayLike, correlation: ArrayLike
 ) -> NDArray[np.float64]:
-    """SD of changes from the SDs before and after.
-
-    Parameters
-    ----------
-    sd_baseline, sd_final
-        SDs of one group at the two times.
-    correlation
-        Between the two times in that group, in [-1, 1]; `correlation_of_change` finds it where a
-        paper prints all three SDs.
-
-    Returns
-    -------
-    ndarray
-        sqrt(s0^2 + s1^2 - 2 r s0 s1), Cochrane Handbook 6.5.2.8.
-    """
+    """SD of changes from the SDs before and after."""
     s0, s1 = np.asarray(sd_baseline, dtype=np.float64), np.asarray(sd_final, dtype=np.float64)
     r = np.asarray(correlation, dtype=np.float64)
     # the difference of the SDs is squared apart, so that r near 1 does not cancel
@@ -163,19 +119,7 @@ def sd_of_change(
 def correlation_of_change(
     sd_baseline: ArrayLike, sd_final: ArrayLike, sd_change: ArrayLike
 ) -> NDArray[np.float64]:
-    """Correlation of values before and after from the three SDs of a group.
-
-    Parameters
-    ----------
-    sd_baseline, sd_final, sd_change
-        SDs of one group at the two times and of the changes.
-
-    Returns
-    -------
-    ndarray
-        (s0^2 + s1^2 - sc^2) / (2 s0 s1), Cochrane Handbook 6.5.2.8; outside [-1, 1] the three SDs
-        contradict one another.
-    """
+    """Correlation of values before and after from the three SDs of a group."""
     s0, s1 = np.asarray(sd_baseline, dtype=np.float64), np.asarray(sd_final, dtype=np.float64)
     change = np.asarray(sd_change, dtype=np.float64)
     return (s0**2 + s1**2 - change**2) / (2 * s0 * s1)
@@ -185,21 +129,6 @@ def table_from_margins(
     n_t: ArrayLike, n_c: ArrayLike, events: ArrayLike, odds_ratio: ArrayLike
 ) -> Table2x2:
     """2x2 table with given margins and odds ratio.
-
-    Parameters
-    ----------
-    n_t, n_c
-        People of each group.
-    events
-        Events in both groups together, between 0 and all people.
-    odds_ratio
-        As printed, > 0; not its logarithm.
-
-    Returns
-    -------
-    Table2x2
-        The one table: its cell a solves a (n0 - m + a) = OR (n1 - a)(m - a), a quadratic equation
-        with one root between max(0, m - n0) and min(n1, m).
 
     Notes
     -----
@@ -220,21 +149,6 @@ def tables_from_odds_ratio(
     n_t: ArrayLike, n_c: ArrayLike, odds_ratio: ArrayLike, se: ArrayLike
 ) -> tuple[Table2x2, Table2x2]:
     """Both 2x2 tables that have the given groups, odds ratio and standard error.
-
-    Parameters
-    ----------
-    n_t, n_c
-        People of each group.
-    odds_ratio
-        As printed, > 0; not its logarithm; not adjusted for anything.
-    se
-        Standard error of its logarithm.
-
-    Returns
-    -------
-    tuple of Table2x2
-        The table with rarer and the one with commoner events, Di Pietrantonj [1]_; something else
-        printed, such as a risk, must choose. NaN where no table has such a standard error.
 
     Notes
     -----

@@ -194,13 +194,7 @@ def stored_inputs(folder: Path, analysis: str) -> tuple[Path, Path]:
 
 
 def software(packages: tuple[str, ...]) -> dict[str, str]:
-    """Say which software computes now.
-
-    Raises
-    ------
-    StoreError
-        If files of this package are others than when this process first asked: it may compute with either.
-    """
+    """Say which software computes now."""
     found = {name: version(name) for name in packages}
     if _code() != _first():
         raise StoreError(

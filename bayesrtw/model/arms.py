@@ -412,17 +412,7 @@ def cloglog(events: Array, size: Array, eta: Array) -> Array:
 
 
 def beta_binomial(link: str, scale: float, events: Array, size: Array, eta: Array) -> Array:
-    """Binomial probability whose own probability is beta with the mean that `eta` tells.
-
-    Parameters
-    ----------
-    link
-        One of `LINKS`.
-    scale
-        Sum of the beta's two parameters, (1 - icc) / icc.
-    events, size, eta
-        They broadcast.
-    """
+    """Binomial probability whose own probability is beta with the mean that `eta` tells."""
     log_p, log_q = _log_chances(link, eta)
     found = _ways(events, size) + gammaln(scale) - gammaln(size + scale)  # type: ignore[arg-type]
     for some, log in ((events, log_p), (size - events, log_q)):

@@ -55,18 +55,7 @@ class Studies:
             raise SpecError("values is empty; name at least one value that marks a row.")
 
     def among(self, evidence: Evidence) -> NDArray[np.bool_]:
-        """Mark the rows.
-
-        Parameters
-        ----------
-        evidence
-            The rows to pool.
-
-        Returns
-        -------
-        ndarray of bool, shape (estimate,)
-            Which the bias concerns.
-        """
+        """Mark the rows: gives (estimate,)."""
         found = evidence.matches(self.column, self.values)
         if not self.judged:
             return found
@@ -91,41 +80,14 @@ class Studies:
 
 
 def judgements(evidence: Evidence) -> NDArray[np.str_]:
-    """Give the gravest overall judgement behind each row.
-
-    Parameters
-    ----------
-    evidence
-        The rows to pool.
-
-    Returns
-    -------
-    ndarray of str, shape (estimate,)
-        A word of a listed instrument; empty where there is none.
-    """
+    """Give the gravest overall judgement behind each row: gives (estimate,)."""
     studies = [str(study) for study in evidence.data["study"].to_numpy()]
     words = {study: evidence.judgements.gravest(study) for study in set(studies)}
     return np.array([words[study] for study in studies], dtype=str)
 
 
 def orientation(evidence: Evidence) -> float:
-    """Give the sign of benefit on the analysis scale.
-
-    Parameters
-    ----------
-    evidence
-        The rows to pool.
-
-    Returns
-    -------
-    float
-        1 where higher is better, -1 where lower is.
-
-    Raises
-    ------
-    SpecError
-        If nobody stated it: a bias towards benefit has no direction then.
-    """
+    """Give the sign of benefit on the analysis scale."""
     if not evidence.benefit:
         raise SpecError(
             f"{evidence.where}: a bias towards benefit needs its direction: {STATE_IT}."
@@ -479,21 +441,7 @@ class DirectedBias:
 
 
 def discounted(evidence: Evidence, share: Array) -> Evidence:
-    """Let estimates keep a share of their information.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-    share
-        In (0, 1], shape (estimate,).
-
-    Returns
-    -------
-    Evidence
-        The same rows with sampling variances divided by it, known covariances too; `share_of` gives it, for
-        likelihoods that are not normal.
-    """
+    """Let estimates keep a share of their information: `share` (estimate,)."""
     if np.all(share == 1.0):
         return evidence
     wider = share**-0.5

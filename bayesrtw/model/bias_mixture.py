@@ -88,18 +88,7 @@ class RiskGroup:
             raise SpecError(f"group {self.name!r} has two classes of one judgement.")
 
     def prior(self, place: int) -> Beta:
-        """Give the prior of a class's probability of bias.
-
-        Parameters
-        ----------
-        place
-            Which class.
-
-        Returns
-        -------
-        Beta
-            With mean and size as stated.
-        """
+        """Give the prior of a class's probability of bias."""
         mean = self.classes[place].mean
         return Beta(self.size * mean, self.size * (1.0 - mean))
 
@@ -199,18 +188,7 @@ class BiasMixture:
         return found
 
     def allotted(self, evidence: Evidence) -> list[tuple[NDArray[np.intp], RiskGroup, int]]:
-        """Put the rows at risk into their classes.
-
-        Parameters
-        ----------
-        evidence
-            The rows to pool.
-
-        Returns
-        -------
-        list of tuple
-            Rows, group, and place of the class in it; classes without rows are left out.
-        """
+        """Put the rows at risk into their classes."""
         words = judgements(evidence)
         found = []
         for group in self.groups:
@@ -255,22 +233,7 @@ class BiasMixture:
     def draw(
         self, evidence: Evidence, replicates: int, rng: np.random.Generator
     ) -> NDArray[np.float64]:
-        """Draw the biases of simulated data sets.
-
-        Parameters
-        ----------
-        evidence
-            The rows.
-        replicates
-            How many data sets.
-        rng
-            Random generator.
-
-        Returns
-        -------
-        ndarray, shape (replicate, estimate)
-            0 where an estimate is not biased; analysis scale.
-        """
+        """Draw the biases of simulated data sets: gives (replicate, estimate)."""
         found = np.zeros((replicates, evidence.size))
         shared = {
             group.name: (
@@ -320,15 +283,7 @@ class BiasMixture:
 
 
 def default_mixture() -> BiasMixture:
-    """Give the default mixture for randomised trials and non-randomised studies, on log ratio scales.
-
-    Returns
-    -------
-    BiasMixture
-        Trials at risk exaggerate the benefit by about 15 % (ratio 1.15, SD 0.15 on the log scale);
-        non-randomised return-to-work studies err in either direction, since harder cases may be given
-        the programme. Probabilities are reasoned judgements of this project, to be edited.
-    """
+    """Give the default mixture for randomised trials and non-randomised studies, on log ratio scales."""
     spread = HalfNormal(0.15)
     trials = (("low", 0.05), ("some_concerns", 0.25), ("high", 0.60), ("", 0.25))
     others = (

@@ -136,19 +136,7 @@ def without_events(evidence: Evidence) -> list[Finding]:
 
 
 def two_groups(evidence: Evidence, law: Law, link: str, baseline: Prior) -> Curves:
-    """Take each study of two groups as a site, whose baseline is integrated.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-    law
-        Log probability of events among people at a linear predictor.
-    link
-        What that is.
-    baseline
-        Prior of each baseline.
-    """
+    """Take each study of two groups as a site, whose baseline is integrated."""
     seen, report = counts(evidence, 2), MEASURES[link][1]
     names = evidence.data[ESTIMATE].to_numpy()
     effect = evidence.data["effect"].to_numpy().astype(float)

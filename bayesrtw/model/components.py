@@ -240,33 +240,11 @@ class Components:
         return found
 
     def arms(self, evidence: Evidence) -> tuple[list[Doses], list[Doses]]:
-        """Give the components of both sides of every row, with their doses.
-
-        Parameters
-        ----------
-        evidence
-            Rows with the columns that the term reads.
-
-        Returns
-        -------
-        tuple of list of mapping
-            Of the arm and of its comparator: component to dose, none left out.
-        """
+        """Give the components of both sides of every row, with their doses."""
         return _arms_of(self, evidence)
 
     def open(self, evidence: Evidence) -> tuple[list[Doses], list[Doses]]:
-        """Give what both sides of every row may have and nobody tells.
-
-        Parameters
-        ----------
-        evidence
-            Rows with the columns that the term reads.
-
-        Returns
-        -------
-        tuple of list of mapping
-            Of the arm and of its comparator; empty where all is told.
-        """
+        """Give what both sides of every row may have and nobody tells."""
         return _said_open(self, evidence)
 
     def _open_columns(self, evidence: Evidence) -> list[str]:
@@ -278,18 +256,7 @@ class Components:
         return [column for column in found if column]
 
     def called(self, evidence: Evidence) -> Mapping[frozenset[tuple[str, float]], str]:
-        """Name every arm that occurs by its components; one without any by the words that say so.
-
-        Parameters
-        ----------
-        evidence
-            Rows with the columns that the term reads.
-
-        Returns
-        -------
-        mapping
-            Components with their doses to a name, in the order of the rows, comparators first.
-        """
+        """Name every arm that occurs by its components; one without any by the words that say so."""
         own, other = self.arms(evidence)
         both = ~evidence.single_arms
         found: dict[frozenset[tuple[str, float]], str] = {}
@@ -341,20 +308,7 @@ class Components:
         return tuple(f"{self.name}[{each}]" for each in (*self.names(evidence), *pairs))
 
     def row(self, doses: Doses, evidence: Evidence) -> Array:
-        """Give what an arm adds up, shape (column,).
-
-        Parameters
-        ----------
-        doses
-            Its components with their doses.
-        evidence
-            The rows that say which components and pairs there are.
-
-        Returns
-        -------
-        ndarray, shape (column,)
-            Doses of components, then their products for pairs.
-        """
+        """Give what an arm adds up, shape (column,)."""
         single_ = [doses.get(name, 0.0) for name in self.names(evidence)]
         return np.array(
             single_ + [doses.get(a, 0.0) * doses.get(b, 0.0) for a, b in self.pairs(evidence)]
@@ -384,18 +338,7 @@ class Components:
         return sorted(found)
 
     def unreported(self, evidence: Evidence) -> OpenParts | None:
-        """Give what is assumed of parts that stand open; None where none does.
-
-        Parameters
-        ----------
-        evidence
-            Rows with the columns that the term reads.
-
-        Returns
-        -------
-        OpenParts or None
-            Which rows of the design each estimate may have.
-        """
+        """Give what is assumed of parts that stand open; None where none does."""
         every = self._open(evidence)
         if not any(every):
             return None

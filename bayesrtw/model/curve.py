@@ -314,18 +314,7 @@ class Packed(NamedTuple):
 
 
 def packed(laid: Sequence[LogCurve]) -> tuple[Packed, ...]:
-    """Sort curves by how many normals they have, to the next power of two.
-
-    Parameters
-    ----------
-    laid
-        Every unit's.
-
-    Returns
-    -------
-    tuple of Packed
-        Each unit is in one of them.
-    """
+    """Sort curves by how many normals they have, to the next power of two."""
     lengths = np.array([len(each.weight) for each in laid])
     bins = np.ceil(np.log2(np.maximum(lengths, 16)))
     found = []
@@ -345,27 +334,7 @@ def packed(laid: Sequence[LogCurve]) -> tuple[Packed, ...]:
 
 
 def curve(log: Log, start: float, width: float, name: str = "") -> LogCurve:
-    """Lay the likelihood of one unit as normals.
-
-    Parameters
-    ----------
-    log
-        Its log likelihood.
-    start, width
-        Somewhere near its maximum or, where it has none, near where it bends; and a scale.
-    name
-        How messages call the unit.
-
-    Returns
-    -------
-    LogCurve
-        Equal to it to some 1e-9 of its maximum.
-
-    Raises
-    ------
-    EngineRefusal
-        If no sum of normals reproduces it.
-    """
+    """Lay the likelihood of one unit as normals."""
     far = math.asinh(FAR / width)
     theta = np.asarray(start + width * np.sinh(np.linspace(-far, far, FIRST)))
     value, ends = log(theta), (float(theta[0]), float(theta[-1]))

@@ -223,22 +223,7 @@ def curves(
     width: Array,
     many: Callable[[Sequence[Any], Array], Array] | None = None,
 ) -> Curves:
-    """Take units as sites.
-
-    Parameters
-    ----------
-    units
-        What they reported.
-    seen, width
-        A normal near each, shape (unit,): where its likelihood bends, and on which scale.
-    many
-        Log likelihoods of many at once, see `Curves`.
-
-    Returns
-    -------
-    Curves
-        Sites.
-    """
+    """Take units as sites: `seen`, `width` (unit,)."""
     return Curves(tuple(units), seen, width, np.zeros(len(seen)), np.ones(len(seen)), many=many)
 
 

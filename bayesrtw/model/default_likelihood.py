@@ -57,18 +57,7 @@ class Chosen:
 
 
 def default_likelihood(evidence: Evidence) -> Chosen:
-    """Choose the likelihood of evidence in one measure.
-
-    Parameters
-    ----------
-    evidence
-        The rows to pool, with those in which nobody, or everybody, has the event.
-
-    Returns
-    -------
-    Chosen
-        The exact likelihood of `EXACT` where every row rests on its counts; else the normal one, and why.
-    """
+    """Choose the likelihood of evidence in one measure."""
     plain = NormalErrors()
     if evidence.measure.name not in EXACT:
         return Chosen(plain, "", exact=False)

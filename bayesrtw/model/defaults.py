@@ -108,37 +108,14 @@ _OF_WORK: Final = re.compile(
 
 
 def review_group(evidence: Evidence) -> str:
-    """Name the review group whose published priors are for this evidence.
-
-    Parameters
-    ----------
-    evidence
-        The rows to pool.
-
-    Returns
-    -------
-    str
-        ``"Work"`` where the source says that it is about return to work, else ``"all"``.
-    """
+    """Name the review group whose published priors are for this evidence."""
     said = evidence.provenance
     text = " ".join((said.dataset, said.title, said.citation))
     return "Work" if _OF_WORK.search(text.replace("_", " ")) else "all"
 
 
 def default_priors(evidence: Evidence) -> Default:
-    """Choose default priors for evidence in one measure.
-
-    Parameters
-    ----------
-    evidence
-        The rows to pool.
-
-    Returns
-    -------
-    Default
-        From `TABLE`; for differences in a unit whose scale nobody declared, scaled by the data's
-        spread and labelled so.
-    """
+    """Choose default priors for evidence in one measure."""
     measure = evidence.measure
     group = review_group(evidence)
     if measure.name in _PUBLISHED and group != "all":
@@ -171,21 +148,7 @@ def _scale(evidence: Evidence) -> tuple[float, str]:
 
 
 def default_terms(evidence: Evidence, *, levels: int = 3) -> tuple[Term, ...]:
-    """Give the terms of a random-effects model with default priors.
-
-    Parameters
-    ----------
-    evidence
-        The rows to pool.
-    levels
-        3 for a heterogeneity of studies and one of the estimates within them, where studies have several;
-        2 for one heterogeneity.
-
-    Returns
-    -------
-    tuple of Term
-        An intercept and exchangeable heterogeneity.
-    """
+    """Give the terms of a random-effects model with default priors."""
     priors = default_priors(evidence)
     study = [str(name) for name in evidence.data["study"].to_numpy()]
     if levels == 2 or len(set(study)) == len(study):

@@ -239,29 +239,7 @@ class Design:
 def build(
     model: Model, evidence: Evidence, *, partial: bool = False, levels: bool = False
 ) -> Design:
-    """Turn a model and evidence into arrays.
-
-    Parameters
-    ----------
-    model
-        A model whose terms are all Gaussian.
-    evidence
-        Rows that passed `bayesrtw.model.checked.check`.
-    partial
-        Whether terms that are not Gaussian are passed over: for engines that add them themselves.
-    levels
-        Whether levels of a moderator may be missing: for the engine that sums over them.
-
-    Returns
-    -------
-    Design
-        The arrays, with their names.
-
-    Raises
-    ------
-    EngineRefusal
-        If a term is not Gaussian, unless `partial`: arrays without it are those of another model.
-    """
+    """Turn a model and evidence into arrays."""
     parts = [given(term, evidence) for term in model.terms]
     if not partial:
         for term, part in zip(model.terms, parts, strict=True):
@@ -428,25 +406,7 @@ def curved(model: Model, evidence: Evidence) -> bool:
 
 
 def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
-    """Turn a model that is not normal, and evidence, into arrays.
-
-    Parameters
-    ----------
-    model
-        Its likelihood gives sites, or a term biases that estimates have or have not.
-    evidence
-        Rows that passed `bayesrtw.model.checked.check`.
-
-    Returns
-    -------
-    CurvedDesign
-        The arrays, with their names.
-
-    Raises
-    ------
-    EngineRefusal
-        If a part of the model has no sites, or sites are not independent.
-    """
+    """Turn a model that is not normal, and evidence, into arrays."""
     parts = [given(term, evidence) for term in model.terms]
     for term, part in zip(model.terms, parts, strict=True):
         if part.sampled:

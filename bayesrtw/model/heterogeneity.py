@@ -231,17 +231,7 @@ def _spread_prior(prior: Prior) -> None:
 def group_numbers(evidence: Evidence, by: str) -> NDArray[np.intp]:
     """Give each row the number of its group; without a column, or in an empty cell, it is alone.
 
-    Parameters
-    ----------
-    evidence
-        The rows.
-    by
-        Name of a column, or empty.
-
-    Returns
-    -------
-    ndarray, shape (estimate,)
-        Integers from 0, in order of appearance.
+    gives (estimate,).
     """
     if not by:
         return np.arange(evidence.size, dtype=np.intp)
@@ -254,21 +244,7 @@ def group_numbers(evidence: Evidence, by: str) -> NDArray[np.intp]:
 
 
 def dependence(evidence: Evidence, by: tuple[str, ...] = ()) -> list[Finding]:
-    """Name estimates that are not independent, which a single variance does not know.
-
-    Parameters
-    ----------
-    evidence
-        The rows to pool.
-    by
-        Columns whose groups have a heterogeneity of their own in the model, which covers them.
-
-    Returns
-    -------
-    list of Finding
-        Studies with several estimates, families of trials that share people or team, and groups
-        that several estimates share.
-    """
+    """Name estimates that are not independent, which a single variance does not know."""
     study = evidence.data["study"].to_numpy().astype(str)
     found = []
     covered = {"study", "trial_family"} & set(by)

@@ -34,27 +34,7 @@ SHOWN = 4
 
 
 def identified(model: Model, evidence: Evidence) -> list[Finding]:
-    """Say what the rows cannot tell of a model, whatever its priors.
-
-    Parameters
-    ----------
-    model, evidence
-        The model, and rows that have what its terms and its likelihood read.
-
-    Returns
-    -------
-    list of Finding
-        ``aliased``: moderators that go together. ``network-in-pieces``: treatments that no study connects;
-        ``joined-by-components``: pieces that only components connect. ``separated``: coefficients that tables
-        with events on one side do not bound (Albert & Anderson 1984, Biometrika 71:1-10).
-        ``one-study-slope``: a study that makes most of a slope. ``spreads-together``:
-        heterogeneity SDs that no group tells apart.
-
-    Raises
-    ------
-    EvidenceError
-        If such coefficients have flat priors: the posterior is improper.
-    """
+    """Say what the rows cannot tell of a model, whatever its priors."""
     columns = [each for each in model.moderators if each.shape == "levels"]
     found = []
     for first, second in combinations(columns, 2):
@@ -76,18 +56,7 @@ def identified(model: Model, evidence: Evidence) -> list[Finding]:
 
 
 def dominated(model: Model, evidence: Evidence) -> list[Finding]:
-    """Say before the fit on which coefficients the priors weigh more than the rows can.
-
-    Parameters
-    ----------
-    model, evidence
-        As `identified` takes them.
-
-    Returns
-    -------
-    list of Finding
-        ``prior-dominates``, at the medians of the priors of the SDs; a fit says how much was learned.
-    """
+    """Say before the fit on which coefficients the priors weigh more than the rows can."""
     design = build(model, evidence, partial=True)
     own = design.precision > 0
     if not own.all():

@@ -53,20 +53,7 @@ class Joint:
 
 
 def joint(count: int, groups: Iterable[Integers]) -> Joint:
-    """Join estimates that share a group in any grouping.
-
-    Parameters
-    ----------
-    count
-        How many estimates there are.
-    groups
-        Group of each estimate, shape (estimate,), once for each grouping.
-
-    Returns
-    -------
-    Joint
-        Sets in the order of their first estimates.
-    """
+    """Join estimates that share a group in any grouping: `groups` (estimate,)."""
     label = np.arange(count, dtype=np.intp)
     for group in groups:
         values, sizes = np.unique(group, return_counts=True)
@@ -89,23 +76,7 @@ def integrated(
 ) -> tuple[Joint, tuple[Varying, ...]]:
     """Choose the effects that are integrated out: those of small groups first.
 
-    Parameters
-    ----------
-    varying
-        Normal effects of groups.
-    blocks
-        Estimates whose sampling errors are correlated, shape (member,) each.
-    count
-        How many estimates there are.
-    apart
-        Estimates whose density is no normal one, so that they must be seen by themselves, shape (row,).
-
-    Returns
-    -------
-    Joint
-        Of what was chosen.
-    tuple of Varying
-        What was chosen; no set has more than `MOST_TOGETHER` estimates, unless a block alone has.
+    `blocks` (member,); `apart` (row,).
     """
     alike = []
     for rows in blocks:
@@ -126,18 +97,7 @@ def integrated(
 def sampling_covariance(parts: Mapping[str, Any], hyper: Mapping[str, Any]) -> Any:
     """Give what sampling errors of estimates have in common with those of the members of their sets.
 
-    Parameters
-    ----------
-    parts
-        Each of shape (estimate, member): ``known``; ``rho``, which the correlation multiplies; ``icc``,
-        cluster sizes minus one, and ``icc of members``. The latter three may be missing.
-    hyper
-        ``rho`` and ``icc`` where they are needed: scalars, or shape (draw, 1, 1).
-
-    Returns
-    -------
-    tensor or ndarray, shape (..., estimate, member)
-        Zero where a member is filling.
+    `parts` (estimate, member); `hyper` (draw, 1, 1); gives (..., estimate, member).
     """
     total = parts["known"]
     if "rho" in parts:

@@ -33,31 +33,8 @@ def density(
 ) -> tuple[float, Array, Array, Array]:
     """Log density of residuals, set by set, and its derivatives.
 
-    Parameters
-    ----------
-    rows
-        Estimates, set by set, shape (row,).
-    first
-        Equal for rows of one set, shape (row,).
-    among
-        1 for members of one's own group, shape (effect, estimate, member).
-    sampling
-        Covariance of sampling errors with the members of the set, shape (estimate, member).
-    loading
-        What the standard normal effects of groups are multiplied by, shape (effect, estimate).
-    residual
-        Shape (estimate,).
-
-    Returns
-    -------
-    float
-        Minus infinity where a covariance is not positive definite.
-    ndarray, shape (estimate, member)
-        Derivatives by the entries of `sampling`, each taken for itself.
-    ndarray, shape (effect, estimate)
-        Derivatives by the loadings.
-    ndarray, shape (estimate,)
-        Derivatives by the residuals.
+    `rows`, `first` (row,); `among` (effect, estimate, member); `sampling` (estimate, member); `loading`
+    (effect, estimate); `residual` (estimate,); gives (estimate, member).
     """
     width = sampling.shape[1]
     by_sampling, by_loading = np.zeros(sampling.shape), np.zeros(loading.shape)

@@ -58,18 +58,7 @@ class JudgedBias:
         return overridden(shipped_cells(), self.cells)
 
     def moments(self, evidence: Evidence) -> BiasMoments:
-        """Look the bias of every row up.
-
-        Parameters
-        ----------
-        evidence
-            The rows to pool.
-
-        Returns
-        -------
-        BiasMoments
-            In the direction of benefit.
-        """
+        """Look the bias of every row up."""
         return bias_moments(evidence, self._cells())
 
     @property
@@ -87,18 +76,7 @@ class JudgedBias:
         return faults.messages or self._critical(evidence)
 
     def left_out(self, evidence: Evidence) -> NDArray[np.bool_]:
-        """Mark the rows of studies with a critical judgement: they are not pooled.
-
-        Parameters
-        ----------
-        evidence
-            The rows.
-
-        Returns
-        -------
-        ndarray, shape (estimate,)
-            Nowhere true where the rows are at fault: `faults` says how.
-        """
+        """Mark the rows of studies with a critical judgement: they are not pooled; gives (estimate,)."""
         faults = Faults(EvidenceError)
         none = np.zeros(evidence.size, dtype=bool)
         if has_column(evidence, "design"):

@@ -163,24 +163,7 @@ class Levels:
 def levels_of(
     column: str, groups: Sequence[Group], evidence: Evidence, missing: Sequence[str] = ()
 ) -> Levels:
-    """Give the levels that occur, and which of them each row has.
-
-    Parameters
-    ----------
-    column
-        A column of the evidence.
-    groups
-        How its values are collapsed.
-    evidence
-        The rows.
-    missing
-        Values that are no level.
-
-    Returns
-    -------
-    Levels
-        In the order of the groups; without groups in alphabetical order.
-    """
+    """Give the levels that occur, and which of them each row has."""
     group_of = {member: group.name for group in groups for member in group.members}
     values = [cell_text(value) for value in evidence.data[column].to_numpy()]
     named = [None if value in missing else group_of.get(value, value) for value in values]
@@ -195,22 +178,7 @@ def levels_of(
 def empty_levels(
     moderators: Sequence[Moderator], evidence: Evidence, kept: NDArray[np.bool_]
 ) -> tuple[str, ...]:
-    """Name the levels of which no row is kept: their means are their priors'.
-
-    Parameters
-    ----------
-    moderators
-        Those of a model; the ones with levels are asked.
-    evidence
-        All rows.
-    kept
-        Which of them are left, shape (estimate,).
-
-    Returns
-    -------
-    tuple of str
-        E.g. ``comparison[vocational]``.
-    """
+    """Name the levels of which no row is kept: their means are their priors'; `kept` (estimate,)."""
     found = []
     for each in moderators:
         if each.shape == "levels":
@@ -225,18 +193,7 @@ def empty_levels(
 
 
 def cell_text(value: object) -> str:
-    """Give a cell as the text that a level is called.
-
-    Parameters
-    ----------
-    value
-        Text or a number.
-
-    Returns
-    -------
-    str
-        Empty for an empty cell; 1 for 1.0.
-    """
+    """Give a cell as the text that a level is called."""
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:g}"
     return str(value)
@@ -245,27 +202,7 @@ def cell_text(value: object) -> str:
 def marked(
     column: str, marks: Sequence[str], evidence: Evidence, values: Mapping[str, object]
 ) -> bool:
-    """Say whether a setting has one of the values that mark a row.
-
-    Parameters
-    ----------
-    column, marks
-        The column, and its values that mark a row.
-    evidence
-        Rows that have the other values.
-    values
-        Column to the setting's value; without this column it is not marked.
-
-    Returns
-    -------
-    bool
-        Whether it is marked.
-
-    Raises
-    ------
-    SpecError
-        If no row has the value and it is no mark.
-    """
+    """Say whether a setting has one of the values that mark a row."""
     if column not in values:
         return False
     given = cell_text(values[column])

@@ -318,21 +318,7 @@ def excess(clustering: Clustering, evidence: Evidence) -> NDArray[np.float64]:
 def correlated(
     correlation: Correlation | None, evidence: Evidence
 ) -> list[tuple[NDArray[np.intp], NDArray[np.float64]]]:
-    """Find the estimates with correlated sampling errors.
-
-    Parameters
-    ----------
-    correlation
-        How estimates of the same people correlate, if that is unknown.
-    evidence
-        The rows.
-
-    Returns
-    -------
-    list of tuple
-        Rows and covariance of each set: first those that the evidence knows, then those of
-        `correlation` with the covariance of a correlation of one.
-    """
+    """Find the estimates with correlated sampling errors."""
     found = [(block.rows, block.covariance) for block in evidence.dependence]
     if correlation is None:
         return found

@@ -46,20 +46,7 @@ def _mixture(prior: Prior) -> NormalParts | None:
 
 
 def has_column(evidence: Evidence, column: str) -> list[str]:
-    """Say what is wrong if evidence lacks a column.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-    column
-        Name of the column.
-
-    Returns
-    -------
-    list of str
-        One sentence, or none.
-    """
+    """Say what is wrong if evidence lacks a column."""
     if column in evidence.data:
         return []
     have = [str(name) for name in evidence.data.data_vars]

@@ -571,18 +571,7 @@ def _no_quantiles(prior: object) -> Array:
 
 
 def refuse_pymc(prior: object) -> "TensorVariable":
-    """Say that a prior has no PyMC twin.
-
-    Parameters
-    ----------
-    prior
-        A registered prior.
-
-    Raises
-    ------
-    EngineRefusal
-        Always.
-    """
+    """Say that a prior has no PyMC twin."""
     raise EngineRefusal(
         f'Nuts has no prior {kind_of(prior)!r}; use engine = {{ kind = "exact" }} or another prior.'
     )

@@ -80,13 +80,7 @@ class Published:
 
     @property
     def tau(self) -> Prior:
-        """The prior of the heterogeneity SD.
-
-        Raises
-        ------
-        SpecError
-            If it is a prior of the effect.
-        """
+        """The prior of the heterogeneity SD."""
         if self.parameter != "tau":
             raise SpecError(f"{self.name} ({self.measure}) is a prior of the effect, not of tau.")
         half = 0.5 if self.scale == "tau2" else 1.0
@@ -144,30 +138,7 @@ def priors_for(
     comparison: str = "",
     groups: Sequence[str] = ("", "other", "all"),
 ) -> tuple[Published, ...]:
-    """Give the published priors that fit a measure.
-
-    Parameters
-    ----------
-    measure
-        Name of the measure.
-    parameter
-        ``tau`` or ``mu``.
-    outcome, comparison
-        Type of outcome (e.g. ``function``) and of comparison (e.g. ``non_pharma_v_control``). Cells
-        of a type come only where both are given; without them the marginal distributions do.
-    groups
-        Review groups and medical areas that are wanted.
-
-    Returns
-    -------
-    tuple of Published
-        Maybe none.
-
-    Raises
-    ------
-    SpecError
-        If the type of outcome, the comparison or a group is not in the table.
-    """
+    """Give the published priors that fit a measure."""
     table = published()
     for what, asked, known in (
         ("outcome", [outcome] if outcome else [], {o for e in table for o in e.outcomes}),

@@ -104,25 +104,7 @@ class Selection(Protocol):
 
 
 def sign_of(towards: str, evidence: Evidence) -> float:
-    """Give the direction in which results are favoured.
-
-    Parameters
-    ----------
-    towards
-        ``higher`` or ``lower``; empty takes that of the evidence's benefit.
-    evidence
-        The rows.
-
-    Returns
-    -------
-    float
-        1 or -1.
-
-    Raises
-    ------
-    SpecError
-        If nobody stated it.
-    """
+    """Give the direction in which results are favoured."""
     favoured = towards or evidence.benefit
     if not favoured:
         raise SpecError(undirected(evidence))
@@ -140,24 +122,7 @@ def undirected(evidence: Evidence) -> str:
 def obstacles(
     terms: Sequence[Term], observed: Gaussian | Sites | None, together: bool, evidence: Evidence
 ) -> list[str]:
-    """Say which parts of a model cannot be thinned.
-
-    Parameters
-    ----------
-    terms
-        The model's.
-    observed
-        What its likelihood makes of the evidence.
-    together
-        Whether sampling errors are correlated, or variances inflated by an unknown.
-    evidence
-        The rows.
-
-    Returns
-    -------
-    list of str
-        One sentence a part; empty where each estimate is seen, or not, by itself.
-    """
+    """Say which parts of a model cannot be thinned."""
     found = []
     if not is_normal(observed):
         found.append(

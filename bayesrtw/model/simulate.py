@@ -232,27 +232,7 @@ def draw(
     *,
     errors: bool = True,
 ) -> Simulated:
-    """Draw data sets from a design whose priors are proper.
-
-    Parameters
-    ----------
-    design
-        The arrays of a model.
-    replicates
-        How many data sets.
-    rng
-        Random generator.
-    through
-        A selection, and the known biases that were taken off, shape (estimate,): studies are drawn until
-        one is seen.
-    errors
-        Whether estimates have sampling errors; without, they are effects with what biases them.
-
-    Returns
-    -------
-    Simulated
-        The estimates, known biases taken off, and the true values.
-    """
+    """Draw data sets from a design whose priors are proper: `through` (estimate,)."""
     hyper = {name: prior.ppf(rng.random(replicates)) for name, prior in design.hyper.items()}
     b = _coefficients(design, replicates, rng)
     theta, new = _effects(design, hyper, b, rng)
@@ -337,38 +317,12 @@ def _seen(
 
 
 def offset(design: Design, evidence: Evidence) -> Array:
-    """Give the known biases that a design has taken off its evidence.
-
-    Parameters
-    ----------
-    design
-        What `build` made of a model and `evidence`.
-    evidence
-        The rows.
-
-    Returns
-    -------
-    ndarray, shape (estimate,)
-        Analysis scale.
-    """
+    """Give the known biases that a design has taken off its evidence: gives (estimate,)."""
     return np.asarray(evidence.data["effect"].to_numpy(), dtype=np.float64) - design.effect
 
 
 def with_effects(evidence: Evidence, effect: Array) -> Evidence:
-    """Put other effects in place of those of the evidence.
-
-    Parameters
-    ----------
-    evidence
-        The rows.
-    effect
-        Shape (estimate,), analysis scale.
-
-    Returns
-    -------
-    Evidence
-        The same rows otherwise.
-    """
+    """Put other effects in place of those of the evidence: `effect` (estimate,)."""
     return replace(evidence, data=evidence.data.assign(effect=(ESTIMATE, effect)))
 
 

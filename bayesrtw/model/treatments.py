@@ -152,23 +152,7 @@ def _parts(name: str) -> list[str]:
 
 
 def sets_of(model: Model) -> OfArms:
-    """Give the term that says what arms consist of.
-
-    Parameters
-    ----------
-    model
-        The model.
-
-    Returns
-    -------
-    OfArms
-        Its one such term.
-
-    Raises
-    ------
-    SpecError
-        If it has none.
-    """
+    """Give the term that says what arms consist of."""
     found = [arms for term in model.terms if (arms := term.facts.arms) is not None]
     if len(found) != 1:
         raise SpecError(
@@ -179,23 +163,7 @@ def sets_of(model: Model) -> OfArms:
 
 
 def treatments_of(model: Model, evidence: Evidence) -> Treatments:
-    """Give the treatments of a network.
-
-    Parameters
-    ----------
-    model, evidence
-        A model with a term that says what arms consist of, and its rows.
-
-    Returns
-    -------
-    Treatments
-        Distinct arms of all its rows.
-
-    Raises
-    ------
-    SpecError
-        If no term says what arms consist of, or there are fewer than two treatments.
-    """
+    """Give the treatments of a network."""
     term = sets_of(model)
     named = term.called(evidence)
     order = sorted(named, key=bool)

@@ -178,17 +178,7 @@ def log_moment(alpha: Array, delta: Array, counts: Array) -> Array:
     S^m = int t^(m-1) exp(-t S) dt / Gamma(m) leaves one integral: prod_l Gamma(a_l + k_l) exp(k_l d_l) /
     Gamma(a_l) times int t^(m-1) prod_l (1 + t exp(d_l))^-(a_l + k_l) dt / Gamma(m).
 
-    Parameters
-    ----------
-    alpha, delta
-        Shape (level,); alpha > 0.
-    counts
-        k, shape (..., level).
-
-    Returns
-    -------
-    ndarray, shape (...,)
-        At most 0; 0 where all counts are.
+    `alpha`, `delta` (level,); `counts` (..., level); gives (...,).
     """
     size, whole = np.sum(counts, axis=-1), np.sum(alpha)
     log = np.sum(gammaln(alpha + counts) - gammaln(alpha), axis=-1)

@@ -58,25 +58,7 @@ class OneDensity:
 
 
 def quantity_named(tree: xr.DataTree, name: str) -> OneDensity:
-    """Find a quantity by the name that `summarise` gives it.
-
-    Parameters
-    ----------
-    tree
-        What `fit` returned.
-    name
-        E.g. ``"mu"``, ``"tau"``, ``"beta[year]"``.
-
-    Returns
-    -------
-    OneDensity
-        Its variable and label.
-
-    Raises
-    ------
-    SpecError
-        If the tree does not have it.
-    """
+    """Find a quantity by the name that `summarise` gives it."""
     exact = "quadrature" in tree.children
     source = (tree["quadrature"] if exact else tree["posterior"]).to_dataset()
     spreads = str(tree.attrs["hyper"]).split()
@@ -95,20 +77,7 @@ def quantity_named(tree: xr.DataTree, name: str) -> OneDensity:
 
 
 def posterior_curve(tree: xr.DataTree, quantity: OneDensity) -> Curve:
-    """Give the posterior density of a quantity.
-
-    Parameters
-    ----------
-    tree
-        What `fit` returned.
-    quantity
-        Which.
-
-    Returns
-    -------
-    Curve
-        From its 0.0005 to its 0.9995 quantile; of an SD, and of what else is never below 0, from 0.
-    """
+    """Give the posterior density of a quantity."""
     spread = quantity.variable in str(tree.attrs["hyper"]).split()
     if "quadrature" not in tree.children:
         return _sampled(tree, quantity)
@@ -145,21 +114,7 @@ def _sampled(tree: xr.DataTree, quantity: OneDensity) -> Curve:
 
 
 def prior_of(tree: xr.DataTree, quantity: OneDensity) -> Prior | None:
-    """Give the prior of a quantity.
-
-    Parameters
-    ----------
-    tree
-        What `fit` returned.
-    quantity
-        Which.
-
-    Returns
-    -------
-    Prior or None
-        None where it is not one of the model's priors or a sum of normal ones, e.g. of an effect in
-        a new setting.
-    """
+    """Give the prior of a quantity."""
     models = models_of(tree)
     if len(models) > 1:
         return None
@@ -195,20 +150,7 @@ def _coefficient(tree: xr.DataTree, label: str) -> tuple[float, float] | None:
 
 
 def prior_curve(prior: Prior, low: float, high: float) -> Curve:
-    """Give the density of a prior over a range.
-
-    Parameters
-    ----------
-    prior
-        Proper or not.
-    low, high
-        The range, on the analysis scale.
-
-    Returns
-    -------
-    Curve
-        Its density; of an improper one the log density is taken as it is.
-    """
+    """Give the density of a prior over a range."""
     x = np.linspace(low, high, POINTS)
     ends = prior.support
     x = x[(x >= ends[0]) & (x <= ends[1])]

@@ -121,20 +121,7 @@ def write_figure(figure: Figure | Axes, path: Path | str) -> None:
 
 
 def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """Give what `write_figure` writes.
-
-    Parameters
-    ----------
-    figure
-        The figure.
-    kind
-        ``"svg"`` or ``"png"``.
-
-    Returns
-    -------
-    bytes
-        The same for the same figure.
-    """
+    """Give what `write_figure` writes."""
     title = str(figure.get_label())
     said = [str(axes.get_label()) for axes in figure.axes]
     description = " ".join(text for text in said if text and not text.startswith("_"))

@@ -49,27 +49,7 @@ _INTERVAL_KINDS: Final = {"eti": "central (equal-tailed)", "hdi": "highest-densi
 
 
 def read_forest(source: Synthesis | xr.DataTree, *, group_by: str | None, ci_prob: float) -> Forest:
-    """Take what a forest plot says from a fit.
-
-    Parameters
-    ----------
-    source
-        A synthesis or what `fit` returned.
-    group_by
-        Column whose values make groups, or None.
-    ci_prob
-        Probability of every interval, in (0, 1).
-
-    Returns
-    -------
-    Forest
-        The content.
-
-    Raises
-    ------
-    SpecError
-        If `group_by` names no text column of the tree, or `ci_prob` is not in (0, 1).
-    """
+    """Take what a forest plot says from a fit."""
     tree = tree_of(source)
     groups = None if group_by is None else _groups(tree, group_by)
     summary = summary_of(source, ci_prob)
@@ -353,20 +333,7 @@ def _meaning(tree: xr.DataTree) -> list[str]:
 
 
 def interval_in(summary: "pd.DataFrame", quantity: str) -> Interval | None:
-    """Take median and interval of a quantity from a summary.
-
-    Parameters
-    ----------
-    summary
-        What `summarise` gives.
-    quantity
-        Name of the row.
-
-    Returns
-    -------
-    Interval or None
-        None if the model does not have the quantity.
-    """
+    """Take median and interval of a quantity from a summary."""
     if quantity not in summary.index:
         return None
     return Interval(
@@ -383,20 +350,7 @@ def _intervals_in(summary: "pd.DataFrame", quantities: Sequence[str]) -> list[In
 
 
 def number_in(summary: "pd.DataFrame", quantity: str, column: str) -> float:
-    """Take one number from a summary.
-
-    Parameters
-    ----------
-    summary
-        What `summarise` gives.
-    quantity, column
-        Names of row and column.
-
-    Returns
-    -------
-    float
-        NaN where it is empty.
-    """
+    """Take one number from a summary."""
     return float(np.asarray(summary.loc[quantity, column], dtype=np.float64))
 
 

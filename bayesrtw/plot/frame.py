@@ -83,37 +83,11 @@ class Side:
         return self.measure is not None and self.measure.log
 
     def shown(self, value: float) -> float:
-        """Bring a value to the scale of the axis.
-
-        Parameters
-        ----------
-        value
-            On the analysis scale.
-
-        Returns
-        -------
-        float
-            Ratios for log measures.
-        """
+        """Bring a value to the scale of the axis."""
         return float(self.measure.back(value)) if self.measure is not None else value
 
     def marked(self, length: float, face: Face, *, upright: bool) -> tuple[list[float], list[str]]:
-        """Choose the ticks.
-
-        Parameters
-        ----------
-        length
-            Of the axis in points.
-        face
-            Type of the labels.
-        upright
-            Whether labels stand above one another.
-
-        Returns
-        -------
-        tuple
-            Values on the axis' scale and their labels.
-        """
+        """Choose the ticks."""
         if self.bare:
             return [], []
         if self.values:
@@ -203,27 +177,7 @@ class _Plan:
 
 
 def draw_frame(frame: Frame, *, ax: Axes | None, width_mm: float) -> Axes:
-    """Draw axes with everything around them; the marks are added afterwards.
-
-    Parameters
-    ----------
-    frame
-        What is drawn.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
-    width_mm
-        Width of that figure in millimetres.
-
-    Returns
-    -------
-    Axes
-        With scale, limits and ticks.
-
-    Raises
-    ------
-    SpecError
-        If the axes or the width are too small.
-    """
+    """Draw axes with everything around them; the marks are added afterwards."""
     with figure_style():
         if ax is None:
             room = width_mm * MM
@@ -349,18 +303,7 @@ def _scales(axes: Axes, frame: Frame, plan: _Plan) -> None:
 
 
 def points_from_corner(axes: Axes) -> Transform:
-    """Give the transform of points from the lower left corner of the axes.
-
-    Parameters
-    ----------
-    axes
-        The axes.
-
-    Returns
-    -------
-    Transform
-        Follows the axes wherever they are put.
-    """
+    """Give the transform of points from the lower left corner of the axes."""
     root = axes.get_figure(root=True)
     if root is None:
         raise SpecError("plot: ax has no figure; take axes of a figure.")
@@ -379,25 +322,7 @@ def write(
     ha: Align = "left",
     color: str = INK,
 ) -> None:
-    """Put one line of text somewhere.
-
-    Parameters
-    ----------
-    axes
-        The axes.
-    at
-        Where, as the transform has it.
-    text
-        One line; nothing is written if it is empty.
-    face
-        Its type.
-    transform
-        Of the place.
-    ha
-        Which end of the text is there.
-    color
-        Of the text.
-    """
+    """Put one line of text somewhere."""
     if not text:
         return
     axes.text(

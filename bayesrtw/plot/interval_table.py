@@ -108,33 +108,7 @@ def read_table(
     labels: Mapping[str, str] | None = None,
     hollow: Sequence[bool] | None = None,
 ) -> Forest:
-    """Take what a picture of refits says from their table.
-
-    Parameters
-    ----------
-    table
-        One row a refit, index its name, with `NEEDED` and perhaps ``new_lower`` and ``new_upper``.
-    source
-        What says on which scale effects are.
-    layout
-        How it is shown.
-    ci_prob
-        Probability of the table's intervals, for the heading.
-    labels
-        Names by index; None keeps the index.
-    hollow
-        Which marks are open, one a row.
-
-    Returns
-    -------
-    Forest
-        The content.
-
-    Raises
-    ------
-    SpecError
-        If a column is missing or there is no row.
-    """
+    """Take what a picture of refits says from their table."""
     require(table, NEEDED, layout.kind)
     subject = subject_of(source)
     rows, sequence = _rows(table, layout, labels or {}, hollow)
@@ -224,22 +198,7 @@ def _emptied(
 
 
 def require(table: "pd.DataFrame", needed: Sequence[str], kind: str) -> None:
-    """Refuse a table that lacks columns.
-
-    Parameters
-    ----------
-    table
-        The table.
-    needed
-        Names of columns.
-    kind
-        What the table is for.
-
-    Raises
-    ------
-    SpecError
-        If a column is missing, or the table is empty.
-    """
+    """Refuse a table that lacks columns."""
     if not hasattr(table, "columns"):
         raise SpecError(f"{kind.lower()}: found {type(table).__name__}; give a pandas DataFrame.")
     missing = [name for name in needed if name not in table.columns]
@@ -251,38 +210,12 @@ def require(table: "pd.DataFrame", needed: Sequence[str], kind: str) -> None:
 
 
 def numbers(table: "pd.DataFrame", column: str) -> Array:
-    """Give a column as numbers.
-
-    Parameters
-    ----------
-    table
-        The table.
-    column
-        Its name.
-
-    Returns
-    -------
-    ndarray, shape (row,)
-        NaN where a cell is empty.
-    """
+    """Give a column as numbers: gives (row,)."""
     return table[column].to_numpy(dtype=np.float64, na_value=np.nan)
 
 
 def labels_of(source: Source, column: str) -> dict[str, str]:
-    """Name studies as a reader knows them.
-
-    Parameters
-    ----------
-    source
-        A synthesis or evidence; a tree has no labels.
-    column
-        Whose values are to be named; only ids of studies have labels.
-
-    Returns
-    -------
-    dict
-        Id to label, where one id has one label.
-    """
+    """Name studies as a reader knows them."""
     evidence = source.evidence if isinstance(source, Synthesis | About) else source
     if column != "study" or not isinstance(evidence, Evidence) or "label" not in evidence.data:
         return {}

@@ -138,19 +138,7 @@ class Sheet:
 
 
 def sorted_marks(marks: Iterable[Mark]) -> list[Mark]:
-    """Sort marks by the risk they stand for.
-
-    Parameters
-    ----------
-    marks
-        Any, also repeated ones.
-
-    Returns
-    -------
-    list of Mark
-        Each once: from the lowest risk to the highest, words of other instruments in alphabetical
-        order, then what is missing.
-    """
+    """Sort marks by the risk they stand for."""
     found = set(marks)
     order = list(MARKS.values())
     known = [mark for mark in order if mark in found]
@@ -165,27 +153,7 @@ def sheet_of(
     instrument: str = "",
     version: str = "",
 ) -> Sheet:
-    """Arrange judgements by one instrument as studies by domains.
-
-    Parameters
-    ----------
-    judgements
-        The judgements of a data set.
-    studies
-        Ids in the order wanted; None takes every judged study in the order of the file.
-    instrument, version
-        Which instrument; may be empty where all judgements are by one.
-
-    Returns
-    -------
-    Sheet
-        Studies that this instrument did not judge are left out.
-
-    Raises
-    ------
-    SpecError
-        If there are no judgements, or the instrument is not named and there are several.
-    """
+    """Arrange judgements by one instrument as studies by domains."""
     wanted = None if studies is None else set(studies)
     rows = [
         row for row in judgements.rows if row.judgement and (wanted is None or row.study in wanted)
@@ -221,18 +189,7 @@ def sheet_of(
 
 
 def numeric_items(judgements: Judgements) -> dict[str, dict[str, str]]:
-    """Find the items of instruments that hold numbers: a loss to follow-up of 13 % is no judgement.
-
-    Parameters
-    ----------
-    judgements
-        The judgements of a data set.
-
-    Returns
-    -------
-    dict
-        Item to study to number as it stands in the file; where assessors differ, the first.
-    """
+    """Find the items of instruments that hold numbers: a loss to follow-up of 13 % is no judgement."""
     of: dict[str, dict[str, str]] = {}
     for row in judgements.rows:
         if row.judgement:
@@ -289,20 +246,7 @@ def _own_marks(words: Sequence[str]) -> dict[str, Mark]:
 
 
 def domain_title(instrument: str, domain: str) -> str:
-    """Name a domain for a reader.
-
-    Parameters
-    ----------
-    instrument
-        Name of the instrument.
-    domain
-        As it stands in the file.
-
-    Returns
-    -------
-    str
-        The official name in sentence case; the file's own words for other instruments.
-    """
+    """Name a domain for a reader."""
     if domain == OVERALL:
         return "Overall"
     title = DOMAINS.get((instrument, domain), one_line(domain).replace("_", " "))
@@ -318,21 +262,7 @@ def draw_discs(
     diameter: float,
     transform: Transform | None = None,
 ) -> None:
-    """Draw judgements: discs with their signs, one collection a kind.
-
-    Parameters
-    ----------
-    axes
-        Where to.
-    marks
-        One a place.
-    x, y
-        The places, shape (mark,).
-    diameter
-        Of a disc, in points.
-    transform
-        Of the places; None takes the axes' data.
-    """
+    """Draw judgements: discs with their signs, one collection a kind; `x`, `y` (mark,)."""
     at = axes.transData if transform is None else transform
     across, up = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     for mark in dict.fromkeys(marks):

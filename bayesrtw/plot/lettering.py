@@ -54,13 +54,7 @@ class Face:
     bold: bool = False
 
     def properties(self) -> FontProperties:
-        """Give matplotlib's name for it.
-
-        Returns
-        -------
-        FontProperties
-            With an explicit family, so that nothing depends on settings at the time of drawing.
-        """
+        """Give matplotlib's name for it."""
         return FontProperties(
             family=FAMILY,
             size=self.size,
@@ -91,35 +85,12 @@ COLUMN_TYPE: Final = Type(Face(8.0, bold=True), Face(6.5), Face(6.5, bold=True),
 
 
 def type_for(room: float) -> Type:
-    """Choose the faces of a figure.
-
-    Parameters
-    ----------
-    room
-        Its width, in points.
-
-    Returns
-    -------
-    Type
-        Smaller in one column of a journal than on a page.
-    """
+    """Choose the faces of a figure."""
     return COLUMN_TYPE if room < NARROW else PAGE_TYPE
 
 
 def one_line(text: str) -> str:
-    """Bring a name from a data file to one printable line.
-
-    Parameters
-    ----------
-    text
-        Any text.
-
-    Returns
-    -------
-    str
-        The same with line breaks, runs of blanks and characters that XML forbids as single blanks,
-        and without marks that turn the direction of writing.
-    """
+    """Bring a name from a data file to one printable line."""
     if text.isascii() and text.isprintable():
         return " ".join(text.split())
     kept = (" " if unicodedata.category(c) in _UNWRITABLE else c for c in text if c not in _TURNING)
@@ -127,20 +98,7 @@ def one_line(text: str) -> str:
 
 
 def width(text: str, face: Face) -> float:
-    """Measure a line of text.
-
-    Parameters
-    ----------
-    text
-        One line.
-    face
-        Its type.
-
-    Returns
-    -------
-    float
-        In points.
-    """
+    """Measure a line of text."""
     return _measured(text, face)
 
 
@@ -155,22 +113,7 @@ def _measured(text: str, face: Face) -> float:
 
 
 def shorten(text: str, room: float, face: Face) -> str:
-    """Shorten a line in its middle until it fits.
-
-    Parameters
-    ----------
-    text
-        One line.
-    room
-        Points there are.
-    face
-        Its type.
-
-    Returns
-    -------
-    str
-        The text itself where it fits, else its beginning and end around an ellipsis.
-    """
+    """Shorten a line in its middle until it fits."""
     if width(text, face) <= room:
         return text
     least, most = 0, len(text) - 1
@@ -192,22 +135,7 @@ def _middle_out(text: str, kept: int) -> str:
 
 
 def wrap(text: str, room: float, face: Face) -> list[str]:
-    """Break text into lines that fit.
-
-    Parameters
-    ----------
-    text
-        Words between blanks; no-break spaces do not break.
-    room
-        Points there are in a line.
-    face
-        Its type.
-
-    Returns
-    -------
-    list of str
-        The lines; a word that is wider than a line is shortened.
-    """
+    """Break text into lines that fit."""
     room *= HINTED
     words = list(filter(None, text.split(" ")))
     lines: list[str] = []

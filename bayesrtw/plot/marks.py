@@ -66,19 +66,7 @@ class Bar:
 def draw_marks(
     axes: Axes, forest: Forest, heights: Sequence[float], ends: tuple[float, float]
 ) -> None:
-    """Draw every row's marks.
-
-    Parameters
-    ----------
-    axes
-        With limits and scale set.
-    forest
-        The rows.
-    heights
-        Middle of each row, in the axes' units, which are points.
-    ends
-        Limits of the axis on the analysis scale.
-    """
+    """Draw every row's marks."""
     bars: list[Bar] = []
     squares: list[tuple[Row, Interval, float]] = []
     dots: list[tuple[Interval, float]] = []

@@ -138,29 +138,7 @@ class _Page:
 def draw_page(
     forest: Forest, *, title: str = "", ax: Axes | None = None, width_mm: float = 170.0
 ) -> Axes:
-    """Draw rows of intervals with everything around them.
-
-    Parameters
-    ----------
-    forest
-        The content.
-    title
-        Heading of the plot; may be empty.
-    ax
-        Empty axes whose place on their figure is used. None makes a figure as high as the rows need.
-    width_mm
-        Width of that figure in millimetres.
-
-    Returns
-    -------
-    Axes
-        The axis of effects: across in units of the reported scale, downwards in points.
-
-    Raises
-    ------
-    SpecError
-        If the axes or the width are too small.
-    """
+    """Draw rows of intervals with everything around them."""
     heading = one_line(title)
     with figure_style():
         if ax is None:

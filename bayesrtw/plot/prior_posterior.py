@@ -160,38 +160,14 @@ def describe_prior_posterior(
 
 
 def draw_posterior(axes: Axes, curve: Curve, x: np.ndarray, *, fill: bool) -> None:
-    """Draw a posterior density.
-
-    Parameters
-    ----------
-    axes
-        With limits.
-    curve
-        The density.
-    x
-        Its places on the axis, shape (point,).
-    fill
-        Whether the area beneath is filled.
-    """
+    """Draw a posterior density: `x` (point,)."""
     if fill:
         axes.fill_between(x, 0.0, curve.density, color=SKY, alpha=0.35, linewidth=0, zorder=1.5)
     axes.plot(x, curve.density, color=BLUE, linewidth=1.4, gid=POSTERIOR_CURVE, zorder=3)
 
 
 def draw_interval(axes: Axes, places: np.ndarray, y: float, color: str) -> None:
-    """Draw an interval and its median beneath a curve.
-
-    Parameters
-    ----------
-    axes
-        With limits.
-    places
-        Lower end, median and upper end on the axis, shape (3,).
-    y
-        Height.
-    color
-        Of both.
-    """
+    """Draw an interval and its median beneath a curve: `places` (3,)."""
     axes.plot(places[[0, 2]], [y, y], color=color, linewidth=THICK, solid_capstyle="butt", zorder=3)
     axes.plot(places[1:2], [y], "o", color=color, markersize=4.5, markeredgewidth=0, zorder=4)
 
@@ -265,20 +241,7 @@ def _hyper_title(hypers: dict[str, Hyper], name: str, subject: Subject) -> str:
 
 
 def axis_title(quantity: OneDensity, subject: Subject) -> str:
-    """Say what is on the axis of a quantity that is no hyperparameter.
-
-    Parameters
-    ----------
-    quantity
-        Which.
-    subject
-        Its scale.
-
-    Returns
-    -------
-    str
-        With the unit.
-    """
+    """Say what is on the axis of a quantity that is no hyperparameter."""
     measure, variable = subject.measure, quantity.variable
     column, _, level = one_line(quantity.label.replace("_", " ")).partition("[")
     words = f"{column}: {level.removesuffix(']')}" if level else column

@@ -202,26 +202,7 @@ def _read(
 def draw_returns(
     bands: ReturnBands, rows: Evidence, *, caveat: str, ax: Axes | None, width_mm: float
 ) -> Axes:
-    """Draw curves, bands and the marks of studies.
-
-    Parameters
-    ----------
-    bands
-        Curves.
-    rows
-        Whose own numbers are marked.
-    caveat
-        What must stand beside every result; may be empty.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
-    width_mm
-        Width of the figure in millimetres.
-
-    Returns
-    -------
-    Axes
-        Across days, upwards per cent of people who are back.
-    """
+    """Draw curves, bands and the marks of studies."""
     every = {arm: own_numbers(rows, arm) for arm, *_ in ARMS}
     end = BEYOND * float(bands.day[-1])
     marks = {arm: own[own[:, 0] <= end] for arm, own in every.items()}
@@ -284,21 +265,7 @@ def draw_returns(
 
 
 def own_numbers(rows: Evidence, arm: str) -> Array:
-    """Give what studies report of an arm on its curve: day, share back, people; shape (mark, 3).
-
-    Parameters
-    ----------
-    rows
-        The studies.
-    arm
-        Ending of its columns, ``"t"`` or ``"c"``.
-
-    Returns
-    -------
-    ndarray
-        Shares by a date (counts, else a share), medians and quartiles; people follow from the interval of a
-        share, or are 1, where nobody says how many.
-    """
+    """Give what studies report of an arm on its curve: day, share back, people; shape (mark, 3)."""
 
     def column(name: str) -> Array:
         if name not in rows.data or rows.data[name].dtype == object:

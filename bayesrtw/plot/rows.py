@@ -153,43 +153,15 @@ class Forest:
         return percentage(self.ci_prob)
 
     def of(self, role: Role) -> list[Row]:
-        """Give the rows of one role.
-
-        Parameters
-        ----------
-        role
-            What they show.
-
-        Returns
-        -------
-        list of Row
-            From top to bottom.
-        """
+        """Give the rows of one role."""
         return [row for row in self.rows if row.role == role]
 
     def spell(self, interval: Interval) -> str:
-        """Print an estimate with its interval on the reported scale.
-
-        Parameters
-        ----------
-        interval
-            On the analysis scale.
-
-        Returns
-        -------
-        str
-            ``1.09 (0.92 to 1.29)``.
-        """
+        """Print an estimate with its interval on the reported scale."""
         return spell_interval(interval, self.measure, self.places)
 
     def describe(self) -> str:
-        """Put the plot in words for who cannot see it.
-
-        Returns
-        -------
-        str
-            Sentences: what is shown, the pooled effect, the new setting, the notes, the caveat.
-        """
+        """Put the plot in words for who cannot see it."""
         name, count = "estimate", len(self.of("estimate"))
         if not count:
             name, count = "row", len([row for row in self.rows if row.interval is not None])
@@ -213,26 +185,7 @@ def effect_column(
     *,
     kind: str = "CI",
 ) -> Column:
-    """Print the interval of each row.
-
-    Parameters
-    ----------
-    rows
-        The rows.
-    measure, unit
-        Of the effects.
-    percent
-        Probability of the intervals as printed.
-    places
-        Decimals of effects.
-    kind
-        Of the intervals: ``CrI`` where all are credible intervals.
-
-    Returns
-    -------
-    Column
-        Its heading names the measure, and the unit where there is room.
-    """
+    """Print the interval of each row."""
     short = measure.abbreviation[0].upper() + measure.abbreviation[1:]
     heading = f"{short}, {unit} ({percent} {kind})"
     if not unit or width(heading, Face(7.5, bold=True)) > HEADING_MOST:
@@ -245,38 +198,12 @@ def effect_column(
 
 
 def spell_interval(interval: Interval, measure: Measure, places: int) -> str:
-    """Print an estimate with its interval on the reported scale.
-
-    Parameters
-    ----------
-    interval
-        On the analysis scale.
-    measure
-        Of the effect.
-    places
-        Decimals of effects.
-
-    Returns
-    -------
-    str
-        ``1.09 (0.92 to 1.29)``.
-    """
+    """Print an estimate with its interval on the reported scale."""
     with np.errstate(over="ignore"):
         back = measure.back([interval.centre, interval.lower, interval.upper])
     return with_interval(*map(float, back), log=measure.ratio, places=places)
 
 
 def percentage(probability: float) -> str:
-    """Print the probability of an interval.
-
-    Parameters
-    ----------
-    probability
-        In (0, 1).
-
-    Returns
-    -------
-    str
-        ``95%``.
-    """
+    """Print the probability of an interval."""
     return f"{100 * probability:g}%"

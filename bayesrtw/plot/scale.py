@@ -41,22 +41,7 @@ def limits(
 ) -> tuple[float, float]:
     """Choose the ends of the axis so that one wild study does not squeeze the rest.
 
-    Parameters
-    ----------
-    lower, upper
-        Interval ends of the estimates on the analysis scale, shape (estimate,).
-    pooled
-        The pooled effect and the ends of its interval, shape (3,), or nothing, shape (0,). It must be
-        on the axis, and no effect too where the measure has one.
-    levels, new
-        Further interval ends, of level means and of the new setting, shown where they are not wild.
-    measure
-        Of the effects.
-
-    Returns
-    -------
-    tuple of float
-        Lower and upper limit on the analysis scale.
+    `lower`, `upper` (estimate,); `pooled` (3,).
     """
     centre = 0.5 * (lower + upper)
     # The lower of two middle values throughout: of two studies, the precise one sets the scale.
@@ -91,25 +76,7 @@ def ticks(
     length: float,
     label_width: Callable[[str], float],
 ) -> tuple[list[float], list[str]]:
-    """Choose round ticks whose labels stand apart; no effect is always one of them.
-
-    Parameters
-    ----------
-    low, high
-        Limits on the analysis scale.
-    measure
-        Whose values it shows; None for plain numbers. Ticks are round on the reported scale, round ratios
-        where it is logarithmic.
-    length
-        Of the axis, in points.
-    label_width
-        Width of a label, in points.
-
-    Returns
-    -------
-    tuple
-        Values on the reported scale, ascending, and their labels.
-    """
+    """Choose round ticks whose labels stand apart; no effect is always one of them."""
     log = measure is not None and measure.log
     best: tuple[list[float], list[str]] = ([1.0], ["1"]) if log else ([0.0], ["0"])
     scales: list[tuple[Callable[[Any], Any], float, float]]

@@ -93,18 +93,7 @@ class StripRow:
 
 
 def explain_marks(marks: Iterable[Mark]) -> list[tuple[Sample, str]]:
-    """Explain judgements of risk of bias.
-
-    Parameters
-    ----------
-    marks
-        Those that occur, in any order.
-
-    Returns
-    -------
-    list of tuple
-        From the lowest risk to the highest, words of other instruments next, then what is missing.
-    """
+    """Explain judgements of risk of bias."""
     found = sorted_marks(marks)
     known = [mark for mark in found if mark in MARKS.values()]
     return [
@@ -116,24 +105,7 @@ def explain_marks(marks: Iterable[Mark]) -> list[tuple[Sample, str]]:
 def lay_strip(
     legend: Sequence[tuple[Sample, str]], left: float, room: float, face: Face
 ) -> tuple[tuple[StripRow, ...], ...]:
-    """Put explanations into lines.
-
-    Parameters
-    ----------
-    legend
-        Marks and what they are.
-    left
-        Where lines begin, in points.
-    room
-        Width of a line, in points.
-    face
-        Type of the explanations.
-
-    Returns
-    -------
-    tuple of tuple of StripRow
-        One a line.
-    """
+    """Put explanations into lines."""
     lines: list[list[StripRow]] = [[]]
     x = left
     for sample, full in legend:
@@ -156,23 +128,7 @@ def draw_sample(
     *,
     half: float,
 ) -> None:
-    """Draw one mark of the strip.
-
-    Parameters
-    ----------
-    axes
-        The axes.
-    sample
-        How it looks.
-    across
-        Its left and right end, as the transform has it.
-    y
-        Its height.
-    transform
-        Of all these.
-    half
-        Half the height of an area.
-    """
+    """Draw one mark of the strip."""
     left, right = across
     if sample.judgement is not None:
         middle = [(left + right) / 2]

@@ -52,23 +52,7 @@ class Subject:
 
 
 def subject_of(source: Source) -> Subject:
-    """Take scale, direction and caveat from a synthesis, a tree, evidence, or what was asked about.
-
-    Parameters
-    ----------
-    source
-        One of these.
-
-    Returns
-    -------
-    Subject
-        With the caveat on one line.
-
-    Raises
-    ------
-    SpecError
-        If it is something else.
-    """
+    """Take scale, direction and caveat from a synthesis, a tree, evidence, or what was asked about."""
     if isinstance(source, Evidence | About):
         rows = source if isinstance(source, Evidence) else source.evidence
         which = "" if isinstance(source, Evidence) else source.model.which(source.model.pooled)
@@ -86,23 +70,7 @@ def subject_of(source: Source) -> Subject:
 
 
 def tree_of(source: Synthesis | xr.DataTree) -> xr.DataTree:
-    """Give the fitted tree of a synthesis, or the tree itself.
-
-    Parameters
-    ----------
-    source
-        A synthesis or what `fit` returned.
-
-    Returns
-    -------
-    DataTree
-        The fitted tree.
-
-    Raises
-    ------
-    SpecError
-        If it is something else.
-    """
+    """Give the fitted tree of a synthesis, or the tree itself."""
     if isinstance(source, Synthesis):
         return source.posterior
     if not isinstance(source, xr.DataTree):
@@ -113,47 +81,14 @@ def tree_of(source: Synthesis | xr.DataTree) -> xr.DataTree:
 
 
 def summary_of(source: Synthesis | xr.DataTree, ci_prob: float) -> pd.DataFrame:
-    """Summarise what was fitted; a synthesis has done so at its own probability.
-
-    Parameters
-    ----------
-    source
-        A synthesis or what `fit` returned.
-    ci_prob
-        Probability of the intervals, in (0, 1).
-
-    Returns
-    -------
-    DataFrame
-        As `summarise` gives it, with central intervals.
-    """
+    """Summarise what was fitted; a synthesis has done so at its own probability."""
     if isinstance(source, Synthesis) and (source.quantities["ci_prob"] == ci_prob).all():
         return source.quantities
     return summarise(tree_of(source), ci_prob=ci_prob)
 
 
 def evidence_of(source: Source, evidence: Evidence | None, why: str) -> Evidence:
-    """Give the evidence that was pooled.
-
-    Parameters
-    ----------
-    source
-        A synthesis carries its evidence, a tree does not.
-    evidence
-        What was given beside a tree.
-    why
-        What it is needed for.
-
-    Returns
-    -------
-    Evidence
-        The rows.
-
-    Raises
-    ------
-    SpecError
-        If there is none.
-    """
+    """Give the evidence that was pooled."""
     if evidence is not None:
         return evidence
     if isinstance(source, Evidence):

@@ -142,17 +142,7 @@ def crossings(
 ) -> list[float]:
     """Find where a line crosses a threshold, between its points as the line is drawn.
 
-    Parameters
-    ----------
-    x, probability
-        Points of the line, shape (point,).
-    value
-        The threshold.
-
-    Returns
-    -------
-    list of float
-        Places on x, ascending.
+    `x`, `probability` (point,).
     """
     above = probability - value
     found = []

@@ -255,18 +255,7 @@ UNIT, REAL, BOUNDED = -1.0, -2.0, -3.0
 
 
 def stored(axis: Axis) -> float:
-    """Give the number that a coordinate is stored as, beside the range of a marginal.
-
-    Parameters
-    ----------
-    axis
-        The coordinate; an effect's range is stored on its own scale.
-
-    Returns
-    -------
-    float
-        The shift of a standard deviation's coordinate, or a negative number.
-    """
+    """Give the number that a coordinate is stored as, beside the range of a marginal."""
     if isinstance(axis, Positive):
         return axis.shift
     if isinstance(axis, Unit | Bounded):
@@ -275,18 +264,7 @@ def stored(axis: Axis) -> float:
 
 
 def restored(number: float) -> Axis:
-    """Give the coordinate that was stored.
-
-    Parameters
-    ----------
-    number
-        What `stored` gave.
-
-    Returns
-    -------
-    Axis
-        With scale 1, which values do not depend on.
-    """
+    """Give the coordinate that was stored."""
     if number >= 0:
         return Positive(1.0, number)
     kind = math.ceil(number)

@@ -118,22 +118,7 @@ def _prior_share(source: xr.Dataset, pooled: str) -> list[Finding]:
 
 
 def narrowing(source: xr.Dataset, name: str, prior: Prior) -> float:
-    """Compare a hyperparameter's posterior with its prior.
-
-    Parameters
-    ----------
-    source
-        The ``quadrature`` group of an exact tree.
-    name
-        The hyperparameter.
-    prior
-        Its prior; proper.
-
-    Returns
-    -------
-    float
-        Interquartile range of the posterior over that of the prior.
-    """
+    """Compare a hyperparameter's posterior with its prior."""
     levels = np.array([0.25, 0.75])
     before = np.diff(prior.ppf(levels))[0]
     after = np.diff(hyper_distribution(source, name).quantile(levels))[0]

@@ -19,18 +19,7 @@ FAR_RHAT = 1.1
 
 
 def failures(tree: xr.DataTree) -> list[str]:
-    """Hold a sampled tree against the gates.
-
-    Parameters
-    ----------
-    tree
-        A tree with the groups ``posterior`` and ``sample_stats``.
-
-    Returns
-    -------
-    list of str
-        What failed, with its figure; empty if nothing did.
-    """
+    """Hold a sampled tree against the gates."""
     azs = arviz()
     posterior = tree["posterior"].to_dataset()
     failed = stuck(tree)
@@ -54,18 +43,7 @@ def failures(tree: xr.DataTree) -> list[str]:
 
 
 def stuck(tree: xr.DataTree) -> list[str]:
-    """Name chains that did not go where the others went.
-
-    Parameters
-    ----------
-    tree
-        As in `failures`.
-
-    Returns
-    -------
-    list of str
-        One sentence a chain, counted from 0 as in the tree; empty for a single chain.
-    """
+    """Name chains that did not go where the others went."""
     azs = arviz()
     posterior, stats = tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()
     energy = stats["energy"].to_numpy()

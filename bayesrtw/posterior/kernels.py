@@ -65,46 +65,18 @@ class Kernels:
         return math.sqrt(float(self.weight @ (variance + (mean - self.weight @ mean) ** 2)))
 
     def moments(self) -> tuple[float, float]:
-        """Give mean and SD.
-
-        Returns
-        -------
-        tuple of float
-            Analysis scale; NaN where one does not exist.
-        """
+        """Give mean and SD."""
         return (
             self.centre if self.exist > 0 else math.nan,
             self.spread if self.exist > 1 else math.nan,
         )
 
     def below(self, x: ArrayLike) -> Array:
-        """P(quantity <= x).
-
-        Parameters
-        ----------
-        x
-            Analysis scale, any shape.
-
-        Returns
-        -------
-        ndarray
-            Same shape, in [0, 1].
-        """
+        """P(quantity <= x)."""
         return self._tail(np.asarray(x, dtype=np.float64), 1.0)
 
     def above(self, x: ArrayLike) -> Array:
-        """P(quantity > x), from the upper tail's own function.
-
-        Parameters
-        ----------
-        x
-            Analysis scale, any shape.
-
-        Returns
-        -------
-        ndarray
-            Same shape, in [0, 1].
-        """
+        """P(quantity > x), from the upper tail's own function."""
         return self._tail(np.asarray(x, dtype=np.float64), -1.0)
 
     def _tail(self, x: Array, side: float) -> Array:
@@ -120,18 +92,7 @@ class Kernels:
         return np.clip(found, 0.0, 1.0).reshape(x.shape)
 
     def log_density(self, x: ArrayLike) -> Array:
-        """Log density.
-
-        Parameters
-        ----------
-        x
-            Analysis scale, any shape.
-
-        Returns
-        -------
-        ndarray
-            Same shape; -inf where a series has rounded to nothing.
-        """
+        """Log density."""
         at = np.asarray(x, dtype=np.float64)
         flat = at.reshape(-1)
         if self.series is None:
@@ -142,23 +103,7 @@ class Kernels:
             return np.asarray(np.log(np.maximum(density, 0.0)).reshape(at.shape))
 
     def quantile(self, q: ArrayLike) -> Array:
-        """Invert the distribution function.
-
-        Parameters
-        ----------
-        q
-            Probabilities in (0, 1), any shape.
-
-        Returns
-        -------
-        ndarray
-            Same shape, analysis scale.
-
-        Raises
-        ------
-        ConvergenceError
-            If a quantile cannot be found.
-        """
+        """Invert the distribution function."""
         at = np.asarray(q, dtype=np.float64)
         flat = at.reshape(-1)
         if self.series is not None:
@@ -168,20 +113,7 @@ class Kernels:
         return mixture.levels(flat, self.weight, mean, sd).reshape(at.shape)
 
     def interval(self, ci_prob: float, ci_kind: str = "eti") -> tuple[float, float]:
-        """Give an interval.
-
-        Parameters
-        ----------
-        ci_prob
-            Its probability, in (0, 1).
-        ci_kind
-            ``"eti"``, equal tails, or ``"hdi"``, the shortest.
-
-        Returns
-        -------
-        tuple of float
-            Lower and upper end, analysis scale.
-        """
+        """Give an interval."""
         if ci_kind == "eti":
             low, high = self.quantile([0.5 - ci_prob / 2, 0.5 + ci_prob / 2])
             return float(low), float(high)
@@ -192,30 +124,11 @@ class Kernels:
         return float(found[0][0]), float(found[1][0])
 
     def beyond(self, threshold: float, *, above: bool) -> float:
-        """Give the probability of lying beyond a threshold.
-
-        Parameters
-        ----------
-        threshold
-            Analysis scale.
-        above
-            Whether beyond means above.
-
-        Returns
-        -------
-        float
-            In [0, 1].
-        """
+        """Give the probability of lying beyond a threshold."""
         return float(self.above(threshold) if above else self.below(threshold))
 
     def ratio(self) -> tuple[float, float]:
-        """Give mean and SD of exp(quantity).
-
-        Returns
-        -------
-        tuple of float
-            NaN where a moment does not exist.
-        """
+        """Give mean and SD of exp(quantity)."""
         terms = self.series if self.series is not None else np.ones((len(self.mean), 1))
         # Infinite terms of either sign have no sum; such a moment is told not to exist below.
         with np.errstate(invalid="ignore"):
@@ -232,15 +145,7 @@ class Kernels:
     def widened(self, variance: Array) -> "Kernels":
         """Add an independent normal deviation, e.g. that of a new setting or of a sampling error.
 
-        Parameters
-        ----------
-        variance
-            At each node, shape (node,) or ().
-
-        Returns
-        -------
-        Kernels
-            Of the sum.
+        `variance` (node,).
         """
         more = np.broadcast_to(np.asarray(variance, dtype=np.float64), self.sd.shape)
         if self.series is None:
@@ -249,35 +154,11 @@ class Kernels:
         return replace(self, series=terms, sd=sd)
 
     def moved(self, by: float) -> "Kernels":
-        """Add a constant.
-
-        Parameters
-        ----------
-        by
-            Analysis scale.
-
-        Returns
-        -------
-        Kernels
-            Of the sum.
-        """
+        """Add a constant."""
         return replace(self, mean=self.mean + by)
 
     def sample(self, count: int, rng: np.random.Generator) -> Array:
-        """Draw independently: a kernel by its share, then from it.
-
-        Parameters
-        ----------
-        count
-            How many.
-        rng
-            Random generator.
-
-        Returns
-        -------
-        ndarray, shape (count,)
-            Analysis scale.
-        """
+        """Draw independently: a kernel by its share, then from it; gives (count,)."""
         upto = np.cumsum(np.maximum(self.weight, 0.0))
         node = np.minimum(np.searchsorted(upto, rng.random(count) * upto[-1]), len(upto) - 1)
         z = rng.standard_normal(count)
@@ -287,20 +168,7 @@ class Kernels:
 
 
 def blended(parts: Sequence[Kernels], share: Sequence[float]) -> Kernels:
-    """Mix distributions: a quantity that is one of several with given probabilities.
-
-    Parameters
-    ----------
-    parts
-        The distributions.
-    share
-        Their probabilities, which sum to one.
-
-    Returns
-    -------
-    Kernels
-        Of the mixture.
-    """
+    """Mix distributions: a quantity that is one of several with given probabilities."""
     if len(parts) == 1:
         return parts[0]
     terms = None

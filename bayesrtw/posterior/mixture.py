@@ -51,20 +51,7 @@ def _sum(weight: Array, values: Array) -> Array:
 
 
 def moments(weight: Array, mean: Array, sd: Array) -> tuple[Array, Array]:
-    """Mean and SD of mixtures.
-
-    Parameters
-    ----------
-    weight
-        Shape (node,) or (node, quantity), sums to one over nodes.
-    mean, sd
-        Of the components, shape (node, quantity).
-
-    Returns
-    -------
-    tuple of ndarray, shape (quantity,)
-        Mean and SD.
-    """
+    """Mean and SD of mixtures: `weight` (node,); `mean`, `sd` (node, quantity); gives (quantity,)."""
     centre = _sum(weight, mean)
     return centre, np.sqrt(_sum(weight, sd**2 + (mean - centre) ** 2))
 
@@ -72,19 +59,7 @@ def moments(weight: Array, mean: Array, sd: Array) -> tuple[Array, Array]:
 def cdf(x: Array, weight: Array, mean: Array, sd: Array) -> Array:
     """Distribution function of mixtures.
 
-    Parameters
-    ----------
-    x
-        Shape (quantity,).
-    weight
-        Shape (node,) or (node, quantity).
-    mean, sd
-        Of the components, shape (node, quantity); a component with sd 0 is a point.
-
-    Returns
-    -------
-    ndarray, shape (quantity,)
-        P(quantity <= x).
+    `x` (quantity,); `weight` (node,); `mean`, `sd` (node, quantity); gives (quantity,).
     """
     return _sum(weight, ndtr(_standardised(x, mean, sd)))
 
@@ -92,15 +67,7 @@ def cdf(x: Array, weight: Array, mean: Array, sd: Array) -> Array:
 def sf(x: Array, weight: Array, mean: Array, sd: Array) -> Array:
     """Upper tails of mixtures: one minus the distribution function, without its cancellation.
 
-    Parameters
-    ----------
-    x, weight, mean, sd
-        As for `cdf`.
-
-    Returns
-    -------
-    ndarray, shape (quantity,)
-        P(quantity > x), as precise relatively as the weights are.
+    gives (quantity,).
     """
     return _sum(weight, ndtr(-_standardised(x, mean, sd)))
 
@@ -114,20 +81,7 @@ def _standardised(x: Array, mean: Array, sd: Array) -> Array:
 def log_density(x: Array, weight: Array, mean: Array, sd: Array) -> Array:
     """Log density of mixtures.
 
-    Parameters
-    ----------
-    x
-        Shape (quantity,).
-    weight
-        Shape (node,) or (node, quantity).
-    mean, sd
-        Of the components, shape (node, quantity); components with sd 0 have no density and are left
-        out.
-
-    Returns
-    -------
-    ndarray, shape (quantity,)
-        -inf where nothing is left.
+    `x` (quantity,); `weight` (node,); `mean`, `sd` (node, quantity); gives (quantity,).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         z = (x - mean) / sd
@@ -141,24 +95,7 @@ def log_density(x: Array, weight: Array, mean: Array, sd: Array) -> Array:
 def quantile(q: float | Array, weight: Array, mean: Array, sd: Array) -> Array:
     """Quantile of mixtures.
 
-    Parameters
-    ----------
-    q
-        Probability in (0, 1), one for all or one for each, shape (quantity,).
-    weight
-        Shape (node,) or (node, quantity).
-    mean, sd
-        Of the components, shape (node, quantity).
-
-    Returns
-    -------
-    ndarray, shape (quantity,)
-        Its probability is `q` to about 1e-14.
-
-    Raises
-    ------
-    ConvergenceError
-        If a quantile cannot be found.
+    `q` (quantity,); `weight` (node,); `mean`, `sd` (node, quantity); gives (quantity,).
     """
     if weight.ndim == 1:
         keep = weight > NEGLIGIBLE
@@ -224,24 +161,8 @@ def levels(q: Array, weight: Array, mean: Array, sd: Array) -> Array:
 def quantiles(q: Array, weight: Array, mean: Array, sd: Array) -> Array:
     """Quantiles of mixtures of the same components under several weights, all in one call.
 
-    Parameters
-    ----------
-    q
-        Probabilities in (0, 1), shape (level,).
-    weight
-        Shape (weighting, node); each row sums to one.
-    mean, sd
-        Of the components, shape (node, quantity).
-
-    Returns
-    -------
-    ndarray, shape (level, weighting, quantity)
-        The probability of each is its `q` to about 1e-14.
-
-    Raises
-    ------
-    ConvergenceError
-        If a quantile cannot be found.
+    `q` (level,); `weight` (weighting, node); `mean`, `sd` (node, quantity); gives (level, weighting,
+    quantity).
     """
     q = np.asarray(q, dtype=np.float64)
     shape = (len(q), len(weight), mean.shape[1])

@@ -44,14 +44,7 @@ class Nodes:
     counts: tuple[int, ...]
 
     def on_axes(self) -> tuple[Array, ...]:
-        """Give the values of a single problem with an axis for each hyperparameter.
-
-        Returns
-        -------
-        tuple of ndarray
-            The first of shape (node, 1, ...), the next of shape (node, node, 1, ...), and so on: each
-            depends on those before it only.
-        """
+        """Give the values of a single problem with an axis for each hyperparameter: gives (node, 1, ...)."""
         places = range(len(self.counts))
         return tuple(
             value.reshape(self.counts)[tuple(slice(None if at <= own else 1) for at in places)]
@@ -61,18 +54,7 @@ class Nodes:
 
 @cache
 def rule(count: int) -> tuple[Array, Array]:
-    """Gauss-Legendre nodes and weights on [-1, 1].
-
-    Parameters
-    ----------
-    count
-        Number of nodes.
-
-    Returns
-    -------
-    tuple of ndarray, shape (count,)
-        Nodes and weights; shared, do not write into them.
-    """
+    """Gauss-Legendre nodes and weights on [-1, 1]: gives (count,)."""
     x, w = special.roots_legendre(count)
     x.setflags(write=False)
     w.setflags(write=False)

@@ -11,13 +11,7 @@ LIBRARIES: Final = {"arviz_stats": "arviz", "nutpie": "nutpie", "pymc": "pymc"}
 
 
 def lacking() -> str | None:
-    """Say what NUTS needs and is not installed.
-
-    Returns
-    -------
-    str or None
-        A sentence with the command that installs it; None where nothing lacks.
-    """
+    """Say what NUTS needs and is not installed."""
     absent = [package for module, package in LIBRARIES.items() if find_spec(module) is None]
     if not absent:
         return None
@@ -28,18 +22,7 @@ def lacking() -> str | None:
 
 
 def arviz() -> Any:
-    """Load what judges and summarises samples.
-
-    Returns
-    -------
-    module
-        ArviZ's statistics. It takes a second to load, so it is loaded inside functions.
-
-    Raises
-    ------
-    EngineRefusal
-        If it is not installed; the message says what to do.
-    """
+    """Load what judges and summarises samples."""
     absent = lacking()
     if absent is not None and find_spec("arviz_stats") is None:
         raise EngineRefusal(absent)

@@ -37,22 +37,7 @@ WIDER, REACH, EXCESS = 1.5, 7.0, 1.1
 
 
 def coefficients(z: Array, weight: Array, degree: int) -> Array:
-    """Give the series of a weighted set of points.
-
-    Parameters
-    ----------
-    z
-        Points, standardised, shape (..., point).
-    weight
-        Their weights, shape (..., point); they sum to one.
-    degree
-        Highest degree.
-
-    Returns
-    -------
-    ndarray, shape (..., degree + 1)
-        Means of the orthonormal Hermite polynomials.
-    """
+    """Give the series of a weighted set of points: `z`, `weight` (..., point); gives (..., degree + 1)."""
     shape, count = np.broadcast_shapes(z.shape, weight.shape)[:-1], z.shape[-1]
     flat, each = (np.broadcast_to(part, (*shape, count)).reshape(-1, count) for part in (z, weight))
     found = np.empty((len(flat), degree + 1))
@@ -73,22 +58,7 @@ def coefficients(z: Array, weight: Array, degree: int) -> Array:
 
 
 def widened(series: Array, sd: Array, variance: Array) -> tuple[Array, Array]:
-    """Add an independent normal deviation.
-
-    Parameters
-    ----------
-    series
-        Shape (node, degree + 1).
-    sd
-        Shape (node,).
-    variance
-        Of the deviation, shape (node,).
-
-    Returns
-    -------
-    tuple of ndarray
-        The new series and SD.
-    """
+    """Add an independent normal deviation: `series` (node, degree + 1); `sd`, `variance` (node,)."""
     wide = np.sqrt(sd**2 + variance)
     share = np.divide(sd, wide, out=np.ones_like(sd), where=wide > 0)
     return series * share[:, None] ** np.arange(series.shape[1]), wide
@@ -97,17 +67,7 @@ def widened(series: Array, sd: Array, variance: Array) -> tuple[Array, Array]:
 def moments(series: Array, mean: Array, sd: Array) -> tuple[Array, Array]:
     """Give mean and variance of each kernel.
 
-    Parameters
-    ----------
-    series
-        Shape (node, degree + 1).
-    mean, sd
-        Centre and scale, shape (node,).
-
-    Returns
-    -------
-    tuple of ndarray, shape (node,)
-        On the scale of `mean`.
+    `series` (node, degree + 1); `mean`, `sd` (node,); gives (node,).
     """
     first = series[:, 1] if series.shape[1] > 1 else np.zeros_like(mean)
     second = math.sqrt(2.0) * series[:, 2] if series.shape[1] > 2 else np.zeros_like(mean)
@@ -115,20 +75,7 @@ def moments(series: Array, mean: Array, sd: Array) -> tuple[Array, Array]:
 
 
 def exponential(series: Array, mean: Array, sd: Array, t: float) -> Array:
-    """Give E exp(t x) of each kernel.
-
-    Parameters
-    ----------
-    series, mean, sd
-        Shapes (node, degree + 1), (node,), (node,).
-    t
-        The argument.
-
-    Returns
-    -------
-    ndarray, shape (node,)
-        Infinite where it overflows.
-    """
+    """Give E exp(t x) of each kernel: `series` (node, degree + 1); `mean`, `sd` (node,); gives (node,)."""
     degree = np.arange(float(series.shape[1]))
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         log = degree * np.log(np.maximum(sd * abs(t), 1e-300))[:, None]
@@ -144,19 +91,7 @@ def values(
 ) -> tuple[Array, Array, Array]:
     """Give P(quantity <= x), P(quantity > x) and the density of a mixture of kernels.
 
-    Parameters
-    ----------
-    x
-        Shape (point,).
-    weight
-        Shares of the kernels, shape (node,).
-    kernels
-        Mean, SD (>= 0) and series: shapes (node,), (node,), (node, degree + 1).
-
-    Returns
-    -------
-    tuple of ndarray, shape (point,)
-        Both tails come from their own functions, so that neither loses digits to the other.
+    `x` (point,); `weight`, `kernels` (node,); gives (point,).
     """
     found = np.empty((3, len(x)))
     step = max(1, AT_ONCE // max(len(weight), 1))
@@ -198,25 +133,7 @@ def _values(
 
 
 def quantile(q: Array, weight: Array, kernels: tuple[Array, Array, Array]) -> Array:
-    """Give quantiles of a mixture of kernels.
-
-    Parameters
-    ----------
-    q
-        Probabilities in (0, 1), shape (level,).
-    weight, kernels
-        See `values`.
-
-    Returns
-    -------
-    ndarray, shape (level,)
-        By Newton steps inside a bracket.
-
-    Raises
-    ------
-    ConvergenceError
-        If a quantile cannot be found.
-    """
+    """Give quantiles of a mixture of kernels: `q` (level,); gives (level,)."""
     mean, sd, series = kernels
     centre, variance = moments(series, mean, sd)
     carried = weight > PRECISION
@@ -249,17 +166,7 @@ def quantile(q: Array, weight: Array, kernels: tuple[Array, Array, Array]) -> Ar
 def draw(series: Array, rng: np.random.Generator) -> Array:
     """Draw from standardised kernels, one each, by rejection from a wider normal.
 
-    Parameters
-    ----------
-    series
-        Shape (draw, degree + 1).
-    rng
-        Random generator.
-
-    Returns
-    -------
-    ndarray, shape (draw,)
-        Standardised values; where a series rounds below zero nothing is drawn.
+    `series` (draw, degree + 1); gives (draw,).
     """
     grid = np.linspace(-REACH, REACH, 81)
     distinct, which = np.unique(series, axis=0, return_inverse=True)

@@ -35,26 +35,7 @@ def shortest(
 ) -> tuple[Array, Array]:
     """Find shortest intervals.
 
-    Parameters
-    ----------
-    quantile
-        Quantile functions, shape (quantity,) to the same shape; called inside (0, 1) only.
-    log_density
-        Log densities on the same scale as the quantiles, shape (quantity,) to the same shape.
-    probability
-        Of the interval, in (0, 1).
-    ends
-        Ends of the supports, shape (quantity,); infinite where there are none.
-
-    Returns
-    -------
-    tuple of ndarray, shape (quantity,)
-        Lower and upper ends.
-
-    Raises
-    ------
-    ConvergenceError
-        If the search does not close in.
+    `quantile`, `log_density`, `ends` (quantity,); gives (quantity,).
 
     References
     ----------

@@ -20,22 +20,7 @@ Array = NDArray[np.float64]
 
 
 def kernel_variables(name: str, dim: str | None, found: Sequence[Kernels]) -> dict[str, Any]:
-    """Give the variables of a quantity that is not normal.
-
-    Parameters
-    ----------
-    name
-        The quantity.
-    dim
-        Its dimension, or None for a scalar.
-    found
-        One posterior a label.
-
-    Returns
-    -------
-    dict
-        Variables of a Dataset; shorter posteriors are padded with shares of zero.
-    """
+    """Give the variables of a quantity that is not normal."""
     count = max(len(each.weight) for each in found)
     degree = max(1 if each.series is None else each.series.shape[1] for each in found)
     arrays = {
@@ -74,17 +59,7 @@ def labels_in(quadrature: xr.Dataset, name: str) -> list[str] | None:
 def shares_in(quadrature: xr.Dataset, pooled: str) -> tuple[Array, float] | None:
     """Give the share of each estimate, and that of the priors, in a pooled mean; None where none are kept.
 
-    Parameters
-    ----------
-    quadrature
-        The group of an exact tree.
-    pooled
-        The mean, ``"mu"`` or ``"mu_studies"``.
-
-    Returns
-    -------
-    tuple or None
-        Shares of shape (estimate,), and of the priors; they sum to one.
+    gives (estimate,).
     """
     if f"weight_in_{pooled}" not in quadrature:
         return None
@@ -93,20 +68,7 @@ def shares_in(quadrature: xr.Dataset, pooled: str) -> tuple[Array, float] | None
 
 
 def effect_in(quadrature: xr.Dataset, name: str, label: str = "") -> Kernels:
-    """Read the posterior of an effect.
-
-    Parameters
-    ----------
-    quadrature
-        The group of an exact tree.
-    name, label
-        The effect, e.g. ``"mu"``, or ``"beta"`` and ``"year"``.
-
-    Returns
-    -------
-    Kernels
-        Of the parts that carry something.
-    """
+    """Read the posterior of an effect."""
     parts = (
         ("mean", "sd") if f"{name}_mean" in quadrature else ("share", "centre", "scale", "series")
     )

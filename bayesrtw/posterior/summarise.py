@@ -209,20 +209,7 @@ class _Asked:
 
 
 def hyper_distribution(quadrature: xr.Dataset, name: str) -> Distribution:
-    """Rebuild the continuous posterior of a hyperparameter from a stored ``quadrature`` group.
-
-    Parameters
-    ----------
-    quadrature
-        The group, with a single posterior.
-    name
-        The hyperparameter, e.g. ``"tau"``.
-
-    Returns
-    -------
-    Distribution
-        With `cdf`, `quantile` and `log_density`.
-    """
+    """Rebuild the continuous posterior of a hyperparameter from a stored ``quadrature`` group."""
     low, high, shift = (float(value) for value in quadrature[f"{name}_range"].to_numpy())
     return series(quadrature[f"{name}_marginal"].to_numpy(), restored(shift), low, high)
 
@@ -282,22 +269,7 @@ def summary_of(
     ci_prob: float = 0.95,
     ci_kind: IntervalKind = "eti",
 ) -> dict[str, Any]:
-    """Summarise one effect that a tree does not hold, such as one at values of moderators.
-
-    Parameters
-    ----------
-    found
-        Its posterior, analysis scale.
-    tree
-        The fit that it is of: says scale and direction.
-    ci_prob, ci_kind
-        As `summarise` takes them.
-
-    Returns
-    -------
-    dict
-        The columns of `summarise` without ``variable`` and ``label``.
-    """
+    """Summarise one effect that a tree does not hold, such as one at values of moderators."""
     measure = measure_named(str(tree.attrs["measure"]))
     asked = _Asked(ci_prob, ci_kind, measure, higher=tree.attrs["benefit"] != "lower")
     row: dict[str, Any] = dict(zip(FIGURES, _of_kernels(found, asked).tolist(), strict=True))
@@ -435,24 +407,7 @@ def _from_draws(values: Array, asked: _Asked) -> Array:
 def probability_beyond(
     tree: xr.DataTree, variable: str, label: str, threshold: float, *, above: bool
 ) -> float:
-    """Probability that a quantity lies beyond a threshold.
-
-    Parameters
-    ----------
-    tree
-        What `fit` returned.
-    variable, label
-        The quantity, e.g. ``"mu"`` and ``""``, or ``"mu_level"`` and ``"column[level]"``.
-    threshold
-        On the analysis scale.
-    above
-        Whether beyond means above.
-
-    Returns
-    -------
-    float
-        In [0, 1].
-    """
+    """Probability that a quantity lies beyond a threshold."""
     if "quadrature" in tree.children:
         source = tree["quadrature"].dataset
         if labels_in(source, variable) is None:

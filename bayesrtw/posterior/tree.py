@@ -55,34 +55,12 @@ PACKAGES = {
 
 @cache
 def versions(kind: str) -> str:
-    """Say which versions of which packages an engine computes with.
-
-    Parameters
-    ----------
-    kind
-        Kind of the engine.
-
-    Returns
-    -------
-    str
-        A JSON object, package to version.
-    """
+    """Say which versions of which packages an engine computes with."""
     return json.dumps({name: version(name) for name in PACKAGES[kind]}, sort_keys=True)
 
 
 def attributes(model: Model, evidence: Evidence, engine: object, seed: int) -> dict[str, Any]:
-    """Say what a fit was: the root attributes of its tree.
-
-    Parameters
-    ----------
-    model, evidence, engine, seed
-        What was fitted, and how.
-
-    Returns
-    -------
-    dict
-        Text and numbers only, so that any file format keeps them; no time stamps.
-    """
+    """Say what a fit was: the root attributes of its tree."""
     settings = encode(engine)
     kind = str(settings["kind"])
     origin, direction = evidence.provenance, evidence.direction
@@ -112,24 +90,7 @@ def attributes(model: Model, evidence: Evidence, engine: object, seed: int) -> d
 def assemble(
     groups: Mapping[str, xr.Dataset], design: Design, evidence: Evidence, attrs: Mapping[str, Any]
 ) -> xr.DataTree:
-    """Put an engine's groups and the data together.
-
-    Parameters
-    ----------
-    groups
-        The engine's own groups, e.g. ``posterior`` and ``quadrature``.
-    design
-        The arrays that were fitted.
-    evidence
-        Where they come from.
-    attrs
-        Root attributes, see `attributes`.
-
-    Returns
-    -------
-    DataTree
-        As the module says.
-    """
+    """Put an engine's groups and the data together."""
     constant: dict[str, Any] = {
         "se": (ESTIMATE, design.se),
         "study": (ESTIMATE, design.studies.astype(str).astype(object)),
@@ -191,23 +152,7 @@ def _read(text: str) -> tuple[Model, ...]:
 
 
 def models_of(tree: xr.DataTree) -> tuple[Model, ...]:
-    """Give the models behind a tree: one, or those that it is the average of.
-
-    Parameters
-    ----------
-    tree
-        What `fit` returned.
-
-    Returns
-    -------
-    tuple of Model
-        As they were fitted.
-
-    Raises
-    ------
-    SpecError
-        If a component of them is not registered.
-    """
+    """Give the models behind a tree: one, or those that it is the average of."""
     return _read(str(tree.attrs["model"]))
 
 
@@ -248,16 +193,6 @@ def hyper_of(tree: xr.DataTree) -> dict[str, Hyper]:
 def shaped(values: np.ndarray, chains: int, draws: int) -> np.ndarray:
     """Split draws along the first axis into chains.
 
-    Parameters
-    ----------
-    values
-        Shape (chains * draws, ...).
-    chains, draws
-        How to split.
-
-    Returns
-    -------
-    ndarray
-        Shape (chain, draw, ...).
+    `values` (chains * draws, ...); gives (chain, draw, ...).
     """
     return values.reshape(chains, draws, *values.shape[1:])

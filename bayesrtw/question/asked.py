@@ -48,22 +48,7 @@ type Subject = Model | Ran | Fitted
 
 
 def asked(what: Subject, evidence: Evidence | None = None) -> Fitted:
-    """Give the fit that a question is about.
-
-    Parameters
-    ----------
-    what
-        A `Model`, with `evidence`; a `Synthesis`; or a `Fitted` itself.
-    evidence
-        The rows of a model; None with the others.
-
-    Raises
-    ------
-    SpecError
-        If it is none of these, or evidence is missing or given twice.
-    EngineRefusal
-        If the model gives no neighbours.
-    """
+    """Give the fit that a question is about."""
     if evidence is None and hasattr(what, "without"):
         return what  # type: ignore[return-value] # a Fitted offers `without`
     found = about(what, evidence)

@@ -22,23 +22,7 @@ LOWEST = 1e-13
 
 
 def averaged_spread(sources: list[xr.Dataset], shares: Array, name: str) -> tuple[Array, Array]:
-    """Average the posterior of a hyperparameter that every model has.
-
-    Parameters
-    ----------
-    sources
-        Groups ``quadrature`` of the models.
-    shares
-        Posterior model probabilities, shape (model,).
-    name
-        The hyperparameter.
-
-    Returns
-    -------
-    tuple of ndarray
-        Share of each node of a Gauss-Legendre rule, and its range: low and high end of the coordinate
-        and its shift (negative for a correlation), as the exact engine stores them.
-    """
+    """Average the posterior of a hyperparameter that every model has: `shares` (model,)."""
     each = [hyper_distribution(source, name) for source in sources]
     shifts = [float(source[f"{name}_range"].to_numpy()[2]) for source in sources]
     shift = min(shifts)

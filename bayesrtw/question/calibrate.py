@@ -298,18 +298,7 @@ def judge(
 def level_of(
     calibrations: Sequence[Calibration], *, joint: float = JOINT, tests: int | None = None
 ) -> float:
-    """Level that each band has so that all hold together.
-
-    Parameters
-    ----------
-    calibrations, joint, tests
-        As in `judge`.
-
-    Returns
-    -------
-    float
-        1 - (1 - joint) / tests.
-    """
+    """Level that each band has so that all hold together."""
     count = tests or sum(len(found.pit) for found in calibrations)
     return 1.0 - (1.0 - joint) / count
 

@@ -114,23 +114,6 @@ def submodels(model: Model, *, most: int = MOST_MODELS) -> dict[str, Model]:
 
     An interaction comes only together with the moderators that it is made of (marginality). Sums of parts
     whose pairs may differ from the sum come without that too.
-
-    Parameters
-    ----------
-    model
-        The largest model.
-    most
-        Most models that are made.
-
-    Returns
-    -------
-    dict
-        Names of the moderators joined by " + " (``no moderator`` for none) to model, small ones first.
-
-    Raises
-    ------
-    SpecError
-        If there are more than `most`.
     """
     moderators = [term for term in model.terms if term.facts.moderators]
     if 2 ** len(moderators) > most:
@@ -179,18 +162,7 @@ def _complete(term: Term, kept: list[Term], every: list[Term]) -> bool:
 
 
 def term_name(term: Term) -> str:
-    """Say what a term is called in tables of models.
-
-    Parameters
-    ----------
-    term
-        Any term.
-
-    Returns
-    -------
-    str
-        ``mu``, the name of a moderator or of a heterogeneity SD, else its kind.
-    """
+    """Say what a term is called in tables of models."""
     facts, kind = term.facts, kind_of(term)
     if facts.mean and not facts.moderators:
         return "mu"

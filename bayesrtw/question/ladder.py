@@ -131,20 +131,7 @@ def discounted_to(rung: str) -> float | None:
 
 
 def bare(model: Model, studies: Studies) -> Model:
-    """Take off everything that a model says of bias, and differences between designs.
-
-    Parameters
-    ----------
-    model
-        A model with a pooled mean.
-    studies
-        Whose results are adjusted.
-
-    Returns
-    -------
-    Model
-        The naive rung: every study at its word.
-    """
+    """Take off everything that a model says of bias, and differences between designs."""
 
     def kept(term: Term) -> bool:
         told = (each for each in term.facts.moderators if each.shape == "rows")
@@ -179,21 +166,7 @@ def _unknown_designs(spec: Rungs, evidence: Evidence) -> list[Finding]:
 
 
 def rungs(model: Model, evidence: Evidence, spec: Rungs) -> tuple[list[Rung], list[Finding]]:
-    """Say what is fitted on each rung, from the trials alone to every study at its word.
-
-    Parameters
-    ----------
-    model, evidence
-        The analysis's own.
-    spec
-        How the ladder is built.
-
-    Returns
-    -------
-    tuple
-        The rungs, the registered model last where it is not one of the others, and which could not be
-        built and why.
-    """
+    """Say what is fitted on each rung, from the trials alone to every study at its word."""
     cohort = spec.studies.among(evidence)
     naive = bare(model, spec.studies)
     found: list[Rung] = []
@@ -248,22 +221,7 @@ def _borrowing(naive: Model, spec: Rungs) -> Model:
 
 
 def climb(rung: Rung, *, seed: int, sampled: bool = True) -> "xr.DataTree | None":
-    """Fit one rung: exactly where it can be.
-
-    Parameters
-    ----------
-    rung
-        What is fitted.
-    seed
-        Of draws.
-    sampled
-        Whether rungs that must be sampled are.
-
-    Returns
-    -------
-    DataTree or None
-        None for a rung that would have to be sampled, if `sampled` is false.
-    """
+    """Fit one rung: exactly where it can be."""
     exact = Exact(draws=0, study_effects=False)
     engine = choose(rung.model, rung.evidence)
     if not engine.sampled:
@@ -273,21 +231,7 @@ def climb(rung: Rung, *, seed: int, sampled: bool = True) -> "xr.DataTree | None
 
 
 def row(tree: "xr.DataTree", *, ci_prob: float = 0.95) -> dict[str, float]:
-    """Give the figures of a rung.
-
-    Parameters
-    ----------
-    tree
-        What `climb` returned.
-    ci_prob
-        Probability of the central interval.
-
-    Returns
-    -------
-    dict
-        ``mean, sd, median, lower, upper, probability`` of the pooled mean and ``new_lower, new_upper`` of
-        a new setting, on the analysis scale.
-    """
+    """Give the figures of a rung."""
     table = summarise(tree, ci_prob=ci_prob)
     cells = table.to_dict(orient="index")
     columns = ("mean", "sd", "median", "lower", "upper", "probability")
@@ -326,20 +270,7 @@ class Conflict:
 
 
 def conflict(model: Model, evidence: Evidence, spec: Rungs) -> Conflict | None:
-    """Hold the trials' pooled mean against what the cohorts predict, allowing for their bias.
-
-    Parameters
-    ----------
-    model, evidence
-        The naive rung and all rows.
-    spec
-        Says who the cohorts are and how large their common bias may be.
-
-    Returns
-    -------
-    Conflict or None
-        None where either side has no study.
-    """
+    """Hold the trials' pooled mean against what the cohorts predict, allowing for their bias."""
     cohort = spec.studies.among(evidence)
     if cohort.all() or not cohort.any():
         return None
@@ -358,22 +289,7 @@ def conflict(model: Model, evidence: Evidence, spec: Rungs) -> Conflict | None:
 
 
 def contributions(tree: "xr.DataTree", evidence: Evidence, studies: Studies) -> "pd.DataFrame":
-    """Say what each design, and the prior, contribute to a pooled mean.
-
-    Parameters
-    ----------
-    tree
-        An exact fit with study effects.
-    evidence
-        Its rows.
-    studies
-        Whose column names the designs.
-
-    Returns
-    -------
-    DataFrame
-        One row a design and one for the prior: ``estimates`` and ``weight``, which sum to one.
-    """
+    """Say what each design, and the prior, contribute to a pooled mean."""
     import pandas as pd  # noqa: PLC0415
 
     source = tree["quadrature"].dataset
@@ -392,18 +308,5 @@ def contributions(tree: "xr.DataTree", evidence: Evidence, studies: Studies) -> 
 
 
 def failed(rung: Rung, error: BayesrtwError) -> Finding:
-    """Say which rung could not be climbed.
-
-    Parameters
-    ----------
-    rung
-        The rung.
-    error
-        Why.
-
-    Returns
-    -------
-    Finding
-        A warning that names it.
-    """
+    """Say which rung could not be climbed."""
     return Finding("ladder", "warning", f"The rung {rung.name} has no result: {error}")

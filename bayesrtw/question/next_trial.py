@@ -62,20 +62,7 @@ class After:
     series: Array | None = None
 
     def beyond(self, threshold: float, *, above: bool) -> Array:
-        """Give the probability that the pooled mean lies beyond a threshold.
-
-        Parameters
-        ----------
-        threshold
-            On the analysis scale.
-        above
-            Whether beyond means above.
-
-        Returns
-        -------
-        ndarray, shape (result,)
-            In [0, 1].
-        """
+        """Give the probability that the pooled mean lies beyond a threshold: gives (result,)."""
         # Under a common effect a trial without sampling error leaves no doubt: SDs of zero.
         with np.errstate(divide="ignore"):
             z = (self.mean - threshold) / self.sd
@@ -86,18 +73,7 @@ class After:
         return np.asarray(np.clip(np.sum(self.weight * found, axis=0), 0.0, 1.0))
 
     def width(self, ci_prob: float) -> Array:
-        """Give the width of the central interval.
-
-        Parameters
-        ----------
-        ci_prob
-            Its probability.
-
-        Returns
-        -------
-        ndarray, shape (result,)
-            On the analysis scale.
-        """
+        """Give the width of the central interval: gives (result,)."""
         levels = 0.5 - ci_prob / 2, 0.5 + ci_prob / 2
         if self.series is None:
             low, high = (mixture.quantile(p, self.weight, self.mean, self.sd) for p in levels)
@@ -108,18 +84,7 @@ class After:
         return np.array([np.diff(Kernels(*parts).quantile(levels))[0] for parts in each])
 
     def expected(self, value: Callable[[Array], Array]) -> Array:
-        """Give the mean of a function of the effect.
-
-        Parameters
-        ----------
-        value
-            Of effects of any shape, analysis scale.
-
-        Returns
-        -------
-        ndarray, shape (result,)
-            In the function's unit.
-        """
+        """Give the mean of a function of the effect: gives (result,)."""
         degree = 0 if self.series is None else self.series.shape[-1] - 1
         z, rule = rule_for(value, self.mean, self.sd[:, 0], degree)
         low, wide = self.mean.min(axis=1), np.ptp(self.mean, axis=1)
@@ -243,13 +208,7 @@ class TrialSetting:
 
 
 def setting_of(known: Posterior) -> TrialSetting:
-    """Give a new setting like those that the pooled mean is of.
-
-    Raises
-    ------
-    EngineRefusal
-        If the pooled mean and a new setting have other kernels.
-    """
+    """Give a new setting like those that the pooled mean is of."""
     mu, level = known.pooled, known.effects["mu"]
     new = known.effects.get("theta_new", level)
     if not all(np.array_equal(mu.weight, each.weight) for each in (level, new)):
@@ -270,20 +229,7 @@ def rule_for(
 ) -> tuple[Array, Array]:
     """Give points and weights that average a function over normals as wide as these are.
 
-    Parameters
-    ----------
-    value
-        Of effects of any shape.
-    mean, sd
-        Of the normals, shapes (node, any) and (node,).
-    degree
-        Of Hermite polynomials that stand beside the function.
-
-    Returns
-    -------
-    tuple of ndarray
-        Points, standardised, and weights of shape (point, degree + 1): so many that twice as many move
-        nothing by more than `MOVES` of the function's range over the widest normal.
+    `mean` (node, any); `sd` (node,); gives (point, degree + 1).
     """
     widest = int(np.argmax(sd))
     at = np.linspace(mean[widest].min(), mean[widest].max(), 9)[:, None]
@@ -311,42 +257,12 @@ def carrying(weight: Array) -> NDArray[np.bool_]:
 
 
 def results(known: Posterior, se: float, count: int) -> Array:
-    """Give equally probable results of a trial in a new setting.
-
-    Parameters
-    ----------
-    known
-        What is known.
-    se
-        Standard error of the trial, analysis scale; 0 is a trial without sampling error.
-    count
-        How many.
-
-    Returns
-    -------
-    ndarray, shape (result,)
-        Quantiles of the predictive distribution at the middles of `count` equal shares, rising.
-    """
+    """Give equally probable results of a trial in a new setting: gives (result,)."""
     return setting_of(known).results(se, count)
 
 
 def after(known: Posterior, se: float, result: Array) -> After:
-    """Give the posterior of the pooled mean after one more trial in a new setting.
-
-    Parameters
-    ----------
-    known
-        What is known before it.
-    se
-        Its standard error, analysis scale, >= 0.
-    result
-        What it may report, shape (result,); analysis scale.
-
-    Returns
-    -------
-    After
-        For every result.
-    """
+    """Give the posterior of the pooled mean after one more trial in a new setting: `result` (result,)."""
     return setting_of(known).after(se, result)
 
 

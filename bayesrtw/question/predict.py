@@ -135,28 +135,7 @@ def setting_in_words(at: Mapping[str, object]) -> str:
 
 
 def expected_at(whole: Expects, of: str, at: Mapping[str, object]) -> Kernels:
-    """Give one mean, or the effect in a new setting, at values of the moderators.
-
-    Parameters
-    ----------
-    whole
-        A fit.
-    of
-        ``mu``, ``mu_studies``, ``theta_new`` or ``theta_new_studies``: it says what becomes of moderators
-        that are not named.
-    at
-        Column of a moderator to its value.
-
-    Returns
-    -------
-    Kernels
-        Its posterior, analysis scale.
-
-    Raises
-    ------
-    SpecError
-        If there is no such moderator or level.
-    """
+    """Give one mean, or the effect in a new setting, at values of the moderators."""
     rows, along, share = _at(whole, of, at)
     if of in NEW:
         [found] = whole.mean_at((share @ rows)[None, :])
@@ -167,42 +146,14 @@ def expected_at(whole: Expects, of: str, at: Mapping[str, object]) -> Kernels:
 def row_at(whole: Expects, of: str, at: Mapping[str, object]) -> tuple[Array, Array]:
     """Give the row of the design whose product with the coefficients is a mean at values of the moderators.
 
-    Parameters
-    ----------
-    whole, at
-        As of `expected_at`.
-    of
-        ``mu`` or ``mu_studies``.
-
-    Returns
-    -------
-    tuple of ndarray
-        The row, shape (column,), and where it lies among SDs of effects that differ, shape (random term,):
-        what `bayesrtw.engine.fitted.Expects.mean_at` takes.
-
-    Raises
-    ------
-    SpecError
-        If there is no such moderator or level.
+    gives (column,).
     """
     rows, along, share = _at(whole, of, at)
     return share @ rows, share @ along
 
 
 def coefficients_of(whole: Expects) -> tuple[dict[str, Array], Array]:
-    """Give which coefficients moderators have, and which biases share.
-
-    Parameters
-    ----------
-    whole
-        A fit.
-
-    Returns
-    -------
-    tuple
-        Names of the moderators of a term to rows of the design that pick its coefficients, shape
-        (coefficient, column); and the same for the means of biases, with no rows where there is none.
-    """
+    """Give which coefficients moderators have, and which biases share: gives (coefficient, column)."""
     sizes: list[tuple[str, int]] = []
     biases = 0
     for term, part in _contributions(whole.model, whole.evidence):
@@ -232,13 +183,7 @@ def draws_of(what: object) -> FromDraws | None:
 
 
 def doubted(whole: FromDraws, prior: Prior) -> FromDraws:
-    """Weigh draws as under another prior of the mean.
-
-    Raises
-    ------
-    EngineRefusal
-        If too few of them would carry the posterior, or no single coefficient has the prior of the mean.
-    """
+    """Weigh draws as under another prior of the mean."""
     blocks, biases = coefficients_of(whole)
     every, before = np.eye(biases.shape[1]), whole.model.mean
     rest = np.flatnonzero(np.vstack([*blocks.values(), biases]).sum(axis=0) == 0)
@@ -274,25 +219,7 @@ def _columns(model: Model) -> list[str]:
 
 
 def settings_asked(model: Model, at: Mapping[str, Value]) -> list[dict[str, object]]:
-    """Give every combination of the values of moderators that are asked for.
-
-    Parameters
-    ----------
-    model
-        Whose moderators these are.
-    at
-        Column to a level or number, or to several.
-
-    Returns
-    -------
-    list of dict
-        Column to its value, one dict a combination; a single empty one where nothing is asked for.
-
-    Raises
-    ------
-    SpecError
-        If there is no such moderator, it is given no value, or there are too many combinations.
-    """
+    """Give every combination of the values of moderators that are asked for."""
     columns = _columns(model)
     for name in at:
         if name not in columns:

@@ -129,18 +129,7 @@ def _said(frame: "pd.DataFrame", ci_prob: float) -> str:
 
 
 def chance_of_smallest(tails: Array) -> float:
-    """Say how probable a smallest tail at least as small is if the model holds.
-
-    Parameters
-    ----------
-    tails
-        Two-sided tails, shape (estimate,); NaN is passed over.
-
-    Returns
-    -------
-    float
-        As if the tails were independent, ``1 - (1 - min)^n``; NaN if there are none.
-    """
+    """Say how probable a smallest tail at least as small is if the model holds: `tails` (estimate,)."""
     known = tails[np.isfinite(tails)]
     if not len(known):
         return math.nan

@@ -15,18 +15,6 @@ ZERO = 1e-12
 def cr2(y: Sequence[Array], covariance: Sequence[Array]) -> tuple[float, float, float]:
     """Give a mean, its robust standard error and degrees of freedom, from the estimates of each study.
 
-    Parameters
-    ----------
-    y
-        Estimates, one array a study; two studies or more.
-    covariance
-        Of each study the covariance that weighs its estimates. The standard error holds where it is wrong.
-
-    Returns
-    -------
-    tuple of float
-        The weighted mean, its standard error, and the degrees of freedom of its t: [1]_ and [2]_.
-
     References
     ----------
     .. [1] Pustejovsky JE, Tipton E (2018). J Bus Econ Stat 36:672-683. doi:10.1080/07350015.2016.1247004

@@ -153,21 +153,7 @@ def power_scaling_of(whole: Fitted) -> "pd.DataFrame":
 
 
 def surprise(whole: Fitted, name: str) -> float:
-    """Say how far a posterior lies from where its prior expects it, in SDs.
-
-    Parameters
-    ----------
-    whole
-        The fit.
-    name
-        ``mu``, the coefficient of a term, or a hyperparameter.
-
-    Returns
-    -------
-    float
-        Of z, the normal score of the quantity under its prior: E z / sqrt(1 - Var z), with moments of
-        the posterior; NaN where it has no proper prior of its own, or is as wide as that.
-    """
+    """Say how far a posterior lies from where its prior expects it, in SDs."""
     called = name[5:-1] if name.startswith("beta[") else name
     has = {**coefficient_priors(whole.model), **whole.model.hyperparameters}
     if called not in has or not whole.prior_of(called).proper:
@@ -199,18 +185,7 @@ def _weighed(own: Distribution) -> tuple[Array, Array]:
 
 
 def diagnosis(prior: float, likelihood: float, surprise: float = math.nan) -> str:
-    """Say what two sensitivities mean together.
-
-    Parameters
-    ----------
-    prior, likelihood, surprise
-        As `power_scaling` gives them.
-
-    Returns
-    -------
-    str
-        Empty where the prior matters little.
-    """
+    """Say what two sensitivities mean together."""
     if prior < NOTABLE:
         return ""
     if likelihood < NOTABLE:
@@ -221,22 +196,7 @@ def diagnosis(prior: float, likelihood: float, surprise: float = math.nan) -> st
 
 
 def distance(first: Cdf, second: Cdf, low: float, high: float) -> float:
-    """Cumulative Jensen-Shannon distance of two distributions, normalised, whichever way they face.
-
-    Parameters
-    ----------
-    first, second
-        Distribution functions P and Q, vectorised.
-    low, high
-        Range of integration.
-
-    Returns
-    -------
-    float
-        In [0, 1]: sqrt((CJS(P, Q) + CJS(Q, P)) / integral of P + Q), the larger of the values for the
-        quantity and for its negative, where CJS(P, Q) is the integral of P log2(2 P / (P + Q)) plus
-        that of (Q - P) / (2 ln 2).
-    """
+    """Cumulative Jensen-Shannon distance of two distributions, normalised, whichever way they face."""
     at = _points(low, high)
     return _distance(first(at), second(at))
 
@@ -278,28 +238,7 @@ def _cdfs(found: Posterior) -> dict[str, tuple[Cdf, Callable[[float], float]]]:
 
 
 def learned(model: Subject, evidence: Evidence | None = None) -> Answer:
-    """Compare every posterior with its prior: what the data have added.
-
-    Parameters
-    ----------
-    model, evidence
-        What is pooled, a model with rows or a synthesis; the model has a pooled mean.
-
-    Returns
-    -------
-    Answer
-        A data frame with its words.
-        One row for ``mu`` and each hyperparameter: ``prior_sd``, ``posterior_sd`` and their
-        ``sd_ratio`` (empty where an SD does not exist or the prior is improper); ``iqr_ratio``, the
-        same for interquartile ranges, which always exist; ``information``, the Kullback-Leibler
-        divergence of the posterior from the prior in nats; ``diagnosis`` where the data say almost
-        nothing.
-
-    Raises
-    ------
-    SpecError
-        If the model has no intercept.
-    """
+    """Compare every posterior with its prior: what the data have added."""
     whole = asked(model, evidence)
     frame = learned_of(whole)
     said = [f"{why}." for why in frame["diagnosis"] if why]
@@ -392,18 +331,7 @@ def _learned_spread(prior: Prior, own: Distribution) -> dict[str, float]:
 
 
 def prior_sd(prior: Prior) -> float:
-    """Give the SD of a prior of a spread or a correlation.
-
-    Parameters
-    ----------
-    prior
-        A proper prior.
-
-    Returns
-    -------
-    float
-        By integration over the logarithm; NaN where it has no second moment.
-    """
+    """Give the SD of a prior of a spread or a correlation."""
     if prior.tail_power <= 3.0:
         return math.nan
     middle = float(prior.ppf(0.5))

@@ -296,33 +296,7 @@ def correlation_sweep(
     threshold: float = 0.0,
     threshold_ratio: float | None = None,
 ) -> "pd.DataFrame":
-    """Pool under several assumed correlations of estimates of the same people.
-
-    Parameters
-    ----------
-    model, evidence
-        What is pooled, a model with rows or a synthesis; the model has a pooled mean.
-    by
-        Column whose equal values mark the same people.
-    rhos
-        Correlations in [0, 1).
-    ci_prob
-        Probability of the central interval.
-    threshold
-        Size of an effect beyond which benefit counts, analysis scale; 0 is no effect.
-    threshold_ratio
-        The same as a ratio, of either side: 0.8 and 1.25 are one size.
-
-    Returns
-    -------
-    DataFrame
-        One row a correlation, with the columns of `leave_one_out`.
-
-    Raises
-    ------
-    EvidenceError
-        If the column does not exist or a correlation is out of range.
-    """
+    """Pool under several assumed correlations of estimates of the same people."""
     whole = asked(model, evidence)
     size = size_of(threshold, threshold_ratio, whole.evidence.measure)
     rows = (assumed_correlation(whole.evidence, by=by, rho=rho) for rho in rhos)

@@ -129,23 +129,7 @@ def _(whole: OverSpread, columns: Array, count: int, seed: int) -> JointDraws:
 
 
 def normal_fit(model: Subject, evidence: Evidence | None) -> Fitted:
-    """Give the fit that is asked about, before any is made refusing those that are not normal.
-
-    Parameters
-    ----------
-    model, evidence
-        As `bayesrtw.question.asked.asked` takes them.
-
-    Returns
-    -------
-    Fitted
-        The fit.
-
-    Raises
-    ------
-    EngineRefusal
-        If the model is not normal, where every value of an SD would be a fit of seconds.
-    """
+    """Give the fit that is asked about, before any is made refusing those that are not normal."""
     what = about(model, evidence)
     if curved(what.model, what.evidence):
         remedy = "take the likelihood 'normal', without selection or biases that rows may have"
@@ -160,31 +144,7 @@ def normal_fit(model: Subject, evidence: Evidence | None) -> Fitted:
 def over_spread(
     model: Model, evidence: Evidence, prior: Prior, at: Callable[[float], Fitted], into: Array
 ) -> OverSpread:
-    """Integrate over an SD, in probabilities of its prior, until nothing moves.
-
-    Parameters
-    ----------
-    model, evidence
-        See `OverSpread`.
-    prior
-        Of the SD; proper, support [0, inf).
-    at
-        Gives the fit at an SD.
-    into
-        See `OverSpread`.
-
-    Returns
-    -------
-    OverSpread
-        The posterior.
-
-    Raises
-    ------
-    SpecError
-        If the prior is none of an SD.
-    ConvergenceError
-        If more nodes still move the answer.
-    """
+    """Integrate over an SD, in probabilities of its prior, until nothing moves."""
     if not prior.positive or not prior.proper:
         raise SpecError("sd is a standard deviation: give a proper prior on [0, inf).")
     known: tuple[float, float] | None = None

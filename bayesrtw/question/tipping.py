@@ -169,30 +169,7 @@ def tipping_shift(
 ) -> "pd.DataFrame":
     """Find the smallest common shift of a group's effects at which P(benefit) crosses a level.
 
-    Parameters
-    ----------
-    model, evidence
-        What is pooled, a model with rows or a synthesis with None; the model has a pooled mean.
-    groups
-        Name to the rows whose effects are shifted, shape (estimate,).
-    levels
-        Probabilities of benefit, in (0, 1).
-    threshold
-        Size of an effect beyond which benefit counts, analysis scale.
-    threshold_ratio
-        The same as a ratio, of either side: 0.8 and 1.25 are one size.
-
-    Returns
-    -------
-    DataFrame
-        One row a group and level: ``now``, P(benefit) without a shift; ``shift`` on the analysis
-        scale, towards harm where `now` is above the level; ``probability`` there, nodes laid anew;
-        ``note`` where no shift crosses the level.
-
-    Raises
-    ------
-    SpecError
-        If the model has no intercept.
+    `groups` (estimate,).
     """
     whole = asked(model, evidence)
     size = size_of(threshold, threshold_ratio, whole.evidence.measure)
@@ -298,32 +275,7 @@ def tipping_prior(
     threshold: float = 0.0,
     threshold_ratio: float | None = None,
 ) -> "pd.DataFrame":
-    """Find the prior SDs of the pooled mean, centred at no effect, at which the class changes.
-
-    Parameters
-    ----------
-    model, evidence
-        What is pooled, a model with rows or a synthesis with None; ``mu`` has a normal prior.
-    classify
-        Probabilities of benefit and harm to the class of the conclusion.
-    threshold
-        Size of an effect beyond which benefit and harm count, analysis scale.
-    threshold_ratio
-        The same as a ratio, of either side: 0.8 and 1.25 are one size.
-
-    Returns
-    -------
-    DataFrame
-        Rows ``registered``, ``narrower`` and ``wider``: ``prior_sd`` at which the class changes when the
-        prior is narrowed or widened from the registered one (for ``registered`` that one), ``median``
-        and ``probability`` (of benefit) there, ``conclusion``, which for the other two is the class
-        beyond, and ``note`` where the class does not change.
-
-    Raises
-    ------
-    SpecError
-        If the model has no intercept, or a flat one.
-    """
+    """Find the prior SDs of the pooled mean, centred at no effect, at which the class changes."""
     whole = asked(model, evidence)
     return tip_prior(whole, classify, size_of(threshold, threshold_ratio, whole.evidence.measure))
 
@@ -423,21 +375,6 @@ def fewest_removed(left: EachLeftOut, classify: Classify, sides: Sides) -> "pd.D
     one that raises the probability most: the 50 that move it furthest the same way, of which those are passed
     over that would not change it even if both did twice what they do alone, in probits (greedy: another pair
     may do it too).
-
-    Parameters
-    ----------
-    left
-        What `bayesrtw.question.sensitivity.leave_out` returned.
-    classify
-        Probabilities of benefit and harm to the class of the conclusion.
-    sides
-        What counts as benefit.
-
-    Returns
-    -------
-    DataFrame
-        One row for each way found, the furthest first, index ``removed`` (names joined by " + "):
-        ``number``, ``probability`` of benefit and ``conclusion``; empty if one or two never do.
     """
     import pandas as pd  # noqa: PLC0415
 

@@ -34,21 +34,7 @@ TIES = 1e-9
 
 
 def stays(lower: Counts, upper: Counts, count: int) -> float:
-    """Probability that the counts of uniform values stay inside bounds.
-
-    Parameters
-    ----------
-    lower, upper
-        Least and largest count of values up to i / K, for i = 1 to K - 1, shape (point,); both
-        non-decreasing.
-    count
-        Number of values N.
-
-    Returns
-    -------
-    float
-        In [0, 1], to about 1e-12.
-    """
+    """Probability that the counts of uniform values stay inside bounds: `lower`, `upper` (point,)."""
     from scipy import stats  # noqa: PLC0415 - half a second, which most commands do not need
 
     if np.any(lower > upper):
@@ -73,22 +59,7 @@ def stays(lower: Counts, upper: Counts, count: int) -> float:
 
 
 def bounds(count: int, points: int, gamma: float) -> tuple[Counts, Counts]:
-    """Bounds of the counts that leave out a share of every binomial distribution.
-
-    Parameters
-    ----------
-    count
-        Number of values N.
-    points
-        K; the function is looked at in 1/K, ..., (K-1)/K.
-    gamma
-        Share left out at each point, half on each side, in (0, 1).
-
-    Returns
-    -------
-    tuple of ndarray, shape (point,)
-        Least and largest count inside: those with more than gamma/2 at and beyond them.
-    """
+    """Bounds of the counts that leave out a share of every binomial distribution: gives (point,)."""
     from scipy import stats  # noqa: PLC0415 - half a second, which most commands do not need
 
     places = np.arange(1, points) / points
@@ -100,23 +71,7 @@ def bounds(count: int, points: int, gamma: float) -> tuple[Counts, Counts]:
 
 @lru_cache(maxsize=256)
 def share_outside(count: int, points: int, level: float) -> float:
-    """Share gamma that a band leaves out at each point so that it holds everywhere together.
-
-    Parameters
-    ----------
-    count
-        Number of values N.
-    points
-        K, as in `bounds`.
-    level
-        Probability that uniform values stay inside everywhere, in (0, 1).
-
-    Returns
-    -------
-    float
-        The largest gamma whose band has at least that probability; between (1 - level) / K and
-        1 - level.
-    """
+    """Share gamma that a band leaves out at each point so that it holds everywhere together."""
     low, high = np.log((1.0 - level) / points), np.log(1.0 - level)
     for _ in range(HALVINGS):
         middle = 0.5 * (low + high)
@@ -128,20 +83,7 @@ def share_outside(count: int, points: int, level: float) -> float:
 
 
 def look(values: Array, cells: int = 0) -> tuple[int, Counts]:
-    """Count values up to equidistant points.
-
-    Parameters
-    ----------
-    values
-        In [0, 1], shape (replicate,). Of ranks with `cells` possible values: (rank + 1) / cells.
-    cells
-        How many values are possible; 0 for continuous ones.
-
-    Returns
-    -------
-    tuple
-        K, and the counts at 1/K, ..., (K-1)/K.
-    """
+    """Count values up to equidistant points: `values` (replicate,)."""
     points = cells or min(len(values), MOST_POINTS)
     places = np.arange(1, points) / points
     # Ranks are multiples of 1 / cells: half a cell keeps rounding out of the comparison.
@@ -150,19 +92,7 @@ def look(values: Array, cells: int = 0) -> tuple[int, Counts]:
 
 
 def p_value(values: Array, cells: int = 0) -> float:
-    """Probability that uniform values leave narrower bands than these do.
-
-    Parameters
-    ----------
-    values, cells
-        As in `look`.
-
-    Returns
-    -------
-    float
-        Exact P value of uniformity, in [0, 1]: below alpha just where the values leave the band with
-        level 1 - alpha.
-    """
+    """Probability that uniform values leave narrower bands than these do."""
     from scipy import stats  # noqa: PLC0415 - half a second, which most commands do not need
 
     count = len(values)

@@ -53,26 +53,7 @@ _SECTIONS: Final = ("COVER_SHEET", "MAIN_TEXT", "STUDIES_AND_REFERENCES")
 
 
 def exported(synthesis: Synthesis, to: str) -> dict[str, bytes]:
-    """Write the rows of a synthesis for another program.
-
-    Parameters
-    ----------
-    synthesis
-        A finished synthesis.
-    to
-        ``revman`` or ``gradepro`` (a file of RevMan 5, which both import), ``csv``, or ``metafor`` (that
-        table and lines of R).
-
-    Returns
-    -------
-    dict
-        Name of a file to its bytes. Numbers have all their digits.
-
-    Raises
-    ------
-    SpecError
-        If there is no such program, or its format cannot hold the analysis.
-    """
+    """Write the rows of a synthesis for another program."""
     if to not in TARGETS:
         raise SpecError(f"--to is {to!r}; choose one of {shown(list(TARGETS))}.")
     likelihood = synthesis.analysis.model.likelihood
