@@ -3,6 +3,7 @@
 arviz-plots has no such picture.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,12 +11,13 @@ from matplotlib.axes import Axes
 
 from bayesrtw.decision.cost_stakes import spell_money
 from bayesrtw.errors import SpecError
-from bayesrtw.plot.figure import FAINT, figure_style
+from bayesrtw.plot.figure import FAINT
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.strip import Sample
 from bayesrtw.plot.subject import Source, subject_of
 from bayesrtw.plot.tipping import LINES
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.printed import spell_probability
 
 if TYPE_CHECKING:
@@ -25,14 +27,12 @@ if TYPE_CHECKING:
 WIDE = 5.0
 
 
-def plot_acceptability(
+def _frame(
     table: "pd.DataFrame",
     source: Source,
     *,
     currency: str = "",
-    width_mm: float = COLUMN_MM,
-    ax: Axes | None = None,
-) -> Axes:
+) -> Frame:
     """Draw the probability that each option has the highest net benefit, against the value of a day.
 
     Parameters
@@ -44,27 +44,19 @@ def plot_acceptability(
         The synthesis, tree or evidence that it is about: says the caveat.
     currency
         Of the value of a day.
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Frame
         Across the value of a day, upwards a probability; the wide line is the frontier.
-
-    Raises
-    ------
-    SpecError
-        If there are more than six options, or `ax` or `width_mm` is too small.
     """
     best, frontier = _read(table)
+    told, subject = _numbers(table, currency), subject_of(source)
     days = best.index.to_numpy(dtype=np.float64)
     money = f", {currency}" if currency else ""
     frame = Frame(
         kind="Acceptability curves",
-        described=describe_acceptability(table, source, currency=currency),
+        described=" ".join(["Acceptability curves and their frontier.", told, *subject.means]),
         x=Side(f"Value of a day of work{money}", float(days.min()), float(days.max())),
         y=Side("Probability of the highest net benefit", -0.02, 1.02),
         height=0.7,
@@ -75,11 +67,11 @@ def plot_acceptability(
             ),
             (Sample(FAINT, WIDE), "frontier: highest expected net benefit"),
         ),
-        notes=(_numbers(table, currency),),
-        caveat=subject_of(source).caveat,
+        notes=(told,),
+        caveat=subject.caveat,
     )
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+
+    def paint(axes: Axes) -> None:
         axes.plot(
             days,
             frontier,
@@ -99,25 +91,8 @@ def plot_acceptability(
                 gid=f"acceptability: {name}",
                 zorder=3,
             )
-    return axes
 
-
-def describe_acceptability(table: "pd.DataFrame", source: Source, *, currency: str = "") -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    table, source, currency
-        As in `plot_acceptability`.
-
-    Returns
-    -------
-    str
-        Which option is on the frontier from which value of a day on, and every curve's ends.
-    """
-    which = subject_of(source).which
-    said = f" Pooled effect: {which}." if which else ""
-    return f"Acceptability curves and their frontier. {_numbers(table, currency)}{said}"
+    return replace(frame, paint=paint)
 
 
 def _read(table: "pd.DataFrame") -> "tuple[pd.DataFrame, np.ndarray]":
@@ -149,3 +124,6 @@ def _numbers(table: "pd.DataFrame", currency: str) -> str:
         f"Highest expected net benefit: {', '.join(said)}. From the lowest to the highest value of a day: "
         f"{', '.join(ends)}."
     )
+
+
+plot_acceptability, describe_acceptability = verbs(_frame, draw_frame, width_mm=COLUMN_MM)

@@ -3,37 +3,26 @@
 arviz-plots has no such picture. Colours and signs are explained in `bayesrtw.plot.judgement`.
 """
 
+from functools import partial
 from typing import Final
-
-from matplotlib.axes import Axes
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.plot.figure import INK, MM, figure_style
-from bayesrtw.plot.frame import Frame, Side, draw_frame, write
-from bayesrtw.plot.judgement import Sheet, sheet_of
-from bayesrtw.plot.lettering import Face, shorten, type_for, width, wrap
+from bayesrtw.plot.bars import NAME_SHARE, BarPart, bars
+from bayesrtw.plot.frame import Frame, Tailored, draw_tailored
+from bayesrtw.plot.judgement import Sheet, sheet_in
+from bayesrtw.plot.lettering import shorten, type_for, wrap
 from bayesrtw.plot.strip import explain_marks
-from bayesrtw.plot.subject import evidence_of
+from bayesrtw.plot.verbs import verbs
 
 #: Height of a row in points, and of its bar as a share of it.
 ROW, BAR = 21.0, 0.66
-
-#: Names of domains take at most this share of the width, in at most two lines.
-NAME_SHARE = 0.36
 
 #: Signs that would read as those of the number beside them, enclosed as in the legend.
 _ENCLOSED: Final = {"+": "⊕", "−": "⊖", "×": "⊗"}
 
 
-def plot_bias_summary(
-    source: Synthesis | Evidence,
-    *,
-    instrument: str = "",
-    version: str = "",
-    width_mm: float = 84.0,
-    ax: Axes | None = None,
-) -> Axes:
+def _tailored(source: Synthesis | Evidence, *, instrument: str = "", version: str = "") -> Tailored:
     """Draw the share of studies with each judgement, one bar a domain.
 
     Parameters
@@ -42,14 +31,10 @@ def plot_bias_summary(
         A synthesis, or evidence with judgements; the studies of its rows count once each.
     instrument, version
         Which instrument; may be empty where all judgements are by one.
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure as high as the bars need.
 
     Returns
     -------
-    Axes
+    Tailored
         Across percent of assessments, downwards the number of the domain, from 0.
 
     Raises
@@ -57,53 +42,12 @@ def plot_bias_summary(
     SpecError
         If there are no judgements by that instrument, or several instruments and none is named.
     """
-    sheet = _read(source, instrument, version)
-    domains, count = len(sheet.domains), len(sheet.studies)
-    room = width_mm * MM
-    face = type_for(room).body
-    labels = ["\n".join(_two_lines(title, room)) for title in sheet.titles]
-    ticks = (0.0, 25.0, 50.0, 75.0, 100.0)
-    frame = Frame(
-        kind="Risk of bias, summary",
-        described=describe_bias_summary(source, instrument=instrument, version=version),
-        x=Side(
-            f"% of {count} assessments",
-            0.0,
-            100.0,
-            values=ticks,
-            labels=tuple(f"{t:g}" for t in ticks),
-        ),
-        y=Side("", domains - 0.5, -0.5, values=tuple(range(domains)), labels=tuple(labels)),
-        height=1.0,
-        up=ROW * domains,
-        legend=tuple(explain_marks(sheet.legend)),
-        notes=(f"{sheet.instrument}. Numbers in the bars are assessments; each counts once.",),
-    )
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
-        axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-        for row in range(domains):
-            _bar(axes, sheet, row, face)
-    return axes
+    sheet = sheet_in(source, instrument, version)
+    return Tailored(_told(sheet), partial(_laid, sheet))
 
 
-def describe_bias_summary(
-    source: Synthesis | Evidence, *, instrument: str = "", version: str = ""
-) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    source, instrument, version
-        As in `plot_bias_summary`.
-
-    Returns
-    -------
-    str
-        For each domain how many assessments have which judgement.
-    """
-    sheet = _read(source, instrument, version)
+def _told(sheet: Sheet) -> str:
+    """Say for each domain how many assessments have which judgement."""
     said = []
     for column, title in enumerate(sheet.titles):
         found = [row[column] for row in sheet.cells]
@@ -114,31 +58,39 @@ def describe_bias_summary(
     return f"Risk of bias of {len(sheet.studies)} assessments by {sheet.instrument}. {'; '.join(said)}."
 
 
-def _bar(axes: Axes, sheet: Sheet, row: int, face: Face) -> None:
-    """Draw the bar of one domain; a number stands where it has room."""
-    found = [cells[row] for cells in sheet.cells]
-    start = 0.0
-    for mark in sheet.legend:
-        number = found.count(mark)
-        share = 100.0 * number / len(found)
-        if number:
-            axes.barh(
-                row,
-                share,
-                BAR,
-                left=start,
-                color=mark.fill,
-                edgecolor=INK,
-                linewidth=0.5,
-                gid=f"{sheet.domains[row]}: {mark.text}",
-            )
-        root = axes.get_figure(root=True)
-        scale = 72.0 if root is None else 72.0 / root.dpi
-        text = f"{_ENCLOSED.get(mark.sign, mark.sign)} {number}"
-        if share / 100.0 * axes.bbox.width * scale > width(text, face) + 4.0:
-            at = (start + share / 2, row)
-            write(axes, at, text, face, axes.transData, ha="center", color=mark.ink)
-        start += share
+def _laid(sheet: Sheet, room: float) -> Frame:
+    """Lay bars out for a width."""
+    count = len(sheet.studies)
+    return bars(
+        "Risk of bias, summary",
+        _told(sheet),
+        f"% of {count} assessments",
+        ["\n".join(_two_lines(title, room)) for title in sheet.titles],
+        [_parts(sheet, column) for column in range(len(sheet.domains))],
+        room=room,
+        row=ROW,
+        legend=explain_marks(sheet.legend),
+        notes=(f"{sheet.instrument}. Numbers in the bars are assessments; each counts once.",),
+        whole=100.0,
+        thick=BAR,
+        outline=0.5,
+    )
+
+
+def _parts(sheet: Sheet, column: int) -> list[BarPart]:
+    """Give the shares of one domain, those that occur."""
+    found = [cells[column] for cells in sheet.cells]
+    return [
+        BarPart(
+            100.0 * found.count(mark) / len(found),
+            mark.fill,
+            mark.ink,
+            f"{_ENCLOSED.get(mark.sign, mark.sign)} {found.count(mark)}",
+            f"{sheet.domains[column]}: {mark.text}",
+        )
+        for mark in sheet.legend
+        if mark in found
+    ]
 
 
 def _two_lines(title: str, room: float) -> list[str]:
@@ -149,7 +101,4 @@ def _two_lines(title: str, room: float) -> list[str]:
     return lines
 
 
-def _read(source: Synthesis | Evidence, instrument: str, version: str) -> Sheet:
-    evidence = evidence_of(source, None, "risk of bias")
-    studies = [str(study) for study in evidence.data["study"].to_numpy()]
-    return sheet_of(evidence.judgements, studies, instrument=instrument, version=version)
+plot_bias_summary, describe_bias_summary = verbs(_tailored, draw_tailored, width_mm=84.0)

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import xarray as xr
-from matplotlib.axes import Axes
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.dims import CHAIN, DRAW, LEVEL
@@ -19,20 +18,14 @@ from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column
 from bayesrtw.plot.subject import summary_of, tree_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.posterior.stored import effect_in
 from bayesrtw.posterior.tree import which_of
 from bayesrtw.printed import spell_probability
 from bayesrtw.registry import suggestion
 
 
-def plot_categories(
-    source: Synthesis | xr.DataTree,
-    moderator: str,
-    *,
-    ci_prob: float = 0.95,
-    width_mm: float = 170.0,
-    ax: Axes | None = None,
-) -> Axes:
+def _read(source: Synthesis | xr.DataTree, moderator: str, *, ci_prob: float = 0.95) -> Forest:
     """Draw the mean effect of each level of a moderator, and beneath it that in a new setting.
 
     Parameters
@@ -43,43 +36,12 @@ def plot_categories(
         Column of a categorical moderator of the model.
     ci_prob
         Probability of every interval, in (0, 1).
-    width_mm
-        Width of the figure in millimetres; columns that do not fit are left out.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Forest
         The axis of effects, as of `plot_forest`.
-
-    Raises
-    ------
-    SpecError
-        If the model has no such moderator, or `ax` or `width_mm` is too small.
     """
-    return draw_page(_read(source, moderator, ci_prob), ax=ax, width_mm=width_mm)
-
-
-def describe_categories(
-    source: Synthesis | xr.DataTree, moderator: str, *, ci_prob: float = 0.95
-) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    source, moderator, ci_prob
-        As in `plot_categories`.
-
-    Returns
-    -------
-    str
-        The mean of each level with its interval.
-    """
-    return _read(source, moderator, ci_prob).describe()
-
-
-def _read(source: Synthesis | xr.DataTree, moderator: str, ci_prob: float) -> Forest:
     tree, summary = tree_of(source), summary_of(source, ci_prob)
     whole = read_forest(source, group_by=None, ci_prob=ci_prob)
     prefix = f"mu_level[{moderator}["
@@ -150,3 +112,6 @@ def _new(tree: xr.DataTree, label: str, ci_prob: float) -> Interval | None:
         return None
     values = draws["mu_level"].sel({LEVEL: label}) + draws["theta_new"] - draws["mu"]
     return Interval(*(float(values.quantile(q, dim=(CHAIN, DRAW))) for q in ends))
+
+
+plot_categories, describe_categories = verbs(_read, draw_page, width_mm=170.0)

@@ -6,13 +6,12 @@ arviz-plots has no such picture; the rows are drawn by `bayesrtw.plot.page`.
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from matplotlib.axes import Axes
-
 from bayesrtw.plot.interval_table import EMPTY, Extra, TableLayout, read_table, require
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest
 from bayesrtw.plot.subject import Source
+from bayesrtw.plot.verbs import verbs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,15 +20,10 @@ if TYPE_CHECKING:
 COLUMNS: Final = ("component", "conditions", "reading", "studies")
 
 
-def plot_claims(
-    table: "pd.DataFrame",
-    source: Source,
-    *,
-    ci_prob: float = 0.95,
-    width_mm: float = 195.0,
-    ax: Axes | None = None,
-) -> Axes:
+def _read(table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95) -> Forest:
     """Draw claims with the pooled effect of the studies that speak to each, and how it is read.
+
+    In less than 195 mm conditions and numbers of studies do not fit.
 
     Parameters
     ----------
@@ -39,47 +33,12 @@ def plot_claims(
         The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
     ci_prob
         Probability of the table's intervals.
-    width_mm
-        Width of the figure in millimetres; columns that do not fit are left out. In less than 195 mm
-        conditions and numbers of studies do not.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Forest
         The axis of effects, as of `plot_forest`; marks of claims on which the rows cannot say are open.
-
-    Raises
-    ------
-    SpecError
-        If a column is missing, or `ax` or `width_mm` is too small.
     """
-    return draw_page(_read(table, source, ci_prob), ax=ax, width_mm=width_mm)
-
-
-def describe_claims(table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    table, source, ci_prob
-        As in `plot_claims`.
-
-    Returns
-    -------
-    str
-        Each claim with its reading, and its effect where there is one.
-    """
-    forest = _read(table, source, ci_prob)
-    said = "; ".join(
-        f"{row.label}: {reading}" + (f", {forest.spell(row.interval)}" if row.interval else "")
-        for row, reading in zip(forest.rows, forest.columns[-1].texts, strict=True)
-    )
-    return f"{forest.describe()} {said}."
-
-
-def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
     require(table, COLUMNS, "Claims")
     names = {
         one_line(str(claim)): f"{claim} {title}"
@@ -113,3 +72,15 @@ def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
             Column("Reading", tuple(readings), needed=True),
         ),
     )
+
+
+def _tell(forest: Forest) -> str:
+    """Say the reading of each claim, and its effect where there is one."""
+    said = "; ".join(
+        f"{row.label}: {reading}" + (f", {forest.spell(row.interval)}" if row.interval else "")
+        for row, reading in zip(forest.rows, forest.columns[-1].texts, strict=True)
+    )
+    return f"{forest.describe()} {said}."
+
+
+plot_claims, describe_claims = verbs(_read, draw_page, tell=_tell, width_mm=195.0)

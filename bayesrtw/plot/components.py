@@ -3,8 +3,6 @@
 arviz-plots' `plot_forest` could draw the coefficients from draws, without the studies behind them.
 """
 
-from matplotlib.axes import Axes
-
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.engine import solve
 from bayesrtw.errors import SpecError
@@ -12,6 +10,7 @@ from bayesrtw.plot.fitted import read_forest
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.printed import spell_probability
 from bayesrtw.question.parts import told_by
 
@@ -19,9 +18,7 @@ from bayesrtw.question.parts import told_by
 LETTERS = 22
 
 
-def plot_components(
-    source: Synthesis, *, ci_prob: float = 0.95, width_mm: float = 220.0, ax: Axes | None = None
-) -> Axes:
+def _read(source: Synthesis, *, ci_prob: float = 0.95) -> Forest:
     """Draw what each part adds, and beside it the shares of studies and of the prior.
 
     Parameters
@@ -30,14 +27,10 @@ def plot_components(
         A synthesis of a model of components.
     ci_prob
         Probability of every interval, in (0, 1).
-    width_mm
-        Width of the figure in millimetres; columns that do not fit are left out.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Forest
         The axis of effects, as of `plot_forest`.
 
     Raises
@@ -47,26 +40,6 @@ def plot_components(
     EngineRefusal
         If the model is one that no engine takes apart by studies.
     """
-    return draw_page(_read(source, ci_prob), ax=ax, width_mm=width_mm)
-
-
-def describe_components(source: Synthesis, *, ci_prob: float = 0.95) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    source, ci_prob
-        As in `plot_components`.
-
-    Returns
-    -------
-    str
-        The effect of each part with its interval.
-    """
-    return _read(source, ci_prob).describe()
-
-
-def _read(source: Synthesis, ci_prob: float) -> Forest:
     if not isinstance(source, Synthesis):
         raise SpecError(
             f"plot_components: found {type(source).__name__}; give the Synthesis that run returned: which "
@@ -121,3 +94,6 @@ def _told(first: list[tuple[str, float]]) -> str:
         (one_line(study).split(" (")[0].split(",")[0][:LETTERS], share) for study, share in first
     ]
     return ", ".join(f"{name} {100 * share:.0f}" for name, share in names)
+
+
+plot_components, describe_components = verbs(_read, draw_page, width_mm=220.0)

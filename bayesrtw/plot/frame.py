@@ -4,7 +4,7 @@ As on the page of rows, every text is measured before it is placed; texts around
 points from their lower left corner, so they cannot meet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
@@ -131,6 +131,8 @@ class Frame:
         Height of the axes in points; 0 takes `height`.
     reserve, names
         Height in points that is left free beneath the ticks of x, and what is written left of it.
+    paint
+        What draws the marks once the axes stand.
     """
 
     kind: str
@@ -145,6 +147,23 @@ class Frame:
     up: float = 0.0
     reserve: float = 0.0
     names: tuple[str, ...] = ()
+    paint: Callable[[Axes], None] | None = None
+
+    def describe(self) -> str:
+        """Give the picture in words."""
+        return self.described
+
+
+@dataclass(frozen=True, slots=True)
+class Tailored:
+    """A picture that is laid out for the width it gets: its words, and the frame by that width in points."""
+
+    told: str
+    laid: Callable[[float], Frame]
+
+    def describe(self) -> str:
+        """Give the picture in words."""
+        return self.told
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,20 +195,30 @@ class _Plan:
         return self.foot + strip + notes + EDGE
 
 
+def points_a_pixel(axes: Axes) -> float:
+    """Give the length of a pixel of a figure in points."""
+    root = axes.get_figure(root=True)
+    return 1.0 if root is None else 72.0 / float(root.dpi)
+
+
+def draw_tailored(picture: Tailored, *, ax: Axes | None, width_mm: float) -> Axes:
+    """Draw what is laid out for its width."""
+    room = width_mm * MM if ax is None else float(ax.bbox.width) * points_a_pixel(ax)
+    return draw_frame(picture.laid(room), ax=ax, width_mm=width_mm)
+
+
 def draw_frame(frame: Frame, *, ax: Axes | None, width_mm: float) -> Axes:
-    """Draw axes with everything around them; the marks are added afterwards."""
+    """Draw axes with everything around them, then the marks."""
     with figure_style():
+        room = width_mm * MM
         if ax is None:
-            room = width_mm * MM
             plan = _plan(frame, room, None)
             total = plan.above + plan.up + plan.below
             figure = Figure(figsize=(room / 72, total / 72))
             figure.set_label(one_line(frame.kind))
             axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
         else:
-            axes = ax
-            root = axes.get_figure(root=True)
-            scale = 72.0 if root is None else 72.0 / root.dpi
+            axes, scale = ax, points_a_pixel(ax)
             room, total = axes.bbox.width * scale, axes.bbox.height * scale
             plan = _plan(frame, room, total)
         if plan.across < LEAST_WIDTH or plan.up < min(frame.up or LEAST_HEIGHT, LEAST_HEIGHT) - 0.5:
@@ -210,6 +239,8 @@ def draw_frame(frame: Frame, *, ax: Axes | None, width_mm: float) -> Axes:
         )
         _scales(axes, frame, plan)
         _around(axes, frame, plan)
+        if frame.paint is not None:
+            frame.paint(axes)
     return axes
 
 

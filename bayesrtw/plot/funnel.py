@@ -4,7 +4,7 @@ Contours help to tell selection by significance from other reasons for asymmetry
 doi:10.1016/j.jclinepi.2007.11.010). arviz-plots has no such picture.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,14 @@ from scipy.special import ndtri
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import SpecError
-from bayesrtw.plot.figure import BLUE, INK, VERMILLION, figure_style
+from bayesrtw.plot.figure import BLUE, INK, VERMILLION
 from bayesrtw.plot.fitted import interval_in
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.scale import limits
 from bayesrtw.plot.strip import DASHES, THIN, Sample
 from bayesrtw.plot.subject import Subject, subject_of, summary_of, tree_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.posterior.tree import hyper_of, models_of, pooled_of
 from bayesrtw.printed import spell
 
@@ -92,13 +93,11 @@ class _Content:
         return title, said
 
 
-def plot_funnel(
+def _frame(
     source: Synthesis | xr.DataTree,
     *,
     ci_prob: float = 0.95,
-    width_mm: float = COLUMN_MM,
-    ax: Axes | None = None,
-) -> Axes:
+) -> Frame:
     """Draw a contour-enhanced funnel plot.
 
     Parameters
@@ -107,14 +106,10 @@ def plot_funnel(
         A synthesis, or what `fit` returned.
     ci_prob
         Probability of the limits, in (0, 1).
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Frame
         Across in units of the reported scale; downwards the standard error on the analysis scale.
 
     Raises
@@ -150,28 +145,13 @@ def plot_funnel(
         notes=(content.said()[1], _SHADES),
         caveat=subject.caveat,
     )
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+
+    def paint(axes: Axes) -> None:
         _contours(axes, content, deepest, (low, high))
         _lines(axes, content, deepest, (low, high))
         _points(axes, content, (low, high))
-    return axes
 
-
-def describe_funnel(source: Synthesis | xr.DataTree, *, ci_prob: float = 0.95) -> str:
-    """Put a funnel plot in words for who cannot see it.
-
-    Parameters
-    ----------
-    source, ci_prob
-        As in `plot_funnel`.
-
-    Returns
-    -------
-    str
-        The pooled effect, and how many estimates lie within the limits.
-    """
-    return _read(source, ci_prob).describe()
+    return replace(frame, paint=paint)
 
 
 def _read(source: Synthesis | xr.DataTree, ci_prob: float) -> _Content:
@@ -315,3 +295,6 @@ def _lines(axes: Axes, content: _Content, deepest: float, ends: tuple[float, flo
                 gid=gid,
                 zorder=2,
             )
+
+
+plot_funnel, describe_funnel = verbs(_frame, draw_frame, width_mm=COLUMN_MM)

@@ -5,6 +5,8 @@ arviz-plots has no such picture.
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -13,14 +15,15 @@ from matplotlib.lines import Line2D
 
 from bayesrtw.analysis.conclusion import CLASSES, IMPORTANT
 from bayesrtw.errors import SpecError
-from bayesrtw.plot.figure import BLUE, INK, MM, QUIET, VERMILLION, figure_style
-from bayesrtw.plot.frame import COLUMN_MM, EDGE, Frame, Side, draw_frame
+from bayesrtw.plot.figure import BLUE, INK, QUIET, VERMILLION
+from bayesrtw.plot.frame import COLUMN_MM, EDGE, Frame, Side, Tailored, draw_tailored
 from bayesrtw.plot.interval_table import numbers, require
 from bayesrtw.plot.lettering import one_line, type_for, width
 from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.scale import limits
 from bayesrtw.plot.strip import Sample
-from bayesrtw.plot.subject import Source, subject_of
+from bayesrtw.plot.subject import Source, Subject, subject_of
+from bayesrtw.plot.verbs import verbs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,14 +51,7 @@ MOST_TURNS: Final = 5
 MEDIANS: Final = "medians"
 
 
-def plot_history(
-    table: "pd.DataFrame",
-    source: Source,
-    *,
-    ci_prob: float = 0.95,
-    width_mm: float = COLUMN_MM,
-    ax: Axes | None = None,
-) -> Axes:
+def _tailored(table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95) -> Tailored:
     """Draw the results of dated runs of one analysis.
 
     Parameters
@@ -67,23 +63,21 @@ def plot_history(
         The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
     ci_prob
         Probability of the table's intervals.
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Tailored
         Across days since 1970, upwards effects on the reported scale.
-
-    Raises
-    ------
-    SpecError
-        If a column is missing or a date cannot be read, or `ax` or `width_mm` is too small.
     """
     days, runs = _read(table)
     subject = subject_of(source)
+    told = _told(table, days, runs, subject, ci_prob)
+    return Tailored(told, partial(_laid, table, subject, ci_prob, told))
+
+
+def _laid(table: "pd.DataFrame", subject: Subject, ci_prob: float, told: str, room: float) -> Frame:
+    """Lay runs out for a width."""
+    days, runs = _read(table)
     back = subject.measure.back
     median, lower, upper = runs.T
     low, high = limits(
@@ -102,12 +96,11 @@ def plot_history(
         (float(day), f"{count:g}")
         for day, count in zip(days, numbers(table, "studies"), strict=True)
     )
-    room = width_mm * MM if ax is None else ax.bbox.width
     values, labels = _dates(ends, 0.72 * room - 2 * EDGE, room)
     percent = f"{100 * ci_prob:g}%"
     frame = Frame(
         kind="History of a living analysis",
-        described=describe_history(table, source, ci_prob=ci_prob),
+        described=told,
         x=Side("Date of the run", *ends, values=tuple(values), labels=tuple(labels)),
         y=Side(subject.axis_title, low, high, subject.measure, subject.direction),
         height=0.6,
@@ -118,8 +111,8 @@ def plot_history(
         caveat=subject.caveat,
         beneath=(("Studies", counts),),
     )
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+
+    def paint(axes: Axes) -> None:
         axes.axhline(subject.measure.null, color=INK, linewidth=0.6, zorder=1)
         axes.vlines(
             days,
@@ -132,24 +125,14 @@ def plot_history(
         axes.plot(days, back(median), color=QUIET, linewidth=0.6, gid=MEDIANS, zorder=1.5)
         for day, value, word in zip(days, back(median), words, strict=True):
             axes.add_line(_mark(marks[word], float(day), float(value)))
-    return axes
+
+    return replace(frame, paint=paint)
 
 
-def describe_history(table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    table, source, ci_prob
-        As in `plot_history`.
-
-    Returns
-    -------
-    str
-        The first run, the last one, and the latest changes of the conclusion.
-    """
-    days, runs = _read(table)
-    subject = subject_of(source)
+def _told(
+    table: "pd.DataFrame", days: np.ndarray, runs: np.ndarray, subject: Subject, ci_prob: float
+) -> str:
+    """Say the first run, the last one, and the latest changes of the conclusion."""
     words = [one_line(str(word)) for word in table["class"]]
     places = subject.measure.places(runs[:, 1], runs[:, 2])
 
@@ -247,3 +230,6 @@ def _families(first: dt.date, last: dt.date) -> Iterator[tuple[list[dt.date], st
     if (last - first).days <= 100:
         for days in ((1, 15), (1, 8, 15, 22)):
             yield [dt.date(y, m, d) for y in years for m in range(1, 13) for d in days], "%Y-%m-%d"
+
+
+plot_history, describe_history = verbs(_tailored, draw_tailored, width_mm=COLUMN_MM)

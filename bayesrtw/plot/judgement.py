@@ -18,10 +18,13 @@ from matplotlib.path import Path
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Transform
 
+from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.quality import OVERALL, Judgement, Judgements, listed
+from bayesrtw.evidence.table import Evidence
 from bayesrtw.plot.figure import FAINT, INK, QUIET, SKY, VERMILLION, YELLOW
 from bayesrtw.plot.lettering import FAMILY, one_line
+from bayesrtw.plot.subject import evidence_of
 from bayesrtw.registry import suggestion
 
 
@@ -144,6 +147,13 @@ def sorted_marks(marks: Iterable[Mark]) -> list[Mark]:
     known = [mark for mark in order if mark in found]
     own = sorted(found - {*order, MISSING}, key=lambda mark: mark.text)
     return [*known, *own, *([MISSING] if MISSING in found else [])]
+
+
+def sheet_in(source: Synthesis | Evidence, instrument: str, version: str) -> Sheet:
+    """Arrange the judgements of a synthesis or of evidence, its studies in the order of its rows."""
+    evidence = evidence_of(source, None, "risk of bias")
+    studies = [str(study) for study in evidence.data["study"].to_numpy()]
+    return sheet_of(evidence.judgements, studies, instrument=instrument, version=version)
 
 
 def sheet_of(

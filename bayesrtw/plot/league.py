@@ -5,17 +5,29 @@ says that the first is better, vermillion that the second is, and the deeper the
 """
 
 import math
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
-from bayesrtw.plot.figure import BLUE, FAINT, INK, MM, VERMILLION, figure_style
-from bayesrtw.plot.frame import EDGE, Frame, Side, draw_frame, points_from_corner, write
+from bayesrtw.plot.figure import BLUE, FAINT, INK, VERMILLION
+from bayesrtw.plot.frame import (
+    EDGE,
+    Frame,
+    Side,
+    Tailored,
+    draw_tailored,
+    points_a_pixel,
+    points_from_corner,
+    write,
+)
 from bayesrtw.plot.lettering import HINTED, Face, one_line, shorten, type_for, width
 from bayesrtw.plot.strip import Sample
 from bayesrtw.plot.subject import subject_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.question.league import League
 
 #: Height of a row in points with one line in a cell, and with two; names take at most this share.
@@ -27,30 +39,25 @@ DEEPEST: Final = 0.62
 _SHADES: Final = LinearSegmentedColormap.from_list("better", [VERMILLION, "white", BLUE])
 
 
-def plot_league(league: League, *, width_mm: float = 170.0, ax: Axes | None = None) -> Axes:
+def _tailored(league: League) -> Tailored:
     """Draw a league table.
 
     Parameters
     ----------
     league
         What `bayesrtw.network.league` returned.
-    width_mm
-        Width of the figure in millimetres; numbers, and their intervals, are printed where cells have room.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure as high as the rows need.
 
     Returns
     -------
-    Axes
+    Tailored
         Across the number of the column's treatment, downwards that of the row's, from 0.
-
-    Raises
-    ------
-    SpecError
-        If `ax` or `width_mm` is too small.
     """
+    return Tailored(league.describe(), partial(_laid, league))
+
+
+def _laid(league: League, room: float) -> Frame:
+    """Lay a league table out for a width."""
     count, subject = len(league.names), subject_of(league.about)
-    room = width_mm * MM if ax is None else _width(ax)
     face = type_for(room).body
     numbered = [f"{place + 1}  {one_line(name)}" for place, name in enumerate(league.names)]
     labels = [shorten(name, NAME_SHARE * room, face) for name in numbered]
@@ -72,7 +79,7 @@ def plot_league(league: League, *, width_mm: float = 170.0, ax: Axes | None = No
     notes = (f"{what}; {told}. The deeper the colour, the nearer {league.said} is to 0 or 1.",)
     frame = Frame(
         kind="League table",
-        described=describe_league(league),
+        described=league.describe(),
         x=Side("", -0.5, count - 0.5, bare=True),
         y=Side("", count - 0.5, -0.5, values=tuple(range(count)), labels=tuple(labels)),
         height=1.0,
@@ -81,8 +88,8 @@ def plot_league(league: League, *, width_mm: float = 170.0, ax: Axes | None = No
         notes=notes,
         caveat=subject.caveat,
     )
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+
+    def paint(axes: Axes) -> None:
         for name in ("left", "bottom"):
             axes.spines[name].set_visible(False)
         axes.tick_params(axis="y", length=0)
@@ -95,29 +102,15 @@ def plot_league(league: League, *, width_mm: float = 170.0, ax: Axes | None = No
                 axes.add_patch(Rectangle(corner, 1, 1, facecolor=color, edgecolor="white"))
                 if plain and not same:
                     _cell(axes, (column, row), str(cells[row, column]), face, tall=tall)
-        points, wide, high = points_from_corner(axes), _width(axes), _height(axes)
+        points, scale = points_from_corner(axes), points_a_pixel(axes)
+        wide, high = float(axes.bbox.width) * scale, float(axes.bbox.height) * scale
         # Of very many columns every second or third has its number.
         step = math.ceil((width(f"{count}", face) / HINTED + 3.0) * count / wide)
         for place in range(0, count, step):
             x = (place + 0.5) / count * wide
             write(axes, (x, high + 4.0), f"{place + 1}", face, points, ha="center")
-    return axes
 
-
-def describe_league(league: League) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    league
-        As in `plot_league`.
-
-    Returns
-    -------
-    str
-        Every treatment against the first.
-    """
-    return league.describe()
+    return replace(frame, paint=paint)
 
 
 def _shade(chance: float) -> str:
@@ -148,14 +141,4 @@ def _cell(axes: Axes, at: tuple[int, int], cell: str, face: Face, *, tall: bool)
         write(axes, (x, y + by), line, face, axes.transData, ha="center", color=INK)
 
 
-def _width(axes: Axes) -> float:
-    return float(axes.bbox.width) * _scale(axes)
-
-
-def _height(axes: Axes) -> float:
-    return float(axes.bbox.height) * _scale(axes)
-
-
-def _scale(axes: Axes) -> float:
-    root = axes.get_figure(root=True)
-    return 1.0 if root is None else 72.0 / float(root.dpi)
+plot_league, describe_league = verbs(_tailored, draw_tailored, width_mm=170.0)

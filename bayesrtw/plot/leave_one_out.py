@@ -5,12 +5,11 @@ arviz-plots has no such picture; the rows are drawn by `bayesrtw.plot.page`.
 
 from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-
 from bayesrtw.plot.interval_table import TAU, Extra, TableLayout, labels_of, read_table
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Forest
 from bayesrtw.plot.subject import Source, subject_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.printed import spell_probability
 
 if TYPE_CHECKING:
@@ -24,14 +23,7 @@ _ELPD = (
 )
 
 
-def plot_leave_one_out(
-    table: "pd.DataFrame",
-    source: Source,
-    *,
-    ci_prob: float = 0.95,
-    width_mm: float = 170.0,
-    ax: Axes | None = None,
-) -> Axes:
+def _read(table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95) -> Forest:
     """Draw the pooled effect without each study.
 
     Parameters
@@ -43,41 +35,12 @@ def plot_leave_one_out(
         The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
     ci_prob
         Probability of the table's intervals.
-    width_mm
-        Width of the figure in millimetres; columns that do not fit are left out.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Forest
         The axis of effects, as of `plot_forest`.
-
-    Raises
-    ------
-    SpecError
-        If a column is missing, or `ax` or `width_mm` is too small.
     """
-    return draw_page(_read(table, source, ci_prob), ax=ax, width_mm=width_mm)
-
-
-def describe_leave_one_out(table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    table, source, ci_prob
-        As in `plot_leave_one_out`.
-
-    Returns
-    -------
-    str
-        The result of all rows, and how far the probability of benefit moves.
-    """
-    return _read(table, source, ci_prob).describe()
-
-
-def _read(table: "pd.DataFrame", source: Source, ci_prob: float) -> Forest:
     others = table.loc[[str(name) != _WHOLE for name in table.index]]
     notes = []
     direction = subject_of(source).direction
@@ -107,3 +70,6 @@ def _named(source: Source, table: "pd.DataFrame", probability: float) -> str:
     """Name the row with a probability."""
     name = str(table.index[int((table["probability"] == probability).to_numpy().argmax())])
     return labels_of(source, "study").get(name, name)
+
+
+plot_leave_one_out, describe_leave_one_out = verbs(_read, draw_page, width_mm=170.0)

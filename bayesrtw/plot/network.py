@@ -6,18 +6,20 @@ colour of a judgement is the share of its studies with that risk of bias.
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle
 
 from bayesrtw.errors import SpecError
-from bayesrtw.plot.figure import FAINT, INK, MM, figure_style
-from bayesrtw.plot.frame import EDGE, PAD, Frame, Side, draw_frame, write
+from bayesrtw.plot.figure import FAINT, INK, MM
+from bayesrtw.plot.frame import EDGE, PAD, Frame, Side, Tailored, draw_tailored, write
 from bayesrtw.plot.judgement import MARKS, MISSING, Mark, sorted_marks
 from bayesrtw.plot.lettering import one_line, shorten, type_for, width
 from bayesrtw.plot.strip import Sample
 from bayesrtw.plot.subject import subject_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.question.edges import NOT_JUDGED, NetworkGraph
 
 #: Radii of discs and widths of lines in points, the least and the most; white between a disc and its name.
@@ -37,30 +39,24 @@ UPRIGHT: Final = 0.15
 _PALETTE: Final = {NOT_JUDGED: replace(MISSING, fill=FAINT), **MARKS}
 
 
-def plot_network(graph: NetworkGraph, *, width_mm: float = 84.0, ax: Axes | None = None) -> Axes:
+def _tailored(graph: NetworkGraph) -> Tailored:
     """Draw a network of treatments.
 
     Parameters
     ----------
     graph
         What `bayesrtw.network.graph` returned.
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Tailored
         In points from the middle of the circle that treatments stand on.
-
-    Raises
-    ------
-    SpecError
-        If `ax` or `width_mm` is too small.
     """
-    root = None if ax is None else ax.get_figure(root=True)
-    room = width_mm * MM if ax is None or root is None else ax.bbox.width * 72.0 / root.dpi
+    return Tailored(graph.describe(), partial(_laid, graph))
+
+
+def _laid(graph: NetworkGraph, room: float) -> Frame:
+    """Lay a network out for a width."""
     face = type_for(room).body
     across = room - 2 * EDGE - PAD - 6.0
     beside = DISC[1] + BESIDE
@@ -97,7 +93,7 @@ def plot_network(graph: NetworkGraph, *, width_mm: float = 84.0, ax: Axes | None
     subject = subject_of(graph.about)
     frame = Frame(
         kind="Network of treatments",
-        described=describe_network(graph),
+        described=graph.describe(),
         x=Side("", -across / 2, across / 2, bare=True),
         y=Side("", -up / 2, up / 2, bare=True),
         height=1.0,
@@ -107,8 +103,8 @@ def plot_network(graph: NetworkGraph, *, width_mm: float = 84.0, ax: Axes | None
         caveat=subject.caveat,
     )
     at = [(radius * math.sin(angle), radius * math.cos(angle)) for angle in turn]
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+
+    def paint(axes: Axes) -> None:
         for name in ("left", "bottom"):
             axes.spines[name].set_visible(False)
         order = [str(name) for name in graph.treatments.index]
@@ -136,23 +132,8 @@ def plot_network(graph: NetworkGraph, *, width_mm: float = 84.0, ax: Axes | None
                 )
             )
             _name(axes, name, (x, y), size, radius, room)
-    return axes
 
-
-def describe_network(graph: NetworkGraph) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    graph
-        As in `plot_network`.
-
-    Returns
-    -------
-    str
-        Treatments, comparisons with their studies, and people.
-    """
-    return graph.describe()
+    return replace(frame, paint=paint)
 
 
 def _most(graph: NetworkGraph) -> int:
@@ -222,3 +203,6 @@ def _name(
     side = 1 if x > 0 else -1
     beside = (x + side * (size + BESIDE), y)
     write(axes, beside, name, face, axes.transData, ha="left" if side > 0 else "right")
+
+
+plot_network, describe_network = verbs(_tailored, draw_tailored, width_mm=84.0)

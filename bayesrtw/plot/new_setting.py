@@ -4,19 +4,22 @@ arviz-plots' `plot_dist` can mark a reference value on a density of draws, but s
 knows no direction of benefit; the density here is the exact mixture.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
 from bayesrtw.analysis.run import Synthesis
 from bayesrtw.plot.density import Curve, posterior_curve, quantity_named
-from bayesrtw.plot.figure import BLUE, INK, ORANGE, SKY, VERMILLION, figure_style
+from bayesrtw.plot.figure import BLUE, INK, ORANGE, SKY, VERMILLION
 from bayesrtw.plot.fitted import number_in
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.prior_posterior import axis_title, draw_interval
 from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.strip import THICK, Sample
 from bayesrtw.plot.subject import Subject, subject_of, summary_of, tree_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.posterior.tree import new_of, pooled_of, which_of
 from bayesrtw.printed import spell_probability
 
@@ -27,13 +30,11 @@ AREAS, NEUTRAL_AREAS = ("benefit", "harm"), ("above", "below")
 BENEATH = 0.2
 
 
-def plot_new_setting(
+def _frame(
     source: Synthesis | xr.DataTree,
     *,
     ci_prob: float = 0.95,
-    width_mm: float = COLUMN_MM,
-    ax: Axes | None = None,
-) -> Axes:
+) -> Frame:
     """Draw the distribution of the effect in a new setting, with the probability of benefit shaded.
 
     Parameters
@@ -42,14 +43,10 @@ def plot_new_setting(
         A synthesis, or what `fit` returned.
     ci_prob
         Probability of the intervals beneath, in (0, 1).
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Frame
         Across in units of the reported scale; the density is per unit of the analysis scale.
 
     Raises
@@ -74,7 +71,7 @@ def plot_new_setting(
     tall = float(curve.density.max())
     frame = Frame(
         kind="New setting",
-        described=describe_new_setting(source, ci_prob=ci_prob),
+        described=_said(source, ci_prob),
         x=Side(axis_title(quantity, subject), low, high, subject.measure, subject.direction),
         y=Side("", -BENEATH * tall, 1.06 * tall, bare=True),
         height=0.55,
@@ -90,34 +87,23 @@ def plot_new_setting(
         ),
         caveat=subject.caveat,
     )
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+
+    def paint(axes: Axes) -> None:
         _areas(axes, curve, subject)
         back = subject.measure.back
         axes.plot(back(curve.x), curve.density, color=INK, linewidth=1.0, zorder=3)
         axes.axvline(subject.measure.null, color=INK, linewidth=0.6, zorder=1)
         draw_interval(axes, back(new), -0.3 * BENEATH * tall, VERMILLION)
         draw_interval(axes, back(pooled), -0.7 * BENEATH * tall, BLUE)
-    return axes
+
+    return replace(frame, paint=paint)
 
 
-def describe_new_setting(source: Synthesis | xr.DataTree, *, ci_prob: float = 0.95) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    source, ci_prob
-        As in `plot_new_setting`.
-
-    Returns
-    -------
-    str
-        The probability of benefit, and both intervals.
-    """
+def _said(source: Synthesis | xr.DataTree, ci_prob: float) -> str:
+    """Say the probability of benefit, and both intervals."""
     tree, subject = tree_of(source), subject_of(source)
     summary = summary_of(source, ci_prob)
     name = new_of(tree)
-    quantity_named(tree, name)
     said = []
     for each in (name, pooled_of(tree)):
         interval = Interval(
@@ -178,3 +164,6 @@ def _areas(axes: Axes, curve: Curve, subject: Subject) -> None:
             gid=gid,
             zorder=1.5,
         )
+
+
+plot_new_setting, describe_new_setting = verbs(_frame, draw_frame, width_mm=COLUMN_MM)

@@ -6,26 +6,19 @@ exactly, and the rows are drawn by `bayesrtw.plot.page`.
 
 from typing import TYPE_CHECKING
 
-from matplotlib.axes import Axes
-
 from bayesrtw.plot.interval_table import TAU, Extra, TableLayout, read_table
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Forest
 from bayesrtw.plot.subject import Source
+from bayesrtw.plot.verbs import verbs
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def plot_prior_panel(
-    table: "pd.DataFrame",
-    source: Source,
-    *,
-    ci_prob: float = 0.95,
-    of: str = "heterogeneity",
-    width_mm: float = 170.0,
-    ax: Axes | None = None,
-) -> Axes:
+def _read(
+    table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95, of: str = "heterogeneity"
+) -> Forest:
     """Draw the pooled effect, and beneath it that in a new setting, under each prior.
 
     Parameters
@@ -39,49 +32,12 @@ def plot_prior_panel(
         Probability of the table's intervals.
     of
         What the priors are of, in words.
-    width_mm
-        Width of the figure in millimetres; columns that do not fit are left out.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Forest
         The axis of effects, as of `plot_forest`.
-
-    Raises
-    ------
-    SpecError
-        If a column is missing, or `ax` or `width_mm` is too small.
     """
-    return draw_page(_read(table, source, ci_prob, of), ax=ax, width_mm=width_mm)
-
-
-def describe_prior_panel(
-    table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95, of: str = "heterogeneity"
-) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    table, source, ci_prob, of
-        As in `plot_prior_panel`.
-
-    Returns
-    -------
-    str
-        Each prior with its pooled effect.
-    """
-    forest = _read(table, source, ci_prob, of)
-    said = "; ".join(
-        f"{row.label}: {forest.spell(row.interval)}"
-        for row in forest.rows
-        if row.interval is not None
-    )
-    return f"{forest.describe()} {said}."
-
-
-def _read(table: "pd.DataFrame", source: Source, ci_prob: float, of: str) -> Forest:
     layout = TableLayout(
         kind="Panel of priors",
         subject=f"Prior of {of}",
@@ -90,3 +46,6 @@ def _read(table: "pd.DataFrame", source: Source, ci_prob: float, of: str) -> For
         extras=(Extra("tau", "τ", note=TAU),),
     )
     return read_table(table, source, layout, ci_prob=ci_prob)
+
+
+plot_prior_panel, describe_prior_panel = verbs(_read, draw_page, tell=Forest.each, width_mm=170.0)

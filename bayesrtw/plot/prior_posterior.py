@@ -4,7 +4,7 @@ arviz-plots has `plot_prior_posterior`; it draws kernel estimates of draws of bo
 analysis scale. Here the prior is its own density and the posterior that of the exact engine.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -21,13 +21,14 @@ from bayesrtw.plot.density import (
     prior_of,
     quantity_named,
 )
-from bayesrtw.plot.figure import BLUE, INK, QUIET, SKY, figure_style
+from bayesrtw.plot.figure import BLUE, INK, QUIET, SKY
 from bayesrtw.plot.fitted import number_in
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.strip import DASHES, THICK, Sample
 from bayesrtw.plot.subject import Subject, subject_of, summary_of, tree_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.posterior.tree import hyper_of, pooled_of, which_of
 from bayesrtw.printed import decimals, spell, spell_probability
 
@@ -58,14 +59,12 @@ class _Content:
         return f"Prior and posterior density. {self.title}. {self.numbers}"
 
 
-def plot_prior_posterior(
+def _frame(
     source: Synthesis | xr.DataTree,
     quantity: str = "",
     *,
     ci_prob: float = 0.95,
-    width_mm: float = COLUMN_MM,
-    ax: Axes | None = None,
-) -> Axes:
+) -> Frame:
     """Draw the prior and the posterior density of a quantity.
 
     Parameters
@@ -77,21 +76,12 @@ def plot_prior_posterior(
         pooled mean that is the headline unless given.
     ci_prob
         Probability of the interval drawn beneath, in (0, 1).
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Frame
         Across in units of the reported scale (ratios on a logarithmic axis, the density per unit of
         the log ratio); a heterogeneity SD on the analysis scale.
-
-    Raises
-    ------
-    SpecError
-        If the fit has no such quantity.
     """
     content = _read(source, quantity, ci_prob)
     subject = content.subject
@@ -119,8 +109,8 @@ def plot_prior_posterior(
         notes=(content.numbers,),
         caveat=subject.caveat,
     )
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+
+    def paint(axes: Axes) -> None:
         back = subject.measure.back if effect else np.asarray
         draw_posterior(axes, content.posterior, back(content.posterior.x), fill=True)
         if content.prior is not None:
@@ -138,25 +128,8 @@ def plot_prior_posterior(
             axes.axvline(null, color=INK, linewidth=0.6, zorder=1)
         it = content.interval
         draw_interval(axes, back([it.lower, it.centre, it.upper]), -0.5 * BENEATH * tall, BLUE)
-    return axes
 
-
-def describe_prior_posterior(
-    source: Synthesis | xr.DataTree, quantity: str = "", *, ci_prob: float = 0.95
-) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    source, quantity, ci_prob
-        As in `plot_prior_posterior`.
-
-    Returns
-    -------
-    str
-        One or two sentences with the posterior's median and interval, and the prior's.
-    """
-    return _read(source, quantity, ci_prob).described
+    return replace(frame, paint=paint)
 
 
 def draw_posterior(axes: Axes, curve: Curve, x: np.ndarray, *, fill: bool) -> None:
@@ -271,3 +244,6 @@ def _range(content: _Content) -> tuple[float, float]:
         low = min(low, max(float(inside[0]), low - 0.6 * width))
         high = max(high, min(float(inside[-1]), high + 0.6 * width))
     return min(low, -0.05 * width), max(high, 0.05 * width)
+
+
+plot_prior_posterior, describe_prior_posterior = verbs(_frame, draw_frame, width_mm=COLUMN_MM)

@@ -1,7 +1,7 @@
 """Curves of return to work of both arms, with what studies report of single dates on them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -14,10 +14,11 @@ from bayesrtw.errors import SpecError
 from bayesrtw.evidence.hazards import back
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.reported import HALF
-from bayesrtw.plot.figure import BLUE, VERMILLION, figure_style
+from bayesrtw.plot.figure import BLUE, VERMILLION
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.strip import DASHES, Sample
 from bayesrtw.plot.subject import evidence_of, subject_of, tree_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.posterior.tree import models_of, pooled_of
 
 Array = NDArray[np.float64]
@@ -72,19 +73,19 @@ class ReturnBands:
         return " ".join(found)
 
 
-def plot_returns(
+def _frame(
     source: Synthesis | xr.DataTree,
     *,
     evidence: Evidence | None = None,
     horizon: float = 365.0,
     ci_prob: float = 0.95,
-    width_mm: float = COLUMN_MM,
-    ax: Axes | None = None,
-) -> Axes:
+) -> Frame:
     """Draw the curves of return of both arms, averaged over the studies that tell one.
 
     The comparison is the mean of the studies' own curves, and the programme the same under the pooled hazard
-    ratio. Marks are the studies' own numbers: shares back by a date, medians and quartiles.
+    ratio: 400 draws of effects from the posterior, and for each the curve of every study given its effect and
+    all that it reports. Studies with a hazard ratio tell no curve. Marks are the studies' own numbers: shares
+    back by a date, medians and quartiles.
 
     Parameters
     ----------
@@ -96,58 +97,20 @@ def plot_returns(
         Last day.
     ci_prob
         Probability of the bands, in (0, 1).
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Frame
         Across days, upwards per cent of people who are back.
 
     Raises
     ------
     SpecError
         If no row tells a curve: then state one, ``brw.currencies.answers(...).plot()``.
-
-    Notes
-    -----
-    400 draws of effects from the posterior, and for each the curve of every study given its effect and all
-    that it reports. Studies with a hazard ratio tell no curve.
     """
     rows = evidence_of(source, evidence, "plot_returns")
     bands = _read(source, rows, horizon, ci_prob)
-    caveat = subject_of(source).caveat
-    return draw_returns(bands, rows, caveat=caveat, ax=ax, width_mm=width_mm)
-
-
-def describe_returns(
-    source: Synthesis | xr.DataTree,
-    *,
-    evidence: Evidence | None = None,
-    horizon: float = 365.0,
-    ci_prob: float = 0.95,
-) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    source, evidence, horizon, ci_prob
-        As in `plot_returns`.
-
-    Returns
-    -------
-    str
-        People back at three dates in both arms.
-    """
-    rows = evidence_of(source, evidence, "plot_returns")
-    return described(_read(source, rows, horizon, ci_prob))
-
-
-def described(bands: ReturnBands) -> str:
-    """Put curves into words."""
-    return " ".join(["Curves of return to work.", bands.said(), *bands.notes])
+    return framed(bands, rows, caveat=subject_of(source).caveat)
 
 
 def _read(
@@ -199,10 +162,8 @@ def _read(
     return ReturnBands(day[:, 0], (arms[0], arms[1]), called, None, notes)
 
 
-def draw_returns(
-    bands: ReturnBands, rows: Evidence, *, caveat: str, ax: Axes | None, width_mm: float
-) -> Axes:
-    """Draw curves, bands and the marks of studies."""
+def framed(bands: ReturnBands, rows: Evidence, *, caveat: str) -> Frame:
+    """Lay out curves, bands and the marks of studies."""
     every = {arm: own_numbers(rows, arm) for arm, *_ in ARMS}
     end = BEYOND * float(bands.day[-1])
     marks = {arm: own[own[:, 0] <= end] for arm, own in every.items()}
@@ -222,7 +183,7 @@ def draw_returns(
     sized += f" Own numbers of later days: {later}." * bool(later)
     frame = Frame(
         kind="Return to work",
-        described=described(bands),
+        described=" ".join(["Curves of return to work.", bands.said(), *bands.notes]),
         x=Side("Day", 0.0, end),
         y=Side("Back at work, %", 0.0, 100.0),
         height=0.75,
@@ -230,8 +191,8 @@ def draw_returns(
         notes=(*bands.notes[:-1], bands.notes[-1] + sized),
         caveat=caveat,
     )
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+
+    def paint(axes: Axes) -> None:
         for (arm, color, marker, called), band in zip(ARMS, bands.arms, strict=True):
             middle, low, high = 100.0 * band
             axes.fill_between(
@@ -261,7 +222,8 @@ def draw_returns(
         if bands.dashed is not None:
             for end in bands.dashed[0]:
                 axes.plot(bands.day, 100.0 * end, color=BLUE, linewidth=1.0, linestyle=DASHES)
-    return axes
+
+    return replace(frame, paint=paint)
 
 
 def own_numbers(rows: Evidence, arm: str) -> Array:
@@ -284,3 +246,6 @@ def own_numbers(rows: Evidence, arm: str) -> Array:
     days, shares, own = (np.concatenate(each) for each in zip(*found, strict=True))
     kept = np.isfinite(days) & np.isfinite(shares)
     return np.column_stack([days, shares, np.where(own > 0, own, 1.0)])[kept]
+
+
+plot_returns, describe_returns = verbs(_frame, draw_frame, width_mm=COLUMN_MM)

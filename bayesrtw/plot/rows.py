@@ -175,6 +175,19 @@ class Forest:
             [*said, *self.notes, *explained, *([f"Caveat: {self.caveat}"] if self.caveat else [])]
         )
 
+    def each(self) -> str:
+        """Put the plot in words, and every row with its interval."""
+        return self._with(self.rows)
+
+    def ends(self) -> str:
+        """Put the plot in words, and the first and the last row that has an interval."""
+        found = [row for row in self.rows if row.interval is not None]
+        return self._with((found[0], found[-1]))
+
+    def _with(self, rows: Sequence[Row]) -> str:
+        said = (f"{row.label}: {self.spell(row.interval)}" for row in rows if row.interval)
+        return f"{self.describe()} {'; '.join(said)}."
+
 
 def effect_column(
     rows: Sequence[Row],

@@ -3,7 +3,8 @@
 After Simonsohn, Simmons & Nelson (2020), doi:10.1038/s41562-020-0912-z. arviz-plots has no such picture.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -21,14 +22,15 @@ from bayesrtw.analysis.sensitivity import (
     known_as,
 )
 from bayesrtw.errors import SpecError
-from bayesrtw.plot.figure import BLUE, FAINT, INK, MM, QUIET, SKY, VERMILLION, figure_style
+from bayesrtw.plot.figure import BLUE, FAINT, INK, QUIET, SKY, VERMILLION
 from bayesrtw.plot.frame import (
     COLUMN_MM,
     MOST_HEIGHT,
     PAD,
     Frame,
     Side,
-    draw_frame,
+    Tailored,
+    draw_tailored,
     points_from_corner,
     write,
 )
@@ -38,6 +40,7 @@ from bayesrtw.plot.rows import Interval, spell_interval
 from bayesrtw.plot.scale import limits
 from bayesrtw.plot.strip import DOTS, Sample
 from bayesrtw.plot.subject import Source, Subject, subject_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.printed import spell_probability
 
 if TYPE_CHECKING:
@@ -105,14 +108,7 @@ class _Content:
         return title, said
 
 
-def plot_specification_curve(
-    panel: "Panel | pd.DataFrame",
-    source: Source,
-    *,
-    registered: str = "",
-    width_mm: float = COLUMN_MM,
-    ax: Axes | None = None,
-) -> Axes:
+def _tailored(panel: "Panel | pd.DataFrame", source: Source, *, registered: str = "") -> Tailored:
     """Draw all specifications sorted by their result, and beneath them what was chosen in each.
 
     Parameters
@@ -125,22 +121,18 @@ def plot_specification_curve(
         The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
     registered
         Index of the registered specification in a table.
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Tailored
         Across the rank, from 0; upwards effects on the reported scale.
-
-    Raises
-    ------
-    SpecError
-        If a column is missing, no row has an interval, or `ax` or `width_mm` is too small.
     """
     content = _read(panel, subject_of(source), registered)
+    return Tailored(content.describe(), partial(_laid, content))
+
+
+def _laid(content: _Content, room: float) -> Frame:
+    """Lay specifications out for a width."""
     subject, runs = content.subject, content.runs
     low, high = limits(
         runs[:, 1],
@@ -150,7 +142,6 @@ def plot_specification_curve(
         new=np.zeros(0),
         measure=subject.measure,
     )
-    room = width_mm * MM if ax is None else ax.bbox.width * 72.0 / _dpi(ax)
     face = type_for(room).body
     names = tuple(shorten(name, NAME_SHARE * room, face) for name, _ in content.lines)
     legend = [
@@ -172,36 +163,14 @@ def plot_specification_curve(
         reserve=ABOVE + ROW * len(names),
         names=names,
     )
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+
+    def paint(axes: Axes) -> None:
         axes.spines["bottom"].set_visible(False)
         axes.axhline(subject.measure.null, color=INK, linewidth=0.6, zorder=1)
         _curve(axes, content, (low, high))
         _matrix(axes, content, names, room)
-    return axes
 
-
-def describe_specification_curve(
-    panel: "Panel | pd.DataFrame", source: Source, *, registered: str = ""
-) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    panel, source, registered
-        As in `plot_specification_curve`.
-
-    Returns
-    -------
-    str
-        The lowest and the highest result, the range of probabilities, and the registered result.
-    """
-    return _read(panel, subject_of(source), registered).describe()
-
-
-def _dpi(axes: Axes) -> float:
-    root = axes.get_figure(root=True)
-    return 72.0 if root is None else float(root.dpi)
+    return replace(frame, paint=paint)
 
 
 def _curve(axes: Axes, content: _Content, ends: tuple[float, float]) -> None:
@@ -336,3 +305,8 @@ def _lines(
             for option in sorted(options)
         ]
     return found
+
+
+plot_specification_curve, describe_specification_curve = verbs(
+    _tailored, draw_tailored, width_mm=COLUMN_MM
+)

@@ -6,61 +6,31 @@ arviz-plots has no such picture; the rows are drawn by `bayesrtw.plot.page`.
 from typing import Final
 
 import numpy as np
-from matplotlib.axes import Axes
 
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest, Interval, Row, effect_column
 from bayesrtw.plot.subject import subject_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.printed import spell_probability
 from bayesrtw.question.inconsistency import Splits, counted
 
 _CALLED: Final = {"direct": "direct", "indirect": "indirect", "network": "network"}
 
 
-def plot_splits(splits: Splits, *, width_mm: float = 170.0, ax: Axes | None = None) -> Axes:
+def _read(splits: Splits) -> Forest:
     """Draw what is told directly, indirectly and together of each comparison that was split.
 
     Parameters
     ----------
     splits
         What `bayesrtw.network.splits` returned.
-    width_mm
-        Width of the figure in millimetres; columns that do not fit are left out.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Forest
         The axis of effects, as of `plot_forest`.
-
-    Raises
-    ------
-    SpecError
-        If `ax` or `width_mm` is too small.
     """
-    return draw_page(_read(splits), ax=ax, width_mm=width_mm)
-
-
-def describe_splits(splits: Splits) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    splits
-        As in `plot_splits`.
-
-    Returns
-    -------
-    str
-        Both sources of each comparison, and how far they are apart.
-    """
-    return splits.describe()
-
-
-def _read(splits: Splits) -> Forest:
-    """Take the rows of the picture from the tables."""
     subject, rows, chances = subject_of(splits.about), list[Row](), list[str]()
     sources = splits.table
     for (one, other), check in zip(
@@ -106,3 +76,11 @@ def _read(splits: Splits) -> Forest:
         caveat=subject.caveat,
         phrases=True,
     )
+
+
+plot_splits, _ = verbs(_read, draw_page, width_mm=170.0)
+
+
+def describe_splits(splits: Splits) -> str:
+    """Put the picture in words for who cannot see it: those of the result."""
+    return splits.describe()

@@ -3,21 +3,21 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from bayesrtw.evidence.hazards import ReturnCurve, back
-from bayesrtw.plot.frame import COLUMN_MM
+from bayesrtw.plot.frame import COLUMN_MM, Frame, draw_frame
 from bayesrtw.plot.lettering import one_line
-from bayesrtw.plot.returns import POINTS, ReturnBands, described, draw_returns
+from bayesrtw.plot.returns import POINTS, ReturnBands, framed
 from bayesrtw.plot.subject import subject_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.question.asked import About
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def plot_stated_returns(
+def _frame(
     table: "pd.DataFrame",
     about: About,
     *,
@@ -25,9 +25,7 @@ def plot_stated_returns(
     source: str,
     horizon: float = 365.0,
     ci_prob: float = 0.95,
-    width_mm: float = COLUMN_MM,
-    ax: Axes | None = None,
-) -> Axes:
+) -> Frame:
     """Draw a stated curve of return, and what the pooled hazard ratio makes of it.
 
     Parameters
@@ -42,48 +40,14 @@ def plot_stated_returns(
         Last day.
     ci_prob
         Probability of the intervals in `table`.
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Frame
         Across days, upwards per cent of people who are back.
-
-    Raises
-    ------
-    SpecError
-        If `ax` or `width_mm` is too small.
     """
     bands = _read(table, curve, source, horizon, ci_prob)
-    caveat = subject_of(about).caveat
-    return draw_returns(bands, about.evidence, caveat=caveat, ax=ax, width_mm=width_mm)
-
-
-def describe_stated_returns(
-    table: "pd.DataFrame",
-    about: About,  # noqa: ARG001 - what pictures of answers are given
-    *,
-    curve: ReturnCurve,
-    source: str,
-    horizon: float = 365.0,
-    ci_prob: float = 0.95,
-) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    table, about, curve, source, horizon, ci_prob
-        As in `plot_stated_returns`.
-
-    Returns
-    -------
-    str
-        People back at three dates in both arms.
-    """
-    return described(_read(table, curve, source, horizon, ci_prob))
+    return framed(bands, about.evidence, caveat=subject_of(about).caveat)
 
 
 def _read(
@@ -110,3 +74,6 @@ def _read(
         (shares("new setting", "lower", "upper"), f"in a new setting, {percent}"),
         notes,
     )
+
+
+plot_stated_returns, describe_stated_returns = verbs(_frame, draw_frame, width_mm=COLUMN_MM)

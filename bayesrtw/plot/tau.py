@@ -3,6 +3,8 @@
 Densities come from the exact engine (see `bayesrtw.plot.density` for why not from arviz-plots).
 """
 
+from dataclasses import replace
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -11,11 +13,12 @@ from bayesrtw.analysis.run import Synthesis
 from bayesrtw.errors import SpecError
 from bayesrtw.model.term import told_apart
 from bayesrtw.plot.density import posterior_curve, prior_curve, prior_of, quantity_named
-from bayesrtw.plot.figure import BLUE, INK, PURPLE, VERMILLION, figure_style
+from bayesrtw.plot.figure import BLUE, INK, PURPLE, VERMILLION
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.prior_posterior import draw_interval
 from bayesrtw.plot.strip import DASHES, Sample
 from bayesrtw.plot.subject import Subject, subject_of, summary_of, tree_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.posterior.tree import hyper_of
 from bayesrtw.printed import decimals, spell
 
@@ -26,13 +29,11 @@ COLORS = (BLUE, VERMILLION, PURPLE)
 BENEATH = 0.08
 
 
-def plot_tau(
+def _frame(
     source: Synthesis | xr.DataTree,
     *,
     ci_prob: float = 0.95,
-    width_mm: float = COLUMN_MM,
-    ax: Axes | None = None,
-) -> Axes:
+) -> Frame:
     """Draw the posterior of every heterogeneity SD, with its prior dashed.
 
     Parameters
@@ -41,23 +42,14 @@ def plot_tau(
         A synthesis, or what `fit` returned.
     ci_prob
         Probability of the intervals beneath, in (0, 1).
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Frame
         Across the SD on the analysis scale; upwards its density.
-
-    Raises
-    ------
-    SpecError
-        If the model has no heterogeneity.
     """
     tree, subject = tree_of(source), subject_of(source)
-    names = _names(tree)
+    names, told = _names(tree), _numbers(source, subject, ci_prob)
     summary = summary_of(source, ci_prob)
     curves = [posterior_curve(tree, quantity_named(tree, name)) for name in names]
     high = max(float(curve.x[-1]) for curve in curves)
@@ -75,16 +67,16 @@ def plot_tau(
     )
     frame = Frame(
         kind="Heterogeneity",
-        described=describe_tau(source, ci_prob=ci_prob),
+        described=f"Posterior and prior density of heterogeneity. {told}",
         x=Side(f"Heterogeneity τ, SD of true effects{scale}", 0.0, high),
         y=Side("", -BENEATH * tall * len(names) - 0.02 * tall, 1.06 * tall, bare=True),
         height=0.55,
         legend=tuple(legend),
-        notes=(_numbers(source, subject, ci_prob),),
+        notes=(told,),
         caveat=subject.caveat,
     )
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+
+    def paint(axes: Axes) -> None:
         for place, (name, curve) in enumerate(zip(names, curves, strict=True)):
             color = COLORS[place % len(COLORS)]
             axes.plot(curve.x, curve.density, color=color, linewidth=1.4, gid=f"posterior: {name}")
@@ -93,24 +85,8 @@ def plot_tau(
                 axes.plot(prior.x, prior.density, color=color, linewidth=1.0, linestyle=DASHES)
             ends = summary.loc[name, ["lower", "median", "upper"]].to_numpy(dtype=np.float64)
             draw_interval(axes, ends, -BENEATH * tall * (place + 0.6), color)
-    return axes
 
-
-def describe_tau(source: Synthesis | xr.DataTree, *, ci_prob: float = 0.95) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    source, ci_prob
-        As in `plot_tau`.
-
-    Returns
-    -------
-    str
-        The median and interval of each SD.
-    """
-    numbers = _numbers(source, subject_of(source), ci_prob)
-    return f"Posterior and prior density of heterogeneity. {numbers}"
+    return replace(frame, paint=paint)
 
 
 def _names(tree: xr.DataTree) -> list[str]:
@@ -137,3 +113,6 @@ def _numbers(source: Synthesis | xr.DataTree, subject: Subject, ci_prob: float) 
                 f"At that median, 95% of true effects lie within a factor of {factor:.2f} of their mean."
             )
     return " ".join(said)
+
+
+plot_tau, describe_tau = verbs(_frame, draw_frame, width_mm=COLUMN_MM)

@@ -4,6 +4,7 @@ arviz-plots has no such picture.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -11,12 +12,13 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from bayesrtw.errors import SpecError
-from bayesrtw.plot.figure import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, VERMILLION, figure_style
+from bayesrtw.plot.figure import BLUE, GREEN, INK, ORANGE, PURPLE, QUIET, VERMILLION
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.interval_table import numbers, require
 from bayesrtw.plot.lettering import one_line
 from bayesrtw.plot.strip import DASHES, DOTS, Sample
 from bayesrtw.plot.subject import Source, subject_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.printed import spell_probability
 
 if TYPE_CHECKING:
@@ -36,15 +38,13 @@ LINES: Final = (
 )
 
 
-def plot_tipping(
+def _frame(
     table: "pd.DataFrame",
     source: Source,
     *,
     x_title: str = "Bias of every estimate, analysis scale",
     thresholds: Sequence[float] = (0.5,),
-    width_mm: float = COLUMN_MM,
-    ax: Axes | None = None,
-) -> Axes:
+) -> Frame:
     """Draw the probability of benefit against the strength of a bias, one line a design.
 
     Parameters
@@ -58,37 +58,28 @@ def plot_tipping(
         What ``x`` is, with its unit.
     thresholds
         Probabilities at which a conclusion changes, drawn as lines across.
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Frame
         Across ``x``, upwards the probability of benefit.
-
-    Raises
-    ------
-    SpecError
-        If a column is missing, there are more than six lines, or `ax` or `width_mm` is too small.
     """
     lines = _read(table)
     x = np.concatenate([line[0] for line in lines.values()])
-    subject = subject_of(source)
+    told, subject = _numbers(lines, thresholds), subject_of(source)
     margin = 0.03 * float(np.ptp(x)) or 0.5
     frame = Frame(
         kind="Tipping curves",
-        described=describe_tipping(table, source, thresholds=thresholds),
+        described=f"Tipping curves of the probability {subject.direction.said}. {told}",
         x=Side(one_line(x_title), float(x.min()) - margin, float(x.max()) + margin),
         y=Side(f"Probability {subject.direction.said}", -0.02, 1.02),
         height=0.7,
         legend=tuple(_legend(lines, thresholds)),
-        notes=(_numbers(lines, thresholds),),
+        notes=(told,),
         caveat=subject.caveat,
     )
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+
+    def paint(axes: Axes) -> None:
         for value in thresholds:
             axes.axhline(value, color=INK, linewidth=0.6, linestyle=DOTS, zorder=1)
         for (name, (at, probability)), (color, dash) in zip(lines.items(), LINES, strict=False):
@@ -114,27 +105,8 @@ def plot_tipping(
                     markeredgewidth=0.8,
                     zorder=4,
                 )
-    return axes
 
-
-def describe_tipping(
-    table: "pd.DataFrame", source: Source, *, thresholds: Sequence[float] = (0.5,)
-) -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    table, source, thresholds
-        As in `plot_tipping`.
-
-    Returns
-    -------
-    str
-        Where each line crosses each threshold.
-    """
-    lines = _read(table)
-    said = subject_of(source).direction.said
-    return f"Tipping curves of the probability {said}. {_numbers(lines, thresholds)}"
+    return replace(frame, paint=paint)
 
 
 def crossings(
@@ -217,3 +189,6 @@ def _read(
             f"tipping curves: {len(lines)} lines cannot be told apart; draw at most {len(LINES)}."
         )
     return lines
+
+
+plot_tipping, describe_tipping = verbs(_frame, draw_frame, width_mm=COLUMN_MM)

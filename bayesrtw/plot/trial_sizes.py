@@ -3,6 +3,7 @@
 arviz-plots has no such picture.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +12,12 @@ from numpy.typing import NDArray
 
 from bayesrtw.decision.cost_stakes import spell_money
 from bayesrtw.errors import SpecError
-from bayesrtw.plot.figure import INK, figure_style
+from bayesrtw.plot.figure import INK
 from bayesrtw.plot.frame import COLUMN_MM, Frame, Side, draw_frame
 from bayesrtw.plot.strip import Sample
 from bayesrtw.plot.subject import Source, subject_of
 from bayesrtw.plot.tipping import LINES
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.printed import spell_probability
 
 if TYPE_CHECKING:
@@ -27,14 +29,12 @@ MONEY = {"people": "value to all people", "net": "value less the trial's cost", 
 PERSON, CHANGE = "value to each person", "probability that the class changes"
 
 
-def plot_trial_sizes(
+def _frame(
     table: "pd.DataFrame",
     source: Source,
     *,
     currency: str = "",
-    width_mm: float = COLUMN_MM,
-    ax: Axes | None = None,
-) -> Axes:
+) -> Frame:
     """Draw what the next trial would be worth against its size.
 
     Parameters
@@ -46,28 +46,20 @@ def plot_trial_sizes(
         The synthesis, tree or evidence that it is about: says the caveat.
     currency
         Of the values.
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure.
 
     Returns
     -------
-    Axes
+    Frame
         Across people, upwards money or a probability.
-
-    Raises
-    ------
-    SpecError
-        If there are fewer than two sizes, or `ax` or `width_mm` is too small.
     """
     n, lines, unit = _read(table, currency)
+    told, subject = _numbers(n, lines, currency), subject_of(source)
     every = np.concatenate(list(lines.values()))
     low, high = min(0.0, float(every.min())), max(0.0, float(every.max()))
     room = 0.04 * ((high - low) or 1.0)
     frame = Frame(
         kind="The next trial by its size",
-        described=describe_trial_sizes(table, source, currency=currency),
+        described=" ".join(["The next trial by its size.", told, *subject.means]),
         x=Side("People in both groups", 0.0, 1.02 * float(n.max())),
         y=Side(unit, low - room, high + room),
         height=0.65,
@@ -75,11 +67,11 @@ def plot_trial_sizes(
             (Sample(color, 1.4, "o", 3.5, dash=dash), name)
             for name, (color, dash) in zip(lines, LINES, strict=False)
         ),
-        notes=(_numbers(n, lines, currency),),
-        caveat=subject_of(source).caveat,
+        notes=(told,),
+        caveat=subject.caveat,
     )
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
+
+    def paint(axes: Axes) -> None:
         axes.axhline(0.0, color=INK, linewidth=0.6, zorder=1)
         for (name, values), (color, dash) in zip(lines.items(), LINES, strict=False):
             axes.plot(
@@ -93,26 +85,8 @@ def plot_trial_sizes(
                 gid=f"trial sizes: {name}",
                 zorder=3,
             )
-    return axes
 
-
-def describe_trial_sizes(table: "pd.DataFrame", source: Source, *, currency: str = "") -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    table, source, currency
-        As in `plot_trial_sizes`.
-
-    Returns
-    -------
-    str
-        Every line at the smallest and the largest size, and the size with the most left.
-    """
-    n, lines, _ = _read(table, currency)
-    which = subject_of(source).which
-    said = f" Pooled effect: {which}." if which else ""
-    return f"The next trial by its size. {_numbers(n, lines, currency)}{said}"
+    return replace(frame, paint=paint)
 
 
 def _read(
@@ -159,3 +133,6 @@ def _numbers(n: NDArray[np.float64], lines: dict[str, NDArray[np.float64]], curr
             else "No size is worth what it costs."
         )
     return " ".join(said)
+
+
+plot_trial_sizes, describe_trial_sizes = verbs(_frame, draw_frame, width_mm=COLUMN_MM)

@@ -5,20 +5,22 @@ differ in lightness, so that grey print is enough. A probability stands where it
 such picture.
 """
 
+from functools import partial
 from typing import Final
 
 import pandas as pd
-from matplotlib.axes import Axes
 
-from bayesrtw.plot.figure import FAINT, INK, MM, figure_style
-from bayesrtw.plot.frame import Frame, Side, draw_frame, write
-from bayesrtw.plot.lettering import one_line, shorten, type_for, width
+from bayesrtw.plot.bars import NAME_SHARE, BarPart, bars
+from bayesrtw.plot.figure import FAINT, INK
+from bayesrtw.plot.frame import Frame, Tailored, draw_tailored
+from bayesrtw.plot.lettering import one_line, shorten, type_for
 from bayesrtw.plot.strip import Sample
 from bayesrtw.plot.subject import Source, subject_of
+from bayesrtw.plot.verbs import verbs
 from bayesrtw.printed import spell_probability
 
-#: Height of a row in points, of its bar as a share of it; names take at most this share of the width.
-ROW, BAR, NAME_SHARE = 20.0, 0.72, 0.36
+#: Height of a row in points.
+ROW: Final = 20.0
 
 #: Columns that are sums of zones and no zones.
 SUMS: Final = ("matters", "harms")
@@ -27,14 +29,7 @@ SUMS: Final = ("matters", "harms")
 HARM, BENEFIT, LIGHTEST = (213, 94, 0), (0, 78, 124), 0.75
 
 
-def plot_zones(
-    zones: pd.DataFrame,
-    source: Source,
-    *,
-    thresholds: str = "",
-    width_mm: float = 84.0,
-    ax: Axes | None = None,
-) -> Axes:
+def _tailored(zones: pd.DataFrame, source: Source, *, thresholds: str = "") -> Tailored:
     """Draw the probability of each zone.
 
     Parameters
@@ -45,95 +40,56 @@ def plot_zones(
         What it is of.
     thresholds
         Where zones begin, in words; stands below the picture.
-    width_mm
-        Width of the figure in millimetres.
-    ax
-        Empty axes whose place on their figure is used; None makes a figure as high as the bars need.
 
     Returns
     -------
-    Axes
+    Tailored
         Across probability, downwards the number of the effect, from 0.
-
-    Raises
-    ------
-    SpecError
-        If `ax` or `width_mm` is too small.
     """
-    names = [str(name) for name in zones.columns if name not in SUMS]
-    table, subject = zones[names], subject_of(source)
-    count = len(table)
-    root = None if ax is None else ax.get_figure(root=True)
-    room = width_mm * MM if ax is None or root is None else ax.bbox.width * 72.0 / root.dpi
-    face = type_for(room).body
-    rows = [
-        shorten(
-            one_line(", ".join(key) if isinstance(key, tuple) else str(key)),
-            NAME_SHARE * room,
-            face,
-        )
-        for key in table.index
-    ]
-    shares = table.to_numpy(dtype=float)
-    shades = [_shade(place, len(names)) for place in range(len(names))]
-    ticks = (0.0, 0.25, 0.5, 0.75, 1.0)
-    frame = Frame(
-        kind="Zones",
-        described=describe_zones(zones, source, thresholds=thresholds),
-        x=Side("Probability", 0.0, 1.0, values=ticks, labels=tuple(f"{t:g}" for t in ticks)),
-        y=Side("", count - 0.5, -0.5, values=tuple(range(count)), labels=tuple(rows)),
-        height=1.0,
-        up=ROW * count,
-        legend=tuple(
-            (Sample(shade, area=True), name) for shade, name in zip(shades, names, strict=True)
-        ),
-        notes=(f"{thresholds[:1].upper()}{thresholds[1:]}.",) if thresholds else (),
-        caveat=subject.caveat,
-    )
-    with figure_style():
-        axes = draw_frame(frame, ax=ax, width_mm=width_mm)
-        axes.spines["left"].set_visible(False)
-        axes.tick_params(axis="y", length=0)
-        root = axes.get_figure(root=True)
-        long = axes.bbox.width * (72.0 / root.dpi if root is not None else 1.0)
-        for row in range(count):
-            start = 0.0
-            for place, name in enumerate(names):
-                share = float(shares[row, place])
-                axes.barh(
-                    row, share, BAR, left=start, color=shades[place], edgecolor=INK, linewidth=0.4,
-                    gid=f"{rows[row]}: {name}",
-                )  # fmt: skip
-                text = spell_probability(share)
-                if share * long > width(text, face) + 4.0:
-                    # On the darkest blue alone white is read more easily.
-                    at, ink = (start + share / 2, row), "white" if place == len(names) - 1 else INK
-                    write(axes, at, text, face, axes.transData, ha="center", color=ink)
-                start += share
-    return axes
-
-
-def describe_zones(zones: pd.DataFrame, source: Source, *, thresholds: str = "") -> str:
-    """Put the picture in words for who cannot see it.
-
-    Parameters
-    ----------
-    zones, source, thresholds
-        As in `plot_zones`.
-
-    Returns
-    -------
-    str
-        Of each effect the probability of every zone.
-    """
-    names = [str(name) for name in zones.columns if name not in SUMS]
+    caveat = subject_of(source).caveat
+    table = zones[[name for name in zones.columns if name not in SUMS]]
     said = []
-    for key, row in zones.iterrows():
-        of = ", ".join(key) if isinstance(key, tuple) else str(key)
-        told = ", ".join(f"{name} {spell_probability(float(row[name]))}" for name in names)
-        said.append(f"{of[:1].upper()}{of[1:]}: {told}.")
+    for name, row in zip(_effects(table), table.to_numpy(dtype=float).tolist(), strict=True):
+        told = (f"{zone} {spell_probability(p)}" for zone, p in zip(table, row, strict=True))
+        said.append(f"{name[:1].upper()}{name[1:]}: {', '.join(told)}.")
     where = f"Zones of the effect: {thresholds}." if thresholds else "Zones of the effect."
-    return " ".join(filter(None, [where, *said, subject_of(source).caveat]))
+    described = " ".join(filter(None, [where, *said, caveat]))
+    return Tailored(described, partial(_laid, table, described, thresholds, caveat))
+
+
+def _effects(table: pd.DataFrame) -> list[str]:
+    """Name the effects of the rows."""
+    return [", ".join(key) if isinstance(key, tuple) else str(key) for key in table.index]
+
+
+def _laid(table: pd.DataFrame, told: str, thresholds: str, caveat: str, room: float) -> Frame:
+    """Lay bars out for a width."""
+    face, count = type_for(room).body, table.shape[1]
+    names = [shorten(one_line(each), NAME_SHARE * room, face) for each in _effects(table)]
+    # On the darkest blue alone white is read more easily.
+    looks = [
+        (_shade(place, count), "white" if place == count - 1 else INK, str(zone))
+        for place, zone in enumerate(table)
+    ]
+    every = [
+        [
+            BarPart(share, shade, ink, spell_probability(share), f"{name}: {zone}")
+            for share, (shade, ink, zone) in zip(shares, looks, strict=True)
+        ]
+        for name, shares in zip(names, table.to_numpy(dtype=float).tolist(), strict=True)
+    ]
+    return bars(
+        "Zones",
+        told,
+        "Probability",
+        names,
+        every,
+        room=room,
+        row=ROW,
+        legend=((Sample(shade, area=True), zone) for shade, _, zone in looks),
+        notes=(f"{thresholds[:1].upper()}{thresholds[1:]}.",) if thresholds else (),
+        caveat=caveat,
+    )
 
 
 def _shade(place: int, count: int) -> str:
@@ -146,3 +102,6 @@ def _shade(place: int, count: int) -> str:
     end = HARM if place < middle else BENEFIT
     mixed = (round(part + white * (255 - part)) for part in end)
     return "#" + "".join(f"{part:02x}" for part in mixed)
+
+
+plot_zones, describe_zones = verbs(_tailored, draw_tailored, width_mm=84.0)

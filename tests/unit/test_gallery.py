@@ -1,6 +1,8 @@
 """The gallery: every picture has a script, and every script draws it."""
 
+import inspect
 import runpy
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -15,11 +17,17 @@ PLOTS = Path(bayesrtw.__file__).parent / "plot"
 
 
 def test_every_picture_has_a_script_and_a_sentence():
-    written = {path.stem: path.read_text("utf-8") for path in PLOTS.glob("*.py")}
-    drawn = {name for name, text in written.items() if f"def plot_{name}(" in text}
-    assert len(drawn) > 15
+    homes = {path.stem: import_module(f"bayesrtw.plot.{path.stem}") for path in PLOTS.glob("*.py")}
+    drawn = {name for name, home in homes.items() if hasattr(home, f"plot_{name}")}
+    assert len(drawn) > 25
     assert {f"plot_{name}" for name in drawn} <= {path.stem for path in SCRIPTS}
-    assert [name for name in drawn if f"def describe_{name}(" not in written[name]] == []
+    for name in drawn:
+        plot, tell = (getattr(homes[name], f"{verb}_{name}") for verb in ("plot", "describe"))
+        asked = list(inspect.signature(tell).parameters)
+        takes = list(inspect.signature(plot).parameters)
+        assert set(asked) < set(takes), name
+        assert "width_mm" in set(takes) - set(asked)
+        assert all(f"\n{each}" in inspect.getdoc(plot).replace(", ", "\n") for each in takes), name
 
 
 def test_scripts_open_with_a_title():
