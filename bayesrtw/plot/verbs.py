@@ -25,14 +25,14 @@ SpecError
 """
 
 
-class Told(Protocol):
+class Described(Protocol):
     """What a picture holds, which knows its words."""
 
     def describe(self) -> str:
         """Put the picture in words."""
 
 
-def verbs[Content: Told](
+def verbs[Content: Described](
     read: Callable[..., Content],
     draw: Callable[..., Axes],
     *,
