@@ -47,6 +47,7 @@ RULES: Final[dict[str, str]] = {
     "not-pooled": "Every row of a review can be pooled.",
     "zero-cells": "No cell of a table of counts is empty.",
     "no-events": "In every trial somebody has the event, and somebody does not.",
+    "clusters-ignored": "Standard errors of trials randomised by group allow for the groups.",
     "fractional-counts": "Events and people are whole numbers.",
     "repeated-line": "No two lines are alike in everything printed.",
     "comparison-first": "Effects are of the programme against its comparison.",

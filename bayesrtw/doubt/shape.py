@@ -1,6 +1,7 @@
 """What a table as a whole makes one ask: its scale, its totals, its repeated lines, whole counts."""
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -24,6 +25,8 @@ _SUMMED: Final = 2
 _LIKE: Final = 0.05
 #: Columns of counts and people.
 _COUNTS: Final = tuple(f"{name}{end}" for name in ("events", "n") for end in ("_t", "_c", ""))
+#: What columns are called that tell of groups that were randomised.
+_OF_CLUSTERS: Final = re.compile(r"\bicc\b|intra-?cluster|\bclusters?\b", re.IGNORECASE)
 #: Columns that are worked out here; two lines may be alike in all others.
 _OURS: Final = frozenset({"conversion", "doubts", "bound"})
 
@@ -143,6 +146,39 @@ def _fractions(rows: Rows) -> Iterator[Doubt]:
             yield rows.doubt(row, ", ".join(odd), "fractional-counts", text)
 
 
+def _clustered(rows: Rows) -> Iterator[Doubt]:
+    """Find errors that counts or SDs of trials randomised by group give, as if by person."""
+    told = [str(n) for n in rows.evidence.data.data_vars if _OF_CLUSTERS.search(str(n))]
+    own = (["events_t", "events_c"], ["sd_t", "sd_c"])
+    for row in {row for columns in own for row in rows.having("effect", "se", *columns)}:
+        design = rows.text("design", row)
+        said = [f"{name} {rows.text(name, row)}" for name in told if rows.text(name, row)]
+        if math.isnan(rows.number("estimate_printed", row)) and (
+            design.startswith("cluster") or (said and not design)
+        ):
+            text = (
+                f"randomised by group ({', '.join(said) or design}), and its standard error is that of "
+                "people randomised one by one, which is too small: divide events and people (n of means) "
+                "by 1 + (cluster size - 1) ICC, or give effect and se that allow for the groups"
+            )
+            yield rows.doubt(row, "se", "clusters-ignored", text)
+
+
+def _parts_and_whole(rows: Rows) -> Iterator[Doubt]:
+    """Find studies whose parts stand beside the whole: Alm (men), Alm (women), Alm (all)."""
+    pattern = re.compile(r"(.+?)\s*[(\[,:]\s*([^()\[\],:]+?)[)\]]?")
+    cut = {row: m.groups() for row, name in enumerate(rows.study) if (m := pattern.fullmatch(name))}
+    for row, (stem, part) in cut.items() if len(cut) > _SUMMED else ():
+        alike = [each for each, (of, _) in cut.items() if of == stem]
+        alike = [each for each in alike if rows.agree(row, each, "outcome", "measure")]
+        if len(alike) > _SUMMED and is_total(f"{part} participants"):
+            text = (
+                f"{len(alike) - 1} rows of parts of {stem!r} stand beside it, so that their people count "
+                "twice; leave the whole out, or the parts"
+            )
+            yield rows.doubt(row, "study", "total-row", text)
+
+
 def _repeated(rows: Rows) -> Iterator[Doubt]:
     """Find lines that are alike in everything printed, and stayed in."""
     columns = [str(name) for name in rows.evidence.data.data_vars if name not in _OURS]
@@ -232,5 +268,6 @@ def _comparison_first(rows: Rows) -> Iterator[Doubt]:
 _RATIOS: Final = (0.05, 20.0)
 
 CHECKS: Final = (
-    *(_totals, _fractions, _repeated, _scale, _alike, _comparison_first, _unpoolable, _not_heard),
+    *(_totals, _parts_and_whole, _fractions, _clustered, _repeated, _scale, _alike),
+    *(_comparison_first, _unpoolable, _not_heard),
 )

@@ -1,27 +1,15 @@
 """One row an arm, as network packages have it, to contrasts within each study."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.cells import Table
-from bayesrtw.reading.speaking import compared
+from bayesrtw.reading.speaking import compared, is_control, is_programme
 
 #: Quantities of one arm that become columns of two groups.
 _OF_ARM: Final = ("events", "non_events", "n", "mean", "sd", "se_mean", "person_time", "pct")
-
-#: What nobody calls a programme.
-_CONTROL: Final = re.compile(
-    r"\b(control|placebo|plac|pbo|no treatment|no intervention|usual care|standard care|sham|untreated"
-    r"|wait(ing)?[ -]?list|tau|cau|kontroll\w*|keine|none|ctrl|standard of care)\b",
-    re.IGNORECASE,
-)
-
-
-def is_control(name: str) -> bool:
-    """Whether a name is that of a control group."""
-    return _CONTROL.search(name) is not None
 
 
 def contrasts(table: Table) -> tuple[Table, list[str]]:
@@ -51,6 +39,13 @@ def contrasts(table: Table) -> tuple[Table, list[str]]:
             f"{studies[ref]}: {treatments[ref]}" if paired[ref] > 1 else "" for _, ref in chosen
         ]
     kinds = dict.fromkeys(columns["comparison"])
+    for row, reference in chosen if len(kinds) == 1 else ():
+        one, other = treatments[row], treatments[reference]
+        if not is_control(other) and (is_control(one) or not is_programme(one)):
+            raise EvidenceError(
+                f"{table.where}: nothing says whether {one!r} or {other!r} is what the other is compared "
+                "with; write control, or usual care, for it."
+            )
     said = [
         f"one row an arm: {len(studies)} arms of {len(groups)} studies, {len(chosen)} contrasts"
     ]
@@ -85,10 +80,13 @@ def compared_rows(table: Table) -> tuple[Table, list[str]]:
 
 def _order(
     treatments: Sequence[str], several: Sequence[Sequence[int]]
-) -> dict[str, tuple[bool, int, str]]:
-    """Rank treatments as comparators: controls first, then those of most studies."""
+) -> dict[str, tuple[bool, bool, int, str]]:
+    """Rank treatments as comparators: controls first, then those of most studies, programmes last."""
     count = Counter(treatments[row] for rows in several for row in rows)
-    return {name: (not is_control(name), -count[name], name) for name in set(treatments)}
+    return {
+        name: (not is_control(name), is_programme(name), -count[name], name)
+        for name in set(treatments)
+    }
 
 
 def _columns(

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bayesrtw.errors import EvidenceError
-from bayesrtw.reading.arms import is_control
 from bayesrtw.reading.headings import meanings, names_studies, of_group, tokens, with_stem
+from bayesrtw.reading.speaking import is_control
 
 #: What is written of sums below them.
 _OF_SUMS: Final = re.compile(
@@ -82,7 +82,8 @@ def results(header: list[str], rows: list[list[str]], lines: list[int], where: s
     return found
 
 
-def _width(row: Sequence[str]) -> int:
+def breadth(row: Sequence[str]) -> int:
+    """Count the cells of a row that hold something."""
     return sum(1 for cell in row if cell)
 
 
@@ -106,7 +107,7 @@ def _without_totals(found: Results) -> None:
             again += 1
         elif (place or (study and len(found.rows) > 1)) and is_total(first):
             found.totals.append((found.lines[place], first))
-        elif place and _width(row) == 1 and row[0] and _NOTE.match(first):
+        elif place and breadth(row) == 1 and row[0] and _NOTE.match(first):
             notes += 1
         else:
             kept.append(place)
@@ -139,7 +140,7 @@ def _without_sections(found: Results, where: str) -> None:
     Where every section has a control group, the sections are studies and the rows are their arms.
     """
     at = next((n for n, cell in enumerate(found.rows[0]) if cell), 0) if found.rows else 0
-    alone = [_width(row) == 1 and any(row[at : at + 1]) for row in found.rows]
+    alone = [breadth(row) == 1 and any(row[at : at + 1]) for row in found.rows]
     named = at == 0 or names_studies(found.header[at])
     if len(found.header) < 3 or not named or not alone or not alone[0] or alone[-1]:
         return
@@ -151,6 +152,8 @@ def _without_sections(found: Results, where: str) -> None:
             kept.append(place)
             labels.append(label)
     names = [found.rows[place][at] for place in kept]
+    if any(map(_DATED.search, names)) and all(map(_DATED.search, labels)):
+        return  # studies without numbers
     controls = {of for of, name in zip(labels, names, strict=True) if is_control(name)}
     arms = controls == set(labels) and min(Counter(labels).values()) > 1
     effects = any(True for head in found.header for _ in with_stem(head, "effect"))
@@ -170,12 +173,15 @@ def _without_sections(found: Results, where: str) -> None:
         row = found.rows[place]
         over = row[width:] if any(row[width:]) else []
         found.rows[place] = [*[*row, *[""] * width][:width], of, *over]
-    found.header.append(
-        "Study" if arms else "section" if "subgroup" in found.header else "subgroup"
-    )
+    again = not arms and len(set(labels)) > 1 and min(Counter(names).values()) > 1
+    new, said = "subgroup", "headings of the rows below them"
+    if again:
+        new, said = "outcome", "outcomes of the rows below them"
+    if arms:
+        new, said = "Study", "studies, and rows are their arms"
+    found.header.append("section" if new in found.header else new)
     some = ", ".join(map(repr, list(dict.fromkeys(labels))[:3]))
-    what = "studies, and rows are their arms" if arms else "headings of the rows below them"
-    found.said.append(f"{some}{', ...' * (len(set(labels)) > 3)} are taken for {what}")
+    found.said.append(f"{some}{', ...' * (len(set(labels)) > 3)} are taken for {said}")
     found.keep(kept)
 
 

@@ -132,7 +132,7 @@ def understood(
     way = _completed(columns, roles) if ours else _way(columns, roles, texts, where, beside)
     if ours and not {"effect", "estimate", "reported"} & roles.keys():
         way = _beside(columns, roles, texts, way)
-    roles = {**texts, **way.roles, **roles}
+    roles = {**texts, **_shares_of_events(way.roles, percent), **roles}
     words |= way.words
     if stated and not measure:
         words |= _called(roles, words)
@@ -150,7 +150,7 @@ def understood(
     if (
         doubt := unit
         or (not stated and against(columns, roles, words))
-        or both_ways(columns, roles)
+        or both_ways(columns, roles, stated=bool(stated))
     ):
         raise EvidenceError(f"{where}: {doubt}.")
     columns, roles, derived = _unlogged(columns, roles, words)
@@ -313,9 +313,10 @@ def _way(
     if not found and not groups and (logs := limits_of_ratios(numbers)):
         columns |= logs
         found = effects({**numbers, **logs}, columns, roles, texts)
+    found, means = of_groups(found)
+    if means and not found and not groups:
+        raise EvidenceError(f"{where}: {means}.")
     whole = [] if found or groups else _whole(numbers, texts)
-    if groups and of_groups(found):
-        found = []
     studies = columns[texts["study"]] if "study" in texts else []
     coded = [h for h in numbers if any(w.role == "treatment" for w in meanings(h, "text"))]
     if whole and coded and len(set(studies)) < len(studies):
@@ -331,8 +332,6 @@ def _way(
                 others += pairs({h: cells for h, cells in numbers.items() if h not in own})
             return replace(choices[0], unused=tuple(f"{o.what} ({o.option})" for o in others))
         if len(choices) > 1:
-            if means := of_groups(choices):
-                raise EvidenceError(f"{where}: {means}")
             listed = "; or ".join(f"{way.what} ({way.option})" for way in choices[:4])
             more = f"; and {len(choices) - 4} more" if len(choices) > 4 else ""
             raise EvidenceError(f"{where}: can be read in several ways: {listed}{more}; say which.")
@@ -414,6 +413,10 @@ def _whole(numbers: Mapping[str, list[str]], texts: Mapping[str, str]) -> list[W
             if word.role in ("events", "non_events") and not _counts(numbers[heading]):
                 continue
             found.setdefault(word.role, heading)
+    means = [h for h in numbers if any(role[:4] == "mean" for role, *_ in of_group(h))]
+    if "r" in found and len(means) > 1:
+        of_means = found.pop("r")  # of a crossover, or before and after
+        found = {role: heading for role, heading in found.items() if heading != of_means}
     if found.get("r") == found.get("events"):
         found.pop("events", None)
     short = {bare(heading): heading for heading in numbers}
@@ -444,6 +447,13 @@ def _whole(numbers: Mapping[str, list[str]], texts: Mapping[str, str]) -> list[W
     if len(ways) > 1 and {"events", "n"} <= ways[0].roles.keys() and "non_events" in ways[1].roles:
         ways = ways[:1]
     return ways[:1] if {"mean", "sd", "n"} <= found.keys() and len(ways) == 2 else ways
+
+
+def _shares_of_events(roles: Mapping[str, str], percent: Mapping[str, bool]) -> dict[str, str]:
+    """Take events that all have percent signs, beside people, for percentages."""
+    two = [f"events_{end}" for end in ("t", "c")]
+    shares = {"n_t", *two} <= roles.keys() and all(percent.get(roles[name]) for name in two)
+    return {role.replace("events", "pct") if shares else role: h for role, h in roles.items()}
 
 
 def _correlations(cells: Sequence[str]) -> bool:

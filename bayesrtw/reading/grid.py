@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Final
 
 from bayesrtw.bounded import too_many
@@ -19,8 +20,8 @@ from bayesrtw.errors import EvidenceError, Fault, Faults, Whereabouts, shown
 from bayesrtw.evidence.cells import Table, unguarded
 from bayesrtw.evidence.reported import NUMBERS
 from bayesrtw.printed import plain
-from bayesrtw.reading.between import results
-from bayesrtw.reading.headings import counts
+from bayesrtw.reading.between import breadth, results
+from bayesrtw.reading.headings import counts, meanings
 
 #: Words that stand where a number was not reported, without case.
 MISSING: Final = frozenset(
@@ -80,6 +81,8 @@ _PRINTED: Final = str.maketrans(
         "−": "-",
         "‐": "-",
         "‑": "-",
+        "‒": "-",
+        "⁻": "-",
         "–": "-",
         "﹣": "-",
         "－": "-",
@@ -96,6 +99,9 @@ _NO_WIDTH: Final = " \t\r\n\f\v\xa0\u2009\u202f\u200b\u2060\ufeff"
 
 #: Marks of footnotes and a percent sign after a number.
 _AFTER: Final = re.compile(r"(?<=[\d.])\s*(?:[*†‡§¶‖#]|[ᵃᵇᶜᵈᵉ¹²³⁴⁵⁶⁷⁸⁹])+$|(?<=\d)\s*%$")
+
+#: What stands before a number of people.
+_PEOPLE: Final = re.compile(r"^n\s*=\s*(?=\d)", re.IGNORECASE)
 
 #: A number with a percent sign, and nothing else.
 _PER_CENT: Final = re.compile(r"^[^(\[]*\d\s*%$")
@@ -292,10 +298,15 @@ def _finished(draft: _Draft, known: Callable[[str], bool]) -> Grid:
             f"{where}: all rows are called sums of others ({names}); name the studies."
         )
     _even(draft, header)
-    columns = {}
-    for name, cells in zip(header, zip(*draft.rows, strict=True), strict=True):
-        if name or any(cells):
+    columns: dict[str, list[str]] = {}
+    for at, cells in enumerate(zip(*draft.rows, strict=True)):
+        name, numbers = header[at], any(map(_MARKED.fullmatch, map(_unmarked, cells)))
+        if name or (any(cells) and (numbers or any(header[at:]))):
             columns[name] = list(cells)
+        elif any(cells):
+            draft.said.append(
+                f"remarks without a heading, such as {max(cells, key=len)!r}, left out"
+            )
     if "" in columns:
         raise EvidenceError(
             f"{where}: a column has no name in the header; name every column, each once."
@@ -347,7 +358,7 @@ def _open(cell: str) -> bool:
 def _header(draft: _Draft, known: Callable[[str], bool]) -> list[str]:
     """Find the row of the headings, and leave out what stands above it."""
     rows = draft.rows
-    width = Counter(_width(row) for row in rows[:_SAMPLE]).most_common(1)[0][0]
+    width = Counter(breadth(row) for row in rows[:_SAMPLE]).most_common(1)[0][0]
     scores = []
     for place, row in enumerate(rows[:_LOOKED]):
         cells = [cell for cell in row if cell]
@@ -363,8 +374,8 @@ def _header(draft: _Draft, known: Callable[[str], bool]) -> list[str]:
         )
     most, place = max(scores)
     place = -place
-    if most < 2 and _width(rows[0]) < min(width, 2) <= max(map(_width, rows[:_LOOKED])):
-        place = next(n for n, row in enumerate(rows) if _width(row) >= min(width, 2))
+    if most < 2 and breadth(rows[0]) < min(width, 2) <= max(map(breadth, rows[:_LOOKED])):
+        place = next(n for n, row in enumerate(rows) if breadth(row) >= min(width, 2))
     elif most < 2:
         place = 0
     header = list(rows[place])
@@ -372,9 +383,17 @@ def _header(draft: _Draft, known: Callable[[str], bool]) -> list[str]:
         header = _under(rows[place - 1], header)
     if place:
         draft.said.append(f"headings in row {draft.lines[place]}, rows above it left out")
-    draft.rows, draft.lines = rows[place + 1 :], draft.lines[place + 1 :]
-    while header and not header[-1]:
+    first = place + 1
+    if first < len(rows) and _parts(rows[first], header):
+        header, first = _over(header, rows[first]), first + 1
+    # A title above headings that stand again is of the first of several sections.
+    titled = bool(place) and breadth(rows[place - 1]) == 1 and rows[place] in rows[first:]
+    titles = [place - 1] if titled else []
+    kept = [*titles, *range(first, len(rows))]
+    draft.rows, draft.lines = [rows[n] for n in kept], [draft.lines[n] for n in kept]
+    while header and not header[-1] and not any(any(row[len(header) - 1 :]) for row in draft.rows):
         header.pop()
+    _two_ends(header, draft.rows)
     repeated = sorted({name for name in header if name and header.count(name) > 1})
     if repeated:
         raise EvidenceError(
@@ -382,10 +401,6 @@ def _header(draft: _Draft, known: Callable[[str], bool]) -> list[str]:
             "each once."
         )
     return header
-
-
-def _width(row: Sequence[str]) -> int:
-    return sum(1 for cell in row if cell)
 
 
 def _under(above: Sequence[str], header: Sequence[str]) -> list[str]:
@@ -396,6 +411,32 @@ def _under(above: Sequence[str], header: Sequence[str]) -> list[str]:
         label = wider or label
         joined.append(f"{label} {name}" if name and header.count(name) > 1 else name or wider)
     return joined
+
+
+def _parts(row: Sequence[str], header: Sequence[str]) -> bool:
+    """Whether a row below the headings has headings of the columns that wider ones stand over."""
+    pairs = list(zip(header, row, strict=False))
+    words = all(any(map(str.isalpha, cell)) for cell in filter(None, row))
+    return words and any(b and not a for a, b in pairs) and not any(row[:1]) and any(header[:1])
+
+
+def _over(header: Sequence[str], below: Sequence[str]) -> list[str]:
+    """Join headings with the narrower ones below them."""
+    joined, label = [], ""
+    for name, part in zip_longest(header, below, fillvalue=""):
+        label = name or label
+        joined.append(f"{label} {part}" if part else name)
+    return joined
+
+
+def _two_ends(header: list[str], rows: Sequence[Sequence[str]]) -> None:
+    """Name two columns of numbers, the first of which alone is called an interval, as its ends."""
+    for at in range(1, len(header)):
+        interval = any(word.role == "ci" for word in meanings(header[at - 1], "spread"))
+        cells = [cell for row in rows for cell in row[at - 1 : at + 1] if cell]
+        numbers = sum(bool(_MARKED.fullmatch(_unmarked(cell))) for cell in cells)
+        if interval and not header[at] and 2 * numbers > len(cells):
+            header[at - 1 : at + 1] = [f"{header[at - 1]} lower", f"{header[at - 1]} upper"]
 
 
 def _row_names(draft: _Draft, header: list[str]) -> list[str]:
@@ -487,7 +528,7 @@ def _pointed(columns: dict[str, list[str]], draft: _Draft) -> bool:
 
 def _unmarked(cell: str) -> str:
     """Write a number without printers' signs, and without marks of footnotes and percent after it."""
-    return _AFTER.sub("", cell.translate(_PRINTED).strip())
+    return _PEOPLE.sub("", _AFTER.sub("", cell.translate(_PRINTED).strip()))
 
 
 def _looks_printed(cell: str) -> bool:

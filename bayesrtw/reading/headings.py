@@ -21,6 +21,12 @@ HOUSE: Final = frozenset(NUMBERS) | TEXT | {"comparator", "subgroup", "conversio
 _PARTS: Final = re.compile(r"[^\W\d_]+|\d+")
 _CAMEL: Final = re.compile(r"(?<=[a-zß-ÿ])(?=[A-Z])")
 
+#: The letter of a footnote after the name of a measure, or a bracket: ``HRa (95% CI)b``.
+_NOTED: Final = re.compile(
+    r"(?:(?<=\bHR)|(?<=\bOR)|(?<=\bRR)|(?<=\bMD)|(?<=\bRD)|(?<=\bIRR)|(?<=\bSMD)|(?<=[)\]]))[a-e]\b"
+    r"|[ᵃᵇᶜᵈᵉ*†‡§¶]"
+)
+
 #: A percent sign that is not one of a level, such as 95 %.
 _PERCENT: Final = re.compile(r"(?<!\d)(?<!\d\s)%")
 
@@ -44,7 +50,7 @@ class Word:
     Attributes
     ----------
     use
-        ``name, text, effect, spread, quantity, arm, whole, set`` or ``sum``.
+        ``name, text, side, effect, spread, quantity, arm, whole, set`` or ``sum``.
     role
         The column of this package.
     implies
@@ -56,9 +62,14 @@ class Word:
     implies: str = ""
 
 
+def without_notes(heading: str) -> str:
+    """Leave out the marks of footnotes."""
+    return _NOTED.sub("", heading)
+
+
 def _ended(heading: str) -> str:
-    """Call quantiles of an interval by the ends that they are."""
-    return _QUANTILE.sub(lambda m: " lower " if m[1] == "2" else " upper ", heading)
+    """Call quantiles of an interval by the ends that they are, without marks of footnotes."""
+    return _QUANTILE.sub(lambda m: " lower " if m[1] == "2" else " upper ", without_notes(heading))
 
 
 def bare(heading: str) -> str:

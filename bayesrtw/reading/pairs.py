@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bayesrtw.reading.headings import bare, of_group, sets, tokens
+from bayesrtw.reading.headings import arm_of, bare, of_group, sets, tokens
 from bayesrtw.reading.way import Way
 
 #: What must be known of both groups, each line a choice of columns, to what it gives.
@@ -22,6 +22,12 @@ _COMPLETE: Final = (
 
 #: Quantities, one of which every table of two groups is about.
 _MAIN: Final = ("events", "mean", "pct", "median", "mean_change", "mean_baseline")
+
+#: How headings say that people have something, and that they do not.
+_YES: Final = frozenset({"yes", "ja", "oui", "si"})
+_NOT: Final = frozenset(
+    {"no", "not", "non", "nein", "nicht", "ikke", "nei", "inte", "nej", "ej", "pas"}
+)
 
 #: What describes people and is no outcome.
 _TRAITS: Final = frozenset({"age", "alter", "alder", "edad", "leeftijd", "eta", "idade", "bmi"})
@@ -73,12 +79,27 @@ def pairs(numbers: Mapping[str, object]) -> list[Way]:
         return ways
     complete = [(x, g) for x, g in others.items() if _kinds(g)]
     if not complete:
-        return _more(arms, Way("", {}))
+        return _opposed(numbers) or _more(arms, Way("", {}))
     return [
         _way(f"{' '.join(x)!r} against {' '.join(y)!r}", g, h)
         for x, g in complete
         for y, h in complete
         if x != y and _both(g, h)
+    ]
+
+
+def _opposed(numbers: Mapping[str, object]) -> list[Way]:
+    """Find counts of people with and without something: returned and not returned, yes and no."""
+    found: dict[tuple[str, ...], dict[str, str]] = {}
+    for heading in numbers:
+        for end, stem in arm_of(heading):
+            what = tuple(part for part in stem if part not in _YES | _NOT)
+            role = "non_events" if _NOT & set(stem) else "events"
+            found.setdefault(what, {}).setdefault(f"{role}_{end}", heading)
+    return [
+        Way(f"{' '.join(what) or 'events'}, and people without, of two groups", roles)
+        for what, roles in found.items()
+        if len(roles) == 4 and len(set(roles.values())) == 4
     ]
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -49,7 +48,9 @@ def against(
     return ""
 
 
-def both_ways(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) -> str:
+def both_ways(
+    columns: Mapping[str, Sequence[str]], roles: Mapping[str, str], *, stated: bool
+) -> str:
     """Find columns that name the two treatments of a row, not always the programme first."""
     if "treatment" in roles or not {"effect", "estimate", "events_t", "mean_t"} & roles.keys():
         return ""
@@ -61,13 +62,25 @@ def both_ways(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) ->
                     f"{heading!r} is {sides[True]!r} and, in other rows, {sides[False]!r}, so that effects "
                     "differ in direction; turn those of one kind, and what is compared with them"
                 )
+            if sides.keys() == {True} and not stated:
+                return f"{heading!r} is {sides[True]!r} in every row; {_turn(roles)}"
+        if any(word.role == "comparator" for word in meanings(heading, "side")):
+            programme = next(filter(is_programme, columns[heading]), "")
+            control = next(filter(is_control, columns[heading]), "")
+            if programme and control:
+                return (
+                    f"{heading!r} is {programme!r} and, in other rows, {control!r}, so that effects differ "
+                    "in direction; turn those of one kind, and name one group in all"
+                )
+            if programme and not stated:
+                return f"{heading!r} is {programme!r}, so that effects are of the other group; {_turn(roles)}"
     for heading, other in compared(columns):
         cells = zip(columns[heading], columns[other], strict=True)
         rows = {(a.casefold(), b.casefold()) for a, b in cells if a and b}
         wrong = sorted(
             a
             for a, b in rows
-            if (_is_control(a) and not _is_control(b)) or (a > b and (b, a) in rows)
+            if (is_control(a) and not is_control(b)) or (a > b and (b, a) in rows)
         )
         if not wrong:
             continue
@@ -101,7 +114,7 @@ def compared(columns: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
 
 def controls_first(rows: Iterable[tuple[str, str]]) -> bool:
     """Say whether what programmes are compared with stands first in every row, and a programme second."""
-    every = [_is_control(a.casefold()) and not _is_control(b.casefold()) for a, b in rows]
+    every = [is_control(a.casefold()) and not is_control(b.casefold()) for a, b in rows]
     return bool(every) and all(every)
 
 
@@ -140,11 +153,19 @@ def printed_ratios(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str
     return 2 * sum(off) > len(off)
 
 
-def _is_control(word: str) -> bool:
-    """Whether a treatment can only be what programmes are compared with."""
-    return word in ("none", "nothing", "no treatment", "no intervention") or any(
-        each.role == "c" and len(word) > 2 for each in meanings(word, "arm")
-    )
+def is_control(name: str) -> bool:
+    """Whether a treatment can only be what programmes are compared with: usual care, and not CBT with it."""
+    return _calls("c", name) or _names_control(name)
+
+
+def is_programme(name: str) -> bool:
+    """Whether a treatment has a name that only the programme's group has, such as intervention."""
+    return _calls("t", name)
+
+
+def _calls(end: str, name: str) -> bool:
+    words = () if bare(name).isdigit() else meanings(name, "arm")
+    return any(each.role == end for each in words) and len(bare(name)) > 1
 
 
 def _against_programme(text: str) -> bool | None:
@@ -157,11 +178,14 @@ def _against_programme(text: str) -> bool | None:
 def _names_control(text: str, *, last: bool = False) -> bool:
     """Whether a text names a comparison group, perhaps at its end, and nothing that is added to it."""
     for part in re.split(r"[+&]|\b(?:plus|and|with|groups?|arms?)\b(?=.)", text.casefold()):
-        words = tokens(part)[-2:] if last else tokens(part)
+        words = tokens(part)[-3:] if last else tokens(part)
+        some = range(len(words) - 1, -1, -1) if last else range(len(words))
         named = (
-            (*words[-1:], " ".join(words)) if last else (*words, *map(" ".join, pairwise(words)))
+            "".join(words[at:end])
+            for at in some
+            for end in ([len(words)] if last else range(at + 1, at + 4))
         )
-        if words and not any(map(_is_control, named)):
+        if words and not any(len(each) > 2 and _calls("c", each) for each in named):
             return False
     return bool(tokens(text))
 
@@ -182,10 +206,15 @@ def _turned(
     heading = roles.get("estimate", roles.get("effect", ""))
     if not _against_programme(heading):
         return ""
+    return f"{heading!r} is of the comparison against the programme; {_turn(roles)}"
+
+
+def _turn(roles: Mapping[str, str]) -> str:
+    """Say how to turn effects of the comparison against the programme."""
+    role = "estimate" if "estimate" in roles else "effect"
     return (
-        f"{heading!r} is of the comparison against the programme; turn it (1 / a ratio, minus a difference, "
-        f"and its limits in the other order), or say that it is meant so with --columns '{heading}="
-        f"{'estimate' if 'estimate' in roles else 'effect'}'"
+        "turn it (1 / a ratio, minus a difference, and its limits in the other order), or say that it is "
+        f"meant so with --columns '{roles.get(role, '...')}={role}'"
     )
 
 

@@ -6,11 +6,19 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bayesrtw.reading.grid import is_missing
-from bayesrtw.reading.headings import LEVELS, bare, counts, meanings, of_group, with_stem
+from bayesrtw.reading.headings import (
+    LEVELS,
+    bare,
+    counts,
+    meanings,
+    of_group,
+    with_stem,
+    without_notes,
+)
 
 _NUMBER: Final = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _BETWEEN: Final = (
-    r"(?:\s*(?:,|;|\bto\b|\bbis\b|\btil\b|\btill\b|\bà\b|\ba\b|\.\.\.?|–|—|→)\s*|\s+-\s+|-)"
+    r"(?:\s*(?:,|;|~|\bto\b|\bbis\b|\btil\b|\btill\b|\bà\b|\ba\b|\.\.\.?|–|—|→)\s*|\s+-\s+|-)"
 )
 _PAIR: Final = rf"[(\[]?\s*({_NUMBER})\s*{_BETWEEN}\s*({_NUMBER})\s*[)\]]?"
 
@@ -22,7 +30,7 @@ _SHAPES: Final = {
     "people": re.compile(rf"({_NUMBER})\s*\(\s*({_NUMBER})\s*\)"),
     "share": re.compile(rf"({_NUMBER})\s*\(\s*{_SHARE}\s*\)"),
     "estimate": re.compile(
-        rf"({_NUMBER})\s*[,;]?\s*[(\[](?:95\s*%\s*\w+\s*:?)?\s*{_PAIR}\s*[)\]]?"
+        rf"({_NUMBER})\s*[,;]?\s*[(\[](?:(?:95\s*%[-\s]*:?)?(?:[^\W\d_]+\s*[:=]?)?|CI\s*95\s*%\s*:?)\s*{_PAIR}\s*[)\]]?"
     ),
     "interval": re.compile(_PAIR),
     "of": re.compile(
@@ -83,7 +91,18 @@ _INTERVAL: Final = re.compile(
 )
 
 _SIGNS: Final = str.maketrans(
-    {"−": "-", "‐": "-", "‑": "-", "\u00a0": " ", "\u2009": " ", "\u202f": " "}
+    {"−": "-", "‐": "-", "‑": "-", "⁻": "-", "\u00a0": " ", "\u2009": " ", "\u202f": " "}
+    | {
+        "‒": "–",
+        "―": "—",
+        "（": "(",
+        "）": ")",
+        "，": ",",
+        "；": ";",
+        "：": ":",
+        "～": "~",
+        "＝": "=",
+    }
     | dict.fromkeys("*†‡§¶ᵃᵇᶜᵈᵉ", "")
 )
 
@@ -91,7 +110,7 @@ _BRACES: Final = str.maketrans("{}", "()")
 
 #: Dashes that are minus signs: those before a number that nothing stands before, or another dash or word.
 _MINUS: Final = re.compile(
-    r"(?:(?<=[(\[,;–—])|(?<=\bto)|(?<=\bbis)|(?<=\btil)|(?<=\btill)|(?<=\b[aà])|^)(\s*)[–—](?=[\d.])"
+    r"(?:(?<=[(\[,;–—])|(?<=\bto)|(?<=\bbis)|(?<=\btil)|(?<=\btill)|(?<=\b[aà])|^)(\s*)[–—-]\s*(?=[\d.])"
 )
 
 #: The mark of a footnote after the whole cell.
@@ -145,7 +164,7 @@ class _Cells:
         self.there = [cell for cell in cells if not is_missing(cell)]
         self.percent = self.every = False
         self.measures: dict[str, str] = {}
-        self.heading = heading.translate(_BRACES)
+        self.heading = without_notes(heading.translate(_BRACES))
         signs = ("(", "[", "{", "/", "±", " of ", " von ", "95%", "95 %")
         interval = bool(_LEVEL.search(self.heading) or _of_interval(self.heading))
         first = self.there[:50]
@@ -164,15 +183,19 @@ class _Cells:
             plain = {c: _WITHIN.sub(r"\1 to \2", t) for c, t in plain.items()}
         named = {c: _NAMED.match(text) for c, text in plain.items()}
         words = {c: m[1].strip(" ,;") for c, m in named.items() if m and _measures(m[1])}
-        if len(words) < len(plain):
+        own = set[str]().union(*map(_measures, re.split(r"[/,;]", _LEVEL.sub("", self.heading))))
+        if len(words) < len(plain) or (
+            own and not all(map(own.__and__, map(_measures, words.values())))
+        ):
             # A name that is not that of the column stays in its cell, so that it is named.
-            words = {c: w for c, w in words.items() if _measures(w) & _measures(self.heading)}
+            words = {c: w for c, w in words.items() if _measures(w) & own}
         plain = {
             c: _MINUS.sub(r"\1-", t[m.end() :]) if (m := named[c]) and c in words else t
             for c, t in plain.items()
         }
         plain = {
-            c: re.sub(r"^([-+.\d]+)\s*,?\s*(95\s*%.*)$", r"\1 (\2)", t) for c, t in plain.items()
+            c: re.sub(r"^([-+.\d]+)\s*[,;]?\s*((95\s*%|(CI|KI|IC)\b).*)$", r"\1 (\2)", t)
+            for c, t in plain.items()
         }
         own = _measures(self.heading)
         if len(words) == len(plain) and not all(_measures(word) & own for word in words.values()):

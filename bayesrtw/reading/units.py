@@ -79,6 +79,13 @@ def in_units(
                 f"{heading!r} is in per cent, and errors of {most:g} at most in {error!r} look like shares; "
                 "write both in one unit, 0.04 and 0.02 for 4 % with an error of 2 %"
             ), []
+    ends = {end: roles[end] for end in ("ci_low", "ci_high") if end in roles}
+    if heading in percent and len(ends) == 2 and not percent.keys() & set(ends.values()):
+        # Limits without signs are shares where effects lie within them as shares: 4 %, 0.01 to 0.07.
+        low, high = (floats(columns[end]) for end in ends.values())
+        effect = floats(columns[heading]) / 100
+        if np.all((low <= effect) & (effect <= high) | np.isnan(low + effect + high)):
+            roles = {role: h for role, h in roles.items() if role not in ends}
     _times(columns, roles, 0.01)
     return "", [f"{heading!r} is in per cent, divided by 100"]
 

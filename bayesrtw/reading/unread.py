@@ -34,6 +34,7 @@ def unread(
         return f"counts of a test against the truth: {DIAGNOSTIC}."
     for found in (
         _level_unknown(columns),
+        _cells_unknown({h: c for h, c in free.items() if h not in numbers}),
         _estimate_missing(
             {**{r: columns[r] for r in ("ci_low", "ci_high") if r in roles}, **numbers}
         ),
@@ -58,17 +59,16 @@ def unread(
     )
 
 
-def of_groups(ways: Sequence[Way]) -> str:
-    """Recognise means of single groups with their intervals, none of which is an effect."""
-    means = [way.roles["effect"] for way in ways if "effect" in way.roles]
-    groups = [h for h in means if any(q == "mean" and end for q, end, _, _ in of_group(h))]
-    if len(means) < 2 or groups != means:
-        return ""
-    return (
-        f"{shown(means)} are means of single groups with their intervals, and none is an effect; give the "
-        "standard error of each mean, (upper - lower) / 3.92 of a 95 % interval (2 t with n - 1 degrees of "
-        "freedom in place of 3.92 in groups below 60), in columns se_mean_t and se_mean_c beside mean_t and "
-        "mean_c."
+def of_groups(ways: Sequence[Way]) -> tuple[list[Way], str]:
+    """Leave out means of single groups, none of which is an effect, and say what to do with them."""
+    means = [way for way in ways if way.words.get("measure") == "mean"]
+    if not any(q == "mean" and end for w in means for q, end, _, _ in of_group(w.roles["effect"])):
+        return list(ways), ""
+    return [way for way in ways if way not in means], (
+        f"{shown([way.roles['effect'] for way in means])}: means of single groups and no effects; "
+        "give both groups alike, as mean_t, sd_t, n_t and mean_c, sd_c, n_c, or the standard error of each "
+        "mean in se_mean_t and se_mean_c: (upper - lower) / 3.92 of a 95 % interval (2 t with n - 1 degrees "
+        "of freedom in place of 3.92 in groups below 60)"
     )
 
 
@@ -91,6 +91,21 @@ def _level_unknown(columns: Mapping[str, Sequence[str]]) -> str:
                     f"{text!r} is of an interval of {found[1]} %; give its ends in ci_low and ci_high, and "
                     f"ci_level, {float(found[1]) / 100:g}, in a column of its own."
                 )
+    return ""
+
+
+def _cells_unknown(texts: Mapping[str, Sequence[str]]) -> str:
+    """Find columns whose heading is known, and whose cells are no numbers."""
+    for heading, cells in texts.items():
+        there = [cell for cell in cells if any(map(str.isdigit, cell))]
+        about = re.sub(r"\([^()]*\)", "", heading)
+        known = any(w.implies or w.use == "spread" for w, _ in with_stem(about, "effect", "spread"))
+        if there and (known or any(end for _, end, _, _ in of_group(about))):
+            return (
+                f"{heading!r} holds {there[0]!r}, which is not understood; write numbers alone, without "
+                "units, or 0.82 (0.65 to 1.03), 12/50 for events of people, and 14.2 (3.3) under a heading "
+                "that says what they are, such as mean (SD)."
+            )
     return ""
 
 

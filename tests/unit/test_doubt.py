@@ -363,6 +363,8 @@ KNOWN = {
     ("e091", "p-value-disagrees"): "doubt",
     ("e049", "se-too-small"): "doubt",
     ("e051", "se-too-small"): "doubt",
+    ("e063", "clusters-ignored"): "doubt",
+    ("e182", "clusters-ignored"): "doubt",
 }
 
 
@@ -387,7 +389,7 @@ def test_the_disagreements_known_of_the_shipped_trials_are_found_and_little_else
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("cancer-rtw", {"two-primary-rows": 1, "people-do-not-add-up": 1}),
+        ("cancer-rtw", {"two-primary-rows": 1, "people-do-not-add-up": 1, "clusters-ignored": 1}),
         ("published-pools", {"interval-off-centre": 1}),
     ],
 )
