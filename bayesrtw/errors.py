@@ -104,24 +104,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """Where a fault stands.
+    """Where a fault stands."""
 
-    Attributes
-    ----------
-    file
-        How messages call the file, or the table in it.
-    rows
-        Lines of the rows concerned; empty where a fault is of more than single rows.
-    study
-        The rows' study.
-    column
-        The column, or the key.
-    """
-
-    file: str = ""
+    file: str = ""  #: How messages call the file, or the table in it.
+    #: Lines of the rows concerned; empty where a fault is of more than single rows.
     rows: tuple[int, ...] = ()
-    study: str = ""
-    column: str = ""
+    study: str = ""  #: The rows' study.
+    column: str = ""  #: The column, or the key.
 
     def __str__(self) -> str:
         rows = " and ".join(str(row) for row in self.rows)
@@ -135,19 +124,6 @@ class Whereabouts:
 class Fault:
     """Something in a file that has to be mended, in parts; `message` is the one place that joins them.
 
-    Attributes
-    ----------
-    found
-        What stands there, as part of a sentence; a whole sentence where nothing else is given.
-    allowed, remedy
-        What may stand there, and what to do, as parts of a sentence.
-    rule
-        Short name of the broken rule, in kebab case; stable, for machines.
-    place
-        Where it stands.
-    value
-        The cell or the setting at fault, as it stands there.
-
     Examples
     --------
     >>> place = Whereabouts("results.csv", (7,), "Vale 1977", "se")
@@ -155,12 +131,14 @@ class Fault:
     results.csv: row 7 (study='Vale 1977'): se must be positive; found -1; correct it.
     """
 
+    #: What stands there, as part of a sentence; a whole sentence where nothing else is given.
     found: str
+    #: allowed, remedy: what may stand there, and what to do, as parts of a sentence.
     allowed: str = ""
     remedy: str = ""
-    rule: str = ""
-    place: Whereabouts = Whereabouts()
-    value: str = ""
+    rule: str = ""  #: Short name of the broken rule, in kebab case; stable, for machines.
+    place: Whereabouts = Whereabouts()  #: Where it stands.
+    value: str = ""  #: The cell or the setting at fault, as it stands there.
 
     @property
     def text(self) -> str:
@@ -187,17 +165,10 @@ class Fault:
 
 @dataclass(slots=True)
 class Faults:
-    """Collects every fault of a file, so that a person mends them in one go.
+    """Collects every fault of a file, so that a person mends them in one go."""
 
-    Attributes
-    ----------
-    error
-        The error to raise when there is at least one fault.
-    found
-        What was found so far, in the order in which it was found.
-    """
-
-    error: type[BayesrtwError]
+    error: type[BayesrtwError]  #: The error to raise when there is at least one fault.
+    #: What was found so far, in the order in which it was found.
     found: list[Fault] = field(default_factory=list)
 
     @property

@@ -17,24 +17,14 @@ from bayesrtw.registry import suggestion
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """What a picture is given before the options of who asks for it.
+    """What a picture is given before the options of who asks for it."""
 
-    Attributes
-    ----------
-    given
-        Arguments by place.
-    options
-        Arguments by name that may be given otherwise.
-    choices
-        Argument to what it may be: a single choice is taken, one of several has to be named.
-    drawn_by
-        Whose picture it is, where not that of its own name.
-    """
-
-    given: tuple[Any, ...]
+    given: tuple[Any, ...]  #: Arguments by place.
+    #: Arguments by name that may be given otherwise.
     options: Mapping[str, Any] = field(default_factory=dict)
+    #: Argument to what it may be: a single choice is taken, one of several has to be named.
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    drawn_by: str = ""
+    drawn_by: str = ""  #: Whose picture it is, where not that of its own name.
 
 
 class Pictured:

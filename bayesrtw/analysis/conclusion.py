@@ -106,24 +106,15 @@ class Rules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conclusion:
-    """A conclusion and what it rests on.
+    """A conclusion and what it rests on."""
 
-    Attributes
-    ----------
-    name
-        The class, one of ``Rules.classes``.
-    benefit, harm
-        Probability that the average effect is beyond the threshold on either side.
-    opposite
-        Probability of an effect on the side of harm in a new setting; None without a new setting.
-    sceptical
-        Probability of benefit under the sceptical prior; None if it was not asked.
-    """
-
-    name: str
+    name: str  #: The class, one of ``Rules.classes``.
+    #: benefit, harm: probability that the average effect is beyond the threshold on either side.
     benefit: float
     harm: float
+    #: Probability of an effect on the side of harm in a new setting; None without a new setting.
     opposite: float | None
+    #: Probability of benefit under the sceptical prior; None if it was not asked.
     sceptical: float | None
 
 

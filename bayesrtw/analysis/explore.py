@@ -61,81 +61,44 @@ REGISTERED, EVERYTHING = "registered", "nothing left out"
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Rows that are left out together.
+    """Rows that are left out together."""
 
-    Attributes
-    ----------
-    kind
-        ``"nothing"``, ``"study"`` or ``"family"``.
-    name
-        The study's or the family's id.
-    label
-        How it is called on a page.
-    rows
-        Which estimates, by position.
-    empty
-        Levels of moderators that have no study left without them; their means are the prior's.
-    """
-
-    kind: str
-    name: str
-    label: str
-    rows: tuple[int, ...]
+    kind: str  #: ``"nothing"``, ``"study"`` or ``"family"``.
+    name: str  #: The study's or the family's id.
+    label: str  #: How it is called on a page.
+    rows: tuple[int, ...]  #: Which estimates, by position.
+    #: Levels of moderators that have no study left without them; their means are the prior's.
     empty: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One exact posterior.
+    """One exact posterior."""
 
-    Attributes
-    ----------
-    answers
-        For each estimand: median, lower, upper on the analysis scale, and its probability; None where
-        the rung's model has no such quantity.
-    tau
-        Posterior mean of the SD of the effect in a new setting around the pooled one.
-    effects
-        For each estimate that is shown: median, lower and upper of the effect behind it; None if left out.
-    weights
-        Share of each of these in the pooled mean, the prior's last; None if left out.
-    """
-
+    #: For each estimand: median, lower, upper on the analysis scale, and its probability; None where the
+    #: rung's model has no such quantity.
     answers: tuple[tuple[float, float, float, float] | None, ...]
-    tau: float
+    tau: float  #: Posterior mean of the SD of the effect in a new setting around the pooled one.
+    #: For each estimate that is shown: median, lower and upper of the effect behind it; None if left out.
     effects: tuple[tuple[float, float, float] | None, ...]
+    #: Share of each of these in the pooled mean, the prior's last; None if left out.
     weights: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Explored:
-    """Every cell, and what its axes are.
+    """Every cell, and what its axes are."""
 
-    Attributes
-    ----------
-    prior_of
-        The SD whose priors these are: the one that moves the answer most; empty without one.
-    priors
-        Name to prior of that SD.
-    left_out
-        What is left out, nothing first.
-    shown
-        Positions of the estimates whose effects and weights the cells hold.
-    estimands
-        The questions answered in each cell.
-    rungs
-        Of the bias ladder, ``registered`` first: the model as the analysis states it. Further ones only
-        where trials and cohorts are pooled.
-    cells
-        ``cells[rung][left_out][prior]``; None where the posterior would be improper.
-    """
-
+    #: The SD whose priors these are: the one that moves the answer most; empty without one.
     prior_of: str
-    priors: tuple[tuple[str, Prior | None], ...]
-    left_out: tuple[LeftOut, ...]
-    shown: tuple[int, ...]
-    estimands: tuple[Estimand, ...]
+    priors: tuple[tuple[str, Prior | None], ...]  #: Name to prior of that SD.
+    left_out: tuple[LeftOut, ...]  #: What is left out, nothing first.
+    shown: tuple[int, ...]  #: Positions of the estimates whose effects and weights the cells hold.
+    estimands: tuple[Estimand, ...]  #: The questions answered in each cell.
+    #: Of the bias ladder, ``registered`` first: the model as the analysis states it. Further ones only where
+    #: trials and cohorts are pooled.
     rungs: tuple[str, ...]
+    #: ``cells[rung][left_out][prior]``; None where the posterior would be improper.
     cells: tuple[tuple[tuple[Cell | None, ...], ...], ...]
 
 

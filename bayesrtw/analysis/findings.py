@@ -38,18 +38,10 @@ ADJUSTED = ("robust_map", "randomised")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """One analysis in a summary of findings.
+    """One analysis in a summary of findings."""
 
-    Attributes
-    ----------
-    synthesis
-        The run.
-    line
-        Its line.
-    """
-
-    synthesis: Synthesis
-    line: OutcomeLine
+    synthesis: Synthesis  #: The run.
+    line: OutcomeLine  #: Its line.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,18 +26,10 @@ NAMED = 12
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Selected:
-    """The rows of an analysis, and what was left out.
+    """The rows of an analysis, and what was left out."""
 
-    Attributes
-    ----------
-    evidence
-        Rows with an effect and a standard error in the wanted measure.
-    findings
-        One for each reason why rows were left out.
-    """
-
-    evidence: Evidence
-    findings: tuple[Finding, ...]
+    evidence: Evidence  #: Rows with an effect and a standard error in the wanted measure.
+    findings: tuple[Finding, ...]  #: One for each reason why rows were left out.
 
 
 def select(query: Query, evidence: Evidence, *, hears: Hears | None = None) -> Selected:

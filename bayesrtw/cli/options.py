@@ -32,18 +32,10 @@ def place_of(context: click.Context, option: click.Parameter, value: str) -> "Pa
 
 @dataclass(frozen=True, slots=True)
 class GivenRows:
-    """Evidence that a person gives: a path, and what they say of it.
+    """Evidence that a person gives: a path, and what they say of it."""
 
-    Attributes
-    ----------
-    path
-        Its file or folder.
-    stated
-        What columns, measure, benefit, sheet and unit are.
-    """
-
-    path: Path
-    stated: "Stated"
+    path: Path  #: Its file or folder.
+    stated: "Stated"  #: What columns, measure, benefit, sheet and unit are.
 
     def open(self, analysis: "Analysis | None" = None) -> "Evidence":
         """Read it, without the rows that have faults, and say on stderr how it was read.

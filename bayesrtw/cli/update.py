@@ -71,21 +71,11 @@ def update(
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What one update of several analyses came to.
+    """What one update of several analyses came to."""
 
-    Attributes
-    ----------
-    outcomes
-        In the order in which they were asked for.
-    removed
-        Analyses with runs in the store that were not among them.
-    code
-        The gravest exit code.
-    """
-
-    outcomes: "tuple[Ending, ...]"
-    removed: tuple[str, ...]
-    code: int
+    outcomes: "tuple[Ending, ...]"  #: In the order in which they were asked for.
+    removed: tuple[str, ...]  #: Analyses with runs in the store that were not among them.
+    code: int  #: The gravest exit code.
 
 
 def bring_up_to_date(

@@ -18,18 +18,11 @@ MOST_JOBS = 4
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Where tasks are done.
+    """Where tasks are done."""
 
-    Attributes
-    ----------
-    jobs
-        Processes on this machine; None for as many as there are cores, at most `MOST_JOBS`.
-    dask
-        Address of a Dask scheduler; empty for this machine.
-    """
-
+    #: Processes on this machine; None for as many as there are cores, at most `MOST_JOBS`.
     jobs: int | None = None
-    dask: str = ""
+    dask: str = ""  #: Address of a Dask scheduler; empty for this machine.
 
     @contextmanager
     def executor(self, tasks: int, *, least: int = 2) -> Iterator[Executor | None]:

@@ -61,43 +61,21 @@ RANDOMISED: Final = ("rct", "cluster_rct", "crossover_rct", "cluster_crossover_r
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """What a domain would take off.
+    """What a domain would take off."""
 
-    Attributes
-    ----------
-    domain
-        One of `DOMAINS`.
-    down
-        Levels, 0, 1 or 2; None where the evidence does not say.
-    reason
-        Why, in a sentence with its number.
-    number
-        The number that decided; None without one.
-    """
-
-    domain: str
-    down: int | None
-    reason: str
-    number: float | None = None
+    domain: str  #: One of `DOMAINS`.
+    down: int | None  #: Levels, 0, 1 or 2; None where the evidence does not say.
+    reason: str  #: Why, in a sentence with its number.
+    number: float | None = None  #: The number that decided; None without one.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggested:
-    """A suggested certainty.
+    """A suggested certainty."""
 
-    Attributes
-    ----------
-    start
-        The level that the designs begin at.
-    why
-        Why.
-    domains
-        One suggestion a domain, in GRADE's order.
-    """
-
-    start: str
-    why: str
-    domains: tuple[Suggestion, ...]
+    start: str  #: The level that the designs begin at.
+    why: str  #: Why.
+    domains: tuple[Suggestion, ...]  #: One suggestion a domain, in GRADE's order.
 
     @property
     def level(self) -> str:

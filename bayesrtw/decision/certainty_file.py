@@ -104,20 +104,11 @@ def confirmations(path: str | Path) -> tuple[Confirmation, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certainty:
-    """What is printed of the certainty of an answer.
+    """What is printed of the certainty of an answer."""
 
-    Attributes
-    ----------
-    suggested
-        What the numbers suggest.
-    confirmed
-        What a person confirmed; None where nobody did.
-    aged
-        In which way the confirmation is older than the evidence, in words; empty where it is not.
-    """
-
-    suggested: Suggested
-    confirmed: Confirmation | None = None
+    suggested: Suggested  #: What the numbers suggest.
+    confirmed: Confirmation | None = None  #: What a person confirmed; None where nobody did.
+    #: In which way the confirmation is older than the evidence, in words; empty where it is not.
     aged: str = ""
 
     @property

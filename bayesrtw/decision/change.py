@@ -25,59 +25,31 @@ LARGEST: Final = 50.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scale:
-    """A scale on which a change is counted, and how an effect moves along it from each baseline.
+    """A scale on which a change is counted, and how an effect moves along it from each baseline."""
 
-    Attributes
-    ----------
-    name
-        ``per_1000``, ``days``, ``ratio`` or ``difference``.
-    title
-        What is counted, in words.
-    change
-        From an effect and a baseline, which broadcast, to a change.
-    effect
-        The inverse: from a change and a baseline to the effect, infinite where none goes so far.
-    level, weight
-        Baselines in rising order, and their shares, shape (point,).
-    rising
-        Whether a larger effect is a larger change.
-    good
-        Whether a larger change is good; None where nobody stated it.
-    null
-        The change of no effect.
-    log
-        Whether it is a ratio.
-    cuts
-        Baselines at which the probability of a larger change jumps, where effects end at a risk of 0 or 1.
-    """
-
-    name: str
-    title: str
+    name: str  #: ``per_1000``, ``days``, ``ratio`` or ``difference``.
+    title: str  #: What is counted, in words.
+    #: From an effect and a baseline, which broadcast, to a change.
     change: Callable[[Array, Array], Array]
+    #: The inverse: from a change and a baseline to the effect, infinite where none goes so far.
     effect: Callable[[Array, Array], Array]
+    #: level, weight: baselines in rising order, and their shares, shape (point,).
     level: Array
     weight: Array
-    rising: bool
-    good: bool | None
-    null: float = 0.0
-    log: bool = False
+    rising: bool  #: Whether a larger effect is a larger change.
+    good: bool | None  #: Whether a larger change is good; None where nobody stated it.
+    null: float = 0.0  #: The change of no effect.
+    log: bool = False  #: Whether it is a ratio.
+    #: Baselines at which the probability of a larger change jumps, where effects end at a risk of 0 or 1.
     cuts: Callable[[float], tuple[float, ...]] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Change:
-    """The distribution of a change: of an effect, and independently of it of the baseline.
+    """The distribution of a change: of an effect, and independently of it of the baseline."""
 
-    Attributes
-    ----------
-    theta
-        The effect, analysis scale.
-    scale
-        On which it is counted.
-    """
-
-    theta: Kernels
-    scale: Scale
+    theta: Kernels  #: The effect, analysis scale.
+    scale: Scale  #: On which it is counted.
 
     def above(self, x: float) -> float:
         """Give the probability of a larger change."""

@@ -74,30 +74,15 @@ def swedish_threshold() -> Threshold:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Choice:
-    """Options with what a fit knows of their effects.
+    """Options with what a fit knows of their effects."""
 
-    Attributes
-    ----------
-    whole
-        The fit.
-    stakes
-        What is stated.
-    effects
-        Of the options in their order, then whatever else was asked for.
-    days
-        Effects of any shape to days regained for each person, on average over baselines.
-    points
-        Baselines behind them; None where none is needed.
-    scale
-        Days at each baseline; None where there is one alone.
-    """
-
-    whole: Expects
-    stakes: Stakes
-    effects: Effects
+    whole: Expects  #: The fit.
+    stakes: Stakes  #: What is stated.
+    effects: Effects  #: Of the options in their order, then whatever else was asked for.
+    #: Effects of any shape to days regained for each person, on average over baselines.
     days: Callable[[Array], Array]
-    points: BaselinePoints | None
-    scale: Scale | None = None
+    points: BaselinePoints | None  #: Baselines behind them; None where none is needed.
+    scale: Scale | None = None  #: Days at each baseline; None where there is one alone.
 
     @property
     def count(self) -> int:
@@ -131,19 +116,12 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChoiceDraws:
-    """Draws of what is not known of a choice.
+    """Draws of what is not known of a choice."""
 
-    Attributes
-    ----------
-    averaged, days
-        Days regained, on average over baselines and each at one of them, shape (draw, option).
-    u
-        Independent uniform coordinates, shape (draw, 1 + option).
-    """
-
+    #: averaged, days: days regained, on average over baselines and each at one of them, shape (draw, option).
     averaged: Array
     days: Array
-    u: Array
+    u: Array  #: Independent uniform coordinates, shape (draw, 1 + option).
 
 
 def choose(

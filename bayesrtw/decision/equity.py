@@ -29,21 +29,11 @@ NOTHING: Final = ("", "nan", "unclear", "not_stated", "mixed")
 
 @dataclass(frozen=True, slots=True)
 class Factor:
-    """A factor of PROGRESS-Plus.
+    """A factor of PROGRESS-Plus."""
 
-    Attributes
-    ----------
-    name
-        As it is called.
-    columns
-        Columns of evidence that tell it.
-    words
-        What is looked for in the words of rows, where no column tells it.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    words: str = ""
+    name: str  #: As it is called.
+    columns: tuple[str, ...]  #: Columns of evidence that tell it.
+    words: str = ""  #: What is looked for in the words of rows, where no column tells it.
 
 
 #: O'Neill et al. (2014), J Clin Epidemiol 67:56-64, doi:10.1016/j.jclinepi.2013.08.005.

@@ -28,83 +28,43 @@ VERBS: Final = {"high": "{}", "moderate": "probably {}", "low": "may {}"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeLine:
-    """One outcome of a summary of findings.
+    """One outcome of a summary of findings."""
 
-    Attributes
-    ----------
-    outcome
-        What is measured, with the setting where values of moderators were asked for.
-    follow_up
-        When, in words; empty where rows do not say.
-    people
-        Studies and participants by design, as of `bayesrtw.evidence.participants.participants`: of the levels
-        that were asked for, although all rows inform the effect there.
-    measure
-        Of the effects.
-    unit
-        Of differences.
-    programme, comparison
-        What is held against what.
-    effect
-        Mean effect and new setting to ``median, lower, upper`` on the reported scale.
-    absolute
-        Mean effect and new setting to what is counted to its figures, as of `absolute_effects`; empty without
-        a baseline.
-    baseline
-        Where the baseline is from; empty without one.
-    zones
-        Mean effect and new setting to the probability of each zone; empty where none are stated.
-    thresholds
-        Where zones begin, in words.
-    certainty
-        Suggested, and confirmed if somebody did.
-    sentence
-        The same in plain language.
-    caveat
-        What must stand beside it.
-    """
-
-    outcome: str
-    follow_up: str
+    outcome: str  #: What is measured, with the setting where values of moderators were asked for.
+    follow_up: str  #: When, in words; empty where rows do not say.
+    #: Studies and participants by design, as of `bayesrtw.evidence.participants.participants`: of the levels
+    #: that were asked for, although all rows inform the effect there.
     people: Mapping[str, Any]
-    measure: Measure
-    unit: str
+    measure: Measure  #: Of the effects.
+    unit: str  #: Of differences.
+    #: programme, comparison: what is held against what.
     programme: str
     comparison: str
+    #: Mean effect and new setting to ``median, lower, upper`` on the reported scale.
     effect: Mapping[str, Mapping[str, float]]
+    #: Mean effect and new setting to what is counted to its figures, as of `absolute_effects`; empty without
+    #: a baseline.
     absolute: Mapping[str, Mapping[str, Mapping[str, float]]]
-    baseline: str
+    baseline: str  #: Where the baseline is from; empty without one.
+    #: Mean effect and new setting to the probability of each zone; empty where none are stated.
     zones: Mapping[str, Mapping[str, float]]
-    thresholds: str
-    certainty: Certainty
-    sentence: str
-    caveat: str
+    thresholds: str  #: Where zones begin, in words.
+    certainty: Certainty  #: Suggested, and confirmed if somebody did.
+    sentence: str  #: The same in plain language.
+    caveat: str  #: What must stand beside it.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EffectsCounted:
-    """The two effects of a fit on the scale of a decision.
+    """The two effects of a fit on the scale of a decision."""
 
-    Attributes
-    ----------
-    whole
-        What says which effects are expected where.
-    at
-        Values of moderators.
-    zones
-        Where effects begin to matter; may be none.
-    mean, new
-        The mean effect, and that in a new setting.
-    points
-        The baseline; None without one.
-    """
-
-    whole: Expects
-    at: Mapping[str, object]
-    zones: Zones
+    whole: Expects  #: What says which effects are expected where.
+    at: Mapping[str, object]  #: Values of moderators.
+    zones: Zones  #: Where effects begin to matter; may be none.
+    #: mean, new: the mean effect, and that in a new setting.
     mean: Change
     new: Change
-    points: BaselinePoints | None
+    points: BaselinePoints | None  #: The baseline; None without one.
 
 
 def counted(

@@ -267,21 +267,11 @@ def next_trial(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Ahead:
-    """A trial, or a parameter that may be known, as something that tells of the options' effects.
+    """A trial, or a parameter that may be known, as something that tells of the options' effects."""
 
-    Attributes
-    ----------
-    choice
-        The options.
-    place
-        Of the mean effect where it is, among the effects.
-    apart
-        Variance of settings around it, shape (node,).
-    """
-
-    choice: Choice
-    place: int
-    apart: Array
+    choice: Choice  #: The options.
+    place: int  #: Of the mean effect where it is, among the effects.
+    apart: Array  #: Variance of settings around it, shape (node,).
 
     @property
     def counts(self) -> bool:

@@ -32,23 +32,12 @@ LOOKED, SUMMED, FAR = 33, 1_001, 1e-9
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tables:
-    """Tables that a trial may have.
+    """Tables that a trial may have."""
 
-    Attributes
-    ----------
-    events
-        Of the programme's group and of the comparison group, shape (table, 2).
-    share
-        How often each was simulated, shape (table,); they sum to one.
-    effect
-        Effects on the analysis scale, shape (point,), rising evenly.
-    log_density
-        Log probability of each table at each effect but for a constant, shape (table, point).
-    """
-
-    events: Array
-    share: Array
-    effect: Array
+    events: Array  #: Of the programme's group and of the comparison group, shape (table, 2).
+    share: Array  #: How often each was simulated, shape (table,); they sum to one.
+    effect: Array  #: Effects on the analysis scale, shape (point,), rising evenly.
+    #: Log probability of each table at each effect but for a constant, shape (table, point).
     log_density: Array
 
     def weigh(self, setting: TrialSetting) -> Array:

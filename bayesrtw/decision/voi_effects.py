@@ -37,26 +37,13 @@ NOT_NORMAL = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Effects:
-    """Mean effects at several places, jointly normal given each node.
+    """Mean effects at several places, jointly normal given each node."""
 
-    Attributes
-    ----------
-    weight
-        Shares of the nodes, shape (node,); they sum to one.
-    mean
-        Shape (node, place); analysis scale.
-    covariance
-        Shape (node, place, place).
-    kept
-        Which nodes of the fit these are, shape (node of the fit,).
-    series
-        Where kernels are not normal and every place is the same: their series, shape (node, degree + 1).
-    """
-
-    weight: Array
-    mean: Array
-    covariance: Array
-    kept: NDArray[np.bool_]
+    weight: Array  #: Shares of the nodes, shape (node,); they sum to one.
+    mean: Array  #: Shape (node, place); analysis scale.
+    covariance: Array  #: Shape (node, place, place).
+    kept: NDArray[np.bool_]  #: Which nodes of the fit these are, shape (node of the fit,).
+    #: Where kernels are not normal and every place is the same: their series, shape (node, degree + 1).
     series: Array | None = None
 
     @property

@@ -26,18 +26,10 @@ _WHOLE: Final = "not-well-formed"
 
 
 class Inspection(NamedTuple):
-    """What an inspection of a source found.
+    """What an inspection of a source found."""
 
-    Attributes
-    ----------
-    evidence
-        The rows without faults; None if there are none.
-    doubts
-        Faults, doubts and notes, gravest first.
-    """
-
-    evidence: Evidence | None
-    doubts: tuple[Doubt, ...]
+    evidence: Evidence | None  #: The rows without faults; None if there are none.
+    doubts: tuple[Doubt, ...]  #: Faults, doubts and notes, gravest first.
 
 
 def inspect(source: Any, stated: Stated = NOTHING) -> Inspection:

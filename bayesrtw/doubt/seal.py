@@ -24,18 +24,12 @@ _FILES: Final = re.compile(r"\s*\[\s*files\s*\]\s*(#.*)?$")
 
 
 class Sealed(NamedTuple):
-    """What sealing did.
+    """What sealing did."""
 
-    Attributes
-    ----------
-    before, version
-        Version of the data set before and after.
-    changed
-        Files whose hash was written anew, with those that lost theirs because they are gone.
-    """
-
+    #: before, version: version of the data set before and after.
     before: int
     version: int
+    #: Files whose hash was written anew, with those that lost theirs because they are gone.
     changed: tuple[str, ...]
 
 

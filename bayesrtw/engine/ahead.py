@@ -17,44 +17,23 @@ Array = NDArray[np.float64]
 
 
 class OfGroup(NamedTuple):
-    """The sum of a row's random effects at the nodes, given the coefficients.
+    """The sum of a row's random effects at the nodes, given the coefficients."""
 
-    Attributes
-    ----------
-    mean
-        Coefficients on [X, y] of what was seen, see `bayesrtw.engine.kernel.Smoothed`; shape
-        (column + 1, node).
-    variance
-        Shape (node,).
-    """
-
+    #: Coefficients on [X, y] of what was seen, see `bayesrtw.engine.kernel.Smoothed`; shape (column + 1,
+    #: node).
     mean: Array
-    variance: Array
+    variance: Array  #: Shape (node,).
 
 
 @dataclass(frozen=True, eq=False)
 class LookedAhead:
-    """Rows that a fit has seen.
+    """Rows that a fit has seen."""
 
-    Attributes
-    ----------
-    whole
-        All rows.
-    kept
-        Which of them were seen.
-    design
-        Those.
-    at
-        Hyperparameters, each of shape (node,).
-    count
-        How many nodes there are.
-    """
-
-    whole: Design
-    kept: NDArray[np.bool_]
-    design: Design
-    at: Mapping[str, Array]
-    count: int
+    whole: Design  #: All rows.
+    kept: NDArray[np.bool_]  #: Which of them were seen.
+    design: Design  #: Those.
+    at: Mapping[str, Array]  #: Hyperparameters, each of shape (node,).
+    count: int  #: How many nodes there are.
 
     @cached_property
     def levels(self) -> list[int]:

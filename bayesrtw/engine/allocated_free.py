@@ -34,26 +34,18 @@ BEFORE, AFTER = 32.0, 28.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Free:
-    """Pairs of a node and an allocation as functions of a number x; every array has the shape (pair,).
-
-    Attributes
-    ----------
-    log, slope, bend
-        Log weight is ``log + x slope - x^2 bend / 2``, not normalised.
-    mean, drift
-        The pooled mean is ``mean + x drift``.
-    variance
-        Of the pooled mean given x.
-    """
+    """Pairs of a node and an allocation as functions of a number x; every array has the shape (pair,)."""
 
     anew: ClassVar[bool] = False
 
+    #: log, slope, bend: log weight is ``log + x slope - x^2 bend / 2``, not normalised.
     log: Array
     slope: Array
     bend: Array
+    #: mean, drift: the pooled mean is ``mean + x drift``.
     mean: Array
     drift: Array
-    variance: Array
+    variance: Array  #: Of the pooled mean given x.
 
     def kept(self, keep: NDArray[np.bool_]) -> "Free":
         """Keep some pairs."""

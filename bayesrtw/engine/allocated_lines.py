@@ -83,24 +83,13 @@ class Known:
 
 @dataclass(frozen=True, eq=False)
 class AtNodes:
-    """The nodes of a posterior, and what linear functions are there.
+    """The nodes of a posterior, and what linear functions are there."""
 
-    Attributes
-    ----------
-    problem
-        The integral.
-    nodes
-        Its nodes, weighed.
-    known
-        What was worked out there.
-    grid
-        Between whose points the nodes lie, where quantities are interpolated; else they are worked out at
-        each node.
-    """
-
-    problem: Allocated
-    nodes: Nodes
-    known: Known
+    problem: Allocated  #: The integral.
+    nodes: Nodes  #: Its nodes, weighed.
+    known: Known  #: What was worked out there.
+    #: Between whose points the nodes lie, where quantities are interpolated; else they are worked out at each
+    #: node.
     grid: Span | None = None
 
     @cached_property

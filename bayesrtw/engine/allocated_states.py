@@ -16,28 +16,15 @@ Index = NDArray[np.intp]
 
 
 class Points(NamedTuple):
-    """What the data say at hyperparameters, whatever the allocation; every array has the shape (point, ...).
+    """What the data say at hyperparameters, whatever the allocation; arrays have the shape (point, ...)."""
 
-    Attributes
-    ----------
-    log
-        Log density of the data, less what `left` still holds.
-    left
-        Matrix of the coefficients that levels move, of the data, and of the silent estimates' own columns,
-        the other coefficients integrated out, (moving + 1 + row, moving + 1 + row).
-    line
-        Each coefficient on those that move and, last, a constant, (column, moving + 1).
-    shifts
-        The same on the shift of each silent estimate, (column, row).
-    rest
-        Covariance of what is left of the coefficients, (column, column).
-    """
-
-    log: Array
+    log: Array  #: Log density of the data, less what `left` still holds.
+    #: Matrix of the coefficients that levels move, of the data, and of the silent estimates' own columns, the
+    #: other coefficients integrated out, (moving + 1 + row, moving + 1 + row).
     left: Array
-    line: Array
-    shifts: Array
-    rest: Array
+    line: Array  #: Each coefficient on those that move and, last, a constant, (column, moving + 1).
+    shifts: Array  #: The same on the shift of each silent estimate, (column, row).
+    rest: Array  #: Covariance of what is left of the coefficients, (column, column).
 
     def cut(self, where: slice) -> "Points":
         """Give some of the points."""
@@ -65,26 +52,14 @@ class States(NamedTuple):
     Those that levels move are normal given both: their precision has the lower Cholesky factor `lower`, their
     mean (as far as they lie from the pilot) is its transpose's inverse times `pull`. Every coefficient is
     linear in these, in the shifts of silent estimates, and in a rest that no allocation changes.
-
-    Attributes
-    ----------
-    log
-        Log of the allocation's prior probability times the density of the data, shape (point, allocation).
-    lower
-        Shape (moving, moving, point, allocation); its diagonal is inverted.
-    pull
-        Shape (moving, point, allocation).
-    points
-        What does not hang on the allocation.
-    halves
-        Shifts of silent estimates.
     """
 
+    #: Log of the allocation's prior probability times the density of the data, shape (point, allocation).
     log: Array
-    lower: Array
-    pull: Array
-    points: Points
-    halves: "Halves"
+    lower: Array  #: Shape (moving, moving, point, allocation); its diagonal is inverted.
+    pull: Array  #: Shape (moving, point, allocation).
+    points: Points  #: What does not hang on the allocation.
+    halves: "Halves"  #: Shifts of silent estimates.
 
     @property
     def summed(self) -> tuple[Array, Array]:
@@ -146,17 +121,13 @@ class Halves(NamedTuple):
 
     An allocation is one of the first part and one of the second: what is linear in shifts is a sum of both,
     and what is a product of two of them one small matrix product more.
-
-    Attributes
-    ----------
-    levels
-        What each level of each silent estimate makes of its shift: slopes on the coefficients that move and a
-        constant, shape (row, level, moving + 1).
-    first, second
-        The same under every allocation of either part, shape (allocation of the part, row, moving + 1).
     """
 
+    #: What each level of each silent estimate makes of its shift: slopes on the coefficients that move and a
+    #: constant, shape (row, level, moving + 1).
     levels: Array
+    #: first, second: the same under every allocation of either part, shape (allocation of the part, row,
+    #: moving + 1).
     first: Array
     second: Array
 
@@ -228,24 +199,15 @@ def _quadratic(shifts: Array, linear: Array, square: Array) -> Array:
 
 
 class Line(NamedTuple):
-    """A linear function: of coefficients as far as they lie from the pilot, of shifts, and a deviation.
+    """A linear function: of coefficients as far as they lie from the pilot, of shifts, and a deviation."""
 
-    Attributes
-    ----------
-    row
-        On the coefficients, shape (column,) or (point, column).
-    shifts
-        On the shifts of silent estimates, shape (point, row) or (row,); None for none.
-    constant, variance
-        Shape () or (point,).
-    share
-        Part of each allocation that it holds for, or shape (allocation,).
-    """
-
-    row: Array
+    row: Array  #: On the coefficients, shape (column,) or (point, column).
+    #: On the shifts of silent estimates, shape (point, row) or (row,); None for none.
     shifts: Array | None = None
+    #: constant, variance: shape () or (point,).
     constant: Array | float = 0.0
     variance: Array | float = 0.0
+    #: Part of each allocation that it holds for, or shape (allocation,).
     share: Array | float = 1.0
 
 

@@ -45,17 +45,12 @@ LOG_2PI = math.log(2.0 * math.pi)
 
 @dataclass(slots=True, eq=False)
 class Asked:
-    """What was worked out at values of the hyperparameters, whose priors may be others.
+    """What was worked out at values of the hyperparameters, whose priors may be others."""
 
-    Attributes
-    ----------
-    given
-        Moments by the bytes of the values.
-    last, states
-        Values that were asked last, and coefficients there under every allocation, if these are not many.
-    """
-
+    #: Moments by the bytes of the values.
     given: dict[bytes, Conditional] = field(default_factory=dict)
+    #: last, states: values that were asked last, and coefficients there under every allocation, if these are
+    #: not many.
     last: bytes = b""
     states: tuple[States, ...] = ()
 
@@ -74,35 +69,18 @@ _keeping: deque[Asked] = deque(maxlen=2)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Allocated:
-    """The integral of such a model; see `bayesrtw.engine.integrate.Integrand`.
+    """The integral of such a model; see `bayesrtw.engine.integrate.Integrand`."""
 
-    Attributes
-    ----------
-    problem
-        The same with the mean row of every silent estimate: names, axes, groups; its data are no answer.
-    wide
-        The same with a column for each silent estimate, which is its shift from there.
-    allocations
-        Levels of the silent estimates, shape (allocation, row).
-    log_prior
-        Log prior probability of each, shape (allocation,).
-    moving
-        Columns of coefficients that levels move, shape (moving,).
-    halves
-        Shifts of silent estimates.
-    known
-        What was asked before.
-    powers
-        Of the coefficients' prior, and of the density of the data given coefficients and levels.
-    """
-
+    #: The same with the mean row of every silent estimate: names, axes, groups; its data are no answer.
     problem: Problem
+    #: The same with a column for each silent estimate, which is its shift from there.
     wide: Problem
-    allocations: Index
-    log_prior: Array
-    moving: Index
-    halves: Halves
-    known: Asked = field(default_factory=Asked)
+    allocations: Index  #: Levels of the silent estimates, shape (allocation, row).
+    log_prior: Array  #: Log prior probability of each, shape (allocation,).
+    moving: Index  #: Columns of coefficients that levels move, shape (moving,).
+    halves: Halves  #: Shifts of silent estimates.
+    known: Asked = field(default_factory=Asked)  #: What was asked before.
+    #: Of the coefficients' prior, and of the density of the data given coefficients and levels.
     powers: tuple[float, float] = (1.0, 1.0)
 
     @property

@@ -31,55 +31,31 @@ LOG_2PI = float(np.log(2.0 * np.pi))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Informed:
-    """A posterior on its nodes, ready to be altered.
+    """A posterior on its nodes, ready to be altered."""
 
-    Attributes
-    ----------
-    design
-        The arrays.
-    log_weight
-        Log share of each node, shape (node,).
-    information, score, misfit
-        X'V^-1 X, X'V^-1 r and log|2 pi V| + r'V^-1 r at each node, where r are the effects less what
-        `pilot` predicts; shapes (node, column, column), (node, column), (node,). The last column is
-        the direction in which effects can be shifted.
-    pilot
-        Coefficients that the effects are centred at, with that of the direction.
-    log_prior
-        Log prior of the hyperparameters at each node, shape (node,).
-    unaltered
-        Log density of the data at each node as `alter` works it out, shape (node,).
-    """
-
-    design: Design
-    log_weight: Array
+    design: Design  #: The arrays.
+    log_weight: Array  #: Log share of each node, shape (node,).
+    #: information, score, misfit: x'V^-1 X, X'V^-1 r and log|2 pi V| + r'V^-1 r at each node, where r are the
+    #: effects less what `pilot` predicts; shapes (node, column, column), (node, column), (node,). The last
+    #: column is the direction in which effects can be shifted.
     information: Array
     score: Array
     misfit: Array
-    pilot: Array
-    log_prior: Array
+    pilot: Array  #: Coefficients that the effects are centred at, with that of the direction.
+    log_prior: Array  #: Log prior of the hyperparameters at each node, shape (node,).
+    #: Log density of the data at each node as `alter` works it out, shape (node,).
     unaltered: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Altered:
-    """A posterior after an alteration.
+    """A posterior after an alteration."""
 
-    Attributes
-    ----------
-    log_weight
-        Log share of each node, shape (node,).
-    gained
-        What the log evidence gains.
-    log_density
-        Log density of the data at each node, shape (node,).
-    mean, covariance
-        Of the coefficients given each node, shapes (node, column) and (node, column, column).
-    """
-
-    log_weight: Array
-    gained: float
-    log_density: Array
+    log_weight: Array  #: Log share of each node, shape (node,).
+    gained: float  #: What the log evidence gains.
+    log_density: Array  #: Log density of the data at each node, shape (node,).
+    #: mean, covariance: of the coefficients given each node, shapes (node, column) and (node, column,
+    #: column).
     mean: Array
     covariance: Array
 
@@ -192,26 +168,19 @@ class Shifted:
     """The pooled mean of a posterior whose effects are shifted, as a function of the shift.
 
     Given a node the log density is quadratic in the shift and the mean linear; the variance does not move.
-
-    Attributes
-    ----------
-    log_weight, slope, bend
-        Log share of a node is ``log_weight + slope * shift + bend * shift**2``, not normalised; shape
-        (node,).
-    mean, drift
-        Its pooled mean is ``mean + drift * shift``, shape (node,).
-    sd
-        Of the pooled mean given the node, shape (node,).
     """
 
     anew: ClassVar[bool] = False
 
+    #: log_weight, slope, bend: log share of a node is ``log_weight + slope * shift + bend * shift**2``, not
+    #: normalised; shape (node,).
     log_weight: Array
     slope: Array
     bend: Array
+    #: mean, drift: its pooled mean is ``mean + drift * shift``, shape (node,).
     mean: Array
     drift: Array
-    sd: Array
+    sd: Array  #: Of the pooled mean given the node, shape (node,).
 
     def probability(self, shift: float, threshold: float, *, above: bool) -> float:
         """Probability that the pooled mean lies beyond a threshold after a shift."""

@@ -22,22 +22,14 @@ POINTS, ZOOMS, FAINT = 33, 4, 30.0
 
 
 class Parted(NamedTuple):
-    """What the density of a group at risk is made of.
+    """What the density of a group at risk is made of."""
 
-    Attributes
-    ----------
-    log
-        Log density for each node of the SD of biases, shape (point, node, spread).
-    plain, more
-        Log density of its kept rows without bias (point, node, row), and by how much that with bias exceeds
-        it, at least 0 (point, node, spread, row).
-    f0, f1
-        Both densities as shares of the larger one, shape (point, node, spread, row).
-    """
-
-    log: Array
+    log: Array  #: Log density for each node of the SD of biases, shape (point, node, spread).
+    #: plain, more: log density of its kept rows without bias (point, node, row), and by how much that with
+    #: bias exceeds it, at least 0 (point, node, spread, row).
     plain: Array
     more: Array
+    #: f0, f1: both densities as shares of the larger one, shape (point, node, spread, row).
     f0: Array
     f1: Array
 

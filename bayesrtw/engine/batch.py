@@ -82,26 +82,18 @@ def prior_panel(priors: Sequence[Prior]) -> LogPrior:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Solved:
-    """Posteriors of a batch, as mixtures of normals over nodes.
+    """Posteriors of a batch, as mixtures of normals over nodes."""
 
-    Attributes
-    ----------
-    log_evidence
-        Shape (problem,); with flat coefficients integrated over density 1.
-    tau, weight
-        Nodes and their posterior shares, shape (problem, node).
-    mean, covariance
-        Of the coefficients given the node, shapes (problem, node, column) and
-        (problem, node, column, column).
-    low, high, shift
-        Range of each problem's coordinate log(tau + shift), shape (problem,); empty without tau.
-    """
-
-    log_evidence: Array
+    log_evidence: Array  #: Shape (problem,); with flat coefficients integrated over density 1.
+    #: tau, weight: nodes and their posterior shares, shape (problem, node).
     tau: Array
     weight: Array
+    #: mean, covariance: of the coefficients given the node, shapes (problem, node, column) and (problem,
+    #: node, column, column).
     mean: Array
     covariance: Array
+    #: low, high, shift: range of each problem's coordinate log(tau + shift), shape (problem,); empty without
+    #: tau.
     low: Array
     high: Array
     shift: Array

@@ -38,21 +38,11 @@ MOST = 2
 
 @dataclass(frozen=True, eq=False)
 class Span:
-    """Points of a box of coordinates, Chebyshev's in each direction.
+    """Points of a box of coordinates, Chebyshev's in each direction."""
 
-    Attributes
-    ----------
-    axes
-        Coordinate of each hyperparameter, by name.
-    ends
-        The box: both ends of each coordinate.
-    count
-        Points in each direction.
-    """
-
-    axes: Mapping[str, Axis]
-    ends: tuple[tuple[float, float], ...]
-    count: int
+    axes: Mapping[str, Axis]  #: Coordinate of each hyperparameter, by name.
+    ends: tuple[tuple[float, float], ...]  #: The box: both ends of each coordinate.
+    count: int  #: Points in each direction.
 
     @cached_property
     def _angles(self) -> Array:
@@ -99,43 +89,23 @@ class Span:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gridded:
-    """What does not change with the priors of hyperparameters.
+    """What does not change with the priors of hyperparameters."""
 
-    Attributes
-    ----------
-    plain
-        Log density of the data in the model of mean rows, by the bytes of the values that it was asked at.
-    boxes
-        Grids by what `GRIDS` and `SPARSE` say of them.
-    """
-
+    #: Log density of the data in the model of mean rows, by the bytes of the values that it was asked at.
     plain: dict[bytes, Array] = field(default_factory=dict)
+    #: Grids by what `GRIDS` and `SPARSE` say of them.
     boxes: dict[tuple[float, int], Span] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Interpolated:
-    """Such an integral, interpolated; see `bayesrtw.engine.integrate.Integrand`.
+    """Such an integral, interpolated; see `bayesrtw.engine.integrate.Integrand`."""
 
-    Attributes
-    ----------
-    exact
-        The integral.
-    plain
-        That of the model of mean rows, which the log density is held against.
-    gridded
-        What both have been asked before.
-    grid
-        Where the integral is worked out.
-    sparse
-        Between whose points everything else serves; the same where no fewer do.
-    """
-
-    exact: Allocated
-    plain: Problem
-    gridded: Gridded
-    grid: Span
-    sparse: Span
+    exact: Allocated  #: The integral.
+    plain: Problem  #: That of the model of mean rows, which the log density is held against.
+    gridded: Gridded  #: What both have been asked before.
+    grid: Span  #: Where the integral is worked out.
+    sparse: Span  #: Between whose points everything else serves; the same where no fewer do.
 
     @property
     def design(self) -> Design:

@@ -53,21 +53,13 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shared:
-    """What rows have in common, at points.
+    """What rows have in common, at points."""
 
-    Attributes
-    ----------
-    own
-        Variances of their own, shape (point, row).
-    slopes
-        On a standard normal each, shape (point, row); zero where a row has no part in it.
-    tied
-        Rows that are correlated in more ways than one, and their covariance beside all that, shape
-        (point, member, member), with zeros in its diagonal.
-    """
-
-    own: Array
+    own: Array  #: Variances of their own, shape (point, row).
+    #: On a standard normal each, shape (point, row); zero where a row has no part in it.
     slopes: tuple[Array, ...] = ()
+    #: Rows that are correlated in more ways than one, and their covariance beside all that, shape (point,
+    #: member, member), with zeros in its diagonal.
     tied: tuple[tuple[Index, Array], ...] = ()
 
     def of(self, rows: Index) -> "Shared":

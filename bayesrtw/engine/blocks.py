@@ -15,25 +15,14 @@ Index = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correlated:
-    """Sampling covariance of blocks of one size, some of it scaled by an unknown correlation.
+    """Sampling covariance of blocks of one size, some of it scaled by an unknown correlation."""
 
-    Attributes
-    ----------
-    covariance
-        Shape (block, member, member); where scaled, that of a correlation of one.
-    bias, excess
-        Variances of known biases, and cluster sizes minus one, shape (block, member).
-    correlation
-        Name of the unknown correlation; empty where none is.
-    scaled
-        What it multiplies, shape (block, member, member).
-    """
-
-    covariance: Array
+    covariance: Array  #: Shape (block, member, member); where scaled, that of a correlation of one.
+    #: bias, excess: variances of known biases, and cluster sizes minus one, shape (block, member).
     bias: Array
     excess: Array
-    correlation: str
-    scaled: NDArray[np.bool_]
+    correlation: str  #: Name of the unknown correlation; empty where none is.
+    scaled: NDArray[np.bool_]  #: What it multiplies, shape (block, member, member).
 
     def at(self, values: Mapping[str, Array]) -> Array:
         """Give the covariance at values of the hyperparameters.

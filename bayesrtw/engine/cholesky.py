@@ -95,27 +95,15 @@ def _by_cholesky(unit: Array) -> tuple[Array, Array]:
 
 @dataclass(frozen=True, eq=False)
 class Factored:
-    """The posterior of coefficients given hyperparameters, which works out what it is asked for.
+    """The posterior of coefficients given hyperparameters, which works out what it is asked for."""
 
-    Attributes
-    ----------
-    log_density
-        As in `bayesrtw.engine.kernel.Conditional`, shape (...,).
-    lower
-        Factors of the precisions, scaled to unit diagonals; shape (column, column, ...).
-    root
-        What scales them: one over the roots of their diagonals, shape (column, ...).
-    half
-        The factors' solutions for the precisions times the means, scaled too; shape (column, ...).
-    pilot
-        What is added to the means, shape (column,).
-    """
-
-    log_density: Array
+    log_density: Array  #: As in `bayesrtw.engine.kernel.Conditional`, shape (...,).
+    #: Factors of the precisions, scaled to unit diagonals; shape (column, column, ...).
     lower: Array
-    root: Array
+    root: Array  #: What scales them: one over the roots of their diagonals, shape (column, ...).
+    #: The factors' solutions for the precisions times the means, scaled too; shape (column, ...).
     half: Array
-    pilot: Array
+    pilot: Array  #: What is added to the means, shape (column,).
 
     @cached_property
     def _moments(self) -> tuple[Array, Array]:

@@ -26,18 +26,11 @@ FILLED = 1.3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AlikeSets:
-    """Posteriors of analyses that were worked out together.
+    """Posteriors of analyses that were worked out together."""
 
-    Attributes
-    ----------
-    places
-        Which of the designs they are of, in the order of the problems of `solved`.
-    solved
-        Their posteriors, each in the unit of its own effects.
-    """
-
+    #: Which of the designs they are of, in the order of the problems of `solved`.
     places: tuple[int, ...]
-    solved: Solved
+    solved: Solved  #: Their posteriors, each in the unit of its own effects.
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,20 +26,11 @@ SAME = 12
 
 
 class Rule(NamedTuple):
-    """Nodes and weights: integral f(z) N(z; 0, I) dz is about sum_j weight_j f(z_j).
+    """Nodes and weights: integral f(z) N(z; 0, I) dz is about sum_j weight_j f(z_j)."""
 
-    Attributes
-    ----------
-    node
-        Shape (node, dimension).
-    weight
-        Shape (node,); they sum to one.
-    degree
-        Highest degree of a Hermite coefficient along any direction that the rule resolves.
-    """
-
-    node: Array
-    weight: Array
+    node: Array  #: Shape (node, dimension).
+    weight: Array  #: Shape (node,); they sum to one.
+    #: Highest degree of a Hermite coefficient along any direction that the rule resolves.
     degree: int
 
 

@@ -21,32 +21,22 @@ LOG_2PI = float(np.log(2.0 * np.pi))
 
 
 class Place(NamedTuple):
-    """Where the coefficients live given hyperparameters.
+    """Where the coefficients live given hyperparameters."""
 
-    Attributes
-    ----------
-    centre, factor
-        Shapes (point, column) and (point, column, column): nodes are ``centre + factor @ z``.
-    share, ahead, slope
-        For each level of groups: SD of a group's effect given the coefficients over its prior SD, and its
-        centre in prior SDs, which is ``ahead + slope @ b``; shapes (point, group), the same, and
-        (point, group, column).
-    bias
-        For each group at risk both ends of where its mean bias lives, and its narrowest SD, shape (point,).
-    surface
-        Densities of the estimates that are not at risk, around there.
-    held
-        Densities of groups, around there.
-    """
-
+    #: centre, factor: shapes (point, column) and (point, column, column): nodes are ``centre + factor @ z``.
     centre: Array
     factor: Array
+    #: share, ahead, slope: for each level of groups: SD of a group's effect given the coefficients over its
+    #: prior SD, and its centre in prior SDs, which is ``ahead + slope @ b``; shapes (point, group), the same,
+    #: and (point, group, column).
     share: tuple[Array, ...]
     ahead: tuple[Array, ...]
     slope: tuple[Array, ...]
+    #: For each group at risk both ends of where its mean bias lives, and its narrowest SD, shape (point,).
     bias: tuple[tuple[Array, ...], ...] = ()
+    #: Densities of the estimates that are not at risk, around there.
     surface: Surface | None = None
-    held: "Held | None" = None
+    held: "Held | None" = None  #: Densities of groups, around there.
 
     def at(self, points: Mask | Index) -> "Place":
         """Give some of the points, without series of groups."""
@@ -77,28 +67,18 @@ class Tilt(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A rule and what was seen at its nodes.
+    """A rule and what was seen at its nodes."""
 
-    Attributes
-    ----------
-    b, z
-        Coefficients (point, node, column), and the rule's nodes (node, column).
-    log_rule, sign
-        Log size and sign of the bare weights, shape (point, node) and (node,).
-    factors
-        Log density of each group at risk and, last, of the other estimates, each (point, node).
-    log_prior
-        Log density of the prior of b, shape (point, node).
-    place, size
-        Where the rule was laid, and its size.
-    """
-
+    #: b, z: coefficients (point, node, column), and the rule's nodes (node, column).
     b: Array
     z: Array
+    #: log_rule, sign: log size and sign of the bare weights, shape (point, node) and (node,).
     log_rule: Array
     sign: Array
+    #: Log density of each group at risk and, last, of the other estimates, each (point, node).
     factors: tuple[Array, ...]
-    log_prior: Array
+    log_prior: Array  #: Log density of the prior of b, shape (point, node).
+    #: place, size: where the rule was laid, and its size.
     place: Place
     size: int
 

@@ -20,22 +20,13 @@ POINT = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class FromDraws:
-    """A sampled posterior as `Expects`.
+    """A sampled posterior as `Expects`."""
 
-    Attributes
-    ----------
-    model, evidence
-        What was fitted.
-    tree
-        What the sampler returned.
-    share
-        Of each draw, shape (draw,); they sum to one. Even unless given.
-    """
-
+    #: model, evidence: what was fitted.
     model: Model
     evidence: Evidence
-    tree: xr.DataTree
-    share: Array | None = None
+    tree: xr.DataTree  #: What the sampler returned.
+    share: Array | None = None  #: Of each draw, shape (draw,); they sum to one. Even unless given.
 
     @property
     def kept(self) -> NDArray[np.bool_]:

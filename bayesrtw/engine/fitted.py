@@ -67,30 +67,17 @@ class Each[Value](Mapping[str, Value]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Posterior:
-    """What was learned: named quantities, each a distribution.
+    """What was learned: named quantities, each a distribution."""
 
-    Attributes
-    ----------
-    effects
-        ``mu``, ``mu_studies``, ``mu_level[column[level]]``, ``beta[...]``, ``theta_new``: effects on the
-        analysis scale.
-    hyper
-        Standard deviations, correlations, probabilities; name to continuous distribution.
-    tau
-        Mean of the SD of the effect in a new setting around the mean effect.
-    log_evidence
-        Log marginal likelihood; flat coefficients integrated over density 1.
-    error
-        Largest relative movement of a reported figure between two rules.
-    headline
-        Which of ``mu`` and ``mu_studies`` is the pooled mean that answers are about.
-    """
-
+    #: ``mu``, ``mu_studies``, ``mu_level[column[level]]``, ``beta[...]``, ``theta_new``: effects on the
+    #: analysis scale.
     effects: Mapping[str, Kernels]
+    #: Standard deviations, correlations, probabilities; name to continuous distribution.
     hyper: Mapping[str, Distribution]
-    tau: float
-    log_evidence: float
-    error: float
+    tau: float  #: Mean of the SD of the effect in a new setting around the mean effect.
+    log_evidence: float  #: Log marginal likelihood; flat coefficients integrated over density 1.
+    error: float  #: Largest relative movement of a reported figure between two rules.
+    #: Which of ``mu`` and ``mu_studies`` is the pooled mean that answers are about.
     headline: str = "mu"
 
     @property

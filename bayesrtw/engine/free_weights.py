@@ -38,25 +38,14 @@ AT_ONCE, TOGETHER = 100_000, 24
 
 @dataclass(frozen=True, eq=False)
 class FreeWeights:
-    """A rule for the shares of which weights are made, each that of a weight in the one before.
+    """A rule for the shares of which weights are made, each that of a weight in the one before."""
 
-    Attributes
-    ----------
-    thinning
-        The selection.
-    priors
-        Of the shares.
-    low, high
-        Ends of the box, in roots of the shares, shape (share,).
-    count
-        Nodes of each share.
-    """
-
-    thinning: Thinning
-    priors: tuple[Prior, ...]
+    thinning: Thinning  #: The selection.
+    priors: tuple[Prior, ...]  #: Of the shares.
+    #: low, high: ends of the box, in roots of the shares, shape (share,).
     low: Array
     high: Array
-    count: int
+    count: int  #: Nodes of each share.
 
     def refined(self, points: int) -> "tuple[FreeWeights, ...]":
         """Give the two rules in the same box that integrate at so many points."""

@@ -85,27 +85,16 @@ def moment_order(design: Design) -> int:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Integral:
-    """The posterior of the hyperparameters of one problem.
+    """The posterior of the hyperparameters of one problem."""
 
-    Attributes
-    ----------
-    nodes
-        Nodes that every sum over the posterior uses.
-    finest
-        The last nodes that were laid, for interpolation.
-    marginals
-        Marginal posterior of each hyperparameter; empty unless they were wanted.
-    error
-        Largest relative movement of the answer between the last two sets of nodes; with marginals of
-        several hyperparameters also what is left out of their distribution functions.
-    given
-        What `nodes` gave, every value in their order; None where nobody kept it.
-    """
-
-    nodes: Nodes
-    finest: Nodes
+    nodes: Nodes  #: Nodes that every sum over the posterior uses.
+    finest: Nodes  #: The last nodes that were laid, for interpolation.
+    #: Marginal posterior of each hyperparameter; empty unless they were wanted.
     marginals: tuple[Marginal, ...]
+    #: Largest relative movement of the answer between the last two sets of nodes; with marginals of several
+    #: hyperparameters also what is left out of their distribution functions.
     error: float
+    #: What `nodes` gave, every value in their order; None where nobody kept it.
     given: Conditioned | None = None
 
 

@@ -25,38 +25,19 @@ AT_ONCE = 1_000_000
 
 
 class Spread(NamedTuple):
-    """A normal effect that was integrated out, in draws.
+    """A normal effect that was integrated out, in draws."""
 
-    Attributes
-    ----------
-    sd
-        What the group's standard normal is multiplied by, shape (draw, estimate).
-    group
-        Group of each estimate, shape (estimate,).
-    biases
-        Whether it separates estimates from effects.
-    """
-
-    sd: Array
-    group: NDArray[np.intp]
-    biases: bool
+    sd: Array  #: What the group's standard normal is multiplied by, shape (draw, estimate).
+    group: NDArray[np.intp]  #: Group of each estimate, shape (estimate,).
+    biases: bool  #: Whether it separates estimates from effects.
 
 
 class Risk(NamedTuple):
-    """Normals that estimates are one of, in draws; see `bayesrtw.model.term.Allocation`.
+    """Normals that estimates are one of, in draws; see `bayesrtw.model.term.Allocation`."""
 
-    Attributes
-    ----------
-    rows
-        Which estimates, shape (row,).
-    of_effects
-        Whether what tells them apart belongs to effects.
-    weight, shift, spread
-        Shape (draw, row, part).
-    """
-
-    rows: NDArray[np.intp]
-    of_effects: bool
+    rows: NDArray[np.intp]  #: Which estimates, shape (row,).
+    of_effects: bool  #: Whether what tells them apart belongs to effects.
+    #: weight, shift, spread: shape (draw, row, part).
     weight: Array
     shift: Array
     spread: Array
@@ -64,28 +45,16 @@ class Risk(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sampled:
-    """Draws of everything that was not integrated out.
+    """Draws of everything that was not integrated out."""
 
-    Attributes
-    ----------
-    at
-        Sets of estimates that are seen together.
-    residual
-        Estimates less their means, shape (draw, estimate).
-    sampling, hyper
-        As `bayesrtw.model.joint.sampling_covariance` takes them; hyperparameters have shape (draw, 1, 1).
-    spreads
-        What was integrated out.
-    risks
-        Estimates that are biased or not.
-    """
-
-    at: Joint
-    residual: Array
+    at: Joint  #: Sets of estimates that are seen together.
+    residual: Array  #: Estimates less their means, shape (draw, estimate).
+    #: sampling, hyper: as `bayesrtw.model.joint.sampling_covariance` takes them; hyperparameters have shape
+    #: (draw, 1, 1).
     sampling: Mapping[str, Array]
     hyper: Mapping[str, Array]
-    spreads: tuple[Spread, ...]
-    risks: tuple[Risk, ...] = ()
+    spreads: tuple[Spread, ...]  #: What was integrated out.
+    risks: tuple[Risk, ...] = ()  #: Estimates that are biased or not.
 
     def parts(self) -> Iterator["Sampled"]:
         """Give some draws at a time, so that covariances of all are never held at once."""

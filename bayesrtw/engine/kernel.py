@@ -35,18 +35,10 @@ LOG_2PI = math.log(2.0 * math.pi)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Level:
-    """Groups of units of the level below, in the order of the units.
+    """Groups of units of the level below, in the order of the units."""
 
-    Attributes
-    ----------
-    starts
-        First unit of each group, shape (group,).
-    parent
-        Group of each unit of the level below, shape (unit,).
-    """
-
-    starts: Index
-    parent: Index
+    starts: Index  #: First unit of each group, shape (group,).
+    parent: Index  #: Group of each unit of the level below, shape (unit,).
 
     def sums(self, values: Array) -> Array:
         """Add up units within groups, shape (..., unit) to (..., group)."""
@@ -60,72 +52,40 @@ class Level:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupLayout:
-    """Which estimates stand alone, which in blocks, and how they are grouped.
+    """Which estimates stand alone, which in blocks, and how they are grouped."""
 
-    Attributes
-    ----------
-    singles
-        Estimates with independent sampling errors, shape (single,).
-    blocks
-        The others: for each size of block an array of shape (block, member).
-    order
-        Units (singles, then blocks) in the order that makes groups contiguous, shape (unit,).
-    levels
-        From the innermost groups to the outermost.
-    """
-
-    singles: Index
+    singles: Index  #: Estimates with independent sampling errors, shape (single,).
+    #: The others: for each size of block an array of shape (block, member).
     blocks: tuple[Index, ...]
+    #: Units (singles, then blocks) in the order that makes groups contiguous, shape (unit,).
     order: Index
-    levels: tuple[Level, ...]
+    levels: tuple[Level, ...]  #: From the innermost groups to the outermost.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class System:
-    """The data of a Gaussian model.
+    """The data of a Gaussian model."""
 
-    Attributes
-    ----------
-    effect
-        y, shape (..., estimate).
-    columns
-        X, shape (..., estimate, column).
-    mean, precision
-        Prior of b, shape (..., column); precision 0 is flat.
-    layout
-        Structure of V.
-    """
-
-    effect: Array
-    columns: Array
+    effect: Array  #: y, shape (..., estimate).
+    columns: Array  #: X, shape (..., estimate, column).
+    #: mean, precision: prior of b, shape (..., column); precision 0 is flat.
     mean: Array
     precision: Array
-    layout: GroupLayout
+    layout: GroupLayout  #: Structure of V.
 
 
 class Variances(NamedTuple):
-    """What the hyperparameters give.
+    """What the hyperparameters give."""
 
-    Attributes
-    ----------
-    sampling
-        Sampling variance of each estimate, shape (..., estimate).
-    own
-        Variance of each estimate's own random effect, shape (..., estimate) or broadcast to it.
-    groups
-        Variance of each group's effect, one array of shape (..., group) for each level.
-    blocks
-        Sampling covariance of estimates in blocks, shape (..., block, member, member), one array for each
-        entry of the layout's blocks.
-    effects
-        Covariance of their own random effects, as `blocks`.
-    """
-
-    sampling: Array
+    sampling: Array  #: Sampling variance of each estimate, shape (..., estimate).
+    #: Variance of each estimate's own random effect, shape (..., estimate) or broadcast to it.
     own: Array
+    #: Variance of each group's effect, one array of shape (..., group) for each level.
     groups: tuple[Array, ...] = ()
+    #: Sampling covariance of estimates in blocks, shape (..., block, member, member), one array for each
+    #: entry of the layout's blocks.
     blocks: tuple[Array, ...] = ()
-    effects: tuple[Array, ...] = ()
+    effects: tuple[Array, ...] = ()  #: Covariance of their own random effects, as `blocks`.
 
     @property
     def paired(self) -> list[tuple[Array, Array]]:
@@ -134,21 +94,12 @@ class Variances(NamedTuple):
 
 
 class Conditional(NamedTuple):
-    """Posterior of the coefficients given the hyperparameters.
+    """Posterior of the coefficients given the hyperparameters."""
 
-    Attributes
-    ----------
-    log_density
-        log p(y | hyperparameters), shape (...,); flat coefficients are integrated over density 1.
-    mean
-        E(b), shape (..., column).
-    covariance
-        Shape (..., column, column).
-    """
-
+    #: log p(y | hyperparameters), shape (...,); flat coefficients are integrated over density 1.
     log_density: Array
-    mean: Array
-    covariance: Array
+    mean: Array  #: E(b), shape (..., column).
+    covariance: Array  #: Shape (..., column, column).
 
     @property
     def variance(self) -> Array:
@@ -376,34 +327,19 @@ def _own(variances: Variances, rows: Index) -> Array:
 
 
 class Smoothed(NamedTuple):
-    """Random effects given the coefficients.
+    """Random effects given the coefficients."""
 
-    Attributes
-    ----------
-    mean
-        Coefficients on [X, y]: the sum of an estimate's random effects has conditional mean
-        ``mean[..., -1] - mean[..., :-1] @ b``; shape (..., estimate, column + 1).
-    variance
-        Its conditional variance, shape (..., estimate).
-    """
-
+    #: Coefficients on [X, y]: the sum of an estimate's random effects has conditional mean ``mean[..., -1] -
+    #: mean[..., :-1] @ b``; shape (..., estimate, column + 1).
     mean: Array
-    variance: Array
+    variance: Array  #: Its conditional variance, shape (..., estimate).
 
 
 class Groups(NamedTuple):
-    """Random effects of the groups of one level, those of the levels above included.
+    """Random effects of the groups of one level, those of the levels above included."""
 
-    Attributes
-    ----------
-    mean
-        Coefficients on [X, y], shape (column + 1, ..., group), as in `Smoothed`.
-    variance
-        Shape (..., group).
-    """
-
-    mean: Array
-    variance: Array
+    mean: Array  #: Coefficients on [X, y], shape (column + 1, ..., group), as in `Smoothed`.
+    variance: Array  #: Shape (..., group).
 
 
 def smooth_groups(system: System, variances: Variances) -> list[Groups]:

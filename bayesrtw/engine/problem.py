@@ -46,36 +46,18 @@ NEGLIGIBLE = 1e-14
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Problem:
-    """The integral over the hyperparameters of one design.
+    """The integral over the hyperparameters of one design."""
 
-    Attributes
-    ----------
-    design
-        Names and priors.
-    system
-        The kernel's data, centred at `pilot`.
-    pilot
-        Coefficients that the data were centred at, shape (column,).
-    names
-        Hyperparameters, in the order of integration.
-    priors, axes
-        Their priors and coordinates.
-    own
-        Random effects with one group for each estimate.
-    nested
-        The others, from the innermost groups to the outermost.
-    blocks
-        Sampling covariance of correlated estimates, one entry a size of block.
-    """
-
-    design: Design
-    system: System
-    pilot: Array
-    names: tuple[str, ...]
+    design: Design  #: Names and priors.
+    system: System  #: The kernel's data, centred at `pilot`.
+    pilot: Array  #: Coefficients that the data were centred at, shape (column,).
+    names: tuple[str, ...]  #: Hyperparameters, in the order of integration.
+    #: priors, axes: their priors and coordinates.
     priors: tuple[Prior, ...]
     axes: tuple[Axis, ...]
-    own: tuple[Grouped, ...]
-    nested: tuple[Grouped, ...]
+    own: tuple[Grouped, ...]  #: Random effects with one group for each estimate.
+    nested: tuple[Grouped, ...]  #: The others, from the innermost groups to the outermost.
+    #: Sampling covariance of correlated estimates, one entry a size of block.
     blocks: tuple[Correlated, ...]
 
     def on(self, axes: tuple[Axis, ...]) -> "Problem":
@@ -304,30 +286,14 @@ class Problem:
 
 
 class Normals(NamedTuple):
-    """A posterior as a mixture of normals.
+    """A posterior as a mixture of normals."""
 
-    Attributes
-    ----------
-    hyper
-        Hyperparameters, each of shape (node,).
-    weight
-        Shares, shape (node,); they sum to one.
-    given
-        Coefficients given the node.
-    precision
-        Prior precision of the coefficients, shape (column,) or (node, column).
-    origin
-        Which of the nodes asked for each one comes from, shape (node,).
-    part
-        Its share of that node, shape (node,).
-    """
-
-    hyper: tuple[Array, ...]
-    weight: Array
-    given: Conditioned
-    precision: Array
-    origin: Index
-    part: Array
+    hyper: tuple[Array, ...]  #: Hyperparameters, each of shape (node,).
+    weight: Array  #: Shares, shape (node,); they sum to one.
+    given: Conditioned  #: Coefficients given the node.
+    precision: Array  #: Prior precision of the coefficients, shape (column,) or (node, column).
+    origin: Index  #: Which of the nodes asked for each one comes from, shape (node,).
+    part: Array  #: Its share of that node, shape (node,).
 
 
 def _shape(values: Sequence[Array]) -> tuple[int, ...]:

@@ -18,24 +18,12 @@ Array = NDArray[np.float64]
 
 
 class Reweighed(NamedTuple):
-    """What a mixture makes of a fit with a flat prior.
+    """What a mixture makes of a fit with a flat prior."""
 
-    Attributes
-    ----------
-    log_density
-        Log p(y | hyperparameters) under the mixture, shape (...,).
-    weight
-        Posterior share of each part, shape (..., part).
-    mean
-        Coefficients under each part, shape (..., part, column).
-    covariance
-        Shape (..., part, column, column).
-    """
-
-    log_density: Array
-    weight: Array
-    mean: Array
-    covariance: Array
+    log_density: Array  #: Log p(y | hyperparameters) under the mixture, shape (...,).
+    weight: Array  #: Posterior share of each part, shape (..., part).
+    mean: Array  #: Coefficients under each part, shape (..., part, column).
+    covariance: Array  #: Shape (..., part, column, column).
 
 
 def reweigh(flat: Conditioned, mixture: PriorMixture) -> Reweighed:

@@ -80,47 +80,26 @@ def _(fit: NormalFitted) -> Arranged | None:
 
 
 class Stand(NamedTuple):
-    """By what points are laid: shares of nodes, and the normals of which coefficients are made.
+    """By what points are laid: shares of nodes, and the normals of which coefficients are made."""
 
-    Attributes
-    ----------
-    share
-        Of points at each node, shape (node,).
-    centre, factor
-        Mean of the normals (normal,), and a Cholesky factor of their covariance (normal, normal).
-    pairs
-        Pairs of points that are divided among nodes.
-    """
-
-    share: Array
+    share: Array  #: Of points at each node, shape (node,).
+    #: centre, factor: mean of the normals (normal,), and a Cholesky factor of their covariance (normal,
+    #: normal).
     centre: Array
     factor: Array
-    pairs: int = PAIRS
+    pairs: int = PAIRS  #: Pairs of points that are divided among nodes.
 
 
 class SpreadPoints(NamedTuple):
-    """Points of a posterior.
+    """Points of a posterior."""
 
-    Attributes
-    ----------
-    hyper
-        Hyperparameters by name, each of shape (point,).
-    b
-        Coefficients, shape (point, column).
-    linear
-        What rows report on average, known biases taken off, shape (point, estimate).
-    node, z
-        The node and the normals of each, shapes (point,) and (point, normal).
-    log
-        Log of what each weighs, shape (point,).
-    """
-
-    hyper: dict[str, Array]
-    b: Array
-    linear: Array
+    hyper: dict[str, Array]  #: Hyperparameters by name, each of shape (point,).
+    b: Array  #: Coefficients, shape (point, column).
+    linear: Array  #: What rows report on average, known biases taken off, shape (point, estimate).
+    #: node, z: the node and the normals of each, shapes (point,) and (point, normal).
     node: Index
     z: Array
-    log: Array
+    log: Array  #: Log of what each weighs, shape (point,).
 
 
 def _laid(stand: Stand, weight: Array, more: int = 0) -> tuple[Index, Array, Array, Array]:
@@ -356,18 +335,10 @@ class _Look:
 
 @dataclass(frozen=True, eq=False)
 class Weighed:
-    """Posteriors under known weights of what lies beyond one step.
+    """Posteriors under known weights of what lies beyond one step."""
 
-    Attributes
-    ----------
-    fit
-        The posterior without a selection; all rows kept.
-    selection
-        One with one step, of whatever weight.
-    """
-
-    fit: Arranged
-    selection: Selection
+    fit: Arranged  #: The posterior without a selection; all rows kept.
+    selection: Selection  #: One with one step, of whatever weight.
 
     @cached_property
     def _looks(self) -> list[_Look]:

@@ -47,40 +47,21 @@ class Shareable(Integrand, Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LaidNodes:
-    """A set of nodes with the weights of the bare rule.
+    """A set of nodes with the weights of the bare rule."""
 
-    Attributes
-    ----------
-    nodes
-        As they were laid, with the weights of the middle problem.
-    log_rule
-        Log weights of the rule, shape (node,).
-    last
-        Whether a node is the last of a range that goes on, shape (node,).
-    """
-
-    nodes: Nodes
-    log_rule: Array
-    last: NDArray[np.bool_]
+    nodes: Nodes  #: As they were laid, with the weights of the middle problem.
+    log_rule: Array  #: Log weights of the rule, shape (node,).
+    last: NDArray[np.bool_]  #: Whether a node is the last of a range that goes on, shape (node,).
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SharedNodes:
-    """Nodes that neighbours share.
+    """Nodes that neighbours share."""
 
-    Attributes
-    ----------
-    problem
-        The one in the middle.
-    sets
-        From coarse to fine; a neighbour takes the first that the next agrees with.
-    tolerance
-        Largest relative movement of an answer; sets have to agree to a part of it.
-    """
-
-    problem: Shareable
+    problem: Shareable  #: The one in the middle.
+    #: From coarse to fine; a neighbour takes the first that the next agrees with.
     sets: tuple[LaidNodes, ...]
-    tolerance: float
+    tolerance: float  #: Largest relative movement of an answer; sets have to agree to a part of it.
 
     def weigh(self, problem: Shareable) -> Integral | None:
         """Weigh the nodes for a neighbour."""

@@ -30,41 +30,24 @@ MANY, LEFT, RESIDUAL = 64, 1e-3, 1e7
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """Independent problems of one shape.
+    """Independent problems of one shape."""
 
-    Attributes
-    ----------
-    effect, se
-        Shape (problem, estimate) or (estimate,); analysis scale.
-    columns
-        X, shape (problem, estimate, column) or (estimate, column).
-    mean, precision
-        Prior of the coefficients, shape (problem, column) or (column,); precision 0 is flat.
-    log_prior
-        Log prior density of tau: shape (problem, node) to the same shape; None is tau = 0.
-    bounded
-        Whether that density is finite at tau = 0.
-    mask
-        Which estimates a problem has, shape (problem, estimate) or (estimate,).
-    power
-        Power of the likelihood, shape (problem,) or (); 1 is the posterior.
-    moment
-        Highest moment of tau that the nodes must hold, shape (problem,) or ().
-    upper
-        Where the prior of tau ends, of all problems; inf if it does not.
-    """
-
+    #: effect, se: shape (problem, estimate) or (estimate,); analysis scale.
     effect: Array
     se: Array
-    columns: Array
+    columns: Array  #: X, shape (problem, estimate, column) or (estimate, column).
+    #: mean, precision: prior of the coefficients, shape (problem, column) or (column,); precision 0 is flat.
     mean: Array
     precision: Array
+    #: Log prior density of tau: shape (problem, node) to the same shape; None is tau = 0.
     log_prior: LogPrior | None
-    bounded: bool
+    bounded: bool  #: Whether that density is finite at tau = 0.
+    #: Which estimates a problem has, shape (problem, estimate) or (estimate,).
     mask: NDArray[np.bool_]
-    power: Array
+    power: Array  #: Power of the likelihood, shape (problem,) or (); 1 is the posterior.
+    #: Highest moment of tau that the nodes must hold, shape (problem,) or ().
     moment: NDArray[np.intp]
-    upper: float
+    upper: float  #: Where the prior of tau ends, of all problems; inf if it does not.
 
     @property
     def size(self) -> int:

@@ -47,22 +47,13 @@ _SIGNED: Final = ("mean", "effect", "estimate", "ci_low", "ci_high")
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Rows that are converted alike.
+    """Rows that are converted alike."""
 
-    Attributes
-    ----------
-    rows
-        Their places in the table.
-    effect, se
-        On the analysis scale, one a row.
-    first
-        What `analysis_scale` says of one of them: its words hold for all.
-    """
-
-    rows: NDArray[np.intp]
+    rows: NDArray[np.intp]  #: Their places in the table.
+    #: effect, se: on the analysis scale, one a row.
     effect: Array
     se: Array
-    first: OnScale
+    first: OnScale  #: What `analysis_scale` says of one of them: its words hold for all.
 
 
 def alike(columns: Mapping[str, NDArray[np.generic]], count: int) -> list[Alike]:

@@ -126,36 +126,23 @@ class BiasCell:
 
 @dataclass(frozen=True, slots=True)
 class BiasMoments:
-    """What is known of the bias of every row.
+    """What is known of the bias of every row."""
 
-    Attributes
-    ----------
-    mean, variance
-        Shape (estimate,), log ratio scale in the direction of benefit; the variance of rows that are
-        left out is infinite.
-    how
-        Shape (estimate,): where each row's moments come from, in words.
-    excluded
-        Shape (estimate,): rows whose study a judgement leaves out.
-    judged, unjudged
-        Studies with judgements that the table maps, and without; in the order of the rows.
-    unmapped
-        Instrument to the number of studies it judged without the table mapping any of it.
-    unadjusted
-        Non-randomised studies without judgement of which nothing is recorded, or only that it was not
-        stated, about adjustment.
-    partial
-        Judged studies of which some domains that the table holds were not judged; these add nothing.
-    """
-
+    #: mean, variance: shape (estimate,), log ratio scale in the direction of benefit; the variance of rows
+    #: that are left out is infinite.
     mean: Array
     variance: Array
-    how: tuple[str, ...]
-    excluded: NDArray[np.bool_]
+    how: tuple[str, ...]  #: Shape (estimate,): where each row's moments come from, in words.
+    excluded: NDArray[np.bool_]  #: Shape (estimate,): rows whose study a judgement leaves out.
+    #: judged, unjudged: studies with judgements that the table maps, and without; in the order of the rows.
     judged: tuple[str, ...]
     unjudged: tuple[str, ...]
+    #: Instrument to the number of studies it judged without the table mapping any of it.
     unmapped: Mapping[str, int]
+    #: Non-randomised studies without judgement of which nothing is recorded, or only that it was not stated,
+    #: about adjustment.
     unadjusted: tuple[str, ...]
+    #: Judged studies of which some domains that the table holds were not judged; these add nothing.
     partial: tuple[str, ...]
 
 

@@ -31,21 +31,12 @@ FORMULA = tuple("=+-@\t\r＝＋－＠")
 
 @dataclass(slots=True)
 class Table:
-    """A CSV file as text.
+    """A CSV file as text."""
 
-    Attributes
-    ----------
-    where
-        How messages call the file.
-    columns
-        Column to its cells, in the order of the file.
-    lines
-        Line of each data row in the file.
-    """
-
-    where: str
+    where: str  #: How messages call the file.
+    #: Column to its cells, in the order of the file.
     columns: dict[str, list[str]] = field(default_factory=dict)
-    lines: list[int] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)  #: Line of each data row in the file.
 
     @property
     def count(self) -> int:
@@ -190,23 +181,12 @@ def numbers(table: Table, column: str, faults: Faults) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where rows stand in their files, for messages to people.
+    """Where rows stand in their files, for messages to people."""
 
-    Attributes
-    ----------
-    file
-        How messages call the file of the results; empty if there is none.
-    lines
-        Line of each estimate in it.
-    studies_file
-        How messages call the file of the studies; empty if there is none.
-    studies
-        Id of a study to its line in that file.
-    """
-
-    file: str = ""
-    lines: tuple[int, ...] = ()
-    studies_file: str = ""
+    file: str = ""  #: How messages call the file of the results; empty if there is none.
+    lines: tuple[int, ...] = ()  #: Line of each estimate in it.
+    studies_file: str = ""  #: How messages call the file of the studies; empty if there is none.
+    #: Id of a study to its line in that file.
     studies: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -31,42 +31,25 @@ _FILLED: Final = ("study", "arm", "code", "parts", "where", "words")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part that an arm may have.
+    """A part that an arm may have."""
 
-    Attributes
-    ----------
-    name, title
-        As codes and columns call it, and a heading.
-    counts
-        What counts as having it.
-    """
-
+    #: name, title: as codes and columns call it, and a heading.
     name: str
     title: str
-    counts: str = ""
+    counts: str = ""  #: What counts as having it.
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What one place of a source says of parts of an arm.
+    """What one place of a source says of parts of an arm."""
 
-    Attributes
-    ----------
-    study, contrast, arm
-        Whose arm; an empty contrast means every one of the study.
-    code
-        ``"yes"``, ``"no"``, or ``"unclear"`` where a place was read that leaves it open.
-    parts
-        Names of the parts.
-    where, words
-        The place, and what it says, in the coder's own words.
-    """
-
+    #: study, contrast, arm: whose arm; an empty contrast means every one of the study.
     study: str
     contrast: str
     arm: str
-    code: str
-    parts: tuple[str, ...]
+    code: str  #: ``"yes"``, ``"no"``, or ``"unclear"`` where a place was read that leaves it open.
+    parts: tuple[str, ...]  #: Names of the parts.
+    #: where, words: the place, and what it says, in the coder's own words.
     where: str
     words: str
 
@@ -74,19 +57,6 @@ class Statement:
 @dataclass(frozen=True, slots=True)
 class Coding:
     """The parts of the arms of a data set.
-
-    Attributes
-    ----------
-    parts
-        Those that were looked for.
-    coder, coded
-        Who coded, and on which day.
-    blind
-        What the coder did not see, and saw.
-    rules
-        How codes were given.
-    statements
-        In the order of the file.
 
     Examples
     --------
@@ -96,12 +66,13 @@ class Coding:
     {'exercise': 'yes', 'advice': 'unclear'}
     """
 
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Part, ...] = ()  #: Those that were looked for.
+    #: coder, coded: who coded, and on which day.
     coder: str = ""
     coded: str = ""
-    blind: str = ""
-    rules: tuple[str, ...] = ()
-    statements: tuple[Statement, ...] = ()
+    blind: str = ""  #: What the coder did not see, and saw.
+    rules: tuple[str, ...] = ()  #: How codes were given.
+    statements: tuple[Statement, ...] = ()  #: In the order of the file.
 
     def said(self, study: str, contrast: str, arm: str) -> tuple[Statement, ...]:
         """Give what is said of an arm."""

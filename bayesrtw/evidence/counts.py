@@ -19,15 +19,10 @@ Among = Literal["n", "person_time"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Counts:
-    """Events of one group or two, row by row; where a row's effect was turned round, so are its groups.
+    """Events of one group or two, row by row; where a row's effect was turned round, so are its groups."""
 
-    Attributes
-    ----------
-    events, size
-        Events, and people or person-time, shape (group, estimate): of the programme, then of the
-        comparison; of a single group alone.
-    """
-
+    #: events, size: events, and people or person-time, shape (group, estimate): of the programme, then of the
+    #: comparison; of a single group alone.
     events: Array
     size: Array
 

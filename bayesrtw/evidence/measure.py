@@ -28,21 +28,13 @@ LARGEST_Z = 1e8
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A monotone way between the reported scale and the scale of analysis.
+    """A monotone way between the reported scale and the scale of analysis."""
 
-    Attributes
-    ----------
-    name
-        What it is called.
-    forward, back
-        From the reported scale to that of analysis, and back.
-    slope
-        Derivative of `forward`: a standard error on the reported scale times it is one on the other.
-    """
-
-    name: str
+    name: str  #: What it is called.
+    #: forward, back: from the reported scale to that of analysis, and back.
     forward: Callable[[Array], Array]
     back: Callable[[Array], Array]
+    #: Derivative of `forward`: a standard error on the reported scale times it is one on the other.
     slope: Callable[[Array], Array]
 
 

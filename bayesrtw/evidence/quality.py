@@ -26,25 +26,15 @@ _DATE: Final = re.compile(r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """An instrument of which the domains and words are known.
+    """An instrument of which the domains and words are known."""
 
-    Attributes
-    ----------
-    name, version
-        As they are written in ``risk_of_bias.csv``; the version is the year of its release.
-    domains
-        Domain to the words allowed for it, from the lowest risk of bias to the highest.
-    designs
-        Study designs that it was made for.
-    source
-        Where domains and words were read.
-    """
-
+    #: name, version: as they are written in ``risk_of_bias.csv``; the version is the year of its release.
     name: str
     version: str
+    #: Domain to the words allowed for it, from the lowest risk of bias to the highest.
     domains: Mapping[str, tuple[str, ...]]
-    designs: frozenset[str]
-    source: str
+    designs: frozenset[str]  #: Study designs that it was made for.
+    source: str  #: Where domains and words were read.
 
 
 #: How grave each word is; words of one instrument are compared with one another, and no_information
@@ -121,56 +111,34 @@ INSTRUMENTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """One judgement of one domain of one study.
+    """One judgement of one domain of one study."""
 
-    Attributes
-    ----------
-    study
-        Id of the study.
-    instrument, version
-        By what it was judged; the version is empty where the source gives none.
-    domain, judgement
-        The instrument's own words; an empty judgement is a missing one.
-    assessor, assessed
-        Who judged, and on which day, month or year; empty where not stated.
-    source
-        Where the judgement was read.
-    """
-
-    study: str
+    study: str  #: Id of the study.
+    #: instrument, version: by what it was judged; the version is empty where the source gives none.
     instrument: str
     version: str
+    #: domain, judgement: the instrument's own words; an empty judgement is a missing one.
     domain: str
     judgement: str
+    #: assessor, assessed: who judged, and on which day, month or year; empty where not stated.
     assessor: str = ""
     assessed: str = ""
-    source: str = ""
+    source: str = ""  #: Where the judgement was read.
 
 
 class Coverage(NamedTuple):
-    """Which of some studies have judgements.
+    """Which of some studies have judgements."""
 
-    Attributes
-    ----------
-    judged, unjudged
-        Ids of the studies with and without any judgement, in the order asked for.
-    instruments
-        Name of each instrument to the number of these studies judged by it.
-    """
-
+    #: judged, unjudged: ids of the studies with and without any judgement, in the order asked for.
     judged: tuple[str, ...]
     unjudged: tuple[str, ...]
+    #: Name of each instrument to the number of these studies judged by it.
     instruments: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Judgements:
     """The judgements of a data set.
-
-    Attributes
-    ----------
-    rows
-        One each study, instrument, domain and assessor, in the order of the file.
 
     Examples
     --------
@@ -182,6 +150,7 @@ class Judgements:
     ('stein1953',)
     """
 
+    #: One each study, instrument, domain and assessor, in the order of the file.
     rows: tuple[Judgement, ...] = ()
 
     def of(self, study: str) -> tuple[Judgement, ...]:
@@ -249,22 +218,13 @@ def listed(name: str, version: str) -> Instrument | None:
 
 
 class Contradiction(NamedTuple):
-    """A judgement that does not fit a design, or the other judgements beside it.
+    """A judgement that does not fit a design, or the other judgements beside it."""
 
-    Attributes
-    ----------
-    rule
-        ``"wrong-instrument"`` or ``"overall-too-low"``.
-    column, value
-        What stands where.
-    text
-        What was found and what to do.
-    """
-
-    rule: str
+    rule: str  #: ``"wrong-instrument"`` or ``"overall-too-low"``.
+    #: column, value: what stands where.
     column: str
     value: str
-    text: str
+    text: str  #: What was found and what to do.
 
 
 def contradictions(judgements: Judgements, designs: Mapping[str, str]) -> list[Contradiction]:

@@ -120,30 +120,17 @@ _NOT_SIGNIFICANT: Final = frozenset({"n.s.", "ns", "n.s", "not significant"})
 
 @dataclass(frozen=True, slots=True)
 class OnScale:
-    """A result on the analysis scale.
+    """A result on the analysis scale."""
 
-    Attributes
-    ----------
-    measure
-        Name of the measure.
-    effect, se
-        On the analysis scale; NaN where the source does not give it.
-    conversion
-        How they follow from the printed numbers, in words.
-    faults
-        What is wrong with the row, without its place in a file.
-    notes
-        Doubts about the row that do not stop it, e.g. an interval that is not symmetric.
-    bound
-        Where `se` is NaN, what the source says about it: "p < .01", "n.s.", "n = 120".
-    """
-
-    measure: str
+    measure: str  #: Name of the measure.
+    #: effect, se: on the analysis scale; NaN where the source does not give it.
     effect: float = math.nan
     se: float = math.nan
-    conversion: str = ""
-    faults: tuple[Fault, ...] = ()
+    conversion: str = ""  #: How they follow from the printed numbers, in words.
+    faults: tuple[Fault, ...] = ()  #: What is wrong with the row, without its place in a file.
+    #: Doubts about the row that do not stop it, e.g. an interval that is not symmetric.
     notes: tuple[str, ...] = ()
+    #: Where `se` is NaN, what the source says about it: "p < .01", "n.s.", "n = 120".
     bound: str = ""
 
 

@@ -53,21 +53,13 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A way from what is printed group by group to a measure.
+    """A way from what is printed group by group to a measure."""
 
-    Attributes
-    ----------
-    needs
-        Columns of each group, without their ends; the standard error may hang on the later ones.
-    function
-        Takes those of the programme's group, then those of the comparison group; or of the one group.
-    words
-        What is done.
-    """
-
+    #: Columns of each group, without their ends; the standard error may hang on the later ones.
     needs: tuple[str, ...]
+    #: Takes those of the programme's group, then those of the comparison group; or of the one group.
     function: Callable[..., Converted]
-    words: str
+    words: str  #: What is done.
 
 
 def _two(measure: str, *values: ArrayLike) -> Converted:

@@ -37,50 +37,30 @@ Choice = str | float | Sequence[str] | Sequence[float]
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where evidence comes from.
+    """Where evidence comes from."""
 
-    Attributes
-    ----------
-    dataset
-        Id of the data set; empty for a data frame.
-    version
-        Version of the data set's rows.
-    sha256
-        Hash of the files it was read from; empty for a data frame.
-    title, citation, doi, licence, retrieved
-        As the data set states them.
-    caveat
-        What must stand beside every result of it.
-    sample
-        ``published`` where results are here because they were published, so that what they say may have
-        decided it; empty where nothing is said.
-    disagreements, limits
-        Known disagreements with the publications, and what was not obtained.
-    studies
-        How many studies the source lists, with or without a readable result.
-    reading
-        How a table of others was read: what parts its cells, what each column was taken for.
-    columns
-        Column of this package to the heading that it was read from.
-    programme, comparison
-        What is studied and what it is held against, in words.
-    """
-
-    dataset: str = ""
-    version: int = 0
-    sha256: str = ""
+    dataset: str = ""  #: Id of the data set; empty for a data frame.
+    version: int = 0  #: Version of the data set's rows.
+    sha256: str = ""  #: Hash of the files it was read from; empty for a data frame.
+    #: title, citation, doi, licence, retrieved: as the data set states them.
     title: str = ""
     citation: str = ""
     doi: str = ""
     licence: str = ""
     retrieved: str = ""
-    caveat: str = ""
+    caveat: str = ""  #: What must stand beside every result of it.
+    #: ``published`` where results are here because they were published, so that what they say may have
+    #: decided it; empty where nothing is said.
     sample: str = ""
+    #: disagreements, limits: known disagreements with the publications, and what was not obtained.
     disagreements: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
-    studies: int = 0
+    studies: int = 0  #: How many studies the source lists, with or without a readable result.
+    #: How a table of others was read: what parts its cells, what each column was taken for.
     reading: str = ""
+    #: Column of this package to the heading that it was read from.
     columns: Mapping[str, str] = field(default_factory=dict)
+    #: programme, comparison: what is studied and what it is held against, in words.
     programme: str = "treatment"
     comparison: str = "comparison"
 
@@ -93,24 +73,16 @@ class Provenance:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An outcome and its direction of benefit.
+    """An outcome and its direction of benefit."""
 
-    Attributes
-    ----------
-    name, title
-        Id and heading.
-    benefit
-        ``"higher"`` if a larger effect on the analysis scale is good; empty where nobody stated it.
-    unit
-        Unit of differences, e.g. ``"days"``; empty for ratios.
-    below, above
-        What a graph calls lower and higher effects, e.g. ``"Favours placebo"``; empty where nobody says.
-    """
-
+    #: name, title: id and heading.
     name: str
     title: str
+    #: ``"higher"`` if a larger effect on the analysis scale is good; empty where nobody stated it.
     benefit: Benefit = ""
-    unit: str = ""
+    unit: str = ""  #: Unit of differences, e.g. ``"days"``; empty for ratios.
+    #: below, above: what a graph calls lower and higher effects, e.g. ``"Favours placebo"``; empty where
+    #: nobody says.
     below: str = ""
     above: str = ""
 

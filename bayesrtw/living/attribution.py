@@ -35,18 +35,10 @@ Triple = dict[str, float]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Basis:
-    """One end of a change.
+    """One end of a change."""
 
-    Attributes
-    ----------
-    analysis
-        The analysis.
-    source
-        The evidence before rows are selected.
-    """
-
-    analysis: Analysis
-    source: Evidence
+    analysis: Analysis  #: The analysis.
+    source: Evidence  #: The evidence before rows are selected.
 
 
 def attribute(

@@ -28,46 +28,26 @@ HEAD, FORMAT = "head.json", "bayesrtw head of a store"
 
 @dataclass(frozen=True, slots=True)
 class ChainHead:
-    """Where the chain of each analysis ends.
+    """Where the chain of each analysis ends."""
 
-    Attributes
-    ----------
-    last
-        Analysis to the digest of its last entry.
-    count
-        Analysis to the number of its entries.
-    coming
-        Analysis to the digest of an entry that is being added.
-    index
-        Digests that the index page may have: the one it has, and while it is written the next.
-    """
-
+    #: Analysis to the digest of its last entry.
     last: Mapping[str, str] = field(default_factory=dict)
+    #: Analysis to the number of its entries.
     count: Mapping[str, int] = field(default_factory=dict)
+    #: Analysis to the digest of an entry that is being added.
     coming: Mapping[str, str] = field(default_factory=dict)
+    #: Digests that the index page may have: the one it has, and while it is written the next.
     index: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A run or a line of a journal.
+    """A run or a line of a journal."""
 
-    Attributes
-    ----------
-    where
-        Path below the folder of its analysis, with the number of a line.
-    digest
-        Of its bytes.
-    before
-        Digest of what came before it; None if it is older than the chain.
-    place
-        Number of the run, or of the line.
-    """
-
-    where: str
-    digest: str
-    before: str | None
-    place: int
+    where: str  #: Path below the folder of its analysis, with the number of a line.
+    digest: str  #: Of its bytes.
+    before: str | None  #: Digest of what came before it; None if it is older than the chain.
+    place: int  #: Number of the run, or of the line.
 
 
 def read_head(path: Path) -> ChainHead | None:
@@ -118,18 +98,10 @@ def head_of(store: Store) -> Iterator["Changing"]:
 
 @dataclass(slots=True)
 class Changing:
-    """A head that this process alone may change.
+    """A head that this process alone may change."""
 
-    Attributes
-    ----------
-    path
-        Its file.
-    head
-        What it says now.
-    """
-
-    path: Path
-    head: ChainHead
+    path: Path  #: Its file.
+    head: ChainHead  #: What it says now.
 
     def write(self, head: ChainHead) -> None:
         """Put another head in its place."""
@@ -217,27 +189,13 @@ def _before(raw: bytes) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """The chain of an analysis, walked from its beginning.
+    """The chain of an analysis, walked from its beginning."""
 
-    Attributes
-    ----------
-    start
-        Digest of what is older than the chain.
-    visited
-        Entries in the order of the chain.
-    stray
-        Chained entries that it does not come to.
-    older
-        Number of entries that are older than the chain.
-    moved
-        Whether what is older is not what the chain began from.
-    """
-
-    start: str
-    visited: tuple[Entry, ...]
-    stray: tuple[Entry, ...]
-    older: int
-    moved: bool
+    start: str  #: Digest of what is older than the chain.
+    visited: tuple[Entry, ...]  #: Entries in the order of the chain.
+    stray: tuple[Entry, ...]  #: Chained entries that it does not come to.
+    older: int  #: Number of entries that are older than the chain.
+    moved: bool  #: Whether what is older is not what the chain began from.
 
     def digests(self) -> tuple[str, ...]:
         """Digests of the beginning and of the entries, in order."""

@@ -23,69 +23,36 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Earlier:
-    """The run that an update is compared with.
+    """The run that an update is compared with."""
 
-    Attributes
-    ----------
-    name
-        Its name.
-    figures, rows
-        Its numbers and its pooled rows.
-    identity
-        Analysis digest, evidence hash, engine, seed, versions.
-    revision, version
-        Of the analysis, and of the data set.
-    conclusion
-        Its class; empty if it has none.
-    set_aside
-        Rows that were not used, one sentence each.
-    pits
-        Predictive distribution functions at all new results of the series so far.
-    pooled
-        ``mean, width, probability`` of its pooled mean; None without one.
-    reopen
-        Gives its analysis and evidence; called only where something must be refitted.
-    tree
-        Gives its posterior; called only where the exact engine cannot predict.
-    """
-
-    name: str
+    name: str  #: Its name.
+    #: figures, rows: its numbers and its pooled rows.
     figures: Figures
     rows: Rows
-    identity: Mapping[str, Any]
+    identity: Mapping[str, Any]  #: Analysis digest, evidence hash, engine, seed, versions.
+    #: revision, version: of the analysis, and of the data set.
     revision: int
     version: int
-    conclusion: str
-    set_aside: tuple[str, ...]
+    conclusion: str  #: Its class; empty if it has none.
+    set_aside: tuple[str, ...]  #: Rows that were not used, one sentence each.
+    #: Predictive distribution functions at all new results of the series so far.
     pits: tuple[float, ...]
-    pooled: Triple | None
+    pooled: Triple | None  #: ``mean, width, probability`` of its pooled mean; None without one.
+    #: Gives its analysis and evidence; called only where something must be refitted.
     reopen: Callable[[], Basis]
+    #: Gives its posterior; called only where the exact engine cannot predict.
     tree: Callable[[], xr.DataTree]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Later:
-    """The run that an update made.
+    """The run that an update made."""
 
-    Attributes
-    ----------
-    synthesis
-        What was run.
-    source
-        The evidence before rows were selected.
-    figures
-        Its numbers.
-    identity
-        Analysis digest, evidence hash, engine, seed, versions.
-    conclusion
-        Its class and what it rests on; None without a pooled mean.
-    """
-
-    synthesis: Synthesis
-    source: Evidence
-    figures: Figures
-    identity: Mapping[str, Any]
-    conclusion: Conclusion | None
+    synthesis: Synthesis  #: What was run.
+    source: Evidence  #: The evidence before rows were selected.
+    figures: Figures  #: Its numbers.
+    identity: Mapping[str, Any]  #: Analysis digest, evidence hash, engine, seed, versions.
+    conclusion: Conclusion | None  #: Its class and what it rests on; None without a pooled mean.
 
 
 def set_aside(synthesis: Synthesis) -> tuple[str, ...]:

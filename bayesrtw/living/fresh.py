@@ -19,24 +19,12 @@ CLOCK = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How an analysis stands.
+    """How an analysis stands."""
 
-    Attributes
-    ----------
-    latest
-        Its last run; None if it was never run.
-    reasons
-        Why it is due; empty if nothing is.
-    scheduled
-        Whether the schedule alone is why.
-    fitted
-        When it was last fitted, ISO 8601; empty if never.
-    """
-
-    latest: Run | None
-    reasons: tuple[str, ...]
-    scheduled: bool = False
-    fitted: str = ""
+    latest: Run | None  #: Its last run; None if it was never run.
+    reasons: tuple[str, ...]  #: Why it is due; empty if nothing is.
+    scheduled: bool = False  #: Whether the schedule alone is why.
+    fitted: str = ""  #: When it was last fitted, ISO 8601; empty if never.
 
 
 def standing(store: Store, inputs: Inputs, *, at: datetime | None = None) -> Standing:

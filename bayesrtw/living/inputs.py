@@ -37,27 +37,13 @@ MOST_FILES = 2000
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What an update of one analysis reads.
+    """What an update of one analysis reads."""
 
-    Attributes
-    ----------
-    analysis
-        Id of the analysis: the stem of its file.
-    toml
-        The analysis file.
-    entry
-        The evidence's file or folder, by its own name.
-    files
-        Path below the folder of the evidence to content.
-    every_days
-        Schedule that the file states; None without one.
-    """
-
-    analysis: str
-    toml: bytes
-    entry: str
-    files: Mapping[str, bytes]
-    every_days: int | None
+    analysis: str  #: Id of the analysis: the stem of its file.
+    toml: bytes  #: The analysis file.
+    entry: str  #: The evidence's file or folder, by its own name.
+    files: Mapping[str, bytes]  #: Path below the folder of the evidence to content.
+    every_days: int | None  #: Schedule that the file states; None without one.
 
     def hashes(self) -> dict[str, str]:
         """Hash the analysis file and the evidence."""

@@ -42,18 +42,10 @@ NEEDED: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Journal:
-    """What happened to an analysis beside runs.
+    """What happened to an analysis beside runs."""
 
-    Attributes
-    ----------
-    entries
-        Readable lines, in order.
-    damaged
-        Numbers of the lines that are not as they were written, from 1.
-    """
-
-    entries: tuple[Mapping[str, Any], ...]
-    damaged: tuple[int, ...]
+    entries: tuple[Mapping[str, Any], ...]  #: Readable lines, in order.
+    damaged: tuple[int, ...]  #: Numbers of the lines that are not as they were written, from 1.
 
 
 def journal(store: Store, analysis: str) -> Journal:

@@ -18,42 +18,19 @@ CODES: dict[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What became of one analysis in an update.
+    """What became of one analysis in an update."""
 
-    Attributes
-    ----------
-    analysis
-        Id.
-    code
-        Of `CODES`.
-    state
-        ``heartbeat``, ``first``, ``run``, ``refit``, ``rejected``, ``gate`` or ``failed``.
-    text
-        One line for people.
-    run
-        Name of the run that was stored; empty without one.
-    status
-        ``published`` or ``draft``; empty without a run.
-    conclusion
-        The class that the run gives; empty without one.
-    reasons
-        Why it was due, and why it got its code.
-    seconds
-        How long it took.
-    trace
-        Where an error that nobody foresaw came from; empty otherwise.
-    """
-
-    analysis: str
-    code: int
+    analysis: str  #: Id.
+    code: int  #: Of `CODES`.
+    #: ``heartbeat``, ``first``, ``run``, ``refit``, ``rejected``, ``gate`` or ``failed``.
     state: str
-    text: str
-    run: str = ""
-    status: str = ""
-    conclusion: str = ""
-    reasons: tuple[str, ...] = ()
-    seconds: float = 0.0
-    trace: str = ""
+    text: str  #: One line for people.
+    run: str = ""  #: Name of the run that was stored; empty without one.
+    status: str = ""  #: ``published`` or ``draft``; empty without a run.
+    conclusion: str = ""  #: The class that the run gives; empty without one.
+    reasons: tuple[str, ...] = ()  #: Why it was due, and why it got its code.
+    seconds: float = 0.0  #: How long it took.
+    trace: str = ""  #: Where an error that nobody foresaw came from; empty otherwise.
 
     def plain(self) -> dict[str, Any]:
         """Give it as plain data."""

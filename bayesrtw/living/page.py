@@ -105,35 +105,17 @@ _PRINTED: Final = Printer.none()
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One analysis on the page.
+    """One analysis on the page."""
 
-    Attributes
-    ----------
-    analysis
-        Id.
-    history
-        Its runs, in order; on the page the last `MOST_RUNS`.
-    standing
-        Place among them of the run whose conclusion stands; None if none was published.
-    count
-        How many runs the store holds of it.
-    checked
-        When somebody last looked, ISO 8601.
-    refused
-        Why nothing came of the last look; empty if something did.
-    fault
-        Why it cannot be shown; empty if it can.
-    decided
-        Name of a draft that a person published, to who did.
-    """
-
-    analysis: str
-    history: tuple[Run, ...] = ()
+    analysis: str  #: Id.
+    history: tuple[Run, ...] = ()  #: Its runs, in order; on the page the last `MOST_RUNS`.
+    #: Place among them of the run whose conclusion stands; None if none was published.
     standing: int | None = None
-    count: int = 0
-    checked: str = ""
-    refused: str = ""
-    fault: str = ""
+    count: int = 0  #: How many runs the store holds of it.
+    checked: str = ""  #: When somebody last looked, ISO 8601.
+    refused: str = ""  #: Why nothing came of the last look; empty if something did.
+    fault: str = ""  #: Why it cannot be shown; empty if it can.
+    #: Name of a draft that a person published, to who did.
     decided: Mapping[str, str] = field(default_factory=dict)
 
     def status_of(self, run: Run) -> str:

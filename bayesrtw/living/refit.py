@@ -42,20 +42,13 @@ from bayesrtw.report.text import headline
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Opened:
-    """Inputs, decoded.
+    """Inputs, decoded."""
 
-    Attributes
-    ----------
-    analysis, source, selection
-        The analysis, its evidence, and the rows that it pools.
-    identity
-        What the run's name is a hash of.
-    """
-
+    #: analysis, source, selection: the analysis, its evidence, and the rows that it pools.
     analysis: Analysis
     source: Evidence
     selection: Selected
-    identity: Mapping[str, Any]
+    identity: Mapping[str, Any]  #: What the run's name is a hash of.
 
     @property
     def run_id(self) -> str:

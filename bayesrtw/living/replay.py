@@ -23,30 +23,14 @@ RESULTS = ("estimands", "estimates", "weights", "variants")
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """How a run compares with the same run now.
+    """How a run compares with the same run now."""
 
-    Attributes
-    ----------
-    numbers
-        Numbers of results that were compared.
-    equal
-        How many have the same digits.
-    largest
-        Largest difference, relative to the larger of the two and at least 1e-300.
-    where
-        Where that is; empty if all are equal.
-    within
-        Whether no reported number moved by more than its numerical error.
-    versions
-        Packages that differ, with the stored and the present version.
-    """
-
-    numbers: int
-    equal: int
-    largest: float
-    where: str
-    within: bool
-    versions: tuple[str, ...]
+    numbers: int  #: Numbers of results that were compared.
+    equal: int  #: How many have the same digits.
+    largest: float  #: Largest difference, relative to the larger of the two and at least 1e-300.
+    where: str  #: Where that is; empty if all are equal.
+    within: bool  #: Whether no reported number moved by more than its numerical error.
+    versions: tuple[str, ...]  #: Packages that differ, with the stored and the present version.
 
     @property
     def same(self) -> bool:

@@ -78,15 +78,9 @@ WAIT = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A store that was opened.
+    """A store that was opened."""
 
-    Attributes
-    ----------
-    folder
-        Where it is.
-    """
-
-    folder: Path
+    folder: Path  #: Where it is.
 
     def of(self, analysis: str) -> Path:
         """Give the folder of an analysis's runs."""
@@ -95,18 +89,10 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One stored run.
+    """One stored run."""
 
-    Attributes
-    ----------
-    folder
-        Where it is.
-    manifest
-        What ``run.json`` says.
-    """
-
-    folder: Path
-    manifest: Mapping[str, Any]
+    folder: Path  #: Where it is.
+    manifest: Mapping[str, Any]  #: What ``run.json`` says.
 
     @property
     def name(self) -> str:
@@ -291,18 +277,10 @@ def _tail(name: str, start: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """The one process that may add to an analysis.
+    """The one process that may add to an analysis."""
 
-    Attributes
-    ----------
-    store
-        The store.
-    analysis
-        Id of the analysis.
-    """
-
-    store: Store
-    analysis: str
+    store: Store  #: The store.
+    analysis: str  #: Id of the analysis.
 
 
 @contextmanager

@@ -26,32 +26,16 @@ from bayesrtw.living.store import WAIT, Store, Writer, analyses, open_store, run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One analysis to bring up to date.
+    """One analysis to bring up to date."""
 
-    Attributes
-    ----------
-    name
-        Id of a shipped analysis, or the path of a TOML file.
-    store
-        Folder of the store.
-    data
-        Folder of data set folders, used in place of shipped ones of the same id.
-    evidence
-        One source in place of the data set that the analysis names.
-    force
-        Fit even if nothing is due.
-    wait
-        Seconds to wait for another writer.
-    report
-        Whether the run gets a page for people; its figures and data are stored either way.
-    """
-
-    name: str
-    store: Path
+    name: str  #: Id of a shipped analysis, or the path of a TOML file.
+    store: Path  #: Folder of the store.
+    #: Folder of data set folders, used in place of shipped ones of the same id.
     data: Path | None = None
-    evidence: Path | None = None
-    force: bool = False
-    wait: float = WAIT
+    evidence: Path | None = None  #: One source in place of the data set that the analysis names.
+    force: bool = False  #: Fit even if nothing is due.
+    wait: float = WAIT  #: Seconds to wait for another writer.
+    #: Whether the run gets a page for people; its figures and data are stored either way.
     report: bool = True
 
 

@@ -42,21 +42,12 @@ from bayesrtw.living.store import (
 
 @dataclass(frozen=True, slots=True)
 class Oddity:
-    """Something in a store that is not as it was written.
+    """Something in a store that is not as it was written."""
 
-    Attributes
-    ----------
-    where
-        Path below the store.
-    severity
-        ``"fault"`` if something cannot be trusted; ``"note"`` if something else lies there.
-    message
-        One sentence.
-    """
-
-    where: str
+    where: str  #: Path below the store.
+    #: ``"fault"`` if something cannot be trusted; ``"note"`` if something else lies there.
     severity: Literal["fault", "note"]
-    message: str
+    message: str  #: One sentence.
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.where}: {self.message}"

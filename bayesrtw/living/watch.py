@@ -14,20 +14,11 @@ MOST_FILES = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often a watch looks.
+    """How often a watch looks."""
 
-    Attributes
-    ----------
-    poll
-        Seconds between two looks.
-    settle
-        Seconds for which nothing may change before anything is run.
-    at_least
-        Seconds after which it runs even if nothing changed, for what a schedule makes due.
-    """
-
-    poll: float = 2.0
-    settle: float = 1.0
+    poll: float = 2.0  #: Seconds between two looks.
+    settle: float = 1.0  #: Seconds for which nothing may change before anything is run.
+    #: Seconds after which it runs even if nothing changed, for what a schedule makes due.
     at_least: float = 86_400.0
 
 

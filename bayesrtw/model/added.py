@@ -15,23 +15,12 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Added:
-    """A contribution A @ b with b ~ N(0, sd^2), in arrays: no part of what an analysis file can say.
+    """A contribution A @ b with b ~ N(0, sd^2), in arrays: no part of what an analysis file can say."""
 
-    Attributes
-    ----------
-    columns
-        A, shape (estimate, column).
-    sd
-        Prior SD of each coefficient, shape (column,); infinite is flat.
-    labels
-        What they are called, one a column.
-    pooled
-        The pooled mean as a combination of them, shape (column,), where they hold it; else None.
-    """
-
-    columns: Array
-    sd: Array
-    labels: tuple[str, ...]
+    columns: Array  #: A, shape (estimate, column).
+    sd: Array  #: Prior SD of each coefficient, shape (column,); infinite is flat.
+    labels: tuple[str, ...]  #: What they are called, one a column.
+    #: The pooled mean as a combination of them, shape (column,), where they hold it; else None.
     pooled: Array | None = None
 
     @property

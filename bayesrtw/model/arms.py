@@ -49,15 +49,9 @@ WIDTH = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """Where the middle of two linear predictors lies before anything was seen.
+    """Where the middle of two linear predictors lies before anything was seen."""
 
-    Attributes
-    ----------
-    prior
-        A normal prior of it, or a beta prior of the probability there.
-    """
-
-    prior: Prior
+    prior: Prior  #: A normal prior of it, or a beta prior of the probability there.
 
     def __post_init__(self) -> None:
         if normal(self.prior) is None and self.prior.support != UNIT:
@@ -91,33 +85,19 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TwoArms:
-    """Two groups whose linear predictors are ``a + theta / 2`` and ``a - theta / 2``; `a` is integrated.
+    """Two groups whose linear predictors are ``a + theta / 2`` and ``a - theta / 2``; `a` is integrated."""
 
-    Attributes
-    ----------
-    name
-        How messages call it.
-    events, size
-        Of both groups, shape (2,).
-    law
-        Log probability of events among people.
-    baseline
-        Prior of `a`.
-    estimate
-        What outcomes would be reported as, of (events, total).
-    bounded
-        Whether predictors end at 0, where a probability is 1: those of a log link.
-    bends
-        Whether the log of what is integrated may be convex somewhere, as no binomial law is.
-    """
-
-    name: str
+    name: str  #: How messages call it.
+    #: events, size: of both groups, shape (2,).
     events: Array
     size: Array
-    law: Law
-    baseline: Baseline
+    law: Law  #: Log probability of events among people.
+    baseline: Baseline  #: Prior of `a`.
+    #: What outcomes would be reported as, of (events, total).
     estimate: Callable[[Array, float], Array]
+    #: Whether predictors end at 0, where a probability is 1: those of a log link.
     bounded: bool = False
+    #: Whether the log of what is integrated may be convex somewhere, as no binomial law is.
     bends: bool = False
 
     def log(self, theta: Array) -> Array:
@@ -176,22 +156,13 @@ class TwoArms:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Cells:
-    """Counts of studies of one law, each at an effect: what is integrated over baselines, one a cell.
+    """Counts of studies of one law, each at an effect: what is integrated over baselines, one a cell."""
 
-    Attributes
-    ----------
-    events, size
-        Of both groups, shape (2, cell, 1).
-    theta
-        Effects, shape (cell,).
-    one
-        A study with the law and the prior of all.
-    """
-
+    #: events, size: of both groups, shape (2, cell, 1).
     events: Array
     size: Array
-    theta: Array
-    one: TwoArms
+    theta: Array  #: Effects, shape (cell,).
+    one: TwoArms  #: A study with the law and the prior of all.
 
     @classmethod
     def of(cls, units: Sequence[TwoArms], theta: Array) -> "_Cells":
@@ -328,28 +299,15 @@ def densities(units: Sequence[TwoArms], theta: Array) -> Array:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OneArm:
-    """A single group whose linear predictor is its effect.
+    """A single group whose linear predictor is its effect."""
 
-    Attributes
-    ----------
-    name
-        How messages call it.
-    events, size
-        Of the group.
-    law
-        Log probability of events among people or in person-time.
-    most
-        Most events there may be.
-    estimate
-        What outcomes would be reported as.
-    """
-
-    name: str
+    name: str  #: How messages call it.
+    #: events, size: of the group.
     events: float
     size: float
-    law: Law
-    most: float
-    estimate: Callable[[Array], Array]
+    law: Law  #: Log probability of events among people or in person-time.
+    most: float  #: Most events there may be.
+    estimate: Callable[[Array], Array]  #: What outcomes would be reported as.
 
     def log(self, theta: Array) -> Array:
         """See `OneStudy`."""

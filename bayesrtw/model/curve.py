@@ -74,22 +74,14 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Even:
-    """A spline of degree 7 through points at even distances, asked in a tenth of the time of scipy's.
+    """A spline of degree 7 through points at even distances, asked in a tenth of the time of scipy's."""
 
-    Attributes
-    ----------
-    first, step
-        Of the grid.
-    start
-        Where each of its polynomials begins, shape (piece,): those at the ends serve four intervals.
-    coefficients
-        Of each, highest degree first, shape (8, piece).
-    """
-
+    #: first, step: of the grid.
     first: float
     step: float
+    #: Where each of its polynomials begins, shape (piece,): those at the ends serve four intervals.
     start: Array
-    coefficients: Array
+    coefficients: Array  #: Of each, highest degree first, shape (8, piece).
 
     @classmethod
     def through(cls, x: Array, values: Array) -> "Even":
@@ -136,27 +128,15 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LogCurve:
-    """The likelihood of one unit, maximum 1: normals around a grid, and edges.
+    """The likelihood of one unit, maximum 1: normals around a grid, and edges."""
 
-    Attributes
-    ----------
-    weight
-        Of each normal, shape (part,).
-    first, step
-        The grid.
-    edges
-        None, one or two.
-    log_scale
-        Log of the maximum that was taken out.
-    log
-        Its logarithm between, and far beyond, the points of the grid: for integrals that are next to nothing.
-    """
-
-    weight: Array
+    weight: Array  #: Of each normal, shape (part,).
+    #: first, step: the grid.
     first: float
     step: float
-    edges: tuple[Edge, ...]
-    log_scale: float
+    edges: tuple[Edge, ...]  #: None, one or two.
+    log_scale: float  #: Log of the maximum that was taken out.
+    #: Its logarithm between, and far beyond, the points of the grid: for integrals that are next to nothing.
     log: "LogLine"
 
     @property
@@ -261,28 +241,16 @@ def logs(found: Array, variance: Array, step: Array | float) -> tuple[Array, NDA
 
 
 class Packed(NamedTuple):
-    """Curves of like many normals, whose integrals are summed together.
+    """Curves of like many normals, whose integrals are summed together."""
 
-    Attributes
-    ----------
-    rows
-        Which units, ascending, shape (row,).
-    weight
-        Of normals, shape (row, part); 0 beyond those that a curve has.
-    first, step, sd
-        Grids, shape (row,).
-    log_scale
-        Logs of the maxima that were taken out, shape (row,).
-    edges
-        Level, place, SD and side of edges, shape (4, row, 2); of level 0 where there is none.
-    """
-
-    rows: Index
-    weight: Array
+    rows: Index  #: Which units, ascending, shape (row,).
+    weight: Array  #: Of normals, shape (row, part); 0 beyond those that a curve has.
+    #: first, step, sd: grids, shape (row,).
     first: Array
     step: Array
     sd: Array
-    log_scale: Array
+    log_scale: Array  #: Logs of the maxima that were taken out, shape (row,).
+    #: Level, place, SD and side of edges, shape (4, row, 2); of level 0 where there is none.
     edges: Array
 
     def value(self, own: Index, mean: Array, variance: Array) -> Array:

@@ -39,17 +39,10 @@ class OneStudy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Estimated:
-    """An estimate with a normal error, among units that are counted.
+    """An estimate with a normal error, among units that are counted."""
 
-    Attributes
-    ----------
-    name
-        How messages call it.
-    effect, se
-        Analysis scale.
-    """
-
-    name: str
+    name: str  #: How messages call it.
+    #: effect, se: analysis scale.
     effect: float
     se: float
 
@@ -67,33 +60,20 @@ class Estimated:
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Units each of which knows its own likelihood; see `bayesrtw.model.observation.Sites`.
+    """Units each of which knows its own likelihood; see `bayesrtw.model.observation.Sites`."""
 
-    Attributes
-    ----------
-    units
-        What they reported.
-    seen, width
-        A normal near each: estimate and SD, shape (unit,); analysis scale.
-    by
-        What was added to what they reported, shape (unit,).
-    share
-        Share of its information that each keeps, shape (unit,): its likelihood to that power.
-    known
-        Their likelihoods as sums of normals, where they were laid already.
-    many
-        Gives log likelihoods of units at effects, (unit, point), where that is cheaper than one by one.
-    weaker
-        Gives units that keep a share of their information, where that is no power of their likelihood.
-    """
-
-    units: tuple[OneStudy, ...]
+    units: tuple[OneStudy, ...]  #: What they reported.
+    #: seen, width: a normal near each: estimate and SD, shape (unit,); analysis scale.
     seen: Array
     width: Array
-    by: Array
+    by: Array  #: What was added to what they reported, shape (unit,).
+    #: Share of its information that each keeps, shape (unit,): its likelihood to that power.
     share: Array
+    #: Their likelihoods as sums of normals, where they were laid already.
     known: tuple[LogCurve, ...] | None = None
+    #: Gives log likelihoods of units at effects, (unit, point), where that is cheaper than one by one.
     many: Callable[[Sequence[Any], Array], Array] | None = None
+    #: Gives units that keep a share of their information, where that is no power of their likelihood.
     weaker: Callable[[Sequence[Any], Array], Sequence[OneStudy]] | None = None
 
     def log_at(self, theta: Array) -> Array:

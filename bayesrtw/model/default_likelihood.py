@@ -39,21 +39,11 @@ BOUNDED: Final = ("log_risk_ratio",)
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A likelihood, and why it was chosen.
+    """A likelihood, and why it was chosen."""
 
-    Attributes
-    ----------
-    likelihood
-        It.
-    why
-        In a sentence; empty where the evidence has no counts.
-    exact
-        Whether it is that of counts.
-    """
-
-    likelihood: OfCounts | NormalErrors
-    why: str
-    exact: bool
+    likelihood: OfCounts | NormalErrors  #: It.
+    why: str  #: In a sentence; empty where the evidence has no counts.
+    exact: bool  #: Whether it is that of counts.
 
 
 def default_likelihood(evidence: Evidence) -> Chosen:

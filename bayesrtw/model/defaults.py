@@ -24,19 +24,12 @@ from bayesrtw.registry import encode
 
 @dataclass(frozen=True, slots=True)
 class Default:
-    """Default priors of a measure.
+    """Default priors of a measure."""
 
-    Attributes
-    ----------
-    mu, tau
-        Priors of the pooled mean and of the heterogeneity SD.
-    why
-        Source, or that it is a judgement.
-    """
-
+    #: mu, tau: priors of the pooled mean and of the heterogeneity SD.
     mu: Prior
     tau: Prior
-    why: str
+    why: str  #: Source, or that it is a judgement.
 
 
 _JUDGED: Final = "our judgement, not a standard of the literature"

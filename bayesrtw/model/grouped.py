@@ -16,23 +16,12 @@ Index = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kin:
-    """Groups whose effects are correlated: those of one study, one a kind of result.
+    """Groups whose effects are correlated: those of one study, one a kind of result."""
 
-    Attributes
-    ----------
-    of
-        Study of each estimate, shape (estimate,), integers from 0.
-    kind
-        Kind of each estimate, such as its outcome, shape (estimate,), integers from 0.
-    rho
-        The hyperparameter that is the correlation; empty where that is known.
-    matrix
-        Shape (kind, kind): the correlations where they are known, else the powers of `rho` that they are.
-    """
-
-    of: Index
-    kind: Index
-    rho: str
+    of: Index  #: Study of each estimate, shape (estimate,), integers from 0.
+    kind: Index  #: Kind of each estimate, such as its outcome, shape (estimate,), integers from 0.
+    rho: str  #: The hyperparameter that is the correlation; empty where that is known.
+    #: Shape (kind, kind): the correlations where they are known, else the powers of `rho` that they are.
     matrix: Array
 
     def correlation(self, at: Mapping[str, Array]) -> Array:
@@ -196,22 +185,13 @@ def _renumbered(group: Index) -> Index:
 
 
 class Varying(NamedTuple):
-    """Normal effects of mean zero inside a PyMC model, one a group: to be integrated out, or sampled.
+    """Normal effects of mean zero inside a PyMC model, one a group: to be integrated out, or sampled."""
 
-    Attributes
-    ----------
-    name
-        Different for every one.
-    sd
-        What the standard normal of each estimate's group is multiplied by, shape (estimate,): the SD of its
-        effect where all in a group are alike, else a loading of either sign; 0 where there is none.
-    group
-        Group of each estimate, shape (estimate,), integers.
-    """
-
-    name: str
+    name: str  #: Different for every one.
+    #: What the standard normal of each estimate's group is multiplied by, shape (estimate,): the SD of its
+    #: effect where all in a group are alike, else a loading of either sign; 0 where there is none.
     sd: "TensorVariable"
-    group: Index
+    group: Index  #: Group of each estimate, shape (estimate,), integers.
 
 
 def random_effects(parts: Sequence[object]) -> tuple[Grouped, ...]:

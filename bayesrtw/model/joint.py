@@ -22,25 +22,14 @@ MOST_TOGETHER = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Joint:
-    """Sets of estimates that are seen together.
+    """Sets of estimates that are seen together."""
 
-    Attributes
-    ----------
-    members
-        The estimates of each one's set, in one order for the whole set, shape (estimate, member); filled up
-        with the estimate itself.
-    inside
-        Whether a member is one and not filling, shape (estimate, member).
-    rows
-        The estimates, set by set, shape (estimate,).
-    first
-        Where the set of each of `rows` begins among them, shape (estimate,).
-    """
-
+    #: The estimates of each one's set, in one order for the whole set, shape (estimate, member); filled up
+    #: with the estimate itself.
     members: Integers
-    inside: NDArray[np.bool_]
-    rows: Integers
-    first: Integers
+    inside: NDArray[np.bool_]  #: Whether a member is one and not filling, shape (estimate, member).
+    rows: Integers  #: The estimates, set by set, shape (estimate,).
+    first: Integers  #: Where the set of each of `rows` begins among them, shape (estimate,).
 
     @property
     def alone(self) -> NDArray[np.bool_]:

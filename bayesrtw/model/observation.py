@@ -69,20 +69,11 @@ class Sites(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mixed:
-    """Estimates whose errors are mixtures of normals: heavy tails, gross errors.
+    """Estimates whose errors are mixtures of normals: heavy tails, gross errors."""
 
-    Attributes
-    ----------
-    seen
-        Estimates, shape (unit,); analysis scale.
-    se
-        Scale of each estimate's errors, shape (unit,).
-    log_weight, ratio
-        Of the normals, shape (part,): variances are ``ratio * se^2``.
-    """
-
-    seen: Array
-    se: Array
+    seen: Array  #: Estimates, shape (unit,); analysis scale.
+    se: Array  #: Scale of each estimate's errors, shape (unit,).
+    #: log_weight, ratio: of the normals, shape (part,): variances are ``ratio * se^2``.
     log_weight: Array
     ratio: Array
 

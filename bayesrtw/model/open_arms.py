@@ -124,26 +124,15 @@ def called(unit: tuple[str, int]) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenArms:
-    """The arms of every row, and what stands open in them.
+    """The arms of every row, and what stands open in them."""
 
-    Attributes
-    ----------
-    sides
-        Components of the arm and of its comparator in every row, with their doses.
-    said
-        What each of them may have, whatever the other has.
-    open
-        Of each row the part and the side, 0 or 1, that stand open in one arm alone.
-    studies
-        Whose rows they are, shape (estimate,).
-    single
-        Which rows are of one arm and have no comparator, shape (estimate,).
-    """
-
+    #: Components of the arm and of its comparator in every row, with their doses.
     sides: tuple[list[Doses], list[Doses]]
-    said: tuple[list[Doses], list[Doses]]
+    said: tuple[list[Doses], list[Doses]]  #: What each of them may have, whatever the other has.
+    #: Of each row the part and the side, 0 or 1, that stand open in one arm alone.
     open: list[list[tuple[str, int]]]
-    studies: NDArray[np.str_]
+    studies: NDArray[np.str_]  #: Whose rows they are, shape (estimate,).
+    #: Which rows are of one arm and have no comparator, shape (estimate,).
     single: NDArray[np.bool_]
 
     def combined(

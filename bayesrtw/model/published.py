@@ -20,47 +20,29 @@ from bayesrtw.registry import suggestion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A published prior.
+    """A published prior."""
 
-    Attributes
-    ----------
-    collection
-        ``Turner``, ``Rhodes`` or ``Cochrane``.
-    group
-        Review group or medical area; empty if there is none, ``all`` for the whole database.
-    measure
-        The measure that it was fitted to.
-    parameter
-        ``tau``, or ``mu`` for a prior of the effect.
-    scale
-        What the printed parameters describe: ``tau``, ``tau2`` or ``mu``.
-    outcomes, comparisons
-        Types of outcome and of comparison that it is for; empty means any.
-    distribution
-        Family, as printed.
-    location, spread, shape, df
-        Its parameters, as printed; 0 where the family has none.
-    source, place, read_from
-        The paper, where it stands there, and the software in which the numbers were read.
-    flag
-        What is doubtful about the cell; printed wherever the prior is offered. Empty if nothing is.
-    """
-
-    collection: str
+    collection: str  #: ``Turner``, ``Rhodes`` or ``Cochrane``.
+    #: Review group or medical area; empty if there is none, ``all`` for the whole database.
     group: str
-    measure: str
-    parameter: str
-    scale: str
+    measure: str  #: The measure that it was fitted to.
+    parameter: str  #: ``tau``, or ``mu`` for a prior of the effect.
+    scale: str  #: What the printed parameters describe: ``tau``, ``tau2`` or ``mu``.
+    #: outcomes, comparisons: types of outcome and of comparison that it is for; empty means any.
     outcomes: tuple[str, ...]
     comparisons: tuple[str, ...]
-    distribution: str
+    distribution: str  #: Family, as printed.
+    #: location, spread, shape, df: its parameters, as printed; 0 where the family has none.
     location: float
     spread: float
     shape: float
     df: float
+    #: source, place, read_from: the paper, where it stands there, and the software in which the numbers were
+    #: read.
     source: str
     place: str
     read_from: str
+    #: What is doubtful about the cell; printed wherever the prior is offered. Empty if nothing is.
     flag: str
 
     @property

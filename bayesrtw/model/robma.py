@@ -31,20 +31,11 @@ SELECTED, SMALL = "selection by P values", "small-study effects"
 
 @dataclass(frozen=True, eq=False)
 class Ensemble(Mapping[str, Model]):
-    """Models by name, with prior probabilities and what each of them has.
+    """Models by name, with prior probabilities and what each of them has."""
 
-    Attributes
-    ----------
-    models
-        Name to model.
-    prior
-        Name to prior probability.
-    parts
-        Name to what the model has of what some have and others do not.
-    """
-
-    models: Mapping[str, Model]
-    prior: Mapping[str, float]
+    models: Mapping[str, Model]  #: Name to model.
+    prior: Mapping[str, float]  #: Name to prior probability.
+    #: Name to what the model has of what some have and others do not.
     parts: Mapping[str, frozenset[str]]
 
     def __getitem__(self, name: str) -> Model:

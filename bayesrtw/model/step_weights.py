@@ -199,37 +199,20 @@ class StepWeights:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stepped:
-    """Rows in intervals of their P values; see `bayesrtw.model.selection.Thinning`.
+    """Rows in intervals of their P values; see `bayesrtw.model.selection.Thinning`."""
 
-    Attributes
-    ----------
-    weights
-        Known weights beyond the first interval; empty where they are hyperparameters.
-    names
-        The hyperparameters, each the share of a weight in the one before.
-    cuts
-        Quotients of estimate and standard error at the steps, descending, shape (step,).
-    sign
-        The direction that is favoured.
-    two
-        Whether P values are two-sided.
-    interval
-        Of each row, 0 the most significant, shape (estimate,).
-    se, spread
-        Standard errors as reported and as the model has them, shape (estimate,).
-    by
-        What was added to what was reported, shape (estimate,).
-    """
-
+    #: Known weights beyond the first interval; empty where they are hyperparameters.
     weights: tuple[float, ...]
-    names: tuple[str, ...]
+    names: tuple[str, ...]  #: The hyperparameters, each the share of a weight in the one before.
+    #: Quotients of estimate and standard error at the steps, descending, shape (step,).
     cuts: Array
-    sign: float
-    two: bool
-    interval: Index
+    sign: float  #: The direction that is favoured.
+    two: bool  #: Whether P values are two-sided.
+    interval: Index  #: Of each row, 0 the most significant, shape (estimate,).
+    #: se, spread: standard errors as reported and as the model has them, shape (estimate,).
     se: Array
     spread: Array
-    by: Array
+    by: Array  #: What was added to what was reported, shape (estimate,).
 
     def log_factor(
         self, mean: Array, variance: Array, rows: Index, at: Mapping[str, Array]

@@ -11,24 +11,12 @@ Array = NDArray[np.float64]
 
 
 class Tabled(NamedTuple):
-    """Log likelihoods at effects and log shapes or, where nothing else counts, at effects and levels.
+    """Log likelihoods at effects and log shapes or, where nothing else counts, at effects and levels."""
 
-    Attributes
-    ----------
-    theta
-        Shape (effect,).
-    at
-        Log shapes, shape (shape,), or levels, shape (effect, level).
-    log
-        Shape (effect, shape) or (effect, level), with the steps of levels.
-    law
-        Gives log weights of shapes or levels.
-    """
-
-    theta: Array
-    at: Array
-    log: Array
-    law: Callable[[Array], Array]
+    theta: Array  #: Shape (effect,).
+    at: Array  #: Log shapes, shape (shape,), or levels, shape (effect, level).
+    log: Array  #: Shape (effect, shape) or (effect, level), with the steps of levels.
+    law: Callable[[Array], Array]  #: Gives log weights of shapes or levels.
 
     @property
     def value(self) -> Array:

@@ -183,20 +183,12 @@ class Moderator:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """What a term says of how far results of some studies are to be believed.
+    """What a term says of how far results of some studies are to be believed."""
 
-    Attributes
-    ----------
-    column
-        Column of the evidence whose values say which studies; empty where they are told otherwise.
-    name
-        What no other term may be called; empty for any.
-    free
-        Whether it has a bias of these studies together that the data tell, as they tell a moderator.
-    """
-
+    #: Column of the evidence whose values say which studies; empty where they are told otherwise.
     column: str
-    name: str = ""
+    name: str = ""  #: What no other term may be called; empty for any.
+    #: Whether it has a bias of these studies together that the data tell, as they tell a moderator.
     free: bool = False
 
 
@@ -338,18 +330,10 @@ class Fixed:
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A hyperparameter that acts on estimates, each with a factor of its own.
+    """A hyperparameter that acts on estimates, each with a factor of its own."""
 
-    Attributes
-    ----------
-    name
-        The hyperparameter.
-    factor
-        Shape (estimate,).
-    """
-
-    name: str
-    factor: Array
+    name: str  #: The hyperparameter.
+    factor: Array  #: Shape (estimate,).
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,56 +342,31 @@ class Noise:
 
     y = theta + b + e with e ~ N(0, s^2 / share), b ~ N(mean + common + shift, variance + scatter^2).
     None of it belongs to theta.
-
-    Attributes
-    ----------
-    mean, variance
-        Of the part that is known, shape (estimate,), analysis scale.
-    share
-        Share of its information that an estimate keeps, in (0, 1], shape (estimate,).
-    common
-        Coefficients that biases share, with their priors.
-    scatter
-        Standard deviations of biases that are hyperparameters.
-    shift
-        Biases that are hyperparameters.
     """
 
+    #: mean, variance: of the part that is known, shape (estimate,), analysis scale.
     mean: Array
     variance: Array
-    share: Array
-    common: Fixed | None = None
-    scatter: tuple[Carried, ...] = ()
-    shift: tuple[Carried, ...] = ()
+    share: Array  #: Share of its information that an estimate keeps, in (0, 1], shape (estimate,).
+    common: Fixed | None = None  #: Coefficients that biases share, with their priors.
+    scatter: tuple[Carried, ...] = ()  #: Standard deviations of biases that are hyperparameters.
+    shift: tuple[Carried, ...] = ()  #: Biases that are hyperparameters.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AtRisk:
-    """Estimates with a bias that each of them has or has not.
+    """Estimates with a bias that each of them has or has not."""
 
-    Attributes
-    ----------
-    name
-        What the group is called in results.
-    rows
-        Which estimates, shape (row,).
-    of_class
-        Class of each of them, shape (row,): estimates of a class share a probability of bias.
-    chances
-        Parameters (a, b) of the beta prior of each class's probability.
-    mean, sd
-        Of the normal prior of the biases' mean, analysis scale.
-    spread
-        Prior of the SD of biases around it.
-    """
-
-    name: str
-    rows: NDArray[np.intp]
+    name: str  #: What the group is called in results.
+    rows: NDArray[np.intp]  #: Which estimates, shape (row,).
+    #: Class of each of them, shape (row,): estimates of a class share a probability of bias.
     of_class: NDArray[np.intp]
+    #: Parameters (a, b) of the beta prior of each class's probability.
     chances: tuple[tuple[float, float], ...]
+    #: mean, sd: of the normal prior of the biases' mean, analysis scale.
     mean: float
     sd: float
-    spread: Prior
+    spread: Prior  #: Prior of the SD of biases around it.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -423,27 +382,14 @@ type Part = Fixed | Grouped | Noise | MaybeBiased
 
 @dataclass(frozen=True, slots=True)
 class TermArrays:
-    """What a term gives as arrays, by what it is; nothing of the other kinds.
+    """What a term gives as arrays, by what it is; nothing of the other kinds."""
 
-    Attributes
-    ----------
-    fixed
-        Its columns.
-    grouped
-        Its random effects, at several levels several.
-    noise
-        What it puts between estimates and effects.
-    risks
-        Biases that estimates have or have not; None where it is no term of such, whether or not any row is.
-    said
-        Whether it gives arrays at all, and not its PyMC twin alone.
-    """
-
-    fixed: Fixed | None = None
-    grouped: tuple[Grouped, ...] = ()
-    noise: Noise | None = None
+    fixed: Fixed | None = None  #: Its columns.
+    grouped: tuple[Grouped, ...] = ()  #: Its random effects, at several levels several.
+    noise: Noise | None = None  #: What it puts between estimates and effects.
+    #: Biases that estimates have or have not; None where it is no term of such, whether or not any row is.
     risks: tuple[AtRisk, ...] | None = None
-    said: bool = True
+    said: bool = True  #: Whether it gives arrays at all, and not its PyMC twin alone.
 
     @property
     def sampled(self) -> bool:

@@ -29,24 +29,12 @@ DAYS: Final = ("days", "days_difference")
 
 
 class OneSaid(NamedTuple):
-    """Something that a row reports, as a function of its effect.
+    """Something that a row reports, as a function of its effect."""
 
-    Attributes
-    ----------
-    said
-        What it is, in words.
-    log
-        Its log likelihood at effects, shape (point,); any constant.
-    near
-        Somewhere near its maximum, and a scale.
-    heard
-        Whether the likelihood listens to it.
-    """
-
-    said: str
-    log: Callable[[Array], Array]
-    near: tuple[float, float]
-    heard: bool = True
+    said: str  #: What it is, in words.
+    log: Callable[[Array], Array]  #: Its log likelihood at effects, shape (point,); any constant.
+    near: tuple[float, float]  #: Somewhere near its maximum, and a scale.
+    heard: bool = True  #: Whether the likelihood listens to it.
 
     def supported(self, probability: float) -> tuple[float, float, float] | None:
         """Give the effect of most support, and the ends of those that a likelihood ratio does not reject.

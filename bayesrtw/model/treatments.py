@@ -24,25 +24,16 @@ LEFT = 1e-8
 
 @dataclass(frozen=True, eq=False)
 class Treatments:
-    """Distinct arms of the rows, which may be sets of components.
+    """Distinct arms of the rows, which may be sets of components."""
 
-    Attributes
-    ----------
-    model, evidence
-        What is pooled; one term says what arms consist of.
-    names
-        What they are called, in the order of the rows; an arm without components comes first.
-    rows
-        What each adds up of all coefficients of the effects, shape (treatment, column).
-    arm, against
-        Treatment of each row's arm, and of its comparator, -1 where the row is a single arm, shape
-        (estimate,).
-    """
-
+    #: model, evidence: what is pooled; one term says what arms consist of.
     model: Model
     evidence: Evidence
+    #: What they are called, in the order of the rows; an arm without components comes first.
     names: tuple[str, ...]
-    rows: Array
+    rows: Array  #: What each adds up of all coefficients of the effects, shape (treatment, column).
+    #: arm, against: treatment of each row's arm, and of its comparator, -1 where the row is a single arm,
+    #: shape (estimate,).
     arm: Index
     against: Index
 

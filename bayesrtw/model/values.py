@@ -23,18 +23,12 @@ class Filled(NamedTuple):
 
 
 class Uncertain(NamedTuple):
-    """A column of a design whose values are known up to an SD in some rows.
+    """A column of a design whose values are known up to an SD in some rows."""
 
-    Attributes
-    ----------
-    name, column
-        The moderator, and its place among the columns.
-    sd
-        Of each value around the mean that stands there, shape (estimate,); 0 where it is known.
-    """
-
+    #: name, column: the moderator, and its place among the columns.
     name: str
     column: int
+    #: Of each value around the mean that stands there, shape (estimate,); 0 where it is known.
     sd: Array
 
 

@@ -35,18 +35,10 @@ TAIL: Final = 5e-4
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """A density.
+    """A density."""
 
-    Attributes
-    ----------
-    x
-        Shape (point,), ascending, on the analysis scale.
-    density
-        Shape (point,), per unit of x.
-    """
-
-    x: Array
-    density: Array
+    x: Array  #: Shape (point,), ascending, on the analysis scale.
+    density: Array  #: Shape (point,), per unit of x.
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,35 +47,20 @@ Align = Literal["left", "center", "right"]
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One axis.
+    """One axis."""
 
-    Attributes
-    ----------
-    title
-        What it shows, with its unit.
-    low, high
-        Its limits: of effects on the analysis scale, else in its own units.
-    measure
-        Of effects; None for anything else.
-    direction
-        What lower and higher effects are called; None where it is not said.
-    values, labels
-        Ticks where they are known already; else round ones are chosen.
-    plain
-        Whether numbers are names, e.g. years: whole, and without a comma.
-    bare
-        Whether it has no ticks.
-    """
-
-    title: str
+    title: str  #: What it shows, with its unit.
+    #: low, high: its limits: of effects on the analysis scale, else in its own units.
     low: float
     high: float
-    measure: Measure | None = None
+    measure: Measure | None = None  #: Of effects; None for anything else.
+    #: What lower and higher effects are called; None where it is not said.
     direction: Direction | None = None
+    #: values, labels: ticks where they are known already; else round ones are chosen.
     values: tuple[float, ...] = ()
     labels: tuple[str, ...] = ()
-    plain: bool = False
-    bare: bool = False
+    plain: bool = False  #: Whether numbers are names, e.g. years: whole, and without a comma.
+    bare: bool = False  #: Whether it has no ticks.
 
     @property
     def log(self) -> bool:
@@ -107,47 +92,25 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A picture before it is drawn.
+    """A picture before it is drawn."""
 
-    Attributes
-    ----------
-    kind
-        What it is, e.g. ``"Funnel plot"``.
-    described
-        The picture in words.
-    x, y
-        The axes.
-    height
-        Of the axes as a share of their width.
-    legend
-        Marks and what they are.
-    notes
-        Sentences beneath.
-    caveat
-        What must stand beside every result; may be empty.
-    beneath
-        Further lines of text under the ticks of x: heading, then text by place on x.
-    up
-        Height of the axes in points; 0 takes `height`.
-    reserve, names
-        Height in points that is left free beneath the ticks of x, and what is written left of it.
-    paint
-        What draws the marks once the axes stand.
-    """
-
-    kind: str
-    described: str
+    kind: str  #: What it is, e.g. ``"Funnel plot"``.
+    described: str  #: The picture in words.
+    #: x, y: the axes.
     x: Side
     y: Side
-    height: float
-    legend: tuple[tuple[Sample, str], ...]
-    notes: tuple[str, ...] = ()
-    caveat: str = ""
+    height: float  #: Of the axes as a share of their width.
+    legend: tuple[tuple[Sample, str], ...]  #: Marks and what they are.
+    notes: tuple[str, ...] = ()  #: Sentences beneath.
+    caveat: str = ""  #: What must stand beside every result; may be empty.
+    #: Further lines of text under the ticks of x: heading, then text by place on x.
     beneath: tuple[tuple[str, tuple[tuple[float, str], ...]], ...] = ()
-    up: float = 0.0
+    up: float = 0.0  #: Height of the axes in points; 0 takes `height`.
+    #: reserve, names: height in points that is left free beneath the ticks of x, and what is written left of
+    #: it.
     reserve: float = 0.0
     names: tuple[str, ...] = ()
-    paint: Callable[[Axes], None] | None = None
+    paint: Callable[[Axes], None] | None = None  #: What draws the marks once the axes stand.
 
     def describe(self) -> str:
         """Give the picture in words."""

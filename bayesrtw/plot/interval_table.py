@@ -36,67 +36,30 @@ EMPTY: Final = "not estimable"
 
 @dataclass(frozen=True, slots=True)
 class Extra:
-    """A further column of a table that is printed.
+    """A further column of a table that is printed."""
 
-    Attributes
-    ----------
-    name
-        In the table.
-    heading
-        In the picture.
-    places
-        Decimals.
-    before
-        Whether it stands before the axis.
-    note
-        A sentence that explains it.
-    """
-
-    name: str
-    heading: str
-    places: int = 2
-    before: bool = False
-    note: str = ""
+    name: str  #: In the table.
+    heading: str  #: In the picture.
+    places: int = 2  #: Decimals.
+    before: bool = False  #: Whether it stands before the axis.
+    note: str = ""  #: A sentence that explains it.
 
 
 @dataclass(frozen=True, slots=True)
 class TableLayout:
-    """How a table becomes rows.
+    """How a table becomes rows."""
 
-    Attributes
-    ----------
-    kind
-        What the picture is, e.g. ``"Leave-one-out"``.
-    subject
-        Heading of the names.
-    reference
-        Row that the others are held against, drawn last as a diamond; empty for none.
-    called
-        What the reference is called in the picture.
-    extras
-        Further columns, printed where the table has them.
-    notes
-        Sentences beneath.
-    result
-        What a dot is.
-    hollow
-        What a hollow dot is.
-    new
-        Whether effects in a new setting are drawn, where the table has them.
-    phrases
-        Whether names are phrases, and not studies.
-    """
-
-    kind: str
-    subject: str
+    kind: str  #: What the picture is, e.g. ``"Leave-one-out"``.
+    subject: str  #: Heading of the names.
+    #: Row that the others are held against, drawn last as a diamond; empty for none.
     reference: str = ""
-    called: str = ""
-    extras: tuple[Extra, ...] = ()
-    notes: tuple[str, ...] = ()
-    result: str = "pooled effect"
-    hollow: str = "not registered beforehand"
-    new: bool = True
-    phrases: bool = True
+    called: str = ""  #: What the reference is called in the picture.
+    extras: tuple[Extra, ...] = ()  #: Further columns, printed where the table has them.
+    notes: tuple[str, ...] = ()  #: Sentences beneath.
+    result: str = "pooled effect"  #: What a dot is.
+    hollow: str = "not registered beforehand"  #: What a hollow dot is.
+    new: bool = True  #: Whether effects in a new setting are drawn, where the table has them.
+    phrases: bool = True  #: Whether names are phrases, and not studies.
 
 
 def read_table(

@@ -30,43 +30,23 @@ from bayesrtw.registry import suggestion
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How a judgement looks.
+    """How a judgement looks."""
 
-    Attributes
-    ----------
-    sign
-        One character.
-    fill, ink
-        Colours of the disc and of the sign.
-    text
-        The judgement in words.
-    """
-
-    sign: str
+    sign: str  #: One character.
+    #: fill, ink: colours of the disc and of the sign.
     fill: str
     ink: str
-    text: str
+    text: str  #: The judgement in words.
 
 
 @dataclass(frozen=True, slots=True)
 class Dots:
-    """Judgements beside rows.
+    """Judgements beside rows."""
 
-    Attributes
-    ----------
-    headings
-        Short names of the domains.
-    instrument
-        By what was judged.
-    explained
-        What the short names stand for.
-    marks
-        One tuple a row, one mark a domain; None where nothing was judged.
-    """
-
-    headings: tuple[str, ...]
-    instrument: str
-    explained: str
+    headings: tuple[str, ...]  #: Short names of the domains.
+    instrument: str  #: By what was judged.
+    explained: str  #: What the short names stand for.
+    #: One tuple a row, one mark a domain; None where nothing was judged.
     marks: tuple[tuple[Mark | None, ...], ...]
 
 
@@ -112,27 +92,15 @@ _NONE: Final = re.compile(r"(?i)n\.?/?a\.?|-|–|unclear|not (?:given|reported)"
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Judgements by one instrument, study by domain.
+    """Judgements by one instrument, study by domain."""
 
-    Attributes
-    ----------
-    instrument
-        Name and version.
-    domains
-        In the instrument's order, or the file's; the overall judgement last.
-    titles
-        The domains as a reader knows them.
-    studies
-        Ids, and where several people judged a study the assessor in brackets.
-    cells
-        One tuple a study, one mark a domain.
-    """
-
-    instrument: str
+    instrument: str  #: Name and version.
+    #: In the instrument's order, or the file's; the overall judgement last.
     domains: tuple[str, ...]
-    titles: tuple[str, ...]
+    titles: tuple[str, ...]  #: The domains as a reader knows them.
+    #: Ids, and where several people judged a study the assessor in brackets.
     studies: tuple[str, ...]
-    cells: tuple[tuple[Mark, ...], ...]
+    cells: tuple[tuple[Mark, ...], ...]  #: One tuple a study, one mark a domain.
 
     @property
     def legend(self) -> tuple[Mark, ...]:

@@ -40,18 +40,10 @@ NARROW: Final = 340.0
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """A size and a weight of type.
+    """A size and a weight of type."""
 
-    Attributes
-    ----------
-    size
-        In points.
-    bold
-        Whether it is bold.
-    """
-
-    size: float
-    bold: bool = False
+    size: float  #: In points.
+    bold: bool = False  #: Whether it is bold.
 
     def properties(self) -> FontProperties:
         """Give matplotlib's name for it."""
@@ -65,14 +57,10 @@ class Face:
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """The faces of a figure.
+    """The faces of a figure."""
 
-    Attributes
-    ----------
-    title, body, strong, small
-        Of headings of the figure, of names and numbers, of column headings, of notes.
-    """
-
+    #: title, body, strong, small: of headings of the figure, of names and numbers, of column headings, of
+    #: notes.
     title: Face
     body: Face
     strong: Face

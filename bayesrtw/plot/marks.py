@@ -40,27 +40,13 @@ PARTS: Final = "numbers-alone"
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """An interval to draw as a line.
+    """An interval to draw as a line."""
 
-    Attributes
-    ----------
-    interval
-        On the analysis scale.
-    y
-        Height in the axes.
-    color
-        Of the line and its arrow heads.
-    line
-        Width in points; 0 draws arrow heads only.
-    dashed
-        Whether it is dashed.
-    """
-
-    interval: Interval
-    y: float
-    color: str
-    line: float = THIN
-    dashed: bool = False
+    interval: Interval  #: On the analysis scale.
+    y: float  #: Height in the axes.
+    color: str  #: Of the line and its arrow heads.
+    line: float = THIN  #: Width in points; 0 draws arrow heads only.
+    dashed: bool = False  #: Whether it is dashed.
 
 
 def draw_marks(

@@ -37,27 +37,15 @@ DATES: Final = ("", "_2", "_3")
 
 @dataclass(frozen=True, slots=True)
 class ReturnBands:
-    """Two curves with their bands.
+    """Two curves with their bands."""
 
-    Attributes
-    ----------
-    day
-        Shape (point,).
-    arms
-        Comparison, programme: shares back in the middle and at the ends of their bands, each (3, point).
-    called
-        What each band is.
-    dashed
-        Ends of a further band of the programme, (2, point); None where there is none.
-    notes
-        Sentences beneath.
-    """
-
-    day: Array
+    day: Array  #: Shape (point,).
+    #: Comparison, programme: shares back in the middle and at the ends of their bands, each (3, point).
     arms: tuple[Array, Array]
-    called: tuple[str, str]
+    called: tuple[str, str]  #: What each band is.
+    #: Ends of a further band of the programme, (2, point); None where there is none.
     dashed: tuple[Array, str] | None
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  #: Sentences beneath.
 
     def said(self, days: Sequence[float] = (0.25, 0.5, 1.0)) -> str:
         """Put shares at some parts of the time into words."""

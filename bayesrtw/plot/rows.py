@@ -23,14 +23,9 @@ HEADING_MOST: Final = 110.0
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate and the ends of its interval.
+    """An estimate and the ends of its interval."""
 
-    Attributes
-    ----------
-    centre, lower, upper
-        On the analysis scale.
-    """
-
+    #: centre, lower, upper: on the analysis scale.
     centre: float
     lower: float
     upper: float
@@ -38,113 +33,56 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the plot.
+    """A row of the plot."""
 
-    Attributes
-    ----------
-    role
-        What it shows.
-    label
-        Its name, one line.
-    interval
-        The estimate's own interval, or that of the mean, the prior or the new setting.
-    shrunken
-        The effect behind the estimate, from it and all others together.
-    new
-        The effect in a new setting, drawn beneath a level or a result.
-    weight
-        Share in the pooled mean; NaN where there is none.
-    size
-        Area of its square relative to the largest, in [0, 1].
-    hollow
-        Whether the mark of a result, of a study that is not randomised, or of a part that is not heard, is
-        open.
-    bold
-        Whether its name is.
-    """
-
-    role: Role
-    label: str
+    role: Role  #: What it shows.
+    label: str  #: Its name, one line.
+    #: The estimate's own interval, or that of the mean, the prior or the new setting.
     interval: Interval | None = None
+    #: The effect behind the estimate, from it and all others together.
     shrunken: Interval | None = None
-    new: Interval | None = None
-    weight: float = math.nan
-    size: float = 0.0
+    new: Interval | None = None  #: The effect in a new setting, drawn beneath a level or a result.
+    weight: float = math.nan  #: Share in the pooled mean; NaN where there is none.
+    size: float = 0.0  #: Area of its square relative to the largest, in [0, 1].
+    #: Whether the mark of a result, of a study that is not randomised, or of a part that is not heard, is
+    #: open.
     hollow: bool = False
-    bold: bool = False
+    bold: bool = False  #: Whether its name is.
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of text beside the axis.
+    """A column of text beside the axis."""
 
-    Attributes
-    ----------
-    heading
-        What it holds.
-    texts
-        One a row; empty where there is none.
-    needed
-        Whether it stays where the figure is too narrow for all columns.
-    note
-        A sentence that explains it, printed where the column is.
-    """
-
-    heading: str
-    texts: tuple[str, ...]
-    needed: bool = False
-    note: str = ""
+    heading: str  #: What it holds.
+    texts: tuple[str, ...]  #: One a row; empty where there is none.
+    needed: bool = False  #: Whether it stays where the figure is too narrow for all columns.
+    note: str = ""  #: A sentence that explains it, printed where the column is.
 
 
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """Everything that rows of intervals say: a forest plot and its relatives.
+    """Everything that rows of intervals say: a forest plot and its relatives."""
 
-    Attributes
-    ----------
-    kind
-        What the picture is, e.g. ``"Forest plot"``.
-    subject
-        Heading of the names, e.g. ``"Study"``.
-    rows
-        From top to bottom: estimates in their order, under headings if grouped; then the summary.
-    before, columns
-        Columns of text before the axis and after it.
-    legend
-        Marks that occur, each with what it is.
-    measure, unit, direction
-        Of the effects.
-    ci_prob
-        Probability of every interval.
-    places
-        Decimals of effects.
-    grouped
-        Whether rows stand under headings.
-    notes
-        Sentences about the result.
-    caveat
-        What must stand beside every result of these data; may be empty.
-    dots
-        Judgements of risk of bias beside the rows.
-    phrases
-        Whether names are phrases, which may have lines of their own, and not authors with a year.
-    """
-
-    kind: str
-    subject: str
+    kind: str  #: What the picture is, e.g. ``"Forest plot"``.
+    subject: str  #: Heading of the names, e.g. ``"Study"``.
+    #: From top to bottom: estimates in their order, under headings if grouped; then the summary.
     rows: tuple[Row, ...]
+    #: before, columns: columns of text before the axis and after it.
     before: tuple[Column, ...]
     columns: tuple[Column, ...]
-    legend: tuple[tuple[str, str], ...]
+    legend: tuple[tuple[str, str], ...]  #: Marks that occur, each with what it is.
+    #: measure, unit, direction: of the effects.
     measure: Measure
     unit: str
     direction: Direction
-    ci_prob: float
-    places: int
-    grouped: bool
-    notes: tuple[str, ...]
-    caveat: str
-    dots: Dots | None = None
+    ci_prob: float  #: Probability of every interval.
+    places: int  #: Decimals of effects.
+    grouped: bool  #: Whether rows stand under headings.
+    notes: tuple[str, ...]  #: Sentences about the result.
+    caveat: str  #: What must stand beside every result of these data; may be empty.
+    dots: Dots | None = None  #: Judgements of risk of bias beside the rows.
+    #: Whether names are phrases, which may have lines of their own, and not authors with a year.
     phrases: bool = False
 
     @property

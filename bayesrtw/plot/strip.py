@@ -29,40 +29,19 @@ DOTS: Final = (0.0, (1.5, 2.0))
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How a mark looks in the strip.
+    """How a mark looks in the strip."""
 
-    Attributes
-    ----------
-    color
-        Of everything.
-    line
-        Width of its line in points; 0 for none.
-    marker
-        Name of its marker; empty for none.
-    size
-        Of the marker, in points.
-    dash
-        Of the line; None for a solid one.
-    hollow, at_end
-        Whether the marker is open, and whether it is at the end of the line.
-    area
-        Whether it is a filled area; its line then is the outline.
-    hatch
-        Of the area.
-    judgement
-        A judgement of risk of bias in place of all else.
-    """
-
-    color: str
-    line: float = 0.0
-    marker: str = ""
-    size: float = 0.0
-    dash: tuple[float, tuple[float, ...]] | None = None
+    color: str  #: Of everything.
+    line: float = 0.0  #: Width of its line in points; 0 for none.
+    marker: str = ""  #: Name of its marker; empty for none.
+    size: float = 0.0  #: Of the marker, in points.
+    dash: tuple[float, tuple[float, ...]] | None = None  #: Of the line; None for a solid one.
+    #: hollow, at_end: whether the marker is open, and whether it is at the end of the line.
     hollow: bool = False
     at_end: bool = False
-    area: bool = False
-    hatch: str = ""
-    judgement: Mark | None = None
+    area: bool = False  #: Whether it is a filled area; its line then is the outline.
+    hatch: str = ""  #: Of the area.
+    judgement: Mark | None = None  #: A judgement of risk of bias in place of all else.
 
 
 #: Marks of rows with intervals, by name.

@@ -21,22 +21,14 @@ Source = Synthesis | xr.DataTree | Evidence | About
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Scale and direction of effects.
+    """Scale and direction of effects."""
 
-    Attributes
-    ----------
-    measure, unit, direction
-        Of the effects.
-    caveat
-        What must stand beside every result; may be empty.
-    which
-        Which mean the pooled effect is, where there are two; empty of evidence alone.
-    """
-
+    #: measure, unit, direction: of the effects.
     measure: Measure
     unit: str
     direction: Direction
-    caveat: str
+    caveat: str  #: What must stand beside every result; may be empty.
+    #: Which mean the pooled effect is, where there are two; empty of evidence alone.
     which: str = ""
 
     @property

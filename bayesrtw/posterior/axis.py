@@ -52,22 +52,14 @@ class Axis(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Positive:
-    """A standard deviation in [0, inf): value = exp(u) - shift.
+    """A standard deviation in [0, inf): value = exp(u) - shift."""
 
-    Attributes
-    ----------
-    scale
-        A typical standard error; the first look reaches from 0, or five decades below it, to five
-        decades above.
-    shift
-        >= 0; 0 where the prior vanishes or diverges at 0, else 0 is the end of the range.
-    upper
-        Where the prior ends; inf if it does not.
-    """
-
+    #: A typical standard error; the first look reaches from 0, or five decades below it, to five decades
+    #: above.
     scale: float
+    #: >= 0; 0 where the prior vanishes or diverges at 0, else 0 is the end of the range.
     shift: float
-    upper: float = math.inf
+    upper: float = math.inf  #: Where the prior ends; inf if it does not.
 
     @property
     def signed(self) -> bool:
@@ -110,15 +102,9 @@ class Positive:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A probability or a correlation in (low, 1): value = low + (1 - low) / (1 + exp(-u)).
+    """A probability or a correlation in (low, 1): value = low + (1 - low) / (1 + exp(-u))."""
 
-    Attributes
-    ----------
-    low
-        In [-1, 0].
-    """
-
-    low: float = 0.0
+    low: float = 0.0  #: In [-1, 0].
 
     @property
     def signed(self) -> bool:
@@ -161,14 +147,9 @@ class Bounded:
 
     On the logit it would fall like a single exponential far out, which takes many nodes; here it is smooth up
     to both ends.
-
-    Attributes
-    ----------
-    low
-        In [-1, 0].
     """
 
-    low: float = 0.0
+    low: float = 0.0  #: In [-1, 0].
 
     @property
     def signed(self) -> bool:
@@ -206,14 +187,9 @@ class Bounded:
 
 @dataclass(frozen=True, slots=True)
 class Real:
-    """An effect on the whole line: value = centre + scale * u.
+    """An effect on the whole line: value = centre + scale * u."""
 
-    Attributes
-    ----------
-    centre, scale
-        Where the first look is laid, and a typical standard error.
-    """
-
+    #: centre, scale: where the first look is laid, and a typical standard error.
     centre: float = 0.0
     scale: float = 1.0
 

@@ -17,29 +17,18 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kernels:
-    """A mixture of normal kernels over the nodes of the hyperparameters.
+    """A mixture of normal kernels over the nodes of the hyperparameters."""
 
-    Attributes
-    ----------
-    weight
-        Shares, shape (node,); they sum to one.
-    mean, sd
-        Centre and scale of each kernel, shape (node,); analysis scale.
-    series
-        Coefficients of orthonormal Hermite polynomials, shape (node, degree + 1); None where every kernel
-        is normal.
-    exist
-        How many moments the quantity has, 0, 1 or 2: heavy tails of tau leave it fewer.
-    exist_back
-        How many moments exp(quantity) has.
-    """
-
-    weight: Array
+    weight: Array  #: Shares, shape (node,); they sum to one.
+    #: mean, sd: centre and scale of each kernel, shape (node,); analysis scale.
     mean: Array
     sd: Array
+    #: Coefficients of orthonormal Hermite polynomials, shape (node, degree + 1); None where every kernel is
+    #: normal.
     series: Array | None = None
+    #: How many moments the quantity has, 0, 1 or 2: heavy tails of tau leave it fewer.
     exist: int = 2
-    exist_back: int = 2
+    exist_back: int = 2  #: How many moments exp(quantity) has.
 
     @property
     def parts(self) -> tuple[Array, Array, Array]:

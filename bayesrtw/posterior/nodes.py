@@ -20,28 +20,16 @@ class Range:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Nodes:
-    """Quadrature nodes of one or many posteriors.
+    """Quadrature nodes of one or many posteriors."""
 
-    Attributes
-    ----------
-    values
-        One array for each hyperparameter, shape (..., node).
-    log_weight
-        Log of each node's share of the posterior, normalised to sum to one, shape (..., node).
-    log_total
-        Log of the integral of the density, shape (...,).
-    ranges
-        For each hyperparameter the range of its coordinate: for the first one of shape (...,), for
-        the next one range at each node of the first, and so on.
-    counts
-        Nodes laid for each hyperparameter.
-    """
-
-    values: tuple[Array, ...]
+    values: tuple[Array, ...]  #: One array for each hyperparameter, shape (..., node).
+    #: Log of each node's share of the posterior, normalised to sum to one, shape (..., node).
     log_weight: Array
-    log_total: Array
+    log_total: Array  #: Log of the integral of the density, shape (...,).
+    #: For each hyperparameter the range of its coordinate: for the first one of shape (...,), for the next
+    #: one range at each node of the first, and so on.
     ranges: tuple[Range, ...]
-    counts: tuple[int, ...]
+    counts: tuple[int, ...]  #: Nodes laid for each hyperparameter.
 
     def on_axes(self) -> tuple[Array, ...]:
         """Give the values of a single problem with an axis for each hyperparameter: gives (node, 1, ...)."""

@@ -13,27 +13,13 @@ from bayesrtw.question.asked import About
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Told:
-    """What a table is.
+    """What a table is."""
 
-    Attributes
-    ----------
-    caption
-        One sentence that stands above it.
-    about
-        What it was asked of.
-    picture
-        Name of its picture; empty for none.
-    options
-        Of the picture.
-    words
-        What is said in place of the picture's words.
-    """
-
-    caption: str
-    about: About
-    picture: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    words: str = ""
+    caption: str  #: One sentence that stands above it.
+    about: About  #: What it was asked of.
+    picture: str = ""  #: Name of its picture; empty for none.
+    options: Mapping[str, Any] = field(default_factory=dict)  #: Of the picture.
+    words: str = ""  #: What is said in place of the picture's words.
 
 
 class Answer(Pictured, pd.DataFrame):  # type: ignore[misc] # its words and picture, not those of pandas

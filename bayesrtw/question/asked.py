@@ -26,14 +26,9 @@ class Ran(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class About:
-    """What a question was asked of: says scale, direction of benefit, caveat, and which mean is pooled.
+    """What a question was asked of: says scale, direction of benefit, caveat, and which mean is pooled."""
 
-    Attributes
-    ----------
-    model, evidence
-        The model and its rows.
-    """
-
+    #: model, evidence: the model and its rows.
     model: Model
     evidence: Evidence
 

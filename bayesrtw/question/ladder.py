@@ -110,17 +110,11 @@ class Rungs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rung:
-    """One assumption about the non-randomised studies.
+    """One assumption about the non-randomised studies."""
 
-    Attributes
-    ----------
-    name
-        ``randomised``, ``discount 0.25``, ``robust_map``, ``mixture``, ``naive``, ``registered``.
-    model, evidence
-        What is fitted.
-    """
-
+    #: ``randomised``, ``discount 0.25``, ``robust_map``, ``mixture``, ``naive``, ``registered``.
     name: str
+    #: model, evidence: what is fitted.
     model: Model
     evidence: Evidence
 
@@ -242,20 +236,11 @@ def row(tree: "xr.DataTree", *, ci_prob: float = 0.95) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Trials against what the adjusted cohorts predict for them.
+    """Trials against what the adjusted cohorts predict for them."""
 
-    Attributes
-    ----------
-    below
-        Probability that the trials' pooled mean lies below what the cohorts predict.
-    p
-        Two-sided predictive tail probability, in [0, 1].
-    z
-        Difference of the means over its SD; positive where the trials lie higher on the analysis scale.
-    """
-
-    below: float
-    p: float
+    below: float  #: Probability that the trials' pooled mean lies below what the cohorts predict.
+    p: float  #: Two-sided predictive tail probability, in [0, 1].
+    #: Difference of the means over its SD; positive where the trials lie higher on the analysis scale.
     z: float
 
     @property

@@ -44,21 +44,15 @@ AT_ONCE = 65_536
 
 @dataclass(frozen=True, slots=True, eq=False)
 class After:
-    """The pooled mean, or another effect, after results of one more trial.
+    """The pooled mean, or another effect, after results of one more trial."""
 
-    Attributes
-    ----------
-    weight, mean, sd
-        Mixture of kernels after each result, shape (node, result); analysis scale. What a trial leaves in
-        doubt at a node does not hang on its result.
-    series
-        Their coefficients of orthonormal Hermite polynomials, shape (node, result, degree + 1); None where
-        every kernel is normal.
-    """
-
+    #: weight, mean, sd: mixture of kernels after each result, shape (node, result); analysis scale. What a
+    #: trial leaves in doubt at a node does not hang on its result.
     weight: Array
     mean: Array
     sd: Array
+    #: Their coefficients of orthonormal Hermite polynomials, shape (node, result, degree + 1); None where
+    #: every kernel is normal.
     series: Array | None = None
 
     def beyond(self, threshold: float, *, above: bool) -> Array:
@@ -116,35 +110,20 @@ class After:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OtherEffect:
-    """Another effect beside the mean of a setting, both normal given each node.
+    """Another effect beside the mean of a setting, both normal given each node."""
 
-    Attributes
-    ----------
-    mean, variance
-        Its own, shape (node,).
-    covariance
-        With the setting's mean, shape (node,).
-    """
-
+    #: mean, variance: its own, shape (node,).
     mean: Array
     variance: Array
-    covariance: Array
+    covariance: Array  #: With the setting's mean, shape (node,).
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrialSetting:
-    """Where a trial may take place.
+    """Where a trial may take place."""
 
-    Attributes
-    ----------
-    mean
-        The mean effect of such settings, without nodes that carry nothing.
-    apart
-        Variance of settings around it, shape (node,).
-    """
-
-    mean: Kernels
-    apart: Array
+    mean: Kernels  #: The mean effect of such settings, without nodes that carry nothing.
+    apart: Array  #: Variance of settings around it, shape (node,).
 
     def results(self, se: float, count: int) -> Array:
         """See `results`."""

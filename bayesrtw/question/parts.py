@@ -61,26 +61,15 @@ class PartsTold:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Material:
-    """A posterior of parts as few normals, from which that of every set of parts follows.
+    """A posterior of parts as few normals, from which that of every set of parts follows."""
 
-    Attributes
-    ----------
-    names
-        Parts, then pairs ``a x b``.
-    weight
-        Shares of the normals, shape (normal,).
-    mean, covariance
-        Of the parts' effects, shapes (normal, name) and (normal, name, name); analysis scale. Over all
-        normals they are those of the posterior.
-    spread
-        Variance of a new setting around the mean, shape (normal,).
-    """
-
-    names: tuple[str, ...]
-    weight: Array
+    names: tuple[str, ...]  #: Parts, then pairs ``a x b``.
+    weight: Array  #: Shares of the normals, shape (normal,).
+    #: mean, covariance: of the parts' effects, shapes (normal, name) and (normal, name, name); analysis
+    #: scale. Over all normals they are those of the posterior.
     mean: Array
     covariance: Array
-    spread: Array
+    spread: Array  #: Variance of a new setting around the mean, shape (normal,).
 
 
 def parts(model: Subject, evidence: object = None, *, ci_prob: float = 0.95) -> Answer:

@@ -88,24 +88,13 @@ def leave_one_out(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EachLeftOut:
-    """What is pooled without each value of a column.
+    """What is pooled without each value of a column."""
 
-    Attributes
-    ----------
-    table
-        See `leave_one_out`.
-    near
-        The fit behind each row of the table; None where it would be improper.
-    masks
-        The estimates that each row lacks, shape (row, estimate).
-    whole
-        The fit of all rows.
-    """
-
-    table: "pd.DataFrame"
+    table: "pd.DataFrame"  #: See `leave_one_out`.
+    #: The fit behind each row of the table; None where it would be improper.
     near: "tuple[Fitted | None, ...]"
-    masks: NDArray[np.bool_]
-    whole: Fitted
+    masks: NDArray[np.bool_]  #: The estimates that each row lacks, shape (row, estimate).
+    whole: Fitted  #: The fit of all rows.
 
 
 def leave_out(

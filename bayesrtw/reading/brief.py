@@ -96,25 +96,16 @@ class _Description:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A component of programmes, and which studies have it.
+    """A component of programmes, and which studies have it."""
 
-    Attributes
-    ----------
-    name, title
-        Id in ``claims.csv``, and heading.
-    where
-        Column of the evidence to the values that mean that a study has it.
-    silent
-        Why no evidence can speak about it; then `where` is empty.
-    parts
-        Parts of programmes, as a data set codes them, that it is together: analyses of parts are asked
-        what these add. None where it is no part, such as having several.
-    """
-
+    #: name, title: id in ``claims.csv``, and heading.
     name: str
     title: str
+    #: Column of the evidence to the values that mean that a study has it.
     where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    silent: str = ""
+    silent: str = ""  #: Why no evidence can speak about it; then `where` is empty.
+    #: Parts of programmes, as a data set codes them, that it is together: analyses of parts are asked what
+    #: these add. None where it is no part, such as having several.
     parts: tuple[str, ...] = ()
 
 

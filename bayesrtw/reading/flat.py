@@ -39,30 +39,16 @@ SUMS_UP: Final = "sums up other rows and was left out."
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What a person says of a table, in place of what would be found.
+    """What a person says of a table, in place of what would be found."""
 
-    Attributes
-    ----------
-    columns
-        Heading in the table to column of this package.
-    measure
-        Measure of every row.
-    benefit
-        Direction of benefit of every outcome; None where nobody states one.
-    sheet
-        Sheet of a workbook.
-    unit
-        Unit of the differences of every outcome, such as days.
-    arms
-        Whether one row an arm stays so, as networks of treatments need.
-    """
-
+    #: Heading in the table to column of this package.
     columns: Mapping[str, str] = field(default_factory=dict)
-    measure: str = ""
+    measure: str = ""  #: Measure of every row.
+    #: Direction of benefit of every outcome; None where nobody states one.
     benefit: Benefit | None = None
-    sheet: str = ""
-    unit: str = ""
-    arms: bool = False
+    sheet: str = ""  #: Sheet of a workbook.
+    unit: str = ""  #: Unit of the differences of every outcome, such as days.
+    arms: bool = False  #: Whether one row an arm stays so, as networks of treatments need.
 
 
 NOTHING = Stated()

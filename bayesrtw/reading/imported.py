@@ -91,22 +91,13 @@ _LONGEST: Final = 60
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Imported:
-    """What an importer read.
+    """What an importer read."""
 
-    Attributes
-    ----------
-    evidence
-        The rows on the scale of analysis.
-    results, studies
-        The same rows and their studies as printed: what a data set folder holds.
-    risk_of_bias
-        Judgements, study by domain; no rows where the source has none.
-    """
-
-    evidence: Evidence
+    evidence: Evidence  #: The rows on the scale of analysis.
+    #: results, studies: the same rows and their studies as printed: what a data set folder holds.
     results: Table
     studies: Table
-    risk_of_bias: Table
+    risk_of_bias: Table  #: Judgements, study by domain; no rows where the source has none.
 
 
 def findings(evidence: Evidence) -> tuple[Finding, ...]:

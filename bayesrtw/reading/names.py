@@ -6,18 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names of studies.
+    """Names of studies."""
 
-    Attributes
-    ----------
-    labels
-        One a row; rows with the same name are of one study.
-    said
-        Where they come from, where no column is called study.
-    """
-
-    labels: list[str]
-    said: tuple[str, ...]
+    labels: list[str]  #: One a row; rows with the same name are of one study.
+    said: tuple[str, ...]  #: Where they come from, where no column is called study.
 
 
 def named(columns: Mapping[str, list[str]], roles: Mapping[str, str], count: int) -> Names:

@@ -61,18 +61,11 @@ class Folder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What could be read of a source.
+    """What could be read of a source."""
 
-    Attributes
-    ----------
-    evidence
-        Its clean rows; None where a fault concerns more than single rows, or no row is clean.
-    faults
-        Every fault; the rows that have one are not among the evidence.
-    """
-
+    #: Its clean rows; None where a fault concerns more than single rows, or no row is clean.
     evidence: Evidence | None
-    faults: tuple[Fault, ...]
+    faults: tuple[Fault, ...]  #: Every fault; the rows that have one are not among the evidence.
 
 
 #: Builds evidence of tables, noting faults; None where that makes no sense.

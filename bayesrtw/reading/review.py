@@ -74,44 +74,24 @@ NOT_POOLED: Final = "the review leaves the row out of its overall result"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """An analysis of a review.
+    """An analysis of a review."""
 
-    Attributes
-    ----------
-    group, number
-        As in "Analysis 1.2".
-    name, comparison
-        Titles of the analysis and of the group it belongs to.
-    kind
-        What its rows hold.
-    measure
-        The effect measure as the file names it.
-    log
-        Whether contrasts are logarithms of ratios; None where the file does not say.
-    swapped
-        Whether the review analyses the absence of the event.
-    unit
-        Unit of differences, where stated.
-    benefit
-        Direction of benefit, where stated.
-    sides
-        What the graph calls lower and higher effects; empty where it does not.
-    totals
-        Whether the review shows an overall result.
-    """
-
+    #: group, number: as in "Analysis 1.2".
     group: str
     number: str
+    #: name, comparison: titles of the analysis and of the group it belongs to.
     name: str
     comparison: str
-    kind: Kind
-    measure: str
+    kind: Kind  #: What its rows hold.
+    measure: str  #: The effect measure as the file names it.
+    #: Whether contrasts are logarithms of ratios; None where the file does not say.
     log: bool | None = None
-    swapped: bool = False
-    unit: str = ""
-    benefit: Benefit | None = None
+    swapped: bool = False  #: Whether the review analyses the absence of the event.
+    unit: str = ""  #: Unit of differences, where stated.
+    benefit: Benefit | None = None  #: Direction of benefit, where stated.
+    #: What the graph calls lower and higher effects; empty where it does not.
     sides: tuple[str, str] = ("", "")
-    totals: bool = True
+    totals: bool = True  #: Whether the review shows an overall result.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,21 +126,11 @@ class ReviewRow:
 
 @dataclass(slots=True)
 class Cells:
-    """A row of a results table in the making.
+    """A row of a results table in the making."""
 
-    Attributes
-    ----------
-    text
-        Column to cell.
-    cause
-        Why it cannot be used; empty if it can.
-    notes
-        What was done to it.
-    """
-
-    text: dict[str, str] = field(default_factory=dict)
-    cause: str = ""
-    notes: list[str] = field(default_factory=list)
+    text: dict[str, str] = field(default_factory=dict)  #: Column to cell.
+    cause: str = ""  #: Why it cannot be used; empty if it can.
+    notes: list[str] = field(default_factory=list)  #: What was done to it.
 
 
 def number(cell: str) -> float:

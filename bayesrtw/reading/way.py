@@ -18,24 +18,13 @@ SPREAD: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """A way to read the results of a table.
+    """A way to read the results of a table."""
 
-    Attributes
-    ----------
-    what
-        What it takes the rows for, in words.
-    roles
-        Column of this package to heading.
-    words
-        Column of words to what stands in every row of it.
-    unused
-        Options that ask for results which stand in the table too.
-    """
-
-    what: str
-    roles: Mapping[str, str]
+    what: str  #: What it takes the rows for, in words.
+    roles: Mapping[str, str]  #: Column of this package to heading.
+    #: Column of words to what stands in every row of it.
     words: Mapping[str, str] = field(default_factory=dict)
-    unused: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()  #: Options that ask for results which stand in the table too.
 
     @property
     def option(self) -> str:

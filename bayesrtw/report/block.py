@@ -10,115 +10,62 @@ from bayesrtw.report.numbers import Printer, resolve
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number of the record.
+    """A number of the record."""
 
-    Attributes
-    ----------
-    path
-        JSON pointer to it.
-    style
-        How it is printed, as for `bayesrtw.report.numbers.Printer.text`.
-    """
-
-    path: str
-    style: str = "effect"
+    path: str  #: JSON pointer to it.
+    style: str = "effect"  #: How it is printed, as for `bayesrtw.report.numbers.Printer.text`.
 
 
 @dataclass(frozen=True, slots=True)
 class Bracketed:
-    """A median with its interval.
+    """A median with its interval."""
 
-    Attributes
-    ----------
-    path
-        JSON pointer to where ``median``, ``lower`` and ``upper`` stand.
-    style
-        As for a `Number`.
-    """
-
-    path: str
-    style: str = "effect"
+    path: str  #: JSON pointer to where ``median``, ``lower`` and ``upper`` stand.
+    style: str = "effect"  #: As for a `Number`.
 
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """An event with its probability.
+    """An event with its probability."""
 
-    Attributes
-    ----------
-    event
-        As `bayesrtw.printed.event` names it.
-    path
-        JSON pointer to its probability.
-    """
-
-    event: str
-    path: str
+    event: str  #: As `bayesrtw.printed.event` names it.
+    path: str  #: JSON pointer to its probability.
 
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """Words from data, which a format escapes and whose direction it isolates.
+    """Words from data, which a format escapes and whose direction it isolates."""
 
-    Attributes
-    ----------
-    text
-        The words.
-    linked
-        Whether DOIs in them may become links.
-    number
-        JSON pointer to the number that they spell, by which they are sorted; empty where they are words.
-    """
-
-    text: str
-    linked: bool = False
+    text: str  #: The words.
+    linked: bool = False  #: Whether DOIs in them may become links.
+    #: JSON pointer to the number that they spell, by which they are sorted; empty where they are words.
     number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Styled:
-    """Words with a look.
+    """Words with a look."""
 
-    Attributes
-    ----------
-    text
-        The words.
-    look
-        ``quiet`` (aside), ``strong``, ``code`` or ``tag`` (severity of a finding).
-    """
-
-    text: "Text"
+    text: "Text"  #: The words.
+    #: ``quiet`` (aside), ``strong``, ``code`` or ``tag`` (severity of a finding).
     look: Literal["quiet", "strong", "code", "tag"]
 
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """A section of the same report.
+    """A section of the same report."""
 
-    Attributes
-    ----------
-    id, title
-        The section's.
-    """
-
+    #: id, title: the section's.
     id: str
     title: str
 
 
 @dataclass(frozen=True, slots=True)
 class FileLink:
-    """A file beside the page.
+    """A file beside the page."""
 
-    Attributes
-    ----------
-    file
-        Its path from the page.
-    text
-        What is read.
-    """
-
-    file: str
-    text: str
+    file: str  #: Its path from the page.
+    text: str  #: What is read.
 
 
 #: What stands in a line.
@@ -128,146 +75,75 @@ Text = tuple[Part, ...]
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """A heading within a section.
+    """A heading within a section."""
 
-    Attributes
-    ----------
-    text
-        Its words.
-    """
-
-    text: str
+    text: str  #: Its words.
 
 
 @dataclass(frozen=True, slots=True)
 class Paragraph:
-    """A paragraph.
+    """A paragraph."""
 
-    Attributes
-    ----------
-    text
-        What it says.
-    kind
-        ``kicker``, ``question``, ``answer`` and ``then`` (more of the answer) stand in the opening;
-        ``caveat`` must not be overlooked; ``note`` explains.
-    """
-
-    text: Text
+    text: Text  #: What it says.
+    #: ``kicker``, ``question``, ``answer`` and ``then`` (more of the answer) stand in the opening; ``caveat``
+    #: must not be overlooked; ``note`` explains.
     kind: Literal["", "kicker", "question", "answer", "then", "caveat", "note"] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Bullets:
-    """A list.
+    """A list."""
 
-    Attributes
-    ----------
-    items
-        Its points.
-    kind
-        ``findings`` where each begins with its severity; ``behind`` for what stands behind the answer.
-    """
-
-    items: tuple[Text, ...]
+    items: tuple[Text, ...]  #: Its points.
+    #: ``findings`` where each begins with its severity; ``behind`` for what stands behind the answer.
     kind: Literal["", "findings", "behind"] = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Names, and what each stands for.
+    """Names, and what each stands for."""
 
-    Attributes
-    ----------
-    pairs
-        Name and words.
-    """
-
-    pairs: tuple[tuple[str, Text], ...]
+    pairs: tuple[tuple[str, Text], ...]  #: Name and words.
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Head of a column.
+    """Head of a column."""
 
-    Attributes
-    ----------
-    text
-        Its words.
-    style
-        ``num`` for numbers, ``words`` for long text.
-    aside
-        Whether paper has the column in the supplement alone.
-    """
-
-    text: Text
-    style: Literal["", "num", "words"] = ""
-    aside: bool = False
+    text: Text  #: Its words.
+    style: Literal["", "num", "words"] = ""  #: ``num`` for numbers, ``words`` for long text.
+    aside: bool = False  #: Whether paper has the column in the supplement alone.
 
 
 @dataclass(frozen=True, slots=True)
 class Tabular:
-    """A table whose first column names its rows.
+    """A table whose first column names its rows."""
 
-    Attributes
-    ----------
-    label
-        What a screen reader calls it.
-    head
-        Heads of columns.
-    rows
-        Cells, one for each column.
-    caption
-        What must be known to read it, empty for none.
-    own
-        Positions of rows that stand out.
-    sortable
-        Whether a reader may want to sort it.
-    cards
-        Whether a narrow screen shows each row as a card, so that nobody must scroll sideways for it.
-    aside
-        Whether paper has it in the supplement alone.
-    """
-
-    label: str
-    head: tuple[Head, ...]
-    rows: tuple[tuple[Text, ...], ...]
-    caption: str = ""
-    own: frozenset[int] = frozenset()
-    sortable: bool = False
+    label: str  #: What a screen reader calls it.
+    head: tuple[Head, ...]  #: Heads of columns.
+    rows: tuple[tuple[Text, ...], ...]  #: Cells, one for each column.
+    caption: str = ""  #: What must be known to read it, empty for none.
+    own: frozenset[int] = frozenset()  #: Positions of rows that stand out.
+    sortable: bool = False  #: Whether a reader may want to sort it.
+    #: Whether a narrow screen shows each row as a card, so that nobody must scroll sideways for it.
     cards: bool = False
-    aside: bool = False
+    aside: bool = False  #: Whether paper has it in the supplement alone.
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Text of a machine, as it is.
+    """Text of a machine, as it is."""
 
-    Attributes
-    ----------
-    text
-        Lines.
-    json
-        Whether it is JSON, where any character may be written as an escape.
-    """
-
-    text: str
-    json: bool = False
+    text: str  #: Lines.
+    json: bool = False  #: Whether it is JSON, where any character may be written as an escape.
 
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Blocks that a format may fold away.
+    """Blocks that a format may fold away."""
 
-    Attributes
-    ----------
-    title
-        What is in them.
-    blocks
-        The blocks.
-    """
-
-    title: str
-    blocks: "tuple[Block, ...]"
+    title: str  #: What is in them.
+    blocks: "tuple[Block, ...]"  #: The blocks.
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,17 +153,10 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """Where a format with controls lets a reader choose.
+    """Where a format with controls lets a reader choose."""
 
-    Attributes
-    ----------
-    still
-        What a format without controls has in their place.
-    of
-        What is chosen: the cells of the grid, or sets of parts.
-    """
-
-    still: "tuple[Block, ...]"
+    still: "tuple[Block, ...]"  #: What a format without controls has in their place.
+    #: What is chosen: the cells of the grid, or sets of parts.
     of: Literal["grid", "parts"] = "grid"
 
 
@@ -296,43 +165,21 @@ Block = Heading | Paragraph | Bullets | Terms | Tabular | Listing | Folded | Pic
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section of a report.
+    """A section of a report."""
 
-    Attributes
-    ----------
-    id
-        Its name in links.
-    title
-        Its heading.
-    blocks
-        What it holds.
-    short
-        Its name in a list of contents, where the heading is long.
-    """
-
-    id: str
-    title: str
-    blocks: tuple[Block, ...]
-    short: str = ""
+    id: str  #: Its name in links.
+    title: str  #: Its heading.
+    blocks: tuple[Block, ...]  #: What it holds.
+    short: str = ""  #: Its name in a list of contents, where the heading is long.
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """A report before a format writes it.
+    """A report before a format writes it."""
 
-    Attributes
-    ----------
-    title
-        Its heading.
-    opening
-        Question, answer, and what must be read with them.
-    sections
-        The rest, in order.
-    """
-
-    title: str
-    opening: tuple[Block, ...]
-    sections: tuple[Section, ...]
+    title: str  #: Its heading.
+    opening: tuple[Block, ...]  #: Question, answer, and what must be read with them.
+    sections: tuple[Section, ...]  #: The rest, in order.
 
 
 def plain(text: Text, n: Printer) -> str:

@@ -84,27 +84,14 @@ INDEX: Final = {HISTORY: "year"}
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure with its words.
+    """A figure with its words."""
 
-    Attributes
-    ----------
-    figure
-        What was drawn.
-    caption
-        What stands under it.
-    section
-        Id of the section that it belongs to.
-    file
-        Stem of its files in a folder of results; empty if it stands in the page alone.
-    aside
-        Whether paper has it in the supplement alone.
-    """
-
-    figure: Figure
-    caption: str
-    section: str
+    figure: Figure  #: What was drawn.
+    caption: str  #: What stands under it.
+    section: str  #: Id of the section that it belongs to.
+    #: Stem of its files in a folder of results; empty if it stands in the page alone.
     file: str = ""
-    aside: bool = False
+    aside: bool = False  #: Whether paper has it in the supplement alone.
 
     @cached_property
     def svg(self) -> bytes:

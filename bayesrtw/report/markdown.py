@@ -39,24 +39,12 @@ _PICTURES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A picture beside a report in Markdown.
+    """A picture beside a report in Markdown."""
 
-    Attributes
-    ----------
-    file
-        Its path from the report.
-    caption
-        What stands under it.
-    description
-        What is read in its place.
-    section
-        Id of the section that it stands in.
-    """
-
-    file: str
-    caption: str
-    description: str
-    section: str
+    file: str  #: Its path from the report.
+    caption: str  #: What stands under it.
+    description: str  #: What is read in its place.
+    section: str  #: Id of the section that it stands in.
 
 
 def render_markdown(content: dict[str, Any], pictures: Sequence[Embedded] = ()) -> str:

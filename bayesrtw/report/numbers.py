@@ -50,21 +50,11 @@ def places_of(estimates: Iterable[tuple[float | None, float | None]], measure: "
 
 @dataclass(frozen=True, slots=True)
 class Printer:
-    """How the numbers of one record are printed.
+    """How the numbers of one record are printed."""
 
-    Attributes
-    ----------
-    content
-        The record.
-    measure
-        Its measure.
-    places
-        Decimals of effects.
-    """
-
-    content: dict[str, Any]
-    measure: "Measure"
-    places: int
+    content: dict[str, Any]  #: The record.
+    measure: "Measure"  #: Its measure.
+    places: int  #: Decimals of effects.
 
     @classmethod
     def none(cls) -> "Printer":

@@ -52,30 +52,16 @@ _REFERENCE: Final = re.compile(r"url\(#([^)]+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture with its words.
+    """A picture with its words."""
 
-    Attributes
-    ----------
-    name
-        Its id in the page, unique there.
-    title, description
-        What a screen reader says.
-    caption
-        What stands under it.
-    svg
-        Markup for the page.
-    section
-        Id of the section that it stands in.
-    narrow
-        Whether it was drawn narrower than a page, so that it is not blown up to its width.
-    """
-
-    name: str
+    name: str  #: Its id in the page, unique there.
+    #: title, description: what a screen reader says.
     title: str
     description: str
-    caption: str
-    svg: Markup
-    section: str = "pictures"
+    caption: str  #: What stands under it.
+    svg: Markup  #: Markup for the page.
+    section: str = "pictures"  #: Id of the section that it stands in.
+    #: Whether it was drawn narrower than a page, so that it is not blown up to its width.
     narrow: bool = False
 
 

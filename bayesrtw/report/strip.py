@@ -20,20 +20,11 @@ _TICK = Face(7.5)
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """One axis for all rows.
+    """One axis for all rows."""
 
-    Attributes
-    ----------
-    content
-        The record, with a grid.
-    measure
-        Its measure.
-    low, high
-        Ends of the axis on the analysis scale.
-    """
-
-    content: dict[str, Any]
-    measure: Measure
+    content: dict[str, Any]  #: The record, with a grid.
+    measure: Measure  #: Its measure.
+    #: low, high: ends of the axis on the analysis scale.
     low: float
     high: float
 

@@ -70,30 +70,14 @@ Part = Literal["report", "supplement"]
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A picture for a document.
+    """A picture for a document."""
 
-    Attributes
-    ----------
-    png
-        Its bytes.
-    caption
-        What stands under it.
-    description
-        What a screen reader says.
-    section
-        Id of the section that it stands in.
-    width
-        In centimetres; it is not blown up.
-    aside
-        Whether it stands in the supplement.
-    """
-
-    png: bytes
-    caption: str
-    description: str
-    section: str
-    width: float = WIDTH
-    aside: bool = False
+    png: bytes  #: Its bytes.
+    caption: str  #: What stands under it.
+    description: str  #: What a screen reader says.
+    section: str  #: Id of the section that it stands in.
+    width: float = WIDTH  #: In centimetres; it is not blown up.
+    aside: bool = False  #: Whether it stands in the supplement.
 
 
 def render_docx(
