@@ -32,7 +32,7 @@ from bayesrtw.engine.curved_place import (
 )
 from bayesrtw.engine.kernel import Conditional, System, Variances, conditional
 from bayesrtw.engine.problem import Problem, pose
-from bayesrtw.engine.surface import DEGREES, FEWEST, surface
+from bayesrtw.engine.surface import DEGREES, FEWEST, Surface, same_mean, surface
 from bayesrtw.engine.thinned import of_groups, together
 from bayesrtw.model.design import CurvedDesign, Design
 from bayesrtw.model.prior import Prior
@@ -160,27 +160,28 @@ class Curved:
         rows, place = np.flatnonzero(look.keep & ~self.at_risk & self.lone), look.place
         if place.surface is None or not len(rows):
             return
-        far = self._far(look, b)
+        far, added = self._far(look, b), self._added(place, look.keep)
         log = log + sum(factors, np.zeros(()))
         least = np.max(log, axis=-1, keepdims=True) - BENEATH
         offset, own, noise = self.reach(look.values)
         shape = len(b), len(self.keep)
         offset, variance = (np.broadcast_to(each, shape) for each in (offset, own + noise))
-        step = max(1, AT_ONCE // max(len(far) * len(rows), 1))
+        step = max(1, AT_ONCE // max(len(far) * len(self.keep), 1))
         for start in range(0, len(b), step):
             cut = slice(start, start + step)
             some = far[np.any(log[cut, far] > least[cut], axis=0)]
-            mean = b[cut, some] @ self.design.columns[rows].T + offset[cut, None, rows]
-            asked = (log[cut, some] > least[cut]) & place.surface.away(mean, cut, rows)
+            mean = b[cut, some] @ self.design.columns.T + offset[cut, None]
+            asked = (log[cut, some] > least[cut]) & place.surface.away(mean[..., rows], cut, rows)
             point, node = np.nonzero(asked)
             few = max(1, AT_ONCE // (DEGREES[-1] * len(rows)))
             for first in range(0, len(point), few):
                 at, on = point[first : first + few], node[first : first + few]
                 there, which = mean[at, on], start + at
-                wide = variance[which[:, None], rows]
-                density = self.curved.sites.log_density(there, wide, rows)
-                laid = place.surface.at(there[:, None], which, rows, rough=True)[:, 0]
-                factors[-1][which, some[on]] += np.sum(density - laid, axis=-1)
+                density = self.curved.sites.log_density(
+                    there[:, rows], variance[which[:, None], rows], rows
+                )
+                laid = self._rough(place, added, which, there[:, None], variance[which, None])[:, 0]
+                factors[-1][which, some[on]] += np.sum(density, axis=-1) - laid
 
     def _far(self, look: Look, b: Array) -> Index:
         """Which nodes may lie beyond series of sites: all, where series were laid elsewhere."""
@@ -253,6 +254,7 @@ class Curved:
             np.broadcast_to(each, (points, each.shape[-1])) for each in (offset, behind + noise)
         )
         found = [np.zeros((points, nodes)) for _ in range(len(self.curved.risks) + 1)]
+        added = self._added(place, keep)
         step = max(1, AT_ONCE // max(self._numbers(len(self.keep)) * nodes, 1))
         for start in range(0, points, step):
             cut = slice(start, start + step)
@@ -260,7 +262,7 @@ class Curved:
             wide = self.spread(variance[cut], b[cut])
             look = Look(self, values, cut, place, keep & ~self.at_risk)
             weight = None if log is None else log[cut]
-            found[-1][cut] = self._plain(look, b[cut], mean, wide, weight)
+            found[-1][cut] = self._plain(look, added, b[cut], mean, wide, weight)
             for place_of, risk in enumerate(self.curved.risks):
                 rows = keep[risk.rows]
                 if rows.any() and (only is None or only[risk.rows].any()):
@@ -293,7 +295,13 @@ class Curved:
         return max(most, len(self.keep) * nodes)
 
     def _plain(
-        self, look: Look, b: Array, mean: Array, variance: Array, log: Array | None
+        self,
+        look: Look,
+        added: tuple[Surface | None, Index],
+        b: Array,
+        mean: Array,
+        variance: Array,
+        log: Array | None,
     ) -> Array:
         """Log density of estimates that are not at risk, shape (point, node)."""
         rows = np.flatnonzero(look.keep)
@@ -303,13 +311,33 @@ class Curved:
             return self._seen_only(
                 look.values, look.cut, mean[..., rows], variance[..., rows], rows
             )
-        lone, found = rows[self.lone[rows]], np.zeros(mean.shape[:2])
-        if len(lone):
-            each = self.alike(look.place, look.cut, mean[..., lone], variance, lone, rough=True)
-            found = np.sum(each, axis=-1)
-        if len(lone) < len(rows):
+        found = self._rough(look.place, added, look.cut, mean, variance)
+        if not self.lone[rows].all():
             left = None if log is None else log + found
             found = found + densities(look._replace(keep=look.keep & ~self.lone), b, left)
+        return found
+
+    def _added(self, place: Place, keep: Mask) -> tuple[Surface | None, Index]:
+        """Series of rows that share no effect, those of equal means added up; and rows that have none."""
+        rows = np.flatnonzero(keep & ~self.at_risk & self.lone)
+        laid = place.surface
+        return (None, rows) if laid is None or not laid.holds(rows) else laid.added(rows)
+
+    def _rough(
+        self,
+        place: Place,
+        added: tuple[Surface | None, Index],
+        cut: slice | Index,
+        mean: Array,
+        variance: Array,
+    ) -> Array:
+        """Log density of rows that share no effect, by their series, see `_added`; shape (point, node)."""
+        (sums, rest), found = added, np.zeros(mean.shape[:2])
+        if sums is not None:
+            found += np.sum(sums.at(mean[..., sums.rows], cut, sums.rows, rough=True), axis=-1)
+        if len(rest):
+            each = self.alike(place, cut, mean[..., rest], variance, rest, rough=True)
+            found += np.sum(each, axis=-1)
         return found
 
     def _seen_only(
@@ -402,13 +430,13 @@ class Curved:
             # Nodes far out are asked for as well: series are not shorter for that.
             spread = np.maximum(spread, less) + (sd * place.share[0][:, group]) ** 2
         reach = np.sqrt(spread)
-        known = place.surface
+        density, seen, known = self.curved.sites.log_density, (own + noise)[:, rows], place.surface
         if known is not None and known.serves(rows, mean, reach, LEAST_REACH, CROWD):
             return place
         low, high = mean - REACH * reach, mean + REACH * reach
-        density = self.curved.sites.log_density
         grouped = ~self.lone[rows]
-        laid = surface(density, rows, (own + noise)[:, rows], low, high, grouped=grouped)
+        alike = same_mean(columns, offset[:, rows], grouped)
+        laid = surface(density, rows, seen, low, high, grouped=grouped, alike=alike)
         return place._replace(surface=laid)
 
     def risked(

@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from bayesrtw.engine import curved_foretold as foretelling
 from bayesrtw.engine.arrays import back_moments, improper, masked, mean_of, moments_of
 from bayesrtw.engine.condensed import on_a_line
-from bayesrtw.engine.cubature import rule, single, sizes
+from bayesrtw.engine.cubature import MOST_PRODUCT, rule, single, sizes
 from bayesrtw.engine.curved import curved_of
 from bayesrtw.engine.curved_biased import HEAVY
 from bayesrtw.engine.curved_kernels import Combined, kernels, one_of
@@ -344,7 +344,14 @@ class CurvedFit:
         kept = self.kept & ~mask
         if improper(masked(self.design.near, kept)) is not None:
             return None
-        return self if np.array_equal(kept, self.kept) else fewer(self, mask)._held()
+        if np.array_equal(kept, self.kept):
+            return self
+        if len(self.nodes.counts) == 1 and self.design.near.columns.shape[1] > MOST_PRODUCT:
+            near = replace(
+                self, kept=kept
+            )  # A sparse rule serves next to nothing but its own rows.
+            return near._recentred() or near._alone()
+        return fewer(self, mask)._held()
 
     def under(self, priors: Sequence[Mapping[str, Prior]]) -> "list[CurvedFit]":
         """Take other priors, see `Fitted`: those beyond the nodes are served by nodes of their mixture."""

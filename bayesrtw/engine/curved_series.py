@@ -28,6 +28,8 @@ ROWS = 1e-4
 DIRECTED = 2
 #: Where the tails begin that get kernels of their own, in SDs of the middle.
 AWAY = 6.0
+#: Degree of series up to which tails get none of their own: rules that resolve no more tell nothing of tails.
+SHORT = 14
 #: Windows along a line: their edges, in SDs of the middle, how far apart, in edges, and the degree of series.
 WINDOWS, STRIDE, FEW = (1.0, 0.7, 0.5, 0.35, 0.25, 0.18), 2.0, 48
 #: Cells of normals: how far apart, in SDs, and how unlike, in logs of variances; and the degree of their
@@ -159,12 +161,13 @@ def kernels_of(
 
     Where one kernel a point leaves out more than enough, because a tail is heavy or a second mode lies far
     off, the tails get kernels of their own: smooth windows, which add up to one, divide the shares; nodes of
-    a `line` tell ever narrower windows. Series of the points that are `known` need not be worked out.
+    a `line` tell ever narrower windows, short series none. Series of the points that are `known` need not be
+    worked out.
     """
     every = np.arange(len(mass))
     made, left = _kernel(x, share, mass, degree, enough, known)
     ways, taken, total = [(Kernels(mass, *made), every)], np.zeros(len(mass), np.intp), np.sum(mass)
-    for wide in (math.inf, *(WINDOWS if line else ())):
+    for wide in () if degree <= SHORT else (math.inf, *(WINDOWS if line else ())):
         some = np.flatnonzero(left > enough)
         if mass @ left <= enough * total or not len(some):
             break

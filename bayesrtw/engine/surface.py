@@ -57,6 +57,9 @@ class Surface:
     clipped
         Whether series end, below and above, where densities are negligible against those in the middle,
         shape (2, point, row): there a parabola goes on.
+    alike
+        The first of the sites that see the same mean as each, and are laid between the same ends, a place
+        among `rows`, shape (row,).
     """
 
     density: Density
@@ -67,6 +70,7 @@ class Surface:
     series: tuple[tuple[Index, Array], ...]
     followed: Mask
     clipped: Mask
+    alike: Index
 
     def at(self, mean: Array, cut: slice | Index, rows: Index, *, rough: bool = False) -> Array:
         """Give log densities of some rows at means of shape (point, node, row), for a slice of the points.
@@ -100,6 +104,39 @@ class Surface:
         found: Mask = np.any((z < -1.0) & ~low | (z > 1.0) & ~high, axis=-1)
         return found
 
+    def added(self, rows: Index) -> tuple["Surface", Index]:
+        """Add up series of rows that see the same mean, each sum under the first of them; and name the rest.
+
+        The rest are rows that series do not follow at every point.
+        """
+        place = np.searchsorted(self.rows, rows)
+        told = self.followed[:, place].all(axis=0)
+        own, into = np.unique(self.alike[place[told]], return_inverse=True)
+        most = max((len(each) for _, each in self.series), default=1)
+        found = np.zeros((most, len(self.middle), 1, len(own)))
+        degree = np.zeros(len(own), dtype=np.intp)
+        for of, series in self.series:
+            here = np.flatnonzero(np.isin(place[told], of))
+            here = here[np.argsort(into[here], kind="stable")]
+            if len(here):
+                sums, first = np.unique(into[here], return_index=True)
+                each = series[..., np.searchsorted(of, place[told][here])]
+                found[: len(series), ..., sums] += np.add.reduceat(each, first, axis=-1)
+                degree[sums] = np.maximum(degree[sums], len(series) - 1)
+        parts = [np.flatnonzero(degree == d) for d in np.unique(degree)]
+        one = replace(
+            self,
+            rows=self.rows[own],
+            variance=self.variance[:, own],
+            middle=self.middle[:, own],
+            half=self.half[:, own],
+            series=tuple((part, found[: degree[part[0]] + 1, ..., part]) for part in parts),
+            followed=np.ones((len(self.middle), len(own)), dtype=bool),
+            clipped=self.clipped[..., own],
+            alike=np.arange(len(own)),
+        )
+        return one, rows[~told]
+
     def holds(self, rows: Index) -> bool:
         """Say whether some rows, ascending, are all among those that were laid."""
         if len(rows) == len(self.rows):
@@ -131,7 +168,8 @@ class Surface:
     def moved(self, density: Density, by: Array) -> "Surface":
         """Give the same for sites that report other estimates, which differ by `by`, shape (estimate,)."""
         middle, open_ = self.middle + by[self.rows], np.zeros_like(self.clipped)
-        return replace(self, density=density, middle=middle, clipped=open_)
+        apart = np.arange(len(self.rows))
+        return replace(self, density=density, middle=middle, clipped=open_, alike=apart)
 
     def slopes(self, mean: Array) -> tuple[Array, Array]:
         """Give first and second derivatives in the mean, shape (point, node, row); clipped at the ends."""
@@ -169,14 +207,17 @@ def surface(
     high: Array,
     *,
     grouped: Mask | None = None,
+    alike: Index | None = None,
 ) -> Surface:
-    """Lay series: `rows`, `grouped` (row,); `variance`, `low`, `high` (point, row)."""
+    """Lay series: `rows`, `grouped`, `alike` (row,); `variance`, `low`, `high` (point, row)."""
     grouped = np.zeros(len(rows), dtype=bool) if grouped is None else grouped
+    alike = np.arange(len(rows)) if alike is None else alike
     clipped = np.zeros((2, *low.shape), dtype=bool)
     if grouped.any():
         low, high, own = low.copy(), high.copy(), np.ix_(np.arange(len(low)), grouped)
         ends = density, rows[grouped], variance[own], low[own], high[own]
         low[own], high[own], clipped[..., grouped] = _clipped(*ends)
+    low, high = _widest(low, high, alike)
     middle, half = 0.5 * (high + low), np.maximum(0.5 * (high - low), 1e-9)
     followed = np.zeros(middle.shape, dtype=bool)
     series = []
@@ -204,7 +245,22 @@ def surface(
         left = left[~good]
         if not len(left):
             break
-    return Surface(density, rows, variance, middle, half, tuple(series), followed, clipped)
+    return Surface(density, rows, variance, middle, half, tuple(series), followed, clipped, alike)
+
+
+def same_mean(columns: Array, offset: Array, apart: Mask) -> Index:
+    """Give the first of the rows with the columns (row, column) and offsets (point, row) of each."""
+    every = np.hstack([columns, offset.T, np.cumsum(apart)[:, None] * apart[:, None]])
+    _, first, of = np.unique(every, axis=0, return_index=True, return_inverse=True)
+    return np.asarray(first[of.reshape(-1)])
+
+
+def _widest(low: Array, high: Array, alike: Index) -> tuple[Array, Array]:
+    """Give sites that are alike the same ends, shape (point, row)."""
+    least, most = np.full(low.T.shape, np.inf), np.full(low.T.shape, -np.inf)
+    np.minimum.at(least, alike, low.T)
+    np.maximum.at(most, alike, high.T)
+    return least[alike].T, most[alike].T
 
 
 def _clipped(
