@@ -100,7 +100,6 @@ class Processes(ProcessPoolExecutor):
             self.shutdown(cancel_futures=True)
 
     def fresh(self) -> "Processes":
-        """See `Renewable`."""
         return Processes(self.jobs)
 
 

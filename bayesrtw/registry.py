@@ -38,17 +38,23 @@ def role[T](name: str, home: str) -> Callable[[type[T]], type[T]]:
 
 
 def component[T](role_name: str, kind: str) -> Callable[[type[T]], type[T]]:
-    """Register a frozen dataclass under a role and a kind."""
+    """Register a frozen dataclass under a role and a kind; what it does not say of a method its role says."""
 
     def register(cls: type[T]) -> type[T]:
         for protocol, name in _ROLE_OF_PROTOCOL.items():
             offered: set[str] = getattr(protocol, "__protocol_attrs__", set())
+            if name != role_name:
+                continue
             lacks = sorted(each for each in offered if not hasattr(cls, each))
-            if name == role_name and lacks:
+            if lacks:
                 raise SpecError(
                     f"{cls.__name__} cannot be the {role_name} {kind!r}: it does not state "
                     f"{', '.join(lacks)}; see the protocol of the role."
                 )
+            for each in offered:
+                own = inspect.getattr_static(cls, each)
+                if isinstance(own, types.FunctionType | property) and not own.__doc__:
+                    own.__doc__ = inspect.getattr_static(protocol, each).__doc__
         found = checked(cls)
         _KINDS.setdefault(role_name, {})[kind] = found
         return found

@@ -57,7 +57,6 @@ class Findings(Pictured):
     rows: tuple[Found, ...]
 
     def _words(self) -> str:
-        """See `Pictured`."""
         told = [
             f"{each.line.outcome}: {each.line.sentence} Certainty: {each.line.certainty.said}."
             for each in self.rows

@@ -70,7 +70,6 @@ class Synthesis(Pictured):
     source: Evidence | None = None
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         model = self.analysis.model
         by_shape = {
             shape: tuple(each.column for each in model.moderators if each.shape == shape)

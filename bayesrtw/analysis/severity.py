@@ -116,13 +116,11 @@ class Severity(Pictured):
         )
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         title = AXIS if self.correlation is None else SMALL
         options = {"x_title": title, "thresholds": self.levels}
         return {"tipping": Drawing((self.curve, self.asked), options)}
 
     def _words(self) -> str:
-        """See `Pictured`."""
         return self.said
 
     def _repr_html_(self) -> str:

@@ -85,14 +85,12 @@ class Tipping(Pictured):
         return pd.concat(parts)
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         levels = tuple(float(level) for level in self.shifts.index.unique("level"))
         title = f"Shift of the effects, {self.whole.evidence.measure.name.replace('_', ' ')}"
         options = {"x_title": title, "thresholds": levels}
         return {"tipping": Drawing((self.curves, about(self.whole)), options)}
 
     def _words(self) -> str:
-        """See `Pictured`."""
         said = []
         event = self.whole.evidence.direction.event
         for group in self.groups:

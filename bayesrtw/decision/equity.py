@@ -100,7 +100,6 @@ class Equity(Pictured):
         return tuple(map(str, self.table.index[self.table["studies"] == 0]))
 
     def _words(self) -> str:
-        """See `Pictured`."""
         caveat = f"Caveat: {self.caveat}" if self.caveat else ""
         return " ".join(filter(None, [*self.table["says"], caveat]))
 

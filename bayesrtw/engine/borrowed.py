@@ -78,7 +78,6 @@ class BorrowedFitted:
 
     @property
     def kept(self) -> Mask:
-        """See `Fitted`."""
         found = np.zeros(self.evidence.size, dtype=bool)
         found[self.lent], found[~self.lent] = self.first.kept, self.plain.kept
         return found
@@ -111,7 +110,6 @@ class BorrowedFitted:
         )
 
     def without(self, masks: Sequence[Mask]) -> "list[BorrowedFitted | None]":
-        """See `Fitted`."""
         givers = [mask[self.lent] for mask in masks]
         same = [not gone.any() for gone in givers]
         first = iter(
@@ -186,7 +184,6 @@ class BorrowedFitted:
         return first, vague, rest
 
     def shifted(self, along: Array, by: float) -> "BorrowedFitted":
-        """See `Fitted`."""
         giving, taking = along[self.lent], along[~self.lent]
         first = self.first.shifted(giving, by) if giving.any() else self.first
         plain = self.plain.shifted(taking, by) if taking.any() else self.plain
@@ -197,15 +194,12 @@ class BorrowedFitted:
         return replace(self, powers=(self.powers[0] * prior, self.powers[1] * data))
 
     def beside(self, model: Model, evidence: Evidence) -> Fitted:
-        """See `Fitted`."""
         return borrowed(model, evidence, self.solve) or self.plain.beside(model, evidence)
 
     def expected(self, rows: Mask) -> list[Kernels | Pieces | Outcomes]:
-        """See `Fitted`."""
         return self._each(rows, lambda fit, mask: fit.expected(mask))
 
     def effect_of(self, rows: Mask) -> list[Kernels | Distribution]:
-        """See `Fitted`."""
         return self._each(rows, lambda fit, mask: fit.effect_of(mask))
 
     def mean_at(
@@ -224,9 +218,7 @@ class BorrowedFitted:
         return [next(first if lent else second) for lent in self.lent[rows]]
 
     def shifts(self, along: Array) -> EachShift:
-        """See `Fitted`."""
         return EachShift(self, along)
 
     def means(self) -> EachMean:
-        """See `Fitted`."""
         return EachMean(self)

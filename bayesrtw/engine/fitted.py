@@ -206,7 +206,6 @@ class EachShift:
     along: Array
 
     def probability(self, shift: float, threshold: float, *, above: bool) -> float:
-        """See `Shifts`."""
         near = self.fitted.shifted(self.along, shift) if shift else self.fitted
         return near.posterior.pooled.beyond(threshold, above=above)
 
@@ -220,5 +219,4 @@ class EachMean:
     fitted: Fitted
 
     def under(self, mean: float, sd: float) -> Kernels:
-        """See `Means`."""
         return self.fitted.under([{"mu": Normal(mean, sd)}])[0].posterior.pooled

@@ -161,12 +161,10 @@ class NormalFitted:
 
     @property
     def model(self) -> Model:
-        """See `Fitted`."""
         return self.family.model
 
     @property
     def evidence(self) -> Evidence:
-        """See `Fitted`."""
         return self.family.evidence
 
     @cached_property
@@ -181,7 +179,6 @@ class NormalFitted:
 
     @cached_property
     def posterior(self) -> Posterior:
-        """See `Fitted`."""
         found, place = self.solution, self.solution.place
         most, back = moments_of(self.design), back_moments(self.design)
         effects = {
@@ -204,7 +201,6 @@ class NormalFitted:
 
     @property
     def shares(self) -> Array:
-        """See `Fitted`."""
         self.posterior.pooled  # noqa: B018 - refuses without a pooled mean
         found = np.zeros(len(self.kept) + 1)
         found[np.append(self.kept, True)] = self.solution.weight @ self.solution.place.shares
@@ -226,14 +222,12 @@ class NormalFitted:
         )
 
     def prior_of(self, name: str) -> Prior:
-        """See `Fitted`."""
         have = {**coefficient_priors(self.model), **self.whole.hyper, **self.priors}
         if name not in have:
             raise SpecError(f"no prior is called {name!r}. {suggestion(name, list(have))}")
         return have[name]
 
     def without(self, masks: Sequence[Mask]) -> "Sequence[NormalFitted | None]":
-        """See `Fitted`."""
         near = [replace(self, kept=self.kept & ~mask, solve=None) for mask in masks]
         usable = [improper(each.design) is None for each in near]
         places = np.flatnonzero(usable)
@@ -258,7 +252,6 @@ class NormalFitted:
         return self.family.held.setdefault(near.kept.tobytes(), near)
 
     def under(self, priors: Sequence[Mapping[str, Prior]]) -> "Sequence[NormalFitted]":
-        """See `Fitted`."""
         near = [self._with(change) for change in priors]
         for each in near:
             reason = improper(each.design)
@@ -278,12 +271,10 @@ class NormalFitted:
         ]
 
     def shifted(self, along: Array, by: float) -> "NormalFitted":
-        """See `Fitted`."""
         whole = replace(self.whole, effect=self.whole.effect + by * along)
         return replace(self, whole=whole, solve=None)._on(self.family.common(lay=True))
 
     def powered(self, *, prior: float = 1.0, data: float = 1.0) -> "NormalFitted":
-        """See `Fitted`."""
 
         def solve() -> Solution:
             old = self.solution
@@ -304,14 +295,12 @@ class NormalFitted:
         return replace(self, solve=solve)
 
     def beside(self, model: Model, evidence: Evidence) -> "NormalFitted":
-        """See `Fitted`."""
         hold(model, evidence)
         own = self.family
         made = _made(_Family(model, evidence, own.start, own.tolerance, own), {})
         return made._on(own.common(lay=False))
 
     def expected(self, rows: Mask) -> Sequence[Kernels]:
-        """See `Fitted`."""
         if np.any(rows & self.kept):
             raise SpecError("rows are predicted that the fit has seen; leave them out first.")
         mean, variance = self._ahead(rows, self.whole.columns)
@@ -323,7 +312,6 @@ class NormalFitted:
         return self._kernels(list(zip(mean, np.sqrt(variance), strict=True)))
 
     def effect_of(self, rows: Mask) -> Sequence[Kernels]:
-        """See `Fitted`."""
         seen = self.kept[rows]
         ahead: Iterator[tuple[Array, Array]] = iter(())
         if not seen.all():
@@ -338,7 +326,6 @@ class NormalFitted:
     def mean_at(
         self, columns: Array, *, new: bool = False, along: Array | None = None
     ) -> Sequence[Kernels]:
-        """See `Fitted`."""
         parts = self.solution.place.lines(columns, new=new, along=along)
         most, back = moments_of(self.design), back_moments(self.design)
         grows = np.any(columns[:, self.design.flat] != 0, axis=1) | new
@@ -348,7 +335,6 @@ class NormalFitted:
         ]
 
     def shifts(self, along: Array) -> "Shifted | EachShift":
-        """See `Fitted`."""
         if self.whole.mixture is not None:
             return EachShift(self, along)
         found, nodes = self.solution, self.solution.nodes
@@ -358,7 +344,6 @@ class NormalFitted:
         return shifted(inform(found.place.problem, nodes, along[self.kept]))
 
     def means(self) -> "OneMean | EachMean":
-        """See `Fitted`."""
         if self.whole.mixture is not None:
             return EachMean(self)
         return OneMean(inform(self.solution.place.problem, self.solution.nodes))

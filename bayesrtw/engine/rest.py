@@ -81,7 +81,6 @@ class Rest(Problem):
     lacking: Problem
 
     def _given(self, values: Sequence[Array]) -> Conditioned:
-        """See `Problem`."""
         at = dict(zip(self.names, values, strict=True))
         whole, log_whole = self.every.sums([at[name] for name in self.every.problem.names])
         gone, log_gone = self.lacking.sums([at[name] for name in self.lacking.names])

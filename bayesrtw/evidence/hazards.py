@@ -61,18 +61,15 @@ class WeibullReturn:
         _require_positive(median=self.median, shape=self.shape)
 
     def hazard(self, at: ArrayLike) -> Array:
-        """See `ReturnCurve`."""
         ratio = np.asarray(at, dtype=float) / np.asarray(self.median, dtype=float)
         return np.asarray(LN2 * ratio ** np.asarray(self.shape, dtype=float))
 
     def when(self, hazard: ArrayLike) -> Array:
-        """See `ReturnCurve`."""
         share = np.asarray(hazard, dtype=float) / LN2
         powered = share ** (1.0 / np.asarray(self.shape, dtype=float))
         return np.asarray(np.asarray(self.median, dtype=float) * powered)
 
     def days(self, horizon: ArrayLike, hazard_ratio: ArrayLike = 1.0) -> Array:
-        """See `ReturnCurve`."""
         k = np.asarray(self.shape, dtype=float)
         end = np.clip(self.hazard(horizon) * np.asarray(hazard_ratio, dtype=float), LEAST, MOST)
         # The integral of exp(-H): an incomplete gamma function of H at the horizon; a series of a small H.
@@ -115,17 +112,14 @@ class PiecewiseReturn:
         return np.asarray(np.minimum(day, self.cut) + self.later * np.maximum(day - self.cut, 0.0))
 
     def hazard(self, at: ArrayLike) -> Array:
-        """See `ReturnCurve`."""
         return np.asarray(LN2 * self.passed(at) / self.passed(self.median))
 
     def when(self, hazard: ArrayLike) -> Array:
-        """See `ReturnCurve`."""
         passed = np.asarray(hazard, dtype=float) * self.passed(self.median) / LN2
         after = (passed - self.cut) / np.asarray(self.later, dtype=float)
         return np.where(passed <= self.cut, passed, self.cut + after)
 
     def days(self, horizon: ArrayLike, hazard_ratio: ArrayLike = 1.0) -> Array:
-        """See `ReturnCurve`."""
         first = LN2 / self.passed(self.median) * np.asarray(hazard_ratio, dtype=float)
         day = np.asarray(horizon, dtype=float)
         near, far = np.minimum(day, self.cut), np.maximum(day - self.cut, 0.0)

@@ -423,7 +423,6 @@ class Evidence(Pictured):
         return units.pop() if len(units) == 1 else ""
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         judged = any(each.judgement for each in self.judgements.rows)
         found = Drawing((self,)) if judged else "the studies have no judgements of risk of bias"
         return {"traffic_light": found, "bias_summary": found}

@@ -25,23 +25,18 @@ class Added:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(mean=self.pooled is not None)
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {}
 
     def faults(self, evidence: Evidence) -> list[str]:  # noqa: ARG002
-        """See `Term`."""
         return []
 
     def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
-        """See `Term`."""
         return []
 
     def gaussian(self, evidence: Evidence) -> Fixed:  # noqa: ARG002
-        """See `Term`."""
         width = len(self.labels)
         return Fixed(
             columns=self.columns,
@@ -54,7 +49,6 @@ class Added:
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:  # noqa: ARG002
-        """See `Term`."""
         import pymc as pm  # noqa: PLC0415
 
         name = f"beta_{self.labels[0]}"

@@ -84,11 +84,9 @@ class Arms:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(spread=True, baselines=self.baseline is not None)
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         found = has_column(evidence, self.by)
         if self.comparator:
             found += has_column(evidence, self.comparator)
@@ -123,7 +121,6 @@ class Arms:
         return found
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         if self.baseline is None:
             return []
         group, arm = group_numbers(evidence, self.by), evidence.single_arms
@@ -147,13 +144,11 @@ class Arms:
         return (normal(self.baseline) or (0.0, 0.0))[1] if self.baseline is not None else 0.0
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         if self.tau is None:
             return {}
         return {self.name: Hyper(self.tau, "sd of effects", self.by, setting="tau")}
 
     def gaussian(self, evidence: Evidence) -> tuple[Grouped, ...]:
-        """See `Term`."""
         study = group_numbers(evidence, self.by)
         row, which = np.arange(evidence.size, dtype=np.intp), np.zeros(evidence.size, dtype=np.intp)
         own = Grouped(row, tuple(self.hyper()), which, share=0.5)
@@ -169,7 +164,6 @@ class Arms:
         return np.where(arm, 0.0, 0.5), np.where(arm, self._width, 0.0)
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pytensor.tensor as pt  # noqa: PLC0415
 
         zero = pt.zeros(evidence.size)

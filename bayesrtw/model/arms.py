@@ -101,7 +101,6 @@ class TwoArms:
     bends: bool = False
 
     def log(self, theta: Array) -> Array:
-        """See `OneStudy`."""
         found = np.empty(len(theta))
         for start in range(0, len(theta), TOGETHER):
             cut = slice(start, start + TOGETHER)
@@ -310,7 +309,6 @@ class OneArm:
     estimate: Callable[[Array], Array]  #: What outcomes would be reported as.
 
     def log(self, theta: Array) -> Array:
-        """See `OneStudy`."""
         return self.law(np.asarray(self.events), np.asarray(self.size), theta)
 
     def deep(self, theta: Array) -> Array:
@@ -318,7 +316,6 @@ class OneArm:
         return self.log(theta)
 
     def reports(self, theta: Array) -> tuple[Array, Array]:
-        """See `OneStudy`."""
         top = max(self.events, 1.0)
         while top < self.most and np.any(
             self.law(np.asarray(top), np.asarray(self.size), theta) > -END

@@ -164,15 +164,12 @@ class Discount:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(trust=Trust(self.studies.column))
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         return has_column(evidence, self.studies.column)
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         text = (
             f"Discounted: {self.studies.described(evidence)} keep {100 * self.share:g} % of their "
             "information. Their sampling variances are divided by that share; heterogeneity is not "
@@ -184,17 +181,14 @@ class Discount:
         ]
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {}
 
     def gaussian(self, evidence: Evidence) -> Noise:
-        """See `Term`."""
         bare = _known(evidence)
         share = np.where(self.studies.among(evidence), self.share, 1.0)
         return Noise(bare.mean, bare.variance, share)
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pytensor.tensor as pt  # noqa: PLC0415
 
         return Contribution(pt.zeros(evidence.size), None)
@@ -234,15 +228,12 @@ class AdditiveBias:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(trust=Trust(self.studies.column, self.name))
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         return has_column(evidence, self.studies.column)
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         text = (
             f"Additive bias: {self.studies.described(evidence)} are taken to exaggerate the benefit by "
             f"{self.mean:g} on the analysis scale, SD {self.sd:g}, each independently."
@@ -253,11 +244,9 @@ class AdditiveBias:
         ]
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {}
 
     def gaussian(self, evidence: Evidence) -> Noise:
-        """See `Term`."""
         rows = self.studies.among(evidence).astype(np.float64)
         return Noise(
             mean=orientation(evidence) * self.mean * rows,
@@ -266,7 +255,6 @@ class AdditiveBias:
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         rows = self.studies.among(evidence).astype(np.float64)
         return _contribution(rows, orientation(evidence) * self.mean, name=self.name, sd=self.sd)
 
@@ -317,15 +305,12 @@ class BiasHierarchy:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(trust=Trust(self.studies.column, self.name, free=True))
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         return has_column(evidence, self.studies.column)
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         mean, sd = self._common
         text = (
             f"Bias hierarchy {self.name!r}: {self.studies.described(evidence)} share a bias with mean "
@@ -338,14 +323,12 @@ class BiasHierarchy:
         ]
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         if self.spread is None:
             return {}
         kappa = Hyper(self.spread, "sd of biases", among=self.name, setting="spread")
         return {f"{self.name}_spread": kappa}
 
     def gaussian(self, evidence: Evidence) -> Noise:
-        """See `Term`."""
         mean, sd = self._common
         rows = self.studies.among(evidence).astype(np.float64)
         bare = _known(evidence)
@@ -360,7 +343,6 @@ class BiasHierarchy:
         return Noise(bare.mean, bare.variance, bare.share, common, scatter)
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         rows = self.studies.among(evidence).astype(np.float64)
         common = self.common.pymc(f"beta_{self.name}")
         centre, reported = orientation(evidence) * common, common[None]
@@ -405,15 +387,12 @@ class DirectedBias:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(trust=Trust(self.studies.column, free=True))
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         return has_column(evidence, self.studies.column)
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         text = (
             f"Directed bias {self.name!r}: {self.studies.described(evidence)} are taken to exaggerate "
             "the benefit, never to hide it."
@@ -424,18 +403,15 @@ class DirectedBias:
         ]
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {self.name: Hyper(self.size, "bias", setting="size")}
 
     def gaussian(self, evidence: Evidence) -> Noise:
-        """See `Term`."""
         rows = self.studies.among(evidence).astype(np.float64)
         bare = _known(evidence)
         shift = (Carried(self.name, orientation(evidence) * rows),)
         return Noise(bare.mean, bare.variance, bare.share, shift=shift)
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         rows = self.studies.among(evidence).astype(np.float64)
         return _contribution(rows, orientation(evidence) * self.size.pymc(self.name))
 

@@ -128,11 +128,9 @@ class BiasMixture:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(trust=Trust(self.column), needs_independence=self, disturbs=self)
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         missing = has_column(evidence, self.column)
         if missing:
             return missing
@@ -168,7 +166,6 @@ class BiasMixture:
         ]
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         found = []
         for rows, group, place in self.allotted(evidence):
             each = group.classes[place]
@@ -204,7 +201,6 @@ class BiasMixture:
         return {}
 
     def gaussian(self, evidence: Evidence) -> MaybeBiased:
-        """See `Term`."""
         sign = orientation(evidence)
         own: dict[str, list[tuple[NDArray[np.intp], int]]] = {}
         for rows, group, place in self.allotted(evidence):
@@ -251,7 +247,6 @@ class BiasMixture:
         return found
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pytensor.tensor as pt  # noqa: PLC0415
 
         sign = orientation(evidence)

@@ -60,7 +60,6 @@ class RobustMap:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         trust = Trust(self.studies.column)
         return Facts(mean=True, mean_alone="robust", trust=trust, borrows=self)
 
@@ -69,7 +68,6 @@ class RobustMap:
         return self.studies.among(evidence)
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         missing = has_column(evidence, self.studies.column)
         if missing:
             return missing
@@ -83,7 +81,6 @@ class RobustMap:
         return []
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         text = (
             f"Robust MAP prior: {self.studies.described(evidence)} are pooled by themselves; what they "
             f"predict for a new setting is the prior of the others' pooled mean, with weight "
@@ -100,7 +97,6 @@ class RobustMap:
         return
 
     def pymc(self, evidence: Evidence) -> Contribution:  # noqa: ARG002
-        """See `Term`."""
         raise EngineRefusal(
             "Nuts cannot fit this model: a robust MAP prior is computed by quadrature. Use "
             'engine = { kind = "exact" }.'

@@ -151,7 +151,6 @@ class Components:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         read = [self.arm, self.against] if self.arm else [*self.columns, *self.against_columns]
         own = tuple(
             Moderator(f"{self.name}: {column}" if place else self.name, column, "sets")
@@ -165,11 +164,9 @@ class Components:
         return Facts(mean=True, moderators=own, beyond=beyond, simpler=sums, arms=self)
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {}
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         read = [self.arm, self.against] if self.arm else [*self.columns, *self.against_columns]
         if self.missing is not None:
             read += [self.missing.arm, self.missing.against]
@@ -221,7 +218,6 @@ class Components:
         return found
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         own, other = self.arms(evidence)
         missing, may = self.unreported(evidence), self.open(evidence)
         every_way = self._columns(evidence)[:, None] if missing is None else missing.alternatives
@@ -379,7 +375,6 @@ class Components:
         return mean, np.repeat([each[1] ** -2.0 for each in told], many)
 
     def gaussian(self, evidence: Evidence) -> Fixed:
-        """See `Term`."""
         unreported = self.unreported(evidence)
         columns = self._columns(evidence) if unreported is None else unreported.expected()
         mean, precision = self._moments(evidence)
@@ -417,7 +412,6 @@ class Components:
         return self.row(sides[0], evidence) - self.row(sides[1], evidence)
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 

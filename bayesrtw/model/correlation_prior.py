@@ -70,20 +70,16 @@ class ScaledBeta:
 
     @property
     def support(self) -> tuple[float, float]:
-        """See `Prior`."""
         return self.low, 1.0
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         unit = (np.asarray(x, dtype=np.float64) - self.low) / (1.0 - self.low)
         return self._unit.logpdf(unit) - math.log1p(-self.low)
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         return self.low + (1.0 - self.low) * self._unit.ppf(q)
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         import pymc as pm  # noqa: PLC0415
 
         return pm.Deterministic(name, self.low + (1.0 - self.low) * self._unit.pymc(f"{name}_unit"))

@@ -38,7 +38,6 @@ class Counted(Protocol):
 
     @property
     def offers(self) -> Offers:
-        """See `Likelihood`."""
         return Offers(inspects=self, counted=self)
 
     @property

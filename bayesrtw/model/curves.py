@@ -47,7 +47,6 @@ class Estimated:
     se: float
 
     def log(self, theta: Array) -> Array:
-        """See `OneStudy`."""
         return np.asarray(-0.5 * ((self.effect - theta) / self.se) ** 2)
 
     def deep(self, theta: Array) -> Array:
@@ -84,26 +83,21 @@ class Curves:
 
     @property
     def near(self) -> tuple[Array, Array]:
-        """See `Sites`."""
         return self.seen, self.width
 
     @property
     def peaked(self) -> bool:
-        """See `Sites`."""
         return True
 
     @property
     def falls(self) -> NDArray[np.bool_]:
-        """See `Sites`."""
         return np.array([not each.edges for each in self.laid], dtype=bool)
 
     @property
     def sizes(self) -> Array:
-        """See `Sites`."""
         return np.where(self.plain, 1.0, [len(each.weight) + 1.0 for each in self.laid])
 
     def log_density(self, mean: Array, variance: Array, rows: Index) -> Array:
-        """See `Sites`."""
         shape = np.broadcast_shapes(np.shape(mean), np.shape(variance))
         mean, variance = np.broadcast_to(mean, shape), np.broadcast_to(variance, shape)
         at, spread = (mean - self.by[rows]).reshape(-1, len(rows)), variance.reshape(-1, len(rows))
@@ -179,11 +173,9 @@ class Curves:
         return replace(self, width=width, share=self.share * share, known=None)
 
     def moved(self, by: Array) -> "Curves":
-        """See `Sites`."""
         return replace(self, seen=self.seen + by, by=self.by + by, known=self.laid)
 
     def parts(self, row: int, low: float, high: float) -> tuple[Array, Array, Array]:
-        """See `Sites`."""
         by, unit = float(self.by[row]), self.units[row]
         if isinstance(unit, Estimated):
             variance = np.array([unit.se**2 / self.share[row]])
@@ -192,7 +184,6 @@ class Curves:
         return np.log(weight) + self.laid[row].log_scale, centre + by, variance
 
     def reports(self, row: int, theta: Array) -> tuple[Array, Array] | None:
-        """See `Sites`."""
         found = self.units[row].reports(theta - self.by[row])
         return None if found is None else (found[0] + self.by[row], found[1])
 

@@ -45,15 +45,12 @@ class Exchangeable:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(spread=True)
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         return has_column(evidence, self.by) if self.by else []
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         if not self.by:
             return []
         group = group_numbers(evidence, self.by)
@@ -66,17 +63,14 @@ class Exchangeable:
         return [Finding("constant-moderator", "warning", text)]
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {self.name: Hyper(self.tau, "sd of effects", self.by, setting="tau")}
 
     def gaussian(self, evidence: Evidence) -> Grouped:
-        """See `Term`."""
         return Grouped(
             group_numbers(evidence, self.by), (self.name,), np.zeros(evidence.size, dtype=np.intp)
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pytensor.tensor as pt  # noqa: PLC0415
 
         zero = pt.zeros(evidence.size)
@@ -119,11 +113,9 @@ class ByGroup:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(spread=True)
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         missing = has_column(evidence, self.column)
         if missing:
             return missing
@@ -139,7 +131,6 @@ class ByGroup:
         return []
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         counts = np.bincount(self._which(evidence), minlength=len(self.groups))
         few = [
             f"tau_{group.name} ({count})"
@@ -152,7 +143,6 @@ class ByGroup:
         return [Finding("small-level", "warning", text)]
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {
             f"tau_{group.name}": Hyper(
                 self.tau, "sd of effects", among=group.name, setting="tau", new=place == 0
@@ -168,12 +158,10 @@ class ByGroup:
         return np.array([place[cell_text(value)] for value in values], dtype=np.intp)
 
     def gaussian(self, evidence: Evidence) -> Grouped:
-        """See `Term`."""
         group = np.arange(evidence.size, dtype=np.intp)
         return Grouped(group, tuple(self.hyper()), self._which(evidence))
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pytensor.tensor as pt  # noqa: PLC0415
 
         taus = pt.stack([each.prior.pymc(name) for name, each in self.hyper().items()])
@@ -189,15 +177,12 @@ class Common:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(spread=True)
 
     def faults(self, evidence: Evidence) -> list[str]:  # noqa: ARG002
-        """See `Term`."""
         return []
 
     def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
-        """See `Term`."""
         text = (
             "A common effect is assumed: all studies estimate one number, and differences between "
             "them are chance alone."
@@ -205,16 +190,13 @@ class Common:
         return [Finding("common-effect", "note", text)]
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {}
 
     def gaussian(self, evidence: Evidence) -> Grouped:
-        """See `Term`."""
         group: NDArray[np.intp] = np.arange(evidence.size, dtype=np.intp)
         return Grouped(group, (), np.zeros(evidence.size, dtype=np.intp))
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pytensor.tensor as pt  # noqa: PLC0415
 
         return Contribution(pt.zeros(evidence.size), None)

@@ -160,12 +160,10 @@ class Interaction:
         )
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         found = [fault for each in self._categoricals() for fault in each.faults(evidence)]
         return [*found, *(has_column(evidence, self.by) if self.values else [])]
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         first, second = _side(self._categoricals()[0], evidence), self._second(evidence)
         if min(len(first.names), len(second.names)) == 1:
             text = (
@@ -198,7 +196,6 @@ class Interaction:
         return self._categoricals()[0].findings(evidence)
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {}
 
     def _marked(self, evidence: Evidence) -> Array:
@@ -214,7 +211,6 @@ class Interaction:
         return _Side(tuple(names[place] for place in present), position, np.zeros((0, 0)))
 
     def gaussian(self, evidence: Evidence) -> Fixed:
-        """See `Term`."""
         first = _side(self._categoricals()[0], evidence)
         precision = _precision(self.prior)
         if not self.values:
@@ -298,7 +294,6 @@ class Interaction:
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 

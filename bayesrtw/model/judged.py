@@ -63,11 +63,9 @@ class JudgedBias:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(trust=Trust("design", self.name), leaves_out=self)
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         missing = has_column(evidence, "design")
         if missing:
             return missing
@@ -96,7 +94,6 @@ class JudgedBias:
         ]
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         found = self.moments(evidence)
         total = len(found.judged) + len(found.unjudged)
         sd = np.sqrt(found.variance)
@@ -126,11 +123,9 @@ class JudgedBias:
         return said
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {}
 
     def gaussian(self, evidence: Evidence) -> Noise:
-        """See `Term`."""
         critical = self._critical(evidence)
         if critical:
             raise EvidenceError(critical[0])
@@ -142,7 +137,6 @@ class JudgedBias:
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pytensor.tensor as pt  # noqa: PLC0415
 
         part = self.gaussian(evidence)

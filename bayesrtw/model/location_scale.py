@@ -86,19 +86,15 @@ class LocationScale:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(spread=True, scales=(self.column,))
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         return Linear(self.column, self.slope).faults(evidence)
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         return Linear(self.column, self.slope).findings(evidence)
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {
             self.name: Hyper(self.tau, "sd of effects", setting="tau"),
             f"{self.name}_slope": Hyper(self.slope, "ratio of sds", setting="slope", new=False),
@@ -108,7 +104,6 @@ class LocationScale:
         return np.asarray(evidence.data[self.column].to_numpy(), dtype=np.float64)
 
     def gaussian(self, evidence: Evidence) -> Grouped:
-        """See `Term`."""
         group, values = np.arange(evidence.size, dtype=np.intp), self._values(evidence)
         centre = float(values.mean())
         return Grouped(
@@ -121,7 +116,6 @@ class LocationScale:
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 

@@ -70,24 +70,20 @@ class StudentT:
 
     @property
     def tail_power(self) -> float:
-        """See `Prior`."""
         return self.df + 1.0
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         z = (np.asarray(x, dtype=np.float64) - self.mean) / self.scale
         half = 0.5 * self.df
         constant = math.lgamma(half + 0.5) - math.lgamma(half) - 0.5 * math.log(self.df * math.pi)
         return np.asarray(constant - math.log(self.scale) - (half + 0.5) * np.log1p(z**2 / self.df))
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         return np.asarray(
             self.mean + self.scale * special.stdtrit(self.df, np.asarray(q, dtype=np.float64))
         )
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         import pymc as pm  # noqa: PLC0415
 
         return pm.StudentT(name, nu=self.df, mu=self.mean, sigma=self.scale)
@@ -145,18 +141,15 @@ class NormalMixture:
 
     @property
     def tail_rate(self) -> float:
-        """See `Prior`."""
         return 0.5 / max(self.sds) ** 2
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         log_weight, mean, sd = self.normals
         z = (np.asarray(x, dtype=np.float64)[..., None] - mean) / sd
         each = log_weight - 0.5 * z**2 - np.log(sd) - 0.5 * math.log(2 * math.pi)
         return np.asarray(special.logsumexp(each, axis=-1))
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         log_weight, mean, sd = self.normals
         share = np.exp(log_weight)
         low, high = float(np.min(mean - 40.0 * sd)), float(np.max(mean + 40.0 * sd))
@@ -173,7 +166,6 @@ class NormalMixture:
         return np.array([one(float(level)) for level in levels.reshape(-1)]).reshape(levels.shape)
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         import pymc as pm  # noqa: PLC0415
 
         return pm.NormalMixture(
@@ -182,7 +174,6 @@ class NormalMixture:
 
     @property
     def normals(self) -> NormalParts:
-        """See `Prior`."""
         return NormalParts(np.log(self.weights), np.array(self.means), np.array(self.sds))
 
 

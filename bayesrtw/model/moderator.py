@@ -79,23 +79,18 @@ class Intercept:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(mean=True, mean_setting="prior", counts=self.mean)
 
     def faults(self, evidence: Evidence) -> list[str]:  # noqa: ARG002
-        """See `Term`."""
         return []
 
     def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
-        """See `Term`."""
         return []
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {}
 
     def gaussian(self, evidence: Evidence) -> Fixed:
-        """See `Term`."""
         mean, precision = _moments(self.prior)
         return Fixed(
             columns=np.ones((evidence.size, 1)),
@@ -109,7 +104,6 @@ class Intercept:
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:  # noqa: ARG002
-        """See `Term`."""
         return Contribution(self.prior.pymc("mu"), None)
 
 
@@ -161,7 +155,6 @@ class Linear:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         unit = "SD" if self.standardise else "unit" if self.per == 1.0 else f"{self.per:g}"
         centred = self.centre and self.at is None
         return Facts(
@@ -178,7 +171,6 @@ class Linear:
         )
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         missing = has_column(evidence, self.column)
         if missing:
             return missing
@@ -201,7 +193,6 @@ class Linear:
         return []
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         values = evidence.data[self.column].to_numpy()
         if self.missing is not None and np.isnan(values).any():
             return self.missing.findings(self.column, evidence)
@@ -214,7 +205,6 @@ class Linear:
         return [Finding("constant-moderator", "warning", text)]
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {}
 
     def _scale(self, evidence: Evidence) -> tuple[float, float]:
@@ -237,7 +227,6 @@ class Linear:
         return Filled((filled.mean - centre) / per, filled.sd / per)
 
     def gaussian(self, evidence: Evidence) -> Fixed:
-        """See `Term`."""
         mean, precision = _moments(self.prior)
         centre, per = self._scale(evidence)
 
@@ -263,7 +252,6 @@ class Linear:
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
@@ -309,15 +297,12 @@ class Indicator:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(moderators=(Moderator(self.name, self.column, "rows", values=self.values),))
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         return has_column(evidence, self.column)
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         marked = self._values(evidence)
         if 0 < marked.sum() < len(marked):
             return []
@@ -329,14 +314,12 @@ class Indicator:
         return [Finding("constant-moderator", "warning", text)]
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {}
 
     def _values(self, evidence: Evidence) -> Array:
         return evidence.matches(self.column, self.values).astype(np.float64)
 
     def gaussian(self, evidence: Evidence) -> Fixed:
-        """See `Term`."""
         mean, precision = _moments(self.prior)
         return Fixed(
             columns=self._values(evidence)[:, None],
@@ -350,7 +333,6 @@ class Indicator:
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         return _slope(self.prior, self.name, self._values(evidence))
 
 
@@ -404,12 +386,10 @@ class Categorical:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         own = Moderator(self.column, self.column, "levels", self.groups, missing=self._silent)
         return Facts(moderators=(own,))
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         missing = has_column(evidence, self.column)
         if missing:
             return missing
@@ -435,7 +415,6 @@ class Categorical:
         return faults
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         levels = self.levels(evidence)
         labels, index = levels.names, levels.index[levels.index >= 0]
         found = [
@@ -470,7 +449,6 @@ class Categorical:
         return f"{self.column} level {group.name!r} is {members}: {group.reason}"
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {}
 
     def levels(self, evidence: Evidence) -> Levels:
@@ -483,7 +461,6 @@ class Categorical:
         return _fixed_sign(null_space(np.ones((1, count))))
 
     def gaussian(self, evidence: Evidence) -> Fixed:
-        """See `Term`."""
         levels, contrasts = self.levels(evidence), self.contrasts(evidence)
         labels = levels.names
         _, precision = _moments(self.prior)
@@ -524,7 +501,6 @@ class Categorical:
         return np.asarray(contrasts[list(labels).index(level)], dtype=np.float64)
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 

@@ -154,11 +154,9 @@ class Multivariate:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(spread=True, scales=(self.column,))
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         missing = [*has_column(evidence, self.column), *has_column(evidence, self.by)]
         if missing:
             return missing
@@ -171,7 +169,6 @@ class Multivariate:
         return []
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         of, kind = group_numbers(evidence, self.by), self._kinds(evidence)
         pairs = set(zip(of.tolist(), kind.tolist(), strict=True))
         found = []
@@ -193,7 +190,6 @@ class Multivariate:
         return found
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         found = {
             name: Hyper(self.tau, "sd of effects", self.by, among=value, setting="tau")
             for name, value in zip(self._names, self.outcomes, strict=True)
@@ -212,7 +208,6 @@ class Multivariate:
         return np.array([place[value] for value in self._values(evidence)], dtype=np.intp)
 
     def gaussian(self, evidence: Evidence) -> Grouped:
-        """See `Term`."""
         of, kind = group_numbers(evidence, self.by), self._kinds(evidence)
         spreads = tuple(name for name in self.hyper() if name != RHO)
         return Grouped(
@@ -234,7 +229,6 @@ class Multivariate:
         return 1.0 + self.outcomes.index(name)
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pytensor.tensor as pt  # noqa: PLC0415
 
         part, found = self.gaussian(evidence), {n: h.prior.pymc(n) for n, h in self.hyper().items()}

@@ -79,11 +79,9 @@ class Mixed:
 
     @property
     def near(self) -> tuple[Array, Array]:
-        """See `Sites`."""
         return self.seen, self.se
 
     def log_density(self, mean: Array, variance: Array, rows: Index) -> Array:
-        """See `Sites`."""
         gap = (self.seen[rows] - mean) ** 2
         shape = np.broadcast_shapes(gap.shape, np.shape(variance))
         least = float(self.ratio.min())
@@ -101,11 +99,9 @@ class Mixed:
         return np.asarray(log - 0.5 * math.log(2.0 * math.pi))
 
     def weakened(self, share: Array) -> "Mixed":
-        """See `Sites`."""
         return replace(self, se=self.se / np.sqrt(share))
 
     def moved(self, by: Array) -> "Mixed":
-        """See `Sites`."""
         return replace(self, seen=self.seen + by)
 
     @property
@@ -115,21 +111,18 @@ class Mixed:
 
     @property
     def falls(self) -> NDArray[np.bool_]:
-        """See `Sites`."""
         return np.ones(len(self.seen), dtype=bool)
 
     @property
     def sizes(self) -> Array:
-        """See `Sites`."""
         return np.full(len(self.seen), float(len(self.ratio)))
 
     def parts(self, row: int, low: float, high: float) -> tuple[Array, Array, Array]:  # noqa: ARG002
-        """See `Sites`."""
         variance = self.ratio * self.se[row] ** 2
         return self.log_weight, np.full(len(variance), self.seen[row]), variance
 
     def reports(self, row: int, theta: Array) -> None:
-        """See `Sites`."""
+        """Say nothing: see `Sites`."""
 
 
 def is_normal(observed: Gaussian | Sites | None) -> bool:

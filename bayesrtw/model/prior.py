@@ -84,25 +84,20 @@ class Normal:
 
     @property
     def tail_rate(self) -> float:
-        """See `Prior`."""
         return 0.5 / self.sd**2
 
     @property
     def normals(self) -> NormalParts:
-        """See `Prior`."""
         return NormalParts(np.zeros(1), np.array([self.mean]), np.array([self.sd]))
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         z = (np.asarray(x, dtype=np.float64) - self.mean) / self.sd
         return np.asarray(-0.5 * (z**2 + math.log(2 * math.pi)) - math.log(self.sd))
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         return np.asarray(self.mean + self.sd * special.ndtri(np.asarray(q, dtype=np.float64)))
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         return _variable("Normal", name, self.mean, self.sd)
 
 
@@ -120,19 +115,15 @@ class Flat:
 
     @property
     def normals(self) -> NormalParts:
-        """See `Prior`."""
         return NormalParts(np.zeros(1), np.array([0.0]), np.array([math.inf]))
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         return np.zeros_like(np.asarray(x, dtype=np.float64))
 
     def ppf(self, q: ArrayLike) -> Array:  # noqa: ARG002
-        """See `Prior`."""
         return _no_quantiles(self)
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         return _variable("Flat", name)
 
 
@@ -161,20 +152,16 @@ class HalfNormal:
 
     @property
     def tail_rate(self) -> float:
-        """See `Prior`."""
         return 0.5 / self.scale**2
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         constant = LOG2 - 0.5 * math.log(2 * math.pi) - math.log(self.scale)
         return _on_half_line(x, lambda v: constant - 0.5 * (v / self.scale) ** 2)
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         return np.asarray(self.scale * special.ndtri(0.5 + 0.5 * np.asarray(q, dtype=np.float64)))
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         return _variable("HalfNormal", name, self.scale)
 
 
@@ -207,11 +194,9 @@ class HalfStudentT:
 
     @property
     def tail_power(self) -> float:
-        """See `Prior`."""
         return self.df + 1.0
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         nu = self.df
         constant = (
             LOG2
@@ -225,12 +210,10 @@ class HalfStudentT:
         )
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         upper = 0.5 + 0.5 * np.asarray(q, dtype=np.float64)
         return np.asarray(self.scale * special.stdtrit(self.df, upper))
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         return _variable("HalfStudentT", name, nu=self.df, sigma=self.scale)
 
 
@@ -259,16 +242,13 @@ class HalfCauchy:
         _positive(self.scale, "scale")
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         constant = LOG2 - math.log(math.pi * self.scale)
         return _on_half_line(x, lambda v: constant - np.log1p((v / self.scale) ** 2))
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         return np.asarray(self.scale * np.tan(0.5 * math.pi * np.asarray(q, dtype=np.float64)))
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         return _variable("HalfCauchy", name, self.scale)
 
 
@@ -297,15 +277,12 @@ class Exponential:
         _positive(self.scale, "scale")
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         return _on_half_line(x, lambda v: -math.log(self.scale) - v / self.scale)
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         return np.asarray(-self.scale * np.log1p(-np.asarray(q, dtype=np.float64)))
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         return _variable("Exponential", name, scale=self.scale)
 
 
@@ -334,19 +311,15 @@ class Uniform:
 
     @property
     def support(self) -> tuple[float, float]:
-        """See `Prior`."""
         return 0.0, self.upper
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         return _on_half_line(x, lambda v: np.where(v <= self.upper, -math.log(self.upper), -np.inf))
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         return self.upper * np.asarray(q, dtype=np.float64)
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         return _variable("Uniform", name, 0.0, self.upper)
 
 
@@ -378,7 +351,6 @@ class LogNormal:
         _finite(self.mean_log, "mean_log")
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         constant = -0.5 * math.log(2 * math.pi) - math.log(self.sd_log)
 
         def inside(v: Array) -> Array:
@@ -390,13 +362,11 @@ class LogNormal:
         return _on_half_line(x, inside)
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         return np.asarray(
             np.exp(self.mean_log + self.sd_log * special.ndtri(np.asarray(q, dtype=np.float64)))
         )
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         return _variable("LogNormal", name, self.mean_log, self.sd_log)
 
 
@@ -439,7 +409,6 @@ class LogStudentT:
         _finite(self.location, "location")
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         nu = self.df
         constant = (
             math.lgamma((nu + 1) / 2)
@@ -458,13 +427,11 @@ class LogStudentT:
         return _on_half_line(x, inside)
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         z = special.stdtrit(self.df, np.asarray(q, dtype=np.float64))
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(self.location + self.scale * z))
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         import pymc as pm  # noqa: PLC0415
 
         log = pm.StudentT(f"log_{name}", nu=self.df, mu=self.location, sigma=self.scale)
@@ -498,11 +465,9 @@ class InverseGamma:
 
     @property
     def tail_power(self) -> float:
-        """See `Prior`."""
         return self.shape + 1.0
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         constant = self.shape * math.log(self.scale) - math.lgamma(self.shape)
         return _on_half_line(
             x,
@@ -512,11 +477,9 @@ class InverseGamma:
         )
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         return np.asarray(self.scale / special.gammainccinv(self.shape, np.asarray(q)))
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         return _variable("InverseGamma", name, alpha=self.shape, beta=self.scale)
 
 
@@ -547,7 +510,6 @@ class Beta:
         _positive(self.b, "b")
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         values = np.asarray(x, dtype=np.float64)
         inside = (values > 0) & (values < 1)
         v = np.where(inside, values, 0.5)
@@ -555,11 +517,9 @@ class Beta:
         return np.where(inside, log - special.betaln(self.a, self.b), -np.inf)
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         return np.asarray(special.betaincinv(self.a, self.b, np.asarray(q, dtype=np.float64)))
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         return _variable("Beta", name, self.a, self.b)
 
 

@@ -36,15 +36,12 @@ class FlatNonNegative:
     tail_power: ClassVar[float] = 0.0
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         return _on_half_line(x, np.zeros_like)
 
     def ppf(self, q: ArrayLike) -> Array:  # noqa: ARG002
-        """See `Prior`."""
         return _no_quantiles(self)
 
     def pymc(self, name: str) -> "TensorVariable":
-        """See `Prior`."""
         import pymc as pm  # noqa: PLC0415
 
         return pm.HalfFlat(name)
@@ -64,15 +61,12 @@ class InverseSquareRoot:
     tail_power: ClassVar[float] = 0.5
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         return _on_half_line(x, lambda v: -0.5 * np.log(v))
 
     def ppf(self, q: ArrayLike) -> Array:  # noqa: ARG002
-        """See `Prior`."""
         return _no_quantiles(self)
 
     def pymc(self, name: str) -> "TensorVariable":  # noqa: ARG002
-        """See `Prior`."""
         return refuse_pymc(self)
 
 
@@ -103,21 +97,17 @@ class Lomax:
 
     @property
     def tail_power(self) -> float:
-        """See `Prior`."""
         return self.shape + 1.0
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         constant = math.log(self.shape / self.scale)
         return _on_half_line(x, lambda v: constant - (self.shape + 1) * np.log1p(v / self.scale))
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         tail = -np.log1p(-np.asarray(q, dtype=np.float64)) / self.shape
         return np.asarray(self.scale * np.expm1(tail))
 
     def pymc(self, name: str) -> "TensorVariable":  # noqa: ARG002
-        """See `Prior`."""
         return refuse_pymc(self)
 
 
@@ -147,17 +137,14 @@ class UniformShrinkage:
         _positive(self.scale, "scale")
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
         s2 = self.scale**2
         return _on_half_line(x, lambda v: np.log(2 * v * s2) - 2 * np.log(s2 + v**2))
 
     def ppf(self, q: ArrayLike) -> Array:
-        """See `Prior`."""
         p = np.asarray(q, dtype=np.float64)
         return np.asarray(self.scale * np.sqrt(p / (1 - p)))
 
     def pymc(self, name: str) -> "TensorVariable":  # noqa: ARG002
-        """See `Prior`."""
         return refuse_pymc(self)
 
 
@@ -180,11 +167,9 @@ class _FromStandardErrors:
     scales: ClassVar[tuple[str, ...]] = ()
 
     def ppf(self, q: ArrayLike) -> Array:  # noqa: ARG002
-        """See `Prior`."""
         return _no_quantiles(self)
 
     def pymc(self, name: str) -> "TensorVariable":  # noqa: ARG002
-        """See `Prior`."""
         return refuse_pymc(self)
 
 
@@ -204,7 +189,6 @@ class Jeffreys(_FromStandardErrors):
     tail_power: ClassVar[float] = 1.0
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
 
         def inside(v: Array) -> Array:
             w, column = _information(v, self.se)
@@ -229,7 +213,6 @@ class OverallJeffreys(_FromStandardErrors):
     tail_power: ClassVar[float] = 2.0
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
 
         def inside(v: Array) -> Array:
             w, column = _information(v, self.se)
@@ -255,7 +238,6 @@ class BergerDeely(_FromStandardErrors):
     tail_power: ClassVar[float] = 1.0
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
 
         def inside(v: Array) -> Array:
             w, column = _information(v, self.se)
@@ -280,7 +262,6 @@ class Conventional(_FromStandardErrors):
     tail_power: ClassVar[float] = 2.0
 
     def logpdf(self, x: ArrayLike) -> Array:
-        """See `Prior`."""
 
         def inside(v: Array) -> Array:
             w, column = _information(v, self.se)

@@ -166,15 +166,12 @@ class _Shrunk(Protocol):
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return _Standardised(self.columns, self.levels).facts()
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         return _Standardised(self.columns, self.levels).faults(evidence)
 
     def findings(self, evidence: Evidence) -> list[Finding]:  # noqa: ARG002
-        """See `Term`."""
         return []
 
     def hyper(self) -> Mapping[str, Hyper]:
@@ -235,11 +232,9 @@ class Horseshoe(_Shrunk):
         _positive({"scale": self.scale, "slab": self.slab, "slab_df": self.slab_df})
 
     def gaussian(self, evidence: Evidence) -> Fixed:
-        """See `Term`."""
         return _Standardised(self.columns, self.levels).fixed(evidence, self.slab)
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
@@ -312,11 +307,9 @@ class R2D2(_Shrunk):
             raise SpecError(f"r2_mean must lie in (0, 1); found {self.r2_mean!r}.")
 
     def gaussian(self, evidence: Evidence) -> Fixed:
-        """See `Term`."""
         return _Standardised(self.columns, self.levels).fixed(evidence, self.spread)
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 

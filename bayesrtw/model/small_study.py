@@ -41,29 +41,23 @@ class _Slope(Protocol):
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts()
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         return [] if self.towards or evidence.benefit else [undirected(evidence)]
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         return _findings(evidence, self._said)
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return (
             {self.name: Hyper(self.prior, "slope", setting="prior")} if self.prior.positive else {}
         )
 
     def gaussian(self, evidence: Evidence) -> Noise:
-        """See `Term`."""
         return _noise(self.prior, self.name, _column(self.towards, evidence, self._power))
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         return _twin(self.prior, self.name, _column(self.towards, evidence, self._power))
 
 

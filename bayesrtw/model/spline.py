@@ -76,15 +76,12 @@ class Spline:
 
     @property
     def facts(self) -> Facts:
-        """See `Term`."""
         return Facts(moderators=(Moderator(self.column, self.column, "line", centred=True),))
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Term`."""
         return Linear(self.column, self.prior).faults(evidence)
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Term`."""
         found = Linear(self.column, self.prior).findings(evidence)
         if found:
             return found
@@ -99,7 +96,6 @@ class Spline:
         return found
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Term`."""
         return {}
 
     def _given(self, evidence: Evidence) -> Array:
@@ -122,7 +118,6 @@ class Spline:
         return tuple(f"{self.column}[{knot:g}]" for knot in self.knots)
 
     def gaussian(self, evidence: Evidence) -> Fixed:
-        """See `Term`."""
         contrasts = null_space(np.ones((1, len(self.knots))))
         _, sd = normal(self.prior) or (0.0, 1.0)
 
@@ -146,7 +141,6 @@ class Spline:
         )
 
     def pymc(self, evidence: Evidence) -> Contribution:
-        """See `Term`."""
         import pymc as pm  # noqa: PLC0415
 
         _, sd = normal(self.prior) or (0.0, 1.0)

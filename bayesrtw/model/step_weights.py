@@ -101,13 +101,11 @@ class StepWeights:
             raise SpecError("shares are in (0, 1) and need beta priors.")
 
     def faults(self, evidence: Evidence) -> list[str]:
-        """See `Selection`."""
         directed = self.sides == "two" or self.towards or evidence.benefit
         found = [] if directed else [undirected(evidence)]
         return [*found, *too_few(evidence)] if self.shares else found
 
     def findings(self, evidence: Evidence) -> list[Finding]:
-        """See `Selection`."""
         interval = self._thinned(evidence).interval
         counts = np.bincount(interval, minlength=len(self.steps) + 1)
         ends = [0.0, *self.steps, 1.0]
@@ -133,7 +131,6 @@ class StepWeights:
         return found
 
     def hyper(self) -> Mapping[str, Hyper]:
-        """See `Selection`."""
         names = (
             ["omega"]
             if len(self.shares) == 1
@@ -145,7 +142,6 @@ class StepWeights:
         }
 
     def thin(self, evidence: Evidence) -> Thinning:
-        """See `Selection`."""
         return self._thinned(evidence)
 
     def _thinned(self, evidence: Evidence) -> "Stepped":
@@ -163,7 +159,6 @@ class StepWeights:
     def pymc(
         self, mean: "TensorVariable", variance: "TensorVariable", evidence: Evidence, share: Array
     ) -> "TensorVariable":
-        """See `Selection`."""
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
@@ -217,7 +212,6 @@ class Stepped:
     def log_factor(
         self, mean: Array, variance: Array, rows: Index, at: Mapping[str, Array]
     ) -> Array:
-        """See `Thinning`."""
         weight = self._weight(at)
         total: Array = np.zeros(())
         for place, chance in enumerate(self.in_intervals(mean, variance, rows)):
@@ -226,7 +220,6 @@ class Stepped:
         return np.asarray(own - np.log(total))
 
     def in_intervals(self, mean: Array, variance: Array, rows: Index) -> list[Array]:
-        """See `Thinning`."""
         sd = np.sqrt(variance + self.spread[rows] ** 2)
         centre = self.sign * (mean - self.by[rows])
         se = self.se[rows]
@@ -250,7 +243,6 @@ class Stepped:
         return [*found, outer]
 
     def chance(self, effect: Array, error: Array, at: Mapping[str, Array]) -> Array:  # noqa: ARG002
-        """See `Thinning`."""
         z = self.sign * effect / self.se
         interval = np.sum((np.abs(z) if self.two else z)[..., None] < self.cuts, axis=-1)
         weight = self._weight(at)
@@ -259,7 +251,6 @@ class Stepped:
         return np.asarray(found / weight.max(axis=-1, keepdims=True))
 
     def pieces(self, row: int, at: Mapping[str, Array]) -> tuple[Array, Array]:
-        """See `Thinning`."""
         weight = self._weight(at)
         weight = weight / weight[..., self.interval[row], None]
         ends = np.concatenate([[np.inf], self.cuts * self.se[row]])
@@ -273,11 +264,9 @@ class Stepped:
         return -ends + self.by[row], weight
 
     def moved(self, by: Array) -> "Stepped":
-        """See `Thinning`."""
         return replace(self, by=self.by + by)
 
     def weakened(self, share: Array) -> "Stepped":
-        """See `Thinning`."""
         return replace(self, spread=self.spread / np.sqrt(share))
 
     def _weight(self, at: Mapping[str, Array]) -> Array:

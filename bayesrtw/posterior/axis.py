@@ -63,17 +63,14 @@ class Positive:
 
     @property
     def signed(self) -> bool:
-        """See `Axis`."""
         return False
 
     @property
     def floor(self) -> float:
-        """See `Axis`."""
         return math.log(self.shift) if self.shift > 0 else -math.inf
 
     @property
     def look(self) -> Array:
-        """See `Axis`."""
         top = math.log(self.scale * FARTHEST + self.shift)
         low = self.floor if self.shift > 0 else math.log(self.scale / FARTHEST)
         points = np.linspace(low, top, math.ceil((top - low) / APART) + 1)
@@ -83,19 +80,15 @@ class Positive:
 
     @property
     def ceiling(self) -> float:
-        """See `Axis`."""
         return math.log(self.upper + self.shift) if math.isfinite(self.upper) else math.inf
 
     def value(self, u: Array) -> Array:
-        """See `Axis`."""
         return np.maximum(np.exp(u) - self.shift, 0.0) if self.shift > 0 else np.exp(u)
 
     def log_jacobian(self, u: Array) -> Array:
-        """See `Axis`."""
         return u
 
     def coordinate(self, value: Array) -> Array:
-        """See `Axis`."""
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(value + self.shift))
 
@@ -108,35 +101,28 @@ class Unit:
 
     @property
     def signed(self) -> bool:
-        """See `Axis`."""
         return self.low < 0
 
     @property
     def floor(self) -> float:
-        """See `Axis`."""
         return -LOGIT_END
 
     @property
     def ceiling(self) -> float:
-        """See `Axis`."""
         return LOGIT_END
 
     @property
     def look(self) -> Array:
-        """See `Axis`."""
         return np.linspace(-12.0, 12.0, 33)
 
     def value(self, u: Array) -> Array:
-        """See `Axis`."""
         return np.asarray(self.low + (1.0 - self.low) / (1.0 + np.exp(-u)))
 
     def log_jacobian(self, u: Array) -> Array:
-        """See `Axis`."""
         wide = math.log1p(-self.low)
         return np.asarray(wide - np.logaddexp(0.0, u) - np.logaddexp(0.0, -u))
 
     def coordinate(self, value: Array) -> Array:
-        """See `Axis`."""
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(value - self.low) - np.log1p(-value))
 
@@ -153,34 +139,27 @@ class Bounded:
 
     @property
     def signed(self) -> bool:
-        """See `Axis`."""
         return self.low < 0
 
     @property
     def floor(self) -> float:
-        """See `Axis`."""
         return BOUNDED_END
 
     @property
     def ceiling(self) -> float:
-        """See `Axis`."""
         return 1.0 - BOUNDED_END
 
     @property
     def look(self) -> Array:
-        """See `Axis`."""
         return np.linspace(self.floor, self.ceiling, 33)
 
     def value(self, u: Array) -> Array:
-        """See `Axis`."""
         return np.asarray(self.low + (1.0 - self.low) * np.sin(0.5 * math.pi * u) ** 2)
 
     def log_jacobian(self, u: Array) -> Array:
-        """See `Axis`."""
         return np.asarray(np.log((1.0 - self.low) * 0.5 * math.pi * np.sin(math.pi * u)))
 
     def coordinate(self, value: Array) -> Array:
-        """See `Axis`."""
         unit = np.clip((value - self.low) / (1.0 - self.low), 0.0, 1.0)
         return np.asarray(np.arcsin(np.sqrt(unit)) / (0.5 * math.pi))
 
@@ -195,34 +174,27 @@ class Real:
 
     @property
     def signed(self) -> bool:
-        """See `Axis`."""
         return True
 
     @property
     def floor(self) -> float:
-        """See `Axis`."""
         return -math.inf
 
     @property
     def ceiling(self) -> float:
-        """See `Axis`."""
         return math.inf
 
     @property
     def look(self) -> Array:
-        """See `Axis`."""
         return np.linspace(-16.0, 16.0, 33)
 
     def value(self, u: Array) -> Array:
-        """See `Axis`."""
         return np.asarray(self.centre + self.scale * u)
 
     def log_jacobian(self, u: Array) -> Array:
-        """See `Axis`."""
         return np.full_like(u, math.log(self.scale))
 
     def coordinate(self, value: Array) -> Array:
-        """See `Axis`."""
         return np.asarray((value - self.centre) / self.scale)
 
 

@@ -48,14 +48,12 @@ class Answer(Pictured, pd.DataFrame):  # type: ignore[misc] # its words and pict
         return pd.DataFrame
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         told = self._told
         if not told.picture:
             return {}
         return {told.picture: Drawing((pd.DataFrame(self), told.about), told.options)}
 
     def _words(self) -> str:
-        """See `Pictured`."""
         return f"{self._told.caption} {self._told.words}" if self._told.words else ""
 
     def _repr_html_(self) -> str:

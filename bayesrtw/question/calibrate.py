@@ -100,7 +100,6 @@ class Calibration(Pictured):
     unconverged: tuple[str, ...] = ()
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         return {"calibration": Drawing((self,))}
 
     def _repr_html_(self) -> str:

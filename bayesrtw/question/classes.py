@@ -50,11 +50,9 @@ class Classes(Pictured):
     about: About
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         return {}
 
     def _words(self) -> str:
-        """See `Pictured`."""
         back = self.about.evidence.measure.back
         said = [
             f"{name!s} {float(back(row['median'])):.3g} ({float(back(row['lower'])):.3g} to "

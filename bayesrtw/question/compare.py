@@ -89,7 +89,6 @@ class Comparison(Pictured):
         return {"forest": Drawing((self.posterior,))}
 
     def _words(self) -> str:
-        """See `Pictured`."""
         best = str(self.models["posterior"].idxmax())
         said = [
             f"{len(self.models)} models: the most probable is {best!r} "

@@ -51,11 +51,9 @@ class Designs(Pictured):
     about: About
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         return {}
 
     def _words(self) -> str:
-        """See `Pictured`."""
         own = self.sd.loc["inconsistency"]
         most = int(self.table["mean"].abs().to_numpy().argmax())
         design, one, other = self.table.index[most]

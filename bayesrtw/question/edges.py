@@ -44,11 +44,9 @@ class NetworkGraph(Pictured):
         return [str(name) for name in self.comparisons.columns if name != "studies"]
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         return {"network": Drawing((self,))}
 
     def _words(self) -> str:
-        """See `Pictured`."""
         pieces = int(self.treatments["piece"].max())
         studies = len(set(self.about.evidence.data["study"].to_numpy().astype(str)))
         told = []

@@ -49,11 +49,9 @@ class AbsoluteEffects(Pictured):
     about: About
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         return {}
 
     def _words(self) -> str:
-        """See `Pictured`."""
         places = 3 if self.measure.link.name != "identity" else 2
         said = [
             f"{name!s} "

@@ -58,7 +58,6 @@ class Splits(Pictured):
     about: About
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         if not len(self.checks):
             return {"splits": f"nothing was split: {' '.join(self.notes)}"}
         return {"splits": Drawing((self,))}
@@ -75,7 +74,6 @@ class Splits(Pictured):
         ]
 
     def _words(self) -> str:
-        """See `Pictured`."""
         if not len(self.checks):
             return self.about.said("No comparison is split.", *self.notes)
         measure = self.about.evidence.measure
@@ -238,7 +236,6 @@ class Unrelated(Pictured):
     about: About
 
     def _words(self) -> str:
-        """See `Pictured`."""
         measure = self.about.evidence.measure
         places = measure.places(self.table["lower"].to_numpy(), self.table["upper"].to_numpy())
         told = {

@@ -103,11 +103,9 @@ class League(Pictured):
         return pd.DataFrame(grid, rows, columns)
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         return {"league": Drawing((self,))}
 
     def _words(self) -> str:
-        """See `Pictured`."""
         title = self.about.evidence.measure.title.lower()
         new = " in a new setting" if self.new else ""
         cells, said = self.cells, []

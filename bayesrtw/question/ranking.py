@@ -52,11 +52,9 @@ class Ranks(Pictured):
     about: About
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         return {"ranks": Drawing((self,))}
 
     def _words(self) -> str:
-        """See `Pictured`."""
         said = [
             f"{name!s}: {spell_chance('P(best)', float(row['best']))}, rank {row['median']:g} "
             f"({row['lower']:g} to {row['upper']:g})"

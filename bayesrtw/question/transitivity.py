@@ -43,11 +43,9 @@ class Transitivity(Pictured):
     about: About
 
     def _pictures(self) -> Mapping[str, Drawing | str]:
-        """See `Pictured`."""
         return {}
 
     def _words(self) -> str:
-        """See `Pictured`."""
         far = self.table[self.table["apart"].abs() >= APART]
         moderators = self.table.index.unique("moderator")
         said = [

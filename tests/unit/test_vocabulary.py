@@ -9,10 +9,12 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
 import bayesrtw
+from bayesrtw import registry
 
 PACKAGE = Path(bayesrtw.__file__).parent
 
@@ -157,3 +159,49 @@ def test_no_two_classes_share_a_name():
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
     )
     assert [name for name in sorted(found) if found[name] > 1] == []
+
+
+def test_a_method_without_words_is_one_that_a_protocol_or_a_base_describes():
+    classes = [
+        (name, node)
+        for name, tree in _files()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    ]
+    told: dict[str, set[str]] = {}
+    for _, node in classes:
+        methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
+        told.setdefault(node.name, set()).update(
+            each.name for each in methods if ast.get_docstring(each)
+        )
+    protocols = set[str]()
+    for _, node in classes:
+        if "Protocol" in {ast.unparse(base).split("[")[0] for base in node.bases}:
+            protocols |= told[node.name]
+    silent = [
+        (name, node.name, each.name)
+        for name, node in classes
+        for each in node.body
+        if isinstance(each, ast.FunctionDef)
+        and not (node.name.startswith("_") or each.name.startswith("_"))
+        and not any("overload" in ast.unparse(mark) for mark in each.decorator_list)
+        and not ast.get_docstring(each)
+        and each.name not in protocols
+        and not any(each.name in told.get(ast.unparse(base), ()) for base in node.bases)
+    ]
+    assert silent == []
+
+
+def test_what_a_component_offers_is_described():
+    assert bayesrtw.Analysis  # its module registers every component
+    for role in ("term", "prior", "likelihood", "selection", "engine"):
+        for kind, cls in registry.kinds(role).items():
+            public = [name for name in vars(cls) if not name.startswith("_")]
+            bare = [
+                name
+                for name in public
+                if isinstance(vars(cls)[name], FunctionType | property)
+                and not vars(cls)[name].__doc__
+            ]
+            assert bare == [], (role, kind)
+    assert "Quantile function" in bayesrtw.prior.Normal.ppf.__doc__
