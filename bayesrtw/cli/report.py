@@ -41,12 +41,12 @@ FORMATS = {"html": ".html", "md": ".md", "docx": ".docx", "json": ".json"}
 @click.option(
     "--methods",
     is_flag=True,
-    help="Print a paragraph on methods for a paper, in place of a report.",
+    help="Print a paragraph on methods for a paper, or write it to --out, in place of a report.",
 )
 @click.option(
     "--results",
     is_flag=True,
-    help="Print a paragraph on results for a paper, in place of a report.",
+    help="Print a paragraph on results for a paper, or write it to --out, in place of a report.",
 )
 @json_option
 @look_options
@@ -74,7 +74,8 @@ def report(
 
     if as_json and (out or kind or tables or methods or results):
         raise click.UsageError("--json prints all that a report says; give it alone.")
-    chosen = format_of(out, kind, FORMATS, "html")
+    paragraphs = methods or results
+    chosen = "" if paragraphs else format_of(out, kind, FORMATS, "html")
     analysis, evidence = asked_for(name, source)
     analysis = replace(analysis, report=replace(analysis.report, **look))
     synthesis = run(analysis, evidence)
@@ -82,15 +83,16 @@ def report(
     if as_json:
         click.echo(document.as_json(content), nl=False)
         return
-    if methods:
-        click.echo(prose.methods(content))
-    if results:
-        click.echo(prose.results(content), nl=methods)
+    said = [prose.methods(content)] * methods + [prose.results(content)] * results
+    if paragraphs and out is not None:
+        _write(out.parent, {out.name: "\n".join(said).encode()})
+    elif paragraphs:
+        click.echo("\n".join(said), nl=False)
     if tables is not None:
         from bayesrtw.report.tables import tables as tables_of
 
         _write(tables, tables_of(content))
-    if methods or results or tables is not None:
+    if paragraphs or tables is not None:
         return
     path = out or Path(f"{analysis.id}{FORMATS[chosen]}")
     found = files(synthesis, content, chosen, path.stem)

@@ -19,7 +19,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.plot.fitted import read_forest
 from bayesrtw.plot.judgement import Dots, Mark, numeric_items, sheet_of
 from bayesrtw.plot.lettering import one_line
-from bayesrtw.plot.own import GIVEN, apart, heaviest, ordered, places, translated
+from bayesrtw.plot.own import GIVEN, apart, heaviest, held_as, ordered, places, translated
 from bayesrtw.plot.own import as_printed as with_printed
 from bayesrtw.plot.page import draw_page
 from bayesrtw.plot.rows import Column, Forest
@@ -179,10 +179,11 @@ def _before(
             texts = [items[name].get(study, "") for study in studies]
             found.append(_column(one_line(name), texts, at))
             continue
-        if name not in evidence.data:
+        own = held_as(evidence, name)
+        if own not in evidence.data:
             have = [*(str(each) for each in evidence.data.data_vars), *items]
             raise SpecError(f"plot_forest: no column {name!r}; {suggestion(name, have)}")
-        values = [_word(value) for value in evidence.data[name].to_numpy()]
+        values = [_word(value) for value in evidence.data[own].to_numpy()]
         heading = one_line(name.replace("_", " "))
         found.append(_column(heading[:1].upper() + heading[1:], values, at))
     for heading, events, people in _ARMS if counts else ():

@@ -74,6 +74,12 @@ def _taken(forest: Forest, sequence: Sequence[int]) -> Forest:
     )
 
 
+def held_as(evidence: Evidence, name: str) -> str:
+    """Give the name of a column that a table calls by another heading, such as Year."""
+    of = {heading: own for own, heading in evidence.provenance.columns.items()}
+    return name if name in evidence.data else of.get(name, name)
+
+
 def _key(forest: Forest, evidence: Evidence | None, order: str) -> Callable[[int], Any]:
     """Give what a row is sorted by; empty cells come last."""
     if order == "effect":
@@ -86,6 +92,7 @@ def _key(forest: Forest, evidence: Evidence | None, order: str) -> Callable[[int
             )
         return lambda row: -forest.rows[row].weight
     have = [] if evidence is None else [str(name) for name in evidence.data.data_vars]
+    order = order if evidence is None else held_as(evidence, order)
     if evidence is None or order not in have:
         choices = list(dict.fromkeys([*ORDERS, *have]))
         raise SpecError(f"plot_forest: order is {order!r}; {suggestion(order, choices)}")

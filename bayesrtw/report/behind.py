@@ -14,6 +14,7 @@ from bayesrtw.model.contract import Prior
 from bayesrtw.posterior.diagnose import LITTLE_LEARNED, narrowing
 from bayesrtw.posterior.stored import shares_in
 from bayesrtw.posterior.tree import pooled_of
+from bayesrtw.reading.flat import UNSTATED
 from bayesrtw.report.block import Jump, Number, Quoted, Text
 from bayesrtw.report.words import label, prior_in_words, quantity
 
@@ -143,6 +144,8 @@ def behind(content: dict[str, Any], measure: Measure) -> tuple[tuple[str, Text],
         lines.append((f"Prior of {of}", (Quoted(own["prior"]), *said, ".")))
     if found["conflicts"] is not None:
         lines.append(("Prior against data", _conflicts(found["conflicts"])))
+    if any(each["message"] == UNSTATED for each in content["findings"]):
+        lines.append(("Benefit", (Quoted(UNSTATED),)))
     lines += _doubts(content)
     return tuple(lines)
 

@@ -92,7 +92,7 @@ def _priors(content: dict[str, Any], n: Printer) -> Text:
     for place, own in enumerate(content["behind"]["priors"]):
         at = f"/behind/priors/{place}"
         mean = own["kind"] == "mean"
-        what = "pooled mean" if mean else _spread(own)
+        what = "pooled mean" if mean else _spread(own, content)
         said = (*said, f"The prior of the {what} was ", Quoted(own["prior"]))
         if own["lower"] is not None:
             ends, style = (f"{at}/back_transformed", "effect") if mean else (at, "scale")
@@ -109,8 +109,12 @@ def _priors(content: dict[str, Any], n: Printer) -> Text:
     return said
 
 
-def _spread(own: dict[str, Any]) -> str:
-    """Call an SD of effects by what shares an effect of it."""
+def _spread(own: dict[str, Any], content: dict[str, Any]) -> str:
+    """Call an SD of effects by the question that asks for it, or by what shares an effect of it."""
+    asked = {each.get("of", ""): each["name"] for each in content["analysis"]["estimand"]}
+    name = asked.get(own["of"], "").casefold()
+    if name.startswith("heterogeneity "):
+        return f"heterogeneity SD{name.removeprefix('heterogeneity')} ({own['of']})"
     return f"heterogeneity SD{f' by {label(own["level"])}' if own['level'] else ''} ({own['of']})"
 
 
@@ -176,7 +180,7 @@ def _pooled(content: dict[str, Any], n: Printer) -> Text:
             tau = f"/estimates/{own['of']}"
             said = (
                 *said,
-                f"The {_spread(own)} was ",
+                f"The {_spread(own, content)} was ",
                 *_with_interval(tau, "spread"),
                 ". ",
             )

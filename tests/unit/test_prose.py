@@ -63,3 +63,22 @@ def test_tables_are_the_same_in_every_format_and_run_in_none(content: dict[str, 
     sheet = next(each for each in book if each["A2"].value == f"'{HOSTILE}")
     assert [[cell.value or "" for cell in row] for row in sheet] == rows
     assert len(book.sheetnames) == sum(each.endswith(".csv") for each in found)
+
+
+def test_spreads_are_called_as_the_questions_call_them(tmp_path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("study,effect,se\nA,0.1,0.1\nA,0.2,0.1\nB,0.3,0.2\nB,0.1,0.2\nC,0.2,0.1\n")
+    evidence = brw.open_dataset(table)
+    made = record(run(default_analyses(evidence)[0], evidence), alternatives=False)
+    assert "heterogeneity SD between studies (tau_study)" in prose.methods(made)
+    assert "The heterogeneity SD within studies (tau) was" in prose.results(made)
+
+
+def test_forest_plots_take_columns_by_the_headings_of_the_table(tmp_path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("Study,HR,Lower,Upper,Year\nA,0.8,0.6,1.1,2009\nB,0.9,0.7,1.2,2001\n")
+    evidence = brw.open_dataset(table)
+    made = run(default_analyses(evidence)[0], evidence)
+    axes = brw.plot_forest(made, order="Year", columns=["Year"])
+    height = {text.get_text(): text.get_position()[1] for text in axes.texts}
+    assert height["2001"] > height["2009"]
