@@ -261,7 +261,7 @@ def _unbounded(columns: Array, sides: NDArray[np.int_], falls: NDArray[np.bool_]
     """Look for a direction along which no density falls and some rise, by a linear programme; else zeros."""
     rising, fixed = (sides[:, None] * columns)[sides != 0], columns[falls]
     none = np.zeros(columns.shape[1])
-    if not len(none):
+    if not len(none) or np.linalg.matrix_rank(fixed) == len(none):
         return none
     found = scipy.optimize.linprog(
         -rising.sum(axis=0),
