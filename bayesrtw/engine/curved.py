@@ -9,7 +9,7 @@ inside their product. Effects that estimates share are integrated by a rule of t
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +34,9 @@ from bayesrtw.engine.kernel import Conditional, System, Variances, conditional
 from bayesrtw.engine.problem import Problem, pose
 from bayesrtw.engine.surface import DEGREES, FEWEST, Surface, same_mean, surface
 from bayesrtw.engine.thinned import of_groups, together
+from bayesrtw.engine.whole_series import Whole, wholes
 from bayesrtw.model.design import CurvedDesign, Design
+from bayesrtw.model.observation import Sites
 from bayesrtw.model.prior import Prior
 from bayesrtw.model.term import AtRisk
 from bayesrtw.posterior.axis import Axis
@@ -59,7 +61,9 @@ SEARCH = {1: 31, 2: 11, 3: 7}
 #: where they live beyond so many SDs, or on less than this share of them.
 REACH, LEAST_REACH, CROWD = 8.0, 5.5, 0.4
 #: Log of the share of a rule's largest node below which one beyond the series is not asked about again.
-BENEATH = 36.0
+BENEATH = 30.0
+#: Points of the hyperparameters from which on series of sites in mean and variance at once are laid.
+WHOLE = 200
 #: Normals in a site from which on its densities under a bias are laid as series too.
 DEAR = 8
 LOG_2PI = math.log(2.0 * math.pi)
@@ -79,12 +83,23 @@ class Curved:
         Which estimates inform the posterior, shape (estimate,).
     size
         Size of the rules.
+    known
+        Series of sites in mean and variance at once, laid where they were needed.
     """
 
     curved: CurvedDesign
     problem: Problem
     keep: Mask
     size: int
+    known: dict[Sites, tuple[Whole, ...]] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> tuple[Whole, ...]:
+        """Series of sites in mean and variance at once."""
+        sites = self.curved.sites
+        if sites not in self.known:
+            self.known[sites] = wholes(sites, np.flatnonzero(~self.at_risk))
+        return self.known[sites]
 
     @property
     def design(self) -> Design:
@@ -160,28 +175,31 @@ class Curved:
         rows, place = np.flatnonzero(look.keep & ~self.at_risk & self.lone), look.place
         if place.surface is None or not len(rows):
             return
-        far, added = self._far(look, b), self._added(place, look.keep)
+        far = self._far(look, b)
         log = log + sum(factors, np.zeros(()))
         least = np.max(log, axis=-1, keepdims=True) - BENEATH
         offset, own, noise = self.reach(look.values)
         shape = len(b), len(self.keep)
         offset, variance = (np.broadcast_to(each, shape) for each in (offset, own + noise))
-        step = max(1, AT_ONCE // max(len(far) * len(self.keep), 1))
+        step = max(1, AT_ONCE // max(len(far) * len(rows), 1))
         for start in range(0, len(b), step):
             cut = slice(start, start + step)
             some = far[np.any(log[cut, far] > least[cut], axis=0)]
-            mean = b[cut, some] @ self.design.columns.T + offset[cut, None]
-            asked = (log[cut, some] > least[cut]) & place.surface.away(mean[..., rows], cut, rows)
+            mean = b[cut, some] @ self.design.columns[rows].T + offset[cut, None, rows]
+            away = np.any(place.surface.away(mean, cut, rows), axis=-1)
+            asked = (log[cut, some] > least[cut]) & away
             point, node = np.nonzero(asked)
             few = max(1, AT_ONCE // (DEGREES[-1] * len(rows)))
             for first in range(0, len(point), few):
                 at, on = point[first : first + few], node[first : first + few]
                 there, which = mean[at, on], start + at
-                density = self.curved.sites.log_density(
-                    there[:, rows], variance[which[:, None], rows], rows
-                )
-                laid = self._rough(place, added, which, there[:, None], variance[which, None])[:, 0]
-                factors[-1][which, some[on]] += np.sum(density, axis=-1) - laid
+                laid = place.surface.at(there[:, None], which, rows, rough=True)[:, 0]
+                away = place.surface.away(there[:, None], which, rows)[:, 0]
+                for row in np.flatnonzero(away.any(axis=0)).tolist():
+                    one, here = rows[row : row + 1], away[:, row]
+                    each = there[here, row, None], variance[which[here], one][:, None]
+                    moved = self.curved.sites.log_density(*each, one)[:, 0] - laid[here, row]
+                    factors[-1][which[here], some[on[here]]] += moved
 
     def _far(self, look: Look, b: Array) -> Index:
         """Which nodes may lie beyond series of sites: all, where series were laid elsewhere."""
@@ -427,8 +445,7 @@ class Curved:
             slope = columns + sd[..., None] * place.slope[0][:, group]
             mean = mean + sd * place.centre_of(place.centre[:, None], slice(None), group)[:, 0]
             less = np.sum(np.einsum("jcd,jrc->jrd", place.factor, slope) ** 2, axis=-1)
-            # Nodes far out are asked for as well: series are not shorter for that.
-            spread = np.maximum(spread, less) + (sd * place.share[0][:, group]) ** 2
+            spread = less + (sd * place.share[0][:, group]) ** 2
         reach = np.sqrt(spread)
         density, seen, known = self.curved.sites.log_density, (own + noise)[:, rows], place.surface
         if known is not None and known.serves(rows, mean, reach, LEAST_REACH, CROWD):
@@ -436,7 +453,8 @@ class Curved:
         low, high = mean - REACH * reach, mean + REACH * reach
         grouped = ~self.lone[rows]
         alike = same_mean(columns, offset[:, rows], grouped)
-        laid = surface(density, rows, seen, low, high, grouped=grouped, alike=alike)
+        whole = self.whole if len(seen) >= WHOLE else ()
+        laid = surface(density, rows, seen, low, high, grouped=grouped, alike=alike, whole=whole)
         return place._replace(surface=laid)
 
     def risked(

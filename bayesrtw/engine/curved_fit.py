@@ -30,6 +30,7 @@ from bayesrtw.engine.curved_nodes import (
     left_out,
     nodes_of,
     outside,
+    refined,
     settled,
     unserved,
 )
@@ -551,7 +552,7 @@ def finer(base: CurvedFit, steps: Sequence[int], aim: float) -> tuple[CurvedFit,
         curved, before = replace(base.fine.curved, size=size), base.fine.seen.place
         if cost(curved, len(base.outer), before) > foretelling.MOST:
             break
-        fine = Laid(curved, curved.look(base.nodes.values, before))
+        fine = refined(curved, base.nodes.values, base.fine, base.weight)
         fit = replace(base, fine=fine, coarse=base.fine)
         moved = fit._moved()
         moved = max(moved, fit._missing()) if moved < least else moved

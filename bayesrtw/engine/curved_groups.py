@@ -1,6 +1,5 @@
 """Groups of sites that share an effect: where it lives, and their density with it integrated out."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -142,18 +141,20 @@ def _inside(look: Look, b: Array, groups: Index, size: int) -> Array:
     found = np.empty((points, b.shape[1], len(groups)))
     member = np.zeros((len(rows), len(groups)))
     member[np.arange(len(rows)), own] = 1.0
-    step = max(1, TOGETHER // max(points * len(rows), 1))
+    z = line.node[:, 0]
+    z_weight = np.log(line.weight) + 0.5 * z * z
+    step = max(1, TOGETHER // max(points * len(rows) * len(z), 1))
     for start in range(0, b.shape[1], step):
         some = b[:, start : start + step]
         by_row = some[:, :, own] if some.shape[2] > 1 else some
         mean = np.einsum("jnrc,rc->jnr", by_row, columns) + offset[:, None, rows]
         ahead = place.centre_of(some, cut, groups)
         wide = variance if variance.shape[1] == 1 else variance[:, start : start + step]
-        each = np.empty((*mean.shape[:2], len(line.weight), len(groups)))
-        for node, (z,) in enumerate(line.node):
-            t = ahead + share * z
-            log = curved.alike(place, cut, mean + sd * t[..., own], wide, rows) @ member
-            each[:, :, node] = log + math.log(line.weight[node]) + 0.5 * z * z - 0.5 * t**2
+        t = ahead[:, :, None] + (share * z[:, None])[:, None]
+        mean = mean[:, :, None] + sd[:, None] * t[..., own]
+        wide = wide if wide.shape[1] == 1 else np.repeat(wide, len(z), axis=1)
+        log = curved.alike(place, cut, mean.reshape(points, -1, len(rows)), wide, rows) @ member
+        each = log.reshape(t.shape) + z_weight[:, None] - 0.5 * t * t
         found[:, start : start + step] = special.logsumexp(each, axis=2) + np.log(share)
     return found
 

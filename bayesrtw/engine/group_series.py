@@ -13,7 +13,7 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
-from bayesrtw.engine.surface import summed, transform
+from bayesrtw.engine.chebyshev import summed, transform
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]

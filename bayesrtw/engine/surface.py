@@ -7,11 +7,13 @@ and sites that no series of moderate degree follows, are asked themselves.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import product
 
 import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
+
+from bayesrtw.engine.chebyshev import summed, transform
+from bayesrtw.engine.whole_series import BENEATH, Whole, given
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -26,12 +28,8 @@ FEWEST = DEGREES[0] + 1
 #: The same of the finest where groups are integrated over many of them.
 GROUPED = 2e-8
 
-#: Points at which ends are looked for, and the log of the share of the middle below which a density is no
-#: part of any posterior there.
-LOOKED, BENEATH = 49, 22.0
-
-#: Numbers of one array of a recurrence.
-CACHED = 20_000
+#: Points at which ends are looked for.
+LOOKED = 49
 
 Density = Callable[[Array, Array, Index], Array]
 
@@ -77,19 +75,20 @@ class Surface:
 
         Rough ones go on beyond the ends of a series as a parabola.
         """
-        own = np.searchsorted(self.rows, rows)
+        every = len(rows) == len(self.rows)
+        own = np.arange(len(rows)) if every else np.searchsorted(self.rows, rows)
         z = (mean - self.middle[cut][:, None, own]) / self.half[cut][:, None, own]
         found, within = np.zeros(z.shape), np.clip(z, -1.0, 1.0)
         low, high = self.clipped[:, cut][:, :, None, own]
         asked = np.zeros(z.shape, dtype=bool) if rough else (z < -1.0) & ~low | (z > 1.0) & ~high
-        outside = bool(np.any(z != within))
         for of, series in self.series:
-            into = np.flatnonzero(np.isin(own, of))
+            into = of if every else np.flatnonzero(np.isin(own, of))
             if len(into):
-                each = series[:, cut][..., np.searchsorted(of, own[into])]
-                found[..., into] = summed(each, within[..., into])
-                if outside:
-                    found[..., into] += _further(each, z[..., into])
+                each = series[:, cut]
+                each = each if every else each[..., np.searchsorted(of, own[into])]
+                value = summed(each, within[..., into])
+                _further(each, z[..., into], value)
+                found[..., into] = value
         away = np.broadcast_to(~self.followed[cut][:, None, own], z.shape) | asked
         if away.any():
             point, _, row = np.nonzero(away)
@@ -97,12 +96,11 @@ class Surface:
         return found
 
     def away(self, mean: Array, cut: slice | Index, rows: Index) -> Mask:
-        """Say at which nodes a mean lies beyond the ends of its series, shape (point, node)."""
+        """Say where means of shape (point, node, row) lie beyond the ends of their series."""
         own = np.searchsorted(self.rows, rows)
         z = (mean - self.middle[cut][:, None, own]) / self.half[cut][:, None, own]
         low, high = self.clipped[:, cut][:, :, None, own]
-        found: Mask = np.any((z < -1.0) & ~low | (z > 1.0) & ~high, axis=-1)
-        return found
+        return np.asarray((z < -1.0) & ~low | (z > 1.0) & ~high)
 
     def added(self, rows: Index) -> tuple["Surface", Index]:
         """Add up series of rows that see the same mean, each sum under the first of them; and name the rest.
@@ -208,24 +206,43 @@ def surface(
     *,
     grouped: Mask | None = None,
     alike: Index | None = None,
+    whole: tuple[Whole, ...] = (),
 ) -> Surface:
     """Lay series: `rows`, `grouped`, `alike` (row,); `variance`, `low`, `high` (point, row)."""
     grouped = np.zeros(len(rows), dtype=bool) if grouped is None else grouped
     alike = np.arange(len(rows)) if alike is None else alike
-    clipped = np.zeros((2, *low.shape), dtype=bool)
-    if grouped.any():
-        low, high, own = low.copy(), high.copy(), np.ix_(np.arange(len(low)), grouped)
-        ends = density, rows[grouped], variance[own], low[own], high[own]
-        low[own], high[own], clipped[..., grouped] = _clipped(*ends)
+    clipped, served = np.zeros((2, *low.shape), dtype=bool), np.ones(low.shape, dtype=bool)
+    left, read = np.arange(len(rows)), np.zeros(len(rows), dtype=bool)
     low, high = _widest(low, high, alike)
+    known = list(given(whole, rows, variance, np.stack([low, high]), grouped))
+    for part in known:
+        read[of := part.own] = True
+        ends = np.stack([low[:, of], high[:, of]])
+        low[:, of], high[:, of] = within = np.clip(ends, *part.ends)
+        served[:, of], clipped[..., of] = part.served, part.clipped
+        torn = np.isin(alike, alike[of[np.any(within != ends, axis=(0, 1))]])
+        alike = np.where(torn, left, alike)
+    clip = grouped & ~read
+    if clip.any():
+        own = np.ix_(np.arange(len(low)), clip)
+        asks = density, rows[clip], variance[own], low[own], high[own]
+        low[own], high[own], clipped[..., clip] = _clipped(*asks)
     middle, half = 0.5 * (high + low), np.maximum(0.5 * (high - low), 1e-9)
-    followed = np.zeros(middle.shape, dtype=bool)
-    series = []
-    left = np.arange(len(rows))
+    followed, series = np.zeros(low.shape, dtype=bool), []
     for degree in DEGREES:
+        if not len(left):
+            break
         x = chebyshev.chebpts1(degree + 1)
         mean = middle[:, None, left] + half[:, None, left] * x[:, None]
-        values = density(mean, variance[:, None, left], rows[left])
+        values = np.empty(mean.shape)
+        asked = np.flatnonzero(~read[left])
+        if len(asked):
+            of = left[asked]
+            values[..., asked] = density(mean[..., asked], variance[:, None, of], rows[of])
+        for part in known:
+            some = np.isin(part.own, left)
+            at = np.searchsorted(left, part.own[some])
+            values[..., at] = part.at(mean[..., at], some)
         each = np.einsum("dx,jxr->djr", transform(degree), values)
         scale = np.max(np.abs(values), axis=1, initial=1.0)
         # Of groups the finest serves a site at those points at which it follows it.
@@ -233,8 +250,9 @@ def surface(
         told = np.isfinite(each).all(axis=0)
         enough = np.where(some, GROUPED, ENOUGH)
         told &= np.all(np.abs(each[-3:]) <= enough * scale, axis=0)
-        good = np.where(some, told.any(axis=0), told.all(axis=0))
-        followed[:, left[good]] = told[:, good]
+        away = ~served[:, left]
+        good = np.where(some, told.any(axis=0), (told | away).all(axis=0))
+        followed[:, left[good]] = (told & ~away)[:, good]
         held = np.max(np.abs(np.nan_to_num(each)) / scale, axis=1)
         rest, last = np.cumsum(held[::-1], axis=0)[::-1], np.full(len(left), degree)
         for short in reversed([each for each in SHORT if each < degree]):
@@ -243,8 +261,6 @@ def surface(
             of = good & (last == end)
             series.append((left[of], np.nan_to_num(each[: end + 1, :, None, of])))
         left = left[~good]
-        if not len(left):
-            break
     return Surface(density, rows, variance, middle, half, tuple(series), followed, clipped, alike)
 
 
@@ -277,44 +293,19 @@ def _clipped(
     return low + first * gap, low + last * gap, np.stack([first > 0, last < LOOKED - 1])
 
 
-def _further(series: Array, z: Array) -> Array:
-    """Give what parabolas add to series beyond their ends, shape (point, node, row)."""
-    order = np.arange(len(series), dtype=np.float64)[:, None, None, None] ** 2
+def _further(series: Array, z: Array, found: Array) -> None:
+    """Add what parabolas add to series beyond their ends, shape (point, node, row)."""
+    point, node, row = np.nonzero(np.abs(z) > 1.0)
+    if not len(point):
+        return
+    own = series[:, :, 0]
+    order = np.arange(len(own), dtype=np.float64)[:, None, None] ** 2
     # Slope and curvature at an end; at the lower one odd polynomials change sign.
-    odd = np.where(np.arange(len(series))[:, None, None, None] % 2, -1.0, 1.0)
-    steep, bend = order * series, order * (order - 1.0) / 3.0 * series
-    more = np.maximum(np.abs(z) - 1.0, 0.0)
-    above = z > 0
-    slope = np.where(above, steep.sum(axis=0), -(odd * steep).sum(axis=0))
-    curve = np.where(above, bend.sum(axis=0), (odd * bend).sum(axis=0))
-    return np.asarray(np.sign(z) * slope * more + 0.5 * np.minimum(curve, 0.0) * more**2)
-
-
-def transform(degree: int) -> Array:
-    """Give the matrix from values at Chebyshev's points to coefficients, shape (degree + 1, point)."""
-    x = chebyshev.chebpts1(degree + 1)
-    found = chebyshev.chebvander(x, degree).T * (2.0 / (degree + 1))
-    found[0] *= 0.5
-    return np.asarray(found)
-
-
-def summed(series: Array, z: Array) -> Array:
-    """Sum Chebyshev series by Clenshaw's recurrence, some points at a time so that they stay in the cache."""
-    found = np.empty(z.shape)
-    wide = max(1, CACHED // max(z.shape[2], 1))
-    step = max(1, wide // max(z.shape[1], 1))
-    for start, first in product(range(0, len(z), step), range(0, z.shape[1], wide)):
-        cut = slice(start, start + step), slice(first, first + wide)
-        at, own = z[cut], series[:, cut[0]]
-        twice = 2.0 * at
-        later, last, spare = np.zeros(at.shape), np.empty(at.shape), np.empty(at.shape)
-        last[...] = own[-1]
-        for each in own[-2:0:-1]:
-            np.multiply(twice, last, out=spare)
-            spare -= later
-            spare += each
-            later, last, spare = last, spare, later
-        np.multiply(at, last, out=spare)
-        spare -= later
-        np.add(spare, own[0], out=found[cut])
-    return found
+    odd = np.where(np.arange(len(own))[:, None, None] % 2, -1.0, 1.0)
+    steep, bend = order * own, order * (order - 1.0) / 3.0 * own
+    slope = np.stack([-np.sum(odd * steep, axis=0), np.sum(steep, axis=0)])
+    curve = np.stack([np.sum(odd * bend, axis=0), np.sum(bend, axis=0)])
+    at = z[point, node, row]
+    end, more = (at > 0).astype(np.intp), np.abs(at) - 1.0
+    each = np.sign(at) * slope[end, point, row] * more
+    found[point, node, row] += each + 0.5 * np.minimum(curve[end, point, row], 0.0) * more**2

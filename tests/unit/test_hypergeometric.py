@@ -13,10 +13,12 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 from scipy import optimize, special, stats
+from scipy.interpolate import CubicSpline
 
 import bayesrtw as brw
 from bayesrtw.engine import solve
 from bayesrtw.engine.exact import Exact
+from bayesrtw.engine.whole_series import given, wholes
 from bayesrtw.errors import BayesrtwError
 from bayesrtw.model.checked import check
 from bayesrtw.model.curve import curve
@@ -114,6 +116,91 @@ def test_effects_behind_tables_agree_with_the_grid(sparse):
     for row, found in enumerate(fit.effect_of(np.ones(4, dtype=bool))):
         mean, sd = grid.effect(row)
         assert_allclose((found.centre, found.spread), (mean, sd), atol=2e-5 * sd)
+
+
+def test_two_rows_a_study_agree_with_a_grid():
+    """Two SDs by 20 Gauss-Legendre nodes each, mean and effects of studies on an even grid of 0.05."""
+    tables = np.array(
+        [
+            [3.0, 30, 1, 31],
+            [6, 40, 3, 38],
+            [0, 25, 4, 24],
+            [2, 25, 5, 26],
+            [5, 40, 6, 38],
+            [9, 50, 4, 51],
+        ]
+    )
+    frame = pd.DataFrame(tables, columns=(names := ["events_t", "n_t", "events_c", "n_c"]))
+    evidence = brw.Evidence.from_frame(
+        frame.assign(study=list("AABBCC")),
+        columns={name: name for name in names},
+        measure="log_odds_ratio",
+    )
+    of_study = brw.Exchangeable(prior.HalfNormal(0.4), by="study", name="tau_study")
+    own = brw.Exchangeable(prior.HalfNormal(0.3))
+    made = brw.Model(
+        terms=(brw.Intercept(prior.Normal(0, 1.0)), of_study, own), likelihood=Hypergeometric()
+    )
+    found = solve(made, evidence).posterior
+    grid = np.arange(-9.0, 9.001, 0.05)
+    x, wx = legendre(-8.5, 8.5, 80)
+    wx = wx * stats.norm.pdf(x)
+    (outer, w_outer), (inner, w_inner) = legendre(0.0, 3.2, 20), legendre(0.0, 2.4, 20)
+    each = [
+        [density(table, grid[:, None] + sd * x) @ wx for table in tables] for sd in inner.tolist()
+    ]
+    log = np.empty((20, 20, len(grid)))
+    for i, sd in enumerate(outer.tolist()):
+        if sd > 0.1:
+            smooth = 0.05 * stats.norm.pdf(grid[:, None], grid, sd)
+            blurred = [[smooth @ (f[k] * f[k + 1]) for k in (0, 2, 4)] for f in each]
+        else:  # narrower than the grid follows: a rule of its own, through a spline
+            z, wz = np.polynomial.hermite_e.hermegauss(15)
+            splines = [[CubicSpline(grid, np.log(g)) for g in f] for f in each]
+            at = grid[:, None] + sd * z
+            blurred = [
+                [np.exp(f[k](at) + f[k + 1](at)) @ wz / wz.sum() for k in (0, 2, 4)]
+                for f in splines
+            ]
+        log[i] = np.log(blurred).sum(axis=1)
+    log += (np.log(w_outer) + stats.halfnorm.logpdf(outer, scale=0.4))[:, None, None]
+    log += (np.log(w_inner) + stats.halfnorm.logpdf(inner, scale=0.3))[:, None]
+    log += stats.norm.logpdf(grid)
+    weight = np.exp(log - log.max())
+    evidence_of = math.log(0.05 * weight.sum()) + log.max()
+    weight /= weight.sum()
+    mean = weight.sum((0, 1)) @ grid
+    sd = math.sqrt(weight.sum((0, 1)) @ (grid - mean) ** 2)
+    assert_allclose(found.effects["mu"].centre, mean, atol=2e-6 * sd)
+    assert_allclose(found.effects["mu"].spread, sd, rtol=2e-6)
+    assert_allclose(found.log_evidence, evidence_of, atol=2e-6)
+    assert_allclose(found.tau, np.sum(weight.sum(2) * np.hypot(outer[:, None], inner)), rtol=1e-5)
+
+
+def test_series_in_mean_and_variance_are_the_densities_of_tables():
+    """By 400 Gauss-Legendre points of a normal around the enumerated density."""
+    tables = np.array([[4.0, 123, 11, 139], [0, 116, 3, 117], [5, 35, 0, 39], [18, 154, 37, 145]])
+    sites, every = Hypergeometric().observe(rows(tables)), np.arange(4)
+    laid = wholes(sites, every)
+    served = np.sort(np.concatenate([each.rows for each in laid]))
+    assert served.tolist() == every.tolist()
+    x, wx = legendre(-9.0, 9.0, 400)
+    variance = np.array([[1e-4], [0.05], [0.6], [4.0]]) * np.ones(4)
+    sd = np.sqrt(variance + sites.near[1] ** 2)
+    ends = sites.near[0] + np.array([-4.0, 4.0])[:, None, None] * sd
+    for part in given(laid, every, variance, ends, np.zeros(4, dtype=bool)):
+        assert part.served.all()
+        for row in part.own.tolist():
+            mean = np.linspace(*ends[..., row], 41).T
+            some = part.own == row
+            found = part.at(mean[..., None], some)[..., 0]
+            for place in range(4):
+                theta = mean[place][:, None] + math.sqrt(variance[place, row]) * x
+                truth = np.log(density(tables[row], theta) @ (wx * stats.norm.pdf(x)))
+                near = truth > truth.max() - 9.0
+                apart = found[place] - truth
+                # One constant is the table's own.
+                assert np.ptp(apart[near]) < 3e-7
 
 
 def test_a_table_without_events_moves_nothing(sparse):
