@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from bayesrtw.engine.arrays import masked
 from bayesrtw.engine.at_risk import Parted, log_sum, over_chance, without_each
@@ -25,6 +24,7 @@ from bayesrtw.engine.curved_place import (
     Seen,
     Tilt,
     factor_of,
+    log_prior_of,
     log_rule_of,
     moments,
     precision_of,
@@ -49,14 +49,12 @@ Mask = NDArray[np.bool_]
 AT_ONCE = 131_072
 #: Rounds of the search for where the coefficients live, and the movement in SDs that ends it.
 ROUNDS, STILL = 12, 0.05
-#: Step of the slopes of a site, in SDs of the normal near it: slopes only place nodes.
-STEP = 1e-2
-#: Least curvature of a site that is believed, as a share of that of the normal near it.
-LEAST = 0.02
-#: A node with more than this share of a rule says that the rule is not where the posterior is.
-CROWDED = 0.5
-#: Size of the rule by which the coefficients are searched for, by their number.
-SEARCH = {1: 31, 2: 11, 3: 7}
+#: Step of the slopes of a site, in SDs of the normal near it, which only place nodes; and the least curvature
+#: that is believed, as a share of that normal's.
+STEP, LEAST = 1e-2, 0.02
+#: A node with more than this share of a rule says that the rule is not where the posterior is; and the size of
+#: the rule by which the coefficients are searched for, by their number.
+CROWDED, SEARCH = 0.5, {1: 31, 2: 11, 3: 7}
 #: How far means reach around where they live, in SDs, on which sites are laid as series; series are laid anew
 #: where they live beyond so many SDs, or on less than this share of them.
 REACH, LEAST_REACH, CROWD = 8.0, 5.5, 0.4
@@ -66,7 +64,6 @@ BENEATH = 30.0
 WHOLE = 200
 #: Normals in a site from which on its densities under a bias are laid as series too.
 DEAR = 8
-LOG_2PI = math.log(2.0 * math.pi)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,7 +81,7 @@ class Curved:
     size
         Size of the rules.
     known
-        Series of sites in mean and variance at once, laid where they were needed.
+        Series of sites in mean and variance at once.
     """
 
     curved: CurvedDesign
@@ -96,8 +93,7 @@ class Curved:
     @property
     def whole(self) -> tuple[Whole, ...]:
         """Series of sites in mean and variance at once."""
-        sites = self.curved.sites
-        if sites not in self.known:
+        if (sites := self.curved.sites) not in self.known:
             self.known[sites] = wholes(sites, np.flatnonzero(~self.at_risk))
         return self.known[sites]
 
@@ -187,8 +183,7 @@ class Curved:
             some = far[np.any(log[cut, far] > least[cut], axis=0)]
             mean = b[cut, some] @ self.design.columns[rows].T + offset[cut, None, rows]
             away = np.any(place.surface.away(mean, cut, rows), axis=-1)
-            asked = (log[cut, some] > least[cut]) & away
-            point, node = np.nonzero(asked)
+            point, node = np.nonzero((log[cut, some] > least[cut]) & away)
             few = max(1, AT_ONCE // (DEGREES[-1] * len(rows)))
             for first in range(0, len(point), few):
                 at, on = point[first : first + few], node[first : first + few]
@@ -198,8 +193,8 @@ class Curved:
                 for row in np.flatnonzero(away.any(axis=0)).tolist():
                     one, here = rows[row : row + 1], away[:, row]
                     each = there[here, row, None], variance[which[here], one][:, None]
-                    moved = self.curved.sites.log_density(*each, one)[:, 0] - laid[here, row]
-                    factors[-1][which[here], some[on[here]]] += moved
+                    told = self.curved.sites.log_density(*each, one)[:, 0]
+                    factors[-1][which[here], some[on[here]]] += told - laid[here, row]
 
     def _far(self, look: Look, b: Array) -> Index:
         """Which nodes may lie beyond series of sites: all, where series were laid elsewhere."""
@@ -215,16 +210,7 @@ class Curved:
 
     def log_prior(self, b: Array) -> Array:
         """Log prior density of coefficients (..., column); flat ones have density 1."""
-        design = self.design
-        proper = design.precision > 0
-        gap = (b - design.mean)[..., proper]
-        precision = design.precision[proper]
-        log = 0.5 * np.sum(np.log(precision) - LOG_2PI) - 0.5 * np.sum(precision * gap**2, axis=-1)
-        if design.mixture is not None:
-            weight, mean, sd = design.mixture.parts
-            z = (b[..., design.mixture.column, None] - mean) / sd
-            log = log + special.logsumexp(weight - 0.5 * (z * z + LOG_2PI) - np.log(sd), axis=-1)
-        return np.asarray(log)
+        return log_prior_of(self.design, b)
 
     def reach(self, values: Sequence[Array]) -> tuple[Array, Array, Array]:
         """Give what stands between linear predictors and sites, each of shape (point, estimate).

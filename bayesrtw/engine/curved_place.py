@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from bayesrtw.engine.cubature import Rule
 from bayesrtw.engine.surface import Surface
@@ -129,3 +130,16 @@ def precision_of(design: Design) -> Array:
     variance = float(np.exp(weight) @ ((mean - middle) ** 2 + sd**2))
     found[design.mixture.column] = 1.0 / variance if math.isfinite(variance) else 0.0
     return found
+
+
+def log_prior_of(design: Design, b: Array) -> Array:
+    """Log prior density of coefficients (..., column); flat ones have density 1."""
+    proper = design.precision > 0
+    gap = (b - design.mean)[..., proper]
+    precision = design.precision[proper]
+    log = 0.5 * np.sum(np.log(precision) - LOG_2PI) - 0.5 * np.sum(precision * gap**2, axis=-1)
+    if design.mixture is not None:
+        weight, mean, sd = design.mixture.parts
+        z = (b[..., design.mixture.column, None] - mean) / sd
+        log = log + special.logsumexp(weight - 0.5 * (z * z + LOG_2PI) - np.log(sd), axis=-1)
+    return np.asarray(log)
