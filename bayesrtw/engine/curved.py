@@ -52,8 +52,8 @@ ROUNDS, STILL = 12, 0.05
 #: Step of the slopes of a site, in SDs of the normal near it, which only place nodes; and the least curvature
 #: that is believed, as a share of that normal's.
 STEP, LEAST = 1e-2, 0.02
-#: A node with more than this share of a rule says that the rule is not where the posterior is; and the size of
-#: the rule by which the coefficients are searched for, by their number.
+#: A node with more than this share of a rule says that the rule is not where the posterior is; and the size
+#: of the rule by which the coefficients are searched for, by their number.
 CROWDED, SEARCH = 0.5, {1: 31, 2: 11, 3: 7}
 #: How far means reach around where they live, in SDs, on which sites are laid as series; series are laid anew
 #: where they live beyond so many SDs, or on less than this share of them.
