@@ -129,16 +129,16 @@ def solve(model: Model, evidence: Evidence) -> "Fitted":
     """
     from bayesrtw.engine.allocated_fit import fit_allocated, silent  # noqa: PLC0415
     from bayesrtw.engine.borrowed import borrowed  # noqa: PLC0415
-    from bayesrtw.engine.curved_fit import fit_curved  # noqa: PLC0415
     from bayesrtw.engine.normal import normal  # noqa: PLC0415
+    from bayesrtw.engine.states import fit_states  # noqa: PLC0415
     from bayesrtw.model.design import curved  # noqa: PLC0415
 
     hold(model, evidence)
     two_stages = borrowed(model, evidence, solve)
     if two_stages is not None:
         return two_stages
-    if silent(model, evidence) and not curved(model, evidence):
-        return fit_allocated(model, evidence)
     if curved(model, evidence):
-        return fit_curved(model, evidence)
+        return fit_states(model, evidence, solve)
+    if silent(model, evidence):
+        return fit_allocated(model, evidence)
     return normal(model, evidence)

@@ -23,7 +23,7 @@ from bayesrtw.engine.allocation import Allocated, allocated, blinded
 from bayesrtw.engine.arrays import back_moments, improper, masked, moments_of
 from bayesrtw.engine.between import Interpolated, between
 from bayesrtw.engine.each_normal import EachNormal
-from bayesrtw.engine.fitted import Fitted, Lazily, Mask, Posterior
+from bayesrtw.engine.fitted import Lazily, Mask, Posterior
 from bayesrtw.engine.integrate import NEGLIGIBLE, Integral, integrate, pruned
 from bayesrtw.engine.kernel import smooth
 from bayesrtw.engine.normal import CARRIED
@@ -583,13 +583,3 @@ def _fitted(model: Model, evidence: Evidence) -> AllocatedFit:
     allocated(design)
     kept = np.ones(evidence.size, dtype=bool)
     return AllocatedFit(model, evidence, design, kept, {}, _Shared(design))
-
-
-def as_allocated(fitted: Fitted) -> AllocatedFit:
-    """Take a fit for a sum over levels, for what only that can say; EngineRefusal where it is none."""
-    if isinstance(fitted, AllocatedFit):
-        return fitted
-    raise EngineRefusal(
-        "what missing levels cost is worked out for models that are pooled in one step; leave the robust MAP "
-        "prior out."
-    )

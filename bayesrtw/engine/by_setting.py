@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 #: Looks from afar, in prior SDs; then nearer, and at last nodes, in posterior SDs, with their normal weights.
 AFAR = (-2.0, 0.0, 2.0)
 NEARER = np.array([-1.5, 0.0, 1.5])
-AROUND, NORMAL = np.polynomial.hermite_e.hermegauss(5)
+AROUND, NORMAL = np.polynomial.hermite_e.hermegauss(7)
 #: How often a look from afar is taken nearer by half.
 NEARER_TRIES = 3
 #: SDs within which one look serves for another.
@@ -75,6 +75,12 @@ class BySetting:
         return np.asarray(other / other.sum())
 
     @property
+    def bare(self) -> Array:
+        """Weights of the nodes in an integral over the number, shape (node,)."""
+        step = (self.nodes[-1] - self.nodes[0]) / (AROUND[-1] - AROUND[0])
+        return np.asarray(step * NORMAL * np.exp(0.5 * AROUND**2))
+
+    @property
     def moments(self) -> tuple[float, float]:
         """Mean and SD."""
         value, weight = self.law
@@ -100,7 +106,7 @@ class BySetting:
             self.values, self.log_evidence, k=_degree(self.values)
         )
         prior = -0.5 * ((at - mean) / sd) ** 2 - math.log(sd * math.sqrt(2.0 * math.pi))
-        whole = logsumexp(_followed(line, self.values, at) + prior) + math.log(at[1] - at[0])
+        whole = logsumexp(followed(line, self.values, at) + prior) + math.log(at[1] - at[0])
         return float(whole - line(0.0))
 
     def mixed(self, of: Callable[[Fitted, float], Kernels]) -> Kernels:
@@ -154,7 +160,7 @@ def _degree(values: Array) -> int:
     return min(5, len(values) - 1 - len(values) % 2) if len(values) > 4 else len(values) - 1
 
 
-def _followed(line: Callable[[Array], Array], values: Array, at: Array) -> Array:
+def followed(line: Callable[[Array], Array], values: Array, at: Array) -> Array:
     """Ask a spline within its ends, and go on beyond them by the parabola through three points there."""
     found = np.asarray(line(np.clip(at, values[0], values[-1])))
     for end, inner in ((values[0], values[:3]), (values[-1], values[-3:])):
@@ -174,7 +180,7 @@ def _law(prior: tuple[float, float], values: Array, log: Array) -> tuple[Array, 
     at, weight = np.zeros(0), np.zeros(0)
     for _ in range(3):
         at = np.linspace(low, high, POINTS)
-        density = _followed(line, values, at) - 0.5 * ((at - mean) / sd) ** 2
+        density = followed(line, values, at) - 0.5 * ((at - mean) / sd) ** 2
         weight = np.exp(density - density.max())
         weight /= weight.sum()
         centre = float(weight @ at)

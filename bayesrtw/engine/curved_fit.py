@@ -49,9 +49,9 @@ from bayesrtw.engine.curved_rows import (
 )
 from bayesrtw.engine.curved_series import ROWS
 from bayesrtw.engine.curved_thinned import let_through
-from bayesrtw.engine.curved_told import each_normal, slopes
+from bayesrtw.engine.curved_told import each_normal, scores, slopes
 from bayesrtw.engine.each_normal import EachNormal
-from bayesrtw.engine.fitted import Each, EachMean, EachShift, Lazily, Posterior
+from bayesrtw.engine.fitted import Each, EachMean, EachShift, Fitted, Lazily, Posterior
 from bayesrtw.engine.integrate import moment_order
 from bayesrtw.errors import ConvergenceError, SpecError
 from bayesrtw.evidence.table import Evidence
@@ -296,6 +296,11 @@ class CurvedFit:
         found = slopes(self, mean_of(self.near)[None])[:, 0]
         return np.append(found, 1.0 - np.sum(found))
 
+    @cached_property
+    def scores(self) -> Array:
+        """Mean slope of the log density of each row in what it reports, shape (point, estimate)."""
+        return scores(self)
+
     def each_normal(self, combine: Array) -> EachNormal:
         """Give combinations of coefficients (label, column) node by node, with what each row tells."""
         key = combine.tobytes()
@@ -369,7 +374,11 @@ class CurvedFit:
         """Add to effects, see `Fitted`: means move with them, so that rules are laid where these go."""
         if len(self.nodes.counts) > 1:
             return moved(self, by * along)._held()
-        near = replace(self, design=self.design.moved(by * along))
+        return self.arranged(self.design.moved(by * along))
+
+    def arranged(self, design: CurvedDesign) -> "CurvedFit":
+        """Take arrays of the same rows that say something else, on the same nodes where these serve."""
+        near = replace(self, design=design)
         return near._recentred() or near._alone()
 
     def anew(self, design: CurvedDesign) -> "CurvedFit":
@@ -387,18 +396,27 @@ class CurvedFit:
             raise SpecError(f"no prior is called {name!r}. {suggestion(name, list(have))}")
         return have[name]
 
-    def beside(self, model: Model, evidence: Evidence) -> "CurvedFit":
+    def beside(self, model: Model, evidence: Evidence) -> Fitted:
         """See `Fitted`: with other coefficients of the same rows, on the same nodes if they serve."""
+        from bayesrtw.engine import solve  # noqa: PLC0415 - it asks this room
+
         hold(model, evidence)
         design = build_curved(model, evidence)
-        return self._with(model, design) or fit_curved(model, evidence, design)
+        return self._with(model, design) or solve(model, evidence)
 
     def _with(self, model: Model, design: CurvedDesign) -> "CurvedFit | None":
         """Give the same rows other coefficients; None where series of groups, or nodes, do not serve."""
         held, width = self.fine.seen.place.held, design.near.columns.shape[1]
         rough = curved_of(design, sizes(width)[0], self.kept)
         whole = self.kept.all() and self.powers == (1.0, 1.0) and not self.priors
-        if held is None or not whole or not rough.by_series or len(self.nodes.counts) != 1:
+        states = design.near.unreported is not None or model.likelihood.offers.settled is not None
+        if (
+            states
+            or held is None
+            or not whole
+            or not rough.by_series
+            or len(self.nodes.counts) != 1
+        ):
             return None
         if not rough.same(self.fine.curved, self.nodes.values):
             return None

@@ -279,6 +279,8 @@ class RowView(NamedTuple):
         Hyperparameters, each (point,), and the nodes, which are right in what the row's group asks about.
     inside
         What its group is, see `_shared`.
+    point
+        Which points these are, shape (point,).
     """
 
     weight: Array
@@ -286,6 +288,7 @@ class RowView(NamedTuple):
     values: tuple[Array, ...]
     seen: Seen
     inside: tuple[Array, Array]
+    point: NDArray[np.intp]
 
 
 def about(
@@ -308,7 +311,8 @@ def about(
     some = seen._replace(b=seen.b[point], place=seen.place.at(point))
     weight, at = weight[point], tuple(value[point] for value in values)
     found, share = condensed(some, weight, share[point], np.concatenate(lines))
-    return RowView(weight, share, at, found, _shared(curved, at, found, row))
+    inside = _shared(curved, at, found, row)
+    return RowView(weight, share, at, found, inside, np.flatnonzero(point))
 
 
 def group_of(curved: Curved, row: int) -> NDArray[np.intp]:

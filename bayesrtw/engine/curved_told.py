@@ -1,5 +1,6 @@
 """What each row tells of coefficients where a model is not normal, and these as normals, one a node."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from bayesrtw.engine.curved_fit import CurvedFit
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 #: Step of slopes of series, in SDs of a coefficient: series are right to 1e-9, and slopes to 1e-6.
@@ -29,7 +31,28 @@ def slopes(fit: "CurvedFit", combine: Array) -> Array:
     those of a coefficient, times its column, sum to one whatever the likelihood (integrate by parts).
     """
     weight, share = fit.shared[:2]
-    return _by_row(fit, fit.nodes.values, fit.fine.seen, weight, share, combine, fit.kept)
+    found = np.zeros((len(fit.kept), len(combine)))
+    for row, at, each in _by_row(
+        fit, fit.nodes.values, fit.fine.seen, weight, share, combine, fit.kept
+    ):
+        found[row] = weight[at] @ each[:, 1:]
+    return found
+
+
+def scores(fit: "CurvedFit") -> Array:
+    """Mean slope of the log density of each row in what it reports, at points (point, estimate)."""
+    weight, share = fit.shared[:2]
+    found, none = np.zeros((len(weight), len(fit.kept))), np.zeros((0, fit.near.columns.shape[1]))
+    for row, at, each in _by_row(
+        fit, fit.nodes.values, fit.fine.seen, weight, share, none, fit.kept
+    ):
+        found[at, row] = each[:, 0]
+    return found
+
+
+def means(fit: "CurvedFit", combine: Array) -> Array:
+    """Give means of combinations of coefficients (label, column) at the nodes, shape (point, label)."""
+    return np.asarray(np.einsum("jk,jkl->jl", fit.shared[1], fit.fine.seen.b @ combine.T))
 
 
 def _by_row(
@@ -40,9 +63,9 @@ def _by_row(
     share: Array,
     combine: Array,
     rows: Mask,
-) -> Array:
-    """Give slopes in what some rows report, one row at a time."""
-    found, curved, gap = np.zeros((len(rows), len(combine))), fit.fine.curved, seen.b @ combine.T
+) -> Iterator[tuple[int, Index, Array]]:
+    """Give rows one by one: mean slope and those of combinations at points, (point, 1 + label)."""
+    curved, gap = fit.fine.curved, seen.b @ combine.T
     gap = share[..., None] * (gap - np.einsum("jk,jkl->jl", share, gap)[:, None])
     each, first = np.concatenate([share[..., None], gap], axis=-1), -1
     for row in np.flatnonzero(rows).tolist():
@@ -50,7 +73,7 @@ def _by_row(
             steep = np.zeros(share.shape)
             for part in fit.error_parts(row):
                 steep += _within(score(part) * part.share, share.shape)
-            found[row] = weight @ np.einsum("jk,jkl->jl", steep, gap)
+            yield row, np.arange(len(weight)), np.einsum("jk,jkl->jl", steep, each)
             continue
         if (group := int(group_of(curved, row)[0])) != first:
             first, here = group, about(curved, values, seen, (weight, each), row)
@@ -58,8 +81,7 @@ def _by_row(
         steep = _within(
             slope(curved, here.values, here.seen, row, own) * own.share, here.share.shape[:2]
         )
-        found[row] = here.weight @ np.einsum("jk,jkl->jl", steep, here.share[..., 1:])
-    return found
+        yield row, here.point, np.einsum("jk,jkl->jl", steep, here.share)
 
 
 def _within(each: Array, shape: tuple[int, ...]) -> Array:
@@ -107,15 +129,16 @@ def told(fit: "CurvedFit", combine: Array) -> Array:
                 )
     seen = fit.fine.seen._replace(b=b, z=fit.fine.seen.z[node], place=fit.fine.seen.place.at(point))
     values = tuple(value[point] for value in fit.nodes.values)
-    return found + _by_row(fit, values, seen, weight, share, combine, left) * columns
+    for row, kept, slope_of in _by_row(fit, values, seen, weight, share, combine, left):
+        found[row] += weight[kept] @ slope_of[:, 1:] * columns[row]
+    return found
 
 
 def each_normal(fit: "CurvedFit", combine: Array) -> EachNormal:
     """Give combinations of coefficients (label, column) as a normal a point, and what kept rows tell."""
     weight, share = fit.shared[:2]
-    at = fit.fine.seen.b @ combine.T
-    mean = np.einsum("jk,jkl->jl", share, at)
-    gap = at - mean[:, None]
+    mean = means(fit, combine)
+    gap = fit.fine.seen.b @ combine.T - mean[:, None]
     return EachNormal(
         weight,
         mean,

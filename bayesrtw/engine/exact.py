@@ -15,22 +15,21 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
-from bayesrtw.engine import allocated_tree
+from bayesrtw.engine import allocated_tree, solve, states_tree
 from bayesrtw.engine.allocated_fit import AllocatedFit, fit_allocated, silent
 from bayesrtw.engine.allocation import allocated
 from bayesrtw.engine.arrays import back_moments, improper, moments_of
 from bayesrtw.engine.borrow import borrowing, predicted, robust, split
-from bayesrtw.engine.curved_fit import CurvedFit, fit_curved
+from bayesrtw.engine.curved_fit import CurvedFit
 from bayesrtw.engine.curved_nodes import counts_of
-from bayesrtw.engine.curved_tree import drawn_from, quadrature
 from bayesrtw.engine.draw import draw_effects, draw_hyper, draw_near
 from bayesrtw.engine.drawn_group import posterior_group
-from bayesrtw.engine.fitted import Fitted
 from bayesrtw.engine.integrate import Integral, integrate, pruned, tail_power
 from bayesrtw.engine.kernel import log_densities
 from bayesrtw.engine.normal import normal
 from bayesrtw.engine.place import NodePlace, combined, of_parts
 from bayesrtw.engine.problem import Problem, pose
+from bayesrtw.engine.states import StatesFit, allocations_of, fit_states
 from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import BOTH, build, build_curved, curved
@@ -137,6 +136,8 @@ class Exact:
             if curved(model, evidence):
                 counts_of(model)
                 design = build_curved(model, evidence).near
+                if design.unreported is not None:
+                    allocations_of(model, design.unreported)
             elif silent(model, evidence):
                 design = allocated(build(model, evidence, levels=True)).design
             else:
@@ -171,7 +172,7 @@ class Exact:
         model, evidence = self._borrowed(model, evidence)
         attrs["hyper"] = " ".join(model.hyper)
         if curved(model, evidence):
-            fit = fit_curved(model, evidence, tolerance=self.tolerance)
+            fit = fit_states(model, evidence, solve, self.tolerance)
             near = build(model, evidence, partial=True)
             return assemble(self._curved(fit, seed), near, evidence, attrs)
         if silent(model, evidence):
@@ -196,19 +197,19 @@ class Exact:
         if term is None or halves is None:
             return model, evidence
         external, source, others, target = halves
-        first: Fitted = (
-            fit_curved(external, source, tolerance=self.tolerance)
+        first = (
+            fit_states(external, source, solve, self.tolerance)
             if curved(external, source)
             else normal(external, source, start=self.nodes, tolerance=self.tolerance)
         )
         return others.under({"mu": robust(predicted(first), term)}), target
 
-    def _curved(self, fit: CurvedFit, seed: int) -> dict[str, xr.Dataset]:
+    def _curved(self, fit: CurvedFit | StatesFit, seed: int) -> dict[str, xr.Dataset]:
         """Give the groups of a model that is not normal."""
-        groups = {"quadrature": quadrature(fit, study_effects=self.study_effects)}
+        groups = {"quadrature": states_tree.quadrature(fit, study_effects=self.study_effects)}
         if self.draws:
-            every = self._holds(len(fit.design.near.se))
-            drawn = drawn_from(fit, self.chains, self.draws, seed, study_effects=every)
+            every = self._holds(fit.evidence.size)
+            drawn = states_tree.drawn_from(fit, self.chains, self.draws, seed, study_effects=every)
             groups = {"posterior": drawn, **groups}
         return groups
 

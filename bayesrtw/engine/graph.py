@@ -71,7 +71,7 @@ def graph(model: Model, evidence: Evidence) -> Graph:
         bias: Any = sum((part.bias for _, part in parts if part.bias is not None), 0.0)
         varying = [(own, part.bias is not None) for _, part in parts for own in part.varying]
         risks = tuple(part.allocation for _, part in parts if part.allocation is not None)
-        _refuse_unserved(risks, normal=integrates is not None)
+        _refuse_unserved(risks)
         at: Joint | None = None
         chosen: tuple[Varying, ...] = ()
         if integrates is not None:
@@ -90,7 +90,7 @@ def graph(model: Model, evidence: Evidence) -> Graph:
         if at is None or integrates is None:
             likelihood.pymc(expected, seen, risks)
             _densities(built, evidence.size)
-            return Graph(built, effect, None, {})
+            return Graph(built, effect, None, {}, risks=_told(risks))
         integrates.see(expected, seen, risks, at, chosen)
         if model.selection is not None:
             shared = any(len(set(each.group.tolist())) < len(each.group) for each, _ in varying)
@@ -113,17 +113,16 @@ def graph(model: Model, evidence: Evidence) -> Graph:
         at=at,
         sampling=integrates.sampling(seen, at),
         varying=tuple((each.group, of_bias) for each, of_bias in left_out),
-        risks=tuple((each.rows, each.of_effects) for each in risks),
+        risks=_told(risks),
     )
 
 
-def _refuse_unserved(risks: Sequence[Allocation], *, normal: bool) -> None:
-    """Refuse missing levels where no density is summed over them, and estimates that two terms divide."""
-    if not normal and any(each.of_effects for each in risks):
-        raise EngineRefusal(
-            "missing levels are served beside normal likelihoods; leave the rows out, or give them a level "
-            "of their own."
-        )
+def _told(risks: Sequence[Allocation]) -> tuple[tuple[NDArray[np.intp], bool], ...]:
+    return tuple((each.rows, each.of_effects) for each in risks)
+
+
+def _refuse_unserved(risks: Sequence[Allocation]) -> None:
+    """Refuse estimates that two terms divide."""
     rows = [row for each in risks for row in each.rows.tolist()]
     if len(set(rows)) < len(rows):
         raise EngineRefusal(

@@ -1,5 +1,6 @@
 """Joint draws of linear combinations of the coefficients of effects, from whatever posterior."""
 
+from collections.abc import Sequence
 from functools import singledispatch
 from math import ceil
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from bayesrtw.engine.curved_biased import stretch
 from bayesrtw.engine.curved_fit import CurvedFit
 from bayesrtw.engine.drawn import FromDraws
 from bayesrtw.engine.normal import NormalFitted
+from bayesrtw.engine.states import StatesFit
 from bayesrtw.errors import EngineRefusal
 
 Array = NDArray[np.float64]
@@ -77,6 +79,27 @@ def _(whole: CurvedFit, columns: Array, count: int, seed: int) -> JointDraws:
     share = np.exp(log - log.max(axis=1, keepdims=True))
     share *= whole.weight[:, None] / share.sum(axis=1, keepdims=True)
     return JointDraws((b @ columns.T).reshape(-1, len(columns)), share.reshape(-1))
+
+
+@jointly.register
+def _(whole: StatesFit, columns: Array, count: int, seed: int) -> JointDraws:
+    return of_several(*whole.likely, columns, count, seed)
+
+
+def of_several(
+    share: Array, fits: Sequence[object], columns: Array, count: int, seed: int
+) -> JointDraws:
+    """Draw one of several fits by its share, and combinations from it."""
+    many = np.random.default_rng(seed).multinomial(count, share / share.sum()).tolist()
+    found = [
+        (jointly(fit, columns, some, seed + place), some / count)
+        for place, (fit, some) in enumerate(zip(fits, many, strict=True), start=1)
+        if some
+    ]
+    return JointDraws(
+        np.concatenate([drawn.value for drawn, _ in found]),
+        np.concatenate([drawn.weight * own for drawn, own in found]),
+    )
 
 
 @jointly.register

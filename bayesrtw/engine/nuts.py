@@ -23,6 +23,7 @@ from bayesrtw.engine.integrated import Risk, Sampled, Spread, condition
 from bayesrtw.errors import ConvergenceError, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.design import Design, build
+from bayesrtw.model.sampled import ALLOCATED, drawn_levels
 from bayesrtw.model.spec import Model
 from bayesrtw.model.term import Term, given
 from bayesrtw.posterior.gates import failures
@@ -310,7 +311,11 @@ def _conditional(
     """Draw what was integrated out of the effects; densities; both of shape (chain, draw, estimate)."""
     shape = raw["theta"].shape
     if built.at is None:
-        return np.zeros(shape), raw[DENSITY].to_numpy() if DENSITY in raw else None
+        moved = np.zeros(shape)
+        if ALLOCATED in raw:
+            [(rows, _)] = built.risks
+            moved[..., rows] = drawn_levels(raw[ALLOCATED].to_numpy(), rng)
+        return moved, raw[DENSITY].to_numpy() if DENSITY in raw else None
     draws = shape[0] * shape[1]
 
     def flat(name: str) -> np.ndarray:

@@ -26,6 +26,7 @@ from bayesrtw.model.contract import UNIT
 from bayesrtw.model.counted import Counted, Reads, remembered
 from bayesrtw.model.curves import Curves
 from bayesrtw.model.prior import Normal, Prior
+from bayesrtw.model.sampled import see
 from bayesrtw.model.term import CLUSTER, Allocation, Hyper
 from bayesrtw.registry import component
 
@@ -136,10 +137,6 @@ class BetaBinomial(Counted):
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
-        if allocations:
-            raise SpecError(
-                "Nuts cannot sample likelihood 'beta_binomial' with a bias mixture; use Exact()."
-            )
         a = sampled_baselines(evidence, self.link, self.baseline)
         icc: Any = self.icc if self.icc_prior is None else self.icc_prior.pymc("icc")
         scale = (1.0 - icc) / icc
@@ -162,6 +159,4 @@ class BetaBinomial(Counted):
                 found = found + pt.gammaln(s) - pt.gammaln(n + s)
             return shares * found
 
-        pm.CustomDist(
-            "effect", eta, a, pt.as_tensor(scale), logp=logp, observed=observed, dtype="float64"
-        )
+        see("beta_binomial", eta, allocations, logp, observed, a, pt.as_tensor(scale))

@@ -18,6 +18,7 @@ from bayesrtw.model.bias import share_of
 from bayesrtw.model.counted import Counted, Reads, remembered, silent
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.prior import Normal, Prior
+from bayesrtw.model.sampled import see
 from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component
 
@@ -93,10 +94,6 @@ class Binomial(Counted):
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
-        if allocations:
-            raise SpecError(
-                "Nuts cannot sample likelihood 'binomial' with a bias mixture; use Exact()."
-            )
         a = sampled_baselines(evidence, self.link, self.baseline)
         r1, ((_, n1), (r0, n0)) = chances(evidence)
         shares = pm.Data("information", share_of(evidence))
@@ -111,7 +108,7 @@ class Binomial(Counted):
                 found = found + pt.switch(pt.lt(r, n), (n - r) * log_q, 0.0)
             return shares * found
 
-        pm.CustomDist("effect", eta, a, logp=logp, observed=r1, dtype="float64")
+        see("binomial", eta, allocations, logp, r1, a)
 
 
 def require_baseline(link: str, baseline: Prior) -> None:

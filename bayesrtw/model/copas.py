@@ -15,6 +15,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import as_reported
 from bayesrtw.model.curves import Curves, curves
 from bayesrtw.model.likelihood import Offers
+from bayesrtw.model.sampled import see
 from bayesrtw.model.selection import sign_of, undirected
 from bayesrtw.model.term import Allocation, Hyper
 from bayesrtw.registry import component
@@ -221,10 +222,6 @@ class Copas:
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
-        if allocations:
-            raise SpecError(
-                "Nuts cannot sample likelihood 'copas' with a bias mixture; use Exact()."
-            )
         se = pm.Data("se_data", _numbers(evidence, "se"))
         propensity = pm.Data("propensity_data", self._propensity(evidence))
         rho = self._sign(evidence) * self.rho
@@ -238,7 +235,7 @@ class Copas:
             return seen - 0.5 * (z * z + LOG_2PI) - pt.log(se)
 
         seen = pm.Data("effect_data", _numbers(evidence, "effect"))
-        pm.CustomDist("effect", eta, logp=logp, observed=seen, dtype="float64")
+        see("copas", eta, allocations, logp, seen)
 
 
 def _weaker(units: Sequence[SeenEstimate], share: Array) -> list[SeenEstimate]:

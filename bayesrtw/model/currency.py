@@ -63,6 +63,11 @@ class Shape(NamedTuple):
         passed = PiecewiseReturn(1.0, shape, self.cut).passed(day)
         return np.asarray(np.log(LN2 * passed) - level)
 
+    def log_law(self, log_shape: Array) -> Array:
+        """Log density of log shapes, less its largest; 0 where the shape is known."""
+        mean, sd = self.shape
+        return -0.5 * ((log_shape - mean) / sd) ** 2 if sd else np.zeros_like(log_shape)
+
     def log_place(self, place: Array, log_shape: Array, day: float) -> Array:
         """Log density of a place, see `curve`, given the shape; arguments broadcast."""
         mean, sd = self.median

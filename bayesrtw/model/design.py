@@ -413,11 +413,6 @@ def build_curved(model: Model, evidence: Evidence) -> CurvedDesign:
             raise EngineRefusal(_sampled_only(term))
     risks = [risk for part in parts for risk in part.risks or ()]
     near = build(model, evidence, partial=True)
-    if near.unreported is not None:
-        raise EngineRefusal(
-            f"levels of {near.unreported.column!r} are missing, which is served beside normal likelihoods "
-            "without a bias mixture; leave one of them out, or give silent rows a level of their own."
-        )
     if near.uncertain is not None and (risks or model.selection is not None):
         raise EngineRefusal(
             f"values of {near.uncertain.name!r} are missing, which is served without a selection or a bias "

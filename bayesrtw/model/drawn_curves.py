@@ -38,7 +38,6 @@ def drawn(study: Returns, theta: Array, rng: np.random.Generator) -> ReturnCurve
 
 def _log(study: Returns, theta: Array, places: Array, shapes: Array) -> Array:
     """Log density of what a study reports and its curve, shape (effect, place, shape)."""
-    law = study.shape.shape
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         if study.by_arm:
             found = _by_arm(study, theta, places, shapes)
@@ -47,7 +46,7 @@ def _log(study: Returns, theta: Array, places: Array, shapes: Array) -> Array:
             own = shapes[:1] if study.flat and study.day else shapes
             found = study.log_joint(theta[:, None, None], places[:, None], own)
         found = found + study.shape.log_place(places[:, None], shapes, study.day)
-        found = found - 0.5 * ((shapes - law[0]) / law[1]) ** 2
+        found = found + study.shape.log_law(shapes)
     return np.where(np.isnan(found), -np.inf, found)
 
 

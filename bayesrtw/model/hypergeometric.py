@@ -15,6 +15,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import share_of
 from bayesrtw.model.counted import Counted, Reads, remembered, silent
 from bayesrtw.model.curves import Curves, curves
+from bayesrtw.model.sampled import see
 from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component
 
@@ -155,10 +156,6 @@ class Hypergeometric(Counted):
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
-        if allocations:
-            raise SpecError(
-                "Nuts cannot sample likelihood 'hypergeometric' with a bias mixture; use Exact()."
-            )
         (a, c), (n1, n0) = _of(evidence)
         every = [ways(n1[row], n0[row], a[row] + c[row]) for row in range(len(a))]
         most = max(len(outcomes) for outcomes, _ in every)
@@ -174,7 +171,7 @@ class Hypergeometric(Counted):
             total = pt.logsumexp(w + u * theta[:, None], axis=1)
             return shares * (value * theta - total)
 
-        pm.CustomDist("effect", eta, logp=logp, observed=pm.Data("events_data", a), dtype="float64")
+        see("hypergeometric", eta, allocations, logp, pm.Data("events_data", a))
 
 
 def _of(evidence: Evidence) -> tuple[Array, Array]:

@@ -41,12 +41,15 @@ class Offers:
         How it reads events that are counted one by one.
     speaks
         How it hears rows in several currencies.
+    settled
+        What it is where its hyperparameter is known, which no site is integrated over.
     """
 
     inspects: "Inspects | None" = None
     integrates: "Integrates | None" = None
     counted: "Counted | None" = None
     speaks: "Speaks | None" = None
+    settled: "Settled | None" = None
 
 
 @role("likelihood", "bayesrtw.likelihood")
@@ -91,6 +94,13 @@ class Inspects(Protocol):
 
     def findings(self, evidence: Evidence) -> list[Finding]:
         """Say what a reader must know of this likelihood with this evidence."""
+
+
+class Settled(Protocol):
+    """A likelihood of one hyperparameter, normal before, at each value of which it is one without."""
+
+    def at(self, value: float) -> "Likelihood":
+        """Give the likelihood at a value."""
 
 
 class Integrates(Protocol):

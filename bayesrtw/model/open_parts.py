@@ -86,6 +86,10 @@ class OpenParts:
             has=self.has[keep],
         )
 
+    def heard(self, keep: Mask) -> "OpenParts":
+        """Let only some estimates say how often parts are; what open arms may be is asked of all."""
+        return replace(self, told=np.where(keep[:, None], self.told, -1))
+
     def within(self, columns: Array, start: int) -> "OpenParts":
         """Place alternatives of one term among all columns of a design, from `start` on."""
         shape = (*self.alternatives.shape[:2], columns.shape[1])

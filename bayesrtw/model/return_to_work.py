@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 from bayesrtw.dims import ESTIMATE
@@ -25,8 +26,8 @@ from bayesrtw.model.likelihood import Offers
 from bayesrtw.model.prior import Normal, Prior
 from bayesrtw.model.reported import ReportedRow, reported
 from bayesrtw.model.returns import Returns
-from bayesrtw.model.sampled import log_density
-from bayesrtw.model.term import Allocation
+from bayesrtw.model.sampled import log_density, see
+from bayesrtw.model.term import Allocation, Hyper
 from bayesrtw.model.translated import OneSaid, Spoken, apart
 from bayesrtw.registry import component
 
@@ -44,6 +45,9 @@ SURE: Final = 0.99
 RANGES: Final = tuple(f"{end}_{arm}" for end in ("min", "max") for arm in "tc")
 #: How a log hazard ratio is said to be made of numbers that speak for themselves here.
 MADE: Final = (" from counts", " from percentages", " from medians")
+#: Common shapes at which densities are laid where they are sampled, how far they reach in prior SDs, and how
+#: near to their ends a shape may come.
+SHAPES, FAR, INSIDE = 17, 5.0, 1.0 - 1e-9
 _CURRENCY: Final = {
     "risk_ratio": "ratios",
     "odds_ratio": "ratios",
@@ -94,6 +98,14 @@ class ReturnToWork:
     shape
         Prior of the log of the Weibull shape in each study or, with a `cut`, of the later hazard over the
         earlier one: a `Normal`. The default says that hazards fall: half of the shapes lie below 0.8. [3]_
+    between
+        SD between studies of that log shape around a common one, which then is a hyperparameter,
+        ``log_shape``, with `shape` as its prior: ``log k_i ~ N(log_shape, between)``; 0 for one shape of all
+        studies. What some tell of it by medians, quartiles or shares at two dates others are read by. None,
+        the default, gives each study a shape of its own that no other study tells. Not where each study
+        tells its curve, or all report hazard ratios or counts at one date: it then moves nothing.
+    known
+        The common log shape, where it is not to be learned: studies have `between` around it.
     cut
         Day at which the hazard changes; 0 for a Weibull law.
     change, later
@@ -124,6 +136,8 @@ class ReturnToWork:
 
     median: Prior = Normal(math.log(120.0), 1.0)  # noqa: RUF009 - frozen
     shape: Prior = Normal(math.log(0.8), 0.25)  # noqa: RUF009 - frozen
+    between: float | None = None
+    known: float | None = None
     cut: float = 0.0
     change: float = 0.0
     later: float = 0.0
@@ -136,6 +150,16 @@ class ReturnToWork:
         for name in ("median", "shape"):
             if normal(getattr(self, name)) is None:
                 raise SpecError(f"{name} is the prior of a logarithm and must be normal.")
+        if self.between is not None and not (self.between >= 0 and math.isfinite(self.between)):
+            raise SpecError(
+                f"between is an SD of log shapes between studies, 0 for one shape, or None; found "
+                f"{self.between!r}."
+            )
+        if self.known is not None and (self.between is None or not math.isfinite(self.known)):
+            raise SpecError(
+                f"known is a common log shape, around which studies have between; found {self.known!r} with "
+                f"between {self.between!r}."
+            )
         if not (self.cut >= 0 and math.isfinite(self.cut)):
             raise SpecError(f"cut is a day, or 0 for a Weibull law; found {self.cut!r}.")
         if not (self.change >= 0 and math.isfinite(self.change) and math.isfinite(self.later)):
@@ -156,7 +180,7 @@ class ReturnToWork:
     @property
     def offers(self) -> Offers:
         """See `Likelihood`."""
-        return Offers(inspects=self, speaks=self)
+        return Offers(inspects=self, speaks=self, settled=self if self.hyper() else None)
 
     @property
     def correlation(self) -> None:
@@ -170,9 +194,15 @@ class ReturnToWork:
         """Columns whose gaps are faults before any fit: `faults` looks at what rows report."""
         return ()
 
-    def hyper(self) -> Mapping[str, Prior]:
-        """Give none: curves are integrated study by study."""
-        return {}
+    def hyper(self) -> Mapping[str, Hyper]:
+        """Give the common shape; other curves are integrated study by study."""
+        if self.between is None or self.known is not None:
+            return {}
+        return {"log_shape": Hyper(self.shape, "shape", "study", setting="shape")}
+
+    def at(self, value: float) -> "ReturnToWork":
+        """Give the likelihood at a common log shape."""
+        return replace(self, known=value)
 
     def hears(self, evidence: Evidence) -> NDArray[np.bool_]:
         """Take rows without a hazard ratio that report something else."""
@@ -349,8 +379,10 @@ class ReturnToWork:
     @property
     def _curves(self) -> Shape:
         """Curves that a study may have."""
-        places = {name: normal(getattr(self, name)) for name in ("median", "shape")}
-        return Shape(self.cut, places["median"] or (0, 1), places["shape"] or (0, 1))
+        median, (mean, sd) = normal(self.median) or (0.0, 1.0), normal(self.shape) or (0.0, 1.0)
+        apart = 0.0 if self.between is None else self.between
+        own = (mean, math.hypot(sd, apart)) if self.known is None else (self.known, apart)
+        return Shape(self.cut, median, own)
 
     def drawn_curves(self, evidence: Evidence, theta: Array, seed: int) -> dict[int, ReturnCurve]:
         """Draw curves of the comparison, (draw,), of rows that tell one, given effects, (draw, row)."""
@@ -392,19 +424,29 @@ class ReturnToWork:
     ) -> None:
         """Add the observed variable to the PyMC model in context: curves are integrated before."""
         import pymc as pm  # noqa: PLC0415
+        import pytensor.tensor as pt  # noqa: PLC0415
 
-        if allocations:
-            raise SpecError(
-                "Nuts cannot sample likelihood 'return_to_work' with a bias mixture; use Exact()."
-            )
-        sites = self.observe(as_reported(evidence)).weakened(share_of(evidence))
-        pm.CustomDist(
-            "effect",
-            eta,
-            logp=lambda value, theta: log_density(sites, theta) + 0.0 * value,
-            observed=pm.Data("effect_data", sites.seen),
-            dtype="float64",
-        )
+        rows, share = as_reported(evidence), share_of(evidence)
+        seen = pm.Data("effect_data", self.observe(rows).weakened(share).seen)
+        if not self.hyper():
+            sites = [self.observe(rows).weakened(share)]
+            see("return_to_work", eta, allocations, lambda _, at: log_density(sites, at)[0], seen)
+            return
+        # A polynomial through densities at Chebyshev's points, in the shape.
+        place = np.cos(np.pi * np.arange(SHAPES) / (SHAPES - 1))
+        mean, sd = normal(self.shape) or (0.0, 1.0)
+        sites = [
+            self.at(mean + FAR * sd * each).observe(rows).weakened(share) for each in place.tolist()
+        ]
+        series = np.linalg.inv(chebyshev.chebvander(place, SHAPES - 1))
+
+        def logp(_: Any, theta: "TensorVariable", shape: "TensorVariable") -> "TensorVariable":
+            angle = pt.arccos(pt.clip((shape - mean) / (FAR * sd), -INSIDE, INSIDE))
+            powers = pt.stack([pt.cos(degree * angle) for degree in range(SHAPES)], axis=-1)
+            return pt.sum((powers @ series).T * log_density(sites, theta), axis=0)
+
+        common = pt.zeros(evidence.size) + self.shape.pymc("log_shape")
+        see("return_to_work", eta, allocations, logp, seen, common)
 
 
 def _alike(values: Array) -> tuple[float, ...]:

@@ -216,10 +216,11 @@ class Returns:
         prior, (low, high) = self.shape, self._reach
 
         def missed(at: Array) -> float:
-            theta, level, log_shape = (np.asarray(each) for each in at)
+            theta, level = (np.asarray(each) for each in at[:2])
+            log_shape = np.asarray(at[2] if prior.shape[1] else prior.shape[0])
             curve = prior.curve(level, log_shape, self.day)
             found = float(prior.log_place(level, log_shape, self.day) - 0.125 * theta**2)
-            found -= 0.5 * float((log_shape - prior.shape[0]) / prior.shape[1]) ** 2
+            found += float(prior.log_law(log_shape))
             # Without a date the maximum is that over log medians.
             found += float(log_shape) if self.day > self._dated and not prior.cut else 0.0
             arms = self.arms(theta, curve)
@@ -239,7 +240,11 @@ class Returns:
         found = scipy.optimize.minimize(
             missed, start, method="Nelder-Mead", options={"xatol": 1e-5, "fatol": 1e-7}
         ).x
-        return float(found[0]), float(found[1]), float(found[2])
+        return (
+            float(found[0]),
+            float(found[1]),
+            float(found[2] if prior.shape[1] else prior.shape[0]),
+        )
 
     @cached_property
     def spread(self) -> float:
@@ -330,7 +335,7 @@ class Returns:
         theta = self.best[0] + self.spread * np.sinh(x)
         if self.flat:
             return self._levelled(theta)
-        return self._tabled(theta, np.linspace(*self._widest, LOOKED[1]), PLACES // 2)
+        return self._tabled(theta, self._between(LOOKED[1]), PLACES // 2)
 
     @cached_property
     def _laid(self) -> Tabled:
@@ -371,7 +376,7 @@ class Returns:
         low, high = self._homes(rows, columns)
         # Effects and shapes that nothing is left of need no levels of their own.
         top = self._density(rows[:, None], 0.5 * (low + high), columns)
-        top = top - 0.5 * ((columns - self.shape.shape[0]) / self.shape.shape[1]) ** 2
+        top = top + self.shape.log_law(columns)
         alive = top > top.max() - GONE - 2.0 * END
         # What lives between two of them lives between the levels of both.
         alive = alive | np.r_[alive[1:], alive[:1] & False] | np.r_[alive[:1] & False, alive[:-1]]
@@ -402,6 +407,8 @@ class Returns:
 
     def _shapes(self, theta: Array, *, far: bool) -> Array:
         """Lay shapes at even steps wherever they matter."""
+        if not self.shape.shape[1]:
+            return self._between(1)
         first, last, step = self._alive(theta, far=far)
         count = min(max(math.ceil((last - first) / step) + 1, SHAPES[0]), SHAPES[1])
         return np.linspace(first, last, count)
@@ -412,11 +419,17 @@ class Returns:
         mean, sd = self.shape.shape
         return mean - REACH * sd, mean + REACH * sd
 
+    def _between(self, count: int) -> Array:
+        """Give log shapes at even steps over all that may be: one where the shape is known."""
+        return np.linspace(*self._widest, count if self.shape.shape[1] else 1)
+
     def _law(self, log_shape: Array) -> Array:
         """Give logs of weights of log shapes at even steps."""
-        mean, sd = self.shape.shape
+        if len(log_shape) == 1:
+            return np.zeros(1)
+        sd = self.shape.shape[1]
         step = (log_shape[1] - log_shape[0]) / (sd * math.sqrt(2.0 * math.pi))
-        return np.asarray(math.log(step) - 0.5 * ((log_shape - mean) / sd) ** 2)
+        return np.asarray(math.log(step) + self.shape.log_law(log_shape))
 
     def _alive(self, theta: Array, *, far: bool) -> tuple[float, float, float]:
         """Give the shapes that matter at any of these effects, and steps that are fine enough."""
@@ -426,7 +439,7 @@ class Returns:
         for _ in range(NARROWED):
             shapes = np.linspace(low, high, LOOKED[1])
             inside = self._evenly(some, shapes, PLACES // 2, far=far)
-            inside = inside - 0.5 * ((shapes - self.shape.shape[0]) / self.shape.shape[1]) ** 2
+            inside = inside + self.shape.log_law(shapes)
             kept = inside > inside.max(axis=1, keepdims=True) - END
             gap = shapes[1] - shapes[0]
             # A normal is above e^-32 of its maximum within 8 SDs.
@@ -499,7 +512,7 @@ class Returns:
     @cached_property
     def _level(self) -> "scipy.interpolate.CubicSpline":
         """Log density of levels at the one day that counts, over all shapes that may be."""
-        shapes, level = np.linspace(*self._widest, OVER), np.linspace(*self._reach, LEVELS)
+        shapes, level = self._between(OVER), np.linspace(*self._reach, LEVELS)
         log = self.shape.log_place(level[:, None], shapes, self.day) + self._law(shapes)
         return scipy.interpolate.CubicSpline(level, logsumexp(log, axis=1))
 

@@ -17,6 +17,7 @@ from bayesrtw.model.arms import LINKS, Law, OneArm, log_probability, logit, pois
 from bayesrtw.model.bias import share_of
 from bayesrtw.model.counted import Counted, Reads, remembered, silent
 from bayesrtw.model.curves import Curves, Estimated, curves
+from bayesrtw.model.sampled import see
 from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component
 
@@ -195,7 +196,6 @@ class PoissonSingle(Counted):
         import pymc as pm  # noqa: PLC0415
         import pytensor.tensor as pt  # noqa: PLC0415
 
-        _refuse("poisson_single", allocations)
         _all_counted(self.estimated(evidence))
         seen = counts(evidence, 1, "person_time")
         time, shares = pm.Data("log_time_data", np.log(seen.size[0])), share_of(evidence)
@@ -206,7 +206,7 @@ class PoissonSingle(Counted):
             return share * (value * mean - pt.exp(mean))
 
         events = pm.Data("events_data", seen.events[0])
-        pm.CustomDist("effect", eta, logp=logp, observed=events, dtype="float64")
+        see("poisson_single", eta, allocations, logp, events)
 
 
 def _shifted(by: float, events: Array, size: Array, eta: Array) -> Array:
@@ -277,11 +277,6 @@ def _all_counted(estimated: NDArray[np.bool_]) -> None:
         )
 
 
-def _refuse(kind: str, allocations: tuple[Allocation, ...]) -> None:
-    if allocations:
-        raise SpecError(f"Nuts cannot sample likelihood {kind!r} with a bias mixture; use Exact().")
-
-
 class _Told(NamedTuple):
     """What a likelihood has seen: its kind, events, people, and its link."""
 
@@ -297,7 +292,6 @@ def _binomial(
     """Add binomial counts to the PyMC model in context."""
     import pymc as pm  # noqa: PLC0415
 
-    _refuse(told.kind, allocations)
     n, shares = pm.Data("n_data", told.size), pm.Data("information", share_of(evidence))
 
     def logp(value: "TensorVariable", theta: "TensorVariable") -> "TensorVariable":
@@ -305,4 +299,4 @@ def _binomial(
         return shares * (value * log_p + (n - value) * log_q)
 
     observed = pm.Data("events_data", told.events)
-    pm.CustomDist("effect", eta, logp=logp, observed=observed, dtype="float64")
+    see(told.kind, eta, allocations, logp, observed)

@@ -12,6 +12,7 @@ from bayesrtw.model.likelihood import Offers
 from bayesrtw.model.mixture_prior import StudentT as Parts
 from bayesrtw.model.observation import Mixed
 from bayesrtw.model.prior import Prior
+from bayesrtw.model.sampled import see
 from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component
 
@@ -75,10 +76,10 @@ class HeavyTails:
         """Add the observed variable to the PyMC model in context."""
         import pymc as pm  # noqa: PLC0415
 
-        if allocations:
-            raise SpecError(
-                "Nuts cannot sample likelihood 'student_t' with a bias mixture; use Exact()."
-            )
         se = pm.Data("se_data", evidence.data["se"].to_numpy())
         seen = pm.Data("effect_data", evidence.data["effect"].to_numpy())
-        pm.StudentT("effect", nu=self.nu, mu=eta, sigma=se, observed=seen)
+
+        def logp(value: "TensorVariable", theta: "TensorVariable") -> "TensorVariable":
+            return pm.logp(pm.StudentT.dist(nu=self.nu, mu=theta, sigma=se), value)
+
+        see("student_t", eta, allocations, logp, seen)

@@ -15,6 +15,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.bias import as_reported, share_of
 from bayesrtw.model.likelihood import Offers
 from bayesrtw.model.prior import Prior
+from bayesrtw.model.sampled import see
 from bayesrtw.model.term import Allocation
 from bayesrtw.registry import component
 
@@ -283,20 +284,17 @@ class UnknownErrors:
         """Add the observed variable to the PyMC model in context."""
         import pymc as pm  # noqa: PLC0415
 
-        if allocations:
-            raise SpecError(
-                "Nuts cannot sample likelihood 'unknown_errors' with a bias mixture; use Exact()."
-            )
         made = self.observe(as_reported(evidence)).weakened(share_of(evidence))
         weight = np.exp(made.log_weight)
-        seen = pm.Data("effect_data", made.seen)
-        pm.NormalMixture(
-            "effect",
-            w=weight / weight.sum(axis=1, keepdims=True),
-            mu=eta[:, None],
-            sigma=np.sqrt(made.variance),
-            observed=seen,
-        )
+        weight /= weight.sum(axis=1, keepdims=True)
+
+        def logp(value: "TensorVariable", theta: "TensorVariable") -> "TensorVariable":
+            errors = pm.NormalMixture.dist(
+                w=weight, mu=theta[:, None], sigma=np.sqrt(made.variance)
+            )
+            return pm.logp(errors, value)
+
+        see("unknown_errors", eta, allocations, logp, pm.Data("effect_data", made.seen))
 
 
 def _numbers(evidence: Evidence, name: str) -> Array:

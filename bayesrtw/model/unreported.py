@@ -86,6 +86,10 @@ class Unreported:
             stratum=self.stratum[keep],
         )
 
+    def heard(self, keep: Mask) -> "Unreported":
+        """Let only some estimates say how often levels are; what silent ones may be is asked of all."""
+        return self.kept(keep | (self.index < 0))
+
     def within(self, columns: Array, start: int) -> "Unreported":
         """Place alternatives of one term among all columns of a design, from `start` on."""
         shape = (len(columns), len(self.names), columns.shape[1])

@@ -208,6 +208,27 @@ def marginals(found: Nodes, axes: Sequence[Axis]) -> tuple[Marginal, ...]:
     return tuple(kept)
 
 
+def blended_marginal(
+    parts: Sequence[Distribution], share: Sequence[float]
+) -> tuple[Axis, Marginal]:
+    """Mix distributions of one hyperparameter with given probabilities: one marginal on a coordinate."""
+    axis, count = parts[0].axis, MARGINAL[0]
+    ends = [axis.coordinate(part.axis.value(np.array([part.low, part.high]))) for part in parts]
+    low, high = float(min(end[0] for end in ends)), float(max(end[1] for end in ends))
+    while True:
+        points, w = rule(count)
+        u = low + 0.5 * (high - low) * (points + 1.0)
+        value, weight = axis.value(u), np.zeros(count)
+        for part, own, (first, last) in zip(parts, share, ends, strict=True):
+            inside = (u >= first) & (u <= last)
+            weight[inside] += own * np.exp(part.log_density(value[inside]))
+        weight *= w * np.exp(axis.log_jacobian(u))
+        weight /= weight.sum()
+        if count == MARGINAL[1] or last_terms(weight[:, None]) <= LEFT_OUT:
+            return axis, Marginal(weight, low, high)
+        count *= 2
+
+
 def unresolved(found: Nodes, place: int) -> float:
     """Bound what the series of a marginal posterior leaves out of its distribution function."""
     weight, count = np.exp(found.log_weight).reshape(found.counts), found.counts[place]

@@ -1,10 +1,13 @@
 """Distributions of results that are no smooth curve: in pieces with densities of their own, or in points."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
+
+from bayesrtw.posterior.kernels import Kernels, blended
 
 Array = NDArray[np.float64]
 
@@ -167,3 +170,29 @@ class Outcomes:
         summed, room = np.concatenate(([0.0], np.cumsum(self.weight))), NEAR * (1.0 + np.abs(at))
         less, most = (summed[np.searchsorted(self.value, end)] for end in (at - room, at + room))
         return less, most
+
+
+def mixture(
+    parts: Sequence[Kernels | Pieces | Outcomes], share: Sequence[float]
+) -> Kernels | Pieces | Outcomes:
+    """Mix distributions of one kind with given probabilities, which sum to one."""
+    kernels = [part for part in parts if isinstance(part, Kernels)]
+    if len(kernels) == len(parts):
+        return blended(kernels, share)
+    outcomes = [part for part in parts if isinstance(part, Outcomes)]
+    if len(outcomes) == len(parts):
+        value = np.concatenate([part.value for part in outcomes])
+        weight = np.concatenate(
+            [own * each.weight for own, each in zip(share, outcomes, strict=True)]
+        )
+        every, place = np.unique(value, return_inverse=True)
+        return Outcomes(every, np.bincount(place, weight))
+    pieces = [part for part in parts if isinstance(part, Pieces)]
+    return Pieces(
+        pieces[0].ends,
+        np.concatenate(
+            [own * each.weight for own, each in zip(share, pieces, strict=True)], axis=1
+        ),
+        np.concatenate([each.mean for each in pieces]),
+        np.concatenate([each.sd for each in pieces]),
+    )

@@ -6,15 +6,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import ndtri
 
 from bayesrtw.engine import solve
 from bayesrtw.engine.by_setting import BySetting, by_setting
 from bayesrtw.engine.fitted import Fitted
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
-from bayesrtw.model.contract import normal
-from bayesrtw.model.prior import Normal
 from bayesrtw.printed import spell_probability
 from bayesrtw.question.answer import Answer, Told
 from bayesrtw.question.asked import About, Subject, about, asked
@@ -196,19 +193,17 @@ def pooled_shape(
         raise SpecError(f"between is an SD and must be positive; found {between!r}.")
     own = _pooled(model, evidence)
     likelihood: Any = own.model.likelihood
-    prior = normal(likelihood.shape)
-    assert prior is not None
-
-    def refit(mean: float) -> Fitted:
-        known = replace(likelihood, shape=Normal(mean, between))
-        return solve(replace(own.model, likelihood=known), own.evidence)
-
-    found, ends = by_setting(refit, prior), [0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2]
-    effect = found.mixed(lambda fit, _: fit.posterior.pooled)
-    apart = solve(own.model, own.evidence).posterior.pooled
-    before = prior[0] + prior[1] * ndtri(np.array(ends))
+    ends = np.array([0.5, 0.5 - ci_prob / 2, 0.5 + ci_prob / 2])
+    both, one = (
+        solve(
+            replace(own.model, likelihood=replace(likelihood, between=each)), own.evidence
+        ).posterior
+        for each in (between, None)
+    )
+    effect, apart = both.pooled, one.pooled
     table = np.exp([
-        [*found.quantile(ends), *before], [*effect.quantile(ends), *apart.quantile(ends)],
+        [*both.hyper["log_shape"].quantile(ends), *likelihood.shape.ppf(ends)],
+        [*effect.quantile(ends), *apart.quantile(ends)],
     ])  # fmt: skip
     names = ["median", "lower", "upper"]
     frame = pd.DataFrame(

@@ -7,9 +7,8 @@ import numpy as np
 import pandas as pd
 
 from bayesrtw.engine import solve
-from bayesrtw.engine.allocated_fit import as_allocated
 from bayesrtw.engine.fitted import Fitted
-from bayesrtw.errors import SpecError
+from bayesrtw.errors import EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.component_rows import alike
 from bayesrtw.model.levels import MissingLevels
@@ -88,7 +87,13 @@ def missing_levels(
     """
     asked = about(model, evidence)
     term = _silent(asked.model, asked.evidence)
-    whole = as_allocated(solve(asked.model, asked.evidence))
+    whole = solve(asked.model, asked.evidence)
+    information = getattr(whole, "missing_information", None)
+    if information is None:
+        raise EngineRefusal(
+            "what missing levels cost is worked out for models that are pooled in one step; leave the robust "
+            "MAP prior out."
+        )
     told = np.asarray(_unreported(term, asked.evidence).index >= 0)
     fits: dict[str, Fitted] = {
         SUMMED: whole,
@@ -103,7 +108,7 @@ def missing_levels(
         fits[OWN] = solve(_without_missing(asked.model, term), asked.evidence)
     size = size_of(threshold, threshold_ratio, whole.evidence.measure)
     tables = [_table(way, fit, ci_prob, size) for way, fit in fits.items()]
-    tables[0]["missing_information"] = whole.missing_information(
+    tables[0]["missing_information"] = information(
         list(tables[0].index.get_level_values("quantity"))
     )
     frame = pd.concat(tables)

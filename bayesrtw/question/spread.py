@@ -9,7 +9,7 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 from bayesrtw.engine.fitted import Fitted
-from bayesrtw.engine.jointly import JointDraws, jointly
+from bayesrtw.engine.jointly import JointDraws, jointly, of_several
 from bayesrtw.errors import ConvergenceError, EngineRefusal, SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import Prior
@@ -116,16 +116,7 @@ def _share(place: Array) -> Array:
 
 @jointly.register
 def _(whole: OverSpread, columns: Array, count: int, seed: int) -> JointDraws:
-    share = np.random.default_rng(seed).multinomial(count, whole.weight / whole.weight.sum())
-    parts = [
-        (jointly(fit, columns @ whole.into, some, seed + place), some)
-        for place, (fit, some) in enumerate(zip(whole.fits, share.tolist(), strict=True), start=1)
-        if some
-    ]
-    return JointDraws(
-        np.concatenate([drawn.value for drawn, _ in parts]),
-        np.concatenate([drawn.weight * some / count for drawn, some in parts]),
-    )
+    return of_several(whole.weight, whole.fits, columns @ whole.into, count, seed)
 
 
 def normal_fit(model: Subject, evidence: Evidence | None) -> Fitted:

@@ -433,33 +433,43 @@ def test_too_many_allocations_name_nuts():
     assert "nuts" in reason
 
 
-def test_what_is_not_served_beside_missing_levels_is_refused_by_both_engines():
-    heavy = model(MissingLevels(("?",)), likelihood=brw.likelihood.HeavyTails(4.0))
-    with pytest.raises(EngineRefusal, match="served beside normal likelihoods"):
-        solve(heavy, rows())
-    with pytest.raises(EngineRefusal, match="served beside normal likelihoods"):
-        graph(heavy, rows())
-    unknown = model(
-        MissingLevels(("?",)), likelihood=brw.likelihood.UnknownErrors(mean=0.0, sd=0.2)
+@pytest.mark.slow
+def test_heavy_tails_that_are_none_say_what_normal_errors_say():
+    # Another engine, which sums over the same allocations by rules: errors of t with very many degrees.
+    plain, heavy = (
+        solve(model(MissingLevels(("?",)), likelihood=each), few())
+        for each in (None, brw.likelihood.HeavyTails(1e7))
     )
-    people = {"n_t": 90.0, "n_c": 90.0}
-    with pytest.raises(EngineRefusal, match="served beside normal likelihoods"):
-        solve(unknown, rows(**people))
-    counted = model(MissingLevels(("?",)), likelihood=brw.likelihood.Hypergeometric())
-    tables = {"events_t": 9.0, "events_c": 7.0, **people}
-    frame = (
-        rows(**tables)
-        .data.to_dataframe()
-        .reset_index()[["study", "effect", "se", "level", *tables]]
+    names = ["mu", "beta[level[active]]", "mu_level[level[none]]"]
+    for name in (*plain.posterior.effects,):
+        one, two = (fit.posterior.effects[name].moments() for fit in (plain, heavy))
+        assert one == pytest.approx(two, abs=1e-6)
+    levels = np.array([0.1, 0.5, 0.9])
+    one, two = (fit.posterior.hyper["tau"].quantile(levels) for fit in (plain, heavy))
+    assert one == pytest.approx(two, abs=1e-6)
+    assert plain.levels == pytest.approx(heavy.levels, abs=1e-5)
+    assert plain.missing_information(names) == pytest.approx(
+        heavy.missing_information(names), abs=1e-5
     )
-    odds = brw.Evidence.from_frame(frame, measure="log_odds_ratio", benefit="higher")
-    for refused in (solve, graph):
-        with pytest.raises(EngineRefusal, match="served beside normal likelihoods"):
-            refused(counted, odds)
+    assert plain.shares == pytest.approx(heavy.shares, abs=1e-5)
+    one, two = (fit.each_normal(np.eye(3)).told for fit in (plain, heavy))
+    assert one == pytest.approx(two, abs=1e-5)
+    gone = np.arange(10) == 1
+    for near in zip(plain.without([gone]), heavy.without([gone]), strict=True):
+        one, two = (fit.posterior.pooled.moments() for fit in near)
+        assert one == pytest.approx(two, abs=1e-6)
+        one, two = (fit.effect_of(gone)[0].moments() for fit in near)
+        assert one == pytest.approx(two, abs=1e-6)
+
+
+def few():
+    """Two silent rows, so that there are nine allocations."""
+    return rows([level if row != 6 else "none" for row, level in enumerate(LEVEL)])
+
+
+def test_a_bias_mixture_is_summed_beside_missing_levels_and_refused_by_samples():
     group = RiskGroup("all", ("rct",), Normal(0, 0.2), HalfNormal(0.1), (RiskClass("", 0.5),))
     both = brw.Model(terms=(*model(MissingLevels(("?",))).terms, BiasMixture((group,))))
-    with pytest.raises(EngineRefusal, match="without a bias mixture"):
-        solve(both, rows())
     with pytest.raises(EngineRefusal, match="may be biased and does not report its level"):
         graph(both, rows())
 
