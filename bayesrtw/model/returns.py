@@ -413,15 +413,10 @@ class Returns:
         count = min(max(math.ceil((last - first) / step) + 1, SHAPES[0]), SHAPES[1])
         return np.linspace(first, last, count)
 
-    @property
-    def _widest(self) -> tuple[float, float]:
-        """Ends of the log shapes that may be."""
-        mean, sd = self.shape.shape
-        return mean - REACH * sd, mean + REACH * sd
-
     def _between(self, count: int) -> Array:
         """Give log shapes at even steps over all that may be: one where the shape is known."""
-        return np.linspace(*self._widest, count if self.shape.shape[1] else 1)
+        mean, sd = self.shape.shape
+        return mean + sd * np.linspace(-REACH, REACH, count) if sd else np.array([mean])
 
     def _law(self, log_shape: Array) -> Array:
         """Give logs of weights of log shapes at even steps."""
@@ -434,7 +429,7 @@ class Returns:
     def _alive(self, theta: Array, *, far: bool) -> tuple[float, float, float]:
         """Give the shapes that matter at any of these effects, and steps that are fine enough."""
         some = np.linspace(theta[0], theta[-1], LOOKED[1] // 2)
-        low, high = self._widest
+        low, high = self._between(2).tolist()
         step = high - low
         for _ in range(NARROWED):
             shapes = np.linspace(low, high, LOOKED[1])
