@@ -81,7 +81,10 @@ def numbers_of(
         )
     for wanted in (effect, se, study):
         if wanted not in names:
-            faults.add(f"data frame: column {wanted!r} is missing; {suggestion(wanted, names)}")
+            hint = "; open_dataset(frame) finds out what columns mean" * (wanted == "effect")
+            faults.add(
+                f"data frame: column {wanted!r} is missing{hint}; {suggestion(wanted, names)}"
+            )
     faults.raise_if_any()
     held: dict[str, NDArray[np.generic]] = {}
     for place, name in enumerate(names):

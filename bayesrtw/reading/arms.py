@@ -1,7 +1,8 @@
 """One row an arm, as network packages have it, to contrasts within each study."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from bayesrtw.errors import EvidenceError
@@ -12,9 +13,25 @@ from bayesrtw.reading.speaking import compared, is_control, is_programme
 _OF_ARM: Final = ("events", "non_events", "n", "mean", "sd", "se_mean", "person_time", "pct")
 
 
+def arms_in(columns: Mapping[str, Sequence[str]], taken: Sequence[str]) -> str:
+    """Find the column that tells the groups of every study apart, whatever it is called."""
+    studies = next((columns[heading] for heading in taken if heading in columns), [])
+    every = {study for study in studies if list(studies).count(study) > 1}
+    for heading, cells in columns.items():
+        rows = [] if heading in taken else list(zip(studies, cells, strict=True))
+        control = {study for study, cell in rows if is_control(cell)}
+        other = {study for study, cell in rows if cell and not is_control(cell)}
+        if every and every == set(studies) == control == other:
+            return heading
+    return ""
+
+
 def contrasts(table: Table) -> tuple[Table, list[str]]:
     """Turn arms into contrasts against one comparator in each study."""
-    studies, treatments = table.columns["study"], table.columns["treatment"]
+    studies = table.columns["study"]
+    spelt: dict[str, str] = {}
+    treatments = [spelt.setdefault(name.casefold(), name) for name in table.columns["treatment"]]
+    table = replace(table, columns={**table.columns, "treatment": treatments})
     groups: dict[tuple[str, ...], list[int]] = {}
     further = [
         name for name in ("outcome", "subgroup", "follow_up_months") if name in table.columns

@@ -14,7 +14,7 @@ import numpy as np
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.cells import Table
 from bayesrtw.evidence.measure import MEASURES, measure_called
-from bayesrtw.reading.arms import compared_rows, contrasts
+from bayesrtw.reading.arms import arms_in, compared_rows, contrasts
 from bayesrtw.reading.cleaned import (
     are_designs,
     cleaned,
@@ -45,7 +45,7 @@ from bayesrtw.reading.headings import (
 from bayesrtw.reading.names import named
 from bayesrtw.reading.pairs import pairs
 from bayesrtw.reading.reckoned import reckoned
-from bayesrtw.reading.speaking import against, both_ways, printed_ratios
+from bayesrtw.reading.speaking import against, both_ways, printed_ratios, sides_differ
 from bayesrtw.reading.split import split
 from bayesrtw.reading.units import in_units
 from bayesrtw.reading.unread import of_groups, unread
@@ -132,6 +132,7 @@ def understood(
     way = _completed(columns, roles) if ours else _way(columns, roles, texts, where, beside)
     if ours and not {"effect", "estimate", "reported"} & roles.keys():
         way = _beside(columns, roles, texts, way)
+    texts |= {} if ours or "treatment" in roles else _arms_of(columns, texts, way)
     roles = {**texts, **_shares_of_events(way.roles, percent), **roles}
     words |= way.words
     if stated and not measure:
@@ -151,6 +152,7 @@ def understood(
         doubt := unit
         or (not stated and against(columns, roles, words))
         or both_ways(columns, roles, stated=bool(stated))
+        or sides_differ(columns, roles)
     ):
         raise EvidenceError(f"{where}: {doubt}.")
     columns, roles, derived = _unlogged(columns, roles, words)
@@ -447,6 +449,16 @@ def _whole(numbers: Mapping[str, list[str]], texts: Mapping[str, str]) -> list[W
     if len(ways) > 1 and {"events", "n"} <= ways[0].roles.keys() and "non_events" in ways[1].roles:
         ways = ways[:1]
     return ways[:1] if {"mean", "sd", "n"} <= found.keys() and len(ways) == 2 else ways
+
+
+def _arms_of(
+    columns: Mapping[str, list[str]], texts: Mapping[str, str], way: Way
+) -> dict[str, str]:
+    """Find the column that tells the arms of studies apart, where rows are of single groups."""
+    if not _ALONE & way.roles.keys() or "treatment" in texts or "study" not in texts:
+        return {}
+    arm = arms_in(columns, [texts["study"], *way.roles.values(), *texts.values()])
+    return {"treatment": arm} if arm else {}
 
 
 def _shares_of_events(roles: Mapping[str, str], percent: Mapping[str, bool]) -> dict[str, str]:

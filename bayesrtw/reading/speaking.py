@@ -99,6 +99,31 @@ def both_ways(
     return ""
 
 
+def sides_differ(columns: Mapping[str, Sequence[str]], roles: Mapping[str, str]) -> str:
+    """Find effects on one side that favour both groups, and differences in several units."""
+    heading = roles.get("estimate", roles.get("effect", ""))
+    outcomes = columns.get(roles.get("outcome", ""), [""] * len(columns.get(heading, ())))
+    for name in columns if heading in columns else ():
+        uses = {word.role for word in meanings(name, "side")}
+        cells = list(zip(columns[name], outcomes, strict=True))
+        units = {cell.casefold() for cell, outcome in cells if cell and outcome == outcomes[0]}
+        if "unit" in uses and len(units) > 1 and "effect" in roles:
+            return f"{name!r} is {' and '.join(sorted(units))}: write effects of an outcome in one unit"
+        ratio = "estimate" in roles and np.nanmin(floats(columns[heading]), initial=1) > 0
+        null = 1.0 if ratio else 0.0
+        signs: dict[bool, set[bool]] = {}
+        for value, cell in zip(floats(columns[heading]), columns[name], strict=True):
+            whom = re.sub(r"\b(in )?favou?r(s|ing)?( of)?\b", "", cell, flags=re.IGNORECASE).strip()
+            if "favours" in uses and (is_control(whom) or is_programme(whom)) and value != null:
+                signs.setdefault(bool(value > null), set()).add(is_control(whom))
+        if any(len(whom) > 1 for whom in signs.values()):
+            return (
+                f"{name!r} names both groups beside effects of {heading!r} on one side of {null:g}; those "
+                "of the comparison group need the other sign, or correct what they favour"
+            )
+    return ""
+
+
 def compared(columns: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
     """Find pairs of columns that name the two treatments of a row, such as ``treat1`` and ``treat2``."""
     found = []

@@ -84,7 +84,9 @@ def _level_unknown(columns: Mapping[str, Sequence[str]]) -> str:
     for heading, cells in columns.items():
         for text in (heading, *cells[:1]):
             found = re.search(
-                r"(\d\d(?:\.\d+)?)\s*-?%\s*-?(ci|ki|ic|confidence|lower|upper)\b", text, re.I
+                r"(\d\d(?:\.\d+)?)\s*-?%\s*-?(ci|cri|ki|ic|confidence|credible|lower|upper)\b",
+                text,
+                re.I,
             )
             if found and found[1] not in LEVELS:
                 return (

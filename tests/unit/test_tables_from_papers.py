@@ -208,3 +208,33 @@ def test_what_counts_people_too_often_is_doubted(tmp_path, text, rule):
 def test_errors_that_allow_for_groups_are_not_doubted(tmp_path):
     text = "Study,Design,OR,Lower,Upper\nA,Cluster RCT,0.82,0.65,1.03\n"
     assert "clusters-ignored" not in [each.rule for each in doubts(opened(tmp_path, text))]
+
+
+def test_the_column_of_arms_may_have_any_name(tmp_path):
+    rows = "A,intervention,12,50\nA,comparator,20,48\nB,intervention,30,120\nB,Comparator,41,118\n"
+    found = opened(tmp_path, "Study,Given,Events,N\n" + rows)
+    holds(found, *COUNTS)
+    assert set(found.data["comparison"].to_numpy()) == {"intervention vs comparator"}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("Study,Unit,MD,SE\nA,days,-2,1\nB,weeks,-1,0.4\n", "'Unit' is days and weeks"),
+        (
+            "Study,d,SE,Direction\nA,0.2,0.1,favours control\nB,0.3,0.2,favours intervention\n",
+            "'Direction' names both groups beside effects of 'd' on one side of 0",
+        ),
+        ("Study,OR (89% CrI)\nA,0.82 (0.65-1.03)\n", "of an interval of 89 %"),
+    ],
+)
+def test_columns_beside_effects_may_contradict_them(tmp_path, text, said):
+    with pytest.raises(EvidenceError, match=said):
+        opened(tmp_path, text)
+
+
+def test_columns_beside_effects_may_agree_with_them(tmp_path):
+    text = "Study,OR,Lower,Upper,Favours\nA,0.82,0.65,1.03,Intervention\nB,1.35,1.01,1.82,Control\n"
+    holds(opened(tmp_path, text), [math.log(0.82), math.log(1.35)], [0.1174, 0.1502])
+    text = "Study,Outcome,Unit,MD,SE\nA,Pain,points,-2,1\nA,Leave,days,-1,0.4\n"
+    holds(opened(tmp_path, text), [-2, -1], [1, 0.4])
