@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bayesrtw.errors import StoreError
+from bayesrtw.errors import OutputError, StoreError
 
 #: Seconds between two attempts to become the one writer.
 PAUSE = 0.02
@@ -80,6 +80,16 @@ def write_whole(path: Path, content: bytes) -> None:
         place.write_bytes(content)
     else:
         replace_file(place, content, sync=False)
+
+
+@contextmanager
+def writing(place: Path | str, remedy: str = "; choose another --out") -> Iterator[None]:
+    """Say of a place that a person named that it cannot be written, and why."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise OutputError(f"{place}: cannot be written ({why}){remedy}.") from None
 
 
 @contextmanager

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bayesrtw.cli.options import GivenRows, evidence_option, json_option
+from bayesrtw.cli.options import GivenRows, evidence_option, json_option, terminal
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
-from bayesrtw.errors import OutputError
+from bayesrtw.durable import writing
 
 if TYPE_CHECKING:
     from bayesrtw.engine import Engine
@@ -66,8 +66,6 @@ def calibrate(
 
     Exit codes: 0 all inside; 1 something could not be read, fitted or written; 3 a quantity is outside.
     """
-    from rich.console import Console
-
     from bayesrtw.analysis.calibrate import calibrate_analysis
     from bayesrtw.analysis.catalog import analysis_ids, open_analysis
     from bayesrtw.question.calibrate import REPLICATES, judge, level_of
@@ -97,7 +95,7 @@ def calibrate(
                 )
     table, level = judge(found), level_of(found)
     titles = {analysis.id: analysis.title for analysis in analyses}
-    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    console = terminal()
     documents = {}
     for each in found:
         kind = "exact" if each.cells == 0 else "nuts"
@@ -124,12 +122,8 @@ def _engine(kind: str) -> "Engine | None":
 
 def _writable(out: Path) -> None:
     """Say at once, and not after an hour, that nothing can be written."""
-    try:
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot be written ({error.strerror}); choose another --out."
-        ) from None
 
 
 class _Progress:

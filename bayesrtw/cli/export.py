@@ -30,23 +30,18 @@ def export(name: str, source: GivenRows | None, to: str, out: Path, as_json: boo
     with the formats that can.
     """
     from bayesrtw.analysis.run import run
-    from bayesrtw.durable import write_whole
-    from bayesrtw.errors import OutputError
+    from bayesrtw.durable import write_whole, writing
     from bayesrtw.report import document
     from bayesrtw.report.export import exported
 
     analysis, evidence = asked_for(name, source)
     files = exported(run(analysis, evidence), to)
-    try:
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
         for file, content in files.items():
             write_whole(out / file, content)
             if not as_json:
                 click.echo(f"{out / file} written", err=True)
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot be written ({error.strerror}); choose another --out."
-        ) from None
     if as_json:
         written = {"id": analysis.id, "format": to, "written": [str(out / file) for file in files]}
         click.echo(document.as_json(written), nl=False)

@@ -91,15 +91,11 @@ def findings(
     if out is None:
         sys.stdout.write(raw.decode())
         return
-    from bayesrtw.durable import write_whole
+    from bayesrtw.durable import write_whole, writing
 
-    try:
+    with writing(out, "; choose another place"):
         out.parent.mkdir(parents=True, exist_ok=True)
         write_whole(out, raw)
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot be written ({error.strerror}); choose another place."
-        ) from None
     click.echo(f"{out} written", err=True)
 
 

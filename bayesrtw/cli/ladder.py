@@ -1,11 +1,10 @@
 """`bayesrtw ladder`: trials and cohorts under one assumption after another."""
 
-import sys
 from pathlib import Path
 
 import click
 
-from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, json_option
+from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, json_option, terminal
 
 
 @click.command()
@@ -26,8 +25,6 @@ def ladder(
     The rung that the analysis registers decides; the others stand beside it. Then: how biased the
     cohorts would have to be, and how little they would have to count, to change the answer.
     """
-    from rich.console import Console
-
     from bayesrtw.analysis.ladder import ladder as climb
     from bayesrtw.report import document
     from bayesrtw.report.ladder import as_data, show, write
@@ -43,4 +40,4 @@ def ladder(
     if as_json:
         click.echo(document.as_json({"id": analysis.id, **as_data(found, analysis)}), nl=False)
         return
-    show(found, analysis, Console(width=None if sys.stdout.isatty() else 110, highlight=False))
+    show(found, analysis, terminal())

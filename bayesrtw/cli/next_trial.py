@@ -1,11 +1,10 @@
 """`bayesrtw next-trial`: whether trials of some sizes would move the class, and what they would be worth."""
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, json_option
+from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, json_option, terminal
 from bayesrtw.errors import SpecError
 
 if TYPE_CHECKING:
@@ -55,8 +54,6 @@ def next_trial(
     hazard ratios --risk, --by-day and --shape: from here, or from [decision] in the analysis. No price, cost,
     population or risk has a default; without them the class alone is answered.
     """
-    from rich.console import Console
-
     from bayesrtw.analysis.next_trial import next_trial as foresee
     from bayesrtw.analysis.run import run
     from bayesrtw.decision.voi import value_of_knowing
@@ -86,7 +83,7 @@ def next_trial(
         }
         click.echo(document.as_json(content), nl=False)
         return
-    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    console = terminal()
     text.show_next_trial(table, knowing, synthesis, console)
 
 

@@ -1,6 +1,7 @@
 """Options that several commands take, said once so that they mean and read the same everywhere."""
 
 import functools
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from bayesrtw.analysis.spec import Analysis
     from bayesrtw.evidence.table import Evidence
     from bayesrtw.reading.flat import Stated
     from bayesrtw.report.shared import SharedPlace
 
+
 #: Print one JSON document instead of tables, as the argument ``as_json``.
+def terminal() -> "Console":
+    """Give what tables are printed to: as wide as the terminal, 110 columns where there is none."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document on stdout."
 )

@@ -1,10 +1,8 @@
 """`bayesrtw predict`: mean effect and new setting at values of moderators."""
 
-import sys
-
 import click
 
-from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, json_option
+from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, json_option, terminal
 from bayesrtw.errors import SpecError
 
 
@@ -35,8 +33,6 @@ def predict(
 
     Moderators that are not named stay where the pooled mean has them. Without --at it is that mean.
     """
-    from rich.console import Console
-
     from bayesrtw.analysis.run import run
     from bayesrtw.question.predict import predict as predicted
     from bayesrtw.report import document, text
@@ -50,7 +46,7 @@ def predict(
         rows = table.reset_index().to_dict(orient="records")
         click.echo(document.as_json({"id": analysis.id, "at": document.records(rows)}), nl=False)
         return
-    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    console = terminal()
     text.show_predictions(table, synthesis, console)
 
 

@@ -103,16 +103,11 @@ def report(
 
 def _write(folder: Path, found: dict[str, bytes]) -> None:
     """Write files, the first of which is what was asked for."""
-    from bayesrtw.durable import write_whole
-    from bayesrtw.errors import OutputError
+    from bayesrtw.durable import write_whole, writing
 
     for name, raw in found.items():
         path = folder / name
-        try:
+        with writing(path, "; choose another place"):
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, raw)
-        except OSError as error:
-            raise OutputError(
-                f"{path}: cannot be written ({error.strerror}); choose another place."
-            ) from None
         click.echo(f"{path} written", err=True)

@@ -1,12 +1,11 @@
 """`bayesrtw sensitivity`: an analysis against its alternatives."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, json_option
+from bayesrtw.cli.options import GivenRows, asked_for, evidence_option, json_option, terminal
 from bayesrtw.cli.workers import Workers
 from bayesrtw.cli.workers import workers as with_workers
 
@@ -35,8 +34,6 @@ def sensitivity(
     Studies and families left out, priors, variants, correlations and years; then influence, power
     scaling, tipping points and, where there are moderators, their inclusion. Nothing is sampled.
     """
-    from rich.console import Console
-
     from bayesrtw.analysis.sensitivity import sensitivity as panel_of
     from bayesrtw.report import document, text
 
@@ -57,13 +54,13 @@ def sensitivity(
     if out is not None:
         _write(panel, out)
         return
-    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    console = terminal()
     text.show_panel(panel, analysis, console)
 
 
 def _write(panel: "Panel", out: Path) -> None:
     """Write a CSV file a table."""
-    from bayesrtw.errors import OutputError
+    from bayesrtw.durable import writing
     from bayesrtw.evidence.cells import guarded
     from bayesrtw.report.held import file_name, held
 
@@ -71,11 +68,7 @@ def _write(panel: "Panel", out: Path) -> None:
     for heading, table in held(panel).items():
         path = out / file_name(heading)
         safe = table.set_axis([guarded(str(name)) for name in table.index], axis=0)
-        try:
+        with writing(path):
             out.mkdir(parents=True, exist_ok=True)
             path.write_text(safe.to_csv(lineterminator="\n", index_label=heading), encoding="utf-8")
-        except OSError as error:
-            raise OutputError(
-                f"{path}: cannot be written ({error.strerror}); choose another --out."
-            ) from None
         click.echo(f"{path} written", err=True)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bayesrtw.durable import draft_folder
+from bayesrtw.durable import draft_folder, writing
 from bayesrtw.errors import EvidenceError, OutputError
 from bayesrtw.evidence.cells import Table, guarded
 from bayesrtw.evidence.reported import NUMBERS
@@ -44,7 +44,7 @@ _TITLES: Final = {
 def write_folder(imported: Imported, folder: Path, *, retrieved: date | None = None) -> Evidence:
     """Write a data set folder, read it back, and put it in its place only if both agree."""
     folder = Path(folder).absolute()
-    try:
+    with writing(folder, "; choose another place"):
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise OutputError(f"{folder}: is no folder; choose another place.")
         if folder.is_dir() and any(folder.iterdir()):
@@ -62,10 +62,6 @@ def write_folder(imported: Imported, folder: Path, *, retrieved: date | None = N
             if folder.is_dir():
                 folder.rmdir()
             shutil.move(draft, folder)
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written ({error.strerror or error}); choose another place."
-        ) from None
     return found
 
 

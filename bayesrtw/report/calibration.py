@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from bayesrtw.durable import write_whole
-from bayesrtw.errors import OutputError
+from bayesrtw.durable import write_whole, writing
 from bayesrtw.question.calibrate import LEVELS, Calibration
 from bayesrtw.registry import encode, kind_of
 from bayesrtw.report.document import as_json
+from bayesrtw.report.terminal import indented
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,15 +62,13 @@ def show_calibration(found: Calibration, table: "pd.DataFrame", console: Console
             share.append(f"{values.min():.1f} to {values.max():.1f}")
         least = f"from {rest['p_value'].min():.3g}"
         shown.add_row(f"theta of {len(rest)} estimates", "inside", least, *share)
-    console.print(Padding(shown, (0, 0, 0, 2)))
+    indented(console, shown)
     errors = ", ".join(f"{100 * table[f'error_{100 * x:.0f}'].iloc[0]:.1f}" for x in LEVELS)
-    console.print(
-        Padding(Text(f"Monte-Carlo errors of coverage: {errors}", style="dim"), (0, 0, 0, 2))
-    )
+    indented(console, Text(f"Monte-Carlo errors of coverage: {errors}", style="dim"))
     for what, listed in (("not fitted", found.failed), ("gates failed", found.unconverged)):
         if listed:
             text = f"{what}: {len(listed)} of {found.size + len(found.failed)}; first: {listed[0]}"
-            console.print(Padding(Text(text, style="yellow"), (0, 0, 0, 2)))
+            indented(console, Text(text, style="yellow"))
 
 
 def calibration_document(found: Calibration, table: "pd.DataFrame", level: float) -> dict[str, Any]:
@@ -101,16 +98,12 @@ def write_calibration(
     from bayesrtw.plot.figure import write_figure  # noqa: PLC0415
 
     folder, kind = out / found.name, kind_of(found.engine)
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         content = as_json(calibration_document(found, table, level))
         write_whole(folder / f"{kind}.json", content.encode())
         ranks = pd.DataFrame(dict(found.pit)).round(6)
         ranks.to_csv(folder / f"{kind}.csv", index_label="replicate", lineterminator="\n")
-    except OSError as error:
-        raise OutputError(
-            f"{folder}: cannot be written ({error.strerror}); choose another --out."
-        ) from None
     figure = plot_calibration(found, level=level, title=title)
     for suffix in ("svg", "png"):
         write_figure(figure, folder / f"{kind}.{suffix}")

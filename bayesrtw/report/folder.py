@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bayesrtw.analysis.run import Synthesis
-from bayesrtw.durable import draft_folder, replace_file
+from bayesrtw.durable import draft_folder, replace_file, writing
 from bayesrtw.errors import OutputError, shown
 from bayesrtw.evidence.cells import guarded
 from bayesrtw.evidence.table import Evidence
@@ -32,7 +32,7 @@ def write_results(
 ) -> Path:
     """Write a synthesis into ``out/<id>``, in place of an earlier one; a report has its pictures always."""
     target = out / synthesis.analysis.id
-    try:
+    with writing(out):
         if target.is_symlink():
             raise OutputError(
                 f"{target}: is a symbolic link, which is not followed; nothing was written. Remove it, or "
@@ -51,19 +51,10 @@ def write_results(
                 "move it away, or choose another --out."
             )
         out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot be written ({error.strerror}); choose another --out."
-        ) from None
-    try:
-        with draft_folder(out) as partial:
-            content = _content(synthesis, source, alternatives, change) if report else None
-            _fill(synthesis, partial, content, pictures)
-            _swap(partial, target)
-    except OSError as error:
-        raise OutputError(
-            f"{target}: cannot be written ({error.strerror}); choose another --out."
-        ) from None
+    with writing(target), draft_folder(out) as partial:
+        content = _content(synthesis, source, alternatives, change) if report else None
+        _fill(synthesis, partial, content, pictures)
+        _swap(partial, target)
     return target
 
 
@@ -125,12 +116,10 @@ def write_index(out: Path) -> Path:
         if not place.parent.is_symlink() and (place.parent / "report.html").is_file():
             found.append(_read(place))
     path = out / "index.html"
-    try:
+    with writing(path, ""):
         if path.is_symlink():
             raise OutputError(f"{path}: is a symbolic link, which is not followed; remove it.")
         replace_file(path, render_index([each for each in found if each]).encode(), sync=False)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror}).") from None
     return path
 
 

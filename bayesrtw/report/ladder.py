@@ -5,21 +5,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from bayesrtw.analysis.ladder import Ladder, axis_titles
 from bayesrtw.analysis.spec import Analysis
-from bayesrtw.durable import write_whole
-from bayesrtw.errors import OutputError
+from bayesrtw.durable import write_whole, writing
 from bayesrtw.evidence.cells import guarded
 from bayesrtw.evidence.measure import Measure, measure_named
 from bayesrtw.model.spec import Model
 from bayesrtw.printed import spell, spell_probability
 from bayesrtw.question.ladder import discounted_to
 from bayesrtw.report.document import as_json, number
-from bayesrtw.report.text import COLOUR, interval
+from bayesrtw.report.terminal import indented, opened, severe
+from bayesrtw.report.text import interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,30 +44,20 @@ def meaning(rung: str) -> str:
 def show(found: Ladder, analysis: Analysis, console: Console) -> None:
     """Print a ladder."""
     measure = measure_named(analysis.evidence.measure)
-    console.print()
-    console.print(Text(analysis.title, style="bold"))
-    if found.caveat:
-        console.print(
-            Text("warning: ", style=COLOUR["warning"]) + Text(found.caveat, style="default")
-        )
-    console.print()
-    console.print(Padding(_rungs(found, measure, analysis.model), (0, 0, 0, 2)))
+    opened(console, analysis.title, found.caveat)
+    indented(console, _rungs(found, measure, analysis.model), above=True)
     if len(found.tipping):
-        console.print()
-        console.print(Padding(_tipping(found, measure), (0, 0, 0, 2)))
+        indented(console, _tipping(found, measure), above=True)
     if found.contributions is not None:
         parts = [
             f"{name} {100 * float(row['weight']):.1f} %"
             for name, row in found.contributions.to_dict(orient="index").items()
         ]
-        console.print()
-        console.print(
-            Padding(Text(f"Weight in the registered answer: {', '.join(parts)}."), (0, 0, 0, 2))
-        )
+        said = Text(f"Weight in the registered answer: {', '.join(parts)}.")
+        indented(console, said, above=True)
     console.print()
     for finding in found.findings:
-        line = Text(f"{finding.severity}: ", style=COLOUR[finding.severity])
-        console.print(Padding(line + Text(finding.message, style="default"), (0, 0, 0, 2)))
+        indented(console, severe(finding.severity, finding.message))
 
 
 def _rungs(found: Ladder, measure: Measure, model: Model) -> Table:
@@ -197,7 +186,7 @@ def write(found: Ladder, analysis: Analysis, folder: Path) -> Path:
             thresholds=levels,
         )
     table = pd.DataFrame([{**row, **row.pop("back_transformed")} for row in _flat(found, analysis)])
-    try:
+    with writing(to):
         to.mkdir(parents=True, exist_ok=True)
         whole = {"id": analysis.id, **data}
         write_whole(to / "ladder.json", as_json(whole).encode())
@@ -209,8 +198,6 @@ def write(found: Ladder, analysis: Analysis, folder: Path) -> Path:
             assert figure is not None
             for suffix in ("svg", "png"):
                 write_figure(figure, to / f"{name}.{suffix}")
-    except OSError as error:
-        raise OutputError(f"{to}: cannot be written: {error}.") from None
     return to
 
 

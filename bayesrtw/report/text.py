@@ -4,7 +4,6 @@ import math
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -30,12 +29,7 @@ from bayesrtw.report.behind import behind
 from bayesrtw.report.block import plain
 from bayesrtw.report.held import held
 from bayesrtw.report.numbers import Printer, places_of
-
-#: Style of each severity of finding.
-COLOUR = {"failed": "bold red", "warning": "yellow", "note": "dim"}
-
-#: Columns of the terminal left of a table.
-_INDENT = 2
+from bayesrtw.report.terminal import INDENT, indented, opened, severe, table
 
 #: More columns than any table needs: a measure that the terminal does not limit.
 _UNBOUNDED = 10_000
@@ -58,22 +52,20 @@ def show(
     console.print(Text(analysis.title, style="bold"))
     console.print(Text(f"{analysis.id} ({registered})  {analysis.question}", style="dim"))
     console.print(Text(headline(synthesis)))
-    console.print(Padding(_table(synthesis), (0, 0, 0, 2)))
+    indented(console, _table(synthesis))
     n = Printer.of(content)
     beside = [(name, plain(said, n)) for name, said in behind(content, n.measure)]
     for name, words in beside:
-        line = Text(f"{name}: ", style="bold") + Text(words, style="not bold")
-        console.print(Padding(line, (0, 0, 0, 2)))
+        indented(console, Text(f"{name}: ", style="bold") + Text(words, style="not bold"))
     told = {words for _, words in beside}
     rest = [finding for finding in synthesis.findings if finding.message not in told]
     listed = [f for f in rest if notes or f.severity != "note"]
     for finding in listed:
-        line = Text(f"{finding.severity}: ", style=COLOUR[finding.severity])
-        console.print(Padding(line + Text(finding.message, style="default"), (0, 0, 0, 2)))
+        indented(console, severe(finding.severity, finding.message))
     hidden = len(rest) - len(listed)
     if hidden:
         text = f"{numbered(hidden, 'note')} in synthesis.json, or with --notes"
-        console.print(Padding(Text(text, style="dim"), (0, 0, 0, 2)))
+        indented(console, Text(text, style="dim"))
 
 
 def headline(synthesis: Synthesis) -> str:
@@ -131,14 +123,11 @@ _KINDS = {"eti": "CrI", "hdi": "HDI"}
 
 
 def _table(synthesis: Synthesis) -> Table:
-    headings, rows = answer_rows(synthesis)
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    table.add_column(headings[0], overflow="fold")
-    for heading in headings[1:]:
-        table.add_column(heading, justify="right")
+    (first, *others), rows = answer_rows(synthesis)
+    made = table(first, others)
     for name, said, chance in rows:
-        table.add_row(Text(name), said, chance)
-    return table
+        made.add_row(Text(name), said, chance)
+    return made
 
 
 def answer_rows(synthesis: Synthesis) -> tuple[tuple[str, str, str], list[tuple[str, str, str]]]:
@@ -173,19 +162,13 @@ def show_predictions(predictions: Answer, synthesis: Synthesis, console: Console
     """Print what is expected at values of moderators: mean effects and new settings."""
     measure = measure_named(str(synthesis.posterior.attrs["measure"]))
     direction = direction_of(synthesis.posterior)
-    console.print()
-    console.print(Text(synthesis.analysis.title, style="bold"))
-    caveat = synthesis.evidence.provenance.caveat
-    if caveat:
-        console.print(Text("warning: ", style=COLOUR["warning"]) + Text(caveat, style="default"))
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    table.add_column(", ".join(str(name) for name in predictions.index.names), overflow="fold")
-    table.add_column(f"mean {measure.abbreviation} (95 % CrI)", justify="right")
-    if direction.event:
-        table.add_column(direction.event, justify="right")
-    table.add_column(f"new setting {measure.abbreviation} (95 % CrI)", justify="right")
-    if direction.event:
-        table.add_column(direction.event, justify="right")
+    opened(console, synthesis.analysis.title, synthesis.evidence.provenance.caveat)
+    chance = [direction.event] if direction.event else []
+    means = (f"{what} {measure.abbreviation} (95 % CrI)" for what in ("mean", "new setting"))
+    made = table(
+        ", ".join(str(name) for name in predictions.index.names),
+        (heading for mean in means for heading in (mean, *chance)),
+    )
     places = measure.places(predictions["lower"], predictions["upper"])
     for name, row in predictions.iterrows():
         cells: list[str] = []
@@ -198,25 +181,19 @@ def show_predictions(predictions: Answer, synthesis: Synthesis, console: Console
             if direction.event:
                 cells.append(spell_probability(row[f"{lead}probability"]))
         said = name if isinstance(name, tuple) else (name,)
-        table.add_row(Text(", ".join(str(value) for value in said)), *cells)
-    console.print()
-    console.print(Padding(table, (0, 0, 0, 2)))
-    console.print(Padding(Text(predictions.describe(), style="dim"), (1, 0, 0, 2)))
+        made.add_row(Text(", ".join(str(value) for value in said)), *cells)
+    indented(console, made, above=True)
+    indented(console, Text(predictions.describe(), style="dim"), above=True)
 
 
 def show_next_trial(
     trials: Answer, knowing: Answer | None, synthesis: Synthesis, console: Console
 ) -> None:
     """Print what trials of some sizes would change, and what they would be worth where amounts are stated."""
-    console.print()
-    console.print(Text(synthesis.analysis.title, style="bold"))
-    caveat = synthesis.evidence.provenance.caveat
-    if caveat:
-        console.print(Text("warning: ", style=COLOUR["warning"]) + Text(caveat, style="default"))
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    table.add_column("people", justify="right")
-    table.add_column("SE", justify="right")
-    table.add_column("P(class changes)", justify="right")
+    opened(console, synthesis.analysis.title, synthesis.evidence.provenance.caveat)
+    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    for heading in ("people", "SE", "P(class changes)"):
+        made.add_column(heading, justify="right")
     money = {
         "person": "worth a person",
         "people": "worth to all",
@@ -225,26 +202,23 @@ def show_next_trial(
     }
     money = {name: title for name, title in money.items() if trials[name].notna().any()}
     if not money:
-        table.add_column("most probably to", overflow="fold")
-        table.add_column("interval narrower by", justify="right")
+        made.add_column("most probably to", overflow="fold")
+        made.add_column("interval narrower by", justify="right")
     for title in money.values():
-        table.add_column(title, justify="right")
+        made.add_column(title, justify="right")
     for _, row in trials.iterrows():
         known = [spell_money(row[name]) for name in money]
         known = known or [row["then"] or "–", f"{100 * row['narrower']:.0f} %"]
         chance = spell_probability(row["change"])
-        table.add_row(f"{row['n']:,.0f}", f"{row['se']:#.3g}", chance, *map(Text, known))
-    console.print()
-    console.print(Padding(table, (0, 0, 0, 2)))
-    console.print(Padding(Text(trials.describe(), style="dim"), (1, 0, 0, 2)))
+        made.add_row(f"{row['n']:,.0f}", f"{row['se']:#.3g}", chance, *map(Text, known))
+    indented(console, made, above=True)
+    indented(console, Text(trials.describe(), style="dim"), above=True)
     if knowing is not None:
-        more = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-        more.add_column("what it would be worth to know", overflow="fold")
-        for name in knowing.columns:
-            more.add_column({"person": "a person", "people": "to all"}[name], justify="right")
+        headings = ({"person": "a person", "people": "to all"}[name] for name in knowing.columns)
+        more = table("what it would be worth to know", headings)
         for known_as, row in knowing.iterrows():
             more.add_row(Text(str(known_as)), *(spell_money(value) for value in row))
-        console.print(Padding(more, (1, 0, 0, 2)))
+        indented(console, more, above=True)
 
 
 def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
@@ -254,9 +228,7 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
     console.print(Text(analysis.title, style="bold"))
     console.print(Text(panel.robustness))
     if panel.caveat:
-        console.print(
-            Text("warning: ", style=COLOUR["warning"]) + Text(panel.caveat, style="default")
-        )
+        console.print(severe("warning", panel.caveat))
     first = next(iter(panel.tables.values()))
     places = measure.places(first["lower"], first["upper"])
     counted = analysis.model.which(analysis.model.pooled)
@@ -264,12 +236,8 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
     known = held(panel)
     for heading in panel.tables:
         frame = known[heading]
-        table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-        table.add_column(heading, overflow="fold")
-        table.add_column("change", justify="right")
-        table.add_column(f"{measure.abbreviation}{which} (95 % CrI)", justify="right")
-        if panel.event:
-            table.add_column(panel.event, justify="right")
+        means = f"{measure.abbreviation}{which} (95 % CrI)"
+        made = table(heading, ("change", means, *([panel.event] if panel.event else [])))
         for name, row in frame.iterrows():
             cells = [spell_change(row["change"], log=measure.log, places=places)]
             ends = [float(row[end]) for end in ("median", "lower", "upper")]
@@ -277,15 +245,14 @@ def show_panel(panel: Panel, analysis: Analysis, console: Console) -> None:
             empty = row.get("empty_levels", "")
             said = f"{name} (no study left of {empty})" if empty else str(name)
             cells += [spell_probability(row["probability"])] if panel.event else []
-            table.add_row(Text(said), *cells)
-        console.print()
-        console.print(Padding(table, (0, 0, 0, 2)))
+            made.add_row(Text(said), *cells)
+        indented(console, made, above=True)
     for heading in panel.questions:
         console.print()
-        for table in _fitting(heading, known[heading], console):
-            console.print(Padding(table, (0, 0, 0, 2)))
+        for piece in _fitting(heading, known[heading], console):
+            indented(console, piece)
     for note in panel.notes:
-        console.print(Padding(Text(f"note: {note}", style="dim"), (1, 0, 0, 2)))
+        indented(console, Text(f"note: {note}", style="dim"), above=True)
 
 
 def _fitting(heading: str, frame: Any, console: Console) -> list[Table]:
@@ -295,31 +262,31 @@ def _fitting(heading: str, frame: Any, console: Console) -> list[Table]:
     taken = 0
     while taken < len(frame.columns) or not pieces:
         until = len(frame.columns)
-        table = _any_table(heading, frame.iloc[:, taken:until])
+        piece = _any_table(heading, frame.iloc[:, taken:until])
         while (
             until > taken + 1
-            and console.measure(table, options=unbounded).maximum > console.width - _INDENT
+            and console.measure(piece, options=unbounded).maximum > console.width - INDENT
         ):
             until -= 1
-            table = _any_table(heading, frame.iloc[:, taken:until])
-        pieces.append(table)
+            piece = _any_table(heading, frame.iloc[:, taken:until])
+        pieces.append(piece)
         taken = max(until, taken + 1)
     return pieces
 
 
 def _any_table(heading: str, frame: Any) -> Table:
     """Show a table of any shape: three significant digits, empty cells where nothing is."""
-    table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
-    table.add_column(heading, overflow="fold", min_width=18)
+    made = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+    made.add_column(heading, overflow="fold", min_width=18)
     if frame.empty:
-        table.add_row(Text("none found", style="dim"))
-        return table
+        made.add_row(Text("none found", style="dim"))
+        return made
     for column in frame.columns:
         text = frame[column].map(lambda value: isinstance(value, str)).any()
-        table.add_column(str(column).replace("_", " "), justify="left" if text else "right")
+        made.add_column(str(column).replace("_", " "), justify="left" if text else "right")
     for name, row in frame.iterrows():
-        table.add_row(Text(str(name)), *(_any_cell(value) for value in row))
-    return table
+        made.add_row(Text(str(name)), *(_any_cell(value) for value in row))
+    return made
 
 
 def _any_cell(value: Any) -> str:
