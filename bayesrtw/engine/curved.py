@@ -18,7 +18,7 @@ from bayesrtw.engine.arrays import masked
 from bayesrtw.engine.at_risk import Parted, log_sum, over_chance, without_each
 from bayesrtw.engine.cubature import MOST_PRODUCT, rule, single, sizes
 from bayesrtw.engine.curved_biased import ends_of, summed_over, tilt, tilts, widely
-from bayesrtw.engine.curved_groups import Held, Look, densities, held, inner, lives, lone_apart
+from bayesrtw.engine.curved_groups import HERMITE, Held, Look, densities, held, lives, lone_apart
 from bayesrtw.engine.curved_place import (
     Place,
     Seen,
@@ -295,8 +295,7 @@ class Curved:
     def _numbers(self, most: int) -> int:
         """How many numbers one node needs at once, where what is not a group of effects needs so many."""
         alone = self.problem.nested and not self.by_series
-        nodes = len(rule(1, inner(self.size)).weight) if alone else 1
-        return max(most, len(self.keep) * nodes)
+        return max(most, len(self.keep) * (HERMITE if alone else 1))
 
     def _plain(
         self,
@@ -373,12 +372,11 @@ class Curved:
         variance: Array,
         rows: Index,
         *,
-        rough: bool = False,
+        rough: bool | Mask = False,
     ) -> Array:
         """Log densities of rows at means (point, node, row), with variances as `spread` gives them."""
         if place.surface is None or not place.surface.holds(rows):
             return self.curved.sites.log_density(mean, variance[..., rows], rows)
-        rough = rough or self.by_series or not self.problem.nested
         return place.surface.at(mean, cut, rows, rough=rough)
 
     def thinned(
@@ -490,10 +488,9 @@ class Curved:
 
     @property
     def by_series(self) -> bool:
-        """Whether groups are laid as series: where rules have many nodes, which alone pays for them."""
+        """Whether groups are laid as series: where rules have several nodes."""
         apart = self.curved.thinning is not None or self.design.uncertain is not None
-        width = self.design.columns.shape[1]
-        many = width >= MOST_PRODUCT and self.size != single(width)
+        many = self.size != single(self.design.columns.shape[1])
         return bool(self.problem.nested) and many and not apart
 
     def same(self, other: "Curved", values: Sequence[Array]) -> bool:

@@ -1,5 +1,6 @@
 """Groups of sites that share an effect: where it lives, and their density with it integrated out."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,11 +22,16 @@ Array = NDArray[np.float64]
 Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
-#: Nodes of a group's effect that are tried when series are laid, and what the next may move, in logs, at
-#: nodes within so many SDs.
-NODES, STILL, WITHIN = (9, 15, 23, 35), 1e-8, 5.0
+#: Nodes of a group's effect that are tried, and what the next may move, in logs, at nodes within so many SDs.
+NODES, STILL, WITHIN = (9, 15, 23, 49, 97, 193, 385, 769), 1e-8, 5.0
+#: Up to how many of them Gauss-Hermite rules are laid, and how many prior SDs longer lines reach.
+HERMITE, FAR = 23, 10.0
+#: Points and nodes at which it is looked how many an effect needs.
+LOOKED = 5, 64
 #: Log of the share of the largest node below which one beyond the series is not asked about again.
 BENEATH = 30.0
+#: How many times as much may move there, where nodes weigh less than exp(-20).
+SELDOM = 1e5
 #: How many times as much both may leave out where rules of the coefficients are sparse, and right to less.
 SPARSE = 1000.0
 #: Means of rows that are asked for together.
@@ -33,20 +39,33 @@ TOGETHER = 400_000
 
 
 class Held(NamedTuple):
-    """Series of groups, the rows that informed them, (estimate,), and how many rows no series serves."""
+    """Series of groups, the rows that informed them, (estimate,), and how many rows no series serves.
+
+    ``needs`` says how many nodes the effect of each group needs, shape (group,).
+    """
 
     series: tuple[Series, ...]
     keep: Mask
     missed: int
+    needs: Index
 
     def at(self, points: Index) -> "Held":
         """Give some of the points."""
         return self._replace(series=tuple(each.at_points(points) for each in self.series))
 
 
-def inner(size: int) -> int:
-    """Nodes of a group's effect for a size of the rule."""
-    return max(7, min(size, 31))
+def line(count: int, share: Array) -> tuple[Array, Array]:
+    """Nodes of groups' effects in SDs given the coefficients, and logs of weights over the normal density.
+
+    Where nobody has an event, or everybody, a group's effect has a tail as long as its prior: trapezoids on
+    a sinh hold both this and its end; `share` is what these SDs are of the prior's.
+    """
+    if count <= HERMITE:
+        laid = rule(1, count)
+        return laid.node[:, 0], np.log(laid.weight) + 0.5 * laid.node[:, 0] ** 2
+    far = math.asinh(FAR / float(np.min(share)))
+    x = np.linspace(-far, far, count)
+    return np.sinh(x), np.log(np.cosh(x) * (x[1] - x[0]) / math.sqrt(2.0 * math.pi))
 
 
 def lives(
@@ -98,8 +117,10 @@ def densities(look: Look, b: Array, log: Array | None) -> Array:
             found += beyond[-1][1]
             left[each.of.groups[own]] = False
     if left.any():
-        size = inner(look.curved.size)
-        found += _inside(look, b[:, :, None], np.flatnonzero(left), size).sum(axis=-1)
+        groups = np.flatnonzero(left)
+        needs = needed(look, b, groups)
+        for size in np.unique(needs).tolist():
+            found += _inside(look, b[:, :, None], groups[needs == size], size).sum(axis=-1)
     # Beyond its ends a series stays as it is there: groups are asked at nodes that matter for all that.
     whole = np.zeros(found.shape) if log is None else found + log
     matter = whole > np.max(whole, axis=-1, keepdims=True) - BENEATH
@@ -120,9 +141,59 @@ def _asked(look: Look, b: Array, groups: Index, asked: Mask) -> Array:
     for most in np.unique(power):
         own, nodes = points[power == most, None], order[power == most, : 2**most]
         here = look._replace(cut=every[own[:, 0]])
-        log = _inside(here, b[own, nodes][:, :, None], groups, NODES[-1])
-        found[own, nodes] = log.sum(axis=-1)
+        some, found[own, nodes] = b[own, nodes], 0.0
+        needs = needed(here, some, groups, SELDOM)
+        for size in np.unique(needs).tolist():
+            each = _inside(here, some[:, :, None], groups[needs == size], size)
+            found[own, nodes] += each.sum(axis=-1)
     return np.asarray(found[asked])
+
+
+def nodes_in(look: Look, b: Array, group: int) -> int:
+    """Say how many nodes a group's effect needs at least: those that the next moved by nothing.
+
+    What its series needed, where they are of the same rows.
+    """
+    (part,) = look.curved.problem.nested
+    own, known = part.group == group, look.place.held
+    if not np.any(own & look.keep):
+        return 0
+    if known is not None and np.array_equal(known.keep[own], look.keep[own]):
+        most = int(known.needs[group])
+    else:
+        most = int(needed(look, b, np.array([group]))[0])
+    return NODES[NODES.index(most) - 1]
+
+
+def needed(look: Look, b: Array, groups: Index, rough: float = 1.0) -> Index:
+    """Say how many nodes groups' effects need at coefficients (point, node, column), shape (group,)."""
+    point, node = (
+        np.unique(np.linspace(0, count - 1, most).astype(np.intp))
+        for count, most in zip(b.shape[:2], LOOKED, strict=True)
+    )
+    here = look._replace(cut=np.arange(len(look.place.centre))[look.cut][point])
+    some = b[np.ix_(point, node)][:, :, None]
+    return _still(here, some, groups, np.ones((*some.shape[:2], 1), dtype=bool), rough)[0]
+
+
+def _still(look: Look, b: Array, groups: Index, matter: Mask, rough: float) -> tuple[Index, Array]:
+    """Integrate groups' effects by ever more nodes until nothing moves where it matters.
+
+    How many each group needs, shape (group,), and values as `_inside` gives them; NaN where none suffice.
+    """
+    found = np.full((*b.shape[:2], len(groups)), np.nan)
+    needs, moving = np.full(len(groups), NODES[-1]), np.arange(len(groups))
+    last = _inside(look, b, groups, NODES[0])
+    for size in NODES[1:]:
+        now = _inside(look, _of(b, moving), groups[moving], size)
+        moved = np.where(_of(matter, moving), now - last, 0.0)
+        scale = np.maximum(np.abs(now).max(axis=(0, 1)), 1.0)
+        still = np.abs(moved).max(axis=(0, 1)) <= rough * STILL * scale
+        found[..., moving[still]], needs[moving[still]] = now[..., still], size
+        moving, last = moving[~still], now[..., ~still]
+        if not len(moving):
+            break
+    return needs, found
 
 
 def _inside(look: Look, b: Array, groups: Index, size: int) -> Array:
@@ -137,13 +208,12 @@ def _inside(look: Look, b: Array, groups: Index, size: int) -> Array:
     offset, variance, noise = (each[cut] for each in curved.reach(values))
     variance = curved.spread(variance + noise, b[:, :, 0])
     columns = curved.design.columns[rows]
-    line, share = rule(1, size), place.share[0][cut][:, groups][:, None]
+    share = place.share[0][cut][:, groups][:, None]
     found = np.empty((points, b.shape[1], len(groups)))
     member = np.zeros((len(rows), len(groups)))
     member[np.arange(len(rows)), own] = 1.0
-    z = line.node[:, 0]
-    z_weight = np.log(line.weight) + 0.5 * z * z
-    step = max(1, TOGETHER // max(points * len(rows) * len(z), 1))
+    z, log_weight = line(size, share)
+    step = max(1, TOGETHER // max(points * len(rows) * size, 1))
     for start in range(0, b.shape[1], step):
         some = b[:, start : start + step]
         by_row = some[:, :, own] if some.shape[2] > 1 else some
@@ -151,10 +221,17 @@ def _inside(look: Look, b: Array, groups: Index, size: int) -> Array:
         ahead = place.centre_of(some, cut, groups)
         wide = variance if variance.shape[1] == 1 else variance[:, start : start + step]
         t = ahead[:, :, None] + (share * z[:, None])[:, None]
-        mean = mean[:, :, None] + sd[:, None] * t[..., own]
-        wide = wide if wide.shape[1] == 1 else np.repeat(wide, len(z), axis=1)
-        log = curved.alike(place, cut, mean.reshape(points, -1, len(rows)), wide, rows) @ member
-        each = log.reshape(t.shape) + z_weight[:, None] - 0.5 * t * t
+        mean = (mean[:, :, None] + sd[:, None] * t[..., own]).reshape(points, -1, len(rows))
+        wide = wide if wide.shape[1] == 1 else np.repeat(wide, size, axis=1)
+        own_log = log_weight[:, None] - 0.5 * t * t
+        log = curved.alike(place, cut, mean, wide, rows, rough=True) @ member
+        each = log.reshape(t.shape) + own_log
+        if size > HERMITE:
+            # Beyond their series sites are asked themselves where it matters.
+            far = each <= each.max(axis=2, keepdims=True) - BENEATH
+            rough = far[..., own].reshape(mean.shape)
+            log = curved.alike(place, cut, mean, wide, rows, rough=rough) @ member
+            each = log.reshape(t.shape) + own_log
         found[:, start : start + step] = special.logsumexp(each, axis=2) + np.log(share)
     return found
 
@@ -178,35 +255,24 @@ def held(curved: "Curved", values: Sequence[Array], place: Place, known: Held | 
     inverse = np.linalg.inv(place.factor)
 
     # Nodes that a group needs at points where degrees are looked for serve all points.
-    needs = dict[int, int]()
+    needs = np.zeros(part.count, dtype=np.intp) if known is None else known.needs.copy()
+    needs[~np.isin(np.arange(part.count), done)] = 0
 
     def lay(at: Index, some: Spanned, b: Array) -> Array:
         here = look._replace(cut=at)
-        if len(at) == len(inverse):
-            sizes = np.array([needs.get(group, 0) for group in some.groups.tolist()])
-        else:
-            sizes = np.zeros(len(some.groups), dtype=np.intp)
-        found = np.full((*b.shape[:2], len(some.groups)), np.nan)
-        for size in np.unique(sizes[sizes > 0]).tolist():
-            own = np.flatnonzero(sizes == size)
-            found[..., own] = _inside(here, _of(b, own), some.groups[own], size)
-        moving = np.flatnonzero(sizes == 0)
-        if not len(moving):
-            return found
-        z = np.einsum("jngc,jdc->jngd", b - place.centre[at, None, None], inverse[at])
-        matter = np.linalg.norm(z, axis=-1) <= WITHIN
-        last = _inside(here, _of(b, moving), some.groups[moving], NODES[0])
-        for size in NODES[1:]:
-            now = _inside(here, _of(b, moving), some.groups[moving], size)
-            moved = np.where(_of(matter, moving), now - last, 0.0)
-            scale = np.maximum(np.abs(now).max(axis=(0, 1)), 1.0)
-            still = np.abs(moved).max(axis=(0, 1)) <= rough * STILL * scale
-            found[..., moving[still]] = now[..., still]
-            for group in some.groups[moving[still]].tolist():
-                needs[group] = max(needs.get(group, 0), size)
-            moving, last = moving[~still], now[..., ~still]
-            if not len(moving):
-                break
+        sizes, found = needs[some.groups], np.empty((*b.shape[:2], len(some.groups)))
+        moving = np.flatnonzero(sizes == 0) if len(at) == len(inverse) else np.arange(len(sizes))
+        if len(moving):
+            z = np.einsum("jngc,jdc->jngd", b - place.centre[at, None, None], inverse[at])
+            matter = np.linalg.norm(z, axis=-1) <= WITHIN
+            own, mine = _of(b, moving), _of(matter, moving)
+            each = _still(here, own, some.groups[moving], mine, rough)
+            sizes[moving], found[..., moving] = each
+            needs[some.groups[moving]] = np.maximum(needs[some.groups[moving]], sizes[moving])
+        rest = np.setdiff1d(np.arange(len(sizes)), moving)
+        for size in np.unique(sizes[rest]).tolist():
+            alike = rest[sizes[rest] == size]
+            found[..., alike] = _inside(here, _of(b, alike), some.groups[alike], size)
         return found
 
     for of in every:
@@ -214,10 +280,10 @@ def held(curved: "Curved", values: Sequence[Array], place: Place, known: Held | 
             found += series(of, place.centre, place.factor, lay, rough * ENOUGH)
     served = [group for each in found for group in each.of.groups.tolist()]
     missed = int(np.sum(keep & ~np.isin(part.group, served)))
-    return place._replace(held=Held(tuple(found), keep, missed))
+    return place._replace(held=Held(tuple(found), keep, missed, needs))
 
 
-def _of(each: Array, groups: Index) -> Array:
+def _of[Each: np.generic](each: NDArray[Each], groups: Index) -> NDArray[Each]:
     """Give what belongs to some groups, shape (point, node, group or 1, ...)."""
     return each if each.shape[2] == 1 else each[:, :, groups]
 

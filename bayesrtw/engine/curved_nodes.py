@@ -11,7 +11,7 @@ from bayesrtw.engine.cubature import MOST_PRODUCT, rule, single
 from bayesrtw.engine.cubature import nodes as count_of
 from bayesrtw.engine.curved import Curved
 from bayesrtw.engine.curved_biased import tilts
-from bayesrtw.engine.curved_groups import inner
+from bayesrtw.engine.curved_groups import HERMITE
 from bayesrtw.engine.curved_place import Place, Seen, factor_of, log_rule_of, moments, weighed
 from bayesrtw.engine.integrate import TINY, moment_order, tail_power
 from bayesrtw.engine.quadrature import lay, log_rule, looks
@@ -283,9 +283,9 @@ def cost(curved: Curved, points: int, place: Place | None = None) -> float:
     if curved.by_series:
         # Groups are laid as series once, and asked at every node.
         missed = 0 if place is None or place.held is None else place.held.missed
-        alone = count_of(width, curved.size) * count_of(1, inner(curved.size))
+        alone = count_of(width, curved.size) * HERMITE
         return float(points * (ASKED * each + LAID * curved.keep.sum() + missed * alone * SERIES))
-    each *= lone + grouped * count_of(1, inner(curved.size))
+    each *= lone + grouped * HERMITE
     if curved.curved.risks:
         each *= math.prod(tilts(curved))
     return float(points * each * min(float(np.mean(curved.curved.sites.sizes)), SERIES))

@@ -21,7 +21,7 @@ from bayesrtw.engine.cubature import rule
 from bayesrtw.engine.curved import AT_ONCE, Curved
 from bayesrtw.engine.curved_biased import tilt as tilt_of
 from bayesrtw.engine.curved_biased import tilts
-from bayesrtw.engine.curved_groups import inner
+from bayesrtw.engine.curved_groups import HERMITE, Look, line, nodes_in
 from bayesrtw.engine.curved_place import Seen, Tilt
 from bayesrtw.engine.surface import Surface, surface
 from bayesrtw.model.observation import Sites
@@ -208,18 +208,20 @@ def _shared(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> 
     at = dict(zip(curved.names, values, strict=True))
     group = int(part.group[row])
     sd = np.broadcast_to(np.sqrt(part.variance(at, np.array([row])))[..., 0], points)
-    line = rule(1, max(inner(curved.size), INSIDE))
-    share, z = seen.place.share[0][:, group], line.node[:, 0]
+    rows = np.flatnonzero((part.group == group) & curved.keep)
+    look = Look(curved, values, slice(None), seen.place, curved.keep)
+    most = nodes_in(look, seen.b, group)
+    share = seen.place.share[0][:, group]
+    z, log_weight = line(max(most, INSIDE), share)
     ahead = seen.place.centre_of(seen.b, slice(None), np.array([group]))
     t = ahead + share[:, None, None] * z
-    whole = np.log(line.weight) + 0.5 * z**2 - 0.5 * t**2 + np.log(share)[:, None, None]
-    rows = np.flatnonzero((part.group == group) & curved.keep)
+    whole = log_weight - 0.5 * t**2 + np.log(share)[:, None, None]
     mean = seen.b @ curved.design.columns[rows].T + offset[:, None, rows]
     mean = mean[:, :, None] + (sd[:, None, None] * t)[..., None]
     wide = curved.spread(own + noise, seen.b)
     wide = wide if wide.shape[1] == 1 else np.repeat(wide, len(z), axis=1)
     flat = mean.reshape(points, -1, len(rows))
-    each = curved.alike(seen.place, slice(None), flat, wide, rows)
+    each = curved.alike(seen.place, slice(None), flat, wide, rows, rough=most <= HERMITE)
     whole = whole + each.sum(axis=-1).reshape(whole.shape)
     each = np.exp(whole - logsumexp(whole, axis=-1, keepdims=True))
     return each.reshape(points, -1), sd[:, None, None] * t

@@ -70,17 +70,21 @@ class Surface:
     clipped: Mask
     alike: Index
 
-    def at(self, mean: Array, cut: slice | Index, rows: Index, *, rough: bool = False) -> Array:
+    def at(
+        self, mean: Array, cut: slice | Index, rows: Index, *, rough: bool | Mask = False
+    ) -> Array:
         """Give log densities of some rows at means of shape (point, node, row), for a slice of the points.
 
-        Rough ones go on beyond the ends of a series as a parabola.
+        Rough ones, all or some, go on beyond the ends of a series as a parabola.
         """
         every = len(rows) == len(self.rows)
         own = np.arange(len(rows)) if every else np.searchsorted(self.rows, rows)
         z = (mean - self.middle[cut][:, None, own]) / self.half[cut][:, None, own]
         found, within = np.zeros(z.shape), np.clip(z, -1.0, 1.0)
         low, high = self.clipped[:, cut][:, :, None, own]
-        asked = np.zeros(z.shape, dtype=bool) if rough else (z < -1.0) & ~low | (z > 1.0) & ~high
+        asked = np.zeros(z.shape, dtype=bool)
+        if rough is not True:
+            asked |= ((z < -1.0) & ~low | (z > 1.0) & ~high) & ~np.asarray(rough)
         for of, series in self.series:
             into = of if every else np.flatnonzero(np.isin(own, of))
             if len(into):
