@@ -20,6 +20,7 @@ from bayesrtw.engine.fitted import Fitted, Means, Shifts
 from bayesrtw.errors import SpecError
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.contract import normal
+from bayesrtw.model.observation import beyond_normal
 from bayesrtw.model.prior import Normal
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.question.asked import Subject, asked, size_of
@@ -101,8 +102,11 @@ class _Shifted:
 
     @property
     def unit(self) -> float:
-        """The widest standard error."""
-        return float(np.nanmax(self.whole.evidence.data["se"].to_numpy()))
+        """The widest standard error; where no row has one, that of the normals near their likelihoods."""
+        se, whole = self.whole.evidence.data["se"].to_numpy(), self.whole
+        sites = beyond_normal(whole.model.likelihood.observe(whole.evidence))
+        found = se if sites is None or np.isfinite(se).any() else sites.near[1]
+        return float(np.nanmax(found))
 
     @cached_property
     def still(self) -> "_Laid":

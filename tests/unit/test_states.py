@@ -288,3 +288,11 @@ def test_what_a_shape_cannot_be_is_named() -> None:
         ReturnToWork(between=-0.1)
     with pytest.raises(SpecError, match="known is a common log shape"):
         ReturnToWork(known=-0.2)
+
+
+def test_rows_none_of_which_has_an_error_tip_at_shifts_of_their_own_widths() -> None:
+    evidence = rows()
+    assert not np.isfinite(evidence.data["se"].to_numpy().astype(float)).any()
+    shift = brw.tipping(model(), evidence).shifts.loc[("all", 0.8), "shift"]
+    moved = solve(model(), evidence).shifted(np.ones(6), shift)
+    assert moved.posterior.pooled.beyond(0.0, above=True) == pytest.approx(0.8, abs=1e-3)
