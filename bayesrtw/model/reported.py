@@ -1,5 +1,6 @@
 """What rows report of return to work beside a hazard ratio, read from their columns; see `return_to_work`."""
 
+import itertools
 import math
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
@@ -36,12 +37,13 @@ ARMS: Final = ("_c", "_t")
 
 
 class ReportedRow(NamedTuple):
-    """What one row reports: counts at dates, other numbers, people, and what is wrong with it."""
+    """What one row reports: counts at dates, other numbers, people, what is wrong, dates out of order."""
 
     back: Back | None
     numbers: tuple[Report, ...]
     n: Array
     faults: tuple[str, ...]
+    disordered: str = ""
 
     @property
     def other_unit(self) -> str:
@@ -134,7 +136,16 @@ def _row(cells: Mapping[str, float]) -> ReportedRow:
             f"what is told is of one arm (names that end in {arm}), which tells no effect; give the same of "
             "the other, or leave the row out."
         )
-    return ReportedRow(back, tuple(numbers), n, tuple(faults))
+    return ReportedRow(back, tuple(numbers), n, tuple(faults), _disordered(of))
+
+
+def _disordered(of: Reader) -> str:
+    """Name a date that comes before the one of the columns to its left; empty where none does."""
+    told = [(f"at{end}", of(f"at{end}")) for end in DATES if of(f"at{end}") > 0]
+    for (name, day), (later, after) in itertools.pairwise(told):
+        if after < day:
+            return f"{later} of {after:g} days comes before {name} of {day:g}"
+    return ""
 
 
 def _people(kind: str, ratio: float, se: float, share: float, n: Array) -> Array:
@@ -292,7 +303,8 @@ def _medians(of: Reader, n: Array, faults: list[str]) -> list[Report]:
                     break
                 found.append(Report("quantile", math.log(value), math.nan, share, arm))
     ratio, se = of("median_ratio"), _error(of, "median_ratio")
-    if math.isfinite(ratio) and not found:
+    # Beside both medians their ratio is nothing new; beside one it tells the other.
+    if math.isfinite(ratio) and len({each.arm for each in found}) < 2:
         if ratio > 0 and se > 0:
             found.append(Report("median_ratio", math.log(ratio), se, 0.5))
         else:

@@ -280,6 +280,12 @@ class ReturnToWork:
                     "stand if they are days."
                 )
                 found.append(Finding("unit-of-days", "warning", text))
+            if not told[row] and own.disordered:
+                text = (
+                    f"{str(names[row])!r}: {own.disordered}; what stands at each is read by its own date. "
+                    "Check that dates stand with their numbers."
+                )
+                found.append(Finding("dates-out-of-order", "warning", text))
         return found + self._twice(evidence, told) + self._beside(evidence, told, rows)
 
     def _twice(self, evidence: Evidence, told: NDArray[np.bool_]) -> list[Finding]:
@@ -311,7 +317,8 @@ class ReturnToWork:
         if adjusted:
             text = (
                 f"{shown([str(names[row]) for row in adjusted])}: an adjusted hazard ratio stands beside "
-                "crude counts, medians or days of the same people; the hazard ratio alone is used."
+                "crude counts, medians or days of the same people; the hazard ratio alone is used. Take "
+                "it out of the row to hear these instead, or these out to have no more said of them."
             )
             found.append(Finding("adjusted-beside-crude", "note", text))
         effect, se = (numbers_in(evidence, name) for name in ("effect", "se"))

@@ -133,8 +133,9 @@ def apart(back: Back | None, numbers: Sequence[Report]) -> list[OneCurrency]:
         found.append(OneCurrency(said, None, own))
     medians = tuple(each for each in numbers if each.kind in MEDIANS)
     halves = {each.arm: np.exp(each.value) for each in medians if each.at == 0.5}
-    if any(each.kind == "median_ratio" for each in medians):
-        found.append(OneCurrency(f"ratio of medians {np.exp(medians[0].value):.2f}", None, medians))
+    ratio = next((each for each in medians if each.kind == "median_ratio"), None)
+    if ratio is not None:
+        found.append(OneCurrency(f"ratio of medians {np.exp(ratio.value):.2f}", None, medians))
     elif len(halves) == 2:
         more = ", quartiles" * any(each.at != 0.5 for each in medians)
         said = f"medians {halves[1]:.0f} against {halves[0]:.0f} days{more}"

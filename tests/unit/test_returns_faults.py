@@ -230,6 +230,32 @@ def test_days_that_look_like_months_or_weeks_are_doubted(row, doubt) -> None:
     assert doubt in found.get("unit-of-days", "")
 
 
+def test_dates_that_go_down_from_column_to_column_are_asked_about() -> None:
+    row = {"study": "A", "n_t": 50, "n_c": 50, "at": 365, "events_t": 30, "events_c": 20}
+    row |= {"at_2": 90, "events_t_2": 20, "events_c_2": 10}
+    turned = row | {"at": 90, "at_2": 365, "events_t": 20, "events_c": 10}
+    turned |= {"events_t_2": 30, "events_c_2": 20}
+    for each, doubted in ((row, True), (turned, False)):
+        found = ReturnToWork().findings(brw.Evidence.from_returns(pd.DataFrame([each])))
+        said = {one.check: one.message for one in found}
+        assert ("dates-out-of-order" in said) == doubted
+        assert not doubted or "at_2 of 90 days comes before at of 365" in said["dates-out-of-order"]
+
+
+def test_a_ratio_of_medians_beside_that_of_one_arm_is_heard() -> None:
+    # With a known shape k the log hazard ratio is -k log(ratio), whatever one arm's median is.
+    likelihood = ReturnToWork(median=brw.prior.Normal(5.0, 3.0), between=0.0, known=np.log(0.8))
+    row = {"study": "A", "median_ratio": 0.8, "median_ratio_se": 0.2, "median_c": 100, "n_c": 50}
+    evidence = brw.Evidence.from_returns(pd.DataFrame([row]))
+    assert not likelihood.faults(evidence)
+    theta = np.linspace(-2.0, 2.5, 2001)
+    log = likelihood.observe(evidence).units[0].log(theta)
+    share = np.exp(log - log.max()) / np.sum(np.exp(log - log.max()))
+    mean = float(share @ theta)
+    assert mean == pytest.approx(-0.8 * np.log(0.8), abs=2e-3)
+    assert np.sqrt(share @ (theta - mean) ** 2) == pytest.approx(0.8 * 0.2, abs=2e-3)
+
+
 def test_rows_of_one_study_in_other_currencies_are_named() -> None:
     """Counts in a row of their own beside the hazard ratio of the same people would count them twice."""
     ratio = {"study": "A", "hazard_ratio": 1.25, "ci_low": 0.95, "ci_high": 1.66}
