@@ -60,29 +60,18 @@ RULES: Final[dict[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Something about a data set that a person should look at.
+    """Something about a data set that a person should look at."""
 
-    Attributes
-    ----------
-    severity
-        ``"fault"`` (the row cannot be used), ``"doubt"`` (it is used, and may be wrong) or ``"note"``.
-    file, row
-        Where it stands: the file, and the line in it; 0 for the file as a whole.
-    column, value
-        The column or columns concerned, and what stands there.
-    rule
-        Short name of the rule, in kebab case; see `RULES`.
-    message
-        A whole sentence: where, what was found, what to do.
-    """
-
+    #: ``"fault"`` (the row cannot be used), ``"doubt"`` (it is used, and may be wrong) or ``"note"``.
     severity: Severity
+    #: file, row: where it stands: the file, and the line in it; 0 for the file as a whole.
     file: str
     row: int
+    #: column, value: the column or columns concerned, and what stands there.
     column: str
     value: str
-    rule: str
-    message: str
+    rule: str  #: Short name of the rule, in kebab case; see `RULES`.
+    message: str  #: A whole sentence: where, what was found, what to do.
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.message} [{self.rule}]"

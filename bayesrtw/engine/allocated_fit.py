@@ -125,37 +125,19 @@ class _Shared:
 
 @dataclass(frozen=True, eq=False)
 class AllocatedFit:
-    """The posterior of such a model; see `bayesrtw.engine.fitted.Fitted`.
+    """The posterior of such a model; see `bayesrtw.engine.fitted.Fitted`."""
 
-    Attributes
-    ----------
-    model, evidence
-        What was fitted.
-    whole
-        Arrays of all rows under its priors and with its effects.
-    kept
-        Which rows inform the posterior, shape (estimate,).
-    priors
-        Those that were changed.
-    shared
-        Nodes that it shares with its neighbours.
-    known
-        What it shares with those neighbours that differ in priors of hyperparameters alone.
-    powers
-        Of prior and data.
-    near
-        The fit whose nodes serve where powers are not one.
-    """
-
+    #: model, evidence: what was fitted.
     model: Model
     evidence: Evidence
-    whole: Design
-    kept: Mask
-    priors: Mapping[str, Prior]
-    shared: _Shared
+    whole: Design  #: Arrays of all rows under its priors and with its effects.
+    kept: Mask  #: Which rows inform the posterior, shape (estimate,).
+    priors: Mapping[str, Prior]  #: Those that were changed.
+    shared: _Shared  #: Nodes that it shares with its neighbours.
+    #: What it shares with those neighbours that differ in priors of hyperparameters alone.
     known: Known = field(default_factory=Known)
-    powers: tuple[float, float] = (1.0, 1.0)
-    near: "AllocatedFit | None" = None
+    powers: tuple[float, float] = (1.0, 1.0)  #: Of prior and data.
+    near: "AllocatedFit | None" = None  #: The fit whose nodes serve where powers are not one.
 
     # -- what was learned
 
@@ -355,7 +337,6 @@ class AllocatedFit:
     def mean_at(
         self, columns: Array, *, new: bool = False, along: Array | None = None
     ) -> list[Kernels]:
-        """See `Fitted`."""
         far = [None] * len(columns) if along is None else along
         wider = [self._spread(own) if new else None for own in far]
         found = self.at_nodes.kernels(self._lines(columns), wider)
@@ -381,11 +362,9 @@ class AllocatedFit:
         return self._grown(found, grows=True)
 
     def effect_of(self, rows: Mask) -> list[Kernels]:
-        """See `Fitted`."""
         return self._of_rows(np.flatnonzero(rows).tolist(), effect=True)
 
     def expected(self, rows: Mask) -> list[Kernels]:
-        """See `Fitted`."""
         if np.any(rows & self.kept):
             raise SpecError("rows are predicted that the fit has seen; leave them out first.")
         chosen = np.flatnonzero(rows).tolist()
@@ -476,7 +455,6 @@ class AllocatedFit:
     # -- neighbours
 
     def prior_of(self, name: str) -> Prior:
-        """See `Fitted`."""
         have = {**coefficient_priors(self.model), **self.whole.hyper, **self.priors}
         if name not in have:
             raise SpecError(f"no prior is called {name!r}. {suggestion(name, list(have))}")
@@ -536,15 +514,12 @@ class AllocatedFit:
         return replace(self, powers=powers, near=self.near or self, known=Known())
 
     def beside(self, model: Model, evidence: Evidence) -> "AllocatedFit":
-        """See `Fitted`."""
         return _fitted(model, evidence)
 
     def shifts(self, along: Array) -> Free:
-        """See `Fitted`."""
         return of_shift(self.problem, self.integral.nodes, self._least, along[self.kept])
 
     def means(self) -> Free:
-        """See `Fitted`."""
         return of_mean(self.problem, self.integral.nodes, self._least, self.prior_of("mu"))
 
     @property

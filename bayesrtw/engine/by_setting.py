@@ -37,21 +37,13 @@ POINTS, REACH, WITHIN = 4001, 5.0, 8.0
 
 @dataclass(frozen=True, eq=False)
 class BySetting:
-    """A number that is normal before, after fits at some of its values.
+    """A number that is normal before, after fits at some of its values."""
 
-    Attributes
-    ----------
-    prior
-        Mean and SD before.
-    values, log_evidence
-        Ascending, shape (look,).
-    nodes, fits
-        Where the posterior lives.
-    """
-
-    prior: tuple[float, float]
+    prior: tuple[float, float]  #: Mean and SD before.
+    #: values, log_evidence: ascending, shape (look,).
     values: Array
     log_evidence: Array
+    #: nodes, fits: where the posterior lives.
     nodes: Array
     fits: Sequence[Fitted]
 

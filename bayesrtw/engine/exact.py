@@ -94,12 +94,10 @@ class Exact:
 
     @property
     def sampled(self) -> bool:
-        """See `Engine`."""
         return False
 
     @property
     def together(self) -> float:
-        """See `Engine`."""
         return self.tolerance
 
     def counting(self, ranks: int) -> "Exact":  # noqa: ARG002

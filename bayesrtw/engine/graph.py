@@ -28,31 +28,20 @@ THINNED = "_thinned"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A PyMC model, and what was integrated out of it.
+    """A PyMC model, and what was integrated out of it."""
 
-    Attributes
-    ----------
-    model
-        With the variables ``mu``, ``tau``, ``beta``, ``mu_level`` and ``theta`` where they apply; ``theta``
-        lacks the effects that were integrated out.
-    effect
-        Estimates, shape (estimate,).
-    at
-        Sets of estimates that are seen together; None where the likelihood is not normal.
-    sampling
-        Covariance of sampling errors, as `bayesrtw.model.joint.sampling_covariance` takes it.
-    varying
-        Of each effect that was integrated out: groups, shape (estimate,), and whether it is a bias.
-    risks
-        Estimates that are one of several normals, shape (row,), and whether what tells these apart belongs to
-        their effects, once for each such term.
-    """
-
+    #: With the variables ``mu``, ``tau``, ``beta``, ``mu_level`` and ``theta`` where they apply; ``theta``
+    #: lacks the effects that were integrated out.
     model: "pm.Model"
-    effect: NDArray[np.float64]
+    effect: NDArray[np.float64]  #: Estimates, shape (estimate,).
+    #: Sets of estimates that are seen together; None where the likelihood is not normal.
     at: Joint | None
+    #: Covariance of sampling errors, as `bayesrtw.model.joint.sampling_covariance` takes it.
     sampling: Mapping[str, NDArray[np.float64]]
+    #: Of each effect that was integrated out: groups, shape (estimate,), and whether it is a bias.
     varying: tuple[tuple[NDArray[np.intp], bool], ...] = ()
+    #: Estimates that are one of several normals, shape (row,), and whether what tells these apart belongs to
+    #: their effects, once for each such term.
     risks: tuple[tuple[NDArray[np.intp], bool], ...] = ()
 
 

@@ -54,24 +54,13 @@ Lay = Callable[[Index, "Spanned", Array], Array]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spanned:
-    """Groups whose rows are as many combinations of the coefficients.
+    """Groups whose rows are as many combinations of the coefficients."""
 
-    Attributes
-    ----------
-    groups
-        Which, shape (group,).
-    basis
-        The combinations, shape (group, combination, column).
-    apart
-        How many of them, from the first on, are of differences between rows.
-    told
-        How rows follow from them, shape (group,): groups that agree in it have one density of their
-        combinations, whatever the coefficients are.
-    """
-
-    groups: Index
-    basis: Array
-    apart: int
+    groups: Index  #: Which, shape (group,).
+    basis: Array  #: The combinations, shape (group, combination, column).
+    apart: int  #: How many of them, from the first on, are of differences between rows.
+    #: How rows follow from them, shape (group,): groups that agree in it have one density of their
+    #: combinations, whatever the coefficients are.
     told: NDArray[np.object_]
 
     def of(self, own: Index | Mask) -> "Spanned":
@@ -81,24 +70,13 @@ class Spanned:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Series:
-    """Such groups with their series, at points of the hyperparameters.
+    """Such groups with their series, at points of the hyperparameters."""
 
-    Attributes
-    ----------
-    of
-        The groups.
-    centre
-        Where combinations are 0, shape (point, group, combination).
-    inverse
-        From combinations to those that are measured in SDs, shape (point, group, combination, combination).
-    terms
-        Coefficients, shape (point, group, term, ...), one axis of terms a combination.
-    """
-
-    of: Spanned
-    centre: Array
+    of: Spanned  #: The groups.
+    centre: Array  #: Where combinations are 0, shape (point, group, combination).
+    #: From combinations to those that are measured in SDs, shape (point, group, combination, combination).
     inverse: Array
-    terms: Array
+    terms: Array  #: Coefficients, shape (point, group, term, ...), one axis of terms a combination.
 
     def some(self, own: Index | Mask) -> "Series":
         """Give some of the groups."""

@@ -23,18 +23,10 @@ WIDER = 1.15
 
 
 class JointDraws(NamedTuple):
-    """Independent draws, analysis scale, in no order that means anything.
+    """Independent draws, analysis scale, in no order that means anything."""
 
-    Attributes
-    ----------
-    value
-        Shape (draw, combination).
-    weight
-        Share of each, shape (draw,); they sum to one.
-    """
-
-    value: Array
-    weight: Array
+    value: Array  #: Shape (draw, combination).
+    weight: Array  #: Share of each, shape (draw,); they sum to one.
 
 
 @singledispatch

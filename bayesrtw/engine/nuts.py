@@ -72,7 +72,6 @@ class Nuts:
 
     @property
     def sampled(self) -> bool:
-        """See `Engine`."""
         return True
 
     @property

@@ -50,29 +50,17 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class StatesFit:
-    """A posterior that is a sum over states; see `bayesrtw.engine.fitted.Fitted`.
+    """A posterior that is a sum over states; see `bayesrtw.engine.fitted.Fitted`."""
 
-    Attributes
-    ----------
-    model, evidence
-        What was fitted.
-    over
-        What the states are.
-    fits
-        The posterior in each, shape (state,).
-    solve
-        Fits other models.
-    """
-
+    #: model, evidence: what was fitted.
     model: Model
     evidence: Evidence
-    over: Over
-    fits: "tuple[CurvedFit | StatesFit, ...]"
-    solve: Callable[[Model, Evidence], Fitted]
+    over: Over  #: What the states are.
+    fits: "tuple[CurvedFit | StatesFit, ...]"  #: The posterior in each, shape (state,).
+    solve: Callable[[Model, Evidence], Fitted]  #: Fits other models.
 
     @property
     def kept(self) -> Mask:
-        """See `Fitted`."""
         return self.fits[0].kept
 
     @property
@@ -164,15 +152,12 @@ class StatesFit:
     def mean_at(
         self, columns: Array, *, new: bool = False, along: Array | None = None
     ) -> list[Kernels]:
-        """See `Fitted`."""
         return self._mixed(lambda fit: fit.mean_at(columns, new=new, along=along))
 
     def effect_of(self, rows: Mask) -> list[Kernels]:
-        """See `Fitted`."""
         return self._mixed(lambda fit: fit.effect_of(rows))
 
     def expected(self, rows: Mask) -> list[Kernels | Pieces | Outcomes]:
-        """See `Fitted`."""
         return self._mixed(lambda fit: fit.expected(rows))
 
     # -- what rows tell
@@ -253,7 +238,6 @@ class StatesFit:
     # -- neighbours
 
     def prior_of(self, name: str) -> Prior:
-        """See `Fitted`."""
         return self.over.own.get(name) or self.fits[0].prior_of(name)
 
     def without(self, masks: Sequence[Mask]) -> "list[StatesFit | None]":
@@ -286,15 +270,12 @@ class StatesFit:
         return self._changed(change, self.over.powered(prior))
 
     def beside(self, model: Model, evidence: Evidence) -> Fitted:
-        """See `Fitted`."""
         return self.solve(model, evidence)
 
     def shifts(self, along: Array) -> EachShift:
-        """See `Fitted`."""
         return EachShift(self, along)
 
     def means(self) -> EachMean:
-        """See `Fitted`."""
         return EachMean(self)
 
     def _changed(self, change: Change, over: Over | None = None) -> "StatesFit":
@@ -314,13 +295,7 @@ class StatesFit:
         return self.over.error(self.log_evidence)
 
     def laid(self, over: Over, fits: Sequence[Any]) -> "StatesFit":
-        """Take other states.
-
-        Raises
-        ------
-        ConvergenceError
-            If they do not serve either.
-        """
+        """Take other states."""
         found = replace(self, fits=tuple(fits), over=over)
         if found.off_by <= TOLERANCE:
             return found
@@ -356,15 +331,7 @@ def fit_states(
     solve: Callable[[Model, Evidence], Fitted],
     tolerance: float = 0.0,
 ) -> "CurvedFit | StatesFit":
-    """Fit a model that is not normal, in every state that it may have; the last fits are remembered.
-
-    Raises
-    ------
-    EngineRefusal
-        If there are too many states, or a part of the model is in the way.
-    ConvergenceError
-        If an integral does not come to rest.
-    """
+    """Fit a model that is not normal, in every state that it may have; the last fits are remembered."""
     for mine, rows, known in _latest:
         if rows is evidence and mine == model:
             return known

@@ -70,18 +70,10 @@ class Over(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Allocations:
-    """Missing levels: one state is what all silent estimates may be together; see `Over`.
+    """Missing levels: one state is what all silent estimates may be together; see `Over`."""
 
-    Attributes
-    ----------
-    missing
-        What is not told, by all rows.
-    each
-        What silent estimates are in each state, shape (state, row).
-    """
-
-    missing: Untold
-    each: Index
+    missing: Untold  #: What is not told, by all rows.
+    each: Index  #: What silent estimates are in each state, shape (state, row).
 
     @property
     def own(self) -> Mapping[str, Prior]:
@@ -130,24 +122,14 @@ class Allocations:
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """A number of the likelihood on the whole line: one state is a node of a Gauss-Hermite rule; see `Over`.
+    """A number of the likelihood on the whole line: a state is a node of a Gauss-Hermite rule; see `Over`."""
 
-    Attributes
-    ----------
-    name, prior
-        The number.
-    power
-        Of its prior.
-    refit
-        Value to the fit there.
-    nodes, weight
-        Of the rule, with its weights for what is not multiplied by a normal, shape (state,).
-    """
-
+    #: name, prior: the number.
     name: str
     prior: Prior
-    power: float
-    refit: Callable[[float], Fitted]
+    power: float  #: Of its prior.
+    refit: Callable[[float], Fitted]  #: Value to the fit there.
+    #: nodes, weight: of the rule, with its weights for what is not multiplied by a normal, shape (state,).
     nodes: Array
     weight: Array
 
@@ -155,13 +137,7 @@ class Values:
     def of(
         cls, name: str, prior: Prior, power: float, refit: Callable[[float], Fitted]
     ) -> "tuple[Values, tuple[Fitted, ...]]":
-        """Lay nodes where the number lives.
-
-        Raises
-        ------
-        EngineRefusal
-            If its prior is not normal.
-        """
+        """Lay nodes where the number lives."""
         place = normal(prior)
         if place is None:
             raise EngineRefusal(f"{name} is integrated under normal priors only; give it one.")

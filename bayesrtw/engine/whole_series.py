@@ -37,26 +37,13 @@ FEW = 0.02
 
 
 class GivenVariance(NamedTuple):
-    """Series of the mean of some of the sites that were asked about.
+    """Series of the mean of some of the sites that were asked about."""
 
-    Attributes
-    ----------
-    own
-        Which of them, shape (row,).
-    ends
-        Between which means, shape (2, point, row).
-    series
-        Coefficients, shape (degree + 1, point, 1, row).
-    served
-        At which points they reach as far as means live, shape (point, row).
-    clipped
-        Whether they end, below and above, where densities are negligible, shape (2, point, row).
-    """
-
-    own: Index
-    ends: Array
-    series: Array
-    served: Mask
+    own: Index  #: Which of them, shape (row,).
+    ends: Array  #: Between which means, shape (2, point, row).
+    series: Array  #: Coefficients, shape (degree + 1, point, 1, row).
+    served: Mask  #: At which points they reach as far as means live, shape (point, row).
+    #: Whether they end, below and above, where densities are negligible, shape (2, point, row).
     clipped: Mask
 
     def at(self, mean: Array, some: Mask) -> Array:
@@ -68,29 +55,18 @@ class GivenVariance(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Whole:
-    """Series of sites of one degree.
+    """Series of sites of one degree."""
 
-    Attributes
-    ----------
-    rows
-        Which sites, ascending, shape (row,).
-    near, width
-        Of each, shape (row,).
-    falls
-        1 for those that fall on both sides, of which log q was taken out, else 0, shape (row,).
-    reach, least
-        How far in x, and from which q on, they serve.
-    series
-        Coefficients, shape (row, degree in q + 1, degree in x + 1).
-    """
-
-    rows: Index
+    rows: Index  #: Which sites, ascending, shape (row,).
+    #: near, width: of each, shape (row,).
     near: Array
     width: Array
+    #: 1 for those that fall on both sides, of which log q was taken out, else 0, shape (row,).
     falls: Array
+    #: reach, least: how far in x, and from which q on, they serve.
     reach: float
     least: float
-    series: Array
+    series: Array  #: Coefficients, shape (row, degree in q + 1, degree in x + 1).
 
     def given(self, own: Index, variance: Array, ends: Array, grouped: Mask) -> GivenVariance:
         """Give series of the mean given variances (point, row), for means between ends (2, point, row)."""

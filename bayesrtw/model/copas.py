@@ -32,25 +32,14 @@ LOG_2PI = math.log(2.0 * math.pi)
 
 @dataclass(frozen=True, slots=True)
 class SeenEstimate:
-    """An estimate that was seen; see `bayesrtw.model.curves.OneStudy`.
+    """An estimate that was seen; see `bayesrtw.model.curves.OneStudy`."""
 
-    Attributes
-    ----------
-    name
-        How messages call it.
-    effect, se
-        Analysis scale.
-    propensity
-        Mean of the latent propensity; it is seen where that is above 0.
-    rho
-        Correlation of propensity and sampling error, with the sign of what is favoured.
-    """
-
-    name: str
+    name: str  #: How messages call it.
+    #: effect, se: analysis scale.
     effect: float
     se: float
-    propensity: float
-    rho: float
+    propensity: float  #: Mean of the latent propensity; it is seen where that is above 0.
+    rho: float  #: Correlation of propensity and sampling error, with the sign of what is favoured.
 
     def log(self, theta: Array) -> Array:
         """See `OneStudy`: the density of what is seen."""

@@ -31,18 +31,11 @@ EACH, SHARES = 600.0, (256, 20_000)
 
 
 class Shape(NamedTuple):
-    """A family of curves with a level and a shape, and what is known of both in a study.
+    """A family of curves with a level and a shape, and what is known of both in a study."""
 
-    Attributes
-    ----------
-    cut
-        Day at which the hazard changes; 0 for a Weibull law.
-    median, shape
-        Mean and SD of the logs of the median (days; with a cut, of the one that the hazard before it would
-        make), and of the shape or of the later hazard over the earlier one.
-    """
-
-    cut: float
+    cut: float  #: Day at which the hazard changes; 0 for a Weibull law.
+    #: median, shape: mean and SD of the logs of the median (days; with a cut, of the one that the hazard
+    #: before it would make), and of the shape or of the later hazard over the earlier one.
     median: tuple[float, float]
     shape: tuple[float, float]
 
@@ -81,22 +74,13 @@ class Shape(NamedTuple):
 
 
 class Treated(NamedTuple):
-    """A curve of return under hazard ratios before and after a day; arguments broadcast.
+    """A curve of return under hazard ratios before and after a day; arguments broadcast."""
 
-    Attributes
-    ----------
-    curve
-        Without the programme.
-    before, after
-        Hazard ratios.
-    day
-        Day at which they change; 0 where they do not.
-    """
-
-    curve: ReturnCurve
+    curve: ReturnCurve  #: Without the programme.
+    #: before, after: hazard ratios.
     before: Array
     after: Array
-    day: float
+    day: float  #: Day at which they change; 0 where they do not.
 
     def hazard(self, at: ArrayLike) -> Array:
         """Cumulative hazard by a date."""
@@ -131,18 +115,12 @@ class Treated(NamedTuple):
 
 
 class BothArms(NamedTuple):
-    """What an effect and a curve make of both arms.
+    """What an effect and a curve make of both arms."""
 
-    Attributes
-    ----------
-    theta, later
-        Log hazard ratio, and by how much it is larger after a day.
-    comparison, programme
-        Their curves.
-    """
-
+    #: theta, later: log hazard ratio, and by how much it is larger after a day.
     theta: Array
     later: float
+    #: comparison, programme: their curves.
     comparison: ReturnCurve
     programme: Treated
 
@@ -161,24 +139,14 @@ class BothArms(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Averaged:
-    """A hazard ratio over a follow-up in which it changes: an average, weighed by who returns when.
+    """A hazard ratio over a follow-up in which it changes: an average, weighed by who returns when."""
 
-    Attributes
-    ----------
-    name
-        How messages call it.
-    effect, se
-        Log hazard ratio.
-    later
-        By how much the log hazard ratio is larger after the change.
-    share, chance
-        Shares of returns that may come after it, and their probabilities, shape (part,).
-    """
-
-    name: str
+    name: str  #: How messages call it.
+    #: effect, se: log hazard ratio.
     effect: float
     se: float
-    later: float
+    later: float  #: By how much the log hazard ratio is larger after the change.
+    #: share, chance: shares of returns that may come after it, and their probabilities, shape (part,).
     share: Array
     chance: Array
 
@@ -229,24 +197,14 @@ class Averaged:
 
 
 class Report(NamedTuple):
-    """One number of a study that is normal around what its hazard ratio makes of it.
+    """One number of a study that is normal around what its hazard ratio makes of it."""
 
-    Attributes
-    ----------
-    kind
-        One of `KINDS`.
-    value, se
-        On the scale of the kind; no `se` where it follows from people and curve.
-    at
-        Day, horizon or share that it is about.
-    arm
-        1 for the programme, 0 for the comparison; of differences of arms it says nothing.
-    """
-
-    kind: str
+    kind: str  #: One of `KINDS`.
+    #: value, se: on the scale of the kind; no `se` where it follows from people and curve.
     value: float
     se: float
-    at: float
+    at: float  #: Day, horizon or share that it is about.
+    #: 1 for the programme, 0 for the comparison; of differences of arms it says nothing.
     arm: int = 1
 
     def quantiles(self) -> list["Report"]:
@@ -265,27 +223,13 @@ class Kind(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class People:
-    """Two arms of people on a grid of the comparison's cumulative hazard, for influence functions.
+    """Two arms of people on a grid of the comparison's cumulative hazard, for influence functions."""
 
-    Attributes
-    ----------
-    theta
-        Log hazard ratio.
-    curve
-        Of the comparison.
-    n
-        People, shape (2,): comparison, programme.
-    day
-        Grid, shape (point,).
-    step
-        Increments of the comparison's cumulative hazard, shape (point,).
-    """
-
-    theta: float
-    curve: ReturnCurve
-    n: Array
-    day: Array
-    step: Array
+    theta: float  #: Log hazard ratio.
+    curve: ReturnCurve  #: Of the comparison.
+    n: Array  #: People, shape (2,): comparison, programme.
+    day: Array  #: Grid, shape (point,).
+    step: Array  #: Increments of the comparison's cumulative hazard, shape (point,).
 
     @classmethod
     def of(cls, theta: float, curve: ReturnCurve, n: Array, end: float) -> "People":
@@ -431,24 +375,12 @@ KINDS: Final[dict[str, Kind]] = {
 
 
 class Back(NamedTuple):
-    """People back at work by dates: first returns, so that they never fall.
+    """People back at work by dates: first returns, so that they never fall."""
 
-    Attributes
-    ----------
-    day
-        Ascending, shape (date,).
-    events
-        Shape (2, date): comparison, programme.
-    n
-        People, shape (2,).
-    ratio
-        The ratio of shares that they were made of; 0 where people were counted.
-    """
-
-    day: Array
-    events: Array
-    n: Array
-    ratio: float = 0.0
+    day: Array  #: Ascending, shape (date,).
+    events: Array  #: Shape (2, date): comparison, programme.
+    n: Array  #: People, shape (2,).
+    ratio: float = 0.0  #: The ratio of shares that they were made of; 0 where people were counted.
 
     def log(self, arms: BothArms, only: Sequence[int] = (0, 1)) -> Array:
         """Log probability of the counts, or of those of one arm; the numbers of both broadcast."""

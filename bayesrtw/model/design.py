@@ -29,69 +29,38 @@ BOTH = ("mu", "mu_studies")
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A reported linear combination of the fixed coefficients.
+    """A reported linear combination of the fixed coefficients."""
 
-    Attributes
-    ----------
-    dim
-        Its dimension, or None for a scalar.
-    labels
-        Coordinate of that dimension; one empty label for a scalar.
-    combine
-        Shape (label, column): the quantity is ``combine @ b``.
-    """
-
-    dim: str | None
-    labels: tuple[str, ...]
-    combine: Array
+    dim: str | None  #: Its dimension, or None for a scalar.
+    labels: tuple[str, ...]  #: Coordinate of that dimension; one empty label for a scalar.
+    combine: Array  #: Shape (label, column): the quantity is ``combine @ b``.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mix:
-    """The studies' mix: what the model expects of each study, and each study's share.
+    """The studies' mix: what the model expects of each study, and each study's share."""
 
-    Attributes
-    ----------
-    rows
-        Distinct rows of the effects' design, shape (part, column).
-    share
-        Share of the studies with that row, shape (part,); they sum to one. A study with several rows
-        counts once.
-    along
-        Their places among the SDs of the random terms, shape (part, term), see `Grouped.along`.
-    """
-
-    rows: Array
+    rows: Array  #: Distinct rows of the effects' design, shape (part, column).
+    #: Share of the studies with that row, shape (part,); they sum to one. A study with several rows counts
+    #: once.
     share: Array
+    #: Their places among the SDs of the random terms, shape (part, term), see `Grouped.along`.
     along: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """Estimates whose sampling errors are correlated.
+    """Estimates whose sampling errors are correlated."""
 
-    Attributes
-    ----------
-    rows
-        Which estimates, shape (member,).
-    covariance
-        Their sampling covariance, shape (member, member); with a correlation of one where that is
-        unknown.
-    bias
-        Variances of known biases, which are independent, shape (member,).
-    excess
-        Cluster sizes minus one, shape (member,): ``icc`` times these inflates the covariance.
-    correlation
-        Name of the hyperparameter that multiplies some of what is off the diagonal; empty if all is known.
-    scaled
-        What it multiplies, shape (member, member).
-    """
-
-    rows: NDArray[np.intp]
+    rows: NDArray[np.intp]  #: Which estimates, shape (member,).
+    #: Their sampling covariance, shape (member, member); with a correlation of one where that is unknown.
     covariance: Array
-    bias: Array
+    bias: Array  #: Variances of known biases, which are independent, shape (member,).
+    #: Cluster sizes minus one, shape (member,): ``icc`` times these inflates the covariance.
     excess: Array
+    #: Name of the hyperparameter that multiplies some of what is off the diagonal; empty if all is known.
     correlation: str = ""
+    #: What it multiplies, shape (member, member).
     scaled: NDArray[np.bool_] = field(default_factory=lambda: np.zeros((1, 1), dtype=bool))
 
     def kept(self, stays: NDArray[np.bool_], rows: NDArray[np.intp]) -> "Block":
@@ -108,90 +77,52 @@ class Block:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PriorMixture:
-    """A coefficient whose prior is a mixture of normals.
+    """A coefficient whose prior is a mixture of normals."""
 
-    Attributes
-    ----------
-    column
-        Which column it multiplies.
-    parts
-        The normals.
-    """
-
-    column: int
-    parts: NormalParts
+    column: int  #: Which column it multiplies.
+    parts: NormalParts  #: The normals.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Design:
-    """Labelled arrays of a Gaussian model: effect ~ N(X b + random effects, sampling covariance).
+    """Labelled arrays of a Gaussian model: effect ~ N(X b + random effects, sampling covariance)."""
 
-    Attributes
-    ----------
-    effect, se
-        Shape (estimate,), analysis scale; known biases are taken off, and their variance is in se.
-    columns
-        X, shape (estimate, column).
-    mean, precision
-        Prior of b, shape (column,); precision 0 is flat.
-    quantities
-        What is reported of b: ``mu``, ``mu_studies``, ``beta``, ``mu_level``.
-    grouped
-        The random terms.
-    hyper
-        Hyperparameters, name to prior.
-    labels, studies
-        Names of the estimates and of their studies, shape (estimate,).
-    levels
-        Categorical column to the level of each estimate.
-    blocks
-        Estimates whose sampling errors are correlated; disjoint.
-    excess
-        Cluster sizes minus one, shape (estimate,): the hyperparameter ``icc`` times these inflates
-        sampling variances; None if nothing does. Where known biases are part of se, as much less.
-    mixture
-        The coefficient whose prior is a mixture of normals, if there is one; its precision is 0.
-    biased
-        Columns that belong to biases and not to effects, shape (column,); None if there are none.
-    scatter
-        Hyperparameters whose square, times the factor, is added to sampling variances.
-    shift
-        Hyperparameters that, times the factor, are added to estimates.
-    pooled
-        Name of the pooled mean that is the headline, see `BOTH`.
-    spoken
-        Which rows the pooled mean speaks of, those that no `Indicator` marks, shape (estimate,); None
-        where no moderator is a line or has levels.
-    mix
-        The mix of the studies of these rows; None with them.
-    unreported
-        Estimates whose level of a moderator is missing; `columns` hold their mean rows. None where there are
-        none.
-    uncertain
-        Values of a numeric moderator that are missing; `columns` hold their means. None where there are none.
-    """
-
+    #: effect, se: shape (estimate,), analysis scale; known biases are taken off, and their variance is in se.
     effect: Array
     se: Array
-    columns: Array
+    columns: Array  #: X, shape (estimate, column).
+    #: mean, precision: prior of b, shape (column,); precision 0 is flat.
     mean: Array
     precision: Array
+    #: What is reported of b: ``mu``, ``mu_studies``, ``beta``, ``mu_level``.
     quantities: Mapping[str, Quantity]
-    grouped: tuple[Grouped, ...]
-    hyper: Mapping[str, Prior]
+    grouped: tuple[Grouped, ...]  #: The random terms.
+    hyper: Mapping[str, Prior]  #: Hyperparameters, name to prior.
+    #: labels, studies: names of the estimates and of their studies, shape (estimate,).
     labels: NDArray[np.object_]
     studies: NDArray[np.object_]
-    levels: Mapping[str, NDArray[np.object_]]
-    blocks: tuple[Block, ...] = ()
+    levels: Mapping[str, NDArray[np.object_]]  #: Categorical column to the level of each estimate.
+    blocks: tuple[Block, ...] = ()  #: Estimates whose sampling errors are correlated; disjoint.
+    #: Cluster sizes minus one, shape (estimate,): the hyperparameter ``icc`` times these inflates sampling
+    #: variances; None if nothing does. Where known biases are part of se, as much less.
     excess: Array | None = None
+    #: The coefficient whose prior is a mixture of normals, if there is one; its precision is 0.
     mixture: PriorMixture | None = None
+    #: Columns that belong to biases and not to effects, shape (column,); None if there are none.
     biased: NDArray[np.bool_] | None = None
+    #: Hyperparameters whose square, times the factor, is added to sampling variances.
     scatter: tuple[Carried, ...] = ()
+    #: Hyperparameters that, times the factor, are added to estimates.
     shift: tuple[Carried, ...] = ()
-    pooled: str = "mu"
+    pooled: str = "mu"  #: Name of the pooled mean that is the headline, see `BOTH`.
+    #: Which rows the pooled mean speaks of, those that no `Indicator` marks, shape (estimate,); None where no
+    #: moderator is a line or has levels.
     spoken: NDArray[np.bool_] | None = None
-    mix: Mix | None = None
+    mix: Mix | None = None  #: The mix of the studies of these rows; None with them.
+    #: Estimates whose level of a moderator is missing; `columns` hold their mean rows. None where there are
+    #: none.
     unreported: Untold | None = None
+    #: Values of a numeric moderator that are missing; `columns` hold their means. None where there are none.
     uncertain: Uncertain | None = None
 
     @property
@@ -367,28 +298,17 @@ def spoken(model: Model, evidence: Evidence) -> NDArray[np.bool_] | None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CurvedDesign:
-    """Arrays of a model that is not normal given its hyperparameters.
+    """Arrays of a model that is not normal given its hyperparameters."""
 
-    Attributes
-    ----------
-    near
-        The same model with a normal near each site: names, columns, groups. Its ``effect`` and ``se`` say
-        where to begin and are no data.
-    sites
-        What was observed.
-    offset, variance
-        Mean and variance of known biases, shape (estimate,); analysis scale.
-    risks
-        Biases that estimates may have.
-    thinning
-        The selection that has let the rows through, if there is one.
-    """
-
+    #: The same model with a normal near each site: names, columns, groups. Its ``effect`` and ``se`` say
+    #: where to begin and are no data.
     near: Design
-    sites: Sites
+    sites: Sites  #: What was observed.
+    #: offset, variance: mean and variance of known biases, shape (estimate,); analysis scale.
     offset: Array
     variance: Array
-    risks: tuple[AtRisk, ...]
+    risks: tuple[AtRisk, ...]  #: Biases that estimates may have.
+    #: The selection that has let the rows through, if there is one.
     thinning: Thinning | None = None
 
     def moved(self, by: Array) -> "CurvedDesign":

@@ -33,27 +33,13 @@ MOST = 1_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Margins:
-    """One table given its margins.
+    """One table given its margins."""
 
-    Attributes
-    ----------
-    name
-        How messages call it.
-    events
-        Of the programme's group.
-    outcomes
-        What that number may be, shape (outcome,).
-    log_weight
-        Log of how many ways there are to each, shape (outcome,).
-    estimate
-        Log odds ratio of each, shape (outcome,).
-    """
-
-    name: str
-    events: float
-    outcomes: Array
-    log_weight: Array
-    estimate: Array
+    name: str  #: How messages call it.
+    events: float  #: Of the programme's group.
+    outcomes: Array  #: What that number may be, shape (outcome,).
+    log_weight: Array  #: Log of how many ways there are to each, shape (outcome,).
+    estimate: Array  #: Log odds ratio of each, shape (outcome,).
 
     def log(self, theta: Array) -> Array:
         """See `OneStudy`."""

@@ -20,39 +20,21 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OpenParts:
-    """What each estimate may be where parts of an arm stand open; see `bayesrtw.model.unreported.Unreported`.
+    """What each estimate may be where parts of an arm stand open; see `unreported.Unreported`."""
 
-    Attributes
-    ----------
-    column
-        What components are called.
-    names
-        Parts that stand open somewhere, of one side each.
-    told
-        Whether the arm of an estimate has the part, shape (estimate, part): 1, 0, or -1 where nobody says.
-    arm
-        Whose arm tells, shape (estimate, part): an arm is counted once, whatever rows it stands in.
-    unit
-        Whose arm stands open, shape (estimate, part): estimates of one arm have one number; -1 elsewhere.
-    alternatives
-        Rows of the design, shape (estimate, alternative, column); the last is repeated where there are fewer.
-    has
-        Whether an alternative has the part, shape (estimate, alternative, part).
-    prior
-        Of the share of arms with the part, and of those without, shape (2,).
-    delta
-        What is added to the log odds of a part where it stands open, shape (part,).
-    """
-
-    column: str
-    names: tuple[str, ...]
+    column: str  #: What components are called.
+    names: tuple[str, ...]  #: Parts that stand open somewhere, of one side each.
+    #: Whether the arm of an estimate has the part, shape (estimate, part): 1, 0, or -1 where nobody says.
     told: Index
+    #: Whose arm tells, shape (estimate, part): an arm is counted once, whatever rows it stands in.
     arm: Index
+    #: Whose arm stands open, shape (estimate, part): estimates of one arm have one number; -1 elsewhere.
     unit: Index
+    #: Rows of the design, shape (estimate, alternative, column); the last is repeated where there are fewer.
     alternatives: Array
-    has: Mask
-    prior: Array
-    delta: Array
+    has: Mask  #: Whether an alternative has the part, shape (estimate, alternative, part).
+    prior: Array  #: Of the share of arms with the part, and of those without, shape (2,).
+    delta: Array  #: What is added to the log odds of a part where it stands open, shape (part,).
 
     @property
     def index(self) -> Index:

@@ -65,32 +65,16 @@ EXCESS, CLOSE = 9.0, 1.0
 
 @dataclass(frozen=True, eq=False)
 class Returns:
-    """Everything that one study reports, as a function of its log hazard ratio; see `OneStudy`.
+    """Everything that one study reports, as a function of its log hazard ratio; see `OneStudy`."""
 
-    Attributes
-    ----------
-    name
-        How messages call it.
-    numbers
-        Numbers that are normal.
-    seen
-        Counts at dates, if there are any.
-    n
-        People, shape (2,): comparison, programme.
-    shape
-        Curves that the comparison may have.
-    excess
-        Kind to the SD of log hazard ratios by which its numbers miss; ``counts`` among them.
-    change
-        A day, and by how much the log hazard ratio is larger after it.
-    """
-
-    name: str
-    numbers: tuple[Report, ...]
-    seen: Back | None
-    n: Array
-    shape: Shape
+    name: str  #: How messages call it.
+    numbers: tuple[Report, ...]  #: Numbers that are normal.
+    seen: Back | None  #: Counts at dates, if there are any.
+    n: Array  #: People, shape (2,): comparison, programme.
+    shape: Shape  #: Curves that the comparison may have.
+    #: Kind to the SD of log hazard ratios by which its numbers miss; ``counts`` among them.
     excess: dict[str, float]
+    #: A day, and by how much the log hazard ratio is larger after it.
     change: tuple[float, float] = (0.0, 0.0)
 
     def arms(self, theta: Array, curve: ReturnCurve) -> BothArms:

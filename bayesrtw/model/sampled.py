@@ -32,23 +32,7 @@ def see(
 ) -> None:
     """Add the observed variable to the PyMC model in context, summed over levels that are missing.
 
-    Parameters
-    ----------
-    kind
-        How messages call the likelihood.
-    eta
-        Means, shape (estimate,); of silent estimates without what their level adds.
-    allocations
-        What silent estimates may be.
-    logp
-        Log density of each estimate by its value, its mean, and what else is `given`.
-    observed, given
-        What was seen, and further variables of the graph.
-
-    Raises
-    ------
-    SpecError
-        If estimates may be biased, which only the exact engine sums over here.
+    `eta` (estimate,).
     """
     import pymc as pm  # noqa: PLC0415
     import pytensor.tensor as pt  # noqa: PLC0415

@@ -42,18 +42,12 @@ class Bounds(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UnknownScale:
-    """Estimates that are normal given their errors, which are one of several; see `Sites`.
+    """Estimates that are normal given their errors, which are one of several; see `Sites`."""
 
-    Attributes
-    ----------
-    seen, se
-        Estimates and the middles of their errors, shape (unit,); analysis scale.
-    log_weight, variance
-        Of each error that it may be, shape (unit, part).
-    """
-
+    #: seen, se: estimates and the middles of their errors, shape (unit,); analysis scale.
     seen: Array
     se: Array
+    #: log_weight, variance: of each error that it may be, shape (unit, part).
     log_weight: Array
     variance: Array
 

@@ -45,25 +45,14 @@ ROWS = 64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Distribution:
-    """The continuous posterior of one hyperparameter, as a Legendre series of its density in u.
+    """The continuous posterior of one hyperparameter, as a Legendre series of its density in u."""
 
-    Attributes
-    ----------
-    axis
-        The coordinate.
-    low, high
-        Its range.
-    density
-        Legendre coefficients of the density on x in [-1, 1].
-    cumulative
-        Legendre coefficients of its integral from -1.
-    """
-
-    axis: Axis
+    axis: Axis  #: The coordinate.
+    #: low, high: its range.
     low: float
     high: float
-    density: Array
-    cumulative: Array
+    density: Array  #: Legendre coefficients of the density on x in [-1, 1].
+    cumulative: Array  #: Legendre coefficients of its integral from -1.
 
     def cdf(self, value: Array) -> Array:
         """P(hyperparameter <= value)."""
@@ -178,17 +167,10 @@ def series(weight: Array, axis: Axis, low: float, high: float) -> Distribution:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Marginal:
-    """Marginal posterior of one hyperparameter on a Gauss-Legendre rule.
+    """Marginal posterior of one hyperparameter on a Gauss-Legendre rule."""
 
-    Attributes
-    ----------
-    weight
-        Share of each node of the rule, shape (node,).
-    low, high
-        Range of the coordinate.
-    """
-
-    weight: Array
+    weight: Array  #: Share of each node of the rule, shape (node,).
+    #: low, high: range of the coordinate.
     low: float
     high: float
 

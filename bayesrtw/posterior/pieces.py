@@ -23,21 +23,14 @@ ROUNDED = 1e-13
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pieces:
-    """Results that a selection lets through with weights that differ between intervals.
+    """Results that a selection lets through with weights that differ between intervals."""
 
-    Attributes
-    ----------
-    ends
-        Of the intervals, ascending, shape (piece + 1,); the first and last are infinite.
-    weight
-        Shares of the normals in each interval, shape (piece, normal): they need not sum to one, and what
-        they give inside the intervals does.
-    mean, sd
-        Of the normals, shape (normal,); analysis scale.
-    """
-
+    #: Of the intervals, ascending, shape (piece + 1,); the first and last are infinite.
     ends: Array
+    #: Shares of the normals in each interval, shape (piece, normal): they need not sum to one, and what they
+    #: give inside the intervals does.
     weight: Array
+    #: mean, sd: of the normals, shape (normal,); analysis scale.
     mean: Array
     sd: Array
 
@@ -117,18 +110,10 @@ def _mass(low: Array, high: Array) -> Array:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outcomes:
-    """Results that are one of a list of values: what counts can be.
+    """Results that are one of a list of values: what counts can be."""
 
-    Attributes
-    ----------
-    value
-        Ascending, shape (point,); analysis scale.
-    weight
-        Probabilities that sum to one, shape (point,).
-    """
-
-    value: Array
-    weight: Array
+    value: Array  #: Ascending, shape (point,); analysis scale.
+    weight: Array  #: Probabilities that sum to one, shape (point,).
 
     def below(self, x: ArrayLike) -> Array:
         """Give P(X < x) and half of P(X = x), of any shape."""

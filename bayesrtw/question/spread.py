@@ -31,29 +31,20 @@ POINTS = 4001
 
 @dataclass(frozen=True, eq=False)
 class OverSpread:
-    """A posterior averaged over an SD; it answers where a fit does (`bayesrtw.engine.fitted.Expects`).
+    """A posterior averaged over an SD; it answers where a fit does (`bayesrtw.engine.fitted.Expects`)."""
 
-    Attributes
-    ----------
-    model, evidence
-        The model whose coefficients are asked for, and its rows.
-    prior
-        Of the SD.
-    fits
-        One a value of the SD: of the model with more coefficients, which vary by it.
-    node, weight, log_total
-        Places of these values, see `_share`, and their posterior shares, shape (node,); the log evidence.
-    into
-        Coefficients of the model as combinations of those of the fits, shape (column, column of a fit).
-    """
-
+    #: model, evidence: the model whose coefficients are asked for, and its rows.
     model: Model
     evidence: Evidence
-    prior: Prior
+    prior: Prior  #: Of the SD.
+    #: One a value of the SD: of the model with more coefficients, which vary by it.
     fits: tuple[Fitted, ...]
+    #: node, weight, log_total: places of these values, see `_share`, and their posterior shares, shape
+    #: (node,); the log evidence.
     node: Array
     weight: Array
     log_total: float
+    #: Coefficients of the model as combinations of those of the fits, shape (column, column of a fit).
     into: Array
 
     @property

@@ -35,25 +35,15 @@ _NOTE: Final = re.compile(
 
 @dataclass(slots=True)
 class Results:
-    """Rows that hold results, under a header that may have another column.
+    """Rows that hold results, under a header that may have another column."""
 
-    Attributes
-    ----------
-    header
-        Headings.
-    rows, lines
-        Cells, and the line of each row in its file.
-    totals
-        Rows that sum up others, which were left out: line and first cell of each.
-    said
-        What was decided, in words.
-    """
-
-    header: list[str]
+    header: list[str]  #: Headings.
+    #: rows, lines: cells, and the line of each row in its file.
     rows: list[list[str]]
     lines: list[int]
+    #: Rows that sum up others, which were left out: line and first cell of each.
     totals: list[tuple[int, str]] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)  #: What was decided, in words.
 
     def keep(self, places: Sequence[int]) -> None:
         """Leave out the other rows."""

@@ -114,26 +114,15 @@ _MARKED: Final = re.compile(r"[+-]?[\d.,]*\d([eE][+-]?\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table as text.
+    """A table as text."""
 
-    Attributes
-    ----------
-    table
-        Heading to cells, and the line of each row in its file.
-    said
-        What was decided to read it, in words; joined they are one line.
-    totals
-        Rows that sum up others, which were left out: line and first cell of each.
-    comma
-        Whether numbers have decimal commas; those of whole cells are points here already.
-    percent
-        Headings of columns in whose cells a percent sign stood, which is left out: in all that are not 0?
-    """
-
-    table: Table
-    said: tuple[str, ...] = ()
+    table: Table  #: Heading to cells, and the line of each row in its file.
+    said: tuple[str, ...] = ()  #: What was decided to read it, in words; joined they are one line.
+    #: Rows that sum up others, which were left out: line and first cell of each.
     totals: tuple[tuple[int, str], ...] = ()
+    #: Whether numbers have decimal commas; those of whole cells are points here already.
     comma: bool = False
+    #: Headings of columns in whose cells a percent sign stood, which is left out: in all that are not 0?
     percent: Mapping[str, bool] = field(default_factory=dict)
 
 

@@ -45,21 +45,11 @@ LEVELS: Final = {str(level): f"{level / 100:g}" for level in (68, 80, 84, 90, 95
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """What a heading may mean.
+    """What a heading may mean."""
 
-    Attributes
-    ----------
-    use
-        ``name, text, side, effect, spread, quantity, arm, whole, set`` or ``sum``.
-    role
-        The column of this package.
-    implies
-        The measure, or what is printed, that the heading names.
-    """
-
-    use: str
-    role: str
-    implies: str = ""
+    use: str  #: ``name, text, side, effect, spread, quantity, arm, whole, set`` or ``sum``.
+    role: str  #: The column of this package.
+    implies: str = ""  #: The measure, or what is printed, that the heading names.
 
 
 def without_notes(heading: str) -> str:

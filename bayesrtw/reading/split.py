@@ -122,20 +122,11 @@ _RAISED: Final = re.compile(r"(?<=\d)[·∙‧⋅](?=\d)")
 
 @dataclass(slots=True)
 class Split:
-    """Columns, one number a cell.
+    """Columns, one number a cell."""
 
-    Attributes
-    ----------
-    columns
-        Heading to cells.
-    said
-        Which columns held several numbers, in words.
-    percent
-        Headings of numbers that had a percent sign, which is left out: in all rows?
-    """
-
-    columns: dict[str, list[str]] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
+    columns: dict[str, list[str]] = field(default_factory=dict)  #: Heading to cells.
+    said: list[str] = field(default_factory=list)  #: Which columns held several numbers, in words.
+    #: Headings of numbers that had a percent sign, which is left out: in all rows?
     percent: dict[str, bool] = field(default_factory=dict)
 
 
