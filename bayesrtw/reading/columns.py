@@ -4,7 +4,6 @@ Nothing is guessed: where a table can be read in two ways, both are named with t
 and a reading that the values contradict is refused.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -14,6 +13,7 @@ import numpy as np
 from bayesrtw.errors import EvidenceError
 from bayesrtw.evidence.cells import Table
 from bayesrtw.evidence.measure import MEASURES, measure_called
+from bayesrtw.evidence.rows import all_numbers
 from bayesrtw.reading.arms import arms_in, compared_rows, contrasts
 from bayesrtw.reading.cleaned import (
     are_designs,
@@ -280,20 +280,13 @@ def _texts(columns: Mapping[str, list[str]], roles: Mapping[str, str]) -> dict[s
             role = word.role
             if role in roles or role in found:
                 continue
-            numbers = role in ("treatment", "outcome", "comparison") and _numeric(cells)
+            numbers = role in ("treatment", "outcome", "comparison") and all_numbers(cells)
             measures = role not in ("measure", "reported") or any(map(measure_called, cells))
             if numbers or not measures or (role == "design" and not are_designs(cells)):
                 continue
             found[role] = heading
             break
     return found
-
-
-def _numeric(cells: Sequence[str]) -> bool:
-    try:
-        return any(cells) and all(math.isfinite(float(cell)) for cell in cells if cell)
-    except ValueError:
-        return False
 
 
 def _way(
@@ -345,9 +338,9 @@ def _way(
 def _mostly_numbers(cells: Sequence[str]) -> bool:
     """Whether a column holds numbers, perhaps with a cell or two that are none."""
     there = [cell for cell in cells if cell]
-    if _numeric(there):
+    if all_numbers(there):
         return True
-    return bool(there) and 2 * sum(_numeric((cell,)) for cell in there) >= len(there)
+    return bool(there) and 2 * sum(all_numbers((cell,)) for cell in there) >= len(there)
 
 
 def _completed(columns: Mapping[str, list[str]], roles: Mapping[str, str]) -> Way:

@@ -369,12 +369,12 @@ def _header(draft: _Draft, known: Callable[[str], bool]) -> list[str]:
         place = 0
     header = list(rows[place])
     if place and len(set(filter(None, header))) < len(list(filter(None, header))):
-        header = _under(rows[place - 1], header)
+        header = _over(rows[place - 1], header, every=False)[: len(header)]
     if place:
         draft.said.append(f"headings in row {draft.lines[place]}, rows above it left out")
     first = place + 1
     if first < len(rows) and _parts(rows[first], header):
-        header, first = _over(header, rows[first]), first + 1
+        header, first = _over(header, rows[first], every=True), first + 1
     # A title above headings that stand again is of the first of several sections.
     titled = bool(place) and breadth(rows[place - 1]) == 1 and rows[place] in rows[first:]
     titles = [place - 1] if titled else []
@@ -392,16 +392,6 @@ def _header(draft: _Draft, known: Callable[[str], bool]) -> list[str]:
     return header
 
 
-def _under(above: Sequence[str], header: Sequence[str]) -> list[str]:
-    """Join headings with the wider ones above them, such as the names of two groups."""
-    joined, label = [], ""
-    for place, name in enumerate(header):
-        wider = above[place] if place < len(above) else ""
-        label = wider or label
-        joined.append(f"{label} {name}" if name and header.count(name) > 1 else name or wider)
-    return joined
-
-
 def _parts(row: Sequence[str], header: Sequence[str]) -> bool:
     """Whether a row below the headings has headings of the columns that wider ones stand over."""
     pairs = list(zip(header, row, strict=False))
@@ -409,12 +399,13 @@ def _parts(row: Sequence[str], header: Sequence[str]) -> bool:
     return words and any(b and not a for a, b in pairs) and not any(row[:1]) and any(header[:1])
 
 
-def _over(header: Sequence[str], below: Sequence[str]) -> list[str]:
-    """Join headings with the narrower ones below them."""
+def _over(wide: Sequence[str], narrow: Sequence[str], *, every: bool) -> list[str]:
+    """Join headings with the wider ones above them: all, or those that stand several times."""
     joined, label = [], ""
-    for name, part in zip_longest(header, below, fillvalue=""):
+    for name, part in zip_longest(wide, narrow, fillvalue=""):
         label = name or label
-        joined.append(f"{label} {part}" if part else name)
+        told = part and (every or narrow.count(part) > 1)
+        joined.append(f"{label} {part}" if told else part or name)
     return joined
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from bayesrtw.errors import shown
 from bayesrtw.evidence.frame import ONLY_RETURNS
 from bayesrtw.evidence.measure import DIAGNOSTIC
+from bayesrtw.evidence.rows import all_numbers
 from bayesrtw.reading.cleaned import floats
 from bayesrtw.reading.headings import (
     LEVELS,
@@ -29,7 +30,7 @@ def unread(
     """Say what a table without a readable result is."""
     short = {bare(heading): heading for heading in columns}
     free = {h: c for h, c in columns.items() if h not in (*roles.values(), *texts.values())}
-    numbers = {h: c for h, c in free.items() if _numbers(c)}
+    numbers = {h: c for h, c in free.items() if all_numbers(c)}
     if any(test <= short.keys() for test in _TESTS):
         return f"counts of a test against the truth: {DIAGNOSTIC}."
     for found in (
@@ -70,13 +71,6 @@ def of_groups(ways: Sequence[Way]) -> tuple[list[Way], str]:
         "mean in se_mean_t and se_mean_c: (upper - lower) / 3.92 of a 95 % interval (2 t with n - 1 degrees "
         "of freedom in place of 3.92 in groups below 60)"
     )
-
-
-def _numbers(cells: Sequence[str]) -> bool:
-    try:
-        return any(cells) and all(math.isfinite(float(cell)) for cell in cells if cell)
-    except ValueError:
-        return False
 
 
 def _level_unknown(columns: Mapping[str, Sequence[str]]) -> str:
