@@ -415,7 +415,7 @@ class Curved:
         apart = self.curved.thinning is not None or self.design.uncertain is not None
         # Of many coefficients what is cheap is asked itself.
         cheap = width > MOST_PRODUCT and np.max(self.curved.sites.sizes) <= DEAR
-        few = self.size == single(width) and bool(self.problem.nested)
+        few = self.size == single(width)
         if not width or not len(rows) or apart or few or (cheap and not self.by_series):
             return place
         offset, own, noise = self.reach(values)

@@ -20,6 +20,7 @@ from bayesrtw.engine.curved_kernels import Combined, kernels, one_of
 from bayesrtw.engine.curved_near import blended_of, fewer, moved, other
 from bayesrtw.engine.curved_nodes import (
     COARSE,
+    SERVED,
     SPARSE,
     Laid,
     Looks,
@@ -31,6 +32,7 @@ from bayesrtw.engine.curved_nodes import (
     nodes_of,
     outside,
     refined,
+    rungs,
     settled,
     unserved,
 )
@@ -71,9 +73,8 @@ Mask = NDArray[np.bool_]
 
 #: Movement at which no finer rule is tried: with one coefficient they are cheap.
 AIM = {0: 1e-8, 1: 1e-8}
-#: How many times the aim the series of a hyperparameter's density may leave out: its quantiles are right to a
-#: twentieth of that; and the aim below which the least nodes of one never suffice.
-SERVED, STRICT = 20.0, 1e-7
+#: The aim below which the least nodes of one hyperparameter never suffice.
+STRICT = 1e-7
 #: Place of the coarser of the first two rules among `sizes`, by the number of coefficients.
 FIRST = {0: 0, 1: 0, 2: 1, 3: 1}
 #: Densities of sites in one look up to which finer rules are tried for more than the tolerance.
@@ -516,35 +517,40 @@ def fit_curved(
     steps = HEAVY if design.risks and width == 1 else steps
     allowed = max(allowed_of(design)[0], tolerance)
     rough = curved_of(design, steps[0], kept)
-    quick = rough.by_series and not design.risks  # Laplace's approximation places nodes as well.
+    quick = bool(width) and not design.risks  # Laplace's approximation places nodes as well.
     seen = Looks(curved_of(design, single(width), kept) if quick else rough)
-    dims, coarse, error, before = len(rough.names), None, math.inf, math.inf
+    dims, coarse, error, moved = len(rough.names), None, math.inf, math.inf
     known = 0.0, 0.0
     if foretelling.coarse(rough):
-        known = foretelling.stated(rough, nodes_of(seen, COARSE[0])[0])
+        known = foretelling.stated(rough, nodes_of(seen, COARSE[:1])[0])
     told = allowed < known[0] <= foretelling.STATED
     if not told:
         foretelling.foretold(design, kept, allowed)
     first = FIRST.get(width, 1)
-    cheap = cost(curved_of(design, steps[first], kept), 40) < CHEAP
+    points = counts_of(model)[-1] ** dims if dims > 1 else 40
+    cheap = cost(curved_of(design, steps[first], kept), points) < CHEAP
     aim = max(AIM.get(width, allowed) if cheap else allowed, tolerance)
     allowed, aim = (foretelling.STATED, foretelling.STATED) if told else (allowed, aim)
-    counts = counts_of(model)[int(dims == 1 and (aim < STRICT or quick)) :]
-    for count in COARSE if told else counts:
-        nodes, outer = nodes_of(seen, count)
+    tried = COARSE if told else counts_of(model)[int(dims == 1 and (aim < STRICT or quick)) :]
+    counts = rungs(seen, aim) if quick and dims == 2 else [(each,) * dims for each in tried]
+    for each in counts:
+        nodes, outer = nodes_of(seen, each)
+        if dims == 1 and not told and each != counts[-1] and unserved(nodes) > SERVED * aim:
+            continue  # The density that placed them tells what a series through them leaves out.
         foretelling.affordable(middle := curved_of(design, steps[first], kept), len(outer))
         laid = Laid(middle, middle.look(nodes.values, seen.place(nodes.values)))
         two = laid, laid
         fit = CurvedFit(model, evidence, design, kept, nodes, outer, *two, (1.0, 1.0), math.inf)
         if coarse is not None:
-            before, error = error, apart(fit.figures(laid), coarse.figures(coarse.fine))
+            before, moved = moved, apart(fit.figures(laid), coarse.figures(coarse.fine))
+            error = settled(moved, before, aim) if dims > 1 else moved
         served = dims != 1 or fit._outside() <= aim
         error = min(error, fit.left_out() if dims == 1 else math.inf)
         if (error <= aim and served) or not dims:
             break
         seen, coarse = seen if served else Looks(rough), fit
     bound = max(bound, allowed)
-    error = settled(error, before, bound) if dims > 1 else error
+    error = settled(moved, before, bound) if dims > 1 and error > bound else error
     if dims and error > bound:
         raise ConvergenceError(
             f"Exact: the answer still moves by {error:.1e} at the most nodes of {dims} hyperparameters; use "

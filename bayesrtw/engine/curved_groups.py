@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from bayesrtw.engine.cubature import MOST_PRODUCT, rule
+from bayesrtw.engine.cubature import MOST_PRODUCT, rule, single
 from bayesrtw.engine.curved_place import Place
 from bayesrtw.engine.group_series import ENOUGH, Series, Spanned, again, series, spanned
 from bayesrtw.engine.problem import Problem
@@ -118,7 +118,9 @@ def densities(look: Look, b: Array, log: Array | None) -> Array:
             left[each.of.groups[own]] = False
     if left.any():
         groups = np.flatnonzero(left)
-        needs = needed(look, b, groups)
+        # One node a point places nodes of the hyperparameters, and answers nothing.
+        places = look.curved.size == single(b.shape[2])
+        needs = np.full(len(groups), NODES[0]) if places else needed(look, b, groups)
         for size in np.unique(needs).tolist():
             found += _inside(look, b[:, :, None], groups[needs == size], size).sum(axis=-1)
     # Beyond its ends a series stays as it is there: groups are asked at nodes that matter for all that.

@@ -39,6 +39,9 @@ NEIGHBOUR = 1e-5
 TRIFLE, WORTH = 1e-10, 0.9
 #: How near to its own end a range must reach to end there.
 EDGE = 1e-9
+#: How many times the aim the series of a hyperparameter's density may leave out: its quantiles are right to a
+#: twentieth of that.
+SERVED = 20.0
 #: Logs of a posterior that nodes reach down: where its tail falls by less than this over a node for each unit
 #: of the log of an SD, none serve.
 DIGITS = 36.0
@@ -198,7 +201,22 @@ def _key(flat: tuple[Array, ...]) -> bytes:
     return b"".join(np.ascontiguousarray(value).tobytes() for value in flat)
 
 
-def nodes_of(seen: Looks, count: int) -> tuple[Nodes, Array]:
+def rungs(seen: Looks, aim: float) -> list[tuple[int, ...]]:
+    """Say how many nodes two hyperparameters need, each by itself, by the density that places them.
+
+    The coarser of two that are held against each other comes first, and one that is finer last.
+    """
+    ladder, own = (*COARSE[:2], *COUNTS[1]), [1, 1]
+    while True:
+        nodes, _ = nodes_of(seen, tuple(ladder[each] for each in own))
+        short = [unresolved(nodes, place) > SERVED * aim for place in range(2)]
+        grown = [min(each + does, len(ladder) - 2) for each, does in zip(own, short, strict=True)]
+        if grown == own:
+            return [tuple(ladder[each + step] for each in own) for step in (-1, 0, 1)]
+        own = grown
+
+
+def nodes_of(seen: Looks, counts: tuple[int, ...]) -> tuple[Nodes, Array]:
     """Lay nodes of the hyperparameters where a coarse rule sees their posterior; logs of bare weights."""
     rough = seen.rough
     if not rough.names:
@@ -212,7 +230,6 @@ def nodes_of(seen: Looks, count: int) -> tuple[Nodes, Array]:
             'or use engine = { kind = "nuts" }.'
         )
     moments = [most if isinstance(axis, Positive) else 0 for axis in rough.axes]
-    counts = (count,) * len(rough.names)
     size = max(int(rough.keep.sum()), 1)
     try:
         at = looks(seen.log_density, rough.axes, moments)

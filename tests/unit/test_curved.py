@@ -338,3 +338,63 @@ def test_the_last_rule_errs_by_less_than_two_movements_tell(pole) -> None:
     assert settled(1e-3, 1e-2, 1e-6) == 1e-3
     assert settled(2e-6, 1e-6, 1e-7) == 2e-6
     assert settled(2e-6, math.inf, 1e-7) == 2e-6
+
+
+def test_an_sd_with_a_heavy_tail_beside_another_has_its_own_nodes() -> None:
+    """Counts of studies with two rows: posteriors of both SDs from tables given their margins, on a grid."""
+    cells = [(3, 40, 8, 40), (5, 60, 6, 55), (12, 80, 9, 90)]
+    cells += [(4, 30, 7, 35), (1, 25, 5, 30), (9, 50, 4, 50)]
+    frame = pd.DataFrame(cells, columns=["events_t", "n_t", "events_c", "n_c"], dtype=float)
+    frame = frame.assign(study=list("AABBCC"))
+    columns = {name: name for name in frame.columns if name != "study"}
+    evidence = brw.Evidence.from_frame(frame, columns=columns, measure="log_odds_ratio")
+    wide, near = prior.InverseGamma(1.51, 0.23), prior.HalfNormal(0.25)
+    outer = brw.Exchangeable(wide, by="study", name="tau_study")
+    terms = (brw.Intercept(prior.Normal(0, 1)), outer, brw.Exchangeable(near))
+    found = solve(brw.Model(terms=terms, likelihood=brw.likelihood.Hypergeometric()), evidence)
+
+    theta, mu = np.linspace(-15.0, 15.0, 901), np.linspace(-6.0, 6.0, 161)
+    step = theta[1] - theta[0]
+    sites = []
+    for a, n1, c, n0 in cells:
+        u = np.arange(max(0, a + c - n0), min(a + c, n1) + 1)
+        ways = special.gammaln(n1 + 1) - special.gammaln(u + 1) - special.gammaln(n1 - u + 1)
+        ways += special.gammaln(n0 + 1) - special.gammaln(a + c - u + 1)
+        ways -= special.gammaln(n0 - a - c + u + 1)
+        each = ways + theta[:, None] * u
+        sites.append(np.exp(each[:, u == a][:, 0] - special.logsumexp(each, axis=1)))
+    low, w_low = legendre(0.0, 1.8, 40)
+    u, w_u = legendre(-5.5, 9.0, 160)
+    high, w_high = np.exp(u), w_u * np.exp(u)
+    studies = np.empty((3, len(low), len(theta)))
+    x, w = np.polynomial.hermite_e.hermegauss(40)
+    for place, tau in enumerate(low):
+        own = []
+        for site in sites:
+            line = CubicSpline(theta, site)
+            at = np.clip(theta[:, None] + tau * x, theta[0], theta[-1])
+            own.append(line(at) @ (w / w.sum()))
+        studies[:, place] = [own[0] * own[1], own[2] * own[3], own[4] * own[5]]
+    weight = np.empty((len(high), len(low), len(mu)))
+    for place, tau in enumerate(high):
+        if tau > 3 * step:
+            kernel = stats.norm.pdf(theta, mu[:, None], tau) * step
+            given = [kernel @ study.T for study in studies]
+        else:
+            at = mu[:, None] + tau * x
+            lines = (CubicSpline(theta, study.T)(at) for study in studies)
+            given = [np.einsum("mxt,x->mt", line, w / w.sum()) for line in lines]
+        weight[place] = np.prod(given, axis=0).T * stats.norm.pdf(mu)
+    weight *= (w_high * np.exp(wide.logpdf(high)))[:, None, None]
+    weight *= (w_low * np.exp(near.logpdf(low)))[None, :, None]
+    weight /= weight.sum()
+    own = found.posterior.hyper["tau_study"]
+    density = CubicSpline(u, weight.sum((1, 2)) / w_u)
+    for quantile in (0.1, 0.5, 0.9, 0.975):
+        at = float(own.quantile(np.array([quantile]))[0])
+        assert density.integrate(u[0], math.log(at)) == pytest.approx(quantile, abs=1e-5)
+    mean, sd = found.posterior.pooled.moments()
+    each = weight.sum((0, 1))
+    assert mean == pytest.approx(each @ mu, abs=1e-6)
+    assert sd == pytest.approx(math.sqrt(each @ (mu - each @ mu) ** 2), abs=1e-6)
+    assert found.error < 2e-6
