@@ -32,7 +32,7 @@ from bayesrtw.engine.curved_place import (
 )
 from bayesrtw.engine.kernel import Conditional, System, Variances, conditional
 from bayesrtw.engine.problem import Problem, pose
-from bayesrtw.engine.surface import DEGREES, FEWEST, Surface, same_mean, surface
+from bayesrtw.engine.surface import FEWEST, Surface, same_mean, surface
 from bayesrtw.engine.thinned import of_groups, together
 from bayesrtw.engine.whole_series import Whole, wholes
 from bayesrtw.model.design import CurvedDesign, Design
@@ -166,7 +166,7 @@ class Curved:
             size,
         )
 
-    def _sharpen(self, look: Look, b: Array, factors: list[Array], log: Array) -> None:
+    def sharpen(self, look: Look, b: Array, factors: list[Array], log: Array) -> None:
         """Ask sites themselves at nodes beyond their series that are not negligible for all that."""
         rows, place = np.flatnonzero(look.keep & ~self.at_risk & self.lone), look.place
         if place.surface is None or not len(rows):
@@ -182,19 +182,14 @@ class Curved:
             cut = slice(start, start + step)
             some = far[np.any(log[cut, far] > least[cut], axis=0)]
             mean = b[cut, some] @ self.design.columns[rows].T + offset[cut, None, rows]
-            away = np.any(place.surface.away(mean, cut, rows), axis=-1)
-            point, node = np.nonzero((log[cut, some] > least[cut]) & away)
-            few = max(1, AT_ONCE // (DEGREES[-1] * len(rows)))
-            for first in range(0, len(point), few):
-                at, on = point[first : first + few], node[first : first + few]
-                there, which = mean[at, on], start + at
-                laid = place.surface.at(there[:, None], which, rows, rough=True)[:, 0]
-                away = place.surface.away(there[:, None], which, rows)[:, 0]
-                for row in np.flatnonzero(away.any(axis=0)).tolist():
-                    one, here = rows[row : row + 1], away[:, row]
-                    each = there[here, row, None], variance[which[here], one][:, None]
-                    told = self.curved.sites.log_density(*each, one)[:, 0]
-                    factors[-1][which[here], some[on[here]]] += told - laid[here, row]
+            matter = (log[cut, some] > least[cut])[..., None]
+            asked = place.surface.away(mean, cut, rows) & matter
+            for row in np.flatnonzero(asked.any(axis=(0, 1))).tolist():
+                (point, node), one = np.nonzero(asked[..., row]), rows[row : row + 1]
+                there, which = mean[point, node, row, None], start + point
+                told = self.curved.sites.log_density(there, variance[which[:, None], one], one)
+                laid = place.surface.at(there[:, None], which, one, rough=True)[:, 0]
+                factors[-1][which, some[node]] += (told - laid)[:, 0]
 
     def _far(self, look: Look, b: Array) -> Index:
         """Which nodes may lie beyond series of sites: all, where series were laid elsewhere."""
@@ -251,8 +246,10 @@ class Curved:
         With `only` the groups at risk without a row of it are left at zero: their factors are known. With
         `log`, what else nodes weigh, sites and groups are asked beyond their series where nodes matter.
         """
-        offset, behind, noise = self.reach(values)
         points, nodes = b.shape[:2]
+        if not keep.any():
+            return [np.zeros((points, nodes)) for _ in range(len(self.curved.risks) + 1)]
+        offset, behind, noise = self.reach(values)
         # Without hyperparameters one row stands for every point.
         offset, variance = (
             np.broadcast_to(each, (points, each.shape[-1])) for each in (offset, behind + noise)
@@ -273,7 +270,7 @@ class Curved:
                     own = mean, variance[cut]
                     found[place_of][cut] = summed_over(self, place, place_of, cut, rows, *own)
         if log is not None:
-            self._sharpen(Look(self, values, slice(None), place, keep), b, found, log)
+            self.sharpen(Look(self, values, slice(None), place, keep), b, found, log)
         return found
 
     def alone(self, values: Sequence[Array], seen: Seen, which: int) -> Array:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from bayesrtw.engine.arrays import improper
 from bayesrtw.engine.blend import Blend
 from bayesrtw.engine.curved import Curved
+from bayesrtw.engine.curved_groups import Look
 from bayesrtw.engine.curved_nodes import Laid
 from bayesrtw.engine.curved_place import Seen
 from bayesrtw.errors import EngineRefusal
@@ -77,9 +78,14 @@ def _factors(
         return ask(curved.keep, recount, bare)
     new = ask(curved.keep & curved.at_risk, recount)
     # Beyond their series sites and groups are asked where nodes matter without what is gone.
-    rough = ask(touched, none, np.full(bare.shape, -np.inf))[-1]
-    log = bare + sum(seen.factors, np.zeros(())) - rough
-    new[-1] = seen.factors[-1] - ask(touched, none, log - rough)[-1]
+    rough = ask(touched, none, np.full(bare.shape, -np.inf) if nested else None)[-1]
+    log, told = bare + sum(seen.factors, np.zeros(())) - rough, [rough.copy()]
+    if nested:
+        told = ask(touched, none, log - rough)
+    else:
+        look = Look(curved, values, slice(None), seen.place, touched)
+        curved.sharpen(look, seen.b, told, log - rough)
+    new[-1] = seen.factors[-1] - told[-1]
     if np.any(touched & ~gone):
         new[-1] = new[-1] + ask(touched & ~gone, none, log)[-1]
     return new

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ import bayesrtw as brw
 from bayesrtw.decision.baseline import StatedBaseline
 from bayesrtw.decision.cost_stakes import Amount, Option, Stakes
 from bayesrtw.decision.voi import ahead
+from bayesrtw.engine import solve as solve_model
 from bayesrtw.engine.batch import batch_of, solve
 from bayesrtw.engine.integrate import integrate
 from bayesrtw.engine.problem import pose
@@ -30,6 +32,7 @@ from bayesrtw.model.design import build
 from bayesrtw.question.sensitivity import leave_one_out, prior_sensitivity
 
 prior = brw.prior
+GOLDEN = Path(__file__).parents[1] / "golden"
 
 
 def median(action, repeats):
@@ -99,6 +102,62 @@ def next_trials(counted):
     counts = replace(model(), likelihood=brw.likelihood.Binomial(link="cloglog"))
     told = ahead(counts, rows, stakes, base)
     return lambda: told.worth_counted(400.0)
+
+
+def count_figures():
+    """Fits of counts, and of selection: the figures that the likelihoods of counts promise."""
+
+    def tables(size):
+        rng = np.random.default_rng(3)
+        people, x = rng.integers(60, 300, size), rng.normal(size=size)
+        control = rng.uniform(0.05, 0.2, size)
+        odds = control / (1.0 - control) * np.exp(rng.normal(-0.5 + 0.3 * x, 0.3))
+        frame = {"study": [f"Study {place}" for place in range(size)], "x": x}
+        frame |= {"events_t": rng.binomial(people, odds / (1.0 + odds)), "n_t": people}
+        frame |= {"events_c": rng.binomial(people, control), "n_c": people}
+        columns = {name: name for name in ("events_t", "n_t", "events_c", "n_c")}
+        return brw.Evidence.from_frame(
+            pd.DataFrame(frame), columns=columns, measure="log_odds_ratio"
+        )
+
+    quick = brw.Exact(study_effects=False, draws=0)
+    small, own = tables(14), model()
+    slope = brw.Linear("x", prior.Normal(0, 0.5))
+    told = replace(own, terms=(*own.terms, slope), likelihood=brw.likelihood.Hypergeometric())
+    arms = replace(own, likelihood=brw.likelihood.Binomial())
+    fitted = solve_model(told, small)
+    masks = list(np.eye(14, dtype=bool))
+    psychology = json.loads((GOLDEN / "robma_lehmann2018.json").read_text())
+    frame = {"study": [f"S{place:02d}" for place in range(len(psychology["yi"]))]}
+    frame |= {"effect": psychology["yi"], "se": np.sqrt(psychology["vi"])}
+    frame["x"] = np.array(psychology["male"], dtype=float)
+    red = brw.Evidence.from_frame(pd.DataFrame(frame), benefit="higher")
+    spread = brw.Exchangeable(prior.HalfNormal(0.35))
+    plain = brw.Model(terms=(brw.Intercept(prior.Normal(0, 0.71)), spread))
+    more = replace(plain, terms=(*plain.terms, brw.Linear("x", prior.Normal(0, 0.25))))
+
+    def averaged(of):
+        return lambda: brw.compare(brw.selection.robma(of), red)
+
+    def pooled(size):
+        rows = tables(size)
+        return lambda: brw.fit(arms, rows, engine=quick)
+
+    return [
+        ("hypergeometric, a moderator, k = 14", "ms", 1e3, 60, lambda: solve_model(told, small), 7),
+        (
+            "each of its studies left out",
+            "ms",
+            1e3 / 14,
+            15,
+            lambda: replace(fitted).without(masks),
+            3,
+        ),
+        ("binomial, logit, k = 100", "s", 1.0, 0.5, pooled(100), 3),
+        ("binomial, logit, k = 1,000", "s", 1.0, 5, pooled(1000), 1),
+        ("36 models of RoBMA, k = 81", "s", 1.0, 1.0, averaged(plain), 3),
+        ("the same with a moderator", "s", 1.0, 5.0, averaged(more), 1),
+    ]
 
 
 def engine_figures():
@@ -179,7 +238,7 @@ def long_figures(out):
 
 def main():
     with tempfile.TemporaryDirectory() as out:
-        figures = engine_figures()
+        figures = engine_figures() + count_figures()
         figures.append(("bayesrtw --help", "s", 1.0, None, command("--help"), 5))
         if "--long" in sys.argv:
             figures += long_figures(out)
