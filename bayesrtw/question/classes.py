@@ -12,7 +12,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.added import Added
 from bayesrtw.model.contract import Prior
 from bayesrtw.model.term import Fixed, given
-from bayesrtw.pictured import Drawing, Pictured, as_html
+from bayesrtw.pictured import Pictured, as_html
 from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.asked import About, Subject
 from bayesrtw.question.inconsistency import beside, coefficients, first_of_arms
@@ -48,9 +48,6 @@ class Classes(Pictured):
     fit: OverSpread
     ci_prob: float
     about: About
-
-    def _pictures(self) -> Mapping[str, Drawing | str]:
-        return {}
 
     def _words(self) -> str:
         back = self.about.evidence.measure.back

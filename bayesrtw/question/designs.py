@@ -1,6 +1,5 @@
 """Whether a network is consistent as a whole: effects that differ by design, around those of the network."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
 
@@ -13,7 +12,7 @@ from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.added import Added
 from bayesrtw.model.contract import Prior
 from bayesrtw.model.treatments import Treatments, treatments_of
-from bayesrtw.pictured import Drawing, Pictured, as_html
+from bayesrtw.pictured import Pictured, as_html
 from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.asked import About, Subject
 from bayesrtw.question.inconsistency import beside, coefficients
@@ -49,9 +48,6 @@ class Designs(Pictured):
     fit: OverSpread
     ci_prob: float
     about: About
-
-    def _pictures(self) -> Mapping[str, Drawing | str]:
-        return {}
 
     def _words(self) -> str:
         own = self.sd.loc["inconsistency"]

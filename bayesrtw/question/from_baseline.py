@@ -1,6 +1,6 @@
 """What treatments of a network give where one of them is known: absolute effects from a stated baseline."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.measure import MEASURES, Measure
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.treatments import treatments_of
-from bayesrtw.pictured import Drawing, Pictured, as_html
+from bayesrtw.pictured import Pictured, as_html
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.printed import with_interval
 from bayesrtw.question.answer import table_as_html
@@ -47,9 +47,6 @@ class AbsoluteEffects(Pictured):
     measure: Measure
     ci_prob: float
     about: About
-
-    def _pictures(self) -> Mapping[str, Drawing | str]:
-        return {}
 
     def _words(self) -> str:
         places = 3 if self.measure.link.name != "identity" else 2

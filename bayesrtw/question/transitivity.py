@@ -1,6 +1,6 @@
 """Whether comparisons of a network are made in like studies: moderators by comparison."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from bayesrtw.errors import SpecError, shown
 from bayesrtw.evidence.table import Evidence
 from bayesrtw.model.treatments import Treatments, treatments_of
-from bayesrtw.pictured import Drawing, Pictured, as_html
+from bayesrtw.pictured import Pictured, as_html
 from bayesrtw.printed import figure
 from bayesrtw.question.answer import table_as_html
 from bayesrtw.question.asked import About, Subject, about
@@ -41,9 +41,6 @@ class Transitivity(Pictured):
 
     table: pd.DataFrame
     about: About
-
-    def _pictures(self) -> Mapping[str, Drawing | str]:
-        return {}
 
     def _words(self) -> str:
         far = self.table[self.table["apart"].abs() >= APART]
