@@ -424,7 +424,7 @@ class CurvedFit:
         place = rough.place(self.nodes.values, held)
         laid = Laid(rough, rough.look(self.nodes.values, place))
         near = replace(self, model=model, design=design, fine=laid, coarse=laid, priors={})
-        found, moved = finer(near, sizes(width)[1:], allowed_of(design)[0])
+        found, moved = finer(near, sizes(width)[1:], allowed_of(rough)[0])
         moved = max(moved, found._outside(), found.left_out())
         return replace(found, error=moved) if moved <= found.enough else None
 
@@ -479,7 +479,7 @@ class CurvedFit:
     @property
     def enough(self) -> float:
         """What a neighbour may be off by on nodes that were laid for another fit."""
-        return allowed_of(self.design)[1]
+        return allowed_of(self.fine.curved)[1]
 
     def _moved(self) -> float:
         """Measure the movement between the two rules."""
@@ -515,8 +515,8 @@ def fit_curved(
     kept = np.ones(evidence.size, dtype=bool) if kept is None else kept
     steps = sizes(width := design.near.columns.shape[1])
     steps = HEAVY if design.risks and width == 1 else steps
-    allowed = max(allowed_of(design)[0], tolerance)
     rough = curved_of(design, steps[0], kept)
+    allowed = max(allowed_of(rough)[0], tolerance)
     quick = bool(width) and not design.risks  # Laplace's approximation places nodes as well.
     seen = Looks(curved_of(design, single(width), kept) if quick else rough)
     dims, coarse, error, moved = len(rough.names), None, math.inf, math.inf
@@ -561,7 +561,7 @@ def fit_curved(
         least = foretelling.coarser(laid, nodes.values, steps[0])
         return replace(fit, coarse=least, error=max(error, *known))
     best, moved = finer(fit, steps[first + 1 :] or steps, aim)
-    if moved <= (max(bound, allowed_of(design)[1]) if rough.by_series else bound):
+    if moved <= (max(bound, allowed_of(rough)[1]) if rough.by_series else bound):
         return replace(best, error=max(error, moved))
     raise ConvergenceError(
         f"Exact: the answer still moves by {moved:.1e} posterior SDs at the finest affordable rule over "
@@ -572,16 +572,18 @@ def fit_curved(
 def finer(base: CurvedFit, steps: Sequence[int], aim: float) -> tuple[CurvedFit, float]:
     """Lay finer rules of the coefficients until nothing moves by more than the aim; and what moved least."""
     best, least = base, math.inf
+    many = base.design.near.columns.shape[1] > MOST_PRODUCT
     for size in steps:
         curved, before = replace(base.fine.curved, size=size), base.fine.seen.place
         if cost(curved, len(base.outer), before) > foretelling.MOST:
             break
         fine = refined(curved, base.nodes.values, base.fine, base.weight)
         fit = replace(base, fine=fine, coarse=base.fine)
-        moved = fit._moved()
-        moved = max(moved, fit._missing()) if moved < least else moved
+        still = fit._moved()
+        moved = max(still, fit._missing()) if still < least else still
         best, least = (fit, moved) if moved < least else (best, least)
-        if moved <= aim:
+        # Where means and SDs stand still, what series of few events leave out is told, and not chased.
+        if moved <= aim or (many and still <= aim and moved <= fit.enough):
             break
         base = replace(base, fine=fine)
     return best, least

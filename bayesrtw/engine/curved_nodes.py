@@ -16,7 +16,6 @@ from bayesrtw.engine.curved_place import Place, Seen, factor_of, log_rule_of, mo
 from bayesrtw.engine.integrate import TINY, moment_order, tail_power
 from bayesrtw.engine.quadrature import lay, log_rule, looks
 from bayesrtw.errors import ConvergenceError, EngineRefusal
-from bayesrtw.model.design import CurvedDesign
 from bayesrtw.model.spec import Model
 from bayesrtw.posterior.axis import Axis, Positive
 from bayesrtw.posterior.marginal import last_terms, unresolved
@@ -32,6 +31,9 @@ COARSE = (20, 28, 40)
 #: Movement of reported figures between two rules, in posterior SDs, that is allowed: up to three
 #: coefficients, and beyond, where rules are sparse.
 TOLERANCE, SPARSE = 1e-6, 1e-4
+#: What series of many coefficients may leave out, in probability, where sites have groups: it is told as the
+#: error, since finer rules leave out hardly less of posteriors of few events.
+TOLD = 5e-4
 #: The same for a neighbour on the nodes of the first fit; beyond it the neighbour gets its own.
 NEIGHBOUR = 1e-5
 #: Share of a node, and of what moments make of it, that no finer rule is laid for; and the share of other
@@ -106,10 +108,11 @@ def _squares(values: tuple[Array, ...]) -> list[Array]:
     return [value[:, None] ** 2 for value in values]
 
 
-def allowed_of(design: CurvedDesign) -> tuple[float, float]:
+def allowed_of(curved: Curved) -> tuple[float, float]:
     """Give the movement between two rules that is allowed for a fit, and for its neighbours."""
-    narrow = design.near.columns.shape[1] <= MOST_PRODUCT
-    return (TOLERANCE, NEIGHBOUR) if narrow else (SPARSE, SPARSE)
+    if curved.design.columns.shape[1] <= MOST_PRODUCT:
+        return TOLERANCE, NEIGHBOUR
+    return SPARSE, TOLD if curved.by_series else SPARSE
 
 
 def counts_of(model: Model) -> tuple[int, ...]:
