@@ -171,25 +171,31 @@ class Curved:
         rows, place = np.flatnonzero(look.keep & ~self.at_risk & self.lone), look.place
         if place.surface is None or not len(rows):
             return
-        far = self._far(look, b)
+        far, (sums, rest), laid = self._far(look, b), self._added(place, look.keep), place.surface
+        # Sums of series go on beyond their ends as one parabola.
+        first = laid.rows[laid.alike[np.searchsorted(laid.rows, rows)]]
+        every = [(laid, row, np.array([row])) for row in rest.tolist()]
+        if sums is not None:
+            alike = np.where(np.isin(rows, rest), -1, first)
+            every += [(sums, row, rows[alike == row]) for row in sums.rows.tolist()]
         log = log + sum(factors, np.zeros(()))
         least = np.max(log, axis=-1, keepdims=True) - BENEATH
         offset, own, noise = self.reach(look.values)
-        shape = len(b), len(self.keep)
-        offset, variance = (np.broadcast_to(each, shape) for each in (offset, own + noise))
+        offset, variance = np.broadcast_arrays(offset, own + noise, np.empty((len(b), 1)))[:2]
         step = max(1, AT_ONCE // max(len(far) * len(rows), 1))
         for start in range(0, len(b), step):
             cut = slice(start, start + step)
             some = far[np.any(log[cut, far] > least[cut], axis=0)]
-            mean = b[cut, some] @ self.design.columns[rows].T + offset[cut, None, rows]
-            matter = (log[cut, some] > least[cut])[..., None]
-            asked = place.surface.away(mean, cut, rows) & matter
-            for row in np.flatnonzero(asked.any(axis=(0, 1))).tolist():
-                (point, node), one = np.nonzero(asked[..., row]), rows[row : row + 1]
-                there, which = mean[point, node, row, None], start + point
-                told = self.curved.sites.log_density(there, variance[which[:, None], one], one)
-                laid = place.surface.at(there[:, None], which, one, rough=True)[:, 0]
-                factors[-1][which, some[node]] += (told - laid)[:, 0]
+            matter = log[cut, some] > least[cut]
+            for known, row, of in every:
+                mean, one = b[cut, some] @ self.design.columns[row] + offset[cut, row, None], [row]
+                asked = known.away(mean[..., None], cut, np.array(one))[..., 0] & matter
+                point, node = np.nonzero(asked)
+                there, which = mean[point, node, None], start + point
+                each = np.repeat(there, len(of), axis=1), variance[which[:, None], of]
+                told = np.sum(self.curved.sites.log_density(*each, of), axis=1)
+                rough = known.at(there[:, None], which, np.array(one), rough=True)[:, 0, 0]
+                factors[-1][which, some[node]] += told - rough
 
     def _far(self, look: Look, b: Array) -> Index:
         """Which nodes may lie beyond series of sites: all, where series were laid elsewhere."""

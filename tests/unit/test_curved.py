@@ -398,3 +398,18 @@ def test_an_sd_with_a_heavy_tail_beside_another_has_its_own_nodes() -> None:
     assert mean == pytest.approx(each @ mu, abs=1e-6)
     assert sd == pytest.approx(math.sqrt(each @ (mu - each @ mu) ** 2), abs=1e-6)
     assert found.error < 2e-6
+
+
+def test_one_effect_behind_t_errors_is_right_far_beyond_its_middle():
+    """By the trapezoid rule: nodes of fine rules lie where series of sites have ended."""
+    effect = np.array([0.172777, -0.885474, -0.435480, -0.535628])
+    se = np.array([0.260576, 0.327960, 0.297972, 0.110328])
+    terms = (brw.Intercept(prior.Normal(0, 1)), brw.Common())
+    found = solve(brw.Model(terms=terms, likelihood=HeavyTails(6.0)), rows(effect, se)).posterior
+    mu = np.linspace(-9.0, 9.0, 20_001)
+    log = stats.t.logpdf(effect, 6.0, mu[:, None], se).sum(axis=1) + stats.norm.logpdf(mu)
+    share = np.exp(log - special.logsumexp(log))
+    sd = math.sqrt(share @ (mu - share @ mu) ** 2)
+    assert_allclose(found.effects["mu"].centre, share @ mu, atol=1e-8 * sd)
+    assert_allclose(found.effects["mu"].spread, sd, rtol=1e-8)
+    assert_allclose(found.log_evidence, special.logsumexp(log) + math.log(9e-4), atol=1e-8)
