@@ -35,8 +35,8 @@ LOOKED = 5
 #: What the last coefficients may hold, in logs; and how far series reach, in SDs.
 ENOUGH, REACH = 1e-9, 7.0
 #: How far beyond their ends series are followed: by a seventh, where nodes weigh less than exp(-24), what is
-#: left out grows by exp(0.54 degree), to 1e-4 in logs at the usual degrees.
-BEYOND = 1.15
+#: left out grows by exp(0.54 degree), to 1e-4 in logs at the usual degrees; longer ones are not followed.
+BEYOND, USUAL = 1.15, 22
 #: Terms of a second combination up to which those of the first are summed for each.
 SHORT = 5
 #: Numbers of one array.
@@ -97,8 +97,9 @@ class Series:
             (scale[..., k] * y[..., k, None] for k in range(1, y.shape[-1])),
             scale[..., 0] * y[..., :1],
         )
-        away = np.any(np.abs(z) > BEYOND, axis=-1)
-        z, terms = np.clip(z, -BEYOND, BEYOND), self.terms[cut]
+        terms = self.terms[cut]
+        beyond = BEYOND if max(terms.shape[2:]) <= USUAL else 1.0
+        away, z = np.any(np.abs(z) > beyond, axis=-1), np.clip(z, -beyond, beyond)
         each = np.moveaxis(terms, 2, 0)[:, :, None]
         if z.shape[-1] == 1:
             return summed(each, z[..., 0]), away
