@@ -178,6 +178,11 @@ class CurvedFit:
         return self._shares(self.fine)[0]
 
     @property
+    def hyper_nodes(self) -> tuple[Array, dict[str, Array]]:
+        """These shares, and hyperparameters there."""
+        return self.weight, dict(zip(self.fine.curved.names, self.nodes.values, strict=True))
+
+    @property
     def weighed_nodes(self) -> Nodes:
         """The nodes of the hyperparameters with these shares."""
         with np.errstate(divide="ignore"):

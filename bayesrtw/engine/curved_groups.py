@@ -23,9 +23,11 @@ Index = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 #: Nodes of a group's effect that are tried, and what the next may move, in logs, at nodes within so many SDs.
-NODES, STILL, WITHIN = (9, 15, 23, 49, 97, 193, 385, 769), 1e-8, 5.0
+NODES, STILL, WITHIN = (9, 15, 23, 31, 47, 97, 193, 385, 769), 1e-8, 5.0
 #: Up to how many of them Gauss-Hermite rules are laid, and how many prior SDs longer lines reach.
-HERMITE, FAR = 23, 10.0
+HERMITE, FAR = 47, 10.0
+#: Least share of its prior SD that an effect's SD is taken for: such a prior SD is that of no posterior.
+LEAST_SHARE = 1e-6
 #: Points and nodes at which it is looked how many an effect needs.
 LOOKED = 5, 64
 #: Log of the share of the largest node below which one beyond the series is not asked about again.
@@ -55,17 +57,23 @@ class Held(NamedTuple):
 
 
 def line(count: int, share: Array) -> tuple[Array, Array]:
-    """Nodes of groups' effects in SDs given the coefficients, and logs of weights over the normal density.
+    """Nodes of effects in SDs given the coefficients, and log weights over the normal, (point, node, ...).
 
     Where nobody has an event, or everybody, a group's effect has a tail as long as its prior: trapezoids on
-    a sinh hold both this and its end; `share` is what these SDs are of the prior's.
+    a sinh hold both this and its end; `share` (point, ...) is what these SDs are of the prior's.
     """
+    share = np.maximum(share, LEAST_SHARE)[:, None]
     if count <= HERMITE:
         laid = rule(1, count)
-        return laid.node[:, 0], np.log(laid.weight) + 0.5 * laid.node[:, 0] ** 2
-    far = math.asinh(FAR / float(np.min(share)))
-    x = np.linspace(-far, far, count)
-    return np.sinh(x), np.log(np.cosh(x) * (x[1] - x[0]) / math.sqrt(2.0 * math.pi))
+        z = laid.node[:, 0].reshape(1, count, *np.ones(share.ndim - 2, dtype=np.intp))
+        return z, np.log(laid.weight).reshape(z.shape) + 0.5 * z**2
+    far = np.arcsinh(FAR / share)
+    x = (
+        np.linspace(-1.0, 1.0, count).reshape(1, count, *np.ones(share.ndim - 2, dtype=np.intp))
+        * far
+    )
+    step = far * 2.0 / ((count - 1) * math.sqrt(2.0 * math.pi))
+    return np.sinh(x), np.log(np.cosh(x) * step)
 
 
 def lives(
@@ -214,7 +222,7 @@ def _inside(look: Look, b: Array, groups: Index, size: int) -> Array:
     found = np.empty((points, b.shape[1], len(groups)))
     member = np.zeros((len(rows), len(groups)))
     member[np.arange(len(rows)), own] = 1.0
-    z, log_weight = line(size, share)
+    z, log_weight = line(size, share[:, 0])
     step = max(1, TOGETHER // max(points * len(rows) * size, 1))
     for start in range(0, b.shape[1], step):
         some = b[:, start : start + step]
@@ -222,7 +230,7 @@ def _inside(look: Look, b: Array, groups: Index, size: int) -> Array:
         mean = np.einsum("jnrc,rc->jnr", by_row, columns) + offset[:, None, rows]
         ahead = place.centre_of(some, cut, groups)
         wide = variance if variance.shape[1] == 1 else variance[:, start : start + step]
-        t = ahead[:, :, None] + (share * z[:, None])[:, None]
+        t = ahead[:, :, None] + (share * z)[:, None]
         mean = (mean[:, :, None] + sd[:, None] * t[..., own]).reshape(points, -1, len(rows))
         wide = wide if wide.shape[1] == 1 else np.repeat(wide, size, axis=1)
         own_log = log_weight[:, None] - 0.5 * t * t

@@ -214,12 +214,12 @@ def _shared(curved: Curved, values: tuple[Array, ...], seen: Seen, row: int) -> 
     share = seen.place.share[0][:, group]
     z, log_weight = line(max(most, INSIDE), share)
     ahead = seen.place.centre_of(seen.b, slice(None), np.array([group]))
-    t = ahead + share[:, None, None] * z
-    whole = log_weight - 0.5 * t**2 + np.log(share)[:, None, None]
+    t = ahead + (share[:, None] * z)[:, None]
+    whole = log_weight[:, None] - 0.5 * t**2 + np.log(share)[:, None, None]
     mean = seen.b @ curved.design.columns[rows].T + offset[:, None, rows]
     mean = mean[:, :, None] + (sd[:, None, None] * t)[..., None]
     wide = curved.spread(own + noise, seen.b)
-    wide = wide if wide.shape[1] == 1 else np.repeat(wide, len(z), axis=1)
+    wide = wide if wide.shape[1] == 1 else np.repeat(wide, z.shape[1], axis=1)
     flat = mean.reshape(points, -1, len(rows))
     each = curved.alike(seen.place, slice(None), flat, wide, rows, rough=most <= HERMITE)
     whole = whole + each.sum(axis=-1).reshape(whole.shape)

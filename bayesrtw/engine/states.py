@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,9 @@ from bayesrtw.posterior.axis import Axis
 from bayesrtw.posterior.kernels import Kernels
 from bayesrtw.posterior.marginal import Distribution, Marginal, blended_marginal, series
 from bayesrtw.posterior.pieces import Outcomes, Pieces, mixture
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeIs
 
 Array = NDArray[np.float64]
 Index = NDArray[np.intp]
@@ -134,12 +137,7 @@ class StatesFit:
     @property
     def hyper_nodes(self) -> tuple[Array, dict[str, Array]]:
         """Weights of the nodes of all states, shape (node,), and hyperparameters there."""
-        each = [
-            (fit.weight, dict(zip(fit.fine.curved.names, fit.nodes.values, strict=True)))
-            if isinstance(fit, CurvedFit)
-            else fit.hyper_nodes
-            for fit in self.fits
-        ]
+        each = [fit.hyper_nodes for fit in self.fits]
         own = [
             at | {name: np.full(len(weight), value) for name, value in self.over.at(place).items()}
             for place, (weight, at) in enumerate(each)
@@ -185,7 +183,7 @@ class StatesFit:
         share, fits = self.likely
         if self.over.own:
             return np.zeros((len(fits), len(self.kept), len(combine)))
-        curved = [fit for fit in fits if isinstance(fit, CurvedFit)]
+        curved = [fit for fit in fits if not summed(fit)]
         if len(curved) == len(fits) and all(fit.nodes is curved[0].nodes for fit in curved):
             # Of states on the same nodes, at each of these.
             each = share[:, None] * np.stack([fit.weight for fit in fits])
@@ -321,6 +319,11 @@ def _powered(fit: Fitted, *, prior: float, data: float) -> Fitted:
     return fit.powered(prior=prior, data=data)
 
 
+def summed(fit: "CurvedFit | StatesFit") -> "TypeIs[StatesFit]":
+    """Say whether a fit is a sum over states."""
+    return isinstance(fit, StatesFit)
+
+
 #: The fits that were asked for last: a report asks for its own after those of variants.
 _latest: deque[tuple[Model, Evidence, StatesFit]] = deque(maxlen=4)
 
@@ -345,10 +348,10 @@ def fit_states(
         for own in over.each:
             # Nodes of one allocation serve the others.
             made = _over_values(model, evidence, solve, tolerance, partial(told, own=own), first)
-            first = first or (made if isinstance(made, CurvedFit) else None)
+            first = first or (None if summed(made) else made)
             fits.append(made)
         found = StatesFit(model, evidence, over, tuple(fits), solve)
-    if isinstance(found, StatesFit):
+    if summed(found):
         _latest.appendleft((model, evidence, found))
     return found
 

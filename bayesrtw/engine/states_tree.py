@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from bayesrtw.dims import CHAIN, DRAW, ESTIMATE, NODE
 from bayesrtw.engine import curved_tree
 from bayesrtw.engine.curved_fit import CurvedFit
-from bayesrtw.engine.states import StatesFit
+from bayesrtw.engine.states import StatesFit, summed
 from bayesrtw.posterior.axis import stored
 from bayesrtw.posterior.stored import kernel_variables
 from bayesrtw.posterior.tree import shaped
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 def quadrature(fit: CurvedFit | StatesFit, *, study_effects: bool) -> xr.Dataset:
     """Give the group ``quadrature``: every effect as kernels, every hyperparameter as a marginal."""
-    if isinstance(fit, CurvedFit):
+    if not summed(fit):
         return curved_tree.quadrature(fit, study_effects=study_effects)
     weight, values = fit.hyper_nodes
     data, coords = curved_tree.of_effects(fit.near, fit.posterior, weight)
@@ -46,7 +46,7 @@ def drawn_from(
     fit: CurvedFit | StatesFit, chains: int, draws: int, seed: int, *, study_effects: bool
 ) -> xr.Dataset:
     """Give the group ``posterior``: a state by its probability, and everything else given it."""
-    if isinstance(fit, CurvedFit):
+    if not summed(fit):
         return curved_tree.drawn_from(fit, chains, draws, seed, study_effects=study_effects)
     rng, each = np.random.default_rng(seed), list[xr.Dataset]()
     share = fit.share / fit.share.sum()
