@@ -537,7 +537,9 @@ def fit_curved(
     aim = max(AIM.get(width, allowed) if cheap else allowed, tolerance)
     allowed, aim = (foretelling.STATED, foretelling.STATED) if told else (allowed, aim)
     tried = COARSE if told else counts_of(model)[int(dims == 1 and (aim < STRICT or quick)) :]
-    counts = rungs(seen, max(aim, bound)) if quick and dims == 2 else [(each,) * dims for each in tried]
+    counts = (
+        rungs(seen, max(aim, bound)) if quick and dims == 2 else [(each,) * dims for each in tried]
+    )
     for each in counts:
         nodes, outer = nodes_of(seen, each)
         if dims == 1 and not told and each != counts[-1] and unserved(nodes) > SERVED * aim:
