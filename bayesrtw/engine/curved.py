@@ -491,9 +491,9 @@ class Curved:
 
     @property
     def by_series(self) -> bool:
-        """Whether groups are laid as series: where rules have several nodes."""
+        """Whether groups are laid as series: where rules have many nodes."""
         apart = self.curved.thinning is not None or self.design.uncertain is not None
-        many = self.size != single(self.design.columns.shape[1])
+        many = (width := self.design.columns.shape[1]) > 1 and self.size != single(width)
         return bool(self.problem.nested) and many and not apart
 
     def same(self, other: "Curved", values: Sequence[Array]) -> bool:

@@ -19,6 +19,7 @@ from bayesrtw.engine.curved_biased import HEAVY
 from bayesrtw.engine.curved_kernels import Combined, kernels, one_of
 from bayesrtw.engine.curved_near import blended_of, fewer, moved, other
 from bayesrtw.engine.curved_nodes import (
+    BESIDE,
     COARSE,
     SERVED,
     SPARSE,
@@ -537,9 +538,9 @@ def fit_curved(
     aim = max(AIM.get(width, allowed) if cheap else allowed, tolerance)
     allowed, aim = (foretelling.STATED, foretelling.STATED) if told else (allowed, aim)
     tried = COARSE if told else counts_of(model)[int(dims == 1 and (aim < STRICT or quick)) :]
-    counts = (
-        rungs(seen, max(aim, bound)) if quick and dims == 2 else [(each,) * dims for each in tried]
-    )
+    counts = [(each,) * dims for each in tried]
+    if quick and dims == 2:
+        counts = rungs(seen, max(aim, bound), BESIDE if bound else math.inf)
     for each in counts:
         nodes, outer = nodes_of(seen, each)
         if dims == 1 and not told and each != counts[-1] and unserved(nodes) > SERVED * aim:

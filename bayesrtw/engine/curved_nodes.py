@@ -39,6 +39,8 @@ NEIGHBOUR = 1e-5
 #: Share of a node, and of what moments make of it, that no finer rule is laid for; and the share of other
 #: nodes from which on all are laid.
 TRIFLE, WORTH = 1e-10, 0.9
+#: Nodes of two hyperparameters that a neighbour of the answer gets at most.
+BESIDE = 6_000
 #: How near to its own end a range must reach to end there.
 EDGE = 1e-9
 #: How many times the aim the series of a hyperparameter's density may leave out: its quantiles are right to a
@@ -204,16 +206,22 @@ def _key(flat: tuple[Array, ...]) -> bytes:
     return b"".join(np.ascontiguousarray(value).tobytes() for value in flat)
 
 
-def rungs(seen: Looks, aim: float) -> list[tuple[int, ...]]:
+def rungs(seen: Looks, aim: float, most: float = math.inf) -> list[tuple[int, ...]]:
     """Say how many nodes two hyperparameters need, each by itself, by the density that places them.
 
-    The coarser of two that are held against each other comes first, and one that is finer last.
+    The coarser of two that are held against each other comes first, and one that is finer last. More than
+    `most` are refused.
     """
     ladder, own = (*COARSE[:2], *COUNTS[1]), [1, 1]
     while True:
         nodes, _ = nodes_of(seen, tuple(ladder[each] for each in own))
         short = [unresolved(nodes, place) > SERVED * aim for place in range(2)]
         grown = [min(each + does, len(ladder) - 2) for each, does in zip(own, short, strict=True)]
+        if math.prod(ladder[each] for each in grown) > most:
+            raise ConvergenceError(
+                f"Exact: under these priors {' and '.join(seen.rough.names)} need more nodes than a "
+                "neighbour gets; fit a model that has them, or take priors with lighter tails."
+            )
         if grown == own:
             return [tuple(ladder[each + step] for each in own) for step in (-1, 0, 1)]
         own = grown
