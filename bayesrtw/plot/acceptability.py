@@ -33,7 +33,23 @@ def _frame(
     *,
     currency: str = "",
 ) -> Frame:
-    """Draw the probability that each option has the highest net benefit, against the value of a day."""
+    """Draw the probability that each option has the highest net benefit, against the value of a day.
+
+    Parameters
+    ----------
+    table
+        What `bayesrtw.decision.cost.cost_effectiveness` gives: index ``day`` and ``option``, columns ``best``
+        and ``frontier``; at most six options.
+    source
+        The synthesis, tree or evidence that it is about: says the caveat.
+    currency
+        Of the value of a day.
+
+    Returns
+    -------
+    Frame
+        Across the value of a day, upwards a probability; the wide line is the frontier.
+    """
     best, frontier = _read(table)
     told, subject = _numbers(table, currency), subject_of(source)
     days = best.index.to_numpy(dtype=np.float64)

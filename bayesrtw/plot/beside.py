@@ -18,7 +18,25 @@ if TYPE_CHECKING:
 def _read(
     table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95, reference: str = ""
 ) -> Forest:
-    """Draw the pooled effect of each row, and beneath it that in a new setting."""
+    """Draw the pooled effect of each row, and beneath it that in a new setting.
+
+    Parameters
+    ----------
+    table
+        What `bayesrtw.question.beside.subgroups` returned, or `compare` of several syntheses: columns
+        ``median, lower, upper, probability, new_lower, new_upper, estimates`` on the analysis scale.
+    source
+        The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
+    ci_prob
+        Probability of the table's intervals.
+    reference
+        Row that is drawn last as a diamond; empty for none.
+
+    Returns
+    -------
+    Forest
+        The axis of effects, as of `plot_forest`.
+    """
     layout = TableLayout(
         kind="Results beside each other",
         subject=str(table.index.name or "").replace("_", " ").capitalize(),

@@ -23,7 +23,25 @@ _ENCLOSED: Final = {"+": "⊕", "−": "⊖", "×": "⊗"}
 
 
 def _tailored(source: Synthesis | Evidence, *, instrument: str = "", version: str = "") -> Tailored:
-    """Draw the share of studies with each judgement, one bar a domain."""
+    """Draw the share of studies with each judgement, one bar a domain.
+
+    Parameters
+    ----------
+    source
+        A synthesis, or evidence with judgements; the studies of its rows count once each.
+    instrument, version
+        Which instrument; may be empty where all judgements are by one.
+
+    Returns
+    -------
+    Tailored
+        Across percent of assessments, downwards the number of the domain, from 0.
+
+    Raises
+    ------
+    SpecError
+        If there are no judgements by that instrument, or several instruments and none is named.
+    """
     sheet = sheet_in(source, instrument, version)
     return Tailored(_told(sheet), partial(_laid, sheet))
 

@@ -26,7 +26,22 @@ from bayesrtw.registry import suggestion
 
 
 def _read(source: Synthesis | xr.DataTree, moderator: str, *, ci_prob: float = 0.95) -> Forest:
-    """Draw the mean effect of each level of a moderator, and beneath it that in a new setting."""
+    """Draw the mean effect of each level of a moderator, and beneath it that in a new setting.
+
+    Parameters
+    ----------
+    source
+        A synthesis, or what `fit` returned.
+    moderator
+        Column of a categorical moderator of the model.
+    ci_prob
+        Probability of every interval, in (0, 1).
+
+    Returns
+    -------
+    Forest
+        The axis of effects, as of `plot_forest`.
+    """
     tree, summary = tree_of(source), summary_of(source, ci_prob)
     whole = read_forest(source, group_by=None, ci_prob=ci_prob)
     prefix = f"mu_level[{moderator}["

@@ -24,6 +24,20 @@ def _read(table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95) -> Fo
     """Draw claims with the pooled effect of the studies that speak to each, and how it is read.
 
     In less than 195 mm conditions and numbers of studies do not fit.
+
+    Parameters
+    ----------
+    table
+        What `hold_against` returned, or some of its rows.
+    source
+        The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
+    ci_prob
+        Probability of the table's intervals.
+
+    Returns
+    -------
+    Forest
+        The axis of effects, as of `plot_forest`; marks of claims on which the rows cannot say are open.
     """
     require(table, COLUMNS, "Claims")
     names = {

@@ -19,7 +19,27 @@ LETTERS = 22
 
 
 def _read(source: Synthesis, *, ci_prob: float = 0.95) -> Forest:
-    """Draw what each part adds, and beside it the shares of studies and of the prior."""
+    """Draw what each part adds, and beside it the shares of studies and of the prior.
+
+    Parameters
+    ----------
+    source
+        A synthesis of a model of components.
+    ci_prob
+        Probability of every interval, in (0, 1).
+
+    Returns
+    -------
+    Forest
+        The axis of effects, as of `plot_forest`.
+
+    Raises
+    ------
+    SpecError
+        If the model is not one of components, `source` is no synthesis, or `ax` or `width_mm` is too small.
+    EngineRefusal
+        If the model is one that no engine takes apart by studies.
+    """
     if not isinstance(source, Synthesis):
         raise SpecError(
             f"plot_components: found {type(source).__name__}; give the Synthesis that run returned: which "

@@ -17,7 +17,23 @@ if TYPE_CHECKING:
 
 
 def _read(table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95) -> Forest:
-    """Draw the pooled effect of what was known at each step."""
+    """Draw the pooled effect of what was known at each step.
+
+    Parameters
+    ----------
+    table
+        What `bayesrtw.question.sensitivity.cumulative` returned: index the steps, columns ``median,
+        lower, upper, probability`` on the analysis scale; ``estimates`` and ``tau`` are printed too.
+    source
+        The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
+    ci_prob
+        Probability of the table's intervals.
+
+    Returns
+    -------
+    Forest
+        The axis of effects, as of `plot_forest`.
+    """
     by = one_line(str(table.index.name or "step")).replace("_", " ")
     layout = TableLayout(
         kind="Cumulative pooling",

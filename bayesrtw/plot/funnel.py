@@ -100,6 +100,23 @@ def _frame(
 ) -> Frame:
     """Draw a contour-enhanced funnel plot.
 
+    Parameters
+    ----------
+    source
+        A synthesis, or what `fit` returned.
+    ci_prob
+        Probability of the limits, in (0, 1).
+
+    Returns
+    -------
+    Frame
+        Across in units of the reported scale; downwards the standard error on the analysis scale.
+
+    Raises
+    ------
+    SpecError
+        If the model has no pooled effect, or `ax` or `width_mm` is too small.
+
     Notes
     -----
     Limits are ``mu ± z se`` and, with heterogeneity, ``mu ± z sqrt(se^2 + tau^2)``, at the posterior

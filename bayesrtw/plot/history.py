@@ -52,7 +52,23 @@ MEDIANS: Final = "medians"
 
 
 def _tailored(table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95) -> Tailored:
-    """Draw the results of dated runs of one analysis."""
+    """Draw the results of dated runs of one analysis.
+
+    Parameters
+    ----------
+    table
+        One row a run: ``date`` (dates, or text as 2026-11-24), ``median, lower, upper`` on the analysis
+        scale, ``class`` (the conclusion in words) and ``studies`` (how many were pooled).
+    source
+        The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
+    ci_prob
+        Probability of the table's intervals.
+
+    Returns
+    -------
+    Tailored
+        Across days since 1970, upwards effects on the reported scale.
+    """
     days, runs = _read(table)
     subject = subject_of(source)
     told = _told(table, days, runs, subject, ci_prob)

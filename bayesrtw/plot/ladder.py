@@ -18,7 +18,24 @@ if TYPE_CHECKING:
 
 
 def _read(table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95) -> Forest:
-    """Draw the rungs of a bias ladder, from the top of the table downwards."""
+    """Draw the rungs of a bias ladder, from the top of the table downwards.
+
+    Parameters
+    ----------
+    table
+        One row a rung: ``rung`` (its name), ``median, lower, upper`` on the analysis scale,
+        ``probability`` of benefit, and ``registered``, whether the rung decides the conclusion
+        (all are taken to without it). ``new_lower`` and ``new_upper`` are drawn if there.
+    source
+        The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
+    ci_prob
+        Probability of the table's intervals.
+
+    Returns
+    -------
+    Forest
+        The axis of effects, as of `plot_forest`; marks of rungs that were not registered are open.
+    """
     require(table, ("rung",), "Bias ladder")
     fixed = (
         table["registered"].to_numpy(dtype=bool)

@@ -40,7 +40,18 @@ _SHADES: Final = LinearSegmentedColormap.from_list("better", [VERMILLION, "white
 
 
 def _tailored(league: League) -> Tailored:
-    """Draw a league table."""
+    """Draw a league table.
+
+    Parameters
+    ----------
+    league
+        What `bayesrtw.network.league` returned.
+
+    Returns
+    -------
+    Tailored
+        Across the number of the column's treatment, downwards that of the row's, from 0.
+    """
     return Tailored(league.describe(), partial(_laid, league))
 
 

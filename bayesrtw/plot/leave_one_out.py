@@ -24,7 +24,23 @@ _ELPD = (
 
 
 def _read(table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95) -> Forest:
-    """Draw the pooled effect without each study."""
+    """Draw the pooled effect without each study.
+
+    Parameters
+    ----------
+    table
+        What `bayesrtw.question.sensitivity.leave_one_out` returned: index what was left out, columns
+        ``median, lower, upper, probability`` on the analysis scale; ``elpd`` and ``tau`` are printed too.
+    source
+        The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
+    ci_prob
+        Probability of the table's intervals.
+
+    Returns
+    -------
+    Forest
+        The axis of effects, as of `plot_forest`.
+    """
     others = table.loc[[str(name) != _WHOLE for name in table.index]]
     notes = []
     direction = subject_of(source).direction

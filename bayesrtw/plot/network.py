@@ -40,7 +40,18 @@ _PALETTE: Final = {NOT_JUDGED: replace(MISSING, fill=FAINT), **MARKS}
 
 
 def _tailored(graph: NetworkGraph) -> Tailored:
-    """Draw a network of treatments."""
+    """Draw a network of treatments.
+
+    Parameters
+    ----------
+    graph
+        What `bayesrtw.network.graph` returned.
+
+    Returns
+    -------
+    Tailored
+        In points from the middle of the circle that treatments stand on.
+    """
     return Tailored(graph.describe(), partial(_laid, graph))
 
 

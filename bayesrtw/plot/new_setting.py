@@ -35,7 +35,25 @@ def _frame(
     *,
     ci_prob: float = 0.95,
 ) -> Frame:
-    """Draw the distribution of the effect in a new setting, with the probability of benefit shaded."""
+    """Draw the distribution of the effect in a new setting, with the probability of benefit shaded.
+
+    Parameters
+    ----------
+    source
+        A synthesis, or what `fit` returned.
+    ci_prob
+        Probability of the intervals beneath, in (0, 1).
+
+    Returns
+    -------
+    Frame
+        Across in units of the reported scale; the density is per unit of the analysis scale.
+
+    Raises
+    ------
+    SpecError
+        If the model has no heterogeneity, so that a new setting has the pooled effect.
+    """
     tree, subject = tree_of(source), subject_of(source)
     name = new_of(tree)
     quantity = quantity_named(tree, name)

@@ -19,7 +19,25 @@ if TYPE_CHECKING:
 def _read(
     table: "pd.DataFrame", source: Source, *, ci_prob: float = 0.95, of: str = "heterogeneity"
 ) -> Forest:
-    """Draw the pooled effect, and beneath it that in a new setting, under each prior."""
+    """Draw the pooled effect, and beneath it that in a new setting, under each prior.
+
+    Parameters
+    ----------
+    table
+        What `bayesrtw.question.sensitivity.prior_sensitivity` returned: index the priors, columns
+        ``median, lower, upper, probability, new_lower, new_upper, tau`` on the analysis scale.
+    source
+        The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
+    ci_prob
+        Probability of the table's intervals.
+    of
+        What the priors are of, in words.
+
+    Returns
+    -------
+    Forest
+        The axis of effects, as of `plot_forest`.
+    """
     layout = TableLayout(
         kind="Panel of priors",
         subject=f"Prior of {of}",

@@ -65,7 +65,24 @@ def _frame(
     *,
     ci_prob: float = 0.95,
 ) -> Frame:
-    """Draw the prior and the posterior density of a quantity."""
+    """Draw the prior and the posterior density of a quantity.
+
+    Parameters
+    ----------
+    source
+        A synthesis, or what `fit` returned.
+    quantity
+        Its name in `summarise`: ``"mu"``, ``"tau"``, ``"beta[year]"``, ``"mu_level[setting[clinic]]"``; the
+        pooled mean that is the headline unless given.
+    ci_prob
+        Probability of the interval drawn beneath, in (0, 1).
+
+    Returns
+    -------
+    Frame
+        Across in units of the reported scale (ratios on a logarithmic axis, the density per unit of
+        the log ratio); a heterogeneity SD on the analysis scale.
+    """
     content = _read(source, quantity, ci_prob)
     subject = content.subject
     effect = not content.spread

@@ -27,7 +27,18 @@ MOST_NAMED = 7
 
 
 def _tailored(ranks: Ranks) -> Tailored:
-    """Draw the distribution of ranks, one bar a treatment, the best mean rank first."""
+    """Draw the distribution of ranks, one bar a treatment, the best mean rank first.
+
+    Parameters
+    ----------
+    ranks
+        What `bayesrtw.network.ranks` returned.
+
+    Returns
+    -------
+    Tailored
+        Across probability, downwards the number of the treatment by its mean rank, from 0.
+    """
     return Tailored(ranks.describe(), partial(_laid, ranks))
 
 

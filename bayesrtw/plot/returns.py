@@ -74,6 +74,27 @@ def _frame(
     ratio: 400 draws of effects from the posterior, and for each the curve of every study given its effect and
     all that it reports. Studies with a hazard ratio tell no curve. Marks are the studies' own numbers: shares
     back by a date, medians and quartiles.
+
+    Parameters
+    ----------
+    source
+        A synthesis, or what `fit` returned, with the likelihood `return_to_work`.
+    evidence
+        What was pooled, where `source` is a tree.
+    horizon
+        Last day.
+    ci_prob
+        Probability of the bands, in (0, 1).
+
+    Returns
+    -------
+    Frame
+        Across days, upwards per cent of people who are back.
+
+    Raises
+    ------
+    SpecError
+        If no row tells a curve: then state one, ``brw.currencies.answers(...).plot()``.
     """
     rows = evidence_of(source, evidence, "plot_returns")
     bands = _read(source, rows, horizon, ci_prob)

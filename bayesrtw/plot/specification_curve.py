@@ -109,7 +109,24 @@ class _Content:
 
 
 def _tailored(panel: "Panel | pd.DataFrame", source: Source, *, registered: str = "") -> Tailored:
-    """Draw all specifications sorted by their result, and beneath them what was chosen in each."""
+    """Draw all specifications sorted by their result, and beneath them what was chosen in each.
+
+    Parameters
+    ----------
+    panel
+        What `bayesrtw.analysis.sensitivity.sensitivity` returned: every specification differs from the
+        registered one in one respect. Or a table with one row a specification: ``median, lower, upper,
+        probability`` on the analysis scale, and any columns of text as the choices.
+    source
+        The synthesis, tree or evidence that it is about: says scale, direction of benefit and caveat.
+    registered
+        Index of the registered specification in a table.
+
+    Returns
+    -------
+    Tailored
+        Across the rank, from 0; upwards effects on the reported scale.
+    """
     content = _read(panel, subject_of(source), registered)
     return Tailored(content.describe(), partial(_laid, content))
 

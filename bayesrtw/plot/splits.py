@@ -19,7 +19,18 @@ _CALLED: Final = {"direct": "direct", "indirect": "indirect", "network": "networ
 
 
 def _read(splits: Splits) -> Forest:
-    """Draw what is told directly, indirectly and together of each comparison that was split."""
+    """Draw what is told directly, indirectly and together of each comparison that was split.
+
+    Parameters
+    ----------
+    splits
+        What `bayesrtw.network.splits` returned.
+
+    Returns
+    -------
+    Forest
+        The axis of effects, as of `plot_forest`.
+    """
     subject, rows, chances = subject_of(splits.about), list[Row](), list[str]()
     sources = splits.table
     for (one, other), check in zip(

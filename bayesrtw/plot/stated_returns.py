@@ -26,7 +26,26 @@ def _frame(
     horizon: float = 365.0,
     ci_prob: float = 0.95,
 ) -> Frame:
-    """Draw a stated curve of return, and what the pooled hazard ratio makes of it."""
+    """Draw a stated curve of return, and what the pooled hazard ratio makes of it.
+
+    Parameters
+    ----------
+    table
+        What `bayesrtw.currencies.answers` gives.
+    about
+        What it was asked of; the numbers of its studies are marked.
+    curve, source
+        Return without the programme, taken for certain, and where it is from.
+    horizon
+        Last day.
+    ci_prob
+        Probability of the intervals in `table`.
+
+    Returns
+    -------
+    Frame
+        Across days, upwards per cent of people who are back.
+    """
     bands = _read(table, curve, source, horizon, ci_prob)
     return framed(bands, about.evidence, caveat=subject_of(about).caveat)
 

@@ -34,7 +34,20 @@ def _frame(
     *,
     ci_prob: float = 0.95,
 ) -> Frame:
-    """Draw the posterior of every heterogeneity SD, with its prior dashed."""
+    """Draw the posterior of every heterogeneity SD, with its prior dashed.
+
+    Parameters
+    ----------
+    source
+        A synthesis, or what `fit` returned.
+    ci_prob
+        Probability of the intervals beneath, in (0, 1).
+
+    Returns
+    -------
+    Frame
+        Across the SD on the analysis scale; upwards its density.
+    """
     tree, subject = tree_of(source), subject_of(source)
     names, told = _names(tree), _numbers(source, subject, ci_prob)
     summary = summary_of(source, ci_prob)

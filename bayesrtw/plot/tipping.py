@@ -45,7 +45,25 @@ def _frame(
     x_title: str = "Bias of every estimate, analysis scale",
     thresholds: Sequence[float] = (0.5,),
 ) -> Frame:
-    """Draw the probability of benefit against the strength of a bias, one line a design."""
+    """Draw the probability of benefit against the strength of a bias, one line a design.
+
+    Parameters
+    ----------
+    table
+        Columns ``x`` (strength of the bias) and ``probability`` (of benefit); ``design`` names the line,
+        at most six. Points of a line are joined in the order of ``x``.
+    source
+        The synthesis, tree or evidence that it is about: says the caveat.
+    x_title
+        What ``x`` is, with its unit.
+    thresholds
+        Probabilities at which a conclusion changes, drawn as lines across.
+
+    Returns
+    -------
+    Frame
+        Across ``x``, upwards the probability of benefit.
+    """
     lines = _read(table)
     x = np.concatenate([line[0] for line in lines.values()])
     told, subject = _numbers(lines, thresholds), subject_of(source)

@@ -35,7 +35,26 @@ NAME_SHARE = 0.5
 
 
 def _tailored(source: Synthesis | Evidence, *, instrument: str = "", version: str = "") -> Tailored:
-    """Draw judgements of risk of bias, one row a study, one column a domain."""
+    """Draw judgements of risk of bias, one row a study, one column a domain.
+
+    Parameters
+    ----------
+    source
+        A synthesis, or evidence with judgements; studies stand in the order of its rows.
+    instrument, version
+        Which instrument; may be empty where all judgements are by one. One that is not listed in
+        `bayesrtw.evidence.quality` is drawn in its own words.
+
+    Returns
+    -------
+    Tailored
+        Across the number of the domain, downwards that of the study, from 0.
+
+    Raises
+    ------
+    SpecError
+        If there are no judgements by that instrument, or several instruments and none is named.
+    """
     sheet = sheet_in(source, instrument, version)
     return Tailored(_told(sheet), partial(_laid, sheet, _names(source, sheet)))
 

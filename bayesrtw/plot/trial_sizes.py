@@ -35,7 +35,23 @@ def _frame(
     *,
     currency: str = "",
 ) -> Frame:
-    """Draw what the next trial would be worth against its size."""
+    """Draw what the next trial would be worth against its size.
+
+    Parameters
+    ----------
+    table
+        What `bayesrtw.analysis.next_trial.next_trial` gives: ``n``, and ``people, net, cost``; ``person`` is
+        drawn where those are empty, and ``change`` where that is too.
+    source
+        The synthesis, tree or evidence that it is about: says the caveat.
+    currency
+        Of the values.
+
+    Returns
+    -------
+    Frame
+        Across people, upwards money or a probability.
+    """
     n, lines, unit = _read(table, currency)
     told, subject = _numbers(n, lines, currency), subject_of(source)
     every = np.concatenate(list(lines.values()))

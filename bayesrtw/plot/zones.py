@@ -30,7 +30,22 @@ HARM, BENEFIT, LIGHTEST = (213, 94, 0), (0, 78, 124), 0.75
 
 
 def _tailored(zones: pd.DataFrame, source: Source, *, thresholds: str = "") -> Tailored:
-    """Draw the probability of each zone."""
+    """Draw the probability of each zone.
+
+    Parameters
+    ----------
+    zones
+        What `bayesrtw.decision.zones.zone_probabilities` returned.
+    source
+        What it is of.
+    thresholds
+        Where zones begin, in words; stands below the picture.
+
+    Returns
+    -------
+    Tailored
+        Across probability, downwards the number of the effect, from 0.
+    """
     caveat = subject_of(source).caveat
     table = zones[[name for name in zones.columns if name not in SUMS]]
     said = []

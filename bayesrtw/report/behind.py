@@ -145,7 +145,7 @@ def behind(content: dict[str, Any], measure: Measure) -> tuple[tuple[str, Text],
     if found["conflicts"] is not None:
         lines.append(("Prior against data", _conflicts(found["conflicts"])))
     if any(each["message"] == UNSTATED for each in content["findings"]):
-        lines.append(("Benefit", (Quoted(UNSTATED),)))
+        lines.append(("Direction", (Quoted(UNSTATED),)))
     lines += _doubts(content)
     return tuple(lines)
 

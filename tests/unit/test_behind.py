@@ -85,7 +85,7 @@ def test_intervals_as_printed_and_doubts_stand_where_they_are_looked_for(tmp_pat
     out = io.StringIO()
     text.show(made, content, Console(file=out, width=300))
     assert out.getvalue().count("sums up other rows") == 1
-    assert out.getvalue().count("Benefit: No direction of benefit was stated") == 1
+    assert out.getvalue().count("Direction: No direction of benefit was stated") == 1
 
 
 def test_people_with_and_without_the_event_are_all_people(tmp_path) -> None:
